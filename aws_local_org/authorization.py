@@ -324,6 +324,8 @@ _S3_PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "DeleteObjects": _DELETING,
     "PutObjectRetention": _DELETING,
 }
+#: Operations that tell who may list the bucket that an object is missing (S3 API reference); others get AccessDenied.
+_TELLING = frozenset({"GetObject", "GetObjectAttributes", "HeadObject"})
 _GRANTS = ("full-control", "read", "read-acp", "write", "write-acp")
 
 
@@ -345,6 +347,17 @@ def _of_s3(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
             yield f"s3:{action}", resource
     if source := parameters.get("CopySource"):
         yield _copied(str(source))
+    if operation in _TELLING and _is_missing(parameters):
+        yield "s3:ListBucket", _in_s3({"Bucket": parameters["Bucket"]})
+
+
+def _is_missing(parameters: Parameters) -> bool:
+    """Whether there is no such object, in a bucket that exists."""
+    if parameters.get("VersionId") or not {"Bucket", "Key"} <= parameters.keys():
+        return False
+    bucket = str(parameters["Bucket"])
+    partition, owner = s3_backends.bucket_accounts.get(bucket, ("", ""))
+    return bool(owner) and s3_backends[owner][partition].get_object(bucket, str(parameters["Key"])) is None
 
 
 def _in_s3(parameters: Parameters) -> str:
@@ -444,6 +457,58 @@ def _of_sts(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
         yield "sts:SetSourceIdentity", role
 
 
+# AWS Lambda and EventBridge, as far as Cloud Custodian creates, updates and removes the functions of policies
+
+_ON_FUNCTION = frozenset(
+    {
+        *("AddPermission", "CreateFunction", "DeleteFunction", "DeleteFunctionConcurrency", "GetFunction"),
+        *("GetFunctionConfiguration", "PutFunctionConcurrency", "RemovePermission", "TagResource"),
+        *("UntagResource", "UpdateFunctionCode", "UpdateFunctionConfiguration"),
+    }
+)
+_ON_RULE = frozenset(
+    {
+        *("DeleteRule", "DescribeRule", "DisableRule", "EnableRule", "ListTargetsByRule", "PutRule"),
+        *("PutTargets", "RemoveTargets"),
+    }
+)
+
+
+def _of_lambda(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
+    parameters = request.parameters
+    if request.operation not in _ON_FUNCTION:
+        yield from _of_other_services(principal, request)
+        return
+    name = str(parameters.get("FunctionName") or parameters.get("Resource"))
+    resource = name if name.startswith("arn:") else _arn(principal, request, f"function:{name}")
+    yield f"lambda:{request.operation}", resource
+    if _tags(parameters) and request.operation == "CreateFunction":
+        yield "lambda:TagResource", resource
+    if role := parameters.get("Role"):
+        yield "iam:PassRole", str(role)
+
+
+def _of_events(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
+    parameters = request.parameters
+    if request.operation not in _ON_RULE:
+        yield from _of_other_services(principal, request)
+        return
+    bus = str(parameters.get("EventBusName") or "default").rpartition("/")[2]
+    name = parameters.get("Rule") or parameters.get("Name")
+    resource = _arn(principal, request, f"rule/{name}" if bus == "default" else f"rule/{bus}/{name}")
+    yield f"events:{request.operation}", resource
+    if _tags(parameters) and request.operation == "PutRule":
+        yield "events:TagResource", resource
+    for each in (parameters, *(parameters.get("Targets") or ())):
+        if role := each.get("RoleArn"):
+            yield "iam:PassRole", str(role)
+
+
+def _arn(principal: Principal, request: AwsRequest, resource: str) -> str:
+    partition = settings.current().partition
+    return f"arn:{partition}:{request.service}:{request.region}:{principal.account}:{resource}"
+
+
 def _of_other_services(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
     resource = None if request.parameters else ANYTHING
     prefix = _PREFIXES.get(request.service, request.service)
@@ -453,6 +518,8 @@ def _of_other_services(principal: Principal, request: AwsRequest) -> Iterator[_W
 
 
 _FINDERS: Mapping[str, Callable[[Principal, AwsRequest], Iterator[_Wanted]]] = {
+    "events": _of_events,
+    "lambda": _of_lambda,
     "iam": _of_iam,
     "sso-admin": _of_center,
     "identitystore": _of_store,
@@ -474,6 +541,7 @@ _KNOWN = frozenset(
 )
 _REQUEST_TAGS = frozenset({"aws:requesttag/", "aws:tagkeys"})
 _KNOWN_OF_SERVICES: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("events", "lambda"), _REQUEST_TAGS | {"iam:passedtoservice"}),
     "iam": _REQUEST_TAGS
     | {"iam:awsservicename", "iam:passedtoservice", "iam:permissionsboundary", "iam:policyarn"},
     "identitystore": _REQUEST_TAGS,
@@ -536,6 +604,14 @@ def tags_of(principal: Principal) -> dict[str, str]:
     return {**listed_tags(getattr(entity, "tags", ())), **dict(principal.session_tags)}
 
 
+#: The service of a request -> that to which it passes a role.
+_PASSED_TO = {
+    "iam": "ec2.amazonaws.com",
+    "lambda": "lambda.amazonaws.com",
+    "events": "events.amazonaws.com",
+}
+
+
 def _of_request(principal: Principal, request: AwsRequest, action: str) -> _Context:
     parameters = request.parameters
     if request.service not in _KNOWN_OF_SERVICES:
@@ -543,10 +619,15 @@ def _of_request(principal: Principal, request: AwsRequest, action: str) -> _Cont
     given: dict[str, Any] = {}
     if request.service == "s3":
         given = _of_s3_request(parameters)
+        if action == "s3:ListBucket" and "Key" in parameters:
+            # S3 compares the key of an object that is missing
+            given["s3:prefix"] = parameters["Key"]
     else:
         tags = _tags(parameters)
         given = _by_key("aws:requesttag/", tags)
         given["aws:tagkeys"] = tuple(tags) or tuple(parameters.get("TagKeys") or ()) or None
+    if action == "iam:PassRole":
+        given["iam:passedtoservice"] = _PASSED_TO[request.service]
     if request.service == "sts":
         given |= {
             "sts:externalid": parameters.get("ExternalId"),
@@ -558,7 +639,6 @@ def _of_request(principal: Principal, request: AwsRequest, action: str) -> _Cont
         attaching = request.operation.startswith(("Attach", "Detach"))
         given |= {
             "iam:awsservicename": parameters.get("AWSServiceName"),
-            "iam:passedtoservice": "ec2.amazonaws.com" if action == "iam:PassRole" else None,
             "iam:permissionsboundary": parameters.get("PermissionsBoundary") if action in _BOUNDED else None,
             "iam:policyarn": parameters.get("PolicyArn") if attaching else None,
         }

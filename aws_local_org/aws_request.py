@@ -29,7 +29,7 @@ class AwsRequest:
 
     service: boto3's name. operation: as in the API reference; for one that no model knows, method and path.
     parameters: as boto3 was given them. protocol: the one to answer in.
-    access_key_id: None for an unsigned request.
+    access_key_id: None for an unsigned request. session_token: empty for none.
     """
 
     service: str
@@ -38,6 +38,7 @@ class AwsRequest:
     region: str
     access_key_id: str | None
     parameters: dict[str, Any] = field(default_factory=dict, repr=False)
+    session_token: str = field(default="", repr=False)
 
 
 def read(environ: dict[str, Any], body: bytes) -> AwsRequest:
@@ -49,7 +50,14 @@ def read(environ: dict[str, Any], body: bytes) -> AwsRequest:
         service = "sesv2"
     protocol = _protocol(environ, service)
     operation, parameters = _operation(environ, body, service)
-    return AwsRequest(service, operation, protocol, region, access_key_id, parameters)
+    return AwsRequest(
+        service, operation, protocol, region, access_key_id, parameters, _session_token(environ)
+    )
+
+
+def _session_token(environ: dict[str, Any]) -> str:
+    in_url = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Security-Token", [""])[0]
+    return str(environ.get("HTTP_X_AMZ_SECURITY_TOKEN") or in_url)
 
 
 def _scope(environ: dict[str, Any]) -> tuple[str, str, str] | None:

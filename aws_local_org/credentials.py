@@ -66,11 +66,15 @@ class Principal:
 ENVIRON_KEY = "aws_local_org.principal"
 
 _sessions: dict[str, Principal] = {}
+#: Access key id -> session token.
+_tokens: dict[str, str] = {}
 
 
 def reset(settings: Settings, operator_role_id: str) -> None:
     """Forget every issued session; the base credentials act in the management account."""
     _sessions.clear()
+    _tokens.clear()
+    _tokens[BASE.access_key_id] = BASE.session_token
     account, partition = settings.management_account, settings.partition
     _sessions[BASE.access_key_id] = Principal(
         account=account,
@@ -85,8 +89,15 @@ def is_operator(principal: Principal) -> bool:
     return principal == _sessions.get(BASE.access_key_id)
 
 
-def issue(access_key_id: str, principal: Principal) -> None:
-    _sessions[access_key_id] = principal
+def issue(access_key_id: str, principal: Principal, token: str) -> None:
+    """Let the keys of a session act as ``principal``. ``token``: its session token."""
+    _sessions[access_key_id], _tokens[access_key_id] = principal, token
+
+
+def check_token(access_key_id: str | None, token: str) -> None:
+    """Raises AwsError InvalidClientTokenId for a session token that is not the session's, or is missing."""
+    if access_key_id and token != _tokens.get(access_key_id, ""):
+        raise _invalid()
 
 
 def resolve(access_key_id: str | None, region: str | None = None) -> Principal:
@@ -100,10 +111,14 @@ def resolve(access_key_id: str | None, region: str | None = None) -> Principal:
     principal = _sessions.get(access_key_id) or _user_of(access_key_id)
     elsewhere = region and settings_module.partition_of(region) != settings_module.current().partition
     if principal is None or elsewhere:
-        raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+        raise _invalid()
     if principal.expires is not None and principal.expires <= utcnow():
         raise AwsError("ExpiredToken", "The security token included in the request is expired", 403)
     return principal
+
+
+def _invalid() -> AwsError:
+    return AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
 
 
 def _user_of(access_key_id: str) -> Principal | None:

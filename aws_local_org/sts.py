@@ -55,7 +55,7 @@ class LocalTokenResponse(TokenResponse):
         role = self._trusting_role(role_arn)
         principal = self._principal(role, session_name, self._role_seconds(role))
         keys = _new_keys(principal)
-        credentials.issue(keys["AccessKeyId"], principal)
+        credentials.issue(keys["AccessKeyId"], principal, keys["SessionToken"])
         return ActionResult(
             {
                 "Credentials": {**keys, "Expiration": principal.expires},
@@ -161,7 +161,7 @@ class LocalTokenResponse(TokenResponse):
         since = now if self._has_mfa() else None
         principal = dataclasses.replace(self.caller, expires=expires, mfa_since=since)
         keys = _new_keys(principal)
-        credentials.issue(keys["AccessKeyId"], principal)
+        credentials.issue(keys["AccessKeyId"], principal, keys["SessionToken"])
         return ActionResult({"Credentials": {**keys, "Expiration": expires}})
 
     def get_caller_identity(self) -> ActionResult:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from c7n_iamusers.evidence.findings import FINDING_RULES, FindingRule, Thresholds
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, AttachmentKind, Removal
-from c7n_iamusers.iam.permissions import DELETION, QUARANTINE, RELEASE, RESTORATION
+from c7n_iamusers.iam.permissions import BROWNOUT, DELETION, DENIAL, QUARANTINE, RELEASE, RESTORATION
 
 _ATTACHMENTS_HEAD = """# Attachments of an IAM user
 
@@ -25,11 +25,14 @@ _PERMISSIONS = """
 
 The permissions that each needs in the users' account. `c7n-iamusers permissions --policy FILE` prints a least-privilege
 IAM policy for given policies, with resources and conditions. Where the installed botocore can end sign-in sessions
-(from 1.44), `composite-delete` and `quarantine` also need `signin:ListSessions` and `signin:BatchRevokeSessions`.
+(from 1.44), `composite-delete` and `quarantine` also need `signin:ListSessions` and `signin:BatchRevokeSessions`;
+a `brownout` does not.
 """
 _NEEDS = (
     ("composite-delete", DELETION),
     ("quarantine", QUARANTINE),
+    ("quarantine, credentials: keep", DENIAL),
+    ("quarantine, brownout", BROWNOUT),
     ("release", RELEASE),
     ("c7n-iamusers restore", RESTORATION),
 )

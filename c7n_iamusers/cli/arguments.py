@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +16,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 if TYPE_CHECKING:
     from c7n_iamusers.organization.readiness import Target
 
+_Read = TypeVar("_Read")
 #: Stands for the account's id in a role's ARN.
 ACCOUNT_ID = "{account_id}"
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -22,6 +24,8 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE = re.compile(r"arn:([a-z-]+):iam::[0-9]{12}:role/([\x21-\x7e]*/)?[\w+=,.@-]{1,64}", re.ASCII)
 # Organization: AWS Organizations API reference
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
+# ExternalId: STS API reference, AssumeRole
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 
 
@@ -65,6 +69,15 @@ def account_ids(
 def any_account_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
     """An account id of 12 digits, or ``*``. Raises click.BadParameter for anything else."""
     return value if value == "*" else account_id(context, parameter, value)
+
+
+def external_id(_: click.Context, __: click.Parameter, value: str) -> str:
+    """An external id; empty for none. Raises click.BadParameter for anything else."""
+    if value and not _EXTERNAL_ID.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is not an external id: give 2 to 1,224 letters, digits and _+=,.@:/-, without spaces"
+        )
+    return value
 
 
 def organization_id(_: click.Context, __: click.Parameter, value: str) -> str:
@@ -121,20 +134,28 @@ def targets_in(
 
     Raises InvalidPolicyData.
     """
-    import yaml
-
     from c7n_iamusers.organization.readiness import chosen, targets
 
-    try:
-        found = targets(yaml.safe_load(path.read_bytes()), strict=strict)
-    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
+    found = read_accounts(path, partial(targets, strict=strict))
     if not names and not tags:
         return found
     try:
         return chosen(found, names, tags)
     except ValueError as error:
         raise InvalidPolicyData(f"{path}: {error}: correct -a and -t, or the file") from error
+
+
+def read_accounts(path: Path, read: Callable[[Any], _Read]) -> _Read:
+    """What ``read`` makes of the content of the accounts file. Raises InvalidPolicyData where that raises ValueError.
+
+    A key that is given twice is refused: YAML's reader would silently drop the first value.
+    """
+    from c7n_iamusers.text.rows import read_yaml
+
+    try:
+        return read(read_yaml(path.read_bytes()))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
 
 
 def is_role_arn(value: str) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import role_arn
+from c7n_iamusers.cli.arguments import read_accounts, role_arn
 from c7n_iamusers.cli.output import format_option, print_json, print_table, progress_bar, say
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.text.wording import cell
@@ -118,7 +118,7 @@ def _found(
     from c7n_iamusers.organization.owners import ACCOUNTS, AccountsFile, owner_of
     from c7n_iamusers.organization.reader import OrganizationReader
 
-    file = AccountsFile((), {}) if config is None else _accounts(config, _checked)
+    file = AccountsFile((), {}) if config is None else read_accounts(config, _checked)
     if config and all(source.kind == ACCOUNTS for source in sources):
         return [
             owner_of(each, sources, lambda one, _: file.owner(one.account_id), ()) for each in file.accounts
@@ -172,15 +172,6 @@ def _checked(data: Any) -> AccountsFile:
 
     targets(data)
     return accounts_file(data)
-
-
-def _accounts(path: Path, read: Callable[[Any], Any]) -> Any:
-    import yaml
-
-    try:
-        return read(yaml.safe_load(path.read_bytes()))
-    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
 
 
 def _refuse_any_domain(found: list[Owner], domains: tuple[str, ...]) -> None:

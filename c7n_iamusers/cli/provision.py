@@ -17,7 +17,7 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.cli.arguments import targets_in
+from c7n_iamusers.cli.arguments import external_id, targets_in
 from c7n_iamusers.cli.output import progress_bar, say
 from c7n_iamusers.cli.policies import FleetPolicies
 from c7n_iamusers.exceptions import IdentityCenterError
@@ -111,6 +111,7 @@ _BUDGET = 300.0
     "--external-id",
     default="",
     metavar="TEXT",
+    callback=external_id,
     help="The external id that the trust policies of --member-role and --role ask for; by default, for --member-role, "
     "external_id of the account in the accounts file.",
 )

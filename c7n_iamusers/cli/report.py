@@ -267,8 +267,10 @@ def _expected(path: Path, names: tuple[str, ...], tags: tuple[str, ...]) -> Iter
         )
     found = [each for each, of in rows if set(tags) <= of and (not names or not ids[each].isdisjoint(names))]
     if not found:
-        with_tags = f" with the tags {', '.join(tags)}" if tags else ""
-        raise OutputUnreadable(
-            f"{path} has no account{with_tags}: give the tags that c7n-org run -t was given"
+        chosen = (
+            f"with the tags {', '.join(tags)}: give the tags that c7n-org run -t was given"
+            if tags
+            else "at all: give the file that c7n-org run -c was given"
         )
+        raise OutputUnreadable(f"{path} has no account {chosen}")
     yield from found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import ACCOUNT_ID, account_ids, role_template
+from c7n_iamusers.cli.arguments import ACCOUNT_ID, account_ids, external_id, role_template
 from c7n_iamusers.cli.output import print_table, say
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     "--external-id",
     default="",
     metavar="TEXT",
+    callback=external_id,
     help="With --role: the external id that its trust policy asks for, as external_id in the accounts file.",
 )
 @click.option(

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import is_role_arn, organization_id, policy_files, role_arn, role_name
+from c7n_iamusers.cli.arguments import (
+    external_id,
+    is_role_arn,
+    organization_id,
+    policy_files,
+    role_arn,
+    role_name,
+)
 from c7n_iamusers.cli.output import format_option, print_json
 from c7n_iamusers.cli.permissions import (
     account_values,
@@ -25,8 +32,8 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 
 if TYPE_CHECKING:
     from c7n_iamusers.iam.permissions import Needed
-    from c7n_iamusers.organization.readiness import AccountValues
-    from c7n_iamusers.roles.documents import Functions, Places, RoleNeeds
+    from c7n_iamusers.organization.readiness import AccountValues, Target
+    from c7n_iamusers.roles.documents import Functions, Places, RoleNeeds, RoleSettings
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: What Cloud Custodian fills in in an output's URL, and what of it changes between runs.
@@ -34,6 +41,13 @@ _FILLED_IN = re.compile(r"\{(account_id|region|policy_name|now|uuid)([!:][^{}]*)
 _CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
 #: The modes of Cloud Custodian that make a Lambda function and a rule of EventBridge.
 _MODES = ("cloudtrail", "periodic")
+#: A service, a role or a user, or an account; or nothing.
+_PRINCIPAL = re.compile(
+    r"([a-z0-9-]+\.)+amazonaws\.com(\.cn)?"
+    r"|arn:(?P<partition>[a-z-]+):iam::(?P<account>[0-9]{12}):(?P<name>root|(role|user)/[\w+=,.@/-]*[\w+=,.@-])"
+    r"|",
+    re.ASCII,
+)
 #: The account of the role itself, in its policy.
 _OWN_ACCOUNT = "${aws:PrincipalAccount}"
 
@@ -67,7 +81,13 @@ _OWN_ACCOUNT = "${aws:PrincipalAccount}"
     help="Who may assume the runner's role, such as ec2.amazonaws.com. Without it the role must exist, and gets a "
     "policy only.",
 )
-@click.option("--external-id", default="", metavar="TEXT", help="As external_id in the accounts file.")
+@click.option(
+    "--external-id",
+    default="",
+    metavar="TEXT",
+    callback=external_id,
+    help="As external_id in the accounts file.",
+)
 @click.option(
     "--org-id",
     "organization",
@@ -121,15 +141,16 @@ def roles(
 
     member-reader and member-remover are for each member account, identity-center for the account that administers
     Identity Center, and runner for the account in which c7n-org runs. Policies that change users are the remover's,
-    all others the reader's. Policies with a Lambda mode run as the role that mode.role names, which is function, and
-    c7n-org deploys them as deployer; both are for each member account. What each may do comes from what the filters and
-    actions declare. The printed JSON has a member for each role; with --role it is the document alone.
+    all others the reader's. Policies with a Lambda mode run as the role that mode.role names, which is function (and
+    function-2, ... where they name several), and c7n-org deploys them as deployer; these are for each member account.
+    What each may do comes from what the filters and actions declare. The printed JSON has a member for each role; with
+    --role it is the document alone.
     """
-    from c7n_iamusers.roles.documents import RoleSettings, role_documents
+    from c7n_iamusers.roles.documents import FUNCTION, RoleSettings, role_documents
     from c7n_iamusers.roles.rendering import rendered_role
 
     policies = [policy for file in files for policy in loaded(file)]
-    _check(settings, only)
+    _check(runner, settings, only)
     values = account_values(config)
     for url in outputs:
         _check_output(url)
@@ -137,13 +158,20 @@ def roles(
     pulling = [each for each in policies if each.execution_mode == "pull"]
     names = _Names([*parts_of(pulling)], values)
     known = RoleSettings(runner, center=center or names.center(), **settings)
+    _check_partitions(known, values.targets)
     places = names.places(written, listed)
     functions = _functions([each for each in policies if each not in pulling], values, outputs)
     needs = replace(role_needs(pulling, values, restore, undo), functions=functions, setup=setup)
-    if functions and functions.role.rpartition("/")[2] in (known.reader, known.remover, known.deployer):
+    for each in functions:
+        if each.role.rpartition("/")[2] in (known.reader, known.remover, known.deployer):
+            raise InvalidPolicyData(
+                f"mode.role is {each.role}, and so is --reader, --remover or --deployer: the functions have a role of "
+                "their own, so give another name"
+            )
+    if only == FUNCTION and len(functions) > 1:
         raise InvalidPolicyData(
-            f"mode.role is {functions.role}, and so is --reader, --remover or --deployer: the functions have a role of "
-            "their own, so give another name"
+            f"the functions have several roles ({', '.join(each.role for each in functions)}): print all, or give the "
+            "files of one of them"
         )
     found = {each.kind: rendered_role(each, output_format) for each in role_documents(needs, known, places)}
     if only and only not in found:
@@ -177,30 +205,75 @@ def role_needs(
     return RoleNeeds(reader, remover, in_center)
 
 
-def _check(settings: Mapping[str, str], only: str | None) -> None:
+def _check(runner: str, settings: Mapping[str, str], only: str | None) -> None:
     """Raises click.UsageError for what would give roles that are useless or too wide."""
     names = ("reader", "remover", "deployer")
     if len({settings[each] for each in names}) < len(names) and not only:
         raise click.UsageError(
             "--reader, --remover and --deployer are three roles: give them different names, or print one by --role"
         )
-    if any(each in settings["runner_principal"] for each in "*?"):
-        raise click.UsageError("--runner-principal: give one ARN or one service, without * and ?")
+    principal = settings["runner_principal"]
+    found = _PRINCIPAL.fullmatch(principal)
+    if found is None:
+        raise click.UsageError(
+            f"--runner-principal: {principal!r} is neither a service, such as ec2.amazonaws.com, nor the ARN of a role "
+            "or user. Give the role of a session in its place; for a federated principal leave the option out, and "
+            "create the role with its trust policy yourself"
+        )
+    _, partition, _, _, account = runner.split(":")[:5]
+    if found["account"] and found["partition"] != partition:
+        raise click.UsageError(
+            f"--runner-principal: {principal} is in another partition than --runner {runner}"
+        )
+    if found["name"] == "root" and found["account"] != account:
+        raise click.UsageError(
+            f"--runner-principal: {principal} would let every role and user of account {found['account']} run as the "
+            "runner that its own policies allow to: give the ARN of one role there"
+        )
 
 
-def _functions(policies: Sequence[Any], values: AccountValues, outputs: Sequence[str]) -> Functions | None:
-    """The policies that run in AWS Lambda. ``outputs``: of the runner, which a function has if it names no other.
+def _check_partitions(settings: RoleSettings, targets: Iterable[Target]) -> None:
+    """Raises InvalidPolicyData for an account, or a role, in another partition than the runner's."""
+    found = {str(each): each.partition for each in targets if each.roles or {*each.regions} - {"all"}}
+    if settings.center:
+        found[f"the role for Identity Center {settings.center}"] = settings.center.split(":")[1]
+    for what, partition in found.items():
+        if partition != settings.partition:
+            raise InvalidPolicyData(
+                f"{what} is in partition {partition}, and the runner {settings.runner} in {settings.partition}: a role "
+                "trusts no role of another partition. Print the roles of each partition by themselves, with its own "
+                "accounts file, --runner and --identity-center-role"
+            )
+
+
+def _functions(
+    policies: Iterable[Any], values: AccountValues, outputs: Sequence[str]
+) -> tuple[Functions, ...]:
+    """The policies that run in AWS Lambda, by their role. ``outputs``: see ``_functions_of``.
 
     Raises InvalidPolicyData.
     """
+    by_role = dict[str, list[Any]]()
+    for policy in policies:
+        role, *others = dict.fromkeys(_function_roles(policy, values))
+        if others:
+            raise InvalidPolicyData(
+                f"{policy.name}: its function has several roles ({', '.join([role, *others])}): give them one name in "
+                "all accounts"
+            )
+        by_role.setdefault(role, []).append(policy)
+    return tuple(_functions_of(role, found, values, outputs) for role, found in by_role.items())
+
+
+def _functions_of(
+    role: str, policies: Sequence[Any], values: AccountValues, outputs: Sequence[str]
+) -> Functions:
+    """``outputs``: of the runner, which a function has if it names no other."""
     from c7n_iamusers.iam.permissions import Needed
     from c7n_iamusers.roles.documents import Functions
 
-    if not policies:
-        return None
-    roles, needed, given = dict[str, None](), Needed(), dict[str, None]()
+    needed, given = Needed(), dict[str, None]()
     for policy in policies:
-        roles |= dict.fromkeys(_function_roles(policy, values))
         output = _option(policy, "output_dir")
         given |= dict.fromkeys([output] if output else outputs)
         for part in parts_of([policy]):
@@ -210,14 +283,10 @@ def _functions(policies: Sequence[Any], values: AccountValues, outputs: Sequence
                     "documents: run the policy without mode, by c7n-org"
                 )
             needed |= needed_in_account(part, values)
-    if len(roles) > 1:
-        raise InvalidPolicyData(
-            f"the functions have several roles ({', '.join(roles)}): print the roles of their files one after another"
-        )
     names = _Names([*parts_of(policies)], values, _OWN_ACCOUNT)
     written, listed = _output_places(given, values, _OWN_ACCOUNT)
     return Functions(
-        next(iter(roles)),
+        role,
         tuple(f"{each.data['mode'].get('function-prefix', 'custodian-')}{each.name}" for each in policies),
         needed,
         names.places(written, listed),
@@ -278,7 +347,7 @@ def _output_places(
             written |= dict.fromkeys(values.places("output", each, account))
         directory = lasting.rpartition("/")[0]
         if "{policy_name}" in lasting and directory.count("/") > 2:
-            listed |= dict.fromkeys(values.places("output", directory, account))
+            listed |= dict.fromkeys(values.places("output", f"{directory}/", account))
     return tuple(written), tuple(listed)
 
 
@@ -291,13 +360,46 @@ class _Names:
     account: str = "*"
 
     def places(self, outputs: tuple[str, ...], listed: tuple[str, ...]) -> Places:
-        """Where the runner's own session sends and writes, and what it reads: earlier journals, and who signed in."""
+        """Where the runner's own session sends and writes, and what it reads: journals, plans, and who signed in."""
         from c7n_iamusers.roles.documents import Places
 
         sending = [part_data(part) for part in self.parts if part_data(part).get("assume_role") is False]
         queues = self._named("queue", [(data.get("transport") or {}).get("queue") for data in sending])
-        notices, records, sign_ins = map(self._places, ("notices", "record-from", "sign-ins"))
-        return Places(queues, (*notices, *outputs), records, sign_ins, listed)
+        notices = self._notices()
+        records, sign_ins, plans = (
+            tuple(each for part in self.parts for each in self._places(part, key))
+            for key in ("record-from", "sign-ins", "plan")
+        )
+        return Places(
+            queues,
+            (*notices.written, *outputs),
+            (*notices.read, *records),
+            (*sign_ins, *plans),
+            (*notices.listed, *listed),
+        )
+
+    def _notices(self) -> Places:
+        """The notices of all accounts, or of ``account`` alone, whose function must neither forge nor hide others'."""
+        from c7n_iamusers.notices.notices import STOPS, directories
+        from c7n_iamusers.roles.documents import Places
+
+        found = [(part, url) for part in self.parts for url in self._places(part, "notices")]
+        if self.account == "*":
+            return Places(written=tuple(url for _, url in found))
+        written, read, listed = list[str](), list[str](), list[str]()
+        for part, url in found:
+            place = url.partition("?")[0].rstrip("/")
+            notices, exempt = (f"{place}/{each}" for each in directories(self.account))
+            if _is_notify(part) or "noticed" in part_data(part):
+                read += [notices, exempt]
+            if not _is_notify(part):
+                listed += [f"{place}/{each}" for each in STOPS]
+                continue
+            written.append(notices)
+            # the step that announces nothing does not record who is exempt
+            if part_data(part).get("step") not in (None, "created"):
+                written.append(exempt)
+        return Places(written=tuple(written), read=tuple(read), listed=tuple(listed))
 
     def center(self) -> str:
         """The ARN of the role for Identity Center; empty if there is none."""
@@ -308,6 +410,12 @@ class _Names:
                 f"the policies name several roles for Identity Center ({', '.join(found)}): give one as "
                 "--identity-center-role"
             )
+        for each in found:
+            if not is_role_arn(each):
+                raise InvalidPolicyData(
+                    f"{each!r}, the role for Identity Center of the policies, is not the ARN of a role: correct it "
+                    "there or in the accounts file, or give --identity-center-role"
+                )
         return next(iter(found), "")
 
     def _named(self, what: str, values: Iterable[Any]) -> tuple[str, ...]:
@@ -316,8 +424,14 @@ class _Names:
             dict.fromkeys(each for value in filter(None, values) for each in self.values.of(what, value))
         )
 
-    def _places(self, key: str) -> tuple[str, ...]:
-        """The ``s3://`` URLs that parts name as ``key``. Raises InvalidPolicyData."""
-        given = filter(None, (part_data(part).get(key) for part in self.parts))
-        found = dict.fromkeys(each for url in given for each in self.values.places(key, url, self.account))
+    def _places(self, part: Any, key: str) -> tuple[str, ...]:
+        """The ``s3://`` URLs that ``part`` names as ``key``. Raises InvalidPolicyData."""
+        url = part_data(part).get(key)
+        found = self.values.places(key, url, self.account) if url else ()
         return tuple(each for each in found if each.startswith("s3://"))
+
+
+def _is_notify(part: Any) -> bool:
+    from c7n.actions import Notify
+
+    return isinstance(part, Notify)

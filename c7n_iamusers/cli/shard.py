@@ -10,14 +10,16 @@ from typing import Any
 
 import click
 
+from c7n_iamusers.cli.arguments import read_accounts
 from c7n_iamusers.cli.output import say
-from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.text.wording import folded
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 #: What two accounts may not have in common, and why.
 _UNIQUE = {
     "account_id": "its users would be processed twice; IAM is the same in all Regions, so remove one of the two",
-    "name": "c7n-org would write the outputs of both to one place, so give each a name of its own",
+    "name": "c7n-org would write the outputs of both to one place (some file systems ignore case), so give each a name "
+    "of its own",
 }
 
 
@@ -55,43 +57,41 @@ def shard(config: Path, indexes: tuple[int, ...], shards: int) -> None:
 
     if max(indexes) >= shards:
         raise click.UsageError(f"--index is from 0 to {shards - 1} with --of {shards}")
-    data, chosen = _read(config), set(indexes)
+    data, chosen = read_accounts(config, _checked), set(indexes)
     rows = [each for each in data["accounts"] if shard_of(each["account_id"], shards) in chosen]
     click.echo(yaml.safe_dump({**data, "accounts": rows}, sort_keys=False, allow_unicode=True), nl=False)
     which = ", ".join(map(str, sorted(chosen)))
     say(f"shard {which} of {shards}: {len(rows)} of {len(data['accounts'])} rows of {config}", err=True)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Raises InvalidPolicyData for an account that no shard would process, or that is not told from another."""
-    import yaml
-
+def _checked(data: Any) -> dict[str, Any]:
+    """Raises ValueError for an account that no shard would process, or that is not told from another."""
     from c7n_iamusers.organization.readiness import targets
 
-    try:
-        data = yaml.safe_load(path.read_bytes())
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
     rows = data.get("accounts") if isinstance(data, dict) else None
     if not isinstance(rows, list):
-        raise InvalidPolicyData(
-            f"{path} has no list `accounts`: give the accounts file that c7n-org run -c takes"
-        )
+        raise ValueError("it has no list `accounts`: give the file that c7n-org run -c takes")
     seen: dict[tuple[str, str], str] = {}
     for number, each in enumerate(rows, 1):
-        account_id = each.get("account_id") if isinstance(each, dict) else None
-        if not (isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id)):
-            raise InvalidPolicyData(
-                f"{path}: account {number} has the account_id {account_id!r}: write its 12 digits in quotes"
-            )
-        this = f"{number} ({each.get('name')}, {account_id})"
+        this = _account(number, each)
         for key, why in _UNIQUE.items():
-            other = seen.setdefault((key, str(each.get(key))), this)
+            other = seen.setdefault((key, folded(each[key])), this)
             if other != this:
-                raise InvalidPolicyData(f"{path}: accounts {other} and {this} have the same {key}: {why}")
-    try:
-        targets(data)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InvalidPolicyData(f"{path}: {error}") from error
+                raise ValueError(f"accounts {other} and {this} have the same {key}: {why}")
+    targets(data)
     found: dict[str, Any] = data
     return found
+
+
+def _account(number: int, entry: Any) -> str:
+    """An account in words. Raises ValueError for an id that is none, and a name that can't be a directory."""
+    account_id = entry.get("account_id") if isinstance(entry, dict) else None
+    if not (isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id)):
+        raise ValueError(f"account {number} has the account_id {account_id!r}: write its 12 digits in quotes")
+    name = entry.get("name")
+    if not isinstance(name, str) or {"", ".", ".."}.intersection(name.split("/")):
+        raise ValueError(
+            f"account {number} ({account_id}) has the name {name!r}: give it one that can be a directory, since "
+            "c7n-org writes the account's output there"
+        )
+    return f"{number} ({name}, {account_id})"

@@ -51,20 +51,22 @@ DELETION = _sorted(
         "iam:DeleteUser",
     ),
 )
-QUARANTINE = _sorted(
+#: A Deny that ends by itself, which only an inline policy can.
+BROWNOUT = _sorted(
     _IDENTITY,
     _COUNT,
     _NAMES,
-    _DENY,
     _READS,
-    _SWITCHES,
     (
+        "iam:DeleteUserPolicy",
         "iam:GetAccessKeyLastUsed",
         "iam:GetAccountAuthorizationDetails",
-        "iam:PutUserPermissionsBoundary",
-        "iam:TagUser",
+        "iam:PutUserPolicy",
     ),
 )
+#: A quarantine that keeps the credentials active.
+DENIAL = _sorted(BROWNOUT, _DENY, ("iam:PutUserPermissionsBoundary", "iam:TagUser"))
+QUARANTINE = _sorted(DENIAL, _SWITCHES)
 RELEASE = _sorted(
     _IDENTITY,
     _COUNT,

@@ -30,7 +30,7 @@ CREATED, DENY_REMOVED = "created", "deny-removed"
 #: The name of a file beside the notices. While it exists, no destructive action begins with another user.
 STOP = "STOP"
 #: The beginnings of names that count as it, such as STOP.txt, which an editor may make of it.
-_STOPS = (STOP, "Stop", "stop")
+STOPS = (STOP, "Stop", "stop")
 #: Days after the announced day for which an announcement counts. Later the user has to be announced again: people
 #: forget, and the user may have been exempt in between.
 LAPSE_DAYS = 90
@@ -168,10 +168,11 @@ class Notices:
         """
         notices, exempted = list[Notice](), list[Exempted]()
         try:
-            for name, content in _files(store, f"{account_id}/"):
+            own, exempt = directories(account_id)
+            for name, content in _files(store, own):
                 with _parsing(store, name, broken):
                     notices.append(parse_notice(content, account_id, now))
-            for name, content in _files(store, exempted_place(account_id)):
+            for name, content in _files(store, exempt):
                 with _parsing(store, name, broken):
                     exempted += parse_exempted(content, account_id)
         except OSError as error:
@@ -242,6 +243,11 @@ class Notices:
         return notice is not None and now.astimezone(timezone.utc).date() < notice.day
 
 
+def directories(account_id: str) -> tuple[str, str]:
+    """Below the place of the notices: the directory of an account's notices, and that of its exempt users."""
+    return f"{account_id}/", exempted_place(account_id)
+
+
 def _files(store: Store, place: str) -> Iterator[tuple[str, bytes]]:
     names = [each for each in store.names(place) if each.endswith(".json")]
     return ((name, content or b"") for name, content in read_all(store, names))
@@ -299,7 +305,7 @@ def notice_refusal(
 
 def stops_in(store: Store) -> list[str]:
     """The names beside the notices that stop every destructive action. Raises OSError."""
-    return store.beginning_with(*_STOPS)
+    return store.beginning_with(*STOPS)
 
 
 def check_stop(store: Store) -> None:

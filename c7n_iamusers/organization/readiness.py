@@ -340,6 +340,11 @@ class AccountValues:
         the accounts are known, and where only a run knows the name of the bucket.
         """
         alike = _PLACEHOLDER.sub(self._where_alike, url)
+        if alike.startswith("s3://") and "*" in alike:
+            raise InvalidPolicyData(
+                f"the {what} {url} has a *, which stands for anything in a policy: name the place, with {{account_id}} "
+                "where it differs between accounts"
+            )
         if not alike.startswith("s3://"):
             return self.of(what, alike)
         bucket, slash, key = alike.removeprefix("s3://").partition("/")

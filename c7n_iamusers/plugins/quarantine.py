@@ -14,7 +14,7 @@ from c7n_iamusers.evidence.credential_events import CredentialEvent, credential_
 from c7n_iamusers.execution.executor import Run
 from c7n_iamusers.execution.outcomes import Work
 from c7n_iamusers.iam.accounts import read_by_id
-from c7n_iamusers.iam.permissions import GIVEN_BACK, QUARANTINE, RELEASE
+from c7n_iamusers.iam.permissions import BROWNOUT, DENIAL, GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
 from c7n_iamusers.plugins.policy_checks import DAYS, exemption_rules, is_pull
 from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, unreadable
@@ -114,6 +114,13 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
     _event: CredentialEvent | None = None
     _users: Sequence[dict[str, Any]] = ()
     ends_sessions = True
+
+    def get_permissions(self) -> list[str]:
+        """The permissions that the action needs with its options."""
+        if "brownout" in self.data:
+            return [*BROWNOUT]
+        kept = frozenset(QUARANTINE).difference(DENIAL) if self.data.get("credentials") == KEEP else ()
+        return [each for each in super().get_permissions() if each not in kept]
 
     def validate(self) -> Quarantine:
         """Raises PolicyValidationError for no exemptions, contradicting options, or an output that does not last."""

@@ -54,8 +54,8 @@ Document = Mapping[str, Any]
 class Places:
     """What a role itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs.
 
-    ``written``, ``read``: everything below them. ``objects``: single ones that are read. ``listed``: directories, with
-    the names of what lies in them. A ``*`` in a key matches anything.
+    ``written``, ``read``: everything below them. ``objects``: single ones that are read. ``listed``: prefixes for which
+    keys are listed; that of a directory ends with a slash. A ``*`` in a key matches anything.
     """
 
     queues: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Functions:
-    """The policies that run in AWS Lambda. ``role``: the name of their role, after its path if it has one.
+    """Policies that run in AWS Lambda as one ``role``: its name, after its path if it has one.
 
     ``names``: of the functions. ``needed``: as what their role acts on users. ``places``: its own.
     """
@@ -82,14 +82,14 @@ class Functions:
 class RoleNeeds:
     """What policies need, by the role that calls. ``center``: empty if nothing is done in Identity Center by a role.
 
-    ``functions``: None if no policy runs in AWS Lambda. ``setup``: also what `c7n-iamusers owners` and `preflight`
+    ``functions``: by their role. ``setup``: also what `c7n-iamusers owners` and `preflight`
     need.
     """
 
     reader: Needed | None = None
     remover: Needed | None = None
     center: frozenset[str] = frozenset()
-    functions: Functions | None = None
+    functions: tuple[Functions, ...] = ()
     setup: bool = False
 
 
@@ -118,9 +118,9 @@ class RoleSettings:
 
 @dataclass(frozen=True)
 class RoleDocument:
-    """``kind``: one of the above. ``path``: begins and ends with a slash.
+    """``kind``: one of the above; of further roles for functions ``function-2``, ...
 
-    ``trust``: None if the role exists, and only gets the policy.
+    ``path``: begins and ends with a slash. ``trust``: None if the role exists, and only gets the policy.
     """
 
     kind: str
@@ -137,7 +137,7 @@ def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> 
     assumed = [
         settings.center if each.kind == CENTER else f"arn:{settings.partition}:iam::*:role/{each.name}"
         for each in found
-        if each.kind != FUNCTION
+        if not each.kind.startswith(FUNCTION)
     ]
     statements = [
         _allow(["sts:AssumeRole"], assumed, _owned_by(settings.organization)),
@@ -170,36 +170,32 @@ def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocume
 
 
 def _of_functions(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
-    functions = needs.functions
-    if functions is None:
-        return
-    own = role_policy(functions.needed, "*", settings.partition, settings.organization)["Statement"]
-    logs = _arns(settings, "logs:*:*:log-group:/aws/lambda/", functions.names)
-    statements = [*own, _allow(_LOGGING, [*logs, *(f"{each}:*" for each in logs)])]
-    path, _, name = f"/{functions.role}".rpartition("/")
-    policy = _document([*statements, *_place_statements(functions.places, settings)])
-    text = "Runs the policies of c7n-iamusers that are Lambda functions"
-    yield RoleDocument(FUNCTION, f"{path}/", name, text, trust_policy(_LAMBDA), policy)
-    passed = _allow(
-        ["iam:PassRole"],
-        _arns(settings, "iam::*:role/", [functions.role]),
-        {"StringEquals": {"iam:PassedToService": _LAMBDA}},
-    )
-    rules = _arns(settings, "events:*:*:rule/", functions.names)
+    for number, functions in enumerate(needs.functions, 1):
+        own = role_policy(functions.needed, "*", settings.partition, settings.organization)["Statement"]
+        logs = _arns(settings, "logs:*:*:log-group:/aws/lambda/", functions.names)
+        statements = [*own, _allow(_LOGGING, [*logs, *(f"{each}:*" for each in logs)])]
+        path, _, name = f"/{functions.role}".rpartition("/")
+        policy = _document([*statements, *_place_statements(functions.places, settings)])
+        text = "Runs the policies of c7n-iamusers that are Lambda functions"
+        kind = FUNCTION if number == 1 else f"{FUNCTION}-{number}"
+        yield RoleDocument(kind, f"{path}/", name, text, trust_policy(_LAMBDA), policy)
+    if needs.functions:
+        yield _deployer(needs, settings)
+
+
+def _deployer(needs: RoleNeeds, settings: RoleSettings) -> RoleDocument:
+    names = [name for each in needs.functions for name in each.names]
+    roles = _arns(settings, "iam::*:role/", [each.role for each in needs.functions])
     policy = _document(
         [
-            passed,
-            _allow(_OF_FUNCTION, _arns(settings, "lambda:*:*:function:", functions.names)),
-            _allow(_OF_RULE, rules),
-            *(
-                [_allow(["iam:GetRole"], _arns(settings, "iam::*:role/", [functions.role]))]
-                if needs.setup
-                else []
-            ),
+            _allow(["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": _LAMBDA}}),
+            _allow(_OF_FUNCTION, _arns(settings, "lambda:*:*:function:", names)),
+            _allow(_OF_RULE, _arns(settings, "events:*:*:rule/", names)),
+            *([_allow(["iam:GetRole"], roles)] if needs.setup else []),
         ]
     )
     trust = _trust_in_runner(settings, settings.external_id)
-    yield RoleDocument(
+    return RoleDocument(
         DEPLOYER, "/", settings.deployer, "Deploys the Lambda functions of c7n-iamusers", trust, policy
     )
 
@@ -258,8 +254,7 @@ def _place_statements(places: Places, settings: RoleSettings, setup: bool = Fals
         *(_below(each) for each in places.read),
         *(_bucket_and_key(each) for each in places.objects),
     ]
-    listed = ((bucket, f"{key}/") for bucket, key in map(_bucket_and_key, places.listed))
-    yield from _listing([*read, *listed], settings)
+    yield from _listing([*read, *(_bucket_and_key(each, "") for each in places.listed)], settings)
 
     def arns(found: Iterable[tuple[str, str]], more: str = "") -> list[str]:
         return [f"arn:{partition}:s3:::{bucket}/{pattern}{more}" for bucket, pattern in found]
@@ -326,12 +321,12 @@ def _below(url: str) -> tuple[str, str]:
     return bucket, f"{prefix}/*" if prefix else "*"
 
 
-def _bucket_and_key(url: str) -> tuple[str, str]:
-    """Raises InvalidPolicyData if ``url`` names no bucket."""
+def _bucket_and_key(url: str, ending: str = "/") -> tuple[str, str]:
+    """The bucket, and the key without ``ending``. Raises InvalidPolicyData if ``url`` names no bucket."""
     parsed = urlparse(url)
     if parsed.scheme != "s3" or not _BUCKET.fullmatch(parsed.netloc):
         raise InvalidPolicyData(f"{url!r} is no place in S3: give s3://BUCKET/PREFIX")
-    return parsed.netloc, parsed.path.strip("/")
+    return parsed.netloc, parsed.path.lstrip("/").rstrip(ending)
 
 
 def _path_and_name(arn: str) -> tuple[str, str]:

@@ -7,7 +7,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import product
+from string import ascii_letters, digits
 from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
@@ -81,6 +83,8 @@ _SERVICE_LINKED = "aws-service-role/"
 #: Attached everywhere unless somebody removed it; a service control policy alone allows nothing.
 _FULL_ACCESS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 _ACCOUNT = "111122223333"
+#: What a role's name can begin with (RoleName: IAM API reference, CreateRole).
+_BEGINNINGS = f"u{ascii_letters}{digits}_+=,.@-"
 
 
 @dataclass(frozen=True)
@@ -182,10 +186,8 @@ class _Case:
 
 def _cases(spared: Sequence[str], admins: Sequence[str], partition: str) -> Iterator[_Case]:
     """Each action of the policy by each kind of principal."""
-    user = f"arn:{partition}:iam::{_ACCOUNT}:user/someone"
-    stranger, root = (
-        f"arn:{partition}:iam::{_ACCOUNT}:{each}" for each in ("role/unlisted-role-of-this-check", "root")
-    )
+    stranger = _role(_unlisted((*spared, *admins)), partition, _ACCOUNT)
+    user, root = (f"arn:{partition}:iam::{_ACCOUNT}:{each}" for each in ("user/someone", "root"))
     makers = [_role(_example(each), partition, _ACCOUNT) for each in spared]
     keepers = [_role(_example(each), partition, _ACCOUNT) for each in (*spared, *admins)]
     others = (user, stranger, root)
@@ -197,6 +199,12 @@ def _cases(spared: Sequence[str], admins: Sequence[str], partition: str) -> Iter
         yield from _each(CHANGING, role, others, EXPLICIT_DENY)
         yield from _each(CHANGING, role, keepers, ALLOWED)
     yield from _each(_ENDING, user, others, ALLOWED)
+
+
+def _unlisted(names: Sequence[str]) -> str:
+    """The name of a role that none of ``names`` matches; a policy with a name for each beginning would be too long."""
+    found = (f"{each}nlisted-role" for each in _BEGINNINGS)
+    return next(name for name in found if not any(fnmatchcase(name, pattern) for pattern in names))
 
 
 def _each(actions: Iterable[str], resource: str, principals: Iterable[str], wanted: str) -> Iterator[_Case]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading the rows of a list in CSV, JSON or YAML, each with its line number. Pure."""
+"""Reading the rows of a list in CSV, JSON or YAML, each with its line number; and a document of YAML. Pure."""
 
 from __future__ import annotations
 
@@ -200,6 +200,50 @@ def _yaml_rows(text: str) -> Iterator[Row]:
         raise NotInFormat(1, f"is not YAML: {error}") from error
     except RecursionError as error:
         raise NotInFormat(1, "is nested too deeply") from error
+
+
+def read_yaml(data: bytes) -> Any:
+    """The content of a document of YAML. Raises ValueError, in one line, also for a key that is given twice.
+
+    PyYAML would silently drop the first value.
+    """
+    import yaml
+
+    try:
+        loader = yaml.SafeLoader(data)
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _refuse_duplicates(root)
+        return loader.construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise ValueError(line + str(error.problem or error.context)) from error
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _refuse_duplicates(root: Any) -> None:
+    """Raises ValueError for a key that a mapping has twice."""
+    import yaml
+
+    left, known = [root], {id(root)}
+    while left:
+        node = left.pop()
+        below = list(node.value) if isinstance(node, yaml.SequenceNode) else []
+        if isinstance(node, yaml.MappingNode):
+            keys = set[tuple[str, str]]()
+            for key, value in node.value:
+                if (named := (key.tag, str(key.value))) in keys:
+                    raise ValueError(f"line {key.start_mark.line + 1}: the key {key.value!r} is given twice")
+                keys.add(named)
+                below.append(value)
+        # several aliases have the node of one anchor
+        left += {id(each): each for each in below if id(each) not in known}.values()
+        known.update(map(id, below))
 
 
 @cache

@@ -83,3 +83,15 @@ def test_the_external_id_is_given_where_roles_are_assumed(
     fleet: None, arguments: list[str], told: str
 ) -> None:
     assert told in run(*arguments).output
+
+
+@pytest.mark.parametrize("command", [RESTORE, (*PROVISION, *MEMBERS)], ids=["restore", "provision"])
+def test_what_is_no_external_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out" / NAME).mkdir(parents=True)
+    (tmp_path / "output").mkdir()
+    result = run(*command, "--external-id", "a b")
+    assert result.exit_code == 2
+    assert "'a b' is not an external id" in result.output

@@ -54,6 +54,37 @@ def test_several_files_make_one_policy(org: LocalOrg, tmp_path: Path) -> None:
     assert (set(DELETION) | set(QUARANTINE)) - {"sts:GetCallerIdentity"} <= found
 
 
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [
+        pytest.param({}, (), id="deactivate"),
+        # these also activate
+        pytest.param({"credentials": "keep"}, ("iam:Update",), id="keep"),
+        # it has the inline form alone
+        pytest.param(
+            {"brownout": 15},
+            (
+                "iam:Update",
+                "iam:Attach",
+                "iam:Detach",
+                "iam:PutUserPermissionsBoundary",
+                "iam:Tag",
+                "signin:",
+            ),
+            id="brownout",
+        ),
+    ],
+)
+def test_a_quarantine_needs_what_its_options_do(
+    org: LocalOrg, tmp_path: Path, options: dict[str, Any], missing: tuple[str, ...]
+) -> None:
+    full, found = (
+        actions(printed(tmp_path, {**DELETE, "actions": [{"type": "quarantine", **given}]}))
+        for given in ({}, options)
+    )
+    assert found == {each for each in full if not each.startswith(missing)}
+
+
 def test_attaching_is_bound_to_denying(org: LocalOrg, tmp_path: Path) -> None:
     document = json.loads(printed(tmp_path, DELETE).output)
     (attaching,) = [each for each in document["Statement"] if "iam:AttachUserPolicy" in each["Action"]]

@@ -216,6 +216,7 @@ def test_an_unreadable_file_is_named_and_fails_the_check(left: Outputs) -> None:
         pytest.param(
             ["-s", "output", "-c", "list.yml"], 1, "list.yml can't be read as c7n-org's", id="no-accounts"
         ),
+        pytest.param(["-s", "output", "-c", "empty.yml"], 1, "empty.yml has no account at all", id="none"),
         pytest.param(
             ["-s", "output", "-u", "list.yml"], 1, "list.yml can't be read as policies", id="no-policies"
         ),
@@ -239,6 +240,7 @@ def test_errors_say_what_to_do(left: Outputs, arguments: list[str], code: int, t
     Path("other").mkdir()
     Path("torn.yml").write_text("accounts: [")
     Path("list.yml").write_text("- one")
+    Path("empty.yml").write_text("accounts: []")
     Path("flag.yml").write_text("policies: [{name: flag, resource: aws.iam-user}]")
     found = report(*arguments)
     assert found.exit_code == code

@@ -27,6 +27,7 @@ PERIODIC = {
     "packages": ["c7n_iamusers"],
     "handler": "c7n_iamusers.handler.run",
 }
+GOV = "arn:aws-us-gov:iam"
 NOT_FOUND = "ResourceNotFoundException"
 #: A function, as each call on it answers.
 FUNCTION = {
@@ -110,16 +111,17 @@ def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
     assert set(found) == {"member-reader", "function", "deployer", "runner"}
     function, deployer, runner = (found[kind] for kind in ("function", "deployer", "runner"))
     assert function["RoleName"] == "IamUsersRealtime"
+    # the quarantine in real time keeps credentials, and these actions also activate them
+    assert not {each for each in actions(function) if each.startswith("iam:Update")}
     (trust,) = function["AssumeRolePolicyDocument"]["Statement"]
     assert (trust["Principal"], trust.get("Condition")) == ({"Service": "lambda.amazonaws.com"}, None)
     places = {each["Action"][-1]: each["Resource"] for each in function["PolicyDocument"]["Statement"]}
     assert places["sqs:SendMessage"] == ["arn:aws:sqs:us-east-1:123456789012:c7n-mailer"]
     bucket = "arn:aws:s3:::example-iam-users-realtime/realtime"
+    # those of its own account
     assert places["s3:PutObjectAcl"] == [
-        f"{bucket}/notices/*",
-        # that of its own account
-        f"{bucket}/output/${{aws:PrincipalAccount}}/*",
-        f"{bucket}/quarantine-notices/*",
+        f"{bucket}/{place}/${{aws:PrincipalAccount}}/*"
+        for place in ("notices", "output", "quarantine-notices")
     ]
     group = "arn:aws:logs:*:*:log-group:/aws/lambda/custodian-iam-users-realtime-daily"
     assert {group, f"{group}:*"} <= set(places["logs:PutLogEvents"])
@@ -155,6 +157,102 @@ def test_functions_whose_roles_are_not_in_the_documents(
     result = of(tmp_path, {"type": "unnecessary", "exempt": "none"}, mode={**PERIODIC, **mode})
     assert result.exit_code == 1
     assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        pytest.param((), "", id="all"),
+        pytest.param(("--role", "deployer"), "", id="deployer"),
+        pytest.param(
+            ("--role", "function"),
+            "the functions have several roles (Says, team/Denies): print all",
+            id="one",
+        ),
+        pytest.param(
+            ("--reader", "Denies"), "mode.role is team/Denies, and so is --reader", id="a-name-of-two"
+        ),
+    ],
+)
+def test_functions_with_several_roles(tmp_path: Path, only: tuple[str, ...], said: str) -> None:
+    base = {"resource": "aws.iam-user", "source": "authorization-details"}
+    modes = {"one": "Says", "two": "arn:aws:iam::111122223333:role/team/Denies", "three": "Says"}
+    data = [{**base, "name": name, "mode": {**PERIODIC, "role": role}} for name, role in modes.items()]
+    file = tmp_path / "several.yml"
+    file.write_text(yaml.safe_dump({"policies": data}))
+    given = ["-u", str(file), "--runner", RUNNER, "--format", "json", *only]
+    result = CliRunner().invoke(main, ["roles", *given])
+    if said:
+        assert result.exit_code == 1
+        assert said in result.output
+        return
+    found = {"deployer": printed(result)} if only else printed(result)
+    deployer = json.dumps(found.pop("deployer"))
+    assert all(
+        f"function:custodian-{name}" in deployer and f"rule/custodian-{name}" in deployer for name in modes
+    )
+    assert all(f"iam::*:role/{role}" in deployer for role in ("Says", "team/Denies"))
+    functions = {kind: each for kind, each in found.items() if kind != "runner"}
+    assert {
+        kind: (
+            each["RoleName"],
+            [name for name in modes if f"custodian-{name}:*" in json.dumps(each)],
+            "iam:GetAccountAuthorizationDetails" in actions(each),
+        )
+        for kind, each in functions.items()
+    } == (
+        {}
+        if only
+        else {"function": ("Says", ["one", "three"], True), "function-2": ("Denies", ["two"], True)}
+    )
+
+
+OWN = "${aws:PrincipalAccount}"
+
+
+@pytest.mark.parametrize(
+    ("action", "written", "listed"),
+    [
+        pytest.param({"step": "created", "days": 2}, [f"{OWN}/*"], [], id="created"),
+        # who is exempt is recorded too
+        pytest.param(
+            {"step": "announce", "days": 30}, [f"{OWN}/*", f"exempt/{OWN}/*"], [], id="announcement"
+        ),
+        pytest.param({"noticed": 16}, [], ["STOP", "Stop", "stop"], id="quarantine"),
+        pytest.param({}, [], ["STOP", "Stop", "stop"], id="stop-alone"),
+    ],
+)
+def test_a_function_has_the_notices_of_its_own_account(
+    tmp_path: Path, action: dict[str, Any], written: list[str], listed: list[str]
+) -> None:
+    place = "s3://notices/all?region=us-east-1"
+    transport = {"type": "sqs", "queue": "arn:aws:sqs:us-east-1:1:q"}
+    sending = {"to": ["a@example.com"], "transport": transport, "assume_role": False}
+    more = {"type": "notify-owners", **sending} if "step" in action else {"type": "quarantine"}
+    flag = {"type": "unnecessary", "exempt": [{"user": "x", "reason": "r", "expires": "2099-01-01"}]}
+    options = {"execution-options": {"output_dir": "s3://runs/{account_id}"}}
+    found = printed(
+        of(
+            tmp_path,
+            {**more, **action, "notices": place},
+            section="actions",
+            filters=[flag],
+            mode={**PERIODIC, **options},
+        )
+    )
+    statements = found["function"]["PolicyDocument"]["Statement"]
+    resources = {name: each["Resource"] for each in statements for name in each["Action"] if "s3:" in name}
+    arn = "arn:aws:s3:::notices/all/"
+    read = [f"{OWN}/*", f"exempt/{OWN}/*"] if action else []
+    in_notices = {name: [each for each in arns if "notices" in each] for name, arns in resources.items()}
+    assert in_notices["s3:PutObject"] == [f"{arn}{each}" for each in written]
+    assert in_notices["s3:GetObject"] == [f"{arn}{each}" for each in read]
+    prefixes = [
+        each["Condition"]["StringLike"]["s3:prefix"]
+        for each in statements
+        if each["Resource"] == ["arn:aws:s3:::notices"]
+    ]
+    assert prefixes == [sorted(f"all/{each}" for each in (*read, *listed))]
 
 
 def test_the_output_of_a_function_that_names_none_is_the_runners(tmp_path: Path) -> None:
@@ -339,7 +437,26 @@ def test_exemptions_in_a_bucket_that_the_accounts_file_names(tmp_path: Path, com
         pytest.param(("--reader", "team/Reader"), True, "'team/Reader' is not the name", id="path-of-reader"),
         pytest.param(("--reader", "X", "--remover", "X"), True, "give them different names", id="one-name"),
         pytest.param(("--deployer", "IamUsersReader"), True, "give them different names", id="two-names"),
-        pytest.param(("--runner-principal", "*"), True, "without * and ?", id="anybody"),
+        *(
+            pytest.param(("--runner-principal", given), True, said, id=f"principal-{given}")
+            for given, said in (
+                ("*", "is neither a service"),
+                ("foo", "is neither a service"),
+                ("ec2.amazonaws.com.example.com", "is neither a service"),
+                ("arn:aws:iam::123456789012:role/*", "is neither a service"),
+                ("arn:aws:sts::123456789012:assumed-role/CI/run", "is neither a service"),
+                ("arn:aws:iam::123456789012:oidc-provider/example.com", "is neither a service"),
+                ("arn:aws:iam::123456789012:user/", "is neither a service"),
+                ("arn:aws:iam::999999999999:root", "would let every role and user of account 999999999999"),
+                (f"{GOV}::123456789012:role/CI", "is in another partition than --runner"),
+            )
+        ),
+        *(
+            pytest.param(
+                ("--external-id", given), True, "is not an external id", id=f"external-id-{given[:4]}"
+            )
+            for given in ("a b", "x", "a" * 1225, "a\n", "\u00e4\u00e4")
+        ),
         pytest.param(
             ("-s", "s3://{account_id}-runs"),
             False,
@@ -356,6 +473,12 @@ def test_exemptions_in_a_bucket_that_the_accounts_file_names(tmp_path: Path, com
             id="name",
         ),
         pytest.param(("--org-id", "o-*"), True, "'o-*' is not the id of an organization", id="organization"),
+        pytest.param(
+            ("-s", "s3://runs/*/x"),
+            True,
+            "the output s3://runs/*/x has a *, which stands for anything in a policy",
+            id="any-output",
+        ),
         pytest.param(("-s", "output"), True, "'output' is not s3://BUCKET/PREFIX", id="directory"),
         pytest.param(
             ("--remover", "IamUsersRealtime", *REALTIME), True, "have a role of their own", id="function"
@@ -366,6 +489,81 @@ def test_what_is_missing_is_named(options: tuple[str, ...], accounts: bool, mess
     result = roles(*options, accounts=accounts)
     assert result.exit_code != 0
     assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("account", "runner", "center", "message"),
+    [
+        pytest.param(
+            {"role": f"{GOV}::111122223333:role/R"}, RUNNER, CENTER, "payments (111122223333)", id="role"
+        ),
+        pytest.param({"regions": ["us-gov-west-1"]}, RUNNER, CENTER, "payments (111122223333)", id="region"),
+        pytest.param(
+            {"role": "R", "regions": ["us-east-1"]},
+            f"{GOV}::123456789012:role/Runner",
+            f"{GOV}::123456789012:role/Center",
+            "payments (111122223333) is in partition aws",
+            id="runner",
+        ),
+        pytest.param(
+            {"role": "R"}, RUNNER, f"{GOV}::123456789012:role/Center", "Identity Center", id="center"
+        ),
+        pytest.param({"role": "R"}, RUNNER, "Center", "'Center', the role for Identity Center", id="name"),
+        pytest.param(
+            {"regions": ["us-gov-west-1"]},
+            f"{GOV}::123456789012:role/Runner",
+            f"{GOV}::123456789012:role/Center",
+            "",
+            id="same",
+        ),
+        # not known: variables are all that is taken of it
+        pytest.param(
+            {"regions": ["all"]},
+            f"{GOV}::123456789012:role/Runner",
+            f"{GOV}::123456789012:role/Center",
+            "",
+            id="any",
+        ),
+    ],
+)
+def test_no_role_trusts_one_of_another_partition(
+    tmp_path: Path, account: dict[str, Any], runner: str, center: str, message: str
+) -> None:
+    data = yaml.safe_load((ROOT / "accounts.yml").read_text())
+    data["vars"]["identity_center_role"] = center
+    kept = {key: value for key, value in data["accounts"][0].items() if key not in ("role", "regions")}
+    accounts = tmp_path / "accounts.yml"
+    accounts.write_text(yaml.safe_dump({**data, "accounts": [{**kept, **account}]}))
+    result = roles("-c", str(accounts), "--runner", runner, accounts=False)
+    assert (result.exit_code != 0) == bool(message)
+    assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("principal", "kind"),
+    [
+        pytest.param("ec2.amazonaws.com", "Service", id="service"),
+        pytest.param("states.us-east-1.amazonaws.com", "Service", id="regional"),
+        pytest.param("ec2.amazonaws.com.cn", "Service", id="china"),
+        pytest.param("arn:aws:iam::999999999999:role/ci/Runs", "AWS", id="role"),
+        pytest.param("arn:aws:iam::999999999999:user/ci", "AWS", id="user"),
+        pytest.param("arn:aws:iam::123456789012:root", "AWS", id="own-account"),
+    ],
+)
+def test_who_may_be_the_principal_of_the_runner(principal: str, kind: str) -> None:
+    options = ("--runner-principal", principal, "--external-id", "team:a/b=c,d.e@f+g-h_1")
+    (trust,) = printed(roles(*options, "--role", "runner", "--format", "json"))["AssumeRolePolicyDocument"][
+        "Statement"
+    ]
+    assert trust["Principal"] == {kind: principal}
+
+
+def test_an_accounts_file_with_two_lists(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.yml"
+    accounts.write_text((ROOT / "accounts.yml").read_text() + "accounts: []\n")
+    result = roles("-c", str(accounts), accounts=False)
+    assert result.exit_code == 1
+    assert "the key 'accounts' is given twice" in result.output
 
 
 def test_a_role_that_is_not_taken() -> None:
@@ -396,6 +594,15 @@ def test_who_signed_in_is_read_by_the_role_for_identity_center(tmp_path: Path) -
     assert "cloudtrail:LookupEvents" in actions(found["identity-center"])
     assert "cloudtrail:LookupEvents" not in actions(found["member-reader"])
     assert "arn:aws:s3:::out/sign-ins.json" in json.dumps(found["runner"])
+
+
+def test_a_reviewed_plan_is_read_by_the_runner(tmp_path: Path) -> None:
+    delete = {"type": "composite-delete", "plan": "s3://reviewed/{account_id}/plan.json"}
+    filters = [{"type": "unnecessary", "exempt": "none"}]
+    runner = printed(of(tmp_path, delete, section="actions", filters=filters))["runner"]
+    statements = {each["Action"][0]: each for each in runner["PolicyDocument"]["Statement"]}
+    assert statements["s3:GetObject"]["Resource"] == ["arn:aws:s3:::reviewed/*/plan.json"]
+    assert "s3:PutObject" not in statements
 
 
 def test_filters_are_found_within_others(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ accounts:
   # one that other YAML readers would take for a number
   - {name: payments, account_id: "012345670123", role: R, vars: *all}
   - {name: research, account_id: "444455556666", role: R, tags: ["wave:1"]}
-  - {name: platform, account_id: "777788889999", role: R}
+  - {name: team/platform, account_id: "777788889999", role: R}
 """
 
 
@@ -74,7 +74,44 @@ def test_shards_are_about_equal() -> None:
         pytest.param("accounts: [a]", "account 1 has the account_id None", id="no mapping"),
         pytest.param("subscriptions: []", "has no list `accounts`", id="another cloud"),
         pytest.param("- a", "has no list `accounts`", id="a list"),
-        pytest.param("accounts: [", "can't be read", id="no YAML"),
+        pytest.param("accounts: [", "accounts file: line 1: expected the node content", id="no YAML"),
+        pytest.param("a: !x 1", "accounts file: line 1: could not determine a constructor", id="a tag"),
+        pytest.param(
+            "a: \0", "accounts file: unacceptable character #x0000: special characters", id="no text"
+        ),
+        pytest.param("[" * 2000, "accounts file: it is nested too deeply", id="deep"),
+        pytest.param(
+            'accounts: [{name: a, account_id: "111122223333"}]\nvars: {}\naccounts: []',
+            "line 3: the key 'accounts' is given twice",
+            id="a list twice",
+        ),
+        pytest.param(
+            'accounts:\n- {account_id: "111122223333", name: a, vars: {b: 1, b: 2}}',
+            "line 2: the key 'b' is given twice",
+            id="a variable twice",
+        ),
+        *(
+            pytest.param(
+                f'accounts: [{{account_id: "111122223333"{name}}}]',
+                f"account 1 (111122223333) has the name {said}: give it one that can be a directory",
+                id=f"name{name}",
+            )
+            for name, said in (
+                ("", "None"),
+                (", name: ''", "''"),
+                (", name: 12", "12"),
+                (", name: ..", "'..'"),
+                (", name: ../../x", "'../../x'"),
+                (", name: a/../b", "'a/../b'"),
+                (", name: /x", "'/x'"),
+                (", name: ./x", "'./x'"),
+            )
+        ),
+        pytest.param(
+            """accounts: [{name: Pay, account_id: "111122223333"}, {name: pay, account_id: "444455556666"}]""",
+            "accounts 1 (Pay, 111122223333) and 2 (pay, 444455556666) have the same name: c7n-org",
+            id="upper and lower case",
+        ),
         pytest.param(
             """accounts: [{name: a, account_id: "111122223333"}, {name: b, account_id: "111122223333"}]""",
             "accounts 1 (a, 111122223333) and 2 (b, 111122223333) have the same account_id: its users",
@@ -94,6 +131,8 @@ def test_a_file_that_would_leave_accounts_out_or_run_them_twice_is_refused(
     result = shard(tmp_path / "accounts.yml", 1, 0)
     assert (result.exit_code, result.stdout) == (1, "")
     assert said in result.stderr
+    # one line, without escaped line breaks
+    assert "\\u000a" not in result.stderr
 
 
 def test_an_index_that_no_shard_has_is_refused(accounts: Path) -> None:

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
 from aws_local_org.call_log import CallRecord
+from c7n_iamusers.cli.main import main
 from tests.deploy.machine import Machine, Processes
 from tests.deploy.template import MANAGEMENT, ROOT, Template, definition
 
@@ -153,12 +155,16 @@ def test_an_account_that_c7n_org_only_logs_fails_its_shard(
     assert "Error running policy in payments" in capfd.readouterr().out
 
 
-def test_the_report_is_on_this_execution_and_its_shards(tmp_path: Path) -> None:
-    """A command that only notes its arguments stands for c7n-iamusers."""
+def finishing(tmp_path: Path, printed: str, **more: str) -> tuple[int, list[list[str]]]:
+    """The exit code of the last task, and the commands that it ran.
+
+    A command that notes its arguments, and prints ``printed``, stands for c7n-iamusers.
+    """
     told = tmp_path / "told"
     command = tmp_path / "c7n-iamusers"
-    command.write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
+    command.write_text(f'#!/bin/sh\necho "$@" >> {told}\ncat {tmp_path}/printed\n')
     command.chmod(0o755)
+    (tmp_path / "printed").write_text(printed)
     given = {
         "PATH": f"{tmp_path}{os.pathsep}{PATH}",
         "TMPDIR": str(tmp_path),
@@ -170,10 +176,26 @@ def test_the_report_is_on_this_execution_and_its_shards(tmp_path: Path) -> None:
         "EXECUTION": "e-1",
         "STARTED": "2026-01-31T06:00:00.123Z",
         "RAN": "[2,5]",
+        **more,
     }
-    processes = Processes(str(ROOT / "deploy" / "run"), str(tmp_path), given)
-    assert processes.start("finish", {})() == 0
-    shards, report = (line.split() for line in told.read_text().splitlines())
+    code = Processes(str(ROOT / "deploy" / "run"), str(tmp_path), given).start("finish", {})()
+    return code, [line.split() for line in told.read_text().splitlines()]
+
+
+def test_shards_without_an_account_leave_nothing_to_report(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    empty = CliRunner().invoke(
+        main, ["shard", "-c", str(ROOT / "accounts.yml"), "--of", "2000", "--index", "5"]
+    )
+    code, commands = finishing(tmp_path, empty.stdout, PROVISION="policies/c.yml")
+    assert (code, [each[0] for each in commands]) == (0, ["shard"])
+    assert "no account is in the shards [2,5] of 16: there is nothing to report" in capfd.readouterr().out
+
+
+def test_the_report_is_on_this_execution_and_its_shards(tmp_path: Path) -> None:
+    code, (shards, report) = finishing(tmp_path, "accounts: [one]")
+    assert code == 0
     assert shards == "shard -c accounts.yml --of 16 --index 2 --index 5".split()
     part = report.pop(report.index("-c") + 1)
     assert Path(part).parent.parent == tmp_path

@@ -23,6 +23,8 @@ ACCOUNT = "111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
 CALLER = Principal(ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/ci", "AROA:ci", ROLE)
 IAM, SSO, STORE = f"arn:aws:iam::{ACCOUNT}:", "arn:aws:sso:::", "arn:aws:identitystore::"
+FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:f"
+EVENTS = f"arn:aws:events:us-east-1:{ACCOUNT}:"
 D = "123456789012:identitystore/d-1"
 
 
@@ -228,6 +230,32 @@ def document(*actions: str, effect: str = "Allow", resource: str = "*", **given:
         ),
         ("sts", "AssumeRole", {"RoleArn": ROLE}, {("sts:AssumeRole", ROLE)}),
         ("sts", "GetCallerIdentity", {}, set()),
+        (
+            "lambda",
+            "CreateFunction",
+            {"FunctionName": "f", "Role": f"{IAM}role/r", "Tags": {"k": "v"}},
+            {
+                ("lambda:CreateFunction", FUNCTION),
+                ("lambda:TagResource", FUNCTION),
+                ("iam:PassRole", f"{IAM}role/r"),
+            },
+        ),
+        (
+            "lambda",
+            "UpdateFunctionConfiguration",
+            {"FunctionName": FUNCTION, "Role": f"{IAM}role/r"},
+            {("lambda:UpdateFunctionConfiguration", FUNCTION), ("iam:PassRole", f"{IAM}role/r")},
+        ),
+        ("lambda", "UntagResource", {"Resource": FUNCTION}, {("lambda:UntagResource", FUNCTION)}),
+        # which this module does not know
+        ("lambda", "Invoke", {"FunctionName": "f"}, {("lambda:Invoke", None)}),
+        ("events", "PutRule", {"Name": "r"}, {("events:PutRule", f"{EVENTS}rule/r")}),
+        (
+            "events",
+            "PutTargets",
+            {"Rule": "r", "EventBusName": "b", "Targets": [{"Id": "1", "RoleArn": f"{IAM}role/r"}]},
+            {("events:PutTargets", f"{EVENTS}rule/b/r"), ("iam:PassRole", f"{IAM}role/r")},
+        ),
         ("organizations", "ListAccounts", {}, {("organizations:ListAccounts", "*")}),
         (
             "organizations",
@@ -585,6 +613,7 @@ def test_the_policy_of_a_bucket(
 ) -> None:
     s3 = org.client("s3", owner)
     s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="k", Body=b"")
     every = {"Principal": {"AWS": ACCOUNT}, "Action": "s3:*", "Resource": "arn:aws:s3:::bucket/*"}
     if statements:
         policy = {"Version": "2012-10-17", "Statement": [{**every, **each} for each in statements]}
@@ -592,6 +621,36 @@ def test_the_policy_of_a_bucket(
     text = why_not(ada, "s3", "GetObject", Bucket="bucket", Key="k")
     assert text.endswith(reason)
     assert bool(text) == bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("condition", "key", "operation", "listing"),
+    [
+        pytest.param({}, "k", "GetObject", True, id="may-list"),
+        pytest.param(where("StringLike", "s3:prefix", "all/*"), "all/x", "HeadObject", True, id="prefix"),
+        pytest.param(where("StringLike", "s3:prefix", "all/*"), "k", "HeadObject", False, id="other-prefix"),
+        pytest.param(None, "k", "GetObject", False, id="may-not"),
+        pytest.param(None, "k", "GetObjectAttributes", False, id="attributes"),
+        pytest.param(None, "there", "GetObject", True, id="there"),
+        pytest.param(None, "k", "PutObject", True, id="writes"),
+    ],
+)
+def test_who_may_not_list_is_not_told_that_an_object_is_missing(
+    org: LocalOrg, ada: Principal, condition: dict[str, Any] | None, key: str, operation: str, listing: bool
+) -> None:
+    s3 = org.client("s3", ACCOUNT)
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="there", Body=b"")
+    iam = org.backend("iam", ACCOUNT)
+    iam.put_user_policy("ada", "all", document("s3:GetObject*", "s3:PutObject"))
+    if condition is not None:
+        iam.put_user_policy("ada", "list", document("s3:ListBucket", **condition))
+    text = why_not(ada, "s3", operation, Bucket="bucket", Key=key)
+    missing = "s3:ListBucket on resource: arn:aws:s3:::bucket because no identity-based policy allows"
+    assert (missing in text) == (not listing)
+    assert bool(text) == (not listing)
+    # of a bucket that does not exist, S3 says so
+    assert why_not(ada, "s3", operation, Bucket="none", Key=key) == ""
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -174,8 +174,32 @@ def test_a_session_ends(org: LocalOrg, sts: Any) -> None:
     principal = credentials.resolve(key)
     assert principal.expires is not None
     past = principal.expires - datetime.timedelta(seconds=901)
-    credentials.issue(key, dataclasses.replace(principal, expires=past))
+    token = issued["Credentials"]["SessionToken"]
+    credentials.issue(key, dataclasses.replace(principal, expires=past), token)
     assert refusal(iam.list_users) == ("ExpiredToken", 403)
+
+
+@pytest.mark.parametrize(
+    ("of_session", "token", "wrong"),
+    [
+        pytest.param(True, "", False, id="its-own"),
+        pytest.param(True, "another", True, id="another"),
+        pytest.param(True, None, True, id="none"),
+        pytest.param(False, None, False, id="user"),
+        pytest.param(False, "another", True, id="user-with-one"),
+    ],
+)
+def test_enforced_sessions_have_their_own_token(
+    org: LocalOrg, sts: Any, of_session: bool, token: str | None, wrong: bool
+) -> None:
+    issued = sts.assume_role(RoleArn=arn(PAYMENTS, "CloudCustodian"), RoleSessionName="test")
+    keys = (session_of(org, issued) if of_session else user_session(org, ALLOW_ALL)).get_credentials()
+    assert keys is not None
+    found = boto3.Session(keys.access_key, keys.secret_key, keys.token if token == "" else token)
+    iam = found.client("iam", endpoint_url=org.endpoint_url, region_name="us-east-1")
+    assert refusal(iam.list_users) is None
+    org.configure(enforce=True)
+    assert refusal(iam.list_users) == (("InvalidClientTokenId", 403) if wrong else None)
 
 
 ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}

@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 import yaml
+from c7n import mu
 from c7n.config import Config
 from c7n.policy import PolicyCollection
 from c7n.resources import load_resources
@@ -24,6 +25,7 @@ from aws_local_org.enforcement import Policies
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.entry import register
 from c7n_iamusers.execution.interruption import Interruption
+from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.identity_center.aws.instance import connect
 from c7n_iamusers.policy_comparison.evaluation import Request
 from tests.policies import ACCOUNT
@@ -34,6 +36,7 @@ RUNNER = f"arn:aws:iam::{MANAGEMENT}:role/Runner"
 CENTER = f"arn:aws:iam::{MANAGEMENT}:role/Center"
 READER, REMOVER = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("IamUsersReader", "IamUsersRemover"))
 FUNCTION = f"arn:aws:iam::{ACCOUNT}:role/IamUsersRealtime"
+DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/IamUsersDeployer"
 BUCKET = "example-iam-users-realtime"
 #: All that ship, but for an example, since the local organization has no Security Hub.
 FILES = sorted({path.stem for path in (ROOT / "policies").glob("*.yml")} - {"findings-to-security-hub"})
@@ -77,6 +80,18 @@ class Enforced:
             patched.setattr(Interruption, "sleep", lambda *_: None)
             for policy in self._policies(name, {}, output_dir=output):
                 policy.push(event, None)
+
+    def deploy(self, name: str) -> None:
+        """The functions of ``policies/NAME.yml``, by the runner with the deployer, with archives without packages."""
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(mu, "custodian_archive", lambda packages: mu.PythonPackageArchive(()))
+            # Cloud Custodian's own leaves the file open
+            content = b"PK\5\6" + bytes(18)
+            patched.setattr(mu.PythonPackageArchive, "get_bytes", lambda _: content)
+            output = str(self.path / "deployed")
+            options = {"assume_role": DEPLOYER, "external_id": "e-1", "output_dir": output}
+            for policy in self._policies(name, {}, **options):
+                policy.get_execution_mode().provision()
 
     def _policies(self, name: str, names: dict[str, str], **options: Any) -> PolicyCollection:
         self.ran.add(name)
@@ -177,6 +192,7 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
     )
     assert printed.exit_code == 0, printed.output
     found = Enforced(org, path, accounts, json.loads(printed.stdout))
+    _let_in(org, found.documents["function"])
     # the others trust the runner's role, so it comes first
     for kind in sorted(found.documents, key=lambda kind: kind != "runner"):
         found.put(kind, found.documents[kind])
@@ -190,27 +206,28 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
 
 
 def _create_places(org: LocalOrg) -> None:
-    """The buckets, and the policies with which the bucket and the queue let the functions of another account in."""
     for bucket in ("notices", BUCKET):
         org.client("s3").create_bucket(Bucket=bucket)
-    queue = org.client("sqs").get_queue_url(QueueName="c7n-mailer")["QueueUrl"]
-    objects = [f"arn:aws:s3:::{BUCKET}{each}" for each in ("", "/*")]
-    org.client("s3").put_bucket_policy(Bucket=BUCKET, Policy=_shared("s3:*", objects))
-    policy = _shared("sqs:SendMessage", [f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer"])
-    org.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     exemptions = (ROOT / "policies" / "exemptions.csv").read_bytes()
     org.client("s3").put_object(Bucket=BUCKET, Key="exemptions.csv", Body=exemptions)
 
 
-def _shared(action: str, resources: list[str]) -> str:
-    """A policy of a resource that allows the member account this action."""
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"AWS": ACCOUNT},
-        "Action": action,
-        "Resource": resources,
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+def _let_in(org: LocalOrg, function: dict[str, Any]) -> None:
+    """The policies with which bucket and queue let the functions of another account in: what their role has on them."""
+    queue = org.client("sqs").get_queue_url(QueueName="c7n-mailer")["QueueUrl"]
+    policy = _shared(function, f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer")
+    org.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    org.client("s3").put_bucket_policy(Bucket=BUCKET, Policy=_shared(function, f"arn:aws:s3:::{BUCKET}"))
+
+
+def _shared(function: dict[str, Any], resource: str) -> str:
+    """The statements on ``resource``, and on what is in it, for everybody in the member account."""
+    statements = [
+        {**each, "Principal": {"AWS": ACCOUNT}}
+        for each in function["PolicyDocument"]["Statement"]
+        if all(arn.partition("/")[0] == resource for arn in listed(each["Resource"]))
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 def _record(found: Enforced, monkeypatch: pytest.MonkeyPatch) -> None:

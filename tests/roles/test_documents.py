@@ -109,7 +109,7 @@ def test_the_runner_writes_where_it_is_told() -> None:
         ("s3://notices/all", "s3://runs/of/*/x/?region=eu-west-1", "s3://own"),
         ("s3://notices/records",),
         ("s3://one/sign-ins",),
-        ("s3://runs/of/*",),
+        ("s3://runs/of/*/",),
     )
     found = documents(places=places)[RUNNER].policy["Statement"]
     assert [(each["Action"], each["Resource"], each.get("Condition")) for each in found[1:]] == [

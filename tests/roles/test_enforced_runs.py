@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 from botocore.exceptions import ClientError
@@ -20,7 +21,9 @@ from tests import cloudtrail_events as trail
 from tests.full_users import create_full_user
 from tests.policies import ACCOUNT
 from tests.roles.enforced import (
+    BUCKET,
     CENTER,
+    DEPLOYER,
     FILES,
     FUNCTION,
     FUNCTIONS,
@@ -38,6 +41,7 @@ KINDS = {
     CENTER: "identity-center",
     RUNNER: "runner",
     FUNCTION: "function",
+    DEPLOYER: "deployer",
 }
 
 
@@ -103,11 +107,15 @@ def test_the_functions_run_with_exactly_their_role(
         answer = {"user": {"userName": name, "userId": user["UserId"]}}
         return trail.event("CreateUser", trail.CONSOLE, {"userName": name}, answer, now)
 
+    for _ in range(2):
+        # creates them, then finds them there
+        runs.deploy("realtime")
     runs.push("realtime", created("dave"))
     runs.push("realtime-quarantine", created("dave"))
     assert "c7n-iamusers-deny-all" in iam.list_user_policies(UserName="dave")["PolicyNames"]
     assert runs.ran == FUNCTIONS
-    check_that_all_is_needed(runs, {FUNCTION: 20})
+    check_that_all_is_needed(runs, {FUNCTION: 20, DEPLOYER: 9})
+    check_that_others_are_out_of_reach(org)
     runs.put("function", without(runs.documents["function"], "sqs:SendMessage"))
     with pytest.raises(
         (ClientError, PolicyExecutionError), match="not authorized to perform: sqs:SendMessage on"
@@ -160,6 +168,28 @@ def check_that_all_is_needed(runs: Enforced, least: Mapping[str, int]) -> None:
             assert refusal(request, of(document)) == ""
             named = f"because no identity-based policy allows the {request.action} action"
             assert refusal(request, of(without(document, request.action))) == named
+
+
+def check_that_others_are_out_of_reach(org: LocalOrg) -> None:
+    """Who may do anything in a member account reaches the places of the account alone."""
+    iam = org.client("iam", ACCOUNT)
+    iam.create_user(UserName="admin")
+    iam.attach_user_policy(UserName="admin", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    key = iam.create_access_key(UserName="admin")["AccessKey"]
+    s3 = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], "").client("s3", region_name="us-east-1")
+    for place in ("notices", "quarantine-notices", "output"):
+        s3.put_object(Bucket=BUCKET, Key=f"realtime/{place}/{ACCOUNT}/x", Body=b"")
+        for other in (
+            f"{place}/444455556666",
+            f"{place}/exempt/444455556666",
+            f"{place}/444455556666/{ACCOUNT}",
+        ):
+            with pytest.raises(ClientError, match="no resource-based policy allows the s3:PutObject"):
+                s3.put_object(Bucket=BUCKET, Key=f"realtime/{other}/x", Body=b"")
+            with pytest.raises(ClientError, match="no resource-based policy allows the s3:GetObject"):
+                s3.get_object(Bucket=BUCKET, Key=f"realtime/{other}/x")
+            with pytest.raises(ClientError, match="no resource-based policy allows the s3:ListBucket"):
+                s3.list_objects_v2(Bucket=BUCKET, Prefix=f"realtime/{other}/")
 
 
 def of(document: dict[str, Any]) -> Policies:

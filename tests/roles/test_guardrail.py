@@ -180,6 +180,11 @@ def test_what_is_a_name(name: str) -> None:
     assert f"arn:aws:iam::*:role/{name}" in json.dumps(guardrail((name,), ()).document)
 
 
+@pytest.mark.parametrize("name", ["u*", "unlisted*", "x*"])
+def test_a_name_that_the_check_itself_would_use(name: str) -> None:
+    assert f"arn:aws:iam::*:role/{name}" in json.dumps(guardrail((name,), ("other*",)).document)
+
+
 def test_an_admin_is_no_maker() -> None:
     """A name that is spared by a pattern and is an admin's by itself contradicts itself."""
     with pytest.raises(InvalidPolicyData, match="is allowed instead of explicitDeny"):

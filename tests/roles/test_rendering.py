@@ -31,7 +31,11 @@ OUTPUT = Places(
     ("https://sqs.us-east-1.amazonaws.com/123456789012/q",), ("s3://runs/${aws:PrincipalAccount}",)
 )
 NEEDS = RoleNeeds(
-    READS, READS, frozenset({"sso:ListInstances"}), Functions("f/Role", ("custodian-x",), READS, OUTPUT), True
+    READS,
+    READS,
+    frozenset({"sso:ListInstances"}),
+    (Functions("f/Role", ("custodian-x",), READS, OUTPUT),),
+    True,
 )
 
 
