@@ -132,7 +132,8 @@ def test_the_files_that_come_along_have_no_hole(
     accounts["vars"]["notices"] = str(tmp_path / "notices")
     (tmp_path / "accounts.yml").write_text(yaml.safe_dump(accounts))
     for each in accounts["accounts"]:
-        function_role(org, each["account_id"])
+        for name in ("IamUsersRealtime", "IamUsersRealtimeQuarantine"):
+            function_role(org, each["account_id"], name=name)
     result = CliRunner().invoke(main, ["preflight", "-c", str(tmp_path / "accounts.yml"), *given])
     assert result.exit_code == 0, result.output
     assert [line for line in result.stdout.splitlines() if not line.startswith("  ok: ")][-3:] == [
@@ -315,13 +316,15 @@ def test_a_least_role_has_no_hole(fleet: Rehearsal) -> None:
 
 
 def function_role(
-    org: LocalOrg, account_id: str, service: str = "lambda.amazonaws.com", path: str = "/"
+    org: LocalOrg,
+    account_id: str,
+    service: str = "lambda.amazonaws.com",
+    path: str = "/",
+    name: str = "IamUsersRealtime",
 ) -> None:
     trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    org.client("iam", account_id).create_role(
-        RoleName="IamUsersRealtime", Path=path, AssumeRolePolicyDocument=document
-    )
+    org.client("iam", account_id).create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=document)
 
 
 @pytest.mark.parametrize(

@@ -108,9 +108,15 @@ def test_reading_alone_takes_no_remover_and_writes_nothing_in_identity_center() 
 
 def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
     found = printed(roles("--format", "json", *REALTIME, policies=("remind",)))
-    assert set(found) == {"member-reader", "function", "deployer", "runner"}
-    function, deployer, runner = (found[kind] for kind in ("function", "deployer", "runner"))
-    assert function["RoleName"] == "IamUsersRealtime"
+    assert set(found) == {"member-reader", "function", "function-2", "deployer", "runner"}
+    reporting, function, deployer, runner = (
+        found[kind] for kind in ("function", "function-2", "deployer", "runner")
+    )
+    names = ["IamUsersRealtime", "IamUsersRealtimeQuarantine"]
+    assert [reporting["RoleName"], function["RoleName"]] == names
+    # that of the policies that only report changes no user
+    reads = ("iam:Get", "iam:List", "iam:Generate")
+    assert not {each for each in actions(reporting) if each.startswith("iam:") and not each.startswith(reads)}
     # the quarantine in real time keeps credentials, and these actions also activate them
     assert not {each for each in actions(function) if each.startswith("iam:Update")}
     (trust,) = function["AssumeRolePolicyDocument"]["Statement"]
@@ -120,17 +126,16 @@ def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
     bucket = "arn:aws:s3:::example-iam-users-realtime/realtime"
     # those of its own account
     assert places["s3:PutObjectAcl"] == [
-        f"{bucket}/{place}/${{aws:PrincipalAccount}}/*"
-        for place in ("notices", "output", "quarantine-notices")
+        f"{bucket}/{place}/${{aws:PrincipalAccount}}/*" for place in ("output", "quarantine-notices")
     ]
-    group = "arn:aws:logs:*:*:log-group:/aws/lambda/custodian-iam-users-realtime-daily"
+    group = "arn:aws:logs:*:*:log-group:/aws/lambda/custodian-iam-users-realtime-quarantine"
     assert {group, f"{group}:*"} <= set(places["logs:PutLogEvents"])
     assert deployer["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"AWS": RUNNER}
     setup = printed(roles("--format", "json", "--setup", "--role", "deployer", *REALTIME, policies=()))
     (*_, reading) = setup["PolicyDocument"]["Statement"]
     assert (reading["Action"], reading["Resource"]) == (
         ["iam:GetRole"],
-        ["arn:aws:iam::*:role/IamUsersRealtime"],
+        [f"arn:aws:iam::*:role/{name}" for name in names],
     )
     # the functions' queue and buckets are not the runner's
     assert runner["PolicyDocument"]["Statement"][0]["Resource"] == [

@@ -146,6 +146,7 @@ FILLED = {
     "queue_url": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNTS[0]}/c7n-mailer",
     "lambda_bucket": "realtime",
     "lambda_role": "IamUsersRealtime",
+    "lambda_quarantine_role": "IamUsersRealtimeQuarantine",
     "runner_role": "IamUsersRemover",
     "email_domain": "example.com",
     "active_within_days": "30",

@@ -36,12 +36,13 @@ RUNNER = f"arn:aws:iam::{MANAGEMENT}:role/Runner"
 CENTER = f"arn:aws:iam::{MANAGEMENT}:role/Center"
 READER, REMOVER = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("IamUsersReader", "IamUsersRemover"))
 FUNCTION = f"arn:aws:iam::{ACCOUNT}:role/IamUsersRealtime"
+QUARANTINE = f"{FUNCTION}Quarantine"
 DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/IamUsersDeployer"
 BUCKET = "example-iam-users-realtime"
 #: All that ship, but for an example, since the local organization has no Security Hub.
 FILES = sorted({path.stem for path in (ROOT / "policies").glob("*.yml")} - {"findings-to-security-hub"})
-#: Those of them that run in AWS Lambda.
-FUNCTIONS = {"realtime", "realtime-quarantine"}
+#: Those of them that run in AWS Lambda, with the roles of their functions.
+FUNCTIONS = {"realtime": FUNCTION, "realtime-quarantine": QUARANTINE}
 #: Policies that find the journals of quarantines beside their output.
 BESIDE = frozenset({"attempts", "brownout", "delete", "listen", "quarantine", "release"})
 #: As if the days had passed.
@@ -75,7 +76,7 @@ class Enforced:
         output = f"s3://{BUCKET}/realtime/output/{ACCOUNT}?region=us-east-1"
         with pytest.MonkeyPatch.context() as patched:
             self.org.configure(enforce=False)
-            act_as(boto3.Session(), FUNCTION, patched, ExternalId="e-1")
+            act_as(boto3.Session(), FUNCTIONS[name], patched, ExternalId="e-1")
             self.org.configure(enforce=True)
             patched.setattr(Interruption, "sleep", lambda *_: None)
             for policy in self._policies(name, {}, output_dir=output):
@@ -137,7 +138,7 @@ class Enforced:
         name = document["RoleName"]
         if name not in {each["RoleName"] for each in iam.list_roles()["Roles"]}:
             # the local organization runs no functions: the runner takes the place of Lambda
-            trusting = self.documents["deployer"] if kind == "function" else document
+            trusting = self.documents["deployer"] if kind.startswith("function") else document
             trust = trusting["AssumeRolePolicyDocument"]
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
         policy = json.dumps(document["PolicyDocument"])
@@ -192,7 +193,7 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
     )
     assert printed.exit_code == 0, printed.output
     found = Enforced(org, path, accounts, json.loads(printed.stdout))
-    _let_in(org, found.documents["function"])
+    _let_in(org, [found.documents[kind] for kind in ("function", "function-2")])
     # the others trust the runner's role, so it comes first
     for kind in sorted(found.documents, key=lambda kind: kind != "runner"):
         found.put(kind, found.documents[kind])
@@ -212,18 +213,19 @@ def _create_places(org: LocalOrg) -> None:
     org.client("s3").put_object(Bucket=BUCKET, Key="exemptions.csv", Body=exemptions)
 
 
-def _let_in(org: LocalOrg, function: dict[str, Any]) -> None:
-    """The policies with which bucket and queue let the functions of another account in: what their role has on them."""
+def _let_in(org: LocalOrg, functions: list[dict[str, Any]]) -> None:
+    """The policies with which bucket and queue let the functions of another account in: what their roles have on them."""
     queue = org.client("sqs").get_queue_url(QueueName="c7n-mailer")["QueueUrl"]
-    policy = _shared(function, f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer")
+    policy = _shared(functions, f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer")
     org.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
-    org.client("s3").put_bucket_policy(Bucket=BUCKET, Policy=_shared(function, f"arn:aws:s3:::{BUCKET}"))
+    org.client("s3").put_bucket_policy(Bucket=BUCKET, Policy=_shared(functions, f"arn:aws:s3:::{BUCKET}"))
 
 
-def _shared(function: dict[str, Any], resource: str) -> str:
+def _shared(functions: list[dict[str, Any]], resource: str) -> str:
     """The statements on ``resource``, and on what is in it, for everybody in the member account."""
     statements = [
         {**each, "Principal": {"AWS": ACCOUNT}}
+        for function in functions
         for each in function["PolicyDocument"]["Statement"]
         if all(arn.partition("/")[0] == resource for arn in listed(each["Resource"]))
     ]
