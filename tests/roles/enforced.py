@@ -214,7 +214,7 @@ def _create_places(org: LocalOrg) -> None:
 
 
 def _let_in(org: LocalOrg, functions: list[dict[str, Any]]) -> None:
-    """The policies with which bucket and queue let the functions of another account in: what their roles have on them."""
+    """The policies by which bucket and queue let functions of another account in: what their roles have on them."""
     queue = org.client("sqs").get_queue_url(QueueName="c7n-mailer")["QueueUrl"]
     policy = _shared(functions, f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer")
     org.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
