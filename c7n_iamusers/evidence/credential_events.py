@@ -45,10 +45,9 @@ class CredentialEvent:
     """A call that succeeded. ``by``: the ARN of the caller, or what AWS gives instead. ``session``: the name of the
     caller's role session or IAM user, empty for others. ``via``: the AWS service that made the call for the caller.
     ``id``: CloudTrail's id of the event, which AWS can deliver more than once, and late; where it has none, a digest of
-    the call. ``user_id``: the unique id of
-    the user that CreateUser created, or that called for itself; empty for other calls, which have none.
-    ``user_name``: the name of the user that the call asked for, if it did. ``removed``: whether the call itself shows
-    that it removed a Deny of ours; None if it does not say.
+    the call. ``user_id``: the unique id of the user that CreateUser created, or that called for itself; empty for other
+    calls, which have none. ``user_name``: the name of the user that the call asked for, if it did. ``removed``: whether
+    the call itself shows that it removed a Deny of ours; None if it does not say.
     """
 
     name: str

@@ -118,14 +118,20 @@ def missing_keys(mode: dict[str, Any]) -> list[str]:
     return remedies
 
 
-def _lists(filters: Any) -> Iterator[Any]:
-    """The value of each ``exempt-from`` in a policy's filters, including those inside and, or, not."""
+def _blocks(filters: Any) -> Iterator[dict[str, Any]]:
+    """The blocks of a policy's filters, which may be invalid, including those inside and, or, not."""
     for each in filters if isinstance(filters, list) else ():
         if isinstance(each, dict):
-            if each.get("type") == "unnecessary" and "exempt-from" in each:
-                yield each["exempt-from"]
+            yield each
             for name in ("and", "or", "not"):
-                yield from _lists(each.get(name))
+                yield from _blocks(each.get(name))
+
+
+def _lists(filters: Any) -> Iterator[Any]:
+    """The value of each ``exempt-from`` in a policy's filters."""
+    for each in _blocks(filters):
+        if each.get("type") == "unnecessary" and "exempt-from" in each:
+            yield each["exempt-from"]
 
 
 def _local(source: Any) -> str:
@@ -252,15 +258,10 @@ def require_own_roles(manager: Any) -> None:
 
 
 def _issuers(filters: Any) -> Iterator[str]:
-    """The ARNs with which a policy's filters compare who called, including those inside and, or, not."""
-    for each in filters if isinstance(filters, list) else ():
-        if isinstance(each, dict):
-            value = each.get("value") if each.get("key") == _ISSUER else None
-            yield from (
-                str(arn) for arn in (value if isinstance(value, list) else [value]) if arn is not None
-            )
-            for name in ("and", "or", "not"):
-                yield from _issuers(each.get(name))
+    """The ARNs with which a policy's filters compare who called."""
+    for each in _blocks(filters):
+        value = each.get("value") if each.get("key") == _ISSUER else None
+        yield from (str(arn) for arn in (value if isinstance(value, list) else [value]) if arn is not None)
 
 
 def foreign_event(manager: Any, event: Any) -> str | None:

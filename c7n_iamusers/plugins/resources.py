@@ -39,9 +39,7 @@ _FORM = "2"
 
 @contextmanager
 def unreadable(manager: Any, what: str, permissions: str) -> Iterator[None]:
-    """Turn an AWS error or EvidenceUnreadable in the block into a PolicyExecutionError.
-
-    That says what could not be read, and where.
+    """Turn an AWS error or EvidenceUnreadable in the block into a PolicyExecutionError that names ``what``, and where.
 
     c7n-org drops all later policies of the account after a ClientError with AccessDenied. A PolicyExecutionError only
     fails this policy.
