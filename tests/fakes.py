@@ -11,9 +11,16 @@ from botocore.exceptions import ClientError
 from c7n_iamusers.execution.retries import Backoff
 
 
+#: Codes with which AWS answers that it failed itself.
+_SERVER_ERRORS = ("Internal", "ServiceFailure", "ServiceUnavailable")
+
+
 def client_error(code: str, **response: Any) -> ClientError:
-    """A ClientError as botocore raises it."""
-    answer: Any = {"Error": {"Code": code, "Message": f"{code} happened"}, **response}
+    """A ClientError as botocore raises it, of an answer by AWS."""
+    status = 500 if code.startswith(_SERVER_ERRORS) else 400
+    metadata = {"HTTPStatusCode": status, "RequestId": f"request-of-{code}"}
+    error = {"Code": code, "Message": f"{code} happened"}
+    answer: Any = {"Error": error, "ResponseMetadata": metadata, **response}
     return ClientError(answer, "Operation")
 
 
@@ -27,6 +34,7 @@ class ScriptedClient:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def method(**parameters: Any) -> Any:
             self.calls.append((name, parameters))
+            assert self.scripts.get(name), f"no further {name} is expected"
             answer = self.scripts[name].pop(0)
             if isinstance(answer, Exception):
                 raise answer

@@ -23,7 +23,8 @@ class Wait:
     """How to poll an asynchronous call until it has ended.
 
     ``operation`` with ``parameters`` is the call that returns the state. ``status`` and ``reason`` are paths of keys
-    into its response. A status that is in neither ``pending`` nor ``succeeded``, an unknown one included, is a failure.
+    into its response. Of a status in none of ``pending``, ``succeeded`` and ``failed`` it is not known what became of
+    the call.
     """
 
     operation: str
@@ -32,11 +33,14 @@ class Wait:
     reason: tuple[str, ...]
     pending: frozenset[str] = frozenset({"IN_PROGRESS"})
     succeeded: frozenset[str] = frozenset({"SUCCEEDED"})
+    failed: frozenset[str] = frozenset({"FAILED"})
 
 
 #: Before or after a call: when the executor verifies the subject's identity (ApiCall.checked), and the phases of the
 #: call's journal lines.
 BEFORE, AFTER = "before", "after"
+#: The phase of the journal line of a try that is repeated.
+TRIED = "tried"
 
 
 class Deferred(Mapping[str, Any]):
@@ -67,11 +71,18 @@ class Deferred(Mapping[str, Any]):
 _NOTHING: Mapping[str, Any] = {}
 
 
+#: Beginnings of the names of operations that remove something.
+_REMOVING = ("Delete", "Detach", "Remove", "Deactivate", "Untag")
+#: Codes that say that what a call is about does not exist.
+MISSING_CODES = frozenset({"NoSuchEntity", "ResourceNotFoundException"})
+
+
 @dataclass(frozen=True, slots=True)
 class ApiCall:
     """One AWS call: ``service`` as boto3 names it, ``operation`` as the API does.
 
     ``done_codes``: error codes that mean that the desired state exists already, such as NoSuchEntity for a deletion.
+    One of MISSING_CODES is allowed for a removal only: raises ValueError for any other operation.
     ``save``: Ref name -> path of keys into the response.
     ``checked``: BEFORE, AFTER or both: when the executor verifies that the name still belongs to the same subject.
     ``notes``: what the journal line of the call records beside it, such as what the call replaces.
@@ -85,6 +96,15 @@ class ApiCall:
     wait: Wait | None = None
     checked: frozenset[str] = frozenset()
     notes: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+
+    def __post_init__(self) -> None:
+        if self.done_codes & MISSING_CODES and not self.removes:
+            raise ValueError(f"{self.operation} removes nothing, so {sorted(self.done_codes)} is no success")
+
+    @property
+    def removes(self) -> bool:
+        """Whether the call takes something away: it removes an object, or deactivates a credential."""
+        return self.operation.startswith(_REMOVING) or self.parameters.get("Status") == "Inactive"
 
     @property
     def permission(self) -> str:

@@ -18,37 +18,54 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from c7n_iamusers.exceptions import IamUsersError, JournalRefused
-from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref, Subject
+from c7n_iamusers.exceptions import AnswerLost, IamUsersError, JournalRefused
+from c7n_iamusers.execution.calls import AFTER, BEFORE, MISSING_CODES, TRIED, ApiCall, Plan, Ref, Subject
 from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.journal import JournalWriter
-from c7n_iamusers.execution.retries import Backoff, error_code, error_delay, is_lost, is_retryable
+from c7n_iamusers.execution.retries import (
+    Backoff,
+    Verdict,
+    answered,
+    error_code,
+    error_delay,
+    http_status,
+    message_of,
+    refusals_of,
+    request_id,
+    verdict_on,
+)
 from c7n_iamusers.execution.stores import Store
 
 #: Results of a call in its journal line. We applied it; what it removes was gone; what it creates existed.
 DONE, GONE, ADOPTED = "done", "gone", "adopted"
-#: AWS refused it; its response was lost, so it may have been applied; the run stopped between two tries, likewise.
+#: AWS refused it; no answer of AWS says whether it was applied; the run stopped between two tries, likewise.
 FAILED, UNKNOWN, INTERRUPTED = "failed", "unknown", "interrupted"
 #: What a try may raise.
 AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
 #: The configuration of every client that changes anything. A retry inside botocore would hide a lost response, and
 #: would not verify the subject's identity first.
 SINGLE_TRY = Config(retries={"total_max_attempts": 1})
-#: Operations for which a done code means that somebody else did the same before.
-_REMOVING = ("Delete", "Detach", "Remove", "Deactivate", "Update", "Untag")
+#: How often AWS is read to settle a call of which no answer says whether it was applied.
+_SETTLING_READS = 4
 
 
 class JournaledCall:
-    """``call`` for ``subject``, with retries spaced by ``backoff``. Not thread-safe.
+    """``call`` for ``subject`` by ``caller`` (an ARN), with retries spaced by ``backoff``. Not thread-safe.
 
     ``begun``: the line before the call is in the journal. ``parameters``: with Refs resolved, once it is begun.
-    ``lost``: the response of a try was lost, so that try may have been applied.
+    ``lost``: no answer says whether one of its tries was applied.
     """
 
     def __init__(
-        self, journal: JournalWriter, subject: Subject, call: ApiCall, backoff: Backoff, lost: bool = False
+        self,
+        journal: JournalWriter,
+        subject: Subject,
+        call: ApiCall,
+        backoff: Backoff,
+        lost: bool = False,
+        caller: str = "",
     ) -> None:
-        self._journal, self._delays = journal, backoff.delays()
+        self._journal, self._delays, self._caller = journal, backoff.delays(), caller
         self.subject, self.call, self.lost = subject, call, lost
         self.begun, self.parameters = False, dict[str, Any]()
 
@@ -63,22 +80,35 @@ class JournaledCall:
             self.begun = True
         return self.parameters
 
-    def end(self, result: str, saved: Mapping[str, Any] | None = None, code: str = "") -> None:
-        """Write the line after the call. ``saved``: Ref name -> value. ``code``: AWS error. Raises JournalRefused."""
+    def end(
+        self, result: str, saved: Mapping[str, Any] | None = None, answer: Any = None, code: str = ""
+    ) -> None:
+        """Write the line after the call. ``saved``: Ref name -> value. ``answer``: the last response, or error.
+
+        ``code``: of a failure that is no error of AWS. Raises JournalRefused.
+        """
         ids = {"saved": dict(saved)} if saved else {}
-        self._write(AFTER, result=result, **ids, **({"code": code} if code else {}))
+        self._write(
+            AFTER, result=result, **ids, **{**({"code": code} if code else {}), **self._answer(answer)}
+        )
 
     def ended_by(self, error: Exception) -> str:
         """The result if ``error`` means that the desired state exists, else empty."""
-        if error_code(error) in self.call.done_codes:
+        verdict = verdict_on(error, self.refusals)
+        if verdict is Verdict.REFUSED and error_code(error) in self.call.done_codes:
             return self.result_if_done
-        self.lost = self.lost or is_lost(error)
+        self.lost = self.lost or verdict is Verdict.UNKNOWN
         return ""
 
     def delay_after(self, error: Exception) -> float | None:
-        """Seconds until the retry after ``error``; None if it is not retryable or the backoff's budget is spent."""
-        delay = next(self._delays, None) if is_retryable(error) else None
+        """Seconds until the retry after ``error``; None if a retry can't help, or the backoff's budget is spent."""
+        refused = verdict_on(error, self.refusals) is Verdict.REFUSED
+        delay = None if refused else next(self._delays, None)
         return None if delay is None else float(error_delay(error) or delay)
+
+    def tried(self, error: Exception) -> None:
+        """Write a line of a try that failed, before it is repeated. Raises JournalRefused."""
+        self._write(TRIED, **self._answer(error))
 
     @property
     def result_if_done(self) -> str:
@@ -88,12 +118,28 @@ class JournaledCall:
         """
         if self.lost:
             return UNKNOWN if self.call.permission == "iam:DeleteUser" else DONE
-        return GONE if self.call.operation.startswith(_REMOVING) else DONE
+        return GONE if self.call.removes else DONE
 
     @property
     def result_if_refused(self) -> str:
         """The result if AWS refused the last try. After a lost response an earlier try may have been applied."""
         return UNKNOWN if self.lost else FAILED
+
+    @property
+    def refusals(self) -> frozenset[str]:
+        """The codes with which AWS refuses the call."""
+        return refusals_of(self.call.service)
+
+    def _answer(self, answer: Any) -> dict[str, Any]:
+        """What the journal keeps of an answer, or of the lack of one."""
+        failed = isinstance(answer, Exception)
+        found = {
+            "code": error_code(answer) if failed else "",
+            "status": http_status(answer) if failed else 0,
+            "request_id": request_id(answer),
+            "caller": self._caller,
+        }
+        return {name: value for name, value in found.items() if value}
 
     def _write(self, phase: str, **more: Any) -> None:
         made = {
@@ -111,8 +157,10 @@ def method_of(clients: Mapping[str, Any], service: str, operation: str) -> Calla
 
 
 def resolve(value: Any, values: Mapping[str, Any]) -> Any:
-    """``value`` with each Ref in it replaced by its value in ``values``."""
+    """``value`` with each Ref in it replaced by its value in ``values``. Raises AnswerLost if one has none."""
     if isinstance(value, Ref):
+        if value.name not in values:
+            raise AnswerLost(f"{value.name} is not known, since the answer that had it was lost: run again")
         return values[value.name]
     if isinstance(value, Mapping):
         return {key: resolve(part, values) for key, part in value.items()}
@@ -133,25 +181,29 @@ def value_at(response: Any, path: tuple[str, ...]) -> Any:
     return response
 
 
-def message_of(error: Exception) -> str:
-    """AWS's message in ``error``, or the text of an error that is not a ClientError."""
-    return str(error.response["Error"].get("Message", "")) if isinstance(error, ClientError) else str(error)
+def failure_text(subject: Subject, call: ApiCall, code: str, why: str, unknown: bool = False) -> str:
+    """``user alice of account 111122223333: iam:DeleteUser failed with AccessDenied: not authorized``.
 
-
-def failure_text(subject: Subject, call: ApiCall, code: str, why: str) -> str:
-    """``user alice of account 111122223333: iam:DeleteUser failed with AccessDenied: not authorized``."""
-    return f"{subject}: {call.service}:{call.operation} failed with {code}: {why}"
+    ``unknown``: no answer says whether the call was applied.
+    """
+    what = "was made, and no answer of AWS says whether it was applied" if unknown else "failed with"
+    return (
+        f"{subject}: {call.service}:{call.operation} {what}{f' ({code})' if unknown else f' {code}'}: {why}"
+    )
 
 
 LOG = logging.getLogger("custodian.c7n_iamusers")
 
 
 class CallFailed(Exception):
-    """A call of a plan failed and is not retried. The calls before it are done, those after it were not made."""
+    """A call of a plan failed and is not retried. The calls before it are done, those after it were not made.
 
-    def __init__(self, call: ApiCall, subject: Subject, code: str, message: str) -> None:
-        super().__init__(failure_text(subject, call, code, message))
-        self.call, self.code = call, code
+    ``unknown``: no answer says whether it was applied, and AWS does not show it.
+    """
+
+    def __init__(self, call: ApiCall, subject: Subject, error: Exception, unknown: bool = False) -> None:
+        super().__init__(failure_text(subject, call, error_code(error), message_of(error), unknown))
+        self.call, self.code, self.unknown = call, error_code(error), unknown
 
 
 class SubjectGone(Exception):
@@ -185,12 +237,20 @@ class Applied:
 
 #: True if the name still belongs to the same subject, False if nobody has it. Raises if it belongs to another one.
 Identify = Callable[[], bool]
+#: A call and its parameters -> whether AWS shows, when it is read now, what the call makes.
+Shows = Callable[[ApiCall, Mapping[str, Any]], bool]
+
+
+def shows_nothing(_call: ApiCall, _parameters: Mapping[str, Any]) -> bool:
+    """For an executor that can't read: what is unknown stays so."""
+    return False
 
 
 class Executor:
     """Applies plans through ``clients`` (boto3 service name -> client). Thread-safe.
 
-    The clients must not retry on their own: create them with SINGLE_TRY.
+    The clients must not retry on their own: create them with SINGLE_TRY. ``caller``: the ARN that they act as, for the
+    journal. ``shows``: settles calls of which no answer says whether they were applied.
     """
 
     def __init__(
@@ -200,9 +260,11 @@ class Executor:
         backoff: Backoff | None = None,
         *,
         before_each: Callable[[], None] = lambda: None,
+        caller: str = "",
+        shows: Shows = shows_nothing,
     ) -> None:
         self._clients, self._journal, self._backoff = clients, journal, backoff or Backoff()
-        self._before_each = before_each
+        self._before_each, self._caller, self._shows = before_each, caller, shows
 
     def apply(
         self, plan: Plan, applied: Applied, identify: Identify = lambda: True, urgent: bool = False
@@ -219,10 +281,10 @@ class Executor:
         for number, call in enumerate(plan.calls, 1):
             if not urgent:
                 self._before_each()
-            journaled = JournaledCall(self._journal, plan.subject, call, self._backoff)
+            journaled = JournaledCall(self._journal, plan.subject, call, self._backoff, caller=self._caller)
             method = method_of(self._clients, call.service, call.operation)
             last = number == len(plan.calls)
-            _Attempt(journaled, method, self._backoff.sleep, applied, identify, last).make()
+            _Attempt(journaled, method, self._backoff, applied, identify, self._shows, last).make()
 
 
 @dataclass
@@ -231,9 +293,10 @@ class _Attempt:
 
     journaled: JournaledCall
     method: Callable[..., Any]
-    sleep: Callable[[float], None]
+    backoff: Backoff
     applied: Applied
     identify: Identify
+    shows: Shows
     last: bool
 
     def make(self) -> None:
@@ -242,37 +305,64 @@ class _Attempt:
             self._check()
         parameters = self.journaled.begin(applied.values)
         try:
-            result, response = self._tried(parameters)
+            result, answer = self._tried(parameters)
         except Exception as error:
-            code, result = error_code(error), self._verdict(error)
+            result = self._verdict(error)
             applied.made.append((call, result))
-            self._end(result, code=code)
+            self._end(result, answer=error)
             if isinstance(error, AWS_ERRORS):
-                raise CallFailed(call, self.journaled.subject, code, message_of(error)) from error
+                if error_code(error) in MISSING_CODES:
+                    self._check()  # the whole subject may be gone
+                raise CallFailed(call, self.journaled.subject, error, result == UNKNOWN) from error
             raise
         applied.made.append((call, result))
-        found = saved(call, response)
+        found = saved(call, answer) if isinstance(answer, Mapping) else {}
         applied.values.update(found)
-        self._end(result, found)
+        self._end(result, found, answer)
         if AFTER in call.checked or (result == GONE and not self.last):
             self._check()
 
-    def _tried(self, parameters: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    def _tried(self, parameters: Mapping[str, Any]) -> tuple[str, Any]:
+        """The result, and the response or the error that it rests on."""
         while True:
             self.applied.unchecked.append(self.journaled.call)
             try:
-                return DONE, self.method(**parameters)
+                return DONE, answered(self.method, **parameters)
             except AWS_ERRORS as error:
-                if result := self.journaled.ended_by(error):
-                    return result, {}
-                delay = self.journaled.delay_after(error)
-                if delay is None:
-                    raise
-                self.sleep(delay)
-            if not self._is_there():
-                if self.journaled.call.operation != "DeleteUser":
-                    raise SubjectGone
-                return self.journaled.result_if_done, {}
+                if result := self._ended_by(error, parameters):
+                    return result, error
+            if not self._is_there_or_deleted():
+                return self.journaled.result_if_done, None
+
+    def _ended_by(self, error: Exception, parameters: Mapping[str, Any]) -> str:
+        """The result if ``error`` or a read shows the change; empty, after a pause, if the call is to be tried again.
+
+        Raises ``error`` otherwise.
+        """
+        if result := self.journaled.ended_by(error):
+            return result
+        delay = self.journaled.delay_after(error)
+        if delay is not None:
+            self.journaled.tried(error)
+            self.backoff.sleep(delay)
+            return ""
+        if self.journaled.lost and self._settled(parameters):
+            return self.journaled.result_if_done
+        raise error
+
+    def _settled(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether AWS shows the change. That it does not, proves nothing: it may become visible later."""
+        call = self.journaled.call
+        try:
+            for delay, _ in zip(self.backoff.delays(), range(_SETTLING_READS), strict=False):
+                if not self._is_there_or_deleted() or self.shows(call, parameters):
+                    return True
+                self.backoff.sleep(delay)
+        except AWS_ERRORS as error:
+            LOG.warning(
+                "%s: %s can't be settled by reading: %s", self.journaled.subject, call.permission, error
+            )
+        return False
 
     def _verdict(self, error: Exception) -> str:
         if isinstance(error, Interrupted):
@@ -285,15 +375,22 @@ class _Attempt:
         if not self._is_there():
             raise SubjectGone
 
+    def _is_there_or_deleted(self) -> bool:
+        """Whether the user is there; False where DeleteUser is to remove it. Raises SubjectGone for any other call."""
+        there = self._is_there()
+        if not there and self.journaled.call.operation != "DeleteUser":
+            raise SubjectGone
+        return there
+
     def _is_there(self) -> bool:
         found = self.identify()
         if found:
             self.applied.unchecked.clear()
         return found
 
-    def _end(self, result: str, found: Mapping[str, Any] | None = None, code: str = "") -> None:
+    def _end(self, result: str, found: Mapping[str, Any] | None = None, answer: Any = None) -> None:
         try:
-            self.journaled.end(result, found, code)
+            self.journaled.end(result, found, answer)
         except JournalRefused as error:
             if not self.last:
                 raise

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from c7n_iamusers.exceptions import JournalRefused
-from c7n_iamusers.execution.calls import AFTER, Subject
+from c7n_iamusers.execution.calls import AFTER, TRIED, Subject
 from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, sync_directory
 
 #: The prefix of BucketJournal's objects, one for each run and user.
@@ -28,6 +28,8 @@ RESTORE_JOURNAL = "restore-journal.jsonl"
 Line = dict[str, Any]
 #: The phases of a line, besides BEFORE and AFTER a call: the user's snapshot with its SHA-256, the user's outcome.
 SNAPSHOT, OUTCOME = "snapshot", "outcome"
+#: The phases of lines that announce no call.
+_ANSWERS = frozenset({TRIED, AFTER})
 
 
 def utc_now() -> datetime:
@@ -38,9 +40,11 @@ def utc_now() -> datetime:
 def journal_line(time: datetime, subject: Subject, phase: str, entry: dict[str, Any]) -> bytes:
     """One line: time, user, arn, unique_id, phase, and the ``entry``, which depends on the phase.
 
-    ``before`` and ``after``, written by JournaledCall: service, operation, parameters. ``before`` adds ``notes`` of the
-    call, ``after`` adds ``result`` (``done``, ``gone``, ``adopted``, ``interrupted``, ``failed``, ``unknown``),
-    ``saved`` ids and the error ``code``; each only if there is one. ``snapshot``: its name and ``sha256``.
+    ``before``, ``tried`` and ``after``, written by JournaledCall: service, operation, parameters. ``before`` adds
+    ``notes`` of the call, ``after`` adds ``result`` (``done``, ``gone``, ``adopted``, ``interrupted``, ``failed``,
+    ``unknown``) and ``saved`` ids. ``tried``, for each try that is repeated, and ``after`` add ``request_id`` of AWS's
+    answer, the error ``code`` and HTTP ``status``, and the ``caller``'s ARN; each only if there is one. A line without
+    a request id is of a try without an answer of AWS. ``snapshot``: its name and ``sha256``.
     ``quarantine``: the record of what was active before. ``outcome``: a row of ``outcomes.json``.
     """
     who = {"user": subject.name, "arn": subject.arn, "unique_id": subject.unique_id}
@@ -52,7 +56,7 @@ class JournalWriter(Protocol):
     """What the executor writes to."""
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
-        """Write one line, durably. A line of phase ``after`` may be written together with the next line instead.
+        """Write one line, durably. Lines of phase ``tried`` and ``after`` may be written with the next line instead.
 
         Raises JournalRefused if it can't be made durable.
         """
@@ -128,7 +132,7 @@ class BucketJournal:
         with self._lock:
             self._lines[subject] += journal_line(self._now(), subject, phase, entry)
             content = self._lines[subject]
-        if phase == AFTER:
+        if phase in _ANSWERS:
             return
         name = f"{BUCKET_JOURNALS}{self._run}/{subject.name}.{subject.unique_id}.jsonl"
         _put(self._store, name, content, str(subject))
@@ -152,7 +156,7 @@ class SegmentedJournal:
         """See JournalWriter."""
         with self._lock:
             self._lines += journal_line(self._now(), subject, phase, entry)
-            if phase != AFTER:
+            if phase not in _ANSWERS:
                 self._put(str(subject))
 
     def _put(self, about: str) -> None:

@@ -1,41 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls to AWS: which errors to retry, backoff, every page of a list, and a rate limit that clients share."""
+"""Calls to AWS: what an answer proves, backoff, every page of a list, and a rate limit that clients share.
+
+A change has failed only if AWS says so, and is made only if AWS says so. Between them are proxies, gateways and broken
+connections, and botocore parses what those send: an HTML page with status 200 is a success without a request id to it,
+one with status 502 a ClientError with the code ``502``, or with no code at all.
+"""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from enum import Enum
+from functools import cache
 from typing import Any, TypeVar
 
 from botocore import xform_name
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     ConnectionError,
     ConnectTimeoutError,
     EndpointConnectionError,
     HTTPClientError,
+    IncompleteReadError,
+    ProxyConnectionError,
 )
 from botocore.parsers import ResponseParserError
+from botocore.session import get_session
 
 from c7n_iamusers.execution.calls import Subject
 
 T = TypeVar("T")
 
-#: "Common Errors" in the API references of IAM, SSO Admin and Identity Store: the same call may succeed later.
-RETRYABLE_CODES = frozenset(
+
+class Verdict(Enum):
+    """What an error proves about a call. REFUSED: it was not applied, and the same call would be refused again.
+
+    BUSY: it was not applied, and the same call may succeed later. UNKNOWN: nobody says whether it was applied.
+    """
+
+    REFUSED = "refused"
+    BUSY = "busy"
+    UNKNOWN = "unknown"
+
+
+#: Codes of throttling and of temporary conflicts (409), in the API references of IAM, SSO Admin, Identity Store, S3.
+BUSY_CODES = frozenset(
     {
         "ConcurrentModification",
         "ConcurrentModificationException",
         "EntityTemporarilyUnmodifiable",
-        "InternalFailure",
-        "InternalServerException",
+        "OperationAborted",
         "RequestLimitExceeded",
-        "ServiceFailure",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
+        "SlowDown",
         "Throttled",
         "ThrottledException",
         "Throttling",
@@ -44,27 +64,143 @@ RETRYABLE_CODES = frozenset(
         "TooManyRequestsException",
     }
 )
-#: No response came, or it can't be parsed.
-_NO_ANSWER = (HTTPClientError, ConnectionError, ResponseParserError)
-#: The request never reached AWS.
-_NOT_SENT = (ConnectTimeoutError, EndpointConnectionError)
-#: Server errors. They don't say whether the request was applied.
-_AMBIGUOUS_CODES = frozenset(
+#: Codes with which AWS refuses any operation; the models of the services don't have them. "Common Errors" in the API
+#: references of IAM, STS and SSO Admin; "Error responses" in that of S3.
+COMMON_REFUSALS = frozenset(
     {
-        "InternalFailure",
-        "InternalServerException",
-        "ServiceFailure",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
+        "AccessDenied",
+        "AccessDeniedException",
+        "AllAccessDisabled",
+        "AuthFailure",
+        "ConditionalRequestConflict",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidAction",
+        "InvalidArgument",
+        "InvalidBucketName",
+        "InvalidClientTokenId",
+        "InvalidParameterCombination",
+        "InvalidParameterValue",
+        "InvalidQueryParameter",
+        "InvalidRequest",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "KMS.DisabledException",
+        "KMS.NotFoundException",
+        "MalformedQueryString",
+        "MissingAction",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "MissingParameter",
+        "NoSuchBucket",
+        "NoSuchKey",
+        "NotAuthorized",
+        "OptInRequired",
+        "PreconditionFailed",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "SubscriptionRequiredException",
+        "TokenRefreshRequired",
+        "UnrecognizedClientException",
+        "ValidationError",
+        "ValidationException",
     }
 )
+#: No answer came, or a part of one.
+_NO_ANSWER = (HTTPClientError, ConnectionError, IncompleteReadError, ResponseParserError)
+#: The request never reached AWS.
+_NOT_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
+#: The status of a request that a server or a proxy gave up waiting for.
+_REQUEST_TIMEOUT = 408
+
+
+class AnswerUnreadable(BotoCoreError):
+    """An answer came, and nothing in it shows that AWS gave it."""
+
+    fmt = "the answer to {operation} is not one of AWS: {why}"
 
 
 def error_code(error: Exception) -> str:
     """The AWS error code, such as ``NoSuchEntity``; the class name of an error that is not a ClientError."""
     if not isinstance(error, ClientError):
         return type(error).__name__
-    return str(error.response.get("Error", {}).get("Code", "Unknown"))
+    return str((error.response.get("Error") or {}).get("Code") or "Unknown")
+
+
+def message_of(error: Exception) -> str:
+    """AWS's message in ``error``, or the text of an error that is not a ClientError, or has no message."""
+    message = (error.response.get("Error") or {}).get("Message") if isinstance(error, ClientError) else ""
+    return str(message or error)
+
+
+def request_id(answer: Any) -> str:
+    """AWS's id of the request that ``answer`` (a response, or an error) is about; empty if it has none."""
+    response: Any = getattr(answer, "response", None) if isinstance(answer, Exception) else answer
+    return str(((response or {}).get("ResponseMetadata") or {}).get("RequestId") or "")
+
+
+def http_status(error: Exception) -> int:
+    """The HTTP status of the answer in ``error``; 0 if there was no answer."""
+    response = error.response if isinstance(error, ClientError) else {}
+    return int((response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0)
+
+
+@cache
+def refusals_of(service: str) -> frozenset[str]:
+    """The codes with which AWS refuses an operation of ``service`` (as boto3 names it), by botocore's model."""
+    shapes: Any = get_session().get_service_model(service).error_shapes
+    return COMMON_REFUSALS | {str(shape.error_code) for shape in shapes}
+
+
+def verdict_on(error: Exception, refusals: Collection[str] | None = None) -> Verdict:
+    """What ``error`` proves about the call that raised it.
+
+    ``refusals``: the codes that mean a refusal (``refusals_of``); None, for reads, takes any code for one.
+    """
+    if isinstance(error, _NOT_SENT):
+        return Verdict.BUSY
+    if isinstance(error, (*_NO_ANSWER, AnswerUnreadable)):
+        return Verdict.UNKNOWN
+    if not isinstance(error, ClientError):
+        return Verdict.REFUSED  # botocore, or we, did not send it
+    code, status = error_code(error), http_status(error)
+    if not 400 <= status < 500 or status == _REQUEST_TIMEOUT:
+        return Verdict.UNKNOWN
+    # In identitystore's ConflictException, Reason tells a race from an object that exists already.
+    if code in BUSY_CODES or error.response.get("Reason") == "CONCURRENT_MODIFICATION":
+        return Verdict.BUSY
+    named = code[:1].isalpha() and code != "Unknown" if refusals is None else code in refusals
+    return Verdict.REFUSED if named else Verdict.UNKNOWN
+
+
+def is_retryable(error: Exception) -> bool:
+    """True for throttling, temporary conflicts, server errors, broken connections and unreadable answers to a read."""
+    return verdict_on(error) is not Verdict.REFUSED
+
+
+def answered(call: Callable[..., T], **parameters: Any) -> T:
+    """``call(**parameters)``, whose answer is AWS's for certain: it has a request id.
+
+    Raises AnswerUnreadable where it is not, and what ``call`` raises. A caller that catches ClientError and
+    BotoCoreError has caught all that AWS and the way to it can do.
+    """
+    try:
+        answer = call(**parameters)
+    except (
+        ResponseParserError,
+        KeyError,
+    ) as error:  # KeyError: well-formed, without the result of the operation
+        raise AnswerUnreadable(operation=_name(call), why=" ".join(str(error).split())[:200]) from error
+    if isinstance(answer, dict) and "ResponseMetadata" in answer and not request_id(answer):
+        raise AnswerUnreadable(operation=_name(call), why="it has no request id")
+    return answer
+
+
+def _name(call: Any) -> str:
+    return str(getattr(getattr(call, "func", call), "__name__", "a call"))
 
 
 def describe(subject: Subject, error: Exception) -> str:
@@ -80,23 +216,6 @@ def is_missing(error: ClientError) -> bool:
     first use, and several threads may create several of them.
     """
     return error_code(error) == "ResourceNotFoundException"
-
-
-def is_retryable(error: Exception) -> bool:
-    """True for throttling, temporary conflicts, server errors, broken connections and unreadable responses."""
-    if isinstance(error, _NO_ANSWER):
-        return True
-    if not isinstance(error, ClientError):
-        return False
-    # In identitystore's ConflictException, Reason tells a race from an object that exists already.
-    return error_code(error) in RETRYABLE_CODES or error.response.get("Reason") == "CONCURRENT_MODIFICATION"
-
-
-def is_lost(error: Exception) -> bool:
-    """True if the request may have been applied although no response confirms it."""
-    if isinstance(error, ClientError):
-        return error_code(error) in _AMBIGUOUS_CODES
-    return isinstance(error, _NO_ANSWER) and not isinstance(error, _NOT_SENT)
 
 
 @dataclass(frozen=True)
@@ -122,12 +241,12 @@ class Backoff:
         """``operation(**kw)``, retried after each retryable error. Raises the last error once the budget is spent."""
         for delay in self.delays():
             try:
-                return operation(**kw)
-            except (ClientError, *_NO_ANSWER) as error:
+                return answered(operation, **kw)
+            except (ClientError, BotoCoreError) as error:
                 if not is_retryable(error):
                     raise
                 self.sleep(float(error_delay(error) or delay))
-        return operation(**kw)
+        return answered(operation, **kw)
 
 
 def error_delay(error: Exception) -> float | None:

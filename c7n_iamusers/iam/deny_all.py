@@ -444,8 +444,9 @@ def attached_fits(user: IamUser) -> bool:
 
 
 def identified_call(operation: str, parameters: dict[str, Any]) -> ApiCall:
-    """A call that removes something from a user. The identity is checked right before; NoSuchEntity is success."""
-    return ApiCall("iam", operation, parameters, done_codes=_GONE, checked=frozenset({BEFORE}))
+    """A call on a user. The identity is checked right before; NoSuchEntity is success for a removal."""
+    call = ApiCall("iam", operation, parameters, checked=frozenset({BEFORE}))
+    return replace(call, done_codes=_GONE) if call.removes else call
 
 
 def iam_call(operation: str, parameters: dict[str, Any], done: frozenset[str] = frozenset()) -> ApiCall:

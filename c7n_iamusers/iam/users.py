@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
+from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.retries import Backoff, error_code, items
-from c7n_iamusers.iam import attachments
+from c7n_iamusers.iam import attachments, read_back
 from c7n_iamusers.iam.user import IamUser, Item
 
 #: The kinds with their own operation; GetUser returns the others.
@@ -32,6 +33,24 @@ def read_user(client: Any, name: str, backoff: Backoff) -> IamUser | None:
         return None
     listed = {kind.name: read_kind(client, name, kind, backoff) for kind in LISTED_KINDS}
     return IamUser(detail, {**listed, **embedded_attachments(detail)})
+
+
+def change_shows(client: Any, backoff: Backoff) -> Callable[[ApiCall, Mapping[str, Any]], bool]:
+    """For an executor: a call and its parameters -> whether IAM, read now, shows what the call makes.
+
+    Some ten reads, for a call of which no answer says whether it was applied. The function raises ClientError or
+    BotoCoreError if it can't be read.
+    """
+
+    def shown(call: ApiCall, parameters: Mapping[str, Any]) -> bool:
+        if call.permission == "iam:DeleteVirtualMFADevice":
+            devices = items(client, "ListVirtualMFADevices", "VirtualMFADevices", backoff)
+            return parameters["SerialNumber"] not in {each["SerialNumber"] for each in devices}
+        if call.service != "iam" or "UserName" not in parameters:
+            return False
+        return read_back.shows(read_user(client, str(parameters["UserName"]), backoff), call, parameters)
+
+    return shown
 
 
 def read_detail(client: Any, name: str, backoff: Backoff) -> dict[str, Any] | None:

@@ -513,7 +513,14 @@ class AccessRun:
             reviewed=not options.adopts,
         )
         context = WriterContext(
-            center.clients, center.instance, journal, recheck, center.rate, center.backoff, recheck.before
+            center.clients,
+            center.instance,
+            journal,
+            recheck,
+            center.rate,
+            center.backoff,
+            recheck.before,
+            center.caller,
         )
         ended = SingleWriter(context, report.plan.work, options).run()
         return Report(

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
+from c7n_iamusers.execution.calls import TRIED
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.intents import permission_set_data
 from c7n_iamusers.text import shapes
@@ -215,8 +216,6 @@ CREATING = {
     "CreateUser": (model.USER, "user"),
     "CreateGroupMembership": (model.MEMBERSHIP, "membership"),
 }
-#: How error codes begin that don't tell whether the call was made, in journals of earlier versions.
-_OPEN = ("Timeout", "Internal", "Service", "HTTPClient", "Connection", "Read", "Endpoint")
 
 
 def created_by(lines: Iterable[Mapping[str, Any]]) -> list[Created]:
@@ -226,7 +225,7 @@ def created_by(lines: Iterable[Mapping[str, Any]]) -> list[Created]:
     """
     found: dict[bytes, Created] = {}
     for line in lines:
-        if line.get("operation") not in CREATING:
+        if line.get("operation") not in CREATING or line["phase"] == TRIED:
             continue
         kind, saved = CREATING[line["operation"]]
         call = f"{kind} {json.dumps(line['parameters'], sort_keys=True)}"
@@ -236,7 +235,7 @@ def created_by(lines: Iterable[Mapping[str, Any]]) -> list[Created]:
         elif line.get("result") == "done":
             identifier = str((line.get("saved") or {}).get(saved, ""))
             found[key] = Created(kind, identifier, line["parameters"])
-        elif not found.get(key, _NONE).certain and not _is_open(line):
+        elif not found.get(key, _NONE).certain and line.get("result") not in ("unknown", "interrupted"):
             found.pop(key, None)
     return list(found.values())
 
@@ -251,7 +250,7 @@ def removed_by(lines: Iterable[Mapping[str, Any]]) -> list[Removed]:
     under_way: dict[str, str] = {}
     for line in lines:
         key = json.dumps([line.get("operation"), line.get("parameters")], sort_keys=True)
-        record, failed = (line.get("notes") or {}).get(RECORD), _has_failed(line)
+        record, failed = (line.get("notes") or {}).get(RECORD), line.get("result") == "failed"
         if record:
             removed = Removed.from_data(record)
             under_way[key] = identity = _identity(removed)
@@ -289,18 +288,7 @@ def _created_identity(line: Mapping[str, Any]) -> str:
     return _identity(Removed(kind, record)) if all(record.values()) else ""
 
 
-def _has_failed(line: Mapping[str, Any]) -> bool:
-    return line.get("result") == "failed" and not _is_open(line)
-
-
 _NONE = Created("", "", {})
-
-
-def _is_open(line: Mapping[str, Any]) -> bool:
-    failed = line.get("result") == "failed"
-    return line.get("result") in ("unknown", "interrupted") or (
-        failed and str(line.get("code", "")).startswith(_OPEN)
-    )
 
 
 #: A limit that no organization reaches.
@@ -408,7 +396,9 @@ def check_line(line: Mapping[str, Any]) -> None:
     operation = line.get("operation", "")
     shapes.text(128)(operation, "line.operation")
     if operation in CREATING:
-        _with({"phase": shapes.one_of("before", "after")}, {"saved": shapes.mapping(_ID, _ANY)})(line, "line")
+        _with({"phase": shapes.one_of("before", TRIED, "after")}, {"saved": shapes.mapping(_ID, _ANY)})(
+            line, "line"
+        )
         kind, _ = CREATING[operation]
         _GIVEN[kind](line.get("parameters"), "line.parameters")
     if line.get("notes") is not None:

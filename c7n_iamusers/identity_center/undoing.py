@@ -273,7 +273,14 @@ def _apply(
     """``prefix``: of the names of the undo's files."""
     with open_journal(output, f"{prefix}{JOURNAL}") as journal:
         context = WriterContext(
-            center.clients, center.instance, journal, recheck, center.rate, center.backoff, recheck.before
+            center.clients,
+            center.instance,
+            journal,
+            recheck,
+            center.rate,
+            center.backoff,
+            recheck.before,
+            center.caller,
         )
         ended = SingleWriter(context, plan.changes, options).run()
     _record(plan, ended, output, f"{prefix}{UNDONE}")

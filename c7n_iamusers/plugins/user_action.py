@@ -36,6 +36,7 @@ from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
 from c7n_iamusers.iam import signin_sessions
 from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.iam.users import change_shows
 from c7n_iamusers.notices.notices import Notices, check_stop
 from c7n_iamusers.plugins import policy_checks, run_outputs
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
@@ -107,9 +108,16 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             clients[signin_sessions.SERVICE] = session.client(
                 signin_sessions.SERVICE, region, config=config.merge(SINGLE_TRY)
             )
-        executor = Executor(clients, journal, backoff, before_each=interruption.check)
         with unreadable(self.manager, "who is acting", "sts:GetCallerIdentity"):
             found = callers(self.manager.session_factory, session, region)
+        executor = Executor(
+            clients,
+            journal,
+            backoff,
+            before_each=interruption.check,
+            caller=found.arns[0],
+            shows=change_shows(client, backoff),
+        )
         for unknown in found.unknown:
             _note_once(
                 f"a principal behind this run is unknown ({unknown}): only if it is an IAM user, add an exemption for "

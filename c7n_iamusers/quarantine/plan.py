@@ -248,6 +248,7 @@ def _ids(user: IamUser) -> set[str]:
 def _switch(user: IamUser, kind: AttachmentKind, item: Item, status: str) -> ApiCall:
     assert kind.status_change, f"{kind.name} has no status"
     parameters = {name: item[member] for name, member in kind.status_change.parameters.items()}
-    return deny_all.iam_call(
-        kind.status_change.operation, {"UserName": user.name, **parameters, "Status": status}, _GONE
-    )
+    given = {"UserName": user.name, **parameters, "Status": status}
+    # A credential that is gone is as good as inactive, and can't be activated.
+    done = _GONE if status == INACTIVE else frozenset[str]()
+    return deny_all.iam_call(kind.status_change.operation, given, done)

@@ -62,8 +62,11 @@ class Bench:
         return Executor(clients, journal, backoff or self.sleeps.backoff())
 
     def journal(self) -> list[tuple[str, str, str | None]]:
-        lines = [json.loads(line) for line in self.path.read_text().splitlines()]
+        lines = [line for line in self.lines() if line["phase"] != "tried"]
         return [(line["phase"], line["operation"], line.get("result")) for line in lines]
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.path.read_text().splitlines()]
 
 
 def test_calls_are_made_in_order_and_journaled_before_and_after(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from botocore import xform_name
+from botocore.exceptions import ReadTimeoutError
 from botocore.session import Session
 
 import c7n_iamusers
@@ -21,8 +22,10 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.history import history_of
 from c7n_iamusers.identity_center.run_objects import Created, created_by
+from tests.fakes import client_error
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
+CALLER = "arn:aws:sts::111122223333:assumed-role/IamUsersRemover/c7n"
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)
 WHO = {"time": NOW.isoformat(), "user": "alice", "arn": ALICE.arn, "unique_id": "AIDA1"}
 JOIN = ApiCall(
@@ -52,10 +55,30 @@ MADE: dict[str, Any] = {
         ),
         pytest.param(
             {},
-            {"result": "failed", "code": "AccessDenied"},
+            {"result": "failed", "answer": client_error("AccessDenied")},
             {},
-            {"result": "failed", "code": "AccessDenied"},
+            {
+                "result": "failed",
+                "code": "AccessDenied",
+                "status": 400,
+                "request_id": "request-of-AccessDenied",
+                "caller": CALLER,
+            },
             id="failed",
+        ),
+        pytest.param(
+            {},
+            {"result": "unknown", "answer": ReadTimeoutError(endpoint_url="x")},
+            {},
+            {"result": "unknown", "code": "ReadTimeoutError", "caller": CALLER},
+            id="no-answer",
+        ),
+        pytest.param(
+            {},
+            {"result": "done", "answer": {"ResponseMetadata": {"RequestId": "r-1"}}},
+            {},
+            {"result": "done", "request_id": "r-1", "caller": CALLER},
+            id="answered",
         ),
         pytest.param(
             {"for": "deletion"},
@@ -71,14 +94,14 @@ def test_the_lines_of_a_call(
 ) -> None:
     call = ApiCall(JOIN.service, JOIN.operation, JOIN.parameters, save=JOIN.save, notes=notes)
     with Journal(tmp_path / "journal.jsonl", lambda: NOW) as journal:
-        journaled = JournaledCall(journal, ALICE, call, Backoff())
+        journaled = JournaledCall(journal, ALICE, call, Backoff(), caller=CALLER)
         for _ in range(2):  # a second try
             assert journaled.begin({"group": "g-1"}) == MADE["parameters"]
         journaled.end(**end)
     lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
     assert lines == [
         {**WHO, "phase": "before", **MADE, **before},
-        {**WHO, "phase": "after", **MADE, **after},
+        {**WHO, "phase": "after", **MADE, "caller": CALLER, **after},
     ]
 
 
@@ -92,21 +115,18 @@ DETACHED = {
 @pytest.mark.parametrize(
     ("after", "certain"),
     [
-        # as the version before wrote it: saved is there though empty, failed though the answer was lost
-        pytest.param({"result": "done", "saved": {"membership": "m-1"}}, True, id="before-done"),
-        pytest.param({"result": "done", "saved": {}}, True, id="before-done-without-id"),
-        pytest.param({"result": "adopted", "saved": {"membership": "m-1"}}, None, id="before-adopted"),
-        pytest.param({"result": "failed", "saved": {}, "code": "Timeout"}, False, id="before-timeout"),
-        pytest.param({"result": "failed", "saved": {}, "code": "ReadTimeoutError"}, False, id="before-lost"),
-        pytest.param({"result": "failed", "saved": {}, "code": "AccessDenied"}, None, id="before-refused"),
+        pytest.param({"result": "done", "saved": {"membership": "m-1"}}, True, id="done"),
+        pytest.param({"result": "adopted", "saved": {"membership": "m-1"}}, None, id="adopted"),
+        pytest.param({"result": "unknown", "code": "Timeout"}, False, id="timeout"),
         pytest.param({"result": "done"}, True, id="done-without-id"),
         pytest.param({"result": "failed", "code": "AccessDenied"}, None, id="refused"),
         pytest.param({"result": "unknown", "code": "AccessDenied"}, False, id="lost-then-refused"),
         pytest.param({"result": "interrupted", "code": "Interrupted"}, False, id="interrupted"),
     ],
 )
-def test_what_a_run_created_is_read_from_either_version(after: dict[str, Any], certain: bool | None) -> None:
-    lines = [{**WHO, "phase": "before", **MADE}, {**WHO, "phase": "after", **MADE, **after}]
+def test_what_a_run_created_is_read_from_its_journal(after: dict[str, Any], certain: bool | None) -> None:
+    tried = {**WHO, "phase": "tried", **MADE, "code": "502", "status": 502}
+    lines = [{**WHO, "phase": "before", **MADE}, tried, {**WHO, "phase": "after", **MADE, **after}]
     journal = "".join(json.dumps(line) + "\n" for line in lines) + '{"phase": "bef'
     identifier = str(after.get("saved", {}).get("membership", ""))
     expected = [] if certain is None else [Created("membership", identifier, MADE["parameters"], certain)]

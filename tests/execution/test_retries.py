@@ -14,7 +14,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from c7n_iamusers.execution.retries import Backoff, is_lost, is_retryable
+from c7n_iamusers.execution.retries import Backoff, is_retryable
 from tests.fakes import ScriptedClient, Sleeps, client_error
 
 
@@ -46,32 +46,6 @@ from tests.fakes import ScriptedClient, Sleeps, client_error
 )
 def test_retryable_errors(error: Exception, retried: bool) -> None:
     assert is_retryable(error) is retried
-
-
-@pytest.mark.parametrize(
-    ("error", "lost"),
-    [
-        pytest.param(ReadTimeoutError(endpoint_url="x"), True, id="read-timeout"),
-        pytest.param(ConnectionClosedError(endpoint_url="x"), True, id="connection-closed"),
-        pytest.param(ResponseParserError("x"), True, id="answer-not-read"),
-        pytest.param(client_error("ServiceFailure"), True, id="service-failure"),
-        pytest.param(client_error("InternalFailure"), True, id="internal-failure"),
-        pytest.param(client_error("InternalServerException"), True, id="internal-server"),
-        pytest.param(client_error("ServiceUnavailable"), True, id="unavailable"),
-        pytest.param(client_error("ServiceUnavailableException"), True, id="unavailable-exception"),
-        pytest.param(EndpointConnectionError(endpoint_url="x"), False, id="never-connected"),
-        pytest.param(ConnectTimeoutError(endpoint_url="x"), False, id="connect-timeout"),
-        pytest.param(client_error("Throttling"), False, id="throttling"),
-        pytest.param(client_error("ConcurrentModification"), False, id="concurrent"),
-        pytest.param(client_error("EntityTemporarilyUnmodifiable"), False, id="unmodifiable"),
-        pytest.param(client_error("NoSuchEntity"), False, id="gone"),
-        pytest.param(client_error("AccessDenied"), False, id="denied"),
-        pytest.param(NoCredentialsError(), False, id="no-credentials"),
-        pytest.param(ValueError(), False, id="not-of-aws"),
-    ],
-)
-def test_lost_responses(error: Exception, lost: bool) -> None:
-    assert is_lost(error) is lost
 
 
 def test_delays_double_up_to_the_cap_and_end_with_the_budget() -> None:

@@ -83,13 +83,17 @@ SERVICES = ("sso-admin", "identitystore")
 
 @dataclass(frozen=True)
 class Center:
-    """An instance. ``clients``: boto3 service name -> client, all with ``rate``. ``account_id``: the caller's."""
+    """An instance. ``clients``: boto3 service name -> client, all with ``rate``.
+
+    ``account_id`` and ``caller`` (an ARN): whom they act as.
+    """
 
     clients: Mapping[str, Any]
     instance: Instance
     backoff: Backoff
     rate: RateLimit
     account_id: str
+    caller: str = ""
 
     @property
     def is_delegated(self) -> bool:
@@ -111,7 +115,7 @@ def connect(
         rate.attach(client)
     instance = resolve_instance(clients["sso-admin"], backoff)
     caller = backoff.call(session.client("sts", region_name=region).get_caller_identity)
-    return Center(clients, instance, backoff, rate, str(caller["Account"]))
+    return Center(clients, instance, backoff, rate, str(caller["Account"]), str(caller["Arn"]))
 
 
 #: The IAM action that ``username_tags`` needs.

@@ -18,7 +18,15 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution import executor
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.journal import JournalWriter
-from c7n_iamusers.execution.retries import Backoff, RateLimit, error_code, is_retryable
+from c7n_iamusers.execution.retries import (
+    Backoff,
+    RateLimit,
+    Verdict,
+    answered,
+    error_code,
+    message_of,
+    verdict_on,
+)
 from c7n_iamusers.identity_center import model
 
 #: An earlier write has not propagated, another writer was faster, or a call whose answer was lost was made. The change
@@ -48,9 +56,9 @@ class RecheckResult:
 class WriterContext:
     """What changes need. ``clients``: with ``rate`` as rate limit, and without retries (SINGLE_TRY).
 
-    ``recheck``: what is left of a change after a conflict, given the parameters of the call; raises ERRORS.
-    ``check_before``: the check to make right before each try of a call, if any; it raises ERRORS if the call may no
-    longer be made.
+    ``caller``: the ARN that they act as, for the journal. ``recheck``: what is left of a change after a conflict, given
+    the parameters of the call; raises ERRORS. ``check_before``: the check to make right before each try of a call, if
+    any; it raises ERRORS if the call may no longer be made.
     """
 
     clients: Mapping[str, Any]
@@ -60,14 +68,18 @@ class WriterContext:
     rate: RateLimit
     backoff: Backoff
     check_before: Callable[[model.Change, Mapping[str, Any]], Callable[[], None] | None] = lambda *_: None
+    caller: str = ""
 
 
 class ChangeFailed(Exception):
-    """The change failed. ``code``: an AWS error code, or the kind of failure."""
+    """The change failed. ``code``: an AWS error code, or the kind of failure.
 
-    def __init__(self, code: str, text: str) -> None:
+    ``answer``: AWS's error, if there is one. ``pending``: AWS accepted the request, and does not say that it failed.
+    """
+
+    def __init__(self, code: str, text: str, answer: Exception | None = None, pending: bool = False) -> None:
         super().__init__(text)
-        self.code = code
+        self.code, self.answer, self.pending = code, answer, pending
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +143,8 @@ class ChangeExecution:
         backoff = context.backoff
         self._race_delays = replace(backoff, budget=min(backoff.budget, RACE_BUDGET)).delays()
         self._call: executor.JournaledCall
+        #: The answer on which the result of the call rests.
+        self._answer: Any = None
         self.values: dict[str, Any] = {}
         self.made, self.adopted = 0, False
         self.steps = self._steps()
@@ -140,17 +154,19 @@ class ChangeExecution:
         while calls:
             context = self._context
             self._call = executor.JournaledCall(
-                context.journal, self.change.subject, calls[0], context.backoff, lost
+                context.journal, self.change.subject, calls[0], context.backoff, lost, context.caller
             )
+            self._answer = None
             try:
                 result = yield from self._call_made(awaits)
             except ChangeFailed as failure:
-                self._end(self._call.result_if_refused, failure.code)
+                result = executor.UNKNOWN if failure.pending else self._call.result_if_refused
+                self._end(result, failure.answer, failure.code)
                 raise
             if isinstance(result, RecheckResult):
                 calls, awaits, lost = result.calls, result.awaits, self._call.lost
             else:
-                self._end(result)
+                self._end(result, self._answer)
                 calls, awaits, lost = calls[1:], "", False
 
     def _call_made(self, awaits: str) -> Steps[str | RecheckResult]:
@@ -164,16 +180,29 @@ class ChangeExecution:
                 break
             except ERRORS as error:
                 if result := self._call.ended_by(error):
+                    self._answer = error
                     return result
-                raced = _is_race(error)
-                pause = self._pause_after(error, raced)
+                raced = self._is_race(error)
+                pause = self._pause_before_retry(error, raced)
+            if isinstance(pause, ChangeFailed):
+                return (yield from self._settled(pause))
             yield pause
             if raced:
                 return (yield from self._rechecked())
+        self._answer = response
         self.values.update(executor.saved(self._call.call, response))
         if self._call.call.wait:
             yield from self._followed(self.values[next(iter(self._call.call.save))], response)
         return executor.DONE
+
+    def _pause_before_retry(self, error: Exception, raced: bool) -> Pause | ChangeFailed:
+        """The pause, after the line of the try that failed; the failure if a retry can't help."""
+        try:
+            pause = self._pause_after(error, raced)
+        except ChangeFailed as failure:
+            return failure
+        self._call.tried(error)
+        return pause
 
     def _checked(self) -> Steps[bool]:
         """Whether a check was made. It waits for a slot like its call, so that it is recent when the call is sent."""
@@ -189,14 +218,15 @@ class ChangeExecution:
         self.made += not self._call.begun
         parameters = self._call.begin(ChainMap(self.values, self._published))
         call = self._call.call
-        return partial(executor.method_of(self._context.clients, call.service, call.operation), **parameters)
+        method = executor.method_of(self._context.clients, call.service, call.operation)
+        return partial(answered, method, **parameters)
 
-    def _end(self, result: str, code: str = "") -> None:
+    def _end(self, result: str, answer: Any = None, code: str = "") -> None:
         """Write the call's last line, if it has a first one. A request of an earlier run has none."""
         if self._call.begun:
             saves = self._call.call.save
             ids = {name: self.values[name] for name in saves if name in self.values}
-            self._call.end(result, ids, code)
+            self._call.end(result, ids, answer, code)
 
     def _followed(self, request_id: str, response: Mapping[str, Any] | None = None) -> Steps[bool]:
         """Wait for the end of a request. ``response``: the latest answer about it.
@@ -215,7 +245,8 @@ class ChangeExecution:
             response = yield from self._read(partial(method, **parameters))
         status, reason = executor.value_at(response, wait.status), executor.value_at(response, wait.reason)
         if status not in wait.succeeded and request_id != self.change.awaits:
-            raise self._failure(str(status), str(reason or "AWS gave no reason"))
+            pending = status not in wait.failed
+            raise self._failure(str(status), str(reason or "AWS gave no reason"), pending=pending)
         return status in wait.succeeded
 
     def _rechecked(self) -> Steps[RecheckResult]:
@@ -233,12 +264,33 @@ class ChangeExecution:
             self._end(executor.ADOPTED if self.adopted else executor.DONE)
         return found
 
+    def _settled(self, failure: ChangeFailed) -> Steps[str]:
+        """DONE if AWS shows what the call creates, of which no answer says whether it was applied.
+
+        Raises ``failure`` otherwise: that AWS does not show it proves nothing. A removal is left to the next run, which
+        reads what there is.
+        """
+        if self._call.lost and self.change.action == model.CREATE:
+            recheck = partial(self._context.recheck, self.change, self._call.parameters)
+            try:
+                found: RecheckResult = yield from self._read(recheck)
+            except ChangeFailed:
+                raise failure from None
+            if not (found.calls or found.awaits):
+                self.values.update(found.values)
+                return executor.DONE
+        raise failure
+
+    def _is_race(self, error: Exception) -> bool:
+        refused = verdict_on(error, self._call.refusals) is Verdict.REFUSED
+        return isinstance(error, ClientError) and refused and error_code(error) in RACE_CODES
+
     def _read(self, call: Callable[[], Any], may_race: bool = False, operation: str = "") -> Steps[Any]:
         while True:
             try:
                 return (yield Send(self, lambda: call, operation))
             except ERRORS as error:
-                pause = self._pause_after(error, may_race and _is_race(error))
+                pause = self._pause_after(error, may_race and self._is_race(error))
             yield pause
 
     def _pause_after(self, error: Exception, raced: bool) -> Pause:
@@ -247,26 +299,26 @@ class ChangeExecution:
         if delay is None:
             if isinstance(error, IdentityCenterError):
                 raise ChangeFailed(error_code(error), str(error)) from error
-            raise self._failure(error_code(error), executor.message_of(error)) from error
+            raise self._failure(error_code(error), message_of(error), error) from error
         return Pause(self, 0.0 if raced and _already_exists(error) else delay)
 
-    def _failure(self, code: str, why: str) -> ChangeFailed:
-        return ChangeFailed(code, executor.failure_text(self.change.subject, self._call.call, code, why))
+    def _failure(
+        self, code: str, why: str, answer: Exception | None = None, pending: bool = False
+    ) -> ChangeFailed:
+        unknown = self._call.lost or pending
+        text = executor.failure_text(self.change.subject, self._call.call, code, why, unknown)
+        return ChangeFailed(code, text, answer, pending)
 
     def timeout_failure(self, timeout: float) -> ChangeFailed:
         """The failure of a request that is in progress for more than ``timeout`` seconds."""
         pending = f"still pending after {timeout:.0f} s"
         if self._call.begun:
-            return self._failure("Timeout", f"{pending}; run again to wait for its end")
+            return self._failure("Timeout", f"{pending}; run again to wait for its end", pending=True)
         return ChangeFailed(
             "Timeout",
             f"an earlier request to assign {self.change.name} is {pending}: run again to wait for its end, or raise "
             "timeout:",
         )
-
-
-def _is_race(error: Exception) -> bool:
-    return isinstance(error, ClientError) and not is_retryable(error) and error_code(error) in RACE_CODES
 
 
 def _already_exists(error: Exception) -> bool:

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError
+from botocore.exceptions import ClientError, ConnectionClosedError, ConnectTimeoutError
 from botocore.parsers import ResponseParserError
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref, Subject
-from c7n_iamusers.execution.retries import Backoff, RateLimit
+from c7n_iamusers.execution.retries import AnswerUnreadable, Backoff, RateLimit
 from c7n_iamusers.identity_center import operations
 from c7n_iamusers.identity_center.model import Change
 from c7n_iamusers.identity_center.writer.change import (
@@ -35,9 +35,16 @@ ASSIGN = operations.assignment_creation(ACCOUNT, SET_ARN, "group-1", INSTANCE)
 
 
 class Lines(list[tuple[str, str, str]]):
-    """A journal: phase, operation, and result with the code if there is one."""
+    """A journal: phase, operation, and result with the code if there is one. ``tried``: tries that are repeated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tried = list[dict[str, Any]]()
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
+        if phase == "tried":
+            self.tried.append(entry)
+            return
         result = " ".join(str(entry[key]) for key in ("result", "code") if key in entry)
         self.append((phase, entry["operation"], result))
 
@@ -166,8 +173,10 @@ def test_tries_end(error: Exception) -> None:
         drive.retry(error)
     with pytest.raises(ChangeFailed):
         drive.answer(error)
+        drive.answer(RecheckResult((CREATE,)))  # what a read shows, where nobody knows
     assert drive.journal[0] == ("before", "CreateUser", "")
     assert len(drive.journal) == 2
+    assert len(drive.journal.tried) == 3
 
 
 def test_races_end() -> None:
@@ -279,15 +288,57 @@ def test_what_is_gone_needs_no_removal(errors: list[Exception], result: str) -> 
     for error in errors:
         drive.retry(error)
     drive.answer(client_error("ResourceNotFoundException"))
-    assert (drive.next, drive.journal[-1]) == ("done", ("after", "DeleteGroup", result))
+    ended = ("after", "DeleteGroup", f"{result} ResourceNotFoundException")
+    assert (drive.next, drive.journal[-1]) == ("done", ended)
 
 
-def test_a_refusal_after_a_lost_answer_is_unknown() -> None:
+def test_a_refusal_after_a_lost_answer_is_unknown_where_aws_does_not_show_the_change() -> None:
     drive = Drive(CREATE)
     drive.retry(LOST)
-    with pytest.raises(ChangeFailed):
-        drive.answer(client_error("AccessDeniedException"))
+    drive.answer(client_error("AccessDeniedException"))
+    with pytest.raises(ChangeFailed, match="no answer of AWS says whether it was applied"):
+        drive.answer(RecheckResult((CREATE,)))
     assert drive.journal[-1] == ("after", "CreateUser", "unknown AccessDeniedException")
+    (tried,) = drive.journal.tried
+    assert (tried["code"], "request_id" in tried) == ("ConnectionClosedError", False)
+
+
+def test_a_refusal_after_a_lost_answer_is_settled_by_reading() -> None:
+    drive = Drive(CREATE)
+    drive.retry(LOST)
+    drive.answer(client_error("AccessDeniedException"))
+    drive.answer(RecheckResult((), {"user": "u-1"}))
+    assert drive.last is None
+    assert drive.journal[-1] == ("after", "CreateUser", "done")
+    assert drive.execution.values == {"user": "u-1"}
+
+
+def test_a_refusal_is_not_looked_at_again() -> None:
+    drive = Drive(CREATE)
+    with pytest.raises(ChangeFailed, match="failed with AccessDeniedException"):
+        drive.answer(client_error("AccessDeniedException"))
+    assert drive.journal[-1] == ("after", "CreateUser", "failed AccessDeniedException")
+
+
+GATEWAY = client_error("502", ResponseMetadata={"HTTPStatusCode": 502})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(GATEWAY, id="gateway"),
+        pytest.param(ClientError({"ResponseMetadata": {"HTTPStatusCode": 403}}, "CreateUser"), id="no-error"),
+        pytest.param(AnswerUnreadable(operation="create_user", why="it has no request id"), id="not-of-aws"),
+    ],
+)
+def test_what_aws_does_not_say_is_unknown(error: Exception) -> None:
+    drive = Drive(CREATE, budget=2.0)
+    drive.retry(error)
+    drive.retry(error)
+    drive.answer(error)
+    with pytest.raises(ChangeFailed):
+        drive.answer(RecheckResult((CREATE,)))
+    assert drive.journal[-1][2].startswith("unknown")
 
 
 def status(value: str, reason: str = "") -> dict[str, Any]:
@@ -305,7 +356,7 @@ def status(value: str, reason: str = "") -> dict[str, Any]:
         pytest.param(
             [status("IN_PROGRESS"), status("FAILED", "role quota")], "failed FAILED", id="failed-later"
         ),
-        pytest.param([status("PARTLY")], "failed PARTLY", id="a-status-that-is-new-to-us"),
+        pytest.param([status("PARTLY")], "unknown PARTLY", id="a-status-that-is-new-to-us"),
     ],
 )
 def test_a_request_is_followed_to_its_end(answers: list[Any], journal: str) -> None:
@@ -321,7 +372,7 @@ def test_a_request_is_followed_to_its_end(answers: list[Any], journal: str) -> N
         ("before", "CreateAccountAssignment", ""),
         ("after", "CreateAccountAssignment", journal),
     ]
-    assert (failure != "") is journal.startswith("failed")
+    assert (failure != "") is (journal != "done")
 
 
 def test_an_earlier_runs_request_has_no_line_and_another_is_made_if_it_failed() -> None:

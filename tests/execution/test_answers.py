@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an answer proves: as botocore parses what gateways and proxies send, and as AWS refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+from botocore.parsers import ResponseParserError
+
+from c7n_iamusers.execution.retries import (
+    AnswerUnreadable,
+    Verdict,
+    answered,
+    error_code,
+    message_of,
+    refusals_of,
+    request_id,
+    verdict_on,
+)
+from tests.fakes import client_error
+from tests.gateway import FORMS, Gateway
+
+SET = "arn:aws:sso:::permissionSet/ssoins-1234567890123456/ps-1234567890123456"
+INSTANCE = "arn:aws:sso:::instance/ssoins-1234567890123456"
+ASSIGNMENT = {"InstanceArn": INSTANCE, "PermissionSetArn": SET, "TargetId": "1" * 12, "TargetType": "AWS_ACCOUNT"}
+PRINCIPAL = {"PrincipalType": "GROUP", "PrincipalId": "12345678-1234-1234-1234-123456789012"}
+#: Service, method, parameters: changes and reads in each protocol.
+CALLS: list[tuple[str, str, dict[str, Any]]] = [
+    ("iam", "remove_user_from_group", {"GroupName": "g", "UserName": "u"}),
+    ("iam", "create_user", {"UserName": "u"}),
+    ("iam", "list_access_keys", {"UserName": "u"}),
+    ("identitystore", "create_group", {"IdentityStoreId": "d-1234567890", "DisplayName": "g"}),
+    ("sso-admin", "create_account_assignment", {**ASSIGNMENT, **PRINCIPAL}),
+    ("s3", "put_object", {"Bucket": "b", "Key": "k", "Body": b"x", "IfNoneMatch": "*"}),
+    ("s3", "list_objects_v2", {"Bucket": "b"}),
+    ("s3", "get_object", {"Bucket": "b", "Key": "k"}),
+    ("sqs", "send_message", {"QueueUrl": "https://sqs.us-east-1.amazonaws.com/1/q", "MessageBody": "m"}),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("service", "method", "parameters"), CALLS, ids=[each[1] for each in CALLS])
+def test_what_a_gateway_says_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, form: str, service: str, method: str, parameters: dict[str, Any]
+) -> None:
+    Gateway(form, lambda *_: True, applied=False).install(monkeypatch)
+    once = Config(retries={"total_max_attempts": 1})
+    client = boto3.client(service, "us-east-1", config=once, aws_access_key_id="a", aws_secret_access_key="b")
+    with pytest.raises((ClientError, BotoCoreError)) as raised:
+        answered(getattr(client, method), **parameters)
+    assert verdict_on(raised.value, refusals_of(service)) is Verdict.UNKNOWN
+    assert verdict_on(raised.value) is Verdict.UNKNOWN
+    assert request_id(raised.value) == ""
+    assert message_of(raised.value)
+
+
+def _modelled(service: str, operation: str) -> list[Any]:
+    client = boto3.client(service, "us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    return [shape.error_code for shape in client.meta.service_model.operation_model(operation).error_shapes]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [
+        ("iam", "RemoveUserFromGroup"),
+        ("iam", "PutUserPolicy"),
+        ("iam", "DeleteUser"),
+        ("identitystore", "CreateUser"),
+        ("sso-admin", "CreateAccountAssignment"),
+        ("s3", "PutObject"),
+    ],
+)
+def test_what_aws_refuses_is_refused(service: str, operation: str) -> None:
+    busy = {"ConcurrentModification", "EntityTemporarilyUnmodifiable", "ThrottlingException"}
+    failing = {"ServiceFailure", "InternalServerException"}
+    for code in (*_modelled(service, operation), "AccessDenied", "ExpiredToken", "InvalidClientTokenId"):
+        error = client_error(code)
+        expected = Verdict.BUSY if code in busy else Verdict.UNKNOWN if code in failing else Verdict.REFUSED
+        assert verdict_on(error, refusals_of(service)) is expected, code
+
+
+def _error(code: str, status: int | None, **more: Any) -> ClientError:
+    metadata = {} if status is None else {"ResponseMetadata": {"HTTPStatusCode": status}}
+    return client_error(code, **{"ResponseMetadata": {}, **metadata, **more})
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        pytest.param(_error("AccessDenied", 403), Verdict.REFUSED, id="denied"),
+        pytest.param(_error("NoSuchEntity", 404), Verdict.REFUSED, id="missing"),
+        pytest.param(_error("DeleteConflict", 409), Verdict.REFUSED, id="conflict"),
+        pytest.param(_error("AccessDenied", 500), Verdict.UNKNOWN, id="refusal-with-500"),
+        pytest.param(_error("AccessDenied", 408), Verdict.UNKNOWN, id="refusal-with-408"),
+        pytest.param(_error("AccessDenied", 302), Verdict.UNKNOWN, id="refusal-with-redirect"),
+        pytest.param(_error("AccessDenied", None), Verdict.UNKNOWN, id="refusal-without-status"),
+        pytest.param(_error("SomethingNew", 400), Verdict.UNKNOWN, id="unknown-code"),
+        pytest.param(_error("Unknown", 400), Verdict.UNKNOWN, id="no-code"),
+        pytest.param(_error("Throttling", 400), Verdict.BUSY, id="throttled"),
+        pytest.param(_error("EntityTemporarilyUnmodifiable", 409), Verdict.BUSY, id="temporary"),
+        pytest.param(_error("Throttling", 503), Verdict.UNKNOWN, id="throttled-with-503"),
+        pytest.param(
+            _error("ConflictException", 409, Reason="CONCURRENT_MODIFICATION"), Verdict.BUSY, id="race"
+        ),
+        pytest.param(_error("ServiceFailure", 500), Verdict.UNKNOWN, id="service-failure"),
+        pytest.param(ReadTimeoutError(endpoint_url="x"), Verdict.UNKNOWN, id="timeout"),
+        pytest.param(ConnectionClosedError(endpoint_url="x"), Verdict.UNKNOWN, id="closed"),
+        pytest.param(ResponseParserError("x"), Verdict.UNKNOWN, id="unparsable"),
+        pytest.param(AnswerUnreadable(operation="x", why="y"), Verdict.UNKNOWN, id="not-of-aws"),
+        pytest.param(EndpointConnectionError(endpoint_url="x"), Verdict.BUSY, id="not-connected"),
+        pytest.param(ConnectTimeoutError(endpoint_url="x"), Verdict.BUSY, id="connect-timeout"),
+        pytest.param(NoCredentialsError(), Verdict.REFUSED, id="no-credentials"),
+        pytest.param(ParamValidationError(report="x"), Verdict.REFUSED, id="not-sent-by-botocore"),
+    ],
+)
+def test_the_verdict_on_a_change(error: Exception, verdict: Verdict) -> None:
+    assert verdict_on(error, refusals_of("iam")) is verdict
+
+
+def test_a_read_takes_any_code_of_aws_for_a_refusal() -> None:
+    assert verdict_on(_error("SomethingNew", 400)) is Verdict.REFUSED
+    assert verdict_on(_error("403", 403)) is Verdict.UNKNOWN
+
+
+def test_an_answer_with_a_request_id_is_one_of_aws() -> None:
+    answer = {"ResponseMetadata": {"RequestId": "r-1", "HTTPStatusCode": 200}}
+    assert answered(lambda: answer) is answer
+    assert request_id(answer) == "r-1"
+
+
+def test_an_error_without_an_error_element_has_a_code_and_a_text() -> None:
+    error = ClientError({"ResponseMetadata": {"HTTPStatusCode": 403}}, "RemoveUserFromGroup")
+    assert (error_code(error), "RemoveUserFromGroup" in message_of(error)) == ("Unknown", True)
