@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlparse
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.execution.retries import Backoff, error_code
+from c7n_iamusers.execution.retries import Backoff, error_code, pages
 from c7n_iamusers.execution.stores import refuse_larger
 
 #: Errors of a conditional PutObject ("Conditional writes", Amazon S3 User Guide): the object exists or has changed, or
@@ -160,7 +160,7 @@ class BucketStore:
     def _listed(self, member: str, **asked: str) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
         try:
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, **asked):
+            for page in pages(self._client, "ListObjectsV2", self._backoff, Bucket=self._bucket, **asked):
                 found += page.get(member, ())
         except (ClientError, BotoCoreError) as error:
             raise OSError(f"s3://{self._bucket}/{asked['Prefix']}: {error}") from error
@@ -169,10 +169,10 @@ class BucketStore:
     def _put(self, name: str, content: bytes | IO[bytes], **condition: str) -> None:
         given = {**self._arguments, **condition}
 
-        def put() -> None:
+        def put() -> Any:
             if not isinstance(content, bytes):
                 content.seek(0)  # the try before has read it
-            self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=content, **given)
+            return self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=content, **given)
 
         try:
             self._backoff.call(put)

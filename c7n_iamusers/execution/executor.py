@@ -215,14 +215,20 @@ class Applied:
     """What has been applied to one subject so far, over all of its plans.
 
     ``values``: Ref name -> value. ``made``: each changing call with its result (DONE and the like), in
-    order. ``unchecked``: the calls since the subject's identity was last verified. ``failure_note``: the state that a
-    failure now would leave the subject in, for the reason of its outcome.
+    order. ``under_way``: the call that is being tried; a try of it may have been applied. ``unchecked``: the calls
+    since the subject's identity was last verified. ``failure_note``: the state that a failure now would leave the
+    subject in, for the reason of its outcome.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     made: list[tuple[ApiCall, str]] = field(default_factory=list)
+    under_way: ApiCall | None = None
     unchecked: list[ApiCall] = field(default_factory=list)
     failure_note: str = ""
+
+    def tried(self, call: ApiCall) -> bool:
+        """Whether this very call was made, or is being tried."""
+        return call is self.under_way or any(call is made for made, _ in self.made)
 
     def ended(self, operation: str) -> str:
         """The result of the last call if that was ``operation``, else empty."""
@@ -325,6 +331,7 @@ class _Attempt:
     def _tried(self, parameters: Mapping[str, Any]) -> tuple[str, Any]:
         """The result, and the response or the error that it rests on."""
         while True:
+            self.applied.under_way = self.journaled.call
             self.applied.unchecked.append(self.journaled.call)
             try:
                 return DONE, answered(self.method, **parameters)

@@ -258,7 +258,7 @@ def error_delay(error: Exception) -> float | None:
 
 
 def pages(client: Any, operation: str, backoff: Backoff, **parameters: Any) -> Iterator[dict[str, Any]]:
-    """The responses of ``operation``, one a page, by IAM's Marker or the SSO services' NextToken.
+    """The responses of ``operation``, one a page, by IAM's Marker, S3's or the SSO services' token.
 
     Unlike a botocore paginator, it also serves ListServiceSpecificCredentials, and retries a page without starting
     over.
@@ -269,6 +269,8 @@ def pages(client: Any, operation: str, backoff: Backoff, **parameters: Any) -> I
         yield page
         if page.get("NextToken"):
             parameters["NextToken"] = page["NextToken"]
+        elif page.get("NextContinuationToken"):
+            parameters["ContinuationToken"] = page["NextContinuationToken"]
         elif page.get("IsTruncated"):
             parameters["Marker"] = page["Marker"]
         else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from c7n_iamusers.exceptions import UserReplaced
-from c7n_iamusers.execution.calls import Plan, Subject
+from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, FAILED, QUARANTINED, RELEASED, SKIPPED, UNCHANGED
@@ -25,6 +25,7 @@ from c7n_iamusers.iam.deny_all import (
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.own_changes import deletion_begun, deny_record_of, lapses, predated, switchable
+from c7n_iamusers.iam.read_back import shows
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use
@@ -255,9 +256,29 @@ class UserRelease:
             return FAILED, f"{evidence}: {planned.problem}"
         _apply(self.run, evidence, user, planned.plan, applied)
         reasons = [*([ended] if ended else []), *planned.notes, quarantine_status(user, record.since, keys)]
-        if planned.left:
-            reasons.insert(0, f"{evidence}: {planned.left}: {_NOT_OURS}. All else was given back")
-        return FAILED if planned.left else RELEASED, "; ".join(reasons)
+        after, unseen = self._read_back(user, planned.plan)
+        if unseen:
+            calls = ", ".join(call.permission for call in unseen)
+            reasons.insert(0, f"{evidence}: AWS does not show what these calls changed: {calls}: run again")
+        if left := still_denying(after, Plan(user.subject, ())):
+            reasons.insert(0, f"{evidence}: {left}: {_NOT_OURS}. All else was given back")
+        return FAILED if left or unseen else RELEASED, "; ".join(reasons)
+
+    def _read_back(self, user: IamUser, plan: Plan) -> tuple[IamUser, list[ApiCall]]:
+        """The user as AWS shows it after ``plan``, and the calls of the plan that it does not show. Raises SubjectGone.
+
+        IAM is eventually consistent, so it is read several times.
+        """
+        after, unseen = user, list(plan.calls)
+        for delay, _ in zip(self.run.backoff.delays(), range(_READS), strict=False):
+            found = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(user.name)
+            if found is None or found.unique_id != user.unique_id:
+                raise SubjectGone
+            after, unseen = found, [each for each in plan.calls if not shows(found, each, each.parameters)]
+            if not unseen:
+                break
+            self.run.backoff.sleep(delay)
+        return after, unseen
 
     def _without_record(self, evidence: Subject, user: IamUser, ended: str) -> tuple[str, str]:
         """The outcome if no record of a quarantine is known. ``ended``: the brownout that was ended, in words."""
@@ -280,6 +301,8 @@ class UserRelease:
         )
 
 
+#: How often a user is read until AWS shows its release.
+_READS = 5
 #: What to do about a Deny that a release leaves on.
 _NOT_OURS = (
     "no record here shows that this tool put it on, so it stays: if it did, name the output of that run by record-from "

@@ -34,7 +34,7 @@ def identity_check(
 ) -> Callable[[], bool]:
     """A function that asks IAM whether ``user``, the user of ``plan``, still has its name; see executor.Identify.
 
-    As long as the plan's call that replaces the user's boundary is not ``applied``, it also checks that the boundary is
+    Until the plan's call that replaces the user's boundary is first tried, it also checks that the boundary is
     as it was read; and likewise the inline policy that a brownout replaces or a release removes: another run may have
     put one on since.
     The function raises UserReplaced, BoundaryChanged and ClientError.
@@ -50,7 +50,7 @@ def identity_check(
     ]
 
     def boundary_matters() -> bool:
-        return bool(boundary_calls) and not any(call is boundary_calls[0] for call, _ in applied.made)
+        return bool(boundary_calls) and not applied.tried(boundary_calls[0])
 
     def identify() -> bool:
         detail = read_detail(client, user.name, backoff)
@@ -60,7 +60,7 @@ def identity_check(
             raise UserReplaced(f"{subject}: the name now belongs to another user", str(detail["UserId"]))
         if boundary_matters() and detail.get("PermissionsBoundary") != user.detail.get("PermissionsBoundary"):
             raise BoundaryChanged
-        if inline and not any(call is inline[0] for call, _ in applied.made):
+        if inline and not applied.tried(inline[0]):
             found = _policy(client, backoff, inline[0])
             if found != (decoded(held[0]) if held else None):
                 raise BoundaryChanged

@@ -35,7 +35,12 @@ from tests.gateway import FORMS, Gateway
 
 SET = "arn:aws:sso:::permissionSet/ssoins-1234567890123456/ps-1234567890123456"
 INSTANCE = "arn:aws:sso:::instance/ssoins-1234567890123456"
-ASSIGNMENT = {"InstanceArn": INSTANCE, "PermissionSetArn": SET, "TargetId": "1" * 12, "TargetType": "AWS_ACCOUNT"}
+ASSIGNMENT = {
+    "InstanceArn": INSTANCE,
+    "PermissionSetArn": SET,
+    "TargetId": "1" * 12,
+    "TargetType": "AWS_ACCOUNT",
+}
 PRINCIPAL = {"PrincipalType": "GROUP", "PrincipalId": "12345678-1234-1234-1234-123456789012"}
 #: Service, method, parameters: changes and reads in each protocol.
 CALLS: list[tuple[str, str, dict[str, Any]]] = [
