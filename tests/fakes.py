@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.execution.retries import Backoff
 
-
 #: Codes with which AWS answers that it failed itself.
 _SERVER_ERRORS = ("Internal", "ServiceFailure", "ServiceUnavailable")
 

@@ -11,12 +11,14 @@ from datetime import date, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from c7n.actions.notify import Notify
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.retries import Verdict, error_code, message_of, verdict_on
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import exempted
@@ -346,7 +348,7 @@ class NotifyOwners(RecordedNotify):
                     "user. Nobody was addressed"
                 )
         for part, content in zip(parts, packed, strict=True):
-            receipt = str(self.send_data_message(message, content))
+            receipt = self._sent(message, content)
             self._due_users = self._due_users[len(part) :]
             now, by_day = utc_now(), dict[date, list[Due]]()
             for each in part:
@@ -358,6 +360,19 @@ class NotifyOwners(RecordedNotify):
                 head = (subjects[0].account_id, self._step.name, now, day, self._addresses)
                 more = (what, self._step.event, self._stop(day))
                 self.record(Notice(*head, receipt, self.policy_name, subjects, *more))
+
+    def _sent(self, message: dict[str, Any], content: str) -> str:
+        """The id of the message in the queue. Raises PolicyExecutionError where AWS does not say that it is there."""
+        try:
+            return str(self.send_data_message(message, content))
+        except (ClientError, BotoCoreError, ResponseParserError, KeyError) as error:
+            # c7n takes the id out of the answer: a KeyError is an answer that is not one of AWS.
+            refused = not isinstance(error, KeyError) and verdict_on(error) is Verdict.REFUSED
+            what = "the message was not sent" if refused else "no answer says whether the message was sent"
+            raise PolicyExecutionError(
+                f"{self.where(message['account_id'])}: {what}, so nothing is recorded and the next run sends it: "
+                f"{error_code(error)}: {message_of(error)}"
+            ) from error
 
     def _content(
         self, message: dict[str, Any], part: Sequence[Due], at: int, parts: int, users: Sequence[Due]

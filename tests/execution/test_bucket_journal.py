@@ -30,11 +30,12 @@ def test_what_precedes_a_call_is_put_before_it(tmp_path: Path) -> None:
     journal = BucketJournal(DirectoryStore(tmp_path), now)
     journal.write(ALICE, "before", operation="DeleteUser")
     assert lines(tmp_path, "alice.AIDA1") == ["before"]
+    journal.write(ALICE, "tried", operation="DeleteUser")
     journal.write(ALICE, "after", operation="DeleteUser")
     journal.write(BOB, "before", operation="DeleteUser")
     assert lines(tmp_path, "bob.AIDA2") == ["before"]
     journal.write(ALICE, "outcome")
-    assert lines(tmp_path, "alice.AIDA1") == ["before", "after", "outcome"]
+    assert lines(tmp_path, "alice.AIDA1") == ["before", "tried", "after", "outcome"]
 
 
 def test_runs_do_not_share_objects(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from itertools import islice
 import pytest
 from botocore.exceptions import (
     ClientError,
-    ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
     NoCredentialsError,

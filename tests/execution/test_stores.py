@@ -22,6 +22,7 @@ from c7n_iamusers.execution.bucket_store import BucketStore, bucket_output
 from c7n_iamusers.execution.stores import DirectoryStore, Store, open_appending, read_all, replace_all
 from tests.execution.syncing import synced
 from tests.fakes import ScriptedClient, Sleeps, client_error
+from tests.gateway import FEW_FORMS, Gateway
 
 ENCRYPTED = {"ServerSideEncryption": "AES256"}
 
@@ -384,6 +385,47 @@ def test_a_put_whose_answer_was_lost_is_still_ours(s3: Any) -> None:
     store.create("a", b"one")
     store.create("a", b"one")
     assert store.read("a") == b"one"
+
+
+@pytest.mark.parametrize("form", FEW_FORMS)
+@pytest.mark.parametrize("applied", [True, False], ids=["applied", "not-applied"])
+def test_a_gateways_answer_to_a_write_is_settled_by_the_next_try(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, form: str, applied: bool
+) -> None:
+    store = BucketStore(s3, "output", "", {}, Sleeps().backoff())
+    store.create("kept", b"one")
+    Gateway(form, lambda url, _: url.startswith("PUT ") and "kept" not in url, applied, times=1).install(
+        monkeypatch
+    )
+    store.create("created", b"one")
+    with pytest.raises(FileExistsError):
+        store.create("created", b"two")
+    assert store.read("created") == b"one"
+
+
+@pytest.mark.parametrize("form", FEW_FORMS)
+@pytest.mark.parametrize("applied", [True, False], ids=["applied", "not-applied"])
+def test_an_update_is_made_once_whatever_a_gateway_says(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, form: str, applied: bool
+) -> None:
+    store = BucketStore(s3, "output", "", {}, Sleeps().backoff())
+    store.create("counted", b"1")
+    Gateway(form, lambda url, _: url.startswith("PUT "), applied, times=1).install(monkeypatch)
+    store.update("counted", lambda content: (content or b"") + b"1")
+    assert store.read("counted") == b"11"
+
+
+@pytest.mark.parametrize("form", FEW_FORMS)
+def test_a_gateways_page_is_neither_a_content_nor_an_empty_list(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    store = BucketStore(s3, "output", "", {}, Sleeps().backoff(budget=3))
+    store.create("STOP", b"")
+    Gateway(form, lambda url, _: url.startswith("GET ")).install(monkeypatch)
+    with pytest.raises(OSError, match="s3://output/"):
+        store.read("STOP")
+    with pytest.raises(OSError, match="s3://output/"):
+        store.names("")
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket"])

@@ -17,6 +17,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.run_lock import exclusive
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT
 from tests.desired import intents, person, readers, user
+from tests.gateway import Gateway, operation
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, counted
 from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Killed, after_change
@@ -147,6 +148,34 @@ def test_a_lost_response_of_any_call_is_seen_through_and_undone_too(
     assert (fleet.assigned(), fleet.members()) == (WANTED, MEMBERS)
     assert len(fleet.instance.permission_sets) == 1
     (result,) = fleet.results()
+    assert fleet.undo(result) == []
+    assert (fleet.assigned(), fleet.usernames(), len(fleet.instance.permission_sets)) == (set(), set(), 0)
+
+
+CREATING = (
+    "CreatePermissionSet",
+    "CreateGroup",
+    "CreateUser",
+    "CreateGroupMembership",
+    "CreateAccountAssignment",
+)
+
+
+@pytest.mark.parametrize("name", CREATING)
+@pytest.mark.parametrize("applied", [True, False], ids=["applied", "not-applied"])
+def test_a_gateways_page_is_no_answer_and_is_undone_too(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, name: str, applied: bool
+) -> None:
+    two_accounts(fleet)
+    with monkeypatch.context() as patch:
+        gateway = Gateway("200-html", operation(name), applied, times=1).install(patch)
+        assert fleet.run() == []
+    assert gateway.seen == 1
+    assert (fleet.assigned(), fleet.members()) == (WANTED, MEMBERS)
+    (result,) = fleet.results()
+    lines = [json.loads(line) for line in (result.parent / "journal.jsonl").read_text().splitlines()]
+    assert next(line["operation"] for line in lines if line["phase"] == "tried") == name
+    assert all(line["caller"].startswith("arn:aws:") for line in lines if line["phase"] == "after")
     assert fleet.undo(result) == []
     assert (fleet.assigned(), fleet.usernames(), len(fleet.instance.permission_sets)) == (set(), set(), 0)
 

@@ -16,6 +16,7 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.notices.notices import STOP
 from c7n_iamusers.plugins.notify_owners import NotifyOwners
+from tests.gateway import FEW_FORMS, Gateway, operation
 from tests.interference import deny
 from tests.plugins.deletions import delete, outcomes, user_names
 from tests.policies import ACCOUNT, policy
@@ -89,6 +90,31 @@ def test_who_was_addressed_is_on_record(org: LocalOrg, iam: Any, tmp_path: Path)
     ids = {each["UserName"]: each["UserId"] for each in iam.list_users()["Users"]}
     assert {each["user"]: each["unique-id"] for each in record["users"]} == ids
     assert {each["c7n:IamUser"]["notice"]["day"] for each in message["resources"]} == {day}
+
+
+@pytest.mark.parametrize("form", FEW_FORMS)
+def test_a_message_of_which_the_queue_says_nothing_is_sent_again(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with monkeypatch.context() as patched:
+        Gateway(form, operation("SendMessage")).install(patched)
+        with pytest.raises(PolicyExecutionError, match="no answer says whether the message was sent"):
+            notify(tmp_path)
+    assert records(tmp_path) == []
+    notify(tmp_path)
+    (record,) = records(tmp_path)
+    assert len(record["users"]) == 2
+    assert len(sent(org)) == 2  # one more than needed is better than one too few
+
+
+def test_a_message_that_the_queue_refused_was_not_sent(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deny(monkeypatch, "SendMessage")
+    with pytest.raises(PolicyExecutionError, match=r"the message was not sent.*AccessDenied"):
+        notify(tmp_path)
+    assert (records(tmp_path), sent(org)) == ([], [])
 
 
 def test_the_subject_names_account_users_and_day(org: LocalOrg, iam: Any, tmp_path: Path) -> None:

@@ -171,9 +171,12 @@ def test_tries_end(error: Exception) -> None:
     drive = Drive(budget=3.0)
     for _ in range(3):
         drive.retry(error)
+    answers = [error, *([RecheckResult((CREATE,))] if error is LOST else [])]  # a read, where nobody knows
+    *first, last = answers
+    for answer in first:
+        drive.answer(answer)
     with pytest.raises(ChangeFailed):
-        drive.answer(error)
-        drive.answer(RecheckResult((CREATE,)))  # what a read shows, where nobody knows
+        drive.answer(last)
     assert drive.journal[0] == ("before", "CreateUser", "")
     assert len(drive.journal) == 2
     assert len(drive.journal.tried) == 3
