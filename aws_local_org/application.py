@@ -9,6 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from http.client import responses as reasons
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode
@@ -125,6 +126,9 @@ def _checked(request: AwsRequest, response: WireResponse) -> WireResponse:
         not response.body and request.protocol != "rest-xml"
     ):
         raise _not_implemented(request, None)
+    if response.status == 400 and str(error_code_of(response, request.protocol)).startswith("Internal"):
+        # AWS's own fault; moto gives every error of a JSON service the status of a refusal
+        return replace(response, status=500)
     return response
 
 

@@ -181,15 +181,18 @@ def value_at(response: Any, path: tuple[str, ...]) -> Any:
     return response
 
 
-def failure_text(subject: Subject, call: ApiCall, code: str, why: str, unknown: bool = False) -> str:
+def failure_text(
+    subject: Subject, call: ApiCall, code: str, why: str, what: str = "failed with {code}"
+) -> str:
     """``user alice of account 111122223333: iam:DeleteUser failed with AccessDenied: not authorized``.
 
-    ``unknown``: no answer says whether the call was applied.
+    ``what``: what became of the call, such as NOBODY_SAYS.
     """
-    what = "was made, and no answer of AWS says whether it was applied" if unknown else "failed with"
-    return (
-        f"{subject}: {call.service}:{call.operation} {what}{f' ({code})' if unknown else f' {code}'}: {why}"
-    )
+    return f"{subject}: {call.service}:{call.operation} {what.format(code=code)}: {why}"
+
+
+#: What became of a call of which no answer says whether it was applied.
+NOBODY_SAYS = "was made, and no answer of AWS says whether it was applied ({code})"
 
 
 LOG = logging.getLogger("custodian.c7n_iamusers")
@@ -202,7 +205,8 @@ class CallFailed(Exception):
     """
 
     def __init__(self, call: ApiCall, subject: Subject, error: Exception, unknown: bool = False) -> None:
-        super().__init__(failure_text(subject, call, error_code(error), message_of(error), unknown))
+        what = {"what": NOBODY_SAYS} if unknown else {}
+        super().__init__(failure_text(subject, call, error_code(error), message_of(error), **what))
         self.call, self.code, self.unknown = call, error_code(error), unknown
 
 

@@ -63,7 +63,7 @@ def test_what_a_gateway_says_proves_nothing(
 ) -> None:
     Gateway(form, lambda *_: True, applied=False).install(monkeypatch)
     once = Config(retries={"total_max_attempts": 1})
-    client = boto3.client(service, "us-east-1", config=once, aws_access_key_id="a", aws_secret_access_key="b")
+    client = _client(service, once)
     with pytest.raises((ClientError, BotoCoreError)) as raised:
         answered(getattr(client, method), **parameters)
     assert verdict_on(raised.value, refusals_of(service)) is Verdict.UNKNOWN
@@ -72,9 +72,14 @@ def test_what_a_gateway_says_proves_nothing(
     assert message_of(raised.value)
 
 
+def _client(service: Any, config: Config | None = None) -> Any:
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    return boto3.client(service, "us-east-1", config=config, **keys)
+
+
 def _modelled(service: str, operation: str) -> list[Any]:
-    client = boto3.client(service, "us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
-    return [shape.error_code for shape in client.meta.service_model.operation_model(operation).error_shapes]
+    model = _client(service).meta.service_model.operation_model(operation)
+    return [shape.error_code for shape in model.error_shapes]
 
 
 @pytest.mark.parametrize(
@@ -147,5 +152,6 @@ def test_an_answer_with_a_request_id_is_one_of_aws() -> None:
 
 
 def test_an_error_without_an_error_element_has_a_code_and_a_text() -> None:
-    error = ClientError({"ResponseMetadata": {"HTTPStatusCode": 403}}, "RemoveUserFromGroup")
+    answer: Any = {"ResponseMetadata": {"HTTPStatusCode": 403}}
+    error = ClientError(answer, "RemoveUserFromGroup")
     assert (error_code(error), "RemoveUserFromGroup" in message_of(error)) == ("Unknown", True)

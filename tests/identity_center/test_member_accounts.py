@@ -23,6 +23,7 @@ from c7n_iamusers.identity_center.member_accounts import LiveAccount, MemberAcco
 from c7n_iamusers.identity_center.people import PersonRow, people_map
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents, user
+from tests.fakes import client_error
 
 MANAGEMENT = "123456789012"
 ROLE = "arn:aws:iam::{account_id}:role/CloudCustodian"
@@ -121,7 +122,7 @@ def accounts(count: int) -> list[str]:
 
 
 def refuse(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "no"}}, "GetAccountAuthorizationDetails")
+    return client_error(code)
 
 
 def test_a_few_accounts_are_in_hand_however_many_there_are() -> None:
@@ -157,15 +158,15 @@ def test_no_more_is_asked_for_than_is_needed(with_policies: list[str], requested
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "named"),
     [
-        pytest.param(refuse("AccessDenied"), id="denied"),
-        pytest.param(refuse("ExpiredToken"), id="expired-twice"),
-        pytest.param(ResponseParserError("no XML"), id="garbled"),
-        pytest.param(KeyError("UserId"), id="incomplete"),
+        pytest.param(refuse("AccessDenied"), "ClientError", id="denied"),
+        pytest.param(refuse("ExpiredToken"), "ClientError", id="expired-twice"),
+        pytest.param(ResponseParserError("no XML"), "AnswerUnreadable", id="garbled"),
+        pytest.param(KeyError("UserId"), "AnswerUnreadable", id="incomplete"),
     ],
 )
-def test_what_is_wrong_with_one_account_stops_no_other(error: Exception) -> None:
+def test_what_is_wrong_with_one_account_stops_no_other(error: Exception, named: str) -> None:
     first, second, third = accounts(3)
 
     def trouble(account: str) -> None:
@@ -174,9 +175,8 @@ def test_what_is_wrong_with_one_account_stops_no_other(error: Exception) -> None
 
     found = dict(MemberAccounts(ROLE, FakeSession(trouble), Backoff(budget=0)).read([first, second, third]))
     assert [isinstance(found[each], LiveAccount) for each in (first, third)] == [True, True]
-    assert (
-        f"account {second} can't be read by {ROLE.format(account_id=second)}: {type(error).__name__}"
-        in str(found[second])
+    assert f"account {second} can't be read by {ROLE.format(account_id=second)}: {named}" in str(
+        found[second]
     )
 
 

@@ -28,10 +28,10 @@ CREATED, PERHAPS = Created("user", "id-1", GIVEN), Created("user", "", GIVEN, ce
         pytest.param([BEFORE, BEFORE, DONE], [CREATED], id="carried-on"),
         pytest.param([BEFORE, line("after", result="failed", code="ValidationException")], [], id="refused"),
         pytest.param(
-            [BEFORE, line("after", result="failed", code="Timeout")], [PERHAPS], id="never-seen-ended"
+            [BEFORE, line("after", result="unknown", code="Timeout")], [PERHAPS], id="never-seen-ended"
         ),
         pytest.param(
-            [BEFORE, line("after", result="failed", code="ReadTimeoutError")],
+            [BEFORE, line("after", result="unknown", code="ReadTimeoutError")],
             [PERHAPS],
             id="no-answer-at-all",
         ),
@@ -91,7 +91,7 @@ TAKEN = removing("before")
         pytest.param([TAKEN, TAKEN, removing("after", result="gone")], [REMOVED], id="carried-on"),
         pytest.param([TAKEN, removing("after", result="failed", code="AccessDenied")], [], id="refused"),
         pytest.param(
-            [TAKEN, removing("after", result="failed", code="Timeout")], [REMOVED], id="never-seen-ended"
+            [TAKEN, removing("after", result="unknown", code="Timeout")], [REMOVED], id="never-seen-ended"
         ),
         pytest.param(
             [joining("before"), joining("after", result="done", saved={"membership": "m-1"}), TAKEN],

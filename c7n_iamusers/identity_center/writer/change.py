@@ -305,8 +305,10 @@ class ChangeExecution:
     def _failure(
         self, code: str, why: str, answer: Exception | None = None, pending: bool = False
     ) -> ChangeFailed:
-        unknown = self._call.lost or pending
-        text = executor.failure_text(self.change.subject, self._call.call, code, why, unknown)
+        what = {"what": "has not ended ({code})"} if pending else {}
+        if self._call.lost and not pending:
+            what = {"what": executor.NOBODY_SAYS}
+        text = executor.failure_text(self.change.subject, self._call.call, code, why, **what)
         return ChangeFailed(code, text, answer, pending)
 
     def timeout_failure(self, timeout: float) -> ChangeFailed:

@@ -324,13 +324,14 @@ def test_a_refusal_is_not_looked_at_again() -> None:
 
 
 GATEWAY = client_error("502", ResponseMetadata={"HTTPStatusCode": 502})
+NO_ERROR: Any = {"ResponseMetadata": {"HTTPStatusCode": 403}}
 
 
 @pytest.mark.parametrize(
     "error",
     [
         pytest.param(GATEWAY, id="gateway"),
-        pytest.param(ClientError({"ResponseMetadata": {"HTTPStatusCode": 403}}, "CreateUser"), id="no-error"),
+        pytest.param(ClientError(NO_ERROR, "CreateUser"), id="no-error"),
         pytest.param(AnswerUnreadable(operation="create_user", why="it has no request id"), id="not-of-aws"),
     ],
 )
