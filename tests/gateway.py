@@ -87,8 +87,8 @@ class Gateway:
                     _ = send(session, request).content
             status, content = FORMS[self.form]
             headers = {"Content-Type": "text/html", "Content-Length": str(len(content))}
-            raw: Any = _Body(content)
-            return AWSResponse(request.url, status, HeadersDict(headers), raw)
+            parts: Any = (HeadersDict(headers), _Body(content))
+            return AWSResponse(request.url, status, *parts)
 
         monkeypatch.setattr(URLLib3Session, "send", exchanged)
         return self

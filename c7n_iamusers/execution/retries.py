@@ -139,7 +139,8 @@ def message_of(error: Exception) -> str:
 def request_id(answer: Any) -> str:
     """AWS's id of the request that ``answer`` (a response, or an error) is about; empty if it has none."""
     response: Any = getattr(answer, "response", None) if isinstance(answer, Exception) else answer
-    return str(((response or {}).get("ResponseMetadata") or {}).get("RequestId") or "")
+    metadata: Any = response.get("ResponseMetadata") if response else None
+    return str(metadata.get("RequestId") or "") if metadata else ""
 
 
 def http_status(error: Exception) -> int:

@@ -73,8 +73,7 @@ def test_what_a_gateway_says_proves_nothing(
 
 
 def _client(service: Any, config: Config | None = None) -> Any:
-    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
-    return boto3.client(service, "us-east-1", config=config, **keys)
+    return boto3.client(service, "us-east-1", config=config, aws_access_key_id="a", aws_secret_access_key="b")
 
 
 def _modelled(service: str, operation: str) -> list[Any]:
