@@ -145,7 +145,7 @@ def request_id(answer: Any) -> str:
 
 def http_status(error: Exception) -> int:
     """The HTTP status of the answer in ``error``; 0 if there was no answer."""
-    response = error.response if isinstance(error, ClientError) else {}
+    response: Any = error.response if isinstance(error, ClientError) else {}
     return int((response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0)
 
 
