@@ -21,7 +21,7 @@ from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
 from c7n_iamusers.iam.attachments import MFA_DEVICE
-from c7n_iamusers.iam.deny_all import QUARANTINE_TAG, deny_form, is_bare, is_denial, put_back
+from c7n_iamusers.iam.deny_all import QUARANTINE_TAG, deny_form, is_bare, is_brownout, is_denial, put_back
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser, Item
@@ -263,7 +263,7 @@ class _Deletion:
                 continue
             if is_denial(call):
                 on = bool(deny_form(call))
-            else:
+            elif not is_brownout(call):
                 removed += 1
         if not on:
             return ""

@@ -12,8 +12,8 @@ from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
 
 NOTHING_KNOWN = History()
-#: Why a quarantine no longer holds whose Deny somebody else removed.
-DENY_GONE = "its Deny-all is gone"
+#: Why a quarantine no longer holds whose Deny somebody else removed or changed.
+DENY_GONE = "its Deny-all is gone or was changed"
 #: Why credentials stay inactive that we deactivated.
 DEACTIVATED_EARLIER = "this tool deactivated these under an earlier quarantine"
 UNKNOWN_SINCE = (
@@ -124,10 +124,15 @@ def without_own_changes(
     the user could do more than before.
     """
     own = dict(user.attachments)
-    if deny_all.inline_deny_all(user) is not None or deny_all.brownout_of(user):
-        own[attachments.INLINE_POLICY.name] = _without(
-            user, attachments.INLINE_POLICY.name, "PolicyName", deny_all.DENY_ALL_NAME
-        )
+    inline = {
+        deny_all.DENY_ALL_NAME: deny_all.holds_inline(user),
+        deny_all.BROWNOUT_NAME: deny_all.brownout_of(user),
+    }
+    own[attachments.INLINE_POLICY.name] = tuple(
+        item
+        for item in user.attachments[attachments.INLINE_POLICY.name]
+        if not inline.get(item["PolicyName"])
+    )
     if history.attached_deny():
         own[attachments.ATTACHED_POLICY.name] = _without(
             user, attachments.ATTACHED_POLICY.name, "PolicyArn", deny_all.deny_all_arn(user)
@@ -205,7 +210,8 @@ def left_inactive(
         return _staying(missing, switchable(user, attachments.INACTIVE))
     gone = not denied(user, quarantine) and quarantine.deny != "none"
     removed = (
-        f"the Deny-all of {since} was removed by somebody else. These were active before it. {UNKNOWN_SINCE}"
+        f"the Deny-all of {since} was removed or changed by somebody else. These were active before it. "
+        f"{UNKNOWN_SINCE}"
     )
     earlier = f"{DEACTIVATED_EARLIER}, before that of {since}. {UNKNOWN_SINCE}"
     given_back = history.activated_ids(quarantine.since)

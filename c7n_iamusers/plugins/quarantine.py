@@ -52,9 +52,9 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
 
     ``brownout: 15`` puts on a Deny that ends by itself after so many minutes (at most 720), even if the runner dies
     before, and nothing else: it is no quarantine, and counts nothing for ``quarantined-for``. Each run makes one. The
-    Deny has the inline form only; a user without room for it is skipped. A policy that is over stays on the user until
-    ``quarantine`` replaces it, or ``release`` or ``composite-delete`` removes it. AWS takes seconds to minutes to apply
-    it everywhere.
+    Deny has the inline form only, as a policy of its own (``c7n-iamusers-brownout``), which replaces no quarantine; a
+    user without room for it is skipped. A policy that is over stays on the user until ``release`` or
+    ``composite-delete`` removes it. AWS takes seconds to minutes to apply it everywhere.
 
     ``wait: 300`` waits so many seconds before anything is read, and judges the users then: the tags and groups that
     exempt a new user often come a moment after it. A user that is renamed in the wait is found by its unique id. In a
@@ -217,7 +217,8 @@ class Release(UserAction):
     names it. The release of a later quarantine names it too, if a journal shows that this tool deactivated it.
 
     ``AWSDenyAll`` stays if no record shows that this tool put it on, and the outcome is then ``failed``: somebody else
-    may have put it on, or a quarantine with another output, which ``record-from`` names.
+    may have put it on, or a quarantine with another output, which ``record-from`` names. So does an inline policy with a
+    name of ours that is not exactly ours: if it denies anything, the outcome is ``failed``.
 
     The inline Deny itself records what was active before, so this works on any machine. If the Deny had no room inline,
     the record is in the journal of the quarantine's run: beside this policy's output, or in ``record-from`` (an output

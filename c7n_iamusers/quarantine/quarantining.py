@@ -17,7 +17,9 @@ from c7n_iamusers.iam.deny_all import (
     DENY_ALL_NAME,
     FORMS,
     brownout_of,
+    denies,
     deny_form,
+    foreign_policies,
     inline_deny_all,
     is_bounded,
     quarantine_of_tags,
@@ -100,7 +102,7 @@ class UserQuarantine:
                 return FAILED, identity.handle_replacement(self.run, error, evidence, applied)
             except CallFailed as error:
                 form = deny_form(error.call)
-                if self.brownout or not form or not remaining or error.code not in identity.FORM_REFUSED:
+                if not form or not remaining or error.code not in identity.FORM_REFUSED:
                     raise
                 (unfit if error.code == "LimitExceeded" else self.refused)[form] = error.code
         return (
@@ -175,7 +177,7 @@ class UserQuarantine:
         user = found.user
         if found.quarantine:
             since = f"{found.quarantine.since:%Y-%m-%d %H:%M} UTC"
-            return UNCHANGED, f"in quarantine since {since}: a brownout would end its Deny-all"
+            return UNCHANGED, f"in quarantine since {since}: its Deny-all does not end by itself"
         if found.broken:
             return FAILED, quarantine_broken(found.broken, lapses(user, found.broken))
         planned = plan_brownout(user, self.now(), minutes)
@@ -256,7 +258,9 @@ class UserRelease:
         _apply(self.run, evidence, user, planned.plan, applied)
         reasons = [*([ended] if ended else []), *planned.notes, quarantine_status(user, record.since, keys)]
         if planned.left:
-            reasons.insert(0, f"{evidence}: {planned.left}: {_NOT_OURS}. All else was given back")
+            reasons.insert(
+                0, f"{evidence}: {planned.left}: {_NOT_OURS}. All else was undone, but for what is named here"
+            )
         return FAILED if planned.left else RELEASED, "; ".join(reasons)
 
     def _without_record(self, evidence: Subject, user: IamUser, ended: str) -> tuple[str, str]:
@@ -267,7 +271,8 @@ class UserRelease:
             if left and ended:
                 return FAILED, f"{evidence}: {left}: {_NOT_OURS}. Only its brownout was ended"
             if left:
-                return SKIPPED, f"not in quarantine by the records here, and {left}: {_NOT_OURS}"
+                status = FAILED if any(map(denies, foreign_policies(user))) else SKIPPED
+                return status, f"not in quarantine by the records here, and {left}: {_NOT_OURS}"
             return (RELEASED, ended) if ended else (SKIPPED, "not in quarantine")
         off = [f"{kind.title} {item[kind.identifier]}" for kind, item in switchable(user, INACTIVE)]
         what = "a tag says that it is in quarantine" if claimed else "AWSDenyAll is its permissions boundary"

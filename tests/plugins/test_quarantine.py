@@ -14,7 +14,12 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from aws_local_org import LocalOrg
 from aws_local_org.iam.seeding import set_access_key_last_used, set_password_last_used
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, QUARANTINE_TAG, deny_all_document
+from c7n_iamusers.iam.deny_all import (
+    BROWNOUT_NAME,
+    DENY_ALL_NAME,
+    QUARANTINE_TAG,
+    deny_all_document,
+)
 from tests.full_users import create_full_user
 from tests.interference import deny, on_call
 from tests.plugins.deletions import acting, delete, outcomes, user_names
@@ -472,10 +477,10 @@ def test_a_brownout_is_left_over_and_released(org: LocalOrg, iam: Any, tmp_path:
     assert released(tmp_path / "there")["reason"].startswith("from its brownout")
     assert state(iam) == before
     (snapshot,) = (tmp_path / "under-test" / "snapshots").iterdir()
-    assert DENY_ALL_NAME not in snapshot.read_text()
+    assert BROWNOUT_NAME not in snapshot.read_text()
     quarantine(tmp_path, credentials="keep")
     quarantine(tmp_path, brownout=15)
-    assert "a brownout would end its Deny-all" in outcomes(tmp_path)["alice"]["reason"]
+    assert "its Deny-all does not end by itself" in outcomes(tmp_path)["alice"]["reason"]
 
 
 def test_a_deny_with_a_time_before_our_release_counts_no_days_and_is_not_lifted(
@@ -489,7 +494,7 @@ def test_a_deny_with_a_time_before_our_release_counts_no_days_and_is_not_lifted(
     delete(tmp_path, **{"quarantined-for": 14})
     assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
     quarantine(tmp_path, brownout=15)
-    assert "a Deny-all that a brownout would end is on it" in outcomes(tmp_path)["alice"]["reason"]
+    assert "a Deny-all that does not end is on it already" in outcomes(tmp_path)["alice"]["reason"]
     with pytest.raises(PolicyExecutionError, match="put one on since, with an earlier time: find out who"):
         release(tmp_path)
     assert state(iam) == before
@@ -515,16 +520,44 @@ def test_a_brownout_that_is_not_allowed_changes_nothing(
     assert state(iam) == before
 
 
-def test_a_brownout_does_not_replace_a_deny_that_came_meanwhile(
+def test_a_brownout_replaces_no_deny_that_came_meanwhile(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = state(iam)
     deny = {"UserName": "alice", "PolicyName": DENY_ALL_NAME}
     deny["PolicyDocument"] = deny_all_document("Quarantined20260101T000000ZListening")
-    on_call(monkeypatch, "GetAccessKeyLastUsed", lambda: iam.put_user_policy(**deny), by_policies_only=True)
+    on_call(monkeypatch, "PutUserPolicy", lambda: iam.put_user_policy(**deny), by_policies_only=True)
     quarantine(tmp_path, brownout=15)
-    row = outcomes(tmp_path)["alice"]
-    assert (row["status"], row["calls"]) == ("unchanged", 0)
-    assert row["reason"].startswith("in quarantine since 2026-01-01")
+    assert outcomes(tmp_path)["alice"]["status"] == "browned-out"
+    held = iam.get_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)["PolicyDocument"]
+    assert held["Statement"][0]["Sid"] == "Quarantined20260101T000000ZListening"
+    release(tmp_path)
+    assert released(tmp_path)["status"] == "released"
+    assert state(iam) == before
+
+
+@pytest.mark.parametrize("name", [DENY_ALL_NAME, BROWNOUT_NAME])
+@pytest.mark.parametrize("quarantined", [False, True], ids=["in-none", "in-quarantine"])
+def test_a_release_over_somebodys_own_conditional_deny_of_our_name_fails_and_leaves_it(
+    org: LocalOrg, iam: Any, tmp_path: Path, name: str, quarantined: bool
+) -> None:
+    statement = {
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    iam.put_user_policy(UserName="alice", PolicyName=name, PolicyDocument=json.dumps(document))
+    before = state(iam)
+    if quarantined:
+        quarantine(tmp_path)
+    with pytest.raises(
+        PolicyExecutionError, match=f"its inline policy {name}, which somebody else wrote or changed"
+    ):
+        release(tmp_path)
+    assert released(tmp_path)["status"] == "failed"
+    assert state(iam) == before
 
 
 @pytest.mark.parametrize(

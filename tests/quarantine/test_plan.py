@@ -14,6 +14,7 @@ from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan
 from c7n_iamusers.iam.deny_all import (
     ATTACHED,
     BOUNDARY,
+    BROWNOUT_NAME,
     DENY_ALL_NAME,
     INLINE,
     INLINE_QUOTA,
@@ -31,6 +32,7 @@ from c7n_iamusers.quarantine.plan import (
     plan_quarantine,
     plan_release,
     record_to_release,
+    still_denying,
 )
 from tests.records import user
 
@@ -265,7 +267,7 @@ def test_a_release_of_which_any_call_got_no_answer_can_be_completed(
     ("effect", "left"),
     [
         pytest.param("Allow", "", id="allow"),
-        pytest.param("Deny", "which somebody changed, still denies", id="deny"),
+        pytest.param("Deny", "which somebody else wrote or changed, still denies", id="deny"),
     ],
 )
 @pytest.mark.parametrize("room", [{}, {"attached_policy": attached(10)}], ids=[ATTACHED, BOUNDARY])
@@ -282,6 +284,64 @@ def test_a_policy_of_our_name_that_is_not_ours_is_neither_replaced_nor_removed(
     assert apply(held, released.plan).attachments == before.attachments
     assert (left in released.left, bool(released.left)) == (True, bool(left))
     assert "it stays" in released.notes[0]
+
+
+EVERYTHING = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+HOME = {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+
+
+@pytest.mark.parametrize(
+    ("statements", "left"),
+    [
+        pytest.param([{**EVERYTHING, "Condition": HOME}], True, id="condition"),
+        pytest.param([EVERYTHING, {**EVERYTHING, "Condition": HOME}], True, id="a-further-deny"),
+        pytest.param([EVERYTHING, {**EVERYTHING, "Effect": "Allow"}], True, id="a-further-allow"),
+        pytest.param([{"Effect": "Deny", "NotAction": "iam:*", "Resource": "*"}], True, id="another-deny"),
+        pytest.param([], True, id="what-nobody-can-read"),
+        pytest.param([{**EVERYTHING, "Effect": "Allow"}], False, id="allow"),
+    ],
+)
+@pytest.mark.parametrize("name", [DENY_ALL_NAME, BROWNOUT_NAME])
+def test_a_deny_of_our_name_that_is_not_exactly_ours_stays_and_is_told(
+    statements: list[Any], left: bool, name: str
+) -> None:
+    sid = SEALED.sids[0]
+    foreign = {
+        "PolicyName": name,
+        "PolicyDocument": {"Statement": [{"Sid": sid, **each} for each in statements]},
+    }
+    held = user(inline_policy=(foreign,), **CREDENTIALS)
+    assert quarantine_of(held) is None
+    assert (f"its inline policy {name}" in still_denying(held, Plan(held.subject, ()))) is left
+
+
+@pytest.mark.parametrize("further", [{**EVERYTHING, "Condition": HOME}, {**EVERYTHING, "Effect": "Allow"}])
+def test_a_release_keeps_its_hands_off_a_deny_of_ours_that_somebody_added_to(further: Any) -> None:
+    held, history = in_quarantine(user(**CREDENTIALS))
+    (policy,) = held.attachments["inline-policy"]
+    statements = [*policy["PolicyDocument"]["Statement"], further]
+    changed = {**policy, "PolicyDocument": {**policy["PolicyDocument"], "Statement": statements}}
+    found = replace(held, attachments={**held.attachments, "inline-policy": (changed,)})
+    record = record_to_release(found, history, LATER)
+    assert record is not None
+    planned = plan_release(found, record, history, ())
+    assert planned.plan.calls == ()
+    assert "which somebody else wrote or changed, still denies" in planned.problem
+
+
+def test_a_deletion_that_removes_somebody_elses_deny_of_our_name_ends_no_quarantine_and_restores_it() -> None:
+    conditional = {
+        "PolicyName": DENY_ALL_NAME,
+        "PolicyDocument": {"Statement": [{**EVERYTHING, "Condition": HOME}]},
+    }
+    held, history = in_quarantine(user(inline_policy=(conditional,), **CREDENTIALS))
+    record = quarantine_of(held, history)
+    assert record is not None
+    calls = plan_deletion(held, LATER, quarantine=record).calls
+    removal = next(call for call in calls if call.operation == "DeleteUserPolicy")
+    begun = history.with_calls([(removal, "done")], LATER)
+    assert begun.quarantine == history.quarantine
+    assert set(begun.removed()) == {("inline-policy", DENY_ALL_NAME)}
 
 
 @pytest.mark.parametrize("before", [before for before, form in FORMS], ids=[ATTACHED, BOUNDARY])
@@ -450,7 +510,7 @@ def test_without_its_deny_nothing_is_activated(before: IamUser, denies: str, fou
     record = history.quarantine
     assert record is not None
     assert quarantine_of(bare, history) is None
-    assert lapses(bare, record) == ["its Deny-all is gone"]
+    assert lapses(bare, record) == ["its Deny-all is gone or was changed"]
     planned = release(bare, record, history, before)
     released = apply(bare, planned.plan)
     assert released.attachments["access-key"] == held.attachments["access-key"]
@@ -458,7 +518,7 @@ def test_without_its_deny_nothing_is_activated(before: IamUser, denies: str, fou
     (note,) = left_inactive(bare, record)
     assert planned.notes == (note,)
     assert "access key AKIA1, signing certificate CERT1, SSH public key APKA1" in note
-    assert "was removed by somebody else" in note
+    assert "was removed or changed by somebody else" in note
     assert left_inactive(held, record) == []
     again = quarantine(bare, LATER, history)
     assert (again.record.deny, again.record.deactivated, again.notes) == (found, (), (note,))
@@ -562,7 +622,7 @@ def test_a_boundary_that_somebody_set_does_not_stand_for_our_attached_deny() -> 
     )
     record = record_to_release(bare, history, LATER)
     assert record is not None
-    assert lapses(bare, record) == ["its Deny-all is gone"]
+    assert lapses(bare, record) == ["its Deny-all is gone or was changed"]
     released = plan_release(bare, record, history, boundary)
     assert [call.operation for call in released.plan.calls] == ["UntagUser"]
 
@@ -750,7 +810,7 @@ def test_without_a_possible_deny_credentials_are_deactivated(
     held = apply(given, planned.plan)
     history = journal(planned.plan.calls, planned.record)
     assert quarantine_of(held, history) is None
-    assert lapses(held, planned.record) == ["its Deny-all is gone"]
+    assert lapses(held, planned.record) == ["its Deny-all is gone or was changed"]
 
 
 def test_an_existing_deny_is_enough_if_no_form_is_allowed() -> None:
