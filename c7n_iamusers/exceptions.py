@@ -7,6 +7,7 @@ IamUsersError                     the root: catch this to catch them all
 ├── SnapshotRefused               a snapshot could not be made durable; the user was not changed
 ├── SnapshotInvalid               a snapshot file can't be restored from
 ├── JournalRefused                a journal line could not be made durable; its call was not made
+├── RunLockLost                   another run may have begun in the same output; no further user is changed
 ├── DenyRefused                   no form of the Deny-all fits or is allowed; the user was not changed
 ├── UserReplaced                  another user has the name now; that user must not be changed
 ├── NoticesUnreadable             the record of who was addressed can't be read; no user is changed
@@ -42,6 +43,10 @@ class SnapshotInvalid(IamUsersError):
 
 class JournalRefused(IamUsersError):
     """A journal line could not be made durable, so the call that it announces was not made."""
+
+
+class RunLockLost(IamUsersError):
+    """The run lock or the journal was removed or replaced while the run used it; no further call is made."""
 
 
 class DenyRefused(IamUsersError):

@@ -217,8 +217,8 @@ class Release(UserAction):
     names it. The release of a later quarantine names it too, if a journal shows that this tool deactivated it.
 
     ``AWSDenyAll`` stays if no record shows that this tool put it on, and the outcome is then ``failed``: somebody else
-    may have put it on, or a quarantine with another output, which ``record-from`` names. So does an inline policy with a
-    name of ours that is not exactly ours: if it denies anything, the outcome is ``failed``.
+    may have put it on, or a quarantine with another output, which ``record-from`` names. So does an inline policy with
+    a name of ours that is not exactly ours: if it denies anything, the outcome is ``failed``.
 
     The inline Deny itself records what was active before, so this works on any machine. If the Deny had no room inline,
     the record is in the journal of the quarantine's run: beside this policy's output, or in ``record-from`` (an output
