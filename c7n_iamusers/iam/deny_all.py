@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
@@ -184,6 +184,8 @@ FORMS = {"PutUserPolicy": INLINE, "AttachUserPolicy": ATTACHED, "PutUserPermissi
 NONE_REFUSED: Mapping[str, str] = MappingProxyType({})
 _GONE = frozenset({"NoSuchEntity"})
 _DENY_ALL = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+#: No brownout lasts longer. A longer Deny under its name is somebody else's.
+LONGEST_BROWNOUT = timedelta(minutes=720)
 _BROWNOUT = re.compile(r"Brownout(\d{8}T\d{6}Z)Until(\d{8}T\d{6}Z)")
 
 
@@ -234,8 +236,10 @@ def brownout_in(policy: Item) -> Brownout | None:
     held = _statements(policy["PolicyDocument"]) if policy["PolicyName"] == BROWNOUT_NAME else []
     found = _BROWNOUT.fullmatch(str(held[0].get("Sid", ""))) if held else None
     begun, end = map(sid_time, found.groups()) if found else (None, None)
-    brownout = Brownout(begun, end) if begun and end else None
-    return brownout if brownout and held == _statements(brownout.document) else None
+    if not begun or not end or not timedelta() < end - begun <= LONGEST_BROWNOUT:
+        return None
+    brownout = Brownout(begun, end)
+    return brownout if held == _statements(brownout.document) else None
 
 
 def foreign_policies(user: IamUser) -> list[Item]:
@@ -257,8 +261,7 @@ def denies(policy: Item) -> bool:
 
 def put_brownout(user: IamUser, brownout: Brownout) -> ApiCall:
     """The call that puts ``brownout`` on the user, in place of an earlier one. It must not replace anything else."""
-    put = _put_inline(user, brownout.document, "brownout", BROWNOUT_NAME)
-    return replace(put, checked=frozenset({BEFORE, AFTER}))
+    return _put_inline(user, brownout.document, "brownout", BROWNOUT_NAME)
 
 
 def remove_brownout(user: IamUser, why: str) -> ApiCall:
@@ -342,7 +345,9 @@ def _why_none(user: IamUser, fitting: bool, refused: Mapping[str, str]) -> str:
 def _put_inline(user: IamUser, document: str, why: str, name: str = DENY_ALL_NAME) -> ApiCall:
     key = {"UserName": user.name, "PolicyName": name}
     parameters = {**key, "PolicyDocument": document}
-    return ApiCall("iam", "PutUserPolicy", parameters, checked=frozenset({AFTER}), notes={"for": why})
+    # What a deletion replaces goes with the user. Others must not replace the record of a run that came in between.
+    checked = frozenset({AFTER}) if why == "deletion" else frozenset({BEFORE, AFTER})
+    return ApiCall("iam", "PutUserPolicy", parameters, checked=checked, notes={"for": why})
 
 
 def remove_inline_deny(user: IamUser, why: str) -> ApiCall:

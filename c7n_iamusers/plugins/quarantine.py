@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from c7n.actions import EventAction
@@ -14,6 +15,7 @@ from c7n_iamusers.evidence.credential_events import CredentialEvent, credential_
 from c7n_iamusers.execution.executor import Run
 from c7n_iamusers.execution.outcomes import Work
 from c7n_iamusers.iam.accounts import read_by_id
+from c7n_iamusers.iam.deny_all import LONGEST_BROWNOUT
 from c7n_iamusers.iam.permissions import BROWNOUT, DENIAL, GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
 from c7n_iamusers.plugins.policy_checks import DAYS, exemption_rules, is_pull
@@ -105,7 +107,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
         "quarantine",
         reason={"type": "string", "minLength": 1},
         credentials={"enum": [KEEP, "deactivate"]},
-        brownout={"type": "integer", "minimum": 1, "maximum": 720},
+        brownout={"type": "integer", "minimum": 1, "maximum": LONGEST_BROWNOUT // timedelta(minutes=1)},
         wait={"type": "integer", "minimum": 0, "maximum": 600},
         **{"active-within": DAYS, **NOTICED},
     )

@@ -276,6 +276,7 @@ class UserRelease:
             return (RELEASED, ended) if ended else (SKIPPED, "not in quarantine")
         off = [f"{kind.title} {item[kind.identifier]}" for kind, item in switchable(user, INACTIVE)]
         what = "a tag says that it is in quarantine" if claimed else "AWSDenyAll is its permissions boundary"
+        what += f", and {left}" if left and claimed else ""
         changed = "only its brownout was ended" if ended else "nothing was changed"
         return FAILED, (
             f"{evidence}: {what}, and neither its Deny-all nor an available journal says what was active before, so "

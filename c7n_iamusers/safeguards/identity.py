@@ -35,15 +35,15 @@ def identity_check(
     """A function that asks IAM whether ``user``, the user of ``plan``, still has its name; see executor.Identify.
 
     As long as the plan's call that replaces the user's boundary is not ``applied``, it also checks that the boundary is
-    as it was read; and likewise the inline policies that a brownout replaces or a release removes: another run may have
-    put one on since.
+    as it was read; and likewise the inline policies that a quarantine or brownout replaces, or a release removes:
+    another run may have put one on since, with its own record of what was active.
     The function raises UserReplaced, BoundaryChanged and ClientError.
     """
     boundary_calls = [call for call in plan.calls if call.operation.endswith("UserPermissionsBoundary")]
     inline = [
         call
         for call in plan.calls
-        if call.notes.get("for") in ("brownout", "release") and "PolicyName" in call.parameters
+        if call.notes.get("for") in ("brownout", "quarantine", "release") and "PolicyName" in call.parameters
     ]
 
     def boundary_matters() -> bool:
@@ -58,7 +58,9 @@ def identity_check(
         if boundary_matters() and detail.get("PermissionsBoundary") != user.detail.get("PermissionsBoundary"):
             raise BoundaryChanged
         following = next((call for call in inline if not _is_made(call, applied)), None)
-        if following and any(_differs(client, backoff, user, name) for name in _watched(following)):
+        if following and any(
+            _differs(client, backoff, user, name, following) for name in _watched(following)
+        ):
             raise BoundaryChanged
         return True
 
@@ -76,11 +78,12 @@ def _watched(call: ApiCall) -> set[str]:
     return own | {DENY_ALL_NAME} if call.notes["for"] == "release" else own
 
 
-def _differs(client: Any, backoff: Backoff, user: IamUser, name: str) -> bool:
-    """Whether the user's inline policy ``name`` is another now than when ``user`` was read."""
+def _differs(client: Any, backoff: Backoff, user: IamUser, name: str, call: ApiCall) -> bool:
+    """Whether the user's inline policy ``name`` is neither as ``user`` was read nor what a lost try of ``call`` put."""
     held = (i["PolicyDocument"] for i in user.attachments["inline-policy"] if i["PolicyName"] == name)
-    was = next(map(decoded, held), None)
-    return bool(_policy(client, backoff, user.name, name) != was)
+    was, put = next(map(decoded, held), None), call.parameters.get("PolicyDocument")
+    expected = [was, decoded(put)] if put else [was]
+    return _policy(client, backoff, user.name, name) not in expected
 
 
 #: Error codes for a form of the Deny-all that the role may not use, or that does not fit. The next form is tried.

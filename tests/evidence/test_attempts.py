@@ -466,7 +466,7 @@ def test_services_that_were_called() -> None:
 
 
 def test_a_service_tells_only_what_can_be_read() -> None:
-    services = [
+    services: list[dict[str, Any]] = [
         {"ServiceNamespace": "s3", "LastAuthenticated": days_ago(9)},
         {"ServiceNamespace": "sns"},
         {"ServiceNamespace": "sqs", "LastAuthenticated": "lately"},

@@ -219,9 +219,9 @@ def test_a_deletion_that_was_killed_after_it_lifted_the_deny_is_completed(
     with monkeypatch.context() as patched:
         on_call(patched, "DeleteUser", kill)
         with pytest.raises(Killed):
-            deleting(tmp_path, "not-heard", **{"quarantined-for": 0.0000001})
+            deleting(tmp_path, "not-heard", **{"quarantined-for": 1e-9})
     assert iam.list_user_policies(UserName="bob")["PolicyNames"] == []
-    assert deleting(tmp_path, "not-heard", **{"quarantined-for": 0.0000001})["bob"].startswith("deleted")
+    assert deleting(tmp_path, "not-heard", **{"quarantined-for": 1e-9})["bob"].startswith("deleted")
 
 
 def test_a_renamed_user_is_still_heard(org: LocalOrg, iam: Any, tmp_path: Path) -> None:

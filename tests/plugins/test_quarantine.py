@@ -193,7 +193,7 @@ def test_use_after_quarantine_is_reported_and_keeps_the_user(
     use(org)
     quarantine(tmp_path)
     assert "was used" in outcomes(tmp_path)["alice"]["reason"]
-    delete(tmp_path, **{"quarantined-for": 0.000001})
+    delete(tmp_path, **{"quarantined-for": 1e-9})
     assert "still in use in its quarantine" in outcomes(tmp_path)["alice"]["reason"]
     release(tmp_path)
     assert "was used" in released(tmp_path)["reason"]
@@ -203,13 +203,13 @@ def test_use_after_quarantine_is_reported_and_keeps_the_user(
 def test_a_quarantined_user_is_deleted_after_its_days_and_not_before(
     org: LocalOrg, iam: Any, tmp_path: Path
 ) -> None:
-    delete(tmp_path, **{"quarantined-for": 0.000001})
+    delete(tmp_path, **{"quarantined-for": 1e-9})
     assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
     quarantine(tmp_path)
     delete(tmp_path, **{"quarantined-for": 14})
     assert "less than 14 days ago" in outcomes(tmp_path)["alice"]["reason"]
     assert user_names(iam) == ["alice"]
-    delete(tmp_path, **{"quarantined-for": 0.000001})
+    delete(tmp_path, **{"quarantined-for": 1e-9})
     assert user_names(iam) == []
 
 
@@ -220,10 +220,10 @@ def test_a_deletion_stopped_after_removing_the_deny_continues(
     with monkeypatch.context() as patch:
         deny(patch, "DeleteUser")
         with pytest.raises(PolicyExecutionError):
-            delete(tmp_path, **{"quarantined-for": 0.000001})
+            delete(tmp_path, **{"quarantined-for": 1e-9})
     # what the Deny covered stays covered until the user is gone
     assert iam.list_user_policies(UserName="alice")["PolicyNames"] == [DENY_ALL_NAME]
-    delete(tmp_path, **{"quarantined-for": 0.000001})
+    delete(tmp_path, **{"quarantined-for": 1e-9})
     assert user_names(iam) == []
 
 
@@ -357,7 +357,7 @@ def test_release_refuses_after_a_failed_deletion_and_names_restore(
     with monkeypatch.context() as patch:
         deny(patch, "DetachUserPolicy")
         with pytest.raises(PolicyExecutionError, match="its quarantine stays on until release ends it"):
-            delete(tmp_path, **{"quarantined-for": 0.000001})
+            delete(tmp_path, **{"quarantined-for": 1e-9})
     before = state(iam)
     quarantine(tmp_path)
     assert outcomes(tmp_path)["alice"]["reason"].startswith("a deletion of it began on")
@@ -373,7 +373,7 @@ def test_a_user_that_its_owner_released_is_not_deleted_by_the_next_run(
     with monkeypatch.context() as patch:
         deny(patch, "DeleteLoginProfile")
         with pytest.raises(PolicyExecutionError):
-            delete(tmp_path, **{"quarantined-for": 0.000001})
+            delete(tmp_path, **{"quarantined-for": 1e-9})
     iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
     iam.untag_user(UserName="alice", TagKeys=[QUARANTINE_TAG])
     before = state(iam)
@@ -438,7 +438,7 @@ def test_a_user_is_listened_to_then_deactivated_then_deleted(org: LocalOrg, iam:
     assert deactivated["Statement"][0]["Sid"].startswith(since + "x")
     quarantine(tmp_path, credentials="keep")
     assert outcomes(tmp_path)["alice"]["reason"].startswith("its credentials are deactivated already")
-    delete(tmp_path, **{"quarantined-for": 0.000001})
+    delete(tmp_path, **{"quarantined-for": 1e-9})
     assert user_names(iam) == []
 
 
@@ -466,7 +466,7 @@ def test_a_brownout_is_left_over_and_released(org: LocalOrg, iam: Any, tmp_path:
     assert re.fullmatch(r"until \S+ \S+ UTC, when its Deny-all ends by itself", row["reason"])
     quarantine(tmp_path, brownout=15)
     assert outcomes(tmp_path)["alice"]["reason"].startswith("in a brownout until")
-    delete(tmp_path, **{"quarantined-for": 0.000001})
+    delete(tmp_path, **{"quarantined-for": 1e-9})
     assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
     iam.tag_user(UserName="alice", Tags=[FORGED])
     with pytest.raises(PolicyExecutionError, match=r"a tag says .* only its brownout was ended"):
@@ -534,6 +534,45 @@ def test_a_brownout_replaces_no_deny_that_came_meanwhile(
     release(tmp_path)
     assert released(tmp_path)["status"] == "released"
     assert state(iam) == before
+
+
+def test_two_quarantines_at_the_same_time_keep_what_was_active(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that keeps credentials has read the user, and then the one that deactivates them runs to its end."""
+    before, ran = state(iam), list[bool]()
+
+    def deactivate() -> None:
+        if not ran:
+            ran.append(True)
+            quarantine(tmp_path / "elsewhere")
+
+    on_call(monkeypatch, "GetAccessKeyLastUsed", deactivate, by_policies_only=True)
+    acting({"type": "quarantine", "credentials": "keep"}, tmp_path).run()
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("its credentials are deactivated already")
+    release(tmp_path)
+    assert released(tmp_path)["status"] == "released"
+    assert state(iam) == before
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+def test_a_deletion_that_was_killed_right_before_its_end_is_completed_without_the_tag(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill() -> None:
+        raise Killed
+
+    quarantine(tmp_path)
+    with monkeypatch.context() as patched:
+        on_call(patched, "DeleteUser", kill)
+        with pytest.raises(Killed):
+            delete(tmp_path, **{"quarantined-for": 1e-9})
+    iam.untag_user(UserName="alice", TagKeys=[QUARANTINE_TAG])
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert user_names(iam) == []
 
 
 @pytest.mark.parametrize("name", [DENY_ALL_NAME, BROWNOUT_NAME])

@@ -104,6 +104,8 @@ LONGER = {"DateLessThan": {"aws:CurrentTime": "2036-11-24T18:15:05Z"}}
         pytest.param(document(Effect="Allow"), id="allow"),
         pytest.param(document(Sid="Brownout20269924T180005ZUntil20261124T181505Z"), id="no-time"),
         pytest.param(document(Sid="SomeoneElse"), id="another-statement-id"),
+        pytest.param(json.loads(Brownout(SINCE, SINCE + timedelta(days=900)).document), id="longer-than-any"),
+        pytest.param(json.loads(Brownout(SINCE, SINCE - QUARTER).document), id="ends-before-it-begins"),
         pytest.param({"Statement": [*document()["Statement"], *document()["Statement"]]}, id="two"),
         pytest.param({"Statement": []}, id="none"),
         pytest.param("{", id="no-document"),

@@ -443,8 +443,8 @@ def test_the_deny_comes_first_and_the_tag_last(before: IamUser, deny: str) -> No
 @pytest.mark.parametrize(
     ("refused", "form", "checked"),
     [
-        pytest.param((), INLINE, {AFTER}, id="inline"),
-        pytest.param((ATTACHED, BOUNDARY), INLINE, {AFTER}, id="nothing-but-inline"),
+        pytest.param((), INLINE, {BEFORE, AFTER}, id="inline"),
+        pytest.param((ATTACHED, BOUNDARY), INLINE, {BEFORE, AFTER}, id="nothing-but-inline"),
         pytest.param((INLINE,), ATTACHED, {AFTER}, id="attached"),
         pytest.param((INLINE, BOUNDARY), ATTACHED, {AFTER}, id="nothing-but-attached"),
         pytest.param((INLINE, ATTACHED), BOUNDARY, {BEFORE, AFTER}, id="nothing-but-boundary"),
