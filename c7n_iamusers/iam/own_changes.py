@@ -10,6 +10,7 @@ from datetime import datetime
 from c7n_iamusers.iam import attachments, deny_all
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.text.wording import moment
 
 NOTHING_KNOWN = History()
 #: Why a quarantine no longer holds whose Deny somebody else removed or changed.
@@ -223,6 +224,28 @@ def left_inactive(
             taken, [each for each in switchable(user, attachments.INACTIVE) if _id(each) in given_back]
         ),
     ]
+
+
+def activated_by_others(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> list[str]:
+    """The credentials that were created or activated under ``quarantine``, and are active, in words.
+
+    Where it deactivated all, and it is known which, that is any other; else it is those that were created since.
+    """
+    known = {*quarantine.deactivated, *history.activated_ids(quarantine.since)}
+    all_off = quarantine.known and not quarantine.kept
+    return [
+        kind.title if kind is attachments.LOGIN_PROFILE else f"{kind.title} {item[kind.identifier]}"
+        for kind in attachments.CREDENTIAL_KINDS
+        for item in user.attachments[kind.name]
+        if item.get("Status", attachments.ACTIVE) == attachments.ACTIVE and item[kind.identifier] not in known
+        if (all_off and kind in attachments.SWITCHABLE_KINDS) or _created_since(kind, item, quarantine.since)
+    ]
+
+
+def _created_since(kind: attachments.AttachmentKind, item: Item, since: datetime) -> bool:
+    created = moment(item.get(attachments.CREDENTIAL_TRAITS[kind.name].created))
+    # A record has whole seconds.
+    return created is not None and created.replace(microsecond=0) > since
 
 
 def without_activated(quarantine: deny_all.Quarantine, history: History) -> deny_all.Quarantine:

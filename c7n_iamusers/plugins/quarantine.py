@@ -218,6 +218,9 @@ class Release(UserAction):
     If somebody else removed the Deny, it is not known why a credential is inactive: it stays inactive, and the outcome
     names it. The release of a later quarantine names it too, if a journal shows that this tool deactivated it.
 
+    If a credential is active that the quarantine did not find active, somebody created or activated it since, passwords
+    included. Nothing is changed then, and the outcome is ``failed`` and names it: a thief may have made it for later.
+
     ``AWSDenyAll`` stays if no record shows that this tool put it on, and the outcome is then ``failed``: somebody else
     may have put it on, or a quarantine with another output, which ``record-from`` names. So does an inline policy with
     a name of ours that is not exactly ours: if it denies anything, the outcome is ``failed``.

@@ -181,6 +181,9 @@ def plan_release(
     if record.deny == deny_all.INLINE and any(map(deny_all.denies, changed)):
         return ReleasePlan(plan, problem=f"{_foreign_deny(changed[0])}{_CHANGED_DENY}")
     holds = own_changes.denied(user, record) or (record.deny == NO_DENY and not trusted)
+    new = own_changes.activated_by_others(user, record, history) if own_changes.denied(user, record) else []
+    if new and not trusted:
+        return ReleasePlan(plan, problem=f"{', '.join(new)}{_ACTIVATED_SINCE}")
     off = own_changes.recorded_inactive(user, record) if record.known and holds else []
     switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
     removals = [deny_all.remove_brownout(user, "release")] if deny_all.brownout_of(user) else []
@@ -219,6 +222,11 @@ def _foreign_deny(policy: Item) -> str:
 _CHANGED_DENY = (
     ". It is not what this quarantine put on, so it stays: find out who changed it; remove what is not the "
     "quarantine's, or the whole policy, by hand, and release again. Nothing was changed"
+)
+_ACTIVATED_SINCE = (
+    ": active, and not active when the quarantine began, so somebody created or activated it since. "
+    "Without the Deny-all it could be used: find out who did; deactivate or delete it, and release again. Nothing was "
+    "changed"
 )
 _UNKNOWN_BOUNDARY = (
     "AWSDenyAll is its permissions boundary, and no record here says who set it or what it replaced. The record is in "

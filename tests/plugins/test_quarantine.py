@@ -523,14 +523,13 @@ def test_a_brownout_that_is_not_allowed_changes_nothing(
 def test_a_brownout_replaces_no_deny_that_came_meanwhile(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = state(iam)
-    deny = {"UserName": "alice", "PolicyName": DENY_ALL_NAME}
-    deny["PolicyDocument"] = deny_all_document("Quarantined20260101T000000ZListening")
+    before, sid = state(iam), f"Quarantined{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}Listening"
+    deny = {"UserName": "alice", "PolicyName": DENY_ALL_NAME, "PolicyDocument": deny_all_document(sid)}
     on_call(monkeypatch, "PutUserPolicy", lambda: iam.put_user_policy(**deny), by_policies_only=True)
     quarantine(tmp_path, brownout=15)
     assert outcomes(tmp_path)["alice"]["status"] == "browned-out"
     held = iam.get_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)["PolicyDocument"]
-    assert held["Statement"][0]["Sid"] == "Quarantined20260101T000000ZListening"
+    assert held["Statement"][0]["Sid"] == sid
     release(tmp_path)
     assert released(tmp_path)["status"] == "released"
     assert state(iam) == before

@@ -286,6 +286,78 @@ def test_a_policy_of_our_name_that_is_not_ours_is_neither_replaced_nor_removed(
     assert "it stays" in released.notes[0]
 
 
+def with_keys(held: IamUser, **statuses: str) -> IamUser:
+    keys = tuple(credential("AccessKeyId", name, status) for name, status in statuses.items())
+    return replace(held, attachments={**held.attachments, "access-key": keys})
+
+
+@pytest.mark.parametrize(
+    "before", [user(**CREDENTIALS), *(each for each, _ in FORMS)], ids=[INLINE, ATTACHED, BOUNDARY]
+)
+@pytest.mark.parametrize(
+    ("keys", "refused"),
+    [
+        pytest.param({"AKIA1": "Inactive", "AKIANEW": "Active"}, "access key AKIANEW: active", id="created"),
+        pytest.param({"AKIA1": "Inactive", "AKIA2": "Active"}, "access key AKIA2: active", id="activated"),
+        pytest.param({"AKIA1": "Active", "AKIA2": "Inactive"}, "", id="was-active-before"),
+        pytest.param({"AKIA1": "Inactive", "AKIANEW": "Inactive"}, "", id="created-and-inactive"),
+    ],
+)
+def test_a_release_gives_nobody_a_credential_that_came_under_the_deny(
+    before: IamUser, keys: dict[str, str], refused: str
+) -> None:
+    held, history = in_quarantine(before)
+    found = with_keys(held, **keys)
+    record = record_to_release(found, history, LATER)
+    assert record is not None
+    planned = plan_release(found, record, history, ())
+    assert (refused in planned.problem, bool(planned.problem), bool(planned.plan.calls)) == (
+        True,
+        bool(refused),
+        not refused,
+    )
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["deactivated", "kept"])
+@pytest.mark.parametrize(
+    ("kind", "item", "named"),
+    [
+        pytest.param(
+            "access-key", {"AccessKeyId": "AKIANEW", "Status": "Active"}, "access key AKIANEW", id="key"
+        ),
+        pytest.param("login-profile", {"UserName": "alice"}, "console password", id="password"),
+    ],
+)
+@pytest.mark.parametrize("later", [False, True], ids=["before", "since"])
+def test_what_was_created_under_the_deny_is_known_by_its_date(
+    keep: bool, kind: str, item: dict[str, Any], named: str, later: bool
+) -> None:
+    before = user(**CREDENTIALS)
+    planned = plan_quarantine(before, NOW, "park", "unused", keep=keep)
+    held, history = apply(before, planned.plan), journal(planned.plan.calls, planned.record)
+    created = {**item, "CreateDate": LATER if later else NOW - timedelta(days=1)}
+    others = [each for each in held.attachments[kind] if each.get("UserName") != "alice"]
+    found = replace(held, attachments={**held.attachments, kind: (*others, created)})
+    record = record_to_release(found, history, LATEST)
+    assert record is not None
+    refused = later or (kind == "access-key" and not keep)
+    assert (f"{named}: active" in plan_release(found, record, history, ()).problem) is refused
+
+
+def test_a_release_that_was_stopped_knows_what_it_activated() -> None:
+    held, history = in_quarantine(user(**CREDENTIALS))
+    record = quarantine_of(held, history)
+    assert record is not None
+    switch = next(
+        call for call in plan_release(held, record, history, ()).plan.calls if call.parameters.get("Status")
+    )
+    stopped = history.with_calls([(switch, "done")], LATER)
+    found = apply(held, Plan(held.subject, (switch,)))
+    again = record_to_release(found, stopped, LATEST)
+    assert again is not None
+    assert plan_release(found, again, stopped, ()).problem == ""
+
+
 EVERYTHING = {"Effect": "Deny", "Action": "*", "Resource": "*"}
 HOME = {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
 
