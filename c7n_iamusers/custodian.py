@@ -37,7 +37,7 @@ def _fleet() -> Any:
     try:
         from c7n_org.cli import cli
     except ModuleNotFoundError as error:
-        sys.exit(f"c7n-org is not installed ({error}): pip install 'c7n_iamusers[org]'")
+        sys.exit(f"c7n-org is not installed ({error}); in the checkout: pip install '.[org]'")
     return cli
 
 

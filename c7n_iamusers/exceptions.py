@@ -7,6 +7,7 @@ IamUsersError                     the root: catch this to catch them all
 ├── SnapshotRefused               a snapshot could not be made durable; the user was not changed
 ├── SnapshotInvalid               a snapshot file can't be restored from
 ├── JournalRefused                a journal line could not be made durable; its call was not made
+├── RunLockLost                   another run may have begun in the same output; no further user is changed
 ├── AnswerLost                    an id that a further call needs is unknown, since its answer was lost
 ├── DenyRefused                   no form of the Deny-all fits or is allowed; the user was not changed
 ├── UserReplaced                  another user has the name now; that user must not be changed
@@ -47,6 +48,10 @@ class JournalRefused(IamUsersError):
 
 class AnswerLost(IamUsersError):
     """The id that an earlier call returned is not known, since its answer was lost; the next run reads it."""
+
+
+class RunLockLost(IamUsersError):
+    """The run lock or the journal was removed or replaced while the run used it; no further call is made."""
 
 
 class DenyRefused(IamUsersError):

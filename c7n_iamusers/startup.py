@@ -62,7 +62,7 @@ def register_or_warn() -> None:
 
         logging.getLogger("custodian.c7n_iamusers").warning(
             "the filters and actions of c7n_iamusers are missing from this run, as registering them failed: "
-            "%s: %s. Reinstall c7n_iamusers with a version that fits this c7n, or set %s=0",
+            "%s: %s. Install it anew from a checkout that fits this c7n, or set %s=0",
             type(error).__name__,
             error,
             OPT_OUT,

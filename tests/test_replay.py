@@ -18,7 +18,11 @@ from c7n.utils import reset_session_cache
 
 from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes, register
+from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.iam.attachments import ACTIVE
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
+from c7n_iamusers.iam.own_changes import switchable
+from c7n_iamusers.iam.users import read_user
 from tests.full_users import create_full_user
 from tests.policies import ACCOUNT
 from tests.replay import RECORDING, Replay
@@ -98,9 +102,12 @@ def test_release(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """While recording, the user is first quarantined by hand, with a Deny-all that has the record."""
     if session:
         iam, user = session.client("iam"), {"UserName": "alice"}
-        key = iam.list_access_keys(**user)["AccessKeyMetadata"][0]["AccessKeyId"]
+        before = read_user(iam, "alice", Backoff())
+        assert before
+        active = tuple(str(item[kind.identifier]) for kind, item in switchable(before, ACTIVE))
+        key = next(each for each in active if each.startswith("AKIA"))
         iam.update_access_key(**user, AccessKeyId=key, Status="Inactive")
-        record = Quarantine(datetime(2026, 11, 24, tzinfo=timezone.utc), "by-hand", "a test", (key,))
+        record = Quarantine(datetime.now(timezone.utc), "by-hand", "a test", active)
         document = deny_all_document(record.sids[0])
         iam.put_user_policy(**user, PolicyName=DENY_ALL_NAME, PolicyDocument=document)
     filters = [{"type": "value", "key": "UserName", "value": "alice"}]

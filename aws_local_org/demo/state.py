@@ -140,7 +140,8 @@ def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> Non
     """As if that many days had passed, in which nobody used an IAM user.
 
     The last uses of passwords and access keys, the notices, and the moments of quarantines and releases, in the inline
-    Deny and in the journals below ``outputs``, move into the past.
+    Deny and in the journals below ``outputs``, move into the past; so do the credentials of users under that Deny,
+    which were created before it.
     """
     back = timedelta(days=days)
     for account_id, _ in org.settings.member_accounts:
@@ -177,6 +178,17 @@ def _age_user(user: Any, back: timedelta) -> None:
             set_access_key_last_used(key, use.timestamp - back, service=use.service, region=use.region)
     if DENY_ALL in user.policies:
         user.policies[DENY_ALL] = _QUARANTINED.sub(_earlier(back), user.policies[DENY_ALL])
+        for each in _credentials(user):
+            created = "create_date" if hasattr(each, "create_date") else "upload_date"
+            setattr(each, created, getattr(each, created) - back)
+
+
+def _credentials(user: Any) -> Iterator[Any]:
+    yield from (user.login_profile,) if user.login_profile else ()
+    yield from user.access_keys
+    yield from user.ssh_public_keys
+    yield from user.signing_certificates.values()
+    yield from user.service_credentials.values()
 
 
 def _earlier(back: timedelta) -> Callable[[re.Match[str]], str]:

@@ -351,7 +351,8 @@ class Commands:
         program = Path(sys.executable).with_name(command[0])
         if not program.exists():
             raise LocalOrgError(
-                f"{command[0]} is not installed beside {sys.executable}: pip install 'c7n_iamusers[cli,org,local]'"
+                f"{command[0]} is not installed beside {sys.executable}; in the checkout: "
+                "pip install '.[cli,org,local]'"
             )
         log = self.work / "logs" / f"{step}.log"
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -29,13 +29,13 @@ def run() -> int:
     except ModuleNotFoundError as missing:
         module = (missing.name or "").partition(".")[0]
         if module == _SIBLING:
-            remedy = "pip install --force-reinstall --no-deps c7n_iamusers"
+            remedy = "pip install --force-reinstall --no-deps ."
         elif extra := EXTRA_OF_MODULE.get(module):
-            remedy = f"pip install 'c7n_iamusers[{extra}]'"
+            remedy = f"pip install '.[{extra}]'"
         else:
             raise
         print(
-            f"c7n-iamusers: this command needs {missing.name}, which is not installed: {remedy}",
+            f"c7n-iamusers: this command needs {missing.name}, which is not installed; in the checkout: {remedy}",
             file=sys.stderr,
         )
         return 2

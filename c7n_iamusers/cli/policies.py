@@ -149,8 +149,8 @@ class FleetPolicies:
             from c7n_org.cli import CONFIG_SCHEMA, accounts_iterator
         except ModuleNotFoundError as error:
             raise IdentityCenterError(
-                f"-u with -c fills in variables as c7n-org does, which is not installed ({error}): pip install "
-                "'c7n_iamusers[cli,org]'"
+                f"-u with -c fills in variables as c7n-org does, which is not installed ({error}); in the checkout: "
+                "pip install '.[cli,org]'"
             ) from error
         try:
             validate(self._given, CONFIG_SCHEMA)

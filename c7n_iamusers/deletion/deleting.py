@@ -21,7 +21,7 @@ from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
 from c7n_iamusers.iam.attachments import MFA_DEVICE
-from c7n_iamusers.iam.deny_all import QUARANTINE_TAG, deny_form, is_bare, is_denial, put_back
+from c7n_iamusers.iam.deny_all import deny_form, is_bare, is_brownout, is_denial, put_back
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser, Item
@@ -263,7 +263,7 @@ class _Deletion:
                 continue
             if is_denial(call):
                 on = bool(deny_form(call))
-            else:
+            elif not is_brownout(call):
                 removed += 1
         if not on:
             return ""
@@ -286,8 +286,8 @@ class _Deletion:
 
 
 def _emptied(found: RecordedUser) -> bool:
-    """True if an earlier run removed everything, finally its Deny, and nobody has released the user since."""
-    lifted = [each for each in found.history.calls if each.operation == "DeleteUserPolicy"]
-    return bool(
-        found.history.inline_denies() and lifted and is_bare(found.user) and QUARANTINE_TAG in found.user.tags
-    )
+    """True if a deletion removed everything, finally its Deny, by the journal, and nothing was restored since."""
+    calls, restored = found.history.calls, found.history.restored_at
+    lifts = ("DeleteUserPolicy", "DetachUserPolicy")
+    lifted = [each.time for each in calls if each.operation in lifts and each.notes.get("for") == "deletion"]
+    return bool(lifted) and is_bare(found.user) and (restored is None or lifted[-1] > restored)

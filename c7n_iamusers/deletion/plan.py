@@ -9,7 +9,7 @@ from typing import Any
 
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Subject
 from c7n_iamusers.iam import deny_all
-from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, MFA_DEVICE, AttachmentKind, Removal
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, INLINE_POLICY, MFA_DEVICE, AttachmentKind, Removal
 from c7n_iamusers.iam.own_changes import deny_record_of
 from c7n_iamusers.iam.user import IamUser, Item
 
@@ -54,7 +54,7 @@ def deletion_denial(
         return deny_all.DenyAllPlan("")
     record = deny_record_of(user)
     if record and record.deletion:
-        return deny_all.DenyAllPlan("inline", (), (deny_all.remove_inline_deny(user),))
+        return deny_all.DenyAllPlan("inline", (), (deny_all.remove_inline_deny(user, "deletion"),))
     return deny_all.plan_deny_all(user, deletion_documents(now, quarantine), "deletion", refused)
 
 
@@ -78,6 +78,9 @@ def _what(call: ApiCall) -> tuple[str, Mapping[str, Any]]:
 
 def _removals_of(user: IamUser, kind: AttachmentKind) -> Iterator[ApiCall]:
     for item in user.attachments[kind.name] if kind.removals else ():
+        if kind is INLINE_POLICY and deny_all.brownout_in(item):
+            yield deny_all.remove_brownout(user, "deletion")
+            continue
         yield from (_call(user.name, part, item) for part in kind.removals if part.applies(item))
 
 

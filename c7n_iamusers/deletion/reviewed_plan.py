@@ -14,7 +14,7 @@ from typing import Any
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
-from c7n_iamusers.iam.deny_all import is_denial
+from c7n_iamusers.iam.deny_all import is_brownout, is_denial
 from c7n_iamusers.snapshots.snapshot import Snapshot, is_covered
 from c7n_iamusers.text.shapes import schema_problem
 from c7n_iamusers.text.wording import visible
@@ -274,7 +274,8 @@ def review_refusal(
     if reviewed.fingerprint != snapshot.fingerprint and not _is_continued(reviewed, snapshot, begun_on):
         return "it has changed since the plan was made: plan and review it again"
     known = {_key(call) for call in reviewed.calls}
-    further = next((c for c in plan.calls if _key(c) not in known and not is_denial(c)), None)
+    unknown = (call for call in plan.calls if _key(call) not in known)
+    further = next((call for call in unknown if not (is_denial(call) or is_brownout(call))), None)
     if further is None:
         return None
     return f"{further.operation} would be called now, which was not reviewed: plan and review it again"

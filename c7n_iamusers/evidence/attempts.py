@@ -2,7 +2,8 @@
 """Whether anybody still calls AWS as a user, for example under our Deny: heard, quiet, or deaf. Pure.
 
 A call proves itself. That there was none is proved only by a source that would have recorded it. Every kind of call
-that no source records is a gap, and a user with a gap is deaf: nobody could have told.
+that no source records is a gap, and a user with a gap is deaf: nobody could have told. An answer is deaf unless the
+source that has all calls says that it was read to its end for the whole time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from c7n_iamusers.iam.attachments import ACTIVE, CREDENTIAL_KINDS, CREDENTIAL_TRAITS
+from c7n_iamusers.iam.attachments import ACTIVE, CREDENTIAL_KINDS, CREDENTIAL_TRAITS, SWITCHABLE_KINDS
 from c7n_iamusers.iam.policy_documents import AppliedPolicy, listed, parse_document, statements
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
@@ -29,6 +30,16 @@ DEFAULT_SOURCES = (CLOUDTRAIL, LAST_USED)
 #: event history", CloudTrail User Guide: 90 days; "What is CloudTrail": on average about 5 minutes, not guaranteed).
 HISTORY = timedelta(days=90)
 DELIVERY = timedelta(minutes=15)
+#: Calls that give sessions which go on under a Deny, and how long at most ("Compare AWS STS credentials", IAM guide).
+#: Those of a role act as the role, and those of GetFederationToken have a name of their own: CloudTrail's events of
+#: neither are found by the user's name. A session of GetSessionToken is the user itself.
+SESSIONS = {
+    "AssumeRole": timedelta(hours=12),
+    "AssumeRoot": timedelta(hours=12),
+    "SwitchRole": timedelta(hours=12),
+    "GetFederationToken": timedelta(hours=36),
+}
+LONGEST_SESSION = max(SESSIONS.values())
 #: How late IAM's service last accessed may show a call ("Refine permissions using last accessed information").
 SERVICES_ARE_LATE = timedelta(hours=4)
 #: The attempts in an annotation, the newest first.
@@ -45,6 +56,20 @@ _MANAGEMENT_ONLY = frozenset(
         "organizations",
         "autoscaling",
         "elasticloadbalancing",
+    }
+)
+#: The types of CloudTrail's userIdentity that are no IAM user ("CloudTrail userIdentity element", its User Guide).
+_OTHERS = frozenset(
+    {
+        "Root",
+        "AssumedRole",
+        "Role",
+        "Directory",
+        "AWSAccount",
+        "AWSService",
+        "IdentityCenterUser",
+        "SAMLUser",
+        "WebIdentityUser",
     }
 )
 #: The reason, and the gap, of a user that is in no quarantine, where one was asked for.
@@ -104,7 +129,8 @@ class Gap:
 class Attempts:
     """The answer for one user. ``since``: None if it is not known when the silence begins. ``as_of``: UTC.
 
-    ``quarantined``: whether the user is in our quarantine.
+    ``quarantined``: whether the user is in our quarantine. ``covered``: whether CloudTrail was read to its end for the
+    whole time, in every Region that is enabled and by every name of the user. Only then can it be quiet.
     """
 
     since: datetime | None
@@ -112,11 +138,21 @@ class Attempts:
     attempts: tuple[Attempt, ...] = ()
     gaps: tuple[Gap, ...] = ()
     quarantined: bool = False
+    covered: bool = False
 
     @property
     def state(self) -> str:
         """One of STATES."""
-        return HEARD if self.attempts else DEAF if self.gaps else QUIET
+        if self.attempts:
+            return HEARD
+        return DEAF if self._all_gaps else QUIET
+
+    @property
+    def _all_gaps(self) -> tuple[Gap, ...]:
+        """The gaps, and one where nothing else says why the time was not covered."""
+        if self.gaps or (self.covered and self.since is not None):
+            return self.gaps
+        return (Gap("no source says that it has every call of the whole time", unread=True),)
 
     def as_data(self) -> dict[str, Any]:
         """The annotation. ``count``: of the attempts that were read, of which the newest are listed."""
@@ -128,41 +164,66 @@ class Attempts:
             "quarantined": self.quarantined,
             "count": len(newest),
             "attempts": [each.as_data() for each in newest[:SHOWN]],
-            "deaf_to": [each.why for each in self.gaps if not each.unread],
-            "unread": [each.why for each in self.gaps if each.unread],
+            "deaf_to": [each.why for each in self._all_gaps if not each.unread],
+            "unread": [each.why for each in self._all_gaps if each.unread],
         }
 
 
-def attempts_in(
-    records: Iterable[Mapping[str, Any]], user: IamUser, since: datetime, names: Iterable[str] = ()
-) -> Iterator[Attempt]:
-    """The calls of ``user`` among the ``records`` of CloudTrail, from ``since`` on, whatever became of them.
+@dataclass(frozen=True)
+class Records:
+    """What records of CloudTrail say of a user. ``attempts``: its calls, whatever became of them.
 
-    ``names``: earlier ones of the user.
     A call that succeeds counts too: under a Deny GetCallerIdentity and a sign-in to the console still do.
+    ``sessions``: calls before the time that is asked for, which gave it sessions that went on into that time.
+    ``before``: whether a record is older than that time. ``unclear``: how many records may be calls of it, and do not
+    say whose they are or when.
     """
+
+    attempts: tuple[Attempt, ...] = ()
+    sessions: tuple[Attempt, ...] = ()
+    before: bool = False
+    unclear: int = 0
+
+
+def records_of(
+    records: Iterable[Mapping[str, Any]], user: IamUser, since: datetime, names: Iterable[str] = ()
+) -> Records:
+    """What the ``records`` of CloudTrail say of ``user``, from ``since`` on. ``names``: earlier ones of the user."""
+    attempts, sessions, before, unclear = list[Attempt](), list[Attempt](), False, 0
     for record in records:
-        time = moment(record.get("eventTime"))
-        if time is None or time < since or not is_of(record, user, names):
+        time, its = moment(record.get("eventTime")), is_of(record, user, names)
+        before = before or (time is not None and time < since)
+        if its is False or (its is None and time is not None and time + LONGEST_SESSION < since):
             continue
-        service = _text(record.get("eventSource")).removesuffix(".amazonaws.com")
-        yield Attempt(
-            CLOUDTRAIL,
-            time,
-            service,
-            _text(record.get("eventName")),
-            _text(record.get("awsRegion")),
-            _text(record.get("sourceIPAddress")),
-            _text(record.get("errorCode") or record.get("errorMessage")),
-        )
+        if its is None or time is None:
+            unclear += 1
+            continue
+        call = _attempt(record, time)
+        if time >= since:
+            attempts.append(call)
+        elif not call.error and time + SESSIONS.get(call.action, timedelta()) > since:
+            sessions.append(call)
+    return Records(tuple(attempts), tuple(sessions), before, unclear)
 
 
-def is_of(record: Mapping[str, Any], user: IamUser, names: Iterable[str] = ()) -> bool:
-    """Whether the user made the call of a CloudTrail record, by its unique id. Its sessions count as itself.
+def _attempt(record: Mapping[str, Any], time: datetime) -> Attempt:
+    return Attempt(
+        CLOUDTRAIL,
+        time,
+        _text(record.get("eventSource")).removesuffix(".amazonaws.com"),
+        _text(record.get("eventName")),
+        _text(record.get("awsRegion")),
+        _text(record.get("sourceIPAddress")),
+        _text(record.get("errorCode") or record.get("errorMessage")),
+    )
 
-    ``names``: earlier ones of the user. A role session, or an earlier user, can have the same name. A failed sign-in to
-    the console has no id and no ARN ("AWS Management Console sign-in events", CloudTrail User Guide), so there the name
-    counts.
+
+def is_of(record: Mapping[str, Any], user: IamUser, names: Iterable[str] = ()) -> bool | None:
+    """Whether the user made the call of a CloudTrail record, by its unique id; None if the record does not say.
+
+    Its sessions count as itself. ``names``: earlier ones of the user. A role session, or an earlier user, can have the
+    same name. A failed sign-in to the console has no id and no ARN ("AWS Management Console sign-in events", CloudTrail
+    User Guide), so there the name counts.
     """
     identity = record.get("userIdentity")
     if isinstance(identity, Mapping) and identity.get("type") == "FederatedUser":
@@ -170,14 +231,17 @@ def is_of(record: Mapping[str, Any], user: IamUser, names: Iterable[str] = ()) -
         context = identity.get("sessionContext")
         identity = context.get("sessionIssuer") if isinstance(context, Mapping) else None
     if not isinstance(identity, Mapping) or identity.get("type") != "IAMUser":
-        return False
+        other = isinstance(identity, Mapping) and identity.get("type") in _OTHERS
+        return False if other else None
     if known := identity.get("principalId"):
         return bool(known == user.unique_id)
     account, named = user.subject.account_id, (user.name, *names)
     if arn := identity.get("arn"):
         parts = str(arn).split(":", 5)
         return parts[4:5] == [account] and parts[-1].rpartition("/")[2] in named
-    return identity.get("accountId") == account and identity.get("userName") in named
+    if not identity.get("accountId") or not identity.get("userName"):
+        return None
+    return identity["accountId"] == account and identity["userName"] in named
 
 
 def last_uses(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> Iterator[Attempt]:
@@ -200,6 +264,14 @@ def service_uses(services: Iterable[Mapping[str, Any]], since: datetime) -> Iter
             yield Attempt(SERVICES, time, _text(each.get("ServiceNamespace")), "", region)
 
 
+def services_told(services: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """The namespaces of the ``services`` that say when they were last called, or that they never were."""
+    told = (
+        each for each in services if not each.get("LastAuthenticated") or moment(each["LastAuthenticated"])
+    )
+    return frozenset(str(each["ServiceNamespace"]) for each in told if each.get("ServiceNamespace"))
+
+
 def gaps_of(
     user: IamUser,
     grants: Sequence[AppliedPolicy] | None,
@@ -214,29 +286,44 @@ def gaps_of(
     quarantine deactivated. ``listed_services``: the namespaces of which SERVICES has the last access; None if that was
     not read.
     """
-    if deactivated:
-        yield Gap(
-            f"{len(deactivated)} of its credentials are deactivated, and AWS may not record attempts with them"
-        )
-    for kind in (each for each in CREDENTIAL_KINDS if not CREDENTIAL_TRAITS[each.name].use):
-        held = [item for item in user.attachments[kind.name] if item.get("Status", ACTIVE) == ACTIVE]
-        if held:
-            yield Gap(f"AWS does not report the use of its {len(held)} {kind.plural}")
-    if since < now - HISTORY:
-        yield Gap(
-            f"CloudTrail's event history begins {HISTORY.days} days ago, and {since:%Y-%m-%d} is before that"
-        )
-    if since > now - DELIVERY:
-        yield Gap("CloudTrail may need 15 minutes to show an event, and less has passed")
+    yield from _of_credentials(user, deactivated)
+    yield from _of_the_time(since, now)
     if listed_services and since > now - SERVICES_ARE_LATE:
         yield Gap("IAM's service last accessed may need 4 hours to show a call, and less has passed")
     yield from _unlogged(grants, listed_services or frozenset())
 
 
+def _of_credentials(user: IamUser, deactivated: Sequence[str]) -> Iterator[Gap]:
+    switchable = {
+        str(item[kind.identifier]): item.get("Status", ACTIVE)
+        for kind in SWITCHABLE_KINDS
+        for item in user.attachments[kind.name]
+    }
+    if off := [identity for identity, status in switchable.items() if status != ACTIVE]:
+        yield Gap(f"{len(off)} of its credentials are deactivated, and AWS may not record attempts with them")
+    if gone := set(deactivated) - set(switchable):
+        yield Gap(f"{len(gone)} of its credentials were deleted, and AWS does not record attempts with them")
+    for kind in (each for each in CREDENTIAL_KINDS if not CREDENTIAL_TRAITS[each.name].use):
+        held = [item for item in user.attachments[kind.name] if item.get("Status", ACTIVE) == ACTIVE]
+        if held:
+            yield Gap(f"AWS does not report the use of its {len(held)} {kind.plural}")
+
+
+def _of_the_time(since: datetime, now: datetime) -> Iterator[Gap]:
+    if since < now - HISTORY:
+        yield Gap(
+            f"CloudTrail's event history begins {HISTORY.days} days ago, and {since:%Y-%m-%d} is before that"
+        )
+    elif since - LONGEST_SESSION < now - HISTORY:
+        yield Gap(f"CloudTrail's event history does not say which sessions it had on {since:%Y-%m-%d}")
+    if since > now - DELIVERY:
+        yield Gap("CloudTrail may need 15 minutes to show an event, and less has passed")
+
+
 def _unlogged(grants: Sequence[AppliedPolicy] | None, told: frozenset[str]) -> Iterator[Gap]:
     """The data events of services that the user's policies allow, except those ``told`` by SERVICES.
 
-    SERVICES lists what policies allow: if it lists anything, it lists all. Under a Deny it may list nothing.
+    SERVICES lists services that policies allow, and does not say that it lists all: under a Deny it may list none.
     """
     if grants is None or any(each.document is None and not _of_aws(each) for each in grants):
         yield Gap(
@@ -244,7 +331,7 @@ def _unlogged(grants: Sequence[AppliedPolicy] | None, told: frozenset[str]) -> I
         )
         return
     found = {each for grant in grants for each in (_services(grant.document) if grant.document else "*")}
-    services = sorted(found - _MANAGEMENT_ONLY - told - ({"*"} if told else set()))
+    services = sorted(found - _MANAGEMENT_ONLY - told)
     if "*" in services:
         yield Gap("its policies allow any service, and CloudTrail's event history has no data events")
     elif services:
@@ -263,7 +350,7 @@ def _of_aws(grant: AppliedPolicy) -> bool:
 def _services(document: Any) -> Iterator[str]:
     """The prefixes of the actions that a policy allows; ``*`` for any service, or if the policy can't be parsed."""
     try:
-        allowing = [each for each in statements(parse_document(document)) if each.get("Effect") == "Allow"]
+        allowing = [each for each in statements(parse_document(document)) if each.get("Effect") != "Deny"]
     except ValueError:
         yield "*"
         return

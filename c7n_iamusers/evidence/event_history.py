@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.evidence.attempts import Attempt, Gap, attempts_in
+from c7n_iamusers.evidence.attempts import LONGEST_SESSION, Attempt, Gap, Records, records_of
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.retries import Backoff, RateLimit, error_code, items, pages
 from c7n_iamusers.iam.user import IamUser
@@ -36,10 +36,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Heard:
-    """The calls of a user in the Regions that were read, and what could not be read."""
+    """The calls of a user in the Regions that were read, and what could not be read.
 
-    attempts: tuple[Attempt, ...]
-    gaps: tuple[Gap, ...]
+    ``covered``: whether these Regions were read to the end for the whole time, by each name of the user. False if a
+    call was found, as no more is read then.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    covered: bool = False
 
 
 def enabled_regions(ec2: Any, backoff: Backoff) -> tuple[str, ...]:
@@ -56,13 +61,16 @@ def read_events(
     One LookupEvents with the attribute Username for each user and Region, and more pages only until a call of the user
     is found: this is bounded by the users, while a sweep over an account's events is bounded by nothing. The Regions
     are read at the same time, each at its two calls a second, so a hundred users take a minute. Of a user that was
-    renamed, each of its names is looked up.
+    renamed, each of its names is looked up. The events of the hours before ``since`` are read too: a session that began
+    then may go on.
     """
     if not clients or not windows:
-        return {each.user.unique_id: Heard((), ()) for each in windows}
+        nowhere = Heard(gaps=(Gap("CloudTrail was read in no Region", unread=True),))
+        return {each.user.unique_id: nowhere for each in windows}
     for client in clients.values():
         RateLimit(PER_SECOND).attach(client)
-    renames, gap = _read_renames(home, clients.get(home), min(each.since for each in windows), backoff)
+    first = min(each.since for each in windows) - LONGEST_SESSION
+    renames, gap = _read_renames(home, clients.get(home), first, backoff)
     windows = [
         replace(each, names=former_names(each.user.name, each.names, renames) - {each.user.name})
         for each in windows
@@ -75,6 +83,7 @@ def read_events(
         each.user.unique_id: Heard(
             tuple(attempt for found in by_region for attempt in found[place].attempts),
             (*(gap for found in by_region for gap in found[place].gaps), *gap),
+            not gap and all(found[place].covered for found in by_region),
         )
         for place, each in enumerate(windows)
     }
@@ -108,12 +117,7 @@ def _read_renames(
     lookup = pages(client, "LookupEvents", backoff, LookupAttributes=[attribute], StartTime=since)
     try:
         for number, page in enumerate(lookup, 1):
-            asked = (each.get("requestParameters") for each in _records(page))
-            found += [
-                (str(each["userName"]), str(each["newUserName"]))
-                for each in asked
-                if isinstance(each, Mapping) and each.get("userName") and each.get("newUserName")
-            ]
+            found += filter(None, map(_renaming, _records(page)))
             if number == MOST_RENAMES and page.get("NextToken"):
                 why = f"CloudTrail in {home} has over {MOST_RENAMES * 50} renamings of users, and not all were read"
                 return found, (Gap(why, unread=True),)
@@ -123,9 +127,22 @@ def _read_renames(
     return found, ()
 
 
+def _renaming(record: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The former and the new name in an event of UpdateUser; None if it failed, or moved the user to another path.
+
+    Raises KeyError or ValueError.
+    """
+    if record.get("errorCode"):
+        return None
+    asked = record["requestParameters"]
+    if not isinstance(asked, Mapping):
+        raise ValueError("an event of UpdateUser does not say what was asked for")
+    return (str(asked["userName"]), str(asked["newUserName"])) if asked.get("newUserName") else None
+
+
 def _records(page: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The records in a page of LookupEvents. Raises KeyError or ValueError."""
-    for event in page.get("Events", ()):
+    for event in page["Events"]:
         record = json.loads(event["CloudTrailEvent"])
         if not isinstance(record, Mapping):
             raise ValueError("a CloudTrailEvent is not a JSON object")
@@ -143,23 +160,52 @@ def _read_region(region: str, client: Any, windows: list[Window], backoff: Backo
             except (ClientError, BotoCoreError, KeyError, ValueError) as error:
                 refused = f"CloudTrail in {region} could not be read ({error_code(error)})"
         # What fails for one user fails for the next, and each would use up its whole budget of retries.
-        found.append(Heard((), (Gap(refused, unread=True),)))
+        found.append(Heard(gaps=(Gap(refused, unread=True),)))
     return found
 
 
 def _read_user(region: str, client: Any, window: Window, backoff: Backoff) -> Heard:
-    gaps = list[Gap]()
+    gaps, start = list[Gap](), window.since - LONGEST_SESSION
     for name in (window.user.name, *sorted(window.names)):
         attribute = {"AttributeKey": "Username", "AttributeValue": name}
-        lookup = pages(client, "LookupEvents", backoff, LookupAttributes=[attribute], StartTime=window.since)
-        for number, page in enumerate(lookup, 1):
-            if attempts := tuple(attempts_in(_records(page), window.user, window.since, window.names)):
-                return Heard(attempts, ())
-            if number == LARGEST and page.get("NextToken"):
-                why = f"CloudTrail in {region} has over {LARGEST * 50} events of others by the name {name}"
-                gaps.append(Gap(why, unread=True))
+        lookup = pages(client, "LookupEvents", backoff, LookupAttributes=[attribute], StartTime=start)
+        read = 0
+        for page in lookup:
+            found = records_of(_records(page), window.user, window.since, window.names)
+            if found.attempts:
+                return Heard(found.attempts)
+            gaps += _gaps_in(region, found)
+            read += 1
+            if read == LARGEST and page.get("NextToken"):
+                gaps.append(_too_many(region, name, window.since, found.before))
                 break
-    return Heard((), tuple(gaps))
+        if not read:
+            raise ValueError("LookupEvents gave no page")
+    return Heard(gaps=tuple(dict.fromkeys(gaps)), covered=not gaps)
+
+
+def _gaps_in(region: str, found: Records) -> Iterator[Gap]:
+    if found.unclear:
+        why = f"CloudTrail in {region} has events by its name that do not say whose they are, or when"
+        yield Gap(why, unread=True)
+    for each in found.sessions[:1]:
+        yield Gap(
+            f"it had a session by {each.action} in {region} of {each.time:%Y-%m-%d %H:%M} UTC, which went on, and "
+            "CloudTrail has what that did under another name"
+        )
+
+
+def _too_many(region: str, name: str, since: datetime, before: bool) -> Gap:
+    """The gap of a name with more events than are read. ``before``: whether those read reach back before ``since``.
+
+    The newest event comes first ("LookupEvents", CloudTrail API reference).
+    """
+    many = f"CloudTrail in {region} has over {LARGEST * 50} events"
+    if before:
+        return Gap(
+            f"{many} by the name {name} until shortly before {since:%Y-%m-%d}: it may have had sessions then"
+        )
+    return Gap(f"{many} of others by the name {name}", unread=True)
 
 
 def read_services(iam: Any, arn: str, backoff: Backoff) -> tuple[Mapping[str, Any], ...]:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import AFTER, TRIED, Subject
-from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, sync_directory
+from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, require_in_place, sync_directory
 
 #: The prefix of BucketJournal's objects, one for each run and user.
 BUCKET_JOURNALS = "journal/"
@@ -88,6 +88,10 @@ class Journal:
                 f"{subject}: the journal {self._path} can't be written ({error}): nothing further was touched; "
                 "make room, and run again"
             ) from error
+
+    def require_in_place(self) -> None:
+        """Raises RunLockLost once the file was removed or replaced: the lines of this run would be lost with it."""
+        require_in_place(self._path, self._file.fileno())
 
     def __enter__(self) -> Journal:
         return self

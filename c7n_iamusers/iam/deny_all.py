@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +30,8 @@ from c7n_iamusers.text.wording import moment
 
 #: The name of the inline policy that denies a user everything.
 DENY_ALL_NAME = "c7n-iamusers-deny-all"
+#: The name of the inline policy of a brownout. It replaces no Deny-all, and none replaces it.
+BROWNOUT_NAME = "c7n-iamusers-brownout"
 #: The prefix of this package's tags, which are not part of the user's own state.
 OWN_TAGS = "c7n-iamusers-"
 QUARANTINE_TAG = f"{OWN_TAGS}quarantine"
@@ -182,6 +184,8 @@ FORMS = {"PutUserPolicy": INLINE, "AttachUserPolicy": ATTACHED, "PutUserPermissi
 NONE_REFUSED: Mapping[str, str] = MappingProxyType({})
 _GONE = frozenset({"NoSuchEntity"})
 _DENY_ALL = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+#: No brownout lasts longer. A longer Deny under its name is somebody else's.
+LONGEST_BROWNOUT = timedelta(minutes=720)
 _BROWNOUT = re.compile(r"Brownout(\d{8}T\d{6}Z)Until(\d{8}T\d{6}Z)")
 
 
@@ -229,28 +233,47 @@ def brownout_of(user: IamUser) -> Brownout | None:
 
 def brownout_in(policy: Item) -> Brownout | None:
     """The brownout that an inline ``policy`` (PolicyName and PolicyDocument) is; None if it is none of ours."""
-    held = _statements(policy["PolicyDocument"]) if policy["PolicyName"] == DENY_ALL_NAME else []
+    held = _statements(policy["PolicyDocument"]) if policy["PolicyName"] == BROWNOUT_NAME else []
     found = _BROWNOUT.fullmatch(str(held[0].get("Sid", ""))) if held else None
     begun, end = map(sid_time, found.groups()) if found else (None, None)
-    brownout = Brownout(begun, end) if begun and end else None
-    return brownout if brownout and held == _statements(brownout.document) else None
+    if not begun or not end or not timedelta() < end - begun <= LONGEST_BROWNOUT:
+        return None
+    brownout = Brownout(begun, end)
+    return brownout if held == _statements(brownout.document) else None
 
 
-def has_foreign_policy(user: IamUser, effect: str = "") -> bool:
-    """Whether the inline policy with our name is neither a Deny-all nor a brownout: somebody has changed it.
+def foreign_policies(user: IamUser) -> list[Item]:
+    """The inline policies with a name of ours that are not exactly ours: somebody else wrote or changed them."""
+    ours = {DENY_ALL_NAME: holds_inline(user), BROWNOUT_NAME: brownout_of(user) is not None}
+    return [item for item in user.attachments["inline-policy"] if ours.get(item["PolicyName"]) is False]
 
-    ``effect``: only if one of its statements has it.
-    """
-    if holds_inline(user) or brownout_of(user):
-        return False
-    named = [i for i in user.attachments["inline-policy"] if i["PolicyName"] == DENY_ALL_NAME]
-    found = (each.get("Effect") for i in named for each in _statements(i["PolicyDocument"]))
-    return effect in found if effect else bool(named)
+
+def has_foreign_policy(user: IamUser, name: str = DENY_ALL_NAME) -> bool:
+    """Whether the user's inline policy ``name``, which is a name of ours, is not exactly ours."""
+    return any(item["PolicyName"] == name for item in foreign_policies(user))
+
+
+def denies(policy: Item) -> bool:
+    """Whether an inline ``policy`` denies anything, under a condition too, or can't be understood."""
+    held = _statements(policy["PolicyDocument"])
+    return not held or any(each.get("Effect") != "Allow" for each in held)
 
 
 def put_brownout(user: IamUser, brownout: Brownout) -> ApiCall:
     """The call that puts ``brownout`` on the user, in place of an earlier one. It must not replace anything else."""
-    return replace(_put_inline(user, brownout.document, "brownout"), checked=frozenset({BEFORE, AFTER}))
+    return _put_inline(user, brownout.document, "brownout", BROWNOUT_NAME)
+
+
+def remove_brownout(user: IamUser, why: str) -> ApiCall:
+    """The call that removes the policy of a brownout. ``why``: the purpose that the journal records."""
+    call = identified_call("DeleteUserPolicy", {"UserName": user.name, "PolicyName": BROWNOUT_NAME})
+    return replace(call, notes={"for": why})
+
+
+def is_brownout(call: ApiCall) -> bool:
+    """Whether the call puts or removes the policy of a brownout."""
+    changes = ("PutUserPolicy", "DeleteUserPolicy")
+    return call.operation in changes and call.parameters.get("PolicyName") == BROWNOUT_NAME
 
 
 def is_bare(user: IamUser) -> bool:
@@ -279,7 +302,7 @@ def plan_deny_all(
     first.
     ``why``: the purpose that the journal records. Raises DenyRefused if no form is left.
     """
-    lift = (remove_inline_deny(user),)
+    lift = (remove_inline_deny(user, why),)
     fits = () if has_foreign_policy(user) else (each for each in documents if inline_fits(user, each))
     fitting = next(iter(fits), None)
     if fitting and INLINE not in refused:
@@ -319,16 +342,18 @@ def _why_none(user: IamUser, fitting: bool, refused: Mapping[str, str]) -> str:
     return f"{'; '.join([*causes, *full.values()])}. What to do: {', or '.join(remedies)}"
 
 
-def _put_inline(user: IamUser, document: str, why: str) -> ApiCall:
-    key = {"UserName": user.name, "PolicyName": DENY_ALL_NAME}
+def _put_inline(user: IamUser, document: str, why: str, name: str = DENY_ALL_NAME) -> ApiCall:
+    key = {"UserName": user.name, "PolicyName": name}
     parameters = {**key, "PolicyDocument": document}
-    return ApiCall("iam", "PutUserPolicy", parameters, checked=frozenset({AFTER}), notes={"for": why})
+    # What a deletion replaces goes with the user. Others must not replace the record of a run that came in between.
+    checked = frozenset({AFTER}) if why == "deletion" else frozenset({BEFORE, AFTER})
+    return ApiCall("iam", "PutUserPolicy", parameters, checked=checked, notes={"for": why})
 
 
-def remove_inline_deny(user: IamUser, why: str = "") -> ApiCall:
-    """The call that removes the inline Deny-all. ``why``: the purpose that the journal records, if given."""
+def remove_inline_deny(user: IamUser, why: str) -> ApiCall:
+    """The call that removes the inline Deny-all. ``why``: the purpose that the journal records."""
     call = identified_call("DeleteUserPolicy", {"UserName": user.name, "PolicyName": DENY_ALL_NAME})
-    return replace(call, notes={"for": why}) if why else call
+    return replace(call, notes={"for": why})
 
 
 def detach_deny_all(user: IamUser, why: str) -> ApiCall:
@@ -356,7 +381,7 @@ def removal_of(put: ApiCall) -> ApiCall:
     operation = {"PutUserPolicy": "DeleteUserPolicy", "AttachUserPolicy": "DetachUserPolicy"}[put.operation]
     given = {name: value for name, value in put.parameters.items() if name != "PolicyDocument"}
     # Without an identity check: the call is meant for the user that has the name now.
-    return iam_call(operation, given, _GONE)
+    return replace(iam_call(operation, given, _GONE), notes=put.notes)
 
 
 def put_back(user: IamUser, lift: ApiCall, document: str, why: str) -> ApiCall:
@@ -369,10 +394,7 @@ def is_denial(call: ApiCall) -> bool:
     given = call.parameters
     if call.operation in ("PutUserPolicy", "DeleteUserPolicy"):
         document = given.get("PolicyDocument")
-        denying = document is None or any(
-            _denies_all(each) or _BROWNOUT.fullmatch(str(each.get("Sid", "")))
-            for each in _statements(document)
-        )
+        denying = document is None or any(map(_denies_all, _statements(document)))
         return bool(given.get("PolicyName") == DENY_ALL_NAME) and denying
     policy = str(given.get("PolicyArn", given.get("PermissionsBoundary", "")))
     return is_aws_deny_all(policy) and call.operation in (
@@ -390,12 +412,13 @@ def deny_form(call: ApiCall) -> str:
 def inline_deny_all(user: IamUser) -> Mapping[str, Any] | None:
     """The statement of our inline Deny-all; None if the user has none.
 
-    A policy with our name and another statement is not a Deny-all: somebody has changed it.
+    A policy with our name and another statement, or a further one, is not ours: somebody has changed it.
     """
-    for item in user.attachments["inline-policy"]:
-        if item["PolicyName"] == DENY_ALL_NAME:
-            return next(filter(_denies_all, _statements(item["PolicyDocument"])), None)
-    return None
+    named = (
+        i["PolicyDocument"] for i in user.attachments["inline-policy"] if i["PolicyName"] == DENY_ALL_NAME
+    )
+    held = next(map(_statements, named), [])
+    return held[0] if len(held) == 1 and _denies_all(held[0]) else None
 
 
 def is_same_deny(document: str, statement: Mapping[str, Any]) -> bool:
@@ -432,9 +455,9 @@ def denies_all(document: Any) -> bool:
     return any(map(_denies_all, _statements(document)))
 
 
-def inline_fits(user: IamUser, document: str) -> bool:
-    """Whether ``document``, as our inline policy, fits the quota of all inline policies of the user."""
-    others = (i for i in user.attachments["inline-policy"] if i["PolicyName"] != DENY_ALL_NAME)
+def inline_fits(user: IamUser, document: str, name: str = DENY_ALL_NAME) -> bool:
+    """Whether ``document``, as the inline policy ``name``, fits the quota of all inline policies of the user."""
+    others = (i for i in user.attachments["inline-policy"] if i["PolicyName"] != name)
     return sum(_size(item["PolicyDocument"]) for item in others) + len(document) <= INLINE_QUOTA
 
 

@@ -223,8 +223,8 @@ class History:
                 elif attached:
                     attached = not each.answered
                     continue
-            own_deny = "for" in each.notes or each.parameters.get("PolicyName") == DENY_ALL_NAME
-            if each.effective and each.removed and not own_deny:
+            # What has our name and no purpose was somebody else's, and was removed as the user's own.
+            if each.effective and each.removed and "for" not in each.notes:
                 yield each.removed, each
 
 
@@ -304,7 +304,7 @@ def _is_restoration(call: AppliedCall) -> bool:
 
 def _puts_deny_all(call: AppliedCall) -> bool:
     if call.operation == "PutUserPolicy":
-        return call.parameters.get("PolicyName") == DENY_ALL_NAME and call.notes.get("for") != "brownout"
+        return bool(call.parameters.get("PolicyName") == DENY_ALL_NAME)
     names = {"AttachUserPolicy": "PolicyArn", "PutUserPermissionsBoundary": "PermissionsBoundary"}
     return call.operation in names and _is_deny_all(call, names[call.operation])
 
@@ -312,7 +312,8 @@ def _puts_deny_all(call: AppliedCall) -> bool:
 def _releases(call: AppliedCall) -> bool:
     """Whether the call removes a quarantine's Deny or its tag, at a release or at the end of a deletion."""
     if _ends_inline_deny(call):
-        return True
+        # Without a purpose, a deletion removed somebody else's policy of our name.
+        return call.operation == "UntagUser" or "for" in call.notes
     if call.operation == "PutUserPermissionsBoundary":
         return not _is_deny_all(call, "PermissionsBoundary")
     if call.operation == "DeleteUserPermissionsBoundary":

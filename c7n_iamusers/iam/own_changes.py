@@ -10,10 +10,11 @@ from datetime import datetime
 from c7n_iamusers.iam import attachments, deny_all
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.text.wording import moment
 
 NOTHING_KNOWN = History()
-#: Why a quarantine no longer holds whose Deny somebody else removed.
-DENY_GONE = "its Deny-all is gone"
+#: Why a quarantine no longer holds whose Deny somebody else removed or changed.
+DENY_GONE = "its Deny-all is gone or was changed"
 #: Why credentials stay inactive that we deactivated.
 DEACTIVATED_EARLIER = "this tool deactivated these under an earlier quarantine"
 UNKNOWN_SINCE = (
@@ -124,10 +125,15 @@ def without_own_changes(
     the user could do more than before.
     """
     own = dict(user.attachments)
-    if deny_all.inline_deny_all(user) is not None or deny_all.brownout_of(user):
-        own[attachments.INLINE_POLICY.name] = _without(
-            user, attachments.INLINE_POLICY.name, "PolicyName", deny_all.DENY_ALL_NAME
-        )
+    inline = {
+        deny_all.DENY_ALL_NAME: deny_all.holds_inline(user),
+        deny_all.BROWNOUT_NAME: deny_all.brownout_of(user),
+    }
+    own[attachments.INLINE_POLICY.name] = tuple(
+        item
+        for item in user.attachments[attachments.INLINE_POLICY.name]
+        if not inline.get(item["PolicyName"])
+    )
     if history.attached_deny():
         own[attachments.ATTACHED_POLICY.name] = _without(
             user, attachments.ATTACHED_POLICY.name, "PolicyArn", deny_all.deny_all_arn(user)
@@ -205,7 +211,8 @@ def left_inactive(
         return _staying(missing, switchable(user, attachments.INACTIVE))
     gone = not denied(user, quarantine) and quarantine.deny != "none"
     removed = (
-        f"the Deny-all of {since} was removed by somebody else. These were active before it. {UNKNOWN_SINCE}"
+        f"the Deny-all of {since} was removed or changed by somebody else. These were active before it. "
+        f"{UNKNOWN_SINCE}"
     )
     earlier = f"{DEACTIVATED_EARLIER}, before that of {since}. {UNKNOWN_SINCE}"
     given_back = history.activated_ids(quarantine.since)
@@ -217,6 +224,28 @@ def left_inactive(
             taken, [each for each in switchable(user, attachments.INACTIVE) if _id(each) in given_back]
         ),
     ]
+
+
+def activated_by_others(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> list[str]:
+    """The credentials that were created or activated under ``quarantine``, and are active, in words.
+
+    Where it deactivated all, and it is known which, that is any other; else it is those that were created since.
+    """
+    known = {*quarantine.deactivated, *history.activated_ids(quarantine.since)}
+    all_off = quarantine.known and not quarantine.kept
+    return [
+        kind.title if kind is attachments.LOGIN_PROFILE else f"{kind.title} {item[kind.identifier]}"
+        for kind in attachments.CREDENTIAL_KINDS
+        for item in user.attachments[kind.name]
+        if item.get("Status", attachments.ACTIVE) == attachments.ACTIVE and item[kind.identifier] not in known
+        if (all_off and kind in attachments.SWITCHABLE_KINDS) or _created_since(kind, item, quarantine.since)
+    ]
+
+
+def _created_since(kind: attachments.AttachmentKind, item: Item, since: datetime) -> bool:
+    created = moment(item.get(attachments.CREDENTIAL_TRAITS[kind.name].created))
+    # A record has whole seconds.
+    return created is not None and created.replace(microsecond=0) > since
 
 
 def without_activated(quarantine: deny_all.Quarantine, history: History) -> deny_all.Quarantine:

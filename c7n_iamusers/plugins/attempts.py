@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,6 +30,7 @@ from c7n_iamusers.evidence.attempts import (
     gaps_of,
     last_uses,
     service_uses,
+    services_told,
 )
 from c7n_iamusers.evidence.event_history import Heard, Window, enabled_regions, read_events, read_services
 from c7n_iamusers.evidence.index import ACCOUNT, applied_policies
@@ -38,10 +39,10 @@ from c7n_iamusers.execution.journal import JournalReader, utc_now
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.accounts import home_region
-from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, INACTIVE
-from c7n_iamusers.iam.deny_all import Quarantine, is_denied
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.iam.history import History, history_of
-from c7n_iamusers.iam.own_changes import quarantine_of, switchable, without_own_changes
+from c7n_iamusers.iam.own_changes import quarantine_of, without_own_changes
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use, read_user
 from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, validate_lambda_packaging
@@ -60,11 +61,12 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     - ``heard``: somebody does, or did ``since``: what, which service, when, from where, by which source. Nobody is
       released for it, as a thief could free himself: look who it is, then exempt the user or release it.
-    - ``quiet``: nobody did, and the sources that were read would have recorded it.
+    - ``quiet``: nobody did, and CloudTrail was read to its end, in all Regions and for the whole time.
     - ``deaf``: nobody was heard, and no source would have told. ``deaf_to`` lists what AWS does not record: attempts
-      with credentials that a quarantine has deactivated, the use of SSH keys, certificates and service-specific
-      credentials, data events of services that the user's own policies allow, the time before CloudTrail's 90 days.
-      ``unread`` lists what was not read: a Region, a denied call, an unknown quarantine.
+      with credentials that are deactivated, the use of SSH keys, certificates and service-specific credentials, data
+      events of services that the user's own policies allow, the time before CloudTrail's 90 days, what is done in a
+      session that the user had begun before (of a role, or by GetFederationToken). ``unread`` lists what was not read:
+      a Region, a denied call, an event that does not say whose it is or when, an unknown quarantine.
 
     ``state``: the states to select, by default all: each user is annotated with ``c7n:IamUser`` -> ``attempts``.
     ``since``: ``quarantine`` (the default), or so many days. Users that are in no quarantine, by their Deny and the
@@ -73,7 +75,8 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
     ``sources``: ``cloudtrail``, the event history of management events, which is on in every account; and
     ``last-used``, the last use of password and access keys, which can only be heard: a last use that did not move
     proves nothing. By default these two. ``service-last-accessed`` has data events too, up to 4 hours late, of the
-    services that it lists; under a Deny it may list none, and then it tells nothing.
+    services that it lists; under a Deny it may list none, and then it tells nothing. A policy that allows any service
+    stays a gap.
 
     ``regions``: where CloudTrail is read, by default in all that are enabled in the account, since an event is in the
     Region of the call. Enabled Regions that are not read are ``unread``.
@@ -81,7 +84,8 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
     It costs one LookupEvents for each user in quarantine and each Region, two a second in each Region, all Regions at
     the same time; and ten calls to IAM for each user. A user that was renamed is looked up by each of its names, which
     are in CloudTrail's events of UpdateUser and in the journals. CloudTrail shows an event up to 15 minutes late:
-    ``as_of`` says until when the answer holds. What a bucket's or queue's own policy grants to a user is not seen.
+    ``as_of`` says until when the answer holds. What a bucket's or queue's own policy grants to a user is not seen, nor
+    a role session that renews itself by assuming the next role: it is the role's.
 
     :example:
 
@@ -221,18 +225,21 @@ class _Reading:
             each: self._session.client("cloudtrail", region_name=each) for each in sorted(set(regions))
         }
         found = read_events(clients, windows, self._backoff, home_region(self._region))
-        return {key: Heard(each.attempts, (*each.gaps, *gaps)) for key, each in found.items()}
+        return {
+            key: replace(each, gaps=(*each.gaps, *gaps), covered=each.covered and not gaps)
+            for key, each in found.items()
+        }
 
     def answer(self, found: _Listened, heard: Mapping[str, Heard]) -> Attempts:
         """The answer for one user, from IAM and CloudTrail."""
         of_events = heard.get(found.user.unique_id) if found.user else None
-        attempts, gaps = found.attempts, found.gaps
-        if of_events:
-            attempts, gaps = (*attempts, *of_events.attempts), (*gaps, *of_events.gaps)
-        elif CLOUDTRAIL not in self._sources:
+        of_events = of_events or Heard()
+        gaps = (*found.gaps, *of_events.gaps)
+        if CLOUDTRAIL not in self._sources:
             gaps = (*gaps, Gap("CloudTrail is not among the sources", unread=True))
         late = SERVICES_ARE_LATE if SERVICES in self._sources else DELIVERY
-        return Attempts(found.since, self._now - late, attempts, gaps, found.quarantined)
+        attempts = (*found.attempts, *of_events.attempts)
+        return Attempts(found.since, self._now - late, attempts, gaps, found.quarantined, of_events.covered)
 
     @property
     def _days(self) -> float | None:
@@ -284,16 +291,9 @@ class _Reading:
         told = None
         if SERVICES in self._sources:
             services = read_services(self._iam, user.arn, self._backoff)
-            told = frozenset(str(each["ServiceNamespace"]) for each in services)
+            told = services_told(services)
         grants = applied_policies(without_own_changes(user, history), self._inventory)
-        off = _deactivated(user, quarantine) if quarantine else ()
+        off = quarantine.deactivated if quarantine else ()
         gaps = gaps_of(user, grants, off, since, self._now, told)
         attempts = (*heard, *service_uses(services, since))
         return _Listened(user, since, attempts, tuple(gaps), quarantine is not None, self._names(user))
-
-
-def _deactivated(user: IamUser, quarantine: Quarantine) -> tuple[str, ...]:
-    """The ids of the credentials that the quarantine may have deactivated: all inactive ones if no record says."""
-    off = {str(item[kind.identifier]) for kind, item in switchable(user, INACTIVE)}
-    recorded = set(quarantine.deactivated) if quarantine.known else set()
-    return tuple(sorted(off & recorded if recorded else off))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from c7n.actions import EventAction
@@ -14,6 +15,7 @@ from c7n_iamusers.evidence.credential_events import CredentialEvent, credential_
 from c7n_iamusers.execution.executor import Run
 from c7n_iamusers.execution.outcomes import Work
 from c7n_iamusers.iam.accounts import read_by_id
+from c7n_iamusers.iam.deny_all import LONGEST_BROWNOUT
 from c7n_iamusers.iam.permissions import BROWNOUT, DENIAL, GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
 from c7n_iamusers.plugins.policy_checks import DAYS, exemption_rules, is_pull
@@ -52,9 +54,9 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
 
     ``brownout: 15`` puts on a Deny that ends by itself after so many minutes (at most 720), even if the runner dies
     before, and nothing else: it is no quarantine, and counts nothing for ``quarantined-for``. Each run makes one. The
-    Deny has the inline form only; a user without room for it is skipped. A policy that is over stays on the user until
-    ``quarantine`` replaces it, or ``release`` or ``composite-delete`` removes it. AWS takes seconds to minutes to apply
-    it everywhere.
+    Deny has the inline form only, as a policy of its own (``c7n-iamusers-brownout``), which replaces no quarantine; a
+    user without room for it is skipped. A policy that is over stays on the user until ``release`` or
+    ``composite-delete`` removes it. AWS takes seconds to minutes to apply it everywhere.
 
     ``wait: 300`` waits so many seconds before anything is read, and judges the users then: the tags and groups that
     exempt a new user often come a moment after it. A user that is renamed in the wait is found by its unique id. In a
@@ -105,7 +107,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
         "quarantine",
         reason={"type": "string", "minLength": 1},
         credentials={"enum": [KEEP, "deactivate"]},
-        brownout={"type": "integer", "minimum": 1, "maximum": 720},
+        brownout={"type": "integer", "minimum": 1, "maximum": LONGEST_BROWNOUT // timedelta(minutes=1)},
         wait={"type": "integer", "minimum": 0, "maximum": 600},
         **{"active-within": DAYS, **NOTICED},
     )
@@ -216,8 +218,12 @@ class Release(UserAction):
     If somebody else removed the Deny, it is not known why a credential is inactive: it stays inactive, and the outcome
     names it. The release of a later quarantine names it too, if a journal shows that this tool deactivated it.
 
+    If a credential is active that the quarantine did not find active, somebody created or activated it since, passwords
+    included. Nothing is changed then, and the outcome is ``failed`` and names it: a thief may have made it for later.
+
     ``AWSDenyAll`` stays if no record shows that this tool put it on, and the outcome is then ``failed``: somebody else
-    may have put it on, or a quarantine with another output, which ``record-from`` names.
+    may have put it on, or a quarantine with another output, which ``record-from`` names. So does an inline policy with
+    a name of ours that is not exactly ours: if it denies anything, the outcome is ``failed``.
 
     The inline Deny itself records what was active before, so this works on any machine. If the Deny had no room inline,
     the record is in the journal of the quarantine's run: beside this policy's output, or in ``record-from`` (an output

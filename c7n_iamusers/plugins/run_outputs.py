@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,14 @@ _CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
 
 
 @dataclass(frozen=True)
+class HeldOutput:
+    """The output of a run that has begun. ``check``: raises RunLockLost once the run lock or the journal is lost."""
+
+    journal: JournalWriter
+    check: Callable[[], None]
+
+
+@dataclass(frozen=True)
 class RunStore:
     """``store``: of the policy and account, the same one in each run. ``what``: the run, in words, for the lock."""
 
@@ -81,21 +89,26 @@ class RunStore:
     what: str = "a run"
 
     @contextmanager
-    def journal(self) -> Iterator[JournalWriter]:
-        """The journal of this run, under the run lock.
+    def held(self) -> Iterator[HeldOutput]:
+        """The journal of this run, under the run lock. A bucket has no lock.
 
-        Raises OSError if it can't be opened, LockHeld if it is locked.
+        Raises OSError if it can't be opened, LockHeld if it is locked, RunLockLost if the lock changes just then.
         """
         if isinstance(self.store, DirectoryStore):
             make_directory(self.store.directory)
             self.store.directory.chmod(0o700)  # Cloud Custodian creates it readable for everybody
             with (
-                run_lock(self.store.directory, self.what),
+                run_lock(self.store.directory, self.what) as check_lock,
                 Journal(self.store.directory / JOURNAL) as journal,
             ):
-                yield journal
+
+                def check() -> None:
+                    check_lock()
+                    journal.require_in_place()
+
+                yield HeldOutput(journal, check)
         else:
-            yield BucketJournal(self.store)
+            yield HeldOutput(BucketJournal(self.store), lambda: None)
 
 
 def run_store(manager: Any) -> RunStore:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -17,7 +17,7 @@ from c7n.utils import local_session
 from c7n_iamusers.evidence.index import CREATION, EvidenceIndex
 from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
-from c7n_iamusers.exceptions import NoticesUnreadable
+from c7n_iamusers.exceptions import NoticesUnreadable, RunLockLost
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import LOG, SINGLE_TRY, Applied, Executor, Run
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
@@ -87,7 +87,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                 # before the first user, such as in a wait
                 interruption.exit_if_stopped()
                 raise
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RunLockLost) as error:
                 raise PolicyExecutionError(
                     f"policy {self.manager.data.get('name')}: account {self.manager.config.account_id}: {error}. "
                     f"Make {target.store} readable and writable, move a broken file away, and run again"
@@ -95,8 +95,18 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         interruption.exit_if_stopped()
         run_outputs.fail_at_the_end(self.manager, self.type, outcomes)
 
-    def new_run(self, store: Store, journal: JournalWriter, interruption: Interruption, count: int) -> Run:
-        """The Run over ``count`` users. Raises PolicyExecutionError if GetCallerIdentity fails."""
+    def new_run(
+        self,
+        store: Store,
+        journal: JournalWriter,
+        interruption: Interruption,
+        count: int,
+        check: Callable[[], None] = lambda: None,
+    ) -> Run:
+        """The Run over ``count`` users. ``check``: called before each changing call; what it raises ends the user.
+
+        Raises PolicyExecutionError if GetCallerIdentity fails.
+        """
         region, session = self.manager.config.region, local_session(self.manager.session_factory)
         # One connection for each worker.
         config = Config(max_pool_connections=self.max_workers)
@@ -108,13 +118,18 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             clients[signin_sessions.SERVICE] = session.client(
                 signin_sessions.SERVICE, region, config=config.merge(SINGLE_TRY)
             )
+
+        def before_each() -> None:
+            interruption.check()
+            check()
+
         with unreadable(self.manager, "who is acting", "sts:GetCallerIdentity"):
             found = callers(self.manager.session_factory, session, region)
         executor = Executor(
             clients,
             journal,
             backoff,
-            before_each=interruption.check,
+            before_each=before_each,
             caller=found.arns[0],
             shows=change_shows(client, backoff),
         )
@@ -248,10 +263,16 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     def _run(
         self, target: run_outputs.RunStore, resources: list[Resource], interruption: Interruption
     ) -> list[Outcome]:
-        with target.journal() as journal:
-            writer = OutcomeWriter(target.store, journal)
+        with target.held() as output:
+            writer = OutcomeWriter(target.store, output.journal)
             self._complete_outcomes(target.store, writer)
-            work = self.prepare(self.new_run(target.store, journal, interruption, len(resources)))
+            run = self.new_run(target.store, output.journal, interruption, len(resources), output.check)
+            prepared = self.prepare(run)
+
+            def work(subject: Subject, applied: Applied) -> tuple[str, str]:
+                output.check()
+                return prepared(subject, applied)
+
             with self.executor_factory(max_workers=self.max_workers) as pool:
                 process = partial(self._process_user, writer, work, interruption)
                 outcomes = list(pool.map(process, resources))
@@ -268,11 +289,11 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         if isinstance(target.store, DirectoryStore) and not (target.store.directory / JOURNAL).exists():
             return
         try:
-            with target.journal() as journal:
-                writer = OutcomeWriter(target.store, journal)
+            with target.held() as output:
+                writer = OutcomeWriter(target.store, output.journal)
                 self._complete_outcomes(target.store, writer)
                 writer.close()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RunLockLost) as error:
             self.log.warning("%s: outcomes of earlier runs can't be completed: %s", self.type, error)
 
     def _complete_outcomes(self, store: Store, writer: OutcomeWriter) -> None:

@@ -95,7 +95,8 @@ class BrownoutPlan:
 def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
     """The call that denies ``user`` everything for ``minutes`` from ``now``; for a user that no Deny of ours is on.
 
-    It has the inline form only: no other can end by itself.
+    It has the inline form only: no other can end by itself. Its policy has a name of its own, so it replaces nothing
+    but an earlier brownout, whatever another run puts on the user meanwhile.
     """
     begun, nothing = now.astimezone(timezone.utc).replace(microsecond=0), Plan(user.subject, ())
     brownout, earlier = (
@@ -106,12 +107,12 @@ def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
         return BrownoutPlan(nothing, earlier)
     if deny_all.holds_inline(user):
         return BrownoutPlan(
-            nothing, brownout, "a Deny-all that a brownout would end is on it: find out who put it on"
+            nothing, brownout, "a Deny-all that does not end is on it already: find out who put it on"
         )
-    if deny_all.has_foreign_policy(user):
-        why = f"somebody changed its inline policy {deny_all.DENY_ALL_NAME}, which a brownout would replace"
+    if deny_all.has_foreign_policy(user, deny_all.BROWNOUT_NAME):
+        why = f"somebody changed its inline policy {deny_all.BROWNOUT_NAME}, which a brownout would replace"
         return BrownoutPlan(nothing, brownout, f"{why}: remove it or rename it")
-    if not deny_all.inline_fits(user, brownout.document):
+    if not deny_all.inline_fits(user, brownout.document, deny_all.BROWNOUT_NAME):
         quota = f"its inline policies use their quota of {deny_all.INLINE_QUOTA} characters"
         return BrownoutPlan(
             nothing, brownout, f"{quota}, and no other form of a Deny ends by itself: make room"
@@ -121,7 +122,7 @@ def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
 
 def plan_brownout_end(user: IamUser) -> Plan:
     """The call that removes a brownout's policy from ``user``, over or not. What a tag claims is not touched."""
-    return Plan(user.subject, (deny_all.remove_inline_deny(user, "release"),))
+    return Plan(user.subject, (deny_all.remove_brownout(user, "release"),))
 
 
 def record_to_release(
@@ -148,15 +149,11 @@ def record_to_release(
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """``problem``: why nothing is done; empty if ``plan`` can be applied. ``notes``: hints for people.
-
-    ``left``: what still denies the user after ``plan``, in words, as nothing shows that it is ours; empty if nothing.
-    """
+    """``problem``: why nothing is done; empty if ``plan`` can be applied. ``notes``: hints for people."""
 
     plan: Plan
     notes: tuple[str, ...] = ()
     problem: str = ""
-    left: str = ""
 
 
 def plan_release(
@@ -176,11 +173,17 @@ def plan_release(
     plan = Plan(user.subject, ())
     if deny_all.is_bounded(user) and former_boundary is None:
         return ReleasePlan(plan, problem=_UNKNOWN_BOUNDARY)
+    changed = [i for i in deny_all.foreign_policies(user) if i["PolicyName"] == deny_all.DENY_ALL_NAME]
+    if record.deny == deny_all.INLINE and any(map(deny_all.denies, changed)):
+        return ReleasePlan(plan, problem=f"{_foreign_deny(changed[0])}{_CHANGED_DENY}")
     holds = own_changes.denied(user, record) or (record.deny == NO_DENY and not trusted)
+    new = own_changes.activated_by_others(user, record, history) if own_changes.denied(user, record) else []
+    if new and not trusted:
+        return ReleasePlan(plan, problem=f"{', '.join(new)}{_ACTIVATED_SINCE}")
     off = own_changes.recorded_inactive(user, record) if record.known and holds else []
     switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
-    inline = deny_all.holds_inline(user) or deny_all.brownout_of(user)
-    removals = [deny_all.remove_inline_deny(user, "release")] if inline else []
+    removals = [deny_all.remove_brownout(user, "release")] if deny_all.brownout_of(user) else []
+    removals += [deny_all.remove_inline_deny(user, "release")] if deny_all.holds_inline(user) else []
     ours = bool(history.attached_deny()) or (trusted and record.deny == deny_all.ATTACHED)
     if ours and deny_all.holds_attached(user):
         removals.append(deny_all.detach_deny_all(user, "release"))
@@ -189,26 +192,37 @@ def plan_release(
     untag = [deny_all.identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
     plan = replace(plan, calls=(*switches, *removals, *untag))
     notes = own_changes.left_inactive(user, record, history)
-    if deny_all.has_foreign_policy(user):
-        notes.append(
-            f"its inline policy {deny_all.DENY_ALL_NAME} is not this tool's, or was changed: it stays"
-        )
-    return ReleasePlan(plan, tuple(notes), left=still_denying(user, plan))
+    notes += [
+        f"its inline policy {item['PolicyName']} is not this tool's, or was changed: it stays"
+        for item in deny_all.foreign_policies(user)
+    ]
+    return ReleasePlan(plan, tuple(notes))
 
 
-def still_denying(user: IamUser, plan: Plan) -> str:
-    """What denies ``user`` after ``plan``, and may be a Deny of ours without a record here, in words; empty if none."""
-    made = {call.operation for call in plan.calls}
-    left = []
-    if deny_all.holds_attached(user) and "DetachUserPolicy" not in made:
-        left.append("AWSDenyAll is still attached")
-    if deny_all.is_bounded(user) and not any(each.endswith("UserPermissionsBoundary") for each in made):
-        left.append("AWSDenyAll is still its permissions boundary")
-    if deny_all.has_foreign_policy(user, "Deny"):
-        left.append(f"its inline policy {deny_all.DENY_ALL_NAME}, which somebody changed, still denies")
-    return ", and ".join(left)
+def still_denying(user: IamUser) -> str:
+    """What denies ``user``, and may be a Deny of ours without a record here, in words; empty if nothing does."""
+    forms = {
+        f"the inline policy {deny_all.DENY_ALL_NAME} is on it": deny_all.holds_inline(user),
+        "AWSDenyAll is still attached": deny_all.holds_attached(user),
+        "AWSDenyAll is still its permissions boundary": deny_all.is_bounded(user),
+    }
+    foreign = map(_foreign_deny, filter(deny_all.denies, deny_all.foreign_policies(user)))
+    return ", and ".join([*(form for form, holds in forms.items() if holds), *foreign])
 
 
+def _foreign_deny(policy: Item) -> str:
+    return f"its inline policy {policy['PolicyName']}, which somebody else wrote or changed, still denies"
+
+
+_CHANGED_DENY = (
+    ". It is not what this quarantine put on, so it stays: find out who changed it; remove what is not the "
+    "quarantine's, or the whole policy, by hand, and release again. Nothing was changed"
+)
+_ACTIVATED_SINCE = (
+    ": active, and not active when the quarantine began, so somebody created or activated it since. "
+    "Without the Deny-all it could be used: find out who did; deactivate or delete it, and release again. Nothing was "
+    "changed"
+)
 _UNKNOWN_BOUNDARY = (
     "AWSDenyAll is its permissions boundary, and no record here says who set it or what it replaced. The record is in "
     "the output of the run that set it (journal.jsonl): name that by record-from; or set the boundary by hand. Nothing "

@@ -17,7 +17,9 @@ from c7n_iamusers.iam.deny_all import (
     DENY_ALL_NAME,
     FORMS,
     brownout_of,
+    denies,
     deny_form,
+    foreign_policies,
     inline_deny_all,
     is_bounded,
     quarantine_of_tags,
@@ -101,7 +103,7 @@ class UserQuarantine:
                 return FAILED, identity.handle_replacement(self.run, error, evidence, applied)
             except CallFailed as error:
                 form = deny_form(error.call)
-                if self.brownout or not form or not remaining or error.code not in identity.FORM_REFUSED:
+                if not form or not remaining or error.code not in identity.FORM_REFUSED:
                     raise
                 (unfit if error.code == "LimitExceeded" else self.refused)[form] = error.code
         return (
@@ -176,7 +178,7 @@ class UserQuarantine:
         user = found.user
         if found.quarantine:
             since = f"{found.quarantine.since:%Y-%m-%d %H:%M} UTC"
-            return UNCHANGED, f"in quarantine since {since}: a brownout would end its Deny-all"
+            return UNCHANGED, f"in quarantine since {since}: its Deny-all does not end by itself"
         if found.broken:
             return FAILED, quarantine_broken(found.broken, lapses(user, found.broken))
         planned = plan_brownout(user, self.now(), minutes)
@@ -249,20 +251,28 @@ class UserRelease:
             if brownout:
                 _apply(self.run, evidence, user, plan_brownout_end(user), applied)
             return self._without_record(evidence, user, ended)
-        keys = read_key_use(self.run.client, user, self.run.backoff)
         former = self.stores.former_boundary(user, history) if is_bounded(user) else None
         planned = plan_release(user, record, history, former, self.trust_tags)
         if planned.problem:
             return FAILED, f"{evidence}: {planned.problem}"
+        keys = read_key_use(self.run.client, user, self.run.backoff)
         _apply(self.run, evidence, user, planned.plan, applied)
-        reasons = [*([ended] if ended else []), *planned.notes, quarantine_status(user, record.since, keys)]
-        after, unseen = self._read_back(user, planned.plan)
+        problems = self._problems(evidence, user, planned.plan)
+        notes = [*([ended] if ended else []), *planned.notes, quarantine_status(user, record.since, keys)]
+        return FAILED if problems else RELEASED, "; ".join([*problems, *notes])
+
+    def _problems(self, evidence: Subject, user: IamUser, plan: Plan) -> list[str]:
+        """What of the release AWS does not show after ``plan``, in words. Raises SubjectGone."""
+        after, unseen = self._read_back(user, plan)
+        problems = []
+        if left := still_denying(after):
+            problems.append(
+                f"{evidence}: {left}: {_NOT_OURS}. All else was undone, but for what is named here"
+            )
         if unseen:
             calls = ", ".join(call.permission for call in unseen)
-            reasons.insert(0, f"{evidence}: AWS does not show what these calls changed: {calls}: run again")
-        if left := still_denying(after, Plan(user.subject, ())):
-            reasons.insert(0, f"{evidence}: {left}: {_NOT_OURS}. All else was given back")
-        return FAILED if left or unseen else RELEASED, "; ".join(reasons)
+            problems.append(f"{evidence}: AWS does not show what these calls changed: {calls}: run again")
+        return problems
 
     def _read_back(self, user: IamUser, plan: Plan) -> tuple[IamUser, list[ApiCall]]:
         """The user as AWS shows it after ``plan``, and the calls of the plan that it does not show. Raises SubjectGone.
@@ -283,15 +293,17 @@ class UserRelease:
     def _without_record(self, evidence: Subject, user: IamUser, ended: str) -> tuple[str, str]:
         """The outcome if no record of a quarantine is known. ``ended``: the brownout that was ended, in words."""
         claimed = quarantine_of_tags(user.tags)
-        left = still_denying(user, Plan(user.subject, ()))
+        left = still_denying(user)
         if claimed is None and not is_bounded(user):
             if left and ended:
                 return FAILED, f"{evidence}: {left}: {_NOT_OURS}. Only its brownout was ended"
             if left:
-                return SKIPPED, f"not in quarantine by the records here, and {left}: {_NOT_OURS}"
+                status = FAILED if any(map(denies, foreign_policies(user))) else SKIPPED
+                return status, f"not in quarantine by the records here, and {left}: {_NOT_OURS}"
             return (RELEASED, ended) if ended else (SKIPPED, "not in quarantine")
         off = [f"{kind.title} {item[kind.identifier]}" for kind, item in switchable(user, INACTIVE)]
         what = "a tag says that it is in quarantine" if claimed else "AWSDenyAll is its permissions boundary"
+        what += f", and {left}" if left and claimed else ""
         changed = "only its brownout was ended" if ended else "nothing was changed"
         return FAILED, (
             f"{evidence}: {what}, and neither its Deny-all nor an available journal says what was active before, so "

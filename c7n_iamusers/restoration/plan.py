@@ -305,9 +305,11 @@ def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
     if ours and not (record and record.quarantine and not record.deletion):
         if record and record.quarantine:
             document = deny_all.deny_all_document(record.quarantine.sids[0])
-            yield deny_all.put_back(now, deny_all.remove_inline_deny(now), document, "quarantine")
+            yield deny_all.put_back(
+                now, deny_all.remove_inline_deny(now, "restoration"), document, "quarantine"
+            )
         else:
-            yield deny_all.remove_inline_deny(now)
+            yield deny_all.remove_inline_deny(now, "restoration")
     free = history.quarantine is None
     if (
         (free or history.attached_for() == "deletion")

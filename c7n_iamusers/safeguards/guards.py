@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import ACTIVITY_PIECES, assess
-from c7n_iamusers.evidence.attempts import HEARD, NOT_QUARANTINED, QUIET, heard_reason
+from c7n_iamusers.evidence.attempts import DEAF, HEARD, NOT_QUARANTINED, QUIET, heard_reason
 from c7n_iamusers.evidence.index import EvidenceIndex, listed_credential
 from c7n_iamusers.evidence.model import Evidence, LastUse, Source
 from c7n_iamusers.evidence.options import FilterOptions
@@ -222,6 +222,8 @@ def unquiet(attempts: Mapping[str, Any] | None, accepted: str) -> str | None:
         return NOT_QUARANTINED
     if unread:
         return f"it is unknown whether it is still in use: {'; '.join(unread)}"
+    if attempts.get("state") not in (QUIET, DEAF):
+        return "the filter attempts did not say whether it is still in use: run it again"
     if accepted != NOT_HEARD and attempts.get("state") != QUIET:
         return (
             f"nothing proves that it is unused: {'; '.join(attempts.get('deaf_to') or ())}; quiet: {NOT_HEARD} accepts "

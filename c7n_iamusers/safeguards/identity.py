@@ -13,7 +13,7 @@ from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run
 from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.retries import Backoff, error_code
-from c7n_iamusers.iam.deny_all import BOUNDARY, DENY_ALL_NAME, INLINE, deny_form, removal_of
+from c7n_iamusers.iam.deny_all import BOUNDARY, DENY_ALL_NAME, deny_form, is_brownout, removal_of
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.policy_documents import decoded
 from c7n_iamusers.iam.user import IamUser
@@ -21,7 +21,7 @@ from c7n_iamusers.iam.users import read_detail
 
 
 class BoundaryChanged(Exception):
-    """Somebody changed the boundary, or the inline policy of our name, after it was read: our call would undo that."""
+    """Somebody changed the boundary, or an inline policy of our name, after it was read: our call would undo that."""
 
 
 def identity_check(
@@ -34,19 +34,16 @@ def identity_check(
 ) -> Callable[[], bool]:
     """A function that asks IAM whether ``user``, the user of ``plan``, still has its name; see executor.Identify.
 
-    Until the plan's call that replaces the user's boundary is first tried, it also checks that the boundary is
-    as it was read; and likewise the inline policy that a brownout replaces or a release removes: another run may have
-    put one on since.
+    Until the plan's call that replaces the user's boundary is first tried, it also checks that the boundary is as it
+    was read; and likewise the inline policies that a quarantine or brownout replaces, or a release removes: another run
+    may have put one on since, with its own record of what was active.
     The function raises UserReplaced, BoundaryChanged and ClientError.
     """
     boundary_calls = [call for call in plan.calls if call.operation.endswith("UserPermissionsBoundary")]
     inline = [
         call
         for call in plan.calls
-        if call.notes.get("for") in ("brownout", "release") and "PolicyName" in call.parameters
-    ]
-    held = [
-        i["PolicyDocument"] for i in user.attachments["inline-policy"] if i["PolicyName"] == DENY_ALL_NAME
+        if call.notes.get("for") in ("brownout", "quarantine", "release") and "PolicyName" in call.parameters
     ]
 
     def boundary_matters() -> bool:
@@ -60,13 +57,29 @@ def identity_check(
             raise UserReplaced(f"{subject}: the name now belongs to another user", str(detail["UserId"]))
         if boundary_matters() and detail.get("PermissionsBoundary") != user.detail.get("PermissionsBoundary"):
             raise BoundaryChanged
-        if inline and not applied.tried(inline[0]):
-            found = _policy(client, backoff, inline[0])
-            if found != (decoded(held[0]) if held else None):
-                raise BoundaryChanged
+        following = next((call for call in inline if not applied.tried(call)), None)
+        if following and any(
+            _differs(client, backoff, user, name, following) for name in _watched(following)
+        ):
+            raise BoundaryChanged
         return True
 
     return identify
+
+
+def _watched(call: ApiCall) -> set[str]:
+    """The inline policies that must be as they were read when ``call`` is made. A release ends a brownout under none of
+    our Deny-alls, or under the one that it lifts after it."""
+    own = {str(call.parameters["PolicyName"])}
+    return own | {DENY_ALL_NAME} if call.notes["for"] == "release" else own
+
+
+def _differs(client: Any, backoff: Backoff, user: IamUser, name: str, call: ApiCall) -> bool:
+    """Whether the user's inline policy ``name`` is neither as ``user`` was read nor what a lost try of ``call`` put."""
+    held = (i["PolicyDocument"] for i in user.attachments["inline-policy"] if i["PolicyName"] == name)
+    was, put = next(map(decoded, held), None), call.parameters.get("PolicyDocument")
+    expected = [was, decoded(put)] if put else [was]
+    return _policy(client, backoff, user.name, name) not in expected
 
 
 #: Error codes for a form of the Deny-all that the role may not use, or that does not fit. The next form is tried.
@@ -97,20 +110,23 @@ def handle_replacement(run: Run, replaced: UserReplaced, subject: Subject, appli
     uncertain = [call for call in applied.unchecked if "UserName" in call.parameters]
     applied.failure_note = ""
     reasons = [f"{replaced} ({replaced.unique_id}), which is left alone"]
-    reasons += [_remove_deny(run, subject, call, applied) for call in uncertain if deny_form(call)]
-    if others := [call.operation for call in uncertain if not deny_form(call)]:
+    reasons += [_remove_deny(run, subject, call, applied) for call in uncertain if _puts_deny(call)]
+    if others := [call.operation for call in uncertain if not _puts_deny(call)]:
         reasons.append(
             f"these calls may have changed that user before this was noticed, check it: {', '.join(others)}"
         )
     return "; ".join(reasons)
 
 
+def _puts_deny(call: ApiCall) -> bool:
+    return bool(deny_form(call)) or (is_brownout(call) and call.operation == "PutUserPolicy")
+
+
 def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) -> str:
     """Remove the Deny that ``call`` may have put on another user, and return what happened, in words."""
-    form = deny_form(call)
-    if form == BOUNDARY:
+    if deny_form(call) == BOUNDARY:
         return "AWSDenyAll may have become its permissions boundary: set the one that it should have"
-    if form == INLINE and not _has_policy(run, call):
+    if "PolicyDocument" in call.parameters and not _has_policy(run, call):
         return "our Deny-all is not on it"
     try:
         run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)
@@ -121,14 +137,15 @@ def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) ->
 
 def _has_policy(run: Run, call: ApiCall) -> bool:
     """True if the user of that name has exactly the policy that ``call`` put."""
-    return bool(_policy(run.client, run.backoff, call) == decoded(call.parameters["PolicyDocument"]))
+    given = call.parameters
+    found = _policy(run.client, run.backoff, given["UserName"], given["PolicyName"])
+    return bool(found == decoded(given["PolicyDocument"]))
 
 
-def _policy(client: Any, backoff: Backoff, call: ApiCall) -> Any:
-    """The document of the inline policy that the user of ``call`` has under that name now; None if it has none."""
-    names = {name: call.parameters[name] for name in ("UserName", "PolicyName")}
+def _policy(client: Any, backoff: Backoff, user: str, name: str) -> Any:
+    """The document of the inline policy ``name`` that the user of that name has now; None if it has none."""
     try:
-        return decoded(backoff.call(client.get_user_policy, **names)["PolicyDocument"])
+        return decoded(backoff.call(client.get_user_policy, UserName=user, PolicyName=name)["PolicyDocument"])
     except ClientError as error:
         if error_code(error) == "NoSuchEntity":
             return None

@@ -56,10 +56,10 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("missing", "arguments", "remedy"),
     [
-        ("rich", ["demo", "--help"], "pip install 'c7n_iamusers[cli]'"),
-        ("aiosmtpd", ["demo", "--help"], "pip install 'c7n_iamusers[local]'"),
-        ("moto", ["local-org", "serve", "--port", "0"], "pip install 'c7n_iamusers[local]'"),
-        ("aws_local_org", ["local-org", "--help"], "pip install --force-reinstall --no-deps c7n_iamusers"),
+        ("rich", ["demo", "--help"], "pip install '.[cli]'"),
+        ("aiosmtpd", ["demo", "--help"], "pip install '.[local]'"),
+        ("moto", ["local-org", "serve", "--port", "0"], "pip install '.[local]'"),
+        ("aws_local_org", ["local-org", "--help"], "pip install --force-reinstall --no-deps ."),
     ],
 )
 def test_what_is_missing_is_named_with_its_remedy(missing: str, arguments: list[str], remedy: str) -> None:
@@ -74,4 +74,4 @@ def test_what_is_missing_is_named_with_its_remedy(missing: str, arguments: list[
     assert (result.returncode, result.stdout) == (2, "")
     needs = f"c7n-iamusers: this command needs {missing}"
     assert result.stderr.startswith(needs), result.stderr
-    assert result.stderr.endswith(f", which is not installed: {remedy}\n")
+    assert result.stderr.endswith(f", which is not installed; in the checkout: {remedy}\n")

@@ -13,7 +13,9 @@ from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, l
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam.deny_all import Quarantine, deny_all_document
+from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.quarantine.plan import plan_brownout
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from tests.records import ACCOUNT, EVERYTHING, user
 
@@ -94,6 +96,15 @@ def test_review(given: Any, now: IamUser, earlier: list[IamUser], reason: str | 
     else:
         assert found is not None
         assert re.search(reason, found)
+
+
+def test_a_brownout_that_came_since_the_review_changes_nothing() -> None:
+    dark = plan_brownout(ALICE, NOW, 15).plan.calls[0].parameters
+    policy = {name: dark[name] for name in ("PolicyName", "PolicyDocument")}
+    others = ALICE.attachments["inline-policy"]
+    now = replace(ALICE, attachments={**ALICE.attachments, "inline-policy": (*others, policy)})
+    taken = snapshot(without_own_changes(now, NOTHING_KNOWN))
+    assert review_refusal(REVIEWED, taken, plan_deletion(now, NOW), ()) is None
 
 
 def plan_with(*first: ApiCall) -> str:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,11 +15,12 @@ from c7n_iamusers.evidence.attempts import (
     Attempt,
     Attempts,
     Gap,
-    attempts_in,
     gaps_of,
     heard_reason,
     last_uses,
+    records_of,
     service_uses,
+    services_told,
 )
 from c7n_iamusers.evidence.event_history import (
     MOST_RENAMES,
@@ -70,7 +72,6 @@ def event(identity: dict[str, Any] = MINE, days: float = 1, **more: Any) -> dict
         pytest.param(
             event({"type": "IAMUser", "accountId": ACCOUNT, "userName": "bob"}), False, id="of-another"
         ),
-        pytest.param(event({"type": "IAMUser", "userName": "alice"}), False, id="a-name-alone"),
         pytest.param(
             event({"type": "FederatedUser", "sessionContext": {"sessionIssuer": MINE}}), True, id="federated"
         ),
@@ -84,19 +85,73 @@ def event(identity: dict[str, Any] = MINE, days: float = 1, **more: Any) -> dict
             False,
             id="federated-by-another",
         ),
-        pytest.param(
-            event({"type": "FederatedUser", "sessionContext": None}), False, id="federated-by-nobody"
-        ),
-        pytest.param({**event(), "eventTime": "soon"}, False, id="no-time"),
-        pytest.param({**event(), "userIdentity": None}, False, id="no-identity"),
+        pytest.param(event({"type": "AWSService", "invokedBy": "ec2.amazonaws.com"}), False, id="service"),
     ],
 )
 def test_whose_calls_they_are(record: dict[str, Any], heard: bool) -> None:
-    assert bool(list(attempts_in([record], ALICE, SINCE))) is heard
+    found = records_of([record], ALICE, SINCE)
+    assert (bool(found.attempts), found.unclear) == (heard, 0)
+
+
+UNCLEAR = [
+    pytest.param({**event(), "eventTime": "soon"}, id="no-time"),
+    pytest.param({key: value for key, value in event().items() if key != "eventTime"}, id="time-missing"),
+    pytest.param({**event(), "userIdentity": None}, id="no-identity"),
+    pytest.param(event({}), id="no-type"),
+    pytest.param(event({"type": "Unknown"}), id="unknown-type"),
+    pytest.param(event({"type": "IAMUserOfTomorrow"}), id="new-type"),
+    pytest.param(event({"type": "IAMUser", "userName": "alice"}), id="a-name-alone"),
+    pytest.param(event({"type": "IAMUser"}), id="no-name"),
+    pytest.param(event({"type": "FederatedUser", "sessionContext": None}), id="federated-by-nobody"),
+]
+
+
+@pytest.mark.parametrize("record", UNCLEAR)
+def test_an_event_that_does_not_say_whose_it_is_or_when_is_a_gap(record: dict[str, Any]) -> None:
+    found = records_of([record], ALICE, SINCE)
+    assert (found.attempts, found.unclear) == ((), 1)
+    (gap,) = read(east=lookups(page(record))).gaps
+    assert gap.unread
+    assert "do not say whose they are, or when" in gap.why
+
+
+@pytest.mark.parametrize(
+    ("record", "session"),
+    [
+        pytest.param(event(days=7.4, eventName="AssumeRole", errorCode=None), True, id="role"),
+        pytest.param(event(days=7.4, eventName="SwitchRole", errorCode=None), True, id="console"),
+        pytest.param(event(days=8.4, eventName="GetFederationToken", errorCode=None), True, id="federation"),
+        pytest.param(event(days=7.6, eventName="AssumeRole", errorCode=None), False, id="over-before"),
+        pytest.param(event(days=8.6, eventName="GetFederationToken", errorCode=None), False, id="over"),
+        pytest.param(event(days=7.4, eventName="AssumeRole"), False, id="denied"),
+        pytest.param(event(days=7.4, eventName="GetSessionToken", errorCode=None), False, id="as-itself"),
+        pytest.param(
+            event(
+                {"type": "AssumedRole", "principalId": "AROA:alice"},
+                7.4,
+                eventName="AssumeRole",
+                errorCode=None,
+            ),
+            False,
+            id="of-a-role",
+        ),
+    ],
+)
+def test_a_session_that_began_before_goes_on_unheard(record: dict[str, Any], session: bool) -> None:
+    found = read(east=lookups(page(record)))
+    assert (found.attempts, found.covered) == ((), not session)
+    assert [each.unread for each in found.gaps] == ([False] if session else [])
+    assert all("it had a session by" in each.why for each in found.gaps)
+
+
+def test_the_hours_before_are_read_too() -> None:
+    east = lookups(page())
+    read(east=east)
+    assert [given["StartTime"] for _, given in east.calls] == [SINCE - timedelta(hours=36)]
 
 
 def test_what_is_heard() -> None:
-    (found,) = attempts_in([event()], ALICE, SINCE)
+    (found,) = records_of([event()], ALICE, SINCE).attempts
     assert found == Attempt(
         "cloudtrail", days_ago(1), "ec2", "RunInstances", "eu-west-1", "203.0.113.7", "AccessDenied"
     )
@@ -133,6 +188,9 @@ def test_last_uses(signed_in: float | None, uses: list[KeyUse], heard: list[str]
     assert [str(each) for each in last_uses(subject, uses, SINCE)] == heard
 
 
+INACTIVE = {"access_key": ({"AccessKeyId": "AKIA1", "Status": "Inactive"},)}
+
+
 def allowing(*actions: str, **more: Any) -> AppliedPolicy:
     statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*", **more}
     return AppliedPolicy("p", document={"Version": "2012-10-17", "Statement": [statement]})
@@ -155,7 +213,11 @@ def allowing(*actions: str, **more: Any) -> AppliedPolicy:
             id="aws-managed",
         ),
         pytest.param({}, None, (), 7, ["could not all be read"], id="unknown-groups"),
-        pytest.param({}, (), ("AKIA1",), 7, ["1 of its credentials are deactivated"], id="deactivated"),
+        pytest.param(INACTIVE, (), ("AKIA1",), 7, ["1 of its credentials are deactivated"], id="deactivated"),
+        pytest.param(
+            INACTIVE, (), (), 7, ["1 of its credentials are deactivated"], id="inactive-by-somebody"
+        ),
+        pytest.param({}, (), ("AKIA1",), 7, ["1 of its credentials were deleted"], id="deleted-since"),
         pytest.param(
             {"ssh_public_key": ({"SSHPublicKeyId": "APKA1", "Status": "Active"},)},
             *((), (), 7, ["the use of its 1 SSH keys"]),
@@ -163,11 +225,23 @@ def allowing(*actions: str, **more: Any) -> AppliedPolicy:
         ),
         pytest.param(
             {"service_specific_credential": ({"ServiceSpecificCredentialId": "A", "Status": "Inactive"},)},
-            *((), (), 7, []),
-            id="inactive-before",
+            *((), (), 7, ["1 of its credentials are deactivated"]),
+            id="inactive-credential",
+        ),
+        pytest.param(
+            {"service_specific_credential": ({"ServiceSpecificCredentialId": "A", "Status": "Expired"},)},
+            *((), (), 7, ["1 of its credentials are deactivated"]),
+            id="expired",
+        ),
+        pytest.param(
+            {}, (allowing("s3:*", Effect="Perhaps"),), (), 7, ["allow s3, and"], id="unknown-effect"
         ),
         pytest.param({"access_key": ({"AccessKeyId": "A", "Status": "Active"},)}, (), (), 7, [], id="key"),
         pytest.param({}, (), (), 91, ["begins 90 days ago"], id="older-than-the-history"),
+        pytest.param(
+            {}, (), (), 89, ["does not say which sessions it had"], id="sessions-before-the-history"
+        ),
+        pytest.param({}, (), (), 88, [], id="within-the-history"),
         pytest.param({}, (), (), 0.001, ["15 minutes"], id="too-recent"),
     ],
 )
@@ -189,9 +263,21 @@ def test_what_nobody_could_have_told(
     ],
 )
 def test_the_state(attempts: tuple[Attempt, ...], gaps: tuple[Gap, ...], state: str) -> None:
-    found = Attempts(SINCE, NOW, attempts, gaps)
+    found = Attempts(SINCE, NOW, attempts, gaps, covered=True)
     assert found.state == state
     assert found.as_data()["unread"] == [each.why for each in gaps if each.unread]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(Attempts(SINCE, NOW), id="nothing-covered"),
+        pytest.param(Attempts(None, NOW, covered=True), id="no-beginning"),
+    ],
+)
+def test_nobody_is_quiet_unless_a_source_says_that_it_has_the_whole_time(answer: Attempts) -> None:
+    assert answer.state == DEAF
+    assert answer.as_data()["unread"] == ["no source says that it has every call of the whole time"]
 
 
 NO_WAITING = Backoff(sleep=lambda _: None)
@@ -220,13 +306,24 @@ def read(*windows: Window, renames: Any = (), **clients: Any) -> Any:
 
 
 def renaming(former: str, new: str | None) -> dict[str, Any]:
-    return event(requestParameters={"userName": former, "newUserName": new})
+    return event(requestParameters={"userName": former, "newUserName": new}, errorCode=None)
 
 
 def test_regions_are_read_together() -> None:
     found = read(east=lookups(page()), west=lookups(page(event())))
     assert [each.action for each in found.attempts] == ["RunInstances"]
-    assert found.gaps == ()
+    assert (found.gaps, found.covered) == ((), False)
+
+
+def test_the_whole_time_is_covered_if_each_region_was_read_to_its_end() -> None:
+    found = read(east=lookups(page(more=True), page()), west=lookups(page()))
+    assert (found.attempts, found.gaps, found.covered) == ((), (), True)
+
+
+def test_no_region_is_a_gap() -> None:
+    found = read_events({}, [Window(ALICE, SINCE)], NO_WAITING, "home")[ALICE.unique_id]
+    assert found.gaps == (Gap("CloudTrail was read in no Region", unread=True),)
+    assert not found.covered
 
 
 def test_pages_are_read_until_the_user_is_heard() -> None:
@@ -241,12 +338,23 @@ def test_pages_are_bounded() -> None:
     assert gap == Gap("CloudTrail in east has over 250 events of others by the name alice", unread=True)
 
 
+def test_events_of_before_that_are_not_all_read_may_be_of_sessions() -> None:
+    before = event(days=7.1)
+    (gap,) = read(east=lookups(*[page(before, more=True)] * 5)).gaps
+    assert not gap.unread
+    assert (
+        "over 250 events by the name alice until shortly before 2026-11-17: it may have had sessions"
+        in gap.why
+    )
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         pytest.param(client_error("AccessDeniedException"), id="denied"),
         pytest.param({"Events": [{"CloudTrailEvent": "{"}]}, id="no-json"),
         pytest.param({"Events": [{"CloudTrailEvent": "[]"}]}, id="no-object"),
+        pytest.param({}, id="no-events-at-all"),
     ],
 )
 def test_what_can_not_be_read_is_a_gap_for_everybody_and_is_asked_once(answer: Any) -> None:
@@ -304,12 +412,19 @@ def test_a_renamed_user_is_heard_by_each_name(window: Window, renames: list[Any]
         pytest.param([client_error("AccessDeniedException")], id="denied"),
         pytest.param([page(more=True)] * MOST_RENAMES, id="too-many"),
         pytest.param([{"Events": [{"CloudTrailEvent": "[]"}]}], id="no-object"),
+        pytest.param([page(event(requestParameters=None, errorCode=None))], id="not-told"),
+        pytest.param([page(event(requestParameters={"newUserName": "b"}, errorCode=None))], id="half-told"),
+        pytest.param([{}], id="no-events-at-all"),
     ],
 )
 def test_unknown_renamings_are_unread(renames: list[Any]) -> None:
     (gap,) = read(renames=renames, east=lookups(page())).gaps
     assert gap.unread
     assert "renam" in gap.why
+
+
+def test_a_renaming_that_was_denied_is_none() -> None:
+    assert read(renames=[page(event(requestParameters=None))], east=lookups(page())).covered
 
 
 def test_enabled_regions() -> None:
@@ -326,7 +441,7 @@ def test_enabled_regions() -> None:
     [
         pytest.param(allowing("s3:*"), {"s3"}, 7, [], id="told"),
         pytest.param(allowing("s3:*", "sqs:*"), {"s3"}, 7, ["allow sqs"], id="not-listed"),
-        pytest.param(allowing("*"), {"s3"}, 7, [], id="any-service"),
+        pytest.param(allowing("*"), {"s3"}, 7, ["allow any service"], id="any-service"),
         pytest.param(allowing("*"), set(), 7, ["allow any service"], id="emptied-by-a-deny"),
         pytest.param(allowing("ec2:*"), set(), 7, [], id="nothing-to-tell"),
         pytest.param(allowing("s3:*"), {"s3"}, 0.1, ["4 hours"], id="late"),
@@ -348,6 +463,16 @@ def test_services_that_were_called() -> None:
     ]
     (found,) = service_uses(services, SINCE)
     assert str(found) == "s3 in eu-west-1 on 2026-11-23 12:00 UTC (service-last-accessed)"
+
+
+def test_a_service_tells_only_what_can_be_read() -> None:
+    services: list[dict[str, Any]] = [
+        {"ServiceNamespace": "s3", "LastAuthenticated": days_ago(9)},
+        {"ServiceNamespace": "sns"},
+        {"ServiceNamespace": "sqs", "LastAuthenticated": "lately"},
+        {"LastAuthenticated": days_ago(9)},
+    ]
+    assert services_told(services) == {"s3", "sns"}
 
 
 @pytest.mark.parametrize(

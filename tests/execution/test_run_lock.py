@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from c7n_iamusers.exceptions import RunLockLost
 from c7n_iamusers.execution.stores import RUN_LOCK, LockHeld, file_lock, run_lock
 
 _HOLDING = """
@@ -63,6 +66,57 @@ def test_the_lock_of_a_killed_process_ends_with_it(tmp_path: Path) -> None:
         holder.kill()
     with run_lock(tmp_path, "third"):
         assert (tmp_path / RUN_LOCK).read_text().startswith("third, process")
+
+
+def _removed(place: Path) -> None:
+    (place / RUN_LOCK).unlink()
+
+
+def _replaced(place: Path) -> None:
+    text = (place / RUN_LOCK).read_text()
+    (place / RUN_LOCK).unlink()
+    (place / RUN_LOCK).write_text(text)
+
+
+def _linked(place: Path) -> None:
+    (place / RUN_LOCK).rename(place / "elsewhere")
+    (place / RUN_LOCK).symlink_to("elsewhere")
+
+
+def _moved_away(place: Path) -> None:
+    place.rename(place.with_name("moved"))
+
+
+@pytest.mark.parametrize("change", [_removed, _replaced, _linked, _moved_away])
+def test_a_run_notices_that_its_lock_is_lost(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    place = tmp_path / "output"
+    place.mkdir()
+    with run_lock(place, "one") as check:
+        check()
+        change(place)
+        with pytest.raises(RunLockLost, match=r"output/\.run\.lock .* another run may have begun"):
+            check()
+
+
+def test_a_run_keeps_its_lock_whatever_is_written_to_it(tmp_path: Path) -> None:
+    with run_lock(tmp_path, "one") as check:
+        (tmp_path / RUN_LOCK).write_text("another text")
+        (tmp_path / RUN_LOCK).chmod(0o400)
+        check()
+
+
+def test_a_lock_that_is_replaced_while_it_is_taken_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = fcntl.flock
+
+    def replacing(descriptor: int, how: int) -> None:
+        take(descriptor, how)
+        _replaced(tmp_path)
+
+    monkeypatch.setattr(fcntl, "flock", replacing)
+    with pytest.raises(RunLockLost), run_lock(tmp_path, "one"):
+        raise AssertionError("held a file that nobody else sees")
 
 
 def test_a_lock_file_is_private_and_links_are_refused(tmp_path: Path) -> None:

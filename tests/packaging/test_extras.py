@@ -26,7 +26,7 @@ def test_the_command_says_which_extra_it_needs(core: Environment) -> None:
     done = core.run("c7n-iamusers", "--help")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("c7n-iamusers: this command needs ")
-    assert done.stderr.endswith("which is not installed: pip install 'c7n_iamusers[cli]'\n")
+    assert done.stderr.endswith("which is not installed; in the checkout: pip install '.[cli]'\n")
 
 
 def test_policies_need_no_extra(core: Environment) -> None:

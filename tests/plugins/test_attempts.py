@@ -86,6 +86,35 @@ def test_a_region_that_is_not_read_is_not_quiet(org: LocalOrg, iam: Any, tmp_pat
     assert found["unread"] == ["CloudTrail was not read in eu-west-1, us-west-2"]
 
 
+def test_no_region_at_all_is_not_quiet(iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c7n_iamusers.plugins.attempts.enabled_regions", lambda *_: ())
+    found = answers(tmp_path)["alice"]
+    assert (found["state"], found["unread"]) == ("deaf", ["CloudTrail was read in no Region"])
+
+
+def test_a_user_of_whom_no_source_answers_is_not_quiet(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("c7n_iamusers.plugins.attempts.read_events", lambda *_: {})
+    found = answers(tmp_path)["alice"]
+    assert (found["state"], found["unread"]) == (
+        "deaf",
+        ["no source says that it has every call of the whole time"],
+    )
+
+
+def test_a_role_that_was_assumed_before_the_quarantine_is_not_quiet(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    before = (SINCE - timedelta(hours=1)).isoformat()
+    iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
+    scripted_events.attempt(org, ACCOUNT, "alice", "sts:AssumeRole", "eu-west-1", time=before)
+    quarantine(iam, "alice")
+    found = answers(tmp_path)["alice"]
+    assert (found["state"], found["unread"]) == ("deaf", [])
+    assert "it had a session by AssumeRole in eu-west-1" in found["deaf_to"][0]
+
+
 @pytest.mark.parametrize(
     ("operation", "unread"),
     [
@@ -190,9 +219,9 @@ def test_a_deletion_that_was_killed_after_it_lifted_the_deny_is_completed(
     with monkeypatch.context() as patched:
         on_call(patched, "DeleteUser", kill)
         with pytest.raises(Killed):
-            deleting(tmp_path, "not-heard", **{"quarantined-for": 0.0000001})
+            deleting(tmp_path, "not-heard", **{"quarantined-for": 1e-9})
     assert iam.list_user_policies(UserName="bob")["PolicyNames"] == []
-    assert deleting(tmp_path, "not-heard", **{"quarantined-for": 0.0000001})["bob"].startswith("deleted")
+    assert deleting(tmp_path, "not-heard", **{"quarantined-for": 1e-9})["bob"].startswith("deleted")
 
 
 def test_a_renamed_user_is_still_heard(org: LocalOrg, iam: Any, tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.journal import Journal
-from c7n_iamusers.execution.stores import DirectoryStore, run_lock
-from c7n_iamusers.plugins.user_action import _note_once
+from c7n_iamusers.execution.stores import JOURNAL, RUN_LOCK, DirectoryStore, run_lock
+from c7n_iamusers.iam.deny_all import deny_all_document
+from c7n_iamusers.plugins.user_action import UserAction, _note_once
 from tests.full_users import create_full_user
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT, policy
@@ -455,6 +456,46 @@ def test_a_second_run_over_the_same_output_is_refused(org: LocalOrg, tmp_path: P
     assert user_names(iam) == ["alice"]
     delete(tmp_path)
     assert user_names(iam) == []
+
+
+@pytest.mark.parametrize("lost", [RUN_LOCK, JOURNAL])
+@pytest.mark.parametrize(
+    ("at", "left"),
+    [
+        pytest.param("DeleteUser", ["bob", "carol"], id="between-two-users"),
+        pytest.param("PutUserPolicy", ["alice", "bob", "carol"], id="within-a-user"),
+    ],
+)
+def test_a_run_whose_lock_or_journal_is_lost_changes_nothing_further(
+    org: LocalOrg,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: str,
+    at: str,
+    left: list[str],
+) -> None:
+    iam = create_full_user(org, "alice")
+    for name in ("bob", "carol"):
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=deny_all_document())
+    monkeypatch.setattr(UserAction, "max_workers", 1)
+    place = tmp_path / "under-test"
+
+    def replaced() -> None:
+        (place / lost).unlink(missing_ok=True)
+        (place / lost).touch()
+
+    on_call(monkeypatch, at, replaced, by_policies_only=True)
+    with pytest.raises(PolicyExecutionError, match=rf"{lost} was replaced while this run used it"):
+        delete(tmp_path)
+    assert user_names(iam) == left
+    found = outcomes(tmp_path)
+    assert {found[name]["calls"] for name in ("bob", "carol")} == {0}
+    assert all("another run may have begun" in found[name]["reason"] for name in left)
+    assert all(iam.list_user_policies(UserName=name)["PolicyNames"] == ["own"] for name in ("bob", "carol"))
+    if "alice" in left:
+        assert found["alice"]["calls"] == 1
+        assert "it is locked out by our Deny-all" in found["alice"]["reason"]
 
 
 def test_a_disk_that_fills_up_hides_nobody_for_good(

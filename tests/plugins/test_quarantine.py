@@ -14,7 +14,12 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from aws_local_org import LocalOrg
 from aws_local_org.iam.seeding import set_access_key_last_used, set_password_last_used
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, QUARANTINE_TAG, deny_all_document
+from c7n_iamusers.iam.deny_all import (
+    BROWNOUT_NAME,
+    DENY_ALL_NAME,
+    QUARANTINE_TAG,
+    deny_all_document,
+)
 from tests.full_users import create_full_user
 from tests.interference import deny, on_call
 from tests.plugins.deletions import acting, delete, outcomes, user_names
@@ -188,7 +193,7 @@ def test_use_after_quarantine_is_reported_and_keeps_the_user(
     use(org)
     quarantine(tmp_path)
     assert "was used" in outcomes(tmp_path)["alice"]["reason"]
-    delete(tmp_path, **{"quarantined-for": 0.000001})
+    delete(tmp_path, **{"quarantined-for": 1e-9})
     assert "still in use in its quarantine" in outcomes(tmp_path)["alice"]["reason"]
     release(tmp_path)
     assert "was used" in released(tmp_path)["reason"]
@@ -198,13 +203,13 @@ def test_use_after_quarantine_is_reported_and_keeps_the_user(
 def test_a_quarantined_user_is_deleted_after_its_days_and_not_before(
     org: LocalOrg, iam: Any, tmp_path: Path
 ) -> None:
-    delete(tmp_path, **{"quarantined-for": 0.000001})
+    delete(tmp_path, **{"quarantined-for": 1e-9})
     assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
     quarantine(tmp_path)
     delete(tmp_path, **{"quarantined-for": 14})
     assert "less than 14 days ago" in outcomes(tmp_path)["alice"]["reason"]
     assert user_names(iam) == ["alice"]
-    delete(tmp_path, **{"quarantined-for": 0.000001})
+    delete(tmp_path, **{"quarantined-for": 1e-9})
     assert user_names(iam) == []
 
 
@@ -215,10 +220,10 @@ def test_a_deletion_stopped_after_removing_the_deny_continues(
     with monkeypatch.context() as patch:
         deny(patch, "DeleteUser")
         with pytest.raises(PolicyExecutionError):
-            delete(tmp_path, **{"quarantined-for": 0.000001})
+            delete(tmp_path, **{"quarantined-for": 1e-9})
     # what the Deny covered stays covered until the user is gone
     assert iam.list_user_policies(UserName="alice")["PolicyNames"] == [DENY_ALL_NAME]
-    delete(tmp_path, **{"quarantined-for": 0.000001})
+    delete(tmp_path, **{"quarantined-for": 1e-9})
     assert user_names(iam) == []
 
 
@@ -352,7 +357,7 @@ def test_release_refuses_after_a_failed_deletion_and_names_restore(
     with monkeypatch.context() as patch:
         deny(patch, "DetachUserPolicy")
         with pytest.raises(PolicyExecutionError, match="its quarantine stays on until release ends it"):
-            delete(tmp_path, **{"quarantined-for": 0.000001})
+            delete(tmp_path, **{"quarantined-for": 1e-9})
     before = state(iam)
     quarantine(tmp_path)
     assert outcomes(tmp_path)["alice"]["reason"].startswith("a deletion of it began on")
@@ -368,7 +373,7 @@ def test_a_user_that_its_owner_released_is_not_deleted_by_the_next_run(
     with monkeypatch.context() as patch:
         deny(patch, "DeleteLoginProfile")
         with pytest.raises(PolicyExecutionError):
-            delete(tmp_path, **{"quarantined-for": 0.000001})
+            delete(tmp_path, **{"quarantined-for": 1e-9})
     iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
     iam.untag_user(UserName="alice", TagKeys=[QUARANTINE_TAG])
     before = state(iam)
@@ -433,7 +438,7 @@ def test_a_user_is_listened_to_then_deactivated_then_deleted(org: LocalOrg, iam:
     assert deactivated["Statement"][0]["Sid"].startswith(since + "x")
     quarantine(tmp_path, credentials="keep")
     assert outcomes(tmp_path)["alice"]["reason"].startswith("its credentials are deactivated already")
-    delete(tmp_path, **{"quarantined-for": 0.000001})
+    delete(tmp_path, **{"quarantined-for": 1e-9})
     assert user_names(iam) == []
 
 
@@ -461,7 +466,7 @@ def test_a_brownout_is_left_over_and_released(org: LocalOrg, iam: Any, tmp_path:
     assert re.fullmatch(r"until \S+ \S+ UTC, when its Deny-all ends by itself", row["reason"])
     quarantine(tmp_path, brownout=15)
     assert outcomes(tmp_path)["alice"]["reason"].startswith("in a brownout until")
-    delete(tmp_path, **{"quarantined-for": 0.000001})
+    delete(tmp_path, **{"quarantined-for": 1e-9})
     assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
     iam.tag_user(UserName="alice", Tags=[FORGED])
     with pytest.raises(PolicyExecutionError, match=r"a tag says .* only its brownout was ended"):
@@ -472,10 +477,10 @@ def test_a_brownout_is_left_over_and_released(org: LocalOrg, iam: Any, tmp_path:
     assert released(tmp_path / "there")["reason"].startswith("from its brownout")
     assert state(iam) == before
     (snapshot,) = (tmp_path / "under-test" / "snapshots").iterdir()
-    assert DENY_ALL_NAME not in snapshot.read_text()
+    assert BROWNOUT_NAME not in snapshot.read_text()
     quarantine(tmp_path, credentials="keep")
     quarantine(tmp_path, brownout=15)
-    assert "a brownout would end its Deny-all" in outcomes(tmp_path)["alice"]["reason"]
+    assert "its Deny-all does not end by itself" in outcomes(tmp_path)["alice"]["reason"]
 
 
 def test_a_deny_with_a_time_before_our_release_counts_no_days_and_is_not_lifted(
@@ -489,7 +494,7 @@ def test_a_deny_with_a_time_before_our_release_counts_no_days_and_is_not_lifted(
     delete(tmp_path, **{"quarantined-for": 14})
     assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
     quarantine(tmp_path, brownout=15)
-    assert "a Deny-all that a brownout would end is on it" in outcomes(tmp_path)["alice"]["reason"]
+    assert "a Deny-all that does not end is on it already" in outcomes(tmp_path)["alice"]["reason"]
     with pytest.raises(PolicyExecutionError, match="put one on since, with an earlier time: find out who"):
         release(tmp_path)
     assert state(iam) == before
@@ -515,16 +520,82 @@ def test_a_brownout_that_is_not_allowed_changes_nothing(
     assert state(iam) == before
 
 
-def test_a_brownout_does_not_replace_a_deny_that_came_meanwhile(
+def test_a_brownout_replaces_no_deny_that_came_meanwhile(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deny = {"UserName": "alice", "PolicyName": DENY_ALL_NAME}
-    deny["PolicyDocument"] = deny_all_document("Quarantined20260101T000000ZListening")
-    on_call(monkeypatch, "GetAccessKeyLastUsed", lambda: iam.put_user_policy(**deny), by_policies_only=True)
+    before, sid = state(iam), f"Quarantined{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}Listening"
+    deny = {"UserName": "alice", "PolicyName": DENY_ALL_NAME, "PolicyDocument": deny_all_document(sid)}
+    on_call(monkeypatch, "PutUserPolicy", lambda: iam.put_user_policy(**deny), by_policies_only=True)
     quarantine(tmp_path, brownout=15)
-    row = outcomes(tmp_path)["alice"]
-    assert (row["status"], row["calls"]) == ("unchanged", 0)
-    assert row["reason"].startswith("in quarantine since 2026-01-01")
+    assert outcomes(tmp_path)["alice"]["status"] == "browned-out"
+    held = iam.get_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)["PolicyDocument"]
+    assert held["Statement"][0]["Sid"] == sid
+    release(tmp_path)
+    assert released(tmp_path)["status"] == "released"
+    assert state(iam) == before
+
+
+def test_two_quarantines_at_the_same_time_keep_what_was_active(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that keeps credentials has read the user, and then the one that deactivates them runs to its end."""
+    before, ran = state(iam), list[bool]()
+
+    def deactivate() -> None:
+        if not ran:
+            ran.append(True)
+            quarantine(tmp_path / "elsewhere")
+
+    on_call(monkeypatch, "GetAccessKeyLastUsed", deactivate, by_policies_only=True)
+    acting({"type": "quarantine", "credentials": "keep"}, tmp_path).run()
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("its credentials are deactivated already")
+    release(tmp_path)
+    assert released(tmp_path)["status"] == "released"
+    assert state(iam) == before
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+def test_a_deletion_that_was_killed_right_before_its_end_is_completed_without_the_tag(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill() -> None:
+        raise Killed
+
+    quarantine(tmp_path)
+    with monkeypatch.context() as patched:
+        on_call(patched, "DeleteUser", kill)
+        with pytest.raises(Killed):
+            delete(tmp_path, **{"quarantined-for": 1e-9})
+    iam.untag_user(UserName="alice", TagKeys=[QUARANTINE_TAG])
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert user_names(iam) == []
+
+
+@pytest.mark.parametrize("name", [DENY_ALL_NAME, BROWNOUT_NAME])
+@pytest.mark.parametrize("quarantined", [False, True], ids=["in-none", "in-quarantine"])
+def test_a_release_over_somebodys_own_conditional_deny_of_our_name_fails_and_leaves_it(
+    org: LocalOrg, iam: Any, tmp_path: Path, name: str, quarantined: bool
+) -> None:
+    statement = {
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    iam.put_user_policy(UserName="alice", PolicyName=name, PolicyDocument=json.dumps(document))
+    before = state(iam)
+    if quarantined:
+        quarantine(tmp_path)
+    with pytest.raises(
+        PolicyExecutionError, match=f"its inline policy {name}, which somebody else wrote or changed"
+    ):
+        release(tmp_path)
+    assert released(tmp_path)["status"] == "failed"
+    assert state(iam) == before
 
 
 @pytest.mark.parametrize(

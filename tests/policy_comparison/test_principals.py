@@ -90,7 +90,7 @@ def test_the_name_and_path_are_in_the_arn(arn: str, name: str, path: str, aws_ma
 def test_a_brownout_is_no_permission_of_the_user() -> None:
     noon = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
     document = json.loads(Brownout(noon, noon + timedelta(minutes=15)).document)
-    own = {"PolicyName": "c7n-iamusers-deny-all", "PolicyDocument": document}
+    own = {"PolicyName": "c7n-iamusers-brownout", "PolicyDocument": document}
     kept = {"PolicyName": "own", "PolicyDocument": document}
     detail = {**DETAIL, "UserPolicyList": [own, kept]}
     assert [name for name, _ in principal_permissions(detail, GROUPS, {}).inline] == ["own"]

@@ -14,6 +14,7 @@ from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan
 from c7n_iamusers.iam.deny_all import (
     ATTACHED,
     BOUNDARY,
+    BROWNOUT_NAME,
     DENY_ALL_NAME,
     INLINE,
     INLINE_QUOTA,
@@ -31,6 +32,7 @@ from c7n_iamusers.quarantine.plan import (
     plan_quarantine,
     plan_release,
     record_to_release,
+    still_denying,
 )
 from tests.records import user
 
@@ -265,7 +267,7 @@ def test_a_release_of_which_any_call_got_no_answer_can_be_completed(
     ("effect", "left"),
     [
         pytest.param("Allow", "", id="allow"),
-        pytest.param("Deny", "which somebody changed, still denies", id="deny"),
+        pytest.param("Deny", "which somebody else wrote or changed, still denies", id="deny"),
     ],
 )
 @pytest.mark.parametrize("room", [{}, {"attached_policy": attached(10)}], ids=[ATTACHED, BOUNDARY])
@@ -279,9 +281,141 @@ def test_a_policy_of_our_name_that_is_not_ours_is_neither_replaced_nor_removed(
     record = quarantine_of(held, history)
     assert record is not None
     released = release(held, record, history, before)
-    assert apply(held, released.plan).attachments == before.attachments
-    assert (left in released.left, bool(released.left)) == (True, bool(left))
+    after = apply(held, released.plan)
+    assert after.attachments == before.attachments
+    denying = still_denying(after)
+    assert (left in denying, bool(denying)) == (True, bool(left))
     assert "it stays" in released.notes[0]
+
+
+def with_keys(held: IamUser, **statuses: str) -> IamUser:
+    keys = tuple(credential("AccessKeyId", name, status) for name, status in statuses.items())
+    return replace(held, attachments={**held.attachments, "access-key": keys})
+
+
+@pytest.mark.parametrize(
+    "before", [user(**CREDENTIALS), *(each for each, _ in FORMS)], ids=[INLINE, ATTACHED, BOUNDARY]
+)
+@pytest.mark.parametrize(
+    ("keys", "refused"),
+    [
+        pytest.param({"AKIA1": "Inactive", "AKIANEW": "Active"}, "access key AKIANEW: active", id="created"),
+        pytest.param({"AKIA1": "Inactive", "AKIA2": "Active"}, "access key AKIA2: active", id="activated"),
+        pytest.param({"AKIA1": "Active", "AKIA2": "Inactive"}, "", id="was-active-before"),
+        pytest.param({"AKIA1": "Inactive", "AKIANEW": "Inactive"}, "", id="created-and-inactive"),
+    ],
+)
+def test_a_release_gives_nobody_a_credential_that_came_under_the_deny(
+    before: IamUser, keys: dict[str, str], refused: str
+) -> None:
+    held, history = in_quarantine(before)
+    found = with_keys(held, **keys)
+    record = record_to_release(found, history, LATER)
+    assert record is not None
+    planned = plan_release(found, record, history, ())
+    assert (refused in planned.problem, bool(planned.problem), bool(planned.plan.calls)) == (
+        True,
+        bool(refused),
+        not refused,
+    )
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["deactivated", "kept"])
+@pytest.mark.parametrize(
+    ("kind", "item", "named"),
+    [
+        pytest.param(
+            "access-key", {"AccessKeyId": "AKIANEW", "Status": "Active"}, "access key AKIANEW", id="key"
+        ),
+        pytest.param("login-profile", {"UserName": "alice"}, "console password", id="password"),
+    ],
+)
+@pytest.mark.parametrize("later", [False, True], ids=["before", "since"])
+def test_what_was_created_under_the_deny_is_known_by_its_date(
+    keep: bool, kind: str, item: dict[str, Any], named: str, later: bool
+) -> None:
+    before = user(**CREDENTIALS)
+    planned = plan_quarantine(before, NOW, "park", "unused", keep=keep)
+    held, history = apply(before, planned.plan), journal(planned.plan.calls, planned.record)
+    created = {**item, "CreateDate": LATER if later else NOW - timedelta(days=1)}
+    others = [each for each in held.attachments[kind] if each.get("UserName") != "alice"]
+    found = replace(held, attachments={**held.attachments, kind: (*others, created)})
+    record = record_to_release(found, history, LATEST)
+    assert record is not None
+    refused = later or (kind == "access-key" and not keep)
+    assert (f"{named}: active" in plan_release(found, record, history, ()).problem) is refused
+
+
+def test_a_release_that_was_stopped_knows_what_it_activated() -> None:
+    held, history = in_quarantine(user(**CREDENTIALS))
+    record = quarantine_of(held, history)
+    assert record is not None
+    switch = next(
+        call for call in plan_release(held, record, history, ()).plan.calls if call.parameters.get("Status")
+    )
+    stopped = history.with_calls([(switch, "done")], LATER)
+    found = apply(held, Plan(held.subject, (switch,)))
+    again = record_to_release(found, stopped, LATEST)
+    assert again is not None
+    assert plan_release(found, again, stopped, ()).problem == ""
+
+
+EVERYTHING = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+HOME = {"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+
+
+@pytest.mark.parametrize(
+    ("statements", "left"),
+    [
+        pytest.param([{**EVERYTHING, "Condition": HOME}], True, id="condition"),
+        pytest.param([EVERYTHING, {**EVERYTHING, "Condition": HOME}], True, id="a-further-deny"),
+        pytest.param([EVERYTHING, {**EVERYTHING, "Effect": "Allow"}], True, id="a-further-allow"),
+        pytest.param([{"Effect": "Deny", "NotAction": "iam:*", "Resource": "*"}], True, id="another-deny"),
+        pytest.param([], True, id="what-nobody-can-read"),
+        pytest.param([{**EVERYTHING, "Effect": "Allow"}], False, id="allow"),
+    ],
+)
+@pytest.mark.parametrize("name", [DENY_ALL_NAME, BROWNOUT_NAME])
+def test_a_deny_of_our_name_that_is_not_exactly_ours_stays_and_is_told(
+    statements: list[Any], left: bool, name: str
+) -> None:
+    sid = SEALED.sids[0]
+    foreign = {
+        "PolicyName": name,
+        "PolicyDocument": {"Statement": [{"Sid": sid, **each} for each in statements]},
+    }
+    held = user(inline_policy=(foreign,), **CREDENTIALS)
+    assert quarantine_of(held) is None
+    assert (f"its inline policy {name}" in still_denying(held)) is left
+
+
+@pytest.mark.parametrize("further", [{**EVERYTHING, "Condition": HOME}, {**EVERYTHING, "Effect": "Allow"}])
+def test_a_release_keeps_its_hands_off_a_deny_of_ours_that_somebody_added_to(further: Any) -> None:
+    held, history = in_quarantine(user(**CREDENTIALS))
+    (policy,) = held.attachments["inline-policy"]
+    statements = [*policy["PolicyDocument"]["Statement"], further]
+    changed = {**policy, "PolicyDocument": {**policy["PolicyDocument"], "Statement": statements}}
+    found = replace(held, attachments={**held.attachments, "inline-policy": (changed,)})
+    record = record_to_release(found, history, LATER)
+    assert record is not None
+    planned = plan_release(found, record, history, ())
+    assert planned.plan.calls == ()
+    assert "which somebody else wrote or changed, still denies" in planned.problem
+
+
+def test_a_deletion_that_removes_somebody_elses_deny_of_our_name_ends_no_quarantine_and_restores_it() -> None:
+    conditional = {
+        "PolicyName": DENY_ALL_NAME,
+        "PolicyDocument": {"Statement": [{**EVERYTHING, "Condition": HOME}]},
+    }
+    held, history = in_quarantine(user(inline_policy=(conditional,), **CREDENTIALS))
+    record = quarantine_of(held, history)
+    assert record is not None
+    calls = plan_deletion(held, LATER, quarantine=record).calls
+    removal = next(call for call in calls if call.operation == "DeleteUserPolicy")
+    begun = history.with_calls([(removal, "done")], LATER)
+    assert begun.quarantine == history.quarantine
+    assert set(begun.removed()) == {("inline-policy", DENY_ALL_NAME)}
 
 
 @pytest.mark.parametrize("before", [before for before, form in FORMS], ids=[ATTACHED, BOUNDARY])
@@ -333,15 +467,15 @@ def test_a_release_says_what_another_output_put_on_and_lifts_it_with_that_record
     held = apply(held, planned.plan)
     record, alone = planned.record, journal(planned.plan.calls, planned.record, LATER)
     released = plan_release(held, record, alone, held.attachments["permissions-boundary"])
-    assert left in released.left
     held = apply(held, released.plan)
+    assert left in still_denying(held)
     made = [(call, "done") for call in (*planned.plan.calls, *released.plan.calls)]
     both = replace(first.with_calls(made, LATER), record=record)
     found = record_to_release(held, both, LATEST)
     assert found is not None
     again = release(held, found, both, before)
-    assert again.left == ""
-    assert apply(held, again.plan).attachments == before.attachments
+    after = apply(held, again.plan)
+    assert (still_denying(after), after.attachments) == ("", before.attachments)
 
 
 @pytest.mark.parametrize(("before", "left"), FORMS, ids=[ATTACHED, BOUNDARY])
@@ -353,8 +487,9 @@ def test_a_release_with_the_records_of_both_outputs_is_exact(before: IamUser, le
     found = record_to_release(held, both, LATEST)
     assert found is not None
     released = release(held, found, both, before)
-    assert (released.notes, released.left) == ((), "")
-    assert apply(held, released.plan).attachments == before.attachments
+    after = apply(held, released.plan)
+    assert (released.notes, still_denying(after)) == ((), "")
+    assert after.attachments == before.attachments
 
 
 @pytest.mark.parametrize(("before", "deny"), SHAPES)
@@ -383,8 +518,8 @@ def test_the_deny_comes_first_and_the_tag_last(before: IamUser, deny: str) -> No
 @pytest.mark.parametrize(
     ("refused", "form", "checked"),
     [
-        pytest.param((), INLINE, {AFTER}, id="inline"),
-        pytest.param((ATTACHED, BOUNDARY), INLINE, {AFTER}, id="nothing-but-inline"),
+        pytest.param((), INLINE, {BEFORE, AFTER}, id="inline"),
+        pytest.param((ATTACHED, BOUNDARY), INLINE, {BEFORE, AFTER}, id="nothing-but-inline"),
         pytest.param((INLINE,), ATTACHED, {AFTER}, id="attached"),
         pytest.param((INLINE, BOUNDARY), ATTACHED, {AFTER}, id="nothing-but-attached"),
         pytest.param((INLINE, ATTACHED), BOUNDARY, {BEFORE, AFTER}, id="nothing-but-boundary"),
@@ -450,7 +585,7 @@ def test_without_its_deny_nothing_is_activated(before: IamUser, denies: str, fou
     record = history.quarantine
     assert record is not None
     assert quarantine_of(bare, history) is None
-    assert lapses(bare, record) == ["its Deny-all is gone"]
+    assert lapses(bare, record) == ["its Deny-all is gone or was changed"]
     planned = release(bare, record, history, before)
     released = apply(bare, planned.plan)
     assert released.attachments["access-key"] == held.attachments["access-key"]
@@ -458,7 +593,7 @@ def test_without_its_deny_nothing_is_activated(before: IamUser, denies: str, fou
     (note,) = left_inactive(bare, record)
     assert planned.notes == (note,)
     assert "access key AKIA1, signing certificate CERT1, SSH public key APKA1" in note
-    assert "was removed by somebody else" in note
+    assert "was removed or changed by somebody else" in note
     assert left_inactive(held, record) == []
     again = quarantine(bare, LATER, history)
     assert (again.record.deny, again.record.deactivated, again.notes) == (found, (), (note,))
@@ -562,7 +697,7 @@ def test_a_boundary_that_somebody_set_does_not_stand_for_our_attached_deny() -> 
     )
     record = record_to_release(bare, history, LATER)
     assert record is not None
-    assert lapses(bare, record) == ["its Deny-all is gone"]
+    assert lapses(bare, record) == ["its Deny-all is gone or was changed"]
     released = plan_release(bare, record, history, boundary)
     assert [call.operation for call in released.plan.calls] == ["UntagUser"]
 
@@ -750,7 +885,7 @@ def test_without_a_possible_deny_credentials_are_deactivated(
     held = apply(given, planned.plan)
     history = journal(planned.plan.calls, planned.record)
     assert quarantine_of(held, history) is None
-    assert lapses(held, planned.record) == ["its Deny-all is gone"]
+    assert lapses(held, planned.record) == ["its Deny-all is gone or was changed"]
 
 
 def test_an_existing_deny_is_enough_if_no_form_is_allowed() -> None:

@@ -365,7 +365,9 @@ def test_a_use_that_the_annotation_has(activity: Any, days: float | None, reason
             id="not-quarantined",
         ),
         pytest.param(None, NOT_HEARD, "did not say", id="not-asked"),
-        pytest.param({}, PROVEN, "nothing proves", id="empty"),
+        pytest.param({}, PROVEN, "did not say", id="empty"),
+        pytest.param({}, NOT_HEARD, "did not say", id="empty-not-heard"),
+        pytest.param({"state": "silent", "unread": []}, NOT_HEARD, "did not say", id="unknown-state"),
     ],
 )
 def test_who_counts_as_quiet(attempts: Any, accepted: str, reason: str | None) -> None:

@@ -51,6 +51,8 @@ def test_days_pass(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
         ],
     }
     iam.put_user_policy(UserName="alice", PolicyName=DENY_ALL, PolicyDocument=json.dumps(deny))
+    created = iam.create_access_key(UserName="alice")["AccessKey"]["CreateDate"]
+    iam.create_login_profile(UserName="alice", Password="Wo!3rd-and-more")
     record = {
         "step": "announced",
         "time": "2026-11-20T08:00:00+00:00",
@@ -77,6 +79,11 @@ def test_days_pass(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     assert iam.get_user(UserName="alice")["User"]["PasswordLastUsed"].date().isoformat() == "2026-11-04"
     (statement,) = iam.get_user_policy(UserName="alice", PolicyName=DENY_ALL)["PolicyDocument"]["Statement"]
     assert statement["Sid"] == "Quarantined20261104T080000ZxAKIAEXAMPLE"
+    (key,) = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
+    assert key["CreateDate"] == created - timedelta(days=16)
+    assert iam.get_login_profile(UserName="alice")["LoginProfile"]["CreateDate"] < created - timedelta(
+        days=15
+    )
     assert json.loads(path.read_text()) | {"users": []} == record | {
         "time": "2026-11-04T08:00:00+00:00",
         "day": "2026-12-04",
