@@ -16,7 +16,8 @@ from c7n_iamusers.execution.outcomes import Work
 from c7n_iamusers.iam.accounts import read_by_id
 from c7n_iamusers.iam.permissions import BROWNOUT, DENIAL, GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
-from c7n_iamusers.plugins.policy_checks import DAYS, exemption_rules, is_pull
+from c7n_iamusers.plugins.gates import gates_of
+from c7n_iamusers.plugins.policy_checks import DAYS, is_pull
 from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
@@ -166,17 +167,14 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
             self._follow_renamed(run)
         account = self.account(run)
         # Compromised users are included: a leaked key is a reason to stop it, and a quarantine deletes no evidence.
-        rules, elsewhere = exemption_rules(self.manager, run.account_id)
         guards = Guards(
             run.callers,
-            rules,
-            self.active_within(),
+            active_within=self.active_within(),
             include_compromised=True,
+            noticed=self.data.get("noticed"),
             before_day=True,
             # it ends by itself, and the announcement does not speak of it
             before_stop="brownout" in self.data,
-            elsewhere=elsewhere,
-            **self.notices_guard(run),
         )
         records, recheck = self.user_records(run, account), self.recheck(run, account)
         policy, reason = str(self.manager.data.get("name")), self.data.get("reason", "no reason given")
@@ -184,7 +182,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
         users = UserQuarantine(
             run,
             records,
-            guards,
+            gates_of(self, run.account_id, guards),
             policy,
             reason,
             recheck.problem,
@@ -194,7 +192,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
             caused=self._event.time if self._event else None,
             new=bool(self._event and self._event.name == "CreateUser"),
         )
-        return self.unless_stopped(users.quarantine)
+        return users.quarantine
 
     def _follow_renamed(self, run: Run) -> None:
         """Give the resources of users that were renamed in the wait, or moved to another path, what they have now."""
