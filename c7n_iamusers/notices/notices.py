@@ -20,7 +20,7 @@ from c7n_iamusers.exceptions import NoticesUnreadable, Stopped
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, parse_exempted
+from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.text.wording import as_text, moment
 
@@ -252,6 +252,16 @@ class Notices:
         return notice is not None and now.astimezone(timezone.utc).date() < notice.day
 
 
+def record_exempt(
+    store: Store, account_id: str, exempt: Iterable[tuple[Subject, ExemptionRule]], now: datetime
+) -> None:
+    """Record who is exempt ``now``, where that is not known yet. Raises NoticesUnreadable, OSError."""
+    notices = Notices.read(store, account_id, now)
+    notices.require_records()
+    if found := notices.unrecorded(exempt, now):
+        store.create(exempted_place(account_id, now), as_json(account_id, now, found))
+
+
 def directories(account_id: str) -> tuple[str, str]:
     """Below the place of the notices: the directory of an account's notices, and that of its exempt users."""
     return f"{account_id}/", exempted_place(account_id)
@@ -278,25 +288,25 @@ class _Records:
             found = self.store.entries(directory)
             stops = [self.store.place(f"{directory}{name}") for name in sorted(found) if is_stop(name)]
             versions = {f"{directory}{name}": found[name] for name in sorted(found) if not is_stop(name)}
-            self._refuse_others(versions)
+            for fault in (self._fault(name) for name, version in versions.items() if not version):
+                if self.broken is None:
+                    raise OSError(f"{fault}, and move it away")
+                self.broken(fault)
             return list(self._parsed(directory, versions, parse)), stops
         except OSError as error:
             raise NoticesUnreadable(
                 f"the notices in {self.store.place(directory)} can't be read: {error}"
             ) from error
 
-    def _refuse_others(self, versions: Mapping[str, str]) -> None:
-        """Raises OSError for what is no file, such as a link that leads nowhere: a record may be missing there."""
-        for name in (name for name, version in versions.items() if not version):
-            raise OSError(
-                f"{self.store.place(name)} is a link or a directory, not a file of a run: find out who put it there, "
-                "and move it away"
-            )
+    def _fault(self, name: str) -> str:
+        """What is wrong with what is no file, such as a link that leads nowhere: a record may be missing there."""
+        return f"{self.store.place(name)} is a link or a directory, not a file of a run: find out who put it there"
 
     def _parsed(
         self, directory: str, versions: Mapping[str, str], parse: Callable[[bytes], Parsed]
     ) -> Iterator[Parsed]:
-        key, names = self.store.place(directory), [each for each in versions if each.endswith(".json")]
+        key = self.store.place(directory)
+        names = [each for each, version in versions.items() if version and each.endswith(".json")]
         before, known = _KNOWN.pop(key, {}), dict[str, tuple[str, Any]]()
         _KNOWN[key] = known
         while len(_KNOWN) > _KNOWN_PLACES:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from c7n.exceptions import PolicyExecutionError
@@ -39,8 +40,8 @@ def gates_of(
     """
     manager, data, calls = action.manager, action.data, Calls()
     gates = [Gate("the exemptions", lambda: {"rules": exemption_rules(manager, account_id, calls.add)})]
-    if place := data.get("notices"):
-        store = run_outputs.notices_store(manager, place, calls.attach)
+    if "notices" in data:
+        store = run_outputs.notices_store(manager, data["notices"], calls.attach)
         stops = not data.get("plan-only")  # which changes nothing
         if stops:
             gates.append(Gate("whether there is a STOP file", lambda: _unless_stopped(store)))
@@ -49,12 +50,19 @@ def gates_of(
     if readers := access(calls):
         what = "the access through Identity Center"
         gates.append(Gate(what, lambda: {"missing": _missing(readers, accepted)}, patient=True))
-    try:
+    with unreadable_notices(action, account_id):
         return Gates(guards, gates, calls, CLOCK).load()
-    except NoticesUnreadable as error:
+
+
+@contextmanager
+def unreadable_notices(action: Any, account_id: str) -> Iterator[None]:
+    """Turn an error of the notices in the block into a PolicyExecutionError that names their place."""
+    try:
+        yield
+    except (OSError, NoticesUnreadable) as error:
         raise PolicyExecutionError(
-            f"policy {manager.data.get('name')}: account {account_id}: {error}. Nothing was touched: make "
-            f"{place} readable for the runner, or correct notices, and run again"
+            f"policy {action.manager.data.get('name')}: account {account_id}: {error}. Nothing was touched: make "
+            f"{action.data.get('notices')} readable for the runner, or correct notices, and run again"
         ) from error
 
 

@@ -20,7 +20,7 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import exempted
-from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.messages import Announce, Created, Due, Inform, Remind, Step, in_parts
@@ -322,10 +322,7 @@ class NotifyOwners(RecordedNotify):
         account_id, now = exempt[0][0].account_id, utc_now()
         store = notices_store(self.manager, self.data["notices"])
         with self.refused(account_id):
-            notices = Notices.read(store, account_id, now)
-            notices.require_records()
-            if found := notices.unrecorded(exempt, now):
-                store.create(exempted.place_of(account_id, now), exempted.as_json(account_id, now, found))
+            record_exempt(store, account_id, exempt, now)
 
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
         """The action as c7n-mailer gets it. Raises PolicyExecutionError where it has no e-mail address."""

@@ -17,9 +17,10 @@ from c7n.utils import local_session
 from c7n_iamusers.evidence.index import CREATION, EvidenceIndex
 from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import LOG, SINGLE_TRY, Executor, Run
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
-from c7n_iamusers.execution.journal import JournalReader, JournalWriter
+from c7n_iamusers.execution.journal import JournalReader, JournalWriter, utc_now
 from c7n_iamusers.execution.outcomes import (
     SKIPPED,
     Outcome,
@@ -31,10 +32,13 @@ from c7n_iamusers.execution.outcomes import (
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
+from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam import signin_sessions
 from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.notices.notices import record_exempt
 from c7n_iamusers.plugins import policy_checks, run_outputs
+from c7n_iamusers.plugins.gates import unreadable_notices
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
 from c7n_iamusers.safeguards.guards import LiveRecheck
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
@@ -161,6 +165,22 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                 f"policy {self.manager.data.get('name')}: {self.type}: noticed (days) and notices (where notify-owners "
                 "records them) go together: give both, or neither"
             )
+
+    def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
+        """Record who is exempt, as that voids an announcement, if this action asks for one. A function only reads.
+
+        The filter ``unnecessary`` calls it. Raises PolicyExecutionError where that can't be read or written.
+        """
+        if (
+            "noticed" not in self.data
+            or self.data.get("plan-only")
+            or not policy_checks.is_pull(self.manager)
+        ):
+            return
+        account_id, place = exempt[0][0].account_id, self.data["notices"]
+        store = run_outputs.notices_store(self.manager, place)
+        with unreadable_notices(self, account_id):
+            record_exempt(store, account_id, exempt, utc_now())
 
     def active_within(self) -> float | None:
         """The option ``active-within`` in days; by default the smallest ``unused-for`` of filters ``unnecessary``."""

@@ -116,7 +116,9 @@ class Gates:
         said, now = self._said[gate.what], self._clock()
         if now - said.began <= MAX_AGE:
             return False
-        return not gate.patient or said.calls <= self._left(now)
+        # gates that take fewer calls must not wait for this one
+        others = sum(each.calls for each in self._said.values() if each.calls < said.calls)
+        return not gate.patient or said.calls + others <= self._left(now)
 
     def _left(self, now: float) -> int:
         """The calls that may be made now."""

@@ -295,19 +295,36 @@ def test_what_changes_between_judgement_and_first_change_counts(
     assert (rows["bob"]["reason"][:9], rows["bob"]["calls"]) == ("exempt by", 0)
 
 
+@pytest.mark.parametrize(
+    "exempt",
+    ["none", [{"user": "carol", "reason": "a test", "expires": "2999-12-31"}]],
+    ids=["nobody-exempt", "exempt"],
+)
 def test_what_is_announced_counts_no_more_once_the_record_of_the_exempt_is_removed(
-    org: LocalOrg, iam: Any, tmp_path: Path, kind: str
+    org: LocalOrg, iam: Any, tmp_path: Path, kind: str, exempt: Any
 ) -> None:
     announce("notices")
     back(org, "notices")
     (record,) = (tmp_path / "notices" / "exempt" / ACCOUNT).iterdir()
     record.unlink()
-    rule = [{"user": "carol", "reason": "a test", "expires": "2999-12-31"}]
     with pytest.raises(PolicyExecutionError, match=r"no record of who was exempt.*Nothing was touched"):
-        run(tmp_path / "output", kind, rule, noticed=30, notices="notices")
+        run(tmp_path / "output", kind, exempt, noticed=30, notices="notices")
     with pytest.raises(PolicyExecutionError, match=r"no record of who was exempt"):
-        policy({"filters": [{"type": "unnecessary", "exempt": rule}], "actions": [action("notices")]}).run()
+        policy({"filters": [{"type": "unnecessary", "exempt": exempt}], "actions": [action("notices")]}).run()
     assert not record.exists()
+
+
+def test_a_deletion_that_spares_an_exempt_user_voids_its_announcement(
+    org: LocalOrg, iam: Any, tmp_path: Path, kind: str
+) -> None:
+    """Although no announcement ran while the user was exempt."""
+    announce("notices")
+    back(org, "notices")
+    rules = [{"user": "bob", "reason": "a test", "expires": "2999-12-31"}]
+    options = {"noticed": 30, "notices": "notices"}
+    assert set(run(tmp_path / "first", kind, rules, **options)) == {"alice", "carol"}
+    rows = run(tmp_path / "second", kind, **options)
+    assert (rows["bob"]["status"], rows["bob"]["reason"][:16]) == ("skipped", "it was exempt on")
 
 
 @pytest.mark.parametrize(
@@ -354,8 +371,13 @@ def test_no_call_is_made_for_a_single_user(
     rows = run(tmp_path, kind, f"s3://{BUCKET}/exemptions.csv", noticed=30, notices=place)
     assert set(statuses(rows).values()) == {KINDS[kind]}
     calls = Counter(each.operation for each in org.calls if each.service == "s3")
-    # by the filter and the action: the list; by the action: what is beside the notices, of the account, of the exempt
-    assert calls == {"GetObject": 2 + 1 + 1, "ListObjectsV2": 3}
+    # by the filter: the list, and that carol is exempt; by the action: the list, what is beside the notices, the record
+    # that is new
+    of_filter, of_action = (
+        Counter(GetObject=2, ListObjectsV2=2, PutObject=1),
+        Counter(GetObject=2, ListObjectsV2=3),
+    )
+    assert calls == of_filter + of_action + Counter(GetObject=1)
 
 
 @pytest.fixture
