@@ -129,6 +129,10 @@ class CompositeDelete(UserAction):
     if an earlier ``provision-identity-center`` in the policy failed for it. The criteria of the filter ``unnecessary``
     (``kinds``, ``unused-for``, ``min-age``, ``findings``) are checked again on live data.
 
+    Exemption lists, notices, ``STOP`` and access are asked right before the first change of each user, from what was
+    read at most 30 seconds ago for all users; access of so many people that this takes more calls than ten in each
+    half-minute, at most 15 minutes ago. Where that can't be read, users fail, untouched.
+
     Then a snapshot is written durably, and the calls are made in this order: a Deny on everything is put on the user
     (an inline policy ``c7n-iamusers-deny-all``; if there is no room for it, AWSDenyAll attached, or as the permissions
     boundary); password, access keys, certificates, SSH keys, service-specific credentials, MFA devices (virtual ones
@@ -143,7 +147,7 @@ class CompositeDelete(UserAction):
       another output, a directory or ``s3://BUCKET/PREFIX``
     - ``noticed: 30``: only users about whom the action ``notify-owners`` addressed the owners so many days ago, by the
       record in ``notices`` (a directory or ``s3://BUCKET/PREFIX``), and whose announced day has come. A file ``STOP``
-      there makes each further user fail, untouched
+      there, or in the account's directory there, makes each further user fail, untouched
     - ``require: provisioned``: read Identity Center again as the policy's filter ``identity-center`` does, and skip
       users without working access. ``used``: also those whose people have not signed in by it
     - ``quiet: proven``: only users that the policy's filter ``attempts`` found quiet since their quarantine.

@@ -173,7 +173,8 @@ class NotifyOwners(RecordedNotify):
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
     Anybody who can write there can forge a notice: let only the runner's role write. A file ``STOP`` there stops the
-    destructive actions of the whole organization before their next user, and so does any name that begins with it.
+    destructive actions of the whole organization before their next user, within 30 seconds, and so does any name that
+    begins with it in any case; in an account's directory, those of this account.
 
     Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
     ``account_name``, or else the account's alias or id; that of ``inform`` is ``payments: 10 IAM users deleted, 2 left

@@ -68,7 +68,8 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
     counts from the announcement, so the announced day, which is that of the deletion, need not have come. If the
     announcement said by ``quarantined_for`` when credentials stop working, users are skipped until that day, except for
     a brownout. In a Lambda mode, where no announcement precedes it, ``notices`` may be given alone: the file ``STOP``
-    there stops it.
+    there stops it. Exemption lists, notices and ``STOP`` are asked right before the first change of each user, from
+    what was read at most 30 seconds ago. Where that can't be read, users fail, untouched.
 
     Running it again changes nothing as long as the quarantine holds, and reports the use of password or keys since.
     No reported use is no proof: attempts with an inactive key may leave no trace.

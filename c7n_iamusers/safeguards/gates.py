@@ -114,16 +114,15 @@ class Gates:
 
     def _is_due(self, gate: Gate) -> bool:
         said, now = self._said[gate.what], self._clock()
-        if now - said.began <= MAX_AGE:
-            return False
-        # gates that take fewer calls must not wait for this one
-        others = sum(each.calls for each in self._said.values() if each.calls < said.calls)
-        return not gate.patient or said.calls + others <= self._left(now)
-
-    def _left(self, now: float) -> int:
-        """The calls that may be made now."""
+        if now - said.began <= MAX_AGE or not gate.patient:
+            return now - said.began > MAX_AGE
         half_minutes = 1 + int((now - self._begin) // MAX_AGE)
-        return CALLS * half_minutes - (self._calls.made - self._before)
+        left = CALLS * half_minutes - (self._calls.made - self._before)
+        # gates that take fewer calls, and are read before this half-minute ends, must not wait for this one
+        end = self._begin + MAX_AGE * half_minutes
+        smaller = (each for each in self._said.values() if each.calls < said.calls)
+        reserved = sum(each.calls for each in smaller if each.began + MAX_AGE < end)
+        return said.calls + reserved <= left
 
     def _tried(self, gate: Gate) -> _Said:
         before, failure = self._calls.made, IamUsersError()

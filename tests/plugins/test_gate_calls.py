@@ -120,6 +120,7 @@ class Account:
         pytest.param(24, False, 4, id="few"),
         pytest.param(5000, False, 4, id="many"),
         pytest.param(24, True, 10, id="few-with-access"),
+        pytest.param(500, True, 10, id="some-with-access"),
         pytest.param(5000, True, 10, id="many-with-access"),
     ],
 )
