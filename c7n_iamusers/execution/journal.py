@@ -266,10 +266,8 @@ class _Journal:
 
 def _owner(name: str) -> tuple[str, str]:
     """The user name and the unique id in the name of an object; empty texts where it is no run's."""
-    if not name.endswith(".jsonl"):
-        return "", ""
     user, _, unique_id = name.rpartition("/")[2].removesuffix(".jsonl").rpartition(".")
-    return user, unique_id
+    return (user, unique_id) if user and name.endswith(".jsonl") else ("", "")
 
 
 def parsed(content: bytes) -> Iterable[Line]:

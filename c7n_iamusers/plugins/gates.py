@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from c7n.exceptions import PolicyExecutionError
@@ -20,8 +21,10 @@ from c7n_iamusers.plugins.policy_checks import exemption_rules
 from c7n_iamusers.safeguards.gates import Calls, Gate, Gates
 from c7n_iamusers.safeguards.guards import Guards
 
-#: Seconds of a clock that never goes back. Tests have their own.
-CLOCK: Callable[[], float] = time.monotonic
+#: The seconds of a clock that never goes back, and on Linux goes on while the machine sleeps. Tests have their own.
+CLOCK: Callable[[], float] = partial(
+    time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+)
 #: Reads the access of all users of the action: ARN -> its state.
 Access = Callable[[], Mapping[str, AccessState]]
 
