@@ -49,7 +49,7 @@ def gates_of(
         if stops:
             gates.append(Gate("whether there is a STOP file", lambda: _unless_stopped(store)))
         noticed = guards.noticed is not None
-        gates.append(Gate("the notices", lambda: _notices(store, account_id, noticed, stops), patient=True))
+        gates.append(Gate("the notices", lambda: _notices(store, account_id, noticed, stops)))
     if readers := access(calls):
         what = "the access through Identity Center"
         gates.append(Gate(what, lambda: {"missing": _missing(readers, accepted)}, patient=True))

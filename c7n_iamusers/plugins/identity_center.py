@@ -176,7 +176,9 @@ class AccessGate:
         earlier = {claim.earlier.grant.permission_set for claim in self._claims.values() if claim.earlier}
         names = {each.name for each in known} | earlier
         whole = bool(earlier) or any(each.form for each in known)
+        named = len(reader.names)
         access = reader.account(account_id, () if "" in names else names, whole)
+        self._calls.not_again(len(reader.names) - named)
         asked = (each for each in candidates if not isinstance(wanted[each.subject.arn], str))
         found = reader.people({each.person: None for each in asked if each.person}, access)
         if place := self._data.get("sign-ins"):

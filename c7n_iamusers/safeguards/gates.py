@@ -7,8 +7,10 @@ All gates share one cache and one budget of calls, and no call is made for a sin
 - What a gate says is at most 30 seconds old, counted from the beginning of the reading.
 - All together make at most ten calls to AWS in each half-minute that has begun. What one half-minute leaves over serves
   a later one.
-- A gate that takes more calls than are left (``patient``) is read again once they are there: a reading of 60 calls
-  about every third minute. Until then what was read counts, for at most 15 minutes; after that users are left alone.
+- A gate that may take more calls than are left (``patient``) is read again once they are there: a reading of 60 calls
+  about every fifth minute. Until then what was read counts, for at most 15 minutes; after that users are left alone.
+- Any other gate is read every half-minute in any case, and patient ones wait until its calls are made up for: notices
+  take a call for each file that somebody wrote or changed since, and for each thousand files.
 - Where a reading fails, or is too old when it is complete, users are left alone for half a minute. Then it is tried
   again.
 """
@@ -26,7 +28,7 @@ from c7n_iamusers.safeguards.guards import Guards
 
 #: Seconds that what a gate says may be old, and in which all gates together may make so many calls.
 MAX_AGE, CALLS = 30.0, 10
-#: Seconds that what a patient gate says may be old.
+#: Seconds that what a patient gate says may be old while it waits for calls.
 LONGEST = 900.0
 
 
@@ -35,12 +37,17 @@ class Calls:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.made = 0
+        self.made = self.once = 0
 
     def add(self, number: int) -> None:
         """Count calls that no client here makes."""
         with self._lock:
             self.made += number
+
+    def not_again(self, number: int) -> None:
+        """So many of the calls that were counted are not made by the next reading."""
+        with self._lock:
+            self.once += number
 
     def attach(self, client: Any) -> None:
         """Count every request of ``client`` (boto3) from now on, botocore's own retries included."""
@@ -58,15 +65,10 @@ class Gate:
     read: Callable[[], Mapping[str, Any]]
     patient: bool = False
 
-    @property
-    def longest(self) -> float:
-        """Seconds that what it says may be old."""
-        return LONGEST if self.patient else MAX_AGE
-
 
 @dataclass
 class _Said:
-    """What a gate said when it was last read, from ``began`` (seconds) on, by so many ``calls``; or why it failed."""
+    """What a gate said when it was last read, from ``began`` (seconds) on; or why it failed. ``calls``: of the next."""
 
     began: float
     members: Mapping[str, Any] = field(default_factory=dict)
@@ -108,7 +110,6 @@ class Gates:
                     self._raise_failure(gate)
             for gate in self._gates:
                 self._refuse_outdated(gate)
-                self._raise_failure(gate)
             members = {name: each for said in self._said.values() for name, each in said.members.items()}
         return replace(self._guards, **members)
 
@@ -136,23 +137,23 @@ class Gates:
         return _Said(self._clock(), calls=self._calls.made - before, failure=failure)
 
     def _reading(self, gate: Gate) -> _Said:
-        began, before = self._clock(), self._calls.made
+        began, before = self._clock(), self._calls.made - self._calls.once
         members = gate.read()
-        return _Said(began, members, self._calls.made - before)
+        return _Said(began, members, self._calls.made - self._calls.once - before)
 
     def _refuse_outdated(self, gate: Gate) -> None:
         said, now = self._said[gate.what], self._clock()
-        if said.failure or now - said.began <= gate.longest:
+        age, waits = now - said.began, gate.patient and not self._is_due(gate)
+        most = LONGEST if waits else MAX_AGE
+        if said.failure or age <= most:
             return
-        text = (
-            f"{gate.what} was read {now - said.began:.0f} seconds ago, and {gate.longest:.0f} is the most. The user "
-            "was not touched: run again, over fewer users if reading takes so long"
+        error = EvidenceUnreadable(
+            f"{gate.what} was read {age:.0f} seconds ago, and {most:.0f} is the most. The user was not touched: run "
+            "again, over fewer users if reading takes so long"
         )
-        if not gate.patient:
-            # it took too long, and would again
-            self._said[gate.what] = replace(said, began=now, failure=EvidenceUnreadable(text))
-            return
-        raise EvidenceUnreadable(text)
+        if not waits:  # reading took too long, and would again
+            self._said[gate.what] = replace(said, began=now, failure=error)
+        raise error
 
     def _raise_failure(self, gate: Gate) -> None:
         if failure := self._said[gate.what].failure:

@@ -274,6 +274,17 @@ def test_what_is_no_file_touches_nobody(tmp_path: Path, place: str, kind: str) -
         Notices.read(DirectoryStore(tmp_path), ACCOUNT, after(1))
 
 
+def test_where_no_deletion_rests_on_it_what_is_broken_is_left_out(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.create(NOTICE.name, NOTICE.as_json())
+    store.create(f"{ACCOUNT}/torn.json", b"{")
+    (tmp_path / ACCOUNT / "nowhere.json").symlink_to("missing.json")
+    told: list[str] = []
+    found = Notices.read(store, ACCOUNT, after(1), told.append)
+    assert found.announcement(ALICE.unique_id, after(1)) == NOTICE
+    assert [each.partition(" is ")[0].rpartition("/")[2] for each in told] == ["nowhere.json", "torn.json"]
+
+
 def test_a_directory_that_is_a_dangling_link_touches_nobody(tmp_path: Path) -> None:
     (tmp_path / ACCOUNT).symlink_to("missing")
     with pytest.raises(NoticesUnreadable, match=f"{ACCOUNT} is a symbolic link"):

@@ -80,7 +80,7 @@ class Account:
         gates = [
             Gate("exemptions", self.exemptions),
             Gate("stop", self.stop),
-            Gate("notices", self.notices, patient=True),
+            Gate("notices", self.notices),
             Gate("access", self.access, patient=True),
         ]
         self.accessed = list[float]()

@@ -97,9 +97,10 @@ def test_a_gate_that_ages_while_another_is_read_is_read_too() -> None:
     assert gates().active_within == 1
 
 
-def test_what_is_too_old_when_it_is_complete_is_no_answer() -> None:
+@pytest.mark.parametrize("patient", [False, True])
+def test_what_is_too_old_when_it_is_complete_is_no_answer(patient: bool) -> None:
     world = World()
-    gates = world.gates()
+    gates = world.gates(patient=patient)
     world.now, world.takes = world.now + 31, 31
     for _ in range(3):
         with pytest.raises(
@@ -187,11 +188,34 @@ def test_a_gate_that_takes_too_many_calls_leaves_users_alone_in_the_end() -> Non
     assert gates().active_within == 1
 
 
+def test_a_long_reading_of_many_calls_counts() -> None:
+    world = World(costs=60)
+    gates = world.gates(patient=True)
+    world.takes, world.truth, world.now = 40, 1, world.now + 181
+    assert gates().active_within == 1
+
+
 def test_a_patient_gate_is_read_as_often_as_the_others_where_calls_are_left() -> None:
     world = World(costs=10)
     gates = world.gates(patient=True)
     world.truth, world.now = 1, world.now + 31
     assert gates().active_within == 1
+
+
+def test_calls_of_a_first_reading_alone_are_not_waited_for() -> None:
+    world = World(costs=500)
+    gates = world.gates(patient=True)
+    world.costs, world.truth, world.now = 6, 1, world.now + 31
+    assert gates().active_within == 0  # 500 calls are not there
+
+    def read() -> Mapping[str, Any]:
+        world.calls.not_again(world.costs - 6)
+        return world.read()
+
+    world.costs, world.truth = 500, 2
+    again = Gates(Guards((ROLE,)), [Gate("x", read, patient=True)], world.calls, world.clock).load()
+    world.costs, world.truth, world.now = 6, 3, world.now + 31
+    assert again().active_within == 3
 
 
 def test_a_failing_reading_costs_no_more_than_one_that_succeeds() -> None:
