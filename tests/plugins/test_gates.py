@@ -20,6 +20,7 @@ from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.identity_center.aws.instance import connect
 from c7n_iamusers.plugins.user_action import UserAction
+from c7n_iamusers.safeguards.gates import Calls
 from c7n_iamusers.snapshots.archive import UserRecords
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
@@ -449,11 +450,20 @@ def test_access_that_can_not_be_read_again_leaves_the_others_alone(
 def test_a_reading_of_access_takes_six_calls(
     fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    """With those of the notices and of a list in S3, ten in all."""
-    seen: list[Counter[str]] = []
+    """With those of the notices and of a list in S3, ten in all; and all of them are counted."""
+    seen, made = list[Counter[str]](), list[int]()
+    calls: list[Calls] = []
+
+    class Counting(Calls):
+        def __init__(self) -> None:
+            super().__init__()
+            calls.append(self)
+
+    monkeypatch.setattr("c7n_iamusers.plugins.gates.Calls", Counting)
 
     def note() -> None:
         seen.append(Counter(each.operation for each in fleet.org.calls if each.service != "iam"))
+        made.append(calls[0].made)
         clock.now += 31
 
     place, given = f"s3://{BUCKET}/notices", {**FILTER, "state": "provisioned", "permission-set": "Readers"}
@@ -473,6 +483,7 @@ def test_a_reading_of_access_takes_six_calls(
         "ListUsers": 1,
         "ListGroupMemberships": 1,
     }
+    assert made[2] - made[1] == 10
 
 
 def test_a_stop_does_not_stop_a_plan(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
