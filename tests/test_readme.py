@@ -23,6 +23,8 @@ from c7n_iamusers.cli.main import main
 from c7n_iamusers.entry import ACTIONS, FILTERS, SOURCES
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
 from tests.policies import ACCOUNT, policy
 from tests.readme import (
@@ -126,9 +128,9 @@ def account(org: LocalOrg, checkout: Path) -> Any:
     time = utc_now() - timedelta(days=31)
     day = time.date() + timedelta(days=30)
     notice = Notice(ACCOUNT, ANNOUNCED, time, day, ("owner@example.com",), "1", "iam-users-flag", subjects)
-    path = checkout / "notices" / notice.name
-    path.parent.mkdir(parents=True)
-    path.write_bytes(notice.as_json())
+    notices = DirectoryStore(checkout / "notices")
+    notices.create(exempted.place_of(ACCOUNT, time), exempted.as_json(ACCOUNT, time, ()))
+    notices.create(notice.name, notice.as_json())
     return iam
 
 

@@ -376,30 +376,33 @@ class _Names:
             (*notices.read, *records),
             (*sign_ins, *plans),
             (*notices.listed, *listed),
+            notices.tops,
         )
 
     def _notices(self) -> Places:
         """The notices of all accounts, or of ``account`` alone, whose function must neither forge nor hide others'."""
-        from c7n_iamusers.notices.notices import STOPS, directories
+        from c7n_iamusers.notices.notices import directories
         from c7n_iamusers.roles.documents import Places
 
         found = [(part, url) for part in self.parts for url in self._places(part, "notices")]
         if self.account == "*":
             return Places(written=tuple(url for _, url in found))
-        written, read, listed = list[str](), list[str](), list[str]()
+        written, read, listed, tops = list[str](), list[str](), list[str](), list[str]()
         for part, url in found:
             place = url.partition("?")[0].rstrip("/")
             notices, exempt = (f"{place}/{each}" for each in directories(self.account))
             if _is_notify(part) or "noticed" in part_data(part):
                 read += [notices, exempt]
             if not _is_notify(part):
-                listed += [f"{place}/{each}" for each in STOPS]
+                # a STOP file is there, or in the account's directory
+                tops.append(f"{place}/")
+                listed += [] if "noticed" in part_data(part) else [notices]
                 continue
             written.append(notices)
             # the step that announces nothing does not record who is exempt
             if part_data(part).get("step") not in (None, "created"):
                 written.append(exempt)
-        return Places(written=tuple(written), read=tuple(read), listed=tuple(listed))
+        return Places(written=tuple(written), read=tuple(read), listed=tuple(listed), tops=tuple(tops))
 
     def center(self) -> str:
         """The ARN of the role for Identity Center; empty if there is none."""

@@ -27,7 +27,15 @@ from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_key_use, unassigned_mfa
 from c7n_iamusers.safeguards import identity
-from c7n_iamusers.safeguards.guards import Guards, Recheck, no_recheck, refusal, refused_status
+from c7n_iamusers.safeguards.gates import AskedOfUser
+from c7n_iamusers.safeguards.guards import (
+    Guards,
+    Recheck,
+    gates_refusal,
+    no_recheck,
+    refusal,
+    refused_status,
+)
 from c7n_iamusers.snapshots.archive import RecordedUser, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
 
@@ -39,15 +47,15 @@ StatusAndReason = tuple[str, str]
 class UserDeletion:
     """Deletes users of ``run``. ``reviewed``: if given, only what is in this plan.
 
-    ``recheck``: why the policy's filter no longer selects a user. ``adopt``: continue deletions that began with another
-    output. ``refused``: forms of the Deny that the role may not use, with AWS's error code, as found
-    out during the run.
+    ``guards``: asked anew for each user, right before its first change; see Gates. ``recheck``: why the policy's filter
+    no longer selects a user. ``adopt``: continue deletions that began with another output. ``refused``: forms of the
+    Deny that the role may not use, with AWS's error code, as found out during the run.
     """
 
     run: Run
     users: LiveUsers
     records: UserRecords
-    guards: Guards
+    guards: Callable[[], Guards]
     reviewed: DeletionPlan | None = None
     recheck: Recheck = no_recheck
     adopt: bool = False
@@ -85,9 +93,14 @@ class _Deletion:
     refused: dict[str, str] = field(default_factory=dict)
     found: RecordedUser | None = None
     sessions: str = ""
+    guards: Callable[[], Guards] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.guards = AskedOfUser(self.of.guards, self.applied)
 
     def run(self) -> StatusAndReason:
         """Read, check, snapshot, plan and apply, in rounds, until the user is gone or left alone."""
+        self.guards()  # under a STOP file, users are not even read
         delays, read = self.of.run.backoff.delays(), self.of.users.read
         while True:
             user = read(self.evidence.name)
@@ -126,8 +139,7 @@ class _Deletion:
 
     def refusal(self, found: RecordedUser) -> str | None:
         """Why the user is left alone; None if it may be deleted."""
-        user, guards = found.user, self.of.guards
-        run = self.of.run
+        user, guards, run = found.user, self.guards(), self.of.run
         asked = guards.ask_key_use or self.of.recheck is not no_recheck
         keys = read_key_use(run.client, user, run.backoff) if asked else ()
         emptied = bool(self.applied.calls) or _emptied(found)
@@ -174,6 +186,8 @@ class _Deletion:
             if reason := review_refusal(planned, found.snapshot, plan, begun_on):
                 return reason
         self.of.records.keep(found)
+        if reason := gates_refusal(self.evidence, found.user, self.guards(), self.of.now()):
+            return reason
         try:
             self._make_calls(found, plan)
         except Exception:

@@ -227,6 +227,8 @@ class JournalReader:
 
 
 class _Journal:
+    """The journals of one store. The names of its objects are listed once, and found by unique id or by user name."""
+
     def __init__(self, store: Store) -> None:
         self._store, self._by_user = store, defaultdict[str, list[Line]](list)
         self._ids = defaultdict[str, set[str]](set)
@@ -238,9 +240,14 @@ class _Journal:
         for line in parsed(store.read(RESTORE_JOURNAL) or b""):
             self._restored[str(line.get("unique_id"))].append(line)
         self._objects = store.names(BUCKET_JOURNALS)
+        self._by_id, self._by_name = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+        for name in self._objects:
+            user, unique_id = _owner(name)
+            self._by_id[unique_id].append(name)
+            self._by_name[user].append(name)
 
     def of(self, subject: Subject) -> list[Line]:
-        own = [name for name in self._objects if name.endswith(f".{subject.unique_id}.jsonl")]
+        own = self._by_id.get(subject.unique_id, ())
         put = [line for name in own for line in parsed(self._store.read(name) or b"")]
         restored = self._restored.get(subject.unique_id, ())
         return [
@@ -253,11 +260,8 @@ class _Journal:
     def of_namesakes(self, subject: Subject) -> Iterator[Line]:
         for other in self._ids.get(subject.arn, set()) - {subject.unique_id}:
             yield from (line for line in self._by_user[other] if line.get("arn") == subject.arn)
-        for name in self._objects:
-            if f"/{subject.name}." not in name:
-                continue
-            user, _, unique_id = name.rpartition("/")[2].removesuffix(".jsonl").rpartition(".")
-            if user == subject.name and unique_id != subject.unique_id:
+        for name in self._by_name.get(subject.name, ()):
+            if _owner(name)[1] != subject.unique_id:
                 lines = parsed(self._store.read(name) or b"")
                 yield from (line for line in lines if line.get("arn") == subject.arn)
 
@@ -266,6 +270,12 @@ class _Journal:
             yield from lines
         for name in self._objects:
             yield from parsed(self._store.read(name) or b"")
+
+
+def _owner(name: str) -> tuple[str, str]:
+    """The user name and the unique id in the name of an object; empty texts where it is no run's."""
+    user, _, unique_id = name.rpartition("/")[2].removesuffix(".jsonl").rpartition(".")
+    return (user, unique_id) if user and name.endswith(".jsonl") else ("", "")
 
 
 def parsed(content: bytes) -> Iterable[Line]:

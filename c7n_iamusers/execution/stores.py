@@ -70,8 +70,13 @@ class Store(Protocol):
         ``since``: names last written before may be left out.
         """
 
-    def beginning_with(self, *beginnings: str) -> list[str]:
-        """What is at the top, of any kind, and has a name that begins with one of ``beginnings``, sorted."""
+    def entries(self, place: str, leap: tuple[str, str] | None = None) -> dict[str, str]:
+        """What is directly in the directory ``place``, of any kind: its name there -> its version.
+
+        ``place``: ends with ``/``; empty for the top. The version is a text that changes with the content; it is empty
+        for what is no file. ``leap``: names from the first text up to the second one may be left out, if that saves
+        calls.
+        """
 
     def siblings(self) -> Sequence[Store]:
         """The stores of the other policies that ran over the same account into the same output."""
@@ -155,12 +160,17 @@ class DirectoryStore:
             for each in {*below, *files}.intersection(last):
                 yield str(Path(directory, each).relative_to(self.directory))
 
-    def beginning_with(self, *beginnings: str) -> list[str]:
-        """See Store."""
+    def entries(self, place: str, leap: tuple[str, str] | None = None) -> dict[str, str]:
+        """See Store. Raises OSError for a link that leads nowhere in place of the directory, too."""
+        directory = self.directory / place
         try:
-            return sorted(each for each in os.listdir(self.directory) if each.startswith(beginnings))
+            with os.scandir(directory) as found:
+                versions = {each.name: _version(each) for each in found}
+            return {name: version for name, version in versions.items() if version is not None}
         except FileNotFoundError:
-            return []
+            if directory.is_symlink():
+                _refuse_other_kinds(directory)
+            return {}
 
     def siblings(self) -> Sequence[DirectoryStore]:
         """See Store."""
@@ -173,6 +183,17 @@ class DirectoryStore:
 
     def __str__(self) -> str:
         return str(self.directory)
+
+
+def _version(entry: os.DirEntry[str]) -> str | None:
+    """See Store.entries; None if it is gone again."""
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return ""
+    return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"
 
 
 class LockHeld(OSError):

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The record of users that were exempt when owners were addressed, and by which rule.
 
-Somebody may change the tag, path, name or membership that a rule rests on, by accident or on purpose. Then the rule
-no longer protects the user, although nobody changed the rule. One file holds one run:
-``exempt/<account id>/<time>.json``.
+A user that was exempt after its announcement has to be announced anew once it is not exempt any more, whatever became
+of the rule or of what it rests on: its owner has reason to believe that the user stays. One file holds one run:
+``exempt/<account id>/<time>.json``. The first one is written before the first announcement of an account, even if
+nobody is exempt, so that records that were removed are missed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
@@ -89,15 +90,3 @@ def _exempted(data: Any, time: datetime) -> Exempted:
     if not (name and arn and unique_id and field in FIELDS and pattern):
         raise ValueError("an entry of it is incomplete")
     return Exempted(Subject(name, arn, unique_id), time, field, pattern, account)
-
-
-def lost_exemption(
-    records: Iterable[Exempted], rules: Iterable[ExemptionRule], today: date
-) -> Exempted | None:
-    """The last of a user's ``records`` whose rule is still in force; None if there is none.
-
-    The user is not exempt today. ``rules``: the exemptions of all accounts. A rule that was removed or has expired is
-    no longer in force: those who keep the rules have decided so.
-    """
-    held = {(rule.field, rule.pattern, rule.account) for rule in rules if today <= rule.expires}
-    return max((each for each in records if each.rule in held), key=lambda each: each.time, default=None)

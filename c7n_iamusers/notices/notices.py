@@ -14,23 +14,26 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeVar
 
 from c7n_iamusers.exceptions import NoticesUnreadable, Stopped
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.notices.exempted import Exempted, lost_exemption, parse_exempted
+from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.text.wording import as_text, moment
 
+Parsed = TypeVar("Parsed")
 ANNOUNCED, INFORMED = "announced", "informed"
 #: A user or credential was created, replaced or activated, or our Deny was removed.
 CREATED, DENY_REMOVED = "created", "deny-removed"
-#: The name of a file beside the notices. While it exists, no destructive action begins with another user.
+#: The name of a file beside the notices, or in an account's directory there. While it exists, no destructive action
+#: begins with another user. Names that begin with it count too, in any case and with blanks before: an editor may make
+#: STOP.txt of it.
 STOP = "STOP"
-#: The beginnings of names that count as it, such as STOP.txt, which an editor may make of it.
-STOPS = (STOP, "Stop", "stop")
+#: Names of accounts' directories, from the first text up to the second one; no name of a STOP file lies between them.
+_ACCOUNTS = ("0", ":")
 #: Days after the announced day for which an announcement counts. Later the user has to be announced again: people
 #: forget, and the user may have been exempt in between.
 LAPSE_DAYS = 90
@@ -112,9 +115,9 @@ def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
     if (
         not isinstance(addresses, list)
         or not addresses
-        or not all(isinstance(each, str) for each in addresses)
+        or not all(isinstance(each, str) and each.strip() for each in addresses)
     ):
-        raise ValueError("it has no addresses")
+        raise ValueError("it has no addresses, or a blank one")
     users = data.get("users")
     if not isinstance(users, list):
         raise ValueError("it has no users")
@@ -142,12 +145,23 @@ def _text(data: Mapping[str, Any], key: str) -> str:
 
 
 class Notices:
-    """The notices of one account, and which of its users were exempt then. ``place``: where they are, for people."""
+    """The notices of one account, and which of its users were exempt then. ``place``: where they are, for people.
 
-    def __init__(self, notices: Iterable[Notice], place: str, exempted: Iterable[Exempted] = ()) -> None:
-        self.place = place
+    ``recorded``: whether there is a record of who was exempt, be it of nobody. ``stop``: the STOP file of the account
+    alone; empty if there is none.
+    """
+
+    def __init__(
+        self,
+        notices: Iterable[Notice],
+        place: str,
+        exempted: Iterable[Exempted] = (),
+        recorded: bool = True,
+        stop: str = "",
+    ) -> None:
+        self.place, self.recorded, self.stop = place, recorded, stop
         self._exempted: dict[str, list[Exempted]] = {}
-        for each in exempted:
+        for each in sorted(exempted, key=lambda each: each.time):
             self._exempted.setdefault(each.user.unique_id, []).append(each)
         self._by_user: dict[str, list[Notice]] = {}
         self._announced: dict[str, dict[str, Notice]] = {}
@@ -161,47 +175,42 @@ class Notices:
     def read(
         cls, store: Store, account_id: str, now: datetime, broken: Callable[[str], object] | None = None
     ) -> Notices:
-        """All notices of an account: two lists, and one read a file. Raises NoticesUnreadable.
+        """All notices of an account: two lists, and one read for each file that this process does not know as it is.
 
-        ``broken``: called with what is wrong with a file, which then is left out. Only for messages on which no
-        deletion rests.
+        Raises NoticesUnreadable. ``broken``: called with what is wrong with a file, which then is left out. Only for
+        messages on which no deletion rests.
         """
-        notices, exempted = list[Notice](), list[Exempted]()
-        try:
-            own, exempt = directories(account_id)
-            for name, content in _files(store, own):
-                with _parsing(store, name, broken):
-                    notices.append(parse_notice(content, account_id, now))
-            for name, content in _files(store, exempt):
-                with _parsing(store, name, broken):
-                    exempted += parse_exempted(content, account_id)
-        except OSError as error:
+        own, exempt = directories(account_id)
+        records = _Records(store, broken)
+        notices, stops = records.read(own, lambda content: parse_notice(content, account_id, now))
+        found, _ = records.read(exempt, lambda content: parse_exempted(content, account_id))
+        exempted = (each for its in found for each in its)
+        return cls(notices, store.place(account_id), exempted, bool(found), next(iter(stops), ""))
+
+    def require_records(self) -> None:
+        """Raises NoticesUnreadable if users are announced, and no record says who was exempt then."""
+        if self._announced and not self.recorded:
             raise NoticesUnreadable(
-                f"the notices in {store.place(account_id)} can't be read: {error}"
-            ) from error
-        return cls(notices, store.place(account_id), exempted)
+                f"{self.place} has announcements, and there is no record of who was exempt then, which is written "
+                f"before them to {DIRECTORY}/ beside it: somebody removed it. Bring it back, or move the announcements "
+                "away, so that their users are announced anew"
+            )
 
-    def announcement(self, unique_id: str, now: datetime, lost: Exempted | None = None) -> Notice | None:
-        """The latest announcement, if it has not lapsed; None if the user was not announced.
+    def announcement(self, unique_id: str, now: datetime) -> Notice | None:
+        """The latest announcement, if it has not lapsed; None if the user was not announced, or was exempt after it.
 
-        Its owner relies on the day of which it heard last. ``lost``: see ``lost_exemption``. A user that was exempt
-        after its announcement has to be announced again.
+        Its owner relies on the day of which it heard last.
         """
         today = now.astimezone(timezone.utc).date()
         found = [each for each in self._by_user.get(unique_id, ()) if each.step == ANNOUNCED]
         if not found or today > found[-1].day + timedelta(days=LAPSE_DAYS):
             return None
+        lost = self.exemption(unique_id)
         return found[-1] if lost is None or found[-1].time > lost.time else None
 
-    def lost_exemption(
-        self, unique_id: str, rules: Iterable[ExemptionRule], now: datetime
-    ) -> Exempted | None:
-        """When a user, which is not exempt now, was last exempt by one of ``rules`` that is still in force.
-
-        ``rules``: of all accounts, since a rule for an account by its name no longer holds after that changed.
-        """
-        today = now.astimezone(timezone.utc).date()
-        return lost_exemption(self._exempted.get(unique_id, ()), rules, today)
+    def exemption(self, unique_id: str) -> Exempted | None:
+        """When, and by which rule, the user was last exempt as far as is recorded."""
+        return next(reversed(self._exempted.get(unique_id, ())), None)
 
     def unrecorded(self, exempt: Iterable[tuple[Subject, ExemptionRule]], now: datetime) -> list[Exempted]:
         """The records to write about users that are exempt ``now``: those without one since their last message."""
@@ -243,14 +252,70 @@ class Notices:
         return notice is not None and now.astimezone(timezone.utc).date() < notice.day
 
 
+def record_exempt(
+    store: Store, account_id: str, exempt: Iterable[tuple[Subject, ExemptionRule]], now: datetime
+) -> None:
+    """Record who is exempt ``now``, where that is not known yet. Raises NoticesUnreadable, OSError."""
+    notices = Notices.read(store, account_id, now)
+    notices.require_records()
+    if found := notices.unrecorded(exempt, now):
+        store.create(exempted_place(account_id, now), as_json(account_id, now, found))
+
+
 def directories(account_id: str) -> tuple[str, str]:
     """Below the place of the notices: the directory of an account's notices, and that of its exempt users."""
     return f"{account_id}/", exempted_place(account_id)
 
 
-def _files(store: Store, place: str) -> Iterator[tuple[str, bytes]]:
-    names = [each for each in store.names(place) if each.endswith(".json")]
-    return ((name, content or b"") for name, content in read_all(store, names))
+#: Of the directories read last: the place -> the name of each record -> its version and content. See ``_Records``.
+_KNOWN: dict[str, dict[str, tuple[str, Any]]] = {}
+_KNOWN_PLACES = 4
+
+
+@dataclass(frozen=True)
+class _Records:
+    """Reads the records in ``store``. ``broken``: see Notices.read.
+
+    All policies of the process share what was read: a name is read again once its version in the list has changed.
+    """
+
+    store: Store
+    broken: Callable[[str], object] | None = None
+
+    def read(self, directory: str, parse: Callable[[bytes], Parsed]) -> tuple[list[Parsed], list[str]]:
+        """The records in ``directory``, in the order of their names; and its STOP files. Raises NoticesUnreadable."""
+        try:
+            found = self.store.entries(directory)
+            stops = [self.store.place(f"{directory}{name}") for name in sorted(found) if is_stop(name)]
+            versions = {f"{directory}{name}": found[name] for name in sorted(found) if not is_stop(name)}
+            for fault in (self._fault(name) for name, version in versions.items() if not version):
+                if self.broken is None:
+                    raise OSError(f"{fault}, and move it away")
+                self.broken(fault)
+            return list(self._parsed(directory, versions, parse)), stops
+        except OSError as error:
+            raise NoticesUnreadable(
+                f"the notices in {self.store.place(directory)} can't be read: {error}"
+            ) from error
+
+    def _fault(self, name: str) -> str:
+        """What is wrong with what is no file, such as a link that leads nowhere: a record may be missing there."""
+        return f"{self.store.place(name)} is a link or a directory, not a file of a run: find out who put it there"
+
+    def _parsed(
+        self, directory: str, versions: Mapping[str, str], parse: Callable[[bytes], Parsed]
+    ) -> Iterator[Parsed]:
+        key = self.store.place(directory)
+        names = [each for each, version in versions.items() if version and each.endswith(".json")]
+        before, known = _KNOWN.pop(key, {}), dict[str, tuple[str, Any]]()
+        _KNOWN[key] = known
+        while len(_KNOWN) > _KNOWN_PLACES:
+            _KNOWN.pop(next(iter(_KNOWN)), None)
+        known.update({each: before[each] for each in names if before.get(each, ("",))[0] == versions[each]})
+        for name, content in read_all(self.store, [each for each in names if each not in known]):
+            with _parsing(self.store, name, self.broken):
+                known[name] = (versions[name], parse(content or b""))
+        yield from (known[each][1] for each in names if each in known)
 
 
 @contextmanager
@@ -270,23 +335,19 @@ def notice_refusal(
     days: float,
     now: datetime,
     *,
-    rules: Iterable[ExemptionRule] = (),
     before_day: bool = False,
     before_stop: bool = False,
 ) -> str | None:
     """Why a user may not be touched yet, ``days`` after its owners were addressed; None where it may.
 
-    The user is not exempt. ``rules``: the exemptions of all accounts. ``before_day``: whether it may be touched before
-    the announced day, which is that of its deletion. ``before_stop``: whether even before the day on which its
-    credentials stop working, as its owners heard.
+    The user is not exempt. ``before_day``: whether it may be touched before the announced day, which is that of its
+    deletion. ``before_stop``: whether even before the day on which its credentials stop working, as its owners heard.
     """
-    lost = notices.lost_exemption(unique_id, rules, now)
-    notice = notices.announcement(unique_id, now, lost)
+    notice, lost = notices.announcement(unique_id, now), notices.exemption(unique_id)
     if notice is None and lost:
-        account = " or the name of its account in the accounts file" if lost.account else ""
         return (
-            f"it was {lost}, a rule that is still in force and no longer matches it: restore its {_LOST[lost.field]}"
-            f"{account}, or, if it may be deleted, announce it again by notify-owners, or remove the rule"
+            f"it was {lost}, and was not announced since: restore its {_LOST[lost.field]} or exempt it again if it is "
+            "to stay; if it may be deleted, run the policy with the action notify-owners, which announces it anew"
         )
     if notice is None:
         return (
@@ -303,41 +364,49 @@ def notice_refusal(
     return None
 
 
-def stops_in(store: Store) -> list[str]:
-    """The names beside the notices that stop every destructive action. Raises OSError."""
-    return store.beginning_with(*STOPS)
+def is_stop(name: str) -> bool:
+    """Whether a file of this name is a STOP file."""
+    return name.strip().casefold().startswith(STOP.casefold())
 
 
-def check_stop(store: Store) -> None:
-    """Raises Stopped if the STOP file exists, and NoticesUnreadable if that can't be read."""
+def stops_in(store: Store, place: str = "") -> list[str]:
+    """The STOP files beside the notices, or in an account's directory ``place``. Raises OSError.
+
+    Takes one call, or two where there are more than a thousand accounts.
+    """
+    found = store.entries(place, leap=_ACCOUNTS)
+    return sorted(f"{place}{each}" for each in found if is_stop(each))
+
+
+def check_stop(store: Store, place: str = "") -> None:
+    """Raises Stopped if there is one (see ``stops_in``), and NoticesUnreadable if that can't be read."""
     try:
-        found = stops_in(store)
+        found = stops_in(store, place)
     except OSError as error:
         raise NoticesUnreadable(
-            f"whether there is a file {store.place(STOP)} can't be read: {error}. The user was not touched: make it "
-            "readable and run again"
+            f"whether there is a file {store.place(place + STOP)} can't be read: {error}. The user was not touched: "
+            "make it readable and run again"
         ) from error
     if found:
-        raise Stopped(
-            f"the file {store.place(found[0])} stops every destructive action: the user was not touched. Remove the "
-            "file and run again"
-        )
+        raise stopped(store.place(found[0]))
+
+
+def stopped(file: str) -> Stopped:
+    """The error that ``file`` causes."""
+    return Stopped(
+        f"the file {file} stops every destructive action: the user was not touched. Remove the file and run again"
+    )
 
 
 def due_for(
-    step_days: int,
-    notices: Notices,
-    users: Sequence[Subject],
-    now: datetime,
-    rules: Sequence[ExemptionRule] = (),
+    step_days: int, notices: Notices, users: Sequence[Subject], now: datetime
 ) -> list[tuple[Subject, Notice]]:
     """The users to be reminded ``step_days`` days before their announced day, with their announcement.
 
     Users without an announcement, with a reminder of this step for it, or whose day is past are left out.
     """
     today = now.astimezone(timezone.utc).date()
-    lost = ((user, notices.lost_exemption(user.unique_id, rules, now)) for user in users)
-    found = ((user, notices.announcement(user.unique_id, now, since)) for user, since in lost)
+    found = ((user, notices.announcement(user.unique_id, now)) for user in users)
     return [
         (user, notice)
         for user, notice in found

@@ -25,12 +25,14 @@ from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION
-from c7n_iamusers.identity_center.access_state import PROVISIONED, USED, AccessState
-from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, check_numbers, exemption_rules
+from c7n_iamusers.identity_center.access_state import PROVISIONED, USED
+from c7n_iamusers.plugins.gates import Access, gates_of
+from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, check_numbers
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
 from c7n_iamusers.safeguards import guards
+from c7n_iamusers.safeguards.gates import Calls, Gates
 from c7n_iamusers.text.wording import moment, visible
 
 PLAN_FILE = "deletion-plan.json"
@@ -127,6 +129,10 @@ class CompositeDelete(UserAction):
     if an earlier ``provision-identity-center`` in the policy failed for it. The criteria of the filter ``unnecessary``
     (``kinds``, ``unused-for``, ``min-age``, ``findings``) are checked again on live data.
 
+    Exemption lists, notices, ``STOP`` and access are asked right before the first change of each user, from what was
+    read at most 30 seconds ago for all users; access of so many people that this takes more calls than ten in each
+    half-minute, at most 15 minutes ago. Where that can't be read, users fail, untouched.
+
     Then a snapshot is written durably, and the calls are made in this order: a Deny on everything is put on the user
     (an inline policy ``c7n-iamusers-deny-all``; if there is no room for it, AWSDenyAll attached, or as the permissions
     boundary); password, access keys, certificates, SSH keys, service-specific credentials, MFA devices (virtual ones
@@ -141,7 +147,7 @@ class CompositeDelete(UserAction):
       another output, a directory or ``s3://BUCKET/PREFIX``
     - ``noticed: 30``: only users about whom the action ``notify-owners`` addressed the owners so many days ago, by the
       record in ``notices`` (a directory or ``s3://BUCKET/PREFIX``), and whose announced day has come. A file ``STOP``
-      there makes each further user fail, untouched
+      there, or in the account's directory there, makes each further user fail, untouched
     - ``require: provisioned``: read Identity Center again as the policy's filter ``identity-center`` does, and skip
       users without working access. ``used``: also those whose people have not signed in by it
     - ``quiet: proven``: only users that the policy's filter ``attempts`` found quiet since their quarantine.
@@ -213,8 +219,7 @@ class CompositeDelete(UserAction):
     schema_alias = False
     permissions = DELETION
     ends_sessions = True
-    #: With require: for each identity-center filter, the ARN of a user -> the access of its person.
-    _access: Sequence[Mapping[str, AccessState]] = ()
+    _resources: Sequence[Resource] = ()
     #: With quiet: see Guards.
     _listened: Mapping[str, datetime | None] | None = None
 
@@ -245,8 +250,7 @@ class CompositeDelete(UserAction):
         Raises PolicyExecutionError, before anything is changed, if the run is not safe.
         """
         check_numbers(self, PolicyExecutionError)
-        if self.data.get("require"):
-            self._access = [each.gate().states(resources) for each in self._access_filters()]
+        self._resources = resources
         if self.data.get("quiet"):
             self._listened = {str(each["UserId"]): _listened_since(each) for each in resources}
         if self.data.get("plan-only"):
@@ -256,10 +260,10 @@ class CompositeDelete(UserAction):
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
-        return self.unless_stopped(self.deletion(run).delete)
+        return self.deletion(run).delete
 
     def skip_reason(self, resource: Mapping[str, Any]) -> str | None:
-        """Why a user in use, or without a working replacement, is skipped; None if neither, or neither is asked for."""
+        """Why a user in use, or whose replacement failed, is skipped; None if neither, or neither is asked for."""
         annotation = resource.get(ANNOTATION, {})
         # CloudTrail shows an event minutes late, so asking it again would say no more than the filter did.
         attempts = annotation.get("attempts") or {}
@@ -271,9 +275,7 @@ class CompositeDelete(UserAction):
             used = (
                 guards.seen_active(annotation.get("last_activity"), self.active_within(), utc_now()) or used
             )
-        failed = guards.unprovisioned(annotation.get("provisioning"))
-        missing = (self._missing_access(states[str(resource["Arn"])]) for states in self._access)
-        return used or failed or next(filter(None, missing), None)
+        return used or guards.unprovisioned(annotation.get("provisioning"))
 
     def report(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
         """See UserAction. A user in no quarantine also gets ``earlier``: why another policy left it out of one."""
@@ -305,13 +307,13 @@ class CompositeDelete(UserAction):
         reviewed = reviewed_plan(self.manager, plan, account_id, digest) if plan else None
         account = self.account(run)
         records = self.user_records(run, account)
-        checks, recheck = self._guards(run), self.recheck(run, account)
-        held = recheck.needed or checks.quarantined_for is not None
+        gates, recheck = self._gates(run), self.recheck(run, account)
+        held = recheck.needed or "quarantined-for" in self.data
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)
         problem = recheck.problem if recheck.needed else guards.no_recheck
         adopt, sessions = self.data.get("adopt", False), self.sign_in_sessions(run)
-        return UserDeletion(run, users, records, checks, reviewed, problem, adopt, sessions=sessions)
+        return UserDeletion(run, users, records, gates, reviewed, problem, adopt, sessions=sessions)
 
     def _require_plan_of_digest(self, error: type[Exception]) -> None:
         if "plan-sha256" in self.data and not self.data.get("plan"):
@@ -346,23 +348,23 @@ class CompositeDelete(UserAction):
         """The states that ``require`` accepts: access that is used is provisioned too."""
         return (USED,) if self.data.get("require") == USED else (PROVISIONED, USED)
 
-    def _missing_access(self, found: AccessState) -> str | None:
-        if found.state in self._accepted:
-            return None
-        return f"its access through Identity Center is {found.state}: {found.reason}"
-
-    def _guards(self, run: Run) -> guards.Guards:
-        rules, elsewhere = exemption_rules(self.manager, run.account_id)
-        return guards.Guards(
+    def _gates(self, run: Run) -> Gates:
+        """All that is judged of a user. Raises PolicyExecutionError if a gate can't be read."""
+        checks = guards.Guards(
             run.callers,
-            rules,
+            (),
             self.active_within(),
             self.data.get("quarantined-for"),
             self.data.get("include-compromised", False),
-            elsewhere=elsewhere,
+            self.data.get("noticed"),
             listened=self._listened,
-            **self.notices_guard(run),
         )
+        return gates_of(self, run.account_id, checks, self._access, self._accepted)
+
+    def _access(self, calls: Calls) -> Sequence[Access]:
+        """With require: what reads the access of the people, for each identity-center filter."""
+        filters = self._access_filters() if self.data.get("require") else ()
+        return [each.gate(calls).reading(self._resources) for each in filters]
 
 
 def _listened_since(resource: Mapping[str, Any]) -> datetime | None:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,17 +25,18 @@ from c7n_iamusers.iam.user import Item
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.adoption import may_replace
-from c7n_iamusers.identity_center.aws.access_check import PERMISSIONS, AccessReader, AccountAccess
+from c7n_iamusers.identity_center.aws.access_check import PERMISSIONS, AccessReader, AccountAccess, Found
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intents import Intents
-from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet
+from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet, Person
 from c7n_iamusers.identity_center.people import Candidate
 from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
 from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.policy_checks import DAYS, is_pull, require_own_account, validate_lambda_packaging
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at
+from c7n_iamusers.safeguards.gates import Calls
 
 
 def identity_center_session(manager: Any, role: str | None, region: str | None) -> Any:
@@ -66,6 +68,8 @@ def require_keys(manager: Any, plugin: str, data: Mapping[str, Any], keys: Seque
 
 
 Resource = dict[str, Any]
+#: What a person must have, or why that is not known.
+Wanted = access_state.RequiredSet | str
 
 
 #: The default of ``used-within``, in days.
@@ -92,11 +96,11 @@ class AccessGate:
     """Reads the access of users' people in Identity Center.
 
     ``data``: the options of the filter ``identity-center``, except ``state``. ``manager``: the policy's resource
-    manager.
+    manager. ``calls``: counts the calls to Identity Center.
     """
 
-    def __init__(self, manager: Any, data: Mapping[str, Any], where: str) -> None:
-        self._manager, self._data, self._where = manager, data, where
+    def __init__(self, manager: Any, data: Mapping[str, Any], where: str, calls: Calls | None = None) -> None:
+        self._manager, self._data, self._where, self._calls = manager, data, where, calls or Calls()
         self._identity = provisioning_settings.IdentitySettings(data, where)
         self._center: Center | None = None
         self._reader: AccessReader | None = None
@@ -130,63 +134,86 @@ class AccessGate:
         return {"start-url": instance.portal, "region": instance.region}
 
     def states(self, resources: Sequence[Resource]) -> dict[str, access_state.AccessState]:
-        """ARN of each user -> the access of its person. The account's assignments are read once.
+        """ARN of each user -> the access of its person. Raises PolicyExecutionError as ``reading`` does."""
+        return self.reading(resources)()
 
-        Raises PolicyExecutionError if the users are of another account, or anything can't be read.
+    def reading(self, resources: Sequence[Resource]) -> Callable[[], dict[str, access_state.AccessState]]:
+        """Reads ARN of each user -> the access of its person, each time anew.
+
+        Who its person is, and what it must have, is found out once. The account's assignments are read once a time.
+        Raises PolicyExecutionError if the users are of another account, or anything can't be read; so does the result.
         """
         require_own_account(self._manager, resources)
         if not resources:
-            return {}
+            return dict
+        account_id = self._manager.config.account_id or subject_of(resources[0]).account_id
+        with self._unreadable():
+            people = self._identity.people()
+            candidates = self._identity.candidates(list(resources), account_id, people)
+            wanted = self._wanted_by_user(candidates, account_id)
+
+        def read() -> dict[str, access_state.AccessState]:
+            with self._unreadable():
+                return self._states(candidates, wanted, account_id)
+
+        return read
+
+    @contextmanager
+    def _unreadable(self) -> Iterator[None]:
         try:
-            return self._states(list(resources))
+            yield
         except (IamUsersError, OSError, ClientError, BotoCoreError) as error:
             raise PolicyExecutionError(
                 f"{self._where}: account {self._manager.config.account_id}: Identity Center can't be read: {error}. No "
                 f"user was selected or touched. Give the role {', '.join(self.permissions)}, or run again"
             ) from error
 
-    def _states(self, resources: list[Resource]) -> dict[str, access_state.AccessState]:
-        account_id = self._manager.config.account_id or subject_of(resources[0]).account_id
-        candidates = self._identity.candidates(resources, account_id, self._identity.people())
-        wanted = self._wanted_by_user(candidates, account_id)
+    def _states(
+        self, candidates: list[Candidate], wanted: Mapping[str, Wanted], account_id: str
+    ) -> dict[str, access_state.AccessState]:
         reader = self._connected()
         known = [each for each in wanted.values() if isinstance(each, access_state.RequiredSet)]
         earlier = {claim.earlier.grant.permission_set for claim in self._claims.values() if claim.earlier}
         names = {each.name for each in known} | earlier
         whole = bool(earlier) or any(each.form for each in known)
+        named = len(reader.names)
         access = reader.account(account_id, () if "" in names else names, whole)
+        self._calls.not_again(len(reader.names) - named)
+        asked = (each for each in candidates if not isinstance(wanted[each.subject.arn], str))
+        found = reader.people({each.person: None for each in asked if each.person}, access)
         if place := self._data.get("sign-ins"):
             self._use = self._read_use(str(place))
         return {
-            each.subject.arn: self._state(each, wanted[each.subject.arn], access, reader)
+            each.subject.arn: self._state(each, wanted[each.subject.arn], access, found)
             for each in candidates
         }
 
     def _state(
         self,
         candidate: Candidate,
-        wanted: access_state.RequiredSet | str,
+        wanted: Wanted,
         access: AccountAccess,
-        reader: AccessReader,
+        found: Mapping[Person, Found],
     ) -> access_state.AccessState:
         if candidate.person is None:
             return access_state.AccessState(access_state.ABSENT, f"{candidate.subject}: {candidate.problem}")
         if isinstance(wanted, str):
             return access_state.AccessState(access_state.PENDING, wanted)
-        by_username, by_email, groups = reader.person(candidate.person)
+        by_username, by_email, groups = found[candidate.person]
         held = access.of(by_username.user_id, groups) if by_username else ()
         if earlier := self._earlier(candidate.subject.arn, held):
             wanted = access_state.RequiredSet(earlier)
-        found = access_state.access_state(
+        state = access_state.access_state(
             candidate.person, by_username, by_email, held, access.account_id, wanted
         )
-        if self._use is None or found.state != access_state.PROVISIONED:
-            return found
-        return self._use.proven(found, access.account_id, wanted.name)
+        if self._use is None or state.state != access_state.PROVISIONED:
+            return state
+        return self._use.proven(state, access.account_id, wanted.name)
 
     def _read_use(self, place: str) -> _Use:
         """The sign-ins of the file, and the account's roles. Raises IdentityCenterError, OSError, ClientError."""
         try:
+            self._calls.add(place.startswith("s3://"))
             content = content_at(self._manager, place)
         except OSError as error:
             raise OSError(
@@ -214,9 +241,7 @@ class AccessGate:
         form = provisioning_settings.permission_set_of(given, f"{self._where}: permission-set")
         return access_state.RequiredSet(form.name, form)
 
-    def _wanted_by_user(
-        self, candidates: list[Candidate], account_id: str
-    ) -> Mapping[str, access_state.RequiredSet | str]:
+    def _wanted_by_user(self, candidates: list[Candidate], account_id: str) -> Mapping[str, Wanted]:
         """The ARN of each user -> what its person must have, or why that is not known."""
         if not self._data.get("derive"):
             wanted = self._wanted()
@@ -230,9 +255,7 @@ class AccessGate:
         desired = desired_access([intents], derivation)
         self._proofs = derivation.proofs
         self._claims = {claim.subject.arn: claim for claim in desired.claims}
-        found: dict[str, access_state.RequiredSet | str] = {
-            each.subject.arn: each.reason for each in desired.refused
-        }
+        found: dict[str, Wanted] = {each.subject.arn: each.reason for each in desired.refused}
         return {
             **found,
             **{
@@ -246,6 +269,8 @@ class AccessGate:
             region = self._data.get("region") or self._manager.config.region
             session = identity_center_session(self._manager, self._data.get("role"), region)
             self._center = connect(session, region, Backoff())
+            for client in self._center.clients.values():
+                self._calls.attach(client)
         return self._center
 
     def _connected(self) -> AccessReader:
@@ -364,9 +389,9 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         )
         return selected
 
-    def gate(self) -> AccessGate:
+    def gate(self, calls: Calls | None = None) -> AccessGate:
         """The reader of users' access with this filter's options; also for an action that checks again."""
-        return AccessGate(self.manager, self.data, self._where)
+        return AccessGate(self.manager, self.data, self._where, calls)
 
     @property
     def _where(self) -> str:

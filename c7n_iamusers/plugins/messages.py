@@ -18,7 +18,6 @@ from c7n_iamusers.evidence.attempts import HEARD
 from c7n_iamusers.evidence.credential_events import credential_event
 from c7n_iamusers.exceptions import Stopped
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, PROVISIONED, SKIPPED, UNCHANGED
-from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.intents import INTENDED
 from c7n_iamusers.notices.notices import (
@@ -191,10 +190,8 @@ class Step(ABC):
         """The step in the notices."""
 
     @abstractmethod
-    def due(
-        self, users: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
-    ) -> list[Due]:
-        """The ``users`` whose owners have to be addressed. ``rules``: the exemptions of all accounts."""
+    def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
+        """The ``users`` whose owners have to be addressed."""
 
     @abstractmethod
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
@@ -212,16 +209,13 @@ class Announce(Step):
         """See Step."""
         return ANNOUNCED
 
-    def due(
-        self, users: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
-    ) -> list[Due]:
+    def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
         day = now.date() + timedelta(days=self.days)
         return [
-            _announced(each, now, day, notices, rules, now)
+            _announced(each, now, day, notices)
             for each in users
-            if notices.announcement(key := str(each["UserId"]), now, notices.lost_exemption(key, rules, now))
-            is None
+            if notices.announcement(str(each["UserId"]), now) is None
         ]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
@@ -240,16 +234,11 @@ class Remind(Step):
         """See Step."""
         return reminder(self.days)
 
-    def due(
-        self, users: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
-    ) -> list[Due]:
+    def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
         by_id = {str(each["UserId"]): each for each in users}
-        found = due_for(self.days, notices, [subject_of(each) for each in users], now, rules)
-        return [
-            _announced(by_id[user.unique_id], notice.time, notice.day, notices, rules, now)
-            for user, notice in found
-        ]
+        found = due_for(self.days, notices, [subject_of(each) for each in users], now)
+        return [_announced(by_id[user.unique_id], notice.time, notice.day, notices) for user, notice in found]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
@@ -272,9 +261,7 @@ class Inform(Step):
         """All ``users``, with what became of them."""
         return [Due(each, now.date(), news=news_of(each)) for each in users]
 
-    def due(
-        self, users: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
-    ) -> list[Due]:
+    def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
         return [
             each
@@ -290,17 +277,10 @@ class Inform(Step):
         return news_line(account, news, users[0].day, self.policy, counted=counted, part=end)
 
 
-def _announced(
-    resource: Resource,
-    announced: datetime,
-    day: date,
-    notices: Notices,
-    rules: Sequence[ExemptionRule],
-    now: datetime,
-) -> Due:
+def _announced(resource: Resource, announced: datetime, day: date, notices: Notices) -> Due:
     """A user, with what the template says of its announcement."""
     notice = {"announced": announced.date().isoformat(), "day": day.isoformat()}
-    if lost := notices.lost_exemption(str(resource["UserId"]), rules, now):
+    if lost := notices.exemption(str(resource["UserId"])):
         notice["was-exempt"] = str(lost)
     if former := notices.of_namesake(subject_of(resource)):
         notice["came-back"] = (
@@ -341,9 +321,7 @@ class Created(Step):
         """See Step."""
         return DENY_REMOVED if self._call and self._call.removes_deny else CREATED
 
-    def due(
-        self, users: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
-    ) -> list[Due]:
+    def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
         return [
             Due(each, now.date(), {"created": self._call.as_data(each) if self._call else {}})

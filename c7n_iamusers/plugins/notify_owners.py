@@ -7,7 +7,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,7 +22,7 @@ from c7n_iamusers.execution.retries import Verdict, error_code, message_of, verd
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import exempted
-from c7n_iamusers.notices.notices import Notice, Notices
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.messages import Announce, Created, Due, Inform, Remind, Step, in_parts
@@ -175,7 +175,8 @@ class NotifyOwners(RecordedNotify):
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
     Anybody who can write there can forge a notice: let only the runner's role write. A file ``STOP`` there stops the
-    destructive actions of the whole organization before their next user, and so does any name that begins with it.
+    destructive actions of the whole organization before their next user, within 30 seconds, and so does any name that
+    begins with it in any case; in an account's directory, those of this account.
 
     Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
     ``account_name``, or else the account's alias or id; that of ``inform`` is ``payments: 10 IAM users deleted, 2 left
@@ -184,10 +185,10 @@ class NotifyOwners(RecordedNotify):
     all. Users with findings of high severity come first.
 
     Which users are exempt, and by which rule, is recorded too, in ``exempt/`` below ``notices``, except by ``step:
-    created``. A user that was exempt
-    after its announcement, and is not any more although the rule is still in force (its tag was removed, say), is not
-    deleted by that announcement: it is announced again, and the mail says so. Where the rule was removed or has
-    expired, the announcement counts.
+    created``. A user that was exempt after its announcement, and is not any more, is not deleted by that announcement,
+    whatever became of the rule: it is announced again, and the mail says so. Where there are announcements and no
+    record of who was exempt, which is written before them, nobody is addressed, quarantined or deleted: somebody
+    removed it.
 
     ``to`` needs at least one e-mail address, literally or from a variable: who gets a mail by ``account-emails`` or
     ``resource-owner`` is not known here, since c7n-mailer looks that up later. Without an address no user is announced
@@ -283,15 +284,11 @@ class NotifyOwners(RecordedNotify):
     def _process(self, resources: list[Resource], event: Any) -> None:
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
-        held, elsewhere = policy_checks.exemption_rules(self.manager, account_id)
-        rules = (*held, *elsewhere)
         with self.refused(account_id):
-            # where nothing is announced, a message too many is better than none
-            lenient = self._leave_out if self.data["step"] == CREATED else None
-            notices = Notices.read(self._store, account_id, now, lenient)
-            due = self._step.due(by_risk(resources), notices, rules, now)
+            notices = self._read(account_id, now)
+            due = self._step.due(by_risk(resources), notices, now)
             if due:
-                self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
+                self._prepare_records(account_id, now, notices)
         for each in due:
             for key, value in each.annotation.items():
                 annotate(each.resource, key, value)
@@ -304,6 +301,20 @@ class NotifyOwners(RecordedNotify):
         if self._unrecorded:
             raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
 
+    def _read(self, account_id: str, now: datetime) -> Notices:
+        if self.data["step"] == CREATED:
+            # where nothing is announced, a message too many is better than none
+            return Notices.read(self._store, account_id, now, self._leave_out)
+        notices = Notices.read(self._store, account_id, now)
+        notices.require_records()
+        return notices
+
+    def _prepare_records(self, account_id: str, now: datetime, notices: Notices) -> None:
+        """What is written before a message: a probe; and before announcements, that nobody was exempt."""
+        self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
+        if self._step.name == ANNOUNCED and not notices.recorded:
+            self._store.create(exempted.place_of(account_id, now), exempted.as_json(account_id, now, ()))
+
     def _leave_out(self, fault: str) -> None:
         self.log.error("%s: %s. It is left out, so a message may be sent again", self.type, fault)
 
@@ -314,8 +325,7 @@ class NotifyOwners(RecordedNotify):
         account_id, now = exempt[0][0].account_id, utc_now()
         store = notices_store(self.manager, self.data["notices"])
         with self.refused(account_id):
-            if found := Notices.read(store, account_id, now).unrecorded(exempt, now):
-                store.create(exempted.place_of(account_id, now), exempted.as_json(account_id, now, found))
+            record_exempt(store, account_id, exempt, now)
 
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
         """The action as c7n-mailer gets it. Raises PolicyExecutionError where it has no e-mail address."""

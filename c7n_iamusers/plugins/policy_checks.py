@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -348,11 +348,15 @@ def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
 
 
 def exemption_rules(
-    manager: Any, account_id: str
-) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
-    """The exemption rules of the policy's filters ``unnecessary`` that hold in the users' account, and the others."""
-    found = [each.rules(account_id) for each in manager.filters if each.type == "unnecessary"]
-    return tuple(rule for held, _ in found for rule in held), tuple(rule for _, no in found for rule in no)
+    manager: Any, account_id: str, count: Callable[[int], object] = int
+) -> tuple[ExemptionRule, ...]:
+    """The exemption rules of the policy's filters ``unnecessary`` that hold in the users' account, read now.
+
+    ``count``: called with the number of lists that are not on this machine. Raises PolicyExecutionError.
+    """
+    filters = [each for each in manager.filters if each.type == "unnecessary"]
+    count(sum(each.reads_by_call for each in filters))
+    return tuple(rule for each in filters for rule in each.rules(account_id)[0])
 
 
 _UNDEFINED = re.compile(r"\{([a-z_]\w*)\}", re.IGNORECASE)

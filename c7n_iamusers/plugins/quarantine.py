@@ -18,7 +18,8 @@ from c7n_iamusers.iam.accounts import read_by_id
 from c7n_iamusers.iam.deny_all import LONGEST_BROWNOUT
 from c7n_iamusers.iam.permissions import BROWNOUT, DENIAL, GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
-from c7n_iamusers.plugins.policy_checks import DAYS, exemption_rules, is_pull
+from c7n_iamusers.plugins.gates import gates_of
+from c7n_iamusers.plugins.policy_checks import DAYS, is_pull
 from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
@@ -69,7 +70,8 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
     counts from the announcement, so the announced day, which is that of the deletion, need not have come. If the
     announcement said by ``quarantined_for`` when credentials stop working, users are skipped until that day, except for
     a brownout. In a Lambda mode, where no announcement precedes it, ``notices`` may be given alone: the file ``STOP``
-    there stops it.
+    there stops it. Exemption lists, notices and ``STOP`` are asked right before the first change of each user, from
+    what was read at most 30 seconds ago. Where that can't be read, users fail, untouched.
 
     Running it again changes nothing as long as the quarantine holds, and reports the use of password or keys since.
     No reported use is no proof: attempts with an inactive key may leave no trace.
@@ -168,17 +170,14 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
             self._follow_renamed(run)
         account = self.account(run)
         # Compromised users are included: a leaked key is a reason to stop it, and a quarantine deletes no evidence.
-        rules, elsewhere = exemption_rules(self.manager, run.account_id)
         guards = Guards(
             run.callers,
-            rules,
-            self.active_within(),
+            active_within=self.active_within(),
             include_compromised=True,
+            noticed=self.data.get("noticed"),
             before_day=True,
             # it ends by itself, and the announcement does not speak of it
             before_stop="brownout" in self.data,
-            elsewhere=elsewhere,
-            **self.notices_guard(run),
         )
         records, recheck = self.user_records(run, account), self.recheck(run, account)
         policy, reason = str(self.manager.data.get("name")), self.data.get("reason", "no reason given")
@@ -186,7 +185,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
         users = UserQuarantine(
             run,
             records,
-            guards,
+            gates_of(self, run.account_id, guards),
             policy,
             reason,
             recheck.problem,
@@ -196,7 +195,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
             caused=self._event.time if self._event else None,
             new=bool(self._event and self._event.name == "CreateUser"),
         )
-        return self.unless_stopped(users.quarantine)
+        return users.quarantine
 
     def _follow_renamed(self, run: Run) -> None:
         """Give the resources of users that were renamed in the wait, or moved to another path, what they have now."""

@@ -204,10 +204,11 @@ def content_at(manager: Any, place: str) -> bytes:
 NOTICES = {"type": "string", "minLength": 1}
 
 
-def notices_store(manager: Any, place: Any) -> Store:
+def notices_store(manager: Any, place: Any, attach: Callable[[Any], object] | None = None) -> Store:
     """Where the notices of all accounts are: a directory, or ``s3://BUCKET/PREFIX`` (with c7n's ``?sse=...``).
 
-    The session is that of whoever runs Cloud Custodian, not the member account's role.
+    ``attach``: called with the client that is made, if any. The session is that of whoever runs Cloud Custodian, not
+    the member account's role.
     Raises PolicyExecutionError where it is no text, or would not outlive the run.
     """
     if not isinstance(place, str) or not place:
@@ -216,7 +217,7 @@ def notices_store(manager: Any, place: Any) -> Store:
             "Nothing was touched: where it is a variable, define it under vars in accounts.yml"
         )
     if place.startswith("s3://"):
-        return bucket_output(place, manager.session_factory(assume=False))
+        return bucket_output(place, manager.session_factory(assume=False), attach)
     if not is_pull(manager):
         raise PolicyExecutionError(
             f"policy {manager.data.get('name')}: notices: the directory {place} does not outlive a run in AWS Lambda: "

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
 from logging import Logger
 from typing import Any
 
@@ -43,7 +44,7 @@ from c7n_iamusers.plugins.resources import (
     subject_of,
     user_records,
 )
-from c7n_iamusers.plugins.unnecessary_options import FilterText
+from c7n_iamusers.plugins.unnecessary_options import FilterText, OneSession
 from c7n_iamusers.text.rows import FORMATS
 from c7n_iamusers.text.wording import shown
 
@@ -197,6 +198,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     schema = type_schema("unnecessary", **SCHEMA)
     schema_alias = False
     max_workers = 8
+    _warned = False
 
     def __init__(self, data: Any, manager: Any = None) -> None:
         super().__init__(data, manager)
@@ -204,6 +206,10 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
             # YAML parses an unquoted date as a date object, which c7n can't write into its metadata or a notice.
             if isinstance(rule, dict) and type(rule.get("expires")) is date:
                 rule["expires"] = rule["expires"].isoformat()
+
+    @cached_property
+    def _session(self) -> OneSession:
+        return OneSession(self.manager.session_factory)
 
     @property
     def _text(self) -> FilterText:
@@ -241,14 +247,23 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         Raises PolicyExecutionError if one is invalid or the list can't be read.
         """
         name = policy_checks.account_name(self.manager)
-        held, others = exemptions.in_account(self._text.rules(PolicyExecutionError), account_id, name)
-        if not name and (unsure := [str(each) for each in held if each.account not in ("", account_id)]):
+        held, others = exemptions.in_account(
+            self._text.rules(PolicyExecutionError, self._session), account_id, name
+        )
+        unsure = [str(each) for each in held if each.account not in ("", account_id)]
+        if unsure and not name and not self._warned:
+            self._warned = True  # it is asked again for each half-minute of an action
             self.log.warning(
                 "unnecessary: the name of account %s is not known, so these exemptions may be of other accounts, and "
                 "hold: %s. Run c7n-org, whose accounts file has the names, or give the ids of accounts",
                 *(account_id, ", ".join(unsure)),
             )
         return held, others
+
+    @property
+    def reads_by_call(self) -> bool:
+        """Whether ``rules`` reads a list that is not on this machine."""
+        return self._text.reads_by_call
 
     def options(self) -> FilterOptions:
         """All options but the exemptions. Raises PolicyExecutionError if one is invalid."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -97,6 +97,22 @@ class ExemptionSource:
                 f"exempt-from {self.shown} can't be read: {error}. Without the exemptions no user is flagged: correct "
                 "exempt-from, or run where its path begins, the checkout's root for the shipped policies"
             ) from error
+
+
+class OneSession:
+    """Makes the session of ``factory`` once. A new one would assume the policy's role each time that a list is read."""
+
+    def __init__(self, factory: Callable[[], Any]) -> None:
+        self._factory = factory
+        self._session: Any = None
+        #: By which c7n caches sessions.
+        self.region = getattr(factory, "region", "global")
+
+    def __call__(self) -> Any:
+        """The session."""
+        if self._session is None:
+            self._session = self._factory()
+        return self._session
 
 
 def parse_source(data: Any, where: str) -> ExemptionSource:
@@ -200,11 +216,17 @@ class FilterText:
         with self._raising(error):
             return parse_options(self._data, self._where)
 
-    def rules(self, error: _Error) -> tuple[ExemptionRule, ...]:
+    def rules(self, error: _Error, session_factory: Callable[[], Any]) -> tuple[ExemptionRule, ...]:
         """The rules of ``exempt``, and those of ``exempt-from``, read now. Raises ``error``."""
         with self._raising(error):
             rules, source = self._own_rules(self._data), self._source()
-            return (*rules, *source.rules(self._manager.session_factory)) if source else rules
+            return (*rules, *source.rules(session_factory)) if source else rules
+
+    @property
+    def reads_by_call(self) -> bool:
+        """Whether ``rules`` reads a list that is not on this machine. Raises InvalidPolicyData."""
+        source = self._source()
+        return source is not None and not source.is_local
 
     def permissions(self) -> list[str]:
         """The IAM actions that the options need; possibly more if the options are invalid."""

@@ -17,7 +17,7 @@ from c7n.utils import local_session
 from c7n_iamusers.evidence.index import CREATION, EvidenceIndex
 from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
-from c7n_iamusers.exceptions import NoticesUnreadable, RunLockLost
+from c7n_iamusers.exceptions import RunLockLost
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import LOG, SINGLE_TRY, Applied, Executor, Run
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
@@ -33,12 +33,14 @@ from c7n_iamusers.execution.outcomes import (
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
+from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam import signin_sessions
 from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.users import change_shows
-from c7n_iamusers.notices.notices import Notices, check_stop
+from c7n_iamusers.notices.notices import record_exempt
 from c7n_iamusers.plugins import policy_checks, run_outputs
+from c7n_iamusers.plugins.gates import unreadable_notices
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
 from c7n_iamusers.safeguards.guards import LiveRecheck
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
@@ -188,32 +190,21 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                 "records them) go together: give both, or neither"
             )
 
-    def notices_guard(self, run: Run) -> dict[str, Any]:
-        """``noticed`` and ``notices`` of Guards. Raises PolicyExecutionError if the notices can't be read."""
-        if "noticed" not in self.data:
-            return {}
-        try:
-            found = Notices.read(
-                run_outputs.notices_store(self.manager, self.data["notices"]), run.account_id, utc_now()
-            )
-        except NoticesUnreadable as error:
-            raise PolicyExecutionError(
-                f"policy {self.manager.data.get('name')}: account {run.account_id}: {error}. Nothing was touched: make "
-                f"{self.data['notices']} readable for the runner, or correct notices, and run again"
-            ) from error
-        return {"noticed": self.data["noticed"], "notices": found}
+    def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
+        """Record who is exempt, as that voids an announcement, if this action asks for one. A function only reads.
 
-    def unless_stopped(self, work: Work) -> Work:
-        """``work``, with a check for the file STOP beside the notices before each user."""
-        if "notices" not in self.data:
-            return work
-        store = run_outputs.notices_store(self.manager, self.data["notices"])
-
-        def checked(subject: Subject, applied: Applied) -> tuple[str, str]:
-            check_stop(store)
-            return work(subject, applied)
-
-        return checked
+        The filter ``unnecessary`` calls it. Raises PolicyExecutionError where that can't be read or written.
+        """
+        if (
+            "noticed" not in self.data
+            or self.data.get("plan-only")
+            or not policy_checks.is_pull(self.manager)
+        ):
+            return
+        account_id, place = exempt[0][0].account_id, self.data["notices"]
+        store = run_outputs.notices_store(self.manager, place)
+        with unreadable_notices(self, account_id):
+            record_exempt(store, account_id, exempt, utc_now())
 
     def active_within(self) -> float | None:
         """The option ``active-within`` in days; by default the smallest ``unused-for`` of filters ``unnecessary``."""

@@ -41,10 +41,12 @@ from c7n_iamusers.quarantine.plan import (
     still_denying,
 )
 from c7n_iamusers.safeguards import identity
+from c7n_iamusers.safeguards.gates import AskedOfUser
 from c7n_iamusers.safeguards.guards import (
     Guards,
     Recheck,
     compromised,
+    gates_refusal,
     identity_refusal,
     no_recheck,
     quarantine_broken,
@@ -60,7 +62,8 @@ class UserQuarantine:
     """Quarantines users of ``run`` for ``policy`` and ``reason``. ``keep``: only the Deny, credentials stay active.
     ``brownout``: a Deny that ends by itself after so many minutes, and no quarantine. ``caused``: the time of
     the event that asks for it. Users that a run changed since are left alone, as AWS can deliver an event again.
-    ``new``: that event is their creation, so no earlier run can have put a Deny on them.
+    ``new``: that event is their creation, so no earlier run can have put a Deny on them. ``guards``: asked anew for
+    each user, right before its first change; see Gates.
 
     Each user's attachments are read from the user's own lists: a credential that a list of the account might miss would
     stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``refused``: forms of the Deny
@@ -69,7 +72,7 @@ class UserQuarantine:
 
     run: Run
     records: UserRecords
-    guards: Guards
+    guards: Callable[[], Guards]
     policy: str
     reason: str
     recheck: Recheck = no_recheck
@@ -88,13 +91,14 @@ class UserQuarantine:
 
     def _in_forms(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
         """The outcome, with the first form of the Deny that the role may use and that fits."""
-        unfit = dict[str, str]()
+        unfit, guards = dict[str, str](), AskedOfUser(self.guards, applied)
+        guards()  # under a STOP file, users are not even read
         for remaining in reversed(range(len(FORMS) + 1)):
             user = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(evidence.name)
             if user is None:
                 return _absent(self.run, evidence, applied)
             try:
-                return self._quarantine(evidence, user, applied, unfit)
+                return self._quarantine(evidence, user, applied, unfit, guards)
             except SubjectGone:
                 return _absent(self.run, evidence, applied)
             except identity.BoundaryChanged:
@@ -113,21 +117,28 @@ class UserQuarantine:
         )
 
     def _quarantine(
-        self, evidence: Subject, user: IamUser, applied: Applied, unfit: dict[str, str]
+        self,
+        evidence: Subject,
+        user: IamUser,
+        applied: Applied,
+        unfit: dict[str, str],
+        guards: Callable[[], Guards],
     ) -> tuple[str, str]:
         keys = read_key_use(self.run.client, user, self.run.backoff)
-        if reason := self._refusal(evidence, user, keys):
+        if reason := self._refusal(evidence, user, keys, guards()):
             return refused_status(reason), reason
         found = self.records.find(user, applied.made)
         if left := self._left_to_others(evidence, found):
             return left
         if self.brownout:
-            return self._brown_out(evidence, found, self.brownout, applied)
+            return self._brown_out(evidence, found, self.brownout, applied, guards)
         refused = {**unfit, **self.refused}
         planned = plan_quarantine(user, self.now(), self.policy, self.reason, found.known, refused, self.keep)
         if not planned.plan.calls:
             return self._left(user, planned, keys)
         self.records.keep(found)
+        if reason := gates_refusal(evidence, user, guards(), self.now()):
+            return SKIPPED, reason
         self.records.note_quarantine(evidence, planned.record)
         _apply(self.run, evidence, user, planned.plan, applied)
         kept = ["its credentials are kept active under the Deny-all"] if self.keep else []
@@ -164,16 +175,23 @@ class UserQuarantine:
             return SKIPPED, "a run changed it since the event: one that is delivered again changes nothing"
         return None
 
-    def _refusal(self, evidence: Subject, user: IamUser, keys: Sequence[KeyUse]) -> str | None:
+    def _refusal(
+        self, evidence: Subject, user: IamUser, keys: Sequence[KeyUse], guards: Guards
+    ) -> str | None:
         """Why the user is left alone; None if it may be quarantined. That its Deny was removed is said anyway."""
-        reason = refusal(evidence, user, self.guards, self.now(), keys) or self.recheck(user, keys)
+        reason = refusal(evidence, user, guards, self.now(), keys) or self.recheck(user, keys)
         if reason and (undone := self.records.find(user).broken):
             gone = quarantine_broken(undone, lapses(user, undone))
             return f"{gone}. It was not put in quarantine again: {reason}"
         return reason
 
     def _brown_out(
-        self, evidence: Subject, found: RecordedUser, minutes: int, applied: Applied
+        self,
+        evidence: Subject,
+        found: RecordedUser,
+        minutes: int,
+        applied: Applied,
+        guards: Callable[[], Guards],
     ) -> tuple[str, str]:
         user = found.user
         if found.quarantine:
@@ -188,6 +206,8 @@ class UserQuarantine:
         if not planned.plan.calls:
             return UNCHANGED, f"in a brownout {until}"
         self.records.keep(found)
+        if reason := gates_refusal(evidence, user, guards(), self.now()):
+            return SKIPPED, reason
         _apply(self.run, evidence, user, planned.plan, applied)
         return BROWNED_OUT, f"{until}, when its Deny-all ends by itself"
 

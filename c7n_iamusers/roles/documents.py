@@ -55,7 +55,8 @@ class Places:
     """What a role itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs.
 
     ``written``, ``read``: everything below them. ``objects``: single ones that are read. ``listed``: prefixes for which
-    keys are listed; that of a directory ends with a slash. A ``*`` in a key matches anything.
+    keys are listed; that of a directory ends with a slash. ``tops``: directories of which only what is directly in them
+    is listed. A ``*`` in a key matches anything.
     """
 
     queues: tuple[str, ...] = ()
@@ -63,6 +64,7 @@ class Places:
     read: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
+    tops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -255,6 +257,7 @@ def _place_statements(places: Places, settings: RoleSettings, setup: bool = Fals
         *(_bucket_and_key(each) for each in places.objects),
     ]
     yield from _listing([*read, *(_bucket_and_key(each, "") for each in places.listed)], settings)
+    yield from _listing([_bucket_and_key(each, "") for each in places.tops], settings, {"s3:delimiter": "/"})
 
     def arns(found: Iterable[tuple[str, str]], more: str = "") -> list[str]:
         return [f"arn:{partition}:s3:::{bucket}/{pattern}{more}" for bucket, pattern in found]
@@ -268,10 +271,13 @@ def _place_statements(places: Places, settings: RoleSettings, setup: bool = Fals
             yield _allow(["s3:DeleteObject"], arns(written, _PROBE), owned)
 
 
-def _listing(found: Iterable[tuple[str, str]], settings: RoleSettings) -> Iterator[Document]:
+def _listing(
+    found: Iterable[tuple[str, str]], settings: RoleSettings, only: Mapping[str, str] | None = None
+) -> Iterator[Document]:
     """s3:ListBucket for the patterns of keys in buckets. Without it, S3 answers AccessDenied for a missing object, too.
 
-    S3 compares ``s3:prefix`` with the prefix that is listed, and with the key of an object that is missing.
+    ``only``: further condition keys, and the values that they must have. S3 compares ``s3:prefix`` with the prefix that
+    is listed, and with the key of an object that is missing.
     """
     of_bucket: defaultdict[str, set[str]] = defaultdict(set)
     for bucket, pattern in found:
@@ -281,7 +287,8 @@ def _listing(found: Iterable[tuple[str, str]], settings: RoleSettings) -> Iterat
         buckets_by_patterns[frozenset(patterns)].append(f"arn:{settings.partition}:s3:::{bucket}")
     for patterns_of_all, buckets in buckets_by_patterns.items():
         limited = {} if "*" in patterns_of_all else {"StringLike": {"s3:prefix": sorted(patterns_of_all)}}
-        yield _allow(["s3:ListBucket"], buckets, {**_owned_by(settings.organization), **limited})
+        equal = {**_owned_by(settings.organization).get("StringEquals", {}), **(only or {})}
+        yield _allow(["s3:ListBucket"], buckets, {**({"StringEquals": equal} if equal else {}), **limited})
 
 
 def _allow(actions: list[str], resources: Iterable[str], condition: Document | None = None) -> Document:

@@ -125,12 +125,13 @@ def _uses(user: IamUser, keys: Iterable[KeyUse]) -> Iterator[tuple[datetime, str
 class Guards:
     """The guards that a policy sets.
 
-    ``callers``: ARNs of the principals behind the run; the first one acts in the account. ``rules``: exemptions.
-    ``elsewhere``: those that hold in other accounts only. ``active_within``, ``quarantined_for``, ``noticed``: days;
-    None if not set. ``notices``: of the account, if ``noticed`` is set. ``before_day``: whether a user may be touched
-    before the announced day. ``before_stop``: whether even before the day on which its credentials stop working, by the
-    announcement. ``listened``: unique id -> since when the filter ``attempts`` listened, if its answer is asked for;
-    None for any user.
+    ``callers``: ARNs of the principals behind the run; the first one acts in the account. ``rules``: the exemptions
+    that hold there. ``active_within``, ``quarantined_for``, ``noticed``: days; None if not set. ``notices``: of the
+    account, if ``noticed`` is set. ``before_day``: whether a user may be touched before the announced day.
+    ``before_stop``: whether even before the day on which its credentials stop working, by the announcement.
+    ``listened``: unique id -> since when the filter ``attempts`` listened, if its answer is asked for; None for any
+    user. ``missing``: ARN of each user -> why its access through Identity Center does not do, empty if it does; None if
+    that is not asked for.
     """
 
     callers: tuple[str, ...]
@@ -142,8 +143,8 @@ class Guards:
     notices: Notices = field(default_factory=lambda: Notices((), "nowhere"))
     before_day: bool = False
     before_stop: bool = False
-    elsewhere: Sequence[ExemptionRule] = ()
     listened: Mapping[str, datetime | None] | None = None
+    missing: Mapping[str, str] | None = None
 
     @property
     def ask_key_use(self) -> bool:
@@ -171,12 +172,23 @@ def refusal(
     return (
         identity_refusal(evidence, user, guards.callers)
         or (None if guards.include_compromised else compromised(user))
-        or _exempt(user, guards.rules, now)
-        or _unnoticed(user, guards, now)
+        or gates_refusal(evidence, user, guards, now)
         or (None if emptied else _broken(user, quarantine or broken, guards.quarantined_for))
         or _active(user, guards.active_within, now, keys)
         or (None if emptied else _not_quarantined(user, quarantine, guards.quarantined_for, now, keys))
         or (None if emptied else _not_listened(user, quarantine, guards.listened))
+    )
+
+
+def gates_refusal(evidence: Subject, user: IamUser, guards: Guards, now: datetime) -> str | None:
+    """Why ``user`` must be left alone by what people change while a run goes on; None if it may be changed.
+
+    It is exempt, its owner was not addressed in time, or its person has no access through Identity Center.
+    """
+    return (
+        _exempt(user, guards.rules, now)
+        or _unnoticed(user, guards, now)
+        or _without_access(evidence, guards.missing)
     )
 
 
@@ -271,10 +283,15 @@ def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> str | None:
         user.unique_id,
         guards.noticed,
         now,
-        rules=(*guards.rules, *guards.elsewhere),
         before_day=guards.before_day,
         before_stop=guards.before_stop,
     )
+
+
+def _without_access(evidence: Subject, missing: Mapping[str, str] | None) -> str | None:
+    if missing is None:
+        return None
+    return missing.get(evidence.arn, "its access through Identity Center was not read: run again") or None
 
 
 def _active(user: IamUser, days: float | None, now: datetime, keys: Sequence[KeyUse]) -> str | None:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -123,3 +123,43 @@ def test_a_journal_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> 
 def test_an_incomplete_line_hides_no_other(torn: bytes, expected: list[dict[str, int]]) -> None:
     content = json.dumps({"a": 1}).encode() + b"\n" + torn + json.dumps({"a": 2}).encode() + b"\n"
     assert list(parsed(content)) == expected
+
+
+class Names(list[str]):
+    """Counts how often all names are gone through."""
+
+    gone_through = 0
+
+    def __iter__(self) -> Iterator[str]:
+        self.gone_through += 1
+        return super().__iter__()
+
+
+def test_the_names_of_objects_are_not_searched_for_each_user(tmp_path: Path) -> None:
+    class Listing(DirectoryStore):
+        listed = Names()
+
+        def names(self, prefix: str, *last: str, since: datetime | None = None) -> list[str]:
+            self.listed.extend(super().names(prefix, *last, since=since))
+            return self.listed
+
+    store = Listing(tmp_path)
+    users = [
+        Subject(f"user.{each}", f"arn:aws:iam::111122223333:user/user.{each}", f"AIDA{each}")
+        for each in range(50)
+    ]
+    for each in users:
+        BucketJournal(store, lambda: NOW).write(each, "before", number=7)
+    journals = reader(store)
+    assert [numbers(journals.of(each)) for each in users] == [[7]] * 50
+    assert [journals.of_namesakes(each) for each in users] == [[]] * 50
+    assert store.listed.gone_through == 1
+
+
+@pytest.mark.parametrize("name", ["alice.AIDA1", "AIDA1.jsonl", "alice.AIDA1.json", ".jsonl"])
+def test_an_object_that_is_no_runs_is_nobodys(tmp_path: Path, name: str) -> None:
+    store = DirectoryStore(tmp_path)
+    BucketJournal(store, lambda: NOW).write(ALICE, "before", number=7)
+    store.create(f"journal/other/{name}", b'{"number": 8, "arn": "arn:aws:iam::111122223333:user/alice"}')
+    assert numbers(reader(store).of(ALICE)) == [7]
+    assert reader(store).of_namesakes(ALICE) == []

@@ -109,11 +109,51 @@ def test_names_are_those_that_begin_so(store: Store) -> None:
     assert store.names("nothing/") == []
 
 
-def test_what_begins_so_at_the_top(store: Store) -> None:
-    assert store.beginning_with("STOP", "stop") == []
-    for name in ("STOP.txt", "stop", "other", "a/STOP", "1STOP"):
-        store.create(name, b"")
-    assert store.beginning_with("STOP", "stop") == ["STOP.txt", "stop"]
+def test_what_is_directly_in_a_directory(store: Store) -> None:
+    assert store.entries("") == store.entries("a/") == {}
+    for name in ("STOP.txt", " stop", "a/b.json", "a/c/d.json"):
+        store.create(name, b"one")
+    assert set(store.entries("")) == {"STOP.txt", " stop", "a"}
+    assert set(store.entries("a/")) == {"b.json", "c"}
+    assert [name for name, version in store.entries("a/").items() if not version] == ["c"]
+
+
+def test_a_version_changes_with_the_content(store: Store) -> None:
+    store.create("a/b.json", b"one")
+    before = store.entries("a/")
+    assert store.entries("a/") == before
+    store.replace("a/b.json", b"two")
+    assert store.entries("a/") != before
+
+
+def test_what_is_no_file_has_no_version(tmp_path: Path) -> None:
+    (tmp_path / "nowhere").symlink_to("missing")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    store = DirectoryStore(tmp_path)
+    assert {name for name, version in store.entries("").items() if not version} == {"nowhere", "link", "pipe"}
+    with pytest.raises(OSError, match="nowhere is a symbolic link"):
+        store.entries("nowhere/")
+
+
+def test_many_accounts_take_two_calls(s3: Any) -> None:
+    class Pages:
+        """The client, with pages of two entries."""
+
+        calls = 0
+
+        def list_objects_v2(self, **asked: Any) -> Any:
+            self.calls += 1
+            return s3.list_objects_v2(MaxKeys=2, **asked)
+
+    for key in (" STOP", *(f"{number:012}/x" for number in range(9)), "exempt/x", "stop"):
+        s3.put_object(Bucket="output", Key=f"notices/{key}", Body=b"")
+    pages = Pages()
+    store = BucketStore(pages, "output", "notices", {})
+    assert set(store.entries("", leap=("0", ":"))) == {" STOP", "000000000000", "exempt", "stop"}
+    assert pages.calls == 2
+    assert len(store.entries("")) == 12
 
 
 def test_names_whose_last_part_is_asked_for(store: Store) -> None:

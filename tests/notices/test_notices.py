@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -102,6 +103,8 @@ def test_no_directory_is_no_notice(tmp_path: Path) -> None:
         pytest.param({"account": OTHER_ACCOUNT}, "of account", id="other-account"),
         pytest.param({"addresses": []}, "no addresses", id="nobody-addressed"),
         pytest.param({"addresses": [1]}, "no addresses", id="addresses-are-numbers"),
+        pytest.param({"addresses": [""]}, "a blank one", id="empty-address"),
+        pytest.param({"addresses": ["owner@example.com", " "]}, "a blank one", id="blank-address"),
         pytest.param({"users": "alice"}, "no users", id="no-users"),
         pytest.param({"users": [{"user": "alice"}]}, "no arn", id="user-without-id"),
         pytest.param({"message-id": ""}, "no message-id", id="no-message"),
@@ -209,7 +212,21 @@ def test_who_is_reminded(at: datetime, sent: tuple[Notice, ...], due: bool) -> N
     assert found == ([(ALICE, NOTICE)] if due else [])
 
 
-@pytest.mark.parametrize("name", [STOP, "STOP.txt", "stop", "Stop.md", "stop all.txt"])
+STOPS = [
+    STOP,
+    "STOP.txt",
+    "stop",
+    "Stop.md",
+    "stop all.txt",
+    "sToP",
+    " STOP",
+    "STOP ",
+    "\u00a0sTOP.txt",
+    "\tStop",
+]
+
+
+@pytest.mark.parametrize("name", STOPS)
 def test_stop(tmp_path: Path, name: str) -> None:
     store = DirectoryStore(tmp_path)
     check_stop(store)
@@ -219,6 +236,91 @@ def test_stop(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(Stopped, match=f"the file .*/{name} stops"):
         check_stop(store)
+
+
+@pytest.mark.parametrize("name", ["1STOP", "don't stop", "S", "ST OP", "exempt"])
+def test_what_does_not_stop(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    check_stop(DirectoryStore(tmp_path))
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_a_stop_of_one_account(tmp_path: Path, name: str) -> None:
+    store = DirectoryStore(tmp_path)
+    store.create(NOTICE.name, NOTICE.as_json())
+    (tmp_path / ACCOUNT / name).touch()
+    assert Notices.read(store, ACCOUNT, after(1)).stop == str(tmp_path / ACCOUNT / name)
+    assert Notices.read(store, OTHER_ACCOUNT, after(1)).stop == ""
+    check_stop(store, f"{OTHER_ACCOUNT}/")
+    with pytest.raises(Stopped, match=f"{ACCOUNT}/{name} stops"):
+        check_stop(store, f"{ACCOUNT}/")
+
+
+@pytest.mark.parametrize("place", [ACCOUNT, f"exempt/{ACCOUNT}"])
+@pytest.mark.parametrize("kind", ["dangling", "link", "directory", "pipe"])
+def test_what_is_no_file_touches_nobody(tmp_path: Path, place: str, kind: str) -> None:
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "elsewhere.json").write_bytes(NOTICE.as_json())
+    path = tmp_path / place / "notice.json"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("missing.json" if kind == "dangling" else tmp_path / "elsewhere.json")
+    with pytest.raises(
+        NoticesUnreadable, match=r"notice\.json is a link or a directory, not a file of a run"
+    ):
+        Notices.read(DirectoryStore(tmp_path), ACCOUNT, after(1))
+
+
+def test_where_no_deletion_rests_on_it_what_is_broken_is_left_out(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.create(NOTICE.name, NOTICE.as_json())
+    store.create(f"{ACCOUNT}/torn.json", b"{")
+    (tmp_path / ACCOUNT / "nowhere.json").symlink_to("missing.json")
+    told: list[str] = []
+    found = Notices.read(store, ACCOUNT, after(1), told.append)
+    assert found.announcement(ALICE.unique_id, after(1)) == NOTICE
+    assert [each.partition(" is ")[0].rpartition("/")[2] for each in told] == ["nowhere.json", "torn.json"]
+
+
+def test_a_directory_that_is_a_dangling_link_touches_nobody(tmp_path: Path) -> None:
+    (tmp_path / ACCOUNT).symlink_to("missing")
+    with pytest.raises(NoticesUnreadable, match=f"{ACCOUNT} is a symbolic link"):
+        Notices.read(DirectoryStore(tmp_path), ACCOUNT, after(1))
+
+
+class Counting(DirectoryStore):
+    """Counts the readings of names."""
+
+    reads = 0
+
+    def read(self, name: str, largest: int | None = None) -> bytes | None:
+        self.reads += 1
+        return super().read(name, largest)
+
+
+def test_only_what_is_new_or_has_changed_is_read_again(tmp_path: Path) -> None:
+    store = Counting(tmp_path)
+    others = [replace(NOTICE, message_id=f"m{number}", users=(subject("bob"),)) for number in range(9)]
+    for each in (NOTICE, *others):
+        store.create(each.name, each.as_json())
+
+    def day() -> date:
+        found = Notices.read(store, ACCOUNT, after(1)).announcement(ALICE.unique_id, after(1))
+        return found.day if found else date.min
+
+    assert (day(), store.reads) == (NOTICE.day, 10)
+    # another policy of the process, with a store of its own
+    other = Counting(tmp_path)
+    Notices.read(other, ACCOUNT, after(1))
+    assert (day(), store.reads, other.reads) == (NOTICE.day, 10, 0)
+    later = replace(NOTICE, day=date(2026, 5, 31))
+    (tmp_path / NOTICE.name).write_bytes(later.as_json())
+    assert (day(), store.reads) == (later.day, 11)
+    (tmp_path / NOTICE.name).unlink()
+    assert (day(), store.reads) == (date.min, 11)
 
 
 def test_a_directory_stops(tmp_path: Path) -> None:

@@ -200,8 +200,8 @@ def test_how_people_sign_in_stands_on_the_resource(fleet: FleetRehearsal, tmp_pa
         ("ListPermissionSetsProvisionedToAccount", "absent"),
         ("ListAccountAssignments", "pending"),
         ("ListAccountAssignmentDeletionStatus", "provisioned"),
-        ("GetUserId", "absent"),
-        ("ListGroupMembershipsForMember", "pending"),
+        ("ListUsers", "absent"),
+        ("ListGroupMemberships", "pending"),
     ],
 )
 def test_what_can_not_be_read_selects_nobody(
@@ -251,22 +251,35 @@ def test_reading_grows_by_sets_and_people_only(fleet: FleetRehearsal, tmp_path: 
 
 def test_every_call_is_declared(fleet: FleetRehearsal, tmp_path: Path) -> None:
     fleet.org.configure(assignment_seconds=60)
-    (group_id, *_) = fleet.instance.store.groups
+    held = fleet.instance.assignments
+    group_id = next(each.principal_id for each in held if each.account_id == OTHER_ACCOUNT)
     (made,) = fleet.instance.permission_sets.values()
     fleet.org.client("sso-admin").delete_account_assignment(
         InstanceArn=fleet.instance.arn,
-        TargetId=next(
-            each.account_id for each in fleet.instance.assignments if each.principal_id == group_id
-        ),
+        TargetId=OTHER_ACCOUNT,
         TargetType="AWS_ACCOUNT",
         PermissionSetArn=made.arn,
         PrincipalType="GROUP",
         PrincipalId=group_id,
     )
+    store = fleet.instance.store
+    people = fleet.org.client("identitystore")
+    for each in store.groups:
+        user = people.create_user(
+            IdentityStoreId=store.id,
+            UserName=each,
+            DisplayName="x",
+            Name={"GivenName": "x", "FamilyName": "x"},
+        )
+        named = {"IdentityStoreId": store.id, "GroupId": each}
+        people.create_group_membership(**named, MemberId={"UserId": user["UserId"]})
     made_calls: set[str] = set()
     for wanted in ("Readers", EXACT):
-        selected(fleet, tmp_path, permission_set=wanted)
-        made_calls |= {f"{call.service}:{call.operation}" for call in fleet.org.calls}
+        # one page of users and members is enough; two are too many for three people
+        for page_limit in (None, 1):
+            fleet.org.configure(page_limit=page_limit)
+            selected(fleet, tmp_path, permission_set=wanted)
+            made_calls |= {f"{call.service}:{call.operation}" for call in fleet.org.calls}
     found = policy({"filters": [{**FILTER, "state": "absent"}]}).resource_manager.filters[0]
     declared = {each.replace("sso:", "sso-admin:") for each in found.get_permissions()}
     assert {each for each in made_calls if not each.startswith("iam:")} == declared

@@ -14,6 +14,7 @@ from c7n_mailer.utils import get_message_subject
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices.notices import STOP
 from c7n_iamusers.plugins.notify_owners import NotifyOwners
 from tests.gateway import FEW_FORMS, Gateway, operation
@@ -337,10 +338,14 @@ def test_who_is_exempt_cannot_be_recorded(
 def test_a_record_that_cannot_be_written_is_named(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> None:
-        raise OSError("No space left on device")
+    create = DirectoryStore.create
 
-    monkeypatch.setattr("c7n_iamusers.execution.stores.DirectoryStore.create", full)
+    def full(store: DirectoryStore, name: str, content: bytes) -> None:
+        if name.startswith(ACCOUNT):
+            raise OSError("No space left on device")
+        create(store, name, content)
+
+    monkeypatch.setattr(DirectoryStore, "create", full)
     with pytest.raises(
         PolicyExecutionError, match=r"about alice, bob was sent to owner@example.com .*No space left"
     ):
@@ -393,7 +398,8 @@ def test_who_lost_the_tag_of_its_exemption_stays_until_it_is_announced_again(
         iam.tag_user(UserName=name, Tags=[{"Key": "Purpose", "Value": "break-glass"}])
     for _ in range(2):
         run(action(notices), first)
-    assert len(list((notices / "exempt" / ACCOUNT).iterdir())) == 1
+    # that nobody was exempt, before the announcement; and that both are
+    assert len(list((notices / "exempt" / ACCOUNT).iterdir())) == 2
     iam.untag_user(UserName="alice", TagKeys=["Purpose"])
     age(notices / ACCOUNT, 30)
     age(notices / "exempt" / ACCOUNT, 25)
@@ -401,7 +407,7 @@ def test_who_lost_the_tag_of_its_exemption_stays_until_it_is_announced_again(
     run({"type": kind, **noticed(notices)})
     (row,) = outcomes(output).values()
     assert row["status"] == "skipped"
-    assert "by tag 'Purpose=break-glass', a rule that is still in force" in row["reason"]
+    assert "by tag 'Purpose=break-glass', and was not announced since: restore its tag" in row["reason"]
     run(action(notices))
     (message,) = sent(org)
     (named,) = message["resources"]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,19 @@ ACCESS = {
 
 def answering(monkeypatch: pytest.MonkeyPatch, *answers: dict[str, str]) -> list[int]:
     """Identity Center answers with these states by user name, one reading after the other; counts the readings."""
-    script, read = list(answers), []
+    script, read = list(answers), list[int]()
 
-    def states(_: Any, resources: Sequence[dict[str, Any]]) -> dict[str, AccessState]:
-        read.append(len(resources))
-        found = script.pop(0)
-        return {each["Arn"]: AccessState(found[each["UserName"]], "as the test says") for each in resources}
+    def reading(_: Any, resources: Sequence[dict[str, Any]]) -> Callable[[], dict[str, AccessState]]:
+        def states() -> dict[str, AccessState]:
+            read.append(len(resources))
+            found = script.pop(0)
+            return {
+                each["Arn"]: AccessState(found[each["UserName"]], "as the test says") for each in resources
+            }
 
-    monkeypatch.setattr(AccessGate, "states", states)
+        return states
+
+    monkeypatch.setattr(AccessGate, "reading", reading)
     return read
 
 
@@ -85,7 +90,7 @@ def test_where_identity_center_cannot_be_read_nobody_is_touched(
     def unreadable(*_: Any) -> None:
         raise PolicyExecutionError("Identity Center can't be read")
 
-    monkeypatch.setattr(AccessGate, "states", unreadable)
+    monkeypatch.setattr(AccessGate, "reading", unreadable)
     with found.ctx, pytest.raises(PolicyExecutionError, match="can't be read"):
         found.resource_manager.actions[0].process(resources)
     assert user_names(iam) == ["alice", "bob"]

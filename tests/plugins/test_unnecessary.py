@@ -186,7 +186,7 @@ def test_a_rule_holds_in_its_account_for_filter_and_actions(
     manager = found.resource_manager
     caplog.set_level("INFO")
     assert ("alice" in {each["UserName"] for each in manager.resources()}) is not held
-    assert bool(exemption_rules(manager, ACCOUNT)[0]) is held
+    assert bool(exemption_rules(manager, ACCOUNT)) is held
     used = [usage for line in caplog.messages if (usage := read_usage(line))]
     assert used == [{("user", "alice", "2999-12-31", account): int(held)}]
     assert ("is not known, so these exemptions may be of other accounts" in caplog.text) is (

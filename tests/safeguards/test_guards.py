@@ -225,11 +225,13 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
             id="used-before-quarantine",
         ),
         pytest.param(
-            {"noticed": 0, "notices": EXEMPT_BY_ACCOUNT, "elsewhere": [OF_PAYMENTS]},
-            "restore its name or the name of its account in the accounts file",
-            id="its-account-renamed",
+            {"noticed": 0, "notices": EXEMPT_BY_ACCOUNT},
+            "exempt on 2026-11-04 by user 'alice', and was not announced since: restore its name or exempt it again",
+            id="exempt-since-its-announcement",
         ),
-        pytest.param({"noticed": 0, "notices": EXEMPT_BY_ACCOUNT}, None, id="rule-of-its-account-removed"),
+        pytest.param({"missing": {ALICE.arn: ""}}, None, id="access"),
+        pytest.param({"missing": {ALICE.arn: "its access is pending"}}, "is pending", id="no-access"),
+        pytest.param({"missing": {}}, "was not read", id="access-unread"),
         *(
             pytest.param(
                 {

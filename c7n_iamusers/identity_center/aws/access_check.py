@@ -14,7 +14,9 @@ from c7n_iamusers.identity_center.aws.reader import CenterReader
 PERMISSIONS = (
     "identitystore:DescribeUser",
     "identitystore:GetUserId",
+    "identitystore:ListGroupMemberships",
     "identitystore:ListGroupMembershipsForMember",
+    "identitystore:ListUsers",
     "sso:DescribeAccountAssignmentDeletionStatus",
     "sso:DescribeInstance",
     "sso:DescribePermissionSet",
@@ -43,15 +45,26 @@ class AccountAccess:
     sets: Mapping[str, model.KnownPermissionSet] = field(default_factory=dict)
     holders: Mapping[str, frozenset[model.Principal]] = field(default_factory=dict)
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """The ids of the groups that are assigned there."""
+        return frozenset(each for held in self.holders.values() for kind, each in held if kind == "GROUP")
+
     def of(self, user_id: str, groups: frozenset[str]) -> tuple[model.KnownPermissionSet, ...]:
         """The permission sets that the user has there, directly or through one of its ``groups``."""
         principals = {("USER", user_id), *(("GROUP", group) for group in groups)}
         return tuple(self.sets[arn] for arn, found in self.holders.items() if found & principals)
 
 
+#: A person's user by its username, the one by its e-mail (see ``find_person``), and the groups of the first.
+Found = tuple[model.KnownPerson | None, model.KnownPerson | None, frozenset[str]]
+
+
 @dataclass(frozen=True)
 class AccessReader(CenterReader):
-    """Reads single accounts and single people."""
+    """Reads single accounts and some people. ``names``: ARN -> name, which no permission set changes."""
+
+    names: dict[str, str] = field(default_factory=dict)
 
     def account(self, account_id: str, names: Collection[str] = (), whole: bool = False) -> AccountAccess:
         """The access in an account. ``names``: of permission sets; empty for all.
@@ -63,7 +76,7 @@ class AccessReader(CenterReader):
         sets: dict[str, model.KnownPermissionSet] = {}
         holders: dict[str, frozenset[model.Principal]] = {}
         for arn in self.permission_sets.provisioned_to(account_id):
-            name = self.permission_sets.name_of(arn)
+            name = self._name_of(arn)
             known = (
                 self._known(arn, name, account_id, arn in outdated, whole) if _counts(name, names) else None
             )
@@ -83,13 +96,41 @@ class AccessReader(CenterReader):
             arn, PermissionSet(name or ""), here, here if is_outdated else frozenset()
         )
 
-    def person(
-        self, person: model.Person
-    ) -> tuple[model.KnownPerson | None, model.KnownPerson | None, frozenset[str]]:
-        """The user with the username, the one with the e-mail (see ``find_person``), and the groups of the first."""
-        by_username, by_email = self.store.find_person(person)
-        groups = self.store.groups_of(by_username.user_id) if by_username else frozenset()
-        return by_username, by_email, groups
+    def _name_of(self, arn: str) -> str | None:
+        if arn not in self.names and (name := self.permission_sets.name_of(arn)) is not None:
+            self.names[arn] = name
+        return self.names.get(arn)
+
+    def people(self, people: Collection[model.Person], access: AccountAccess) -> dict[model.Person, Found]:
+        """What is found of each of ``people``. Of their groups, at least those that ``access`` names.
+
+        All users of the identity store, and all members of these groups, are listed, by a call for each hundred: where
+        that takes fewer calls than a quarter of the number of people. Otherwise each of them takes a call for its
+        groups, or two for itself. Raises ClientError.
+        """
+        most = 1 + len(people) // 4
+        listed = self.store.people_within(most) if people else ({}, {})
+        if listed is None:
+            known = {each: self.store.find_person(each) for each in people}
+        else:
+            known = {each: _in_lists(each, *listed) for each in people}
+        ids = {found.user_id for found, _ in known.values() if found}
+        members = self.store.members_within(most, access.groups) if ids else {}
+        if members is None:
+            members = {each: set(self.store.groups_of(each)) for each in sorted(ids)}
+        return {
+            each: (found, other, frozenset(members.get(found.user_id, ()) if found else ()))
+            for each, (found, other) in known.items()
+        }
+
+
+def _in_lists(
+    person: model.Person, usernames: Mapping[str, model.KnownPerson], emails: Mapping[str, model.KnownPerson]
+) -> tuple[model.KnownPerson | None, model.KnownPerson | None]:
+    """As ``find_person``."""
+    username, email = person.key
+    found = usernames.get(username)
+    return found, None if found else emails.get(email)
 
 
 def _counts(name: str | None, names: Collection[str]) -> bool:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.execution.retries import Backoff, is_missing, items
+from c7n_iamusers.execution.retries import Backoff, is_missing, items, pages
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.text.wording import folded
 
@@ -41,13 +42,36 @@ class IdentityStore:
 
     def all_people(self) -> tuple[dict[str, model.KnownPerson], dict[str, model.KnownPerson]]:
         """All users: by ``folded`` username, and by each ``folded`` e-mail."""
-        usernames: dict[str, model.KnownPerson] = {}
-        emails: dict[str, model.KnownPerson] = {}
-        for user in self._all("ListUsers", "Users"):
-            known = _known_person(user)
-            usernames[folded(known.username)] = known
-            emails.update({folded(str(each["Value"])): known for each in user.get("Emails") or ()})
-        return usernames, emails
+        return _by_name(self._all("ListUsers", "Users"))
+
+    def people_within(
+        self, most: int
+    ) -> tuple[dict[str, model.KnownPerson], dict[str, model.KnownPerson]] | None:
+        """As ``all_people``; None if that takes more than ``most`` calls, of which one more than that is made."""
+        users = self._within(most, "ListUsers", "Users")
+        return None if users is None else _by_name(users)
+
+    def members_within(self, most: int, group_ids: Collection[str]) -> dict[str, set[str]] | None:
+        """User id -> those of ``group_ids`` that the user is a member of; None as for ``people_within``."""
+        found, left = defaultdict[str, set[str]](set), most
+        for group_id in sorted(group_ids) if len(group_ids) <= most else ():
+            listed = self._within(left, "ListGroupMemberships", "GroupMemberships", GroupId=group_id)
+            if listed is None:
+                return None
+            left -= max(1, -(-len(listed) // _PAGE))
+            for each in listed:
+                found[each["MemberId"]["UserId"]].add(group_id)
+        return found if len(group_ids) <= most else None
+
+    def _within(self, most: int, operation: str, result: str, **parameters: Any) -> list[Any] | None:
+        """The elements of all pages; None if there are more than ``most``."""
+        found = list[Any]()
+        named = {"IdentityStoreId": self.instance.identity_store_id, "MaxResults": _PAGE, **parameters}
+        for number, page in enumerate(pages(self.client, operation, self.backoff, **named)):
+            if number == most:
+                return None
+            found += page.get(result, ())
+        return found
 
     def all_groups(self) -> dict[str, model.KnownGroup]:
         """All groups by ``folded`` display name, without members and assignments."""
@@ -175,6 +199,18 @@ class IdentityStore:
             call, IdentityStoreId=self.instance.identity_store_id, **parameters
         )
         return response
+
+
+def _by_name(
+    users: Iterable[Mapping[str, Any]],
+) -> tuple[dict[str, model.KnownPerson], dict[str, model.KnownPerson]]:
+    usernames: dict[str, model.KnownPerson] = {}
+    emails: dict[str, model.KnownPerson] = {}
+    for user in users:
+        known = _known_person(user)
+        usernames[folded(known.username)] = known
+        emails.update({folded(str(each["Value"])): known for each in user.get("Emails") or ()})
+    return usernames, emails
 
 
 def _known_person(user: Mapping[str, Any]) -> model.KnownPerson:

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gates: what people change while a run goes on, asked anew for each user right before its first change.
+
+Exemption lists, notices, STOP files and access through Identity Center are read for all users of an action together.
+All gates share one cache and one budget of calls, and no call is made for a single user:
+
+- What a gate says is at most 30 seconds old, counted from the beginning of the reading.
+- All together make at most ten calls to AWS in each half-minute that has begun. What one half-minute leaves over serves
+  a later one.
+- A gate that may take more calls than are left (``patient``) is read again once they are there: a reading of 60 calls
+  about every fifth minute. Until then what was read counts, for at most 15 minutes; after that users are left alone.
+- Any other gate is read every half-minute in any case, and patient ones wait until its calls are made up for: notices
+  take a call for each file that somebody wrote or changed since, and for each thousand files.
+- Where a reading fails, or is too old when it is complete, users are left alone for half a minute. Then it is tried
+  again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from c7n_iamusers.exceptions import EvidenceUnreadable, IamUsersError, Stopped
+from c7n_iamusers.execution.executor import Applied
+from c7n_iamusers.safeguards.guards import Guards
+
+#: Seconds that what a gate says may be old, and in which all gates together may make so many calls.
+MAX_AGE, CALLS = 30.0, 10
+#: Seconds that what a patient gate says may be old while it waits for calls.
+LONGEST = 900.0
+
+
+class Calls:
+    """Counts the calls to AWS that gates make. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.made = self.once = 0
+
+    def add(self, number: int) -> None:
+        """Count calls that no client here makes."""
+        with self._lock:
+            self.made += number
+
+    def not_again(self, number: int) -> None:
+        """So many of the calls that were counted are not made by the next reading."""
+        with self._lock:
+            self.once += number
+
+    def attach(self, client: Any) -> None:
+        """Count every request of ``client`` (boto3) from now on, botocore's own retries included."""
+        client.meta.events.register("before-send", lambda **_: self.add(1))
+
+
+@dataclass(frozen=True)
+class Gate:
+    """``what``: it reads, in words. ``read``: reads it, and returns members of Guards. ``patient``: see the module.
+
+    ``read`` may raise anything: the users are then left alone.
+    """
+
+    what: str
+    read: Callable[[], Mapping[str, Any]]
+    patient: bool = False
+
+
+@dataclass
+class _Said:
+    """What a gate said when it was last read, from ``began`` (seconds) on; or why it failed. ``calls``: of the next."""
+
+    began: float
+    members: Mapping[str, Any] = field(default_factory=dict)
+    calls: int = 0
+    failure: IamUsersError | None = None
+
+
+class Gates:
+    """``guards`` with what the ``gates`` say. ``calls``: of their readings. ``clock``: seconds. Thread-safe.
+
+    Calling it says it for one user. While a thread reads, the others wait.
+    """
+
+    def __init__(
+        self, guards: Guards, gates: Sequence[Gate], calls: Calls, clock: Callable[[], float]
+    ) -> None:
+        self._guards, self._gates, self._calls, self._clock = guards, gates, calls, clock
+        self._said: dict[str, _Said] = {}
+        self._lock = threading.Lock()
+        self._begin, self._before = clock(), 0
+
+    def load(self) -> Gates:
+        """Read all gates before the first user. These calls don't count. Raises what a reading raises but Stopped."""
+        for gate in self._gates:
+            try:
+                self._said[gate.what] = self._reading(gate)
+            except Stopped as error:
+                self._said[gate.what] = _Said(self._clock(), failure=error)
+        self._begin, self._before = self._clock(), self._calls.made
+        return self
+
+    def __call__(self) -> Guards:
+        """The guards now. Raises an IamUsersError if the user has to be left alone without a judgement."""
+        with self._lock:
+            for _ in range(2):  # one gate may be outdated once another one is read
+                for gate in self._gates:
+                    if self._is_due(gate):
+                        self._said[gate.what] = self._tried(gate)
+                    self._raise_failure(gate)
+            for gate in self._gates:
+                self._refuse_outdated(gate)
+            members = {name: each for said in self._said.values() for name, each in said.members.items()}
+        return replace(self._guards, **members)
+
+    def _is_due(self, gate: Gate) -> bool:
+        said, now = self._said[gate.what], self._clock()
+        if now - said.began <= MAX_AGE or not gate.patient:
+            return now - said.began > MAX_AGE
+        half_minutes = 1 + int((now - self._begin) // MAX_AGE)
+        left = CALLS * half_minutes - (self._calls.made - self._before)
+        # gates that take fewer calls, and are read before this half-minute ends, must not wait for this one
+        end = self._begin + MAX_AGE * half_minutes
+        smaller = (each for each in self._said.values() if each.calls < said.calls)
+        reserved = sum(each.calls for each in smaller if each.began + MAX_AGE < end)
+        return said.calls + reserved <= left
+
+    def _tried(self, gate: Gate) -> _Said:
+        before, failure = self._calls.made, IamUsersError()
+        try:
+            return self._reading(gate)
+        except Stopped as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001  # whatever keeps a gate from being read, its users are left alone
+            text = f"{gate.what} can't be read again: {error}. The user was not touched: run again"
+            failure = EvidenceUnreadable(text)
+        return _Said(self._clock(), calls=self._calls.made - before, failure=failure)
+
+    def _reading(self, gate: Gate) -> _Said:
+        began, before = self._clock(), self._calls.made - self._calls.once
+        members = gate.read()
+        return _Said(began, members, self._calls.made - self._calls.once - before)
+
+    def _refuse_outdated(self, gate: Gate) -> None:
+        said, now = self._said[gate.what], self._clock()
+        age, waits = now - said.began, gate.patient and not self._is_due(gate)
+        most = LONGEST if waits else MAX_AGE
+        if said.failure or age <= most:
+            return
+        error = EvidenceUnreadable(
+            f"{gate.what} was read {age:.0f} seconds ago, and {most:.0f} is the most. The user was not touched: run "
+            "again, over fewer users if reading takes so long"
+        )
+        if not waits:  # reading took too long, and would again
+            self._said[gate.what] = replace(said, began=now, failure=error)
+        raise error
+
+    def _raise_failure(self, gate: Gate) -> None:
+        if failure := self._said[gate.what].failure:
+            raise type(failure)(*failure.args)
+
+
+class AskedOfUser:
+    """What ``gates`` say for one user: asked anew until its first call, and then as it was, so that it is finished."""
+
+    def __init__(self, gates: Callable[[], Guards], applied: Applied) -> None:
+        self._gates, self._applied = gates, applied
+        self._said: Guards | None = None
+
+    def __call__(self) -> Guards:
+        """The guards. Raises an IamUsersError if the user has to be left alone."""
+        if self._said is None or not self._applied.calls:
+            self._said = self._gates()
+        return self._said
