@@ -238,7 +238,8 @@ def history_of(
     """
     mine = [line for line in lines if _is_of(line, subject, created)]
     calls = tuple(sorted(_applied_calls(mine), key=lambda each: each.time))
-    recorded = [line for line in mine if line.get("phase") == QUARANTINE]
+    # A run that finds, right before its first call, that another one was faster, has written a record all the same.
+    recorded = [line for line in mine if line.get("phase") == QUARANTINE and _is_begun(line, calls)]
     latest = max(recorded, key=lambda line: moment(line.get("time")) or _BEGINNING, default=None)
     record = latest.get("record") if latest else None
     found = Quarantine.from_data(record) if isinstance(record, Mapping) else None
@@ -249,6 +250,17 @@ def last_deletion(lines: Iterable[Mapping[str, Any]]) -> datetime | None:
     """When a user was deleted for the last time according to ``lines``; None if none was."""
     times = [moment(line.get("time")) for line in lines if _tells_deletion(line)]
     return max((time for time in times if time), default=None)
+
+
+def _is_begun(record: Mapping[str, Any], calls: Iterable[AppliedCall]) -> bool:
+    """Whether a call of the quarantine that the line ``record`` announces was made, or may have been."""
+    since = moment(record.get("time")) or _BEGINNING
+    return any(call.time >= since and _quarantines(call) for call in calls)
+
+
+def _quarantines(call: AppliedCall) -> bool:
+    tagged = any(tag.get("Key") == QUARANTINE_TAG for tag in call.parameters.get("Tags") or ())
+    return call.notes.get("for") == QUARANTINE or call.parameters.get("Status") == INACTIVE or tagged
 
 
 def _tells_deletion(line: Mapping[str, Any]) -> bool:

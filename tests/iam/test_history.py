@@ -334,6 +334,11 @@ def recorded(record: Quarantine, hour: int, **more: Any) -> dict[str, Any]:
     return line("quarantine", hour, record=record.as_data(), **more)
 
 
+def denied(hour: int) -> list[dict[str, Any]]:
+    """The Deny of a quarantine."""
+    return call(hour, *ATTACH, notes={"for": "quarantine"})
+
+
 OLD = Quarantine(at(1), "", "", ("AKIA1",), "attached")
 
 
@@ -341,10 +346,25 @@ OLD = Quarantine(at(1), "", "", ("AKIA1",), "attached")
     ("lines", "expected"),
     [
         pytest.param([], None, id="none"),
-        pytest.param([recorded(RECORD, 1)], RECORD, id="one"),
-        pytest.param([recorded(RECORD, 1), recorded(LATER, 5)], LATER, id="the-latest"),
-        pytest.param([recorded(LATER, 5), recorded(RECORD, 1)], LATER, id="the-latest-in-any-order"),
-        pytest.param([recorded(LATER, 5, **BOB), recorded(RECORD, 1)], RECORD, id="of-another-user"),
+        pytest.param([recorded(RECORD, 1), *denied(1)], RECORD, id="one"),
+        pytest.param(
+            [recorded(RECORD, 1), *denied(1), recorded(LATER, 5), *denied(5)], LATER, id="the-latest"
+        ),
+        pytest.param(
+            [recorded(LATER, 5), *denied(5), recorded(RECORD, 1)], LATER, id="the-latest-in-any-order"
+        ),
+        pytest.param(
+            [recorded(LATER, 5, **BOB), recorded(RECORD, 1), *denied(6)], RECORD, id="of-another-user"
+        ),
+        # another run was faster, which this one saw right before its first call
+        pytest.param([recorded(RECORD, 1), *denied(1), recorded(LATER, 5)], RECORD, id="never-begun"),
+        pytest.param(
+            [recorded(RECORD, 1), *denied(1), recorded(LATER, 5), *switch(6, "Active")],
+            RECORD,
+            id="never-begun-then-released-in-part",
+        ),
+        pytest.param([recorded(RECORD, 1), *switch(2, "Inactive")], RECORD, id="no-deny-but-inactive"),
+        pytest.param([recorded(RECORD, 1)], None, id="stopped-before-its-first-call"),
         pytest.param([line("quarantine", 1, record={"since": "x"})], None, id="torn"),
         pytest.param([line("quarantine", 1)], None, id="empty"),
         pytest.param([*call(1, *ATTACH), *switch(2, "Inactive")], OLD, id="version-before"),
@@ -370,7 +390,7 @@ def test_the_record_of_the_latest_quarantine(
 
 
 def test_what_the_run_in_hand_did_comes_after() -> None:
-    earlier = history_of(ALICE.subject, [recorded(RECORD, 1), *call(1, *ATTACH)])
+    earlier = history_of(ALICE.subject, [recorded(RECORD, 1), *denied(1)])
     gone = ApiCall("iam", "DeleteUserPolicy", {"UserName": "alice", "PolicyName": "s3"})
     results = ["done", "failed", "gone", "unknown", "interrupted"]
     found = earlier.with_calls([(gone, result) for result in results], at(9))

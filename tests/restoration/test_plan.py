@@ -569,13 +569,14 @@ def test_a_quarantine_by_the_aws_managed_policy_is_not_lifted(refused: tuple[str
 
 
 def test_a_quarantine_that_was_released_keeps_no_deny_of_a_later_deletion_on() -> None:
-    held, known = in_quarantine(ALICE, ("inline",))
+    alice = holding(ALICE, access_key=(), service_specific_credential=())
+    held, known = in_quarantine(alice, ("inline",))
     assert known.quarantine is not None
     release = plan_release(held, known.quarantine, known, None).plan
     since = known.with_calls([(call, "done") for call in release.calls], LATER + timedelta(days=1))
     free = apply(held, release)
-    now, history = stopped_after(1, before=free, refused=("inline",), history=since)
-    assert operations(revive(ALICE, now, history)) == ["DetachUserPolicy"]
+    now, history = stopped_after(1, alice, before=free, refused=("inline",), history=since)
+    assert operations(revive(alice, now, history)) == ["DetachUserPolicy"]
 
 
 @pytest.mark.parametrize(
