@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.execution.interruption import Interruption
     from c7n_iamusers.restoration.plan import Restoration
     from c7n_iamusers.restoration.restoring import UserRestoration
+    from c7n_iamusers.restoration.rights import RightsChange
     from c7n_iamusers.restoration.snapshot_files import RestorableUser
 
 
@@ -60,9 +61,22 @@ if TYPE_CHECKING:
     "names",
     metavar="NAME",
     multiple=True,
-    help="Only this user (repeatable). Required to change a user that still exists.",
+    help="Only this user (repeatable). Required to change a user that still exists, or whose snapshot is partial.",
 )
 @click.option("--recreate-groups", is_flag=True, help="Create missing groups again, with their policies.")
+@click.option(
+    "--accept-wider",
+    "wider",
+    metavar="NAME",
+    multiple=True,
+    help="Restore this user (repeatable) although it could do more than before, or nobody can tell. What it could do "
+    "more is listed first.",
+)
+@click.option(
+    "--accept-aws-changes",
+    is_flag=True,
+    help="Restore users although AWS itself has added to AWS-managed policies that they had. It is listed first.",
+)
 @click.option(
     "--yes",
     is_flag=True,
@@ -81,6 +95,8 @@ def restore(
     accounts: tuple[str, ...],
     names: tuple[str, ...],
     recreate_groups: bool,
+    wider: tuple[str, ...],
+    accept_aws_changes: bool,
     yes: bool,
     journal: Path | None,
 ) -> None:
@@ -89,6 +105,12 @@ def restore(
     A user is restored with its path, tags, boundary, groups, policies, SSH public keys and signing certificates: as in
     its last snapshot, plus what was removed before that according to the journal. Passwords, secret keys, MFA devices
     and the unique id can't be restored; they are listed. Restoring a restored user again changes nothing.
+
+    Groups, policies and the boundary can allow more now than when the snapshot was taken. So what the user could do
+    then is compared with what it could do now, before anything is changed and again at the end. If it could do more,
+    or nobody can tell, it is not restored, and the statements that are new are listed: --accept-wider NAME restores it
+    all the same. What AWS added to AWS-managed policies is listed apart, and asked for once; scripts give
+    --accept-aws-changes. Until the last call, the user has AWSDenyAll as its boundary and can do nothing.
 
     A user that still exists gets back only what was removed from it according to the journal, and only with --user.
     Another user of the same name, which no restoration created, is not changed.
@@ -108,8 +130,17 @@ def restore(
     for line in (*collection.problems, *collection.left_out):
         say(line, err=True)
     wanted = [each for each in collection.users if _is_wanted(each.recorded.subject, accounts, names)]
-    _check_found(wanted, accounts, names)
-    options = _Options(dry_run, frozenset(names), recreate_groups, yes, journal, external_id)
+    _check_found(wanted, accounts, (*names, *wider))
+    options = _Options(
+        dry_run,
+        frozenset(names),
+        recreate_groups,
+        yes,
+        journal,
+        external_id,
+        frozenset(wider),
+        _Confirmation(accept_aws_changes),
+    )
     results: dict[str, list[str]] = {}
     if role and ACCOUNT_ID in role:
         for account_id, users in _by_account(wanted).items():
@@ -186,6 +217,19 @@ def _fail(results: dict[str, list[str]], users: int, problems: int) -> None:
     )
 
 
+@dataclass
+class _Confirmation:
+    """Whether somebody accepted what AWS changed in its policies: for all users of the run."""
+
+    given: bool
+
+    def ask(self) -> bool:
+        """Ask on the terminal, unless it was accepted before."""
+        if not self.given and sys.stdin.isatty():
+            self.given = click.confirm("Accept what AWS changed, here and for the other users of this run?")
+        return self.given
+
+
 @dataclass(frozen=True)
 class _Options:
     dry_run: bool
@@ -194,6 +238,8 @@ class _Options:
     yes: bool
     journal: Path | None
     external_id: str = ""
+    wider: frozenset[str] = frozenset()
+    aws_changes: _Confirmation = field(default_factory=lambda: _Confirmation(given=False))
 
 
 @contextmanager
@@ -251,10 +297,13 @@ class _Restoring:
                 say(f"{subject} {left}")
                 return LEFT
             _print(planned, self.options.dry_run)
+            change = planned.rights_change()
+            if not self._accepted(subject, change, planned.whole.partial and bool(planned.plan.calls)):
+                return FAILED
             if not self.options.dry_run:
                 if not self._allowed(found, planned):
                     return FAILED
-                restoration.apply(planned)
+                restoration.apply(planned, change)
                 if planned.plan.calls:
                     say(f"{subject}: restored")
         except (IamUsersError, CallFailed, ClientError, BotoCoreError, OSError) as error:
@@ -291,6 +340,29 @@ class _Restoring:
         if path not in self.opened:
             self.opened[path] = self.journals.enter_context(Journal(path))
         return self.opened[path]
+
+    def _accepted(self, subject: Subject, change: RightsChange, partial: bool) -> bool:
+        """Whether the user may be able to do more than before, if it would; that is shown first."""
+        for title, lines in (
+            ("it could do more than before", change.wider),
+            ("its rights can't be compared", change.unknown),
+            ("AWS changed its own policy", change.by_aws),
+        ):
+            for line in lines:
+                say(f"  {title}: {line}")
+        if partial and subject.name not in self.options.names:
+            say(
+                f"{subject}: not restored: check what is not known, then give --user {subject.name}", err=True
+            )
+            return False
+        more = change.wider or change.unknown
+        if more and subject.name not in self.options.wider:
+            say(f"{subject}: not restored: check the list, then give --accept-wider {subject.name}", err=True)
+            return False
+        if change.by_aws and not self.options.dry_run and not self.options.aws_changes.ask():
+            say(f"{subject}: not restored: check what AWS changed, then give --accept-aws-changes", err=True)
+            return False
+        return True
 
     def _allowed(self, found: RestorableUser, planned: Restoration) -> bool:
         """Whether administrator rights and unproven snapshots, if any, are allowed: by --yes, or on the terminal."""

@@ -23,6 +23,7 @@ from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
 from c7n_iamusers.iam.attachments import MFA_DEVICE
 from c7n_iamusers.iam.deny_all import QUARANTINE_TAG, deny_form, is_bare, is_denial, put_back
 from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.iam.permissions import RIGHTS as RIGHTS_PERMISSIONS
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_key_use, unassigned_mfa
@@ -143,6 +144,11 @@ class _Deletion:
         )
         if reason or self.applied.calls:
             return reason
+        if found.unread:
+            return (
+                f"its policies can't be read ({found.unread}), so no restoration could tell later whether they give it "
+                f"more than it had: allow {', '.join(RIGHTS_PERMISSIONS)} to the role, and run again"
+            )
         if found.begun_elsewhere and not self.of.adopt:
             return (
                 f"a deletion of it began {found.begun_elsewhere} with another output, and is in progress or was "
