@@ -184,7 +184,7 @@ class UserRestoration:
         return all(name in self.applied.values for name in refs)
 
     def _make(self, plan: Plan) -> None:
-        """Apply ``plan``, and verify right before each call that the user is the one that it was made for."""
+        """Apply ``plan``, and verify before each call and after the last that the user is the one it was made for."""
         user = self.seen.user if self.seen else None
         if user is None:
             return self.executor.apply(plan, self.applied)
@@ -196,6 +196,8 @@ class UserRestoration:
         )
         try:
             self.executor.apply(checked, self.applied, identify)
+            if not identify():
+                raise SubjectGone
         except UserReplaced as error:
             calls = ", ".join(call.operation for call in self.applied.unchecked) or "none"
             raise RestorationRefused(
