@@ -78,7 +78,10 @@ class UserDeletion:
 
 @dataclass
 class _Deletion:
-    """One user's deletion, in one or more rounds. ``refused``: forms of the Deny that don't fit on this user."""
+    """One user's deletion, in one or more rounds. ``refused``: forms of the Deny that don't fit on this user.
+
+    ``undenied``: why the Deny that was lifted for DeleteUser could not be put on again; empty if it was not needed.
+    """
 
     of: UserDeletion
     evidence: Subject
@@ -86,6 +89,7 @@ class _Deletion:
     refused: dict[str, str] = field(default_factory=dict)
     found: RecordedUser | None = None
     sessions: str = ""
+    undenied: str = ""
 
     def run(self) -> StatusAndReason:
         """Read, check, snapshot, plan and apply, in rounds, until the user is gone or left alone."""
@@ -219,7 +223,10 @@ class _Deletion:
         return True
 
     def _put_deny_back(self, found: RecordedUser) -> None:
-        """Put the Deny on again if it was removed and DeleteUser then failed: a session may still be open."""
+        """Put the Deny on again if it was lifted and DeleteUser then failed: a session may still be open.
+
+        Raises UserReplaced if another user has the name now: the Deny may be on that one.
+        """
         made = self.applied.made
         rest = made[:-1] if self.applied.ended("DeleteUser") in (FAILED_CALL, UNKNOWN, INTERRUPTED) else made
         removals = [call for call, _ in rest[-1:] if is_denial(call) and not deny_form(call)]
@@ -231,8 +238,11 @@ class _Deletion:
             identify = self._identify(found, plan)
             if identify():
                 self.of.run.executor.apply(plan, self.applied, identify, urgent=True)
+        except UserReplaced:
+            raise
         except (CallFailed, SubjectGone, Interrupted, ClientError, IamUsersError) as error:
-            LOG.warning("%s: the Deny-all could not be put on again: %s", self.evidence, error)
+            self.undenied = f"its Deny-all could not be put on again ({error})"
+            LOG.warning("%s: %s", self.evidence, self.undenied)
 
     def _outcome_of_absence(self, ours: bool) -> StatusAndReason:
         if ours:
@@ -272,7 +282,9 @@ class _Deletion:
             else:
                 removed += 1
         if not on:
-            return ""
+            return (
+                f"{self.undenied}, so an open session of it still works: run again" if self.undenied else ""
+            )
         quarantined = self.found and self.found.quarantine
         deny = "; its quarantine stays on until release ends it" if quarantined else " and to remove the Deny"
         return (
