@@ -127,7 +127,8 @@ class CompositeDelete(UserAction):
     if an earlier ``provision-identity-center`` in the policy failed for it. The criteria of the filter ``unnecessary``
     (``kinds``, ``unused-for``, ``min-age``, ``findings``) are checked again on live data.
 
-    Then a snapshot is written durably, and the calls are made in this order: a Deny on everything is put on the user
+    Then a snapshot is written durably, with the documents of its policies (a user whose policies can't be read is skipped),
+    and the calls are made in this order: a Deny on everything is put on the user
     (an inline policy ``c7n-iamusers-deny-all``; if there is no room for it, AWSDenyAll attached, or as the permissions
     boundary); password, access keys, certificates, SSH keys, service-specific credentials, MFA devices (virtual ones
     are deleted), group memberships and policies are removed; the user is deleted. After the Deny, after every pause and

@@ -224,20 +224,21 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         snapshot = replace(snapshot, quarantine=None)
     ours = frozenset(history.deactivated_ids())
-    given, lifting = (
-        tuple(_attachments(snapshot, now, current, current.groups, ours)),
-        tuple(_lift(recorded, now)),
-    )
-    calls = (*given, *lifting)
+    given = tuple(_attachments(snapshot, now, current, current.groups, ours))
+    lifting = tuple(_lift(recorded, now))
     former = _former_boundary(recorded) if history.boundary_deny() else None
     plain = own_changes.without_own_changes(now, history, former)
     boundary = plain.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+    after = user_after(snapshot, plain, boundary, current.rights)
+    if given and (denying := _deny_again(history, now, after)):
+        given, lifting = (denying, *given), (deny_all.remove_inline_deny(now),)
+    calls = (*given, *lifting)
     return Restoration(
         Plan(recorded.subject, calls),
         lifting,
         snapshot,
         whole_snapshot(recorded.snapshots, history),
-        user_after(snapshot, plain, boundary, current.rights),
+        after,
         current.rights,
         # without the unique id, which it still has
         lost=tuple(limits.lost(snapshot))[1:] if calls else (),
@@ -348,6 +349,18 @@ def _existing_item(now: IamUser | None, kind: attachments.AttachmentKind, item: 
     wanted = str(item[member]).strip()
     items = now.attachments[kind.name] if now else ()
     return next((held for held in items if str(held[member]).strip() == wanted), None)
+
+
+def _deny_again(history: History, now: IamUser, after: IamUser) -> ApiCall | None:
+    """The call that puts the deletion's inline Deny on again, if it lifted that and ``after`` has room for it.
+
+    A session of the user may be open, and what is given back comes one by one. None if a Deny-all is on it.
+    """
+    denied = deny_all.holds_inline(now) or deny_all.holds_attached(now) or deny_all.is_bounded(now)
+    document = next(filter(deny_all.denies_all, reversed(history.inline_denies())), None)
+    if denied or document is None or not deny_all.inline_fits(after, document):
+        return None
+    return deny_all.put_back(now, deny_all.remove_inline_deny(now), document, "restoration")
 
 
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:

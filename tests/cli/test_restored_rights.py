@@ -246,9 +246,14 @@ def test_what_aws_added_is_listed_apart_and_accepted_once_for_the_run(
     assert result.output.count("AWS changed its own policy: new statement: policy ReadOnlyAccess") == 2
     assert "give --accept-aws-changes" in result.output
     asked: list[str] = []
+
+    def confirm(text: str) -> bool:
+        asked.append(text)
+        return True
+
     terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr("c7n_iamusers.cli.restore.sys", terminal)
-    monkeypatch.setattr("c7n_iamusers.cli.restore.click.confirm", lambda text: asked.append(text) or True)
+    monkeypatch.setattr("c7n_iamusers.cli.restore.click.confirm", confirm)
     assert restore(run).exit_code == 0
     assert (len(asked), user_names(two_users)) == (1, ["alice", "bob"])
 

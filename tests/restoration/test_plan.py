@@ -757,3 +757,21 @@ def test_administrators_are_known(
 ) -> None:
     snapshot = replace(SNAPSHOT, user=user(**held), groups=detail)
     assert administrative(snapshot) == ways
+
+
+def test_a_living_user_whose_deny_is_lifted_already_gets_it_again_first() -> None:
+    """A deletion that stopped right before DeleteUser: a session of the user may still be open."""
+    calls = plan_deletion(ALICE, BEGUN).calls[:-1]
+    now, history = stopped_after(len(calls))
+    assert not [item for item in now.attachments["inline-policy"] if item["PolicyName"] == DENY_ALL_NAME]
+    found = revive(ALICE, now, history)
+    first, last = found.plan.calls[0], found.plan.calls[-1]
+    assert (first.operation, first.parameters["PolicyDocument"]) == (
+        "PutUserPolicy",
+        history.inline_denies()[0],
+    )
+    assert found.lifting == (last,)
+    assert (last.operation, last.parameters["PolicyName"]) == ("DeleteUserPolicy", DENY_ALL_NAME)
+    again = revive(ALICE, apply(now, Plan(ALICE.subject, (first,))), history)
+    assert operations(again)[-1] == "DeleteUserPolicy"
+    assert first not in again.plan.calls
