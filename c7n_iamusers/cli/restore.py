@@ -296,19 +296,25 @@ class _Restoring:
             if subject.name not in self.options.names and (left := _left_alone(planned)):
                 say(f"{subject} {left}")
                 return LEFT
-            _print(planned, self.options.dry_run)
-            change = planned.rights_change()
-            if not self._accepted(subject, change, planned.whole.partial and bool(planned.plan.calls)):
-                return FAILED
-            if not self.options.dry_run:
-                if not self._allowed(found, planned):
-                    return FAILED
-                restoration.apply(planned, change)
-                if planned.plan.calls:
-                    say(f"{subject}: restored")
+            return self._restored(found, restoration, planned)
         except (IamUsersError, CallFailed, ClientError, BotoCoreError, OSError) as error:
             say(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
             return FAILED
+
+    def _restored(self, found: RestorableUser, restoration: UserRestoration, planned: Restoration) -> str:
+        """Show ``planned``, and apply it unless something in it is not accepted; what became of the user."""
+        change, subject = planned.rights_change(), planned.plan.subject
+        why = self._why_not(planned, change)
+        _print(planned, change, planned_only=self.options.dry_run or bool(why))
+        if not why and not self.options.dry_run:
+            why = self._ask(found, planned, change)
+        if why:
+            say(f"{subject}: not restored: {why}", err=True)
+            return FAILED
+        if not self.options.dry_run:
+            restoration.apply(planned, change)
+            if planned.plan.calls:
+                say(f"{subject}: restored")
         return RESTORED if planned.plan.calls else SAME
 
     def _restoration(self, found: RestorableUser) -> UserRestoration:
@@ -318,7 +324,7 @@ class _Restoring:
         from c7n_iamusers.restoration.snapshot_files import restore_lines
 
         path = self.options.journal or found.run / RESTORE_JOURNAL
-        lines = restore_lines({path, *(run / RESTORE_JOURNAL for run in found.runs)})
+        lines = restore_lines({path, *self.opened, *(run / RESTORE_JOURNAL for run in found.runs)})
         journal = NoJournal() if self.options.dry_run else self._journal(path)
         writer = self.session.client("iam", config=SINGLE_TRY)
         executor = Executor({"iam": writer}, journal, self.backoff, before_each=self.interruption.check)
@@ -341,45 +347,32 @@ class _Restoring:
             self.opened[path] = self.journals.enter_context(Journal(path))
         return self.opened[path]
 
-    def _accepted(self, subject: Subject, change: RightsChange, partial: bool) -> bool:
-        """Whether the user may be able to do more than before, if it would; that is shown first."""
-        for title, lines in (
-            ("it could do more than before", change.wider),
-            ("its rights can't be compared", change.unknown),
-            ("AWS changed its own policy", change.by_aws),
-        ):
-            for line in lines:
-                say(f"  {title}: {line}")
-        if partial and subject.name not in self.options.names:
-            say(
-                f"{subject}: not restored: check what is not known, then give --user {subject.name}", err=True
-            )
-            return False
-        more = change.wider or change.unknown
-        if more and subject.name not in self.options.wider:
-            say(f"{subject}: not restored: check the list, then give --accept-wider {subject.name}", err=True)
-            return False
-        if change.by_aws and not self.options.dry_run and not self.options.aws_changes.ask():
-            say(f"{subject}: not restored: check what AWS changed, then give --accept-aws-changes", err=True)
-            return False
-        return True
+    def _why_not(self, planned: Restoration, change: RightsChange) -> str:
+        """Why the user is not restored unless somebody names it, in words; empty if it is."""
+        name = planned.plan.subject.name
+        if planned.whole.partial and planned.plan.calls and name not in self.options.names:
+            return f"check what is not known, then give --user {name}"
+        if (change.wider or change.unknown) and name not in self.options.wider:
+            return f"check the list, then give --accept-wider {name}"
+        return ""
 
-    def _allowed(self, found: RestorableUser, planned: Restoration) -> bool:
-        """Whether administrator rights and unproven snapshots, if any, are allowed: by --yes, or on the terminal."""
+    def _ask(self, found: RestorableUser, planned: Restoration, change: RightsChange) -> str:
+        """What was not accepted, by an option or on the terminal, and what to do, in words; empty if all was."""
         from c7n_iamusers.restoration.limits import administrative
 
+        if change.by_aws and not self.options.aws_changes.ask():
+            return "check what AWS changed, then give --accept-aws-changes"
         warnings = [f"no journal proves that {path} is as a run wrote it" for path in found.unpinned]
         warnings += [f"it becomes an administrator, by {way}" for way in administrative(planned.snapshot)]
         if not planned.plan.calls or not warnings:
-            return True
+            return ""
         for warning in warnings:
             say(f"  warning: {warning}")
         if self.options.yes:
-            return True
-        if not sys.stdin.isatty():
-            say(f"{found.recorded.subject}: not restored: check the warnings, then give --yes", err=True)
-            return False
-        return click.confirm(f"Restore {found.recorded.subject}?")
+            return ""
+        if sys.stdin.isatty() and click.confirm(f"Restore {found.recorded.subject}?"):
+            return ""
+        return "check the warnings, then give --yes"
 
 
 def _left_alone(planned: Restoration) -> str:
@@ -397,14 +390,20 @@ def _left_alone(planned: Restoration) -> str:
     return ""
 
 
-def _print(planned: Restoration, dry_run: bool) -> None:
+def _print(planned: Restoration, change: RightsChange, planned_only: bool) -> None:
     calls = planned.plan.calls
-    doing = "would be restored" if dry_run else "is being restored"
+    doing = "would be restored" if planned_only else "is being restored"
     say(f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else 'is restored already'}")
-    if dry_run:
+    if planned_only:
         for call in calls:
             say(f"  {call.permission} {_shown(call.parameters)}")
-    for title, lines in (("can't be restored", planned.lost), ("note", planned.notes)):
+    for title, lines in (
+        ("can't be restored", planned.lost),
+        ("note", planned.notes),
+        ("it could do more than before", change.wider),
+        ("its rights can't be compared", change.unknown),
+        ("AWS changed its own policy", change.by_aws),
+    ):
         for line in lines:
             say(f"  {title}: {line}")
 

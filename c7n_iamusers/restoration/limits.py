@@ -159,14 +159,15 @@ def not_known(snapshot: Snapshot) -> Iterator[str]:
 def administrative(snapshot: Snapshot) -> tuple[str, ...]:
     """The policies in ``snapshot`` that grant administrator rights, in words.
 
-    A snapshot does not have the documents of customer-managed policies. Those with "admin" in their name count.
+    Of customer-managed policies without a document, those with "admin" in their name count.
     """
     groups = {str(group["GroupName"]): group for group in snapshot.groups}
     for name in snapshot.user.groups or ():
         groups.setdefault(name, {"GroupName": name})
-    ways = admin_policies(applied_policies(snapshot.user, Inventory(groups=groups))) or ()
+    known = {each.arn: each.text for each in snapshot.policies or ()}
+    ways = admin_policies(applied_policies(snapshot.user, Inventory(groups=groups, policies=known))) or ()
     arns = [str(item["PolicyArn"]) for item in snapshot.user.attachments[attachments.ATTACHED_POLICY.name]]
-    own = (arn.rpartition("/")[2] for arn in arns if ":iam::aws:policy/" not in arn)
+    own = (arn.rpartition("/")[2] for arn in arns if ":iam::aws:policy/" not in arn and arn not in known)
     return (*ways, *(f"{name} (by its name)" for name in own if "admin" in name.lower()))
 
 

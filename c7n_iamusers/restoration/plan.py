@@ -18,7 +18,7 @@ from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
 from c7n_iamusers.restoration import limits
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_change, user_after
-from c7n_iamusers.snapshots.snapshot import Snapshot, removed_by_us, whole_snapshot
+from c7n_iamusers.snapshots.snapshot import Snapshot, before_removals, removed_by_us, whole_snapshot
 
 
 def notes(
@@ -127,6 +127,7 @@ class Restoration:
 
     ``lifting``: the calls at the end of ``plan`` that lift the Deny. ``snapshot``: what comes back, as a snapshot.
     ``whole``: the user before we changed it, and ``after``: once it is restored, by the rights of then and now.
+    ``begun``: the last snapshot before we removed anything, where a later one was taken.
     ``user_exists``: the user itself still exists. ``missing_groups``: missing groups. ``deleted_by_others``: the
     journal shows that somebody else deleted it.
     """
@@ -137,6 +138,7 @@ class Restoration:
     whole: Snapshot
     after: IamUser
     rights: CurrentRights
+    begun: Snapshot | None = None
     own_groups: frozenset[str] = frozenset()
     lost: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -153,7 +155,7 @@ class Restoration:
         """What the user could do afterwards that it could not do before."""
         if not self.plan.calls:
             return RightsChange()
-        return rights_change(self.whole, self.after, self.rights, self.own_groups)
+        return rights_change(self.whole, self.after, self.rights, self.own_groups, self.begun)
 
 
 def plan_restoration(
@@ -189,6 +191,7 @@ def plan_restoration(
         whole,
         user_after(_restorable(snapshot), current.user, boundary, rights),
         rights,
+        before_removals(recorded.snapshots, recorded.history),
         current.own_groups,
         tuple(limits.lost(whole)),
         tuple(notes(whole, current, recorded.history, recreate_groups, True)),
@@ -240,6 +243,7 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
         whole_snapshot(recorded.snapshots, history),
         after,
         current.rights,
+        before_removals(recorded.snapshots, history),
         # without the unique id, which it still has
         lost=tuple(limits.lost(snapshot))[1:] if calls else (),
         notes=tuple(notes(snapshot, current, history, False, False)) if calls else (),

@@ -12,7 +12,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref
-from c7n_iamusers.execution.executor import Applied, Executor, SubjectGone
+from c7n_iamusers.execution.executor import DONE, UNKNOWN, Applied, Executor, SubjectGone
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.live_policies import has_members, read_group, read_policy
@@ -289,17 +289,15 @@ class UserRestoration:
 
     def _made(self, name: str, group: Item) -> bool:
         """Whether a restoration created the group: by a call in a journal, also one whose response was lost."""
-        if any(
-            call.operation == "CreateGroup" and call.parameters["GroupName"] == name
-            for call, _ in self.applied.made
-        ):
+        now = (call for call, result in self.applied.made if result in (DONE, UNKNOWN))
+        if any(each.operation == "CreateGroup" and each.parameters["GroupName"] == name for each in now):
             return True
-        calls = (
+        begun = [
             line
             for line in self.lines
-            if (line.get("phase"), line.get("operation")) == (BEFORE, "CreateGroup")
-        )
-        times = [moment(line.get("time")) for line in calls if line["parameters"].get("GroupName") == name]
+            if line.get("phase") == BEFORE and line.get("operation") == "CreateGroup"
+        ]
+        times = [moment(line.get("time")) for line in begun if line["parameters"].get("GroupName") == name]
         created = moment(group.get("CreateDate"))
         return created is not None and any(time and time - _CLOCKS <= created for time in times)
 

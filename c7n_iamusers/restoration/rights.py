@@ -18,6 +18,7 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import PolicyVersion, policy_arns
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.policy_comparison.comparison import EQUAL, TOO_COMPLEX, UNPROVEN, Policies, Witness, compare
+from c7n_iamusers.policy_comparison.patterns import Element
 from c7n_iamusers.policy_comparison.principals import RequestContext, principal_permissions, user_context
 from c7n_iamusers.policy_comparison.statements import ALLOW, EVERYTHING, PolicyStatement
 from c7n_iamusers.snapshots.snapshot import Snapshot
@@ -75,11 +76,16 @@ class RightsChange:
 
 
 def rights_change(
-    was: Snapshot, after: IamUser, current: CurrentRights, own_groups: frozenset[str] = frozenset()
+    was: Snapshot,
+    after: IamUser,
+    current: CurrentRights,
+    own_groups: frozenset[str] = frozenset(),
+    begun: Snapshot | None = None,
 ) -> RightsChange:
     """What ``after``, the user once it is restored, can do more than the one in ``was``.
 
-    ``own_groups``: names of groups that a restoration created in place of those in the snapshot.
+    ``own_groups``: names of groups that a restoration created in place of those in the snapshot. ``begun``: the last
+    snapshot before anything was removed. A Deny that was lost since then is missing, whoever removed it.
     """
     unknown = tuple(_unknown(was, after, current))
     if unknown:
@@ -93,10 +99,22 @@ def rights_change(
         now = _Rights.of(after, current.groups, today)
     except (ValueError, EvidenceUnreadable) as error:
         return RightsChange(unknown=(str(error),))
-    return RightsChange(
-        (*_other_groups(was, after, current, own_groups), *then.exceeded_by(people)),
-        by_aws=tuple(people.exceeded_by(now)),
-    )
+    wider = (*_other_groups(was, after, current, own_groups), *then.exceeded_by(people))
+    wider += tuple(each for each in _lost_since(begun, people) if each not in wider)
+    return RightsChange(wider, by_aws=tuple(people.exceeded_by(now)))
+
+
+def _lost_since(begun: Snapshot | None, people: _Rights) -> Iterator[str]:
+    """The Denies in ``begun`` that are missing, in words."""
+    if begun is None or begun.policies is None:
+        return
+    documents = {each.arn: each.text for each in begun.policies}
+    try:
+        first = _Rights.of(begun.user, {str(each["GroupName"]): each for each in begun.groups}, documents)
+    except (ValueError, EvidenceUnreadable) as error:
+        yield f"what it was denied when its deletion began can't be read: {error}"
+        return
+    yield from (f"no longer denied: {each.source}: {_text(each)}" for each in first.denies_gone_from(people))
 
 
 def _unknown(was: Snapshot, after: IamUser, current: CurrentRights) -> Iterator[str]:
@@ -180,8 +198,16 @@ class _Rights:
         if unbounded:
             yield "it would have no permissions boundary any more"
         sources = {each.statement for each in witnesses}
-        for statement in (*(each for each in added if each.source in sources), *raised):
-            yield f"new statement: {statement.source}: {_text(statement)}"
+        for statement in (each for each in added if each.source in sources):
+            yield f"new statement: {statement.source}: {_text(_rest(statement, before.statements))}"
+        for statement in raised:
+            yield f"new statement: {statement.source}: {_text(_rest(statement, before.boundary or ()))}"
+
+    def denies_gone_from(self, other: _Rights) -> list[PolicyStatement]:
+        """The Denies that ``other`` has not, and does not make up for."""
+        return [
+            each for each in self._changed(self.denies, other, other.denies) if self._is_gone(each, other)
+        ]
 
     def _changed(
         self, statements: Iterable[PolicyStatement], other: _Rights, against: Iterable[PolicyStatement]
@@ -206,6 +232,14 @@ def _allows(statements: Iterable[PolicyStatement] | None) -> tuple[PolicyStateme
 def _without_denies(policies: Policies) -> Policies:
     boundary = policies.boundary
     return Policies(_allows(policies.statements), None if boundary is None else _allows(boundary))
+
+
+def _rest(statement: PolicyStatement, before: Iterable[PolicyStatement]) -> PolicyStatement:
+    """``statement`` with only those actions that no statement of ``before`` like it has; AWS's can have thousands."""
+    alike = (each for each in before if replace(each, actions=statement.actions) == statement)
+    known = [each.actions.patterns for each in alike if not each.actions.negated]
+    rest = statement.actions.patterns.difference(*known)
+    return replace(statement, actions=Element(rest)) if rest and not statement.actions.negated else statement
 
 
 def _text(statement: PolicyStatement) -> str:

@@ -359,6 +359,13 @@ def removed_by_us(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
     return _with_items(bare, ordered, _missing(ordered, bare.user, history.removed()))
 
 
+def before_removals(snapshots: Sequence[Snapshot], history: History) -> Snapshot | None:
+    """The last of ``snapshots`` before our first removal according to ``history``; None if it is the last of all."""
+    ordered, first = sorted(snapshots, key=_taken), min(history.removed().values(), default=_END)
+    before = [each for each in ordered if _taken(each) <= first]
+    return before[-1] if before and before[-1] is not ordered[-1] else None
+
+
 def _missing(
     snapshots: Sequence[Snapshot], held: IamUser, removed: dict[tuple[str, str], datetime]
 ) -> dict[str, list[Item]]:

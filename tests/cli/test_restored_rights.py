@@ -187,6 +187,22 @@ def test_a_deny_policy_that_is_gone_is_refused(org: LocalOrg, iam: Any, tmp_path
     assert "it could do more than before: no longer denied: policy Keep, statement 2" in result.output
 
 
+def test_a_deny_that_was_lost_while_its_deletion_was_under_way_is_missing(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as by a call that was applied although its answer said that it had failed."""
+    with monkeypatch.context() as patch:
+        deny(patch, "RemoveUserFromGroup")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path / "out")
+    iam.remove_user_from_group(UserName="alice", GroupName="Ops")
+    delete(tmp_path / "out")
+    result = restore(run)
+    assert (result.exit_code, user_names(iam)) == (1, [])
+    assert "it could do more than before: no longer denied: inline policy rules of group Ops" in result.output
+    assert restore(run, "--accept-wider", "alice").exit_code == 0
+
+
 def test_a_group_that_a_restoration_makes_again_is_the_users_own(
     org: LocalOrg, iam: Any, tmp_path: Path, run: Path
 ) -> None:

@@ -759,6 +759,16 @@ def test_administrators_are_known(
     assert administrative(snapshot) == ways
 
 
+def test_an_administrator_is_known_by_the_documents_and_not_by_a_name() -> None:
+    plain, power = f"{OWN}/Administrators", f"{OWN}/Plain"
+    of = user(attached_policy=({"PolicyArn": plain}, {"PolicyArn": power}))
+    policies = (
+        PolicyVersion.of(plain, "v1", document(Action="s3:*")),
+        PolicyVersion.of(power, "v1", document(Action="*")),
+    )
+    assert administrative(replace(SNAPSHOT, user=of, groups=(), policies=policies)) == ("Plain",)
+
+
 def test_a_living_user_whose_deny_is_lifted_already_gets_it_again_first() -> None:
     """A deletion that stopped right before DeleteUser: a session of the user may still be open."""
     calls = plan_deletion(ALICE, BEGUN).calls[:-1]

@@ -206,6 +206,26 @@ def test_what_aws_added_is_apart_from_what_people_changed() -> None:
     assert not [line for line in both.wider if "ReadOnlyAccess" in line]
 
 
+def test_of_a_statement_that_grew_only_what_is_new_is_shown() -> None:
+    names = [f"s3:Get{number}" for number in range(500)]
+    was = snapshot(known={**POLICIES, READ_ONLY: version(READ_ONLY, statement(names))})
+    now = CurrentRights(
+        {**POLICIES, READ_ONLY: version(READ_ONLY, statement([*names, "s3:GetMore"]))}, NOW.groups
+    )
+    found = rights_change(was, user_after(was, None, ALICE.attachments["permissions-boundary"], now), now)
+    (shown,) = (line for line in found.by_aws if line.startswith("new statement"))
+    assert shown.endswith(': {"Effect": "Allow", "Action": ["s3:getmore"], "Resource": ["*"]}')
+
+
+def test_a_deny_that_was_lost_since_the_deletion_began_is_missing() -> None:
+    bare = replace(ALICE, attachments={**ALICE.attachments, "group": ()})
+    was = replace(snapshot(bare), groups=())
+    after = user_after(was, None, ALICE.attachments["permissions-boundary"], NOW)
+    assert rights_change(was, after, NOW) == RightsChange()
+    found = rights_change(was, after, NOW, begun=snapshot())
+    assert [line for line in found.wider if "no longer denied: inline policy own of group Ops" in line]
+
+
 def test_a_policy_of_aws_that_somebody_attached_since_is_not_what_aws_added() -> None:
     found = changed(version(ADMINISTRATOR, statement("*")), ops={**GROUP, **group(attached=(ADMINISTRATOR,))})
     assert [line for line in found.wider if "AdministratorAccess" in line]
