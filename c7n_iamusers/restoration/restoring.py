@@ -127,7 +127,7 @@ class UserRestoration:
         for _ in range(_ROUNDS):
             if not restoration.giving.calls:
                 break
-            self._give(restoration.giving)
+            self._give(restoration)
             before, restoration = restoration, self.plan()
             if restoration.plan == before.plan:
                 # IAM is eventually consistent: what was just created may not be visible yet.
@@ -154,7 +154,8 @@ class UserRestoration:
                 f"{self.recorded.subject}: what decides its rights was changed during this run, so the Deny-all stays "
                 f"on it and it can do nothing: {why}. Check that, and run again"
             )
-        self._make(replace(restoration.plan, calls=restoration.lifting))
+        whole = _checked(restoration.plan)
+        self._make(replace(whole, calls=whole.calls[-len(restoration.lifting) :]), whole)
         return restoration
 
     def _read_back(self, restoration: Restoration, delays: Iterator[float]) -> Restoration:
@@ -169,33 +170,35 @@ class UserRestoration:
             self.backoff.sleep(delay)
         return restoration
 
-    def _give(self, plan: Plan) -> None:
-        """Make the calls of ``plan`` until one needs the id of something whose response was lost.
+    def _give(self, restoration: Restoration) -> None:
+        """Make the calls before the Deny is lifted, until one needs the id of something whose response was lost.
 
         After CreateUser the user is read again before it gets anything.
         """
-        calls = plan.calls[:1] if plan.calls[0].operation == "CreateUser" else plan.calls
+        whole = _checked(restoration.plan)
+        calls = whole.calls[: len(restoration.giving.calls)]
+        if calls[0].operation == "CreateUser":
+            self.executor.apply(replace(restoration.plan, calls=restoration.plan.calls[:1]), self.applied)
+            return
         while ready := tuple(takewhile(self._has_ids, calls)):
-            self._make(replace(plan, calls=ready))
+            self._make(replace(whole, calls=ready), whole)
             calls = calls[len(ready) :]
 
     def _has_ids(self, call: ApiCall) -> bool:
         refs = (value.name for value in call.parameters.values() if isinstance(value, Ref))
         return all(name in self.applied.values for name in refs)
 
-    def _make(self, plan: Plan) -> None:
-        """Apply ``plan``, and verify before each call and after the last that the user is the one it was made for."""
-        user = self.seen.user if self.seen else None
-        if user is None:
-            return self.executor.apply(plan, self.applied)
-        checked = replace(
-            plan, calls=tuple(replace(call, checked=frozenset({BEFORE})) for call in plan.calls)
-        )
-        identify = identity_check(
-            self.client, self.backoff, self.recorded.subject, user, checked, self.applied
-        )
+    def _make(self, plan: Plan, whole: Plan) -> None:
+        """Apply ``plan``, a part of ``whole``.
+
+        Before each call and after the last, verify that the user is the one it was made for, and, until its boundary is
+        lifted, that nobody has changed that.
+        """
+        subject, user = self.recorded.subject, self.seen.user if self.seen else None
+        assert user, "only CreateUser is made for a user that is not there"
+        identify = identity_check(self.client, self.backoff, subject, user, whole, self.applied)
         try:
-            self.executor.apply(checked, self.applied, identify)
+            self.executor.apply(plan, self.applied, identify)
             if not identify():
                 raise SubjectGone
         except UserReplaced as error:
@@ -303,6 +306,11 @@ class UserRestoration:
 
     def _whole_snapshot(self) -> Snapshot:
         return whole_snapshot(self.recorded.snapshots, self.recorded.history)
+
+
+def _checked(plan: Plan) -> Plan:
+    """``plan``, with a check of the user's identity before each call."""
+    return replace(plan, calls=tuple(replace(call, checked=frozenset({BEFORE})) for call in plan.calls))
 
 
 def _missing(call: ApiCall) -> str:

@@ -378,6 +378,27 @@ def test_until_the_last_call_it_can_do_nothing_and_credentials_come_first(
     assert (details(iam), public(iam, "alice")) == (before, material)
 
 
+def test_a_boundary_that_somebody_lifts_meanwhile_stops_the_restoration(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = details(iam)
+    delete(tmp_path / "out")
+    changes = iter([True])
+
+    def lift(name: str, parameters: dict[str, Any]) -> None:
+        if name == "UpdateSSHPublicKey" and next(changes, False):
+            iam.delete_user_permissions_boundary(UserName="alice")
+
+    with monkeypatch.context() as patch:
+        watch(patch, lift)
+        result = disturbed(run)
+    assert result.exit_code == 1
+    assert "its permissions boundary was changed during this run" in result.output
+    assert iam.list_groups_for_user(UserName="alice")["Groups"] == []
+    assert restore(run).exit_code == 0
+    assert details(iam) == before
+
+
 @pytest.mark.parametrize("calls", range(1, 12))
 def test_killed_after_any_call_the_next_run_ends_the_same(
     org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, calls: int
@@ -401,6 +422,30 @@ def test_killed_after_any_call_the_next_run_ends_the_same(
     journal = (run / "restore-journal.jsonl").read_text()
     assert restore(run).exit_code == 0
     assert (run / "restore-journal.jsonl").read_text() == journal
+
+
+@pytest.mark.parametrize("calls", [1, 3, 5, 7, 8, 9])
+def test_killed_after_any_call_a_living_user_is_given_all_back_under_its_deny(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    before, material, made = details(iam), public(iam, "alice"), [0]
+    with monkeypatch.context() as patch:
+        deny(patch, "DeleteUserPolicy")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path / "out")
+
+    def die(name: str, parameters: dict[str, Any]) -> None:
+        made[0] += 1
+        assert is_denied(iam) is (made[0] < 9)
+        if made[0] == calls:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        watch(patch, die)
+        with pytest.raises(Killed):
+            restore(run, "--user", "alice")
+    assert restore(run, "--user", "alice").exit_code == 0
+    assert (details(iam), public(iam, "alice")) == (before, material)
 
 
 @pytest.mark.parametrize("operation", ["UploadSSHPublicKey", "UploadSigningCertificate"])
