@@ -87,52 +87,55 @@ def rights_change(
     ``own_groups``: names of groups that a restoration created in place of those in the snapshot. ``begun``: the last
     snapshot before anything was removed. A Deny that was lost since then is missing, whoever removed it.
     """
-    unknown = tuple(_unknown(was, after, current))
-    if unknown:
-        return RightsChange(unknown=unknown)
+    unknown = dict(_unknown(was, after, current))
     known = {each.arn: each.text for each in was.policies or ()}
     today = {arn: each.text for arn, each in current.policies.items()}
     by_aws = {arn: text for arn, text in known.items() if arn in today and arn.split(":")[4] == "aws"}
+    lines, without = tuple(unknown.values()), frozenset(unknown)
     try:
-        then = _Rights.of(was.user, {str(each["GroupName"]): each for each in was.groups}, known)
-        people = _Rights.of(after, current.groups, {**today, **by_aws})
-        now = _Rights.of(after, current.groups, today)
+        then = _Rights.of(was.user, _by_name(was.groups), known, without)
+        people = _Rights.of(after, current.groups, {**today, **by_aws}, without)
+        now = _Rights.of(after, current.groups, today, without)
     except (ValueError, EvidenceUnreadable) as error:
-        return RightsChange(unknown=(str(error),))
+        return RightsChange(unknown=(*lines, str(error)))
     wider = (*_other_groups(was, after, current, own_groups), *then.exceeded_by(people))
     wider += tuple(each for each in _lost_since(begun, people) if each not in wider)
-    return RightsChange(wider, by_aws=tuple(people.exceeded_by(now)))
+    return RightsChange(wider, lines, tuple(people.exceeded_by(now)))
+
+
+def _by_name(groups: Iterable[Item]) -> dict[str, Item]:
+    return {str(each["GroupName"]): each for each in groups}
 
 
 def _lost_since(begun: Snapshot | None, people: _Rights) -> Iterator[str]:
     """The Denies in ``begun`` that are missing, in words."""
-    if begun is None or begun.policies is None:
+    if begun is None:
         return
-    documents = {each.arn: each.text for each in begun.policies}
+    documents = {each.arn: each.text for each in begun.policies or ()}
+    without = frozenset(arn for arn in policy_arns(begun.user, begun.groups) if arn not in documents)
     try:
-        first = _Rights.of(begun.user, {str(each["GroupName"]): each for each in begun.groups}, documents)
+        first = _Rights.of(begun.user, _by_name(begun.groups), documents, without)
     except (ValueError, EvidenceUnreadable) as error:
         yield f"what it was denied when its deletion began can't be read: {error}"
         return
     yield from (f"no longer denied: {each.source}: {_text(each)}" for each in first.denies_gone_from(people))
 
 
-def _unknown(was: Snapshot, after: IamUser, current: CurrentRights) -> Iterator[str]:
-    """Why the rights can't be compared, in words."""
+def _unknown(was: Snapshot, after: IamUser, current: CurrentRights) -> Iterator[tuple[str, str]]:
+    """The ARNs of policies and names of groups that can't be compared, each with the reason in words."""
     if was.policies is None:
-        yield "the snapshot has no documents of policies, so what the user could do is not known"
-        return
-    known, details = {each.arn for each in was.policies}, {str(each["GroupName"]) for each in was.groups}
+        yield "", "the snapshot has no documents of policies, so what the user could do is not known"
+    known, details = {each.arn for each in was.policies or ()}, _by_name(was.groups)
     for name in was.user.groups or ():
         if name not in details:
-            yield f"the snapshot has no policies of group {name}"
+            yield name, f"the snapshot has no policies of group {name}"
     for arn in policy_arns(was.user, was.groups):
         if arn not in known:
-            yield f"the snapshot has no document of {arn}"
+            yield arn, f"the snapshot has no document of {arn}"
     groups = [current.groups[name] for name in after.groups or () if name in current.groups]
     for arn in policy_arns(after, groups):
         if arn not in current.policies:
-            yield f"policy {arn} no longer exists"
+            yield arn, f"policy {arn} no longer exists"
 
 
 def _other_groups(
@@ -152,15 +155,29 @@ class _Rights:
     context: RequestContext
 
     @classmethod
-    def of(cls, user: IamUser, groups: Mapping[str, Item], documents: Mapping[str, str]) -> _Rights:
-        """Raises ValueError for a policy that does not parse, EvidenceUnreadable for a group that is missing."""
+    def of(
+        cls, user: IamUser, groups: Mapping[str, Item], documents: Mapping[str, str], without: frozenset[str]
+    ) -> _Rights:
+        """The rights of ``user`` by all but the policies (ARNs) and groups (names) ``without``.
+
+        Raises ValueError for a policy that does not parse, EvidenceUnreadable for a group that is missing.
+        """
+
+        def left(kind: attachments.AttachmentKind, items: Iterable[Item]) -> list[Item]:
+            return [item for item in items if item[kind.identifier] not in without]
+
         held = user.attachments
-        boundary = held[attachments.PERMISSIONS_BOUNDARY.name]
+        boundary = left(attachments.PERMISSIONS_BOUNDARY, held[attachments.PERMISSIONS_BOUNDARY.name])
+        attached = attachments.ATTACHED_POLICY
+        member = "AttachedManagedPolicies"
+        groups = {
+            name: {**group, member: left(attached, group.get(member) or ())} for name, group in groups.items()
+        }
         detail = {
             **user.detail,
             "Tags": held[attachments.TAG.name],
-            "GroupList": user.groups,
-            "AttachedManagedPolicies": held[attachments.ATTACHED_POLICY.name],
+            "GroupList": [name for name in user.groups or () if name not in without],
+            member: left(attached, held[attached.name]),
             "UserPolicyList": held[attachments.INLINE_POLICY.name],
             "PermissionsBoundary": boundary[0] if boundary else None,
         }

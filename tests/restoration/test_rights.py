@@ -268,6 +268,21 @@ def test_what_cannot_be_compared_is_said(was: Snapshot, now: CurrentRights, word
     assert [line for line in found.unknown if word in line]
 
 
+def test_what_is_known_is_compared_although_something_else_is_not() -> None:
+    was = replace(snapshot(), policies=None)
+    now = CurrentRights(
+        {**POLICIES, ADMINISTRATOR: version(ADMINISTRATOR, statement("*"))},
+        {"Ops": group(statement("ec2:*"), MFA, attached=(ADMINISTRATOR,))},
+    )
+    found = rights_change(was, user_after(was, None, ALICE.attachments["permissions-boundary"], now), now)
+    assert found.unknown
+    for word in (
+        "no longer denied: inline policy own of group Ops",
+        "new statement: policy AdministratorAccess",
+    ):
+        assert [line for line in found.wider if word in line], found.wider
+
+
 def test_rights_that_depend_on_the_unique_id_are_not_taken_for_the_same() -> None:
     condition = {"StringEquals": {"aws:userid": ALICE.unique_id}}
     denied = statement("s3:*", "Deny", Condition=condition)
