@@ -234,7 +234,17 @@ class _Rights:
         return [each for each in statements if each not in same or self._varies(each, other)]
 
     def _varies(self, statement: PolicyStatement, other: _Rights) -> bool:
-        return any(self.context.values(key) != other.context.values(key) for key in statement.keys)
+        """Whether the same text can mean something else for the other user.
+
+        A new unique id in a variable does not count: what has that id is the new user's, as what has the old one was
+        the old user's. A condition on the unique id names one of them.
+        """
+        conditions = {each.key for each in statement.conditions}
+        return any(
+            self.context.values(key) != other.context.values(key)
+            for key in statement.keys
+            if key != _USER_ID or key in conditions
+        )
 
     def _is_gone(self, deny: PolicyStatement, other: _Rights) -> bool:
         """Whether ``other`` does not deny all that ``deny`` denies."""

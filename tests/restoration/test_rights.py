@@ -294,6 +294,13 @@ def test_rights_that_depend_on_the_unique_id_are_not_taken_for_the_same() -> Non
     assert rights_change(was, living, now) == RightsChange()
 
 
+def test_what_belongs_to_the_new_unique_id_is_the_new_users_own() -> None:
+    own = statement("redshift-data:*", Condition={"StringEquals": {"redshift-data:owner": "${aws:userid}"}})
+    of = user(inline_policy=({"PolicyName": "own", "PolicyDocument": document(own)},))
+    was = Snapshot(of, "2026-11-24T00:00:00+00:00", "0" * 64, policies=())
+    assert rights_change(was, user_after(was, None, (), CurrentRights()), CurrentRights()) == RightsChange()
+
+
 def test_what_a_living_user_was_given_since_counts() -> None:
     was = snapshot()
     inline = ({"PolicyName": "since", "PolicyDocument": document(statement("ec2:*"), statement("s3:*"))},)
