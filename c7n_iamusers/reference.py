@@ -8,14 +8,14 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from c7n_iamusers.evidence.findings import FINDING_RULES, FindingRule, Thresholds
-from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, AttachmentKind, Removal
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, PERMISSIONS_BOUNDARY, AttachmentKind, Removal
 from c7n_iamusers.iam.permissions import BROWNOUT, DELETION, DENIAL, QUARANTINE, RELEASE, RESTORATION
 
 _ATTACHMENTS_HEAD = """# Attachments of an IAM user
 
 Everything that this package reads, quarantines, deletes and restores, in the order of deletion: credentials first,
 policies last. The Deny-all is put on the user before the first attachment is removed, and stays until all are
-removed. Restoring uses the reverse order: policies and groups first, credentials last.
+removed. Restoring uses the same order under `AWSDenyAll` as the boundary, which the last call lifts.
 
 | kind | read by | quarantined by | deleted by | restored by |
 | --- | --- | --- | --- | --- |
@@ -77,6 +77,8 @@ def _part(removal: Removal) -> str:
 def _restoration(kind: AttachmentKind) -> str:
     if kind.lost:
         return f"can't be restored: {kind.lost}"
+    if kind is PERMISSIONS_BOUNDARY:
+        return "`PutUserPermissionsBoundary`, the last call"
     return f"`{kind.restoration.operation}`" if kind.restoration else "`CreateUser` restores it"
 
 

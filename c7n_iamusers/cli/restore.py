@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.execution.interruption import Interruption
     from c7n_iamusers.restoration.plan import Restoration
     from c7n_iamusers.restoration.restoring import UserRestoration
+    from c7n_iamusers.restoration.rights import RightsChange
     from c7n_iamusers.restoration.snapshot_files import RestorableUser
 
 
@@ -60,9 +61,22 @@ if TYPE_CHECKING:
     "names",
     metavar="NAME",
     multiple=True,
-    help="Only this user (repeatable). Required to change a user that still exists.",
+    help="Only this user (repeatable). Required to change a user that still exists, or whose snapshot is partial.",
 )
 @click.option("--recreate-groups", is_flag=True, help="Create missing groups again, with their policies.")
+@click.option(
+    "--accept-wider",
+    "wider",
+    metavar="NAME",
+    multiple=True,
+    help="Restore this user (repeatable) although it could do more than before, or nobody can tell. What it could do "
+    "more is listed first.",
+)
+@click.option(
+    "--accept-aws-changes",
+    is_flag=True,
+    help="Restore users although AWS itself has added to AWS-managed policies that they had. It is listed first.",
+)
 @click.option(
     "--yes",
     is_flag=True,
@@ -81,6 +95,8 @@ def restore(
     accounts: tuple[str, ...],
     names: tuple[str, ...],
     recreate_groups: bool,
+    wider: tuple[str, ...],
+    accept_aws_changes: bool,
     yes: bool,
     journal: Path | None,
 ) -> None:
@@ -89,6 +105,12 @@ def restore(
     A user is restored with its path, tags, boundary, groups, policies, SSH public keys and signing certificates: as in
     its last snapshot, plus what was removed before that according to the journal. Passwords, secret keys, MFA devices
     and the unique id can't be restored; they are listed. Restoring a restored user again changes nothing.
+
+    Groups, policies and the boundary can allow more now than when the snapshot was taken. So what the user could do
+    then is compared with what it could do now, before anything is changed and again at the end. If it could do more,
+    or nobody can tell, it is not restored, and the statements that are new are listed: --accept-wider NAME restores it
+    all the same. What AWS added to AWS-managed policies is listed apart, and asked for once; scripts give
+    --accept-aws-changes. Until the last call, the user has AWSDenyAll as its boundary and can do nothing.
 
     A user that still exists gets back only what was removed from it according to the journal, and only with --user.
     Another user of the same name, which no restoration created, is not changed.
@@ -108,8 +130,17 @@ def restore(
     for line in (*collection.problems, *collection.left_out):
         say(line, err=True)
     wanted = [each for each in collection.users if _is_wanted(each.recorded.subject, accounts, names)]
-    _check_found(wanted, accounts, names)
-    options = _Options(dry_run, frozenset(names), recreate_groups, yes, journal, external_id)
+    _check_found(wanted, accounts, (*names, *wider))
+    options = _Options(
+        dry_run,
+        frozenset(names),
+        recreate_groups,
+        yes,
+        journal,
+        external_id,
+        frozenset(wider),
+        _Confirmation(accept_aws_changes),
+    )
     results: dict[str, list[str]] = {}
     if role and ACCOUNT_ID in role:
         for account_id, users in _by_account(wanted).items():
@@ -186,6 +217,19 @@ def _fail(results: dict[str, list[str]], users: int, problems: int) -> None:
     )
 
 
+@dataclass
+class _Confirmation:
+    """Whether somebody accepted what AWS changed in its policies: for all users of the run."""
+
+    given: bool
+
+    def ask(self) -> bool:
+        """Ask on the terminal, unless it was accepted before."""
+        if not self.given and sys.stdin.isatty():
+            self.given = click.confirm("Accept what AWS changed, here and for the other users of this run?")
+        return self.given
+
+
 @dataclass(frozen=True)
 class _Options:
     dry_run: bool
@@ -194,6 +238,8 @@ class _Options:
     yes: bool
     journal: Path | None
     external_id: str = ""
+    wider: frozenset[str] = frozenset()
+    aws_changes: _Confirmation = field(default_factory=lambda: _Confirmation(given=False))
 
 
 @contextmanager
@@ -203,7 +249,7 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
     from c7n_iamusers.exceptions import EvidenceUnreadable
     from c7n_iamusers.execution.interruption import Interrupted, Interruption
     from c7n_iamusers.execution.retries import Backoff, items
-    from c7n_iamusers.execution.sessions import account_of, account_session
+    from c7n_iamusers.execution.sessions import account_session, caller_of
 
     session = account_session(role, options.external_id)
     with Interruption() as interruption, ExitStack() as journals:
@@ -214,7 +260,7 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
         except (ClientError, BotoCoreError) as error:
             raise EvidenceUnreadable(f"the users of the account can't be listed: {error}") from error
         try:
-            yield _Restoring(session, account_of(session), names, interruption, backoff, journals, options)
+            yield _Restoring(session, caller_of(session), names, interruption, backoff, journals, options)
         except Interrupted as error:
             say(f"{error}: what was done is in the journal; run again to continue", err=True)
     interruption.exit_if_stopped()
@@ -222,10 +268,13 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
 
 @dataclass(frozen=True)
 class _Restoring:
-    """Restores users one after another. ``names``: unique id -> name of each user in the account."""
+    """Restores users one after another, as ``caller`` (an ARN).
+
+    ``names``: unique id -> name of each user in the account.
+    """
 
     session: Any
-    account_id: str
+    caller: str
     names: dict[str, str]
     interruption: Interruption
     backoff: Any
@@ -250,36 +299,54 @@ class _Restoring:
             if subject.name not in self.options.names and (left := _left_alone(planned)):
                 say(f"{subject} {left}")
                 return LEFT
-            _print(planned, self.options.dry_run)
-            if not self.options.dry_run:
-                if not self._allowed(found, planned):
-                    return FAILED
-                restoration.apply(planned)
-                if planned.plan.calls:
-                    say(f"{subject}: restored")
+            return self._restored(found, restoration, planned)
         except (IamUsersError, CallFailed, ClientError, BotoCoreError, OSError) as error:
             say(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
             return FAILED
+
+    def _restored(self, found: RestorableUser, restoration: UserRestoration, planned: Restoration) -> str:
+        """Show ``planned``, and apply it unless something in it is not accepted; what became of the user."""
+        change, subject = planned.rights_change(), planned.plan.subject
+        why = self._why_not(planned, change)
+        _print(planned, change, planned_only=self.options.dry_run or bool(why))
+        if not why and not self.options.dry_run:
+            why = self._ask(found, planned, change)
+        if why:
+            say(f"{subject}: not restored: {why}", err=True)
+            return FAILED
+        if not self.options.dry_run:
+            restoration.apply(planned, change)
+            if planned.plan.calls:
+                say(f"{subject}: restored")
         return RESTORED if planned.plan.calls else SAME
 
     def _restoration(self, found: RestorableUser) -> UserRestoration:
         from c7n_iamusers.execution.executor import SINGLE_TRY, Executor
         from c7n_iamusers.execution.journal import RESTORE_JOURNAL, NoJournal
+        from c7n_iamusers.iam.users import change_shows
         from c7n_iamusers.restoration.restoring import UserRestoration
         from c7n_iamusers.restoration.snapshot_files import restore_lines
 
         path = self.options.journal or found.run / RESTORE_JOURNAL
-        lines = restore_lines({path, *(run / RESTORE_JOURNAL for run in found.runs)})
+        lines = restore_lines({path, *self.opened, *(run / RESTORE_JOURNAL for run in found.runs)})
         journal = NoJournal() if self.options.dry_run else self._journal(path)
         writer = self.session.client("iam", config=SINGLE_TRY)
-        executor = Executor({"iam": writer}, journal, self.backoff, before_each=self.interruption.check)
+        reader = self.session.client("iam")
+        executor = Executor(
+            {"iam": writer},
+            journal,
+            self.backoff,
+            before_each=self.interruption.check,
+            caller=self.caller,
+            shows=change_shows(reader, self.backoff),
+        )
         return UserRestoration(
             found.recorded,
-            self.session.client("iam"),
+            reader,
             executor,
             journal,
             self.backoff,
-            self.account_id,
+            self.caller.split(":")[4],
             lines,
             self.names,
             self.options.recreate_groups,
@@ -292,22 +359,32 @@ class _Restoring:
             self.opened[path] = self.journals.enter_context(Journal(path))
         return self.opened[path]
 
-    def _allowed(self, found: RestorableUser, planned: Restoration) -> bool:
-        """Whether administrator rights and unproven snapshots, if any, are allowed: by --yes, or on the terminal."""
+    def _why_not(self, planned: Restoration, change: RightsChange) -> str:
+        """Why the user is not restored unless somebody names it, in words; empty if it is."""
+        name = planned.plan.subject.name
+        if planned.whole.partial and planned.plan.calls and name not in self.options.names:
+            return f"check what is not known, then give --user {name}"
+        if (change.wider or change.unknown) and name not in self.options.wider:
+            return f"check the list, then give --accept-wider {name}"
+        return ""
+
+    def _ask(self, found: RestorableUser, planned: Restoration, change: RightsChange) -> str:
+        """What was not accepted, by an option or on the terminal, and what to do, in words; empty if all was."""
         from c7n_iamusers.restoration.limits import administrative
 
+        if change.by_aws and not self.options.aws_changes.ask():
+            return "check what AWS changed, then give --accept-aws-changes"
         warnings = [f"no journal proves that {path} is as a run wrote it" for path in found.unpinned]
         warnings += [f"it becomes an administrator, by {way}" for way in administrative(planned.snapshot)]
         if not planned.plan.calls or not warnings:
-            return True
+            return ""
         for warning in warnings:
             say(f"  warning: {warning}")
         if self.options.yes:
-            return True
-        if not sys.stdin.isatty():
-            say(f"{found.recorded.subject}: not restored: check the warnings, then give --yes", err=True)
-            return False
-        return click.confirm(f"Restore {found.recorded.subject}?")
+            return ""
+        if sys.stdin.isatty() and click.confirm(f"Restore {found.recorded.subject}?"):
+            return ""
+        return "check the warnings, then give --yes"
 
 
 def _left_alone(planned: Restoration) -> str:
@@ -325,14 +402,20 @@ def _left_alone(planned: Restoration) -> str:
     return ""
 
 
-def _print(planned: Restoration, dry_run: bool) -> None:
+def _print(planned: Restoration, change: RightsChange, planned_only: bool) -> None:
     calls = planned.plan.calls
-    doing = "would be restored" if dry_run else "is being restored"
+    doing = "would be restored" if planned_only else "is being restored"
     say(f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else 'is restored already'}")
-    if dry_run:
+    if planned_only:
         for call in calls:
             say(f"  {call.permission} {_shown(call.parameters)}")
-    for title, lines in (("can't be restored", planned.lost), ("note", planned.notes)):
+    for title, lines in (
+        ("can't be restored", planned.lost),
+        ("note", planned.notes),
+        ("it could do more than before", change.wider),
+        ("its rights can't be compared", change.unknown),
+        ("AWS changed its own policy", change.by_aws),
+    ):
         for line in lines:
             say(f"  {title}: {line}")
 

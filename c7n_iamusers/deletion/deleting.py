@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
@@ -23,6 +23,7 @@ from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
 from c7n_iamusers.iam.attachments import MFA_DEVICE
 from c7n_iamusers.iam.deny_all import deny_form, is_bare, is_brownout, is_denial, put_back
 from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.iam.permissions import RIGHTS as RIGHTS_PERMISSIONS
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_key_use, unassigned_mfa
@@ -85,7 +86,10 @@ class UserDeletion:
 
 @dataclass
 class _Deletion:
-    """One user's deletion, in one or more rounds. ``refused``: forms of the Deny that don't fit on this user."""
+    """One user's deletion, in one or more rounds. ``refused``: forms of the Deny that don't fit on this user.
+
+    ``undenied``: why the Deny that was lifted for DeleteUser could not be put on again; empty if it was not needed.
+    """
 
     of: UserDeletion
     evidence: Subject
@@ -93,6 +97,7 @@ class _Deletion:
     refused: dict[str, str] = field(default_factory=dict)
     found: RecordedUser | None = None
     sessions: str = ""
+    undenied: str = ""
     guards: Callable[[], Guards] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -155,6 +160,11 @@ class _Deletion:
         )
         if reason or self.applied.calls:
             return reason
+        if found.unread:
+            return (
+                f"its policies can't be read ({found.unread}), so no restoration could tell later whether they give it "
+                f"more than it had: allow {', '.join(RIGHTS_PERMISSIONS)} to the role, and run again"
+            )
         if found.begun_elsewhere and not self.of.adopt:
             return (
                 f"a deletion of it began {found.begun_elsewhere} with another output, and is in progress or was "
@@ -227,7 +237,10 @@ class _Deletion:
         return True
 
     def _put_deny_back(self, found: RecordedUser) -> None:
-        """Put the Deny on again if it was removed and DeleteUser then failed: a session may still be open."""
+        """Put the Deny on again if it was lifted and DeleteUser then failed: a session may still be open.
+
+        Raises UserReplaced if another user has the name now: the Deny may be on that one.
+        """
         made = self.applied.made
         rest = made[:-1] if self.applied.ended("DeleteUser") in (FAILED_CALL, UNKNOWN, INTERRUPTED) else made
         removals = [call for call, _ in rest[-1:] if is_denial(call) and not deny_form(call)]
@@ -239,8 +252,11 @@ class _Deletion:
             identify = self._identify(found, plan)
             if identify():
                 self.of.run.executor.apply(plan, self.applied, identify, urgent=True)
-        except (CallFailed, SubjectGone, Interrupted, ClientError, IamUsersError) as error:
-            LOG.warning("%s: the Deny-all could not be put on again: %s", self.evidence, error)
+        except UserReplaced:
+            raise
+        except (CallFailed, SubjectGone, Interrupted, ClientError, BotoCoreError, IamUsersError) as error:
+            self.undenied = f"its Deny-all could not be put on again ({error})"
+            LOG.warning("%s: %s", self.evidence, self.undenied)
 
     def _outcome_of_absence(self, ours: bool) -> StatusAndReason:
         if ours:
@@ -280,7 +296,9 @@ class _Deletion:
             elif not is_brownout(call):
                 removed += 1
         if not on:
-            return ""
+            return (
+                f"{self.undenied}, so an open session of it still works: run again" if self.undenied else ""
+            )
         quarantined = self.found and self.found.quarantine
         deny = "; its quarantine stays on until release ends it" if quarantined else " and to remove the Deny"
         return (

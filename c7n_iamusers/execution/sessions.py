@@ -24,6 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.loaders import create_loader
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.execution.retries import answered
 
 #: Used if no Region is configured, and nothing says which partition it is.
 _REGION = "us-east-1"
@@ -81,14 +82,19 @@ def iam_client(role: str | None = None) -> Any:
         raise EvidenceUnreadable(f"there is no session: {error}") from error
 
 
-def account_of(session: boto3.Session) -> str:
-    """The id of the account that ``session`` acts in. Raises EvidenceUnreadable if GetCallerIdentity fails."""
+def caller_of(session: boto3.Session) -> str:
+    """The ARN that ``session`` acts as. Raises EvidenceUnreadable if GetCallerIdentity fails."""
     try:
-        return str(session.client("sts").get_caller_identity()["Account"])
+        return str(answered(session.client("sts").get_caller_identity)["Arn"])
     except (ClientError, BotoCoreError) as error:
         raise EvidenceUnreadable(
             f"the account of the credentials can't be read: {error}: check them"
         ) from error
+
+
+def account_of(session: boto3.Session) -> str:
+    """The id of the account that ``session`` acts in. Raises EvidenceUnreadable as ``caller_of``."""
+    return caller_of(session).split(":")[4]
 
 
 def fleet_session(role: str | None, region: str | None, external_id: str = "") -> Any:

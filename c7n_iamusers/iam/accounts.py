@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -81,10 +81,6 @@ class AccountDetails:
     roles: tuple[Item, ...]
     policies: tuple[Item, ...]
 
-    def groups_named(self, names: Collection[str]) -> tuple[Item, ...]:
-        """The groups called ``names``; a name without a group is left out."""
-        return tuple(group for name, group in self.groups.items() if name in names)
-
 
 @dataclass(frozen=True)
 class AccountUsers:
@@ -95,7 +91,10 @@ class AccountUsers:
 
 
 def read_account(client: Any, backoff: Backoff, *kinds: str) -> AccountDetails:
-    """The entities of ``kinds`` (User, Group, Role, LocalManagedPolicy), as of one time. Raises ClientError."""
+    """The entities of ``kinds`` (User, Group, Role, LocalManagedPolicy, AWSManagedPolicy), as of one time.
+
+    Raises ClientError.
+    """
     found: dict[str, list[Item]] = defaultdict(list)
     asked = {"Filter": list(kinds), "MaxItems": PAGE_SIZE}
     for page in pages(client, "GetAccountAuthorizationDetails", backoff, **asked):

@@ -76,6 +76,7 @@ class Restoration:
 
     ``match``: the member that identifies a restored item, if it gets a new identifier.
     ``present_codes``: the error codes for an item that already exists. ``resource``: as in ``Removal``.
+    ``result``: the member of the response that has the new identifier.
     """
 
     operation: str
@@ -83,6 +84,7 @@ class Restoration:
     match: str | None = None
     present_codes: frozenset[str] = frozenset()
     resource: str = ON_USER
+    result: str = ""
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,7 @@ SIGNING_CERTIFICATE = AttachmentKind(
         {"CertificateBody": "CertificateBody"},
         match="CertificateBody",
         present_codes=frozenset({"DuplicateCertificate", "EntityAlreadyExists"}),
+        result="Certificate",
     ),
     credential=CredentialTraits(
         PROGRAM, created="UploadDate", account_piece=CREDENTIAL_REPORT, signs_requests=True
@@ -233,6 +236,7 @@ SSH_PUBLIC_KEY = AttachmentKind(
         {"SSHPublicKeyBody": "SSHPublicKeyBody"},
         match="Fingerprint",
         present_codes=frozenset({"DuplicateSSHPublicKey"}),
+        result="SSHPublicKey",
     ),
     credential=CredentialTraits(
         EITHER, created="UploadDate", service="codecommit.amazonaws.com", plural="SSH keys"

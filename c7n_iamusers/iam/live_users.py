@@ -23,17 +23,22 @@ T = TypeVar("T")
 class TtlCache(Generic[T]):
     """Caches the result of ``load`` for ``max_age`` seconds, counted from the start of loading.
 
+    ``first``: a result that was loaded just now, if there is one.
     If loading takes longer than that, the result is already stale: the cache is disabled for good, so that a run
     over a large account does not keep loading what it can't use.
     """
 
     def __init__(
-        self, load: Callable[[], T], max_age: float, clock: Callable[[], float] = time.monotonic
+        self,
+        load: Callable[[], T],
+        max_age: float,
+        clock: Callable[[], float] = time.monotonic,
+        first: T | None = None,
     ) -> None:
         self._load, self._max_age, self._clock = load, max_age, clock
         self._lock = threading.Lock()
-        self._value: tuple[T] | None = None
-        self._until = 0.0
+        self._value: tuple[T] | None = None if first is None else (first,)
+        self._until = clock() + max_age if self._value else 0.0
         self._too_slow = False
 
     def get(self) -> T | None:

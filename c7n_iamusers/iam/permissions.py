@@ -21,6 +21,16 @@ _COUNT = ("iam:GetAccountSummary",)
 #: To check whether a user that is not found by name was renamed.
 _NAMES = ("iam:ListUsers",)
 
+#: What decides users' rights beside their attachments: a group or policy that the list of the account misses.
+RIGHTS = (
+    "iam:GetGroup",
+    "iam:GetGroupPolicy",
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
+    "iam:ListAttachedGroupPolicies",
+    "iam:ListGroupPolicies",
+)
+
 
 def _iam(operations: Iterable[str]) -> frozenset[str]:
     return frozenset(f"iam:{operation}" for operation in operations)
@@ -41,6 +51,7 @@ DELETION = _sorted(
     _DENY,
     _READS,
     _READS_OF_ALL,
+    RIGHTS,
     _iam(name for kind in ATTACHMENT_KINDS for name in kind.removing),
     # Roles and groups for the snapshot, MFA devices that a stopped run orphaned, and the boundary form of the Deny-all.
     (
@@ -57,6 +68,7 @@ BROWNOUT = _sorted(
     _COUNT,
     _NAMES,
     _READS,
+    RIGHTS,
     (
         "iam:DeleteUserPolicy",
         "iam:GetAccessKeyLastUsed",
@@ -89,6 +101,7 @@ RESTORATION = _sorted(
     _NAMES,
     _READS,
     _SWITCHES,
+    RIGHTS,
     _iam(name for kind in ATTACHMENT_KINDS for name in kind.restoring),
     (
         "iam:CreateUser",
@@ -98,10 +111,6 @@ RESTORATION = _sorted(
         "iam:DeleteUserPermissionsBoundary",
         "iam:DeleteUserPolicy",
         "iam:DetachUserPolicy",
-        "iam:GetGroup",
-        "iam:GetPolicy",
-        "iam:ListGroupPolicies",
-        "iam:ListAttachedGroupPolicies",
         "iam:CreateGroup",
         "iam:AttachGroupPolicy",
         "iam:PutGroupPolicy",

@@ -7,6 +7,7 @@ language" (IAM User Guide).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import unquote
 
-from c7n_iamusers.iam.user import Item
+from c7n_iamusers.iam.attachments import ATTACHED_POLICY, PERMISSIONS_BOUNDARY
+from c7n_iamusers.iam.user import IamUser, Item
 
 
 def canonical_policy(document: object) -> str:
@@ -30,6 +32,43 @@ def default_documents(policies: Iterable[Item]) -> dict[str, Any]:
             if _is_default(policy, version) and "Document" in version:
                 found[str(policy.get("Arn"))] = version["Document"]
     return found
+
+
+@dataclass(frozen=True)
+class PolicyVersion:
+    """The default version of a managed policy. ``version``: such as ``v3``. ``text``: its document, canonical."""
+
+    arn: str
+    version: str
+    text: str
+
+    @classmethod
+    def of(cls, arn: str, version: str, document: object) -> PolicyVersion:
+        """The version ``version`` of the policy ``arn``, whose ``document`` is as botocore returns it."""
+        return cls(arn, version, canonical_policy(document))
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of ``text``, in hex."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def default_version(policy: Item) -> PolicyVersion | None:
+    """The default version in a ``ManagedPolicyDetail``; None if its document is not in it."""
+    for version in objects(policy.get("PolicyVersionList")):
+        if _is_default(policy, version) and "Document" in version:
+            return PolicyVersion.of(str(policy["Arn"]), str(version["VersionId"]), version["Document"])
+    return None
+
+
+def policy_arns(user: IamUser, groups: Iterable[Item]) -> list[str]:
+    """The ARNs of the managed policies of ``user``, its ``groups`` (``GroupDetail``) and its boundary, sorted."""
+    held = [str(item["PolicyArn"]) for item in user.attachments[ATTACHED_POLICY.name]]
+    held += [str(item["PermissionsBoundaryArn"]) for item in user.attachments[PERMISSIONS_BOUNDARY.name]]
+    held += [
+        str(item["PolicyArn"]) for group in groups for item in group.get("AttachedManagedPolicies") or ()
+    ]
+    return sorted(set(held))
 
 
 def _is_default(policy: Item, version: Item) -> bool:

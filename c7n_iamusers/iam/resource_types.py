@@ -51,9 +51,10 @@ _RESOURCES: Mapping[str, tuple[str, ...]] = {
                 "PutUserPermissionsBoundary TagUser UntagUser"
             ),
             (_GROUP,): (
-                "AttachGroupPolicy CreateGroup GetGroup ListAttachedGroupPolicies ListGroupPolicies PutGroupPolicy"
+                "AttachGroupPolicy CreateGroup GetGroup GetGroupPolicy ListAttachedGroupPolicies ListGroupPolicies "
+                "PutGroupPolicy"
             ),
-            (_POLICY,): "GetPolicy",
+            (_POLICY,): "GetPolicy GetPolicyVersion",
         },
     ),
     **_table(

@@ -133,12 +133,13 @@ class CompositeDelete(UserAction):
     read at most 30 seconds ago for all users; access of so many people that this takes more calls than ten in each
     half-minute, at most 15 minutes ago. Where that can't be read, users fail, untouched.
 
-    Then a snapshot is written durably, and the calls are made in this order: a Deny on everything is put on the user
-    (an inline policy ``c7n-iamusers-deny-all``; if there is no room for it, AWSDenyAll attached, or as the permissions
-    boundary); password, access keys, certificates, SSH keys, service-specific credentials, MFA devices (virtual ones
-    are deleted), group memberships and policies are removed; the user is deleted. After the Deny, after every pause and
-    before DeleteUser, the unique id is verified. If the name belongs to a new user, that one is left alone, and the
-    outcome names the calls that may have changed it.
+    Then a snapshot is written durably, with the documents of its policies. If these can't be read, the user is skipped.
+    The calls are made in this order: a Deny on everything is put on the user (an inline policy
+    ``c7n-iamusers-deny-all``; if there is no room for it, AWSDenyAll attached, or as the permissions boundary);
+    password, access keys, certificates, SSH keys, service-specific credentials, MFA devices (virtual ones are deleted),
+    group memberships and policies are removed; the user is deleted. After the Deny, after every pause and before
+    DeleteUser, the unique id is verified. If the name belongs to a new user, that one is left alone, and the outcome
+    names the calls that may have changed it.
 
     - ``active-within``: skip users whose password or access key was used in the last so many days; by default the
       filter's ``unused-for``. IAM does not report the use of certificates, SSH keys and service-specific credentials

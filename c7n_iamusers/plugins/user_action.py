@@ -36,6 +36,7 @@ from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam import signin_sessions
 from c7n_iamusers.iam.accounts import AccountDetails, read_account
+from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.users import change_shows
 from c7n_iamusers.notices.notices import record_exempt
@@ -215,9 +216,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         )
 
     def account(self, run: Run) -> AccountDetails:
-        """The account's roles and groups. Raises PolicyExecutionError if they can't be read."""
-        with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
-            return read_account(run.client, run.backoff, "Role", "Group")
+        """The account's roles, groups and policies. Raises PolicyExecutionError if they can't be read."""
+        with unreadable(self.manager, "its roles, groups and policies", "iam:GetAccountAuthorizationDetails"):
+            return read_account(run.client, run.backoff, "Role", *ENTITIES)
 
     def recheck(self, run: Run, account: AccountDetails) -> LiveRecheck:
         """The recheck by the filters ``unnecessary``. ``account``: its roles and groups.
@@ -244,9 +245,12 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         return RecordStores(run.store, lambda: [*named, *run.store.siblings()])
 
     def user_records(self, run: Run, account: AccountDetails) -> UserRecords:
-        """The records of users in ``record_stores``. Raises PolicyExecutionError as that does."""
-        policy = str(self.manager.data.get("name"))
-        return UserRecords(self.record_stores(run), run.journal, account, policy)
+        """The records of users in ``record_stores``. ``account``: read just now.
+
+        Raises PolicyExecutionError as that does.
+        """
+        policy, live = str(self.manager.data.get("name")), LivePolicies(run.client, run.backoff, account)
+        return UserRecords(self.record_stores(run), run.journal, account, live, policy)
 
     def _filters(self) -> list[Any]:
         return [each for each in self.manager.filters if each.type == "unnecessary"]

@@ -44,16 +44,17 @@ class PolicyStatement:
     @property
     def dependent(self) -> bool:
         """Whether it has a condition key or variable whose value depends, or can depend, on the principal."""
-        return any(map(depends_on_principal, self._keys))
+        return any(map(depends_on_principal, self.keys))
 
     @property
     def has_unknowns(self) -> bool:
         """Whether it has an operator, condition key or variable that AWS does not document."""
         operators = all(each.is_known for each in self.conditions)
-        return not (operators and all(map(is_documented_key, self._keys)))
+        return not (operators and all(map(is_documented_key, self.keys)))
 
     @property
-    def _keys(self) -> frozenset[str]:
+    def keys(self) -> frozenset[str]:
+        """The condition keys (in lower case) that its conditions and variables read."""
         texts = [*self.resources.patterns, *(value for each in self.conditions for value in each.values)]
         keys = (each.key for each in self.conditions if each.operator != UNREAD)
         return frozenset(keys).union(*map(variables, texts))

@@ -11,10 +11,11 @@ from datetime import datetime
 from c7n_iamusers.evidence.index import Inventory, applied_policies
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam import attachments
-from c7n_iamusers.iam.deny_all import OWN_TAGS, iam_call
+from c7n_iamusers.iam.deny_all import OWN_TAGS, iam_call, is_aws_deny_all
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
 from c7n_iamusers.iam.policy_documents import admin_policies
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.restoration.rights import CurrentRights
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 #: The tag that a restoration sets in CreateUser itself. Its value is the snapshot's unique id and a random token, which
@@ -26,9 +27,9 @@ RESTORED_FROM = f"{OWN_TAGS}restored-from"
 class CurrentState:
     """The current state in AWS, and what earlier restorations from the snapshot did according to their journals.
 
-    ``user``: the user with the snapshot's name; None if there is none. ``policies``: ARNs of the managed policies, and
-    ``groups``: names of the groups, both of those in the snapshot that still exist. ``memberless``: groups without a
-    member -> names of their inline policies and ARNs of their attached policies; read only if groups are recreated.
+    ``user``: the user with the snapshot's name; None if there is none. ``rights``: the groups and managed policies of
+    the snapshot and of the user that exist. ``memberless``: names of groups without a member; read only if groups are
+    recreated. ``own_groups``: names of groups that restorations created.
 
     ``restored_ids``: unique ids of users that restorations created. ``tokens``: values of their tag RESTORED_FROM.
     ``finished_ids``: those of ``restored_ids`` that were restored completely, except for memberships in
@@ -40,10 +41,20 @@ class CurrentState:
     tokens: frozenset[str] = frozenset()
     finished_ids: frozenset[str] = frozenset()
     awaited_groups: frozenset[str] = frozenset()
-    policies: frozenset[str] = frozenset()
-    groups: frozenset[str] = frozenset()
-    memberless: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    rights: CurrentRights = field(default_factory=CurrentRights)
+    memberless: frozenset[str] = frozenset()
+    own_groups: frozenset[str] = frozenset()
     last_restored: datetime | None = None
+
+    @property
+    def policies(self) -> frozenset[str]:
+        """The ARNs of the managed policies that exist."""
+        return frozenset(self.rights.policies)
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The names of the groups that exist."""
+        return frozenset(self.rights.groups)
 
 
 def is_restored_user(current: CurrentState) -> bool:
@@ -120,7 +131,9 @@ def extras(was: IamUser, now: IamUser) -> Iterator[str]:
             else set()
         )
         for item in plain.attachments[kind.name]:
-            if _key(kind, item) not in known:
+            # A restoration creates the user with AWSDenyAll as its boundary.
+            ours = not _same(was, now) and is_aws_deny_all(item.get("PermissionsBoundaryArn"))
+            if _key(kind, item) not in known and not ours:
                 yield f"{kind.title} {item[kind.identifier]}"
 
 
@@ -133,17 +146,28 @@ def _same(was: IamUser, now: IamUser) -> bool:
     return was.unique_id == now.unique_id
 
 
+def not_known(snapshot: Snapshot) -> Iterator[str]:
+    """What a partial snapshot does not know, in words: another run may have removed it before."""
+    for kind in attachments.ATTACHMENT_KINDS:
+        if kind.removals and not snapshot.user.attachments[kind.name]:
+            yield f"whether it had any {kind.plural}"
+        elif kind.removals:
+            yield f"whether it had more {kind.plural} than {len(snapshot.user.attachments[kind.name])}"
+    yield "whether a group or policy among them denied it anything"
+
+
 def administrative(snapshot: Snapshot) -> tuple[str, ...]:
     """The policies in ``snapshot`` that grant administrator rights, in words.
 
-    A snapshot does not have the documents of customer-managed policies. Those with "admin" in their name count.
+    Of customer-managed policies without a document, those with "admin" in their name count.
     """
     groups = {str(group["GroupName"]): group for group in snapshot.groups}
     for name in snapshot.user.groups or ():
         groups.setdefault(name, {"GroupName": name})
-    ways = admin_policies(applied_policies(snapshot.user, Inventory(groups=groups))) or ()
+    known = {each.arn: each.text for each in snapshot.policies or ()}
+    ways = admin_policies(applied_policies(snapshot.user, Inventory(groups=groups, policies=known))) or ()
     arns = [str(item["PolicyArn"]) for item in snapshot.user.attachments[attachments.ATTACHED_POLICY.name]]
-    own = (arn.rpartition("/")[2] for arn in arns if ":iam::aws:policy/" not in arn)
+    own = (arn.rpartition("/")[2] for arn in arns if ":iam::aws:policy/" not in arn and arn not in known)
     return (*ways, *(f"{name} (by its name)" for name in own if "admin" in name.lower()))
 
 
@@ -163,11 +187,37 @@ def unfinished_groups(snapshot: Snapshot, current: CurrentState) -> list[Item]:
     A restoration adds the member last, so a group with a member is finished, or not its work.
     """
     known = (group for group in snapshot.groups if group["GroupName"] in current.memberless)
-    return [
-        group
-        for group in known
-        if any(give_policies(group, current.policies, current.memberless[group["GroupName"]]))
-    ]
+    return [group for group in known if any(give_policies(group, current.policies, _held(group, current)))]
+
+
+def _held(group: Item, current: CurrentState) -> frozenset[str]:
+    """Names of inline policies and ARNs of attached policies that the group of the name has now."""
+    now = current.rights.groups[group["GroupName"]]
+    inline = (str(policy["PolicyName"]) for policy in now.get("GroupPolicyList") or ())
+    return frozenset(
+        (*inline, *(str(each["PolicyArn"]) for each in now.get("AttachedManagedPolicies") or ()))
+    )
+
+
+def rights_with_groups(snapshot: Snapshot, current: CurrentState) -> CurrentRights:
+    """The current rights once ``group_calls`` are made."""
+    groups = dict(current.rights.groups)
+    for group in (*missing_groups(snapshot, current.groups), *unfinished_groups(snapshot, current)):
+        now = groups.get(group["GroupName"], {})
+        held = _held(group, current) if now else frozenset()
+        inline = [each for each in group.get("GroupPolicyList") or () if each["PolicyName"] not in held]
+        attached = [
+            each
+            for each in group.get("AttachedManagedPolicies") or ()
+            if each["PolicyArn"] in current.policies - held
+        ]
+        groups[group["GroupName"]] = {
+            **group,
+            **now,
+            "GroupPolicyList": [*(now.get("GroupPolicyList") or ()), *inline],
+            "AttachedManagedPolicies": [*(now.get("AttachedManagedPolicies") or ()), *attached],
+        }
+    return CurrentRights(current.rights.policies, groups)
 
 
 def group_calls(snapshot: Snapshot, current: CurrentState) -> Iterator[ApiCall]:
@@ -175,7 +225,7 @@ def group_calls(snapshot: Snapshot, current: CurrentState) -> Iterator[ApiCall]:
     for group in missing_groups(snapshot, current.groups):
         yield from recreate_group(group, current.policies)
     for group in unfinished_groups(snapshot, current):
-        yield from give_policies(group, current.policies, current.memberless[group["GroupName"]])
+        yield from give_policies(group, current.policies, _held(group, current))
 
 
 def recreate_group(group: Item, policies: frozenset[str]) -> Iterator[ApiCall]:

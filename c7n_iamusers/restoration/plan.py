@@ -5,19 +5,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused
-from c7n_iamusers.execution.calls import ApiCall, Plan, Ref, Subject
+from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref, Subject
 from c7n_iamusers.iam import attachments, deny_all, own_changes
 from c7n_iamusers.iam.deny_all import TAGS_PER_USER
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
 from c7n_iamusers.restoration import limits
-from c7n_iamusers.snapshots.snapshot import Snapshot, removed_by_us, whole_snapshot
+from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_change, user_after
+from c7n_iamusers.snapshots.snapshot import Snapshot, before_removals, removed_by_us, whole_snapshot
 
 
 def notes(
@@ -72,6 +73,7 @@ def _restored_tag(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[
 def _quarantines(snapshot: Snapshot, current: limits.CurrentState, history: History) -> Iterator[str]:
     if snapshot.partial:
         yield "another run had begun to delete it before: what that run removed is not in this output"
+        yield from (f"not known is {each}" for each in limits.not_known(snapshot))
     if snapshot.quarantine:
         yield f"it was in quarantine since {snapshot.quarantine['since']}: it is restored as it was before that"
     if current.user and own_changes.quarantine_of(current.user, history):
@@ -123,54 +125,89 @@ class Recorded:
 class Restoration:
     """``plan``: without calls if nothing is left to do. ``lost``: what can't be restored. ``notes``: hints for people.
 
-    ``snapshot``: what comes back, as a snapshot. ``user_exists``: the user itself still exists. ``missing_groups``:
-    missing groups. ``deleted_by_others``: the journal shows that somebody else deleted it.
+    ``lifting``: the calls at the end of ``plan`` that lift the Deny. ``snapshot``: what comes back, as a snapshot.
+    ``whole``: the user before we changed it, and ``after``: once it is restored, by the rights of then and now.
+    ``begun``: the last snapshot before we removed anything, where a later one was taken.
+    ``user_exists``: the user itself still exists. ``missing_groups``: missing groups. ``deleted_by_others``: the
+    journal shows that somebody else deleted it.
     """
 
     plan: Plan
+    lifting: tuple[ApiCall, ...]
     snapshot: Snapshot
-    lost: tuple[str, ...] = field(default=())
-    notes: tuple[str, ...] = field(default=())
+    whole: Snapshot
+    after: IamUser
+    rights: CurrentRights
+    begun: Snapshot | None = None
+    own_groups: frozenset[str] = frozenset()
+    lost: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     user_exists: bool = False
     deleted_by_others: bool = False
     missing_groups: tuple[str, ...] = ()
+
+    @property
+    def giving(self) -> Plan:
+        """The calls before the Deny is lifted."""
+        return replace(self.plan, calls=self.plan.calls[: len(self.plan.calls) - len(self.lifting)])
+
+    def rights_change(self) -> RightsChange:
+        """What the user could do afterwards that it could not do before."""
+        if not self.plan.calls:
+            return RightsChange()
+        return rights_change(self.whole, self.after, self.rights, self.own_groups, self.begun)
 
 
 def plan_restoration(
     recorded: Recorded, current: limits.CurrentState, token: str = "", recreate_groups: bool = False
 ) -> Restoration:
-    """The calls that restore the user of ``recorded``: first the user, then policies, groups, finally credentials.
+    """The calls that restore the user of ``recorded``, under a Deny-all that the last call lifts.
 
-    A user whose unique id still exists only gets back what we removed from it: what else it lacks, somebody removed on
-    purpose. ``token``: the value of the tag RESTORED_FROM, which identifies the new user if the response of CreateUser
-    is lost. A call may have a Ref for an id that an earlier call of the plan returns.
-    Raises RestorationRefused if another user has the name, or the boundary no longer exists.
+    First the user, then credentials, groups and policies. A user whose unique id still exists only gets back what we
+    removed from it: what else it lacks, somebody removed on purpose. ``token``: the value of the tag RESTORED_FROM,
+    which identifies the new user if the response of CreateUser is lost. A call may have a Ref for an id that an earlier
+    call of the plan returns. Raises RestorationRefused if another user has the name, or the boundary no longer exists.
     """
     if current.user is not None and current.user.unique_id == recorded.subject.unique_id:
         return _plan_for_existing_user(recorded, current.user, current)
     snapshot = whole = whole_snapshot(recorded.snapshots, recorded.history)
-    if current.user is not None and current.user.unique_id in current.finished_ids:
+    finished = current.user is not None and current.user.unique_id in current.finished_ids
+    if finished:
         # It was restored completely before: what else it lacks, somebody removed since.
         snapshot = _of_groups(snapshot, current.awaited_groups if recreate_groups else frozenset())
-    calls = tuple(_calls(snapshot, current, token, recreate_groups))
+    given = tuple(_given(snapshot, current, token, recreate_groups))
+    given, lifting = (given, ()) if finished else _under_deny(whole.user, current.user, given)
+    calls = (*given, *lifting)
     if (calls or not limits.is_restored_user(current)) and (reason := limits.refusal(whole, current)):
         raise RestorationRefused(f"{snapshot.user.subject}: not restored: {reason}")
-    hints = tuple(notes(whole, current, recorded.history, recreate_groups, True))
     missing = limits.missing_groups(snapshot, current.groups)
-    without = () if recreate_groups else tuple(str(group["GroupName"]) for group in missing)
-    history = recorded.history
-    deleted_by_others = (
-        current.user is None and recorded.journaled and not history.deleted(current.last_restored)
-    )
-    not_restorable = tuple(limits.lost(whole))
+    rights = limits.rights_with_groups(snapshot, current) if recreate_groups else current.rights
+    kept = current.user if finished else whole.user
+    boundary = kept.attachments[attachments.PERMISSIONS_BOUNDARY.name] if kept else ()
     return Restoration(
         Plan(recorded.subject, calls),
+        lifting,
         snapshot,
-        not_restorable,
-        hints,
-        deleted_by_others=deleted_by_others,
-        missing_groups=without,
+        whole,
+        user_after(_restorable(snapshot), current.user, boundary, rights),
+        rights,
+        before_removals(recorded.snapshots, recorded.history),
+        current.own_groups,
+        tuple(limits.lost(whole)),
+        tuple(notes(whole, current, recorded.history, recreate_groups, True)),
+        deleted_by_others=(
+            current.user is None
+            and recorded.journaled
+            and not recorded.history.deleted(current.last_restored)
+        ),
+        missing_groups=() if recreate_groups else tuple(str(group["GroupName"]) for group in missing),
     )
+
+
+def _restorable(snapshot: Snapshot) -> Snapshot:
+    """``snapshot`` with those of its tags that a restoration sets."""
+    held = {**snapshot.user.attachments, attachments.TAG.name: tuple(limits.restorable_tags(snapshot.user))}
+    return replace(snapshot, user=replace(snapshot.user, attachments=held))
 
 
 def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
@@ -185,33 +222,62 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
 
 
 def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.CurrentState) -> Restoration:
-    snapshot = removed_by_us(recorded.snapshots, recorded.history)
-    if own_changes.quarantine_of(now, recorded.history):
+    snapshot, history = removed_by_us(recorded.snapshots, recorded.history), recorded.history
+    if own_changes.quarantine_of(now, history):
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         snapshot = replace(snapshot, quarantine=None)
-    ours = frozenset(recorded.history.deactivated_ids())
-    calls = (*_attachments(snapshot, now, current, current.groups, ours), *_lift(recorded, now))
-    hints = tuple(notes(snapshot, current, recorded.history, False, False)) if calls else ()
-    gone = tuple(limits.lost(snapshot))[1:]  # without the unique id, which it still has
+    ours = frozenset(history.deactivated_ids())
+    given = tuple(_attachments(snapshot, now, current, current.groups, ours))
+    lifting = tuple(_lift(recorded, now))
+    former = _former_boundary(recorded) if history.boundary_deny() else None
+    plain = own_changes.without_own_changes(now, history, former)
+    boundary = plain.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+    after = user_after(snapshot, plain, boundary, current.rights)
+    if given and (denying := _deny_again(history, now, after)):
+        given, lifting = (denying, *given), (deny_all.remove_inline_deny(now, "restoration"),)
+    calls = (*given, *lifting)
     return Restoration(
-        Plan(recorded.subject, calls), snapshot, gone if calls else (), hints, user_exists=True
+        Plan(recorded.subject, calls),
+        lifting,
+        snapshot,
+        whole_snapshot(recorded.snapshots, history),
+        after,
+        current.rights,
+        before_removals(recorded.snapshots, history),
+        # without the unique id, which it still has
+        lost=tuple(limits.lost(snapshot))[1:] if calls else (),
+        notes=tuple(notes(snapshot, current, history, False, False)) if calls else (),
+        user_exists=True,
     )
 
 
-def _calls(
+def _given(
     snapshot: Snapshot, current: limits.CurrentState, token: str, recreate_groups: bool
 ) -> Iterator[ApiCall]:
+    """The calls that give a user that is created anew what ``snapshot`` has, except for its boundary."""
     was, now = snapshot.user, current.user
-    if now is None:
-        yield _create(was, token)
-    else:
-        yield from _boundary_and_tags(was, now)
+    yield from (_create(was, token),) if now is None else _tags(was, now)
+    groups = current.groups
     if recreate_groups:
         yield from limits.group_calls(snapshot, current)
-    groups = current.groups | (
-        {item["GroupName"] for item in was.attachments["group"]} if recreate_groups else set()
-    )
+        groups |= {item["GroupName"] for item in was.attachments[attachments.GROUP.name]}
     yield from _attachments(snapshot, now, current, groups)
+
+
+def _under_deny(
+    was: IamUser, now: IamUser | None, given: tuple[ApiCall, ...]
+) -> tuple[tuple[ApiCall, ...], tuple[ApiCall, ...]]:
+    """``given`` with AWSDenyAll as the boundary meanwhile, and the call that sets the boundary of ``was`` instead."""
+    own = was.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+    if now is not None and not deny_all.is_bounded(now):
+        if not given:
+            missing = own and not now.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+            return (), tuple(restore_boundary(was, own)) if missing else ()
+        denying = {"UserName": was.name, "PermissionsBoundary": deny_all.deny_all_arn(was)}
+        notes = {"for": "restoration"}
+        put = ApiCall("iam", "PutUserPermissionsBoundary", denying, checked=frozenset({BEFORE}), notes=notes)
+        given = (put, *given)
+    return given, tuple(restore_boundary(was, own))
 
 
 def _attachments(
@@ -223,7 +289,7 @@ def _attachments(
 ) -> Iterator[ApiCall]:
     """``ours``: ids of the credentials that we had deactivated."""
     possible = {attachments.ATTACHED_POLICY.name: current.policies, attachments.GROUP.name: groups}
-    for kind in reversed(attachments.ATTACHMENT_KINDS):
+    for kind in attachments.ATTACHMENT_KINDS:
         for item in snapshot.user.attachments[kind.name] if kind.restoration else ():
             if item[kind.identifier] in possible.get(kind.name, {item[kind.identifier]}):
                 yield from _restore(snapshot, now, kind, item, ours)
@@ -235,27 +301,18 @@ def _create(was: IamUser, token: str) -> ApiCall:
     if len(tags) < TAGS_PER_USER:
         tags = [*tags, {"Key": limits.RESTORED_FROM, "Value": token}]
     given["Tags"] = tags
-    for item in was.attachments[attachments.PERMISSIONS_BOUNDARY.name]:
-        given["PermissionsBoundary"] = item["PermissionsBoundaryArn"]
+    # The user can do nothing until it has all that its rights depend on.
+    given["PermissionsBoundary"] = deny_all.deny_all_arn(was)
     saved = {CREATED: ("User", "UserId")}
     notes = {REPLACES: was.unique_id, TOKEN: token}
     return ApiCall("iam", "CreateUser", given, done_codes=_EXISTS, save=saved, notes=notes)
 
 
-def _boundary_and_tags(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
-    """Boundary and tags of an existing user. They come before anything that it could use."""
-    if not now.attachments[attachments.PERMISSIONS_BOUNDARY.name]:
-        yield from _boundary(was)
+def _tags(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
     keys = {key.lower() for key in now.tags}
     missing = [tag for tag in limits.restorable_tags(was) if tag["Key"].lower() not in keys]
     if missing:
         yield deny_all.iam_call("TagUser", {"UserName": was.name, "Tags": missing})
-
-
-def _boundary(was: IamUser) -> Iterator[ApiCall]:
-    for item in was.attachments[attachments.PERMISSIONS_BOUNDARY.name]:
-        boundary = {"UserName": was.name, "PermissionsBoundary": item["PermissionsBoundaryArn"]}
-        yield deny_all.iam_call("PutUserPermissionsBoundary", boundary)
 
 
 def _restore(
@@ -266,20 +323,21 @@ def _restore(
     ours: frozenset[str],
 ) -> Iterator[ApiCall]:
     assert kind.restoration, f"{kind.name} does not come back"
-    held = _existing_item(now, kind, item)
+    held, new_id = _existing_item(now, kind, item), f"the new id of {item[kind.identifier]}"
     if held is None:
         given = {name: _text(item[member]) for name, member in kind.restoration.parameters.items()}
         user = {"UserName": snapshot.user.name}
         present = kind.restoration.present_codes
-        yield ApiCall(
-            "iam", kind.restoration.operation, {**user, **given}, present, notes={"for": "restoration"}
-        )
+        result = kind.restoration.result
+        saved = {new_id: (result, kind.identifier)} if result else {}
+        operation, why = kind.restoration.operation, {"for": "restoration"}
+        yield ApiCall("iam", operation, {**user, **given}, present, save=saved, notes=why)
     inactive = (
         item.get("Status") == attachments.INACTIVE and item[kind.identifier] not in snapshot.deactivated
     )
     if kind.status_change and inactive and (held is None or held.get("Status") == attachments.ACTIVE):
-        new_id = Ref(f"the new id of {item[kind.identifier]}") if held is None else held[kind.identifier]
-        given = dict.fromkeys(kind.status_change.parameters, new_id)
+        identity = Ref(new_id) if held is None else held[kind.identifier]
+        given = dict.fromkeys(kind.status_change.parameters, identity)
         call = deny_all.iam_call(
             kind.status_change.operation,
             {"UserName": snapshot.user.name, **given, "Status": attachments.INACTIVE},
@@ -295,6 +353,18 @@ def _existing_item(now: IamUser | None, kind: attachments.AttachmentKind, item: 
     wanted = str(item[member]).strip()
     items = now.attachments[kind.name] if now else ()
     return next((held for held in items if str(held[member]).strip() == wanted), None)
+
+
+def _deny_again(history: History, now: IamUser, after: IamUser) -> ApiCall | None:
+    """The call that puts the deletion's inline Deny on again, if it lifted that and ``after`` has room for it.
+
+    A session of the user may be open, and what is given back comes one by one. None if a Deny-all is on it.
+    """
+    denied = deny_all.holds_inline(now) or deny_all.holds_attached(now) or deny_all.is_bounded(now)
+    document = next(filter(deny_all.denies_all, reversed(history.inline_denies())), None)
+    if denied or document is None or not deny_all.inline_fits(after, document):
+        return None
+    return deny_all.put_back(now, deny_all.remove_inline_deny(now, "restoration"), document, "restoration")
 
 
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:

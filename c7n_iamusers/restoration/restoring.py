@@ -4,64 +4,66 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref
-from c7n_iamusers.execution.executor import Applied, Executor, SubjectGone
+from c7n_iamusers.execution.executor import DONE, UNKNOWN, Applied, Executor, SubjectGone
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter
-from c7n_iamusers.execution.retries import Backoff, error_code, items
+from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.iam.live_policies import has_members, read_group, read_policy
+from c7n_iamusers.iam.policy_documents import PolicyVersion, policy_arns
+from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_user
 from c7n_iamusers.restoration.limits import CurrentState
 from c7n_iamusers.restoration.plan import CREATED, REPLACES, TOKEN, Recorded, Restoration, plan_restoration
+from c7n_iamusers.restoration.rights import CurrentRights, RightsChange
 from c7n_iamusers.safeguards.identity import BoundaryChanged, identity_check
 from c7n_iamusers.snapshots.snapshot import Snapshot, whole_snapshot
 from c7n_iamusers.text.wording import moment
 
 
-def existing_policies(client: Any, arns: Iterable[str], backoff: Backoff) -> frozenset[str]:
-    """Those of ``arns`` that are existing managed policies. Raises ClientError if one can't be read."""
-    return frozenset(arn for arn in arns if _exists(client.get_policy, backoff, PolicyArn=arn))
+@dataclass
+class RightsReader:
+    """Reads the groups and managed policies that decide a user's rights, by ``client``.
 
-
-def existing_groups(client: Any, names: Iterable[str], backoff: Backoff) -> frozenset[str]:
-    """Those of ``names`` that are existing groups. Raises ClientError if one can't be read."""
-    return frozenset(name for name in names if _exists(client.get_group, backoff, GroupName=name, MaxItems=1))
-
-
-def memberless_groups(client: Any, names: Iterable[str], backoff: Backoff) -> dict[str, frozenset[str]]:
-    """Those of the groups ``names`` without a member -> names of inline policies and ARNs of attached policies.
-
-    Raises ClientError if one can't be read.
+    Documents are kept until ``forget``, since each round of a restoration needs them.
     """
-    return {
-        name: frozenset(_policies(client, name, backoff))
-        for name in names
-        if not any(items(client, "get_group", "Users", backoff, GroupName=name))
-    }
+
+    client: Any
+    backoff: Backoff
+    _policies: dict[str, PolicyVersion | None] = field(default_factory=dict)
+
+    def read(self, was: Snapshot, now: IamUser | None, recreate_groups: bool) -> CurrentRights:
+        """What exists of the groups and policies of ``was`` and ``now``. Raises ClientError if one can't be read.
+
+        ``recreate_groups``: with the policies of groups that are to be created again.
+        """
+        names = {*(was.user.groups or ()), *((now.groups if now else None) or ())}
+        found = ((name, read_group(self.client, name, self.backoff)) for name in sorted(names))
+        groups = {name: group for name, group in found if group}
+        arns = {*policy_arns(was.user, was.groups if recreate_groups else ())}
+        arns |= {*policy_arns(now or was.user, groups.values())}
+        versions = [self._policy(arn) for arn in sorted(arns)]
+        return CurrentRights({each.arn: each for each in versions if each}, groups)
+
+    def forget(self) -> None:
+        """Read all documents again from now on."""
+        self._policies.clear()
+
+    def _policy(self, arn: str) -> PolicyVersion | None:
+        if arn not in self._policies:
+            self._policies[arn] = read_policy(self.client, arn, self.backoff)
+        return self._policies[arn]
 
 
-def _policies(client: Any, group: str, backoff: Backoff) -> Iterator[str]:
-    yield from items(client, "list_group_policies", "PolicyNames", backoff, GroupName=group)
-    attached = items(client, "list_attached_group_policies", "AttachedPolicies", backoff, GroupName=group)
-    yield from (policy["PolicyArn"] for policy in attached)
-
-
-def _exists(method: Callable[..., Any], backoff: Backoff, **parameters: Any) -> bool:
-    try:
-        backoff.call(method, **parameters)
-    except ClientError as error:
-        if error_code(error) == "NoSuchEntity":
-            return False
-        raise
-    return True
-
-
+#: The largest difference between AWS's clock and the runner's: AWS refuses requests whose time differs by more
+#: ("Troubleshoot signed requests for AWS APIs", IAM User Guide).
+_CLOCKS = timedelta(minutes=5)
 #: Rounds of planning and applying. Usually three are enough: the user, its attachments, their status.
 _ROUNDS = 8
 #: The status of the journal line that ends a restoration.
@@ -88,6 +90,10 @@ class UserRestoration:
     applied: Applied = field(default_factory=Applied)
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     seen: CurrentState | None = None
+    rights: RightsReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rights = RightsReader(self.client, self.backoff)
 
     def plan(self) -> Restoration:
         """What would be done now. Raises RestorationRefused, or ClientError if the account can't be read."""
@@ -110,41 +116,91 @@ class UserRestoration:
         self.seen = self._current_state(token)
         return plan_restoration(recorded, self.seen, token, self.recreate_groups)
 
-    def apply(self, first: Restoration) -> None:
-        """Apply ``first``, then plan and apply the rest, which needs ids of what was created.
+    def apply(self, first: Restoration, shown: RightsChange) -> None:
+        """Apply ``first`` and what is left after it, compare rights again, lift the Deny, and read all back.
 
-        Raises CallFailed or ClientError if a call fails, RestorationRefused if calls are left after several rounds.
+        ``shown``: what the user may do more than before, as somebody accepted it.
+        Raises CallFailed or ClientError if a call fails, and RestorationRefused, with the Deny still on, if calls are
+        left after several rounds or the user could do more than was shown; or if AWS does not show what was given.
         """
         restoration, delays = first, self.backoff.delays()
         for _ in range(_ROUNDS):
-            calls = tuple(_possible(restoration.plan.calls))
-            if not calls:
-                return self._finish(restoration)
-            self._make(replace(restoration.plan, calls=calls))
+            if not restoration.giving.calls:
+                break
+            self._give(restoration)
             before, restoration = restoration, self.plan()
             if restoration.plan == before.plan:
                 # IAM is eventually consistent: what was just created may not be visible yet.
                 self.backoff.sleep(next(delays))
-        if restoration.plan.calls:
+        if restoration.giving.calls:
             raise RestorationRefused(
-                f"{self.recorded.subject}: {restoration.plan.calls[0].operation} is still needed after {_ROUNDS} "
+                f"{self.recorded.subject}: {restoration.giving.calls[0].operation} is still needed after {_ROUNDS} "
                 "rounds: somebody else may be changing the user; run again"
             )
+        if restoration.lifting:
+            restoration = self._lift(shown)
+        if first.plan.calls:
+            restoration = self._read_back(restoration, delays)
         self._finish(restoration)
 
-    def _make(self, plan: Plan) -> None:
-        """Apply ``plan``, and verify right before each call that the user is the one that it was made for."""
-        user = self.seen.user if self.seen else None
-        if user is None:
-            return self.executor.apply(plan, self.applied)
-        checked = replace(
-            plan, calls=tuple(replace(call, checked=frozenset({BEFORE})) for call in plan.calls)
-        )
-        identify = identity_check(
-            self.client, self.backoff, self.recorded.subject, user, checked, self.applied
-        )
+    def _lift(self, shown: RightsChange) -> Restoration:
+        """Lift the Deny, unless the user could do more than was ``shown`` by what everything allows right now."""
+        self.rights.forget()
+        restoration = self.plan()
+        later = restoration.rights_change().beyond(shown)
+        if later or restoration.giving.calls:
+            why = "; ".join(later) or f"{restoration.giving.calls[0].operation} is needed again"
+            raise RestorationRefused(
+                f"{self.recorded.subject}: what decides its rights was changed during this run, so the Deny-all stays "
+                f"on it and it can do nothing: {why}. Check that, and run again"
+            )
+        whole = _checked(restoration.plan)
+        self._make(replace(whole, calls=whole.calls[-len(restoration.lifting) :]), whole)
+        return restoration
+
+    def _read_back(self, restoration: Restoration, delays: Iterator[float]) -> Restoration:
+        """Wait until AWS shows the user as it was restored. Raises RestorationRefused with what it does not show."""
+        while (restoration := self.plan()).plan.calls:
+            delay = next(delays, None)
+            if delay is None:
+                missing = "; ".join(map(_missing, restoration.plan.calls))
+                raise RestorationRefused(
+                    f"{self.recorded.subject}: AWS does not show all that was restored: {missing}. Run again"
+                )
+            self.backoff.sleep(delay)
+        return restoration
+
+    def _give(self, restoration: Restoration) -> None:
+        """Make the calls before the Deny is lifted, until one needs the id of something whose response was lost.
+
+        After CreateUser the user is read again before it gets anything.
+        """
+        whole = _checked(restoration.plan)
+        calls = whole.calls[: len(restoration.giving.calls)]
+        if calls[0].operation == "CreateUser":
+            self.executor.apply(replace(restoration.plan, calls=restoration.plan.calls[:1]), self.applied)
+            return
+        while ready := tuple(takewhile(self._has_ids, calls)):
+            self._make(replace(whole, calls=ready), whole)
+            calls = calls[len(ready) :]
+
+    def _has_ids(self, call: ApiCall) -> bool:
+        refs = (value.name for value in call.parameters.values() if isinstance(value, Ref))
+        return all(name in self.applied.values for name in refs)
+
+    def _make(self, plan: Plan, whole: Plan) -> None:
+        """Apply ``plan``, a part of ``whole``.
+
+        Before each call and after the last, verify that the user is the one it was made for, and, until its boundary is
+        lifted, that nobody has changed that.
+        """
+        subject, user = self.recorded.subject, self.seen.user if self.seen else None
+        assert user, "only CreateUser is made for a user that is not there"
+        identify = identity_check(self.client, self.backoff, subject, user, whole, self.applied)
         try:
-            self.executor.apply(checked, self.applied, identify)
+            self.executor.apply(plan, self.applied, identify)
+            if not identify():
+                raise SubjectGone
         except UserReplaced as error:
             calls = ", ".join(call.operation for call in self.applied.unchecked) or "none"
             raise RestorationRefused(
@@ -162,10 +218,11 @@ class UserRestoration:
 
     def _finish(self, restoration: Restoration) -> None:
         """Journal that the restoration is complete: what the user lacks later, somebody else removed."""
-        if self.applied.calls or restoration.user_exists:
-            own = {self.recorded.subject.unique_id: True} if restoration.user_exists else {}
-            made = {**self._restored_ids(), **self._restored_now(), **own}
-            entry = {"status": RESTORED, "made": sorted(made), "without": list(restoration.missing_groups)}
+        earlier, user = self._restored_ids(), self.seen.user if self.seen else None
+        current = {user.unique_id} if user else set()
+        if self.applied.calls or restoration.user_exists or any(not earlier.get(each) for each in current):
+            made = sorted({*earlier, *self._restored_now(), *current})
+            entry = {"status": RESTORED, "made": made, "without": list(restoration.missing_groups)}
             self.journal.write(self.recorded.subject, OUTCOME, **entry)
 
     def _restored_ids(self) -> dict[str, bool]:
@@ -218,38 +275,47 @@ class UserRestoration:
     def _current_state(self, token: str) -> CurrentState:
         made = {**self._restored_ids(), **self._restored_now()}
         snapshot = self._whole_snapshot()
-        held = snapshot.user.attachments
-        arns = {item["PolicyArn"] for item in held["attached-policy"]}
-        arns |= {item["PermissionsBoundaryArn"] for item in held["permissions-boundary"]}
-        if self.recreate_groups:
-            groups = (
-                policy for group in snapshot.groups for policy in group.get("AttachedManagedPolicies", ())
-            )
-            arns |= {policy["PolicyArn"] for policy in groups}
-        names = sorted(item["GroupName"] for item in held["group"])
-        present = existing_groups(self.client, names, self.backoff)
+        user = read_user(self.client, snapshot.user.name, self.backoff)
+        rights = self.rights.read(snapshot, user, self.recreate_groups)
+        names = rights.groups if self.recreate_groups else ()
         return CurrentState(
-            read_user(self.client, snapshot.user.name, self.backoff),
+            user,
             frozenset(made),
             self._tokens(token),
             frozenset(each for each, finished in made.items() if finished),
             self._awaited_groups(),
-            existing_policies(self.client, sorted(arns), self.backoff),
-            present,
-            memberless_groups(self.client, sorted(present), self.backoff) if self.recreate_groups else {},
+            rights,
+            frozenset(name for name in names if not has_members(self.client, name, self.backoff)),
+            frozenset(name for name, group in rights.groups.items() if self._made(name, group)),
             self._last_restored(),
         )
+
+    def _made(self, name: str, group: Item) -> bool:
+        """Whether a restoration created the group: by a call in a journal, also one whose response was lost."""
+        now = (call for call, result in self.applied.made if result in (DONE, UNKNOWN))
+        if any(each.operation == "CreateGroup" and each.parameters["GroupName"] == name for each in now):
+            return True
+        begun = [
+            line
+            for line in self.lines
+            if line.get("phase") == BEFORE and line.get("operation") == "CreateGroup"
+        ]
+        times = [moment(line.get("time")) for line in begun if line["parameters"].get("GroupName") == name]
+        created = moment(group.get("CreateDate"))
+        return created is not None and any(time and time - _CLOCKS <= created for time in times)
 
     def _whole_snapshot(self) -> Snapshot:
         return whole_snapshot(self.recorded.snapshots, self.recorded.history)
 
 
-def _possible(calls: tuple[ApiCall, ...]) -> Iterator[ApiCall]:
-    """Those of ``calls`` that can be made now: CreateUser alone, otherwise the calls without a Ref.
+def _checked(plan: Plan) -> Plan:
+    """``plan``, with a check of the user's identity before each call."""
+    return replace(plan, calls=tuple(replace(call, checked=frozenset({BEFORE})) for call in plan.calls))
 
-    After CreateUser the user is read again before it gets anything.
-    """
-    if calls and calls[0].operation == "CreateUser":
-        yield calls[0]
-        return
-    yield from (c for c in calls if not any(isinstance(value, Ref) for value in c.parameters.values()))
+
+def _missing(call: ApiCall) -> str:
+    """The operation that is still needed, with what it is for."""
+    given = (
+        str(value) for name, value in call.parameters.items() if name != "UserName" and "Document" not in name
+    )
+    return " ".join([call.operation, *(text.splitlines()[0] for text in given)])

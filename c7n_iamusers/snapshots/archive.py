@@ -18,6 +18,7 @@ from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.iam.attachments import PERMISSIONS_BOUNDARY
 from c7n_iamusers.iam.deny_all import Quarantine, inline_deny_all, is_bounded, is_same_deny
 from c7n_iamusers.iam.history import History, history_of, last_deletion
+from c7n_iamusers.iam.live_policies import LivePolicies
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering
@@ -83,6 +84,7 @@ class RecordedUser:
 
     ``history``: what was done to it according to this output's journal. ``known``: the same according to the journals
     of all outputs. ``quarantine``: the one that the user is in. ``broken``: the one whose Deny somebody else removed.
+    ``unread``: why the documents that decide its rights are not in the snapshot; empty if they are.
     """
 
     user: IamUser
@@ -92,6 +94,7 @@ class RecordedUser:
     known: History
     quarantine: Quarantine | None
     broken: Quarantine | None = None
+    unread: str = ""
 
     @property
     def begun_elsewhere(self) -> str | None:
@@ -154,17 +157,21 @@ class RecordStores:
 
 
 class UserRecords:
-    """Snapshots in ``stores``, as ``policy`` takes them, with what of the account outlives its users."""
+    """Snapshots in ``stores``, as ``policy`` takes them, with what of the account outlives its users.
+
+    ``account``: its roles. ``live``: its groups and policies as they are when a snapshot is taken.
+    """
 
     def __init__(
         self,
         stores: RecordStores,
         journal: JournalWriter,
         account: AccountDetails,
+        live: LivePolicies,
         policy: str,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._stores, self._journal, self._account, self._policy = stores, journal, account, policy
+        self._stores, self._journal, self._live, self._policy = stores, journal, live, policy
         self._archive, self._now, self._trust = SnapshotArchive(stores.here), now, TrustIndex(account.roles)
         stores.own.load()
 
@@ -183,23 +190,33 @@ class UserRecords:
         former = self._stores.former_boundary(user, known) if is_bounded(user) else None
         plain = own_changes.without_own_changes(user, known, former)
         quarantine = own_changes.quarantine_of(user, known)
+        rights = self._live.of(plain)
         snapshot = Snapshot(
             plain,
             now,
             fingerprint(plain, quarantine.deactivated if quarantine else ()),
             self._policy,
             self._trust.of(user),
-            self._account.groups_named(user.groups or ()),
+            rights.groups,
             quarantine.as_data() if quarantine else None,
+            policies=rights.policies,
+            rights_read=rights.read,
         )
         broken = None if quarantine else own_changes.broken_quarantine(user, known)
-        found = RecordedUser(user, snapshot, earlier, history, known, quarantine, broken)
+        found = RecordedUser(user, snapshot, earlier, history, known, quarantine, broken, rights.unread)
         partial = bool(adopted and found.begun_elsewhere) or any(each.partial for each in earlier)
         return replace(found, snapshot=replace(snapshot, partial=partial))
 
     def keep(self, found: RecordedUser) -> None:
-        """Write the snapshot durably, unless it equals the last one. Raises SnapshotRefused, JournalRefused."""
-        if not found.earlier or found.earlier[-1].fingerprint != found.snapshot.fingerprint:
+        """Write the snapshot durably, unless it equals the last one. Raises SnapshotRefused, JournalRefused.
+
+        A policy with another document makes a further snapshot too, although the user has the same attachments.
+        """
+        taken = found.snapshot
+        if not any(
+            (each.fingerprint, each.rights_fingerprint) == (taken.fingerprint, taken.rights_fingerprint)
+            for each in found.earlier[-1:]
+        ):
             self._archive.add(found.snapshot, len(found.earlier) + 1, self._journal)
 
     def named_if_back(self, subject: Subject, reason: str) -> str:

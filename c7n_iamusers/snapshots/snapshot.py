@@ -16,14 +16,16 @@ from typing import Any
 from c7n_iamusers.exceptions import SnapshotInvalid
 from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE
 from c7n_iamusers.iam.history import History
+from c7n_iamusers.iam.policy_documents import PolicyVersion, canonical_policy, decoded, policy_arns
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.text.shapes import schema_problem
 from c7n_iamusers.text.wording import moment
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TEXT = {"type": "string", "minLength": 1}
 _TEXTS = {"type": "array", "items": _TEXT}
+_SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "Snapshot of an IAM user",
@@ -38,6 +40,9 @@ SCHEMA: dict[str, Any] = {
         "fingerprint",
         "trusted_by",
         "groups",
+        "policies",
+        "rights_read",
+        "rights_fingerprint",
     ],
     "properties": {
         "schema_version": {"const": SCHEMA_VERSION},
@@ -58,7 +63,7 @@ SCHEMA: dict[str, Any] = {
                 for kind in ATTACHMENT_KINDS
             },
         },
-        "fingerprint": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "fingerprint": {**_SHA256, "description": "of the user and its attachments"},
         "trusted_by": {
             **_TEXTS,
             "description": "ARNs of the account's roles whose trust policy named the user",
@@ -66,8 +71,32 @@ SCHEMA: dict[str, Any] = {
         "groups": {
             "type": "array",
             "description": "the user's groups with their own policies, as GroupDetail",
-            "items": {"type": "object", "required": ["GroupName", "Path"]},
+            "items": {"type": "object", "required": ["GroupName", "GroupId", "Path"]},
         },
+        "policies": {
+            "type": ["array", "null"],
+            "description": "the managed policies of user, groups and boundary; null: they could not be read",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["PolicyArn", "DefaultVersionId", "sha256", "document"],
+                "properties": {
+                    "PolicyArn": _TEXT,
+                    "DefaultVersionId": _TEXT,
+                    "sha256": {**_SHA256, "description": "of document"},
+                    "document": {
+                        **_TEXT,
+                        "description": "the text of the default version, as canonical JSON",
+                    },
+                },
+            },
+        },
+        "rights_read": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "description": "when groups and policies were read",
+        },
+        "rights_fingerprint": {**_SHA256, "description": "of groups and policies"},
         "quarantine": {
             "type": ["object", "null"],
             "description": "the quarantine that the user was in; deactivated: ids of credentials active before it",
@@ -87,6 +116,8 @@ class Snapshot:
     """``user``: with every kind read, and without the traces of this package.
 
     ``groups``: the user's groups as botocore's ``GroupDetail``, so that a deleted group can be restored too.
+    ``policies``: the managed policies of user, groups and boundary; None if they were not read, as in version 1. Both
+    were read at ``rights_read``: a restoration compares what they allowed then with what they allow now.
     ``quarantine``: ``{since, deactivated, ...}`` if the user was in quarantine. ``partial``: another run had begun to
     delete it. Times are datetimes, or ISO 8601 text once loaded.
     """
@@ -99,6 +130,8 @@ class Snapshot:
     groups: tuple[Item, ...] = ()
     quarantine: Mapping[str, Any] | None = None
     partial: bool = False
+    policies: tuple[PolicyVersion, ...] | None = None
+    rights_read: datetime | str | None = None
 
     def as_json(self) -> str:
         """The snapshot as JSON text. Raises KeyError if a kind was not read."""
@@ -113,6 +146,9 @@ class Snapshot:
             "fingerprint": self.fingerprint,
             "trusted_by": list(self.trusted_by),
             "groups": list(self.groups),
+            "policies": None if self.policies is None else [_policy_data(each) for each in self.policies],
+            "rights_read": self.rights_read,
+            "rights_fingerprint": self.rights_fingerprint,
             "quarantine": self.quarantine,
             **({"partial": True} if self.partial else {}),
         }
@@ -123,19 +159,41 @@ class Snapshot:
         """The ids of the credentials that a quarantine deactivated."""
         return frozenset((self.quarantine or {}).get("deactivated", ()))
 
+    @property
+    def rights_fingerprint(self) -> str:
+        """The SHA-256, in hex, of ``groups`` and ``policies``: of what decides rights beside the attachments."""
+        groups = sorted((_group_rights(each) for each in self.groups), key=lambda each: each["GroupName"])
+        versions = sorted(self.policies or (), key=lambda each: each.arn)
+        policies = [(each.arn, each.version, each.digest) for each in versions]
+        whole = _canonical({"groups": groups, "policies": None if self.policies is None else policies})
+        return hashlib.sha256(whole.encode()).hexdigest()
+
     @classmethod
     def from_json(cls, text: str | bytes) -> Snapshot:
-        """The snapshot in ``text``. Raises SnapshotInvalid, with the place, if it is not valid for SCHEMA_VERSION."""
+        """The snapshot in ``text``. Raises SnapshotInvalid, with the place, if it is not valid for SCHEMA_VERSION.
+
+        One of version 1 has no documents: it counts as one whose policies could not be read.
+        """
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise SnapshotInvalid(f"not a snapshot: it is not valid JSON: {error}") from error
+        if first := isinstance(data, dict) and data.get("schema_version") == 1:
+            data |= {
+                "schema_version": 2,
+                "policies": None,
+                "rights_read": None,
+                "rights_fingerprint": "0" * 64,
+            }
         problem = schema_problem(data, SCHEMA)
         try:
             if problem is None and data["user"]["Arn"].split(":")[4] != data["account_id"]:
                 problem = f"account_id {data['account_id']} and the ARN {data['user']['Arn']} name different accounts"
             if problem is None:
-                return _snapshot(data)
+                found = _snapshot(data)
+                if first or _has_digests(data, found):
+                    return found
+                raise SnapshotInvalid(_CHANGED)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             problem = repr(error)
         raise SnapshotInvalid(f"not a snapshot of version {SCHEMA_VERSION}: {problem}")
@@ -156,7 +214,48 @@ def _snapshot(data: Mapping[str, Any]) -> Snapshot:
         tuple(data["groups"]),
         data.get("quarantine"),
         data.get("partial", False),
+        None
+        if data["policies"] is None
+        else tuple(
+            PolicyVersion(each["PolicyArn"], each["DefaultVersionId"], each["document"])
+            for each in data["policies"]
+        ),
+        data["rights_read"],
     )
+
+
+def _policy_data(policy: PolicyVersion) -> dict[str, str]:
+    return {
+        "PolicyArn": policy.arn,
+        "DefaultVersionId": policy.version,
+        "sha256": policy.digest,
+        "document": policy.text,
+    }
+
+
+def _has_digests(data: Mapping[str, Any], snapshot: Snapshot) -> bool:
+    """Whether groups and policies have the digests that stand beside them."""
+    digests = [each["sha256"] for each in data["policies"] or ()]
+    whole = data["rights_fingerprint"] == snapshot.rights_fingerprint
+    return whole and digests == [each.digest for each in snapshot.policies or ()]
+
+
+def _group_rights(group: Item) -> dict[str, Any]:
+    """What decides the rights of the members of ``group``."""
+    inline = group.get("GroupPolicyList") or ()
+    return {
+        "GroupName": group["GroupName"],
+        "GroupId": group.get("GroupId"),
+        "inline": sorted((each["PolicyName"], _document_text(each["PolicyDocument"])) for each in inline),
+        "attached": sorted(each["PolicyArn"] for each in group.get("AttachedManagedPolicies") or ()),
+    }
+
+
+def _document_text(document: object) -> str:
+    try:
+        return canonical_policy(decoded(document))
+    except ValueError:
+        return str(document)
 
 
 def known_attachments(snapshots: Iterable[Snapshot], kind: str) -> list[Item]:
@@ -200,13 +299,14 @@ def fingerprint(user: IamUser, deactivated: Iterable[str] = ()) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
+_CHANGED = "its content does not match its fingerprint: it was changed after it was taken, and is not used"
+
+
 def tampering(snapshot: Snapshot) -> str | None:
     """Why ``snapshot`` is not as a run wrote it, according to its fingerprint; None if it is."""
     subject = snapshot.user.subject
     if fingerprint(snapshot.user, snapshot.deactivated) != snapshot.fingerprint:
-        return (
-            "its content does not match its fingerprint: it was changed after it was taken, and is not used"
-        )
+        return _CHANGED
     if subject.arn.rpartition("/")[2] != subject.name or ":user/" not in subject.arn:
         return f"its ARN {subject.arn} is not one of a user {subject.name}: it was changed, and is not used"
     return None
@@ -259,6 +359,13 @@ def removed_by_us(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
     return _with_items(bare, ordered, _missing(ordered, bare.user, history.removed()))
 
 
+def before_removals(snapshots: Sequence[Snapshot], history: History) -> Snapshot | None:
+    """The last of ``snapshots`` before our first removal according to ``history``; None if it is the last of all."""
+    ordered, first = sorted(snapshots, key=_taken), min(history.removed().values(), default=_END)
+    before = [each for each in ordered if _taken(each) <= first]
+    return before[-1] if before and before[-1] is not ordered[-1] else None
+
+
 def _missing(
     snapshots: Sequence[Snapshot], held: IamUser, removed: dict[tuple[str, str], datetime]
 ) -> dict[str, list[Item]]:
@@ -285,7 +392,10 @@ def _missing(
 
 
 def _with_items(last: Snapshot, snapshots: Sequence[Snapshot], items: dict[str, list[Item]]) -> Snapshot:
-    """``last`` with ``items`` added, and with the details of their groups from ``snapshots``."""
+    """``last`` with ``items`` added, and with the details of their groups and policies from ``snapshots``.
+
+    Of a group or policy that several snapshots have, the last one counts.
+    """
     attachments = {
         kind: (*held, *sorted(items.get(kind, ()), key=lambda item: str(item[_KINDS[kind].identifier])))
         for kind, held in last.user.attachments.items()
@@ -294,7 +404,12 @@ def _with_items(last: Snapshot, snapshots: Sequence[Snapshot], items: dict[str, 
     groups = tuple(
         details[item["GroupName"]] for item in attachments["group"] if item["GroupName"] in details
     )
-    return replace(last, user=replace(last.user, attachments=attachments), groups=groups)
+    versions = {each.arn: each for snapshot in snapshots for each in snapshot.policies or ()}
+    needed = policy_arns(IamUser({}, attachments), groups)
+    policies = tuple(versions[arn] for arn in needed if arn in versions)
+    read = any(each.policies is not None for each in snapshots)
+    user = replace(last.user, attachments=attachments)
+    return replace(last, user=user, groups=groups, policies=policies if read else None)
 
 
 def _is(kind: str, item: Item, identity: str) -> bool:

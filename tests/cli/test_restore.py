@@ -171,7 +171,7 @@ def test_a_vanished_group_comes_back_on_request(
     org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
 ) -> None:
     document = json.dumps(
-        {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     )
     iam.put_group_policy(GroupName="group-0", PolicyName="own", PolicyDocument=document)
     iam.attach_group_policy(GroupName="group-0", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
@@ -179,10 +179,10 @@ def test_a_vanished_group_comes_back_on_request(
     iam.delete_group_policy(GroupName="group-0", PolicyName="own")
     iam.detach_group_policy(GroupName="group-0", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
     iam.delete_group(GroupName="group-0")
-    result = restore(run, journal=journal)
+    result = restore(run, "--yes", journal=journal)
     assert "group group-0 no longer exists: --recreate-groups" in result.output
     assert result.exit_code == 0
-    restore(run, "--recreate-groups", journal=journal)
+    assert restore(run, "--yes", "--recreate-groups", journal=journal).exit_code == 0
     members = iam.get_group(GroupName="group-0")["Users"]
     assert {user["UserName"] for user in members} == {"alice", "bob"}
     assert iam.list_group_policies(GroupName="group-0")["PolicyNames"] == ["own"]

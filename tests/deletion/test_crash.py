@@ -82,7 +82,7 @@ def restorable(output: Path) -> Any:
     (user,) = found.users
     assert user.unpinned == ()
     whole = whole_snapshot(user.recorded.snapshots, user.recorded.history)
-    data = json.loads(replace(whole, taken="", fingerprint="").as_json())
+    data = json.loads(replace(whole, taken="", fingerprint="", rights_read=None).as_json())
     return {
         **data,
         "attachments": {kind: sorted(items, key=str) for kind, items in data["attachments"].items()},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org import LocalOrg
@@ -446,3 +447,60 @@ def test_a_quarantined_user_keeps_a_deny_where_it_can_not_be_deleted(
     delete(tmp_path, **{"quarantined-for": 1})
     assert user_names(iam) == []
     assert json.loads((tmp_path / "under-test" / "outcomes.json").read_text())[0]["status"] == "deleted"
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["refused", "answer-lost"])
+@pytest.mark.parametrize("form", ["PutUserPolicy", "AttachUserPolicy"])
+def test_the_deny_is_put_back_in_its_form_if_the_user_could_not_be_deleted(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, lost: bool
+) -> None:
+    iam = create(org, "alice")
+    with monkeypatch.context() as patch:
+        if form == "AttachUserPolicy":
+            deny(patch, "PutUserPolicy")
+        on_call(patch, "DeleteUser", lambda: fail_to_delete(lost))
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path)
+    inline = iam.list_user_policies(UserName="alice")["PolicyNames"]
+    attached = iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
+    held = ([DENY_ALL_NAME], []) if form == "PutUserPolicy" else ([], [DENY_ALL])
+    assert (inline, [each["PolicyArn"] for each in attached]) == held
+    assert "it is locked out by our Deny-all" in outcomes(tmp_path)["alice"]["reason"]
+    delete(tmp_path)
+    assert user_names(iam) == []
+
+
+def fail_to_delete(lost: bool) -> None:
+    raise ReadTimeoutError(endpoint_url="iam") if lost else client_error("AccessDenied")
+
+
+def test_that_the_deny_could_not_be_put_back_is_said(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(org, "alice")
+
+    def fail() -> None:
+        deny(monkeypatch, "PutUserPolicy")
+        raise client_error("AccessDenied")
+
+    on_call(monkeypatch, "DeleteUser", fail)
+    with pytest.raises(PolicyExecutionError):
+        delete(tmp_path)
+    reason = outcomes(tmp_path)["alice"]["reason"]
+    assert "its Deny-all could not be put on again" in reason
+    assert "an open session of it still works: run again" in reason
+
+
+def test_a_deny_that_was_put_back_on_another_user_is_removed_from_it(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = create(org, "alice")
+
+    def fail() -> None:
+        on_call(monkeypatch, "PutUserPolicy", _once(lambda: make_again(iam)))
+        raise client_error("AccessDenied")
+
+    on_call(monkeypatch, "DeleteUser", _once(fail), by_policies_only=True)
+    with pytest.raises(PolicyExecutionError, match="was on it for a moment and was removed"):
+        delete(tmp_path)
+    assert everything(iam) == WHOLE

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -15,10 +15,12 @@ from c7n_iamusers.execution.calls import Plan, Ref
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document, is_denial
 from c7n_iamusers.iam.history import AppliedCall, History
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, quarantine_of
+from c7n_iamusers.iam.policy_documents import PolicyVersion
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.quarantine.plan import plan_release
 from c7n_iamusers.restoration.limits import CurrentState, administrative
 from c7n_iamusers.restoration.plan import CREATED, Recorded, Restoration, plan_restoration
+from c7n_iamusers.restoration.rights import CurrentRights
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.quarantine.test_plan import FULL_INLINE, LATER, apply, attached, in_quarantine
 from tests.records import ACCOUNT, EVERYTHING, groups, user
@@ -45,6 +47,7 @@ ALICE = user(path="/a/", tags={"Team": "a", "aws:made-by": "x"}, **{**EVERYTHING
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/deploy"
 GROUP = {
     "GroupName": "Developers",
+    "GroupId": "AGPADEVELOPERS",
     "Path": "/teams/",
     "GroupPolicyList": [{"PolicyName": "s3", "PolicyDocument": {"Statement": []}}],
     "AttachedManagedPolicies": [
@@ -72,6 +75,11 @@ RESTORED = user(
 )
 
 
+def holding(of: IamUser, **attachments: Any) -> IamUser:
+    changed = {kind.replace("_", "-"): tuple(items) for kind, items in attachments.items()}
+    return replace(of, attachments={**of.attachments, **changed})
+
+
 def tagged(of: IamUser, **tags: str) -> IamUser:
     """``of`` with these tags, and the mark of a restoration if ``tags`` has one, only."""
     items = [{"Key": key, "Value": value} for key, value in tags.items()]
@@ -80,14 +88,40 @@ def tagged(of: IamUser, **tags: str) -> IamUser:
     )
 
 
+#: As a restoration leaves it before its last call.
+UNFINISHED = holding(RESTORED, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},))
 MADE = frozenset({"AIDANEW"})
 
 
-def state_with(now: IamUser | None, **given: Any) -> CurrentState:
-    """With all policies and groups; a user that is there was made by a restoration, by its journal."""
-    return CurrentState(
-        now, **{"restored_ids": MADE if now else frozenset(), "policies": POLICIES, "groups": GROUPS, **given}
+def state_with(
+    now: IamUser | None,
+    policies: frozenset[str] = POLICIES,
+    groups: frozenset[str] = GROUPS,
+    memberless: Mapping[str, frozenset[str]] | None = None,
+    **given: Any,
+) -> CurrentState:
+    """With all policies and groups; a user that is there was made by a restoration, by its journal.
+
+    ``memberless``: groups without a member -> the names and ARNs of their policies.
+    """
+    details = {name: {**GROUP, **_holding(held)} for name, held in (memberless or {}).items()}
+    rights = CurrentRights(
+        {arn: PolicyVersion(arn, "v1", EMPTY) for arn in policies},
+        {**dict.fromkeys(groups, GROUP), **details},
     )
+    known: dict[str, Any] = {"restored_ids": MADE if now else frozenset(), **given}
+    return CurrentState(now, rights=rights, memberless=frozenset(details), **known)
+
+
+EMPTY = '{"Statement":[],"Version":"2012-10-17"}'
+
+
+def _holding(names: frozenset[str]) -> dict[str, Any]:
+    """The members of a group with the policies called ``names``."""
+    return {
+        "GroupPolicyList": [{"PolicyName": n, "PolicyDocument": EMPTY} for n in names if ":" not in n],
+        "AttachedManagedPolicies": [{"PolicyArn": name} for name in names if ":" in name],
+    }
 
 
 def restore(
@@ -100,25 +134,23 @@ def operations(found: Restoration) -> list[str]:
     return [call.operation for call in found.plan.calls]
 
 
-def holding(of: IamUser, **attachments: Any) -> IamUser:
-    changed = {kind.replace("_", "-"): tuple(items) for kind, items in attachments.items()}
-    return replace(of, attachments={**of.attachments, **changed})
-
-
-def test_a_user_that_is_gone_comes_back_with_what_it_signs_in_with_last() -> None:
+def test_a_user_comes_back_under_aws_deny_all_and_its_own_boundary_is_the_last_call() -> None:
     found = restore(None)
     assert operations(found) == [
         "CreateUser",
-        "PutUserPolicy",
-        "AttachUserPolicy",
-        "AddUserToGroup",
-        "UploadSSHPublicKey",
-        "UpdateSSHPublicKey",
         "UploadSigningCertificate",
         "UploadSigningCertificate",
         "UpdateSigningCertificate",
+        "UploadSSHPublicKey",
+        "UpdateSSHPublicKey",
+        "AddUserToGroup",
+        "AttachUserPolicy",
+        "PutUserPolicy",
+        "PutUserPermissionsBoundary",
     ]
-    created, inline = found.plan.calls[:2]
+    created, inline = found.plan.calls[0], found.plan.calls[-2]
+    assert found.lifting == found.plan.calls[-1:]
+    assert found.lifting[0].parameters == {"UserName": "alice", "PermissionsBoundary": BOUNDARY}
     assert created.parameters == {
         "UserName": "alice",
         "Path": "/a/",
@@ -126,13 +158,28 @@ def test_a_user_that_is_gone_comes_back_with_what_it_signs_in_with_last() -> Non
             {"Key": "Team", "Value": "a"},
             {"Key": "c7n-iamusers-restored-from", "Value": TOKEN},
         ],
-        "PermissionsBoundary": BOUNDARY,
+        "PermissionsBoundary": DENY_ALL,
     }
     assert created.notes == {"replaces": ALICE.unique_id, "token": TOKEN}
     assert created.save == {CREATED: ("User", "UserId")}
     assert (found.user_exists, found.missing_groups) == (False, ())
     assert json.loads(inline.parameters["PolicyDocument"]) == {"Version": "2012-10-17", "Statement": []}
-    assert isinstance(found.plan.calls[5].parameters["SSHPublicKeyId"], Ref)
+    upload, switch = found.plan.calls[4:6]
+    ref = switch.parameters["SSHPublicKeyId"]
+    assert isinstance(ref, Ref)
+    assert upload.save == {ref.name: ("SSHPublicKey", "SSHPublicKeyId")}
+
+
+def test_a_user_without_a_boundary_loses_aws_deny_all_last() -> None:
+    found = restore(None, replace(SNAPSHOT, user=holding(ALICE, permissions_boundary=())))
+    assert found.plan.calls[0].parameters["PermissionsBoundary"] == DENY_ALL
+    assert operations(found)[-1] == "DeleteUserPermissionsBoundary"
+
+
+def test_a_user_whose_own_boundary_is_aws_deny_all_keeps_it() -> None:
+    bounded = holding(ALICE, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},))
+    found = restore(None, replace(SNAPSHOT, user=bounded), policies=POLICIES | {DENY_ALL})
+    assert (found.lifting, operations(found)[-1]) == ((), "PutUserPolicy")
 
 
 def test_what_cannot_come_back_is_listed() -> None:
@@ -166,25 +213,34 @@ def test_a_restored_user_that_has_moved_on_is_left_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("now", "calls"),
     [
-        pytest.param(holding(RESTORED, group=()), ["AddUserToGroup"], id="group"),
+        pytest.param(holding(RESTORED, permissions_boundary=()), [], id="boundary-removed-by-others"),
+        pytest.param(UNFINISHED, [], id="all-but-the-boundary"),
+        pytest.param(holding(UNFINISHED, group=()), ["AddUserToGroup"], id="group"),
+        pytest.param(tagged(UNFINISHED, **MARK), ["TagUser"], id="tags"),
         pytest.param(
-            holding(RESTORED, permissions_boundary=()), ["PutUserPermissionsBoundary"], id="boundary"
-        ),
-        pytest.param(tagged(RESTORED, **MARK), ["TagUser"], id="tags"),
-        pytest.param(
-            holding(RESTORED, ssh_public_key=[{**NEW_PUBLIC["ssh_public_key"][0], "Status": "Active"}]),
+            holding(UNFINISHED, ssh_public_key=[{**NEW_PUBLIC["ssh_public_key"][0], "Status": "Active"}]),
             ["UpdateSSHPublicKey"],
             id="status",
         ),
         pytest.param(
-            holding(RESTORED, signing_certificate=NEW_PUBLIC["signing_certificate"][:1]),
+            holding(UNFINISHED, signing_certificate=NEW_PUBLIC["signing_certificate"][:1]),
             ["UploadSigningCertificate", "UpdateSigningCertificate"],
             id="certificate",
         ),
     ],
 )
-def test_a_stopped_restoration_continues(now: IamUser, calls: list[str]) -> None:
-    assert operations(restore(now)) == calls
+def test_a_stopped_restoration_continues_and_lifts_the_deny_last(now: IamUser, calls: list[str]) -> None:
+    assert operations(restore(now)) == [*calls, "PutUserPermissionsBoundary"]
+
+
+def test_a_restored_user_without_the_deny_gets_it_before_anything_else() -> None:
+    found = restore(holding(RESTORED, group=()))
+    assert operations(found) == [*DENIED, "AddUserToGroup", "PutUserPermissionsBoundary"]
+    assert [call.parameters["PermissionsBoundary"] for call in found.plan.calls[::2]] == [DENY_ALL, BOUNDARY]
+
+
+#: The call that puts AWSDenyAll on a restored user again.
+DENIED = ["PutUserPermissionsBoundary"]
 
 
 @pytest.mark.parametrize(
@@ -247,7 +303,8 @@ def test_a_user_that_no_restoration_created_is_refused(now: IamUser, known: dict
 )
 def test_a_user_that_a_restoration_created_is_continued(now: IamUser, known: dict[str, Any]) -> None:
     given = {"restored_ids": frozenset(), **known}
-    assert operations(restore(holding(now, group=()), **given)) == ["AddUserToGroup"]
+    lacking = holding(now, group=(), permissions_boundary=UNFINISHED.attachments["permissions-boundary"])
+    assert operations(restore(lacking, **given)) == ["AddUserToGroup", "PutUserPermissionsBoundary"]
     assert operations(restore(now, **given)) == []
 
 
@@ -321,8 +378,8 @@ def test_a_group_that_a_stopped_restoration_began_is_finished(
     memberless: dict[str, set[str]], calls: list[str]
 ) -> None:
     lacking = {name: frozenset(held) for name, held in memberless.items()}
-    found = restore(holding(RESTORED, group=()), recreate_groups=True, memberless=lacking)
-    assert operations(found) == [*calls, "AddUserToGroup"]
+    found = restore(holding(UNFINISHED, group=()), recreate_groups=True, memberless=lacking)
+    assert operations(found) == [*calls, "AddUserToGroup", "PutUserPermissionsBoundary"]
     assert any("lacks policies" in note for note in found.notes) is bool(calls)
     assert any("policy gone of group Developers no longer exists" in note for note in found.notes) is bool(
         calls
@@ -375,9 +432,10 @@ def test_what_a_stopped_run_had_removed_before_the_last_snapshot_comes_back_too(
     found = plan_restoration(Recorded((first, last), History((ours,))), state_with(None), TOKEN)
     assert [operation for operation in operations(found) if "Certificate" not in operation] == [
         "CreateUser",
-        "PutUserPolicy",
-        "AttachUserPolicy",
         "AddUserToGroup",
+        "AttachUserPolicy",
+        "PutUserPolicy",
+        "PutUserPermissionsBoundary",
     ]
     without = plan_restoration(Recorded((first, last)), state_with(None), TOKEN)
     assert "AddUserToGroup" not in operations(without)
@@ -700,3 +758,31 @@ def test_administrators_are_known(
 ) -> None:
     snapshot = replace(SNAPSHOT, user=user(**held), groups=detail)
     assert administrative(snapshot) == ways
+
+
+def test_an_administrator_is_known_by_the_documents_and_not_by_a_name() -> None:
+    plain, power = f"{OWN}/Administrators", f"{OWN}/Plain"
+    of = user(attached_policy=({"PolicyArn": plain}, {"PolicyArn": power}))
+    policies = (
+        PolicyVersion.of(plain, "v1", document(Action="s3:*")),
+        PolicyVersion.of(power, "v1", document(Action="*")),
+    )
+    assert administrative(replace(SNAPSHOT, user=of, groups=(), policies=policies)) == ("Plain",)
+
+
+def test_a_living_user_whose_deny_is_lifted_already_gets_it_again_first() -> None:
+    """A deletion that stopped right before DeleteUser: a session of the user may still be open."""
+    calls = plan_deletion(ALICE, BEGUN).calls[:-1]
+    now, history = stopped_after(len(calls))
+    assert not [item for item in now.attachments["inline-policy"] if item["PolicyName"] == DENY_ALL_NAME]
+    found = revive(ALICE, now, history)
+    first, last = found.plan.calls[0], found.plan.calls[-1]
+    assert (first.operation, first.parameters["PolicyDocument"]) == (
+        "PutUserPolicy",
+        history.inline_denies()[0],
+    )
+    assert found.lifting == (last,)
+    assert (last.operation, last.parameters["PolicyName"]) == ("DeleteUserPolicy", DENY_ALL_NAME)
+    again = revive(ALICE, apply(now, Plan(ALICE.subject, (first,))), history)
+    assert operations(again)[-1] == "DeleteUserPolicy"
+    assert first not in again.plan.calls

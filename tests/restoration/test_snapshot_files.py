@@ -120,8 +120,8 @@ def _planted_policy(data: dict[str, Any]) -> None:
         pytest.param(
             lambda data: data["user"].update(UserId="AIDAMALLORY"), "does not match its fingerprint", id="id"
         ),
-        pytest.param(lambda data: data.update(schema_version=9), "not a snapshot of version 1", id="version"),
-        pytest.param(lambda data: data.pop("groups"), "not a snapshot of version 1", id="member-missing"),
+        pytest.param(lambda data: data.update(schema_version=9), "not a snapshot of version 2", id="version"),
+        pytest.param(lambda data: data.pop("groups"), "not a snapshot of version 2", id="member-missing"),
     ],
 )
 def test_what_was_changed_is_refused_and_stops_no_other_user(

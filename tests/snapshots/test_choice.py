@@ -9,7 +9,7 @@ import pytest
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME
 from c7n_iamusers.iam.history import History, history_of
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.snapshots.snapshot import Snapshot, removed_by_us, whole_snapshot
+from c7n_iamusers.snapshots.snapshot import Snapshot, before_removals, removed_by_us, whole_snapshot
 from tests.records import groups, user
 
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -235,3 +235,19 @@ def test_a_living_user_is_given_only_what_we_removed(
     assert held(found.user) == {kind: ALICE[kind] for kind in kinds}
     assert replace(found, user=JUNE.user) == JUNE
     assert found.user.detail == JUNE.user.detail
+
+
+@pytest.mark.parametrize(
+    ("lines", "month"),
+    [
+        pytest.param([], None, id="nothing-removed"),
+        pytest.param(done("02-10T10:00", KEY), 2, id="removed-before-the-last"),
+        pytest.param(done("03-10T10:00", KEY), None, id="removed-after-the-last"),
+        pytest.param(done("01-10T10:00", KEY), 1, id="removed-after-the-first"),
+        pytest.param(done("02-10T10:00", KEY, result="failed"), None, id="refused"),
+        pytest.param(done("02-10T10:00", KEY, result="unknown"), 2, id="perhaps-removed"),
+    ],
+)
+def test_the_last_snapshot_before_the_first_removal(lines: list[dict[str, Any]], month: int | None) -> None:
+    snapshots = [taken(each) for each in (1, 2, 3)]
+    assert before_removals(snapshots, history(lines)) == (snapshots[month - 1] if month else None)

@@ -23,7 +23,7 @@ SNAPSHOT = Snapshot(
     "0" * 64,
     "iam-users-delete",
     ("arn:aws:iam::111122223333:role/deploy",),
-    ({"GroupName": "Developers", "Path": "/"},),
+    ({"GroupName": "Developers", "GroupId": "AGPA1", "Path": "/"},),
     {"since": TAKEN.isoformat(), "deactivated": ["AKIA1"]},
 )
 
@@ -65,7 +65,7 @@ def test_partial_knowledge_is_no_snapshot() -> None:
     [
         pytest.param("{", "not valid JSON", id="torn"),
         pytest.param("[]", "the whole", id="list"),
-        pytest.param(json.dumps(data(schema_version=2)), r"\['schema_version'\]", id="version"),
+        pytest.param(json.dumps(data(schema_version=3)), r"\['schema_version'\]", id="version"),
         pytest.param(json.dumps(data(account_id="12")), r"\['account_id'\]", id="account"),
         pytest.param(json.dumps(data(attachments={})), "is a required property", id="no-kinds"),
         pytest.param(json.dumps(data(extra=1)), "'extra' was unexpected", id="extra"),
@@ -101,5 +101,5 @@ def test_without_the_library_what_is_missing_is_found_all_the_same(
     """As in AWS Lambda, whose archive carries no libraries."""
     monkeypatch.setitem(sys.modules, "jsonschema", None)
     assert Snapshot.from_json(SNAPSHOT.as_json()).user == SNAPSHOT.user
-    with pytest.raises(SnapshotInvalid, match=r"not a snapshot of version 1: (Key|Type)Error"):
+    with pytest.raises(SnapshotInvalid, match=r"not a snapshot of version 2: (Key|Type)Error"):
         Snapshot.from_json(text)

@@ -1,0 +1,572 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a restored user can do: no more than before, at no moment, and as AWS shows it in the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ReadTimeoutError
+from c7n.exceptions import PolicyExecutionError
+from click.testing import CliRunner, Result
+
+from aws_local_org import LocalOrg
+from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
+from c7n_iamusers.cli.main import main
+from c7n_iamusers.iam import live_policies
+from c7n_iamusers.iam.policy_documents import PolicyVersion
+from tests.cli.test_restore import ADMINISTRATOR, ROLE, details, public, restore
+from tests.interference import deny, on_call
+from tests.plugins.deletions import NAME, delete, user_names
+from tests.policies import ACCOUNT
+
+OWN, LIMIT = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("Team", "Limit"))
+READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+CHANGING = (
+    "Add",
+    "Attach",
+    "Create",
+    "Delete",
+    "Detach",
+    "Put",
+    "Remove",
+    "Tag",
+    "Untag",
+    "Update",
+    "Upload",
+)
+
+
+def document(*actions: str, denied: str = "") -> str:
+    allow: dict[str, Any] = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    denying = [{"Effect": "Deny", "Action": denied, "Resource": "*"}] if denied else []
+    return json.dumps({"Version": "2012-10-17", "Statement": [allow, *denying]})
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c7n_iamusers.execution.interruption.time.sleep", lambda _: None)
+
+
+@pytest.fixture
+def iam(org: LocalOrg) -> Any:
+    """alice with a policy of each kind, a boundary, a group that denies, and an inactive key and certificate."""
+    iam = org.client("iam", ACCOUNT)
+    iam.create_policy(PolicyName="Team", PolicyDocument=document("s3:GetObject"))
+    iam.create_policy(PolicyName="Limit", PolicyDocument=document("s3:*", "ec2:*", denied="s3:DeleteBucket"))
+    iam.create_group(GroupName="Ops")
+    iam.put_group_policy(
+        GroupName="Ops", PolicyName="rules", PolicyDocument=document("ec2:Get*", denied="iam:*")
+    )
+    iam.attach_group_policy(GroupName="Ops", PolicyArn=OWN)
+    alice = {"UserName": "alice"}
+    iam.create_user(**alice, PermissionsBoundary=LIMIT)
+    iam.add_user_to_group(**alice, GroupName="Ops")
+    iam.attach_user_policy(**alice, PolicyArn=OWN)
+    iam.attach_user_policy(**alice, PolicyArn=READ_ONLY)
+    iam.put_user_policy(**alice, PolicyName="inline", PolicyDocument=document("sqs:*"))
+    for body in SSH_PUBLIC_KEYS[:2]:
+        key = iam.upload_ssh_public_key(**alice, SSHPublicKeyBody=body)["SSHPublicKey"]
+    iam.update_ssh_public_key(**alice, SSHPublicKeyId=key["SSHPublicKeyId"], Status="Inactive")
+    certificate = iam.upload_signing_certificate(**alice, CertificateBody=CERTIFICATES[0])["Certificate"]
+    iam.update_signing_certificate(**alice, CertificateId=certificate["CertificateId"], Status="Inactive")
+    return iam
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return tmp_path / "out" / NAME
+
+
+def disturbed(run: Path, *arguments: str) -> Result:
+    """Restore while the test itself makes calls that restoring needs no permission for."""
+    return CliRunner().invoke(main, ["restore", str(run), "--role", ROLE, *arguments])
+
+
+def boundary(iam: Any) -> str:
+    found = iam.get_user(UserName="alice")["User"].get("PermissionsBoundary") or {}
+    return str(found.get("PermissionsBoundaryArn", ""))
+
+
+def new_version(iam: Any, arn: str, *actions: str, denied: str = "") -> None:
+    iam.create_policy_version(
+        PolicyArn=arn, PolicyDocument=document(*actions, denied=denied), SetAsDefault=True
+    )
+
+
+def remove_group(iam: Any) -> None:
+    iam.delete_group_policy(GroupName="Ops", PolicyName="rules")
+    iam.detach_group_policy(GroupName="Ops", PolicyArn=OWN)
+    iam.delete_group(GroupName="Ops")
+
+
+def another_group(iam: Any) -> None:
+    remove_group(iam)
+    iam.create_group(GroupName="Ops")
+    iam.put_group_policy(
+        GroupName="Ops", PolicyName="rules", PolicyDocument=document("ec2:Get*", denied="iam:*")
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(
+            lambda iam: iam.attach_group_policy(GroupName="Ops", PolicyArn=ADMINISTRATOR),
+            "new statement: policy AdministratorAccess of group Ops, statement 1",
+            id="group-became-administrator",
+        ),
+        pytest.param(
+            lambda iam: new_version(iam, OWN, "s3:*"),
+            "new statement: policy Team, statement 1",
+            id="new-default-version",
+        ),
+        pytest.param(another_group, "group Ops is another one: it was AGPA", id="group-of-somebody-else"),
+        pytest.param(
+            lambda iam: new_version(iam, LIMIT, "*", denied="s3:DeleteBucket"),
+            "new statement: permissions boundary Limit, statement 1",
+            id="wider-boundary",
+        ),
+        pytest.param(
+            remove_group, "no longer denied: inline policy rules of group Ops", id="deny-group-is-gone"
+        ),
+        pytest.param(
+            lambda iam: iam.put_group_policy(
+                GroupName="Ops", PolicyName="rules", PolicyDocument=document("ec2:Get*")
+            ),
+            "no longer denied: inline policy rules of group Ops",
+            id="deny-of-the-group-is-gone",
+        ),
+        pytest.param(
+            lambda iam: new_version(iam, LIMIT, "s3:*", "ec2:*"),
+            "no longer denied: permissions boundary Limit",
+            id="deny-of-the-boundary-is-gone",
+        ),
+    ],
+)
+def test_a_user_that_could_do_more_is_refused_until_that_is_accepted(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, change: Callable[[Any], object], words: str
+) -> None:
+    delete(tmp_path / "out")
+    change(iam)
+    shown = restore(run, "--dry-run", "--yes")
+    assert (shown.exit_code, words in shown.output) == (1, True), shown.output
+    result = restore(run, "--yes")
+    assert result.exit_code == 1
+    assert f"it could do more than before: {words}" in result.output
+    assert "check the list, then give --accept-wider alice" in result.output
+    assert user_names(iam) == []
+    assert calls_in(run) == []
+    result = restore(run, "--yes", "--accept-wider", "alice")
+    assert result.exit_code == 0, result.output
+    assert f"it could do more than before: {words}" in result.output
+    assert (user_names(iam), boundary(iam)) == (["alice"], LIMIT)
+
+
+def calls_in(run: Path) -> list[str]:
+    """The calls that the journal of restorations has."""
+    path = run / "restore-journal.jsonl"
+    lines = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
+    return [line["operation"] for line in lines if line["phase"] == "before"]
+
+
+def test_a_deny_policy_that_is_gone_is_refused(org: LocalOrg, iam: Any, tmp_path: Path, run: Path) -> None:
+    iam.create_policy(PolicyName="Keep", PolicyDocument=document("ec2:Get*", denied="sqs:Delete*"))
+    arn = OWN.replace("Team", "Keep")
+    iam.attach_user_policy(UserName="alice", PolicyArn=arn)
+    delete(tmp_path / "out")
+    iam.delete_policy(PolicyArn=arn)
+    result = restore(run)
+    assert (result.exit_code, user_names(iam)) == (1, [])
+    assert "it could do more than before: no longer denied: policy Keep, statement 2" in result.output
+
+
+def test_a_deny_that_was_lost_while_its_deletion_was_under_way_is_missing(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as by a call that was applied although its answer said that it had failed."""
+    with monkeypatch.context() as patch:
+        deny(patch, "RemoveUserFromGroup")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path / "out")
+    iam.remove_user_from_group(UserName="alice", GroupName="Ops")
+    delete(tmp_path / "out")
+    result = restore(run)
+    assert (result.exit_code, user_names(iam)) == (1, [])
+    assert "it could do more than before: no longer denied: inline policy rules of group Ops" in result.output
+    assert restore(run, "--accept-wider", "alice").exit_code == 0
+
+
+def test_a_group_that_a_restoration_makes_again_is_the_users_own(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path
+) -> None:
+    for name in ("bob", "carol"):
+        iam.create_user(UserName=name)
+        iam.add_user_to_group(UserName=name, GroupName="Ops")
+    delete(tmp_path / "out")
+    remove_group(iam)
+    result = restore(run, "--recreate-groups", "--user", "alice", "--user", "bob")
+    assert result.exit_code == 0, result.output
+    assert restore(run, "--user", "carol").exit_code == 0
+    assert len(iam.get_group(GroupName="Ops")["Users"]) == 3
+
+
+AWS_MORE = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}}
+
+
+@pytest.fixture
+def two_users(iam: Any) -> Any:
+    """bob too has a policy of AWS, and no boundary."""
+    iam.create_user(UserName="bob")
+    iam.attach_user_policy(UserName="bob", PolicyArn=READ_ONLY)
+    return iam
+
+
+def aws_adds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, ReadOnlyAccess allows more than it did."""
+    read = live_policies.read_policy
+
+    def later(client: Any, arn: str, backoff: Any) -> PolicyVersion | None:
+        return PolicyVersion.of(arn, "v99", AWS_MORE) if arn == READ_ONLY else read(client, arn, backoff)
+
+    monkeypatch.setattr("c7n_iamusers.restoration.restoring.read_policy", later)
+
+
+def record_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until now, ReadOnlyAccess allowed little."""
+    version = live_policies._Reading.version
+    little = PolicyVersion.of(READ_ONLY, "v1", json.loads(document("ec2:Describe*")))
+    monkeypatch.setattr(
+        live_policies._Reading,
+        "version",
+        lambda self, arn: little if arn == READ_ONLY else version(self, arn),
+    )
+
+
+def test_what_aws_added_is_listed_apart_and_accepted_once_for_the_run(
+    org: LocalOrg, two_users: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        record_less(patch)
+        delete(tmp_path / "out")
+    aws_adds(monkeypatch)
+    result = restore(run)
+    assert (result.exit_code, user_names(two_users)) == (1, [])
+    assert "it could do more than before" not in result.output
+    assert result.output.count("AWS changed its own policy: new statement: policy ReadOnlyAccess") == 2
+    assert "give --accept-aws-changes" in result.output
+    asked: list[str] = []
+
+    def confirm(text: str) -> bool:
+        asked.append(text)
+        return True
+
+    terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("c7n_iamusers.cli.restore.sys", terminal)
+    monkeypatch.setattr("c7n_iamusers.cli.restore.click.confirm", confirm)
+    assert restore(run).exit_code == 0
+    assert (len(asked), user_names(two_users)) == (1, ["alice", "bob"])
+
+
+def test_a_script_accepts_what_aws_added_by_an_option(
+    org: LocalOrg, two_users: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        record_less(patch)
+        delete(tmp_path / "out")
+    aws_adds(monkeypatch)
+    assert restore(run, "--accept-aws-changes").exit_code == 0
+    assert user_names(two_users) == ["alice", "bob"]
+    assert boundary(two_users) == LIMIT
+
+
+@pytest.mark.parametrize("living", [False, True], ids=["deleted", "deletion-stopped"])
+def test_what_changes_during_a_restoration_leaves_the_deny_on(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, living: bool
+) -> None:
+    with monkeypatch.context() as patch:
+        if living:
+            deny(patch, "DeleteUser")
+            deny(patch, "DeleteUserPolicy")
+            with pytest.raises(PolicyExecutionError):
+                delete(tmp_path / "out")
+        else:
+            delete(tmp_path / "out")
+    changes = iter([True])
+
+    def widen() -> None:
+        if next(changes, False):
+            new_version(iam, OWN, "s3:*")
+
+    with monkeypatch.context() as patch:
+        on_call(patch, "AttachUserPolicy", widen)
+        result = disturbed(run, "--user", "alice")
+    assert result.exit_code == 1
+    assert "the Deny-all stays on it and it can do nothing: newly allowed" in result.output
+    assert "new statement: policy Team, statement 1" in result.output
+    assert is_denied(iam)
+    again = restore(run, "--user", "alice")
+    assert (again.exit_code, is_denied(iam)) == (1, True)
+    assert "it could do more than before: new statement: policy Team, statement 1" in again.output
+    done = restore(run, "--user", "alice", "--accept-wider", "alice")
+    assert done.exit_code == 0, done.output
+    assert (is_denied(iam), boundary(iam)) == (False, LIMIT)
+
+
+def is_denied(iam: Any) -> bool:
+    inline = iam.list_user_policies(UserName="alice")["PolicyNames"]
+    return boundary(iam) == DENY_ALL or "c7n-iamusers-deny-all" in inline
+
+
+class Killed(BaseException):
+    """No handler of the package catches it, as if the process were killed."""
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, after: Callable[[str, dict[str, Any]], None]) -> None:
+    """``after`` right after each changing call of a restoration."""
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+    inside = [False]
+
+    def make_api_call(self: Any, name: str, parameters: dict[str, Any]) -> Any:
+        answer = original(self, name, parameters)
+        if name.startswith(CHANGING) and not inside[0]:
+            inside[0] = True
+            try:
+                after(name, parameters)
+            finally:
+                inside[0] = False
+        return answer
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
+
+
+def test_until_the_last_call_it_can_do_nothing_and_credentials_come_first(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, material = details(iam), public(iam, "alice")
+    delete(tmp_path / "out")
+    made: list[tuple[str, str, bool]] = []
+
+    def note(name: str, parameters: dict[str, Any]) -> None:
+        held = iam.list_groups_for_user(UserName="alice")["Groups"]
+        held += iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
+        made.append((name, boundary(iam), bool(held)))
+
+    watch(monkeypatch, note)
+    assert restore(run).exit_code == 0
+    assert [name for name, _, _ in made] == [
+        "CreateUser",
+        "UploadSigningCertificate",
+        "UpdateSigningCertificate",
+        "UploadSSHPublicKey",
+        "UploadSSHPublicKey",
+        "UpdateSSHPublicKey",
+        "AddUserToGroup",
+        "AttachUserPolicy",
+        "AttachUserPolicy",
+        "PutUserPolicy",
+        "PutUserPermissionsBoundary",
+    ]
+    assert {held for _, held, _ in made[:-1]} == {DENY_ALL}
+    assert not any(holds for _, _, holds in made[:6])
+    assert (details(iam), public(iam, "alice")) == (before, material)
+
+
+def test_a_boundary_that_somebody_lifts_meanwhile_stops_the_restoration(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = details(iam)
+    delete(tmp_path / "out")
+    changes = iter([True])
+
+    def lift(name: str, parameters: dict[str, Any]) -> None:
+        if name == "UpdateSSHPublicKey" and next(changes, False):
+            iam.delete_user_permissions_boundary(UserName="alice")
+
+    with monkeypatch.context() as patch:
+        watch(patch, lift)
+        result = disturbed(run)
+    assert result.exit_code == 1
+    assert "its permissions boundary was changed during this run" in result.output
+    assert iam.list_groups_for_user(UserName="alice")["Groups"] == []
+    assert restore(run).exit_code == 0
+    assert details(iam) == before
+
+
+@pytest.mark.parametrize("calls", range(1, 12))
+def test_killed_after_any_call_the_next_run_ends_the_same(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    before, material, made = details(iam), public(iam, "alice"), [0]
+    delete(tmp_path / "out")
+
+    def die(name: str, parameters: dict[str, Any]) -> None:
+        made[0] += 1
+        if made[0] == calls:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        watch(patch, die)
+        with pytest.raises(Killed):
+            restore(run)
+    assert (boundary(iam) == DENY_ALL) is (calls < 11)
+    result = restore(run)
+    assert result.exit_code == 0, result.output
+    assert (details(iam), public(iam, "alice")) == (before, material)
+    journal = (run / "restore-journal.jsonl").read_text()
+    assert restore(run).exit_code == 0
+    assert (run / "restore-journal.jsonl").read_text() == journal
+
+
+@pytest.mark.parametrize("calls", [1, 3, 5, 7, 8, 9])
+def test_killed_after_any_call_a_living_user_is_given_all_back_under_its_deny(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    before, material, made = details(iam), public(iam, "alice"), [0]
+    with monkeypatch.context() as patch:
+        deny(patch, "DeleteUserPolicy")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path / "out")
+
+    def die(name: str, parameters: dict[str, Any]) -> None:
+        made[0] += 1
+        assert is_denied(iam) is (made[0] < 9)
+        if made[0] == calls:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        watch(patch, die)
+        with pytest.raises(Killed):
+            restore(run, "--user", "alice")
+    assert restore(run, "--user", "alice").exit_code == 0
+    assert (details(iam), public(iam, "alice")) == (before, material)
+
+
+@pytest.mark.parametrize("operation", ["UploadSSHPublicKey", "UploadSigningCertificate"])
+def test_a_lost_answer_of_an_upload_leaves_no_active_credential_with_rights(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    material, lost = public(iam, "alice"), [operation] * 2
+    delete(tmp_path / "out")
+    given: list[Any] = []
+
+    def lose(name: str, parameters: dict[str, Any]) -> None:
+        if name == "AddUserToGroup":
+            given.append(public(iam, "alice"))
+        if name in lost:
+            lost.remove(name)
+            raise ReadTimeoutError(endpoint_url="iam")
+
+    watch(monkeypatch, lose)
+    result = restore(run)
+    assert result.exit_code == 0, result.output
+    assert given[0] == public(iam, "alice") == material
+
+
+def test_what_aws_does_not_show_in_the_end_is_named(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(tmp_path / "out")
+
+    def remove(name: str, parameters: dict[str, Any]) -> None:
+        if name == "PutUserPermissionsBoundary":
+            iam.remove_user_from_group(UserName="alice", GroupName="Ops")
+
+    with monkeypatch.context() as patch:
+        watch(patch, remove)
+        result = disturbed(run)
+    assert result.exit_code == 1
+    assert "AWS does not show all that was restored:" in result.output
+    assert "AddUserToGroup Ops" in result.output
+    assert ": restored\n" not in result.output
+    assert restore(run).exit_code == 0
+
+
+def of_version_1(run: Path) -> None:
+    """Make the snapshots of ``run`` those of version 1, with their digests in its journal."""
+    journal = run / "journal.jsonl"
+    for path in (run / "snapshots").iterdir():
+        content = path.read_bytes()
+        data = json.loads(content)
+        for member in ("policies", "rights_read", "rights_fingerprint"):
+            del data[member]
+        path.write_text(json.dumps({**data, "schema_version": 1}))
+        old, new = (hashlib.sha256(each).hexdigest() for each in (content, path.read_bytes()))
+        journal.write_text(journal.read_text().replace(old, new))
+
+
+def test_a_snapshot_of_version_1_is_restored_by_name_once_it_was_said_that_rights_cannot_be_compared(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path
+) -> None:
+    before = details(iam)
+    delete(tmp_path / "out")
+    of_version_1(run)
+    result = restore(run, "--yes", "--user", "alice")
+    assert (result.exit_code, user_names(iam)) == (1, [])
+    assert "its rights can't be compared: the snapshot has no documents of policies" in result.output
+    assert restore(run, "--accept-wider", "alice").exit_code == 0
+    assert details(iam) == before
+
+
+def test_a_deletion_that_an_earlier_version_began_is_continued_and_what_is_not_known_is_said(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its output has snapshots of two versions."""
+    before = details(iam)
+    with monkeypatch.context() as patch:
+        deny(patch, "DeleteUserPolicy")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path / "out")
+    of_version_1(run)
+    delete(tmp_path / "out")
+    result = restore(run, "--yes")
+    assert (result.exit_code, user_names(iam)) == (1, [])
+    assert f"its rights can't be compared: the snapshot has no document of {OWN}" in result.output
+    assert restore(run, "--accept-wider", "alice").exit_code == 0
+    assert details(iam) == before
+
+
+def test_a_partial_snapshot_is_restored_for_a_named_user_only_with_what_it_does_not_know(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run whose output is lost removed the group that denies."""
+    with monkeypatch.context() as patch:
+        deny(patch, "DetachUserPolicy")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path / "lost")
+    delete(tmp_path / "out", adopt=True)
+    result = restore(run, "--yes")
+    assert (result.exit_code, user_names(iam)) == (1, [])
+    assert "not known is whether it had any group memberships" in result.output
+    assert "not known is whether a group or policy among them denied it anything" in result.output
+    assert "check what is not known, then give --user alice" in result.output
+    assert restore(run, "--yes", "--user", "alice").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda data: data["policies"][0].update(document=document("*")), id="document"),
+        pytest.param(lambda data: data["policies"].pop(), id="policy"),
+        pytest.param(lambda data: data["groups"][0].update(GroupId="AGPAOTHER"), id="group"),
+    ],
+)
+def test_rights_that_were_changed_in_a_snapshot_are_noticed_without_a_journal(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, change: Callable[[Any], object]
+) -> None:
+    delete(tmp_path / "out")
+    (run / "journal.jsonl").unlink()
+    (path,) = (run / "snapshots").iterdir()
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+    result = restore(run, "--yes")
+    assert (result.exit_code, user_names(iam)) == (1, [])
+    assert "its content does not match its fingerprint" in result.output
