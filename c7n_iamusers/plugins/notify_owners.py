@@ -23,11 +23,21 @@ from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
-from c7n_iamusers.plugins.messages import Announce, Created, Due, Inform, Remind, Step, in_parts
+from c7n_iamusers.plugins.messages import (
+    Announce,
+    Created,
+    Due,
+    Inform,
+    Remind,
+    Step,
+    for_mailer,
+    in_parts,
+    template_fault,
+)
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store
-from c7n_iamusers.text.wording import is_address
+from c7n_iamusers.text.wording import is_address, visible
 
 Resource = dict[str, Any]
 
@@ -107,6 +117,22 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
             what = notice.what.get(user.unique_id) or notice.day
             self.log.info("%s: %s: %s to %s", user, notice.step, what, to)
 
+    def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The action as c7n-mailer may evaluate it. Raises PolicyExecutionError where it may not."""
+        given: dict[str, Any] = super().expand_variables(message)
+        if fault := template_fault(given):
+            where = self.where(message["account_id"])
+            raise PolicyExecutionError(f"{where}: {self.type}: {fault}. Nobody was addressed")
+        action, refused = for_mailer(given)
+        for each in refused:
+            self.log.warning("%s: it is not one e-mail address, and gets no message: %s", self.type, each)
+        return action
+
+    def pack(self, message: dict[str, Any]) -> str:
+        """``message`` as c7n-mailer reads it. The account's alias is text that somebody chose."""
+        packed: str = super().pack({**message, "account": visible(str(message.get("account") or ""))})
+        return packed
+
     def get_permissions(self) -> tuple[str, ...]:
         """What sending needs, by the session of ``assume_role``, and what the policy's own session needs."""
         return (*super().get_permissions(), "iam:ListAccountAliases")
@@ -177,7 +203,8 @@ class NotifyOwners(RecordedNotify):
 
     Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
     ``account_name``, or else the account's alias or id; that of ``inform`` is ``payments: 10 IAM users deleted, 2 left
-    alone on 2026-12-26``. With a template of this package a message has only what the template needs, and room for more
+    alone on 2026-12-26``. A ``subject`` of yours is plain text with variables: braces become parentheses, since
+    c7n-mailer evaluates subjects as templates, and an account's name can hold one. With a template of this package a message has only what the template needs, and room for more
     than a thousand users. Where it has to be split, each part says which one it is, and how many users there are in
     all. Users with findings of high severity come first.
 

@@ -46,6 +46,15 @@ def visible(text: str) -> str:
     return _NOT_PLAIN.sub(_escaped, text)
 
 
+def all_visible(value: Any) -> Any:
+    """``value`` with every text in it made visible, keys too. Mappings become dicts; lists, tuples, iterators lists."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, Mapping):
+        return {all_visible(key): all_visible(each) for key, each in value.items()}
+    return [all_visible(each) for each in value] if isinstance(value, list | tuple | Iterator) else value
+
+
 #: A spreadsheet evaluates a cell that begins with one of these. Names in IAM and tags can begin with them.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
