@@ -204,9 +204,11 @@ class NotifyOwners(RecordedNotify):
     Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
     ``account_name``, or else the account's alias or id; that of ``inform`` is ``payments: 10 IAM users deleted, 2 left
     alone on 2026-12-26``. A ``subject`` of yours is plain text with variables: braces become parentheses, since
-    c7n-mailer evaluates subjects as templates, and an account's name can hold one. With a template of this package a message has only what the template needs, and room for more
-    than a thousand users. Where it has to be split, each part says which one it is, and how many users there are in
-    all. Users with findings of high severity come first.
+    c7n-mailer evaluates subjects as templates, and an account's name can hold one.
+
+    With a template of this package a message has only what the template needs, and room for more than a thousand users.
+    Where it has to be split, each part says which one it is, and how many users there are in all. Users with findings
+    of high severity come first.
 
     Which users are exempt, and by which rule, is recorded too, in ``exempt/`` below ``notices``, except by ``step:
     created``. A user that was exempt
