@@ -13,8 +13,8 @@ from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.deny_all import OWN_TAGS, iam_call
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
-from c7n_iamusers.iam.policy_documents import admin_policies
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.policy_comparison.administrators import admin_policies
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 #: The tag that a restoration sets in CreateUser itself. Its value is the snapshot's unique id and a random token, which
