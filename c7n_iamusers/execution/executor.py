@@ -8,7 +8,6 @@ calls until the retry is due. After each pause the executor verifies the user's 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +23,7 @@ from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.retries import Backoff, error_code, error_delay, is_lost, is_retryable
 from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.text.wording import visible_log
 
 #: Results of a call in its journal line. We applied it; what it removes was gone; what it creates existed.
 DONE, GONE, ADOPTED = "done", "gone", "adopted"
@@ -143,7 +143,7 @@ def failure_text(subject: Subject, call: ApiCall, code: str, why: str) -> str:
     return f"{subject}: {call.service}:{call.operation} failed with {code}: {why}"
 
 
-LOG = logging.getLogger("custodian.c7n_iamusers")
+LOG = visible_log("custodian.c7n_iamusers")
 
 
 class CallFailed(Exception):

@@ -28,7 +28,7 @@ from c7n_iamusers.iam.permissions import DELETION
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED, AccessState
 from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, check_numbers, exemption_rules
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
-from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store
+from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store, visible_errors
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
 from c7n_iamusers.safeguards import guards
 from c7n_iamusers.text.wording import moment, visible
@@ -239,6 +239,7 @@ class CompositeDelete(UserAction):
             self._require_attempts()
         return self
 
+    @visible_errors
     def process(self, resources: list[dict[str, Any]]) -> None:
         """Delete, or plan to delete, each user.
 

@@ -36,8 +36,8 @@ from c7n_iamusers.plugins.messages import (
 )
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
-from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store
-from c7n_iamusers.text.wording import is_address, visible
+from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store, visible_errors
+from c7n_iamusers.text.wording import is_address, visible, visible_log
 
 Resource = dict[str, Any]
 
@@ -98,6 +98,7 @@ class _AllResources:
 class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
     """``notify`` with a record of each message beside the notices."""
 
+    log = visible_log("custodian.actions")
     message_buffer_class = _AllResources
     _store: Store
     _unrecorded: list[str]
@@ -285,6 +286,7 @@ class NotifyOwners(RecordedNotify):
             )
         return self
 
+    @visible_errors
     def process(self, resources: list[Resource], event: Any = None) -> None:
         """Send a message about the users whose owners have to be addressed, and record it.
 

@@ -29,6 +29,7 @@ SNAPSHOTS = "snapshots"
 class SnapshotArchive:
     """The snapshots ``snapshots/<user name>.<unique id>[.<n>].json`` in ``store``.
 
+    An underscore precedes a name that begins with a dash or a dot.
     Each is written atomically and never overwritten. If the user differs from its last snapshot, a further one with the
     next number is added.
     """
@@ -70,7 +71,9 @@ class SnapshotArchive:
 
 
 def _name(subject: Subject, number: int) -> str:
-    return f"{SNAPSHOTS}/{subject.name}.{subject.unique_id}{'' if number == 1 else f'.{number}'}.json"
+    # ``rm *`` takes a name that begins with a dash as an option, and ``cp *`` leaves out one that begins with a dot
+    name = f"_{subject.name}" if subject.name.startswith(("-", ".")) else subject.name
+    return f"{SNAPSHOTS}/{name}.{subject.unique_id}{'' if number == 1 else f'.{number}'}.json"
 
 
 #: The calls of the current run, each with its result.
