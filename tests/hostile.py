@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-#: Runs a command where Jinja evaluates it without a sandbox, and leaves the file ``pwned`` in the working directory.
-COMMAND = "{{ cycler.__init__.__globals__.os.popen('touch pwned').read() }}"
+#: Where Jinja evaluates it without a sandbox, it makes the directory ``pwned``; it could run any command.
+COMMAND = "{{ cycler.__init__.__globals__.os.mkdir('pwned') }}"
 ESCAPE, BELL, BACKWARDS, ZERO_WIDTH = "\x1b[2K", "\x07", "\u202e", "\u200b"
 LINK = "www.evil-login.com"
 
 #: id -> text.
 TEXTS: dict[str, str] = {
     "jinja-expression": COMMAND,
-    "jinja-statement": "{% for x in cycler.__init__.__globals__.os.popen('touch pwned') %}{% endfor %}",
+    "jinja-statement": "{% set x = cycler.__init__.__globals__.os.mkdir('pwned') %}",
     "jinja-comment": "a {# b #} c",
     "jinja-end-of-raw": "{% endraw %}" + COMMAND,
     "jinja-unfinished": "{{ 7 * ",
