@@ -130,7 +130,7 @@ class BucketJournal:
             content = self._lines[subject]
         if phase == AFTER:
             return
-        name = f"{BUCKET_JOURNALS}{self._run}/{subject.name}.{subject.unique_id}.jsonl"
+        name = f"{BUCKET_JOURNALS}{self._run}/{subject.file_name}.{subject.unique_id}.jsonl"
         _put(self._store, name, content, str(subject))
 
 
@@ -246,10 +246,10 @@ class _Journal:
         for other in self._ids.get(subject.arn, set()) - {subject.unique_id}:
             yield from (line for line in self._by_user[other] if line.get("arn") == subject.arn)
         for name in self._objects:
-            if f"/{subject.name}." not in name:
+            if f"/{subject.file_name}." not in name:
                 continue
             user, _, unique_id = name.rpartition("/")[2].removesuffix(".jsonl").rpartition(".")
-            if user == subject.name and unique_id != subject.unique_id:
+            if user == subject.file_name and unique_id != subject.unique_id:
                 lines = parsed(self._store.read(name) or b"")
                 yield from (line for line in lines if line.get("arn") == subject.arn)
 

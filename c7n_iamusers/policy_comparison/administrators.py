@@ -27,6 +27,7 @@ from c7n_iamusers.policy_comparison.patterns import (
     without_colons,
 )
 from c7n_iamusers.policy_comparison.resolution import Scope
+from c7n_iamusers.text.wording import shown
 
 #: The sources of the table, by title.
 RHINO = "Rhino Security Labs: AWS IAM Privilege Escalation - Methods and Mitigation"
@@ -337,15 +338,15 @@ def full_admins(grants: Iterable[AppliedPolicy] | None) -> tuple[str, ...] | Non
 
 
 def admin_policies(grants: Iterable[AppliedPolicy] | None) -> tuple[str, ...] | None:
-    """The policies that grant administrator rights, and the known ways to them, in words; None if it is unknown.
+    """The policies that grant administrator rights, in words, and last the known ways to them; None if it is unknown.
 
-    A way says that it is one: ``iam:PassRole with lambda:CreateFunction (deploy), a way to administrator rights``.
+    The ways are one text, such as ``a known way: iam:PassRole with lambda:CreateFunction (deploy)``.
     """
     if grants is None:
         return None
     grants = tuple(grants)
     admins, ways = full_admins(grants), escalations(grants)
-    found = (*(admins or ()), *(f"{each}, a way to administrator rights" for each in ways or ()))
+    found = (*(admins or ()), *([f"a known way: {shown(ways)}"] if ways else []))
     return None if not found and (admins is None or ways is None) else found
 
 

@@ -71,9 +71,7 @@ class SnapshotArchive:
 
 
 def _name(subject: Subject, number: int) -> str:
-    # ``rm *`` takes a name that begins with a dash as an option, and ``cp *`` leaves out one that begins with a dot
-    name = f"_{subject.name}" if subject.name.startswith(("-", ".")) else subject.name
-    return f"{SNAPSHOTS}/{name}.{subject.unique_id}{'' if number == 1 else f'.{number}'}.json"
+    return f"{SNAPSHOTS}/{subject.file_name}.{subject.unique_id}{'' if number == 1 else f'.{number}'}.json"
 
 
 #: The calls of the current run, each with its result.

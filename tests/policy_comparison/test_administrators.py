@@ -16,6 +16,7 @@ from c7n_iamusers.policy_comparison.administrators import (
     is_admin,
 )
 from c7n_iamusers.policy_comparison.aws_managed import AWS_MANAGED
+from c7n_iamusers.text.wording import shown
 from tests.policy_comparison.aws_managed import documents
 
 MANAGED = "arn:aws:iam::aws:policy/"
@@ -205,7 +206,7 @@ def test_ways_to_administrator_rights(given: dict[str, Any], expected: list[str]
         return
     assert {*map(way, expected)} <= set(found)
     assert bool(found) is bool(expected)
-    assert told == tuple(f"{each}, a way to administrator rights" for each in found)
+    assert told == ((f"a known way: {shown(found)}",) if found else ())
 
 
 @pytest.mark.parametrize("path", ESCALATION_PATHS, ids=str)
