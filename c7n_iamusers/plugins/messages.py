@@ -88,7 +88,7 @@ def for_mailer(action: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ..
     """``action``, whose variables are filled in, as c7n-mailer may have it; and the recipients that are left out.
 
     The subject is a ``headline``. Other texts are made visible. A recipient with an at sign must be one address, since
-    c7n-mailer would also write to each address of a list in one text.
+    c7n-mailer would also write to each address of a list in one text, and none may be ``chosen_by_others``.
     """
     found: dict[str, Any] = all_visible(action)
     if "subject" in found:
@@ -101,9 +101,16 @@ def for_mailer(action: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ..
     return found, tuple(refused)
 
 
+def chosen_by_others(recipient: object) -> bool:
+    """Whether c7n-mailer takes the recipient from the caller's session name, or the channel from a tag."""
+    return recipient == "event-owner" or str(recipient).startswith("slack://tag/")
+
+
 def _is_recipient(text: object) -> bool:
     """Whether it is one address, or none at all, such as ``resource-owner``, a channel or a topic."""
-    return isinstance(text, str) and ("@" not in text or is_address(text.removeprefix("slack://")))
+    if not isinstance(text, str) or chosen_by_others(text):
+        return False
+    return "@" not in text or is_address(text.removeprefix("slack://"))
 
 
 def in_parts(items: Sequence[Each], fits: Callable[[Sequence[Each]], bool]) -> list[Sequence[Each]]:

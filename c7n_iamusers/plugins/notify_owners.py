@@ -30,6 +30,7 @@ from c7n_iamusers.plugins.messages import (
     Inform,
     Remind,
     Step,
+    chosen_by_others,
     for_mailer,
     in_parts,
     template_fault,
@@ -126,7 +127,8 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
             raise PolicyExecutionError(f"{where}: {self.type}: {fault}. Nobody was addressed")
         action, refused = for_mailer(given)
         for each in refused:
-            self.log.warning("%s: it is not one e-mail address, and gets no message: %s", self.type, each)
+            fault = "it is not one e-mail address, nor a recipient that nobody else chooses"
+            self.log.warning("%s: %s gets no message: %s", self.type, each, fault)
         return action
 
     def pack(self, message: dict[str, Any]) -> str:
@@ -283,6 +285,11 @@ class NotifyOwners(RecordedNotify):
             raise PolicyValidationError(
                 f"policy {self.policy_name}: {self.type}: resource-owner writes to addresses in tags, which many "
                 "people can set: limit them by email-domains: [YOUR DOMAIN]"
+            )
+        if others := [each for each in addressed if chosen_by_others(each)]:
+            raise PolicyValidationError(
+                f"policy {self.policy_name}: {self.type}: {', '.join(others)}: whoever makes a call or writes a tag "
+                "chooses that recipient: name one, or address callers by step: created with email-domains"
             )
         return self
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from c7n.exceptions import PolicyExecutionError
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n_mailer.utils import get_message_subject, get_rendered_jinja
 from c7n_mailer.utils_email import get_mimetext_message
 
@@ -139,12 +139,20 @@ def test_a_template_that_a_variable_names_must_be_one(org: LocalOrg, tmp_path: P
         pytest.param("a@example.com\nBcc: eve@evil.example", False, id="header"),
         pytest.param("Owner <a@example.com>", False, id="with-a-name"),
         pytest.param("slack://a@example.com,eve@evil.example", False, id="two-in-slack"),
+        pytest.param("event-owner", False, id="the-name-of-a-session"),
+        pytest.param("slack://tag/Channel", False, id="a-tag"),
     ],
 )
 def test_a_recipient_is_one_address(given: str, kept: bool) -> None:
     action, refused = for_mailer({"to": ["b@example.com", given], "cc": [given]})
     assert action["to"] == ["b@example.com", *([given] if kept else [])]
     assert (action["cc"], len(refused)) == (([given], 0) if kept else ([], 2))
+
+
+@pytest.mark.parametrize("recipient", ["event-owner", "slack://tag/Channel"])
+def test_a_recipient_that_others_choose_is_refused(tmp_path: Path, recipient: str) -> None:
+    with pytest.raises(PolicyValidationError, match="chooses that recipient"):
+        policy({"filters": owners.EVERYBODY, "actions": [owners.action(tmp_path, cc=[recipient])]})
 
 
 def test_a_topic_in_a_tag_gets_no_message() -> None:
