@@ -137,3 +137,6 @@ class AppliedPolicy:
     arn: str = ""
     group: str = ""
     document: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.name} through group {self.group}" if self.group else self.name

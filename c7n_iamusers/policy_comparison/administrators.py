@@ -324,7 +324,7 @@ def escalations(grants: Iterable[AppliedPolicy] | None) -> tuple[str, ...] | Non
 
 def _through(path: EscalationPath, grants: list[tuple[AppliedPolicy, _Rights]]) -> str:
     """The policies that grant the actions of ``path``."""
-    names = [_described(grant) for grant, rights in grants if rights.actions.intersection(path.actions)]
+    names = [str(grant) for grant, rights in grants if rights.actions.intersection(path.actions)]
     return ", ".join(dict.fromkeys(names))
 
 
@@ -333,7 +333,7 @@ def full_admins(grants: Iterable[AppliedPolicy] | None) -> tuple[str, ...] | Non
     if grants is None:
         return None
     checked = [(grant, is_admin(grant)) for grant in grants]
-    found = tuple(_described(grant) for grant, admin in checked if admin)
+    found = tuple(str(grant) for grant, admin in checked if admin)
     return None if not found and any(admin is None for _, admin in checked) else found
 
 
@@ -348,7 +348,3 @@ def admin_policies(grants: Iterable[AppliedPolicy] | None) -> tuple[str, ...] | 
     admins, ways = full_admins(grants), escalations(grants)
     found = (*(admins or ()), *([f"a known way: {shown(ways)}"] if ways else []))
     return None if not found and (admins is None or ways is None) else found
-
-
-def _described(grant: AppliedPolicy) -> str:
-    return f"{grant.name} through group {grant.group}" if grant.group else grant.name

@@ -134,17 +134,17 @@ def _same(was: IamUser, now: IamUser) -> bool:
 
 
 def administrative(snapshot: Snapshot) -> tuple[str, ...]:
-    """The policies in ``snapshot`` that grant administrator rights, in words.
+    """The policies in ``snapshot`` that grant administrator rights, or a known way to them, in words.
 
-    A snapshot does not have the documents of customer-managed policies. Those with "admin" in their name count.
+    A snapshot does not have the documents of customer-managed policies, so each of these counts.
     """
     groups = {str(group["GroupName"]): group for group in snapshot.groups}
     for name in snapshot.user.groups or ():
         groups.setdefault(name, {"GroupName": name})
-    ways = admin_policies(applied_policies(snapshot.user, Inventory(groups=groups))) or ()
-    arns = [str(item["PolicyArn"]) for item in snapshot.user.attachments[attachments.ATTACHED_POLICY.name]]
-    own = (arn.rpartition("/")[2] for arn in arns if ":iam::aws:policy/" not in arn)
-    return (*ways, *(f"{name} (by its name)" for name in own if "admin" in name.lower()))
+    grants = applied_policies(snapshot.user, Inventory(groups=groups)) or ()
+    unread = (each for each in grants if each.document is None and ":iam::aws:policy/" not in each.arn)
+    told = (f"{each}, perhaps: the snapshot does not have its document" for each in unread)
+    return (*(admin_policies(grants) or ()), *told)
 
 
 _EXISTS = frozenset({"EntityAlreadyExists"})

@@ -9,7 +9,17 @@ import pytest
 
 from c7n_iamusers.restoration.limits import administrative
 from c7n_iamusers.snapshots.snapshot import Snapshot
-from tests.records import user
+from tests.records import groups, user
+
+
+def test_what_the_snapshot_cannot_tell_is_asked_about() -> None:
+    own, aws = "arn:aws:iam::111122223333:policy/Deploy", "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    attached = [{"PolicyName": each.rpartition("/")[2], "PolicyArn": each} for each in (own, aws)]
+    team = {"GroupName": "Team", "Path": "/", "AttachedManagedPolicies": attached, "GroupPolicyList": []}
+    whole = user(group=groups("Team"), attached_policy=tuple(attached))
+    found = administrative(Snapshot(whole, "2026-11-24T00:00:00+00:00", "0" * 64, groups=(team,)))
+    unknown = "perhaps: the snapshot does not have its document"
+    assert found == (f"Deploy, {unknown}", f"Deploy through group Team, {unknown}")
 
 
 @pytest.mark.parametrize(
