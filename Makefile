@@ -17,13 +17,13 @@ SECOND_TESTS = $(foreach name,composite_delete distributions launcher entry hand
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := aws_local_org benchmarks c7n_iamusers tests setup.py
+SOURCES := aws_local_org benchmarks c7n_iamusers deploy tests setup.py
 POLICIES := $(wildcard policies/*.yml)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast test-second coverage soak check format docs demo lifecycle bench dist clean
+.PHONY: help install test test-fast test-second coverage soak check format docs demo lifecycle bench dist renew clean
 
 REFERENCES := attachment-kinds findings
 
@@ -92,8 +92,17 @@ lifecycle: $(INSTALLED)  ## the same over 40 accounts with 20 users each, ten to
 bench: $(INSTALLED)  ## measure against stock Cloud Custodian, about 15 minutes, into docs/benchmarks.md
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
-dist: $(INSTALLED)  ## build the sdist and the wheel into dist/
+# the time of the last commit, so that the same commit gives the same wheel, byte for byte
+dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1767225600)
+dist: $(INSTALLED)  ## build the sdist, the wheel and its bill of materials (CycloneDX) into dist/
+	rm -rf build dist
 	$(BIN)/python -m build --no-isolation
+	$(BIN)/python deploy/supply_chain.py sbom dist/*.whl
+
+renew: $(INSTALLED)  ## renew deploy/requirements.txt, ask a vulnerability database, and read AWS's policies anew
+	$(BIN)/python -m pip install --quiet uv pip-audit
+	$(BIN)/python -m tests.policy_comparison.aws_managed
+	$(BIN)/python deploy/supply_chain.py renew
 
 clean:  ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage .coverage.* .demo .rehearsal .hypothesis .*_cache

@@ -6,6 +6,7 @@ c7n_iamusers.start  the same in the form of PEP 829, which takes the place of th
 """
 
 import ast
+import os
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from setuptools.command.editable_wheel import editable_wheel
 
 HERE = Path(__file__).parent
 STARTUP_FILES = ("c7n_iamusers.pth", "c7n_iamusers.start")
+
+
+# The modes of files go into the wheel, which is the same one whatever the umask and the modes of the checkout.
+os.umask(0o022)
 
 
 def copy_startup_files(directory):
@@ -30,6 +35,8 @@ class BuildPy(build_py):
         super().run()
         if not self.editable_mode:
             copy_startup_files(self.build_lib)
+            for file in filter(Path.is_file, Path(self.build_lib).rglob("*")):
+                file.chmod(0o644)
 
     def get_outputs(self, include_bytecode=True):
         startup = [] if self.editable_mode else [str(Path(self.build_lib, name)) for name in STARTUP_FILES]

@@ -19,7 +19,7 @@ from aws_local_org.errors import LocalOrgError
 from aws_local_org.loading.documents import details_in, report_in
 from aws_local_org.settings import Settings
 from c7n_iamusers.cli.arguments import account_id
-from c7n_iamusers.cli.output import format_option, print_json, print_table
+from c7n_iamusers.cli.output import format_option, print_json, print_table, say
 
 PORT = 5000
 #: That of mailer.yml, as c7n-mailer ends without an error if nothing listens there, and loses the mails.
@@ -219,7 +219,7 @@ def load(
         ["loaded", "count"], [[COLUMNS.get(what, what), count] for what, count in summary["counts"].items()]
     )
     for warning in summary["warnings"]:
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
 
 
 @local_org.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import re
 import socket
 from asyncio import AbstractServer
@@ -101,7 +102,8 @@ class _Mailbox:
         heading = f"X-Envelope-From: {sender}\r\nX-Envelope-To: {', '.join(recipients)}\r\n".encode()
         path = self._directory / self._file_name(recipients)
         partial = path.with_suffix(".part")
-        partial.write_bytes(heading + content)
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(heading + content)
         partial.replace(path)
         return path
 
@@ -118,7 +120,7 @@ def _accept_any_login(*_: Any) -> AuthResult:
 
 def _made(directory: Path) -> Path:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise LocalOrgError(
             f"cannot make the mail directory {directory}: {error.strerror or error}"

@@ -10,6 +10,7 @@ That is the case in a directory of ``pip install --target``, in a checkout on ``
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -22,7 +23,8 @@ FLEET = "c7n-org"
 
 
 def main(arguments: list[str]) -> Any:
-    """Run ``custodian`` or ``c7n-org`` with ``arguments``. Raises SystemExit as they do."""
+    """Run ``custodian`` or ``c7n-org`` with ``arguments``, writing for this user only. Raises SystemExit as they do."""
+    os.umask(os.umask(0o077) | 0o077)
     if arguments[:1] == [FLEET]:
         sys.argv = arguments
         return _fleet()(prog_name=FLEET)

@@ -48,6 +48,15 @@ def pytest_sessionfinish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True)
+def same_umask() -> Iterator[None]:
+    """The umask that the test began with, which plugins narrow for their process."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def shared_org() -> Iterator[LocalOrg]:
     """The organization of this process; stopped if the last test needed another. See ``local_org``."""

@@ -17,7 +17,6 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 
-from c7n_iamusers.evidence import findings as finding_rules
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.attachments import (
     PROGRAM,
@@ -77,6 +76,7 @@ def _add(module: ModuleType, table: str, text: str, before: str, **names: Any) -
 def _add_row_and_rule() -> None:
     _add(attachments, "ATTACHMENT_KINDS", "    BADGE,\n", "    MFA_DEVICE,\n", BADGE=ROW)
     # Imported here, since what it imports uses the table.
+    from c7n_iamusers.evidence import findings as finding_rules
 
     _add(finding_rules, "FINDING_RULES", FINDING, "FINDING_RULES = ")
 

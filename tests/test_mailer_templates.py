@@ -101,7 +101,8 @@ def render(
         to, told, resources, logging.getLogger(), kind, "default", [str(TEMPLATES)]
     )
     assert text
-    return text
+    # a tag parts what a mail program would make a link of
+    return re.sub(r"<span>(\.|//)</span>", r"\1", text)
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -300,7 +301,7 @@ def test_slack_reads_no_mention_and_no_link_in_what_people_write(known: dict[str
     text = render("flagged", "slack_template", rows, account=HOSTILE)
     attachment = json.loads(text)["attachments"][0]
     (field,) = attachment["fields"]
-    shown = "&lt;!channel&gt; &amp; &lt;https://evil.example|AWS console&gt; &lt;@U123&gt;"
+    shown = "&lt;!channel&gt; &amp; &lt;https[://]evil[.]example|AWS console&gt; &lt;@U123&gt;"
     assert field["title"] == shown
     assert field["value"].endswith(shown)
     assert attachment["title"] == f"1 IAM users in account 111122223333 ({shown})"
@@ -378,7 +379,7 @@ def test_what_people_write_is_escaped() -> None:
 def test_slack_messages_are_json(state: str, to: str) -> None:
     payload = json.loads(render(state, "slack_template", [user(state), user(state, 'qu"ote')], to=to))
     fields = payload["attachments"][0]["fields"]
-    assert [field["title"] for field in fields] == ["a+b=c,d.e@f-g", 'qu"ote']
+    assert [field["title"] for field in fields] == ["a+b=c,d[.]e@f-g", 'qu"ote']
     assert all(field["value"] for field in fields)
     assert payload.get("channel") == (to if to.startswith("#") else None)
 

@@ -29,7 +29,7 @@ from aws_local_org.loading.authorization_details import document_account
 from aws_local_org.loading.documents import details_in, report_in, report_rows
 from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers.cli.arguments import account_ids
-from c7n_iamusers.cli.output import print_table
+from c7n_iamusers.cli.output import print_table, say
 
 REHEARSAL = "rehearsal"
 #: The marker file in a rehearsal's directory, which allows the next one to replace its content.
@@ -201,7 +201,7 @@ def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[steps
             if copy.report is None:
                 click.echo(f"warning: account {copy.account_id}: {UNREPORTED}", err=True)
             for warning in load(org, copy.account_id, copy.pages, copy.report)["warnings"]:
-                click.echo(f"warning: account {copy.account_id}: {warning}", err=True)
+                say(f"warning: account {copy.account_id}: {warning}", err=True)
         accounts, mailer_config = work / "accounts.yml", work / "mailer.yml"
         accounts.write_text(
             yaml.safe_dump({"vars": variables, "accounts": [*members.values()]}, sort_keys=False)

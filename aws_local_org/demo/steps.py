@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from aws_local_org import LocalOrg
 from aws_local_org.demo import expectations as expect
@@ -418,7 +419,7 @@ def show_step(console: Console, title: str, step: Callable[[], None], rehearsal:
 def explain(console: Console, rehearsal: Workflow) -> None:
     """The first faults, and the end of the last command's log, which shows the cause."""
     for fault in rehearsal.faults[:MOST_FAULTS]:
-        console.print(f"[red]fault:[/] {fault}", highlight=False, soft_wrap=True)
+        console.print(Text("fault: ", style="red").append(fault, style="default"), soft_wrap=True)
     if (more := len(rehearsal.faults) - MOST_FAULTS) > 0:
         console.print(f"and {more} more faults")
     logs = sorted((rehearsal.work / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 EXTRA_OF_MODULE = {
@@ -21,7 +22,8 @@ _SIBLING = "aws_local_org"
 
 
 def run() -> int:
-    """Run the command. If an extra's library is missing, print how to install it and return 2."""
+    """Run the command, which writes for its user only. If an extra's library is missing, say so, and return 2."""
+    os.umask(os.umask(0o077) | 0o077)
     try:
         from c7n_iamusers.cli.main import main
 

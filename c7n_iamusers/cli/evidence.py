@@ -18,7 +18,7 @@ import click
 from c7n_iamusers.cli.arguments import account_choice, role_arn, targets_in
 from c7n_iamusers.cli.output import format_option, print_json_rows, print_table, progress_bar, say
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.text.wording import cell
+from c7n_iamusers.text.wording import cell, visible
 
 if TYPE_CHECKING:
     from c7n_iamusers.evidence.account_report import AccountEvidence
@@ -215,7 +215,7 @@ def _print_csv(found: Iterable[Found], with_account: bool) -> None:
     columns = {**({name: _text(name) for name in _ACCOUNT} if with_account else {}), **_COLUMNS}
     _csv_line(columns)
     for row, _ in _rows(found):
-        _csv_line(cell(value(row)) for value in columns.values())
+        _csv_line(cell(visible(value(row))) for value in columns.values())
 
 
 def _csv_line(values: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ import click
 from c7n_iamusers.cli.arguments import read_accounts, role_arn
 from c7n_iamusers.cli.output import format_option, print_json, print_table, progress_bar, say
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.text.wording import cell
+from c7n_iamusers.text.wording import cell, visible
 
 if TYPE_CHECKING:
     from c7n_iamusers.organization.owners import Account, AccountsFile, LookUp, Owner, Source
@@ -258,7 +258,7 @@ def _print_json(found: list[Owner]) -> None:
 def _print_csv(found: list[Owner]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([_COLUMNS, *([cell(each) for each in row] for row in _rows(found))])
+    writer.writerows([_COLUMNS, *([cell(visible(each)) for each in row] for row in _rows(found))])
     click.echo(text.getvalue(), nl=False)
 
 

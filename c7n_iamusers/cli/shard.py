@@ -59,7 +59,7 @@ def shard(config: Path, indexes: tuple[int, ...], shards: int) -> None:
         raise click.UsageError(f"--index is from 0 to {shards - 1} with --of {shards}")
     data, chosen = read_accounts(config, _checked), set(indexes)
     rows = [each for each in data["accounts"] if shard_of(each["account_id"], shards) in chosen]
-    click.echo(yaml.safe_dump({**data, "accounts": rows}, sort_keys=False, allow_unicode=True), nl=False)
+    click.echo(yaml.safe_dump({**data, "accounts": rows}, sort_keys=False), nl=False)
     which = ", ".join(map(str, sorted(chosen)))
     say(f"shard {which} of {shards}: {len(rows)} of {len(data['accounts'])} rows of {config}", err=True)
 

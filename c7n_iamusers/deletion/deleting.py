@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,8 +38,9 @@ from c7n_iamusers.safeguards.guards import (
 )
 from c7n_iamusers.snapshots.archive import RecordedUser, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
+from c7n_iamusers.text.wording import visible_log
 
-LOG = logging.getLogger("custodian.c7n_iamusers")
+LOG = visible_log("custodian.c7n_iamusers")
 StatusAndReason = tuple[str, str]
 
 

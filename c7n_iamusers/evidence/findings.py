@@ -15,9 +15,10 @@ from fnmatch import fnmatchcase
 from c7n_iamusers.evidence.model import Credential, Evidence
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam import attachments
-from c7n_iamusers.iam.policy_documents import COMPROMISED, admin_policies
+from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import matches
+from c7n_iamusers.policy_comparison.administrators import PATHFINDING, RHINO, escalations, full_admins
 
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 _BEST = "Security best practices in IAM"
@@ -223,18 +224,42 @@ def two_active_keys(case: Case) -> Texts:
     rests_on="authorization details",
     basis=f"{_BEST}: Apply least-privilege permissions",
     note="""\
-`admin-rights` means every action on every resource, or every IAM action on every resource, which gives the rest:
-`AdministratorAccess`, `IAMFullAccess` and customer policies with the same effect, whatever their conditions, and even
-within a boundary (which the text names). Narrower privilege escalation is not detected: use a policy analyzer.""",
+`admin-rights` means every action on every resource, or all that changes rights in IAM, which gives the rest:
+`AdministratorAccess`, `IAMFullAccess` and customer policies with the same effect, whatever their conditions and Denies,
+and even within a boundary (which the text names).""",
 )
 def admin_rights(case: Case) -> Texts:
-    """One of its policies, or of its groups' policies, allows every action or every IAM action on every resource."""
-    policies = admin_policies(case.evidence.grants)
+    """One of its policies, or of its groups' policies, allows everything, or everything that changes rights in IAM."""
+    policies = full_admins(case.evidence.grants)
     if not policies:
         return policies
+    return (f"Administrator by {_some(policies)}{_within_boundary(case)}.",)
+
+
+@_finding(
+    "may-become-admin",
+    HIGH,
+    rests_on="authorization details",
+    basis=f"{RHINO}; {PATHFINDING}",
+    note="""\
+`may-become-admin` goes by the table of actions in `policy_comparison/administrators.py`, each with its source, such as
+`iam:PutUserPolicy`, or `iam:PassRole` with `lambda:CreateFunction`. It counts all policies of the user together,
+whatever their conditions and Denies. Roles and resources that a policy names one by one count only if the name has
+"admin" in it; what is on IAM's own users, groups and policies always counts.""",
+)
+def may_become_admin(case: Case) -> Texts:
+    """It is no administrator, and its policies together allow a known way to administrator rights."""
+    if full_admins(case.evidence.grants):
+        return ()
+    ways = escalations(case.evidence.grants)
+    if not ways:
+        return ways
+    return (f"May become an administrator, by {_some(ways)}{_within_boundary(case)}.",)
+
+
+def _within_boundary(case: Case) -> str:
     boundary = case.user.attachments.get(attachments.PERMISSIONS_BOUNDARY.name)
-    within = f", within its boundary {boundary[0].get('PermissionsBoundaryArn', '')}" if boundary else ""
-    return (f"Administrator by {_some(policies)}{within}.",)
+    return f", within its boundary {boundary[0].get('PermissionsBoundaryArn', '')}" if boundary else ""
 
 
 @_finding(

@@ -130,6 +130,14 @@ class Subject:
         """The account id in the ARN, 12 digits."""
         return self.arn.split(":")[4]
 
+    @property
+    def file_name(self) -> str:
+        """The name as the beginning of a file's: an underscore precedes a dash or a dot.
+
+        ``rm *`` takes a name that begins with a dash as an option, and ``cp *`` leaves out one that begins with a dot.
+        """
+        return f"_{self.name}" if self.name.startswith(("-", ".")) else self.name
+
     def __str__(self) -> str:
         return f"{self.kind} {self.name} of account {self.account_id}"
 

@@ -8,7 +8,6 @@ calls until the retry is due. After each pause the executor verifies the user's 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +34,7 @@ from c7n_iamusers.execution.retries import (
     verdict_on,
 )
 from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.text.wording import visible_log
 
 #: Results of a call in its journal line. We applied it; what it removes was gone; what it creates existed.
 DONE, GONE, ADOPTED = "done", "gone", "adopted"
@@ -195,7 +195,7 @@ def failure_text(
 NOBODY_SAYS = "was made, and no answer of AWS says whether it was applied ({code})"
 
 
-LOG = logging.getLogger("custodian.c7n_iamusers")
+LOG = visible_log("custodian.c7n_iamusers")
 
 
 class CallFailed(Exception):

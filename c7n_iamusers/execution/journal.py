@@ -138,7 +138,7 @@ class BucketJournal:
             content = self._lines[subject]
         if phase in _ANSWERS:
             return
-        name = f"{BUCKET_JOURNALS}{self._run}/{subject.name}.{subject.unique_id}.jsonl"
+        name = f"{BUCKET_JOURNALS}{self._run}/{subject.file_name}.{subject.unique_id}.jsonl"
         _put(self._store, name, content, str(subject))
 
 
@@ -260,7 +260,7 @@ class _Journal:
     def of_namesakes(self, subject: Subject) -> Iterator[Line]:
         for other in self._ids.get(subject.arn, set()) - {subject.unique_id}:
             yield from (line for line in self._by_user[other] if line.get("arn") == subject.arn)
-        for name in self._by_name.get(subject.name, ()):
+        for name in self._by_name.get(subject.file_name, ()):
             if _owner(name)[1] != subject.unique_id:
                 lines = parsed(self._store.read(name) or b"")
                 yield from (line for line in lines if line.get("arn") == subject.arn)

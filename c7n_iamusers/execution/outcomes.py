@@ -7,7 +7,6 @@ After a run was killed, ``missing_outcomes`` derives the missing rows from its j
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from collections import defaultdict
@@ -26,9 +25,9 @@ from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
 from c7n_iamusers.execution.retries import describe, error_code
 from c7n_iamusers.execution.stores import Store, as_store
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.wording import moment, visible_log
 
-LOG = logging.getLogger("custodian.c7n_iamusers")
+LOG = visible_log("custodian.c7n_iamusers")
 OUTCOMES = "outcomes.json"
 DELETED = "deleted"
 SKIPPED = "skipped"

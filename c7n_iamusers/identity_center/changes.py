@@ -13,10 +13,11 @@ from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Ref, Subject
-from c7n_iamusers.iam.policy_documents import AppliedPolicy, is_admin
+from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.identity_center import model, operations, permission_sets
 from c7n_iamusers.identity_center.adoption import check_group, check_members
 from c7n_iamusers.identity_center.side_effects import SideEffects
+from c7n_iamusers.policy_comparison.administrators import admin_policies
 from c7n_iamusers.text.wording import shown
 
 #: How many people a line names; the rest are counted.
@@ -64,7 +65,7 @@ def changed(present: PermissionSet, requested: PermissionSet) -> Iterator[str]:
 
 
 def administrative(requested: PermissionSet, documents: Mapping[str, Any]) -> str:
-    """The name of a policy that makes holders of the permission set administrators; empty if there is none.
+    """A policy that makes holders of the permission set administrators, or a known way to it; empty if there is none.
 
     ``documents``: path and name of customer-managed policies -> document, as far as known.
     """
@@ -76,7 +77,7 @@ def administrative(requested: PermissionSet, documents: Mapping[str, Any]) -> st
     ]
     if requested.inline_policy:
         found.append(AppliedPolicy("its inline policy", document=requested.inline_policy))
-    return next((each.name for each in found if is_admin(each)), "")
+    return next(iter(admin_policies(found) or ()), "")
 
 
 def _difference(kind: str, old: list[str], new: list[str]) -> Iterable[str]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import logging
 import os
 import secrets
 import shlex
@@ -28,7 +27,7 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store, as_store, open_appending
 from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.identity_center.run_records import RUNS
-from c7n_iamusers.text.wording import visible
+from c7n_iamusers.text.wording import visible, visible_log
 
 #: The name of both locks.
 _LOCK = ".lock"
@@ -39,7 +38,7 @@ _POLL_SECONDS = 0.2
 _PUTS = 3
 _WAIT = "wait until it has ended, or stop it, which is safe at any point"
 
-log = logging.getLogger("c7n_iamusers.lock")
+log = visible_log("c7n_iamusers.lock")
 
 
 class LockUnavailable(IdentityCenterError):

@@ -15,6 +15,7 @@ from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.permissions import Needed, role_policy
 from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
+from c7n_iamusers.text.wording import visible
 
 OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
 #: The variables of accounts.yml that are checked beside those that the policies use.
@@ -156,6 +157,7 @@ def file_checks(
     """What the accounts file alone tells. ``used``: policy -> its variables. ``runtime``: those that c7n defines."""
     yield _region(target)
     yield _owner(target)
+    yield _chosen_texts(target)
     yield from _days(target)
     if used:
         yield _variables(target, used, runtime)
@@ -193,6 +195,42 @@ def _owner(target: Target) -> Check:
     if fault := address_fault(said):
         return Check(str(target), "owner", HOLE, f"vars.owner: {fault}", remedy)
     return Check(str(target), "owner", OK, str(said))
+
+
+#: What begins and ends an expression, a statement and a comment of Jinja, which c7n-mailer evaluates in subjects.
+_JINJA = re.compile(r"\{[{%#]|[}%#]\}")
+
+
+def _chosen_texts(target: Target) -> Check:
+    """Whether the account's name and its variables are text and nothing else. Somebody in an account chooses its name.
+
+    c7n-org makes a directory of the name. ``custodian run --vars-file`` writes values into the text of the policy,
+    before that is parsed as YAML.
+    """
+    faults = [f"its name {target.name!r} has {fault}" for fault in _name_faults(target.name)]
+    for key, value in target.variables.items():
+        faults += (f"{key} has {fault}" for text in (key, *_texts(value)) for fault in _text_faults(text))
+    if faults:
+        remedy = "write another name, or other vars, in the accounts file: the name in AWS may stay"
+        return Check(str(target), "texts", HOLE, "; ".join(dict.fromkeys(faults)), remedy)
+    return Check(str(target), "texts", OK, "its name and variables are plain text")
+
+
+def _name_faults(name: str) -> Iterator[str]:
+    if "{" in name or "}" in name:
+        yield "a brace, which begins a template"
+    if "/" in name or name.startswith((".", "-")):
+        yield "a slash, or a dot or dash in front, and c7n-org names a directory by it"
+    yield from _text_faults(name.replace("{", "").replace("}", ""))
+
+
+def _text_faults(text: str) -> Iterator[str]:
+    if _JINJA.search(text):
+        yield "a template ({{, {% or {#)"
+    if visible(text) != text:
+        yield "a control character or another invisible one"
+    if '"' in text or "\\" in text:
+        yield "a double quote or backslash, which can end a text of a policy"
 
 
 def with_valid_owner(variables: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -47,8 +47,8 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use, read_user
 from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, validate_lambda_packaging
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
-from c7n_iamusers.plugins.run_outputs import run_store, store_at
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.plugins.run_outputs import run_store, store_at, visible_errors, write_privately
+from c7n_iamusers.text.wording import moment, visible_log
 
 Resource = dict[str, Any]
 #: The value of ``since`` that means the beginning of the user's quarantine.
@@ -101,6 +101,7 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
                 since: quarantine
     """
 
+    log = visible_log("custodian.filters")
     schema = type_schema(
         "attempts",
         **{
@@ -125,9 +126,11 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def validate(self) -> AttemptsFilter:
         """Raises PolicyValidationError if a Lambda archive would lack this package."""
+        write_privately()
         validate_lambda_packaging(self.manager)
         return self
 
+    @visible_errors
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
         """The users in one of the given states, annotated; none in a Region that does not act (see acts_on).
 

@@ -22,6 +22,7 @@ from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.plugins.policy_checks import require_own_account
 from c7n_iamusers.plugins.resources import AccountReadings, set_user_source, unreadable
+from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
 
 Resource = dict[str, Any]
 GROUPS = "c7n:Groups"
@@ -131,6 +132,7 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
                 f"source authorization-details lists IAM users only, not {getattr(manager, 'type', manager)}: "
                 "use it with resource aws.iam-user, or leave source out"
             )
+        write_privately()
         super().__init__(manager)
         self._backoff = Backoff()
 
@@ -144,6 +146,7 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         """The query, which is part of c7n's cache key: resources with and without MFADevices differ."""
         return {**(query or {}), _WITH_MFA: True} if VIRTUAL_MFA in self._pieces() else query
 
+    @visible_errors
     def resources(self, query: Any) -> list[Resource]:
         """Every user of the account.
 
@@ -164,6 +167,7 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         self._fill_from_pieces(found.users)
         return _sourced(found.users, Source(", ".join(_LISTS), began))
 
+    @visible_errors
     def get_resources(self, ids: list[str], cache: bool = True) -> list[Resource]:
         """The users with the names or unique ids ``ids`` (event modes), without those that no longer exist.
 

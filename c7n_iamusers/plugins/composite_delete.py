@@ -29,7 +29,7 @@ from c7n_iamusers.identity_center.access_state import PROVISIONED, USED
 from c7n_iamusers.plugins.gates import Access, gates_of
 from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, check_numbers
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
-from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store
+from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store, visible_errors
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
 from c7n_iamusers.safeguards import guards
 from c7n_iamusers.safeguards.gates import Calls, Gates
@@ -245,6 +245,7 @@ class CompositeDelete(UserAction):
             self._require_attempts()
         return self
 
+    @visible_errors
     def process(self, resources: list[dict[str, Any]]) -> None:
         """Delete, or plan to delete, each user.
 

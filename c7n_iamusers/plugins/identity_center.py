@@ -35,8 +35,9 @@ from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, requi
 from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.policy_checks import DAYS, is_pull, require_own_account, validate_lambda_packaging
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
-from c7n_iamusers.plugins.run_outputs import content_at
+from c7n_iamusers.plugins.run_outputs import content_at, visible_errors, write_privately
 from c7n_iamusers.safeguards.gates import Calls
+from c7n_iamusers.text.wording import visible_log
 
 
 def identity_center_session(manager: Any, role: str | None, region: str | None) -> Any:
@@ -326,6 +327,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
                 permission-set: IamMigratedReadOnly
     """
 
+    log = visible_log("custodian.filters")
     schema = type_schema(
         "identity-center",
         required=list(REQUIRED),
@@ -350,6 +352,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def validate(self) -> IdentityCenter:
         """Raises PolicyValidationError for faults that can be found without AWS."""
+        write_privately()
         validate_lambda_packaging(self.manager)
         require_keys(self.manager, self.type, self.data, REQUIRED)
         try:
@@ -365,6 +368,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
             raise PolicyValidationError(str(error)) from error
         return self
 
+    @visible_errors
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
         """The users in the given ``state``, annotated. Raises PolicyExecutionError if that can't be read."""
         gate = self.gate()

@@ -6,6 +6,7 @@ Each step of ``notify-owners`` says about which users it sends a message, and wh
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +32,7 @@ from c7n_iamusers.notices.notices import (
 )
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
 from c7n_iamusers.safeguards.guards import not_quarantined
-from c7n_iamusers.text.wording import foreign_domain, is_address, moment
+from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, visible
 
 Each = TypeVar("Each")
 
@@ -53,8 +54,62 @@ def part_of(part: int, parts: int) -> str:
 
 
 def headline(text: str) -> str:
-    """``text`` as a subject: one line, without braces, since c7n-mailer evaluates a subject as a Jinja template."""
-    return " ".join(text.replace("{", "(").replace("}", ")").split())
+    """``text`` as a subject: one visible line, without braces.
+
+    c7n-mailer evaluates a subject as a Jinja template, outside any sandbox (``utils.get_message_subject``). Every
+    construct of Jinja begins with a brace.
+    """
+    return visible(" ".join(text.replace("{", "(").replace("}", ")").split()))
+
+
+#: The options in which c7n-mailer finds the name of the template that it evaluates.
+_TEMPLATES = ("template", "slack_template")
+#: Below the folders of templates. c7n-mailer adds ``.j2``, but not to a name that begins with a slash: with such a name
+#: it evaluates any file below its working directory, such as one that an account's output has.
+_TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+#: The options with recipients.
+_RECIPIENTS = ("to", "cc", "owner_absent_contact")
+
+
+def template_fault(action: Mapping[str, Any]) -> str:
+    """What is wrong with the names of templates in ``action``, whose variables are filled in; empty if nothing is."""
+    for key in _TEMPLATES:
+        name = action.get(key, "default")
+        if not isinstance(name, str) or not _TEMPLATE_NAME.fullmatch(name):
+            return (
+                f"{key} is {name!r}, with which c7n-mailer could evaluate another file than a template of yours: give "
+                "the name of one, in letters, digits and _ . - /, without the ending .j2"
+            )
+    return ""
+
+
+def for_mailer(action: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """``action``, whose variables are filled in, as c7n-mailer may have it; and the recipients that are left out.
+
+    The subject is a ``headline``. Other texts are made visible. A recipient with an at sign must be one address, since
+    c7n-mailer would also write to each address of a list in one text, and none may be ``chosen_by_others``.
+    """
+    found: dict[str, Any] = all_visible(action)
+    if "subject" in found:
+        found["subject"] = headline(str(action["subject"]))
+    refused: list[str] = []
+    for key in _RECIPIENTS:
+        if isinstance(listed := found.get(key), list):
+            refused += (each for each in listed if not _is_recipient(each))
+            found[key] = [each for each in listed if _is_recipient(each)]
+    return found, tuple(refused)
+
+
+def chosen_by_others(recipient: object) -> bool:
+    """Whether c7n-mailer takes the recipient from the caller's session name, or the channel from a tag."""
+    return recipient == "event-owner" or str(recipient).startswith("slack://tag/")
+
+
+def _is_recipient(text: object) -> bool:
+    """Whether it is one address, or none at all, such as ``resource-owner``, a channel or a topic."""
+    if not isinstance(text, str) or chosen_by_others(text):
+        return False
+    return "@" not in text or is_address(text.removeprefix("slack://"))
 
 
 def in_parts(items: Sequence[Each], fits: Callable[[Sequence[Each]], bool]) -> list[Sequence[Each]]:

@@ -25,11 +25,22 @@ from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
-from c7n_iamusers.plugins.messages import Announce, Created, Due, Inform, Remind, Step, in_parts
+from c7n_iamusers.plugins.messages import (
+    Announce,
+    Created,
+    Due,
+    Inform,
+    Remind,
+    Step,
+    chosen_by_others,
+    for_mailer,
+    in_parts,
+    template_fault,
+)
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
-from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store
-from c7n_iamusers.text.wording import is_address
+from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store, visible_errors
+from c7n_iamusers.text.wording import is_address, visible, visible_log
 
 Resource = dict[str, Any]
 
@@ -90,6 +101,7 @@ class _AllResources:
 class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
     """``notify`` with a record of each message beside the notices."""
 
+    log = visible_log("custodian.actions")
     message_buffer_class = _AllResources
     _store: Store
     _unrecorded: list[str]
@@ -108,6 +120,23 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
         for user in notice.users:
             what = notice.what.get(user.unique_id) or notice.day
             self.log.info("%s: %s: %s to %s", user, notice.step, what, to)
+
+    def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The action as c7n-mailer may evaluate it. Raises PolicyExecutionError where it may not."""
+        given: dict[str, Any] = super().expand_variables(message)
+        if fault := template_fault(given):
+            where = self.where(message["account_id"])
+            raise PolicyExecutionError(f"{where}: {self.type}: {fault}. Nobody was addressed")
+        action, refused = for_mailer(given)
+        for each in refused:
+            fault = "it is not one e-mail address, nor a recipient that nobody else chooses"
+            self.log.warning("%s: %s gets no message: %s", self.type, each, fault)
+        return action
+
+    def pack(self, message: dict[str, Any]) -> str:
+        """``message`` as c7n-mailer reads it. The account's alias is text that somebody chose."""
+        packed: str = super().pack({**message, "account": visible(str(message.get("account") or ""))})
+        return packed
 
     def get_permissions(self) -> tuple[str, ...]:
         """What sending needs, by the session of ``assume_role``, and what the policy's own session needs."""
@@ -180,9 +209,12 @@ class NotifyOwners(RecordedNotify):
 
     Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
     ``account_name``, or else the account's alias or id; that of ``inform`` is ``payments: 10 IAM users deleted, 2 left
-    alone on 2026-12-26``. With a template of this package a message has only what the template needs, and room for more
-    than a thousand users. Where it has to be split, each part says which one it is, and how many users there are in
-    all. Users with findings of high severity come first.
+    alone on 2026-12-26``. A ``subject`` of yours is plain text with variables: braces become parentheses, since
+    c7n-mailer evaluates subjects as templates, and an account's name can hold one.
+
+    With a template of this package a message has only what the template needs, and room for more than a thousand users.
+    Where it has to be split, each part says which one it is, and how many users there are in all. Users with findings
+    of high severity come first.
 
     Which users are exempt, and by which rule, is recorded too, in ``exempt/`` below ``notices``, except by ``step:
     created``. A user that was exempt after its announcement, and is not any more, is not deleted by that announcement,
@@ -257,8 +289,14 @@ class NotifyOwners(RecordedNotify):
                 f"policy {self.policy_name}: {self.type}: resource-owner writes to addresses in tags, which many "
                 "people can set: limit them by email-domains: [YOUR DOMAIN]"
             )
+        if others := [each for each in addressed if chosen_by_others(each)]:
+            raise PolicyValidationError(
+                f"policy {self.policy_name}: {self.type}: {', '.join(others)}: whoever makes a call or writes a tag "
+                "chooses that recipient: name one, or address callers by step: created with email-domains"
+            )
         return self
 
+    @visible_errors
     def process(self, resources: list[Resource], event: Any = None) -> None:
         """Send a message about the users whose owners have to be addressed, and record it.
 

@@ -21,7 +21,7 @@ from c7n_iamusers.plugins.notify_owners import RecordedNotify
 from c7n_iamusers.plugins.policy_checks import acts_on, require_exemptions
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS, INTENT
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
-from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
+from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store, visible_errors
 from c7n_iamusers.text.wording import folded, foreign_domain, is_address
 
 #: The step of these messages in the notices.
@@ -116,6 +116,7 @@ class NotifyPeople(RecordedNotify):
             )
         return self
 
+    @visible_errors
     def process(self, resources: list[Resource], event: Any = None) -> None:
         """Write to each person once.
 

@@ -41,8 +41,8 @@ from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys
 from c7n_iamusers.plugins.policy_checks import acts_on, is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.resources import annotate, subject_of
-from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store
-from c7n_iamusers.text.wording import visible
+from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store, visible_errors
+from c7n_iamusers.text.wording import visible, visible_log
 
 _REVIEW = "use mode: intent, and apply a reviewed plan with c7n-iamusers provision --plan"
 #: The access of a refused user in a notice.
@@ -203,6 +203,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
                     - arn:aws:iam::aws:policy/ReadOnlyAccess
     """
 
+    log = visible_log("custodian.actions")
     schema = type_schema(
         "provision-identity-center",
         required=list(provisioning_settings.REQUIRED),
@@ -241,6 +242,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             raise PolicyValidationError(str(error)) from error
         return self
 
+    @visible_errors
     def process(self, resources: list[Resource]) -> None:
         """Provision each user. In a Region that leaves IAM to another Region of the run, no user is provisioned.
 

@@ -21,6 +21,7 @@ from c7n_iamusers.iam.users import read_detail
 from c7n_iamusers.plugins.gates import gates_of
 from c7n_iamusers.plugins.policy_checks import DAYS, is_pull
 from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, unreadable
+from c7n_iamusers.plugins.run_outputs import visible_errors
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
@@ -147,6 +148,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
         self.require_numbers()
         return self
 
+    @visible_errors
     def process(self, resources: list[dict[str, Any]], event: Any = None) -> None:
         """See UserAction. Of an ``event`` only users count that it can be about: AWS delivers it late, and again."""
         self._event = credential_event(event)

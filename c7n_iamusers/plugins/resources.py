@@ -30,7 +30,7 @@ from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
 from c7n_iamusers.safeguards.guards import not_quarantined
-from c7n_iamusers.text.wording import foreign_domain, is_address
+from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address
 
 _ATTRIBUTE = "c7n_iamusers_readings"
 #: The version of cached data. c7n's cache pickles classes by module and name: increase it when one of them moves.
@@ -267,8 +267,9 @@ def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> lis
     """Copies of ``resources`` with what a message by ``action``, the data of a ``notify``, needs.
 
     The package's own templates need less than half of a user, so that many users fit one message, and reasons in
-    owners' words. Another template may need everything but whole policy documents. With ``email-domains``, tags with
-    addresses of other domains are left out, since c7n-mailer writes to the addresses that it finds in tags.
+    owners' words. Another template may need everything but whole policy documents. Every text is made visible. With
+    ``email-domains``, tags with addresses of other domains are left out, since c7n-mailer writes to the addresses that
+    it finds in tags. It publishes to topics in tags too: the package's own actions leave those tags out.
     """
     templates = [str(value) for key, value in action.items() if key.endswith("template")]
     if "template" in action and all(each.startswith(_TEMPLATES) for each in templates):
@@ -278,7 +279,10 @@ def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> lis
     if domains := action.get("email-domains"):
         for each in found:
             each["Tags"] = [tag for tag in each.get("Tags") or () if _may_be_sent(str(tag["Value"]), domains)]
-    return found
+    if action.get("type", "notify") != "notify":
+        for each in (each for each in found if each.get("Tags")):
+            each["Tags"] = [tag for tag in each["Tags"] if not str(tag["Value"]).startswith("arn:")]
+    return [all_visible(each) for each in found]
 
 
 def _trimmed(resource: Resource) -> Resource:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The store that an action writes to, by its policy's output; and how failures end the policy."""
+"""The store that an action writes to, by its policy's output, for nobody else to read; how failures end the policy."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 from urllib.parse import urlparse
 
 from c7n.actions import BaseAction
@@ -22,6 +23,32 @@ from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
 from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
 from c7n_iamusers.execution.stores import DirectoryStore, Store, make_directory, read_file, run_lock
 from c7n_iamusers.plugins.policy_checks import is_pull
+from c7n_iamusers.text.wording import all_visible
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def visible_errors(method: Method) -> Method:
+    """``method`` of a plugin, whose PolicyExecutionError, which Cloud Custodian prints and logs, is made visible."""
+
+    @wraps(method)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except PolicyExecutionError as error:
+            error.args = tuple(map(all_visible, error.args))
+            raise
+
+    return cast(Method, wrapped)
+
+
+def write_privately() -> None:
+    """Let nobody else read what this process writes from now on: files 0600, directories 0700.
+
+    Cloud Custodian makes its output directories and files, which name every user, as the umask has it. Plugins call
+    this when a policy is validated, which is before it makes the first of them.
+    """
+    os.umask(os.umask(0o077) | 0o077)
 
 
 def output_directory(manager: Any) -> Path:
@@ -65,6 +92,7 @@ class _RaiseAtTheEnd(BaseAction):  # type: ignore[misc]  # c7n is untyped
         super().__init__(data, manager)
         self.problems: list[str] = []
 
+    @visible_errors
     def process(self, resources: list[dict[str, Any]]) -> None:
         raise PolicyExecutionError(f"policy {self.manager.data.get('name')}: {'; '.join(self.problems)}")
 

@@ -12,7 +12,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
-from logging import Logger
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -44,9 +43,10 @@ from c7n_iamusers.plugins.resources import (
     subject_of,
     user_records,
 )
+from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
 from c7n_iamusers.plugins.unnecessary_options import FilterText, OneSession
 from c7n_iamusers.text.rows import FORMATS
-from c7n_iamusers.text.wording import shown
+from c7n_iamusers.text.wording import VisibleLog, shown, visible_log
 
 
 def _list_of(names: Sequence[str]) -> dict[str, Any]:
@@ -195,6 +195,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
                     tag: Owner=*-team@example.com
     """
 
+    log = visible_log("custodian.filters")
     schema = type_schema("unnecessary", **SCHEMA)
     schema_alias = False
     max_workers = 8
@@ -221,6 +222,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def validate(self) -> Unnecessary:
         """Raises PolicyValidationError with each fault and what to do."""
+        write_privately()
         policy_checks.require_known_region(self.manager)
         policy_checks.validate_lambda_packaging(self.manager)
         policy_checks.require_own_roles(self.manager)
@@ -269,6 +271,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         """All options but the exemptions. Raises PolicyExecutionError if one is invalid."""
         return self._text.options(PolicyExecutionError)
 
+    @visible_errors
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
         """The users to flag, annotated; none in a Region of a c7n-org run that does not act (see acts_on).
 
@@ -318,7 +321,7 @@ class Flagging:
     backoff: Backoff
     options: FilterOptions
     clock: Callable[[], datetime]
-    log: Logger
+    log: VisibleLog
     exempt: list[tuple[Subject, exemptions.ExemptionRule]] = field(default_factory=list)
 
     def flagged(

@@ -43,8 +43,10 @@ from c7n_iamusers.notices.notices import record_exempt
 from c7n_iamusers.plugins import policy_checks, run_outputs
 from c7n_iamusers.plugins.gates import unreadable_notices
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
+from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
 from c7n_iamusers.safeguards.guards import LiveRecheck
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
+from c7n_iamusers.text.wording import visible_log
 
 Resource = dict[str, Any]
 #: The options of an action that asks for notices.
@@ -58,6 +60,7 @@ _EVERYBODY = Selection()
 class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     """An action on users. A subclass implements ``prepare``, which returns the function that processes one user."""
 
+    log = visible_log("custodian.actions")
     max_workers = 8
     #: Whether the action ends the sign-in sessions of users, where AWS and the installed botocore offer that.
     ends_sessions = False
@@ -73,6 +76,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         """The function that processes one user of ``run``. Raises PolicyExecutionError if no user can be processed."""
         raise NotImplementedError
 
+    @visible_errors
     def process(self, resources: list[Resource]) -> None:
         """Process each user. Raises PolicyExecutionError, before any user is changed, if the run is not safe.
 
@@ -163,6 +167,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
     def require_lasting_output(self) -> None:
         """Raises PolicyValidationError for an unknown Region, or a policy in AWS Lambda that writes to its disk."""
+        write_privately()
         policy_checks.require_known_region(self.manager)
         policy_checks.validate_lambda_packaging(self.manager)
         if not policy_checks.is_pull(self.manager) and not run_outputs.outputs_to_s3(self.manager):

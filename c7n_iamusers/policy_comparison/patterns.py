@@ -95,6 +95,11 @@ def _within(found: re.Match[str]) -> str:
     return kept or (_SEGMENT_STAR if star else _SEGMENT_ANY)
 
 
+def without_colons(pattern: str) -> str:
+    """``pattern`` with stars that match no colon, in every place."""
+    return pattern.replace("*", _SEGMENT_STAR)
+
+
 def complete_arn(pattern: str) -> str:
     """An ARN pattern with fewer than six fields, with ``*`` for the missing fields, as AWS interprets it."""
     if not pattern.startswith("arn:"):
@@ -285,7 +290,7 @@ def _alphabet(unions: list[Automaton]) -> str:
 
 def _near(pattern: str, union: frozenset[str]) -> frozenset[str]:
     """The patterns of ``union`` that can match a text of ``pattern``, by their literal prefixes."""
-    prefix = _prefix(pattern)
+    prefix = literal_prefix(pattern)
     return frozenset(
         each for each, other in _prefixes(union) if prefix.startswith(other) or other.startswith(prefix)
     )
@@ -293,11 +298,11 @@ def _near(pattern: str, union: frozenset[str]) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def _prefixes(union: frozenset[str]) -> tuple[tuple[str, str], ...]:
-    return tuple((each, _prefix(each)) for each in union)
+    return tuple((each, literal_prefix(each)) for each in union)
 
 
 @lru_cache(maxsize=65536)
-def _prefix(pattern: str) -> str:
+def literal_prefix(pattern: str) -> str:
     """The literal prefix of every text that ``pattern`` matches."""
     return "".join(takewhile(lambda token: len(token) == 1, tokens(pattern)))
 

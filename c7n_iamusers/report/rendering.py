@@ -28,7 +28,7 @@ from c7n_iamusers.execution.outcomes import (
     UNCHANGED,
 )
 from c7n_iamusers.report.fleet import FLAGGED, SEVERITIES, UNJUDGED, UNSEEN
-from c7n_iamusers.text.wording import cell, json_pieces, moment, visible
+from c7n_iamusers.text.wording import all_visible, cell, json_pieces, moment, visible
 
 Row = Mapping[str, Any]
 _STATUSES = (
@@ -108,12 +108,12 @@ def render_html(data: Row) -> Iterator[bytes]:
     """The page. Needs jinja2, of the extra ``cli``."""
     from jinja2 import Environment, StrictUndefined
 
-    seen = _visible({key: value for key, value in data.items() if key != "users"})
+    seen = all_visible({key: value for key, value in data.items() if key != "users"})
     now = moment(seen["generated"])
     assert now  # it is the report's own
     users = _Users(seen["accounts"])
     for each in data["users"]:
-        user = _visible(each)
+        user = all_visible(each)
         users.add({**user, **_ages(user, now)})
     style, script = _asset("page.css"), _asset("page.js")
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -135,14 +135,6 @@ def render_html(data: Row) -> Iterator[bytes]:
         embedded=users.embedded(),
     )
     yield from (piece.encode() for piece in page)
-
-
-def _visible(value: Any) -> Any:
-    if isinstance(value, str):
-        return visible(value)
-    if isinstance(value, Mapping):
-        return {_visible(key): _visible(each) for key, each in value.items()}
-    return [_visible(each) for each in value] if isinstance(value, list | tuple | Iterator) else value
 
 
 def _asset(name: str) -> str:

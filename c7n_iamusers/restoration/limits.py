@@ -13,8 +13,8 @@ from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.deny_all import OWN_TAGS, iam_call, is_aws_deny_all
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
-from c7n_iamusers.iam.policy_documents import admin_policies
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.policy_comparison.administrators import admin_policies
 from c7n_iamusers.restoration.rights import CurrentRights
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
@@ -157,18 +157,18 @@ def not_known(snapshot: Snapshot) -> Iterator[str]:
 
 
 def administrative(snapshot: Snapshot) -> tuple[str, ...]:
-    """The policies in ``snapshot`` that grant administrator rights, in words.
+    """The policies in ``snapshot`` that grant administrator rights, or a known way to them, in words.
 
-    Of customer-managed policies without a document, those with "admin" in their name count.
+    A customer-managed policy whose document the snapshot does not have counts.
     """
     groups = {str(group["GroupName"]): group for group in snapshot.groups}
     for name in snapshot.user.groups or ():
         groups.setdefault(name, {"GroupName": name})
     known = {each.arn: each.text for each in snapshot.policies or ()}
-    ways = admin_policies(applied_policies(snapshot.user, Inventory(groups=groups, policies=known))) or ()
-    arns = [str(item["PolicyArn"]) for item in snapshot.user.attachments[attachments.ATTACHED_POLICY.name]]
-    own = (arn.rpartition("/")[2] for arn in arns if ":iam::aws:policy/" not in arn and arn not in known)
-    return (*ways, *(f"{name} (by its name)" for name in own if "admin" in name.lower()))
+    grants = applied_policies(snapshot.user, Inventory(groups=groups, policies=known)) or ()
+    unread = (each for each in grants if each.document is None and ":iam::aws:policy/" not in each.arn)
+    told = (f"{each}, perhaps: the snapshot does not have its document" for each in unread)
+    return (*(admin_policies(grants) or ()), *told)
 
 
 _EXISTS = frozenset({"EntityAlreadyExists"})

@@ -30,6 +30,7 @@ SNAPSHOTS = "snapshots"
 class SnapshotArchive:
     """The snapshots ``snapshots/<user name>.<unique id>[.<n>].json`` in ``store``.
 
+    An underscore precedes a name that begins with a dash or a dot.
     Each is written atomically and never overwritten. If the user differs from its last snapshot, a further one with the
     next number is added.
     """
@@ -71,7 +72,7 @@ class SnapshotArchive:
 
 
 def _name(subject: Subject, number: int) -> str:
-    return f"{SNAPSHOTS}/{subject.name}.{subject.unique_id}{'' if number == 1 else f'.{number}'}.json"
+    return f"{SNAPSHOTS}/{subject.file_name}.{subject.unique_id}{'' if number == 1 else f'.{number}'}.json"
 
 
 #: The calls of the current run, each with its result.

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from string import ascii_lowercase, ascii_uppercase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dateutil.parser import isoparse
 
@@ -44,6 +45,38 @@ def visible(text: str) -> str:
     surrogates. Printed as they are, they could move the cursor or reverse the text, and so hide other output.
     """
     return _NOT_PLAIN.sub(_escaped, text)
+
+
+def all_visible(value: Any) -> Any:
+    """``value`` with every text in it made visible, keys too. Mappings become dicts; lists, tuples, iterators lists."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, Mapping):
+        return {all_visible(key): all_visible(each) for key, each in value.items()}
+    return [all_visible(each) for each in value] if isinstance(value, list | tuple | Iterator) else value
+
+
+if TYPE_CHECKING:
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:
+    _Adapter = logging.LoggerAdapter
+
+
+class VisibleLog(_Adapter):
+    """A logger whose every message is one visible line: nobody's name can forge a line, or move the cursor."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__(logger, {})
+
+    def log(self, level: int, msg: object, *args: Any, **kwargs: Any) -> None:
+        """Log ``msg % args``, made visible."""
+        if self.isEnabledFor(level):
+            self.logger.log(level, "%s", visible(str(msg) % args if args else str(msg)), **kwargs)
+
+
+def visible_log(name: str) -> VisibleLog:
+    """The logger ``name``, made visible."""
+    return VisibleLog(logging.getLogger(name))
 
 
 #: A spreadsheet evaluates a cell that begins with one of these. Names in IAM and tags can begin with them.

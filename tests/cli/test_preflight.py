@@ -110,7 +110,7 @@ def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reh
 def test_without_a_hole(fleet: Rehearsal) -> None:
     result = fleet.run()
     assert result.exit_code == 0, result.output
-    checked = "ok: role, read, credential report, permissions, region, owner, variables"
+    checked = "ok: role, read, credential report, permissions, region, owner, texts, variables"
     assert result.stdout.splitlines() == [
         f"payments ({A})",
         f"  {checked}",
@@ -402,7 +402,7 @@ def test_the_role_of_a_function(
     found = {
         each["name"]: each for each in fleet.checks("-a", "payments") if each["place"] == f"payments ({A})"
     }
-    assert found.keys() == {"role", "function role", "region", "owner", "variables"}
+    assert found.keys() == {"role", "function role", "region", "owner", "texts", "variables"}
     assert found["function role"]["status"] == status
     assert told in found["function role"]["text"]
     assert remedy in found["function role"]["remedy"]

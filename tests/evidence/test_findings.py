@@ -30,6 +30,14 @@ BOUNDED = user(**BOUNDARY)
 ADMIN = (AppliedPolicy("AdministratorAccess", "arn:aws:iam::aws:policy/AdministratorAccess", "Admins"),)
 UNREAD_POLICY = (AppliedPolicy("Own", "arn:aws:iam::111122223333:policy/Own"),)
 TAGGED = user(tags={"ManagedBy": "terraform"}, **BOUNDARY)
+ADMINS = {"admin-rights", "may-become-admin"}
+
+
+def allowing(action: str, resource: str = "*") -> AppliedPolicy:
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return AppliedPolicy("own", document={"Statement": statement})
+
+
 UNPROVISIONED, PASSWORDS = {"unknown-provisioning"}, {"password-never-used", "password-unused"}
 
 
@@ -92,6 +100,19 @@ row(
 )
 row("one-of-two-active", evidence(key(used(1), created=FRESH), key(used(1), active=False, number=2)))
 row("admin", evidence(grants=ADMIN), {"admin-rights"})
+row(
+    "admin-by-another-spelling",
+    evidence(grants=(allowing("iam:*", "arn:aws:iam::111122223333:*"),)),
+    {"admin-rights"},
+)
+row("may-become", evidence(grants=(allowing("iam:*", "arn:aws:iam::1:user/*"),)), {"may-become-admin"})
+row(
+    "may-become-by-two-policies",
+    evidence(grants=(allowing("iam:PassRole"), allowing("lambda:CreateFunction"))),
+    {"may-become-admin"},
+)
+row("admin-needs-no-way", evidence(grants=(*ADMIN, allowing("iam:PutUserPolicy"))), {"admin-rights"})
+row("passes-a-role-to-nothing", evidence(grants=(allowing("iam:PassRole"),)))
 row("orphan", evidence(orphaned_mfa=("arn:aws:iam::1:mfa/alice",)), {"orphaned-mfa"})
 row("role", evidence(trusted_by=("arn:aws:iam::1:role/deploy",)), {"role-trusts-user"})
 row("no-boundary", finds={"no-boundary"}, subject=user())
@@ -130,8 +151,8 @@ row(
     unknown={"key-never-used", "key-unused", "key-not-rotated", "two-active-keys"},
 )
 row("age-unknown", evidence(replace(key(used(1)), created=None)), unknown={"key-not-rotated"})
-row("policies-not-read", evidence(grants=None), unknown={"admin-rights"})
-row("a-document-not-read", evidence(grants=UNREAD_POLICY), unknown={"admin-rights"})
+row("policies-not-read", evidence(grants=None), unknown=ADMINS)
+row("a-document-not-read", evidence(grants=UNREAD_POLICY), unknown=ADMINS)
 row("roles-not-read", evidence(trusted_by=None), unknown={"role-trusts-user"})
 row("devices-not-read", evidence(orphaned_mfa=None), unknown={"orphaned-mfa"})
 row(
@@ -167,6 +188,8 @@ def test_texts_name_what_is_meant() -> None:
     assert texts["key-never-used"] == "Access key 2 was never used since it was created 400 days ago."
     assert "AdministratorAccess through group Admins, within its boundary" in texts["admin-rights"]
     assert "role/deploy" in texts["role-trusts-user"]
+    way = found(evidence(grants=(allowing("iam:PutUserPolicy"),)))["may-become-admin"]
+    assert way.startswith("May become an administrator, by iam:PutUserPolicy (own), within its boundary arn:")
 
 
 def test_each_key_is_a_finding() -> None:

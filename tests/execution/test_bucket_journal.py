@@ -10,7 +10,7 @@ import pytest
 
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.journal import BucketJournal, SegmentedJournal
+from c7n_iamusers.execution.journal import BucketJournal, JournalReader, SegmentedJournal
 from c7n_iamusers.execution.stores import DirectoryStore
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
@@ -36,6 +36,19 @@ def test_what_precedes_a_call_is_put_before_it(tmp_path: Path) -> None:
     assert lines(tmp_path, "bob.AIDA2") == ["before"]
     journal.write(ALICE, "outcome")
     assert lines(tmp_path, "alice.AIDA1") == ["before", "tried", "after", "outcome"]
+
+
+@pytest.mark.parametrize(("name", "file"), [("-rf", "_-rf"), (".x", "_.x"), ("a-b", "a-b")])
+def test_no_name_of_an_object_is_an_option_or_hidden(tmp_path: Path, name: str, file: str) -> None:
+    """Somebody may copy the bucket into a directory."""
+    subject = Subject(name, f"arn:aws:iam::111122223333:user/{name}", "AIDA1")
+    journal, store = BucketJournal(DirectoryStore(tmp_path), now), DirectoryStore(tmp_path)
+    journal.write(subject, "before")
+    assert lines(tmp_path, f"{file}.AIDA1") == ["before"]
+    found = JournalReader(lambda: [store])
+    assert [line["phase"] for line in found.of(subject)] == ["before"]
+    again = Subject(name, subject.arn, "AIDA2")
+    assert [line["phase"] for line in found.of_namesakes(again)] == ["before"]
 
 
 def test_runs_do_not_share_objects(tmp_path: Path) -> None:

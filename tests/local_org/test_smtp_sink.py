@@ -61,6 +61,15 @@ def test_recipients_that_the_mail_does_not_name_are_kept_too(sink: SmtpSink) -> 
     assert file.name.endswith("-a@example.com+1.eml")
 
 
+def test_nobody_else_reads_the_mails_whatever_the_umask(tmp_path: Path) -> None:
+    os.umask(0)
+    with SmtpSink(tmp_path / "mails") as sink:
+        deliver(sink, message_to("a@example.com"), ["a@example.com"])
+        (file,) = sink.mail_dir.iterdir()
+        modes = [each.stat().st_mode & 0o777 for each in (sink.mail_dir, file)]
+    assert modes == [0o700, 0o600]
+
+
 def test_files_sort_by_arrival(sink: SmtpSink) -> None:
     for number in range(12):
         deliver(sink, message_to(f"{'cba'[number % 3]}@example.com", f"mail {number}"), ["x@example.com"])

@@ -23,6 +23,7 @@ from c7n_iamusers.organization.readiness import (
     targets,
     variables_of,
 )
+from tests.hostile import TEXTS
 
 A, B = "111122223333", "444455556666"
 ROLE = f"arn:aws:iam::{A}:role/Custodian"
@@ -108,6 +109,32 @@ def test_the_home_region_of_a_profile() -> None:
 def test_the_owner(entry: dict[str, Any], shared: dict[str, Any], status: str, told: str) -> None:
     found = checks(entry, **shared)["owner"]
     assert (found.status, told in found.text, bool(found.remedy)) == (status, True, status == HOLE)
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_an_accounts_name_is_a_name(text: str) -> None:
+    plain = {TEXTS["link"], TEXTS["mention"]}
+    found = checks({"name": text})["texts"]
+    assert (found.status, bool(found.remedy)) == ((OK, False) if text in plain else (HOLE, True))
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        pytest.param({"contact": "c@x.com", "days": 30, "notices": "s3://b/{account_id}"}, "", id="plain"),
+        pytest.param({"account_name": "Größe 日本"}, "", id="letters"),
+        pytest.param({"account_name": TEXTS["jinja-expression"]}, "account_name has a template", id="jinja"),
+        pytest.param({"contact": TEXTS["jinja-statement"]}, "contact has a template", id="statement"),
+        pytest.param({"contact": TEXTS["jinja-comment"]}, "contact has a template", id="comment"),
+        pytest.param({"contact": TEXTS["header"]}, "contact has a control character", id="header"),
+        pytest.param({"contact": TEXTS["direction"]}, "contact has a control character", id="direction"),
+        pytest.param({"contact": TEXTS["yaml"]}, "contact has a double quote", id="yaml"),
+        pytest.param({"list": ["x", {"y": TEXTS["terminal"]}]}, "list has a control character", id="within"),
+    ],
+)
+def test_variables_are_plain_text(variables: dict[str, Any], told: str) -> None:
+    found = checks({"vars": variables})["texts"]
+    assert (found.status, told in found.text) == (HOLE if told else OK, True)
 
 
 @pytest.mark.parametrize(

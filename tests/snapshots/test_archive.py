@@ -46,6 +46,24 @@ def test_snapshots_of_a_user_are_kept_in_their_order(tmp_path: Path) -> None:
     assert archive(tmp_path).of(ALICE.subject) == [FIRST, SECOND]
 
 
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        pytest.param("alice", "alice", id="plain"),
+        pytest.param("-rf", "_-rf", id="dash"),
+        pytest.param(".hidden", "_.hidden", id="dot"),
+        pytest.param("_alice", "_alice", id="underscore"),
+        pytest.param("a-b.c", "a-b.c", id="within"),
+    ],
+)
+def test_no_name_of_a_snapshot_is_an_option_or_hidden(name: str, file: str, tmp_path: Path) -> None:
+    whole = user(name=name, **EVERYTHING)
+    snapshot = replace(FIRST, user=whole)
+    add(tmp_path, snapshot, 1)
+    assert [each.name for each in (tmp_path / "snapshots").iterdir()] == [f"{file}.{whole.unique_id}.json"]
+    assert archive(tmp_path).of(whole.subject) == [snapshot]
+
+
 def test_the_journal_pins_what_each_holds(tmp_path: Path) -> None:
     add(tmp_path, FIRST, 1)
     add(tmp_path, SECOND, 2)

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/threat-model.md: what somebody can cause who can write one of the things that this package reads.
+
+Each test forges as one writer, with everything else as it should be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from c7n.exceptions import PolicyExecutionError
+from c7n_mailer.utils import get_message_subject
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice
+from tests.hostile import COMMAND, INVISIBLE, TEXTS
+from tests.plugins.deletions import NAME, acting, outcomes, user_names
+from tests.plugins.test_deletion_proposal import plan_file, propose
+from tests.policies import ACCOUNT, policy
+
+ROOT = Path(__file__).parents[1]
+OTHER = "444455556666"
+LONG_AGO = timedelta(days=40)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy without an output directory writes into the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def iam(org: LocalOrg) -> Any:
+    client = org.client("iam", ACCOUNT)
+    for name in ("alice", "bob"):
+        client.create_user(UserName=name)
+    return client
+
+
+def subjects(iam: Any) -> dict[str, Subject]:
+    return {
+        each["UserName"]: Subject(each["UserName"], each["Arn"], each["UserId"])
+        for each in iam.list_users()["Users"]
+    }
+
+
+def forge_notice(place: Path, iam: Any, account: str = ACCOUNT, **changes: Any) -> None:
+    """An announcement of all users, forty days ago for ten days ago."""
+    now = utc_now()
+    head = (account, ANNOUNCED, now - LONG_AGO, (now - timedelta(days=10)).date(), ("eve@evil.example",))
+    notice = replace(Notice(*head, "m-1", "iam-users-flag", tuple(subjects(iam).values())), **changes)
+    DirectoryStore(place).create(notice.name, notice.as_json())
+
+
+def exempt(name: str, **options: Any) -> dict[str, Any]:
+    """An exemption for the user."""
+    ends = (date.today() + timedelta(days=90)).isoformat()
+    return {"user": name, "reason": "needed", "owner": "o@example.com", "expires": ends, **options}
+
+
+def run(output: Path, *rules: dict[str, Any], **options: Any) -> None:
+    acting({"type": "composite-delete", **options}, output, *rules).run()
+
+
+# Notices
+
+
+def test_a_forged_notice_opens_no_other_gate(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    """What its writer can cause at most: the deletion, without notice, of who passes every other gate."""
+    forge_notice(tmp_path / "notices", iam)
+    gate = {"noticed": 30, "notices": str(tmp_path / "notices")}
+    run(tmp_path / "first", exempt("alice"), **gate, **{"quarantined-for": 14})
+    assert outcomes(tmp_path / "first")["bob"]["reason"].startswith("not in quarantine")
+    assert user_names(iam) == ["alice", "bob"]
+    run(tmp_path / "second", exempt("alice"), **gate)
+    assert user_names(iam) == ["alice"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param({"step": "informed"}, "were not addressed", id="other-step"),
+        pytest.param({"step": "created"}, "were not addressed", id="of-a-function"),
+        pytest.param({"account_id": OTHER}, "were not addressed", id="of-another-account"),
+        pytest.param({"users": ()}, "were not addressed", id="of-nobody"),
+        pytest.param(
+            {"time": datetime(2020, 1, 1, tzinfo=timezone.utc), "day": date(2020, 2, 1)},
+            "were not addressed",
+            id="lapsed",
+        ),
+    ],
+)
+def test_what_is_no_announcement_of_the_user_opens_nothing(
+    org: LocalOrg, iam: Any, tmp_path: Path, changes: dict[str, Any], told: str
+) -> None:
+    forge_notice(tmp_path / "notices", iam, **changes)
+    run(tmp_path / "output", exempt("nobody"), noticed=30, notices=str(tmp_path / "notices"))
+    assert all(told in row["reason"] for row in outcomes(tmp_path / "output").values())
+    assert user_names(iam) == ["alice", "bob"]
+
+
+def test_a_file_that_is_no_notice_stops_its_account_alone(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    other = org.client("iam", OTHER)
+    other.create_user(UserName="carol")
+    forge_notice(tmp_path / "notices", other, OTHER)
+    broken = tmp_path / "notices" / ACCOUNT
+    broken.mkdir()
+    (broken / "x.json").write_text('{"time": "' + TEXTS["line"].replace("\n", "\\n") + '"}')
+    gate = {"type": "composite-delete", "noticed": 30, "notices": str(tmp_path / "notices")}
+    filters = [{"type": "unnecessary", "exempt": [exempt("nobody")]}]
+    with pytest.raises(PolicyExecutionError, match="is no notice"):
+        policy({"filters": filters, "actions": [gate]}, tmp_path / "a").run()
+    policy({"filters": filters, "actions": [gate]}, tmp_path / "b", account=OTHER).run()
+    assert (user_names(iam), user_names(other)) == (["alice", "bob"], [])
+
+
+def test_addresses_of_a_notice_are_made_visible(
+    org: LocalOrg, iam: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    forge_notice(
+        tmp_path / "notices", iam, addresses=(TEXTS["terminal"], TEXTS["line"]), day=date(2099, 1, 1)
+    )
+    with caplog.at_level(logging.INFO):
+        run(tmp_path / "output", exempt("nobody"), noticed=30, notices=str(tmp_path / "notices"))
+    assert "announced on" in outcomes(tmp_path / "output")["alice"]["reason"]
+    ours = [each for each in caplog.messages if "announced on" in each]
+    assert ours
+    assert not any((INVISIBLE | {"\n"}) & set(each) for each in ours)
+
+
+def test_notices_of_functions_are_none_that_a_deletion_reads() -> None:
+    """Whoever administers a member account can write the notices of that account's functions."""
+
+    def places(file: Path) -> set[str]:
+        policies = yaml.safe_load(file.read_text())["policies"]
+        return {
+            str(each["notices"]) for one in policies for each in one.get("actions", ()) if "notices" in each
+        }
+
+    deleting, functions = set[str](), set[str]()
+    for file in (ROOT / "policies").glob("*.yml"):
+        (functions if file.name.startswith("realtime") else deleting).update(places(file))
+    assert deleting == {"{notices}"}
+    assert functions
+    assert all(each.startswith("s3://{lambda_bucket}/realtime/") for each in functions)
+
+
+# Output directory
+
+
+@pytest.mark.parametrize("phase", ["before", "after", "outcome", "quarantine", "snapshot"])
+def test_a_forged_journal_deletes_and_hides_nobody(
+    org: LocalOrg, iam: Any, tmp_path: Path, phase: str
+) -> None:
+    """At most the outcomes of earlier runs are wrong: those of this run are its own."""
+    alice = subjects(iam)["alice"]
+    when = (utc_now() - LONG_AGO).isoformat()
+    line = {
+        "time": when,
+        "phase": phase,
+        "user": "alice",
+        "arn": alice.arn,
+        "unique_id": alice.unique_id,
+        "operation": "DeleteUser",
+        "service": "iam",
+        "parameters": {"UserName": "alice"},
+        "result": "done",
+        "status": "deleted",
+        "reason": TEXTS["terminal"],
+        "snapshot": "snapshots/../../x.json",
+        "sha256": "0" * 64,
+        "since": when,
+    }
+    (tmp_path / NAME).mkdir()
+    (tmp_path / NAME / "journal.jsonl").write_text(json.dumps(line) + "\n")
+    run(tmp_path, exempt("bob"), **{"quarantined-for": 14})
+    row = outcomes(tmp_path)["alice"]
+    assert row["status"] == "skipped"
+    assert user_names(iam) == ["alice", "bob"]
+    run(tmp_path, exempt("bob"))
+    assert outcomes(tmp_path)["alice"]["status"] == "deleted"
+    assert user_names(iam) == ["bob"]
+
+
+def test_forged_outcomes_stop_the_run_or_change_nothing(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    alice = subjects(iam)["alice"]
+    row = {"user": "alice", "arn": alice.arn, "unique_id": alice.unique_id, "status": "deleted", "reason": ""}
+    (tmp_path / NAME).mkdir()
+    (tmp_path / NAME / "outcomes.json").write_text(json.dumps([row]))
+    run(tmp_path, exempt("bob"), **{"quarantined-for": 14})
+    assert outcomes(tmp_path)["alice"]["status"] == "skipped"
+    (tmp_path / NAME / "outcomes.json").write_text("[[]]")
+    with pytest.raises(PolicyExecutionError, match="is not a file of outcomes"):
+        run(tmp_path, exempt("bob"))
+    assert user_names(iam) == ["alice", "bob"]
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_forged_plan_opens_no_gate(org: LocalOrg, iam: Any, tmp_path: Path, pinned: bool) -> None:
+    """It is read as any other: who is exempt, unannounced or in no quarantine stays, whatever it lists."""
+    propose(tmp_path)
+    forged = json.loads(plan_file(tmp_path).read_text())
+    forged["made"] = "2020-01-01T00:00:00+00:00"
+    plan_file(tmp_path).write_text(json.dumps(forged))
+    digest = hashlib.sha256(plan_file(tmp_path).read_bytes()).hexdigest()
+    options = {"plan": str(plan_file(tmp_path)), **({"plan-sha256": digest} if pinned else {})}
+    gate = {"noticed": 30, "notices": str(tmp_path / "notices")}
+    run(tmp_path, exempt("alice"), **options, **gate)
+    assert "were not addressed" in outcomes(tmp_path)["bob"]["reason"]
+    assert user_names(iam) == ["alice", "bob"]
+
+
+# Exemptions
+
+
+def test_who_loses_the_exemption_has_to_be_announced(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    gate = {"noticed": 30, "notices": str(tmp_path / "notices")}
+    run(tmp_path / "output", exempt("nobody"), **gate)
+    assert all("were not addressed" in row["reason"] for row in outcomes(tmp_path / "output").values())
+    assert user_names(iam) == ["alice", "bob"]
+
+
+def test_an_exemption_keeps_a_user_and_nothing_else(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    """What its writer can cause at most: that users stay. Its texts reach logs and mails visibly."""
+    run(tmp_path, exempt("*", reason=TEXTS["line"], owner=TEXTS["header"]))
+    assert user_names(iam) == ["alice", "bob"]
+    log = (tmp_path / NAME / "custodian-run.log").read_text()
+    assert not any(each.startswith(("2026-01-01", "Bcc:")) for each in log.splitlines())
+
+
+# A user's policies
+
+
+def test_a_deny_with_an_early_time_shortens_a_quarantine_and_opens_no_other_gate(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    """Whoever may put a policy on a user may date our Deny back. The notice, exemptions and uses still hold."""
+    sid = f"Quarantined{utc_now() - LONG_AGO:%Y%m%dT%H%M%SZ}"
+    document = deny_all_document(sid)
+    for name in ("alice", "bob"):
+        iam.put_user_policy(UserName=name, PolicyName=DENY_ALL_NAME, PolicyDocument=document)
+    gate = {"noticed": 30, "notices": str(tmp_path / "notices"), "quarantined-for": 14}
+    run(tmp_path / "output", exempt("alice"), **gate)
+    assert "were not addressed" in outcomes(tmp_path / "output")["bob"]["reason"]
+    assert user_names(iam) == ["alice", "bob"]
+
+
+def test_a_forged_deny_makes_a_release_activate_credentials_of_that_user_at_most(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    """Whoever may put a policy on a user could give it any other, too."""
+    keys = {
+        name: iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"] for name in ("alice", "bob")
+    }
+    for name, key in keys.items():
+        iam.update_access_key(UserName=name, AccessKeyId=key, Status="Inactive")
+    forged = deny_all_document(
+        f"Quarantined{utc_now():%Y%m%dT%H%M%SZ}" + "".join(f"x{key}" for key in keys.values())
+    )
+    iam.put_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME, PolicyDocument=forged)
+    policy({"actions": ["release"]}, tmp_path).run()
+    status = {
+        name: iam.list_access_keys(UserName=name)["AccessKeyMetadata"][0]["Status"]
+        for name in ("alice", "bob")
+    }
+    assert status == {"alice": "Active", "bob": "Inactive"}
+
+
+# The mailer's queue
+
+
+def test_whoever_writes_to_the_queue_runs_code_in_the_mailer(tmp_path: Path) -> None:
+    """c7n-mailer itself: nothing of ours holds it. Once this fails, docs/threat-model.md has to say so."""
+    message = {"policy": {"name": "p"}, "action": {"subject": COMMAND}}
+    get_message_subject(message)
+    assert Path("pwned").exists()
+
+
+# The document
+
+
+def test_each_test_that_the_document_names_exists() -> None:
+    text = (ROOT / "docs" / "threat-model.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert len(named) >= 20
+    for file, test in named:
+        content = (ROOT / file).read_text()
+        assert not test or f"def {test}(" in content, (file, test)
+    here = Path(__file__).read_text()
+    mine = set(re.findall(r"^def (test_\w+)\(", here, re.MULTILINE)) - {
+        "test_each_test_that_the_document_names_exists"
+    }
+    assert mine <= {test for _, test in named}, mine - {test for _, test in named}
