@@ -25,13 +25,16 @@ def loaded(file: Path) -> list[Any]:
     """The policies in ``file``, as c7n's objects. Raises InvalidPolicyData if they can't be loaded."""
     from c7n.exceptions import PolicyValidationError
     from c7n.loader import PolicyLoader
-    from yaml import YAMLError
 
+    from c7n_iamusers.execution.given import parsed_file
+    from c7n_iamusers.text.documents import read_json, read_yaml
+
+    loader = PolicyLoader(_config("111122223333", "us-east-1"))
+    read = read_json if file.suffix == ".json" else read_yaml
     try:
-        collection = PolicyLoader(_config("111122223333", "us-east-1")).load_file(str(file))
-    except (PolicyValidationError, YAMLError, ValueError, TypeError, OSError, RecursionError) as error:
+        return list(parsed_file(file, lambda content: loader.load_data(read(content), str(file))))
+    except (PolicyValidationError, ValueError, RecursionError) as error:
         raise InvalidPolicyData(f"{file}: {error}") from error
-    return list(collection)
 
 
 def policy_fault(data: Mapping[str, Any], account_id: str, region: str, variables: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, UNPROVEN, WIDER, Proof, Remark
+from c7n_iamusers.text.wording import quoted
 
 #: What a group is for: one set in one account, or all the assignments of its people.
 PER_ACCOUNT, PER_MAP = "set-and-account", "people"
@@ -238,14 +239,14 @@ def _faults(row: Any) -> Iterator[str]:
         yield f"must have exactly the keys {', '.join(ACCEPTANCE_KEYS)}"
         return
     if not isinstance(row["account"], str) or not _ACCOUNT.fullmatch(row["account"]):
-        yield f"account {row['account']!r} must be 12 digits in quotes"
+        yield f"account {quoted(row['account'])} must be 12 digits in quotes"
     for key in ("user", "remark"):
         if not isinstance(row[key], str) or not row[key].strip():
             yield f"{key} must be a string that is not empty"
     if row["verdict"] not in (WIDER, UNDECIDED):
-        yield f"verdict {row['verdict']!r} is neither {WIDER} nor {UNDECIDED}"
+        yield f"verdict {quoted(row['verdict'])} is neither {WIDER} nor {UNDECIDED}"
     if _date(row["expires"]) is None:
-        yield f"expires {row['expires']!r} must be a date, YYYY-MM-DD"
+        yield f"expires {quoted(row['expires'])} must be a date, YYYY-MM-DD"
 
 
 def _date(value: Any) -> date | None:

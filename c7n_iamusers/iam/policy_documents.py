@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from c7n_iamusers.iam.user import Item
+from c7n_iamusers.text.documents import read_json
 
 
 def canonical_policy(document: object) -> str:
@@ -61,7 +62,7 @@ def decoded(value: object) -> Any:
     """``value``, parsed if it is JSON text or URL-encoded JSON text. Raises ValueError for other text."""
     document: Any = value
     # Twice, because some tools save the text as a JSON string. Decoding plain JSON as a URL would change a %20 in it.
-    for decode in (json.loads, json.loads, _unquoted):
+    for decode in (read_json, read_json, _unquoted):
         if isinstance(document, str):
             try:
                 document = decode(document)
@@ -96,7 +97,7 @@ class PolicyInterner:
     """Replaces equal policies, and equal lists of policies, by one object, which must not be changed.
 
     80,000 users have a few hundred distinct policies; without interning, their documents take most of a run's memory.
-    Thread-safe. An instance is also an ``object_hook`` for ``json.loads``.
+    Thread-safe. An instance is also an hook for ``read_json``.
     """
 
     _KEYS = ("Statement", "PolicyDocument", "PolicyArn")
@@ -127,7 +128,7 @@ class PolicyInterner:
 
 
 def _unquoted(text: str) -> Any:
-    return json.loads(unquote(text))
+    return read_json(unquote(text))
 
 
 @dataclass(frozen=True)

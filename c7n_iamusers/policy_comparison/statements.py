@@ -17,6 +17,7 @@ from c7n_iamusers.iam.policy_documents import statements as statements_of
 from c7n_iamusers.policy_comparison.conditions import UNREAD, Condition, parse_conditions
 from c7n_iamusers.policy_comparison.patterns import Element, as_2012, has_reserved, variables
 from c7n_iamusers.policy_comparison.principals import ManagedPolicy, depends_on_principal, is_documented_key
+from c7n_iamusers.text.wording import quoted
 
 ALLOW, DENY = "Allow", "Deny"
 EVERYTHING = Element(frozenset({"*"}))
@@ -101,7 +102,7 @@ def _parsed(text: str) -> tuple[PolicyStatement, ...]:
 def _is_legacy(document: Mapping[str, Any]) -> bool:
     version = document.get("Version", _LEGACY)
     if version not in (_LEGACY, _MODERN):
-        raise ValueError(f"Version {version!r} is neither {_LEGACY} nor {_MODERN}")
+        raise ValueError(f"Version {quoted(version)} is neither {_LEGACY} nor {_MODERN}")
     return bool(version == _LEGACY)
 
 
@@ -110,7 +111,7 @@ def _statement(data: Mapping[str, Any], source: str, legacy: bool) -> PolicyStat
     if unknown:
         raise ValueError(f"{', '.join(unknown)} in a statement, which identity-based policies can't have")
     if data.get("Effect") not in (ALLOW, DENY):
-        raise ValueError(f"Effect {data.get('Effect')!r} is neither Allow nor Deny")
+        raise ValueError(f"Effect {quoted(data.get('Effect'))} is neither Allow nor Deny")
     sid = str(data.get("Sid") or "")
     return PolicyStatement(
         data["Effect"],

@@ -17,6 +17,7 @@ from c7n_iamusers.exceptions import SnapshotInvalid
 from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.shapes import schema_problem
 from c7n_iamusers.text.wording import moment
 
@@ -127,8 +128,8 @@ class Snapshot:
     def from_json(cls, text: str | bytes) -> Snapshot:
         """The snapshot in ``text``. Raises SnapshotInvalid, with the place, if it is not valid for SCHEMA_VERSION."""
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            data = read_json(text)
+        except NotInFormat as error:
             raise SnapshotInvalid(f"not a snapshot: it is not valid JSON: {error}") from error
         problem = schema_problem(data, SCHEMA)
         try:
