@@ -168,9 +168,7 @@ def plant(tmp_path: Path) -> Callable[..., Path]:
     return planted
 
 
-def run_in(
-    directory: Path, *arguments: str, path: str, **variables: str
-) -> subprocess.CompletedProcess[str]:
+def run_in(directory: Path, *arguments: str, path: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """A Python process in ``directory`` with PYTHONPATH ``path``; no planted module may have been imported."""
     done = subprocess.run(
         [sys.executable, *arguments],

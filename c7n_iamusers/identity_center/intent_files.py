@@ -125,7 +125,7 @@ def _read(place: str, name: str, content: bytes | None, shared: PolicyInterner) 
         check_intents(data)
         return intents_from(data, str(PurePosixPath(name).parent))
     except ValueError as error:
-        kind = "" if isinstance(error, NotIntents) else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, NotIntents | NotInFormat) else f"{type(error).__name__}: "
         raise IdentityCenterError(f"{place}: can't be read as intents: {kind}{error}") from error
 
 

@@ -24,7 +24,7 @@ from c7n_iamusers.identity_center.changes import group_key, set_key, user_key
 from c7n_iamusers.identity_center.reports import side_effect_text
 from c7n_iamusers.identity_center.run_objects import Created
 from c7n_iamusers.text import shapes
-from c7n_iamusers.text.documents import read_json
+from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.wording import folded, json_pieces, quoted, shown
 
 #: Version 1 had no existing objects, and totals, unexpected members and stale objects were not checked.
@@ -141,7 +141,8 @@ def read_plan(path: Path, digest: str, instance: model.Instance, choices: model.
             (_SCHEMA, instance.arn, asdict(choices)),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unusable(path, f"it can't be read as a plan: {type(error).__name__}: {error}") from error
+        kind = "" if isinstance(error, NotInFormat) else f"{type(error).__name__}: "
+        raise _unusable(path, f"it can't be read as a plan: {kind}{error}") from error
     if known[0] != _SCHEMA:
         raise _unusable(
             path,
