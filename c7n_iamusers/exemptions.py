@@ -111,9 +111,8 @@ def _plain(text: str | None) -> str:
     return str(json.loads(text)) if text else ""
 
 
-_DENIED = re.compile(
-    r"(arn:[a-z-]+:iam::\d{12}:user/\S+) is exempt by .*, and still denied everything by (.*): release"
-)
+_USER = re.compile(r"arn:[a-z-]+:iam::\d{12}:user/\S+")
+_EXEMPT_BY, _DENIED_BY, _RELEASE = " is exempt by ", ", and still denied everything by ", ": release"
 _OURS, _OTHER = "our Deny-all", "a policy"
 
 
@@ -123,15 +122,19 @@ def denied_line(arn: str, rule: ExemptionRule, ours: bool) -> str:
     ``read_denied`` is the reverse.
     """
     return (
-        f"{arn} is exempt by {rule}, and still denied everything by {_OURS if ours else _OTHER}: release it "
-        "(policies/release.yml), or remove the exemption"
+        f"{arn}{_EXEMPT_BY}{rule}{_DENIED_BY}{_OURS if ours else _OTHER}{_RELEASE} it (policies/release.yml), or "
+        "remove the exemption"
     )
 
 
 def read_denied(line: str) -> tuple[str, bool] | None:
     """The ARN, and whether a quarantine denies, of a log line from ``denied_line``; None for any other line."""
-    found = _DENIED.search(line)
-    return (found[1], found[2] == _OURS) if found else None
+    # by parts: one expression for the whole line would take the square of its length
+    before, _, after = line.partition(_EXEMPT_BY)
+    _, denied, by = after.rpartition(_DENIED_BY)
+    who, release, _ = by.rpartition(_RELEASE)
+    found = _USER.fullmatch(before.rpartition(" ")[2])
+    return (found[0], who == _OURS) if found and denied and release else None
 
 
 @dataclass(frozen=True)
@@ -280,7 +283,7 @@ def _account(entry: Mapping[str, Any], where: str, faults: list[str]) -> str:
 
 #: An id as people write it, or as a spreadsheet shows a number; then the parts of a list of accounts.
 _SEPARATED, _SCIENTIFIC = re.compile(r"[\s.,'\u2019`\"_-]"), re.compile(r"\d+([.,]\d+)?[eE]\+?\d+")
-_LISTED = re.compile(r"[|;]|\d{12}\s*[,/\s]\s*\d{12}")
+_LISTED = re.compile(r"[|;]|\d{12}(?:\s+|\s*[,/]\s*)\d{12}")
 
 
 def _account_fault(text: str) -> str:

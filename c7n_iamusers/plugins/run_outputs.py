@@ -71,7 +71,7 @@ class _RaiseAtTheEnd(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
 
 #: Placeholders in an output URL whose values differ between runs.
-_CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
+_CHANGING = re.compile(r"\{(now|uuid)[^{}]*\}")
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,6 @@ def _is_text(value: Any) -> bool:
 #: Cloud Custodian fills in variables after it has validated a policy.
 _VARIABLE = re.compile(r"\{\w+\}")
 _DAYS = ("unused-for", "min-age")
-_VARIABLE_IN_KEY = re.compile(r"\{\w+\}(?=[^=]*=)")
 _Error = type[PolicyValidationError] | type[PolicyExecutionError]
 
 
@@ -261,7 +260,10 @@ def _filled(value: Any) -> Any:
         return {key: _filled(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_filled(part) for part in value]
-    return _VARIABLE.sub("*", _VARIABLE_IN_KEY.sub("x", value)) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    key, mark, glob = value.rpartition("=")  # the key of a tag is no glob
+    return f"{_VARIABLE.sub('x', key)}{mark}{_VARIABLE.sub('*', glob)}"
 
 
 def _without_unfilled_days(filled: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import takewhile
 
-_VARIABLE = re.compile(r"\$\{\s*([^}*?$,\s][^},]*?)\s*(?:,\s*'((?:[^']|'')*)'\s*)?\}")
+#: A key, which may have spaces behind it, and a default. No part can end where another would go on, so that a text
+#: without an end takes no longer than its length.
+_VARIABLE = re.compile(r"\$\{\s*([^{}*?$,\s][^{},]*)(?:,\s*'((?:[^']|'')*)'\s*)?\}")
 #: Private-use characters, which IAM does not allow in policies: the wildcards of ``within_segments``.
 _SEGMENT_STAR, _SEGMENT_ANY = "\ue000", "\ue001"
 _TOKEN = re.compile(rf"\$\{{([*?$])\}}|(\*+)|(\?)|({_SEGMENT_STAR})|({_SEGMENT_ANY})|(.)", re.DOTALL)
 #: What to keep; stars not followed by a colon or the end; a question mark.
-_IN_SEGMENT = re.compile(r"(\$\{[^}]*\})|(\*+)(?![:*])(?=[\s\S])|(\?)")
+_IN_SEGMENT = re.compile(r"(\$\{[^{}]*\})|(?<!\*)(\*+)(?![:*])(?=[\s\S])|(\?)")
 _ARN_FIELDS = 6
 
 #: The tokens of wildcards; all other tokens are single literal characters. The last two match no colon.
@@ -40,13 +42,17 @@ def escaped(value: str) -> str:
 @lru_cache(maxsize=65536)
 def variables(text: str) -> frozenset[str]:
     """The keys, in lower case, of the variables in ``text``."""
-    return frozenset(found.group(1).lower() for found in _VARIABLE.finditer(text))
+    return frozenset(_key(found) for found in _VARIABLE.finditer(text))
 
 
 @lru_cache(maxsize=65536)
 def required(text: str) -> frozenset[str]:
     """The keys, in lower case, of the variables in ``text`` that have no default."""
-    return frozenset(found.group(1).lower() for found in _VARIABLE.finditer(text) if found.group(2) is None)
+    return frozenset(_key(found) for found in _VARIABLE.finditer(text) if found.group(2) is None)
+
+
+def _key(found: re.Match[str]) -> str:
+    return found.group(1).rstrip().lower()
 
 
 def substituted(text: str, value: Callable[[str, str | None], str | None]) -> str:
@@ -57,7 +63,7 @@ def substituted(text: str, value: Callable[[str, str | None], str | None]) -> st
 
     def replaced(found: re.Match[str]) -> str:
         default = found.group(2)
-        new = value(found.group(1).lower(), None if default is None else default.replace("''", "'"))
+        new = value(_key(found), None if default is None else default.replace("''", "'"))
         return found.group() if new is None else new
 
     return _VARIABLE.sub(replaced, text)

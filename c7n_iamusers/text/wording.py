@@ -51,7 +51,7 @@ class _Short(reprlib.Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxlevel, self.maxlist, self.maxtuple, self.maxdict, self.maxset = 4, 20, 20, 20, 20
-        self.maxstring = self.maxother = 300
+        self.maxstring = self.maxother = 600
 
     def repr_int(self, x: int, level: int) -> str:
         # Python refuses to write a number of thousands of digits
