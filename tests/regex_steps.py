@@ -87,7 +87,9 @@ class Steps:
 
     @staticmethod
     def _is_at(place: Any, text: str, at: int) -> bool:
-        word = [0 <= each < len(text) and (text[each].isalnum() or text[each] == "_") for each in (at - 1, at)]
+        word = [
+            0 <= each < len(text) and (text[each].isalnum() or text[each] == "_") for each in (at - 1, at)
+        ]
         return {
             codes.AT_BEGINNING: at == 0,
             codes.AT_END: at == len(text),
@@ -121,7 +123,9 @@ class Steps:
         self, least: int, most: Any, single: tuple[Any, Any], text: str, at: int, greedy: bool
     ) -> Iterator[int]:
         end = at
-        while (most is _UNENDING or end - at < most) and end < len(text) and self._matches(*single, text[end]):
+        while (
+            (most is _UNENDING or end - at < most) and end < len(text) and self._matches(*single, text[end])
+        ):
             self._step()
             end += 1
         ends: Iterable[int] = range(at + least, end + 1)
@@ -134,7 +138,9 @@ class Steps:
             return character != "\n" or bool(self._flags & re.DOTALL)
         is_ascii = bool(self._flags & re.ASCII)
         if self._flags & re.IGNORECASE:
-            return any(_matches(code, value, each, is_ascii) for each in (character.lower(), character.upper()))
+            return any(
+                _matches(code, value, each, is_ascii) for each in (character.lower(), character.upper())
+            )
         return _matches(code, value, character, is_ascii)
 
 

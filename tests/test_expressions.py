@@ -90,7 +90,7 @@ def slow_texts(expression: Expression) -> Iterator[str]:
         for end in ("", "\0"):
             text = partial(_repeated, before, pump, end)
             # repetitions of at most some hundreds are linear beyond that
-            if _grows(expression, text, 20) and _grows(expression, text, 1000):
+            if _grows(expression, text, 20) and _grows(expression, text, 300):
                 yield text(3)[:60]
 
 
@@ -101,7 +101,7 @@ def _repeated(before: str, pump: str, end: str, count: int) -> str:
 def _grows(expression: Expression, text: Callable[[int], str], count: int) -> bool:
     """Whether twice the text takes far more than twice the steps."""
     try:
-        few, more = (steps(expression, text(each), 2_000_000) for each in (count, 2 * count))
+        few, more = (steps(expression, text(each), 400_000) for each in (count, 2 * count))
     except TooManySteps:
         return True
     return more > 2.6 * few + 50

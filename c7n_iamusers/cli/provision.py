@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -375,9 +376,9 @@ def command(
             _chosen(accounts, chosen, tags),
         )
         derivation = (
-            AccessDerivation(lambda: username_tags(center()))
+            AccessDerivation(lambda: username_tags(center()), clock=time.monotonic)
             if not export or with_imports
-            else AccessDerivation()
+            else AccessDerivation(clock=time.monotonic)
         )
         fleet = read_fleet(_store(output_dir), identity_source, trust, derivation)
     if export:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -313,7 +314,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         session = identity_center_session(self.manager, self.data.get("role"), region)
         center = connect(session, region, Backoff())
         self._take_lock(center.instance, output, locks)
-        derivation = AccessDerivation(lambda: username_tags(center))
+        derivation = AccessDerivation(lambda: username_tags(center), clock=time.monotonic)
         run = AccessRun(center, desired_access([intents], derivation), Evidence(derivation.proofs))
         for warning in derivation.warnings:
             self.log.warning("%s: %s", self.type, warning)

@@ -190,19 +190,28 @@ class OutOfBudget(TooComplex):
     """The budget is used up, so every further comparison within it fails too."""
 
 
-class Budget:
-    """The steps for one comparison. Steps are counted, not timed, so every machine gives up at the same step.
+#: Returns seconds, from any beginning.
+Clock = Callable[[], float]
+#: Far more than the steps of a comparison take on a slow machine.
+QUESTION_SECONDS = 120.0
 
+
+class Budget:
+    """The steps for one comparison, and its time by ``clock``, if one is given.
+
+    Steps are counted, so every machine gives up at the same step. The time is for what the steps do not foresee.
     A cached result costs as many steps as it did at first, so no answer depends on earlier comparisons.
     """
 
-    def __init__(self, steps: int | None = None) -> None:
+    def __init__(self, steps: int | None = None, clock: Clock | None = None) -> None:
         self.left = QUESTION_STEPS if steps is None else steps
+        self._clock = clock
+        self._end = clock() + QUESTION_SECONDS if clock else 0.0
 
     def spend(self, steps: int) -> None:
-        """Use up ``steps``. Raises OutOfBudget if fewer are left."""
+        """Use up ``steps``. Raises OutOfBudget if fewer are left, or the time is over."""
         self.left -= steps
-        if self.left < 0:
+        if self.left < 0 or (self._clock and self._clock() > self._end):
             raise OutOfBudget
 
 

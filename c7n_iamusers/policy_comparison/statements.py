@@ -22,6 +22,9 @@ from c7n_iamusers.text.wording import quoted
 ALLOW, DENY = "Allow", "Deny"
 EVERYTHING = Element(frozenset({"*"}))
 
+#: Characters of a policy. The largest quotas, in bytes without white space, are 32,768 of an inline policy in Identity
+#: Center and 10,240 of a role in IAM. Escaped as JSON, each may have six characters.
+_LONGEST = 262_144
 _LEGACY, _MODERN = "2008-10-17", "2012-10-17"
 _KEYS = frozenset({"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"})
 
@@ -80,7 +83,10 @@ def parse_policy(document: Any, source: str) -> tuple[PolicyStatement, ...]:
     Raises ValueError, with the source and what is wrong, for a policy that IAM rejects.
     """
     try:
-        found = _parsed(json.dumps(parse_document(document)))
+        text = json.dumps(parse_document(document))
+        if len(text) > _LONGEST:
+            raise ValueError(f"{len(text)} characters, and no policy in AWS has more than {_LONGEST}")
+        found = _parsed(text)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{source}: {error}") from error
     return tuple(replace(each, source=f"{source}, {each.source}") for each in found)

@@ -48,8 +48,9 @@ _GZIP = 31
 class NotInFormat(ValueError):
     """The text is not in its format, or beyond a bound. ``line``: where, counted from 1; 0 where that is not known."""
 
-    def __init__(self, line: int, text: str) -> None:
-        super().__init__(f"line {line}: {text}" if line else text)
+    def __init__(self, line: int, text: str, column: int = 0) -> None:
+        place = f"line {line}, column {column}: " if column else f"line {line}: " if line else ""
+        super().__init__(place + text)
         self.line = line
 
 
@@ -162,7 +163,7 @@ def _next_value(decoder: json.JSONDecoder, text: str, at: int, lines: Lines) -> 
     try:
         value, end = decoder.raw_decode(text, at)
     except json.JSONDecodeError as error:
-        raise NotInFormat(error.lineno, f"column {error.colno}: {error.msg}") from error
+        raise NotInFormat(error.lineno, error.msg, error.colno) from error
     except _Refused as error:
         raise NotInFormat(lines.at(at), str(error)) from error
     except RecursionError as error:
@@ -272,8 +273,9 @@ class _Weighing:
 
 def read_yaml(data: str | bytes) -> Any:
     """The content of a document of YAML. Raises NotInFormat."""
-    with _yaml_errors():
-        loader, root = _composed(as_text(data), False)
+    text = as_text(data)
+    with _yaml_errors(text):
+        loader, root = _composed(text, False)
         return None if root is None else loader.construct_document(root)
 
 
@@ -282,8 +284,9 @@ def yaml_entries(data: str | bytes, what: str) -> Iterator[tuple[int, Any]]:
 
     An account id is not a number, and 2027-13-45 is not an error here. ``what``: the text must be. Raises NotInFormat.
     """
-    with _yaml_errors():
-        loader, root = _composed(as_text(data), True)
+    text = as_text(data)
+    with _yaml_errors(text):
+        loader, root = _composed(text, True)
         if root is not None and root.id != "sequence":
             raise NotInFormat(root.start_mark.line + 1, what)
         for node in root.value if root else ():
@@ -292,12 +295,12 @@ def yaml_entries(data: str | bytes, what: str) -> Iterator[tuple[int, Any]]:
 
 def yaml_nodes(text: str) -> Any:
     """The root node of a document of YAML; None if it is empty. Raises NotInFormat."""
-    with _yaml_errors():
+    with _yaml_errors(text):
         return _composed(text, False)[1]
 
 
 @contextmanager
-def _yaml_errors() -> Iterator[None]:
+def _yaml_errors(text: str) -> Iterator[None]:
     # Imported here, since a Lambda archive lacks PyYAML unless the policy names it in mode.packages.
     import yaml
 
@@ -308,6 +311,8 @@ def _yaml_errors() -> Iterator[None]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise NotInFormat(mark.line + 1 if mark else 0, str(error.problem or error.context)[:200]) from error
+    except yaml.reader.ReaderError as error:
+        raise NotInFormat(text.count("\n", 0, error.position) + 1, f"is not YAML: {error.reason}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise NotInFormat(0, f"is not YAML: {' '.join(str(error).split())[:200]}") from error
     except RecursionError as error:

@@ -61,7 +61,7 @@ def test_missing_pages_are_noticed(saved: Path) -> None:
     [
         pytest.param("", "has no UserDetailList: save `aws iam get-account", id="empty"),
         pytest.param("{}", "has no UserDetailList", id="other-document"),
-        pytest.param('{"UserDetailList": [\n}', "line 2: column 1", id="broken"),
+        pytest.param('{"UserDetailList": [\n}', "line 2, column 1", id="broken"),
         pytest.param("[7]", "must hold objects with UserDetailList, not 7", id="number"),
         pytest.param('{"UserDetailList": ["alice"]}', "UserDetailList must be a list of objects", id="names"),
         pytest.param(b"\xff\xff", "line 1: is not UTF-8, .*: save it as UTF-8", id="bytes"),
