@@ -188,7 +188,12 @@ def test_free_columns(column: str) -> None:
         pytest.param(
             "yaml", "-\n- user: !!python/name:os.system x", "list: line 2: has the tag", id="yaml-python"
         ),
-        pytest.param("yaml", "- a: b\n- {user: x, user: y}", "list: line 2: the key .user. is given twice", id="yaml-twice"),
+        pytest.param(
+            "yaml",
+            "- a: b\n- {user: x, user: y}",
+            "list: line 2: the key .user. is given twice",
+            id="yaml-twice",
+        ),
         pytest.param("yaml", "- user: a\u0000b", "list: line 1: is not YAML", id="yaml-control-character"),
         pytest.param(
             "csv", "name,reason\nx,y", "list: line 1: the header must name the columns", id="csv-header"
