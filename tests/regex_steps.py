@@ -71,14 +71,16 @@ class Steps:
                 yield from self._sequence(list(each), text, at)
         elif code is codes.SUBPATTERN:
             yield from self._sequence(list(value[3]), text, at)
-        elif code in (codes.ASSERT, codes.ASSERT_NOT):
-            if self._looks(value, text, at) == (code is codes.ASSERT):
-                yield at
-        elif code is codes.AT:
-            if self._is_at(value, text, at):
+        elif code in (codes.ASSERT, codes.ASSERT_NOT, codes.AT):
+            if self._holds(code, value, text, at):
                 yield at
         elif at < len(text) and self._matches(code, value, text[at]):
             yield at + 1
+
+    def _holds(self, code: Any, value: Any, text: str, at: int) -> bool:
+        if code is codes.AT:
+            return self._is_at(value, text, at)
+        return self._looks(value, text, at) == (code is codes.ASSERT)
 
     def _looks(self, value: Any, text: str, at: int) -> bool:
         direction, body = value

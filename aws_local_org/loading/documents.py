@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -110,7 +109,7 @@ def _report_csv(text: str) -> str:
         return stripped
     try:
         return base64.b64decode(stripped, validate=False).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise LocalOrgError("neither CSV nor the base64 of a CSV; expected a credential report") from error
 
 

@@ -18,6 +18,8 @@ from c7n_iamusers.identity_center.intent_files import REGION
 from c7n_iamusers.identity_center.intents import Intents
 
 _OF_PEOPLE = ("user", "people-from", "email-domains")
+#: Characters of an error of Cloud Custodian.
+_SHOWN = 5_000
 _ACTION, _INTENT = "provision-identity-center", "intent"
 
 
@@ -34,7 +36,8 @@ def loaded(file: Path) -> list[Any]:
     try:
         return list(parsed_file(file, lambda content: loader.load_data(read(content), str(file))))
     except (PolicyValidationError, ValueError, RecursionError) as error:
-        raise InvalidPolicyData(f"{file}: {error}") from error
+        # that of a schema may have all of the file in it
+        raise InvalidPolicyData(f"{file}: {str(error)[:_SHOWN]}") from error
 
 
 def policy_fault(data: Mapping[str, Any], account_id: str, region: str, variables: Mapping[str, Any]) -> str:

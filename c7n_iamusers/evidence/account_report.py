@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -78,17 +78,13 @@ _LISTS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
 class SavedDetails:
     """``entries``: name of a list -> its entries in all pages. ``time``: when the file was written.
 
-    ``truncated``: the last page has IsTruncated, so pages are missing.
+    ``truncated``: the last page has IsTruncated, so pages are missing. ``users``: as botocore's ``UserDetail``.
     """
 
     time: datetime
     truncated: bool
-    entries: Mapping[str, list[Mapping[str, Any]]] = field(default_factory=dict)
-
-    @property
-    def users(self) -> list[dict[str, Any]]:
-        """The users as botocore's ``UserDetail``."""
-        return [saved_user(entry) for entry in self.entries["UserDetailList"]]
+    entries: Mapping[str, list[Mapping[str, Any]]]
+    users: list[dict[str, Any]]
 
 
 def read_details(path: Path) -> SavedDetails:
@@ -102,7 +98,11 @@ def read_details(path: Path) -> SavedDetails:
             f"{path}: has no UserDetailList: save `aws iam get-account-authorization-details`"
         )
     entries = {name: [entry for page in pages for entry in _entries(page, name, path)] for name in _LISTS}
-    return SavedDetails(_written(path), bool(pages[-1].get("IsTruncated")), entries)
+    try:
+        users = [saved_user(entry) for entry in entries["UserDetailList"]]
+    except EvidenceUnreadable as error:
+        raise EvidenceUnreadable(f"{path}: {error}") from error
+    return SavedDetails(_written(path), bool(pages[-1].get("IsTruncated")), entries, users)
 
 
 def read_report(path: Path) -> CredentialReport:

@@ -39,11 +39,22 @@ def read_given(path: Path, largest: int = LARGEST_GIVEN) -> bytes:
     Raises OSError, which names the file, if it can't be read, has more than ``largest`` bytes or is no regular file:
     reading a FIFO or a device may never end.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        refuse_other_kinds(str(path), os.fstat(descriptor).st_mode)
-        # a file in /proc has another size than it says
-        return within(str(path), file.read(largest + 1), largest)
+    with open(path, "rb", opener=_open_at_once) as file:
+        found = os.fstat(file.fileno())
+        require_size(str(path), found.st_size, largest)
+        content = file.read(largest + 1)
+        require_size(str(path), len(content), largest)  # a file in /proc says that it is empty
+        return content
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        refuse_other_kinds(path, os.fstat(descriptor).st_mode)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def parsed_file(path: Path, parse: Callable[[bytes], _Parsed]) -> _Parsed:
@@ -69,11 +80,10 @@ def refuse_other_kinds(place: str, mode: int, expected: str = "a file: give a re
         raise OSError(f"{place} is a {kind}, not {expected}")
 
 
-def within(place: str, content: bytes, largest: int) -> bytes:
-    """``content``. Raises OSError if it has more than ``largest`` bytes."""
-    if len(content) > largest:
+def require_size(place: str, size: int, largest: int) -> None:
+    """Raises OSError if ``size``, in bytes, is more than ``largest``."""
+    if size > largest:
         raise OSError(f"{place} has more than {largest} bytes: find out what it is, and give what was meant")
-    return content
 
 
 def read_place(
@@ -107,7 +117,9 @@ def _object(url: SplitResult, s3: Callable[[str | None], Any], largest: int) -> 
     more = dict(parse_qsl(url.query))
     client = s3(more.pop("region", None))
     found = client.get_object(Bucket=url.netloc, Key=url.path.lstrip("/"), **more)
-    return within(f"s3://{url.netloc}{url.path}", bytes(found["Body"].read(largest + 1)), largest)
+    content = bytes(found["Body"].read(largest + 1))
+    require_size(f"s3://{url.netloc}{url.path}", len(content), largest)
+    return content
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -163,7 +175,8 @@ class _Fetch(urllib.request.HTTPRedirectHandler):
             content = answer.read(largest + 1)
             if answer.length and len(content) <= largest:  # read() of so many bytes takes fewer for the end
                 raise http.client.IncompleteRead(content, answer.length)
-            return within(self._request.full_url.partition("?")[0], content, largest)
+            require_size(self._request.full_url.partition("?")[0], len(content), largest)
+            return content
 
     def give_up(self) -> None:
         """End the connection, so that the thread that waits for it ends too."""

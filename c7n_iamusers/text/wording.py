@@ -50,7 +50,7 @@ def joined(faults: Sequence[str]) -> str:
 class _Short(reprlib.Repr):
     def __init__(self) -> None:
         super().__init__()
-        self.maxlevel, self.maxlist, self.maxtuple, self.maxdict, self.maxset = 4, 20, 20, 20, 20
+        self.maxlevel, self.maxlist, self.maxtuple, self.maxdict, self.maxset = 3, 20, 20, 20, 20
         self.maxstring = self.maxother = 600
 
     def repr_int(self, x: int, level: int) -> str:
@@ -59,11 +59,13 @@ class _Short(reprlib.Repr):
 
 
 _SHORT = _Short()
+_LONG = 1_000
 
 
 def quoted(value: Any) -> str:
     """``value`` as Python writes it, for messages: cut off where it is long, is nested deeply or holds itself."""
-    return _SHORT.repr(value)
+    text = _SHORT.repr(value)
+    return text if len(text) <= _LONG else f"{text[:_LONG]}..."
 
 
 def visible(text: str) -> str:
