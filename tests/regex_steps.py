@@ -30,7 +30,7 @@ class Steps:
     """The matcher of one expression. ``most``: raises TooManySteps beyond it."""
 
     def __init__(self, pattern: str, flags: int, most: int) -> None:
-        self._tree = parser.parse(pattern, flags)
+        self._tree: Any = parser.parse(pattern, flags)
         self._flags, self._most = self._tree.state.flags, most
         self.count = 0
 
@@ -163,9 +163,9 @@ def _is_single(item: tuple[Any, Any]) -> bool:
 
 def _matches(code: Any, value: Any, character: str, is_ascii: bool = False) -> bool:
     if code is codes.LITERAL:
-        return ord(character) == value
+        return bool(ord(character) == value)
     if code is codes.NOT_LITERAL:
-        return ord(character) != value
+        return bool(ord(character) != value)
     if code is codes.ANY:
         return True
     negated = value[0][0] is codes.NEGATE
@@ -174,7 +174,7 @@ def _matches(code: Any, value: Any, character: str, is_ascii: bool = False) -> b
 
 def _is_in(kind: Any, given: Any, character: str, is_ascii: bool) -> bool:
     if kind is codes.LITERAL:
-        return ord(character) == given
+        return bool(ord(character) == given)
     if kind is codes.RANGE:
         return bool(given[0] <= ord(character) <= given[1])
     if is_ascii and not character.isascii():
@@ -189,7 +189,8 @@ ALPHABET = "aZ5_ \n=@.,:;/-+*?$&!%#|'\"\\(){}[]<>\0\u00e9\ue000\ue001"
 def attacks(pattern: str, flags: int) -> list[tuple[str, str]]:
     """Beginnings and what to repeat behind them, which keep the expression busy as far as its parts show."""
     found: dict[tuple[str, str], None] = {("", each): None for each in ALPHABET}
-    for before, body in _repeats(list(parser.parse(pattern, flags)), ""):
+    tree: Any = parser.parse(pattern, flags)
+    for before, body in _repeats(list(tree), ""):
         for pump in body:
             found[before, pump] = None
             found["", before + pump] = None

@@ -7,6 +7,7 @@ import http.client
 import os
 import socket
 import stat
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -168,11 +169,16 @@ class _Fetch(urllib.request.HTTPRedirectHandler):
     def content(self, largest: int) -> bytes:
         """What the URL answers, as it was sent."""
         opener = urllib.request.build_opener(self, _Http(self), _Https(self))
-        with opener.open(self._request, timeout=self._seconds) as answer:
+        try:
+            opened = opener.open(self._request, timeout=self._seconds)
+        except urllib.error.HTTPError as error:
+            error.close()  # it holds the answer
+            raise
+        with opened as answer:
             sent_as = answer.headers.get("Content-Encoding", "identity").lower()
             if sent_as not in ("gzip", "identity"):
                 raise ValueError(f"it is sent as {sent_as}, which is not read")
-            content = answer.read(largest + 1)
+            content = bytes(answer.read(largest + 1))
             if answer.length and len(content) <= largest:  # read() of so many bytes takes fewer for the end
                 raise http.client.IncompleteRead(content, answer.length)
             require_size(self._request.full_url.partition("?")[0], len(content), largest)
@@ -191,9 +197,13 @@ class _Fetch(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         """The next request. Raises OSError for a URL that no redirect may lead to."""
         scheme, host, _ = _origin(newurl)
-        if scheme not in _DEFAULT_PORTS or (req.type == "https" and scheme != "https"):
-            raise OSError(f"a redirect from {req.type} to {scheme} is not followed")
-        self._check(host)
+        try:
+            if scheme not in _DEFAULT_PORTS or (req.type == "https" and scheme != "https"):
+                raise OSError(f"a redirect from {req.type} to {scheme} is not followed")
+            self._check(host)
+        except OSError:
+            fp.close()
+            raise
         following = super().redirect_request(req, fp, code, msg, headers, newurl)
         if following is not None and _origin(newurl) != self._own:
             following.headers = {"Accept-encoding": "gzip"}

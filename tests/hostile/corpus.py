@@ -177,6 +177,11 @@ CSV = (
 )
 
 
+def _fifo_behind_a_link(path: Path) -> None:
+    os.mkfifo(f"{path}.fifo")
+    path.symlink_to(f"{path}.fifo")
+
+
 def _zip() -> bytes:
     found = BytesIO()
     with zipfile.ZipFile(found, "w") as archive:
@@ -239,9 +244,7 @@ PLACES = (
     Hostile("directory", Path.mkdir, False),
     Hostile("socket", _socket, False),
     Hostile("device-that-never-ends", lambda path: path.symlink_to("/dev/zero"), False),
-    Hostile(
-        "link-to-a-fifo", lambda path: (os.mkfifo(f"{path}.fifo"), path.symlink_to(f"{path}.fifo")), False
-    ),
+    Hostile("link-to-a-fifo", _fifo_behind_a_link, False),
     Hostile("dangling-link", lambda path: path.symlink_to("nowhere"), False),
     Hostile("loop", lambda path: path.symlink_to(path), False),
     Hostile("larger-than-any", _grown(LARGEST), False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from c7n_iamusers.cli.policies import loaded
 from c7n_iamusers.cli.provision import _accounts, _external_ids, _people
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
 from c7n_iamusers.evidence.account_report import read_details, read_report
-from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
+from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData, OutputUnreadable
 from c7n_iamusers.execution.given import parsed_file, read_given
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
@@ -38,7 +39,7 @@ from c7n_iamusers.organization.probes import _mailer_settings
 from c7n_iamusers.organization.yaml_edits import with_account_emails
 from c7n_iamusers.plugins.provisioning_settings import permission_set_of
 from c7n_iamusers.plugins.unnecessary_options import parse_source
-from c7n_iamusers.report.outputs import read_outputs
+from c7n_iamusers.report.outputs import UNREADABLE, read_outputs
 from c7n_iamusers.restoration.snapshot_files import collected
 from tests.hostile.corpus import CORPUS, Hostile
 
@@ -89,6 +90,19 @@ def in_store(read: Callable[[DirectoryStore], object]) -> Callable[[Path], objec
     return lambda path: read(DirectoryStore(path.parent))
 
 
+METADATA = {"policy": {"name": "users", "resource": "aws.iam-user"}, "config": {}, "execution": {}}
+
+
+def outputs(store: DirectoryStore) -> None:
+    """Raises OutputUnreadable for what a report shows as unreadable."""
+    beside = store.directory / "metadata.json"
+    if not os.path.lexists(beside):
+        beside.write_text(json.dumps(METADATA))
+    for found in read_outputs(store):
+        if found.state == UNREADABLE:
+            raise OutputUnreadable(found.why)
+
+
 def content(parse: Callable[[bytes], object]) -> Callable[[Path], object]:
     return lambda path: parse(read_given(path))
 
@@ -127,7 +141,7 @@ READERS = [
     Reader("alice.AIDA1.json", lambda path: collected([path]), (IamUsersError, OSError)),
     Reader("identity-center-intents.json", lambda path: read_intents(path.parent, trusted=True)),
     *(
-        Reader(name, in_store(lambda store: list(read_outputs(store))), names_it=False)
+        Reader(name, in_store(outputs))
         for name in (
             "resources.json",
             "resources.json.gz",
@@ -214,8 +228,7 @@ def good(tmp_path: Path) -> Path:
     (directory / "details.json").write_text('{"UserDetailList": []}')
     (directory / "credentials.csv").write_text("user,arn\n")
     (directory / "out" / "users").mkdir(parents=True)
-    metadata = {"policy": {"name": "users", "resource": "aws.iam-user"}, "config": {}, "execution": {}}
-    (directory / "out" / "users" / "metadata.json").write_text(json.dumps(metadata))
+    (directory / "out" / "users" / "metadata.json").write_text(json.dumps(METADATA))
     (directory / "out" / "users" / "resources.json").write_text("[]")
     return directory
 
