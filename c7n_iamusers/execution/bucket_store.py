@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlparse
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from c7n_iamusers.execution.given import body_within
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.stores import refuse_larger
 from c7n_iamusers.text.documents import LARGEST
@@ -150,7 +151,7 @@ class BucketStore:
         try:
             found = self._backoff.call(self._client.get_object, Bucket=self._bucket, Key=self._key(name))
             refuse_larger(self.place(name), int(found.get("ContentLength", 0)), largest)
-            return bytes(found["Body"].read()), str(found.get("ETag", ""))
+            return body_within(self.place(name), found["Body"], largest), str(found.get("ETag", ""))
         except ClientError as error:
             if error_code(error) == "NoSuchKey":
                 return None, ""

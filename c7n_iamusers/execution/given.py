@@ -23,6 +23,8 @@ _Parsed = TypeVar("_Parsed")
 #: Seconds for a URL in all: names, connections, redirects and content.
 SECONDS = 60.0
 _MOST_REDIRECTS = 5
+#: Bytes of an object that are read at once.
+_PIECE = 1 << 20
 _KINDS = (
     (stat.S_ISLNK, "symbolic link"),
     (stat.S_ISFIFO, "FIFO"),
@@ -118,9 +120,20 @@ def _object(url: SplitResult, s3: Callable[[str | None], Any], largest: int) -> 
     more = dict(parse_qsl(url.query))
     client = s3(more.pop("region", None))
     found = client.get_object(Bucket=url.netloc, Key=url.path.lstrip("/"), **more)
-    content = bytes(found["Body"].read(largest + 1))
-    require_size(f"s3://{url.netloc}{url.path}", len(content), largest)
-    return content
+    return body_within(f"s3://{url.netloc}{url.path}", found["Body"], largest)
+
+
+def body_within(place: str, body: Any, largest: int) -> bytes:
+    """The content of an object. ``body``: of GetObject. Raises OSError if it has more than ``largest`` bytes.
+
+    It is read to its end, where botocore notices that it was cut off.
+    """
+    pieces, size = list[bytes](), 0
+    while piece := body.read(_PIECE):
+        size += len(piece)
+        require_size(place, size, largest)
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
