@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from aws_local_org.demo.rehearse import _yaml
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.loading.documents import details_in, pages_in, report_in
 from aws_local_org.serving import _discard_stale
@@ -38,6 +39,7 @@ from c7n_iamusers.notices.notices import parse_notice
 from c7n_iamusers.organization.probes import _mailer_settings
 from c7n_iamusers.organization.yaml_edits import with_account_emails
 from c7n_iamusers.plugins.provisioning_settings import permission_set_of
+from c7n_iamusers.plugins.run_outputs import content_at
 from c7n_iamusers.plugins.unnecessary_options import parse_source
 from c7n_iamusers.report.outputs import UNREADABLE, read_outputs
 from c7n_iamusers.restoration.snapshot_files import collected
@@ -160,6 +162,8 @@ READERS = [
     Reader("lock.json", content(_holder), (OSError,)),
     Reader("notice.json", content(notice), _STORE, names_it=False),
     Reader("exempted.json", content(lambda text: parse_exempted(text, ACCOUNT)), _STORE, names_it=False),
+    Reader("plan-of-a-policy.json", lambda path: content_at(None, str(path)), (OSError,)),
+    Reader("accounts-of-a-rehearsal.yml", _yaml, (LocalOrgError,)),
     Reader("local-details.json", lambda path: details_in(path), (LocalOrgError,)),
     Reader("local-credentials.csv", report_in, (LocalOrgError,)),
     Reader("local.env", _discard_stale, (LocalOrgError,)),
