@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 from typing import Any
 
@@ -36,6 +37,8 @@ class Accounts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._log = CallLog()
+        #: What control requests to this run must show. Whoever has its environment may drive it.
+        self.token = secrets.token_urlsafe(32)
         #: Held while moto handles a request. Hold it while seeding through backends too.
         self.lock = threading.RLock()
 

@@ -45,7 +45,9 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         body: bytes = environ["wsgi.input"].read()
-        if environ["PATH_INFO"].startswith(control.PREFIX):
+        if foreign := control.refusal(environ):
+            response = foreign
+        elif environ["PATH_INFO"].startswith(control.PREFIX):
             response = control.answer(self._org, environ, body)
         else:
             response = self._aws_call(environ, body)

@@ -17,7 +17,7 @@ from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 
 #: SigV4 scope: Credential=<access key id>/<date>/<region>/<signing name>/aws4_request
-_SCOPE = re.compile(r"Credential=([^/,]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
+_SCOPE = re.compile(r"Credential=([^/,=]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 
 #: Signing names that are not boto3's name of the service.
 _BOTO3_NAMES = {"sso": "sso-admin", "monitoring": "cloudwatch", "email": "ses"}

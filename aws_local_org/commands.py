@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from aws_local_org.environment import TOKEN_HEADER, TOKEN_VARIABLE
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.loading.documents import details_in, report_in
 from aws_local_org.settings import Settings
@@ -257,7 +259,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class LocalOrgEndpoint:
-    """The control routes of the local organization at ``url``.
+    """The control routes of the local organization at ``url``, asked with the token in the environment.
 
     Raises LocalOrgError at once where ``url`` is missing or not on loopback, so that nothing is ever sent to AWS.
     """
@@ -277,7 +279,7 @@ class LocalOrgEndpoint:
         return self._ask("POST", route, json.dumps(arguments or {}).encode())
 
     def _ask(self, method: str, route: str, body: bytes | None) -> Any:
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", TOKEN_HEADER: os.environ.get(TOKEN_VARIABLE, "")}
         request = urllib.request.Request(f"{self.url}/_local_org/{route}", body, headers, method=method)
         try:
             with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:

@@ -1,26 +1,57 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The routes under /_local_org/, by which another process drives the organization."""
+"""The routes under /_local_org/, by which another process drives the organization; and who may ask anything at all.
+
+A web page in a browser on this machine reaches a server on loopback too. So a request must name this machine as its
+host, since a page can have its own name lead to loopback (DNS rebinding); it must not come from another site; and a
+control request must show the token of this run.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import hmac
 import inspect
 import json
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_local_org import load, scripted_events, seed
 from aws_local_org.accounts import Accounts
+from aws_local_org.environment import TOKEN_HEADER, TOKEN_VARIABLE
 from aws_local_org.errors import LocalOrgError, WireResponse
 
 PREFIX = "/_local_org/"
+_TOKEN_KEY = "HTTP_" + TOKEN_HEADER.upper().replace("-", "_")
+#: botocore puts a bucket before localhost. No other machine can have a name that ends so (RFC 6761).
+_HOST = re.compile(r"(?:127\.0\.0\.1|(?:[a-z0-9.-]+\.)?localhost)(?::\d{1,5})?", re.IGNORECASE | re.ASCII)
+
+#: Values of Sec-Fetch-Site for what a person or a page of this server asks.
+_OWN_SITE = ("none", "same-origin")
+LOAD_IT = f"export what `c7n-iamusers local-org serve` printed, {TOKEN_VARIABLE} among it"
 
 logger = logging.getLogger(__name__)
 
 
+def refusal(environ: Mapping[str, Any]) -> WireResponse | None:
+    """The answer to a request that may come from a web page of another site; None to any other."""
+    host, origin = environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
+    if not _HOST.fullmatch(host):
+        return _json(403, {"error": f"the local organization is 127.0.0.1 or localhost, not {host[:80]!r}"})
+    # browsers send the one or the other, also where a page may not read the answer
+    if origin not in (None, f"http://{host}") or environ.get("HTTP_SEC_FETCH_SITE", "none") not in _OWN_SITE:
+        return _json(403, {"error": "the local organization answers no page of another site"})
+    return None
+
+
 def answer(org: Accounts, environ: dict[str, Any], body: bytes) -> WireResponse:
-    """Answer a control request in JSON: 400 with `error` for an invalid request, 404 for an unknown route."""
+    """Answer a control request in JSON, with `error` where it is refused.
+
+    403 without the token, 400 for an invalid request, 404 for an unknown route.
+    """
+    if not hmac.compare_digest(environ.get(_TOKEN_KEY, "").encode("latin-1"), org.token.encode()):
+        return _json(403, {"error": f"the token of this run is missing: {LOAD_IT}"})
     route = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO'].removeprefix(PREFIX)}"
     handler = ROUTES.get(route)
     if handler is None:

@@ -20,6 +20,7 @@ from aws_local_org import settings as settings_module
 from aws_local_org.accounts import Accounts
 from aws_local_org.application import Application
 from aws_local_org.credentials import Keys
+from aws_local_org.environment import TOKEN_VARIABLE
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.server import ServerThread
 from aws_local_org.settings import Settings
@@ -109,6 +110,7 @@ class LocalOrg(Accounts):
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            TOKEN_VARIABLE: self.token,
         }
 
     def session(self, account_id: str | None = None) -> LocalSession:

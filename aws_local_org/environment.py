@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the AWS settings of the person who runs a command away from the local organization."""
+"""The environment of commands: the local organization's token in it, and no AWS settings of whoever runs them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+
+#: Where a process finds the token of a local organization's run, and where a control request shows it.
+TOKEN_VARIABLE, TOKEN_HEADER = "C7N_IAMUSERS_LOCAL_ORG_TOKEN", "X-Local-Org-Token"
 
 
 def without_aws(environment: Mapping[str, str]) -> dict[str, str]:

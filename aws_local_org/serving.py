@@ -19,6 +19,7 @@ from aws_local_org import LocalOrg, Settings
 from aws_local_org.environment import no_aws_settings
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.seed import seed
+from c7n_iamusers.execution.given import read_given
 
 ENV_FILE_HEADING = "# The local organization of c7n-iamusers; load it with: . FILE"
 
@@ -83,13 +84,17 @@ def _announce(environment: Mapping[str, str], env_file: Path | None) -> None:
 def _discard_stale(env_file: Path) -> None:
     """Remove the file of an earlier run, so that a script that waits for the file waits for this run."""
     try:
-        if env_file.exists() and not env_file.read_text(encoding="utf-8").startswith(ENV_FILE_HEADING):
+        if env_file.exists() and not _is_ours(env_file):
             raise LocalOrgError(
                 f"{env_file} exists and is not an env file of this command; choose another --env-file"
             )
         env_file.unlink(missing_ok=True)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise LocalOrgError(f"cannot replace the env file {env_file}: {error}") from error
+
+
+def _is_ours(env_file: Path) -> bool:
+    return read_given(env_file).startswith(ENV_FILE_HEADING.encode())
 
 
 def _replace(path: Path, text: str) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 
 from c7n_iamusers import startup
 
+# python -m puts the working directory first, from where Cloud Custodian's own imports would come too.
+sys.path[:] = startup.without_working_directory(sys.path)
 # Not in main(): a spawned worker process of c7n-org imports this module and calls nothing in it.
 startup.register_when_loaded()
 

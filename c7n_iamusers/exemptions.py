@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import FIELDS, matches, pattern_doubt, pattern_fault
-from c7n_iamusers.text.rows import FORMATS, NotInFormat, Row, read_rows
+from c7n_iamusers.text.documents import NotInFormat
+from c7n_iamusers.text.rows import FORMATS, Row, read_rows
+from c7n_iamusers.text.wording import joined, quoted
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,8 @@ def _plain(text: str | None) -> str:
     return str(json.loads(text)) if text else ""
 
 
-_DENIED = re.compile(
-    r"(arn:[a-z-]+:iam::\d{12}:user/\S+) is exempt by .*, and still denied everything by (.*): release"
-)
+_USER = re.compile(r"arn:[a-z-]+:iam::\d{12}:user/\S+")
+_EXEMPT_BY, _DENIED_BY, _RELEASE = " is exempt by ", ", and still denied everything by ", ": release"
 _OURS, _OTHER = "our Deny-all", "a policy"
 
 
@@ -120,15 +122,19 @@ def denied_line(arn: str, rule: ExemptionRule, ours: bool) -> str:
     ``read_denied`` is the reverse.
     """
     return (
-        f"{arn} is exempt by {rule}, and still denied everything by {_OURS if ours else _OTHER}: release it "
-        "(policies/release.yml), or remove the exemption"
+        f"{arn}{_EXEMPT_BY}{rule}{_DENIED_BY}{_OURS if ours else _OTHER}{_RELEASE} it (policies/release.yml), or "
+        "remove the exemption"
     )
 
 
 def read_denied(line: str) -> tuple[str, bool] | None:
     """The ARN, and whether a quarantine denies, of a log line from ``denied_line``; None for any other line."""
-    found = _DENIED.search(line)
-    return (found[1], found[2] == _OURS) if found else None
+    # by parts: one expression for the whole line would take the square of its length
+    before, _, after = line.partition(_EXEMPT_BY)
+    _, denied, by = after.rpartition(_DENIED_BY)
+    who, release, _ = by.rpartition(_RELEASE)
+    found = _USER.fullmatch(before.rpartition(" ")[2])
+    return (found[0], who == _OURS) if found and denied and release else None
 
 
 @dataclass(frozen=True)
@@ -168,13 +174,13 @@ def parse_rules(entries: Any, where: str, *, free_keys: bool = False) -> tuple[E
     Raises InvalidPolicyData with every fault at once, each with its place and what to do.
     """
     if not isinstance(entries, list):
-        raise InvalidPolicyData(f"{where}: must be a list of rules, or {NOBODY}, not {entries!r}")
+        raise InvalidPolicyData(f"{where}: must be a list of rules, or {NOBODY}, not {quoted(entries)}")
     faults: list[str] = []
     rules = [
         _parse_rule(entry, f"{where}[{index}]", faults, free_keys) for index, entry in enumerate(entries)
     ]
     if faults:
-        raise InvalidPolicyData("; ".join(faults))
+        raise InvalidPolicyData(joined(faults))
     return tuple(rule for rule in rules if rule is not None)
 
 
@@ -218,7 +224,7 @@ def parse_list(data: str | bytes, form: str, where: str) -> tuple[ExemptionRule,
     except NotInFormat as error:
         raise InvalidPolicyData(f"{where}: {error}") from error
     if faults:
-        raise InvalidPolicyData("; ".join(faults))
+        raise InvalidPolicyData(joined(faults))
     if not rules:
         raise InvalidPolicyData(
             f"{where}: has no rules: give at least one, or leave exempt-from out of the policy"
@@ -251,9 +257,10 @@ def _unknown_keys(entry: Mapping[str, Any], where: str, free_keys: bool) -> Iter
         meant = _resembled(key)
         if meant or not free_keys or not key.strip():
             remedy = f": write {meant!r}, or give a column that is not read another name" if meant else ""
-            yield f"{where}: there is no key {key!r}: {expected}{remedy}"
+            yield f"{where}: there is no key {quoted(key)}: {expected}{remedy}"
 
 
+@cache
 def _resembled(key: str) -> str:
     """The known key that ``key`` is probably meant to be; empty if there is none."""
     text = key.casefold()
@@ -270,13 +277,13 @@ def _account(entry: Mapping[str, Any], where: str, faults: list[str]) -> str:
         "give an account's id in quotes, or a glob over ids or names such as 'dev-*'",
     )
     if text and (fault := _account_fault(text)):
-        faults.append(f"{where}: account {text!r} {fault}")
+        faults.append(f"{where}: account {quoted(text)} {fault}")
     return text
 
 
 #: An id as people write it, or as a spreadsheet shows a number; then the parts of a list of accounts.
 _SEPARATED, _SCIENTIFIC = re.compile(r"[\s.,'\u2019`\"_-]"), re.compile(r"\d+([.,]\d+)?[eE]\+?\d+")
-_LISTED = re.compile(r"[|;]|\d{12}\s*[,/\s]\s*\d{12}")
+_LISTED = re.compile(r"[|;]|\d{12}(?:\s+|\s*[,/]\s*)\d{12}")
 
 
 def _account_fault(text: str) -> str:
@@ -314,7 +321,7 @@ def _pattern(entry: Mapping[str, Any], field: str, where: str, faults: list[str]
     pattern = _text(entry, field, where, faults, "give a shell glob such as 'ci-*'")
     if pattern and (fault := pattern_fault(field, pattern)):
         # It would protect nobody, unnoticed.
-        faults.append(f"{where}: {field} {pattern!r} {fault}")
+        faults.append(f"{where}: {field} {quoted(pattern)} {fault}")
     return pattern
 
 
@@ -322,7 +329,7 @@ def _text(entry: Mapping[str, Any], key: str, where: str, faults: list[str], rem
     value = entry.get(key)
     if isinstance(value, str) and value.strip():
         return value
-    found = "is missing" if value is None else f"must be a text that is not empty, not {value!r}"
+    found = "is missing" if value is None else f"must be a text that is not empty, not {quoted(value)}"
     faults.append(f"{where}: {key} {found}: {remedy}")
     return ""
 
@@ -331,7 +338,7 @@ def _expires(entry: Mapping[str, Any], where: str, faults: list[str]) -> date | 
     value = entry.get("expires")
     parsed = _as_date(value)
     if parsed is None:
-        found = "is missing" if value is None else f"is not a date: {value!r}"
+        found = "is missing" if value is None else f"is not a date: {quoted(value)}"
         faults.append(f"{where}: expires {found}: give the last day of the exemption as YYYY-MM-DD")
     return parsed
 
@@ -360,4 +367,4 @@ def _rule(row: Row, where: str) -> tuple[ExemptionRule, ...]:
 def _header_fault(names: list[str]) -> str:
     if set(names) & set(FIELDS):
         return ""
-    return f"must name the columns, at least one of {', '.join(FIELDS)} among them, not {names!r}"
+    return f"must name the columns, at least one of {', '.join(FIELDS)} among them, not {quoted(names)}"

@@ -5,6 +5,10 @@ Cloud Custodian loads no external plugins, so ``c7n_iamusers.pth`` (and, from Py
 successor ``c7n_iamusers.start``) calls ``register()`` at the start of every Python process of the environment.
 That is why this module imports nothing but ``sys`` and ``os``, which are loaded anyway. Where Python reads
 neither file, ``python -m c7n_iamusers.custodian`` does the same.
+
+Neither imports from the working directory, where a module of any name may have been put: an empty or relative entry
+of ``PYTHONPATH`` and ``python -m`` put it before all others. ``c7n_iamusers.pth`` leaves it out for the import of this
+module, and restores the path; so does ``register_or_warn()`` for the imports of the plugins.
 """
 
 from __future__ import annotations
@@ -53,7 +57,9 @@ def remove_finder() -> None:
 
 def register_or_warn() -> None:
     """Register. An error becomes a warning, because ``custodian`` must keep working for other policies."""
+    path = sys.path[:]
     try:
+        sys.path[:] = without_working_directory(path)
         from c7n_iamusers import entry
 
         entry.register()
@@ -67,6 +73,20 @@ def register_or_warn() -> None:
             error,
             OPT_OUT,
         )
+    finally:
+        sys.path[:] = path
+
+
+def without_working_directory(path: Sequence[str]) -> list[str]:
+    """``path`` without the working directory, unless the package itself is in there or PYTHONPATH names it in full."""
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return [each for each in path if each and (each in (*named, own) or not _is_working_directory(each))]
+
+
+def _is_working_directory(place: str) -> bool:
+    # not by getcwd(), which fails where somebody has removed it
+    return os.path.isdir(place) and os.path.samefile(place, os.curdir)
 
 
 class RegisteringFinder:

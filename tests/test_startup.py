@@ -8,10 +8,12 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
+from c7n.version import version as c7n_version
 
 from c7n_iamusers import entry, startup
 
@@ -145,6 +147,88 @@ def test_an_error_of_registration_is_a_warning(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "AttributeError: User has no filter_registry" in caplog.text
     assert "Install it anew from a checkout" in caplog.text
+
+
+#: Writes down that it was imported.
+PLANTED = "import pathlib; pathlib.Path(__file__).parent.joinpath('imported-' + __name__).touch()\n"
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Callable[..., Path]:
+    """Puts modules of the given names into a directory that is nobody's."""
+
+    def planted(*names: str) -> Path:
+        directory = tmp_path / "somewhere"
+        directory.mkdir()
+        for name in names:
+            (directory / name).mkdir()
+            (directory / name / "__init__.py").write_text(PLANTED, encoding="utf-8")
+        return directory
+
+    return planted
+
+
+def run_in(directory: Path, *arguments: str, path: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A Python process in ``directory`` with PYTHONPATH ``path``; no planted module may have been imported."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": path, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert not list(directory.glob("imported-*")), done.stderr
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("path", [":", f":{os.sep}", ".", "./", f"{os.sep}:"], ids=repr)
+def test_the_hook_imports_nothing_from_the_working_directory(plant: Callable[..., Path], path: str) -> None:
+    # -S, as the hook may already run in this environment
+    code = (
+        f"import site, sys; sys.path.remove(''); sys.path.append({str(ROOT)!r}); before = sys.path[:]; "
+        f"site.addpackage({str(ROOT)!r}, 'c7n_iamusers.pth', set()); "
+        "import c7n_iamusers; print(c7n_iamusers.__file__, sys.path == before, len(sys.meta_path))"
+    )
+    done = run_in(plant("c7n_iamusers"), "-S", "-c", code, path=path)
+    assert done.stdout.split() == [str(ROOT / "c7n_iamusers" / "__init__.py"), "True", "4"]
+
+
+def test_the_hook_takes_a_package_that_pythonpath_names_in_full(tmp_path: Path) -> None:
+    code = "import c7n_iamusers; print(c7n_iamusers.__file__)"
+    done = run_in(ROOT, "-c", code, path=f":{ROOT}")
+    assert (done.stdout.strip(), done.stderr) == (str(ROOT / "c7n_iamusers" / "__init__.py"), "")
+
+
+def test_the_hook_works_where_the_working_directory_was_removed(tmp_path: Path) -> None:
+    code = (
+        f"import os, site, sys; sys.path.append({str(ROOT)!r}); os.mkdir('gone'); os.chdir('gone'); "
+        f"os.rmdir('../gone'); site.addpackage({str(ROOT)!r}, 'c7n_iamusers.pth', set()); print(len(sys.meta_path))"
+    )
+    done = run_in(tmp_path, "-S", "-c", code, path=":")
+    assert (done.stdout, done.stderr) == ("4\n", "")
+
+
+def test_custodian_by_module_imports_nothing_from_the_working_directory(plant: Callable[..., Path]) -> None:
+    directory = plant("c7n", "boto3", "botocore", "jmespath", "yaml", "dateutil")
+    done = run_in(directory, "-m", "c7n_iamusers.custodian", "version", path=str(ROOT))
+    assert done.stdout.strip() == c7n_version
+
+
+def test_the_plugins_import_nothing_from_the_working_directory(
+    plant: Callable[..., Path], tmp_path: Path
+) -> None:
+    code = (
+        "import sys; sys.path.remove(''); import c7n.resources.iam; sys.path.insert(0, ''); "
+        "import c7n_iamusers.startup as startup; before = set(sys.modules); startup.register_or_warn(); "
+        "print(*sorted({name for name in set(sys.modules) - before if '.' not in name}), sys.path[0] == '')"
+    )
+    *names, first = run_in(tmp_path, "-c", code, path=str(ROOT), C7N_IAMUSERS_AUTOLOAD="0").stdout.split()
+    assert (first, bool(names)) == ("True", True)
+    done = run_in(plant(*names), "-c", code, path=str(ROOT), C7N_IAMUSERS_AUTOLOAD="0")
+    assert (done.stdout.split(), done.stderr) == ([*names, "True"], "")
 
 
 def test_the_hook_imports_nothing_else() -> None:

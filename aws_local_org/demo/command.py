@@ -33,6 +33,8 @@ from aws_local_org.errors import LocalOrgError
 from aws_local_org.seed import seed
 from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers.cli.output import print_table
+from c7n_iamusers.execution.given import parsed_file
+from c7n_iamusers.text.documents import read_yaml
 
 #: The marker file in a demo's directory, which allows the next demo to replace its content.
 MARKER = ".c7n-iamusers-demo"
@@ -227,13 +229,15 @@ def _accounts_file(source: Path, settings: Settings, notices: Path) -> dict[str,
 def _check_accounts(source: Path, settings: Settings) -> None:
     """The accounts of the checkout must be the organization's: c7n-org skips the others silently."""
     try:
-        accounts = yaml.safe_load((source / "accounts.yml").read_text())["accounts"]
-        owners = yaml.safe_load((source / "mailer.yml").read_text())["account_emails"]
-        named = {(str(each["account_id"]), str(each["name"])) for each in accounts}
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise LocalOrgError(
-            f"accounts.yml or mailer.yml in {source} can't be read: {type(error).__name__}: {error}"
-        ) from error
+        named = parsed_file(
+            source / "accounts.yml",
+            lambda content: {
+                (str(each["account_id"]), str(each["name"])) for each in read_yaml(content)["accounts"]
+            },
+        )
+        owners = parsed_file(source / "mailer.yml", lambda content: read_yaml(content)["account_emails"])
+    except ValueError as error:
+        raise LocalOrgError(f"accounts.yml or mailer.yml in {source} can't be read: {error}") from error
     known = set(settings.member_accounts)
     for file, found, wanted in (
         ("accounts.yml", named, known),

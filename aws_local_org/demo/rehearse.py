@@ -30,6 +30,8 @@ from aws_local_org.loading.documents import details_in, report_in, report_rows
 from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers.cli.arguments import account_ids
 from c7n_iamusers.cli.output import print_table, say
+from c7n_iamusers.execution.given import parsed_file
+from c7n_iamusers.text.documents import read_yaml
 
 REHEARSAL = "rehearsal"
 #: The marker file in a rehearsal's directory, which allows the next one to replace its content.
@@ -212,8 +214,8 @@ def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[steps
 
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError) as error:
+        found = parsed_file(path, read_yaml)
+    except ValueError as error:
         raise LocalOrgError(f"{path} can't be read: {error}") from error
     if not isinstance(found, dict):
         raise LocalOrgError(f"{path} can't be read: it is no mapping")

@@ -4,10 +4,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import codecs
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,12 +16,9 @@ from urllib.parse import unquote
 from dateutil import parser as dates
 
 from aws_local_org.errors import LocalOrgError
-
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+from c7n_iamusers.execution.given import read_given
+from c7n_iamusers.text.documents import LARGEST, NotInFormat, as_text, json_values, read_json
+from c7n_iamusers.text.rows import csv_lines
 
 
 def details_in(path: Path) -> list[dict[str, Any]]:
@@ -44,7 +37,7 @@ def report_in(path: Path) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return text_of(path.read_bytes())
+        return text_of(read_given(path, LARGEST))
     except OSError as error:
         raise LocalOrgError(f"cannot be read: {error.strerror or error}") from error
 
@@ -60,11 +53,10 @@ def _naming(path: Path) -> Iterator[None]:
 
 def text_of(content: bytes) -> str:
     """Decode a file; PowerShell's ``>`` writes UTF-16. Raises LocalOrgError for bytes that are no text."""
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")
     try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise LocalOrgError(f"byte {error.start} is not {encoding} text; save the file as UTF-8") from error
+        return as_text(content)
+    except NotInFormat as error:
+        raise LocalOrgError(str(error)) from error
 
 
 def pages_in(text: str) -> list[dict[str, Any]]:
@@ -72,7 +64,12 @@ def pages_in(text: str) -> list[dict[str, Any]]:
 
     Raises LocalOrgError with line and column where the JSON breaks, or for something that is no object.
     """
-    pages = [page for value in _json_values(text) for page in (value if isinstance(value, list) else [value])]
+    try:
+        pages = [
+            page for value in json_values(text) for page in (value if isinstance(value, list) else [value])
+        ]
+    except NotInFormat as error:
+        raise LocalOrgError(str(error)) from error
     if not pages:
         raise LocalOrgError(
             "no JSON document in it; expected the output of `aws iam get-account-authorization-details`"
@@ -85,27 +82,16 @@ def pages_in(text: str) -> list[dict[str, Any]]:
     return pages
 
 
-def _json_values(text: str) -> Iterator[Any]:
-    decoder, position = json.JSONDecoder(), 0
-    while position < len(text):
-        if text[position] in " \t\r\n,":
-            position += 1
-            continue
-        try:
-            value, position = decoder.raw_decode(text, position)
-        except json.JSONDecodeError as error:
-            raise LocalOrgError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
-        yield value
-
-
 def report_rows(text: str) -> list[dict[str, str]]:
     """The rows of a credential report by the header's names; a column that a row lacks is missing from its mapping.
 
     Takes the CSV itself, its base64, or the JSON answer of ``aws iam get-credential-report``.
     Raises LocalOrgError for text that is none of them.
     """
-    lines = csv.reader(io.StringIO(_report_csv(text), newline=""))
-    filled = [[cell.strip() for cell in line] for line in lines if any(cell.strip() for cell in line)]
+    try:
+        filled = [cells for _, cells in csv_lines(_report_csv(text), strict=False)]
+    except NotInFormat as error:
+        raise LocalOrgError(str(error)) from error
     header = [name.lower() for name in filled[0]] if filled else []
     if "user" not in header:
         raise LocalOrgError(
@@ -123,7 +109,7 @@ def _report_csv(text: str) -> str:
         return stripped
     try:
         return base64.b64decode(stripped, validate=False).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise LocalOrgError("neither CSV nor the base64 of a CSV; expected a credential report") from error
 
 
@@ -166,7 +152,7 @@ def policy_text(value: Any) -> str:
 def _decoded(value: Any) -> Any:
     """``value``, parsed if it is JSON text or URL-encoded JSON text. Raises ValueError for other text."""
     # Twice, because some tools save the text as a JSON string. Decoding plain JSON as a URL would change a %20 in it.
-    for decode in (json.loads, json.loads, _unquoted):
+    for decode in (read_json, read_json, _unquoted):
         if isinstance(value, str):
             try:
                 value = decode(value)
@@ -178,7 +164,7 @@ def _decoded(value: Any) -> Any:
 
 
 def _unquoted(text: str) -> Any:
-    return json.loads(unquote(text))
+    return read_json(unquote(text))
 
 
 def moment(value: Any) -> datetime | None:

@@ -150,11 +150,12 @@ def read_accounts(path: Path, read: Callable[[Any], _Read]) -> _Read:
 
     A key that is given twice is refused: YAML's reader would silently drop the first value.
     """
-    from c7n_iamusers.text.rows import read_yaml
+    from c7n_iamusers.execution.given import parsed_file
+    from c7n_iamusers.text.documents import read_yaml
 
     try:
-        return read(read_yaml(path.read_bytes()))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        return parsed_file(path, lambda content: read(read_yaml(content)))
+    except ValueError as error:
         raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
 
 

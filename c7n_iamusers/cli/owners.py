@@ -185,11 +185,9 @@ def _refuse_any_domain(found: list[Owner], domains: tuple[str, ...]) -> None:
 
 
 def _write(found: list[Owner], config: Path, target: Path, mailer: Path | None) -> None:
-    import yaml
-
+    from c7n_iamusers.execution.given import read_given
     from c7n_iamusers.organization.owners import ACCOUNTS
     from c7n_iamusers.organization.yaml_edits import (
-        NotEditable,
         further_addresses,
         with_account_emails,
         with_owners,
@@ -209,8 +207,8 @@ def _write(found: list[Owner], config: Path, target: Path, mailer: Path | None) 
     texts: list[tuple[Path, Path, bytes]] = []
     for source, path, edit, addresses in edits:
         try:
-            texts.append((source, path, edit(source.read_bytes().decode(), addresses).encode()))
-        except (OSError, UnicodeDecodeError, NotEditable, yaml.YAMLError) as error:
+            texts.append((source, path, edit(read_given(source).decode(), addresses).encode()))
+        except (OSError, ValueError) as error:
             raise InvalidPolicyData(f"nothing was written: {source}: {error}") from error
     for source, path, content in texts:
         _replace(source, path, content)

@@ -32,8 +32,12 @@ def plan(file: Path, output_format: str) -> None:
     """
     from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.exceptions import PlanInvalid
+    from c7n_iamusers.execution.given import read_given
 
-    content = file.read_bytes()
+    try:
+        content = read_given(file)
+    except OSError as error:
+        raise PlanInvalid(f"{file} can't be read: {error}") from error
     if (access := _access_plan(content)) is not None:
         _write_access(file, access, hashlib.sha256(content).hexdigest(), output_format)
         return
@@ -51,10 +55,11 @@ def plan(file: Path, output_format: str) -> None:
 
 def _access_plan(content: bytes) -> dict[str, Any] | None:
     from c7n_iamusers.identity_center.plan_files import is_access_plan
+    from c7n_iamusers.text.documents import NotInFormat, read_json
 
     try:
-        data = json.loads(content)
-    except (ValueError, RecursionError):
+        data = read_json(content)
+    except NotInFormat:
         return None
     return data if is_access_plan(data) else None
 

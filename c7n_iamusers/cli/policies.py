@@ -18,6 +18,8 @@ from c7n_iamusers.identity_center.intent_files import REGION
 from c7n_iamusers.identity_center.intents import Intents
 
 _OF_PEOPLE = ("user", "people-from", "email-domains")
+#: Characters of an error of Cloud Custodian.
+_SHOWN = 5_000
 _ACTION, _INTENT = "provision-identity-center", "intent"
 
 
@@ -25,13 +27,17 @@ def loaded(file: Path) -> list[Any]:
     """The policies in ``file``, as c7n's objects. Raises InvalidPolicyData if they can't be loaded."""
     from c7n.exceptions import PolicyValidationError
     from c7n.loader import PolicyLoader
-    from yaml import YAMLError
 
+    from c7n_iamusers.execution.given import parsed_file
+    from c7n_iamusers.text.documents import read_json, read_yaml
+
+    loader = PolicyLoader(_config("111122223333", "us-east-1"))
+    read = read_json if file.suffix == ".json" else read_yaml
     try:
-        collection = PolicyLoader(_config("111122223333", "us-east-1")).load_file(str(file))
-    except (PolicyValidationError, YAMLError, ValueError, TypeError, OSError, RecursionError) as error:
-        raise InvalidPolicyData(f"{file}: {error}") from error
-    return list(collection)
+        return list(parsed_file(file, lambda content: loader.load_data(read(content), str(file))))
+    except (PolicyValidationError, ValueError, RecursionError) as error:
+        # that of a schema may have all of the file in it
+        raise InvalidPolicyData(f"{file}: {str(error)[:_SHOWN]}") from error
 
 
 def policy_fault(data: Mapping[str, Any], account_id: str, region: str, variables: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -17,16 +18,17 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.cli.arguments import external_id, targets_in
+from c7n_iamusers.cli.arguments import external_id, read_accounts, targets_in
 from c7n_iamusers.cli.output import progress_bar, say
 from c7n_iamusers.cli.policies import FleetPolicies
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import bucket_output
+from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import fleet_session
-from c7n_iamusers.execution.stores import DirectoryStore, Store, read_given
+from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
@@ -360,7 +362,9 @@ def command(
     center = lru_cache(1)(lambda: _center(session_in, region))
     with _errors_with_remedy():
         authority = PeopleAuthority(_people(people_from), email_tags, email_domains)
-        policy_settings = FleetPolicies(policies, _accounts_file(accounts)) if policies else None
+        policy_settings = (
+            FleetPolicies(policies, read_accounts(accounts, dict) if accounts else None) if policies else None
+        )
         trust = TrustOptions(
             max_age,
             _accounts(accounts),
@@ -372,9 +376,9 @@ def command(
             _chosen(accounts, chosen, tags),
         )
         derivation = (
-            AccessDerivation(lambda: username_tags(center()))
+            AccessDerivation(lambda: username_tags(center()), clock=time.monotonic)
             if not export or with_imports
-            else AccessDerivation()
+            else AccessDerivation(clock=time.monotonic)
         )
         fleet = read_fleet(_store(output_dir), identity_source, trust, derivation)
     if export:
@@ -621,17 +625,18 @@ def _sessions(
 def _external_ids(given: str, accounts: Path | None) -> Callable[[str], str]:
     """Account id -> the external id of its role: the ``given`` one, else the accounts file's; empty for none.
 
-    Raises IdentityCenterError.
+    Raises InvalidPolicyData.
     """
     if given:
         return lambda _: given
-    try:
-        found = {
-            str(each["account_id"]): str(each.get("external_id") or "")
-            for each in (_accounts_file(accounts) or {"accounts": ()})["accounts"]
-        }
-    except (KeyError, TypeError, AttributeError) as error:
-        raise _unreadable_accounts(accounts, error) from error
+    if accounts is None:
+        return lambda _: ""
+    found = read_accounts(
+        accounts,
+        lambda data: {
+            str(each["account_id"]): str(each.get("external_id") or "") for each in data["accounts"]
+        },
+    )
     return lambda account_id: found.get(account_id, "")
 
 
@@ -651,41 +656,20 @@ def _people(path: Path | None) -> PeopleMap | None:
 
 
 def _accounts(path: Path | None) -> dict[str, str] | None:
-    """Account name -> id, of c7n-org's accounts file. Raises IdentityCenterError."""
+    """Account name -> id, of c7n-org's accounts file. Raises InvalidPolicyData."""
+    return None if path is None else read_accounts(path, _ids)
+
+
+def _ids(data: Any) -> dict[str, str]:
     from c7n_iamusers.organization.readiness import targets
 
-    if (accounts_file := _accounts_file(path)) is None:
-        return None
+    targets(data)
     found: dict[str, str] = {}
-    try:
-        targets(accounts_file)
-        for each in accounts_file["accounts"]:
-            name, account = str(each["name"]), str(each["account_id"])
-            if found.setdefault(name, account) != account:
-                raise ValueError(
-                    f"account {name} has the ids {found[name]} and {account}: correct one of them"
-                )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _unreadable_accounts(path, error) from error
+    for each in data["accounts"]:
+        name, account = str(each["name"]), str(each["account_id"])
+        if found.setdefault(name, account) != account:
+            raise ValueError(f"account {name} has the ids {found[name]} and {account}: correct one of them")
     return found
-
-
-def _accounts_file(path: Path | None) -> dict[str, Any] | None:
-    """The accounts file as loaded. Raises IdentityCenterError."""
-    if path is None:
-        return None
-    import yaml
-
-    try:
-        return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise _unreadable_accounts(path, error) from error
-
-
-def _unreadable_accounts(path: Path | None, error: Exception) -> IdentityCenterError:
-    return IdentityCenterError(
-        f"{path}: can't be read as c7n-org's accounts file: {type(error).__name__}: {error}"
-    )
 
 
 def _exit(failures: list[str]) -> None:

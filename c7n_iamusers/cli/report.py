@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from c7n_iamusers.cli.arguments import read_accounts
 from c7n_iamusers.cli.output import format_option, say
 from c7n_iamusers.exceptions import OutputUnreadable
 
@@ -224,18 +225,21 @@ def _store(place: str) -> Store:
 
 def _policies(place: str) -> Iterator[str]:
     """The names of the policies on IAM users in FILE, or the one that FILE#POLICY names. Raises OutputUnreadable."""
-    import yaml
-
+    from c7n_iamusers.execution.given import parsed_file
     from c7n_iamusers.report.outputs import USER_TYPES
+    from c7n_iamusers.text.documents import read_yaml
 
     whole, _, only = (place, "", "") if Path(place).is_file() else place.partition("#")
     try:
-        policies = yaml.safe_load(Path(whole).read_text(encoding="utf-8"))["policies"]
-        names = {str(each["name"]): each["resource"] in USER_TYPES for each in policies}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        names = parsed_file(
+            Path(whole),
+            lambda content: {
+                str(each["name"]): each["resource"] in USER_TYPES for each in read_yaml(content)["policies"]
+            },
+        )
+    except ValueError as error:
         raise OutputUnreadable(
-            f"{whole} can't be read as policies: {type(error).__name__}: {error}: give the file that c7n-org run -u "
-            "was given"
+            f"{whole} can't be read as policies: {error}: give the file that c7n-org run -u was given"
         ) from error
     if only and only not in names:
         raise OutputUnreadable(f"{whole} has no policy {only}: give one of {', '.join(names)}")
@@ -243,22 +247,19 @@ def _policies(place: str) -> Iterator[str]:
 
 
 def _expected(path: Path, names: tuple[str, ...], tags: tuple[str, ...]) -> Iterator[Expected]:
-    """The accounts that have one of ``names`` (or ids), if any are given, and all ``tags``. Raises OutputUnreadable."""
-    import yaml
+    """The accounts that have one of ``names`` (or ids), if any are given, and all ``tags``.
 
+    Raises OutputUnreadable and InvalidPolicyData.
+    """
     from c7n_iamusers.report.fleet import Expected
 
-    try:
-        accounts = yaml.safe_load(path.read_text(encoding="utf-8"))["accounts"]
-        rows = [
+    rows = read_accounts(
+        path,
+        lambda data: [
             (Expected(str(each["account_id"]).zfill(12), str(each["name"])), set(each.get("tags") or ()))
-            for each in accounts
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise OutputUnreadable(
-            f"{path} can't be read as c7n-org's accounts file: {type(error).__name__}: {error}: give the one that "
-            "c7n-org run -c was given"
-        ) from error
+            for each in data["accounts"]
+        ],
+    )
     ids = {each: {each.id, each.name} for each, _ in rows}
     if unknown := set(names).difference(*ids.values()):
         raise OutputUnreadable(

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: What Cloud Custodian fills in in an output's URL, and what of it changes between runs.
 _FILLED_IN = re.compile(r"\{(account_id|region|policy_name|now|uuid)([!:][^{}]*)?\}")
-_CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
+_CHANGING = re.compile(r"\{(now|uuid)[^{}]*\}")
 #: The modes of Cloud Custodian that make a Lambda function and a rule of EventBridge.
 _MODES = ("cloudtrail", "periodic")
 #: A service, a role or a user, or an account; or nothing.

@@ -12,7 +12,7 @@ import click
 
 from c7n_iamusers.cli.arguments import read_accounts
 from c7n_iamusers.cli.output import say
-from c7n_iamusers.text.wording import folded
+from c7n_iamusers.text.wording import folded, quoted
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 #: What two accounts may not have in common, and why.
@@ -87,11 +87,13 @@ def _account(number: int, entry: Any) -> str:
     """An account in words. Raises ValueError for an id that is none, and a name that can't be a directory."""
     account_id = entry.get("account_id") if isinstance(entry, dict) else None
     if not (isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id)):
-        raise ValueError(f"account {number} has the account_id {account_id!r}: write its 12 digits in quotes")
+        raise ValueError(
+            f"account {number} has the account_id {quoted(account_id)}: write its 12 digits in quotes"
+        )
     name = entry.get("name")
     if not isinstance(name, str) or {"", ".", ".."}.intersection(name.split("/")):
         raise ValueError(
-            f"account {number} ({account_id}) has the name {name!r}: give it one that can be a directory, since "
+            f"account {number} ({account_id}) has the name {quoted(name)}: give it one that can be a directory, since "
             "c7n-org writes the account's output there"
         )
     return f"{number} ({name}, {account_id})"

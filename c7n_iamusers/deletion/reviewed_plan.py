@@ -16,8 +16,9 @@ from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.deny_all import is_brownout, is_denial
 from c7n_iamusers.snapshots.snapshot import Snapshot, is_covered
+from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.shapes import schema_problem
-from c7n_iamusers.text.wording import visible
+from c7n_iamusers.text.wording import quoted, visible
 
 SCHEMA_VERSION = 1
 
@@ -140,8 +141,8 @@ class DeletionPlan:
         fingerprint, a unique id and calls: only calls of a deletion, and only for that user.
         """
         try:
-            data = json.loads(text, object_pairs_hook=_without_duplicates)
-        except (ValueError, RecursionError) as error:
+            data = read_json(text)
+        except NotInFormat as error:
             raise PlanInvalid(f"not a plan of deletions: it is not valid JSON: {error}") from error
         problem = schema_problem(data, SCHEMA)
         try:
@@ -160,17 +161,6 @@ def _planned(data: Mapping[str, Any]) -> PlannedDeletion:
     return PlannedDeletion(subject, data["fingerprint"], calls, data["attachments"], data["skipped"])
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. Raises ValueError for a duplicate name, for which programs differ in the value that they use."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(
-            f"duplicate name {next(name for name in names if names.count(name) > 1)!r} in an object"
-        )
-    return found
-
-
 def _require_consistency(account_id: str, users: tuple[PlannedDeletion, ...]) -> None:
     seen: set[tuple[str, str]] = set()
     for user in users:
@@ -180,7 +170,8 @@ def _require_consistency(account_id: str, users: tuple[PlannedDeletion, ...]) ->
             problem = f"another entry has the same {' and '.join(twice)}"
         if problem:
             raise PlanInvalid(
-                f"not a plan that a run has made: user {user.subject.name!r} of account {account_id!r}: {problem}"
+                f"not a plan that a run has made: user {quoted(user.subject.name)} of account "
+                f"{quoted(account_id)}: {problem}"
             )
         seen |= keys
 
@@ -194,15 +185,15 @@ def _keys(subject: Subject) -> set[tuple[str, str]]:
 def _problems(account_id: str, user: PlannedDeletion) -> Iterator[str]:
     subject, arn = user.subject, _ARN.fullmatch(user.subject.arn)
     if arn is None:
-        yield f"{subject.arn!r} is no ARN of an IAM user"
+        yield f"{quoted(subject.arn)} is no ARN of an IAM user"
     elif arn[1] != account_id:
         yield f"its ARN is in account {arn[1]}: check the role of that account in accounts.yml"
     elif arn[2] != subject.name:
-        yield f"its ARN belongs to another user, {subject.arn!r}"
+        yield f"its ARN belongs to another user, {quoted(subject.arn)}"
     if subject.unique_id and not _UNIQUE_ID.fullmatch(subject.unique_id):
-        yield f"{subject.unique_id!r} is no unique id"
+        yield f"{quoted(subject.unique_id)} is no unique id"
     if unknown := sorted(user.attachments.keys() - {kind.name for kind in ATTACHMENT_KINDS}):
-        yield f"attachments of no known kind: {unknown[0]!r}"
+        yield f"attachments of no known kind: {quoted(unknown[0])}"
     yield from _skipped_problems(user) if user.skipped else _deletion_problems(user)
 
 
@@ -227,12 +218,12 @@ def _deletion_problems(user: PlannedDeletion) -> Iterator[str]:
 def _call_problem(name: str, call: ApiCall) -> str | None:
     if call.service != "iam" or (call.operation, frozenset(call.parameters)) not in DELETION_CALLS:
         given = ", ".join(map(repr, sorted(call.parameters)))
-        return f"{call.service!r} {call.operation!r} with {given} is not a call of a deletion"
+        return f"{quoted(call.service)} {quoted(call.operation)} with {given} is not a call of a deletion"
     if call.parameters.get("UserName", name) != name:
-        return f"{call.operation} is for another user, {call.parameters['UserName']!r}"
+        return f"{call.operation} is for another user, {quoted(call.parameters['UserName'])}"
     for parameter, value in call.parameters.items():
         if not (_DOCUMENT if parameter == "PolicyDocument" else _VALUE).fullmatch(value):
-            return f"{call.operation}: {parameter} {value!r} is not valid in IAM"
+            return f"{call.operation}: {parameter} {quoted(value)} is not valid in IAM"
     return None
 
 
@@ -250,7 +241,7 @@ def load_plan(text: str | bytes) -> DeletionPlan:
     for user in plan.users:
         for call in user.calls:
             if call.operation.startswith(_ADDING) and not is_denial(call):
-                given = ", ".join(f"{name} {value!r}" for name, value in call.parameters.items())
+                given = ", ".join(f"{name} {quoted(value)}" for name, value in call.parameters.items())
                 raise PlanInvalid(
                     f"not a plan that a run has made: {user.subject}: {call.operation} of {given}: "
                     "a deletion adds nothing to a user but a Deny on everything"

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -24,6 +24,8 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, UNPROVEN, WIDER, Proof, Remark
+from c7n_iamusers.policy_comparison.patterns import Clock
+from c7n_iamusers.text.wording import quoted
 
 #: What a group is for: one set in one account, or all the assignments of its people.
 PER_ACCOUNT, PER_MAP = "set-and-account", "people"
@@ -59,6 +61,7 @@ class DerivationOptions:
     none. It replaces ``${aws:username}`` for people whose two usernames are equal.
     ``write_out``: replace variables such as ``${aws:username}`` by their values, which needs a set for each value.
     ``group_by``: PER_ACCOUNT or PER_MAP.
+    ``clock``: bounds the time of each proof; see ``patterns.Budget``.
     """
 
     session_duration: str = "PT1H"
@@ -72,6 +75,7 @@ class DerivationOptions:
     username_tag: str = ""
     write_out: bool = False
     group_by: str = PER_ACCOUNT
+    clock: Clock | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, order=True)
@@ -238,14 +242,14 @@ def _faults(row: Any) -> Iterator[str]:
         yield f"must have exactly the keys {', '.join(ACCEPTANCE_KEYS)}"
         return
     if not isinstance(row["account"], str) or not _ACCOUNT.fullmatch(row["account"]):
-        yield f"account {row['account']!r} must be 12 digits in quotes"
+        yield f"account {quoted(row['account'])} must be 12 digits in quotes"
     for key in ("user", "remark"):
         if not isinstance(row[key], str) or not row[key].strip():
             yield f"{key} must be a string that is not empty"
     if row["verdict"] not in (WIDER, UNDECIDED):
-        yield f"verdict {row['verdict']!r} is neither {WIDER} nor {UNDECIDED}"
+        yield f"verdict {quoted(row['verdict'])} is neither {WIDER} nor {UNDECIDED}"
     if _date(row["expires"]) is None:
-        yield f"expires {row['expires']!r} must be a date, YYYY-MM-DD"
+        yield f"expires {quoted(row['expires'])} must be a date, YYYY-MM-DD"
 
 
 def _date(value: Any) -> date | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.policy_documents import canonical_policy
+from c7n_iamusers.text.wording import quoted
 
 #: The tag of permission sets that this package created and may change.
 MANAGED_TAG = ("c7n-iamusers", "managed")
@@ -88,14 +89,14 @@ def duration_seconds(text: str) -> int | None:
 
 def _faults(data: Mapping[str, Any]) -> Iterator[str]:
     if not _NAME.fullmatch(data["name"]):
-        yield f"name {data['name']!r} must be 1 to 32 letters, digits or _+=,.@-"
+        yield f"name {quoted(data['name'])} must be 1 to 32 letters, digits or _+=,.@-"
     if "description" in data and not _DESCRIPTION.fullmatch(data["description"]):
         yield "description must be 1 to 700 Latin-1 characters"
     seconds = duration_seconds(data.get("session-duration", "PT1H"))
     if seconds is None or not _SHORTEST <= seconds <= _LONGEST:
-        yield f"session-duration {data['session-duration']!r} must be an ISO 8601 duration from PT1H to PT12H"
+        yield f"session-duration {quoted(data['session-duration'])} must be an ISO 8601 duration from PT1H to PT12H"
     if "relay-state" in data and not _RELAY_STATE.fullmatch(data["relay-state"]):
-        yield f"relay-state {data['relay-state']!r} must be a URL of at most 240 characters"
+        yield f"relay-state {quoted(data['relay-state'])} must be a URL of at most 240 characters"
     for arn in data.get("managed-policies", ()):
         yield from _managed_policy_faults(arn)
     yield from _tag_faults(data.get("tags", {}))
@@ -108,7 +109,7 @@ def _managed_policy_faults(arn: str) -> Iterator[str]:
             "ARN: put its statements into inline-policy"
         )
     elif not _AWS_POLICY.fullmatch(arn):
-        yield f"managed-policies: {arn!r} is not the ARN of an AWS-managed policy (arn:aws:iam::aws:policy/NAME)"
+        yield f"managed-policies: {quoted(arn)} is not the ARN of an AWS-managed policy (arn:aws:iam::aws:policy/NAME)"
 
 
 def _tag_faults(tags: Mapping[str, str]) -> Iterator[str]:
@@ -118,9 +119,12 @@ def _tag_faults(tags: Mapping[str, str]) -> Iterator[str]:
         yield f"tags: at most {_TAGS - 1} in addition to {MANAGED_TAG[0]}"
     for key, value in tags.items():
         if not (_TAG.fullmatch(key) and 1 <= len(key) <= 128) or key.lower().startswith("aws:"):
-            yield f"tags: key {key!r} must be 1 to 128 letters, digits, spaces or _.:/=+-@, not beginning with aws:"
+            yield (
+                f"tags: key {quoted(key)} must be 1 to 128 letters, digits, spaces or _.:/=+-@, not "
+                "beginning with aws:"
+            )
         if not (_TAG.fullmatch(value) and len(value) <= 256):
-            yield f"tags: value {value!r} of {key} must be at most 256 letters, digits, spaces or _.:/=+-@"
+            yield f"tags: value {quoted(value)} of {key} must be at most 256 letters, digits, spaces or _.:/=+-@"
 
 
 def _document_faults(document: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyR
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.derivation.user_policies import StatementTranslation, UserPolicies
 from c7n_iamusers.policy_comparison import comparison
-from c7n_iamusers.policy_comparison.patterns import Budget, OutOfBudget
+from c7n_iamusers.policy_comparison.patterns import Budget, Clock, OutOfBudget
 from c7n_iamusers.policy_comparison.principals import (
     ManagedPolicy,
     PrincipalPermissions,
@@ -72,16 +72,20 @@ def _target(
 
 
 def prove(
-    held: UserPolicies, derived: DerivedSet, session: RequestContext, user: RequestContext
+    held: UserPolicies,
+    derived: DerivedSet,
+    session: RequestContext,
+    user: RequestContext,
+    clock: Clock | None = None,
 ) -> comparison.Proof:
     """The proof of ``derived`` against the current policies of the user, in the user's account.
 
     ``session``, ``user``: the known context of requests through the set, and of the user. Fewer known facts never
-    give a better verdict.
+    give a better verdict. ``clock``: see ``Budget``.
     """
     principal = held.principal
     old, new = old_policies(principal), new_policies(principal, derived)
-    verdict, witnesses = comparison.compare(new, session, old, user)
+    verdict, witnesses = comparison.compare(new, session, old, user, clock)
     before = (*old.statements, *(old.boundary or ()))
     if verdict == comparison.EQUAL and any(each.dependent for each in before):
         verdict = comparison.NARROWER
@@ -213,7 +217,7 @@ def _compared(user: _User, held: PermissionSet) -> str:
     principal, options = user.principal, user.options
     new = comparison.Policies(tuple(_statements(user, held)), _boundary(user, held.boundary))
     session, context = session_of(principal, options), user_context(principal, options.identity_center_mfa)
-    return comparison.compare(new, session, old_policies(principal), context)[0]
+    return comparison.compare(new, session, old_policies(principal), context, options.clock)[0]
 
 
 def _statements(user: _User, held: PermissionSet) -> Iterator[PolicyStatement]:

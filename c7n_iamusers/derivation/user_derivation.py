@@ -212,7 +212,16 @@ class UserDeriver:
             derived = render(held, self._options)
         except ValueError as error:
             return UserDerivation(reason=str(error))
-        return UserDerivation(held, derived, prove(held, derived, principals.session_context(), known))
+        return UserDerivation(held, derived, self._proof(held, derived, principals.session_context(), known))
+
+    def _proof(
+        self,
+        held: UserPolicies,
+        derived: DerivedSet,
+        session: principals.RequestContext,
+        user: principals.RequestContext,
+    ) -> Proof:
+        return prove(held, derived, session, user, self._options.clock)
 
     def _with_own_proof(
         self,
@@ -228,7 +237,7 @@ class UserDeriver:
             return result
         held = replace(result.held, principal=principal)
         session = session_of(principal, self._options)
-        return UserDerivation(held, result.derived, prove(held, result.derived, session, context))
+        return UserDerivation(held, result.derived, self._proof(held, result.derived, session, context))
 
     def _shape(self, principal: principals.PrincipalPermissions) -> Hashable:
         return (

@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import codecs
-import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from c7n_iamusers.evidence.credential_report import CredentialReport, parse_repo
 from c7n_iamusers.evidence.index import ACCOUNT, EvidenceIndex, Inventory
 from c7n_iamusers.evidence.model import Source
 from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.exemptions import Exemption
@@ -28,7 +27,8 @@ from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.policy_documents import default_documents, listed, objects
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.documents import LARGEST, NotInFormat, as_text, json_values, read_json
+from c7n_iamusers.text.wording import moment, quoted
 
 
 def saved_user(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def saved_user(entry: Mapping[str, Any]) -> dict[str, Any]:
     arn = str(entry.get("Arn") or "")
     name = str(entry.get("UserName") or arn.rpartition("/")[2])
     if not name:
-        raise EvidenceUnreadable(f"a user without UserName and Arn: {str(entry)[:80]}")
+        raise EvidenceUnreadable(f"a user without UserName and Arn: {quoted(entry)[:80]}")
     path = str(entry.get("Path") or "/")
     return {
         **entry,
@@ -71,11 +71,6 @@ def _tags(value: Any) -> list[dict[str, str]]:
     return [{"Key": str(key), "Value": str(text or "")} for key, text in pairs]
 
 
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),  # output redirection in PowerShell
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _LISTS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
 
 
@@ -83,17 +78,13 @@ _LISTS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
 class SavedDetails:
     """``entries``: name of a list -> its entries in all pages. ``time``: when the file was written.
 
-    ``truncated``: the last page has IsTruncated, so pages are missing.
+    ``truncated``: the last page has IsTruncated, so pages are missing. ``users``: as botocore's ``UserDetail``.
     """
 
     time: datetime
     truncated: bool
-    entries: Mapping[str, list[Mapping[str, Any]]] = field(default_factory=dict)
-
-    @property
-    def users(self) -> list[dict[str, Any]]:
-        """The users as botocore's ``UserDetail``."""
-        return [saved_user(entry) for entry in self.entries["UserDetailList"]]
+    entries: Mapping[str, list[Mapping[str, Any]]]
+    users: list[dict[str, Any]]
 
 
 def read_details(path: Path) -> SavedDetails:
@@ -107,7 +98,11 @@ def read_details(path: Path) -> SavedDetails:
             f"{path}: has no UserDetailList: save `aws iam get-account-authorization-details`"
         )
     entries = {name: [entry for page in pages for entry in _entries(page, name, path)] for name in _LISTS}
-    return SavedDetails(_written(path), bool(pages[-1].get("IsTruncated")), entries)
+    try:
+        users = [saved_user(entry) for entry in entries["UserDetailList"]]
+    except EvidenceUnreadable as error:
+        raise EvidenceUnreadable(f"{path}: {error}") from error
+    return SavedDetails(_written(path), bool(pages[-1].get("IsTruncated")), entries, users)
 
 
 def read_report(path: Path) -> CredentialReport:
@@ -119,7 +114,7 @@ def read_report(path: Path) -> CredentialReport:
     text, time = _text(path).lstrip("\ufeff").strip(), _written(path)
     try:
         if text.startswith("{"):
-            answer = json.loads(text)
+            answer = read_json(text)
             text, time = str(answer.get("Content", "")), moment(answer.get("GeneratedTime")) or time
         return parse_report(report_text(text), time)
     except (ValueError, EvidenceUnreadable) as error:
@@ -128,16 +123,11 @@ def read_report(path: Path) -> CredentialReport:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        return as_text(read_given(path, LARGEST))
     except OSError as error:
         raise EvidenceUnreadable(f"{path}: {error.strerror or error}") from error
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise EvidenceUnreadable(
-            f"{path}: byte {error.start} is not {encoding} text: save it as UTF-8"
-        ) from error
+    except NotInFormat as error:
+        raise EvidenceUnreadable(f"{path}: {error}") from error
 
 
 def _written(path: Path) -> datetime:
@@ -145,23 +135,16 @@ def _written(path: Path) -> datetime:
 
 
 def _pages(text: str, path: Path) -> Iterator[Mapping[str, Any]]:
-    decoder, at = json.JSONDecoder(), 0
-    while at < len(text):
-        if text[at] in " \t\r\n,":
-            at += 1
-            continue
-        try:
-            value, at = decoder.raw_decode(text, at)
-        except json.JSONDecodeError as error:
-            raise EvidenceUnreadable(
-                f"{path}: line {error.lineno}, column {error.colno}: {error.msg}"
-            ) from error
-        for page in value if isinstance(value, list) else [value]:
-            if not isinstance(page, Mapping):
-                raise EvidenceUnreadable(
-                    f"{path}: must hold objects with UserDetailList, not {str(page)[:40]!r}"
-                )
-            yield page
+    try:
+        for value in json_values(text):
+            for page in value if isinstance(value, list) else [value]:
+                if not isinstance(page, Mapping):
+                    raise EvidenceUnreadable(
+                        f"{path}: must hold objects with UserDetailList, not {quoted(page)[:40]}"
+                    )
+                yield page
+    except NotInFormat as error:
+        raise EvidenceUnreadable(f"{path}: {error}") from error
 
 
 def _entries(page: Mapping[str, Any], name: str, path: Path) -> tuple[Mapping[str, Any], ...]:

@@ -15,6 +15,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import FIELDS, matches, pattern_fault
+from c7n_iamusers.text.wording import quoted
 
 HINTED_KINDS = (model.HUMAN, model.MACHINE, model.MIXED)
 
@@ -100,17 +101,17 @@ def parse_hints(data: Any, where: str) -> tuple[model.Hint, ...]:
 
 def _of_kind(kind: str, fields: Any, where: str) -> Iterator[model.Hint]:
     if kind not in HINTED_KINDS:
-        raise InvalidPolicyData(f"{where}: a hint can say {', '.join(HINTED_KINDS)}, not {kind!r}")
+        raise InvalidPolicyData(f"{where}: a hint can say {', '.join(HINTED_KINDS)}, not {quoted(kind)}")
     if not isinstance(fields, Mapping) or not set(fields) <= set(FIELDS):
-        raise InvalidPolicyData(f"{where}: must map {', '.join(FIELDS)} to patterns, not {fields!r}")
+        raise InvalidPolicyData(f"{where}: must map {', '.join(FIELDS)} to patterns, not {quoted(fields)}")
     for field, patterns in fields.items():
         for pattern in patterns if isinstance(patterns, list) else [patterns]:
             if not isinstance(pattern, str) or not pattern:
                 raise InvalidPolicyData(
-                    f"{where}.{field}: must be a shell glob such as 'ci-*', not {pattern!r}"
+                    f"{where}.{field}: must be a shell glob such as 'ci-*', not {quoted(pattern)}"
                 )
             if fault := pattern_fault(field, pattern):
-                raise InvalidPolicyData(f"{where}.{field}: {pattern!r} {fault}")
+                raise InvalidPolicyData(f"{where}.{field}: {quoted(pattern)} {fault}")
             yield model.Hint(kind, field, pattern)
 
 

@@ -7,8 +7,6 @@ Columns: "Generate credential reports for your AWS account" (IAM User Guide).
 from __future__ import annotations
 
 import base64
-import csv
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +15,8 @@ from c7n_iamusers.evidence.model import Credential, LastUse
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.attachments import ACCESS_KEY, LOGIN_PROFILE, SIGNING_CERTIFICATE
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.text.documents import NotInFormat
+from c7n_iamusers.text.rows import csv_lines
 from c7n_iamusers.text.wording import moment
 
 Row = Mapping[str, str]
@@ -57,13 +57,13 @@ def parse_report(text: str, time: datetime | None) -> CredentialReport:
     Raises EvidenceUnreadable if ``text`` is not a credential report.
     """
     try:
-        lines = [line for line in csv.reader(io.StringIO(text.lstrip("\ufeff"), newline="")) if any(line)]
-    except csv.Error as error:
+        lines = [cells for _, cells in csv_lines(text.lstrip("\ufeff"), strict=False)]
+    except NotInFormat as error:
         raise EvidenceUnreadable(f"the credential report is not CSV: {error}") from error
-    header = [name.strip().lower() for name in lines[0]] if lines else []
+    header = [name.lower() for name in lines[0]] if lines else []
     if "user" not in header:
         raise EvidenceUnreadable("the credential report has no column `user` in its first line")
-    rows = [dict(zip(header, map(str.strip, line), strict=False)) for line in lines[1:]]
+    rows = [dict(zip(header, line, strict=False)) for line in lines[1:]]
     return CredentialReport({row["user"].casefold(): row for row in rows if row.get("user")}, time)
 
 

@@ -15,7 +15,7 @@ from c7n_iamusers.evidence.index import USER, with_listed_credentials
 from c7n_iamusers.evidence.model import KINDS, Hint
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.user_patterns import pattern_fault
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.wording import moment, quoted
 
 
 @dataclass(frozen=True)
@@ -141,18 +141,18 @@ class _Reader:
     def days(self, value: Any, key: str) -> float | None:
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
             return value
-        self.fault(key, f"must be a number of days above 0, not {value!r}")
+        self.fault(key, f"must be a number of days above 0, not {quoted(value)}")
         return None
 
     def names(self, value: Any, key: str, known: Sequence[str]) -> tuple[str, ...]:
         if value is None:
             return ()
         if not isinstance(value, list) or not value:
-            self.fault(key, f"must be a list with at least one of {', '.join(known)}, not {value!r}")
+            self.fault(key, f"must be a list with at least one of {', '.join(known)}, not {quoted(value)}")
             return ()
         for name in value:
             if name not in known:
-                self.fault(key, f"there is no {name!r}: known are {', '.join(known)}")
+                self.fault(key, f"there is no {quoted(name)}: known are {', '.join(known)}")
         return tuple(str(name) for name in value)
 
     def mapping(self, key: str, known: Sequence[str], instead_of_list: str = "") -> Mapping[str, Any]:
@@ -162,7 +162,7 @@ class _Reader:
         if instead_of_list and isinstance(value, list):
             return {instead_of_list: value}
         if not isinstance(value, Mapping) or not value or not set(value) <= set(known):
-            self.fault(key, f"must be a mapping of {', '.join(known)}, not {value!r}")
+            self.fault(key, f"must be a mapping of {', '.join(known)}, not {quoted(value)}")
             return {}
         return self._without_nulls(value, f"{key}.")
 
@@ -190,8 +190,8 @@ class _Reader:
         for pattern in patterns if isinstance(patterns, list) else [patterns]:
             if not isinstance(pattern, str) or not pattern:
                 form = "Key=glob" if key == "tag" else "a glob over the ARNs of creators"
-                self.fault(f"provisioning.{key}", f"must be {form}, not {pattern!r}")
+                self.fault(f"provisioning.{key}", f"must be {form}, not {quoted(pattern)}")
             elif key == "tag" and (fault := pattern_fault(key, pattern)):
-                self.fault(f"provisioning.{key}", f"{pattern!r} {fault}")
+                self.fault(f"provisioning.{key}", f"{quoted(pattern)} {fault}")
             else:
                 yield pattern

@@ -11,8 +11,10 @@ from urllib.parse import parse_qsl, urlparse
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from c7n_iamusers.execution.given import body_within
 from c7n_iamusers.execution.retries import Backoff, error_code, pages
 from c7n_iamusers.execution.stores import refuse_larger
+from c7n_iamusers.text.documents import LARGEST
 
 #: Errors of a conditional PutObject ("Conditional writes", Amazon S3 User Guide): the object exists or has changed, or
 #: another conditional write of it is in progress.
@@ -54,7 +56,7 @@ class BucketStore:
         self._client, self._bucket, self._prefix = client, bucket, prefix.strip("/")
         self._arguments, self._backoff = dict(arguments), backoff or Backoff()
 
-    def read(self, name: str, largest: int | None = None) -> bytes | None:
+    def read(self, name: str, largest: int = LARGEST) -> bytes | None:
         """See Store."""
         return self._tagged(name, largest)[0]
 
@@ -162,12 +164,12 @@ class BucketStore:
     def __str__(self) -> str:
         return f"s3://{self._bucket}/{self._prefix}"
 
-    def _tagged(self, name: str, largest: int | None = None) -> tuple[bytes | None, str]:
+    def _tagged(self, name: str, largest: int = LARGEST) -> tuple[bytes | None, str]:
         """The content and its ETag; None and an empty text if the name does not exist. ``largest``: see Store.read."""
         try:
             found = self._backoff.call(self._client.get_object, Bucket=self._bucket, Key=self._key(name))
             refuse_larger(self.place(name), int(found.get("ContentLength", 0)), largest)
-            return bytes(found["Body"].read()), str(found.get("ETag", ""))
+            return body_within(self.place(name), found["Body"], largest), str(found.get("ETag", ""))
         except ClientError as error:
             if error_code(error) == "NoSuchKey":
                 return None, ""

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import AFTER, TRIED, Subject
 from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, require_in_place, sync_directory
+from c7n_iamusers.text.documents import NotInFormat, read_json
 
 #: The prefix of BucketJournal's objects, one for each run and user.
 BUCKET_JOURNALS = "journal/"
@@ -282,8 +283,8 @@ def parsed(content: bytes) -> Iterable[Line]:
     """The lines of a journal. Incomplete ones, as a crash leaves them, are skipped."""
     for text in content.splitlines():
         try:
-            line = json.loads(text)
-        except (ValueError, RecursionError):
+            line = read_json(text)
+        except NotInFormat:
             continue
         if isinstance(line, dict):
             yield line

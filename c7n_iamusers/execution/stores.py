@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Protocol
 
 from c7n_iamusers.exceptions import RunLockLost
+from c7n_iamusers.execution.given import refuse_other_kinds
+from c7n_iamusers.text.documents import LARGEST
 
 #: The name of a run's journal.
 JOURNAL = "journal.jsonl"
@@ -28,12 +30,7 @@ _DEEPEST = 32
 _PARALLEL = 8
 #: O_NONBLOCK: opening a FIFO must not block until somebody opens its other end.
 _SAFE_OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_KINDS = (
-    (stat.S_ISLNK, "symbolic link"),
-    (stat.S_ISFIFO, "FIFO"),
-    (stat.S_ISDIR, "directory"),
-    (stat.S_ISSOCK, "socket"),
-)
+_NOT_OURS = "a file of a run: find out who put it there, and move it away"
 #: The lock file in a run's output directory. It names the run that holds the lock.
 RUN_LOCK = ".run.lock"
 _LOCK_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -42,7 +39,7 @@ _LOCK_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEX
 class Store(Protocol):
     """Named contents. A name may contain ``/``. Writes are durable when they return. Every method may raise OSError."""
 
-    def read(self, name: str, largest: int | None = None) -> bytes | None:
+    def read(self, name: str, largest: int = LARGEST) -> bytes | None:
         """The content; None if the name does not exist. Refuses content of more than ``largest`` bytes."""
 
     def create(self, name: str, content: bytes) -> None:
@@ -91,7 +88,7 @@ class DirectoryStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def read(self, name: str, largest: int | None = None) -> bytes | None:
+    def read(self, name: str, largest: int = LARGEST) -> bytes | None:
         """See Store."""
         return read_file(self.directory / name, largest)
 
@@ -286,7 +283,7 @@ def as_store(place: Path | Store) -> Store:
 
 
 def read_all(
-    store: Store, names: Sequence[str], largest: int | None = None
+    store: Store, names: Sequence[str], largest: int = LARGEST
 ) -> Iterator[tuple[str, bytes | None]]:
     """Each name with its content, in order, read a few in parallel. ``largest``: see Store.read. Raises OSError."""
     with ThreadPoolExecutor(_PARALLEL) as pool:
@@ -303,7 +300,7 @@ def replace_all(store: Store, contents: Iterable[tuple[str, bytes]]) -> None:
         each.result()
 
 
-def read_file(path: Path, largest: int | None = None) -> bytes | None:
+def read_file(path: Path, largest: int = LARGEST) -> bytes | None:
     """The content of the regular file ``path``; None if nothing has that name. ``largest``: see Store.read.
 
     Raises OSError if it is anything else. The message says what it is: a link, a FIFO, a directory.
@@ -317,22 +314,9 @@ def read_file(path: Path, largest: int | None = None) -> bytes | None:
         return file.read()
 
 
-def read_given(path: Path) -> bytes:
-    """The content of the file that a person names, or that a link there leads to.
-
-    Raises OSError if it can't be read or is no regular file: reading a FIFO may never end.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode):
-            kind = next((name for holds, name in _KINDS if holds(mode)), "device")
-            raise OSError(f"{path} is a {kind}, not a file")
-        return file.read()
-
-
-def refuse_larger(place: str, size: int, largest: int | None) -> None:
+def refuse_larger(place: str, size: int, largest: int) -> None:
     """Raises OSError if ``size`` is more than ``largest``."""
-    if largest is not None and size > largest:
+    if size > largest:
         raise OSError(
             f"{place} has {size} bytes, and no run writes more than {largest} there: find out who put it there, and "
             "move it away"
@@ -401,7 +385,7 @@ def _open(path: Path, flags: int) -> int:
         _refuse_other_kinds(path)
         raise
     try:
-        _refuse_unless_regular(path, os.fstat(descriptor).st_mode)
+        refuse_other_kinds(str(path), os.fstat(descriptor).st_mode, _NOT_OURS)
     except OSError:
         os.close(descriptor)
         raise
@@ -413,10 +397,4 @@ def _refuse_other_kinds(path: Path) -> None:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
-    _refuse_unless_regular(path, mode)
-
-
-def _refuse_unless_regular(path: Path, mode: int) -> None:
-    if not stat.S_ISREG(mode):
-        kind = next((name for holds, name in _KINDS if holds(mode)), "device")
-        raise OSError(f"{path} is a {kind}, not a file of a run: find out who put it there, and move it away")
+    refuse_other_kinds(str(path), mode, _NOT_OURS)

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 
 from c7n_iamusers.iam.attachments import ATTACHED_POLICY, PERMISSIONS_BOUNDARY
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.text.documents import read_json
 
 
 def canonical_policy(document: object) -> str:
@@ -99,7 +100,7 @@ def decoded(value: object) -> Any:
     """``value``, parsed if it is JSON text or URL-encoded JSON text. Raises ValueError for other text."""
     document: Any = value
     # Twice, because some tools save the text as a JSON string. Decoding plain JSON as a URL would change a %20 in it.
-    for decode in (json.loads, json.loads, _unquoted):
+    for decode in (read_json, read_json, _unquoted):
         if isinstance(document, str):
             try:
                 document = decode(document)
@@ -134,7 +135,7 @@ class PolicyInterner:
     """Replaces equal policies, and equal lists of policies, by one object, which must not be changed.
 
     80,000 users have a few hundred distinct policies; without interning, their documents take most of a run's memory.
-    Thread-safe. An instance is also an ``object_hook`` for ``json.loads``.
+    Thread-safe. An instance is also an hook for ``read_json``.
     """
 
     _KEYS = ("Statement", "PolicyDocument", "PolicyArn")
@@ -165,7 +166,7 @@ class PolicyInterner:
 
 
 def _unquoted(text: str) -> Any:
-    return json.loads(unquote(text))
+    return read_json(unquote(text))
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ _MATCHERS: Mapping[str, Callable[[IamUser, str], bool]] = {
 }
 FIELDS = tuple(_MATCHERS)
 
+#: Characters of a pattern: brackets that are not closed take the square of its length, in fnmatch too.
+LONGEST = 2048
 _NAME = frozenset(string.ascii_letters + string.digits + "_+=,.@-")
 _IN_TAGS = "_.:/=+-@"
 #: A token of a glob: a character class, or a single character. An unclosed bracket is a literal character.
@@ -56,6 +58,8 @@ def pattern_fault(field: str, pattern: str) -> str:
     Names have letters, digits and ``_+=,.@-``. Paths are printable ASCII between slashes. Tags have letters, digits,
     spaces and ``_.:/=+-@`` (IAM User Guide, "IAM and AWS STS quotas"; botocore's IAM model).
     """
+    if len(pattern) > LONGEST:
+        return f"has {len(pattern)} characters, and may have {LONGEST}"
     if field == "tag":
         return _tag_fault(pattern)
     if field == "path":

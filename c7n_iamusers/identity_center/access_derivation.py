@@ -27,6 +27,7 @@ from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.desired import AccessRequest
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.people import Candidate
+from c7n_iamusers.policy_comparison.patterns import Clock
 from c7n_iamusers.policy_comparison.principals import (
     GroupPermissions,
     ManagedPolicy,
@@ -48,9 +49,16 @@ class AccessDerivation:
     """
 
     def __init__(
-        self, username_tags: Callable[[], frozenset[str]] = frozenset, today: date | None = None
+        self,
+        username_tags: Callable[[], frozenset[str]] = frozenset,
+        today: date | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        """``username_tags``: reads the session tags that hold the username; by default there are none."""
+        """``username_tags``: reads the session tags that hold the username; by default there are none.
+
+        ``clock``: bounds the time of each proof; see ``patterns.Budget``.
+        """
+        self._clock = clock
         self._username_tags = username_tags
         self._today = today or datetime.now(timezone.utc).date()
         self.warnings: list[str] = []
@@ -74,7 +82,7 @@ class AccessDerivation:
         return requests, refused
 
     def _options(self, settings: Mapping[str, Any]) -> DerivationOptions:
-        options = derivation_options(settings, self._today)
+        options = replace(derivation_options(settings, self._today), clock=self._clock)
         tag = options.username_tag
         if not tag or tag in self._username_tags():
             return options

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,18 +29,15 @@ from c7n_iamusers.identity_center.intents import (
     intents_data,
     intents_from,
 )
+from c7n_iamusers.text.documents import NotInFormat, read_json, unpacked
 
 #: The default maximum age of intents. Users change.
 MAX_AGE = timedelta(hours=24)
 #: A longer age may lead to a date that Python does not have.
 _LONGEST_AGE = timedelta(days=36_500)
-#: Maximum bytes of a file, several times those of the largest account.
-LARGEST = 512 * 1024 * 1024
 #: What Cloud Custodian writes at the end of each run of a policy, also of one that failed; compressed in a bucket.
 _METADATA = ("metadata.json", "metadata.json.gz")
 _LARGEST_METADATA = 16 * 1024 * 1024
-#: zlib's ``wbits`` for gzip.
-_GZIP = 31
 #: How far the clock of another machine may be ahead.
 _AHEAD = timedelta(minutes=5)
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
@@ -86,8 +82,7 @@ def read_intents(
     shared = PolicyInterner()
     try:
         found = [
-            (name, _read(store.place(name), name, each, shared))
-            for name, each in read_all(store, names, LARGEST)
+            (name, _read(store.place(name), name, each, shared)) for name, each in read_all(store, names)
         ]
         if not trusted and isinstance(store, DirectoryStore):
             _check_writers(store.directory, names)
@@ -126,11 +121,11 @@ def _check_writers(directory: Path, names: Iterable[str]) -> None:
 
 def _read(place: str, name: str, content: bytes | None, shared: PolicyInterner) -> Intents:
     try:
-        data = json.loads((content or b"").decode(), object_hook=shared)
+        data = read_json(content or b"", shared)
         check_intents(data)
         return intents_from(data, str(PurePosixPath(name).parent))
-    except (ValueError, RecursionError) as error:
-        kind = "" if isinstance(error, NotIntents) else f"{type(error).__name__}: "
+    except ValueError as error:
+        kind = "" if isinstance(error, NotIntents | NotInFormat) else f"{type(error).__name__}: "
         raise IdentityCenterError(f"{place}: can't be read as intents: {kind}{error}") from error
 
 
@@ -304,10 +299,8 @@ def _runs(store: Store, times: Sequence[datetime]) -> list[_Run]:
 def _run_of(place: str, content: bytes | None) -> _Run | None:
     """None for a file that Cloud Custodian did not write."""
     try:
-        if place.endswith(".gz"):
-            content = zlib.decompressobj(_GZIP).decompress(content or b"", _LARGEST_METADATA)
-        data = json.loads(content or b"")
-    except (ValueError, RecursionError, zlib.error) as error:
+        data = read_json(unpacked(content or b"", _LARGEST_METADATA))
+    except NotInFormat as error:
         raise IdentityCenterError(
             f"{place} can't be read, so it is not known whether a policy ran again: {error}. Nothing was touched: run "
             "the policies again, or move the file away"

@@ -22,7 +22,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.text import shapes
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.wording import moment, quoted
 
 #: The file in a policy's output directory, and its version.
 INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 2
@@ -97,7 +97,7 @@ def intents_from(data: Any, place: str = "") -> Intents:
     if not isinstance(data, Mapping) or data.get("schema") != INTENTS_SCHEMA:
         version = data.get("schema") if isinstance(data, Mapping) else None
         raise NotIntents(
-            f"schema {version!r} is not {INTENTS_SCHEMA}: run the policy again with this version"
+            f"schema {quoted(version)} is not {INTENTS_SCHEMA}: run the policy again with this version"
         )
     try:
         return _intents(data, place)
@@ -143,7 +143,7 @@ def _user_data(user: UserIntent) -> dict[str, Any]:
 def _intents(data: Mapping[str, Any], place: str) -> Intents:
     requested, derive, time = data["permission-set"], data["derive"], moment(data["time"])
     if time is None:
-        raise ValueError(f"time {data['time']!r} is not a time")
+        raise ValueError(f"time {quoted(data['time'])} is not a time")
     if (requested is None) == (derive is None):
         raise ValueError("either a permission set or its derivation must be requested")
     return Intents(
@@ -190,7 +190,7 @@ _CUSTOMER_OR_AWS = shapes.text(2048, rf"{_POLICY_ARN.pattern}|/(?:[!-~]+/)?[\w+=
 def _duration(value: Any, place: str) -> None:
     shapes.text(20)(value, place)
     if not _SHORTEST <= (duration_seconds(value) or 0) <= _LONGEST:
-        raise ValueError(f"{place} {value!r} must be an ISO 8601 duration from PT1H to PT12H")
+        raise ValueError(f"{place} {quoted(value)} must be an ISO 8601 duration from PT1H to PT12H")
 
 
 _INLINE = shapes.listing(
@@ -285,7 +285,8 @@ def check_intents(data: Any) -> None:
     version = data.get("schema") if isinstance(data, dict) else None
     if version != INTENTS_SCHEMA:
         raise NotIntents(
-            f"schema {version!r} is not {INTENTS_SCHEMA}, which includes the time of the run: run the policies again "
+            f"schema {quoted(version)} is not {INTENTS_SCHEMA}, which includes the time of the run: run the "
+            "policies again "
             "with this version"
         )
     try:

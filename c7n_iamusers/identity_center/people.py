@@ -16,8 +16,9 @@ from typing import Any
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center.model import Person, PersonKey
-from c7n_iamusers.text.rows import NotInFormat, Row, read_rows
-from c7n_iamusers.text.wording import LONGEST, folded, foreign_domain, is_address, shown
+from c7n_iamusers.text.documents import NotInFormat
+from c7n_iamusers.text.rows import Row, read_rows
+from c7n_iamusers.text.wording import LONGEST, folded, foreign_domain, is_address, quoted, shown
 
 #: The keys of a policy's ``user:``. CreateUser needs all of them, although its model says they are optional.
 KEYS = ("username", "email", "given-name", "family-name", "display-name")
@@ -131,14 +132,16 @@ def _domain_faults(email: str, domains: Sequence[str]) -> list[str]:
     domain = foreign_domain(email, domains)
     if not domain:
         return []
-    return [f"e-mail {email!r} has the domain {domain}, which is not in email-domains: {', '.join(domains)}"]
+    return [
+        f"e-mail {quoted(email)} has the domain {domain}, which is not in email-domains: {', '.join(domains)}"
+    ]
 
 
 def _fault(key: str, text: str, origins: Mapping[str, str]) -> str:
     if not text:
         return f"no {key}: {origins[key]} has no value: tag the user, or set another key as user.{key}"
     fault = _CHECKS[key](text)
-    return f"{key} {text!r} (from {origins[key]}) {fault}" if fault else ""
+    return f"{key} {quoted(text)} (from {origins[key]}) {fault}" if fault else ""
 
 
 def _username_fault(text: str) -> str:
@@ -235,7 +238,8 @@ def _distinct(candidate: Candidate, usernames: dict[str, _Clash], emails: dict[s
         return candidate
     username, email = candidate.person.key
     problems = [
-        f"the {title} {text!r} is ambiguous: IAM users {shown(clashes[text].users)} have it with different {others}: "
+        f"the {title} {quoted(text)} is ambiguous: IAM users {shown(clashes[text].users)} have it with "
+        f"different {others}: "
         "correct them"
         for title, text, clashes, others in (
             ("username", username, usernames, "e-mails"),
@@ -322,7 +326,7 @@ def _row_fault(texts: Mapping[str, str]) -> str:
     if missing := [column for column in _REQUIRED if not texts.get(column)]:
         return f"has no {' and no '.join(missing)}"
     if not _ACCOUNT.fullmatch(texts[ACCOUNT]):
-        return f"account {texts[ACCOUNT]!r} must be 12 digits (spreadsheets drop leading zeros)"
+        return f"account {quoted(texts[ACCOUNT])} must be 12 digits (spreadsheets drop leading zeros)"
     return ""
 
 

@@ -17,13 +17,15 @@ from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Subject
+from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.changes import group_key, set_key, user_key
 from c7n_iamusers.identity_center.reports import side_effect_text
 from c7n_iamusers.identity_center.run_objects import Created
 from c7n_iamusers.text import shapes
-from c7n_iamusers.text.wording import folded, json_pieces, shown
+from c7n_iamusers.text.documents import NotInFormat, read_json
+from c7n_iamusers.text.wording import folded, json_pieces, quoted, shown
 
 #: Version 1 had no existing objects, and totals, unexpected members and stale objects were not checked.
 _SCHEMA = 2
@@ -125,21 +127,22 @@ def read_plan(path: Path, digest: str, instance: model.Instance, choices: model.
     Raises IdentityCenterError if the file has another digest, or is of another instance or other options.
     """
     try:
-        content = path.read_bytes()
+        content = read_given(path)
         found = hashlib.sha256(content).hexdigest()
         if found != digest.lower():
             raise _unusable(
                 path, f"its SHA-256 is {found}, not that of --plan-sha256: it was changed since the review"
             )
-        data: Row = json.loads(content)
+        data: Row = read_json(content)
         if data["schema"] == _SCHEMA:
             _PLAN(data, "plan")
         known, given = (
             (data["schema"], data["instance"], data["choices"]),
             (_SCHEMA, instance.arn, asdict(choices)),
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _unusable(path, f"it can't be read as a plan: {type(error).__name__}: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        kind = "" if isinstance(error, NotInFormat) else f"{type(error).__name__}: "
+        raise _unusable(path, f"it can't be read as a plan: {kind}{error}") from error
     if known[0] != _SCHEMA:
         raise _unusable(
             path,
@@ -161,7 +164,7 @@ def plan_of(data: Mapping[str, Any]) -> model.AccessPlan:
     """The plan of a file, for showing it. Raises IdentityCenterError if it is not a plan."""
     if data.get("schema") not in (1, _SCHEMA):
         raise IdentityCenterError(
-            f"a plan of access of schema {data.get('schema')!r}, and this version reads 1 and {_SCHEMA}"
+            f"a plan of access of schema {quoted(data.get('schema'))}, and this version reads 1 and {_SCHEMA}"
         )
     try:
         existing = data.get("standing", ())

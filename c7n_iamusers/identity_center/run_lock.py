@@ -27,6 +27,7 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store, as_store, open_appending
 from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.identity_center.run_records import RUNS
+from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.wording import visible, visible_log
 
 #: The name of both locks.
@@ -212,7 +213,7 @@ def _holder(content: bytes) -> str:
 
 def _fields(content: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(content)
-    except ValueError:
+        found = read_json(content)
+    except NotInFormat:
         return {}
     return found if isinstance(found, dict) else {}

@@ -26,6 +26,7 @@ from c7n_iamusers.identity_center.changes import assignment_key
 from c7n_iamusers.identity_center.intents import permission_set_data
 from c7n_iamusers.identity_center.model import GROUP, MEMBERSHIP, USER, Change, Claim, Instance
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, ChangeResult
+from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.wording import folded, json_pieces
 
 RUNS = "identity-center-runs"
@@ -200,8 +201,8 @@ def _check_pin(output: Store, name: str, content: bytes) -> str | None:
 
 def _result(place: str, content: bytes | None) -> dict[str, Any]:
     try:
-        data = json.loads(content or b"")
-    except (ValueError, RecursionError) as error:
+        data = read_json(content or b"")
+    except NotInFormat as error:
         raise IdentityCenterError(f"{place}: can't be read as the result of a run: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != RESULT_SCHEMA or "created" not in data:
         raise IdentityCenterError(

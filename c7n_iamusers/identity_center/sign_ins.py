@@ -18,6 +18,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.iam.user import Item
+from c7n_iamusers.text.documents import read_json
 from c7n_iamusers.text.shapes import Shape, listing, one_of, record, text
 from c7n_iamusers.text.wording import as_text, moment
 
@@ -153,7 +154,7 @@ _FILE: Shape = record(
 def parse_sign_ins(content: bytes, place: str) -> SignIns:
     """The content of a SIGN_INS_FILE. Raises IdentityCenterError."""
     try:
-        data = json.loads(content)
+        data = read_json(content)
         _FILE(data, "the file")
         since, until = _required(data["since"]), _required(data["until"])
         rows = [
@@ -168,7 +169,7 @@ def parse_sign_ins(content: bytes, place: str) -> SignIns:
         ]
         if until < since or any(each.time > until + _SKEW for each in rows):
             raise ValueError("it has a time that is after its end")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise IdentityCenterError(
             f"{place} is not a {SIGN_INS_FILE} that c7n-iamusers provision --sign-ins wrote: {error}: write it again"
         ) from error

@@ -22,6 +22,7 @@ from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
+from c7n_iamusers.text.documents import read_json
 from c7n_iamusers.text.wording import as_text, moment
 
 Parsed = TypeVar("Parsed")
@@ -98,7 +99,7 @@ class Notice:
 
 def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
     """The notice in a file in the directory of ``account_id``. Raises ValueError if the content is not one."""
-    data = json.loads(content)
+    data = read_json(content)
     if not isinstance(data, Mapping):
         raise ValueError("it is not a JSON object")
     time = moment(data.get("time"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.text.wording import foreign_domain, is_address
+from c7n_iamusers.text.wording import foreign_domain, is_address, quoted
 
 ACCOUNTS, TAG, CONTACT, ORGANIZATION = "accounts", "tag", "alternate-contact", "organization"
 #: AlternateContactType of GetAlternateContact.
@@ -45,7 +45,7 @@ def parse_source(text: str) -> Source:
     if kind == CONTACT and key in CONTACTS:
         return Source(kind, key)
     known = f"{ACCOUNTS}, {TAG}:KEY, {CONTACT}:{'|'.join(CONTACTS)}, {ORGANIZATION}"
-    raise ValueError(f"{text!r} is no source of owners; it is one of {known}")
+    raise ValueError(f"{quoted(text)} is no source of owners; it is one of {known}")
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ def owner_of(account: Account, sources: Sequence[Source], look_up: LookUp, domai
 def address_fault(text: object, domains: Iterable[str] = ()) -> str:
     """Why ``text`` is not the address of an owner; empty where it is one. ``domains``: allowed ones; none for any."""
     if not isinstance(text, str) or not is_address(text):
-        return f"{text!r} is not one e-mail address"
+        return f"{quoted(text)} is not one e-mail address"
     allowed = tuple(domains)
     if domain := foreign_domain(text, allowed):
-        return f"{text!r} is of domain {domain}, which is none of {', '.join(allowed)} (--email-domain)"
+        return f"{quoted(text)} is of domain {domain}, which is none of {', '.join(allowed)} (--email-domain)"
     return ""
 
 

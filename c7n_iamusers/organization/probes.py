@@ -13,12 +13,12 @@ from urllib.parse import urlparse
 from uuid import uuid4
 
 import boto3
-import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.executor import SINGLE_TRY
+from c7n_iamusers.execution.given import parsed_file
 from c7n_iamusers.execution.retries import Backoff, error_code, items
 from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
@@ -26,6 +26,7 @@ from c7n_iamusers.iam.permissions import Needed, changes_users
 from c7n_iamusers.iam.role_trust import is_trusted
 from c7n_iamusers.notices.notices import stops_in
 from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, Target, filled, simulations
+from c7n_iamusers.text.documents import read_yaml
 
 _ERRORS = (ClientError, BotoCoreError)
 _SESSION_NAME = "c7n-iamusers"
@@ -233,14 +234,9 @@ class Probes:
         """Whether c7n-mailer reads one of ``queues``, and its mail server answers. ``file``: its configuration."""
         place, name = ORGANIZATION, "mailer"
         try:
-            config = dict(yaml.safe_load(file.read_bytes()))
-            queue, server, port = (
-                config["queue_url"],
-                config.get("smtp_server"),
-                int(config.get("smtp_port", 25)),
-            )
-        except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
-            told = f"{file}: can't be read as c7n-mailer's configuration: {type(error).__name__}: {error}"
+            queue, server, port = parsed_file(file, _mailer_settings)
+        except ValueError as error:
+            told = f"{file}: can't be read as c7n-mailer's configuration: {error}"
             yield Check(
                 place, name, HOLE, told, "give queue_url, from_address, and smtp_server or ses_region"
             )
@@ -291,3 +287,9 @@ class Probes:
         path = Path(notices).absolute()
         there = next(each for each in (path, *path.parents) if each.exists())
         return DirectoryStore(there if existing else path)
+
+
+def _mailer_settings(content: bytes) -> tuple[str, str | None, int]:
+    """The queue, the mail server and its port of c7n-mailer's configuration."""
+    config = read_yaml(content)
+    return config["queue_url"], config.get("smtp_server"), int(config.get("smtp_port", 25))

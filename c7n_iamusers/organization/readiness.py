@@ -15,7 +15,7 @@ from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.permissions import Needed, role_policy
 from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
-from c7n_iamusers.text.wording import visible
+from c7n_iamusers.text.wording import quoted, visible
 
 OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
 #: The variables of accounts.yml that are checked beside those that the policies use.
@@ -131,11 +131,11 @@ def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
         (each for each in roles if not re.fullmatch(r"arn:[^:]+:iam::\d{12}:role/.+", str(each))), None
     )
     if faulty is not None:
-        raise ValueError(f"account {account_id}: role {faulty!r} is not the ARN of a role")
+        raise ValueError(f"account {account_id}: role {quoted(faulty)} is not the ARN of a role")
     for each in roles:
         if (partition := str(each).split(":")[1]) not in partitions():
             raise ValueError(
-                f"account {account_id}: role {each!r}: there is no partition {partition!r}; it is one of "
+                f"account {account_id}: role {quoted(each)}: there is no partition {quoted(partition)}; it is one of "
                 f"{', '.join(partitions())}"
             )
     variables = {**shared, **(entry.get("vars") or {})}
@@ -247,7 +247,7 @@ def _days(target: Target) -> Iterator[Check]:
     announced, after, held = days
     where, remedy = str(target), f"correct {', '.join(DAYS)} under vars in the accounts file"
     if wrong := [
-        f"{name} is {target.variables[name]!r}"
+        f"{name} is {quoted(target.variables[name])}"
         for name in DAYS
         if type(target.variables[name]) not in (int, float)
     ]:

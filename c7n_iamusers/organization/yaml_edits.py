@@ -11,9 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from c7n_iamusers.organization.owners import OWNER
+from c7n_iamusers.text.documents import NotInFormat, read_yaml, yaml_nodes
 
 EMAILS = "account_emails"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*@[A-Za-z0-9.-]+")
@@ -37,13 +36,13 @@ class _Edits:
         self._newline = "\r\n" if "\r\n" in text else "\n"
         self._found: list[tuple[int, int, str]] = []
 
-    def replace(self, node: yaml.Node, new: str) -> None:
+    def replace(self, node: Any, new: str) -> None:
         self._found.append((node.start_mark.index, node.end_mark.index, new))
 
     def insert(self, index: int, new: str) -> None:
         self._found.append((index, index, new))
 
-    def line_after(self, node: yaml.Node, *lines: str) -> None:
+    def line_after(self, node: Any, *lines: str) -> None:
         """Puts ``lines`` below the line on which ``node`` ends."""
         end = self.text.find("\n", node.end_mark.index)
         whole = "".join(line + self._newline for line in lines)
@@ -52,7 +51,7 @@ class _Edits:
         else:
             self.insert(end + 1, whole)
 
-    def line_before(self, node: yaml.Node, line: str) -> None:
+    def line_before(self, node: Any, line: str) -> None:
         """Puts ``line`` above the one that begins with ``node``, with the same indentation."""
         begin, indent = node.start_mark.index - node.start_mark.column, " " * node.start_mark.column
         self.insert(begin, indent + line + self._newline)
@@ -67,8 +66,8 @@ class _Edits:
 
 
 def with_owners(text: str, owners: Mapping[str, str]) -> str:
-    """accounts.yml with ``vars.owner`` of each account. Raises NotEditable, or yaml.YAMLError where it is no YAML."""
-    before = yaml.safe_load(text)
+    """accounts.yml with ``vars.owner`` of each account. Raises NotEditable, or NotInFormat where it is no YAML."""
+    before = read_yaml(text)
     accounts = [
         {**each, "vars": {**(each.get("vars") or {}), OWNER: owners[each["account_id"]]}}
         if each["account_id"] in owners
@@ -76,7 +75,7 @@ def with_owners(text: str, owners: Mapping[str, str]) -> str:
         for each in before["accounts"]
     ]
     edits = _Edits(text)
-    for entry, said in zip(_pair(_root(text), "accounts")[1].value, before["accounts"], strict=True):
+    for entry, said in zip(_pair(yaml_nodes(text), "accounts")[1].value, before["accounts"], strict=True):
         address = owners.get(said["account_id"])
         if address is not None and (said.get("vars") or {}).get(OWNER) != address:
             _set_owner(edits, entry, address)
@@ -86,9 +85,9 @@ def with_owners(text: str, owners: Mapping[str, str]) -> str:
 def with_account_emails(text: str, owners: Mapping[str, str]) -> str:
     """mailer.yml with each account's owner in ``account_emails``, first; addresses that are there already stay.
 
-    Raises NotEditable, or yaml.YAMLError where it is no YAML.
+    Raises NotEditable, or NotInFormat where it is no YAML.
     """
-    before = yaml.safe_load(text)
+    before = read_yaml(text)
     if not isinstance(before, dict):
         raise NotEditable("it is no mapping of settings, such as queue_url")
     known = before.get(EMAILS) or {}
@@ -102,7 +101,7 @@ def with_account_emails(text: str, owners: Mapping[str, str]) -> str:
     missing = {key: address for key, address in owners.items() if address not in known.get(key, ())}
     if not missing:
         return text
-    edits, root = _Edits(text), _root(text)
+    edits, root = _Edits(text), yaml_nodes(text)
     _add_emails(edits, root, missing)
     after = {**known, **{key: [address, *known.get(key, ())] for key, address in missing.items()}}
     return _verified(edits.result(), {**before, EMAILS: after})
@@ -110,7 +109,7 @@ def with_account_emails(text: str, owners: Mapping[str, str]) -> str:
 
 def further_addresses(text: str, owners: Mapping[str, str]) -> dict[str, list[str]]:
     """Account id -> the addresses beside the owner's in a text that ``with_account_emails`` made."""
-    known = yaml.safe_load(text).get(EMAILS) or {}
+    known = read_yaml(text).get(EMAILS) or {}
     found = {key: [str(each) for each in known[key] if each != owners[key]] for key in owners if key in known}
     return {key: others for key, others in found.items() if others}
 
@@ -126,7 +125,7 @@ def _set_owner(edits: _Edits, entry: Any, address: str) -> None:
         else:
             indent = " " * entry.start_mark.column
             edits.line_after(number, f"{indent}vars:", f"{indent}  {OWNER}: {_scalar(address)}")
-    elif not isinstance(value, yaml.MappingNode):  # nothing, or null
+    elif value.id != "mapping":  # nothing, or null
         edits.replace(value, f'{_space(value)}{{"{OWNER}": {json.dumps(address)}}}')
     elif (owner := _pair(value, OWNER)[1]) is not None:
         edits.replace(owner, _space(owner) + (json.dumps(address) if value.flow_style else _scalar(address)))
@@ -140,7 +139,7 @@ def _add_emails(edits: _Edits, root: Any, missing: Mapping[str, str]) -> None:
     if key is None and not root.flow_style:
         edits.insert(len(edits.text), "" if edits.text.endswith("\n") else "\n")
         edits.insert(len(edits.text), "\n".join([f"{EMAILS}:", *lines, ""]))
-    elif isinstance(value, yaml.MappingNode):
+    elif value is not None and value.id == "mapping":
         for account_id, address in missing.items():
             listed = _pair(value, account_id)[1]
             if listed is None:
@@ -169,10 +168,6 @@ def _add(edits: _Edits, key: Any, mapping: Any, name: str, value: str) -> None:
         edits.line_after(key, f"{' ' * mapping.start_mark.column}{name}: {value}")
 
 
-def _root(text: str) -> Any:
-    return yaml.compose(text, Loader=yaml.SafeLoader)
-
-
 def _pair(mapping: Any, name: str) -> tuple[Any, Any]:
     """The nodes of the key ``name`` and its value; None twice where there is none."""
     return next((pair for pair in mapping.value if pair[0].value == name), (None, None))
@@ -182,15 +177,15 @@ def _scalar(address: str) -> str:
     return address if _PLAIN.fullmatch(address) else json.dumps(address)
 
 
-def _space(node: yaml.Node) -> str:
+def _space(node: Any) -> str:
     """What must stand before a value that takes the place of an empty one, right behind the colon."""
     return " " if node.start_mark.index == node.end_mark.index else ""
 
 
 def _verified(text: str, expected: Any) -> str:
     try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError:
+        found = read_yaml(text)
+    except NotInFormat:
         found = None
     if found != expected:
         raise NotEditable(_BY_HAND)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,7 +34,13 @@ from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet, Person
 from c7n_iamusers.identity_center.people import Candidate
 from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
 from c7n_iamusers.plugins import provisioning_settings
-from c7n_iamusers.plugins.policy_checks import DAYS, is_pull, require_own_account, validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import (
+    DAYS,
+    is_pull,
+    require_bounded,
+    require_own_account,
+    validate_lambda_packaging,
+)
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, visible_errors, write_privately
 from c7n_iamusers.safeguards.gates import Calls
@@ -252,7 +259,7 @@ class AccessGate:
         users = provisioning_settings.user_intents(candidates, details)
         options = provisioning_settings.derivation_settings(self._data["derive"], self._where)
         intents = Intents(account_id, self._where, users, derive=options, source=source)
-        derivation = AccessDerivation(lambda: username_tags(self._connected_center()))
+        derivation = AccessDerivation(lambda: username_tags(self._connected_center()), clock=time.monotonic)
         desired = desired_access([intents], derivation)
         self._proofs = derivation.proofs
         self._claims = {claim.subject.arn: claim for claim in desired.claims}
@@ -353,6 +360,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
     def validate(self) -> IdentityCenter:
         """Raises PolicyValidationError for faults that can be found without AWS."""
         write_privately()
+        require_bounded(self.manager)
         validate_lambda_packaging(self.manager)
         require_keys(self.manager, self.type, self.data, REQUIRED)
         try:

@@ -40,7 +40,7 @@ from c7n_iamusers.plugins.messages import (
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store, visible_errors
-from c7n_iamusers.text.wording import is_address, visible, visible_log
+from c7n_iamusers.text.wording import is_address, quoted, visible, visible_log
 
 Resource = dict[str, Any]
 
@@ -271,6 +271,7 @@ class NotifyOwners(RecordedNotify):
         super().validate()
         policy_checks.check_numbers(self, PolicyValidationError)
         policy_checks.require_exemptions(self.manager, self.type)
+        policy_checks.require_bounded(self.manager)
         policy_checks.validate_lambda_packaging(self.manager)
         if not policy_checks.is_pull(self.manager) and not str(self.data["notices"]).startswith(
             ("s3://", "{")
@@ -281,7 +282,7 @@ class NotifyOwners(RecordedNotify):
             )
         if "to_from" not in self.data and not any(map(_may_be_address, self.data.get("to", ()))):
             raise PolicyValidationError(
-                f"policy {self.policy_name}: {_NOBODY}; to is {self.data.get('to', [])!r}"
+                f"policy {self.policy_name}: {_NOBODY}; to is {quoted(self.data.get('to', []))}"
             )
         addressed = (*self.data.get("to", ()), *self.data.get("cc", ()))
         if "resource-owner" in addressed and "email-domains" not in self.data:

@@ -22,7 +22,7 @@ from c7n_iamusers.plugins.policy_checks import acts_on, require_exemptions
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS, INTENT
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store, visible_errors
-from c7n_iamusers.text.wording import folded, foreign_domain, is_address
+from c7n_iamusers.text.wording import folded, foreign_domain, is_address, quoted
 
 #: The step of these messages in the notices.
 STEP = "access"
@@ -165,11 +165,9 @@ class NotifyPeople(RecordedNotify):
         address = str(access.get("email", ""))
         domains = self.data["email-domains"]
         if not is_address(address):
-            fault = f"{address!r} is no e-mail address that c7n-mailer can send to"
+            fault = f"{quoted(address)} is no e-mail address that c7n-mailer can send to"
         elif domain := foreign_domain(address, domains):
-            fault = (
-                f"{address!r} has the domain {domain}, which is not in email-domains: {', '.join(domains)}"
-            )
+            fault = f"{quoted(address)} has the domain {domain}, which is not in email-domains: {', '.join(domains)}"
         else:
             return address
         self.log.warning("%s: %s: its person gets no mail: %s", self.type, subject_of(resource), fault)

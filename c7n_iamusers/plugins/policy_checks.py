@@ -22,6 +22,8 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.exemptions import ExemptionRule, format_of
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, home_region, region_fault
 from c7n_iamusers.plugins.resources import subject_of, unreadable
+from c7n_iamusers.text.documents import NotInFormat, check_values
+from c7n_iamusers.text.wording import quoted
 
 #: Days of a century. Python has no dates that are far away.
 LARGEST = 36_500
@@ -36,6 +38,17 @@ def or_variable(schema: Mapping[str, Any]) -> dict[str, Any]:
 def is_variable(value: Any) -> bool:
     """Whether ``value`` is a variable and nothing else, which Cloud Custodian has not filled in."""
     return isinstance(value, str) and re.search(_VARIABLE["pattern"], value) is not None
+
+
+def require_bounded(manager: Any) -> None:
+    """Raises PolicyValidationError for a policy that holds itself, or grows by its aliases: its checks would never end.
+
+    Cloud Custodian loads such a policy. What it does with it before it asks the plugins is its own.
+    """
+    try:
+        check_values(manager.data)
+    except NotInFormat as error:
+        raise PolicyValidationError(f"policy {manager.data.get('name')}: {error}") from error
 
 
 def check_numbers(plugin: Any, error: type[PolicyValidationError] | type[PolicyExecutionError]) -> None:
@@ -53,7 +66,8 @@ def check_numbers(plugin: Any, error: type[PolicyValidationError] | type[PolicyE
         if _fits(value, number) or (validating and is_variable(value)):
             continue
         raise error(
-            f"policy {manager.data.get('name')}: {plugin.type}: {key} is {value!r}, and must be {_described(number)}. "
+            f"policy {manager.data.get('name')}: {plugin.type}: {key} is {quoted(value)}, and must be "
+            f"{_described(number)}. "
             "Nothing was touched: where it is a variable, define it under vars in accounts.yml, or in the file "
             "of custodian run --vars-file, as a number without quotes"
         )
@@ -250,7 +264,8 @@ def require_own_roles(manager: Any) -> None:
         )
         if not _ROLE_ARN.fullmatch(given if known else filled_in):
             raise PolicyValidationError(
-                f"policy {manager.data.get('name')}: the filter event compares who called with {given!r}, which is the "
+                f"policy {manager.data.get('name')}: the filter event compares who called with "
+                f"{quoted(given)}, which is the "
                 "ARN of no role, so the calls of this package would count as those of strangers: set runner_role under "
                 "vars in accounts.yml to the name of the role that quarantines, releases and restores users, after its "
                 "path if it has one: IamUsersRemover, or team/IamUsersRemover"

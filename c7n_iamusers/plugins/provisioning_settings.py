@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -17,7 +16,7 @@ from jmespath.exceptions import JMESPathError
 from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP, acceptance_data, parse_acceptances
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds, parse_permission_set
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.execution.stores import read_given
+from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
@@ -32,6 +31,7 @@ from c7n_iamusers.identity_center.people import (
     parse_people,
 )
 from c7n_iamusers.plugins.resources import subject_of
+from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.wording import folded
 
 #: For keys that CreateUser needs and a policy may leave out.
@@ -432,12 +432,10 @@ def _with_values(value: Any) -> Any:
 
 def _read_document(path: Path, where: str) -> Any:
     try:
-        return json.loads(read_given(path).decode("utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise InvalidPolicyData(
-            f"{where}: inline-policy-file {path}, line {error.lineno}, column {error.colno}: {error.msg}"
-        ) from error
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        return read_json(read_given(path))
+    except NotInFormat as error:
+        raise InvalidPolicyData(f"{where}: inline-policy-file {path}, {error}") from error
+    except OSError as error:
         raise InvalidPolicyData(
             f"{where}: inline-policy-file {path.absolute()} can't be read: {error}; it is looked up from the directory "
             "in which Cloud Custodian runs"

@@ -18,12 +18,13 @@ from c7n.exceptions import PolicyExecutionError
 from c7n.utils import parse_url_config
 
 from c7n_iamusers.execution.bucket_store import BucketStore, bucket_output
+from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
 from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
-from c7n_iamusers.execution.stores import DirectoryStore, Store, make_directory, read_file, run_lock
+from c7n_iamusers.execution.stores import DirectoryStore, Store, make_directory, run_lock
 from c7n_iamusers.plugins.policy_checks import is_pull
-from c7n_iamusers.text.wording import all_visible
+from c7n_iamusers.text.wording import all_visible, quoted
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -98,7 +99,7 @@ class _RaiseAtTheEnd(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
 
 #: Placeholders in an output URL whose values differ between runs.
-_CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
+_CHANGING = re.compile(r"\{(now|uuid)[^{}]*\}")
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def content_at(manager: Any, place: str) -> bytes:
         content = BucketStore(client, url.netloc, "", {}).read(url.path.lstrip("/"))
     else:
         # The policy may name a link, such as in a Kubernetes volume. It must lead to a regular file.
-        content = read_file(Path(os.path.realpath(place)))
+        content = read_given(Path(place))
     if content is None:
         raise FileNotFoundError("No such file or object")
     return content
@@ -241,7 +242,8 @@ def notices_store(manager: Any, place: Any, attach: Callable[[Any], object] | No
     """
     if not isinstance(place, str) or not place:
         raise PolicyExecutionError(
-            f"policy {manager.data.get('name')}: notices is {place!r}, and must be a directory or s3://BUCKET/PREFIX. "
+            f"policy {manager.data.get('name')}: notices is {quoted(place)}, and must be a directory or "
+            "s3://BUCKET/PREFIX. "
             "Nothing was touched: where it is a variable, define it under vars in accounts.yml"
         )
     if place.startswith("s3://"):

@@ -127,7 +127,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     there are no exemptions; actions that delete or quarantine require it if there is no rule. Anybody with iam:TagUser
     can exempt a user by a ``tag`` rule.
 
-    ``exempt-from``: a list of such rules for many policies: a path, or a URL that c7n reads (file, https, s3), ending
+    ``exempt-from``: a list of such rules for many policies: a path, or a URL (file, https, http, s3), ending
     in .json, .csv or .yaml; or ``{from: PLACE}`` with any of ``format``, ``headers``, ``min-rules`` and ``sha256``. A
     list with fewer rules, or another SHA-256, is refused. It is read in each run. If it is empty or can't be read, the
     policy fails before anything is done; the same holds for groups. An entry may have more columns, such as ``ticket``,
@@ -223,6 +223,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     def validate(self) -> Unnecessary:
         """Raises PolicyValidationError with each fault and what to do."""
         write_privately()
+        policy_checks.require_bounded(self.manager)
         policy_checks.require_known_region(self.manager)
         policy_checks.validate_lambda_packaging(self.manager)
         policy_checks.require_own_roles(self.manager)

@@ -9,26 +9,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
-from pathlib import Path
 from typing import Any
-from zlib import error as ZlibError
 
 from botocore.exceptions import BotoCoreError, ClientError
-from c7n.cache import NullCache
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
-from c7n.resolver import URIResolver
 
 from c7n_iamusers.evidence.index import CREATION
 from c7n_iamusers.evidence.options import FULL, FilterOptions, parse_options
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES, PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
+from c7n_iamusers.execution.given import read_place
 from c7n_iamusers.exemptions import NOBODY, ExemptionRule, format_of, parse_list, parse_rules
 from c7n_iamusers.iam.attachments import LISTED_BY_USER
 from c7n_iamusers.iam.users import LISTED_KINDS
 from c7n_iamusers.plugins.policy_checks import is_variable
 from c7n_iamusers.text.rows import FORMATS
+from c7n_iamusers.text.wording import quoted
 
-_UNREADABLE = (OSError, ValueError, HTTPException, ZlibError, ClientError, BotoCoreError)
+_UNREADABLE = (OSError, ValueError, HTTPException, ClientError, BotoCoreError)
 _PLACES = ("from", "url")
 _KEYS = (*_PLACES, "format", "headers", "min-rules", "sha256")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -84,14 +82,12 @@ class ExemptionSource:
         return self.url.partition("?")[0]
 
     def _content(self, session_factory: Any) -> bytes:
-        url = self.url if "://" in self.url else Path(self.url).expanduser().absolute().as_uri()
-        # Not from c7n's cache: an exemption that was added a minute ago must count.
-        resolver = URIResolver(session_factory, NullCache({}))
+        def s3(region: str | None) -> Any:
+            return session_factory().client("s3", region_name=region)
+
         try:
-            return str(resolver.resolve(url, dict(self.headers))).encode()
-        except UnicodeDecodeError as error:
-            # c7n decodes UTF-8 only. The list may have another encoding with a byte order mark.
-            return error.object
+            # Not by c7n's resolver: it has no bounds, and keeps what it read, so that a new exemption would not count.
+            return read_place(self.url, self.headers, s3)
         except _UNREADABLE as error:
             raise EvidenceUnreadable(
                 f"exempt-from {self.shown} can't be read: {error}. Without the exemptions no user is flagged: correct "
@@ -123,7 +119,7 @@ def parse_source(data: Any, where: str) -> ExemptionSource:
     given = {"from": data} if isinstance(data, str) else data
     place = _place(given)
     if not place:
-        found = sorted(map(str, given)) if isinstance(given, Mapping) else repr(data)
+        found = sorted(map(str, given)) if isinstance(given, Mapping) else quoted(data)
         raise InvalidPolicyData(
             f"{where}: must be a path or URL, or a mapping of from (a path or URL) and optionally format, headers, "
             f"min-rules, sha256, not {found}"
@@ -153,7 +149,7 @@ def _min_rules(given: Mapping[str, Any], where: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     raise InvalidPolicyData(
-        f"{where}: min-rules must be a number, the least number of rules in the list, not {value!r}"
+        f"{where}: min-rules must be a number, the least number of rules in the list, not {quoted(value)}"
     )
 
 
@@ -162,7 +158,7 @@ def _sha256(given: Mapping[str, Any], where: str) -> str:
     if "sha256" not in given or (isinstance(value, str) and _SHA256.fullmatch(value)):
         return str(value)
     raise InvalidPolicyData(
-        f"{where}: sha256 must be 64 hexadecimal digits, as sha256sum prints them, not {value!r}"
+        f"{where}: sha256 must be 64 hexadecimal digits, as sha256sum prints them, not {quoted(value)}"
     )
 
 
@@ -173,7 +169,6 @@ def _is_text(value: Any) -> bool:
 #: Cloud Custodian fills in variables after it has validated a policy.
 _VARIABLE = re.compile(r"\{\w+\}")
 _DAYS = ("unused-for", "min-age")
-_VARIABLE_IN_KEY = re.compile(r"\{\w+\}(?=[^=]*=)")
 _Error = type[PolicyValidationError] | type[PolicyExecutionError]
 
 
@@ -287,7 +282,10 @@ def _filled(value: Any) -> Any:
         return {key: _filled(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_filled(part) for part in value]
-    return _VARIABLE.sub("*", _VARIABLE_IN_KEY.sub("x", value)) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    key, mark, glob = value.rpartition("=")  # the key of a tag is no glob
+    return f"{_VARIABLE.sub('x', key)}{mark}{_VARIABLE.sub('*', glob)}"
 
 
 def _without_unfilled_days(filled: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:

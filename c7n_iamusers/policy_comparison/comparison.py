@@ -194,16 +194,20 @@ class Access:
 
 
 def compare(
-    new: Policies, new_context: RequestContext, old: Policies, old_context: RequestContext
+    new: Policies,
+    new_context: RequestContext,
+    old: Policies,
+    old_context: RequestContext,
+    clock: patterns.Clock | None = None,
 ) -> tuple[str, tuple[Witness, ...]]:
-    """EQUAL, NARROWER, WIDER or UNDECIDED, and the witnesses of the last two.
+    """EQUAL, NARROWER, WIDER or UNDECIDED, and the witnesses of the last two. ``clock``: see ``patterns.Budget``.
 
     What is not proven is WIDER. It is UNDECIDED if the comparison was given up, or if the interpretations of AWS's
     documentation (see ``Interpretation``) give different verdicts.
     """
     found: dict[Interpretation, tuple[str, tuple[Witness, ...]]] = {}
     for each in _interpretations(new, old):
-        found[each] = _by_interpretation(new, new_context, old, old_context, each)
+        found[each] = _by_interpretation(new, new_context, old, old_context, each, clock)
         if found[each][0] == UNDECIDED:
             return found[each]  # another interpretation takes as long
     verdicts = {verdict for verdict, _ in found.values()}
@@ -228,13 +232,14 @@ def _by_interpretation(
     old: Policies,
     old_context: RequestContext,
     interpretation: Interpretation,
+    clock: patterns.Clock | None,
 ) -> tuple[str, tuple[Witness, ...]]:
     new_least, new_most = _access(new, new_context, interpretation)
     old_least, old_most = _access(old, old_context, interpretation)
-    witnesses = widening(new_most, old_least)
+    witnesses = widening(new_most, old_least, clock)
     if witnesses:
         return (UNDECIDED if all(each.action == TOO_COMPLEX for each in witnesses) else WIDER), witnesses
-    return (NARROWER if _exceeds(old_most, new_least) else EQUAL), ()
+    return (NARROWER if _exceeds(old_most, new_least, clock) else EQUAL), ()
 
 
 def _interpretations(*both: Policies) -> list[Interpretation]:
@@ -262,19 +267,19 @@ def _assumptions(interpretation: Interpretation, others: list[Interpretation]) -
 
 
 @lru_cache(maxsize=4096)
-def widening(new: Access, old: Access) -> tuple[Witness, ...]:
+def widening(new: Access, old: Access, clock: patterns.Clock | None = None) -> tuple[Witness, ...]:
     """A witness for each Allow of ``new`` that is not proven to be within ``old``."""
-    return tuple(_witnesses(new, old))
+    return tuple(_witnesses(new, old, clock))
 
 
 @lru_cache(maxsize=4096)
-def _exceeds(new: Access, old: Access) -> bool:
+def _exceeds(new: Access, old: Access, clock: patterns.Clock | None) -> bool:
     """Whether there is a witness; stops at the first."""
-    return next(_witnesses(new, old), None) is not None
+    return next(_witnesses(new, old, clock), None) is not None
 
 
-def _witnesses(new: Access, old: Access) -> Iterator[Witness]:
-    budget = patterns.Budget()
+def _witnesses(new: Access, old: Access, clock: patterns.Clock | None) -> Iterator[Witness]:
+    budget = patterns.Budget(clock=clock)
     found = (_witness(allow, new, old, budget) for allow in new.allows)
     return (witness for witness in found if witness is not None)
 
@@ -351,6 +356,6 @@ def _conditions_text(requests: RequestSet) -> str:
 def grants_within(new: Policies, old: Policies, context: RequestContext) -> bool:
     """Whether ``new`` is proven to grant no more than ``old`` to principals with the same ``context``."""
     return not any(
-        _exceeds(_access(new, context, each)[1], _access(old, context, each)[0])
+        _exceeds(_access(new, context, each)[1], _access(old, context, each)[0], None)
         for each in _interpretations(new, old)
     )

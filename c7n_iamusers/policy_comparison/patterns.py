@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import takewhile
 
-_VARIABLE = re.compile(r"\$\{\s*([^}*?$,\s][^},]*?)\s*(?:,\s*'((?:[^']|'')*)'\s*)?\}")
+#: A key, which may have spaces behind it, and a default. No part can end where another would go on, so that a text
+#: without an end takes no longer than its length.
+_VARIABLE = re.compile(r"\$\{\s*([^{}*?$,\s][^{},]*)(?:,\s*'((?:[^']|'')*)'\s*)?\}")
 #: Private-use characters, which IAM does not allow in policies: the wildcards of ``within_segments``.
 _SEGMENT_STAR, _SEGMENT_ANY = "\ue000", "\ue001"
 _TOKEN = re.compile(rf"\$\{{([*?$])\}}|(\*+)|(\?)|({_SEGMENT_STAR})|({_SEGMENT_ANY})|(.)", re.DOTALL)
 #: What to keep; stars not followed by a colon or the end; a question mark.
-_IN_SEGMENT = re.compile(r"(\$\{[^}]*\})|(\*+)(?![:*])(?=[\s\S])|(\?)")
+_IN_SEGMENT = re.compile(r"(\$\{[^{}]*\})|(?<!\*)(\*+)(?![:*])(?=[\s\S])|(\?)")
 _ARN_FIELDS = 6
 
 #: The tokens of wildcards; all other tokens are single literal characters. The last two match no colon.
@@ -40,13 +42,17 @@ def escaped(value: str) -> str:
 @lru_cache(maxsize=65536)
 def variables(text: str) -> frozenset[str]:
     """The keys, in lower case, of the variables in ``text``."""
-    return frozenset(found.group(1).lower() for found in _VARIABLE.finditer(text))
+    return frozenset(_key(found) for found in _VARIABLE.finditer(text))
 
 
 @lru_cache(maxsize=65536)
 def required(text: str) -> frozenset[str]:
     """The keys, in lower case, of the variables in ``text`` that have no default."""
-    return frozenset(found.group(1).lower() for found in _VARIABLE.finditer(text) if found.group(2) is None)
+    return frozenset(_key(found) for found in _VARIABLE.finditer(text) if found.group(2) is None)
+
+
+def _key(found: re.Match[str]) -> str:
+    return found.group(1).rstrip().lower()
 
 
 def substituted(text: str, value: Callable[[str, str | None], str | None]) -> str:
@@ -57,7 +63,7 @@ def substituted(text: str, value: Callable[[str, str | None], str | None]) -> st
 
     def replaced(found: re.Match[str]) -> str:
         default = found.group(2)
-        new = value(found.group(1).lower(), None if default is None else default.replace("''", "'"))
+        new = value(_key(found), None if default is None else default.replace("''", "'"))
         return found.group() if new is None else new
 
     return _VARIABLE.sub(replaced, text)
@@ -189,19 +195,28 @@ class OutOfBudget(TooComplex):
     """The budget is used up, so every further comparison within it fails too."""
 
 
-class Budget:
-    """The steps for one comparison. Steps are counted, not timed, so every machine gives up at the same step.
+#: Returns seconds, from any beginning.
+Clock = Callable[[], float]
+#: Far more than the steps of a comparison take on a slow machine.
+QUESTION_SECONDS = 120.0
 
+
+class Budget:
+    """The steps for one comparison, and its time by ``clock``, if one is given.
+
+    Steps are counted, so every machine gives up at the same step. The time is for what the steps do not foresee.
     A cached result costs as many steps as it did at first, so no answer depends on earlier comparisons.
     """
 
-    def __init__(self, steps: int | None = None) -> None:
+    def __init__(self, steps: int | None = None, clock: Clock | None = None) -> None:
         self.left = QUESTION_STEPS if steps is None else steps
+        self._clock = clock
+        self._end = clock() + QUESTION_SECONDS if clock else 0.0
 
     def spend(self, steps: int) -> None:
-        """Use up ``steps``. Raises OutOfBudget if fewer are left."""
+        """Use up ``steps``. Raises OutOfBudget if fewer are left, or the time is over."""
         self.left -= steps
-        if self.left < 0:
+        if self.left < 0 or (self._clock and self._clock() > self._end):
             raise OutOfBudget
 
 

@@ -17,10 +17,14 @@ from c7n_iamusers.iam.policy_documents import statements as statements_of
 from c7n_iamusers.policy_comparison.conditions import UNREAD, Condition, parse_conditions
 from c7n_iamusers.policy_comparison.patterns import Element, as_2012, has_reserved, variables
 from c7n_iamusers.policy_comparison.principals import ManagedPolicy, depends_on_principal, is_documented_key
+from c7n_iamusers.text.wording import quoted
 
 ALLOW, DENY = "Allow", "Deny"
 EVERYTHING = Element(frozenset({"*"}))
 
+#: Characters of a policy. The largest quotas, in bytes without white space, are 32,768 of an inline policy in Identity
+#: Center and 10,240 of a role in IAM. Escaped as JSON, each may have six characters.
+_LONGEST = 262_144
 _LEGACY, _MODERN = "2008-10-17", "2012-10-17"
 _KEYS = frozenset({"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"})
 
@@ -80,7 +84,10 @@ def parse_policy(document: Any, source: str) -> tuple[PolicyStatement, ...]:
     Raises ValueError, with the source and what is wrong, for a policy that IAM rejects.
     """
     try:
-        found = _parsed(json.dumps(parse_document(document)))
+        text = json.dumps(parse_document(document))
+        if len(text) > _LONGEST:
+            raise ValueError(f"{len(text)} characters, and no policy in AWS has more than {_LONGEST}")
+        found = _parsed(text)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{source}: {error}") from error
     return tuple(replace(each, source=f"{source}, {each.source}") for each in found)
@@ -102,7 +109,7 @@ def _parsed(text: str) -> tuple[PolicyStatement, ...]:
 def _is_legacy(document: Mapping[str, Any]) -> bool:
     version = document.get("Version", _LEGACY)
     if version not in (_LEGACY, _MODERN):
-        raise ValueError(f"Version {version!r} is neither {_LEGACY} nor {_MODERN}")
+        raise ValueError(f"Version {quoted(version)} is neither {_LEGACY} nor {_MODERN}")
     return bool(version == _LEGACY)
 
 
@@ -111,7 +118,7 @@ def _statement(data: Mapping[str, Any], source: str, legacy: bool) -> PolicyStat
     if unknown:
         raise ValueError(f"{', '.join(unknown)} in a statement, which identity-based policies can't have")
     if data.get("Effect") not in (ALLOW, DENY):
-        raise ValueError(f"Effect {data.get('Effect')!r} is neither Allow nor Deny")
+        raise ValueError(f"Effect {quoted(data.get('Effect'))} is neither Allow nor Deny")
     sid = str(data.get("Sid") or "")
     return PolicyStatement(
         data["Effect"],

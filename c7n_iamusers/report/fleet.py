@@ -689,7 +689,7 @@ def _policies(
 
 
 #: What differs between users that are skipped for the same reason.
-_DETAIL = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?(?: UTC)?|\S*@\S*(?: \S*@\S*)*")
+_DETAIL = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?(?: UTC)?|(?<!\S)\S*@\S*(?: \S*@\S*)*")
 
 
 def _without_details(reason: str) -> str:

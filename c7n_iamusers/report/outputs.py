@@ -8,7 +8,6 @@ directories may stand above, one for each run, say.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import zlib
@@ -26,6 +25,7 @@ from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed
 from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
 from c7n_iamusers.exemptions import RuleKey, read_denied, read_explanations, read_usage
+from c7n_iamusers.text.documents import LARGEST, NotInFormat, read_json, unpacked
 from c7n_iamusers.text.shapes import Shape, listing, mapping, maybe, one_of, record, text, whole
 
 RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"
@@ -34,8 +34,6 @@ RESULT_FILE, RUNS = "identity-center-result.json", "identity-center-runs"
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
 _NAMES = (RESOURCES, METADATA, LOG, OUTCOMES, RESULT_FILE, JOURNAL)
 _GZ = ".gz"
-#: Bytes of a file: several times what the largest account needs.
-_LARGEST = 512 * 1024 * 1024
 #: Directories that are read at once, so that a bucket's answers are waited for together.
 _AT_ONCE = 8
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
@@ -197,8 +195,9 @@ class _Files:
         if name not in self._names:
             return None
         try:
-            return _plain(self._names[name], self._store.read(self._names[name], _LARGEST))
-        except (OSError, EOFError, zlib.error) as error:
+            content = self._store.read(self._names[name])
+            return unpacked(content, LARGEST) if content else content
+        except (OSError, NotInFormat) as error:
             self._fault(name, str(error))
             return None
 
@@ -208,8 +207,8 @@ class _Files:
         if content is None:
             return None
         try:
-            data = json.loads(content)
-        except (ValueError, RecursionError) as error:
+            data = read_json(content)
+        except NotInFormat as error:
             self._fault(name, f"is no JSON ({error}): it was cut off, or is not a run's")
             return None
         try:
@@ -223,7 +222,7 @@ class _Files:
         yield from parsed(self.content(JOURNAL) or b"")
         try:
             objects = self._store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
-            for _, content in read_all(self._store, objects, _LARGEST):
+            for _, content in read_all(self._store, objects):
                 yield from parsed(content or b"")
         except OSError as error:
             self._fault(BUCKET_JOURNALS, str(error))
@@ -232,10 +231,6 @@ class _Files:
         place = self._store.place(self._names.get(name, name))
         of_file = place.rpartition("/")[2] or name
         self.faults.append(why if place in why else f"{of_file} {why}")
-
-
-def _plain(name: str, content: bytes | None) -> bytes | None:
-    return gzip.decompress(content) if content and name.endswith(_GZ) else content
 
 
 def _output(

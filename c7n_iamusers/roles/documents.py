@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.permissions import RESOURCE_ORGANIZATION, Needed, role_policy
+from c7n_iamusers.text.wording import quoted
 
 #: The kinds of roles: four in each member account, one where Identity Center is administered, and who runs c7n-org.
 READER, REMOVER, CENTER, RUNNER = "member-reader", "member-remover", "identity-center", "runner"
@@ -316,7 +317,8 @@ def queue_arn(queue: str, partition: str) -> str:
     region = {"sqs": labels[1:2], "queue": ["us-east-1"]}.get(labels[0], labels[:1])
     if url.scheme != "https" or len(path) != 2 or not {"sqs", "queue"} & set(labels[:2]):
         raise InvalidPolicyData(
-            f"{queue!r} is not the ARN or the https URL of a queue, so the runner's permission for it can't be given: "
+            f"{quoted(queue)} is not the ARN or the https URL of a queue, so the runner's permission for it "
+            "can't be given: "
             "correct it in the policy, or in the variable that it comes from"
         )
     return f"arn:{partition}:sqs:{region[0]}:{path[0]}:{path[1]}"
@@ -332,7 +334,7 @@ def _bucket_and_key(url: str, ending: str = "/") -> tuple[str, str]:
     """The bucket, and the key without ``ending``. Raises InvalidPolicyData if ``url`` names no bucket."""
     parsed = urlparse(url)
     if parsed.scheme != "s3" or not _BUCKET.fullmatch(parsed.netloc):
-        raise InvalidPolicyData(f"{url!r} is no place in S3: give s3://BUCKET/PREFIX")
+        raise InvalidPolicyData(f"{quoted(url)} is no place in S3: give s3://BUCKET/PREFIX")
     return parsed.netloc, parsed.path.lstrip("/").rstrip(ending)
 
 

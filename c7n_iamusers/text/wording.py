@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from string import ascii_lowercase, ascii_uppercase
@@ -32,10 +33,40 @@ def folded(text: str) -> str:
     return text if found == text else found
 
 
-def shown(texts: Sequence[str], limit: int = _SHOWN) -> str:
-    """The first ``limit`` of ``texts``, comma-separated, and how many more there are."""
+def shown(texts: Sequence[str], limit: int = _SHOWN, comma: str = ", ") -> str:
+    """The first ``limit`` of ``texts``, separated by ``comma``, and how many more there are."""
     more = len(texts) - limit
-    return ", ".join(texts[:limit]) + (f" and {more} more" if more > 0 else "")
+    return comma.join(texts[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+#: Faults of one file in a message.
+_MOST_FAULTS = 100
+
+
+def joined(faults: Sequence[str]) -> str:
+    """The first of ``faults``, each a part of a sentence, and how many more there are."""
+    return shown(faults, _MOST_FAULTS, "; ")
+
+
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxtuple, self.maxdict, self.maxset = 3, 20, 20, 20, 20
+        self.maxstring = self.maxother = 600
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write a number of thousands of digits
+        return repr(x) if x.bit_length() < 256 else f"a number of {x.bit_length()} bits"
+
+
+_SHORT = _Short()
+_LONG = 1_000
+
+
+def quoted(value: Any) -> str:
+    """``value`` as Python writes it, for messages: cut off where it is long, is nested deeply or holds itself."""
+    text = _SHORT.repr(value)
+    return text if len(text) <= _LONG else f"{text[:_LONG]}..."
 
 
 def visible(text: str) -> str:

@@ -211,10 +211,10 @@ def test_an_unreadable_file_is_named_and_fails_the_check(left: Outputs) -> None:
             id="no-tag",
         ),
         pytest.param(
-            ["-s", "output", "-c", "torn.yml"], 1, "torn.yml can't be read as c7n-org's", id="torn-accounts"
+            ["-s", "output", "-c", "torn.yml"], 1, "torn.yml: can't be read as c7n-org's", id="torn-accounts"
         ),
         pytest.param(
-            ["-s", "output", "-c", "list.yml"], 1, "list.yml can't be read as c7n-org's", id="no-accounts"
+            ["-s", "output", "-c", "list.yml"], 1, "list.yml: can't be read as c7n-org's", id="no-accounts"
         ),
         pytest.param(["-s", "output", "-c", "empty.yml"], 1, "empty.yml has no account at all", id="none"),
         pytest.param(

@@ -75,11 +75,9 @@ def test_shards_are_about_equal() -> None:
         pytest.param("subscriptions: []", "has no list `accounts`", id="another cloud"),
         pytest.param("- a", "has no list `accounts`", id="a list"),
         pytest.param("accounts: [", "accounts file: line 1: expected the node content", id="no YAML"),
-        pytest.param("a: !x 1", "accounts file: line 1: could not determine a constructor", id="a tag"),
-        pytest.param(
-            "a: \0", "accounts file: unacceptable character #x0000: special characters", id="no text"
-        ),
-        pytest.param("[" * 2000, "accounts file: it is nested too deeply", id="deep"),
+        pytest.param("a: !x 1", "accounts file: line 1: has the tag !x, which is not read", id="a tag"),
+        pytest.param("a: \0", "accounts file: line 1: has a NUL", id="no text"),
+        pytest.param("[" * 2000, "accounts file: is nested too deeply", id="deep"),
         pytest.param(
             'accounts: [{name: a, account_id: "111122223333"}]\nvars: {}\naccounts: []',
             "line 3: the key 'accounts' is given twice",

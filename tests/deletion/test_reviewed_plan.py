@@ -136,8 +136,8 @@ TAMPERED = [
         entry(user="al\u0456ce", arn=f"arn:aws:iam::{ACCOUNT}:user/al\u0456ce"), "no ARN of", id="homoglyph"
     ),
     pytest.param(entry(attachments={"key\u202e": 1}), "no known kind", id="kind"),
-    pytest.param(PLAN.as_json().replace('"users"', '"users": [], "users"'), "duplicate name", id="key-twice"),
-    pytest.param("[" * 100_000, "recursion", id="deep"),
+    pytest.param(PLAN.as_json().replace('"users"', '"users": [], "users"'), "duplicate key", id="key-twice"),
+    pytest.param("[" * 100_000, "is nested too deeply", id="deep"),
 ]
 
 
@@ -148,7 +148,7 @@ def test_what_no_run_could_have_made_is_refused(
 ) -> None:
     if not library:
         monkeypatch.setitem(sys.modules, "jsonschema", None)
-    with pytest.raises(PlanInvalid, match=f"(?i){message}" if message == "recursion" else message) as refused:
+    with pytest.raises(PlanInvalid, match=message) as refused:
         DeletionPlan.from_json(text)
     assert str(refused.value).isprintable()
 

@@ -62,9 +62,9 @@ def test_missing_pages_are_noticed(saved: Path) -> None:
         pytest.param("", "has no UserDetailList: save `aws iam get-account", id="empty"),
         pytest.param("{}", "has no UserDetailList", id="other-document"),
         pytest.param('{"UserDetailList": [\n}', "line 2, column 1", id="broken"),
-        pytest.param("[7]", "must hold objects with UserDetailList, not '7'", id="number"),
+        pytest.param("[7]", "must hold objects with UserDetailList, not 7", id="number"),
         pytest.param('{"UserDetailList": ["alice"]}', "UserDetailList must be a list of objects", id="names"),
-        pytest.param(b"\xff\xff", "byte 0 is not utf-8 text: save it as UTF-8", id="bytes"),
+        pytest.param(b"\xff\xff", "line 1: is not UTF-8, .*: save it as UTF-8", id="bytes"),
     ],
 )
 def test_what_are_no_details_is_told_with_the_file(saved: Path, content: str | bytes, message: str) -> None:

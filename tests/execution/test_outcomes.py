@@ -157,7 +157,7 @@ def test_a_journal_that_refuses_hides_no_outcome(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        pytest.param("[{", "Expecting", id="torn"),
+        pytest.param("[{", "line 1, column 3: Expecting", id="torn"),
         pytest.param('{"version": 2}', "no list of users' outcomes", id="no-list"),
         pytest.param('["arn"]', "no list of users' outcomes", id="no-objects"),
         pytest.param('[{"user": "alice"}]', "no list of users' outcomes", id="no-arn"),

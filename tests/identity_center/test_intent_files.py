@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center.intent_files import LARGEST, MAX_AGE, read_intents, write_intents
+from c7n_iamusers.identity_center.intent_files import MAX_AGE, read_intents, write_intents
 from c7n_iamusers.identity_center.provisioning import TrustOptions, read_fleet
+from c7n_iamusers.text.documents import LARGEST
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 
@@ -58,8 +59,8 @@ def test_one_that_can_not_be_read_is_no_smaller_fleet(tmp_path: Path, text: str)
 def test_one_that_is_no_text_and_one_that_is_no_file(tmp_path: Path) -> None:
     bad = tmp_path / "p" / "identity-center-intents.json"
     bad.parent.mkdir()
-    bad.write_bytes(b"\xff\xfe")
-    with pytest.raises(IdentityCenterError, match="can't be read as intents: UnicodeDecodeError"):
+    bad.write_bytes(b"\xff\xf0")
+    with pytest.raises(IdentityCenterError, match="can't be read as intents: line 1: is not UTF-8"):
         read_intents(tmp_path)
     bad.unlink()
     bad.mkdir()

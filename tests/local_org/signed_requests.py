@@ -25,7 +25,13 @@ class Answer:
 
 
 def send(
-    org: LocalOrg, service: str, method: str = "POST", path: str = "/", body: str = "", **headers: str
+    org: LocalOrg,
+    service: str,
+    method: str = "POST",
+    path: str = "/",
+    body: str = "",
+    unsigned: dict[str, str] | None = None,
+    **headers: str,
 ) -> Answer:
     """A request with the base credentials; service: its signing name. Header names are given with underscores."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -33,13 +39,15 @@ def send(
     keys = credentials.BASE
     signer = SigV4Auth(Credentials(*vars(keys).values()), service, org.settings.region)
     signer.add_auth(request)
-    return exchange(org, method, path, body, dict(request.headers.items()))
+    return exchange(org, method, path, body, {**dict(request.headers.items()), **(unsigned or {})})
 
 
-def query(org: LocalOrg, service: str, action: str, **parameters: Any) -> Answer:
-    """A request in the query protocol."""
+def query(
+    org: LocalOrg, service: str, action: str, _headers: dict[str, str] | None = None, **parameters: Any
+) -> Answer:
+    """A request in the query protocol. ``_headers``: as they are sent, beside those that are signed."""
     body = urlencode({"Action": action, **parameters})
-    return send(org, service, body=body, Content_Type=FORM)
+    return send(org, service, body=body, unsigned=_headers, Content_Type=FORM)
 
 
 def exchange(

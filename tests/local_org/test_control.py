@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from aws_local_org import LocalOrg, load, seed
+from aws_local_org.environment import TOKEN_HEADER, TOKEN_VARIABLE
 from aws_local_org.errors import LocalOrgError
-from tests.local_org.signed_requests import exchange
+from tests.local_org.signed_requests import exchange, query
 
 
 def call(org: LocalOrg, method: str, route: str, body: Any = None) -> tuple[int, Any]:
     text = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
-    answer = exchange(org, method, f"/_local_org/{route}", text)
+    answer = exchange(org, method, f"/_local_org/{route}", text, {TOKEN_HEADER: org.token})
     assert answer.headers["content-type"] == "application/json"
     return answer.status, json.loads(answer.text)
 
@@ -22,6 +23,74 @@ def test_health(org: LocalOrg) -> None:
     status, health = call(org, "GET", "health")
     assert (status, health["status"]) == (200, "ok")
     assert health["settings"]["role_name"] == "CloudCustodian"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param(None, id="none"),
+        pytest.param("", id="empty"),
+        pytest.param("x" * 43, id="another"),
+        pytest.param("\u00e9", id="not-ascii"),
+    ],
+)
+@pytest.mark.parametrize(("method", "route"), [("GET", "health"), ("GET", "calls"), ("POST", "reset")])
+def test_a_control_request_needs_the_token_of_the_run(
+    org: LocalOrg, method: str, route: str, token: str | None
+) -> None:
+    org.client("iam").create_user(UserName="ada")
+    given = {} if token is None else {TOKEN_HEADER: token}
+    answer = exchange(org, method, f"/_local_org/{route}", headers=given)
+    assert (answer.status, "token of this run is missing" in answer.text) == (403, True)
+    assert [user["UserName"] for user in org.client("iam").list_users()["Users"]] == ["ada"]
+
+
+def test_each_run_has_a_token_of_its_own(org: LocalOrg) -> None:
+    assert org.environment()[TOKEN_VARIABLE] == org.token
+    assert len(org.token) >= 43  # 256 bits
+    assert LocalOrg().token != org.token
+
+
+#: What the browser of a person on this machine sends for a page of another site.
+FOREIGN = [
+    pytest.param({"Host": "evil.example"}, id="host"),
+    pytest.param({"Host": "evil.example:5000"}, id="host-and-port"),
+    pytest.param({"Host": "127.0.0.1.evil.example"}, id="host-that-begins-with-ours"),
+    pytest.param({"Host": "localhost.evil.example"}, id="host-that-begins-with-localhost"),
+    pytest.param({"Host": "evillocalhost"}, id="host-that-ends-with-ours"),
+    pytest.param({"Host": "169.254.169.254"}, id="host-of-metadata"),
+    pytest.param({"Host": ""}, id="no-host"),
+    pytest.param({"Origin": "https://evil.example"}, id="origin"),
+    pytest.param({"Origin": "http://127.0.0.1:1"}, id="origin-of-another-port"),
+    pytest.param({"Origin": "null"}, id="origin-of-a-sandbox"),
+    pytest.param({"Sec-Fetch-Site": "cross-site"}, id="an-image-of-another-site"),
+    pytest.param({"Sec-Fetch-Site": "same-site"}, id="another-port-of-this-machine"),
+]
+
+
+@pytest.mark.parametrize("headers", FOREIGN)
+def test_no_page_of_another_site_is_answered(org: LocalOrg, headers: dict[str, str]) -> None:
+    answer = exchange(org, "GET", "/_local_org/health", headers={TOKEN_HEADER: org.token, **headers})
+    assert answer.status == 403
+    assert "access-control-allow-origin" not in answer.headers
+    org.clear_calls()
+    answer = query(org, "iam", "ListUsers", headers)
+    assert (answer.status, org.calls) == (403, [])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Host": "localhost:5000"}, id="localhost"),
+        pytest.param({"Host": "LocalHost"}, id="in-any-case"),
+        pytest.param({"Host": "c7n-notices.localhost:5000"}, id="a-bucket"),
+        pytest.param({"Sec-Fetch-Site": "none"}, id="typed-by-a-person"),
+        pytest.param({"Host": "localhost:5000", "Origin": "http://localhost:5000"}, id="own-origin"),
+    ],
+)
+def test_this_machine_is_answered(org: LocalOrg, headers: dict[str, str]) -> None:
+    answer = exchange(org, "GET", "/_local_org/health", headers={TOKEN_HEADER: org.token, **headers})
+    assert answer.status == 200
 
 
 def test_calls_are_told_and_forgotten(org: LocalOrg) -> None:

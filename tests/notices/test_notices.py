@@ -26,6 +26,7 @@ from c7n_iamusers.notices.notices import (
     parse_notice,
     reminder,
 )
+from c7n_iamusers.text.documents import LARGEST
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -296,7 +297,7 @@ class Counting(DirectoryStore):
 
     reads = 0
 
-    def read(self, name: str, largest: int | None = None) -> bytes | None:
+    def read(self, name: str, largest: int = LARGEST) -> bytes | None:
         self.reads += 1
         return super().read(name, largest)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -86,5 +87,10 @@ def test_the_pth_file_is_plain_and_sorts_after_the_finder_of_editable_installs()
     Scanners of packages take exec in such a line for malware, and Python's successor of it is an entry point.
     """
     text = (ROOT / "c7n_iamusers.pth").read_text(encoding="utf-8")
-    assert text == "import c7n_iamusers.startup; c7n_iamusers.startup.register()\n"
+    assert re.fullmatch(
+        r"import os, sys; path = .*; import c7n_iamusers\.startup; sys\.path\[:\] = path; "
+        r"c7n_iamusers\.startup\.register\(\)\n",
+        text,
+    )
+    assert "exec" not in text
     assert sorted(["c7n_iamusers.pth", "__editable__.c7n_iamusers-0.1.0.pth"])[-1] == "c7n_iamusers.pth"

@@ -233,7 +233,7 @@ def test_a_plan_may_be_named_by_a_link_but_must_be_a_file(org: LocalOrg, tmp_pat
         delete(tmp_path, plan=str(tmp_path / "fifo"))
     assert user_names(iam) == ["alice"]
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    with pytest.raises(PolicyExecutionError, match="loop is a symbolic link"):
+    with pytest.raises(PolicyExecutionError, match=r"symbolic link.*loop"):
         delete(tmp_path, plan=str(tmp_path / "loop"))
     (tmp_path / "link").symlink_to(plan_file(tmp_path))
     delete(tmp_path, plan=str(tmp_path / "link"))

@@ -251,6 +251,23 @@ def test_the_steps_of_a_question_are_numbered(monkeypatch: pytest.MonkeyPatch) -
     comparison.widening.cache_clear()
 
 
+def test_a_comparison_that_takes_too_long_is_undecided() -> None:
+    new, old = [allow("s3:Get*", "arn:aws:s3:::a*b")], [allow("s3:*", "arn:aws:s3:::*b")]
+
+    def verdict(seconds_a_look: float) -> str:
+        now = 0.0
+
+        def clock() -> float:
+            nonlocal now
+            now += seconds_a_look
+            return now
+
+        return compare(policies(new), ANYBODY, policies(old), ANYBODY, clock)[0]
+
+    assert verdict(0.0) == NARROWER
+    assert verdict(patterns.QUESTION_SECONDS / 2) == UNDECIDED
+
+
 def test_policies_that_are_legal_and_made_to_blow_up_are_given_up(
     steps: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

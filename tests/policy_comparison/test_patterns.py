@@ -28,6 +28,11 @@ HOME = "arn:aws:s3:::home/${aws:username}/*"
         pytest.param("a${*}b${?}c${$}", set(), id="escapes-are-none"),
         pytest.param("${$}{aws:username}", set(), id="escaped-dollar-begins-none"),
         pytest.param("$aws:username ${aws:username", set(), id="unclosed"),
+        pytest.param("${ aws:username }", {"aws:username"}, id="spaces"),
+        pytest.param("${ aws:username , 'no}body' }", {"aws:username"}, id="spaces-and-a-brace-in-a-default"),
+        pytest.param("${aws:user${aws:userid}", {"aws:userid"}, id="unclosed-before-another"),
+        pytest.param("${a" + " " * 50_000, set(), id="spaces-without-end"),
+        pytest.param("${a" * 50_000, set(), id="beginnings-without-end"),
     ],
 )
 def test_variables(text: str, keys: set[str]) -> None:

@@ -44,7 +44,7 @@ def test_text_is_decoded_by_its_byte_order_mark(content: bytes) -> None:
 
 
 def test_bytes_that_are_no_text_are_refused_with_their_place() -> None:
-    with pytest.raises(LocalOrgError, match="byte 3 is not utf-8 text"):
+    with pytest.raises(LocalOrgError, match="line 1: is not UTF-8"):
         text_of(b"abc\xff\xfedef")
 
 
@@ -270,7 +270,7 @@ def test_files_are_read_in_the_encodings_of_shells(tmp_path: Path, encoding: str
     ("content", "message"),
     [
         (b'{\n"UserDetailList" []}', "line 2, column 18: Expecting ':' delimiter"),
-        (b"\xff\xff", "byte 0 is not utf-8 text"),
+        (b"\xff\xff", "line 1: is not UTF-8"),
         (b"", "no JSON document"),
     ],
 )

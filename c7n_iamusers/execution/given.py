@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bytes of a file, URL or S3 object that a person names: regular files only, of bounded size, in bounded time."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import stat
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from functools import partial
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
+from threading import Thread
+from typing import Any, TypeVar
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from c7n_iamusers.text.documents import LARGEST_GIVEN, unpacked
+
+_Parsed = TypeVar("_Parsed")
+#: Seconds for a URL in all: names, connections, redirects and content.
+SECONDS = 60.0
+_MOST_REDIRECTS = 5
+#: Bytes of an object that are read at once.
+_PIECE = 1 << 20
+_KINDS = (
+    (stat.S_ISLNK, "symbolic link"),
+    (stat.S_ISFIFO, "FIFO"),
+    (stat.S_ISDIR, "directory"),
+    (stat.S_ISSOCK, "socket"),
+)
+#: Metadata services that are not at a link-local address: EC2's and EKS's by IPv6 ("Use the Instance Metadata Service",
+#: EC2 User Guide; "EKS Pod Identity", EKS User Guide), and that of another cloud.
+_METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "fd00:ec2::23", "100.100.100.200")))
+
+
+def read_given(path: Path, largest: int = LARGEST_GIVEN) -> bytes:
+    """The content of the file that a person names, or that a link there leads to.
+
+    Raises OSError, which names the file, if it can't be read, has more than ``largest`` bytes or is no regular file:
+    reading a FIFO or a device may never end.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        found = os.fstat(file.fileno())
+        require_size(str(path), found.st_size, largest)
+        content = file.read(largest + 1)
+        require_size(str(path), len(content), largest)  # a file in /proc says that it is empty
+        return content
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        refuse_other_kinds(path, os.fstat(descriptor).st_mode)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def parsed_file(path: Path, parse: Callable[[bytes], _Parsed]) -> _Parsed:
+    """What ``parse`` makes of the file's content.
+
+    Raises ValueError, without the file's name: where it can't be read, where ``parse`` raises it, and where ``parse``
+    fails at a form that it does not know.
+    """
+    try:
+        return parse(read_given(path))
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+    except KeyError as error:
+        raise ValueError(f"it lacks {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"it has another form: {error}") from error
+
+
+def refuse_other_kinds(place: str, mode: int, expected: str = "a file: give a regular one") -> None:
+    """Raises OSError unless ``mode`` is that of a regular file, and says what ``place`` is."""
+    if not stat.S_ISREG(mode):
+        kind = next((name for holds, name in _KINDS if holds(mode)), "device")
+        raise OSError(f"{place} is a {kind}, not {expected}")
+
+
+def require_size(place: str, size: int, largest: int) -> None:
+    """Raises OSError if ``size``, in bytes, is more than ``largest``."""
+    if size > largest:
+        raise OSError(f"{place} has more than {largest} bytes: find out what it is, and give what was meant")
+
+
+def read_place(
+    place: str,
+    headers: Mapping[str, str],
+    s3: Callable[[str | None], Any],
+    seconds: float = SECONDS,
+    largest: int = LARGEST_GIVEN,
+) -> bytes:
+    """The content of a path, a file:, http: or https: URL or s3://BUCKET/KEY (with ``?region=``), uncompressed.
+
+    ``s3``: makes a client for a Region. Raises OSError, http.client.HTTPException, ValueError, and boto3's errors.
+    """
+    url = urlsplit(place) if "://" in place else None
+    if url is None:
+        content = read_given(Path(place).expanduser(), largest)
+    elif url.scheme == "file":
+        content = read_given(Path(unquote(url.path)), largest)
+    elif url.scheme == "s3":
+        content = _object(url, s3, largest)
+    elif url.scheme in _DEFAULT_PORTS:
+        content = read_url(place, headers, seconds, largest)
+    else:
+        raise ValueError(
+            f"there is no way to read {url.scheme}: it is a path, or file:, http:, https: or s3:"
+        )
+    return unpacked(content, largest)
+
+
+def _object(url: SplitResult, s3: Callable[[str | None], Any], largest: int) -> bytes:
+    more = dict(parse_qsl(url.query))
+    client = s3(more.pop("region", None))
+    found = client.get_object(Bucket=url.netloc, Key=url.path.lstrip("/"), **more)
+    return body_within(f"s3://{url.netloc}{url.path}", found["Body"], largest)
+
+
+def body_within(place: str, body: Any, largest: int) -> bytes:
+    """The content of an object. ``body``: of GetObject. Raises OSError if it has more than ``largest`` bytes.
+
+    It is read to its end, where botocore notices that it was cut off.
+    """
+    pieces, size = list[bytes](), 0
+    while piece := body.read(_PIECE):
+        size += len(piece)
+        require_size(place, size, largest)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def read_url(
+    url: str, headers: Mapping[str, str], seconds: float = SECONDS, largest: int = LARGEST_GIVEN
+) -> bytes:
+    """The content at a URL of http or https, in ``seconds`` in all. Raises OSError, HTTPException and ValueError.
+
+    ``headers`` are sent to the URL's own scheme, host and port only, also after a redirect.
+    """
+    done: list[bytes | BaseException] = []
+    fetch = _Fetch(url, headers, seconds)
+
+    def run() -> None:
+        try:
+            done.append(fetch.content(largest))
+        except BaseException as error:  # noqa: BLE001  # raised below, in the thread that waits
+            done.append(error)
+
+    # A thread of its own, since a name that does not resolve and a header that trickles in obey no timeout.
+    thread = Thread(target=run, name="read-url", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not done:
+        fetch.give_up()
+        raise TimeoutError(f"no whole answer within {seconds:g} seconds")
+    if isinstance(done[0], BaseException):
+        raise done[0]
+    return done[0]
+
+
+class _Fetch(urllib.request.HTTPRedirectHandler):
+    """One reading of a URL with its redirects."""
+
+    max_redirections = _MOST_REDIRECTS
+
+    def __init__(self, url: str, headers: Mapping[str, str], seconds: float) -> None:
+        self._request = urllib.request.Request(url, headers={**headers, "Accept-Encoding": "gzip"})
+        self._own, self._seconds = _origin(url), seconds
+        #: Whether the given URL is on this machine; None before the first connection.
+        self._began_here: bool | None = None
+        self._socket: Any = None
+
+    def content(self, largest: int) -> bytes:
+        """What the URL answers, as it was sent."""
+        opener = urllib.request.build_opener(self, _Http(self), _Https(self))
+        try:
+            opened = opener.open(self._request, timeout=self._seconds)
+        except urllib.error.HTTPError as error:
+            error.close()  # it holds the answer
+            raise
+        with opened as answer:
+            sent_as = answer.headers.get("Content-Encoding", "identity").lower()
+            if sent_as not in ("gzip", "identity"):
+                raise ValueError(f"it is sent as {sent_as}, which is not read")
+            content = bytes(answer.read(largest + 1))
+            if answer.length and len(content) <= largest:  # read() of so many bytes takes fewer for the end
+                raise http.client.IncompleteRead(content, answer.length)
+            require_size(self._request.full_url.partition("?")[0], len(content), largest)
+            return content
+
+    def give_up(self) -> None:
+        """End the connection, so that the thread that waits for it ends too."""
+        try:
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has ended already
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        """The next request. Raises OSError for a URL that no redirect may lead to."""
+        scheme, host, _ = _origin(newurl)
+        try:
+            if scheme not in _DEFAULT_PORTS or (req.type == "https" and scheme != "https"):
+                raise OSError(f"a redirect from {req.type} to {scheme} is not followed")
+            self._check(host)
+        except OSError:
+            fp.close()
+            raise
+        following = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if following is not None and _origin(newurl) != self._own:
+            following.headers = {"Accept-encoding": "gzip"}
+        return following
+
+    def connected(self, connection: http.client.HTTPConnection, is_proxy: bool) -> None:
+        """Checks who answers before anything is sent: a name may lead anywhere. A proxy looks names up itself."""
+        self._socket = connection.sock
+        if not is_proxy:
+            peer = str(connection.sock.getpeername()[0])
+            if self._began_here is None:
+                self._began_here = ip_address(peer.partition("%")[0]).is_loopback
+            self._check(peer)
+
+    def _check(self, host: str) -> None:
+        if why := forbidden(host, bool(self._began_here)):
+            raise OSError(f"{host} is {why}, from where nothing is read")
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(parts.scheme)
+
+
+def forbidden(host: str, from_loopback: bool) -> str:
+    """Why nothing is read from ``host``, in words; empty if it may be, as from a name that is not looked up here.
+
+    ``from_loopback``: whether the given URL is on this machine; then so may be where it leads to.
+    """
+    try:
+        # also takes what inet_aton takes, such as 2852039166 and 0xa9fea9fe
+        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)[0][4][0]
+    except OSError:
+        return "this machine" if host.rstrip(".") == "localhost" and not from_loopback else ""
+    address = ip_address(str(found).partition("%")[0])
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    if address.is_link_local or address in _METADATA:
+        return "a link-local address or a metadata service"
+    if (address.is_loopback or address.is_unspecified) and not from_loopback:
+        return "this machine"
+    return ""
+
+
+class _Http(urllib.request.HTTPHandler):
+    """``http``, with connections that tell ``fetch`` who answers."""
+
+    def __init__(self, fetch: _Fetch) -> None:
+        super().__init__()
+        self._fetch = fetch
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        kind = partial(_Connection, fetch=self._fetch, is_proxy=req.has_proxy())
+        return self.do_open(kind, req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    """``https``, with the same."""
+
+    def __init__(self, fetch: _Fetch) -> None:
+        super().__init__()
+        self._fetch = fetch
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        is_proxy = req.has_proxy() or bool(getattr(req, "_tunnel_host", None))
+        kind = partial(_SecureConnection, fetch=self._fetch, is_proxy=is_proxy)
+        return self.do_open(kind, req)
+
+
+class _Told:
+    def __init__(self, *given: Any, fetch: _Fetch, is_proxy: bool, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._fetch, self._is_proxy = fetch, is_proxy
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self._fetch.connected(self, self._is_proxy)  # type: ignore[arg-type]
+
+
+class _Connection(_Told, http.client.HTTPConnection):
+    pass
+
+
+class _SecureConnection(_Told, http.client.HTTPSConnection):
+    pass

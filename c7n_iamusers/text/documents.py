@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text, JSON and YAML from files that others may have written, within bounds and in linear time. Pure.
+
+What programs read in different ways is refused: a key that is given twice, a number that is none, half a character.
+Every refusal is a NotInFormat, which names the line and the bound; whoever opened the file names the file.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache, partial
+from math import isfinite
+from typing import Any
+
+#: Bytes of a file of a run, uncompressed: several times what the largest account needs.
+LARGEST = 512 * 1024 * 1024
+#: Bytes of a file, URL or object that a person names, uncompressed.
+LARGEST_GIVEN = 128 * 1024 * 1024
+#: Bytes of YAML, whose reader is slower by far.
+LARGEST_YAML = 8 * 1024 * 1024
+#: Objects and lists within each other.
+DEEPEST = 64
+#: Values of YAML, with each alias and merge counted as what it stands for.
+MOST_VALUES = 1_000_000
+#: Characters of a number.
+LONGEST_NUMBER = 40
+
+#: Byte order marks. UTF-32 comes before UTF-16, whose mark is a prefix of it.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SAVE_AS = "save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
+_TOO_DEEP = f"is nested too deeply: at most {DEEPEST} lists and objects may be within each other"
+_GZIP_MARK = b"\x1f\x8b"
+#: zlib's ``wbits`` for gzip.
+_GZIP = 31
+
+
+class NotInFormat(ValueError):
+    """The text is not in its format, or beyond a bound. ``line``: where, counted from 1; 0 where that is not known."""
+
+    def __init__(self, line: int, text: str, column: int = 0) -> None:
+        place = f"line {line}, column {column}: " if column else f"line {line}: " if line else ""
+        super().__init__(place + text)
+        self.line = line
+
+
+def unpacked(data: bytes, largest: int = LARGEST_GIVEN) -> bytes:
+    """``data``, uncompressed where it is gzip. Raises NotInFormat, also if that has more than ``largest`` bytes."""
+    if not data.startswith(_GZIP_MARK):
+        return data
+    reader = zlib.decompressobj(_GZIP)
+    try:
+        found = reader.decompress(data, largest + 1)
+    except zlib.error as error:
+        raise NotInFormat(0, f"is not gzip: {error}") from error
+    if len(found) > largest:
+        raise NotInFormat(0, f"has more than {largest} bytes when it is unpacked")
+    if not reader.eof or reader.unused_data:
+        raise NotInFormat(
+            0, "is damaged gzip: it was cut off" if not reader.eof else "has more after its gzip"
+        )
+    return found
+
+
+def decoded(data: bytes) -> str:
+    """The text in ``data``: UTF-8, or the encoding of its byte order mark. Raises NotInFormat for any other."""
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
+    if not encoding and b"\0" in data:
+        line = data.count(b"\n", 0, data.index(b"\0")) + 1
+        raise NotInFormat(line, f"has a NUL, so it is probably UTF-16 without a byte order mark: {_SAVE_AS}")
+    try:
+        return data.decode(encoding or "utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        # Don't guess Windows-1252: it decodes nearly every byte, so a wrong guess would go unnoticed.
+        problem = f"is damaged {encoding}" if encoding else "is not UTF-8, probably Windows-1252 (cp1252)"
+        raise NotInFormat(line, f"{problem}: {_SAVE_AS}") from error
+
+
+def as_text(data: str | bytes) -> str:
+    """``data`` as text, without a byte order mark. Raises NotInFormat."""
+    return decoded(data) if isinstance(data, bytes) else data.lstrip("\ufeff")
+
+
+class _Refused(ValueError):
+    """What one of the decoder's hooks refuses."""
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen = set[str]()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise _Refused(f"duplicate key {twice[:80]!r} in one object")
+    return found
+
+
+def _integer(text: str) -> int:
+    if len(text) > LONGEST_NUMBER:
+        raise _Refused(f"has a number of more than {LONGEST_NUMBER} characters")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    found = float(text) if len(text) <= LONGEST_NUMBER else float("nan")
+    if not isfinite(found):
+        raise _Refused(f"has a number that is too large, or has more than {LONGEST_NUMBER} characters")
+    return found
+
+
+def _constant(text: str) -> Any:
+    raise _Refused(f"has {text}, which is no number in JSON")
+
+
+def _decoder(hook: Callable[[dict[str, Any]], Any] | None = None) -> json.JSONDecoder:
+    pairs: Callable[[list[tuple[str, Any]]], Any] = _without_duplicates
+    if hook is not None:
+        pairs = lambda found: hook(_without_duplicates(found))  # noqa: E731  # a def would need a name of its own
+    return json.JSONDecoder(
+        object_pairs_hook=pairs, parse_int=_integer, parse_float=_float, parse_constant=_constant
+    )
+
+
+_DECODER = _decoder()
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def read_json(data: str | bytes, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """The value in JSON. ``hook``: makes the result of each object. Raises NotInFormat."""
+    text = as_text(data)
+    decoder = _decoder(hook) if hook else _DECODER
+    value, at = _next_value(decoder, text, skip(text, 0), Lines(text))
+    if (end := skip(text, at)) != len(text):
+        raise NotInFormat(text.count("\n", 0, end) + 1, "has more after its JSON")
+    return value
+
+
+def json_values(text: str) -> Iterator[Any]:
+    """The values of JSON that follow one another, as where pages were appended to a file. Raises NotInFormat."""
+    at, lines = skip(text, 0, _BETWEEN), Lines(text)
+    while at < len(text):
+        value, at = _next_value(_DECODER, text, at, lines)
+        yield value
+        at = skip(text, at, _BETWEEN)
+
+
+def next_json(text: str, at: int, lines: Lines) -> tuple[Any, int]:
+    """The value of JSON at ``at``, and where it ends. Raises NotInFormat."""
+    return _next_value(_DECODER, text, at, lines)
+
+
+def _next_value(decoder: json.JSONDecoder, text: str, at: int, lines: Lines) -> tuple[Any, int]:
+    try:
+        value, end = decoder.raw_decode(text, at)
+    except json.JSONDecodeError as error:
+        raise NotInFormat(error.lineno, error.msg, error.colno) from error
+    except _Refused as error:
+        raise NotInFormat(lines.at(at), str(error)) from error
+    except RecursionError as error:
+        raise NotInFormat(lines.at(at), _TOO_DEEP) from error
+    _check_depth(value, at, lines)
+    if _HALF.search(text, at, end):
+        _check_characters(value, at, lines)
+    return value, end
+
+
+class Lines:
+    """The lines of places in ``text`` that are asked for in ascending order, in linear time."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._at, self._line = text, 0, 1
+
+    def at(self, place: int) -> int:
+        """The line of ``place``, counted from 1."""
+        self._line += self._text.count("\n", self._at, place)
+        self._at = max(self._at, place)
+        return self._line
+
+
+#: What stands between values of JSON.
+_SPACE = " \t\r\n"
+#: Pages that were put together by hand may have commas too.
+_BETWEEN = _SPACE + ","
+
+
+def skip(text: str, at: int, space: str = _SPACE) -> int:
+    """The place of the first character from ``at`` on that is not in ``space``."""
+    while at < len(text) and text[at] in space:
+        at += 1
+    return at
+
+
+def _below(value: Any) -> Iterable[Any]:
+    """The members of a list or mapping; nothing for any other value."""
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _check_depth(value: Any, at: int, lines: Lines) -> None:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEEPEST):
+        level = [each for nested in level for each in _below(nested) if isinstance(each, dict | list)]
+        if not level:
+            return
+    raise NotInFormat(lines.at(at), _TOO_DEEP)
+
+
+def _check_characters(value: Any, at: int, lines: Lines) -> None:
+    """JSON can escape half a character, which no encoding can write."""
+    left = [value]
+    while left:
+        each = left.pop()
+        left += each.keys() if isinstance(each, dict) else ()
+        left += _below(each)
+        if isinstance(each, str) and not each.isascii() and _SURROGATE.search(each):
+            raise NotInFormat(lines.at(at), "has half a character (a surrogate)")
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def check_values(value: Any, below: Callable[[Any], Iterable[Any]] = _below) -> None:
+    """Raises NotInFormat if ``value`` holds itself, is nested too deeply, or has too many values.
+
+    Values that several places share, as aliases of YAML do, count at each. ``below``: the values in a value.
+    """
+    _Weighing(below).weighed(value, 0)
+
+
+class _Weighing:
+    """Counts the values in a value, each one that is shared only once."""
+
+    def __init__(self, below: Callable[[Any], Iterable[Any]]) -> None:
+        self._below = below
+        #: id of a value -> how many values are in it, and how deep they are; None while these are counted
+        self._known: dict[int, tuple[int, int] | None] = {}
+
+    def weighed(self, value: Any, depth: int) -> tuple[int, int]:
+        members = self._below(value)
+        if not members:
+            return 1, 0
+        found = self._known[id(value)] if id(value) in self._known else self._counted(value, members, depth)
+        if found is None:
+            raise NotInFormat(0, "has an alias within its own anchor, so it never ends")
+        if depth + found[1] > DEEPEST:
+            raise NotInFormat(0, _TOO_DEEP)
+        return found
+
+    def _counted(self, value: Any, members: Iterable[Any], depth: int) -> tuple[int, int]:
+        if depth > DEEPEST:
+            raise NotInFormat(0, _TOO_DEEP)
+        self._known[id(value)] = None
+        count, height = 1, 0
+        for each in members:
+            inner, below = self.weighed(each, depth + 1)
+            count, height = count + inner, max(height, below)
+        if count > MOST_VALUES:
+            raise NotInFormat(0, f"has more than {MOST_VALUES} values, those of aliases and merges counted")
+        self._known[id(value)] = count, height + 1
+        return count, height + 1
+
+
+def read_yaml(data: str | bytes) -> Any:
+    """The content of a document of YAML. Raises NotInFormat."""
+    text = as_text(data)
+    with _yaml_errors(text):
+        loader, root = _composed(text, False)
+        return None if root is None else loader.construct_document(root)
+
+
+def yaml_entries(data: str | bytes, what: str) -> Iterator[tuple[int, Any]]:
+    """The line and the value of each entry of a list in YAML, with numbers, dates and the like as text.
+
+    An account id is not a number, and 2027-13-45 is not an error here. ``what``: the text must be. Raises NotInFormat.
+    """
+    text = as_text(data)
+    with _yaml_errors(text):
+        loader, root = _composed(text, True)
+        if root is not None and root.id != "sequence":
+            raise NotInFormat(root.start_mark.line + 1, what)
+        for node in root.value if root else ():
+            yield node.start_mark.line + 1, loader.construct_object(node, deep=True)
+
+
+def yaml_nodes(text: str) -> Any:
+    """The root node of a document of YAML; None if it is empty. Raises NotInFormat."""
+    with _yaml_errors(text):
+        return _composed(text, False)[1]
+
+
+@contextmanager
+def _yaml_errors(text: str) -> Iterator[None]:
+    # Imported here, since a Lambda archive lacks PyYAML unless the policy names it in mode.packages.
+    import yaml
+
+    try:
+        yield
+    except NotInFormat:
+        raise
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise NotInFormat(mark.line + 1 if mark else 0, str(error.problem or error.context)[:200]) from error
+    except yaml.reader.ReaderError as error:
+        raise NotInFormat(text.count("\n", 0, error.position) + 1, f"is not YAML: {error.reason}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise NotInFormat(0, f"is not YAML: {' '.join(str(error).split())[:200]}") from error
+    except RecursionError as error:
+        raise NotInFormat(0, _TOO_DEEP) from error
+
+
+_TAG = "tag:yaml.org,2002:"
+#: What may be written as a tag. Elsewhere PyYAML fails in other ways than by its own errors where a value does not fit.
+_TAGS = {"scalar": _TAG + "str", "sequence": _TAG + "seq", "mapping": _TAG + "map"}
+_NUMBERS = (_TAG + "int", _TAG + "float")
+_NO_NUMBER = re.compile(r"[-+]?\.(inf|nan)|.*e\+?\d{3,}", re.IGNORECASE)
+
+
+@cache
+def _text_loader() -> Any:
+    """A loader that makes nothing but text of scalars, apart from null and the key of a merge."""
+    import yaml
+
+    kept = (_TAG + "null", _TAG + "merge")
+    resolvers = {
+        first: [(tag, pattern) for tag, pattern in found if tag in kept]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    return type("TextLoader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": resolvers})
+
+
+def _composed(text: str, texts: bool) -> tuple[Any, Any]:
+    """A loader, and the root node that it has composed, within bounds. ``texts``: see ``yaml_entries``."""
+    import yaml
+
+    if len(text) > LARGEST_YAML:
+        raise NotInFormat(
+            0, f"has more than {LARGEST_YAML} characters of YAML: keep such a list as CSV or JSON"
+        )
+    loader = _text_loader()(text) if texts else yaml.SafeLoader(text)
+    root = loader.get_single_node()
+    if root is not None:
+        check_values(root, partial(_nodes, loader))
+    return loader, root
+
+
+def _nodes(loader: Any, node: Any) -> list[Any]:
+    """The nodes in ``node``, which is checked."""
+    if node.tag != _TAGS[node.id] and (
+        node.id != "scalar" or node.tag != loader.resolve(type(node), node.value, (True, False))
+    ):
+        raise NotInFormat(node.start_mark.line + 1, f"has the tag {node.tag[:80]}, which is not read")
+    if node.id == "scalar":
+        if node.tag in _NUMBERS and (len(node.value) > LONGEST_NUMBER or _NO_NUMBER.fullmatch(node.value)):
+            raise NotInFormat(
+                node.start_mark.line + 1,
+                f"has a number that is none, is too large, or has more than {LONGEST_NUMBER} characters",
+            )
+        return []
+    if node.id == "sequence":
+        return list(node.value)
+    keys = set[tuple[str, str]]()
+    for key, _ in node.value:
+        if key.id == "scalar" and (key.tag, key.value) in keys:
+            raise NotInFormat(key.start_mark.line + 1, f"the key {key.value[:80]!r} is given twice")
+        keys.add((key.tag, str(key.value) if key.id == "scalar" else ""))
+    return [each for pair in node.value for each in pair]
