@@ -44,7 +44,12 @@ from c7n_iamusers.iam.history import History, history_of
 from c7n_iamusers.iam.own_changes import quarantine_of, switchable, without_own_changes
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use, read_user
-from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import (
+    DAYS,
+    acts_on,
+    refuse_unknown_options,
+    validate_lambda_packaging,
+)
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import run_store, store_at
 from c7n_iamusers.text.wording import moment
@@ -121,6 +126,7 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def validate(self) -> AttemptsFilter:
         """Raises PolicyValidationError if a Lambda archive would lack this package."""
+        refuse_unknown_options(self)
         validate_lambda_packaging(self.manager)
         return self
 

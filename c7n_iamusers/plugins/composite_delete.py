@@ -26,7 +26,13 @@ from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED, AccessState
-from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, check_numbers, exemption_rules
+from c7n_iamusers.plugins.policy_checks import (
+    DAYS,
+    acts_on,
+    check_numbers,
+    exemption_rules,
+    refuse_unknown_options,
+)
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
@@ -220,6 +226,7 @@ class CompositeDelete(UserAction):
 
     def validate(self) -> CompositeDelete:
         """Raises PolicyValidationError for missing exemptions, an output that does not last, contradicting options."""
+        refuse_unknown_options(self)
         self.require_lasting_output()
         self.require_exemptions(rules=not self.data.get("plan-only"))
         self.require_notices()

@@ -32,7 +32,13 @@ from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet
 from c7n_iamusers.identity_center.people import Candidate
 from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
 from c7n_iamusers.plugins import provisioning_settings
-from c7n_iamusers.plugins.policy_checks import DAYS, is_pull, require_own_account, validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import (
+    DAYS,
+    is_pull,
+    refuse_unknown_options,
+    require_own_account,
+    validate_lambda_packaging,
+)
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at
 
@@ -325,6 +331,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def validate(self) -> IdentityCenter:
         """Raises PolicyValidationError for faults that can be found without AWS."""
+        refuse_unknown_options(self)
         validate_lambda_packaging(self.manager)
         require_keys(self.manager, self.type, self.data, REQUIRED)
         try:

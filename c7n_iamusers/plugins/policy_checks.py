@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,20 @@ def or_variable(schema: Mapping[str, Any]) -> dict[str, Any]:
 def is_variable(value: Any) -> bool:
     """Whether ``value`` is a variable and nothing else, which Cloud Custodian has not filled in."""
     return isinstance(value, str) and re.search(_VARIABLE["pattern"], value) is not None
+
+
+def refuse_unknown_options(plugin: Any) -> None:
+    """Raises PolicyValidationError where ``plugin`` has an option that its schema lacks.
+
+    ``c7n-org run`` checks no schema, and a misspelt safeguard must not be one that is left out.
+    """
+    known = plugin.schema["properties"]
+    for key in (key for key in plugin.data if key not in known):
+        meant = get_close_matches(str(key), known, 1, 0.7)
+        raise PolicyValidationError(
+            f"policy {plugin.manager.data.get('name')}: {plugin.type} has no option {key!r}: "
+            + (f"write {meant[0]}" if meant else f"its options are {', '.join(known)}")
+        )
 
 
 def check_numbers(plugin: Any, error: type[PolicyValidationError] | type[PolicyExecutionError]) -> None:

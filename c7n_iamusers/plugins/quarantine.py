@@ -16,7 +16,7 @@ from c7n_iamusers.execution.outcomes import Work
 from c7n_iamusers.iam.accounts import read_by_id
 from c7n_iamusers.iam.permissions import BROWNOUT, DENIAL, GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
-from c7n_iamusers.plugins.policy_checks import DAYS, exemption_rules, is_pull
+from c7n_iamusers.plugins.policy_checks import DAYS, exemption_rules, is_pull, refuse_unknown_options
 from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
@@ -65,7 +65,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
 
     ``noticed`` and ``notices`` ask for a record of ``notify-owners``, as with ``composite-delete``. ``noticed: 16``
     counts from the announcement, so the announced day, which is that of the deletion, need not have come. If the
-    announcement said by ``quarantined_for`` when credentials stop working, users are skipped until that day, except for
+    announcement said by ``quarantined-for`` when credentials stop working, users are skipped until that day, except for
     a brownout. In a Lambda mode, where no announcement precedes it, ``notices`` may be given alone: the file ``STOP``
     there stops it.
 
@@ -124,6 +124,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
 
     def validate(self) -> Quarantine:
         """Raises PolicyValidationError for no exemptions, contradicting options, or an output that does not last."""
+        refuse_unknown_options(self)
         self.require_lasting_output()
         self.require_exemptions()
         self.require_notices(alone=not is_pull(self.manager))
@@ -256,6 +257,7 @@ class Release(UserAction):
 
     def validate(self) -> Release:
         """Raises PolicyValidationError for an output that does not last."""
+        refuse_unknown_options(self)
         self.require_lasting_output()
         return self
 
