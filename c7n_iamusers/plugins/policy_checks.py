@@ -88,6 +88,8 @@ def _described(schema: Mapping[str, Any]) -> str:
     return f"{kind} {least} to {LARGEST}"
 
 
+#: Modes of c7n whose events have the ids of EC2 instances.
+_OF_INSTANCES = ("asg-instance-state", "ec2-instance-state")
 PACKAGE = "c7n_iamusers"
 HANDLER = "c7n_iamusers.handler.run"
 #: The module that reads lists in YAML. Lambda's runtime lacks it, and c7n leaves it out of archives.
@@ -104,8 +106,14 @@ def validate_lambda_packaging(manager: Any) -> None:
 
     ``manager``: the plugin's resource manager. Without the package in the archive, its import fails in Lambda; with
     another handler, nothing registers the plugins there. An ``exempt-from`` in YAML also needs PyYAML in the archive.
+    Modes whose events name instances are refused too: no user has such an id, so the policy would never act.
     """
     mode = manager.data.get("mode") or {}
+    if mode.get("type") in _OF_INSTANCES:
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: mode {mode['type']} has the events of EC2 instances, and would select "
+            "no user: use cloudtrail, or periodic"
+        )
     mode_class = execution.get(mode.get("type", "pull"))
     if mode_class is None or not issubclass(mode_class, LambdaMode):
         return
