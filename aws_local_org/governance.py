@@ -43,6 +43,10 @@ _SETTABLE = (
 _NOT_SUMMARIZED = ("Description", "Notifications", "RelatedOpsItems", "Version", "OpsItemArn")
 
 
+class _OpsItemNotFound(ServiceException):
+    code = "OpsItemNotFoundException"
+
+
 def install() -> None:
     """Patch moto's classes, for the whole process. Idempotent."""
     for operation in (_create_ops_item, _get_ops_item, _update_ops_item, _describe_ops_items):
@@ -109,7 +113,7 @@ def _items(self: Any) -> dict[str, Item]:
 def _item(self: Any) -> Item:
     key = _parameters(self)["OpsItemId"]
     if key not in _items(self):
-        raise ServiceException("OpsItemNotFoundException", f"OpsItem ID {key} not found")
+        raise _OpsItemNotFound(f"OpsItem ID {key} not found")
     return _items(self)[key]
 
 
