@@ -89,13 +89,13 @@ setup(
         exclude=["*.__pycache__"],
     ),
     include_package_data=True,
-    # The oldest that the tests pass with. c7n pins one boto3, so a newer one here would dictate c7n; those before 1.39
-    # can't list all users' service-specific credentials.
-    install_requires=["c7n>=0.9.46", "boto3>=1.39"],
+    # The oldest that the tests pass with, which CI installs (make OLDEST=1). One release of Cloud Custodian gives all of
+    # them, since c7n-org and c7n-mailer pin c7n and boto3. This is the first whose S3 output encrypts as its URL says,
+    # and whose c7n-org has the command validate.
+    install_requires=["c7n>=0.9.52", "boto3>=1.43.78"],
     extras_require={
         "cli": ["click>=8.1", "rich>=13", "jinja2>=3.1"],
-        # the first c7n-org that has the command validate
-        "org": ["c7n-org>=0.6.51", "c7n-mailer>=0.6.45"],
+        "org": ["c7n-org>=0.6.51", "c7n-mailer>=0.6.51"],
         # moto's own extra "server" would bring cfn-lint, docker and sympy, which these services never load;
         # the upper bound is there because the local organization refines moto's internals
         "local": ["moto[s3]>=5.2.5,<5.3", "flask>=3", "flask-cors>=5", "aiosmtpd>=1.4.6", "regex"],

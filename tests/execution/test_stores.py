@@ -413,8 +413,7 @@ def test_an_output_url_is_read_as_cloud_custodian_does(
 ) -> None:
     found = bucket_output(f"s3://output/here/{query}", org.session())
     config = parse_url_config(f"s3://output/here/{query}")
-    if hasattr(S3Output, "get_sse_args"):  # c7n 0.9.52
-        assert S3Output.get_sse_args(SimpleNamespace(config=config)) == arguments
+    assert S3Output.get_sse_args(SimpleNamespace(config=config)) == arguments
     assert found._arguments == {"ACL": "bucket-owner-full-control", **arguments}
     assert (str(found), found._client.meta.region_name) == (
         "s3://output/here",
