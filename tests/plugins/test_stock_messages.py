@@ -69,7 +69,8 @@ def variables(org: LocalOrg) -> dict[str, str]:
     iam.generate_credential_report()  # c7n would wait ten seconds for it
     iam.get_credential_report()
     org.client("sqs", ACCOUNT).create_queue(QueueName="mailer")
-    found: Any = org.session(ACCOUNT).get_credentials()
+    credentials: Any = org.session(ACCOUNT).get_credentials()
+    found = credentials.get_frozen_credentials()
     caller = {
         "AWS_ACCESS_KEY_ID": found.access_key,
         "AWS_SECRET_ACCESS_KEY": found.secret_key,
