@@ -17,6 +17,7 @@ from c7n_iamusers.iam.history import AppliedCall, History
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, quarantine_of
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.quarantine.plan import plan_release
+from c7n_iamusers.restoration import limits
 from c7n_iamusers.restoration.limits import CurrentState, administrative
 from c7n_iamusers.restoration.plan import CREATED, Recorded, Restoration, plan_restoration
 from c7n_iamusers.snapshots.snapshot import Snapshot
@@ -133,6 +134,15 @@ def test_a_user_that_is_gone_comes_back_with_what_it_signs_in_with_last() -> Non
     assert (found.user_exists, found.missing_groups) == (False, ())
     assert json.loads(inline.parameters["PolicyDocument"]) == {"Version": "2012-10-17", "Statement": []}
     assert isinstance(found.plan.calls[5].parameters["SSHPublicKeyId"], Ref)
+
+
+def test_a_new_password_has_to_get_the_duration_of_sign_ins_of_the_lost_one() -> None:
+    (profile,) = ALICE.attachments["login-profile"]
+    long = {**profile, "MaxSigninSessionDuration": 7_776_000}
+    attachments = {**ALICE.attachments, "login-profile": (long,)}
+    kept = Snapshot.from_json(replace(SNAPSHOT, user=replace(ALICE, attachments=attachments)).as_json())
+    (said,) = (line for line in limits.lost(kept) if line.startswith("console password"))
+    assert said == "console password: IAM never returns a password; it had MaxSigninSessionDuration 7776000"
 
 
 def test_what_cannot_come_back_is_listed() -> None:
