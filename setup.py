@@ -129,8 +129,8 @@ setup(
         exclude=["*.__pycache__"],
     ),
     include_package_data=True,
-    # The oldest that the tests pass with, which CI installs (make OLDEST=1). c7n-org and c7n-mailer pin c7n and boto3, so
-    # all four are of one release of Cloud Custodian: the first whose S3 output encrypts as its URL says, and whose
+    # The oldest that the tests pass with, which CI installs (make OLDEST=1). c7n-org and c7n-mailer pin c7n and boto3,
+    # so all four are of one release of Cloud Custodian: the first whose S3 output encrypts as its URL says, and whose
     # c7n-org has the command validate.
     install_requires=["c7n>=0.9.52", "boto3>=1.43.78"],
     extras_require={
