@@ -11,8 +11,9 @@ PYTEST_ARGS ?= -n $(WORKERS) --dist worksteal
 # the tests of what is pure: they name neither AWS, Cloud Custodian, a command nor another process
 IMPURE := aws_local_org|boto3|botocore|c7n|moto|subprocess|CliRunner|running_organization|Rehearsal|FleetRehearsal|tests\.(policies|packaging|readme|replay)
 FAST_TESTS = $(shell grep -rLEw --include='test_*.py' --exclude-dir=local_org '$(IMPURE)' tests)
-# what a second Python is tried with besides, and the oldest Cloud Custodian: all plugins, policies, packaging, start-up
-SECOND_TESTS = tests/plugins $(foreach name,distributions entry extras handler launcher policies schemas startup \
+# what a second Python is tried with besides, and the oldest Cloud Custodian: what speaks to c7n, c7n-org, c7n-mailer and boto3
+SECOND_TESTS = $(foreach name,authorization_details composite_delete distributions entry extras handler lambda_imports \
+  lambda_packaging launcher notify_owners notify_people policies run_outputs schemas startup stock_filters stock_messages \
   stock_plugins stores,$(shell find tests -name 'test_$(name).py'))
 # with OLDEST=1: the oldest releases that setup.py claims
 PINS = $(if $(OLDEST),$(shell grep -oE '"(c7n|c7n-org|c7n-mailer|boto3)>=[0-9.]+"' setup.py | tr -d '"' | sed 's/>=/==/'))
