@@ -22,8 +22,8 @@ for plugin in sys.argv[1:]:
     sys.argv = ["custodian", "schema", f"aws.iam-user.{plugin}"]
     main()
 """
-# how a process was started, and what it knows once it loads IAM users, as each worker of c7n-org does: first of a parent
-# that has not loaded c7n's IAM resources, then of one that has
+# how a process was started, and what it knows once it loads IAM users, as each worker of c7n-org does: first of one
+# whose parent has not loaded c7n's IAM resources, then of one whose parent has
 WORKERS = """
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
