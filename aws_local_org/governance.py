@@ -21,6 +21,7 @@ from moto.core.responses import ActionResult
 from moto.core.utils import unix_time
 from moto.ssm.responses import SimpleSystemManagerResponse
 
+from aws_local_org import settings
 from aws_local_org.errors import NOT_IMPLEMENTED, AwsError
 
 Item = dict[str, Any]
@@ -62,9 +63,10 @@ def reset() -> None:
 def _create_ops_item(self: Any) -> ActionResult:
     given = _parameters(self)
     key, now = f"oi-{secrets.token_hex(6)}", unix_time()
-    caller = f"arn:aws:iam::{self.current_account}:root"
+    partition = settings.current().partition
+    caller = f"arn:{partition}:iam::{self.current_account}:root"
     set_now = {name: given[name] for name in _SETTABLE if name in given}
-    arn = f"arn:aws:ssm:{self.region}:{self.current_account}:opsitem/{key}"
+    arn = f"arn:{partition}:ssm:{self.region}:{self.current_account}:opsitem/{key}"
     times = {"CreatedBy": caller, "CreatedTime": now, "LastModifiedBy": caller, "LastModifiedTime": now}
     _items(self)[key] = {
         "OpsItemId": key,
