@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from c7n.actions.notify import Notify
 from c7n.exceptions import PolicyValidationError
 from c7n.resources import load_resources
 
+import c7n_iamusers
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes, register
 from c7n_iamusers.evidence.findings import FINDING_IDS
 from c7n_iamusers.evidence.model import KINDS
@@ -225,6 +227,15 @@ STOCK = {
 @pytest.mark.parametrize("name", CLASSES)
 def test_our_own_options_are_spelt_with_dashes(name: str) -> None:
     assert not [key for key in CLASSES[name].schema["properties"] if "_" in key and key not in STOCK]
+
+
+def test_templates_read_options_that_there_are() -> None:
+    folder = Path(c7n_iamusers.__file__).parent / "mailer_templates"
+    text = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.j2"))
+    read = set(re.findall(r"""\baction(?:\[|\.get\()['"]([\w-]+)['"]""", text))
+    known = {key for name in ("notify-owners", "notify-people") for key in CLASSES[name].schema["properties"]}
+    assert {"account-name", "contact", "quarantined-for", "start-url"} <= read
+    assert read - known == {"part", "parts", "users"}  # which notify-owners adds to a message that it splits
 
 
 @pytest.mark.parametrize("key", sorted(STOCK - {"type", "to_from", "cc_from", "transport"}))

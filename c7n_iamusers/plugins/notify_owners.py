@@ -217,6 +217,9 @@ class NotifyOwners(RecordedNotify):
     deleted by that announcement: it is announced again, and the mail says so. Where the rule was removed or has
     expired, the announcement counts.
 
+    The options are those of ``notify``, of c7n-mailer, and those here; others are refused. What else a template of your
+    own needs goes into ``metadata`` of the policy, which is part of the message.
+
     ``to`` needs at least one e-mail address, literally or from a variable: who gets a mail by ``account-emails`` or
     ``resource-owner`` is not known here, since c7n-mailer looks that up later. Without an address no user is announced
     and the policy ends with an error. ``resource-owner`` needs ``email-domains``: addresses of other domains in tags
