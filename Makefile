@@ -11,9 +11,12 @@ PYTEST_ARGS ?= -n $(WORKERS) --dist worksteal
 # the tests of what is pure: they name neither AWS, Cloud Custodian, a command nor another process
 IMPURE := aws_local_org|boto3|botocore|c7n|moto|subprocess|CliRunner|running_organization|Rehearsal|FleetRehearsal|tests\.(policies|packaging|readme|replay)
 FAST_TESTS = $(shell grep -rLEw --include='test_*.py' --exclude-dir=local_org '$(IMPURE)' tests)
-# what a second Python is tried with besides: one action from end to end, packaging, start-up
-SECOND_TESTS = $(foreach name,composite_delete distributions launcher entry handler lambda_packaging startup, \
-  $(shell find tests -name 'test_$(name).py'))
+# what a second Python is tried with besides, and the oldest Cloud Custodian: what speaks to c7n, c7n-org, c7n-mailer and boto3
+SECOND_TESTS = $(foreach name,authorization_details composite_delete distributions entry extras handler lambda_imports \
+  lambda_packaging launcher notify_owners notify_people policies run_outputs schemas startup stock_filters stock_messages \
+  stock_plugins stores,$(shell find tests -name 'test_$(name).py'))
+# with OLDEST=1: the oldest releases that setup.py claims
+PINS = $(if $(OLDEST),$(shell grep -oE '"(c7n|c7n-org|c7n-mailer|boto3)>=[0-9.]+"' setup.py | tr -d '"' | sed 's/>=/==/'))
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -43,7 +46,7 @@ $(INSTALLED): setup.py c7n_iamusers/__init__.py c7n_iamusers.pth c7n_iamusers.st
 	  exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install -qq --editable '.[cli,org,local,dev]'
+	$(BIN)/python -m pip install -qq --editable '.[cli,org,local,dev]' $(PINS)
 	@touch $@
 
 test: $(INSTALLED)  ## run the tests; fewer, or otherwise: make test PYTEST_ARGS='-k exemptions'
@@ -52,8 +55,8 @@ test: $(INSTALLED)  ## run the tests; fewer, or otherwise: make test PYTEST_ARGS
 test-fast: $(INSTALLED)  ## run the tests of what is pure: models, rules, decisions; half a minute
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(FAST_TESTS)
 
-# e.g. make test-second VENV=.venv-3.10 PYTHON=python3.10
-test-second: $(INSTALLED)  ## run what a second Python may break: an action from end to end, packaging, start-up
+# e.g. make test-second VENV=.venv-3.10 PYTHON=python3.10 OLDEST=1
+test-second: $(INSTALLED)  ## run what a second Python or an older Cloud Custodian may break; OLDEST=1: the oldest claimed
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(SECOND_TESTS)
 
 coverage: $(INSTALLED)  ## run the tests, and fail where they reach less of the code than pyproject.toml asks for
@@ -88,7 +91,8 @@ demo: $(INSTALLED)  ## the whole job on a local AWS organization: announce, prov
 lifecycle: $(INSTALLED)  ## the same over 40 accounts with 20 users each, ten to twenty minutes
 	$(BIN)/c7n-iamusers demo --accounts 40 --users-per-account 20
 
-# e.g. make bench BENCH_ARGS=--quick, or BENCH_ARGS=--load for the commands over many accounts
+# e.g. make bench BENCH_ARGS=--quick, BENCH_ARGS=--load for the commands over many accounts, or BENCH_ARGS=--validation
+# for what policies on other resources take more
 bench: $(INSTALLED)  ## measure against stock Cloud Custodian, about 15 minutes, into docs/benchmarks.md
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 

@@ -7,7 +7,10 @@ c7n_iamusers.start  the same in the form of PEP 829, which takes the place of th
 
 import ast
 import os
+import re
 import shutil
+import subprocess
+from email.parser import HeaderParser
 from pathlib import Path
 
 from setuptools import find_namespace_packages, setup
@@ -69,12 +72,49 @@ def version():
     return next(ast.literal_eval(a.value) for a in assignments if a.targets[0].id == "__version__")
 
 
+#: The address of a repository, by https or ssh, without what people sign in with.
+ORIGIN = re.compile(
+    r"(?:https://|ssh://)?(?:[^@/]+@)?([a-z0-9.-]+\.[a-z]+)[:/](?!/)(.+?)(?:\.git)?/?", re.IGNORECASE
+)
+LINK = re.compile(r"\]\((?![a-z]+:|#)([^)\s]+)\)")
+
+
+def home():
+    """Where the project is published: the origin of the checkout, or what its sdist says; empty if neither says."""
+    recorded = HERE / "PKG-INFO"
+    if recorded.exists():
+        return HeaderParser().parsestr(recorded.read_text(encoding="utf-8"))["Home-page"] or ""
+    try:
+        top, origin = (
+            subprocess.run(["git", *asked], cwd=HERE, capture_output=True, text=True).stdout.strip()
+            for asked in (["rev-parse", "--show-toplevel"], ["config", "--get", "remote.origin.url"])
+        )
+    except OSError:
+        return ""
+    found = ORIGIN.fullmatch(origin) if top and Path(top).samefile(HERE) else None
+    return f"https://{found[1]}/{found[2]}" if found else ""
+
+
+def description(address):
+    """The README, whose links lead to the published files, since an index shows it without them."""
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    return LINK.sub(rf"]({address}/blob/HEAD/\1)", text) if address else text
+
+
+HOME = home()
+
 setup(
     name="c7n_iamusers",
     version=version(),
     description="Find, replace and delete unnecessary AWS IAM users with Cloud Custodian",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=description(HOME),
     long_description_content_type="text/markdown",
+    url=HOME,
+    project_urls={
+        title: f"{HOME}/blob/HEAD/{file}"
+        for title, file in {"Documentation": "README.md", "Changelog": "CHANGELOG.md"}.items()
+        if HOME
+    },
     author="c7n_iamusers contributors",
     keywords=["aws", "aws-organizations", "cloud-custodian", "iam", "iam-identity-center", "security"],
     license_expression="Apache-2.0",
@@ -96,13 +136,13 @@ setup(
         exclude=["*.__pycache__"],
     ),
     include_package_data=True,
-    # The oldest that the tests pass with. c7n pins one boto3, so a newer one here would dictate c7n; those before 1.39
-    # can't list all users' service-specific credentials.
-    install_requires=["c7n>=0.9.46", "boto3>=1.39"],
+    # The oldest that the tests pass with, which CI installs (make OLDEST=1). c7n-org and c7n-mailer pin c7n and boto3,
+    # so all four are of one release of Cloud Custodian: the first whose S3 output encrypts as its URL says, and whose
+    # c7n-org has the command validate.
+    install_requires=["c7n>=0.9.52", "boto3>=1.43.78"],
     extras_require={
         "cli": ["click>=8.1", "rich>=13", "jinja2>=3.1"],
-        # the first c7n-org that has the command validate
-        "org": ["c7n-org>=0.6.51", "c7n-mailer>=0.6.45"],
+        "org": ["c7n-org>=0.6.51", "c7n-mailer>=0.6.51"],
         # moto's own extra "server" would bring cfn-lint, docker and sympy, which these services never load;
         # the upper bound is there because the local organization refines moto's internals
         "local": ["moto[s3]>=5.2.5,<5.3", "flask>=3", "flask-cors>=5", "aiosmtpd>=1.4.6", "regex"],

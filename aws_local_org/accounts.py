@@ -14,7 +14,7 @@ from moto.core.model_instances import reset_model_data
 from moto.iam.models import iam_backends
 from moto.sqs.models import sqs_backends
 
-from aws_local_org import account_management, cloudtrail, credentials, iam, identity_center, sts
+from aws_local_org import account_management, cloudtrail, credentials, governance, iam, identity_center, sts
 from aws_local_org import settings as settings_module
 from aws_local_org.call_log import CallLog, CallRecord
 from aws_local_org.settings import Settings
@@ -84,6 +84,7 @@ def install() -> None:
     identity_center.install()
     account_management.install()
     cloudtrail.install()
+    governance.install()
 
 
 def clear() -> None:
@@ -91,6 +92,7 @@ def clear() -> None:
     BackendDict.reset()
     iam.reset()
     cloudtrail.HISTORY.clear()
+    governance.reset()
     reset_model_data()  # moto keeps a reference to every model that it ever created
 
 

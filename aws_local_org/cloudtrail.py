@@ -128,6 +128,11 @@ class EventHistory:
         mine = (event for event in reversed(found) if event.region == region)
         return sorted(mine, key=lambda event: event.time, reverse=True)
 
+    def everywhere(self, account_id: str) -> list[Event]:
+        """The events of an account in all Regions, as they came."""
+        with self._lock:
+            return list(self._events.get(account_id, ()))
+
     def clear(self) -> None:
         with self._lock:
             self._events.clear()

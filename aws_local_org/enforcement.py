@@ -26,7 +26,7 @@ from aws_local_org.aws_request import AwsRequest
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import AwsError, access_denied
 from aws_local_org.iam.base import entity_of
-from aws_local_org.iam.policies import default_document
+from aws_local_org.iam.simulation import boundary_document, own_documents
 from c7n_iamusers.policy_comparison.evaluation import (
     ALLOWED,
     EXPLICIT_DENY,
@@ -137,20 +137,12 @@ def _denied(principal: Principal, request: Request, reason: str) -> AwsError:
 def policies_of(principal: Principal) -> Policies:
     """The policies behind ``principal``; none if its user or role was deleted, also if another has the name now."""
     backend: Any = iam_backends[principal.account][settings.current().partition]
-    entities: Sequence[Any]
-    if principal.role_arn:
-        entities = [role for role in backend.roles.values() if role.id == principal.entity_id]
-    else:
-        user = next((each for each in backend.users.values() if each.id == principal.entity_id), None)
-        entities = [user, *user.groups] if user else []
-    documents = [
-        document
-        for entity in entities
-        for document in (*entity.policies.values(), *map(default_document, entity.managed_policies.values()))
-    ]
-    boundary = getattr(entities[0], "permissions_boundary_arn", None) if entities else None
-    limit = default_document(backend.get_policy(boundary)) if boundary else None
-    return Policies(tuple(documents), limit, principal.session_policies)
+    entities = backend.roles if principal.role_arn else backend.users
+    entity = next((each for each in entities.values() if each.id == principal.entity_id), None)
+    if entity is None:
+        return Policies((), None, principal.session_policies)
+    documents = tuple(own_documents(entity))
+    return Policies(documents, boundary_document(backend, entity), principal.session_policies)
 
 
 # Resource-based policies: trust policies, and those of buckets and queues.

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmarks import load, suite
+from benchmarks import load, suite, validation
 from benchmarks.report import as_markdown, machine, show
 from benchmarks.results import FULL, QUICK, ROOT, BenchmarkError, Plan, Results, goals
 from benchmarks.workload import running_organization
@@ -30,14 +30,23 @@ REPORT = ROOT / "docs" / "benchmarks.md"
     is_flag=True,
     help="Measure the commands over many accounts instead, and write that section of the report alone.",
 )
+@click.option(
+    "--validation",
+    "validated",
+    is_flag=True,
+    help="Measure what policies on other resources take more with this package; nothing is written.",
+)
 @click.option("--quick", is_flag=True, help="Measure small accounts, once each; written only with --output.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     help="The report file [default: docs/benchmarks.md; none with --quick].",
 )
-def main(loaded: bool, quick: bool, output: Path | None) -> None:
+def main(loaded: bool, validated: bool, quick: bool, output: Path | None) -> None:
     """Measure stock Cloud Custodian against this package. Exits with 1 if a full run misses a goal."""
+    if validated:
+        _validation(quick)
+        return
     if loaded:
         _load(load.QUICK if quick else load.FULL, output or (None if quick else REPORT))
         return
@@ -65,6 +74,19 @@ def _load(sizes: load.Sizes, target: Path | None) -> None:
         now = f"{datetime.now(timezone.utc):%Y-%m-%d}"
         target.write_text(before + load.section(steps, now, machine()), encoding="utf-8")
         click.echo(f"written: {target}", err=True)
+
+
+def _validation(quick: bool) -> None:
+    try:
+        costs = validation.measured(
+            validation.QUICK_RUNS if quick else validation.RUNS, lambda about: click.echo(about, err=True)
+        )
+    except BenchmarkError as error:
+        raise click.ClickException(str(error)) from error
+    Console(width=WIDTH).print(validation.table(costs).for_terminal())
+    missed = validation.missed(costs)
+    if missed and not quick:
+        sys.exit(f"policies of {', '.join(missed)} take more than {validation.GOAL} CPU milliseconds more")
 
 
 def _written(target: Path) -> str:

@@ -10,8 +10,13 @@ from __future__ import annotations
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from c7n_iamusers.exceptions import NameTaken
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+#: The resource that has the plugins, as Cloud Custodian names it.
+RESOURCE = "iam-user"
 
 # A new plugin is one new row: its name in policies -> the reference of its class.
 SOURCES = {
@@ -33,40 +38,57 @@ ACTIONS = {
 
 
 def register() -> None:
-    """Register every source, filter and action on ``aws.iam-user``. Idempotent.
+    """Register every source, filter and action on ``aws.iam-user``, at once. Idempotent.
 
-    All classes are loaded before the first is registered, so an error leaves Cloud Custodian as it was.
+    Nothing of Cloud Custodian is replaced or changed. All classes are loaded before the first is registered, so an
+    error leaves Cloud Custodian as it was.
 
-    Raises: whatever importing a plugin raises.
+    Raises: NameTaken where Cloud Custodian, or another package, has a plugin of one of the names; whatever importing a
+    plugin raises.
     """
-    from c7n.actions.notify import Notify
+    from c7n.query import sources
     from c7n.resources.iam import User
 
-    from c7n_iamusers.plugins.resources import register_messages
+    # Cloud Custodian looks a source up here if the resource class has none of its name. Its schema takes the names that
+    # a policy's source may have from the same registry, whatever the resource: there is none for a resource. A source
+    # class must therefore refuse the managers of other resource types.
+    tables = ((sources, SOURCES), (User.filter_registry, FILTERS), (User.action_registry, ACTIONS))
+    for registry, table in tables:
+        refuse_taken_names(registry, table)
+    loaded = [(registry, load_classes(table)) for registry, table in tables]
+    for registry, classes in loaded:
+        for name, plugin in classes.items():
+            registry.register(name, plugin)
 
-    sources, filters, actions = (load_classes(table) for table in (SOURCES, FILTERS, ACTIONS))
-    register_sources(User, sources)
-    for name, plugin in filters.items():
-        User.filter_registry.register(name, plugin)
-    for name, plugin in actions.items():
-        User.action_registry.register(name, plugin)
-    register_messages(Notify)
+
+def register_when_used(register_users: Callable[[], None]) -> None:
+    """Call ``register_users`` once, as soon as a policy or a command loads the resource ``aws.iam-user``.
+
+    Resources like ec2 and s3 import ``c7n.resources.iam`` as well, but do not load that resource. Cloud Custodian adds
+    its own plugins that way (``Notify.register_resource``).
+    """
+    from c7n.manager import resources
+
+    waiting = [register_users]
+
+    def loaded(registry: Any, resource_class: Any) -> None:
+        if waiting and getattr(resource_class, "type", "") == RESOURCE:
+            waiting.pop()()
+
+    resources.subscribe(loaded)
+
+
+def refuse_taken_names(registry: Any, table: Mapping[str, str]) -> None:
+    """Raises NameTaken if ``registry``, one of c7n's, has another plugin than ours by a name of ``table``."""
+    for name, reference in table.items():
+        taken = registry.get(name)
+        if taken is not None and (found := f"{taken.__module__}:{taken.__qualname__}") != reference:
+            raise NameTaken(
+                f"{registry.plugin_type} has {name!r} already, by {found}. It stays as it is, and no plugin of "
+                "c7n_iamusers was registered: uninstall one of the two packages"
+            )
 
 
 def load_classes(table: Mapping[str, str]) -> dict[str, Any]:
     """The classes of a table of ``module:Class`` references, by the same names."""
     return {name: resolve_name(reference) for name, reference in table.items()}
-
-
-def register_sources(user: Any, sources: Mapping[str, Any]) -> None:
-    """Add ``sources`` to the resource class ``user``.
-
-    c7n takes the names that a policy's ``source`` may have, whatever its resource, from the registry
-    ``c7n.query.sources``. A source class must therefore refuse the managers of other resource types.
-    """
-    from c7n.query import sources as every_resource
-
-    for name, source in sources.items():
-        every_resource.register(name, source)
-    # a new mapping, because other resource classes can share the old one
-    user.source_mapping = {**user.source_mapping, **sources}

@@ -2,6 +2,7 @@
 """Every error that this package raises.
 
 IamUsersError                     the root: catch this to catch them all
+├── NameTaken                     Cloud Custodian has a plugin of that name; none of ours was registered
 ├── InvalidPolicyData             a policy is invalid; nothing was read or changed
 ├── EvidenceUnreadable            evidence for a decision could not be read; no user was changed
 ├── SnapshotRefused               a snapshot could not be made durable; the user was not changed
@@ -24,6 +25,10 @@ from __future__ import annotations
 
 class IamUsersError(Exception):
     """The root of every error that this package raises."""
+
+
+class NameTaken(IamUsersError):
+    """Cloud Custodian, or another package, has a plugin of that name, so none of ours was registered."""
 
 
 class InvalidPolicyData(IamUsersError):

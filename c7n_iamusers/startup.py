@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Register the package with Cloud Custodian as soon as, and only if, ``c7n.resources.iam`` is loaded.
+"""Register the package with Cloud Custodian as soon as, and only if, the resource ``aws.iam-user`` is loaded.
 
 Cloud Custodian loads no external plugins, so ``c7n_iamusers.pth`` (and, from Python 3.15 on, its PEP 829
 successor ``c7n_iamusers.start``) calls ``register()`` at the start of every Python process of the environment.
-That is why this module imports nothing but ``sys`` and ``os``, which are loaded anyway. Where Python reads
+That is why this module imports nothing but ``sys`` and ``os``, which are loaded anyway. It waits for the module
+``c7n.resources.iam``, and then, as that is part of ec2, s3 and others too, for the resource itself. Where Python reads
 neither file, ``python -m c7n_iamusers.custodian`` does the same.
 
 Neither imports from the working directory, where a module of any name may have been put: an empty or relative entry
@@ -18,7 +19,7 @@ import sys
 
 TYPE_CHECKING = False  # typing itself would be imported at the start of every process
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
@@ -40,7 +41,7 @@ def register() -> None:
 
 
 def register_when_loaded() -> None:
-    """Register once ``c7n.resources.iam`` has loaded, or at once if it has.
+    """Register once ``aws.iam-user`` is loaded, or at once if ``c7n.resources.iam`` is loaded already.
 
     Calling it again changes nothing: both start-up files may be processed, from more than one directory.
     """
@@ -55,14 +56,23 @@ def remove_finder() -> None:
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, RegisteringFinder)]
 
 
+def wait_or_warn() -> None:
+    """Wait for a policy or command that loads ``aws.iam-user``. An error becomes a warning, as in register_or_warn."""
+    _or_warn(lambda entry: entry.register_when_used(register_or_warn))
+
+
 def register_or_warn() -> None:
     """Register. An error becomes a warning, because ``custodian`` must keep working for other policies."""
+    _or_warn(lambda entry: entry.register())
+
+
+def _or_warn(step: Callable[[Any], None]) -> None:
     path = sys.path[:]
     try:
         sys.path[:] = without_working_directory(path)
         from c7n_iamusers import entry
 
-        entry.register()
+        step(entry)
     except Exception as error:  # noqa: BLE001  # policies without our plugins must still run
         import logging
 
@@ -90,7 +100,7 @@ def _is_working_directory(place: str) -> bool:
 
 
 class RegisteringFinder:
-    """Finds ``c7n.resources.iam`` by the other finders, and wraps its loader in one that registers afterwards.
+    """Finds ``c7n.resources.iam`` by the other finders, and wraps its loader in one that then waits for the resource.
 
     Not a subclass of importlib.abc.MetaPathFinder, because importing it takes longer than the rest of the hook.
     """
@@ -111,7 +121,7 @@ class RegisteringFinder:
 
 
 class RegisteringLoader:
-    """Replaces a module's loader until the module has loaded, then registers, once."""
+    """Replaces a module's loader until the module has loaded, then waits for the resource, once."""
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
@@ -124,4 +134,4 @@ class RegisteringLoader:
             module.__spec__.loader = module.__loader__ = self.loader
         self.loader.exec_module(module)
         remove_finder()
-        register_or_warn()
+        wait_or_warn()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import Any
 
 import pytest
 from c7n.config import Bag, Config
@@ -13,21 +14,23 @@ from c7n.exceptions import PolicyValidationError
 from c7n.policy import Policy
 from c7n.query import sources as every_source
 from c7n.resources import load_resources
-from c7n.resources.iam import DescribeUser, Role, User
+from c7n.resources.iam import User
 
 import c7n_iamusers
 from c7n_iamusers import entry
+from c7n_iamusers.exceptions import NameTaken
 
 ROOT = Path(c7n_iamusers.__file__).parents[1]
 PLUGINS = {**entry.SOURCES, **entry.FILTERS, **entry.ACTIONS}
 
 KNOWS_ALL = """
 from c7n.query import sources
+from c7n.resources import load_resources
+load_resources(("aws.iam-user",))
 from c7n.resources.iam import User
 from c7n_iamusers import entry
 unknown = (
-    set(entry.SOURCES) - set(User.source_mapping)
-    | set(entry.SOURCES) - set(sources.keys())
+    set(entry.SOURCES) - set(sources.keys())
     | set(entry.FILTERS) - set(User.filter_registry.keys())
     | set(entry.ACTIONS) - set(User.action_registry.keys())
 )
@@ -52,38 +55,78 @@ def test_actions_are_registered(name: str, reference: str) -> None:
 @pytest.mark.parametrize(("name", "reference"), entry.SOURCES.items(), ids=list(entry.SOURCES))
 def test_sources_are_registered(name: str, reference: str) -> None:
     c7n_iamusers.register()
-    assert User.source_mapping[name] is every_source[name] is resolve_name(reference)
-    assert User.source_mapping["describe"] is DescribeUser
-    assert name not in Role.source_mapping
+    assert every_source[name] is resolve_name(reference)
+    assert User.source_mapping.keys() == {"describe", "config"}
+
+
+def registered() -> list[dict[str, Any]]:
+    return [dict(each.items()) for each in (every_source, User.filter_registry, User.action_registry)]
 
 
 def test_registering_again_changes_nothing() -> None:
     entry.register()
-    before = dict(User.filter_registry.items()), dict(User.action_registry.items()), User.source_mapping
+    before = registered()
     entry.register()
-    after = dict(User.filter_registry.items()), dict(User.action_registry.items()), User.source_mapping
-    assert after == before
+    assert registered() == before
 
 
-def test_a_source_mapping_shared_with_others_is_not_changed() -> None:
-    class Sources:
-        type: str
+STOCK_IS_UNTOUCHED = """
+import sys
+from c7n.resources import load_resources
+load_resources(("aws.iam-user",))
 
-    shared = {"describe": DescribeUser}
+def stock():
+    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == "c7n"]
+    found = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
+    return {each: dict(vars(each)) for each in found if each.__module__.startswith("c7n.")}
 
-    class Resource:
-        source_mapping = shared
+before = stock()
+import c7n_iamusers
+c7n_iamusers.register()
+from c7n_iamusers.plugins import notify_owners
+changed = [each.__name__ for each, was in before.items() if dict(vars(each)) != was]
+assert len(before) > 100 and not changed, changed
+"""
 
-    try:
-        entry.register_sources(Resource, {"only-here": Sources})
-        assert shared == {"describe": DescribeUser}
-        assert Resource.source_mapping == {"describe": DescribeUser, "only-here": Sources}
-    finally:
-        every_source.unregister("only-here")
+
+def test_no_class_of_cloud_custodian_is_changed() -> None:
+    run_python(STOCK_IS_UNTOUCHED)
+
+
+class Other:
+    """A plugin of another package."""
+
+    type = ""
+    type_aliases: tuple[str, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("registry", "name", "aliases"),
+    [
+        pytest.param(User.action_registry, "quarantine", (), id="action"),
+        pytest.param(User.filter_registry, "attempts", (), id="filter"),
+        pytest.param(every_source, "authorization-details", (), id="source"),
+        pytest.param(User.action_registry, "of-another-name", ("release",), id="alias"),
+    ],
+)
+def test_a_plugin_of_another_package_is_not_replaced(
+    monkeypatch: pytest.MonkeyPatch, registry: Any, name: str, aliases: tuple[str, ...]
+) -> None:
+    for each in (every_source, User.filter_registry, User.action_registry):
+        kept = {key: plugin for key, plugin in each.items() if plugin.__module__.startswith("c7n.")}
+        monkeypatch.setattr(each, "_factories", kept)
+    registry.register(name, Other, aliases=aliases)
+    before = registered()
+    ours = next(iter(aliases), name)
+    with pytest.raises(
+        NameTaken, match=f"{registry.plugin_type} has '{ours}' already, by tests.test_entry:Other"
+    ):
+        entry.register()
+    assert registered() == before
 
 
 def test_an_error_leaves_cloud_custodian_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entry, "FILTERS", {"half": entry.FILTERS["unnecessary"]})
+    monkeypatch.setattr(entry, "FILTERS", {"half": "tests.test_entry:Other"})
     monkeypatch.setattr(entry, "ACTIONS", {"missing": "c7n_iamusers.plugins.missing:Missing"})
     with pytest.raises(ModuleNotFoundError, match=r"c7n_iamusers\.plugins\.missing"):
         entry.register()
@@ -138,6 +181,28 @@ for module in modules:
 
 
 def test_the_hook_registers_whatever_is_imported_first() -> None:
-    """A plugin's module may import c7n.resources.iam, whose hook loads all plugins, that module among them."""
+    """A plugin's module may import c7n.resources.iam, and with it run the hook."""
     modules = {reference.partition(":")[0] for reference in PLUGINS.values()} | {"c7n_iamusers.handler"}
     run_python(IN_TURN, f"{INSTALLED}\nimport {{module}}\n{KNOWS_ALL}", *sorted(modules))
+
+
+#: What a process loads of this package for policies on resources that import c7n.resources.iam, and nothing else.
+WAITING = {"c7n_iamusers", "c7n_iamusers.startup", "c7n_iamusers.entry", "c7n_iamusers.exceptions"}
+VALIDATES = """
+import sys
+from c7n import schema
+from c7n.resources import load_resources
+types = ("aws.ec2", "aws.s3", "aws.iam-role")
+load_resources(types)
+policies = [{{"name": each.replace(".", "-"), "resource": each}} for each in types]
+whole = schema.generate(types)
+assert not schema.validate({{"policies": policies}}, whole)
+assert "c7n.resources.iam" in sys.modules
+found = {{name for name in sys.modules if name.partition(".")[0] == "c7n_iamusers"}}
+assert found == {waiting}, found
+assert "authorization-details" not in whole["definitions"]["policy"]["properties"]["source"]["enum"]
+"""
+
+
+def test_policies_on_other_resources_load_four_modules() -> None:
+    run_python(f"{INSTALLED}\n{VALIDATES.format(waiting=WAITING)}")

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from c7n.query import sources as every_source
 from c7n.resources.iam import User
 
 from c7n_iamusers import entry
@@ -26,11 +27,12 @@ def test_registers_then_dispatches(handler: ModuleType, monkeypatch: pytest.Monk
     seen: list[Any] = []
 
     def dispatch_event(event: dict[str, Any], context: Any) -> bool:
-        known = [*User.filter_registry.keys(), *User.action_registry.keys(), *User.source_mapping]
+        known = [*User.filter_registry.keys(), *User.action_registry.keys(), *every_source.keys()]
         seen.append((event, context, {*entry.FILTERS, *entry.ACTIONS, *entry.SOURCES} - set(known)))
         return True
 
-    monkeypatch.setattr(User.filter_registry, "_factories", {})
+    for each in (every_source, User.filter_registry):
+        monkeypatch.setattr(each, "_factories", {})
     monkeypatch.setattr(handler.custodian, "dispatch_event", dispatch_event)
 
     assert handler.run({"detail": {}}, "context") is True

@@ -76,7 +76,7 @@ def message(state: str, days: int | None = 30) -> dict[str, Any]:
             "slack_template": "slack_iam_users",
             "to": ["account-emails", "owner@example.com"],
             "contact": "cloud@example.com",
-            "start_url": "https://d-1.awsapps.com/start",
+            "start-url": "https://d-1.awsapps.com/start",
         },
     }
 
@@ -146,7 +146,8 @@ def test_the_day_is_that_of_the_notice(days: int | None) -> None:
 def test_owners_are_told_of_the_quarantine() -> None:
     rows = [noticed("a", "2026-12-24")]
     said = "Their credentials stop working 14 days before"
-    assert said in render("flagged", "template", rows, days=None, quarantined_for=14)
+    named: dict[str, Any] = {"quarantined-for": 14}
+    assert said in render("flagged", "template", rows, days=None, **named)
     assert "stop working" not in render("flagged", "template", rows, days=None)
 
 
@@ -474,7 +475,7 @@ def test_every_part_of_a_split_mail_says_which_one_it_is(state: str) -> None:
 def objection(users: list[str]) -> tuple[str, str]:
     """The rows of the exemptions list in a notice, and the link that asks for them."""
     rows = [noticed(name, "2026-12-24") for name in users]
-    text = render("flagged", "template", rows, days=None, account_name="pay & co")
+    text = render("flagged", "template", rows, days=None, **{"account-name": "pay & co"})
     found = re.search(r"<pre[^>]*>(account,.*?)</pre>", text, re.DOTALL)
     link = re.search(r'href="(mailto:[^"]*)"', text)
     assert found
@@ -536,7 +537,8 @@ REAL = {
 def test_the_way_in_comes_from_the_real_result(state: str, key: str) -> None:
     known = {**REAL, "state": "provisioned"}
     rows = [{**user(state), "c7n:IamUser": {key: known}}]
-    text = html.unescape(render(state, "template", rows, start_url="", account_name="Payments Prod"))
+    named: dict[str, Any] = {"start-url": "", "account-name": "Payments Prod"}
+    text = html.unescape(render(state, "template", rows, **named))
     assert "https://d-2.awsapps.com/start" in text
     block = text.partition("<pre")[2].partition(">")[2].partition("</pre>")[0]
     parser = configparser.ConfigParser()

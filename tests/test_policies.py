@@ -195,7 +195,7 @@ def test_the_days_agree() -> None:
     action = part(deletion, "actions", "composite-delete")
     assert action["noticed"] == days
     for policy in (flag, *reminders):
-        told = part(policy, "actions", "notify-owners")["quarantined_for"]
+        told = part(policy, "actions", "notify-owners")["quarantined-for"]
         assert told == action["quarantined-for"]
     brownout, listen, quarantine = (part(each, "actions", "quarantine") for each, _ in steps)
     # days under a Deny count, whether credentials are kept or deactivated

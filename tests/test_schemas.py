@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from c7n import schema
+from c7n.actions.notify import Notify
 from c7n.exceptions import PolicyValidationError
 from c7n.resources import load_resources
 
+import c7n_iamusers
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes, register
 from c7n_iamusers.evidence.findings import FINDING_IDS
 from c7n_iamusers.evidence.model import KINDS
@@ -37,6 +40,14 @@ def errors(whole: dict[str, Any], data: dict[str, Any]) -> str:
     given = {"name": "under-test", "resource": "aws.iam-user", **data}
     found = schema.validate({"policies": [given]}, whole)
     return str(found[0]) if found else ""
+
+
+def examples(name: str) -> list[dict[str, Any]]:
+    """The policies in a plugin's docstring."""
+    example = re.search(r"code-block:: yaml\n\n(.*)", CLASSES[name].__doc__ or "", re.DOTALL)
+    assert example
+    found: list[dict[str, Any]] = yaml.safe_load(example.group(1))["policies"]
+    return found
 
 
 def test_unnecessary_spells_its_options_out() -> None:
@@ -129,9 +140,7 @@ def test_the_rest_is_left_to_our_own_messages(
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_example_is_of_its_schema_and_validates(whole: dict[str, Any], name: str) -> None:
-    example = re.search(r"code-block:: yaml\n\n(.*)", CLASSES[name].__doc__ or "", re.DOTALL)
-    assert example
-    for data in yaml.safe_load(example.group(1))["policies"]:
+    for data in examples(name):
         assert not errors(whole, data)
         assert policy(data)
 
@@ -156,3 +165,83 @@ def test_a_bare_name_works_or_says_what_it_lacks(whole: dict[str, Any], name: st
         return
     with pytest.raises(PolicyValidationError, match=f"policy under-test: {LACKING[name]}"):
         policy(data)
+
+
+#: An option that each plugin lacks, with what its message says.
+MISSPELT = {
+    "unnecessary": ("unusedfor", "write unused-for"),
+    "identity-center": ("stat", "write state"),
+    "attempts": ("sinc", "write since"),
+    "composite-delete": ("noticd", "write noticed"),
+    "quarantine": ("quiet", "its options are type"),
+    "release": ("record_from", "write record-from"),
+    "notify-owners": ("quarantined_for", "write quarantined-for"),
+    "notify-people": ("sbject", "write subject"),
+    "provision-identity-center": ("time-out", "write timeout"),
+}
+
+
+@pytest.mark.parametrize(("name", "key", "told"), [(name, *each) for name, each in MISSPELT.items()])
+def test_no_plugin_has_an_option_that_it_does_not_know(
+    whole: dict[str, Any], name: str, key: str, told: str
+) -> None:
+    """By c7n's schema, and by the plugin itself, since `c7n-org run` checks no schema."""
+    (data, *_) = examples(name)
+    kind = "filters" if name in FILTERS else "actions"
+    (block,) = (each for each in data[kind] if isinstance(each, dict) and each.get("type") == name)
+    assert not errors(whole, data)
+    block[key] = 14
+    assert f"'{key}' was unexpected" in errors(whole, data)
+    with pytest.raises(PolicyValidationError, match=told):
+        policy(data)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_schemas_are_closed(name: str) -> None:
+    """As PolicyMetaLint.test_filter_action_additional of c7n's own tests asks."""
+    assert CLASSES[name].schema.get("additionalProperties", True) is False
+
+
+@pytest.mark.parametrize("name", ["notify-owners", "notify-people"])
+def test_a_transport_has_no_other_keys(whole: dict[str, Any], name: str) -> None:
+    (data, *_) = examples(name)
+    data["actions"][-1]["transport"]["quue"] = "x"
+    assert errors(whole, data)
+
+
+#: Options that are c7n's and c7n-mailer's own, and keep their spelling.
+STOCK = {
+    *Notify.schema["properties"],
+    "slack_template",
+    "slack_msg_color",
+    "action_desc",
+    "violation_desc",
+} | {
+    "template_format",
+    "priority_header",
+    "resource_ldap_lookup_username",
+    "email_ldap_username_manager",
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_our_own_options_are_spelt_with_dashes(name: str) -> None:
+    assert not [key for key in CLASSES[name].schema["properties"] if "_" in key and key not in STOCK]
+
+
+def test_templates_read_options_that_there_are() -> None:
+    folder = Path(c7n_iamusers.__file__).parent / "mailer_templates"
+    text = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.j2"))
+    read = set(re.findall(r"""\baction(?:\[|\.get\()['"]([\w-]+)['"]""", text))
+    known = {key for name in ("notify-owners", "notify-people") for key in CLASSES[name].schema["properties"]}
+    assert {"account-name", "contact", "quarantined-for", "start-url"} <= read
+    assert read - known == {"part", "parts", "users"}  # which notify-owners adds to a message that it splits
+
+
+@pytest.mark.parametrize("key", sorted(STOCK - {"type", "to_from", "cc_from", "transport"}))
+def test_what_notify_and_c7n_mailer_know_is_allowed(whole: dict[str, Any], key: str) -> None:
+    (data, *_) = examples("notify-owners")
+    known = {"to": ["x@y.z"], "cc": ["x@y.z"], "owner_absent_contact": ["x@y.z"], "priority_header": "2"}
+    flags = ("cc_manager", "assume_role", "resource_ldap_lookup_username", "email_ldap_username_manager")
+    data["actions"][-1][key] = known.get(key, True if key in flags else "html")
+    assert not errors(whole, data)

@@ -13,6 +13,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
+from c7n.manager import resources
 from c7n.version import version as c7n_version
 
 from c7n_iamusers import entry, startup
@@ -28,6 +29,7 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
     monkeypatch.delenv(startup.OPT_OUT, raising=False)
+    monkeypatch.setattr(resources, "_subscribers", [])
     monkeypatch.syspath_prepend(tmp_path)
     startup.remove_finder()
     file = tmp_path / f"{name}.py"
@@ -43,21 +45,32 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+def load_resource(name: str = "iam-user") -> None:
+    """Let a policy ask for a resource, as c7n's load_resources() does."""
+    resources.notify(type("Resource", (), {"type": name}))
+
+
 def finders() -> int:
     return sum(isinstance(finder, startup.RegisteringFinder) for finder in sys.meta_path)
 
 
-def test_registers_once_the_target_has_loaded_and_leaves_nothing(target: Path, registered: list[str]) -> None:
+def test_registers_once_the_resource_is_loaded_and_leaves_nothing(
+    target: Path, registered: list[str]
+) -> None:
     startup.register()
+    module = importlib.import_module(target.stem)
+    load_resource("ec2")
+    load_resource("iam-role")
     assert registered == []
 
-    module = importlib.import_module(target.stem)
+    load_resource()
 
     assert registered == ["loaded"]
     assert finders() == 0
     assert type(module.__loader__) is type(module.__spec__.loader) is SourceFileLoader  # type: ignore[union-attr]
     assert inspect.getsource(module) == "USER = 'loaded'\n"
     importlib.reload(module)
+    load_resource()
     assert registered == ["loaded"]
 
 
@@ -66,6 +79,7 @@ def test_installing_again_changes_nothing(target: Path, registered: list[str]) -
     startup.register()
     assert finders() == 1
     importlib.import_module(target.stem)
+    load_resource()
     assert (registered, finders()) == (["loaded"], 0)
 
 
@@ -129,6 +143,7 @@ def test_a_target_that_fails_to_load_may_be_tried_again(target: Path, registered
     )
     importlib.invalidate_caches()
     importlib.import_module(target.stem)
+    load_resource()
     assert (registered, finders()) == (["mended"], 0)
 
 
@@ -142,6 +157,8 @@ def test_an_error_of_registration_is_a_warning(
     startup.register()
     with caplog.at_level(logging.WARNING, logger="custodian.c7n_iamusers"):
         module = importlib.import_module(target.stem)
+        load_resource()
+        load_resource()
 
     assert module.USER == "loaded"
     assert [record.levelname for record in caplog.records] == ["WARNING"]

@@ -19,6 +19,7 @@ from aws_local_org.iam.credentials import (
     SigningCertificatesResponse,
     SshPublicKeysResponse,
 )
+from aws_local_org.iam.last_accessed import LastAccessedBackend, LastAccessedResponse
 from aws_local_org.iam.mfa import MfaResponse
 from aws_local_org.iam.policies import (
     InlinePoliciesBackend,
@@ -27,7 +28,8 @@ from aws_local_org.iam.policies import (
     PolicyListingsResponse,
 )
 from aws_local_org.iam.results import WholeSecondsSerializer
-from aws_local_org.iam.roles import RolesBackend, RolesResponse, SimulationResponse
+from aws_local_org.iam.roles import RolesBackend, RolesResponse
+from aws_local_org.iam.simulation import SimulationResponse
 from aws_local_org.iam.users import GroupsBackend, GroupsResponse, UsersBackend, UsersResponse
 
 
@@ -46,6 +48,7 @@ class LocalIamResponse(
     AuthorizationDetailsResponse,
     CredentialReportResponse,
     SimulationResponse,
+    LastAccessedResponse,
 ):
     """Every operation of IAM. Operations that no part implements are moto's."""
 
@@ -57,6 +60,7 @@ class LocalIAMBackend(
     ManagedPoliciesBackend,
     InlinePoliciesBackend,
     CredentialReportBackend,
+    LastAccessedBackend,
 ):
     """The IAM of one account."""
 

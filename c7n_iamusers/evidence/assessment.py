@@ -178,17 +178,24 @@ class Assessor:
         return self._assess(found.user, evidence, found.exemption)
 
     def with_all_attachments(self, found: Assessment) -> Assessment:
-        """The same assessment after listing the attachments that no bulk operation returns, so that all are counted.
+        """The assessment after listing the attachments that no bulk operation returns, so that all are counted.
+
+        A console password is read too, since only GetLoginProfile says how long its sessions last.
 
         Raises ClientError; NoSuchEntity if the user is gone.
         """
-        _, unread = count_attachments(found.user, found.evidence)
+        counts, unread = count_attachments(found.user, found.evidence)
+        read = {
+            *unread,
+            *({attachments.LOGIN_PROFILE.name} & {kind for kind, count in counts.items() if count}),
+        }
         listed = {
             kind.name: list_kind(self.client, found.user.name, kind, self.backoff)
             for kind in LISTED_KINDS
-            if kind.name in unread
+            if kind.name in read
         }
-        return replace(found, user=replace(found.user, attachments={**found.user.attachments, **listed}))
+        user = replace(found.user, attachments={**found.user.attachments, **listed})
+        return self._assess(user, found.evidence, found.exemption)
 
     def _assess(self, user: IamUser, evidence: Evidence, exemption: Exemption) -> Assessment:
         return assess(user, evidence, exemption, self.criteria, self.clock())

@@ -138,7 +138,19 @@ def console_without_mfa(case: Case) -> Texts:
         return ()
     if passwords is None or case.evidence.mfa is None:
         return None
-    return ("Signs in to the console with only a password: enforce MFA until the user is replaced.",)
+    how_long = _longest_session(case.user)
+    return (
+        f"Signs in to the console with only a password{how_long}: enforce MFA until the user is replaced.",
+    )
+
+
+def _longest_session(user: IamUser) -> str:
+    """How long a sign-in of ``user`` may last, if its login profile was read and sets it (``attachments: full``)."""
+    for profile in user.attachments.get(attachments.LOGIN_PROFILE.name, ()):
+        if seconds := profile.get(attachments.MAX_SESSION):
+            number, unit = (seconds / 86_400, "days") if seconds >= 2 * 86_400 else (seconds / 3_600, "hours")
+            return f", for up to {number:g} {unit if number != 1 else 'hour'} at a time"
+    return ""
 
 
 @_finding(

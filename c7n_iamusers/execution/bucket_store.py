@@ -29,13 +29,21 @@ def bucket_output(url: str, session: Any, attach: Callable[[Any], object] | None
     """
     parsed = urlparse(url)
     given = dict(parse_qsl(parsed.query))
-    kind = given.get("sse") or ("aws:kms" if "kms-key" in given else "AES256")
-    key = {"SSEKMSKeyId": given["kms-key"]} if kind == "aws:kms" and "kms-key" in given else {}
-    arguments = {"ACL": "bucket-owner-full-control", "ServerSideEncryption": kind, **key}
     client = session.client("s3", region_name=given.get("region"))
     if attach:
         attach(client)
-    return BucketStore(client, parsed.netloc, parsed.path, arguments)
+    return BucketStore(client, parsed.netloc, parsed.path, put_arguments(given))
+
+
+def put_arguments(options: Mapping[str, Any]) -> dict[str, str]:
+    """ACL and encryption of each object, as c7n's own output sets them (``S3Output.get_sse_args``, c7n 0.9.52).
+
+    ``options``: those in the query of an output URL, ``sse`` and ``kms-key``.
+    """
+    key = options.get("kms-key")
+    kind = options.get("sse") or ("aws:kms" if key else "AES256")
+    named = {"SSEKMSKeyId": str(key)} if kind == "aws:kms" and key else {}
+    return {"ACL": "bucket-owner-full-control", "ServerSideEncryption": str(kind), **named}
 
 
 class BucketStore:

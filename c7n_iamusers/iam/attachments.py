@@ -17,6 +17,8 @@ INACTIVE = "Inactive"
 PERSON, PROGRAM, EITHER = "person", "program", "either"
 #: Where AWS returns the last use of a credential: a member of GetUser's response, and an operation.
 PASSWORD_LAST_USED, KEY_LAST_USED = "PasswordLastUsed", "GetAccessKeyLastUsed"
+#: The longest sign-in session in seconds, an hour to 90 days, if one is set (CreateLoginProfile; botocore 1.44 has it).
+MAX_SESSION = "MaxSigninSessionDuration"
 #: The resource of calls on a user, as the last part of an IAM ARN.
 ON_USER = "user/*"
 
@@ -115,6 +117,7 @@ class AttachmentKind:
     ``state``: the members that count as the user's state; a change of others (dates, last use) is no change.
     ``status_change`` None: ``quarantined_by`` says how quarantine disables it instead.
     ``restoration`` None: ``lost`` says why it can't be restored; empty means that CreateUser restores it.
+    ``set_again``: members of a lost item that a person gives to the one that takes its place.
     ``credential``: None for a kind that is not a credential. ``later``: the row is newer than the first snapshots. Old
     snapshots lack the kind, and a user without it keeps the same fingerprint.
     """
@@ -130,6 +133,7 @@ class AttachmentKind:
     quarantined_by: str = ""
     restoration: Restoration | None = None
     lost: str = ""
+    set_again: tuple[str, ...] = ()
     credential: CredentialTraits | None = None
     later: bool = False
 
@@ -186,6 +190,7 @@ LOGIN_PROFILE = AttachmentKind(
     state=("CreateDate",),
     quarantined_by="the Deny-all: IAM can't disable a password, only delete it",
     lost="IAM never returns a password",
+    set_again=(MAX_SESSION,),
     credential=CredentialTraits(PERSON, account_piece=CREDENTIAL_REPORT, use=PASSWORD_LAST_USED),
 )
 ACCESS_KEY = AttachmentKind(

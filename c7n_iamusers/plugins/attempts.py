@@ -45,7 +45,13 @@ from c7n_iamusers.iam.history import History, history_of
 from c7n_iamusers.iam.own_changes import quarantine_of, without_own_changes
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use, read_user
-from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, require_bounded, validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import (
+    DAYS,
+    acts_on,
+    refuse_unknown_options,
+    require_bounded,
+    validate_lambda_packaging,
+)
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import run_store, store_at, visible_errors, write_privately
 from c7n_iamusers.text.wording import moment, visible_log
@@ -128,6 +134,7 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
         """Raises PolicyValidationError if a Lambda archive would lack this package."""
         write_privately()
         require_bounded(self.manager)
+        refuse_unknown_options(self)
         validate_lambda_packaging(self.manager)
         return self
 

@@ -99,7 +99,8 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
     Stock c7n makes a GetUser call for each user; this source makes two calls for each thousand users. Resources have
     all members of the stock source (UserName, UserId, Arn, Path, CreateDate, PasswordLastUsed, Tags,
     PermissionsBoundary), so they work with every stock filter and action; and, named as in botocore's ``UserDetail``,
-    GroupList, AttachedManagedPolicies and UserPolicyList (which ``notify`` leaves out of its messages).
+    GroupList, AttachedManagedPolicies and UserPolicyList. Stock ``notify`` sends all of it, inline policies included;
+    ``notify-owners`` and ``notify-people`` leave policy documents out of their messages.
 
     Three stock filters need no call for each user: ``group`` finds ``c7n:Groups``; ``mfa-device`` with a value for any
     device or none (``value: empty``, ``not-null``, ``[]``) finds ``MFADevices``, from the list of virtual devices and,

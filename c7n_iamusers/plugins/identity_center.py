@@ -37,6 +37,7 @@ from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.policy_checks import (
     DAYS,
     is_pull,
+    refuse_unknown_options,
     require_bounded,
     require_own_account,
     validate_lambda_packaging,
@@ -361,6 +362,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         """Raises PolicyValidationError for faults that can be found without AWS."""
         write_privately()
         require_bounded(self.manager)
+        refuse_unknown_options(self)
         validate_lambda_packaging(self.manager)
         require_keys(self.manager, self.type, self.data, REQUIRED)
         try:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -38,7 +38,7 @@ from c7n_iamusers.plugins.messages import (
     template_fault,
 )
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
-from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
+from c7n_iamusers.plugins.resources import annotate, by_risk, for_message, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store, visible_errors
 from c7n_iamusers.text.wording import is_address, quoted, visible, visible_log
 
@@ -49,20 +49,45 @@ Resource = dict[str, Any]
 INFORM, CREATED = "inform", "created"
 
 
-def _schema() -> dict[str, Any]:
+_TEXT, _FLAG = {"type": "string"}, {"type": "boolean"}
+#: What c7n-mailer reads of an action (c7n_mailer/*_delivery.py, utils*.py, msg-templates/), and ``notify`` leaves open.
+_OF_MAILER = {
+    "slack_template": _TEXT,
+    "slack_msg_color": _TEXT,
+    "action_desc": _TEXT,
+    "violation_desc": _TEXT,
+    "template_format": {"enum": ["html", "plain"]},
+    "priority_header": {"enum": [*range(1, 6), *map(str, range(1, 6))]},
+    "resource_ldap_lookup_username": _FLAG,
+    "email_ldap_username_manager": _FLAG,
+}
+#: What the templates of this package read.
+_OF_TEMPLATES = {"account-name": _TEXT, "contact": _TEXT, "start-url": _TEXT}
+
+
+def notify_schema(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of ``notify`` for an action ``name`` with ``options`` of its own, closed: other keys are refused.
+
+    The example of ``notify`` has a ``region`` under ``transport``. It is allowed, and c7n does not read it.
+    """
     schema: dict[str, Any] = copy.deepcopy(Notify.schema)
-    schema["properties"] |= {
-        "type": {"enum": ["notify-owners"]},
+    schema["properties"] |= {"type": {"enum": [name]}, **_OF_MAILER, **_OF_TEMPLATES, **options}
+    for transport in schema["properties"]["transport"]["oneOf"]:
+        transport["properties"]["region"] = _TEXT
+        transport["additionalProperties"] = False
+    return {**schema, "additionalProperties": False}
+
+
+def _schema() -> dict[str, Any]:
+    number = {"minimum": 0, "maximum": policy_checks.LARGEST}
+    options = {
         "notices": NOTICES,
         "step": {"enum": ["announce", "remind", INFORM, CREATED]},
-        "days": policy_checks.or_variable(
-            {"type": "integer", "minimum": 0, "maximum": policy_checks.LARGEST}
-        ),
+        "days": policy_checks.or_variable({"type": "integer", **number}),
         "email-domains": EMAIL_DOMAINS,
-        "quarantined_for": policy_checks.or_variable(
-            {"type": "number", "minimum": 0, "maximum": policy_checks.LARGEST}
-        ),
+        "quarantined-for": policy_checks.or_variable({"type": "number", **number}),
     }
+    schema = notify_schema("notify-owners", options)
     informing = {"properties": {"step": {"enum": [INFORM]}}}
     schema["anyOf"] = [
         {"required": [*each["required"], "notices", "step", *days], **further}
@@ -151,6 +176,11 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
         """The policy's name."""
         return str(self.manager.data.get("name"))
 
+    def prepare_resources(self, resources: list[Resource]) -> list[Resource]:
+        """What the message has of ``resources``, which stay whole for later actions."""
+        prepared: list[Resource] = super().prepare_resources(for_message(resources, self.data))
+        return prepared
+
     @contextmanager
     def refused(self, account_id: str) -> Iterator[None]:
         """Raises PolicyExecutionError for notices that can't be read or written."""
@@ -180,7 +210,7 @@ class NotifyOwners(RecordedNotify):
     ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``, ``was-exempt``, and ``came-back`` if another user of the name
     was announced before) for the template.
 
-    ``quarantined_for: 14`` is for the template, which says that credentials stop working 14 days before the day of the
+    ``quarantined-for: 14`` is for the template, which says that credentials stop working 14 days before the day of the
     deletion. The record of an announcement keeps that day, and the action ``quarantine`` waits for it.
 
     ``step: inform``, which has no ``days``, says what became of the users, by the actions and filters of the policy:
@@ -208,7 +238,7 @@ class NotifyOwners(RecordedNotify):
     begins with it in any case; in an account's directory, those of this account.
 
     Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
-    ``account_name``, or else the account's alias or id; that of ``inform`` is ``payments: 10 IAM users deleted, 2 left
+    ``account-name``, or else the account's alias or id; that of ``inform`` is ``payments: 10 IAM users deleted, 2 left
     alone on 2026-12-26``. A ``subject`` of yours is plain text with variables: braces become parentheses, since
     c7n-mailer evaluates subjects as templates, and an account's name can hold one.
 
@@ -221,6 +251,9 @@ class NotifyOwners(RecordedNotify):
     whatever became of the rule: it is announced again, and the mail says so. Where there are announcements and no
     record of who was exempt, which is written before them, nobody is addressed, quarantined or deleted: somebody
     removed it.
+
+    The options are those of ``notify``, of c7n-mailer, and those here; others are refused. What else a template of your
+    own needs goes into ``metadata`` of the policy, which is part of the message.
 
     ``to`` needs at least one e-mail address, literally or from a variable: who gets a mail by ``account-emails`` or
     ``resource-owner`` is not known here, since c7n-mailer looks that up later. Without an address no user is announced
@@ -247,7 +280,7 @@ class NotifyOwners(RecordedNotify):
                 days: 30
                 template: iam-users-flagged.html
                 to: [payments-owners@example.com]
-                account_name: payments
+                account-name: payments
                 transport:
                   type: sqs
                   queue: https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer
@@ -262,6 +295,7 @@ class NotifyOwners(RecordedNotify):
 
     def validate(self) -> NotifyOwners:
         """Raises PolicyValidationError if the policy states no exemptions or no recipients."""
+        policy_checks.refuse_unknown_options(self)
         days = () if self._informs else ("days",)
         require_keys(self.manager, self.type, self.data, ("notices", "step", *days, "transport"))
         if self._informs and "days" in self.data:
@@ -429,7 +463,7 @@ class NotifyOwners(RecordedNotify):
         """One part of the message about ``users``, packed as c7n-mailer reads it."""
         action = {**message["action"], "part": at, "parts": parts, "users": len(users)}
         if "subject" not in action:
-            name = str(action.get("account_name") or message.get("account") or message["account_id"])
+            name = str(action.get("account-name") or message.get("account") or message["account_id"])
             # c7n-mailer sends each owner that it finds in a tag only that owner's users
             counted = "resource-owner" not in (*action["to"], *action.get("cc", ()))
             action["subject"] = self._step.subject(name, users, counted, at, parts)
@@ -438,7 +472,7 @@ class NotifyOwners(RecordedNotify):
 
     def _stop(self, day: date) -> date | None:
         """The day on which credentials stop working, as the message about users of ``day`` says."""
-        held = self.data.get("quarantined_for") if isinstance(self._step, (Announce, Remind)) else None
+        held = self.data.get("quarantined-for") if isinstance(self._step, (Announce, Remind)) else None
         return None if held is None else day - timedelta(days=held)
 
     @property

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from c7n.actions.notify import Notify
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from c7n_iamusers.execution.journal import utc_now
@@ -17,8 +15,8 @@ from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.messages import headline
-from c7n_iamusers.plugins.notify_owners import RecordedNotify
-from c7n_iamusers.plugins.policy_checks import acts_on, require_exemptions
+from c7n_iamusers.plugins.notify_owners import RecordedNotify, notify_schema
+from c7n_iamusers.plugins.policy_checks import acts_on, refuse_unknown_options, require_exemptions
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS, INTENT
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store, visible_errors
@@ -33,11 +31,10 @@ _EVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
 def _schema() -> dict[str, Any]:
-    schema: dict[str, Any] = copy.deepcopy(Notify.schema)
-    left = {key: value for key, value in schema["properties"].items() if key not in _RECIPIENTS}
-    more = {"type": {"enum": ["notify-people"]}, "notices": NOTICES, "email-domains": EMAIL_DOMAINS}
+    schema = notify_schema("notify-people", {"notices": NOTICES, "email-domains": EMAIL_DOMAINS})
     del schema["anyOf"]
-    return {**schema, "properties": {**left, **more}, "required": ["type", *REQUIRED]}
+    left = {key: value for key, value in schema["properties"].items() if key not in _RECIPIENTS}
+    return {**schema, "properties": left, "required": ["type", *REQUIRED]}
 
 
 def access_of(resource: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -61,7 +58,7 @@ class NotifyPeople(RecordedNotify):
     same IAM user. It is no announcement.
 
     Without ``subject`` the mail's subject is ``payments: you have access through IAM Identity Center``, with
-    ``account_name``, or else the account's alias or id.
+    ``account-name``, or else the account's alias or id.
 
     The policy must have the filter ``unnecessary`` at its top level with its exemptions.
 
@@ -88,7 +85,7 @@ class NotifyPeople(RecordedNotify):
                 notices: notices
                 email-domains: [example.com]
                 template: iam-users-your-access.html
-                account_name: payments
+                account-name: payments
                 contact: cloud-governance@example.com
                 transport:
                   type: sqs
@@ -101,14 +98,15 @@ class NotifyPeople(RecordedNotify):
 
     def validate(self) -> NotifyPeople:
         """Raises PolicyValidationError where the policy names other recipients, or knows nobody's access."""
-        require_keys(self.manager, self.type, self.data, REQUIRED)
-        super().validate()
-        require_exemptions(self.manager, self.type)
         where = f"policy {self.policy_name}: {self.type}"
         if others := [key for key in _RECIPIENTS if key in self.data]:
             raise PolicyValidationError(
                 f"{where} writes to the people themselves: remove {', '.join(others)}, or use notify"
             )
+        refuse_unknown_options(self)
+        require_keys(self.manager, self.type, self.data, REQUIRED)
+        super().validate()
+        require_exemptions(self.manager, self.type)
         if not any(map(_finds_access, (*self.manager.filters, *self.manager.actions))):
             raise PolicyValidationError(
                 f"{where} needs to know who has access: add the filter identity-center with state: provisioned, or put "
@@ -149,7 +147,7 @@ class NotifyPeople(RecordedNotify):
         for users in by_address.values():
             address = self._people[str(users[0]["UserId"])]
             action = {**message["action"], "to": [address]}
-            name = str(action.get("account_name") or message.get("account") or message["account_id"])
+            name = str(action.get("account-name") or message.get("account") or message["account_id"])
             action.setdefault("subject", headline(f"{name}: you have access through IAM Identity Center"))
             content = self.pack({**message, "action": action, "resources": users})
             receipt, now = str(self.send_data_message(message, content)), utc_now()

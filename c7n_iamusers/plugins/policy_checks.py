@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,20 @@ def require_bounded(manager: Any) -> None:
         raise PolicyValidationError(f"policy {manager.data.get('name')}: {error}") from error
 
 
+def refuse_unknown_options(plugin: Any) -> None:
+    """Raises PolicyValidationError where ``plugin`` has an option that its schema lacks.
+
+    ``c7n-org run`` checks no schema, and a misspelt safeguard must not be one that is left out.
+    """
+    known = plugin.schema["properties"]
+    for key in (key for key in plugin.data if key not in known):
+        meant = get_close_matches(str(key), known, 1, 0.7)
+        raise PolicyValidationError(
+            f"policy {plugin.manager.data.get('name')}: {plugin.type} has no option {key!r}: "
+            + (f"write {meant[0]}" if meant else f"its options are {', '.join(known)}")
+        )
+
+
 def check_numbers(plugin: Any, error: type[PolicyValidationError] | type[PolicyExecutionError]) -> None:
     """Raises ``error`` where an option of ``plugin`` is not the number that its schema asks for.
 
@@ -87,6 +102,8 @@ def _described(schema: Mapping[str, Any]) -> str:
     return f"{kind} {least} to {LARGEST}"
 
 
+#: Modes of c7n whose events have the ids of EC2 instances.
+_OF_INSTANCES = ("asg-instance-state", "ec2-instance-state")
 PACKAGE = "c7n_iamusers"
 HANDLER = "c7n_iamusers.handler.run"
 #: The module that reads lists in YAML. Lambda's runtime lacks it, and c7n leaves it out of archives.
@@ -103,8 +120,14 @@ def validate_lambda_packaging(manager: Any) -> None:
 
     ``manager``: the plugin's resource manager. Without the package in the archive, its import fails in Lambda; with
     another handler, nothing registers the plugins there. An ``exempt-from`` in YAML also needs PyYAML in the archive.
+    Modes whose events name instances are refused too: no user has such an id, so the policy would never act.
     """
     mode = manager.data.get("mode") or {}
+    if mode.get("type") in _OF_INSTANCES:
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: mode {mode['type']} has the events of EC2 instances, and would select "
+            "no user: use cloudtrail, or periodic"
+        )
     mode_class = execution.get(mode.get("type", "pull"))
     if mode_class is None or not issubclass(mode_class, LambdaMode):
         return

@@ -40,7 +40,13 @@ from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_s
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys
-from c7n_iamusers.plugins.policy_checks import acts_on, is_pull, require_bounded, validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import (
+    acts_on,
+    is_pull,
+    refuse_unknown_options,
+    require_bounded,
+    validate_lambda_packaging,
+)
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store, visible_errors
 from c7n_iamusers.text.wording import visible, visible_log
@@ -236,6 +242,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     def validate(self) -> ProvisionIdentityCenter:
         """Raises PolicyValidationError for faults that can be found without AWS."""
         require_bounded(self.manager)
+        refuse_unknown_options(self)
         validate_lambda_packaging(self.manager)
         require_keys(self.manager, self.type, self.data, provisioning_settings.REQUIRED)
         try:

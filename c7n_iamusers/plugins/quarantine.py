@@ -19,7 +19,7 @@ from c7n_iamusers.iam.deny_all import LONGEST_BROWNOUT
 from c7n_iamusers.iam.permissions import BROWNOUT, DENIAL, GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
 from c7n_iamusers.plugins.gates import gates_of
-from c7n_iamusers.plugins.policy_checks import DAYS, is_pull
+from c7n_iamusers.plugins.policy_checks import DAYS, is_pull, refuse_unknown_options
 from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.run_outputs import visible_errors
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
@@ -69,7 +69,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
 
     ``noticed`` and ``notices`` ask for a record of ``notify-owners``, as with ``composite-delete``. ``noticed: 16``
     counts from the announcement, so the announced day, which is that of the deletion, need not have come. If the
-    announcement said by ``quarantined_for`` when credentials stop working, users are skipped until that day, except for
+    announcement said by ``quarantined-for`` when credentials stop working, users are skipped until that day, except for
     a brownout. In a Lambda mode, where no announcement precedes it, ``notices`` may be given alone: the file ``STOP``
     there stops it. Exemption lists, notices and ``STOP`` are asked right before the first change of each user, from
     what was read at most 30 seconds ago. Where that can't be read, users fail, untouched.
@@ -129,6 +129,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
 
     def validate(self) -> Quarantine:
         """Raises PolicyValidationError for no exemptions, contradicting options, or an output that does not last."""
+        refuse_unknown_options(self)
         self.require_lasting_output()
         self.require_exemptions()
         self.require_notices(alone=not is_pull(self.manager))
@@ -263,6 +264,7 @@ class Release(UserAction):
 
     def validate(self) -> Release:
         """Raises PolicyValidationError for an output that does not last."""
+        refuse_unknown_options(self)
         self.require_lasting_output()
         return self
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resources of Cloud Custodian: account data, user records, the annotation ``c7n:IamUser``, what ``notify`` sends.
+"""Resources of Cloud Custodian: account data, user records, the annotation ``c7n:IamUser``, what messages have of them.
 
 Data of the account as a whole is read once a run, and shared with other policies through Cloud Custodian's cache.
 """
@@ -264,7 +264,7 @@ def reason_for_owners(outcome: Mapping[str, Any]) -> str:
 
 
 def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> list[Resource]:
-    """Copies of ``resources`` with what a message by ``action``, the data of a ``notify``, needs.
+    """Copies of ``resources`` with what a message by ``action``, the data of one of our actions, needs.
 
     The package's own templates need less than half of a user, so that many users fit one message, and reasons in
     owners' words. Another template may need everything but whole policy documents. Every text is made visible. With
@@ -309,21 +309,3 @@ def by_risk(resources: Iterable[Resource]) -> list[Resource]:
         return max((_SEVERITIES.index(each) for each in found if each in _SEVERITIES), default=-1)
 
     return sorted(resources, key=risk, reverse=True)
-
-
-def register_messages(notify: Any) -> None:
-    """Add ``prepare_iam_user`` to c7n's class ``Notify``, which calls it for resources of that type.
-
-    c7n has such methods for other types. If it gets one for users, that is still called. Calling this again changes
-    nothing.
-    """
-    stock = getattr(notify, "prepare_iam_user", None)
-    if getattr(stock, "c7n_iamusers", False):
-        return
-
-    def prepare_iam_user(self: Any, resources: list[Resource]) -> list[Resource]:
-        left = for_message(resources, self.data)
-        return stock(self, left) if stock else left
-
-    prepare_iam_user.c7n_iamusers = True  # type: ignore[attr-defined]
-    notify.prepare_iam_user = prepare_iam_user

@@ -17,7 +17,7 @@ from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError
 from c7n.utils import parse_url_config
 
-from c7n_iamusers.execution.bucket_store import BucketStore, bucket_output
+from c7n_iamusers.execution.bucket_store import BucketStore, bucket_output, put_arguments
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
@@ -187,8 +187,7 @@ def _bucket_store(manager: Any, output: Any) -> BucketStore:
     path = parse_url_config(options.output_dir).path or ""
     policy = str(manager.data.get("name"))
     prefix = stable_prefix(path, str(options.account_id), str(options.region), policy)
-    arguments = {"ACL": "bucket-owner-full-control", **output.get_sse_args()}
-    return BucketStore(session.client("s3"), output.bucket, prefix, arguments)
+    return BucketStore(session.client("s3"), output.bucket, prefix, put_arguments(output.config))
 
 
 def store_at(manager: Any, place: str) -> list[Store]:

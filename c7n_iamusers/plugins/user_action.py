@@ -153,7 +153,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         if not _offers_sessions():
             _note_once(
                 f"sign-in sessions of users are not ended: {signin_sessions.NOT_OFFERED}. There is nothing to do, as "
-                "the Deny-all holds for them too; to end them as well, install that botocore: pip install -U boto3"
+                "the Deny-all holds for them too; c7n 0.9.53 and older pin a boto3 before it"
             )
         else:
             client = local_session(self.manager.session_factory).client(

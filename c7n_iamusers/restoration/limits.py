@@ -86,7 +86,8 @@ def lost(snapshot: Snapshot) -> Iterator[str]:
     for kind in attachments.ATTACHMENT_KINDS:
         for item in user.attachments[kind.name] if kind.lost else ():
             what = "" if kind.identifier == "UserName" else f" {item[kind.identifier]}"
-            yield f"{kind.title}{what}: {kind.lost}"
+            again = "".join(f"; it had {each} {item[each]}" for each in kind.set_again if each in item)
+            yield f"{kind.title}{what}: {kind.lost}{again}"
     for tag in user.attachments[attachments.TAG.name]:
         if str(tag["Key"]).startswith("aws:"):
             yield f"tag {tag['Key']}: the prefix aws: is reserved for AWS"

@@ -162,6 +162,21 @@ row(
 )
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        pytest.param(None, "only a password: enforce", id="not-set-or-not-read"),
+        pytest.param(3_600, "only a password, for up to 1 hour at a time: enforce", id="least"),
+        pytest.param(43_200, "only a password, for up to 12 hours at a time: enforce", id="hours"),
+        pytest.param(7_776_000, "only a password, for up to 90 days at a time: enforce", id="most"),
+    ],
+)
+def test_how_long_a_sign_in_lasts_is_said(seconds: int | None, said: str) -> None:
+    profile = {"UserName": "alice", **({"MaxSigninSessionDuration": seconds} if seconds else {})}
+    subject = replace(BOUNDED, attachments={**BOUNDED.attachments, "login-profile": (profile,)})
+    assert said in found(evidence(password(used(1), FRESH)), subject)["console-without-mfa"]
+
+
 @pytest.mark.parametrize(("subject", "known", "finds", "open_", "case"), ROWS.values(), ids=ROWS)
 def test_findings(
     subject: IamUser, known: Evidence, finds: set[str], open_: set[str], case: dict[str, Any]

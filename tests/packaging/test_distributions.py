@@ -41,7 +41,7 @@ def test_the_metadata_of_the_wheel(wheel: Path) -> None:
     minors = [each for each in metadata.get_all("Classifier") or [] if ":: Python :: 3." in each]
     assert [each.rpartition(".")[2] for each in minors] == ["10", "11", "12", "13"]
     core = [required for required in metadata.get_all("Requires-Dist") or [] if "extra ==" not in required]
-    assert sorted(core) == ["boto3>=1.39", "c7n>=0.9.46"]
+    assert sorted(core) == ["boto3>=1.43.78", "c7n>=0.9.52"]
 
 
 def test_the_sdist_has_all_that_a_checkout_needs(sdist: Path) -> None:

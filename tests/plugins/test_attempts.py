@@ -141,11 +141,19 @@ def test_last_uses_alone_are_never_quiet(org: LocalOrg, iam: Any, tmp_path: Path
     assert (heard["source"], heard["service"]) == ("last-used", "s3")
 
 
-def test_a_source_that_can_not_be_read_is_unread(iam: Any, tmp_path: Path) -> None:
-    """The local organization has no service last accessed."""
+def test_a_source_that_can_not_be_read_is_unread(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deny(monkeypatch, "GenerateServiceLastAccessedDetails")
     found = answers(tmp_path, sources=["cloudtrail", "service-last-accessed"])["alice"]
     assert found["state"] == "deaf"
-    assert "GenerateServiceLastAccessedDetails" in found["unread"][0]
+    assert "it could not be read" in found["unread"][0]
+
+
+def test_service_last_accessed(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances", "eu-west-1")
+    (heard,) = answers(tmp_path, sources=["service-last-accessed"])["alice"]["attempts"]
+    assert (heard["source"], heard["service"]) == ("service-last-accessed", "ec2")
 
 
 def test_users_outside_quarantine_cost_no_calls_of_their_own(org: LocalOrg, iam: Any, tmp_path: Path) -> None:

@@ -123,8 +123,20 @@ def test_lists_on_this_machine_are_not_in_the_archive(source: Any, local: str) -
         validate_lambda_packaging(exempting(source, CARRIED))
 
 
+OF_INSTANCES = ("asg-instance-state", "ec2-instance-state")
+
+
+@pytest.mark.parametrize("name", OF_INSTANCES)
+def test_modes_of_instances_select_no_user(name: str) -> None:
+    with pytest.raises(PolicyValidationError, match=rf"mode {name} .* would select no user: use cloudtrail"):
+        validate_lambda_packaging(manager(mode={"type": name, **PACKAGES, **HANDLER}))
+
+
 @pytest.mark.parametrize(
-    "name", sorted(name for name, mode in execution.items() if issubclass(mode, LambdaMode))
+    "name",
+    sorted(
+        name for name, mode in execution.items() if issubclass(mode, LambdaMode) and name not in OF_INSTANCES
+    ),
 )
 def test_every_lambda_mode_is_refused(name: str) -> None:
     with pytest.raises(PolicyValidationError, match=rf"mode {name} runs in AWS Lambda"):

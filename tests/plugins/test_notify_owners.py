@@ -119,7 +119,7 @@ def test_a_message_that_the_queue_refused_was_not_sent(
 
 
 def test_the_subject_names_account_users_and_day(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
-    notify(tmp_path, subject=None, account_name="payments")
+    notify(tmp_path, subject=None, **{"account-name": "payments"})
     (message,) = sent(org)
     day = utc_now().date() + timedelta(days=30)
     assert get_message_subject(message) == f"payments: 2 IAM users are to be deleted on {day}"
@@ -228,7 +228,7 @@ def test_owners_in_tags_get_mail_at_the_given_domains_only(org: LocalOrg, iam: A
 
 def inform(place: Path, output: Path, delete: dict[str, Any], **options: Any) -> None:
     """Delete everybody, and say what became of whom."""
-    known = {"step": "inform", "days": None, "subject": None, "account_name": "payments", **options}
+    known = {"step": "inform", "days": None, "subject": None, "account-name": "payments", **options}
     actions = [{"type": "composite-delete", **delete}, action(place, **known)]
     policy({"filters": EVERYBODY, "actions": actions}, output).run()
 
@@ -372,7 +372,7 @@ def test_notices_in_a_bucket(org: LocalOrg, iam: Any) -> None:
 def test_credentials_do_not_stop_working_before_the_day_in_the_mail(
     org: LocalOrg, iam: Any, tmp_path: Path, options: dict[str, Any], status: str
 ) -> None:
-    notify(tmp_path / "notices", quarantined_for=14)
+    notify(tmp_path / "notices", **{"quarantined-for": 14})
     act = {"type": "quarantine", "noticed": 0, "notices": str(tmp_path / "notices"), **options}
     policy({"filters": EVERYBODY, "actions": [act]}, tmp_path / "output").run()
     assert {row["status"] for row in outcomes(tmp_path / "output").values()} == {status}

@@ -24,7 +24,7 @@ def notify(**data: Any) -> Any:
     [
         pytest.param({"queue": "{queue_url}"}, "queue_url", id="in-a-mapping"),
         pytest.param({"to": ["{owner}", "b@example.com"]}, "owner", id="in-a-list"),
-        pytest.param({"contact": " {a} ", "start_url": "{b}"}, "a, b", id="several"),
+        pytest.param({"contact": " {a} ", "start-url": "{b}"}, "a, b", id="several"),
     ],
 )
 def test_undefined_variables_are_refused_by_name(data: dict[str, Any], named: str) -> None:

@@ -18,6 +18,7 @@ from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, quarantine_of
 from c7n_iamusers.iam.policy_documents import PolicyVersion
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.quarantine.plan import plan_release
+from c7n_iamusers.restoration import limits
 from c7n_iamusers.restoration.limits import CurrentState, administrative
 from c7n_iamusers.restoration.plan import CREATED, Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights
@@ -180,6 +181,15 @@ def test_a_user_whose_own_boundary_is_aws_deny_all_keeps_it() -> None:
     bounded = holding(ALICE, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},))
     found = restore(None, replace(SNAPSHOT, user=bounded), policies=POLICIES | {DENY_ALL})
     assert (found.lifting, operations(found)[-1]) == ((), "PutUserPolicy")
+
+
+def test_a_new_password_has_to_get_the_duration_of_sign_ins_of_the_lost_one() -> None:
+    (profile,) = ALICE.attachments["login-profile"]
+    long = {**profile, "MaxSigninSessionDuration": 7_776_000}
+    attachments = {**ALICE.attachments, "login-profile": (long,)}
+    kept = Snapshot.from_json(replace(SNAPSHOT, user=replace(ALICE, attachments=attachments)).as_json())
+    (said,) = (line for line in limits.lost(kept) if line.startswith("console password"))
+    assert said == "console password: IAM never returns a password; it had MaxSigninSessionDuration 7776000"
 
 
 def test_what_cannot_come_back_is_listed() -> None:

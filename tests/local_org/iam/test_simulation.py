@@ -94,6 +94,32 @@ def test_there_is_a_result_for_each_action_on_each_resource(iam: Any) -> None:
     assert simulated(iam, statement("iam:GetUser"), **asked) == ["implicitDeny"] * 2 + ["allowed"] * 2
 
 
+def test_what_a_user_may_do_by_its_groups(iam: Any) -> None:
+    iam.create_user(UserName="a")
+    iam.create_group(GroupName="g")
+    iam.add_user_to_group(GroupName="g", UserName="a")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement("iam:GetUser")]})
+    iam.put_group_policy(GroupName="g", PolicyName="p", PolicyDocument=document)
+    asked = {"ActionNames": ["iam:GetUser", "iam:DeleteUser"]}
+    for kind in ("user/a", "group/g"):
+        arn = f"arn:aws:iam::{ACCOUNT}:{kind}"
+        found = iam.simulate_principal_policy(PolicySourceArn=arn, **asked)["EvaluationResults"]
+        decisions = {each["EvalActionName"]: each["EvalDecision"] for each in found}
+        assert decisions == {"iam:GetUser": "allowed", "iam:DeleteUser": "implicitDeny"}
+
+
+def test_policies_of_the_call_are_added_and_its_boundary_takes_the_place(iam: Any) -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:user/a"
+    iam.create_user(UserName="a", PermissionsBoundary=DENY_ALL)
+    everything = json.dumps({"Version": "2012-10-17", "Statement": [statement("*")]})
+    asked = {"PolicySourceArn": arn, "ActionNames": ["iam:GetUser"], "PolicyInputList": [everything]}
+    (bound,) = iam.simulate_principal_policy(**asked)["EvaluationResults"]
+    (unbound,) = iam.simulate_principal_policy(**asked, PermissionsBoundaryPolicyInputList=[everything])[
+        "EvaluationResults"
+    ]
+    assert (bound["EvalDecision"], unbound["EvalDecision"]) == ("explicitDeny", "allowed")
+
+
 def test_managed_policies_count(iam: Any) -> None:
     given = {"PolicySourceArn": f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian", "ActionNames": ["iam:GetUser"]}
     (found,) = iam.simulate_principal_policy(**given)["EvaluationResults"]
@@ -104,7 +130,9 @@ def test_managed_policies_count(iam: Any) -> None:
     ("arn", "expected"),
     [
         pytest.param(ROLE, ("NoSuchEntity", 404), id="missing"),
-        pytest.param(f"arn:aws:iam::{ACCOUNT}:user/a", ("InvalidInput", 400), id="user"),
+        pytest.param(f"arn:aws:iam::{ACCOUNT}:user/a", ("NoSuchEntity", 404), id="missing-user"),
+        pytest.param("arn:aws:iam::444455556666:role/CloudCustodian", ("NoSuchEntity", 404), id="elsewhere"),
+        pytest.param(f"arn:aws:iam::{ACCOUNT}:policy/p", ("InvalidInput", 400), id="policy"),
     ],
 )
 def test_of_whom_there_is_no_simulation(iam: Any, arn: str, expected: Any) -> None:
