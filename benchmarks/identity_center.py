@@ -31,7 +31,7 @@ from xml.sax.saxutils import escape
 
 import boto3
 import botocore.session
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.exceptions import ClientError
 
 from aws_local_org import LocalOrg, Settings
@@ -425,7 +425,8 @@ class AccountAnswers:
         result = self._result(operation, asked, _text(request.headers["Authorization"]))
         body = f"<{operation}Response>{_xml(f'{operation}Result', result)}</{operation}Response>".encode()
         self._made.append(time.thread_time() - began)
-        return AWSResponse(request.url, 200, {}, _Body(body))  # type: ignore[arg-type]
+        headers = HeadersDict({"x-amzn-requestid": "measured"})
+        return AWSResponse(request.url, 200, headers, _Body(body))  # type: ignore[arg-type]
 
     def _result(self, operation: str, asked: Mapping[str, str], authorization: str) -> Mapping[str, Any]:
         if operation == "GetCallerIdentity":

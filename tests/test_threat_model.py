@@ -26,7 +26,7 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
-from tests.hostile import COMMAND, INVISIBLE, TEXTS
+from tests.hostile_texts import COMMAND, INVISIBLE, TEXTS
 from tests.plugins.deletions import NAME, acting, outcomes, user_names
 from tests.plugins.test_deletion_proposal import plan_file, propose
 from tests.policies import ACCOUNT, policy

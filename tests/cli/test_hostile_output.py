@@ -8,7 +8,7 @@ import json
 import pytest
 
 from c7n_iamusers.cli.output import print_json, print_json_rows, print_table, say
-from tests.hostile import INVISIBLE, TEXTS
+from tests.hostile_texts import INVISIBLE, TEXTS
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)

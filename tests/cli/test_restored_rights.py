@@ -511,7 +511,7 @@ def test_a_snapshot_of_version_1_is_restored_by_name_once_it_was_said_that_right
     result = restore(run, "--yes", "--user", "alice")
     assert (result.exit_code, user_names(iam)) == (1, [])
     assert "its rights can't be compared: the snapshot has no documents of policies" in result.output
-    assert restore(run, "--accept-wider", "alice").exit_code == 0
+    assert restore(run, "--yes", "--accept-wider", "alice").exit_code == 0
     assert details(iam) == before
 
 
@@ -529,7 +529,7 @@ def test_a_deletion_that_an_earlier_version_began_is_continued_and_what_is_not_k
     result = restore(run, "--yes")
     assert (result.exit_code, user_names(iam)) == (1, [])
     assert f"its rights can't be compared: the snapshot has no document of {OWN}" in result.output
-    assert restore(run, "--accept-wider", "alice").exit_code == 0
+    assert restore(run, "--yes", "--accept-wider", "alice").exit_code == 0
     assert details(iam) == before
 
 

@@ -86,14 +86,14 @@ def test_a_quoted_cell_over_two_lines_counts_them() -> None:
         pytest.param("p.csv", 'account,user,email\n1,"a"b,c\n', "line 2:", id="csv-quotes"),
         pytest.param("p.json", "{}", "line 1: must be a list of objects", id="json-object"),
         pytest.param(
-            "p.json", '[{"user": "a"},\n {"user": }]', "line 2: column 11: Expecting value", id="json-broken"
+            "p.json", '[{"user": "a"},\n {"user": }]', "line 2, column 11: Expecting value", id="json-broken"
         ),
         pytest.param("p.json", '[{"user": "a"},\n]', "line 1: an entry must follow a comma", id="json-comma"),
         pytest.param(
             "p.json", '[{"user": "a"}\n {}]', "line 2: a comma or ] must follow an entry", id="json-no-comma"
         ),
         pytest.param("p.json", "[]\n[]", "line 1: there is more after the list", id="json-more"),
-        pytest.param("p.json", "[", "line 1: column 2: Expecting value", id="json-cut-off"),
+        pytest.param("p.json", "[", "line 1, column 2: Expecting value", id="json-cut-off"),
         pytest.param("p.yml", "a: b", "line 1: must be a list of objects", id="yaml-object"),
         pytest.param("p.yml", "- a: b\n  c: [", "line 2:", id="yaml-broken"),
     ],

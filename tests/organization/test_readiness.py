@@ -23,7 +23,7 @@ from c7n_iamusers.organization.readiness import (
     targets,
     variables_of,
 )
-from tests.hostile import TEXTS
+from tests.hostile_texts import TEXTS
 
 A, B = "111122223333", "444455556666"
 ROLE = f"arn:aws:iam::{A}:role/Custodian"

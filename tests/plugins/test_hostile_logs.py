@@ -18,7 +18,7 @@ from c7n_iamusers.execution import executor, outcomes
 from c7n_iamusers.identity_center import run_lock
 from c7n_iamusers.plugins.run_outputs import visible_errors
 from c7n_iamusers.text.wording import VisibleLog, visible_log
-from tests.hostile import INVISIBLE, TEXTS
+from tests.hostile_texts import INVISIBLE, TEXTS
 from tests.policies import ACCOUNT, policy
 
 each_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)

@@ -20,7 +20,7 @@ import c7n_iamusers
 from aws_local_org import LocalOrg
 from c7n_iamusers.plugins.messages import for_mailer, template_fault
 from c7n_iamusers.plugins.resources import for_message
-from tests.hostile import COMMAND, INVISIBLE, LINK, TEXTS
+from tests.hostile_texts import COMMAND, INVISIBLE, LINK, TEXTS
 from tests.plugins import test_notify_owners as owners
 from tests.plugins import test_notify_people as people
 from tests.policies import ACCOUNT, policy
