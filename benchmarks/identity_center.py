@@ -31,7 +31,7 @@ from xml.sax.saxutils import escape
 
 import boto3
 import botocore.session
-from botocore.awsrequest import AWSResponse, HeadersDict
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
 from aws_local_org import LocalOrg, Settings
@@ -219,7 +219,11 @@ class _Nobody:
     def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
         def answer(**_: Any) -> dict[str, Any]:
             if operation.startswith("get_"):
-                raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, operation)
+                missing: Any = {
+                    "Error": {"Code": "ResourceNotFoundException"},
+                    "ResponseMetadata": {"HTTPStatusCode": 400},
+                }
+                raise ClientError(missing, operation)
             return {}
 
         return answer
@@ -423,10 +427,10 @@ class AccountAnswers:
         asked = {name: values[0] for name, values in parse_qs(_text(request.body)).items()}
         operation = asked["Action"]
         result = self._result(operation, asked, _text(request.headers["Authorization"]))
-        body = f"<{operation}Response>{_xml(f'{operation}Result', result)}</{operation}Response>".encode()
+        metadata = "<ResponseMetadata><RequestId>measured</RequestId></ResponseMetadata>"
+        body = f"<{operation}Response>{_xml(f'{operation}Result', result)}{metadata}</{operation}Response>".encode()
         self._made.append(time.thread_time() - began)
-        headers = HeadersDict({"x-amzn-requestid": "measured"})
-        return AWSResponse(request.url, 200, headers, _Body(body))  # type: ignore[arg-type]
+        return AWSResponse(request.url, 200, {}, _Body(body))  # type: ignore[arg-type]
 
     def _result(self, operation: str, asked: Mapping[str, str], authorization: str) -> Mapping[str, Any]:
         if operation == "GetCallerIdentity":

@@ -94,6 +94,16 @@ class Gateway:
         return self
 
 
+def answer_with(monkeypatch: pytest.MonkeyPatch, body: bytes, headers: dict[str, str]) -> None:
+    """Answer every request of this process with status 200, ``body`` and ``headers``."""
+
+    def answered(_: Any, request: Any) -> Any:
+        parts: Any = (HeadersDict(headers), _Body(body))
+        return AWSResponse(request.url, 200, *parts)
+
+    monkeypatch.setattr(URLLib3Session, "send", answered)
+
+
 def operation(name: str) -> Callable[[str, str], bool]:
     """Selects requests of one operation of IAM, or of a service with JSON."""
     return lambda _url, text: f"Action={name}&" in f"{text}&" or f".{name}'" in text

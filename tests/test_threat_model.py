@@ -25,6 +25,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
 from tests.hostile_texts import COMMAND, INVISIBLE, TEXTS
 from tests.plugins.deletions import NAME, acting, outcomes, user_names
@@ -62,7 +63,10 @@ def forge_notice(place: Path, iam: Any, account: str = ACCOUNT, **changes: Any) 
     now = utc_now()
     head = (account, ANNOUNCED, now - LONG_AGO, (now - timedelta(days=10)).date(), ("eve@evil.example",))
     notice = replace(Notice(*head, "m-1", "iam-users-flag", tuple(subjects(iam).values())), **changes)
-    DirectoryStore(place).create(notice.name, notice.as_json())
+    store, recorded = DirectoryStore(place), exempted.place_of(account, notice.time)
+    if store.read(recorded) is None:
+        store.create(recorded, exempted.as_json(account, notice.time, ()))
+    store.create(notice.name, notice.as_json())
 
 
 def exempt(name: str, **options: Any) -> dict[str, Any]:

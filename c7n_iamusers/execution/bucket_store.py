@@ -12,13 +12,13 @@ from urllib.parse import parse_qsl, urlparse
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.execution.given import body_within
-from c7n_iamusers.execution.retries import Backoff, error_code, pages
+from c7n_iamusers.execution.retries import Backoff, answered, error_code, pages, require_whole_answers
 from c7n_iamusers.execution.stores import refuse_larger
 from c7n_iamusers.text.documents import LARGEST
 
-#: Errors of a conditional PutObject ("Conditional writes", Amazon S3 User Guide): the object exists or has changed, or
-#: another conditional write of it is in progress.
-_TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+#: The error of a conditional PutObject ("Conditional writes", Amazon S3 User Guide): the object exists, or has changed.
+#: While another conditional write of it is in progress (ConditionalRequestConflict), it is tried again.
+_TAKEN = frozenset({"PreconditionFailed"})
 
 
 def bucket_output(url: str, session: Any, attach: Callable[[Any], object] | None = None) -> BucketStore:
@@ -63,6 +63,7 @@ class BucketStore:
     ) -> None:
         self._client, self._bucket, self._prefix = client, bucket, prefix.strip("/")
         self._arguments, self._backoff = dict(arguments), backoff or Backoff()
+        require_whole_answers(client)
 
     def read(self, name: str, largest: int = LARGEST) -> bytes | None:
         """See Store."""
@@ -174,10 +175,15 @@ class BucketStore:
 
     def _tagged(self, name: str, largest: int = LARGEST) -> tuple[bytes | None, str]:
         """The content and its ETag; None and an empty text if the name does not exist. ``largest``: see Store.read."""
-        try:
-            found = self._backoff.call(self._client.get_object, Bucket=self._bucket, Key=self._key(name))
+
+        def get() -> dict[str, Any]:
+            found = answered(self._client.get_object, Bucket=self._bucket, Key=self._key(name))
             refuse_larger(self.place(name), int(found.get("ContentLength", 0)), largest)
-            return body_within(self.place(name), found["Body"], largest), str(found.get("ETag", ""))
+            return {**found, "Body": body_within(self.place(name), found["Body"], largest)}
+
+        try:
+            found = self._backoff.call(get)
+            return found["Body"], str(found.get("ETag", ""))
         except ClientError as error:
             if error_code(error) == "NoSuchKey":
                 return None, ""

@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -243,14 +243,18 @@ _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
 def missing_outcomes(
-    lines: Iterable[Line], rows: Iterable[Mapping[str, Any]], name_of: Callable[[str], str | None]
+    lines: Iterable[Line], rows: Sequence[Mapping[str, Any]], name_of: Callable[[str], str | None]
 ) -> Iterator[tuple[Subject, Outcome]]:
     """The outcomes that a killed run did not write, from the ``lines`` of its journal.
+
+    Also that of a user whose DeleteUser had no answer, and of which a run could only say that it failed: it is deleted
+    once ListUsers does not have it.
 
     ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such user;
     called only if the response of DeleteUser is missing.
     """
     written = {(row["arn"], row.get("unique_id", "")): moment(row.get("time")) or _NEVER for row in rows}
+    failed = {(row["arn"], row.get("unique_id", "")) for row in rows if row.get("status") == FAILED}
     users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
         if line.get("phase") in (BEFORE, AFTER, OUTCOME) and line.get("unique_id"):
@@ -258,9 +262,23 @@ def missing_outcomes(
     for key, its in users.items():
         # An outcome's line has the time of its row. The sort is stable, so lines of the same time keep their order.
         its.sort(key=lambda line: moment(line.get("time")) or _NEVER)
+        subject = Subject(str(its[-1].get("user")), *key)
         if written.get(key, _NEVER) < (moment(its[-1].get("time")) or _NEVER):
-            subject = Subject(str(its[-1].get("user")), *key)
             yield subject, _outcome(subject, its, name_of)
+        elif key in failed and (sent := _unanswered_deletion(its)) and name_of(subject.unique_id) is None:
+            reason = f"DeleteUser was sent at {sent} UTC, no answer came, and the user is gone"
+            calls = sum(line["phase"] == BEFORE for line in its)
+            yield subject, Outcome.of(subject, DELETED, reason, calls=calls)
+
+
+def _unanswered_deletion(lines: Iterable[Line]) -> str:
+    """When a DeleteUser was sent of which no answer says what became of it, as text; empty if none was."""
+    unsure = (
+        line
+        for line in lines
+        if line.get("operation") == "DeleteUser" and line.get("result") in ("unknown", "interrupted")
+    )
+    return str(next((line.get("time") for line in unsure), ""))[:19].replace("T", " ")
 
 
 def _outcome(subject: Subject, lines: list[Line], name_of: Callable[[str], str | None]) -> Outcome:

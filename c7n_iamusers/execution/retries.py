@@ -8,16 +8,18 @@ one with status 502 a ClientError with the code ``502``, or with no code at all.
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
 
 from botocore import xform_name
+from botocore.client import BaseClient
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -26,7 +28,6 @@ from botocore.exceptions import (
     EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
-    ProxyConnectionError,
 )
 from botocore.parsers import ResponseParserError
 from botocore.session import get_session
@@ -52,9 +53,11 @@ BUSY_CODES = frozenset(
     {
         "ConcurrentModification",
         "ConcurrentModificationException",
+        "ConditionalRequestConflict",
         "EntityTemporarilyUnmodifiable",
         "OperationAborted",
         "RequestLimitExceeded",
+        "RequestTimeout",
         "SlowDown",
         "Throttled",
         "ThrottledException",
@@ -72,7 +75,6 @@ COMMON_REFUSALS = frozenset(
         "AccessDeniedException",
         "AllAccessDisabled",
         "AuthFailure",
-        "ConditionalRequestConflict",
         "ExpiredToken",
         "ExpiredTokenException",
         "IncompleteSignature",
@@ -111,8 +113,12 @@ COMMON_REFUSALS = frozenset(
 )
 #: No answer came, or a part of one.
 _NO_ANSWER = (HTTPClientError, ConnectionError, IncompleteReadError, ResponseParserError)
-#: The request never reached AWS.
-_NOT_SENT = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)
+#: The request never reached AWS. ProxyConnectionError is not among them: urllib3 raises it too for a connection that a
+#: proxy closes after the request.
+_NOT_SENT = (ConnectTimeoutError, EndpointConnectionError)
+#: What botocore's parsers raise for answers that AWS does not give, such as a page in another encoding, or JSON that is
+#: no object; KeyError: a well-formed one without the result of the operation.
+_UNPARSABLE = (ResponseParserError, KeyError, AttributeError, TypeError, UnicodeError, RecursionError)
 #: The status of a request that a server or a proxy gave up waiting for.
 _REQUEST_TIMEOUT = 408
 
@@ -183,21 +189,56 @@ def is_retryable(error: Exception) -> bool:
 
 
 def answered(call: Callable[..., T], **parameters: Any) -> T:
-    """``call(**parameters)``, whose answer is AWS's for certain: it has a request id.
+    """``call(**parameters)``, whose answer is AWS's for certain, and whole: it has a request id, and was not cut off.
 
     Raises AnswerUnreadable where it is not, and what ``call`` raises. A caller that catches ClientError and
     BotoCoreError has caught all that AWS and the way to it can do.
     """
+    require_whole_answers(getattr(call, "__self__", None))
     try:
         answer = call(**parameters)
-    except (
-        ResponseParserError,
-        KeyError,
-    ) as error:  # KeyError: well-formed, without the result of the operation
-        raise AnswerUnreadable(operation=_name(call), why=" ".join(str(error).split())[:200]) from error
+    except _UNPARSABLE as error:
+        raise AnswerUnreadable(operation=_name(call), why=" ".join(repr(error).split())[:200]) from error
     if isinstance(answer, dict) and "ResponseMetadata" in answer and not request_id(answer):
         raise AnswerUnreadable(operation=_name(call), why="it has no request id")
     return answer
+
+
+def require_whole_answers(client: Any) -> None:
+    """Check each answer to ``client`` (of boto3) from now on, once botocore has parsed it."""
+    if isinstance(client, BaseClient) and not getattr(client, "c7n_iamusers_whole", False):
+        client.meta.events.register("after-call", _refuse_cut_off)
+        setattr(client, "c7n_iamusers_whole", True)  # noqa: B010  # botocore's clients declare no attributes
+
+
+def _refuse_cut_off(http_response: Any, parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
+    """Raises AnswerUnreadable for an answer of AWS that was cut off.
+
+    botocore does not compare lengths, and makes an empty answer of JSON or XML that ends too early. A list would seem
+    to be empty.
+    """
+    headers = getattr(http_response, "headers", {})
+    if not 200 <= getattr(http_response, "status_code", 0) < 300 or model.has_streaming_output:
+        return
+    content, length = http_response.content, str(headers.get("content-length", ""))
+    encoded = headers.get("content-encoding") or model.http.get("method") == "HEAD"
+    if length.isdigit() and int(length) != len(content) and not encoded:
+        raise AnswerUnreadable(operation=model.name, why=f"{len(content)} of {length} bytes came")
+    members = model.output_shape.members.values() if model.output_shape else ()
+    in_body = any("location" not in member.serialization for member in members)
+    if in_body and parsed.keys() <= {"ResponseMetadata"} and not _is_whole(content):
+        raise AnswerUnreadable(operation=model.name, why="it ends before its content")
+
+
+def _is_whole(content: bytes) -> bool:
+    """Whether ``content`` is a whole object of JSON, or ends as XML does."""
+    text = content.strip()
+    if text.startswith(b"<"):
+        return text.endswith(b">")
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def _name(call: Any) -> str:

@@ -269,7 +269,11 @@ class UserRelease:
         ended = f"from its brownout until {brownout.end:%Y-%m-%d %H:%M:%S} UTC" if brownout else ""
         if record is None:
             if brownout:
-                _apply(self.run, evidence, user, plan_brownout_end(user), applied)
+                ending = plan_brownout_end(user)
+                _apply(self.run, evidence, user, ending, applied)
+                user, unseen = self._read_back(user, ending)
+                if unseen:
+                    return FAILED, f"{evidence}: AWS does not show that its brownout is over: run again"
             return self._without_record(evidence, user, ended)
         former = self.stores.former_boundary(user, history) if is_bounded(user) else None
         planned = plan_release(user, record, history, former, self.trust_tags)

@@ -10,11 +10,11 @@ from typing import Any
 import botocore.client
 import pytest
 import yaml
-from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
+from tests.fakes import client_error
 
 A, B, MANAGEMENT = "111122223333", "444455556666", "123456789012"
 QUEUE = f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/c7n-mailer"
@@ -415,7 +415,7 @@ def fault(monkeypatch: pytest.MonkeyPatch, operation: str, code: str) -> None:
 
     def make(self: Any, name: str, parameters: Any) -> Any:
         if name == operation:
-            raise ClientError({"Error": {"Code": code, "Message": "said AWS"}}, name)
+            raise client_error(code)
         return asked(self, name, parameters)
 
     monkeypatch.setattr(client, "_make_api_call", make)

@@ -68,6 +68,26 @@ def test_a_deletion_that_aws_made_is_one_whatever_a_gateway_says(
     assert results(tmp_path, name) == {"unknown" if name == "DeleteUser" else "done"}
 
 
+def test_a_user_that_went_as_the_network_did_is_known_to_be_deleted_by_the_next_run(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down = list[bool]()
+
+    def after_the_deletion(_: str, text: str) -> bool:
+        down.extend([True] * ("Action=DeleteUser&" in f"{text}&"))
+        return bool(down)
+
+    with monkeypatch.context() as patched:
+        gateway = Gateway("504-html", after_the_deletion).install(patched)
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path)
+    assert gateway.seen > 1
+    assert outcomes(tmp_path)["alice"]["status"] == "failed"
+    assert user_names(iam) == []
+    delete(tmp_path)
+    assert outcomes(tmp_path)["alice"]["status"] == "deleted"
+
+
 @pytest.mark.parametrize("form", FEW_FORMS)
 def test_every_form_of_answer_is_settled_by_reading(
     iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str

@@ -16,6 +16,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     NoCredentialsError,
     ParamValidationError,
+    ProxyConnectionError,
     ReadTimeoutError,
 )
 from botocore.parsers import ResponseParserError
@@ -31,7 +32,7 @@ from c7n_iamusers.execution.retries import (
     verdict_on,
 )
 from tests.fakes import client_error
-from tests.gateway import FORMS, Gateway
+from tests.gateway import FORMS, Gateway, answer_with
 
 SET = "arn:aws:sso:::permissionSet/ssoins-1234567890123456/ps-1234567890123456"
 INSTANCE = "arn:aws:sso:::instance/ssoins-1234567890123456"
@@ -131,6 +132,9 @@ def _error(code: str, status: int | None, **more: Any) -> ClientError:
         pytest.param(AnswerUnreadable(operation="x", why="y"), Verdict.UNKNOWN, id="not-of-aws"),
         pytest.param(EndpointConnectionError(endpoint_url="x"), Verdict.BUSY, id="not-connected"),
         pytest.param(ConnectTimeoutError(endpoint_url="x"), Verdict.BUSY, id="connect-timeout"),
+        # a proxy that closes the connection after the request
+        pytest.param(ProxyConnectionError(proxy_url="x"), Verdict.UNKNOWN, id="proxy"),
+        pytest.param(_error("ConditionalRequestConflict", 409), Verdict.BUSY, id="conditional-conflict"),
         pytest.param(NoCredentialsError(), Verdict.REFUSED, id="no-credentials"),
         pytest.param(ParamValidationError(report="x"), Verdict.REFUSED, id="not-sent-by-botocore"),
     ],
@@ -154,3 +158,67 @@ def test_an_error_without_an_error_element_has_a_code_and_a_text() -> None:
     answer: Any = {"ResponseMetadata": {"HTTPStatusCode": 403}}
     error = ClientError(answer, "RemoveUserFromGroup")
     assert (error_code(error), "RemoveUserFromGroup" in message_of(error)) == ("Unknown", True)
+
+
+#: What a service may send that botocore's parsers do not expect.
+ODD = {
+    "latin-1": (403, "<p>Zugriff verweigert für Sie</p>".encode("latin-1")),
+    "json-text": (403, b'"Forbidden"'),
+    "json-list": (200, b"[1]"),
+    "nested": (200, b"[" * 200_000),
+}
+
+
+@pytest.mark.parametrize("form", ODD)
+@pytest.mark.parametrize(("service", "method", "parameters"), CALLS[:5], ids=[each[1] for each in CALLS[:5]])
+def test_what_no_parser_expects_is_no_answer(
+    monkeypatch: pytest.MonkeyPatch, form: str, service: str, method: str, parameters: dict[str, Any]
+) -> None:
+    monkeypatch.setitem(FORMS, form, ODD[form])
+    Gateway(form, lambda *_: True, applied=False).install(monkeypatch)
+    once = Config(retries={"total_max_attempts": 1})
+    with pytest.raises((ClientError, BotoCoreError)) as raised:
+        answered(getattr(_client(service, once), method), **parameters)
+    assert verdict_on(raised.value, refusals_of(service)) is Verdict.UNKNOWN
+
+
+LISTS: list[tuple[str, str, dict[str, Any], bytes]] = [
+    (
+        "identitystore",
+        "list_group_memberships",
+        {"IdentityStoreId": "d-1234567890", "GroupId": "g-1"},
+        b'{"GroupMemberships": []}',
+    ),
+    ("sso-admin", "list_permission_sets", {"InstanceArn": INSTANCE}, b'{"PermissionSets": []}'),
+    (
+        "s3",
+        "list_objects_v2",
+        {"Bucket": "b"},
+        b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>",
+    ),
+]
+
+
+@pytest.mark.parametrize(("service", "method", "parameters", "body"), LISTS, ids=[each[1] for each in LISTS])
+@pytest.mark.parametrize("cut", [0, 5, None])
+@pytest.mark.parametrize("told", [True, False], ids=["with-length", "without-length"])
+def test_a_list_that_was_cut_off_is_not_an_empty_one(
+    monkeypatch: pytest.MonkeyPatch,
+    service: str,
+    method: str,
+    parameters: dict[str, Any],
+    body: bytes,
+    cut: int | None,
+    told: bool,
+) -> None:
+    """With the request id that AWS sends in the headers."""
+    length = {"Content-Length": str(len(body))} if told else {}
+    headers = {"x-amzn-requestid": "r-1", "x-amz-request-id": "r-1", **length}
+    answer_with(monkeypatch, body[:cut], headers)
+    call = getattr(_client(service, Config(retries={"total_max_attempts": 1})), method)
+    if cut is None:
+        assert request_id(answered(call, **parameters)) == "r-1"
+        return
+    with pytest.raises((ClientError, BotoCoreError)) as raised:
+        answered(call, **parameters)
+    assert verdict_on(raised.value) is Verdict.UNKNOWN

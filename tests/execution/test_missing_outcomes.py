@@ -27,6 +27,7 @@ def row(second: int, **more: Any) -> dict[str, Any]:
 
 KEY = [line(1, "before"), line(2, "after", result="done")]
 BEGUN = [*KEY, line(3, "before", "DeleteUser")]
+UNSURE = [*BEGUN, line(4, "after", "DeleteUser", result="unknown")]
 DONE = [*BEGUN, line(4, "after", "DeleteUser", result="done")]
 STOPPED = "a run that began on it was stopped at 2026-11-24 12:00:0"
 DELETED = "by a run that was stopped at 2026-11-24 12:00:0"
@@ -94,6 +95,38 @@ Expected = tuple[str, str, int] | None
             id="in-any-order",
         ),
         pytest.param(DONE, [row(5)], None, None, False, id="row-since"),
+        pytest.param(
+            [*UNSURE, outcome(5, "failed", calls=2)],
+            [row(5)],
+            None,
+            ("deleted", "DeleteUser was sent at 2026-11-24 12:00:04 UTC, no answer came", 2),
+            True,
+            id="said-to-have-failed-and-gone",
+        ),
+        pytest.param(
+            [*UNSURE, outcome(5, "failed", calls=2)],
+            [row(5)],
+            "alice",
+            None,
+            True,
+            id="said-to-have-failed-and-there",
+        ),
+        pytest.param(
+            [*UNSURE, outcome(5, "deleted", calls=2)],
+            [row(5, status="deleted")],
+            None,
+            None,
+            False,
+            id="said-to-be-deleted",
+        ),
+        pytest.param(
+            [*BEGUN, line(4, "after", "DeleteUser", result="failed"), outcome(5, "failed")],
+            [row(5)],
+            None,
+            None,
+            False,
+            id="refused-and-said-so",
+        ),
         pytest.param(DONE, [row(3)], None, ("deleted", DELETED + "4", 2), False, id="row-of-before"),
         pytest.param(
             DONE, [row(9, unique_id="AIDA2")], None, ("deleted", DELETED + "4", 2), False, id="row-of-another"

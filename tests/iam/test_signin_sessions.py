@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from c7n_iamusers.execution.executor import Executor
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.signin_sessions import SignInSessions, offers_sessions
+from tests.fakes import client_error
 from tests.records import user
 
 ACCOUNT = "111122223333"
@@ -18,7 +19,7 @@ BATCHES = {"principalArn", "sessionArns"}
 
 
 def denied(operation: str) -> ClientError:
-    return ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, operation)
+    return client_error("AccessDeniedException")
 
 
 class Lines:

@@ -67,7 +67,7 @@ def run(action: dict[str, Any], users: list[dict[str, Any]] | None = None, **var
 
 def test_an_accounts_name_in_a_subject_runs_nothing(org: LocalOrg, tmp_path: Path) -> None:
     org.client("iam", account_id=ACCOUNT).create_user(UserName="alice")
-    options = {"subject": "IAM users of {account_name}", "account_name": "{account_name}"}
+    options = {"subject": "IAM users of {account_name}", "account-name": "{account_name}"}
     run(owners.action(tmp_path / "notices", **options), account_name=COMMAND)
     action = {
         "type": "notify-people",
@@ -191,7 +191,7 @@ def message(text: str, template: str) -> dict[str, Any]:
         "template": f"{template}.html",
         "slack_template": "slack_iam_users",
         "subject": text,
-        "account_name": text,
+        "account-name": text,
         "contact": "cloud@example.com",
         "to": ["owner@example.com"],
         "action_desc": text,

@@ -242,12 +242,20 @@ class ChangeExecution:
         method = executor.method_of(self._context.clients, call.service, wait.operation)
         while response is None or executor.value_at(response, wait.status) in wait.pending:
             yield follow
-            response = yield from self._read(partial(method, **parameters))
+            response = yield from self._status_read(partial(answered, method, **parameters))
         status, reason = executor.value_at(response, wait.status), executor.value_at(response, wait.reason)
         if status not in wait.succeeded and request_id != self.change.awaits:
             pending = status not in wait.failed
             raise self._failure(str(status), str(reason or "AWS gave no reason"), pending=pending)
         return status in wait.succeeded
+
+    def _status_read(self, read: Callable[[], Any]) -> Steps[Any]:
+        """The status of an accepted request. Where that can't be read, nobody says that the request failed."""
+        try:
+            return (yield from self._read(read, may_race=True))
+        except ChangeFailed as failure:
+            why = f"its status can't be read ({failure.code}); run again to wait for its end"
+            raise self._failure(failure.code, why, failure.answer, pending=True) from failure
 
     def _rechecked(self) -> Steps[RecheckResult]:
         """What is left of the change. If nothing is, a call without answer made it, or others did."""

@@ -379,6 +379,43 @@ def test_a_request_is_followed_to_its_end(answers: list[Any], journal: str) -> N
     assert (failure != "") is (journal != "done")
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(client_error("AccessDeniedException"), id="denied"),
+        pytest.param(client_error("ValidationException"), id="refused"),
+        pytest.param(GATEWAY, id="gateway"),
+        pytest.param(LOST, id="lost"),
+        pytest.param(THROTTLED, id="throttled"),
+    ],
+)
+def test_a_request_whose_status_cannot_be_read_has_not_failed(error: Exception) -> None:
+    drive = Drive(ASSIGN, budget=2.0)
+    drive.answer(status("IN_PROGRESS"))
+    drive.take(None)
+
+    def ask() -> None:
+        while True:
+            drive.take(error)
+            if isinstance(drive.last, Pause):
+                drive.take(None)
+
+    with pytest.raises(ChangeFailed, match="has not ended"):
+        ask()
+    assert drive.journal[-1][2].startswith("unknown")
+
+
+def test_a_status_that_has_not_spread_is_read_again() -> None:
+    drive = Drive(ASSIGN)
+    drive.answer(status("IN_PROGRESS"))
+    drive.take(None)
+    drive.take(client_error("ResourceNotFoundException"))
+    assert isinstance(drive.last, Pause)
+    drive.take(None)
+    drive.answer(status("SUCCEEDED"))
+    assert drive.journal[-1] == ("after", "CreateAccountAssignment", "done")
+
+
 def test_an_earlier_runs_request_has_no_line_and_another_is_made_if_it_failed() -> None:
     drive = Drive(ASSIGN, awaits="r-1")
     assert (drive.next, drive.journal) == ("follow", [])
