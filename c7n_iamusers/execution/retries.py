@@ -218,8 +218,10 @@ def _refuse_cut_off(http_response: Any, parsed: Mapping[str, Any], model: Any, *
     to be empty.
     """
     headers = getattr(http_response, "headers", {})
-    if not 200 <= getattr(http_response, "status_code", 0) < 300 or model.has_streaming_output:
+    if not 200 <= http_response.status_code < 300 or model.has_streaming_output:
         return
+    if getattr(http_response, "raw", None) is None:
+        return  # nothing came over a wire: a stub answered
     content, length = http_response.content, str(headers.get("content-length", ""))
     encoded = headers.get("content-encoding") or model.http.get("method") == "HEAD"
     if length.isdigit() and int(length) != len(content) and not encoded:

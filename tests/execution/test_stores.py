@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 from c7n.resources.aws import S3Output
 from c7n.utils import parse_url_config
@@ -457,9 +458,10 @@ def test_an_update_is_made_once_whatever_a_gateway_says(
 
 @pytest.mark.parametrize("form", FEW_FORMS)
 def test_a_gateways_page_is_neither_a_content_nor_an_empty_list(
-    s3: Any, monkeypatch: pytest.MonkeyPatch, form: str
+    org: LocalOrg, s3: Any, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    store = BucketStore(s3, "output", "", {}, Sleeps().backoff(budget=3))
+    once = org.client("s3", config=Config(retries={"total_max_attempts": 1}))
+    store = BucketStore(once, "output", "", {}, Sleeps().backoff(budget=3))
     store.create("STOP", b"")
     Gateway(form, lambda url, _: url.startswith("GET ")).install(monkeypatch)
     with pytest.raises(OSError, match="s3://output/"):

@@ -28,9 +28,9 @@ USER = "arn:aws:iam::123456789012:user/ada"
     [
         pytest.param(
             "iam",
-            "generate_service_last_accessed_details",
-            {"Arn": USER},
-            "iam GenerateServiceLastAccessedDetails",
+            "generate_organizations_access_report",
+            {"EntityPath": "o-exampleorgid/r-exam"},
+            "iam GenerateOrganizationsAccessReport",
             id="query",
         ),
         pytest.param(
