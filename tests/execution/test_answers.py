@@ -162,7 +162,7 @@ def test_an_error_without_an_error_element_has_a_code_and_a_text() -> None:
 
 #: What a service may send that botocore's parsers do not expect.
 ODD = {
-    "latin-1": (403, "<p>Zugriff verweigert für Sie</p>".encode("latin-1")),
+    "latin-1": (403, "<p>Zugriff nicht möglich</p>".encode("latin-1")),
     "json-text": (403, b'"Forbidden"'),
     "json-list": (200, b"[1]"),
     "nested": (200, b"[" * 200_000),
