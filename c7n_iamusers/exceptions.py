@@ -8,6 +8,7 @@ IamUsersError                     the root: catch this to catch them all
 ├── SnapshotRefused               a snapshot could not be made durable; the user was not changed
 ├── SnapshotInvalid               a snapshot file can't be restored from
 ├── JournalRefused                a journal line could not be made durable; its call was not made
+├── GateClosed                    somebody spared a user right before its first change
 ├── RunLockLost                   another run may have begun in the same output; no further user is changed
 ├── AnswerLost                    an id that a further call needs is unknown, since its answer was lost
 ├── DenyRefused                   no form of the Deny-all fits or is allowed; the user was not changed
@@ -53,6 +54,10 @@ class JournalRefused(IamUsersError):
 
 class AnswerLost(IamUsersError):
     """The id that an earlier call returned is not known, since its answer was lost; the next run reads it."""
+
+
+class GateClosed(IamUsersError):
+    """Somebody spared the user right before its first change, by an exemption, a notice or its access."""
 
 
 class RunLockLost(IamUsersError):

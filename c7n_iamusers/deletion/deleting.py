@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
-from c7n_iamusers.exceptions import IamUsersError, UserReplaced
+from c7n_iamusers.exceptions import GateClosed, IamUsersError, UserReplaced
 from c7n_iamusers.execution.calls import Plan, Subject
 from c7n_iamusers.execution.executor import DONE, INTERRUPTED, UNKNOWN, Applied, CallFailed, Run, SubjectGone
 from c7n_iamusers.execution.executor import FAILED as FAILED_CALL
@@ -31,8 +31,8 @@ from c7n_iamusers.safeguards.gates import AskedOfUser
 from c7n_iamusers.safeguards.guards import (
     Guards,
     Recheck,
-    gates_refusal,
     no_recheck,
+    raise_closed,
     refusal,
     refused_status,
 )
@@ -84,6 +84,10 @@ class UserDeletion:
         return PlannedDeletion(evidence, found.snapshot.fingerprint, deletion.plan(found).calls, held)
 
 
+class _AnotherRound(Exception):
+    """The user has to be read again."""
+
+
 @dataclass
 class _Deletion:
     """One user's deletion, in one or more rounds. ``refused``: forms of the Deny that don't fit on this user.
@@ -127,27 +131,36 @@ class _Deletion:
             raise UserReplaced(f"{self.evidence}: the name now belongs to another user", user.unique_id)
         self.found = self.of.records.find(user, self.applied.made, self.of.adopt)
         try:
-            reason = self._apply(self.found)
-        except identity.BoundaryChanged:
-            if self._pause(delays):
-                return None
-            reason = "its permissions boundary keeps changing"
-        except CallFailed as error:
-            if not self._retries(error, delays):
-                raise
+            reason = self._applied_or_refused(self.found, delays)
+        except _AnotherRound:
             return None
-        if reason and self.applied.calls:
+        if reason and self.applied.changed:
             return FAILED, f"{self.evidence}: stopped after {self.applied.calls} calls: {reason}"
         if reason:
             return refused_status(reason), reason
         return (DELETED, "") if self.applied.ended("DeleteUser") == DONE else self.absent()
+
+    def _applied_or_refused(self, found: RecordedUser, delays: Iterator[float]) -> str | None:
+        """Why the user is left alone; None if the plan was applied. Raises _AnotherRound where that may help."""
+        try:
+            return self._apply(found)
+        except GateClosed as error:
+            return str(error)
+        except identity.BoundaryChanged:
+            if self._pause(delays):
+                raise _AnotherRound from None
+            return "its permissions boundary keeps changing"
+        except CallFailed as error:
+            if not self._retries(error, delays):
+                raise
+            raise _AnotherRound from None
 
     def refusal(self, found: RecordedUser) -> str | None:
         """Why the user is left alone; None if it may be deleted."""
         user, guards, run = found.user, self.guards(), self.of.run
         asked = guards.ask_key_use or self.of.recheck is not no_recheck
         keys = read_key_use(run.client, user, run.backoff) if asked else ()
-        emptied = bool(self.applied.calls) or _emptied(found)
+        emptied = self.applied.changed or _emptied(found)
         reason = refusal(
             self.evidence,
             user,
@@ -158,7 +171,7 @@ class _Deletion:
             broken=found.broken,
             emptied=emptied,
         )
-        if reason or self.applied.calls:
+        if reason or self.applied.changed:
             return reason
         if found.unread:
             return (
@@ -196,8 +209,7 @@ class _Deletion:
             if reason := review_refusal(planned, found.snapshot, plan, begun_on):
                 return reason
         self.of.records.keep(found)
-        if reason := gates_refusal(self.evidence, found.user, self.guards(), self.of.now()):
-            return reason
+        self.applied.ask = lambda: raise_closed(self.evidence, found.user, self.guards(), self.of.now())
         try:
             self._make_calls(found, plan)
         except Exception:

@@ -219,16 +219,23 @@ class Applied:
     """What has been applied to one subject so far, over all of its plans.
 
     ``values``: Ref name -> value. ``made``: each changing call with its result (DONE and the like), in
-    order. ``under_way``: the call that is being tried; a try of it may have been applied. ``unchecked``: the calls
+    order. ``ask``: called right before each try until a call may have been applied; what it raises ends the plan.
+    ``under_way``: the call that is being tried; a try of it may have been applied. ``unchecked``: the calls
     since the subject's identity was last verified. ``failure_note``: the state that a failure now would leave the
     subject in, for the reason of its outcome.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     made: list[tuple[ApiCall, str]] = field(default_factory=list)
+    ask: Callable[[], None] = lambda: None
     under_way: ApiCall | None = None
     unchecked: list[ApiCall] = field(default_factory=list)
     failure_note: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether a call was applied, or may have been. One that AWS refused changed nothing."""
+        return any(result != FAILED for _, result in self.made)
 
     def tried(self, call: ApiCall) -> bool:
         """Whether this very call was made, or is being tried."""
@@ -313,6 +320,7 @@ class _Attempt:
         call, applied = self.journaled.call, self.applied
         if BEFORE in call.checked:
             self._check()
+        self._ask()
         parameters = self.journaled.begin(applied.values)
         try:
             result, answer = self._tried(parameters)
@@ -344,6 +352,11 @@ class _Attempt:
                     return result, error
             if not self._is_there_or_deleted():
                 return self.journaled.result_if_done, None
+            self._ask()
+
+    def _ask(self) -> None:
+        if not self.applied.changed:
+            self.applied.ask()
 
     def _ended_by(self, error: Exception, parameters: Mapping[str, Any]) -> str:
         """The result if ``error`` or a read shows the change; empty, after a pause, if the call is to be tried again.

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.policy import LambdaMode, execution
 from c7n.query import MaxResourceLimit
@@ -24,10 +25,13 @@ from c7n_iamusers.exemptions import ExemptionRule, format_of
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, home_region, region_fault
 from c7n_iamusers.plugins.resources import subject_of, unreadable
 from c7n_iamusers.text.documents import NotInFormat, check_values
+from c7n_iamusers.text.shapes import schema_problem
 from c7n_iamusers.text.wording import quoted
 
 #: Days of a century. Python has no dates that are far away.
 LARGEST = 36_500
+#: The keys of a policy that limit how many resources it may select.
+_BRAKES = ("max-resources", "max-resources-percent")
 _VARIABLE = {"type": "string", "pattern": r"^\{[A-Za-z_]\w*\}$"}
 
 
@@ -52,17 +56,51 @@ def require_bounded(manager: Any) -> None:
         raise PolicyValidationError(f"policy {manager.data.get('name')}: {error}") from error
 
 
-def refuse_unknown_options(plugin: Any) -> None:
-    """Raises PolicyValidationError where ``plugin`` has an option that its schema lacks.
+def refuse_unknown_options(plugin: Any, values: bool = True) -> None:
+    """Raises PolicyValidationError where the options of ``plugin`` are not as its schema has them.
 
-    ``c7n-org run`` checks no schema, and a misspelt safeguard must not be one that is left out.
+    ``c7n-org run`` checks no schema, and a safeguard that is misspelt, blank or of another kind must not be one that is
+    left out. Values with a variable are checked once it is filled in, and all of them where jsonschema is installed,
+    which it is wherever Cloud Custodian is, except in AWS Lambda. ``values``: False if the plugin checks them itself.
     """
-    known = plugin.schema["properties"]
-    for key in (key for key in plugin.data if key not in known):
-        meant = get_close_matches(str(key), known, 1, 0.7)
+    known, told = plugin.schema["properties"], f"policy {plugin.manager.data.get('name')}: {plugin.type}"
+    for key, value in plugin.data.items():
+        if key not in known:
+            meant = get_close_matches(str(key), known, 1, 0.7)
+            hint = f"write {meant[0]}" if meant else f"its options are {', '.join(known)}"
+            raise PolicyValidationError(f"{told} has no option {key!r}: {hint}")
+        if values and value is None:
+            raise PolicyValidationError(f"{told}: {key} is blank: give a value, or leave it out")
+        if values and not _has_variable(value) and (problem := schema_problem(value, known[key])):
+            raise PolicyValidationError(
+                f"{told}: {key}: {problem}: custodian schema {_place(plugin)} lists what it may be"
+            )
+
+
+def _has_variable(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_variable, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_variable, value))
+    return isinstance(value, str) and "{" in value
+
+
+def _place(plugin: Any) -> str:
+    kind = "actions" if isinstance(plugin, BaseAction) else "filters"
+    return f"{plugin.manager.type}.{kind}.{plugin.type}"
+
+
+def require_brake(manager: Any) -> None:
+    """Raises PolicyValidationError for a ``max-resources`` that is misspelt, or no brake: c7n-org takes either."""
+    told = f"policy {manager.data.get('name')}"
+    for key in manager.data:
+        if key not in _BRAKES and get_close_matches(str(key), _BRAKES, 1, 0.85):
+            raise PolicyValidationError(f"{told}: there is no key {key!r}: write {_BRAKES[0]}")
+    value = manager.data.get(_BRAKES[0], 1)
+    whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if not (whole or (isinstance(value, Mapping) and value) or _has_variable(value)):
         raise PolicyValidationError(
-            f"policy {plugin.manager.data.get('name')}: {plugin.type} has no option {key!r}: "
-            + (f"write {meant[0]}" if meant else f"its options are {', '.join(known)}")
+            f"{told}: {_BRAKES[0]} is {quoted(value)}, and must be a whole number above 0, as without quotes"
         )
 
 

@@ -169,6 +169,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         """Raises PolicyValidationError for an unknown Region, or a policy in AWS Lambda that writes to its disk."""
         write_privately()
         policy_checks.require_bounded(self.manager)
+        policy_checks.require_brake(self.manager)
         policy_checks.require_known_region(self.manager)
         policy_checks.validate_lambda_packaging(self.manager)
         if not policy_checks.is_pull(self.manager) and not run_outputs.outputs_to_s3(self.manager):

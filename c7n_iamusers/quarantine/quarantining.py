@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from c7n_iamusers.exceptions import UserReplaced
+from c7n_iamusers.exceptions import GateClosed, UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
@@ -46,11 +46,11 @@ from c7n_iamusers.safeguards.guards import (
     Guards,
     Recheck,
     compromised,
-    gates_refusal,
     identity_refusal,
     no_recheck,
     quarantine_broken,
     quarantine_status,
+    raise_closed,
     refusal,
     refused_status,
 )
@@ -98,7 +98,7 @@ class UserQuarantine:
             if user is None:
                 return _absent(self.run, evidence, applied)
             try:
-                return self._quarantine(evidence, user, applied, unfit, guards)
+                return self._unless_closed(evidence, user, applied, unfit, guards)
             except SubjectGone:
                 return _absent(self.run, evidence, applied)
             except identity.BoundaryChanged:
@@ -115,6 +115,23 @@ class UserQuarantine:
             f"{evidence}: its permissions boundary or its inline Deny-all keeps changing: find out who changes it, and "
             "run again",
         )
+
+    def _unless_closed(
+        self,
+        evidence: Subject,
+        user: IamUser,
+        applied: Applied,
+        unfit: dict[str, str],
+        guards: Callable[[], Guards],
+    ) -> tuple[str, str]:
+        """As ``_quarantine``; the outcome if somebody spared the user right before its first change."""
+        try:
+            return self._quarantine(evidence, user, applied, unfit, guards)
+        except GateClosed as error:
+            if not applied.changed:
+                return SKIPPED, str(error)
+            unsure = "no answer says whether our Deny-all is on it: look, and release it"
+            return FAILED, f"{evidence}: stopped after {applied.calls} calls: {error}; {unsure}"
 
     def _quarantine(
         self,
@@ -137,8 +154,7 @@ class UserQuarantine:
         if not planned.plan.calls:
             return self._left(user, planned, keys)
         self.records.keep(found)
-        if reason := gates_refusal(evidence, user, guards(), self.now()):
-            return SKIPPED, reason
+        applied.ask = lambda: raise_closed(evidence, user, guards(), self.now())
         self.records.note_quarantine(evidence, planned.record)
         _apply(self.run, evidence, user, planned.plan, applied)
         kept = ["its credentials are kept active under the Deny-all"] if self.keep else []
@@ -206,8 +222,7 @@ class UserQuarantine:
         if not planned.plan.calls:
             return UNCHANGED, f"in a brownout {until}"
         self.records.keep(found)
-        if reason := gates_refusal(evidence, user, guards(), self.now()):
-            return SKIPPED, reason
+        applied.ask = lambda: raise_closed(evidence, user, guards(), self.now())
         _apply(self.run, evidence, user, planned.plan, applied)
         return BROWNED_OUT, f"{until}, when its Deny-all ends by itself"
 

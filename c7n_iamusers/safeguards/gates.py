@@ -161,7 +161,7 @@ class Gates:
 
 
 class AskedOfUser:
-    """What ``gates`` say for one user: asked anew until its first call, and then as it was, so that it is finished."""
+    """What ``gates`` say for one user: asked anew until it is changed, and then as it was, so that it is finished."""
 
     def __init__(self, gates: Callable[[], Guards], applied: Applied) -> None:
         self._gates, self._applied = gates, applied
@@ -169,6 +169,6 @@ class AskedOfUser:
 
     def __call__(self) -> Guards:
         """The guards. Raises an IamUsersError if the user has to be left alone."""
-        if self._said is None or not self._applied.calls:
+        if self._said is None or not self._applied.changed:
             self._said = self._gates()
         return self._said

@@ -17,7 +17,7 @@ from c7n_iamusers.evidence.attempts import DEAF, HEARD, NOT_QUARANTINED, QUIET, 
 from c7n_iamusers.evidence.index import EvidenceIndex, listed_credential
 from c7n_iamusers.evidence.model import Evidence, LastUse, Source
 from c7n_iamusers.evidence.options import FilterOptions
-from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.exceptions import EvidenceUnreadable, GateClosed
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED
@@ -190,6 +190,12 @@ def gates_refusal(evidence: Subject, user: IamUser, guards: Guards, now: datetim
         or _unnoticed(user, guards, now)
         or _without_access(evidence, guards.missing)
     )
+
+
+def raise_closed(evidence: Subject, user: IamUser, guards: Guards, now: datetime) -> None:
+    """Raises GateClosed where ``gates_refusal`` has a reason: for the last moment before a first change."""
+    if reason := gates_refusal(evidence, user, guards, now):
+        raise GateClosed(reason)
 
 
 def identity_refusal(evidence: Subject, user: IamUser, callers: Sequence[str]) -> str | None:
