@@ -196,6 +196,59 @@ def test_no_plugin_has_an_option_that_it_does_not_know(
         policy(data)
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "value", "told"),
+    [
+        pytest.param("composite-delete", "plan-only", None, "plan-only is blank", id="blank-switch"),
+        pytest.param("composite-delete", "plan", None, "plan is blank", id="blank-text"),
+        pytest.param("composite-delete", "quiet", None, "quiet is blank", id="blank-choice"),
+        pytest.param("composite-delete", "quiet", "yes", "'yes' is not one of", id="choice"),
+        pytest.param("composite-delete", "plan-only", "yes", "'yes' is not of type 'boolean'", id="switch"),
+        pytest.param("quarantine", "brownout", None, "brownout is blank", id="blank-brownout"),
+        pytest.param("quarantine", "brownout", 0, "0 is less than the minimum", id="brownout-0"),
+        pytest.param("quarantine", "brownout", -5, "-5 is less than the minimum", id="brownout-negative"),
+        pytest.param("quarantine", "brownout", True, "brownout", id="brownout-true"),
+        pytest.param("quarantine", "brownout", "15", "'15' is not of type 'integer'", id="brownout-text"),
+        pytest.param("quarantine", "credentials", "kep", "'kep' is not one of", id="kept"),
+        pytest.param("provision-identity-center", "mode", "intnt", "'intnt' is not one of", id="mode"),
+        pytest.param("notify-owners", "step", "anounce", "'anounce' is not one of", id="step"),
+        pytest.param("notify-owners", "step", None, "step is blank", id="blank-step"),
+    ],
+)
+def test_values_are_checked_without_cloud_custodians_schema(
+    name: str, key: str, value: Any, told: str
+) -> None:
+    """`c7n-org run` checks no schema."""
+    (data, *_) = examples(name)
+    (block,) = (each for each in data["actions"] if isinstance(each, dict) and each.get("type") == name)
+    block[key] = value
+    with pytest.raises(PolicyValidationError, match=told):
+        policy(data)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("max-resource", 5),
+        ("max-resources", None),
+        ("max-resources", "1"),
+        ("max-resources", 0),
+        ("max_resources", 5),
+    ],
+)
+def test_a_brake_that_does_not_brake_is_refused(key: str, value: Any) -> None:
+    (data, *_) = examples("composite-delete")
+    data.pop("max-resources", None)
+    with pytest.raises(PolicyValidationError, match="max-resources"):
+        policy({**data, key: value})
+
+
+@pytest.mark.parametrize("value", [5, {"percent": 10}, "{limit}"])
+def test_a_brake_is_a_number_or_a_share(value: Any) -> None:
+    (data, *_) = examples("composite-delete")
+    policy({**data, "max-resources": value})
+
+
 @pytest.mark.parametrize("name", CLASSES)
 def test_schemas_are_closed(name: str) -> None:
     """As PolicyMetaLint.test_filter_action_additional of c7n's own tests asks."""

@@ -90,11 +90,21 @@ class DirectoryStore:
 
     def read(self, name: str, largest: int = LARGEST) -> bytes | None:
         """See Store."""
-        return read_file(self.directory / name, largest)
+        return read_file(self._path(name), largest)
+
+    def _path(self, name: str) -> Path:
+        """The path of ``name``. Raises OSError for a link in place of a directory: others may write where it leads."""
+        path = self.directory / name
+        for parent in path.parents:
+            if parent == self.directory:
+                break
+            if parent.is_symlink():
+                _refuse_other_kinds(parent)
+        return path
 
     def create(self, name: str, content: bytes) -> None:
         """See Store."""
-        path = self.directory / name
+        path = self._path(name)
         draft = write_draft(path, (content,))
         try:
             # link() fails if the name exists; rename() would overwrite it.
@@ -109,7 +119,7 @@ class DirectoryStore:
 
     def stream(self, name: str, pieces: Iterable[bytes]) -> None:
         """See Store."""
-        path = self.directory / name
+        path = self._path(name)
         _refuse_other_kinds(path)
         draft = write_draft(path, pieces)
         try:
@@ -121,7 +131,7 @@ class DirectoryStore:
 
     def remove(self, name: str, content: bytes | None = None) -> None:
         """See Store."""
-        path = self.directory / name
+        path = self._path(name)
         if content is not None and self.read(name) != content:
             return
         try:

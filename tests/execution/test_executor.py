@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
-from c7n_iamusers.exceptions import JournalRefused, UserReplaced
+from c7n_iamusers.exceptions import GateClosed, JournalRefused, UserReplaced
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Executor, Identify, SubjectGone
 from c7n_iamusers.execution.interruption import Interrupted
@@ -345,3 +345,47 @@ def test_the_line_before_a_call_has_its_notes(tmp_path: Path) -> None:
     before, after = (json.loads(line) for line in bench.path.read_text().splitlines())
     assert before["notes"] == {"former-boundary": "arn"}
     assert "notes" not in after
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "result"),
+    [
+        pytest.param([{}], 1, "done", id="at-once"),
+        pytest.param([THROTTLED, THROTTLED, {}], 3, "done", id="before-each-try"),
+        pytest.param([LOST, {}], 2, "done", id="after-a-lost-answer"),
+    ],
+)
+def test_it_is_asked_before_each_try_until_something_is_changed(
+    tmp_path: Path, answers: list[Any], asked: int, result: str
+) -> None:
+    bench, questions = (
+        Bench(tmp_path, detach_user_policy=list(answers), delete_user=[THROTTLED, {}]),
+        list[int](),
+    )
+    bench.applied.ask = lambda: questions.append(len(bench.client.calls))
+    bench.apply(DETACH, DELETE)
+    assert questions == list(range(asked))
+    assert bench.applied.made[0] == (DETACH, result)
+
+
+@pytest.mark.parametrize(
+    ("answers", "result"),
+    [
+        pytest.param([], None, id="before-the-first-try"),
+        pytest.param([THROTTLED], "failed", id="after-a-refusal"),
+        pytest.param([LOST], "unknown", id="after-a-lost-answer"),
+    ],
+)
+def test_what_a_question_raises_ends_the_plan(tmp_path: Path, answers: list[Any], result: str | None) -> None:
+    bench, left = Bench(tmp_path, detach_user_policy=list(answers)), [None] * len(answers)
+
+    def ask() -> None:
+        if not left:
+            raise GateClosed("exempt")
+        left.pop()
+
+    bench.applied.ask = ask
+    with pytest.raises(GateClosed):
+        bench.apply(DETACH, DELETE)
+    assert [made for _, made in bench.applied.made] == ([result] if result else [])
+    assert bench.applied.changed is (result == "unknown")

@@ -362,6 +362,31 @@ def test_what_is_no_regular_file_is_neither_followed_nor_waited_for(
     assert (tmp_path / "foreign").read_bytes() == b"theirs"
 
 
+def test_a_link_in_place_of_a_directory_is_not_followed(tmp_path: Path) -> None:
+    store, elsewhere = DirectoryStore(tmp_path / "output"), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "a.json").write_bytes(b"planted")
+    store.directory.mkdir()
+    (store.directory / "snapshots").symlink_to(elsewhere)
+    for act in (
+        store.read,
+        store.remove,
+        lambda name: store.create(name, b""),
+        lambda name: store.replace(name, b""),
+    ):
+        with pytest.raises(OSError, match="snapshots is a symbolic link"):
+            act("snapshots/a.json")
+    assert [path.read_bytes() for path in elsewhere.iterdir()] == [b"planted"]
+
+
+def test_an_output_may_itself_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "output").symlink_to(tmp_path / "real")
+    store = DirectoryStore(tmp_path / "output")
+    store.create("snapshots/a.json", b"one")
+    assert store.read("snapshots/a.json") == b"one"
+
+
 def test_a_fifo_that_somebody_reads_is_refused_too(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a")
     reader = os.open(tmp_path / "a", os.O_RDONLY | os.O_NONBLOCK)

@@ -18,11 +18,13 @@ from c7n.exceptions import PolicyExecutionError
 from aws_local_org import LocalOrg
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.instance import connect
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.safeguards.gates import Calls
 from c7n_iamusers.snapshots.archive import UserRecords
 from tests.desired import intents
+from tests.fakes import client_error
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, outcomes
@@ -276,6 +278,45 @@ def test_a_stop_between_two_turns_stops_the_second_user(
     assert statuses(rows) == {"alice": KINDS[kind], "bob": "failed", "carol": "failed"}
     assert (rows["bob"]["code"], rows["bob"]["calls"]) == ("Stopped", 0)
     assert f"{name} stops every destructive action" in rows["bob"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "calls"),
+    [
+        pytest.param("Throttling", "skipped", 1, id="throttled"),
+        pytest.param("AccessDenied", "skipped", 1, id="refused-in-this-form"),
+        pytest.param("ServiceFailure", "failed", 1, id="no-answer"),
+    ],
+)
+def test_what_changes_while_the_first_call_is_tried_counts(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
+    kind: str,
+    code: str,
+    status: str,
+    calls: int,
+) -> None:
+    write_list(org, "exemptions.csv", HEADER + CAROL)
+    monkeypatch.setattr(Backoff, "delays", lambda _: iter([0.0, 0.0]))
+    tries = iter(["alice", "bob"])
+
+    def happen() -> None:
+        if next(tries, None) == "bob":
+            write_list(org, "exemptions.csv", HEADER + CAROL + BOB)
+            clock.now += 31
+            raise client_error(code)
+
+    on_call(monkeypatch, "PutUserPolicy", happen)
+    rows = run(tmp_path, kind, "exemptions.csv")
+    assert statuses(rows) == {"alice": KINDS[kind], "bob": status}
+    assert "exempt by" in rows["bob"]["reason"]
+    assert rows["bob"]["calls"] == calls
+    assert "bob" in {user["UserName"] for user in iam.list_users()["Users"]}
+    assert iam.list_attached_user_policies(UserName="bob")["AttachedPolicies"] == []
+    assert iam.list_access_keys(UserName="bob")["AccessKeyMetadata"][0]["Status"] == "Active"
 
 
 def test_what_changes_between_judgement_and_first_change_counts(
