@@ -69,11 +69,13 @@ def refuse_unknown_options(plugin: Any, values: bool = True) -> None:
             meant = get_close_matches(str(key), known, 1, 0.7)
             hint = f"write {meant[0]}" if meant else f"its options are {', '.join(known)}"
             raise PolicyValidationError(f"{told} has no option {key!r}: {hint}")
-        if values and value is None:
+        if not values or _VARIABLE in known[key].get("anyOf", ()):
+            continue  # numbers have checks of their own
+        if value is None:
             raise PolicyValidationError(f"{told}: {key} is blank: give a value, or leave it out")
-        if values and not _has_variable(value) and (problem := schema_problem(value, known[key])):
+        if not _has_variable(value) and (problem := schema_problem(value, known[key])):
             raise PolicyValidationError(
-                f"{told}: {key}: {problem}: custodian schema {_place(plugin)} lists what it may be"
+                f"{told}: {key}: {problem.removeprefix('the whole: ')}: custodian schema {_place(plugin)} lists what it may be"
             )
 
 
