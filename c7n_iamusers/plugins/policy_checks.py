@@ -74,9 +74,8 @@ def refuse_unknown_options(plugin: Any, values: bool = True) -> None:
         if value is None:
             raise PolicyValidationError(f"{told}: {key} is blank: give a value, or leave it out")
         if not _has_variable(value) and (problem := schema_problem(value, known[key])):
-            raise PolicyValidationError(
-                f"{told}: {key}: {problem.removeprefix('the whole: ')}: custodian schema {_place(plugin)} lists what it may be"
-            )
+            fault = problem.removeprefix("the whole: ")
+            raise PolicyValidationError(f"{told}: {key}: {fault}: see custodian schema {_place(plugin)}")
 
 
 def _has_variable(value: Any) -> bool:

@@ -76,7 +76,9 @@ def test_what_is_no_number_is_refused(action: dict[str, Any], value: Any) -> Non
 @pytest.mark.parametrize("notices", [5, "", ["notices"]])
 def test_a_place_of_notices_that_is_no_text_touches_nobody(org: LocalOrg, notices: Any) -> None:
     org.client("iam", "111122223333").create_user(UserName="alice")
-    with pytest.raises(PolicyValidationError, match="notices: .* (not of type 'string'|should be non-empty)"):
+    with pytest.raises(
+        PolicyValidationError, match=r"notices: .* (not of type 'string'|should be non-empty)"
+    ):
         filled({**DELETE, "notices": "{notices}"}, **DAYS, notices=notices).run()
 
 
