@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from c7n_iamusers.evidence.index import Inventory, applied_policies
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.iam import attachments
+from c7n_iamusers.iam import attachments, deny_all
 from c7n_iamusers.iam.deny_all import OWN_TAGS, iam_call, is_aws_deny_all
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
 from c7n_iamusers.iam.user import IamUser, Item
@@ -24,12 +24,56 @@ RESTORED_FROM = f"{OWN_TAGS}restored-from"
 
 
 @dataclass(frozen=True)
+class OwnDeny:
+    """The Deny-all that a restoration put on a user that exists, by the journal; it may have been removed since.
+
+    ``document``: of the inline form. ``former``: the ARN of the boundary that AWSDenyAll replaced, if there was one.
+    """
+
+    form: str
+    document: str = ""
+    former: str = ""
+
+    @classmethod
+    def after(cls, calls: Iterable[tuple[ApiCall, bool | None]]) -> OwnDeny | None:
+        """The one that ``calls`` left, in order, each with whether it was applied (None: unknown)."""
+        found = None
+        for call, applied in calls:
+            if (form := deny_all.deny_form(call)) and call.notes.get("for") == "restoration":
+                if applied is not False:
+                    given = call.parameters
+                    former = str(call.notes.get(deny_all.FORMER_BOUNDARY, ""))
+                    found = cls(form, str(given.get("PolicyDocument", "")), former)
+            elif found and applied and lifted_form(call) == found.form:
+                found = None
+        return found
+
+
+def lifted_form(call: ApiCall) -> str:
+    """The form of the Deny-all that ``call`` lifts, by replacing it too; empty if it lifts none."""
+    if call.operation in ("DeleteUserPermissionsBoundary", "PutUserPermissionsBoundary"):
+        return "" if deny_all.deny_form(call) else deny_all.BOUNDARY
+    removals = {"DeleteUserPolicy": deny_all.INLINE, "DetachUserPolicy": deny_all.ATTACHED}
+    return removals.get(call.operation, "") if deny_all.is_denial(call) else ""
+
+
+def deny_forms(user: IamUser) -> frozenset[str]:
+    """The forms of the Deny-all that are on ``user``."""
+    held = {
+        deny_all.INLINE: deny_all.holds_inline(user),
+        deny_all.ATTACHED: deny_all.holds_attached(user),
+        deny_all.BOUNDARY: deny_all.is_bounded(user),
+    }
+    return frozenset(form for form, is_on in held.items() if is_on)
+
+
+@dataclass(frozen=True)
 class CurrentState:
     """The current state in AWS, and what earlier restorations from the snapshot did according to their journals.
 
     ``user``: the user with the snapshot's name; None if there is none. ``rights``: the groups and managed policies of
     the snapshot and of the user that exist. ``memberless``: names of groups without a member; read only if groups are
-    recreated. ``own_groups``: names of groups that restorations created.
+    recreated. ``own_groups``: names of groups that restorations created. ``own_deny``: see OwnDeny.
 
     ``restored_ids``: unique ids of users that restorations created. ``tokens``: values of their tag RESTORED_FROM.
     ``finished_ids``: those of ``restored_ids`` that were restored completely, except for memberships in
@@ -45,6 +89,7 @@ class CurrentState:
     memberless: frozenset[str] = frozenset()
     own_groups: frozenset[str] = frozenset()
     last_restored: datetime | None = None
+    own_deny: OwnDeny | None = None
 
     @property
     def policies(self) -> frozenset[str]:
@@ -172,9 +217,6 @@ def administrative(snapshot: Snapshot) -> tuple[str, ...]:
     return (*(admin_policies(grants) or ()), *told)
 
 
-_EXISTS = frozenset({"EntityAlreadyExists"})
-
-
 def missing_groups(snapshot: Snapshot, present: frozenset[str]) -> list[Item]:
     """The user's groups that no longer exist, as botocore's ``GroupDetail`` if the snapshot has it."""
     details = {group["GroupName"]: group for group in snapshot.groups}
@@ -183,11 +225,12 @@ def missing_groups(snapshot: Snapshot, present: frozenset[str]) -> list[Item]:
 
 
 def unfinished_groups(snapshot: Snapshot, current: CurrentState) -> list[Item]:
-    """Groups that a stopped restoration may have begun: without a member, and without a policy that they had.
+    """Groups that a stopped restoration created: without a member, and without a policy that they had.
 
-    A restoration adds the member last, so a group with a member is finished, or not its work.
+    A restoration adds the member last, so a group with a member is finished. Somebody else's group gets nothing.
     """
-    known = (group for group in snapshot.groups if group["GroupName"] in current.memberless)
+    begun = current.memberless & current.own_groups
+    known = (group for group in snapshot.groups if group["GroupName"] in begun)
     return [group for group in known if any(give_policies(group, current.policies, _held(group, current)))]
 
 
@@ -229,10 +272,19 @@ def group_calls(snapshot: Snapshot, current: CurrentState) -> Iterator[ApiCall]:
         yield from give_policies(group, current.policies, _held(group, current))
 
 
+def created_group(name: object) -> str:
+    """The Ref that CreateGroup saves: the GroupId in its answer, which alone proves that the group is ours."""
+    return f"created-group {name}"
+
+
 def recreate_group(group: Item, policies: frozenset[str]) -> Iterator[ApiCall]:
-    """The calls that create ``group`` with its inline policies and those of its attached policies in ``policies``."""
+    """The calls that create ``group`` with its inline policies and those of its attached policies in ``policies``.
+
+    That it exists already is no success: it is somebody else's then.
+    """
     name = {"GroupName": group["GroupName"]}
-    yield iam_call("CreateGroup", {**name, "Path": group["Path"]}, _EXISTS)
+    saved = {created_group(group["GroupName"]): ("Group", "GroupId")}
+    yield ApiCall("iam", "CreateGroup", {**name, "Path": group["Path"]}, save=saved)
     yield from give_policies(group, policies)
 
 

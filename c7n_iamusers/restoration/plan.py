@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -129,7 +129,7 @@ class Restoration:
     ``whole``: the user before we changed it, and ``after``: once it is restored, by the rights of then and now.
     ``begun``: the last snapshot before we removed anything, where a later one was taken.
     ``user_exists``: the user itself still exists. ``missing_groups``: missing groups. ``deleted_by_others``: the
-    journal shows that somebody else deleted it.
+    journal shows that somebody else deleted it. ``settled``: nothing is left to do that an earlier run did not end.
     """
 
     plan: Plan
@@ -145,6 +145,7 @@ class Restoration:
     user_exists: bool = False
     deleted_by_others: bool = False
     missing_groups: tuple[str, ...] = ()
+    settled: bool = False
 
     @property
     def giving(self) -> Plan:
@@ -152,9 +153,7 @@ class Restoration:
         return replace(self.plan, calls=self.plan.calls[: len(self.plan.calls) - len(self.lifting)])
 
     def rights_change(self) -> RightsChange:
-        """What the user could do afterwards that it could not do before."""
-        if not self.plan.calls:
-            return RightsChange()
+        """What the user can do afterwards that it could not do before."""
         return rights_change(self.whole, self.after, self.rights, self.own_groups, self.begun)
 
 
@@ -176,20 +175,28 @@ def plan_restoration(
         # It was restored completely before: what else it lacks, somebody removed since.
         snapshot = _of_groups(snapshot, current.awaited_groups if recreate_groups else frozenset())
     given = tuple(_given(snapshot, current, token, recreate_groups))
-    given, lifting = (given, ()) if finished else _under_deny(whole.user, current.user, given)
+    rights = limits.rights_with_groups(snapshot, current) if recreate_groups else current.rights
+    plain = current.user and own_changes.without_own_changes(current.user, own_changes.NOTHING_KNOWN)
+    if finished and current.user and plain:
+        boundary = _boundary_under(current.user, current.own_deny)
+        # Attached, it would count as something that is not in the snapshot.
+        after = user_after(_restorable(snapshot), plain, boundary, rights)
+        given, lifting = _denied_meanwhile(current.user, after, given, current.own_deny, (), _NOT_ATTACHED)
+    else:
+        boundary = whole.user.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+        given, lifting = _under_deny(whole.user, current.user, given)
     calls = (*given, *lifting)
+    if current.user and not calls:
+        boundary = current.user.attachments[attachments.PERMISSIONS_BOUNDARY.name]
     if (calls or not limits.is_restored_user(current)) and (reason := limits.refusal(whole, current)):
         raise RestorationRefused(f"{snapshot.user.subject}: not restored: {reason}")
     missing = limits.missing_groups(snapshot, current.groups)
-    rights = limits.rights_with_groups(snapshot, current) if recreate_groups else current.rights
-    kept = current.user if finished else whole.user
-    boundary = kept.attachments[attachments.PERMISSIONS_BOUNDARY.name] if kept else ()
     return Restoration(
         Plan(recorded.subject, calls),
         lifting,
         snapshot,
         whole,
-        user_after(_restorable(snapshot), current.user, boundary, rights),
+        user_after(_restorable(snapshot), plain, boundary, rights),
         rights,
         before_removals(recorded.snapshots, recorded.history),
         current.own_groups,
@@ -201,6 +208,7 @@ def plan_restoration(
             and not recorded.history.deleted(current.last_restored)
         ),
         missing_groups=() if recreate_groups else tuple(str(group["GroupName"]) for group in missing),
+        settled=finished and not calls,
     )
 
 
@@ -230,11 +238,19 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
     given = tuple(_attachments(snapshot, now, current, current.groups, ours))
     lifting = tuple(_lift(recorded, now))
     former = _former_boundary(recorded) if history.boundary_deny() else None
+    own = None if lifting else current.own_deny
     plain = own_changes.without_own_changes(now, history, former)
-    boundary = plain.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+    if own and own.form == deny_all.ATTACHED:
+        plain = _without_attached(plain)
+    boundary = (
+        _boundary_under(now, own)
+        if own and own.form == deny_all.BOUNDARY
+        else plain.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+    )
     after = user_after(snapshot, plain, boundary, current.rights)
-    if given and (denying := _deny_again(history, now, after)):
-        given, lifting = (denying, *given), (deny_all.remove_inline_deny(now, "restoration"),)
+    if not lifting:
+        earlier = filter(deny_all.denies_all, reversed(history.inline_denies()))
+        given, lifting = _denied_meanwhile(now, after, given, own, tuple(earlier)[:1], deny_all.NONE_REFUSED)
     calls = (*given, *lifting)
     return Restoration(
         Plan(recorded.subject, calls),
@@ -248,6 +264,7 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
         lost=tuple(limits.lost(snapshot))[1:] if calls else (),
         notes=tuple(notes(snapshot, current, history, False, False)) if calls else (),
         user_exists=True,
+        settled=not calls,
     )
 
 
@@ -355,16 +372,58 @@ def _existing_item(now: IamUser | None, kind: attachments.AttachmentKind, item: 
     return next((held for held in items if str(held[member]).strip() == wanted), None)
 
 
-def _deny_again(history: History, now: IamUser, after: IamUser) -> ApiCall | None:
-    """The call that puts the deletion's inline Deny on again, if it lifted that and ``after`` has room for it.
+_OWN_DOCUMENT = deny_all.deny_all_document("Restoration")
+_NOT_ATTACHED = {deny_all.ATTACHED: "not used"}
 
-    A session of the user may be open, and what is given back comes one by one. None if a Deny-all is on it.
+
+def _denied_meanwhile(
+    now: IamUser,
+    after: IamUser,
+    given: tuple[ApiCall, ...],
+    own: limits.OwnDeny | None,
+    documents: tuple[str, ...],
+    refused: Mapping[str, str],
+) -> tuple[tuple[ApiCall, ...], tuple[ApiCall, ...]]:
+    """``given`` with a Deny-all put on ``now`` first, unless one is on it, and the calls that lift ours.
+
+    A session of the user may be open, what is given comes one by one, and rights are compared again before the end.
+    ``after``: the user with all that is given, so that there is room for it. Raises DenyRefused if no form fits.
     """
-    denied = deny_all.holds_inline(now) or deny_all.holds_attached(now) or deny_all.is_bounded(now)
-    document = next(filter(deny_all.denies_all, reversed(history.inline_denies())), None)
-    if denied or document is None or not deny_all.inline_fits(after, document):
-        return None
-    return deny_all.put_back(now, deny_all.remove_inline_deny(now, "restoration"), document, "restoration")
+    if lifting := tuple(_lift_own(now, own)):
+        return given, lifting
+    if not given or limits.deny_forms(now):
+        return given, ()
+    found = deny_all.plan_deny_all(after, (*documents, _OWN_DOCUMENT), "restoration", refused)
+    former = now.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+    return (*found.put, *given), found.lift or tuple(restore_boundary(now, former))
+
+
+def _lift_own(now: IamUser, own: limits.OwnDeny | None) -> Iterator[ApiCall]:
+    """The call that lifts the Deny-all ``own``, if it is still on the user."""
+    if own is None or own.form not in limits.deny_forms(now):
+        return
+    if own.form == deny_all.INLINE:
+        held = deny_all.inline_deny_all(now)
+        if held and deny_all.is_same_deny(own.document, held):
+            yield deny_all.remove_inline_deny(now, "restoration")
+    elif own.form == deny_all.ATTACHED:
+        yield deny_all.detach_deny_all(now, "restoration")
+    else:
+        yield from restore_boundary(now, _boundary_under(now, own))
+
+
+def _boundary_under(now: IamUser, own: limits.OwnDeny | None) -> tuple[Item, ...]:
+    """The boundary of ``now``, or the former one if it is our AWSDenyAll."""
+    if own and own.form == deny_all.BOUNDARY and deny_all.is_bounded(now):
+        return ({"PermissionsBoundaryArn": own.former},) if own.former else ()
+    return now.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+
+
+def _without_attached(user: IamUser) -> IamUser:
+    kind = attachments.ATTACHED_POLICY.name
+    items = user.attachments[kind]
+    left = tuple(item for item in items if not deny_all.is_aws_deny_all(item["PolicyArn"]))
+    return replace(user, attachments={**user.attachments, kind: left})
 
 
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
