@@ -181,10 +181,8 @@ def _with_account(subject: Subject) -> str:
 
 def _check_unambiguous(wanted: Sequence[RestorableUser], wider: Sequence[str]) -> None:
     """Nobody accepts the rights of a namesake in another account. Raises ClickException."""
-    accounts = Counter(
-        name
-        for _, name in {(each.recorded.subject.account_id, each.recorded.subject.name) for each in wanted}
-    )
+    found = {_with_account(each.recorded.subject) for each in wanted}
+    accounts = Counter(each.partition("/")[2] for each in found)
     if several := sorted(name for name in set(wider) if accounts[name] > 1):
         raise click.ClickException(
             f"{', '.join(several)} is in several accounts: give --accept-wider ACCOUNT_ID/NAME: nothing was done"
@@ -225,13 +223,10 @@ def _fail(results: dict[str, list[str]], users: int, problems: int) -> None:
     failed = {account_id: count for account_id, became in results.items() if (count := became.count(FAILED))}
     if not failed and not problems:
         return
-    where = ", ".join(
-        f"{count} in account {account_id}" for account_id, count in failed.items() if account_id
-    )
+    where = ", ".join(f"{count} in account {each}" for each, count in failed.items() if each)
     total = sum(failed.values()) + problems
-    raise click.ClickException(
-        f"{total} of {users + problems} were not restored{f' ({where})' if where else ''}, see above"
-    )
+    place = f" ({where})" if where else ""
+    raise click.ClickException(f"{total} of {users + problems} were not restored{place}, see above")
 
 
 @dataclass

@@ -4,67 +4,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from c7n_iamusers.evidence.index import Inventory, applied_policies
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.iam import attachments, deny_all
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.deny_all import OWN_TAGS, iam_call, is_aws_deny_all
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.policy_comparison.administrators import admin_policies
+from c7n_iamusers.restoration.deny import OwnDeny
 from c7n_iamusers.restoration.rights import CurrentRights
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 #: The tag that a restoration sets in CreateUser itself. Its value is the snapshot's unique id and a random token, which
 #: the restoration's journal has before the call.
 RESTORED_FROM = f"{OWN_TAGS}restored-from"
-
-
-@dataclass(frozen=True)
-class OwnDeny:
-    """The Deny-all that a restoration put on a user that exists, by the journal; it may have been removed since.
-
-    ``document``: of the inline form. ``former``: the ARN of the boundary that AWSDenyAll replaced, if there was one.
-    """
-
-    form: str
-    document: str = ""
-    former: str = ""
-
-    @classmethod
-    def after(cls, calls: Iterable[tuple[ApiCall, bool | None]]) -> OwnDeny | None:
-        """The one that ``calls`` left, in order, each with whether it was applied (None: unknown)."""
-        found = None
-        for call, applied in calls:
-            if (form := deny_all.deny_form(call)) and call.notes.get("for") == "restoration":
-                if applied is not False:
-                    given = call.parameters
-                    former = str(call.notes.get(deny_all.FORMER_BOUNDARY, ""))
-                    found = cls(form, str(given.get("PolicyDocument", "")), former)
-            elif found and applied and lifted_form(call) == found.form:
-                found = None
-        return found
-
-
-def lifted_form(call: ApiCall) -> str:
-    """The form of the Deny-all that ``call`` lifts, by replacing it too; empty if it lifts none."""
-    if call.operation in ("DeleteUserPermissionsBoundary", "PutUserPermissionsBoundary"):
-        return "" if deny_all.deny_form(call) else deny_all.BOUNDARY
-    removals = {"DeleteUserPolicy": deny_all.INLINE, "DetachUserPolicy": deny_all.ATTACHED}
-    return removals.get(call.operation, "") if deny_all.is_denial(call) else ""
-
-
-def deny_forms(user: IamUser) -> frozenset[str]:
-    """The forms of the Deny-all that are on ``user``."""
-    held = {
-        deny_all.INLINE: deny_all.holds_inline(user),
-        deny_all.ATTACHED: deny_all.holds_attached(user),
-        deny_all.BOUNDARY: deny_all.is_bounded(user),
-    }
-    return frozenset(form for form, is_on in held.items() if is_on)
 
 
 @dataclass(frozen=True)

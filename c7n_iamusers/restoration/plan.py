@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -16,7 +16,7 @@ from c7n_iamusers.iam.deny_all import TAGS_PER_USER
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
-from c7n_iamusers.restoration import limits
+from c7n_iamusers.restoration import deny, limits
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_change, user_after
 from c7n_iamusers.snapshots.snapshot import Snapshot, before_removals, removed_by_us, whole_snapshot
 
@@ -178,10 +178,11 @@ def plan_restoration(
     rights = limits.rights_with_groups(snapshot, current) if recreate_groups else current.rights
     plain = current.user and own_changes.without_own_changes(current.user, own_changes.NOTHING_KNOWN)
     if finished and current.user and plain:
-        boundary = _boundary_under(current.user, current.own_deny)
-        # Attached, it would count as something that is not in the snapshot.
+        boundary = deny.boundary_under(current.user, current.own_deny)
         after = user_after(_restorable(snapshot), plain, boundary, rights)
-        given, lifting = _denied_meanwhile(current.user, after, given, current.own_deny, (), _NOT_ATTACHED)
+        given, lifting = deny.denied_meanwhile(
+            current.user, after, given, current.own_deny, (), deny.NOT_ATTACHED
+        )
     else:
         boundary = whole.user.attachments[attachments.PERMISSIONS_BOUNDARY.name]
         given, lifting = _under_deny(whole.user, current.user, given)
@@ -241,16 +242,18 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
     own = None if lifting else current.own_deny
     plain = own_changes.without_own_changes(now, history, former)
     if own and own.form == deny_all.ATTACHED:
-        plain = _without_attached(plain)
+        plain = deny.without_attached(plain)
     boundary = (
-        _boundary_under(now, own)
+        deny.boundary_under(now, own)
         if own and own.form == deny_all.BOUNDARY
         else plain.attachments[attachments.PERMISSIONS_BOUNDARY.name]
     )
     after = user_after(snapshot, plain, boundary, current.rights)
     if not lifting:
         earlier = filter(deny_all.denies_all, reversed(history.inline_denies()))
-        given, lifting = _denied_meanwhile(now, after, given, own, tuple(earlier)[:1], deny_all.NONE_REFUSED)
+        given, lifting = deny.denied_meanwhile(
+            now, after, given, own, tuple(earlier)[:1], deny_all.NONE_REFUSED
+        )
     calls = (*given, *lifting)
     return Restoration(
         Plan(recorded.subject, calls),
@@ -370,60 +373,6 @@ def _existing_item(now: IamUser | None, kind: attachments.AttachmentKind, item: 
     wanted = str(item[member]).strip()
     items = now.attachments[kind.name] if now else ()
     return next((held for held in items if str(held[member]).strip() == wanted), None)
-
-
-_OWN_DOCUMENT = deny_all.deny_all_document("Restoration")
-_NOT_ATTACHED = {deny_all.ATTACHED: "not used"}
-
-
-def _denied_meanwhile(
-    now: IamUser,
-    after: IamUser,
-    given: tuple[ApiCall, ...],
-    own: limits.OwnDeny | None,
-    documents: tuple[str, ...],
-    refused: Mapping[str, str],
-) -> tuple[tuple[ApiCall, ...], tuple[ApiCall, ...]]:
-    """``given`` with a Deny-all put on ``now`` first, unless one is on it, and the calls that lift ours.
-
-    A session of the user may be open, what is given comes one by one, and rights are compared again before the end.
-    ``after``: the user with all that is given, so that there is room for it. Raises DenyRefused if no form fits.
-    """
-    if lifting := tuple(_lift_own(now, own)):
-        return given, lifting
-    if not given or limits.deny_forms(now):
-        return given, ()
-    found = deny_all.plan_deny_all(after, (*documents, _OWN_DOCUMENT), "restoration", refused)
-    former = now.attachments[attachments.PERMISSIONS_BOUNDARY.name]
-    return (*found.put, *given), found.lift or tuple(restore_boundary(now, former))
-
-
-def _lift_own(now: IamUser, own: limits.OwnDeny | None) -> Iterator[ApiCall]:
-    """The call that lifts the Deny-all ``own``, if it is still on the user."""
-    if own is None or own.form not in limits.deny_forms(now):
-        return
-    if own.form == deny_all.INLINE:
-        held = deny_all.inline_deny_all(now)
-        if held and deny_all.is_same_deny(own.document, held):
-            yield deny_all.remove_inline_deny(now, "restoration")
-    elif own.form == deny_all.ATTACHED:
-        yield deny_all.detach_deny_all(now, "restoration")
-    else:
-        yield from restore_boundary(now, _boundary_under(now, own))
-
-
-def _boundary_under(now: IamUser, own: limits.OwnDeny | None) -> tuple[Item, ...]:
-    """The boundary of ``now``, or the former one if it is our AWSDenyAll."""
-    if own and own.form == deny_all.BOUNDARY and deny_all.is_bounded(now):
-        return ({"PermissionsBoundaryArn": own.former},) if own.former else ()
-    return now.attachments[attachments.PERMISSIONS_BOUNDARY.name]
-
-
-def _without_attached(user: IamUser) -> IamUser:
-    kind = attachments.ATTACHED_POLICY.name
-    items = user.attachments[kind]
-    left = tuple(item for item in items if not deny_all.is_aws_deny_all(item["PolicyArn"]))
-    return replace(user, attachments={**user.attachments, kind: left})
 
 
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
