@@ -239,7 +239,10 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
     given = tuple(_attachments(snapshot, now, current, current.groups, ours))
     lifting = tuple(_lift(recorded, now))
     former = _former_boundary(recorded) if history.boundary_deny() else None
-    own = None if lifting else current.own_deny
+    # AWSDenyAll that a quarantine put on since is not ours to lift.
+    others = {deny_all.ATTACHED: history.attached_deny(), deny_all.BOUNDARY: history.boundary_deny()}
+    own = current.own_deny
+    own = None if lifting or (own and others.get(own.form)) else own
     plain = own_changes.without_own_changes(now, history, former)
     if own and own.form == deny_all.ATTACHED:
         plain = deny.without_attached(plain)
