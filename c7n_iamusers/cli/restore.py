@@ -67,10 +67,10 @@ if TYPE_CHECKING:
 @click.option(
     "--accept-wider",
     "wider",
-    metavar="NAME",
+    metavar="[ACCOUNT_ID/]NAME",
     multiple=True,
     help="Restore this user (repeatable) although it could do more than before, or nobody can tell. What it could do "
-    "more is listed first.",
+    "more is listed first. With its account if users of several accounts have the name.",
 )
 @click.option(
     "--accept-aws-changes",
@@ -131,6 +131,7 @@ def restore(
         say(line, err=True)
     wanted = [each for each in collection.users if _is_wanted(each.recorded.subject, accounts, names)]
     _check_found(wanted, accounts, (*names, *wider))
+    _check_unambiguous(wanted, wider)
     options = _Options(
         dry_run,
         frozenset(names),
@@ -167,11 +168,25 @@ def _check_found(wanted: Sequence[RestorableUser], accounts: Sequence[str], name
     found = [each.recorded.subject for each in wanted]
     for what, missing in (
         ("account", set(accounts) - {each.account_id for each in found}),
-        ("", set(names) - {each.name for each in found}),
+        ("", set(names) - {each.name for each in found} - set(map(_with_account, found))),
     ):
         if missing:
             named = " ".join(filter(None, [what, ", ".join(sorted(missing))]))
             raise click.ClickException(f"no snapshot of {named} in the given files: nothing was done")
+
+
+def _with_account(subject: Subject) -> str:
+    return f"{subject.account_id}/{subject.name}"
+
+
+def _check_unambiguous(wanted: Sequence[RestorableUser], wider: Sequence[str]) -> None:
+    """Nobody accepts the rights of a namesake in another account. Raises ClickException."""
+    found = {_with_account(each.recorded.subject) for each in wanted}
+    accounts = Counter(each.partition("/")[2] for each in found)
+    if several := sorted(name for name in set(wider) if accounts[name] > 1):
+        raise click.ClickException(
+            f"{', '.join(several)} is in several accounts: give --accept-wider ACCOUNT_ID/NAME: nothing was done"
+        )
 
 
 def _by_account(users: Sequence[RestorableUser]) -> dict[str, list[RestorableUser]]:
@@ -208,13 +223,10 @@ def _fail(results: dict[str, list[str]], users: int, problems: int) -> None:
     failed = {account_id: count for account_id, became in results.items() if (count := became.count(FAILED))}
     if not failed and not problems:
         return
-    where = ", ".join(
-        f"{count} in account {account_id}" for account_id, count in failed.items() if account_id
-    )
+    where = ", ".join(f"{count} in account {each}" for each, count in failed.items() if each)
     total = sum(failed.values()) + problems
-    raise click.ClickException(
-        f"{total} of {users + problems} were not restored{f' ({where})' if where else ''}, see above"
-    )
+    place = f" ({where})" if where else ""
+    raise click.ClickException(f"{total} of {users + problems} were not restored{place}, see above")
 
 
 @dataclass
@@ -302,11 +314,16 @@ class _Restoring:
             return self._restored(found, restoration, planned)
         except (IamUsersError, CallFailed, ClientError, BotoCoreError, OSError) as error:
             say(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
-            return FAILED
+        except KeyError as error:
+            say(f"{subject}: an answer of AWS lacks {error}: run again ({len(made)} calls made)", err=True)
+        return FAILED
 
     def _restored(self, found: RestorableUser, restoration: UserRestoration, planned: Restoration) -> str:
         """Show ``planned``, and apply it unless something in it is not accepted; what became of the user."""
-        change, subject = planned.rights_change(), planned.plan.subject
+        from c7n_iamusers.restoration.rights import RightsChange
+
+        change = RightsChange() if planned.settled else planned.rights_change()
+        subject = planned.plan.subject
         why = self._why_not(planned, change)
         _print(planned, change, planned_only=self.options.dry_run or bool(why))
         if not why and not self.options.dry_run:
@@ -364,7 +381,8 @@ class _Restoring:
         name = planned.plan.subject.name
         if planned.whole.partial and planned.plan.calls and name not in self.options.names:
             return f"check what is not known, then give --user {name}"
-        if (change.wider or change.unknown) and name not in self.options.wider:
+        accepted = {name, _with_account(planned.plan.subject)} & self.options.wider
+        if (change.wider or change.unknown) and not accepted:
             return f"check the list, then give --accept-wider {name}"
         return ""
 

@@ -15,6 +15,7 @@ from c7n_iamusers.iam.deny_all import OWN_TAGS, iam_call, is_aws_deny_all
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.policy_comparison.administrators import admin_policies
+from c7n_iamusers.restoration.deny import OwnDeny
 from c7n_iamusers.restoration.rights import CurrentRights
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
@@ -29,7 +30,7 @@ class CurrentState:
 
     ``user``: the user with the snapshot's name; None if there is none. ``rights``: the groups and managed policies of
     the snapshot and of the user that exist. ``memberless``: names of groups without a member; read only if groups are
-    recreated. ``own_groups``: names of groups that restorations created.
+    recreated. ``own_groups``: names of groups that restorations created. ``own_deny``: see OwnDeny.
 
     ``restored_ids``: unique ids of users that restorations created. ``tokens``: values of their tag RESTORED_FROM.
     ``finished_ids``: those of ``restored_ids`` that were restored completely, except for memberships in
@@ -45,6 +46,7 @@ class CurrentState:
     memberless: frozenset[str] = frozenset()
     own_groups: frozenset[str] = frozenset()
     last_restored: datetime | None = None
+    own_deny: OwnDeny | None = None
 
     @property
     def policies(self) -> frozenset[str]:
@@ -172,9 +174,6 @@ def administrative(snapshot: Snapshot) -> tuple[str, ...]:
     return (*(admin_policies(grants) or ()), *told)
 
 
-_EXISTS = frozenset({"EntityAlreadyExists"})
-
-
 def missing_groups(snapshot: Snapshot, present: frozenset[str]) -> list[Item]:
     """The user's groups that no longer exist, as botocore's ``GroupDetail`` if the snapshot has it."""
     details = {group["GroupName"]: group for group in snapshot.groups}
@@ -183,11 +182,12 @@ def missing_groups(snapshot: Snapshot, present: frozenset[str]) -> list[Item]:
 
 
 def unfinished_groups(snapshot: Snapshot, current: CurrentState) -> list[Item]:
-    """Groups that a stopped restoration may have begun: without a member, and without a policy that they had.
+    """Groups that a stopped restoration created: without a member, and without a policy that they had.
 
-    A restoration adds the member last, so a group with a member is finished, or not its work.
+    A restoration adds the member last, so a group with a member is finished. Somebody else's group gets nothing.
     """
-    known = (group for group in snapshot.groups if group["GroupName"] in current.memberless)
+    begun = current.memberless & current.own_groups
+    known = (group for group in snapshot.groups if group["GroupName"] in begun)
     return [group for group in known if any(give_policies(group, current.policies, _held(group, current)))]
 
 
@@ -229,10 +229,19 @@ def group_calls(snapshot: Snapshot, current: CurrentState) -> Iterator[ApiCall]:
         yield from give_policies(group, current.policies, _held(group, current))
 
 
+def created_group(name: object) -> str:
+    """The Ref that CreateGroup saves: the GroupId in its answer, which alone proves that the group is ours."""
+    return f"created-group {name}"
+
+
 def recreate_group(group: Item, policies: frozenset[str]) -> Iterator[ApiCall]:
-    """The calls that create ``group`` with its inline policies and those of its attached policies in ``policies``."""
+    """The calls that create ``group`` with its inline policies and those of its attached policies in ``policies``.
+
+    That it exists already is no success: it is somebody else's then.
+    """
     name = {"GroupName": group["GroupName"]}
-    yield iam_call("CreateGroup", {**name, "Path": group["Path"]}, _EXISTS)
+    saved = {created_group(group["GroupName"]): ("Group", "GroupId")}
+    yield ApiCall("iam", "CreateGroup", {**name, "Path": group["Path"]}, save=saved)
     yield from give_policies(group, policies)
 
 

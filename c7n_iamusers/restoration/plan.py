@@ -16,7 +16,7 @@ from c7n_iamusers.iam.deny_all import TAGS_PER_USER
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
-from c7n_iamusers.restoration import limits
+from c7n_iamusers.restoration import deny, limits
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_change, user_after
 from c7n_iamusers.snapshots.snapshot import Snapshot, before_removals, removed_by_us, whole_snapshot
 
@@ -129,7 +129,7 @@ class Restoration:
     ``whole``: the user before we changed it, and ``after``: once it is restored, by the rights of then and now.
     ``begun``: the last snapshot before we removed anything, where a later one was taken.
     ``user_exists``: the user itself still exists. ``missing_groups``: missing groups. ``deleted_by_others``: the
-    journal shows that somebody else deleted it.
+    journal shows that somebody else deleted it. ``settled``: nothing is left to do that an earlier run did not end.
     """
 
     plan: Plan
@@ -145,6 +145,7 @@ class Restoration:
     user_exists: bool = False
     deleted_by_others: bool = False
     missing_groups: tuple[str, ...] = ()
+    settled: bool = False
 
     @property
     def giving(self) -> Plan:
@@ -152,9 +153,7 @@ class Restoration:
         return replace(self.plan, calls=self.plan.calls[: len(self.plan.calls) - len(self.lifting)])
 
     def rights_change(self) -> RightsChange:
-        """What the user could do afterwards that it could not do before."""
-        if not self.plan.calls:
-            return RightsChange()
+        """What the user can do afterwards that it could not do before."""
         return rights_change(self.whole, self.after, self.rights, self.own_groups, self.begun)
 
 
@@ -176,20 +175,29 @@ def plan_restoration(
         # It was restored completely before: what else it lacks, somebody removed since.
         snapshot = _of_groups(snapshot, current.awaited_groups if recreate_groups else frozenset())
     given = tuple(_given(snapshot, current, token, recreate_groups))
-    given, lifting = (given, ()) if finished else _under_deny(whole.user, current.user, given)
+    rights = limits.rights_with_groups(snapshot, current) if recreate_groups else current.rights
+    plain = current.user and own_changes.without_own_changes(current.user, own_changes.NOTHING_KNOWN)
+    if finished and current.user and plain:
+        boundary = deny.boundary_under(current.user, current.own_deny)
+        after = user_after(_restorable(snapshot), plain, boundary, rights)
+        given, lifting = deny.denied_meanwhile(
+            current.user, after, given, current.own_deny, (), deny.NOT_ATTACHED
+        )
+    else:
+        boundary = whole.user.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+        given, lifting = _under_deny(whole.user, current.user, given)
     calls = (*given, *lifting)
+    if current.user and not calls:
+        boundary = current.user.attachments[attachments.PERMISSIONS_BOUNDARY.name]
     if (calls or not limits.is_restored_user(current)) and (reason := limits.refusal(whole, current)):
         raise RestorationRefused(f"{snapshot.user.subject}: not restored: {reason}")
     missing = limits.missing_groups(snapshot, current.groups)
-    rights = limits.rights_with_groups(snapshot, current) if recreate_groups else current.rights
-    kept = current.user if finished else whole.user
-    boundary = kept.attachments[attachments.PERMISSIONS_BOUNDARY.name] if kept else ()
     return Restoration(
         Plan(recorded.subject, calls),
         lifting,
         snapshot,
         whole,
-        user_after(_restorable(snapshot), current.user, boundary, rights),
+        user_after(_restorable(snapshot), plain, boundary, rights),
         rights,
         before_removals(recorded.snapshots, recorded.history),
         current.own_groups,
@@ -201,6 +209,7 @@ def plan_restoration(
             and not recorded.history.deleted(current.last_restored)
         ),
         missing_groups=() if recreate_groups else tuple(str(group["GroupName"]) for group in missing),
+        settled=finished and not calls,
     )
 
 
@@ -230,11 +239,24 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
     given = tuple(_attachments(snapshot, now, current, current.groups, ours))
     lifting = tuple(_lift(recorded, now))
     former = _former_boundary(recorded) if history.boundary_deny() else None
+    # AWSDenyAll that a quarantine put on since is not ours to lift.
+    others = {deny_all.ATTACHED: history.attached_deny(), deny_all.BOUNDARY: history.boundary_deny()}
+    own = current.own_deny
+    own = None if lifting or (own and others.get(own.form)) else own
     plain = own_changes.without_own_changes(now, history, former)
-    boundary = plain.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+    if own and own.form == deny_all.ATTACHED:
+        plain = deny.without_attached(plain)
+    boundary = (
+        deny.boundary_under(now, own)
+        if own and own.form == deny_all.BOUNDARY
+        else plain.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+    )
     after = user_after(snapshot, plain, boundary, current.rights)
-    if given and (denying := _deny_again(history, now, after)):
-        given, lifting = (denying, *given), (deny_all.remove_inline_deny(now, "restoration"),)
+    if not lifting:
+        earlier = filter(deny_all.denies_all, reversed(history.inline_denies()))
+        given, lifting = deny.denied_meanwhile(
+            now, after, given, own, tuple(earlier)[:1], deny_all.NONE_REFUSED
+        )
     calls = (*given, *lifting)
     return Restoration(
         Plan(recorded.subject, calls),
@@ -248,6 +270,7 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
         lost=tuple(limits.lost(snapshot))[1:] if calls else (),
         notes=tuple(notes(snapshot, current, history, False, False)) if calls else (),
         user_exists=True,
+        settled=not calls,
     )
 
 
@@ -353,18 +376,6 @@ def _existing_item(now: IamUser | None, kind: attachments.AttachmentKind, item: 
     wanted = str(item[member]).strip()
     items = now.attachments[kind.name] if now else ()
     return next((held for held in items if str(held[member]).strip() == wanted), None)
-
-
-def _deny_again(history: History, now: IamUser, after: IamUser) -> ApiCall | None:
-    """The call that puts the deletion's inline Deny on again, if it lifted that and ``after`` has room for it.
-
-    A session of the user may be open, and what is given back comes one by one. None if a Deny-all is on it.
-    """
-    denied = deny_all.holds_inline(now) or deny_all.holds_attached(now) or deny_all.is_bounded(now)
-    document = next(filter(deny_all.denies_all, reversed(history.inline_denies())), None)
-    if denied or document is None or not deny_all.inline_fits(after, document):
-        return None
-    return deny_all.put_back(now, deny_all.remove_inline_deny(now, "restoration"), document, "restoration")
 
 
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:

@@ -6,20 +6,22 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
-from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref
-from c7n_iamusers.execution.executor import DONE, UNKNOWN, Applied, Executor, SubjectGone
+from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref
+from c7n_iamusers.execution.executor import DONE, FAILED, GONE, Applied, CallFailed, Executor, SubjectGone
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter
 from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.iam.deny_all import deny_form
 from c7n_iamusers.iam.live_policies import has_members, read_group, read_policy
 from c7n_iamusers.iam.policy_documents import PolicyVersion, policy_arns
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_user
-from c7n_iamusers.restoration.limits import CurrentState
+from c7n_iamusers.restoration.deny import OwnDeny, deny_forms, lifted_form
+from c7n_iamusers.restoration.limits import CurrentState, created_group
 from c7n_iamusers.restoration.plan import CREATED, REPLACES, TOKEN, Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange
 from c7n_iamusers.safeguards.identity import BoundaryChanged, identity_check
@@ -61,9 +63,8 @@ class RightsReader:
         return self._policies[arn]
 
 
-#: The largest difference between AWS's clock and the runner's: AWS refuses requests whose time differs by more
-#: ("Troubleshoot signed requests for AWS APIs", IAM User Guide).
-_CLOCKS = timedelta(minutes=5)
+#: How often the user is read, with backoff, until it shows a Deny-all that is on it.
+_DENY_READS = 4
 #: Rounds of planning and applying. Usually three are enough: the user, its attachments, their status.
 _ROUNDS = 8
 #: The status of the journal line that ends a restoration.
@@ -75,7 +76,8 @@ class UserRestoration:
     """Restores the user of ``recorded`` through ``executor`` in the account ``account_id``.
 
     ``lines``: the journal lines of earlier restorations. ``names``: unique id -> name of each user in the account.
-    ``seen``: the current state when the last plan was made.
+    ``seen``: the current state when the last plan was made. ``denied``: the forms of the Deny-all that are on the user,
+    by what AWS has shown in this run and by what this run did.
     """
 
     recorded: Recorded
@@ -90,6 +92,7 @@ class UserRestoration:
     applied: Applied = field(default_factory=Applied)
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     seen: CurrentState | None = None
+    denied: set[str] = field(default_factory=set)
     rights: RightsReader = field(init=False)
 
     def __post_init__(self) -> None:
@@ -121,14 +124,18 @@ class UserRestoration:
 
         ``shown``: what the user may do more than before, as somebody accepted it.
         Raises CallFailed or ClientError if a call fails, and RestorationRefused, with the Deny still on, if calls are
-        left after several rounds or the user could do more than was shown; or if AWS does not show what was given.
+        left after several rounds or the user could do more than was shown; or if somebody else lifts the Deny, AWS does
+        not show what was given, or the user can do more in the end.
         """
         restoration, delays = first, self.backoff.delays()
+        self.denied = set(self._deny_forms())
         for _ in range(_ROUNDS):
             if not restoration.giving.calls:
                 break
-            self._give(restoration)
-            before, restoration = restoration, self.plan()
+            given = self._give(restoration)
+            before, restoration = restoration, self._plan_under_deny()
+            if not given:
+                self._compare(restoration, shown)
             if restoration.plan == before.plan:
                 # IAM is eventually consistent: what was just created may not be visible yet.
                 self.backoff.sleep(next(delays))
@@ -139,26 +146,60 @@ class UserRestoration:
             )
         if restoration.lifting:
             restoration = self._lift(shown)
-        if first.plan.calls:
-            restoration = self._read_back(restoration, delays)
+        if not first.settled:
+            self.rights.forget()
+            restoration = self._read_back(delays)
+            self._compare(restoration, shown)
         self._finish(restoration)
+
+    def _deny_forms(self) -> frozenset[str]:
+        user = self.seen.user if self.seen else None
+        return deny_forms(user) if user else frozenset()
+
+    def _plan_under_deny(self) -> Restoration:
+        """The next plan. Raises RestorationRefused if somebody else lifted a Deny-all that was on the user."""
+        for delay, _ in zip(self.backoff.delays(), range(_DENY_READS), strict=False):
+            restoration = self.plan()
+            # IAM is eventually consistent: of a new user, or a new policy, nothing may be visible yet.
+            if not (self.seen and self.seen.user) or self.denied <= self._deny_forms():
+                self.denied |= self._deny_forms()
+                return restoration
+            self.backoff.sleep(delay)
+        raise RestorationRefused(
+            f"{self.recorded.subject}: somebody else lifted the Deny-all that was on it during this run, so it "
+            "may be able to use what it has so far: check it, and run again"
+        )
+
+    def _compare(self, restoration: Restoration, shown: RightsChange) -> None:
+        """Raises RestorationRefused if the user could do more than was ``shown``, by what ``restoration`` has read."""
+        later = restoration.rights_change().beyond(shown)
+        if later:
+            state = (
+                "so the Deny-all stays on it and it can do nothing"
+                if self.denied
+                else "and no Deny-all of this run is on it"
+            )
+            raise RestorationRefused(
+                f"{self.recorded.subject}: what decides its rights was changed during this run, {state}: "
+                f"{'; '.join(later)}. Check that, and run again"
+            )
 
     def _lift(self, shown: RightsChange) -> Restoration:
         """Lift the Deny, unless the user could do more than was ``shown`` by what everything allows right now."""
         self.rights.forget()
-        restoration = self.plan()
-        later = restoration.rights_change().beyond(shown)
-        if later or restoration.giving.calls:
-            why = "; ".join(later) or f"{restoration.giving.calls[0].operation} is needed again"
+        restoration = self._plan_under_deny()
+        self._compare(restoration, shown)
+        if restoration.giving.calls:
             raise RestorationRefused(
-                f"{self.recorded.subject}: what decides its rights was changed during this run, so the Deny-all stays "
-                f"on it and it can do nothing: {why}. Check that, and run again"
+                f"{self.recorded.subject}: {restoration.giving.calls[0].operation} is needed again, since "
+                "somebody else changed the user during this run: run again"
             )
         whole = _checked(restoration.plan)
-        self._make(replace(whole, calls=whole.calls[-len(restoration.lifting) :]), whole)
+        self._make(replace(whole, calls=whole.calls[len(restoration.giving.calls) :]), whole)
+        self.denied -= set(map(lifted_form, restoration.lifting))
         return restoration
 
-    def _read_back(self, restoration: Restoration, delays: Iterator[float]) -> Restoration:
+    def _read_back(self, delays: Iterator[float]) -> Restoration:
         """Wait until AWS shows the user as it was restored. Raises RestorationRefused with what it does not show."""
         while (restoration := self.plan()).plan.calls:
             delay = next(delays, None)
@@ -170,19 +211,31 @@ class UserRestoration:
             self.backoff.sleep(delay)
         return restoration
 
-    def _give(self, restoration: Restoration) -> None:
+    def _give(self, restoration: Restoration) -> bool:
         """Make the calls before the Deny is lifted, until one needs the id of something whose response was lost.
 
-        After CreateUser the user is read again before it gets anything.
+        After CreateUser, and after the Deny is put, the user is read again before it gets anything. False if somebody
+        else created a group first.
         """
         whole = _checked(restoration.plan)
         calls = whole.calls[: len(restoration.giving.calls)]
         if calls[0].operation == "CreateUser":
             self.executor.apply(replace(restoration.plan, calls=restoration.plan.calls[:1]), self.applied)
-            return
-        while ready := tuple(takewhile(self._has_ids, calls)):
-            self._make(replace(whole, calls=ready), whole)
-            calls = calls[len(ready) :]
+            return True
+        if form := deny_form(calls[0]):
+            self._make(replace(whole, calls=calls[:1]), whole)
+            self.denied.add(form)
+            return True
+        try:
+            while ready := tuple(takewhile(self._has_ids, calls)):
+                self._make(replace(whole, calls=ready), whole)
+                calls = calls[len(ready) :]
+        except CallFailed as error:
+            if error.call.operation != "CreateGroup" or error.code != "EntityAlreadyExists":
+                raise
+            self.rights.forget()
+            return False
+        return True
 
     def _has_ids(self, call: ApiCall) -> bool:
         refs = (value.name for value in call.parameters.values() if isinstance(value, Ref))
@@ -267,10 +320,18 @@ class UserRestoration:
         return (line for line in self.lines if line.get("unique_id") == unique_id)
 
     def _tokens(self, own: str) -> frozenset[str]:
-        notes = [line.get("notes") or {} for line in self._lines_of_user()]
-        mine = (note for note in notes if note.get(REPLACES) == self.recorded.subject.unique_id)
+        """The tokens of users whose unique id no journal has: of CreateUser calls without an answer."""
+        found: list[str] = []
+        for line in self._lines_of_user():
+            note = line.get("notes") or {}
+            if note.get(REPLACES) == self.recorded.subject.unique_id and note.get(TOKEN):
+                found.append(str(note[TOKEN]))
+            elif (line.get("saved") or {}).get(CREATED):
+                found = found[:-1]
+            elif line.get("phase") == OUTCOME and line.get("status") == RESTORED:
+                found = []
         begun = any(call.operation == "CreateUser" for call, _ in self.applied.made)
-        return frozenset({str(note[TOKEN]) for note in mine if note.get(TOKEN)} | ({own} if begun else set()))
+        return frozenset({*found, *([own] if begun and CREATED not in self.applied.values else [])})
 
     def _current_state(self, token: str) -> CurrentState:
         made = {**self._restored_ids(), **self._restored_now()}
@@ -288,21 +349,29 @@ class UserRestoration:
             frozenset(name for name in names if not has_members(self.client, name, self.backoff)),
             frozenset(name for name, group in rights.groups.items() if self._made(name, group)),
             self._last_restored(),
+            OwnDeny.after(self._calls()),
         )
 
+    def _calls(self) -> Iterator[tuple[ApiCall, bool | None]]:
+        """The calls of earlier restorations and of this one, each with whether it was applied (None: unknown)."""
+        applied = {DONE: True, GONE: True, FAILED: False}
+        begun: ApiCall | None = None
+        for line in self._lines_of_user():
+            if line.get("phase") not in (BEFORE, AFTER):
+                continue
+            if begun:
+                yield begun, applied.get(str(line.get("result"))) if line["phase"] == AFTER else None
+            made = (str(line.get("operation")), line.get("parameters") or {})
+            begun = ApiCall("iam", *made, notes=line.get("notes") or {}) if line["phase"] == BEFORE else None
+        if begun:
+            yield begun, None
+        yield from ((call, applied.get(result)) for call, result in self.applied.made)
+
     def _made(self, name: str, group: Item) -> bool:
-        """Whether a restoration created the group: by a call in a journal, also one whose response was lost."""
-        now = (call for call, result in self.applied.made if result in (DONE, UNKNOWN))
-        if any(each.operation == "CreateGroup" and each.parameters["GroupName"] == name for each in now):
-            return True
-        begun = [
-            line
-            for line in self.lines
-            if line.get("phase") == BEFORE and line.get("operation") == "CreateGroup"
-        ]
-        times = [moment(line.get("time")) for line in begun if line["parameters"].get("GroupName") == name]
-        created = moment(group.get("CreateDate"))
-        return created is not None and any(time and time - _CLOCKS <= created for time in times)
+        """Whether a restoration created the group, by the GroupId that an answer of CreateGroup had."""
+        ref = created_group(name)
+        ids = {(line.get("saved") or {}).get(ref) for line in self.lines} | {self.applied.values.get(ref)}
+        return group.get("GroupId") in ids - {None}
 
     def _whole_snapshot(self) -> Snapshot:
         return whole_snapshot(self.recorded.snapshots, self.recorded.history)

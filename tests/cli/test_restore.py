@@ -17,6 +17,8 @@ from click.testing import CliRunner, Result
 from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.iam.permissions import RESTORATION
+from c7n_iamusers.restoration.plan import Restoration
+from c7n_iamusers.restoration.restoring import UserRestoration
 from tests.full_users import create_full_user
 from tests.interference import deny
 from tests.plugins.deletions import NAME, delete, user_names
@@ -531,3 +533,46 @@ def test_what_names_nothing_is_refused(org: LocalOrg, fleet: Path, options: list
     assert result.exit_code != 0
     assert message in " ".join(result.output.split())
     assert left(org) == ([], [])
+
+
+def test_a_name_that_several_accounts_have_is_accepted_by_account_only(
+    org: LocalOrg, iam: Any, request: pytest.FixtureRequest
+) -> None:
+    create_full_user(org, "alice", account=OTHER)
+    fleet = request.getfixturevalue("fleet")
+    refused = of_fleet(fleet, "--accept-wider", "alice")
+    assert refused.exit_code == 1
+    assert "alice is in several accounts: give --accept-wider ACCOUNT_ID/NAME" in refused.output
+    assert left(org) == ([], [])
+    for account in (ACCOUNT, OTHER):
+        there = org.client("iam", account)
+        there.put_group_policy(
+            GroupName="group-0", PolicyName="more", PolicyDocument=json.dumps(grant("sqs:*"))
+        )
+    result = of_fleet(fleet, "--user", "alice", "--accept-wider", f"{ACCOUNT}/alice")
+    assert result.exit_code == 1
+    assert left(org) == (["alice"], [])
+    assert of_fleet(fleet, "--account", OTHER, "--user", "alice", "--accept-wider", "alice").exit_code == 0
+    assert left(org) == (["alice"], ["alice"])
+
+
+def grant(action: str) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
+
+
+def test_an_odd_answer_for_one_user_hides_no_other(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(tmp_path / "out")
+    original = UserRestoration.plan
+
+    def odd(self: UserRestoration) -> Restoration:
+        if self.recorded.subject.name == "alice":
+            raise KeyError("AttachedPolicies")
+        return original(self)
+
+    monkeypatch.setattr(UserRestoration, "plan", odd)
+    result = restore(run, journal=journal)
+    assert result.exit_code == 1
+    assert "user alice of account 111122223333: an answer of AWS lacks 'AttachedPolicies'" in result.output
+    assert user_names(iam) == ["bob"]

@@ -21,6 +21,7 @@ from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.iam import live_policies
 from c7n_iamusers.iam.policy_documents import PolicyVersion
+from c7n_iamusers.restoration.restoring import RightsReader
 from tests.cli.test_restore import ADMINISTRATOR, ROLE, details, public, restore
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, delete, user_names
@@ -570,3 +571,248 @@ def test_rights_that_were_changed_in_a_snapshot_are_noticed_without_a_journal(
     result = restore(run, "--yes")
     assert (result.exit_code, user_names(iam)) == (1, [])
     assert "its content does not match its fingerprint" in result.output
+
+
+def once(happens: Callable[[], object]) -> Callable[[], None]:
+    """``happens`` at the first call only."""
+    times = iter([True])
+
+    def first() -> None:
+        if next(times, False):
+            happens()
+
+    return first
+
+
+def administrators_group(iam: Any) -> None:
+    iam.create_group(GroupName="Ops")
+    iam.attach_group_policy(GroupName="Ops", PolicyArn=ADMINISTRATOR)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(administrators_group, "group Ops is another one", id="group-of-somebody-else"),
+        pytest.param(lambda iam: new_version(iam, OWN, "*"), "new statement: policy Team", id="new-version"),
+    ],
+)
+def test_a_restored_user_gets_a_group_back_under_a_deny_and_after_a_second_comparison(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Any], None],
+    words: str,
+) -> None:
+    delete(tmp_path / "out")
+    remove_group(iam)
+    assert restore(run, "--accept-wider", "alice").exit_code == 0
+    with monkeypatch.context() as patch:
+        on_call(patch, "CreateGroup", once(lambda: change(iam)))
+        result = disturbed(run, "--recreate-groups")
+    assert result.exit_code == 1
+    assert "so the Deny-all stays on it and it can do nothing" in result.output
+    assert words in result.output
+    assert (is_denied(iam), boundary(iam)) == (True, LIMIT)
+    assert restore(run, "--recreate-groups").exit_code == 1
+    assert is_denied(iam)
+    assert restore(run, "--recreate-groups", "--accept-wider", "alice").exit_code == 0
+    assert (is_denied(iam), boundary(iam)) == (False, LIMIT)
+    assert [each["UserName"] for each in iam.get_group(GroupName="Ops")["Users"]] == ["alice"]
+
+
+@pytest.mark.parametrize("form", ["inline", "boundary"])
+def test_killed_after_any_call_a_restored_user_has_its_group_back_and_no_deny(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    if form == "boundary":
+        iam.put_user_policy(
+            UserName="alice", PolicyName="inline", PolicyDocument=document("sqs:" + "x" * 1900)
+        )
+    before = details(iam)
+    delete(tmp_path / "out")
+    remove_group(iam)
+    assert restore(run, "--accept-wider", "alice").exit_code == 0
+
+    def die(name: str, parameters: dict[str, Any]) -> None:
+        # Whose a group is, only the answer of its creation proves: without it, somebody has to look.
+        if name != "CreateGroup":
+            raise Killed
+
+    kills = 0
+    for _ in range(12):
+        with monkeypatch.context() as patch:
+            watch(patch, die)
+            try:
+                result = restore(run, "--recreate-groups")
+            except Killed:
+                kills += 1
+                continue
+        if not isinstance(result.exception, Killed):
+            break
+        kills += 1
+    assert (result.exit_code, is_denied(iam), boundary(iam)) == (0, False, LIMIT), result.output
+    assert kills == 5
+    assert details(iam)["alice"] == before["alice"]
+
+
+@pytest.mark.parametrize("bounded", [True, False], ids=["own-boundary", "no-boundary"])
+@pytest.mark.parametrize("reading", ["before", "after"])
+def test_a_deny_that_somebody_lifts_right_before_the_second_comparison_is_noticed(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bounded: bool,
+    reading: str,
+) -> None:
+    if not bounded:
+        iam.delete_user_permissions_boundary(UserName="alice")
+    delete(tmp_path / "out")
+
+    def lift() -> None:
+        iam.delete_user_permissions_boundary(UserName="alice")
+        new_version(iam, OWN, "*")
+
+    first = once(lift)
+    with monkeypatch.context() as patch:
+        forget = RightsReader.forget
+
+        def forgetting(reader: RightsReader) -> None:
+            forget(reader)
+            first()
+
+        if reading == "before":
+            patch.setattr(RightsReader, "forget", forgetting)
+        else:
+            on_call(patch, "PutUserPolicy", first)
+        result = disturbed(run)
+    assert result.exit_code == 1
+    told = ("somebody else lifted the Deny-all", "its permissions boundary was changed during this run")
+    assert any(each in result.output for each in told)
+    assert "it can do nothing" not in result.output
+    again = restore(run)
+    assert again.exit_code == 1
+    assert "new statement: policy Team, statement 1" in again.output
+
+
+def test_a_deny_of_the_second_run_is_watched_until_the_end(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam.delete_user_permissions_boundary(UserName="alice")
+    delete(tmp_path / "out")
+    for operation in ("AddUserToGroup", "AttachUserPolicy"):
+        with monkeypatch.context() as patch:
+            lift = once(lambda: iam.delete_user_permissions_boundary(UserName="alice"))
+            on_call(patch, operation, lift)
+            result = disturbed(run)
+        assert result.exit_code == 1
+        assert "its permissions boundary was changed during this run" in result.output
+
+
+def test_what_changes_after_the_deny_is_lifted_is_said(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(tmp_path / "out")
+    with monkeypatch.context() as patch:
+        on_call(patch, "PutUserPermissionsBoundary", once(lambda: new_version(iam, OWN, "s3:*")))
+        result = disturbed(run)
+    assert result.exit_code == 1
+    assert "and no Deny-all of this run is on it: newly allowed" in result.output
+
+
+def test_a_group_of_somebody_else_gets_no_old_policies(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(tmp_path / "out")
+    remove_group(iam)
+    with monkeypatch.context() as patch:
+        on_call(patch, "CreateGroup", once(lambda: iam.create_group(GroupName="Ops")))
+        result = disturbed(run, "--recreate-groups")
+    assert result.exit_code == 1
+    assert "group Ops is another one" in result.output
+    again = restore(run, "--recreate-groups")
+    assert (again.exit_code, is_denied(iam)) == (1, True)
+    assert iam.list_group_policies(GroupName="Ops")["PolicyNames"] == []
+    assert iam.list_attached_group_policies(GroupName="Ops")["AttachedPolicies"] == []
+
+
+def deny_creation(iam: Any, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        deny(patch, "CreateGroup")
+        assert restore(run, "--recreate-groups", "--user", "alice").exit_code == 1
+
+
+def make_and_remove(iam: Any, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert restore(run, "--recreate-groups", "--user", "alice").exit_code == 0
+    iam.remove_user_from_group(GroupName="Ops", UserName="alice")
+    remove_group(iam)
+
+
+@pytest.mark.parametrize("earlier", [deny_creation, make_and_remove], ids=["denied", "removed-since"])
+def test_a_group_is_ours_only_by_the_id_that_its_creation_returned(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    earlier: Callable[..., None],
+) -> None:
+    iam.create_user(UserName="bob")
+    iam.add_user_to_group(GroupName="Ops", UserName="bob")
+    delete(tmp_path / "out")
+    remove_group(iam)
+    earlier(iam, run, monkeypatch)
+    iam.create_group(GroupName="Ops")
+    iam.put_group_policy(
+        GroupName="Ops", PolicyName="rules", PolicyDocument=document("ec2:Get*", denied="iam:*")
+    )
+    result = restore(run, "--user", "bob")
+    assert result.exit_code == 1
+    assert "group Ops is another one" in result.output
+
+
+def test_the_tag_of_a_restored_user_proves_nothing_about_another_one(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path
+) -> None:
+    iam.create_user(UserName="bob")
+    delete(tmp_path / "out")
+    assert restore(run, "--user", "bob").exit_code == 0
+    tags = iam.get_user(UserName="bob")["User"]["Tags"]
+    iam.delete_user(UserName="bob")
+    iam.create_user(UserName="bob", Tags=tags)
+    result = restore(run, "--user", "bob")
+    assert result.exit_code == 1
+    assert "no journal of a restoration has it" in result.output
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["inline", "no-room-for-inline"])
+def test_a_living_user_whose_attached_deny_is_gone_is_denied_again_meanwhile(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    if full:
+        iam.put_user_policy(
+            UserName="alice", PolicyName="inline", PolicyDocument=document("sqs:" + "x" * 1900)
+        )
+    before = details(iam)
+    with monkeypatch.context() as patch:
+        for operation in ("DeleteUser", "PutUserPolicy"):
+            deny(patch, operation)
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path / "out")
+    iam.detach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
+    states: list[bool] = []
+
+    def note(name: str, parameters: dict[str, Any]) -> None:
+        attached = iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
+        states.append(is_denied(iam) or DENY_ALL in [each["PolicyArn"] for each in attached])
+
+    with monkeypatch.context() as patch:
+        watch(patch, note)
+        result = disturbed(run, "--user", "alice")
+    assert result.exit_code == 0, result.output
+    assert len(states) > 3
+    assert (all(states[:-1]), states[-1]) == (True, False)
+    assert details(iam) == before

@@ -12,13 +12,14 @@ import pytest
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import Plan, Ref
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document, is_denial
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document, is_denial
 from c7n_iamusers.iam.history import AppliedCall, History
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, quarantine_of
 from c7n_iamusers.iam.policy_documents import PolicyVersion
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.quarantine.plan import plan_release
 from c7n_iamusers.restoration import limits
+from c7n_iamusers.restoration.deny import OwnDeny
 from c7n_iamusers.restoration.limits import CurrentState, administrative
 from c7n_iamusers.restoration.plan import CREATED, Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights
@@ -361,9 +362,9 @@ def test_a_group_that_was_missing_when_a_restoration_ended_is_joined_once_it_is_
     if calls is None:
         assert made == []
     else:
-        assert made[: len(calls)] == calls
-        assert made[-1] == "AddUserToGroup"
-        assert not [operation for operation in made if "User" in operation and operation != made[-1]]
+        given = [*calls, *(["AttachGroupPolicy"] if calls else []), "AddUserToGroup"]
+        assert made == ["PutUserPolicy", *given, "DeleteUserPolicy"]
+        assert [call.operation for call in found.lifting] == ["DeleteUserPolicy"]
 
 
 @pytest.mark.parametrize(("count", "marked"), [(49, True), (50, False)])
@@ -388,8 +389,11 @@ def test_a_group_that_a_stopped_restoration_began_is_finished(
     memberless: dict[str, set[str]], calls: list[str]
 ) -> None:
     lacking = {name: frozenset(held) for name, held in memberless.items()}
-    found = restore(holding(UNFINISHED, group=()), recreate_groups=True, memberless=lacking)
+    bare = holding(UNFINISHED, group=())
+    found = restore(bare, recreate_groups=True, memberless=lacking, own_groups=frozenset(lacking))
     assert operations(found) == [*calls, "AddUserToGroup", "PutUserPermissionsBoundary"]
+    of_others = restore(bare, recreate_groups=True, memberless=lacking)
+    assert operations(of_others) == ["AddUserToGroup", "PutUserPermissionsBoundary"]
     assert any("lacks policies" in note for note in found.notes) is bool(calls)
     assert any("policy gone of group Developers no longer exists" in note for note in found.notes) is bool(
         calls
@@ -588,8 +592,34 @@ def test_a_living_user_from_which_we_removed_nothing_is_given_nothing(now: IamUs
 def test_a_living_user_gets_nothing_that_others_took_beside_what_we_removed() -> None:
     ours = History((AppliedCall(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}),))
     now = holding(ALICE, group=(), attached_policy=(), inline_policy=(), permissions_boundary=())
-    assert operations(revive(ALICE, now, ours)) == ["AddUserToGroup"]
+    assert operations(revive(ALICE, now, ours)) == ["PutUserPolicy", "AddUserToGroup", "DeleteUserPolicy"]
     assert operations(revive(ALICE, holding(now, group=groups("Developers")), ours)) == []
+
+
+@pytest.mark.parametrize(
+    ("own", "later", "lifted"),
+    [
+        pytest.param(OwnDeny("boundary", former=READ_ONLY), (), ["PutUserPermissionsBoundary"], id="ours"),
+        pytest.param(OwnDeny("boundary"), (), ["DeleteUserPermissionsBoundary"], id="ours-there-was-none"),
+        pytest.param(OwnDeny("attached"), (), [], id="another-form"),
+        pytest.param(None, (), [], id="of-others"),
+        pytest.param(OwnDeny("boundary", former=READ_ONLY), ("quarantine",), [], id="a-quarantine-since"),
+    ],
+)
+def test_of_a_living_user_only_the_deny_of_a_restoration_is_lifted(
+    own: OwnDeny | None, later: tuple[str, ...], lifted: list[str]
+) -> None:
+    given = {"UserName": "alice", "PermissionsBoundary": DENY_ALL}
+    put = [
+        AppliedCall(LATER, "PutUserPermissionsBoundary", given, {"for": why, "former-boundary": READ_ONLY})
+        for why in later
+    ]
+    record = Quarantine(LATER, "p", "r", deny="boundary") if later else None
+    history = History((AppliedCall(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}), *put), record)
+    now = holding(ALICE, group=(), permissions_boundary=[{"PermissionsBoundaryArn": DENY_ALL}])
+    found = revive(ALICE, now, history, own_deny=own)
+    assert operations(found) == ["AddUserToGroup", *lifted]
+    assert [call.operation for call in found.lifting] == lifted
 
 
 def test_of_a_living_user_no_vanished_group_is_made_again() -> None:

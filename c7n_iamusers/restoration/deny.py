@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Deny-all that a restoration puts on a user that exists, until all is given back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from c7n_iamusers.execution.calls import ApiCall
+from c7n_iamusers.iam import attachments, deny_all
+from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.quarantine.plan import restore_boundary
+
+_OWN_DOCUMENT = deny_all.deny_all_document("Restoration")
+#: The form that a restored user does not get: attached, AWSDenyAll would be more than its snapshot has.
+NOT_ATTACHED = {deny_all.ATTACHED: "not used"}
+
+
+@dataclass(frozen=True)
+class OwnDeny:
+    """The Deny-all that a restoration put on a user that exists, by the journal; it may have been removed since.
+
+    ``document``: of the inline form. ``former``: the ARN of the boundary that AWSDenyAll replaced, if there was one.
+    """
+
+    form: str
+    document: str = ""
+    former: str = ""
+
+    @classmethod
+    def after(cls, calls: Iterable[tuple[ApiCall, bool | None]]) -> OwnDeny | None:
+        """The one that ``calls`` left, in order, each with whether it was applied (None: unknown)."""
+        found = None
+        for call, applied in calls:
+            if (form := deny_all.deny_form(call)) and call.notes.get("for") == "restoration":
+                if applied is not False:
+                    given = call.parameters
+                    former = str(call.notes.get(deny_all.FORMER_BOUNDARY, ""))
+                    found = cls(form, str(given.get("PolicyDocument", "")), former)
+            elif found and applied and lifted_form(call) == found.form:
+                found = None
+        return found
+
+
+def lifted_form(call: ApiCall) -> str:
+    """The form of the Deny-all that ``call`` lifts, by replacing it too; empty if it lifts none."""
+    if call.operation in ("DeleteUserPermissionsBoundary", "PutUserPermissionsBoundary"):
+        return "" if deny_all.deny_form(call) else deny_all.BOUNDARY
+    removals = {"DeleteUserPolicy": deny_all.INLINE, "DetachUserPolicy": deny_all.ATTACHED}
+    return removals.get(call.operation, "") if deny_all.is_denial(call) else ""
+
+
+def deny_forms(user: IamUser) -> frozenset[str]:
+    """The forms of the Deny-all that are on ``user``."""
+    held = {
+        deny_all.INLINE: deny_all.holds_inline(user),
+        deny_all.ATTACHED: deny_all.holds_attached(user),
+        deny_all.BOUNDARY: deny_all.is_bounded(user),
+    }
+    return frozenset(form for form, is_on in held.items() if is_on)
+
+
+def denied_meanwhile(
+    now: IamUser,
+    after: IamUser,
+    given: tuple[ApiCall, ...],
+    own: OwnDeny | None,
+    documents: tuple[str, ...],
+    refused: Mapping[str, str],
+) -> tuple[tuple[ApiCall, ...], tuple[ApiCall, ...]]:
+    """``given`` with a Deny-all put on ``now`` first, unless one is on it, and the calls that lift ours.
+
+    A session of the user may be open, what is given comes one by one, and rights are compared again before the end.
+    ``after``: the user with all that is given, so that there is room for it. Raises DenyRefused if no form fits.
+    """
+    if lifting := tuple(_lift_own(now, own)):
+        return given, lifting
+    if not given or deny_forms(now):
+        return given, ()
+    found = deny_all.plan_deny_all(after, (*documents, _OWN_DOCUMENT), "restoration", refused)
+    former = now.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+    return (*found.put, *given), found.lift or tuple(restore_boundary(now, former))
+
+
+def _lift_own(now: IamUser, own: OwnDeny | None) -> Iterator[ApiCall]:
+    """The call that lifts the Deny-all ``own``, if it is still on the user."""
+    if own is None or own.form not in deny_forms(now):
+        return
+    if own.form == deny_all.INLINE:
+        held = deny_all.inline_deny_all(now)
+        if held and deny_all.is_same_deny(own.document, held):
+            yield deny_all.remove_inline_deny(now, "restoration")
+    elif own.form == deny_all.ATTACHED:
+        yield deny_all.detach_deny_all(now, "restoration")
+    else:
+        yield from restore_boundary(now, boundary_under(now, own))
+
+
+def boundary_under(now: IamUser, own: OwnDeny | None) -> tuple[Item, ...]:
+    """The boundary of ``now``, or the former one if it is our AWSDenyAll."""
+    if own and own.form == deny_all.BOUNDARY and deny_all.is_bounded(now):
+        return ({"PermissionsBoundaryArn": own.former},) if own.former else ()
+    return now.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+
+
+def without_attached(user: IamUser) -> IamUser:
+    kind = attachments.ATTACHED_POLICY.name
+    items = user.attachments[kind]
+    left = tuple(item for item in items if not deny_all.is_aws_deny_all(item["PolicyArn"]))
+    return replace(user, attachments={**user.attachments, kind: left})
