@@ -12,6 +12,8 @@ from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
 
 _OWN_DOCUMENT = deny_all.deny_all_document("Restoration")
+#: The note of the call that puts on the Deny-all of a restoration.
+_UNTIL_THE_END = "until-the-end"
 #: The form that a restored user does not get: attached, AWSDenyAll would be more than its snapshot has.
 NOT_ATTACHED = {deny_all.ATTACHED: "not used"}
 
@@ -32,7 +34,8 @@ class OwnDeny:
         """The one that ``calls`` left, in order, each with whether it was applied (None: unknown)."""
         found = None
         for call, applied in calls:
-            if (form := deny_all.deny_form(call)) and call.notes.get("for") == "restoration":
+            # A user's own Deny-all that was given back has the same purpose, and not this note.
+            if (form := deny_all.deny_form(call)) and call.notes.get(_UNTIL_THE_END):
                 if applied is not False:
                     given = call.parameters
                     former = str(call.notes.get(deny_all.FORMER_BOUNDARY, ""))
@@ -79,7 +82,8 @@ def denied_meanwhile(
         return given, ()
     found = deny_all.plan_deny_all(after, (*documents, _OWN_DOCUMENT), "restoration", refused)
     former = now.attachments[attachments.PERMISSIONS_BOUNDARY.name]
-    return (*found.put, *given), found.lift or tuple(restore_boundary(now, former))
+    put = (replace(call, notes={**call.notes, _UNTIL_THE_END: True}) for call in found.put)
+    return (*put, *given), found.lift or tuple(restore_boundary(now, former))
 
 
 def _lift_own(now: IamUser, own: OwnDeny | None) -> Iterator[ApiCall]:
