@@ -211,7 +211,7 @@ def test_no_plugin_has_an_option_that_it_does_not_know(
         pytest.param("quarantine", "brownout", "15", "'15' is not of type 'integer'", id="brownout-text"),
         pytest.param("quarantine", "credentials", "kep", "'kep' is not one of", id="kept"),
         pytest.param("provision-identity-center", "mode", "intnt", "'intnt' is not one of", id="mode"),
-        pytest.param("notify-owners", "step", "anounce", "'anounce' is not one of", id="step"),
+        pytest.param("notify-owners", "step", "tell", "'tell' is not one of", id="step"),
         pytest.param("notify-owners", "step", None, "step is blank", id="blank-step"),
     ],
 )
