@@ -91,7 +91,9 @@ def without_working_directory(path: Sequence[str]) -> list[str]:
     """``path`` without the working directory, unless the package itself is in there or PYTHONPATH names it in full."""
     named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return [each for each in path if each and (each in (*named, own) or not _is_working_directory(each))]
+    # Python 3.10 leaves an empty or relative entry as it is
+    full = (each for each in path if os.path.isabs(each))
+    return [each for each in full if each in (*named, own) or not _is_working_directory(each)]
 
 
 def _is_working_directory(place: str) -> bool:
