@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from botocore import xform_name
@@ -88,9 +89,7 @@ class JournaledCall:
         ``code``: of a failure that is no error of AWS. Raises JournalRefused.
         """
         ids = {"saved": dict(saved)} if saved else {}
-        self._write(
-            AFTER, result=result, **ids, **{**({"code": code} if code else {}), **self._answer(answer)}
-        )
+        self._write(AFTER, result=result, **ids, **self._answer(answer, code))
 
     def ended_by(self, error: Exception) -> str:
         """The result if ``error`` means that the desired state exists, else empty."""
@@ -130,11 +129,11 @@ class JournaledCall:
         """The codes with which AWS refuses the call."""
         return refusals_of(self.call.service)
 
-    def _answer(self, answer: Any) -> dict[str, Any]:
-        """What the journal keeps of an answer, or of the lack of one."""
+    def _answer(self, answer: Any, code: str = "") -> dict[str, Any]:
+        """What the journal keeps of an answer, or of the lack of one. ``code``: of a failure without an error."""
         failed = isinstance(answer, Exception)
         found = {
-            "code": error_code(answer) if failed else "",
+            "code": error_code(answer) if failed else code,
             "status": http_status(answer) if failed else 0,
             "request_id": request_id(answer),
             "caller": self._caller,
@@ -378,7 +377,7 @@ class _Attempt:
         """Whether AWS shows the change. That it does not, proves nothing: it may become visible later."""
         call = self.journaled.call
         try:
-            for delay, _ in zip(self.backoff.delays(), range(_SETTLING_READS), strict=False):
+            for delay in islice(self.backoff.delays(), _SETTLING_READS):
                 if not self._is_there_or_deleted() or self.shows(call, parameters):
                     return True
                 self.backoff.sleep(delay)

@@ -85,7 +85,7 @@ def iam_client(role: str | None = None) -> Any:
 def caller_of(session: boto3.Session) -> str:
     """The ARN that ``session`` acts as. Raises EvidenceUnreadable if GetCallerIdentity fails."""
     try:
-        return str(answered(session.client("sts").get_caller_identity)["Arn"])
+        return _arn(session)
     except (ClientError, BotoCoreError) as error:
         raise EvidenceUnreadable(
             f"the account of the credentials can't be read: {error}: check them"
@@ -221,5 +221,5 @@ def _is_of_a_role(arn: str) -> bool:
     return arn.split(":")[2] == "sts" and ":assumed-role/AWSReservedSSO_" not in arn
 
 
-def _arn(session: Any, region: str) -> str:
-    return str(session.client("sts", region).get_caller_identity()["Arn"])
+def _arn(session: Any, region: str | None = None) -> str:
+    return str(answered(session.client("sts", region).get_caller_identity)["Arn"])

@@ -48,7 +48,7 @@ from c7n_iamusers.iam.users import read_key_use, read_user
 from c7n_iamusers.plugins.policy_checks import (
     DAYS,
     acts_on,
-    refuse_unknown_options,
+    check_options,
     require_bounded,
     validate_lambda_packaging,
 )
@@ -134,7 +134,7 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
         """Raises PolicyValidationError if a Lambda archive would lack this package."""
         write_privately()
         require_bounded(self.manager)
-        refuse_unknown_options(self)
+        check_options(self)
         validate_lambda_packaging(self.manager)
         return self
 

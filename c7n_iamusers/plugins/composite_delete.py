@@ -31,7 +31,7 @@ from c7n_iamusers.plugins.policy_checks import (
     DAYS,
     acts_on,
     check_numbers,
-    refuse_unknown_options,
+    check_options,
 )
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store, visible_errors
@@ -231,7 +231,7 @@ class CompositeDelete(UserAction):
 
     def validate(self) -> CompositeDelete:
         """Raises PolicyValidationError for missing exemptions, an output that does not last, contradicting options."""
-        refuse_unknown_options(self)
+        check_options(self)
         self.require_lasting_output()
         self.require_exemptions(rules=not self.data.get("plan-only"))
         self.require_notices()

@@ -36,8 +36,8 @@ from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, requi
 from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.policy_checks import (
     DAYS,
+    check_options,
     is_pull,
-    refuse_unknown_options,
     require_bounded,
     require_own_account,
     validate_lambda_packaging,
@@ -362,7 +362,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         """Raises PolicyValidationError for faults that can be found without AWS."""
         write_privately()
         require_bounded(self.manager)
-        refuse_unknown_options(self)
+        check_options(self)
         validate_lambda_packaging(self.manager)
         require_keys(self.manager, self.type, self.data, REQUIRED)
         try:

@@ -295,7 +295,7 @@ class NotifyOwners(RecordedNotify):
 
     def validate(self) -> NotifyOwners:
         """Raises PolicyValidationError if the policy states no exemptions or no recipients."""
-        policy_checks.refuse_unknown_options(self)
+        policy_checks.check_options(self)
         days = () if self._informs else ("days",)
         require_keys(self.manager, self.type, self.data, ("notices", "step", *days, "transport"))
         if self._informs and "days" in self.data:

@@ -16,7 +16,7 @@ from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.messages import headline
 from c7n_iamusers.plugins.notify_owners import RecordedNotify, notify_schema
-from c7n_iamusers.plugins.policy_checks import acts_on, refuse_unknown_options, require_exemptions
+from c7n_iamusers.plugins.policy_checks import acts_on, check_options, require_exemptions
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS, INTENT
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store, visible_errors
@@ -103,7 +103,7 @@ class NotifyPeople(RecordedNotify):
             raise PolicyValidationError(
                 f"{where} writes to the people themselves: remove {', '.join(others)}, or use notify"
             )
-        refuse_unknown_options(self)
+        check_options(self)
         require_keys(self.manager, self.type, self.data, REQUIRED)
         super().validate()
         require_exemptions(self.manager, self.type)

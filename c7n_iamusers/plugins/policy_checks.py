@@ -56,7 +56,7 @@ def require_bounded(manager: Any) -> None:
         raise PolicyValidationError(f"policy {manager.data.get('name')}: {error}") from error
 
 
-def refuse_unknown_options(plugin: Any, values: bool = True) -> None:
+def check_options(plugin: Any, values: bool = True) -> None:
     """Raises PolicyValidationError where the options of ``plugin`` are not as its schema has them.
 
     ``c7n-org run`` checks no schema, and a safeguard that is misspelt, blank or of another kind must not be one that is

@@ -42,8 +42,8 @@ from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys
 from c7n_iamusers.plugins.policy_checks import (
     acts_on,
+    check_options,
     is_pull,
-    refuse_unknown_options,
     require_bounded,
     validate_lambda_packaging,
 )
@@ -242,7 +242,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     def validate(self) -> ProvisionIdentityCenter:
         """Raises PolicyValidationError for faults that can be found without AWS."""
         require_bounded(self.manager)
-        refuse_unknown_options(self)
+        check_options(self)
         validate_lambda_packaging(self.manager)
         require_keys(self.manager, self.type, self.data, provisioning_settings.REQUIRED)
         try:

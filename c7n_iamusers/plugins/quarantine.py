@@ -19,7 +19,7 @@ from c7n_iamusers.iam.deny_all import LONGEST_BROWNOUT
 from c7n_iamusers.iam.permissions import BROWNOUT, DENIAL, GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
 from c7n_iamusers.plugins.gates import gates_of
-from c7n_iamusers.plugins.policy_checks import DAYS, is_pull, refuse_unknown_options
+from c7n_iamusers.plugins.policy_checks import DAYS, check_options, is_pull
 from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.run_outputs import visible_errors
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
@@ -129,7 +129,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
 
     def validate(self) -> Quarantine:
         """Raises PolicyValidationError for no exemptions, contradicting options, or an output that does not last."""
-        refuse_unknown_options(self)
+        check_options(self)
         self.require_lasting_output()
         self.require_exemptions()
         self.require_notices(alone=not is_pull(self.manager))
@@ -264,7 +264,7 @@ class Release(UserAction):
 
     def validate(self) -> Release:
         """Raises PolicyValidationError for an output that does not last."""
-        refuse_unknown_options(self)
+        check_options(self)
         self.require_lasting_output()
         return self
 

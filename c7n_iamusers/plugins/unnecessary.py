@@ -224,7 +224,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         """Raises PolicyValidationError with each fault and what to do."""
         write_privately()
         policy_checks.require_bounded(self.manager)
-        policy_checks.refuse_unknown_options(self, values=False)
+        policy_checks.check_options(self, values=False)
         policy_checks.require_known_region(self.manager)
         policy_checks.validate_lambda_packaging(self.manager)
         policy_checks.require_own_roles(self.manager)

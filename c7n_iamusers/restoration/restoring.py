@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
@@ -158,7 +158,7 @@ class UserRestoration:
 
     def _plan_under_deny(self) -> Restoration:
         """The next plan. Raises RestorationRefused if somebody else lifted a Deny-all that was on the user."""
-        for delay, _ in zip(self.backoff.delays(), range(_DENY_READS), strict=False):
+        for delay in islice(self.backoff.delays(), _DENY_READS):
             restoration = self.plan()
             # IAM is eventually consistent: of a new user, or a new policy, nothing may be visible yet.
             if not (self.seen and self.seen.user) or self.denied <= self._deny_forms():

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -91,7 +92,7 @@ LIST_ATTEMPTS = 6
 def not_gone(run: Run, subject: Subject) -> str | None:
     """Why a user that GetUser does not find still exists, in words; None if ListUsers does not find it either."""
     users = LiveUsers(run.client, 1, run.backoff)
-    for delay, _ in zip(run.backoff.delays(), range(LIST_ATTEMPTS), strict=False):
+    for delay in islice(run.backoff.delays(), LIST_ATTEMPTS):
         name = users.name_of(subject.unique_id)
         if name is None:
             return None
