@@ -167,12 +167,12 @@ def _checks(
     found: Sequence[Target], wanted: _Wanted, role: str | None, region: str | None, mailer: Path | None
 ) -> Iterator[Check]:
     from c7n_iamusers.execution.retries import Backoff
-    from c7n_iamusers.execution.sessions import account_session
+    from c7n_iamusers.execution.sessions import account_session, caller_of
     from c7n_iamusers.organization.probes import ORGANIZATION, Probes
     from c7n_iamusers.organization.readiness import UNKNOWN, Check, shared_by
 
     session = account_session(region=found[0].region if found else "")
-    probes = Probes(session, _caller(session), Backoff(budget=_BUDGET))
+    probes = Probes(session, caller_of(session), Backoff(budget=_BUDGET))
     with ThreadPoolExecutor(_WORKERS) as pool, progress_bar("accounts") as progress:
         for number, checks in enumerate(pool.map(lambda each: _account(probes, each, wanted), found), 1):
             yield from checks
@@ -293,15 +293,6 @@ def _of_the_organization(session: Any, instance: Any) -> Check:
             f"give --role, a role of the management account {management} or of a delegated administrator",
         )
     return Check(ORGANIZATION, name, OK, where)
-
-
-def _caller(session: Any) -> str:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return str(session.client("sts").get_caller_identity()["Arn"])
-    except (ClientError, BotoCoreError) as error:
-        raise EvidenceUnreadable(f"there are no valid credentials: {error}: sign in first") from error
 
 
 def _lines(found: Iterable[Check]) -> Iterator[str]:
