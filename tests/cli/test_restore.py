@@ -412,6 +412,26 @@ def test_a_snapshot_that_no_journal_proves_is_asked_for(
     assert user_names(iam) == ["alice", "bob"]
 
 
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        pytest.param("journal.jsonl", 0o666, id="journal"),
+        pytest.param("snapshots", 0o777, id="directory"),
+        pytest.param("", 0o777, id="output"),
+    ],
+)
+def test_a_snapshot_that_others_can_write_is_asked_for(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, name: str, mode: int
+) -> None:
+    delete(tmp_path / "out")
+    (run / name).chmod(mode)
+    result = restore(run, journal=journal)
+    assert (result.exit_code, user_names(iam)) == (1, [])
+    assert f"can be written by others (mode {mode:04o})" in result.output
+    assert restore(run, "--yes", journal=journal).exit_code == 0
+    assert user_names(iam) == ["alice", "bob"]
+
+
 def grant_administration(snapshot: dict[str, Any]) -> None:
     snapshot["attachments"]["attached-policy"].append({"PolicyName": "A", "PolicyArn": ADMINISTRATOR})
 
