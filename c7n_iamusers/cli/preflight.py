@@ -81,7 +81,11 @@ def preflight(
     """
     targets = targets_in(config, names, tags, strict=False)
     wanted = _wanted(files)
-    found = [*_checks(targets, wanted, role, region, mailer), *_exemptions(config, wanted)]
+    found = [
+        *_checks(targets, wanted, role, region, mailer),
+        *_accounts(targets, config),
+        *_exemptions(config, wanted),
+    ]
     if output_format == "json":
         print_json([asdict(each) for each in found])
     else:
@@ -208,6 +212,18 @@ def _exemptions(config: Path, wanted: _Wanted) -> Iterator[Check]:
         yield Check(ORGANIZATION, "exemptions", HOLE, f"of no account: {'; '.join(void)}", remedy)
     elif wanted.rules:
         yield Check(ORGANIZATION, "exemptions", OK, f"{len(wanted.rules)} rules, each of an account")
+
+
+def _accounts(found: Sequence[Target], config: Path) -> Iterator[Check]:
+    """Whether each account is in the file once."""
+    from c7n_iamusers.organization.probes import ORGANIZATION
+    from c7n_iamusers.organization.readiness import HOLE, OK, Check, given_twice
+
+    if twice := given_twice(found):
+        told = f"in {config}: {', '.join(twice)}: two runs would process the same users at the same time"
+        yield Check(ORGANIZATION, "accounts", HOLE, told, "remove one of the two entries")
+    else:
+        yield Check(ORGANIZATION, "accounts", OK, f"{len(found)} accounts, each once")
 
 
 def _account(probes: Probes, target: Target, wanted: _Wanted) -> list[Check]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -227,7 +228,10 @@ def _refuse_cut_off(http_response: Any, parsed: Mapping[str, Any], model: Any, *
     if length.isdigit() and int(length) != len(content) and not encoded:
         raise AnswerUnreadable(operation=model.name, why=f"{len(content)} of {length} bytes came")
     members = model.output_shape.members if model.output_shape else {}
-    missing = [name for name in _required_lists(model) if name not in parsed]
+    root = _root(content) if model.service_model.metadata.get("protocol") == "query" else ""
+    if root and root != f"{model.name}Response":
+        raise AnswerUnreadable(operation=model.name, why=f"it is a {root}")
+    missing = [name for name in _required(model) if name not in parsed]
     if missing:
         raise AnswerUnreadable(operation=model.name, why=f"it has no {', '.join(missing)}")
     in_body = any("location" not in member.serialization for member in members.values())
@@ -235,12 +239,21 @@ def _refuse_cut_off(http_response: Any, parsed: Mapping[str, Any], model: Any, *
         raise AnswerUnreadable(operation=model.name, why="it ends before its content")
 
 
-def _required_lists(model: Any) -> list[str]:
-    """The lists that every answer to a List operation has, by botocore's model; an empty one is there too."""
-    shape = model.output_shape if model.name.startswith("List") else None
-    return (
-        [name for name in shape.required_members if shape.members[name].type_name == "list"] if shape else []
-    )
+def _root(content: bytes) -> str:
+    """The root element of XML; empty if there is none."""
+    found = re.match(rb"(?:<\?xml[^>]{0,200}\?>)?\s{0,100}<([A-Za-z0-9]{1,100})", content.lstrip()[:1_000])
+    return found[1].decode() if found else ""
+
+
+#: Types of members, by what the operations begin with that always return them. An empty list is there, too.
+_RETURNED = {"List": "list", "Get": "structure"}
+
+
+def _required(model: Any) -> list[str]:
+    """The lists of a List operation, and the structures of a Get operation, that every answer has by the model."""
+    kind = next((kind for begins, kind in _RETURNED.items() if model.name.startswith(begins)), "")
+    shape = model.output_shape
+    return [name for name in shape.required_members if shape.members[name].type_name == kind] if shape else []
 
 
 def _is_whole(content: bytes) -> bool:
@@ -275,13 +288,17 @@ def is_missing(error: ClientError) -> bool:
 
 @dataclass(frozen=True)
 class Backoff:
-    """Exponential backoff with jitter. ``base``, ``cap`` and ``budget`` (of all delays together) are in seconds."""
+    """Exponential backoff with jitter. ``base``, ``cap`` and ``budget`` (of all delays together) are in seconds.
+
+    ``clock``: seconds, which pass while it sleeps.
+    """
 
     base: float = 0.5
     cap: float = 20.0
     budget: float = 180.0
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
+    clock: Callable[[], float] = time.monotonic
 
     def delays(self) -> Iterator[float]:
         """The delay in seconds before each retry; ends when the budget is spent."""

@@ -255,6 +255,22 @@ def test_an_answer_that_lacks_its_list_is_not_an_empty_one(
         answered(call, **parameters)
 
 
+@pytest.mark.parametrize("declared", [b"", b'<?xml version="1.0"?>\n'], ids=["bare", "declared"])
+def test_an_answer_to_another_call_is_none(monkeypatch: pytest.MonkeyPatch, declared: bytes) -> None:
+    """As a proxy gives it that mixes up two requests."""
+    body = (
+        declared + b"<%sResponse><ResponseMetadata><RequestId>r-1</RequestId></ResponseMetadata></%sResponse>"
+    )
+    call = _client("iam", Config(retries={"total_max_attempts": 1})).remove_user_from_group
+    given = {"UserName": "alice", "GroupName": "g"}
+    answer_with(monkeypatch, body % ((b"RemoveUserFromGroup",) * 2), {})
+    assert request_id(answered(call, **given)) == "r-1"
+    answer_with(monkeypatch, body % ((b"TagUser",) * 2), {})
+    with pytest.raises(AnswerUnreadable, match="it is a TagUserResponse") as raised:
+        answered(call, **given)
+    assert verdict_on(raised.value, refusals_of("iam")) is Verdict.UNKNOWN
+
+
 @pytest.mark.parametrize(
     "answers",
     [
