@@ -54,10 +54,17 @@ class DeletionChecks:
     def __init__(self, reader: CenterReader, changes: Iterable[model.Change]) -> None:
         self._reader = reader
         self._leaving: defaultdict[str, set[str]] = defaultdict(set)
+        self._ending: defaultdict[str, set[model.Assignment]] = defaultdict(set)
         for change in changes:
-            if change.kind == model.MEMBERSHIP and change.action in (model.REMOVE, run_objects.DELETE):
+            if change.action not in (model.REMOVE, run_objects.DELETE):
+                continue
+            if change.kind == model.MEMBERSHIP:
                 group_id, _, user_id = change.key.rpartition(" ")[2].partition("/")
                 self._leaving[group_id].add(user_id)
+            elif change.kind == model.ASSIGNMENT:
+                given = change.calls[0].parameters
+                assignment = model.Assignment(given["TargetId"], given["PermissionSetArn"])
+                self._ending[given["PrincipalId"]].add(assignment)
 
     def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
         """The check, if any. It raises IdentityCenterError if the object must be kept."""
@@ -73,22 +80,51 @@ class DeletionChecks:
         # A group that others made may have had other members before the run.
         if known is None or (change.kind == model.ASSIGNMENT and not known.is_managed):
             return
-        if joined := known.members - self._leaving[group_id]:
-            raise IdentityCenterError(
-                f"{change.kind} {change.name} is kept: people have joined the group since it was read (user ids "
-                f"{shown(sorted(joined))}): find out who added them, and run again"
-            )
+        reason = self._joined(known)
+        if change.kind == model.GROUP:
+            reason = reason or self._assigned(group_id, self._ending[group_id])
+        if reason:
+            raise kept(change, reason)
+
+    def _joined(self, group: model.KnownGroup, more: Collection[str] = ()) -> str:
+        """Why the group stays: it has members who neither leave nor are among ``more`` (user ids). Empty if not."""
+        joined = group.members.difference(self._leaving[group.group_id], more)
+        return (
+            f"people have joined the group since it was read (user ids {shown(sorted(joined))})"
+            if joined
+            else ""
+        )
+
+    def _assigned(self, group_id: str, expected: Collection[model.Assignment]) -> str:
+        """Why the group stays: it has other assignments than ``expected``, or they can't be listed. Empty if not."""
+        further = self._reader.assignments.of_group_if_listed(group_id, expected).difference(expected)
+        return f"the group has been assigned since it was read ({self._in_words(further)})" if further else ""
+
+    def _in_words(self, assignments: Collection[model.Assignment]) -> str:
+        arns = sorted({each.permission_set_arn for each in assignments} - {""})
+        names = self._reader.permission_sets.names(arns)
+        return shown(
+            [
+                f"{names.get(each.permission_set_arn, each.permission_set_arn)} in account {each.account_id}"
+                for each in sorted(assignments)
+            ]
+        )
 
     def _check_user(self, change: model.Change, user_id: str) -> None:
         if self._reader.store.user_attributes(user_id) is None:
             return
         groups = self._reader.store.groups_of(user_id)
-        further = sorted(group for group in groups if user_id not in self._leaving[group])
-        if further or self._reader.assignments.directly_of(user_id):
-            gained = f"been added to groups ({shown(further)})" if further else "got direct assignments"
-            raise IdentityCenterError(
-                f"user {change.name} is kept: it has {gained} since it was read: find out who did this, and run again"
-            )
+        if further := sorted(group for group in groups if user_id not in self._leaving[group]):
+            raise kept(change, f"it has been added to groups ({shown(further)}) since it was read")
+        if direct := self._reader.assignments.directly_of_if_listed(user_id):
+            raise kept(change, f"it has got direct assignments ({self._in_words(direct)}) since it was read")
+
+
+def kept(change: model.Change, reason: str) -> IdentityCenterError:
+    """The error for an object that is not deleted. ``reason``: why, in words."""
+    return IdentityCenterError(
+        f"{change.kind} {change.name} is kept: {reason}: find out who did this, and run again"
+    )
 
 
 class Recheck:
@@ -315,7 +351,8 @@ class Report:
     """A plan and the results of its changes; no results if it was not applied.
 
     ``ended``: key of a change -> its result. ``unexpected_members``: people who joined groups during the run, in
-    sentences. ``changed_sets``: permission sets that others changed during the run, in sentences.
+    sentences. ``changed_sets``: permission sets that others changed during the run, in sentences. ``groups``: by name,
+    the requested groups that existed before the run.
     """
 
     desired: model.DesiredAccess
@@ -323,6 +360,7 @@ class Report:
     ended: Mapping[str, ChangeResult] = field(default_factory=dict)
     unexpected_members: tuple[str, ...] = ()
     changed_sets: tuple[str, ...] = ()
+    groups: Mapping[str, model.KnownGroup] = field(default_factory=dict)
 
     def outcomes(self) -> list[tuple[str, Outcome]]:
         """For each IAM user: the place of its intents, and its outcome."""
@@ -529,4 +567,5 @@ class AccessRun:
             ended,
             recheck.unexpected_members_since(ended, options.stopped),
             recheck.changed_sets_since(ended, options.stopped),
+            self._state.groups,
         )

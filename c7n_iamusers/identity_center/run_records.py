@@ -327,6 +327,7 @@ def overall_result(
     finished: datetime,
 ) -> dict[str, Any]:
     """The result of the run. ``permission-sets``: as requested, to find later changes."""
+    listed = list(created)
     statuses = Counter(outcome.status for _, outcome in report.outcomes())
     return {
         "schema": RESULT_SCHEMA,
@@ -342,9 +343,10 @@ def overall_result(
         ]
         + [{"change": "", "code": "Strangers", "reason": each} for each in report.unexpected_members]
         + [{"change": "", "code": "Changed", "reason": each} for each in report.changed_sets],
-        "created": [each.as_data() for each in created],
+        "created": [each.as_data() for each in listed],
         "removed": [each.as_data() for each in removed],
         "memberships": _memberships(report),
+        "groups": _groups_before(report, listed),
         "permission-sets": {
             name: permission_set_data(requested)
             for name, requested in sorted(report.desired.permission_sets.items())
@@ -382,6 +384,19 @@ def _memberships(report: Report) -> list[dict[str, Any]]:
         {"group": group, "username": username, "users": dict(sorted(users.items()))}
         for (group, username), users in sorted(found.items())
     ]
+
+
+def _groups_before(report: Report, created: Iterable[run_objects.Created]) -> dict[str, list[list[str]]]:
+    """Id of each group that existed before the run and that people joined -> its assignments before the run.
+
+    An undo needs them: what the group has been assigned since is not the run's to end.
+    """
+    joined = {each.membership[0] for each in created if each.kind == MEMBERSHIP}
+    return {
+        known.group_id: [[each.account_id, each.permission_set_arn] for each in sorted(known.assignments)]
+        for known in report.groups.values()
+        if known.group_id in joined
+    }
 
 
 def _assignments(
