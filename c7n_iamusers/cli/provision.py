@@ -33,6 +33,7 @@ from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
+from c7n_iamusers.identity_center.center_lock import remove as remove_center_lock
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
@@ -259,7 +260,7 @@ _BUDGET = 300.0
 @click.option(
     "--force-unlock",
     metavar="ID",
-    help="Remove this lock, which a killed run has left in the bucket, and do nothing else.",
+    help="Remove this lock, which a killed run has left in the bucket and in Identity Center, and do nothing else.",
 )
 @click.option(
     "--sign-ins",
@@ -324,7 +325,8 @@ def command(
     identity-center-result.json beside each intents file, and the result of the run, for --undo, below
     OUTPUT_DIR/identity-center-runs/.
 
-    OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, which --force-unlock removes.
+    OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, and in Identity Center one that
+    keeps runs on other machines out; --force-unlock removes both.
 
     The plan compares all access of each person in these accounts with the person's IAM users. Managed objects that are
     no longer requested have a `-`; --prune removes them. Run that over the intents of all policies together. With -t or
@@ -479,19 +481,30 @@ def _without_intents(
     region: str | None,
 ) -> None:
     if lock_id:
-        _unlock(place, lock_id)
+        _unlock(place, lock_id, session_in, region)
     if sign_in_days:
         with _errors_with_remedy():
             say(_write_sign_ins(_store(place), session_in, region, sign_in_days))
 
 
-def _unlock(place: str, lock_id: str) -> None:
-    if not place.startswith(_S3):
-        raise click.UsageError(
-            "--force-unlock is for the lock in a bucket; that of a directory ends with the process"
-        )
+def _unlock(place: str, lock_id: str, session_in: _SessionIn, region: str | None) -> None:
+    """A killed run leaves a lock in the bucket, in Identity Center, or both, with one id.
+
+    That of a directory ends with the process.
+    """
+    missing: IdentityCenterError | None = None
     with _errors_with_remedy():
-        say(f"Removed the lock of {remove_lock(_store(place), lock_id)}")
+        if place.startswith(_S3):
+            try:
+                say(f"Removed the lock in the bucket, of {remove_lock(_store(place), lock_id)}")
+            except IdentityCenterError as error:
+                missing = error
+        if found := remove_center_lock(_center(session_in, region), lock_id):
+            say(f"Removed the lock in Identity Center, of {found}")
+        elif missing or not place.startswith(_S3):
+            raise missing or IdentityCenterError(
+                "there is no lock in Identity Center, so nothing was removed: that of a directory ends with the process"
+            )
 
 
 @contextmanager

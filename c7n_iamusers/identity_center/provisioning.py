@@ -142,7 +142,7 @@ def provision(
         choices or model.Choices(),
         plan_options or plan_files.PlanOptions(),
     )
-    with exclusive(fleet.output, center.instance) if options else nullcontext():
+    with exclusive(fleet.output, center.instance, center) if options else nullcontext():
         return _run(fleet, center, say, options, choices, plan_options, quotas or model.CenterQuotas())
 
 

@@ -150,7 +150,7 @@ def undo(
     with _result_errors(place):
         run_objects.check_instance(map(run_objects.Created.from_data, data["created"]), center.instance)
     reader = CenterReader.of(center)
-    with exclusive(output, center.instance) if options else nullcontext():
+    with exclusive(output, center.instance, center) if options else nullcontext():
         restoration = _restoration(data, output, result, reader, center.instance)
         plan = _plan(data, center, reader, read_users, restoration, accounts or {})
         for line in _lines(plan):

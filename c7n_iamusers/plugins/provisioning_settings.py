@@ -278,6 +278,7 @@ PERMISSIONS = (
     "sso:CreateAccountAssignment",
     "sso:CreatePermissionSet",
     "sso:DeleteInlinePolicyFromPermissionSet",
+    "sso:DeletePermissionSet",
     "sso:DescribeAccountAssignmentCreationStatus",
     "sso:DescribeInstance",
     "sso:DescribePermissionSet",
