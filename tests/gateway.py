@@ -15,6 +15,7 @@ import pytest
 from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.httpsession import URLLib3Session
 
+from c7n_iamusers.identity_center.aws.identity_store import PROBE
 from c7n_iamusers.identity_center.center_lock import LOCK
 
 #: Name -> status and body. What botocore makes of each depends on the protocol of the service.
@@ -109,5 +110,6 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, body: bytes, headers: dict[str,
 def operation(name: str) -> Callable[[str, str], bool]:
     """Selects requests of one operation of IAM, or of a service with JSON; not those for the lock of a run."""
     return lambda _url, text: (
-        f"Action={name}&" in f"{text}&" or (f".{name}'" in text and f'"{LOCK}"' not in text)
+        f"Action={name}&" in f"{text}&"
+        or (f".{name}'" in text and f'"{LOCK}"' not in text and f'"{PROBE}"' not in text)
     )

@@ -206,8 +206,8 @@ _BUDGET = 300.0
     multiple=True,
     metavar="NAME=NUMBER",
     callback=_quotas,
-    help="A quota of Identity Center that was raised: permission-sets, sets-per-account, groups-per-set or "
-    "policies-per-set.",
+    help="A quota of Identity Center that was raised: permission-sets, sets-per-account, groups-per-set, "
+    "policies-per-set or groups-per-person.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.option(
@@ -240,7 +240,8 @@ _BUDGET = 300.0
 @click.option(
     "--identity-source",
     type=click.Choice(["identity-center", "external"]),
-    help="Refuse intents with the other identity source.",
+    help="Refuse intents with the other identity source. identity-center also says that no identity provider feeds the "
+    "identity store, although users or groups have ExternalIds.",
 )
 @click.option(
     "--timeout",

@@ -28,6 +28,12 @@ from c7n_iamusers.identity_center.changes import (
     set_key,
     user_key,
 )
+from c7n_iamusers.identity_center.feeding import (
+    creates_in_store,
+    external_names,
+    fed_by_others,
+    groups_per_person_faults,
+)
 from c7n_iamusers.identity_center.permission_sets import (
     PERMISSION_SET_ARN,
     check_permission_set,
@@ -184,7 +190,12 @@ class Recheck:
     def _group(self, change: model.Change, _: Mapping[str, Any]) -> RecheckResult:
         group = self._groups[change.key]
         known = self._reader.group(group, self._state.permission_sets)
-        check_group(group, known, own_assignments(group, self._state)[0])
+        own = own_assignments(group, self._state)[0]
+        further = known.assignments.difference(own) if known else ()
+        names = self._reader.permission_sets.names(
+            sorted({each.permission_set_arn for each in further} - {""})
+        )
+        check_group(group, known, own, names)
         return RecheckResult(
             operations.group_creation_if_missing(group, known, self._instance),
             {operations.GROUP_ID: known.group_id} if known else {},
@@ -448,12 +459,14 @@ class AuditData:
     """The input of an audit. ``managed_sets``: the ARNs of all managed permission sets.
 
     ``elsewhere``: managed groups that are assigned in accounts that were not read, with these assignments.
+    ``set_names``: of their permission sets, by ARN.
     """
 
     report: Report
     state: model.CenterState
     managed_sets: Collection[str]
     elsewhere: Sequence[model.KnownGroup] = ()
+    set_names: Mapping[str, str] = field(default_factory=dict)
 
 
 class AccessRun:
@@ -510,7 +523,9 @@ class AccessRun:
             )
         ]
         report = self._planned(replace(state, groups=groups), as_is=True)
-        return AuditData(report, self._state, managed.keys(), elsewhere)
+        arns = {each.permission_set_arn for group in elsewhere for each in group.assignments} - {""}
+        names = self._reader.permission_sets.names(sorted(arns))
+        return AuditData(report, self._state, managed.keys(), elsewhere, names)
 
     def _is_shared(self, name: str) -> bool:
         group = self._desired.groups.get(name)
@@ -535,7 +550,27 @@ class AccessRun:
         )
         sets = self._reader.permission_sets.count() if creates else 0
         over = quota_faults(self._desired, self._state, found.work, sets, self._evidence.quotas)
-        return Report(self._desired, replace(found, over_quota=over))
+        over += groups_per_person_faults(
+            found, self._state, self._reader.store.groups_of, self._evidence.quotas.groups_per_person
+        )
+        fed = "" if as_is or self._evidence.source_is_stated else self._fed_by_others(found)
+        return Report(self._desired, replace(found, over_quota=over, fed_by_others=fed))
+
+    def _fed_by_others(self, found: model.AccessPlan) -> str:
+        if not creates_in_store(found):
+            return ""
+        names = external_names(self._state) or self._reader.store.external_names()
+        return fed_by_others(names) if names else ""
+
+    def check_creations(self, report: Report) -> None:
+        """Raises IdentityCenterError if the plan creates users, and the caller may not; BotoCoreError."""
+        creates = any((each.kind, each.action) == (model.USER, model.CREATE) for each in report.plan.work)
+        if creates and (reason := self._reader.store.creation_refusal()):
+            raise IdentityCenterError(
+                f"no users can be created ({reason}), and nothing was touched: allow identitystore:CreateUser; or, if "
+                "an identity provider or Active Directory feeds this identity store, set identity-source: external, so "
+                "that no users, groups and memberships are created"
+            )
 
     def apply(self, report: Report, journal: JournalWriter, options: ApplyOptions) -> Report:
         """Apply the plan. A failed change fails only the changes that need it."""

@@ -28,12 +28,14 @@ class Evidence:
 
     ``proofs``: compares permission sets with the policies of IAM users. ``membership_users``: see ``totals``.
     ``emptied``: accounts without requested access that have none of those IAM users, except quarantined ones.
+    ``source_is_stated``: whoever runs this says that no identity provider feeds the identity store.
     """
 
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
     membership_users: MembershipUsers = field(default_factory=dict)
     quotas: model.CenterQuotas = field(default_factory=model.CenterQuotas)
     emptied: frozenset[str] = frozenset()
+    source_is_stated: bool = False
 
 
 def plan_access(

@@ -38,7 +38,7 @@ class Fleet:
     """The intents below ``output``, merged. ``intents``: without users. ``derivation``: with the proofs of ``desired``.
 
     ``unchecked``: settings of the intents that were not checked against a policy, in lines. ``trusted``: what others
-    can write in ``output`` is believed.
+    can write in ``output`` is believed. ``source_is_stated``: whoever runs this has said the identity source.
     """
 
     output: Store
@@ -47,6 +47,7 @@ class Fleet:
     derivation: AccessDerivation = field(default_factory=AccessDerivation)
     unchecked: tuple[str, ...] = ()
     trusted: bool = False
+    source_is_stated: bool = False
 
     def check_runs(self) -> None:
         """Raises IdentityCenterError if others can write what earlier runs left in ``output``."""
@@ -104,7 +105,7 @@ def read_fleet(
     # The derivation has all it needs, and the users' policies take most of the memory.
     places = [replace(each, users=(), source=PolicySource()) for each in intents]
     claims = () if trust.policy_settings or trust.trusted else intent_checks.unchecked_settings(places)
-    return Fleet(store, places, desired, derivation, claims, trust.trusted)
+    return Fleet(store, places, desired, derivation, claims, trust.trusted, identity_source is not None)
 
 
 def _authorities(
@@ -170,7 +171,9 @@ def _run(
         else {}
     )
     membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)
-    evidence = Evidence(fleet.derivation.proofs, membership_users, quotas)
+    evidence = Evidence(
+        fleet.derivation.proofs, membership_users, quotas, source_is_stated=fleet.source_is_stated
+    )
     run = AccessRun(center, fleet.desired, evidence, choices)
     report = run.plan()
     if choices.migrate:
@@ -274,7 +277,7 @@ def audit(
         )
         for former in (False, True)
     )
-    elsewhere = sorted(_assigned_elsewhere(each) for each in found.elsewhere)
+    elsewhere = sorted(_assigned_elsewhere(each, found.set_names) for each in found.elsewhere)
     deviations = [*_not_as_requested(report, state), *_not_provisioned(report.plan)]
     replaced = frozenset().union(
         *(
@@ -393,9 +396,13 @@ def _not_provisioned(plan: model.AccessPlan) -> Iterator[str]:
     yield from (each.reason for each in plan.missing)
 
 
-def _assigned_elsewhere(group: model.KnownGroup) -> str:
+def _assigned_elsewhere(group: model.KnownGroup, names: Mapping[str, str]) -> str:
+    """``names``: of permission sets, by ARN."""
     given = shown(
-        [f"{each.permission_set_arn} in account {each.account_id}" for each in sorted(group.assignments)]
+        [
+            f"{names.get(each.permission_set_arn, each.permission_set_arn)} in account {each.account_id}"
+            for each in sorted(group.assignments)
+        ]
     )
     return (
         f"group {group.name}, which is managed, has {given}, where no other access is managed: find out who "

@@ -429,13 +429,17 @@ def apply_and_record(
 ) -> tuple[Report, str | None]:
     """Apply the plan. Returns the report, and the place of the run's result; None if there was nothing to do.
 
-    Raises IdentityCenterError before the first change if a quota forbids the plan; OSError and JournalRefused if
-    something can't be recorded. The journal then has all calls made so far.
+    Raises IdentityCenterError before the first change if a quota forbids the plan, or if it creates users and an
+    identity provider must do that, or the caller may not; OSError and JournalRefused if something can't be recorded.
+    The journal then has all calls made so far.
     """
     if report.plan.over_quota:
         raise IdentityCenterError("; ".join(report.plan.over_quota))
+    if report.plan.fed_by_others:
+        raise IdentityCenterError(report.plan.fed_by_others)
     if not report.plan.work and not unfinished(output):
         return report, None
+    run.check_creations(report)
     directory = RunDirectory.begin(output, now())
     directory.check_resumed(center.instance)
     with directory.journal() as journal:

@@ -16,6 +16,7 @@ from aws_local_org.identity_center import faults
 from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.identity_center.center_lock import LOCK
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import intents, person, user
 from tests.identity_center.buckets import BUCKET, URL, BucketRehearsal

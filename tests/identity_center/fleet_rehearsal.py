@@ -14,6 +14,7 @@ from aws_local_org.identity_center import state
 from aws_local_org.identity_center.state import Instance
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.identity_center.aws.identity_store import PROBE
 from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.center_lock import LOCK
 from c7n_iamusers.identity_center.intent_files import write_intents
@@ -140,8 +141,12 @@ class FleetRehearsal:
 
 
 def without_lock(calls: Iterable[CallRecord]) -> list[CallRecord]:
-    """``calls`` without those that take and release the lock in Identity Center. The lock is released last."""
+    """``calls`` without those for the lock in Identity Center, and without the one that asks who may create users.
+
+    The lock is released last.
+    """
     found = list(calls)
+    found = [each for each in found if each.parameters.get("UserName") != PROBE]
     taken = [each for each in found if each.parameters.get("Name") == LOCK]
     deleted = [each for each in found if each.operation == "DeletePermissionSet"]
     lock = [*taken, *deleted[-1:]] if any(each.error_code is None for each in taken) else taken

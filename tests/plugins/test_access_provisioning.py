@@ -142,7 +142,9 @@ def test_a_write_that_has_not_spread_is_tried_again(
     def refuse() -> None:
         if not refused:
             refused.append(operation)
-            faults.refuse_next(operation, code, **members)  # type: ignore[arg-type]
+            # The first CreateUser asks whether users can be created.
+            times = 2 if operation == "CreateUser" else 1
+            faults.refuse_next(operation, code, times=times, **members)
 
     # Once the run has its lock, which is a permission set too.
     on_call(monkeypatch, "ListAccountAssignmentCreationStatus", refuse)
