@@ -224,6 +224,15 @@ _BUDGET = 300.0
     help="Also remove managed objects that are no longer requested (`-` in the plan).",
 )
 @click.option(
+    "--prune-former",
+    "former_days",
+    type=click.IntRange(min=1),
+    metavar="DAYS",
+    help="Also remove memberships that an earlier run made for IAM users that are deleted for at least DAYS days, by "
+    "what audits and such runs recorded; 30, for example. It may be the only access of these people. Needs "
+    "--member-role.",
+)
+@click.option(
     "--lock-out",
     is_flag=True,
     help="With --prune or --undo: also remove the access of people who may have no other.",
@@ -305,6 +314,7 @@ def command(
     dry_run: bool,
     audited: bool,
     prune: bool,
+    former_days: int | None,
     lock_out: bool,
     migrate: bool,
     role: str | None,
@@ -343,6 +353,7 @@ def command(
         },
         {
             "--prune": prune,
+            "--prune-former": former_days,
             "--lock-out": lock_out,
             "--migrate": migrate,
             "--plan-out": plan_out,
@@ -353,9 +364,8 @@ def command(
     )
     session_in, reading = _sessions(role, member_role, region, external_id, accounts)
     if undone:
-        read_users = _read_users(reading) if reading else users_not_read
-        names = _accounts(accounts)
-        _exit(_undo(undone, session_in, region, timeout, dry_run, None if lock_out else read_users, names))
+        checks = None if lock_out else _read_users(reading) if reading else users_not_read
+        _exit(_undo(undone, session_in, region, timeout, dry_run, checks, _accounts(accounts)))
         return
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
@@ -396,10 +406,9 @@ def command(
         with _errors_with_remedy():
             _exit(audit(fleet, center(), say, reading))
         return
+    removals = _choices(prune, lock_out, migrate, former_days, reading)
     plan_options = _plan_options(plan_out, reviewed, plan_sha256, dry_run)
-    _exit(
-        _provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), plan_options, quotas)
-    )
+    _exit(_provision(fleet, center, timeout, dry_run, removals, plan_options, quotas, reading))
 
 
 def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is_part: bool) -> None:
@@ -407,7 +416,7 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is
 
     ``is_part``: -a or -t limits the run to the intents of some accounts. All others would look as if not requested.
     """
-    of_all = {**modes, "--prune": changing["--prune"], "--migrate": changing["--migrate"]}
+    of_all = {**modes, **{name: changing[name] for name in ("--prune", "--prune-former", "--migrate")}}
     for name in (name for name, value in of_all.items() if value and is_part):
         raise click.UsageError(f"{name} can't be limited by -a or -t: it is for all accounts")
     if len(given := [name for name, value in modes.items() if value]) > 1:
@@ -418,6 +427,15 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is
         raise click.UsageError(
             f"--audit and {name} can't be used together: an audit plans and changes nothing"
         )
+
+
+def _choices(
+    prune: bool, lock_out: bool, migrate: bool, former_days: int | None, reading: ReadAccounts | None
+) -> Choices:
+    """Raises click.UsageError if nothing can tell which IAM users are deleted."""
+    if former_days and reading is None:
+        raise click.UsageError("--prune-former needs --member-role, to read which IAM users are deleted")
+    return Choices(prune, lock_out, migrate, former_days or 0)
 
 
 def _chosen(path: Path | None, names: tuple[str, ...], tags: tuple[str, ...]) -> frozenset[str] | None:
@@ -533,6 +551,7 @@ def _provision(
     choices: Choices,
     plan_options: PlanOptions,
     quotas: CenterQuotas,
+    reading: ReadAccounts | None,
 ) -> list[str]:
     with (
         _errors_with_remedy(),
@@ -542,7 +561,7 @@ def _provision(
     ):
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         failures = provision(
-            fleet, center(), say, None if dry_run else options, choices, plan_options, quotas
+            fleet, center(), say, None if dry_run else options, choices, plan_options, quotas, reading
         )
     interruption.exit_if_stopped()
     return failures

@@ -42,6 +42,7 @@ from c7n_iamusers.identity_center.permission_sets import (
 )
 from c7n_iamusers.identity_center.plan import Evidence, plan_access
 from c7n_iamusers.identity_center.terraform import Existing
+from c7n_iamusers.identity_center.totals import MembershipUsers
 from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
@@ -484,9 +485,32 @@ class AccessRun:
         self._reader = CenterReader.of(center)
         self._state = model.CenterState()
 
-    def plan(self) -> Report:
-        """The plan. Raises IdentityCenterError and ClientError if the state can't be read."""
-        return self._planned(self._reader.read(self._desired, unused=self._choices.prune))
+    def plan(self, emptied: Callable[[Collection[str]], frozenset[str]] | None = None) -> Report:
+        """The plan. Raises IdentityCenterError and ClientError if the state can't be read.
+
+        ``emptied``: see ``read_for_audit``; None to leave out accounts without requested access.
+        """
+        accounts = frozenset[str]()
+        if emptied:
+            accounts = frozenset().union(*self._reader.permission_sets.accounts_of_managed().values())
+            self._evidence = replace(self._evidence, emptied=emptied(accounts - self._desired.accounts))
+        return self._planned(self._reader.read(self._desired, accounts, unused=self._choices.prune))
+
+    def plan_without(self, expired: frozenset[tuple[str, str]]) -> Report:
+        """The plan on the state that was read, without the memberships ``expired``: see Evidence."""
+        self._evidence = replace(self._evidence, expired=expired)
+        return self._planned(self._state)
+
+    @property
+    def membership_users(self) -> MembershipUsers:
+        """The IAM users of memberships that earlier runs made."""
+        return self._evidence.membership_users
+
+    @property
+    def reviewed_groups(self) -> frozenset[str]:
+        """The names of the groups whose members were read."""
+        known = (*self._state.groups.values(), *self._state.current.groups.values())
+        return frozenset(each.name for each in known)
 
     def existing(self) -> tuple[model.DesiredAccess, Existing]:
         """The desired access, with earlier names if kept, and what of it exists. Raises as ``plan`` does."""

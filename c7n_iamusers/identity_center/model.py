@@ -426,11 +426,13 @@ class Choices:
 
     ``prune``: access that is no longer requested, if its person has other access. ``lock_out``: also if it is not known
     whether the person has other access. ``migrate``: groups and permission sets under earlier names are replaced.
+    ``former_days``: memberships whose IAM users are deleted for so many days are removed; 0 for none.
     """
 
     prune: bool = False
     lock_out: bool = False
     migrate: bool = False
+    former_days: int = 0
 
 
 @dataclass(frozen=True)

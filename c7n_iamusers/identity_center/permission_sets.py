@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -17,7 +16,6 @@ from c7n_iamusers.text.wording import shown
 #: The Ref to the ARN of a new permission set.
 PERMISSION_SET_ARN = "permission-set"
 _PROVISIONING = "provisioning"
-_RESOURCE = re.compile(r"\*\Z|arn:[^:]+:[^:]")
 _EVERYWHERE = "ALL_PROVISIONED_ACCOUNTS"
 
 
@@ -44,12 +42,17 @@ def check_resources(requested: PermissionSet) -> None:
     A resource is ``*`` or an ARN (IAM User Guide, "IAM JSON policy elements: Resource"), with a service: IAM answers to
     ``arn:*`` that its vendor must be fully qualified. Identity Center takes any, and fails when it provisions the set.
     """
-    wrong = sorted({each for each in _resources(requested.inline_policy) if not _RESOURCE.match(each)})
+    wrong = sorted({each for each in _resources(requested.inline_policy) if not _is_resource(each)})
     if wrong:
         raise IdentityCenterError(
             f"permission set {requested.name} has in its inline policy the resource {shown(wrong)}, which IAM refuses: "
             "a resource is * or an ARN with partition and service. Correct it in the policy"
         )
+
+
+def _is_resource(text: str) -> bool:
+    prefix, partition, rest = (*text.split(":", 2), "", "")[:3]
+    return text == "*" or (prefix == "arn" and bool(partition) and rest[:1] not in ("", ":"))
 
 
 def _resources(inline_policy: str) -> Iterator[str]:

@@ -28,7 +28,9 @@ class Evidence:
 
     ``proofs``: compares permission sets with the policies of IAM users. ``membership_users``: see ``totals``.
     ``emptied``: accounts without requested access that have none of those IAM users, except quarantined ones.
-    ``source_is_stated``: whoever runs this says that no identity provider feeds the identity store.
+    ``expired``: group name and folded username of memberships that an earlier run made, and that go although they may
+    be all access of their people: see ``Choices.former_days``. ``source_is_stated``: whoever runs this says that no
+    identity provider feeds the identity store.
     """
 
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
@@ -36,6 +38,7 @@ class Evidence:
     quotas: model.CenterQuotas = field(default_factory=model.CenterQuotas)
     emptied: frozenset[str] = frozenset()
     source_is_stated: bool = False
+    expired: frozenset[tuple[str, str]] = frozenset()
 
 
 def plan_access(
@@ -75,6 +78,7 @@ def plan_access(
             side_effects,
             as_is,
             known.emptied,
+            known.expired,
         )
     )
     missing = list(_missing(desired, state, people, claims))

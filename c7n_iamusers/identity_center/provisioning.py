@@ -19,6 +19,7 @@ from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.changes import changed
 from c7n_iamusers.identity_center.desired import desired_access
+from c7n_iamusers.identity_center.former_members import FormerMembers
 from c7n_iamusers.identity_center.intent_files import MAX_AGE, check_complete, read_intents
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed, emptied_accounts
@@ -130,11 +131,12 @@ def provision(
     choices: model.Choices | None = None,
     plan_options: plan_files.PlanOptions | None = None,
     quotas: model.CenterQuotas | None = None,
+    read: ReadAccounts | None = None,
 ) -> list[str]:
     """Plan, and apply if ``options`` are given. Returns the failures, in words.
 
     ``choices``: which managed objects may be removed. ``plan_options``: the plan to write, or the reviewed plan to
-    apply. A run that applies holds the run lock from planning on.
+    apply. ``read``: reads the IAM users of former memberships. A run that applies holds the run lock from planning on.
 
     Raises IdentityCenterError, ClientError and BotoCoreError only before the first change.
     """
@@ -144,7 +146,7 @@ def provision(
         plan_options or plan_files.PlanOptions(),
     )
     with exclusive(fleet.output, center.instance, center) if options else nullcontext():
-        return _run(fleet, center, say, options, choices, plan_options, quotas or model.CenterQuotas())
+        return _run(fleet, center, say, options, choices, plan_options, quotas or model.CenterQuotas(), read)
 
 
 def _run(
@@ -155,6 +157,7 @@ def _run(
     choices: model.Choices,
     plan_options: plan_files.PlanOptions,
     quotas: model.CenterQuotas,
+    read: ReadAccounts | None,
 ) -> list[str]:
     fleet.check_runs()
     _refuse_unchecked(fleet, say, bool(options and not plan_options.reviewed))
@@ -175,7 +178,7 @@ def _run(
         fleet.derivation.proofs, membership_users, quotas, source_is_stated=fleet.source_is_stated
     )
     run = AccessRun(center, fleet.desired, evidence, choices)
-    report = run.plan()
+    report = _planned(fleet, center, run, choices, read if choices.former_days else None, bool(options))
     if choices.migrate:
         say(reports.MIGRATION)
     for line in reports.plan_lines(report.plan):
@@ -197,6 +200,25 @@ def _run(
     if path := reports.write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
     return _apply(fleet, center, run, report, say, options) if options else []
+
+
+def _planned(
+    fleet: Fleet,
+    center: Center,
+    run: AccessRun,
+    choices: model.Choices,
+    read: ReadAccounts | None,
+    applies: bool,
+) -> Report:
+    """The plan, with the removals of former memberships that ``choices`` allow. Raises as ``plan``; OSError."""
+    if not choices.former_days:
+        return run.plan()
+    report = run.plan(_emptied(fleet, run.membership_users, read))
+    members, users = report.plan.unexpected_members, run.membership_users
+    found = FormerMembers.read(fleet.output, center.instance, members, users, read, run.reviewed_groups)
+    if applies:
+        found.record(fleet.output, center.instance)
+    return run.plan_without(found.expired(choices.former_days))
 
 
 def _refuse_unchecked(fleet: Fleet, say: Callable[[str], None], unreviewed: bool) -> None:
@@ -250,7 +272,8 @@ def audit(
     in an account, and a few per group and permission set.
 
     ``read``: reads accounts that have managed access and no intents, to find out whether IAM users of earlier runs are
-    left. Raises IdentityCenterError, ClientError and BotoCoreError.
+    left, and those of former memberships. Since when these are deleted is recorded in the output. Raises
+    IdentityCenterError, ClientError and BotoCoreError.
     """
     say = escaping(say)
     fleet.check_runs()
@@ -259,24 +282,11 @@ def audit(
     unchecked = [" ".join(each.removeprefix("  ! ").split()) for each in fleet.unchecked]
     membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)
     run = AccessRun(center, fleet.desired, Evidence(fleet.derivation.proofs, membership_users))
-    refused_in = {each.subject.account_id for each in fleet.desired.refused}
-    empty = frozenset(each.account_id for each in fleet.intents) - refused_in
-    arns = frozenset().union(*membership_users.values())
-
-    def emptied(accounts: Collection[str]) -> frozenset[str]:
-        return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, arns, read)
-
-    found = run.read_for_audit(emptied)
+    found = run.read_for_audit(_emptied(fleet, membership_users, read))
     report, state = found.report, found.state
     rows = list(_lines(report, state, found.managed_sets))
-    unexpected_members, former = (
-        sorted(
-            f"{each.username} in group {each.group} (account {shown(each.accounts)}): {each.reason}"
-            for each in report.plan.unexpected_members
-            if each.is_former == former
-        )
-        for former in (False, True)
-    )
+    members = report.plan.unexpected_members
+    unexpected_members = sorted(_member_line(each) for each in members if not each.is_former)
     elsewhere = sorted(_assigned_elsewhere(each, found.set_names) for each in found.elsewhere)
     deviations = [*_not_as_requested(report, state), *_not_provisioned(report.plan)]
     replaced = frozenset().union(
@@ -295,8 +305,8 @@ def audit(
     no_users = [] if fleet.desired.claims else [_NO_USERS]
     for sign, line, _ in rows:
         say(f"  {sign} {line}")
-    for line in former:
-        say(f"  = {line}")
+    for line in _former_lines(fleet, center, run, members, read):
+        say(line)
     for line in (*unexpected_members, *elsewhere, *deviations, *refused, *no_users):
         say(f"  ! {line}")
     wider = sum(total is not None and total.verdict in UNPROVEN for _, _, total in rows)
@@ -315,6 +325,44 @@ def audit(
         *refused,
         *no_users,
     ]
+
+
+def _emptied(
+    fleet: Fleet, membership_users: Mapping[tuple[str, str], frozenset[str]], read: ReadAccounts | None
+) -> Callable[[Collection[str]], frozenset[str]]:
+    """Which accounts are ``emptied``, see Evidence."""
+    refused_in = {each.subject.account_id for each in fleet.desired.refused}
+    empty = frozenset(each.account_id for each in fleet.intents) - refused_in
+
+    def emptied(accounts: Collection[str]) -> frozenset[str]:
+        arns = frozenset().union(*membership_users.values())
+        return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, arns, read)
+
+    return emptied
+
+
+def _former_lines(
+    fleet: Fleet,
+    center: Center,
+    run: AccessRun,
+    members: Sequence[model.UnexpectedMember],
+    read: ReadAccounts | None,
+) -> Iterator[str]:
+    """The former members, those whose IAM users are deleted for the longest time first. Records their ages."""
+    ages = FormerMembers.read(
+        fleet.output, center.instance, members, run.membership_users, read, run.reviewed_groups
+    )
+    for each in sorted(members, key=lambda each: (ages.moment(each), _member_line(each))):
+        if each.is_former:
+            yield f"  = {_member_line(each)}{ages.age(each)}"
+    try:
+        ages.record(fleet.output, center.instance)
+    except OSError as error:
+        yield f"  ? since when IAM users are deleted can't be recorded: {error}"
+
+
+def _member_line(each: model.UnexpectedMember) -> str:
+    return f"{each.username} in group {each.group} (account {shown(each.accounts)}): {each.reason}"
 
 
 _NO_USERS = (

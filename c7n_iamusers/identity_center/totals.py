@@ -68,7 +68,11 @@ MembershipUsers = Mapping[tuple[str, str], frozenset[str]]
 #: Why a membership that is not requested stays.
 FORMER = (
     "an earlier run made the membership for IAM users that have no intents now: if these were deleted, it replaces "
-    "their access, and --prune --lock-out would remove it"
+    "their access, and --prune-former DAYS or --prune --lock-out would remove it"
+)
+#: A detail of the removal of a membership.
+EXPIRED = (
+    "an earlier run made the membership, and its IAM users are deleted for longer than --prune-former says"
 )
 FORMER_AND_GONE = (
     "an earlier run made the membership for IAM users that are deleted, quarantined, or no longer found by the "
@@ -94,8 +98,8 @@ class Reviewed:
 class Comparison:
     """The input of a review. ``claims``: those not refused. ``earlier``: names of groups that are replaced.
 
-    ``as_is``: totals are of what people hold now, not of what they hold after the plan is applied. ``emptied``: see
-    ``plan.Evidence``.
+    ``as_is``: totals are of what people hold now, not of what they hold after the plan is applied. ``emptied``,
+    ``expired``: see ``plan.Evidence``.
     """
 
     desired: model.DesiredAccess
@@ -110,6 +114,7 @@ class Comparison:
     side_effects: SideEffects | None = None
     as_is: bool = False
     emptied: frozenset[str] = frozenset()
+    expired: frozenset[tuple[str, str]] = frozenset()
 
 
 def review(comparison: Comparison) -> Reviewed:
@@ -172,18 +177,8 @@ class _Review:
         """The removal of a membership that is not requested; None if it must stay."""
         accounts = tuple(sorted({each.account_id for each in group.assignments}))
         person, username = self._ids.get(user_id), self._username(user_id)
-        replaced, reason = self._replacing_claims(group, person, username, accounts), ""
-        if self._comparison.desired.external:
-            reason = "ask the owner of the identity provider to remove it"
-        elif self._is_former_and_gone(group, username):
-            reason = FORMER_AND_GONE
-        elif outside := self._uncovered_accounts(group):
-            reason = (
-                f"it also gives account {shown(outside)}, which has no intents here: run over all accounts"
-            )
-        elif not (replaced or self._comparison.choices.lock_out):
-            made = (group.name, folded(username)) in self._comparison.membership_users
-            reason = FORMER if made else UNKNOWN_ORIGIN
+        replaced = self._replacing_claims(group, person, username, accounts)
+        reason = self._why_stays(group, username, bool(replaced))
         if reason:
             if accounts:
                 self._unexpected_members.append(
@@ -201,8 +196,33 @@ class _Review:
             f"loses {model.Grant(each.account_id, self._set_name(each.permission_set_arn))}"
             for each in sorted(group.assignments)
         ]
-        change = self._change(key, model.MEMBERSHIP, f"{username} in {group.name}", call, needs, tuple(lost))
-        return self._register(change, group, (user_id, group.group_id))
+        expired = self._is_expired(group, username)
+        details = (*lost, *([EXPIRED] if expired else []))
+        change = self._change(key, model.MEMBERSHIP, f"{username} in {group.name}", call, needs, details)
+        return self._register(change, group, (user_id, group.group_id), expired)
+
+    def _why_stays(self, group: model.KnownGroup, username: str, is_replaced: bool) -> str:
+        """Why a membership that is not requested must stay; empty if it may go."""
+        if self._comparison.desired.external:
+            return "ask the owner of the identity provider to remove it"
+        if self._is_expired(group, username):
+            return ""
+        if self._is_former_and_gone(group, username):
+            return FORMER_AND_GONE
+        if outside := self._uncovered_accounts(group):
+            return f"it also gives account {shown(outside)}, which has no intents here: run over all accounts"
+        if is_replaced or self._comparison.choices.lock_out:
+            return ""
+        made = (group.name, folded(username)) in self._comparison.membership_users
+        return FORMER if made else UNKNOWN_ORIGIN
+
+    def _is_expired(self, group: model.KnownGroup, username: str) -> bool:
+        """Whether it is former for too long, and the group gives nothing in accounts without those IAM users."""
+        key = group.name, folded(username)
+        accounts = {arn.split(":")[4] for arn in self._comparison.membership_users.get(key, ())}
+        return key in self._comparison.expired and accounts.issuperset(
+            each.account_id for each in group.assignments
+        )
 
     def _is_former_and_gone(self, group: model.KnownGroup, username: str) -> bool:
         """Whether an earlier run made the membership, for accounts without such IAM users now."""
@@ -295,9 +315,9 @@ class _Review:
         return found
 
     def _register(
-        self, change: model.Change, group: model.KnownGroup, membership: tuple[str, str]
+        self, change: model.Change, group: model.KnownGroup, membership: tuple[str, str], expired: bool
     ) -> tuple[model.Change, bool]:
-        goes = self._may_go(group)
+        goes = expired or self._may_go(group)
         if goes:
             self._leaving.add(membership)
         self._changes[change.key] = change, goes
