@@ -341,7 +341,8 @@ def command(
 
     The plan compares all access of each person in these accounts with the person's IAM users. Managed objects that are
     no longer requested have a `-`; --prune removes them. Run that over the intents of all policies together. With -t or
-    -a, the access that only other accounts request has a `-` too, and stays.
+    -a only the intents of these accounts are needed, for example of one that has joined the organization: what others
+    may request is neither shown nor removed.
     """
     _check_modes(
         {
@@ -416,7 +417,7 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is
 
     ``is_part``: -a or -t limits the run to the intents of some accounts. All others would look as if not requested.
     """
-    of_all = {**modes, **{name: changing[name] for name in ("--prune", "--prune-former", "--migrate")}}
+    of_all = {**modes, **{name: changing[name] for name in ("--prune-former", "--migrate")}}
     for name in (name for name, value in of_all.items() if value and is_part):
         raise click.UsageError(f"{name} can't be limited by -a or -t: it is for all accounts")
     if len(given := [name for name, value in modes.items() if value]) > 1:

@@ -494,7 +494,8 @@ class AccessRun:
         if emptied:
             accounts = frozenset().union(*self._reader.permission_sets.accounts_of_managed().values())
             self._evidence = replace(self._evidence, emptied=emptied(accounts - self._desired.accounts))
-        return self._planned(self._reader.read(self._desired, accounts, unused=self._choices.prune))
+        unused = self._choices.prune and self._evidence.only is None
+        return self._planned(self._reader.read(self._desired, accounts, unused=unused))
 
     def plan_without(self, expired: frozenset[tuple[str, str]]) -> Report:
         """The plan on the state that was read, without the memberships ``expired``: see Evidence."""

@@ -30,7 +30,8 @@ class Evidence:
     ``emptied``: accounts without requested access that have none of those IAM users, except quarantined ones.
     ``expired``: group name and folded username of memberships that an earlier run made, and that go although they may
     be all access of their people: see ``Choices.former_days``. ``source_is_stated``: whoever runs this says that no
-    identity provider feeds the identity store.
+    identity provider feeds the identity store. ``only``: the accounts whose intents were chosen, None for all; what
+    others may request is left out of the review.
     """
 
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
@@ -39,6 +40,7 @@ class Evidence:
     emptied: frozenset[str] = frozenset()
     source_is_stated: bool = False
     expired: frozenset[tuple[str, str]] = frozenset()
+    only: frozenset[str] | None = None
 
 
 def plan_access(
@@ -79,6 +81,7 @@ def plan_access(
             as_is,
             known.emptied,
             known.expired,
+            known.only,
         )
     )
     missing = list(_missing(desired, state, people, claims))

@@ -40,6 +40,7 @@ class Fleet:
 
     ``unchecked``: settings of the intents that were not checked against a policy, in lines. ``trusted``: what others
     can write in ``output`` is believed. ``source_is_stated``: whoever runs this has said the identity source.
+    ``only``: the accounts whose intents were chosen; None for all.
     """
 
     output: Store
@@ -49,6 +50,7 @@ class Fleet:
     unchecked: tuple[str, ...] = ()
     trusted: bool = False
     source_is_stated: bool = False
+    only: frozenset[str] | None = None
 
     def check_runs(self) -> None:
         """Raises IdentityCenterError if others can write what earlier runs left in ``output``."""
@@ -106,7 +108,9 @@ def read_fleet(
     # The derivation has all it needs, and the users' policies take most of the memory.
     places = [replace(each, users=(), source=PolicySource()) for each in intents]
     claims = () if trust.policy_settings or trust.trusted else intent_checks.unchecked_settings(places)
-    return Fleet(store, places, desired, derivation, claims, trust.trusted, identity_source is not None)
+    only = None if trust.only is None else frozenset(trust.only)
+    stated = identity_source is not None
+    return Fleet(store, places, desired, derivation, claims, trust.trusted, stated, only)
 
 
 def _authorities(
@@ -175,7 +179,11 @@ def _run(
     )
     membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)
     evidence = Evidence(
-        fleet.derivation.proofs, membership_users, quotas, source_is_stated=fleet.source_is_stated
+        fleet.derivation.proofs,
+        membership_users,
+        quotas,
+        only=fleet.only,
+        source_is_stated=fleet.source_is_stated,
     )
     run = AccessRun(center, fleet.desired, evidence, choices)
     report = _planned(fleet, center, run, choices, read if choices.former_days else None, bool(options))

@@ -99,7 +99,7 @@ class Comparison:
     """The input of a review. ``claims``: those not refused. ``earlier``: names of groups that are replaced.
 
     ``as_is``: totals are of what people hold now, not of what they hold after the plan is applied. ``emptied``,
-    ``expired``: see ``plan.Evidence``.
+    ``expired``, ``only``: see ``plan.Evidence``.
     """
 
     desired: model.DesiredAccess
@@ -115,6 +115,7 @@ class Comparison:
     as_is: bool = False
     emptied: frozenset[str] = frozenset()
     expired: frozenset[tuple[str, str]] = frozenset()
+    only: frozenset[str] | None = None
 
 
 def review(comparison: Comparison) -> Reviewed:
@@ -163,7 +164,15 @@ class _Review:
             requested = self._comparison.desired.groups.get(self._named.get(group.group_id, ""))
             if requested.shared if requested else not group.is_restricted:
                 continue
-            yield group
+            if requested or self._is_of_chosen(group):
+                yield group
+
+    def _is_of_chosen(self, group: model.KnownGroup) -> bool:
+        """Whether no account but the chosen ones can request the group, by its description."""
+        only = self._comparison.only
+        return only is None or any(
+            group.description == f"{model.MANAGED_GROUP} for account {account}" for account in only
+        )
 
     def _review_group(self, group: model.KnownGroup) -> None:
         name = self._named.get(group.group_id, group.name)
@@ -290,7 +299,8 @@ class _Review:
     def _remove_set(self, arn: str) -> None:
         """Remove a managed permission set with the last of its assignments."""
         known = self._current.sets.get(arn)
-        if known is None or not known.settings.is_managed:
+        # Accounts that were not chosen may request it.
+        if known is None or not known.settings.is_managed or self._comparison.only is not None:
             return
         if (
             known.settings.name in self._comparison.desired.permission_sets

@@ -460,7 +460,12 @@ def test_a_later_wave_does_not_need_the_intents_of_the_one_before(
         pytest.param(["-t", "wave:1"], "give it as -c", id="without-accounts"),
         *(
             pytest.param(["-c", "FILE", "-t", "wave:1", *each], "it is for all accounts", id=each[0])
-            for each in (["--prune"], ["--audit"], ["--migrate"], ["--export", "terraform", "tf"])
+            for each in (
+                ["--prune-former", "30", "--member-role", "arn:aws:iam::{account_id}:role/R"],
+                ["--audit"],
+                ["--migrate"],
+                ["--export", "terraform", "tf"],
+            )
         ),
         pytest.param(
             ["-c", "FILE", "-t", "wave:3"], "has the tag wave:3: correct -a and -t", id="no-account"
