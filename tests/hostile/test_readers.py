@@ -29,6 +29,7 @@ from c7n_iamusers.execution.given import parsed_file, read_given
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
 from c7n_iamusers.identity_center.center_lock import holder
+from c7n_iamusers.identity_center.former_members import parse as parse_former
 from c7n_iamusers.identity_center.intent_files import read_intents
 from c7n_iamusers.identity_center.model import Choices, Instance
 from c7n_iamusers.identity_center.plan_files import read_plan
@@ -161,6 +162,12 @@ READERS = [
         "result.json", in_store(lambda store: read_result(store, "result.json")), (IamUsersError, OSError)
     ),
     Reader("lock.json", content(holder), (OSError,)),
+    Reader(
+        "former.json",
+        content(lambda text: parse_former(text, "former", "arn:aws:sso:::instance/ssoins-1")),
+        (IamUsersError, OSError),
+        names_it=False,
+    ),
     Reader("notice.json", content(notice), _STORE, names_it=False),
     Reader("exempted.json", content(lambda text: parse_exempted(text, ACCOUNT)), _STORE, names_it=False),
     Reader("plan-of-a-policy.json", lambda path: content_at(None, str(path)), (OSError,)),

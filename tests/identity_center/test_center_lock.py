@@ -21,6 +21,7 @@ from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.test_bucket_output import other_machine
 from tests.identity_center.test_totals_of_people import set_by_hand
+from tests.interference import on_call
 
 
 def description(fleet: FleetRehearsal) -> dict[str, Any] | None:
@@ -255,3 +256,17 @@ def test_the_store_is_scanned_in_pieces(fleet: FleetRehearsal) -> None:
     found = center_lock.find(fleet.center())
     assert found
     assert found.lock_id == "ab12"
+
+
+@pytest.mark.parametrize("operation", ["ListTagsForResource", "ListAccountsForProvisionedPermissionSet"])
+def test_a_lock_that_ends_while_others_read(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    """An audit and a dry run take no lock, and list the permission sets of the instance."""
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    for read in (fleet.audit, lambda: fleet.run(dry=True, prune=True)):
+        left_behind(fleet)
+        with monkeypatch.context() as patch:
+            on_call(patch, operation, lambda: center_lock.remove(fleet.center(), "ab12"))
+            assert read() == []

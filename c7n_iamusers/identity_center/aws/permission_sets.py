@@ -88,14 +88,23 @@ class PermissionSets:
     def unassigned(self, known: Collection[str]) -> list[KnownPermissionSet]:
         """Managed permission sets without accounts. Takes one call for each of the instance not in ``known`` (ARNs)."""
         arns = [arn for arn in self._list("ListPermissionSets", "PermissionSets") if arn not in known]
-        accounts = in_parallel(self._accounts, arns)
+        accounts = in_parallel(self._accounts_if_any, arns)
         nowhere = [arn for arn, found in zip(arns, accounts, strict=True) if not found]
         read = in_parallel(self.read, self._managed(nowhere))
         return [each for each in read if each and not each.accounts]
 
     def _managed(self, arns: list[str]) -> list[str]:
-        tags = in_parallel(self._tags, arns)
-        return [arn for arn, found in zip(arns, tags, strict=True) if MANAGED_TAG in found]
+        """Those that exist and are managed. Others are deleted at any time, like the lock of a run that ends."""
+        found = in_parallel(self.is_managed, arns)
+        return [arn for arn, managed in zip(arns, found, strict=True) if managed]
+
+    def _accounts_if_any(self, arn: str) -> frozenset[str]:
+        try:
+            return self._accounts(arn)
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return frozenset()
 
     def _tags(self, arn: str) -> list[tuple[str, str]]:
         named = {"InstanceArn": self.instance.arn, "ResourceArn": arn}
