@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from c7n_iamusers.identity_center import model, run_objects
-from c7n_iamusers.identity_center.access_run import DeletionChecks, kept
 from c7n_iamusers.identity_center.aws.reader import CenterReader
+from c7n_iamusers.identity_center.deletion_checks import DeletionChecks, kept
 from c7n_iamusers.identity_center.undo_plan import differ, has_changed
 from c7n_iamusers.text.wording import shown
 
