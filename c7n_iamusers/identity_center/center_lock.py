@@ -73,15 +73,15 @@ class Held:
 class CenterLock:
     """The lock of ``center``.
 
-    ``content``: the description, JSON with the ``id`` of this run and its holder. ``left``: the id of a lock whose
-    holder is known to have ended; empty for none. ``unlocking``: the command that removes the lock of an id, in words.
+    ``content``: the description, JSON with the ``id`` of this run and its holder. ``left``: the ids of locks whose
+    holders are known to have ended. ``unlocking``: the command that removes the lock of an id, in words.
     """
 
     center: Center
     lock_id: str
     content: str
     unlocking: Callable[[str], str]
-    left: str = ""
+    left: frozenset[str] = frozenset()
     timeout: float = 0.0
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -107,13 +107,22 @@ class CenterLock:
                 self.center.backoff.sleep(delay)
             elif found.lock_id == self.lock_id:
                 return found.arn  # the answer to its creation was lost
-            elif self.left and found.lock_id == self.left:
-                self._delete(found.arn)
+            elif found.lock_id in self.left:
+                self._take_away(found)
             else:
                 self._wait(found, until)
         raise IdentityCenterError(
             f"permission set {LOCK}, the lock of Identity Center, can't be created, and is not there either: run again"
         )
+
+    def _take_away(self, found: Held) -> None:
+        try:
+            self._delete(found.arn)
+        except (ClientError, BotoCoreError) as error:
+            raise LockUnavailable(
+                f"the lock that a killed run has left in Identity Center, permission set {LOCK}, can't be removed: "
+                f"{error}: allow {', '.join(PERMISSIONS)}"
+            ) from error
 
     def _created(self) -> str:
         response = self.center.backoff.call(

@@ -6,9 +6,8 @@ user's cache directory, and one for the output directory. For an output in a buc
 also excludes runs on other machines. Like Terraform's lock in S3, it stays if the run is killed, and is then removed by
 its id. Runs on several machines, whatever their outputs, meet at the lock in Identity Center itself (``center_lock``).
 
-A killed run leaves that lock, too. The directory of the instance's lock has the id of the last one that a run of this
-user on this machine took: as the file is locked as long as that process lives, the next run may remove a lock of that
-id.
+A killed run leaves that lock, too. The directory of the instance's lock has the ids of the last ones that runs of this
+user on this machine took. As its file is locked as long as such a process lives, the next run may remove them.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import secrets
 import shlex
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from io import BufferedWriter
 from pathlib import Path
@@ -37,8 +36,9 @@ from c7n_iamusers.text.wording import visible, visible_log
 
 #: The name of both locks.
 _LOCK = ".lock"
-#: The name of the file with the id of the last lock in Identity Center that was taken from here.
+#: The name of the file with the ids of the locks in Identity Center that were last taken from here.
 _LAST = "center-lock"
+_MOST_IDS = 20
 #: More bytes than a lock has.
 _LONGEST = 1 << 16
 _POLL_SECONDS = 0.2
@@ -78,22 +78,31 @@ def lock_of_center(center: Center, output: Store, lock_id: str = "", timeout: fl
     LockUnavailable.
     """
     lock_id, note = lock_id or secrets.token_hex(8), _place(center.instance) / _LAST
-    left = note.read_text(errors="replace").strip() if note.is_file() else ""
+    left = _ids_in(note)
     lock = CenterLock(
         center,
         lock_id,
         _description(lock_id, output),
         lambda each: _unlocking(output, each),
-        left,
+        frozenset(left),
         timeout,
     )
+    # Before the lock exists: a process that is killed after it has taken the lock has left its id.
+    _write_ids(note, [*left[-_MOST_IDS:], lock_id])
+    with lock.held():
+        _write_ids(note, [lock_id])
+        yield
+
+
+def _ids_in(note: Path) -> list[str]:
+    return note.read_text(errors="replace").split() if note.is_file() else []
+
+
+def _write_ids(note: Path, ids: Iterable[str]) -> None:
     try:
-        # Before the lock exists: a process that is killed after it has taken the lock has left its id.
-        note.write_text(lock_id)
+        note.write_text("\n".join(ids))
     except OSError as error:
         raise LockUnavailable(f"{note}: {error}: make it writable, or set XDG_CACHE_HOME") from error
-    with lock.held():
-        yield
 
 
 def _description(lock_id: str, output: Store) -> str:

@@ -214,7 +214,9 @@ class _Undo:
             return "; ".join(group_reasons(group, given, strangers, group.assignments.difference(own)))
         if group_id not in self.before:
             return "the result of the run does not have what it gave before"
-        further = self._held(group_id).difference(own, self.before[group_id])
+        # What a run could not list it did not record.
+        recorded = {each for each in self.before[group_id] if each != model.UNKNOWN_ASSIGNMENT}
+        further = self._held(group_id).difference(own, recorded)
         return assigned_since(further) if further else ""
 
     def _basis(self, staying: Collection[run_objects.MembershipKey]) -> run_objects.UndoBasis:

@@ -196,6 +196,11 @@ def test_a_lock_that_can_not_be_removed_is_told_and_hides_nothing(
     held = description(fleet)
     assert held
     assert f"--force-unlock {held['id']}" in caplog.text
+    faults.refuse_next("DeletePermissionSet", "AccessDeniedException")
+    with pytest.raises(
+        LockUnavailable, match=r"a killed run has left in Identity Center, .* can't be removed"
+    ):
+        fleet.run()
     assert fleet.run() == []
 
 

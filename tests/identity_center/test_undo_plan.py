@@ -229,6 +229,13 @@ def test_a_membership_of_a_group_that_existed_before(before: Any, reason: str) -
     assert reason in " ".join(each.reason for each in found.kept)
 
 
+def test_what_neither_the_run_nor_the_undo_could_list_counts_as_used() -> None:
+    state = replace(EARLIER_GROUP, assignments={"g": frozenset({OWN, UNKNOWN_ASSIGNMENT})})
+    found = plan_undo(state, {}, INSTANCE, before={"g": (OWN, UNKNOWN_ASSIGNMENT)})
+    assert found.changes == ()
+    assert "it is not known whether it has been assigned since" in found.kept[0].reason
+
+
 def test_who_keeps_a_membership_against_a_lockout_keeps_nobody_else_in() -> None:
     bob = Created("membership", "n", {"GroupId": "g", "MemberId": {"UserId": "b"}})
     state = replace(
