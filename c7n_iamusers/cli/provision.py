@@ -33,6 +33,7 @@ from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
+from c7n_iamusers.identity_center.center_lock import remove as remove_center_lock
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
@@ -205,8 +206,8 @@ _BUDGET = 300.0
     multiple=True,
     metavar="NAME=NUMBER",
     callback=_quotas,
-    help="A quota of Identity Center that was raised: permission-sets, sets-per-account, groups-per-set or "
-    "policies-per-set.",
+    help="A quota of Identity Center that was raised: permission-sets, sets-per-account, groups-per-set, "
+    "policies-per-set or groups-per-person.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.option(
@@ -221,6 +222,15 @@ _BUDGET = 300.0
     "--prune",
     is_flag=True,
     help="Also remove managed objects that are no longer requested (`-` in the plan).",
+)
+@click.option(
+    "--prune-former",
+    "former_days",
+    type=click.IntRange(min=1),
+    metavar="DAYS",
+    help="Also remove memberships that an earlier run made for IAM users that are deleted for at least DAYS days, by "
+    "what audits and such runs recorded; 30, for example. It may be the only access of these people. Needs "
+    "--member-role.",
 )
 @click.option(
     "--lock-out",
@@ -239,7 +249,8 @@ _BUDGET = 300.0
 @click.option(
     "--identity-source",
     type=click.Choice(["identity-center", "external"]),
-    help="Refuse intents with the other identity source.",
+    help="Refuse intents with the other identity source. identity-center also says that no identity provider feeds the "
+    "identity store, although users or groups have ExternalIds.",
 )
 @click.option(
     "--timeout",
@@ -259,7 +270,7 @@ _BUDGET = 300.0
 @click.option(
     "--force-unlock",
     metavar="ID",
-    help="Remove this lock, which a killed run has left in the bucket, and do nothing else.",
+    help="Remove this lock, which a killed run has left in the bucket and in Identity Center, and do nothing else.",
 )
 @click.option(
     "--sign-ins",
@@ -303,6 +314,7 @@ def command(
     dry_run: bool,
     audited: bool,
     prune: bool,
+    former_days: int | None,
     lock_out: bool,
     migrate: bool,
     role: str | None,
@@ -324,11 +336,13 @@ def command(
     identity-center-result.json beside each intents file, and the result of the run, for --undo, below
     OUTPUT_DIR/identity-center-runs/.
 
-    OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, which --force-unlock removes.
+    OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, and in Identity Center one that
+    keeps runs on other machines out; --force-unlock removes both.
 
     The plan compares all access of each person in these accounts with the person's IAM users. Managed objects that are
     no longer requested have a `-`; --prune removes them. Run that over the intents of all policies together. With -t or
-    -a, the access that only other accounts request has a `-` too, and stays.
+    -a only the intents of these accounts are needed, for example of one that has joined the organization: what others
+    may request is neither shown nor removed.
     """
     _check_modes(
         {
@@ -340,6 +354,7 @@ def command(
         },
         {
             "--prune": prune,
+            "--prune-former": former_days,
             "--lock-out": lock_out,
             "--migrate": migrate,
             "--plan-out": plan_out,
@@ -350,9 +365,8 @@ def command(
     )
     session_in, reading = _sessions(role, member_role, region, external_id, accounts)
     if undone:
-        read_users = _read_users(reading) if reading else users_not_read
-        names = _accounts(accounts)
-        _exit(_undo(undone, session_in, region, timeout, dry_run, None if lock_out else read_users, names))
+        checks = None if lock_out else _read_users(reading) if reading else users_not_read
+        _exit(_undo(undone, session_in, region, timeout, dry_run, checks, _accounts(accounts)))
         return
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
@@ -393,10 +407,9 @@ def command(
         with _errors_with_remedy():
             _exit(audit(fleet, center(), say, reading))
         return
+    removals = _choices(prune, lock_out, migrate, former_days, reading)
     plan_options = _plan_options(plan_out, reviewed, plan_sha256, dry_run)
-    _exit(
-        _provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), plan_options, quotas)
-    )
+    _exit(_provision(fleet, center, timeout, dry_run, removals, plan_options, quotas, reading))
 
 
 def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is_part: bool) -> None:
@@ -404,7 +417,7 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is
 
     ``is_part``: -a or -t limits the run to the intents of some accounts. All others would look as if not requested.
     """
-    of_all = {**modes, "--prune": changing["--prune"], "--migrate": changing["--migrate"]}
+    of_all = {**modes, **{name: changing[name] for name in ("--prune-former", "--migrate")}}
     for name in (name for name, value in of_all.items() if value and is_part):
         raise click.UsageError(f"{name} can't be limited by -a or -t: it is for all accounts")
     if len(given := [name for name, value in modes.items() if value]) > 1:
@@ -415,6 +428,15 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is
         raise click.UsageError(
             f"--audit and {name} can't be used together: an audit plans and changes nothing"
         )
+
+
+def _choices(
+    prune: bool, lock_out: bool, migrate: bool, former_days: int | None, reading: ReadAccounts | None
+) -> Choices:
+    """Raises click.UsageError if nothing can tell which IAM users are deleted."""
+    if former_days and reading is None:
+        raise click.UsageError("--prune-former needs --member-role, to read which IAM users are deleted")
+    return Choices(prune, lock_out, migrate, former_days or 0)
 
 
 def _chosen(path: Path | None, names: tuple[str, ...], tags: tuple[str, ...]) -> frozenset[str] | None:
@@ -479,19 +501,30 @@ def _without_intents(
     region: str | None,
 ) -> None:
     if lock_id:
-        _unlock(place, lock_id)
+        _unlock(place, lock_id, session_in, region)
     if sign_in_days:
         with _errors_with_remedy():
             say(_write_sign_ins(_store(place), session_in, region, sign_in_days))
 
 
-def _unlock(place: str, lock_id: str) -> None:
-    if not place.startswith(_S3):
-        raise click.UsageError(
-            "--force-unlock is for the lock in a bucket; that of a directory ends with the process"
-        )
+def _unlock(place: str, lock_id: str, session_in: _SessionIn, region: str | None) -> None:
+    """A killed run leaves a lock in the bucket, in Identity Center, or both, with one id.
+
+    That of a directory ends with the process.
+    """
+    missing: IdentityCenterError | None = None
     with _errors_with_remedy():
-        say(f"Removed the lock of {remove_lock(_store(place), lock_id)}")
+        if place.startswith(_S3):
+            try:
+                say(f"Removed the lock in the bucket, of {remove_lock(_store(place), lock_id)}")
+            except IdentityCenterError as error:
+                missing = error
+        if found := remove_center_lock(_center(session_in, region), lock_id):
+            say(f"Removed the lock in Identity Center, of {found}")
+        elif missing or not place.startswith(_S3):
+            raise missing or IdentityCenterError(
+                "there is no lock in Identity Center, so nothing was removed: that of a directory ends with the process"
+            )
 
 
 @contextmanager
@@ -519,6 +552,7 @@ def _provision(
     choices: Choices,
     plan_options: PlanOptions,
     quotas: CenterQuotas,
+    reading: ReadAccounts | None,
 ) -> list[str]:
     with (
         _errors_with_remedy(),
@@ -528,7 +562,7 @@ def _provision(
     ):
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         failures = provision(
-            fleet, center(), say, None if dry_run else options, choices, plan_options, quotas
+            fleet, center(), say, None if dry_run else options, choices, plan_options, quotas, reading
         )
     interruption.exit_if_stopped()
     return failures

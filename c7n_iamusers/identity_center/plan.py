@@ -28,12 +28,19 @@ class Evidence:
 
     ``proofs``: compares permission sets with the policies of IAM users. ``membership_users``: see ``totals``.
     ``emptied``: accounts without requested access that have none of those IAM users, except quarantined ones.
+    ``expired``: group name and folded username of memberships that an earlier run made, and that go although they may
+    be all access of their people: see ``Choices.former_days``. ``source_is_stated``: whoever runs this says that no
+    identity provider feeds the identity store. ``only``: the accounts whose intents were chosen, None for all; what
+    others may request is left out of the review.
     """
 
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
     membership_users: MembershipUsers = field(default_factory=dict)
     quotas: model.CenterQuotas = field(default_factory=model.CenterQuotas)
     emptied: frozenset[str] = frozenset()
+    source_is_stated: bool = False
+    expired: frozenset[tuple[str, str]] = frozenset()
+    only: frozenset[str] | None = None
 
 
 def plan_access(
@@ -73,6 +80,8 @@ def plan_access(
             side_effects,
             as_is,
             known.emptied,
+            known.expired,
+            known.only,
         )
     )
     missing = list(_missing(desired, state, people, claims))

@@ -191,6 +191,8 @@ def plan_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
         yield f"  ! {'refused':<14} {refused.reason}"
     for fault in found.over_quota:
         yield f"  ! {'quota':<14} {fault}"
+    if found.fed_by_others:
+        yield f"  ! {'source':<14} {found.fed_by_others}"
     yield summary(found)
 
 

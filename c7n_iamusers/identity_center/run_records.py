@@ -327,6 +327,7 @@ def overall_result(
     finished: datetime,
 ) -> dict[str, Any]:
     """The result of the run. ``permission-sets``: as requested, to find later changes."""
+    listed = list(created)
     statuses = Counter(outcome.status for _, outcome in report.outcomes())
     return {
         "schema": RESULT_SCHEMA,
@@ -342,9 +343,10 @@ def overall_result(
         ]
         + [{"change": "", "code": "Strangers", "reason": each} for each in report.unexpected_members]
         + [{"change": "", "code": "Changed", "reason": each} for each in report.changed_sets],
-        "created": [each.as_data() for each in created],
+        "created": [each.as_data() for each in listed],
         "removed": [each.as_data() for each in removed],
         "memberships": _memberships(report),
+        "groups": _groups_before(report, listed),
         "permission-sets": {
             name: permission_set_data(requested)
             for name, requested in sorted(report.desired.permission_sets.items())
@@ -384,6 +386,19 @@ def _memberships(report: Report) -> list[dict[str, Any]]:
     ]
 
 
+def _groups_before(report: Report, created: Iterable[run_objects.Created]) -> dict[str, list[list[str]]]:
+    """Id of each group that existed before the run and that people joined -> its assignments before the run.
+
+    An undo needs them: what the group has been assigned since is not the run's to end.
+    """
+    joined = {each.membership[0] for each in created if each.kind == MEMBERSHIP}
+    return {
+        known.group_id: [[each.account_id, each.permission_set_arn] for each in sorted(known.assignments)]
+        for known in report.groups.values()
+        if known.group_id in joined
+    }
+
+
 def _assignments(
     report: Report, planned: Mapping[str, Change], claims: Iterable[Claim]
 ) -> list[dict[str, str]]:
@@ -414,13 +429,17 @@ def apply_and_record(
 ) -> tuple[Report, str | None]:
     """Apply the plan. Returns the report, and the place of the run's result; None if there was nothing to do.
 
-    Raises IdentityCenterError before the first change if a quota forbids the plan; OSError and JournalRefused if
-    something can't be recorded. The journal then has all calls made so far.
+    Raises IdentityCenterError before the first change if a quota forbids the plan, or if it creates users and an
+    identity provider must do that, or the caller may not; OSError and JournalRefused if something can't be recorded.
+    The journal then has all calls made so far.
     """
     if report.plan.over_quota:
         raise IdentityCenterError("; ".join(report.plan.over_quota))
+    if report.plan.fed_by_others:
+        raise IdentityCenterError(report.plan.fed_by_others)
     if not report.plan.work and not unfinished(output):
         return report, None
+    run.check_creations(report)
     directory = RunDirectory.begin(output, now())
     directory.check_resumed(center.instance)
     with directory.journal() as journal:

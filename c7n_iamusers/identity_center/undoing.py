@@ -21,13 +21,14 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center import model, operations, run_objects
-from c7n_iamusers.identity_center.access_run import DeletionChecks, Recheck
+from c7n_iamusers.identity_center.access_run import Recheck
 from c7n_iamusers.identity_center.aws.created_reader import CreatedReader
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.intents import permission_set_from
 from c7n_iamusers.identity_center.run_lock import exclusive
 from c7n_iamusers.identity_center.run_records import check_journaled, journals_of, open_journal, read_result
+from c7n_iamusers.identity_center.undo_checks import UndoChecks
 from c7n_iamusers.identity_center.undo_plan import plan_undo
 from c7n_iamusers.identity_center.undo_restoration import RestorationPlan, plan_restoration
 from c7n_iamusers.identity_center.writer.change import RecheckResult, WriterContext
@@ -103,8 +104,9 @@ def _has_other(
     """Whether the person has access to each of ``accounts`` without the memberships in ``leaving``."""
     _, user_id = membership
     staying = [group for group in reader.store.groups_of(user_id) if (group, user_id) not in leaving]
-    held = {each.account_id for group in staying for each in reader.assignments.of_group(group)}
-    held |= {each.account_id for each in reader.assignments.directly_of(user_id)}
+    # What a delegated administrator can't list does not count.
+    held = {each.account_id for group in staying for each in reader.assignments.of_group_if_listed(group)}
+    held |= {each.account_id for each in reader.assignments.directly_of_if_listed(user_id)}
     return held.issuperset(accounts)
 
 
@@ -148,14 +150,25 @@ def undo(
     with _result_errors(place):
         run_objects.check_instance(map(run_objects.Created.from_data, data["created"]), center.instance)
     reader = CenterReader.of(center)
-    with exclusive(output, center.instance) if options else nullcontext():
+    with exclusive(output, center.instance, center) if options else nullcontext():
         restoration = _restoration(data, output, result, reader, center.instance)
         plan = _plan(data, center, reader, read_users, restoration, accounts or {})
         for line in _lines(plan):
             say(line)
-        recheck = _UndoRecheck(reader, restoration, center.instance, plan.changes)
+        if options is None:
+            return []
+        recheck = _UndoRecheck(reader, restoration, center.instance, plan, options.clock)
         prefix = result[: result.rfind("/") + 1]
-        return _apply(plan, center, output, prefix, say, options, recheck) if options and plan.changes else []
+        return _apply(plan, center, output, prefix, say, options, recheck)
+
+
+def _incomplete(plan: run_objects.UndoPlan) -> Iterator[str]:
+    """A sentence if anything that the run changed stays as it is."""
+    if kept := sum(not each.as_before for each in plan.kept):
+        yield (
+            f"the undo is not complete: {kept} object(s) stay as the run left them, each with its reason in a line "
+            "`! kept`: settle these, and run the undo again"
+        )
 
 
 def _restoration(
@@ -202,7 +215,11 @@ def _plan(
     state = CreatedReader(reader).read(map(run_objects.Created.from_data, data["created"]))
     requested = {name: permission_set_from(each) for name, each in data["permission-sets"].items()}
     needed = needed_memberships(data, state, reader, read_users) if read_users else {}
-    plan = plan_undo(state, requested, center.instance, needed, restoration)
+    before = {
+        group_id: [model.Assignment(account, arn) for account, arn in given]
+        for group_id, given in data.get("groups", {}).items()
+    }
+    plan = plan_undo(state, requested, center.instance, needed, restoration, before)
     return with_names(plan, state, restoration.unexpected, reader, accounts)
 
 
@@ -214,9 +231,10 @@ class _UndoRecheck:
         reader: CenterReader,
         restoration: RestorationPlan,
         instance: model.Instance,
-        changes: Iterable[model.Change],
+        plan: run_objects.UndoPlan,
+        clock: Callable[[], float],
     ) -> None:
-        self._deletion_checks = DeletionChecks(reader, changes)
+        self._deletion_checks = UndoChecks(reader, plan.changes, plan.basis, clock)
         self._reader, self._former = reader, restoration.former
         desired = model.DesiredAccess(permission_sets=restoration.permission_sets)
         self._recheck = Recheck(reader, desired, model.CenterState(), instance)
@@ -271,6 +289,8 @@ def _apply(
     recheck: _UndoRecheck,
 ) -> list[str]:
     """``prefix``: of the names of the undo's files."""
+    if not (plan.changes or plan.kept):
+        return []
     with open_journal(output, f"{prefix}{JOURNAL}") as journal:
         context = WriterContext(
             center.clients,
@@ -285,7 +305,7 @@ def _apply(
         ended = SingleWriter(context, plan.changes, options).run()
     _record(plan, ended, output, f"{prefix}{UNDONE}")
     say(f"Undone: {sum(each.status == DONE for each in ended.values())} of {len(plan.changes)}.")
-    return sorted({each.reason for each in ended.values() if each.status != DONE})
+    return [*sorted({each.reason for each in ended.values() if each.status != DONE}), *_incomplete(plan)]
 
 
 def _record(plan: run_objects.UndoPlan, ended: Mapping[str, ChangeResult], output: Store, name: str) -> None:
@@ -297,6 +317,7 @@ def _record(plan: run_objects.UndoPlan, ended: Mapping[str, ChangeResult], outpu
         "removed": [names[key] for key in done if key in deletions],
         "returned": [names[key] for key in done if key not in deletions],
         "failed": [f"{names[key]}: {each.reason}" for key, each in ended.items() if each.status != DONE],
+        "complete": all(each.status == DONE for each in ended.values()) and not any(_incomplete(plan)),
         "kept": [f"{each.name}: {each.reason}" for each in plan.kept],
     }
     output.replace(name, json.dumps(data, indent=1).encode())
@@ -347,7 +368,8 @@ def with_names(
 
     return run_objects.UndoPlan(
         tuple(_renamed(each, named(each.name), tuple(map(named, each.details))) for each in plan.changes),
-        tuple(run_objects.Kept(named(each.name), named(each.reason)) for each in plan.kept),
+        tuple(replace(each, name=named(each.name), reason=named(each.reason)) for each in plan.kept),
+        plan.basis,
     )
 
 
@@ -384,6 +406,8 @@ def _ids(state: run_objects.CreatedState, unexpected: Collection[str]) -> _Ids:
         found.groups.add(group.group_id)
         found.users |= group.members
         found.sets |= {each.permission_set_arn for each in group.assignments}
+    for held in (*state.assignments.values(), *(user.assignments for user in state.users.values())):
+        found.sets |= {each.permission_set_arn for each in held}
     for user in state.users.values():
         found.users.add(user.user_id)
         found.groups |= user.groups

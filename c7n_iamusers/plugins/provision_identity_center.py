@@ -26,16 +26,16 @@ from c7n_iamusers.iam.accounts import PolicySource, read_policy_source
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
+from c7n_iamusers.identity_center.center_lock import LockUnavailable
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intent_files import write_intents
 from c7n_iamusers.identity_center.intents import INTENDED, INTENTS_FILE, Intents
-from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.identity_center.people import AGAINST
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import refuse_unreviewed
 from c7n_iamusers.identity_center.reports import write_people_to_add
-from c7n_iamusers.identity_center.run_lock import LockUnavailable, instance_lock
+from c7n_iamusers.identity_center.run_lock import instance_lock, lock_of_center
 from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.plugins import provisioning_settings
@@ -322,7 +322,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         region = self.data.get("region") or self.manager.config.region
         session = identity_center_session(self.manager, self.data.get("role"), region)
         center = connect(session, region, Backoff())
-        self._take_lock(center.instance, output, locks)
+        self._take_lock(center, output, locks)
         derivation = AccessDerivation(lambda: username_tags(center), clock=time.monotonic)
         run = AccessRun(center, desired_access([intents], derivation), Evidence(derivation.proofs))
         for warning in derivation.warnings:
@@ -332,10 +332,14 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         refuse_unreviewed(report.plan, _REVIEW, changes_only=True)
         return center, run, report
 
-    def _take_lock(self, instance: Instance, output: Store, locks: ExitStack) -> None:
-        """Take the run lock: processes of c7n-org plan and apply one after the other, and find each other's objects."""
+    def _take_lock(self, center: Center, output: Store, locks: ExitStack) -> None:
+        """Take the run locks: processes of c7n-org plan and apply one after the other, and find each other's objects.
+
+        Those of other machines wait at the lock in Identity Center.
+        """
         try:
-            locks.enter_context(instance_lock(instance, output, self._timeout))
+            locks.enter_context(instance_lock(center.instance, output, self._timeout))
+            locks.enter_context(lock_of_center(center, output, timeout=self._timeout))
         except LockUnavailable as error:
             self.log.warning(
                 "%s: %s. The run continues without a lock: make sure that nothing else writes",

@@ -283,6 +283,7 @@ PERMISSIONS = (
     "sso:CreateAccountAssignment",
     "sso:CreatePermissionSet",
     "sso:DeleteInlinePolicyFromPermissionSet",
+    "sso:DeletePermissionSet",
     "sso:DescribeAccountAssignmentCreationStatus",
     "sso:DescribeInstance",
     "sso:DescribePermissionSet",

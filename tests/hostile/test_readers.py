@@ -28,10 +28,11 @@ from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData, OutputUnre
 from c7n_iamusers.execution.given import parsed_file, read_given
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
+from c7n_iamusers.identity_center.center_lock import holder
+from c7n_iamusers.identity_center.former_members import parse as parse_former
 from c7n_iamusers.identity_center.intent_files import read_intents
 from c7n_iamusers.identity_center.model import Choices, Instance
 from c7n_iamusers.identity_center.plan_files import read_plan
-from c7n_iamusers.identity_center.run_lock import _holder
 from c7n_iamusers.identity_center.run_records import read_result
 from c7n_iamusers.identity_center.sign_ins import parse_sign_ins
 from c7n_iamusers.notices.exempted import parse_exempted
@@ -160,7 +161,13 @@ READERS = [
     Reader(
         "result.json", in_store(lambda store: read_result(store, "result.json")), (IamUsersError, OSError)
     ),
-    Reader("lock.json", content(_holder), (OSError,)),
+    Reader("lock.json", content(holder), (OSError,)),
+    Reader(
+        "former.json",
+        content(lambda text: parse_former(text, "former", "arn:aws:sso:::instance/ssoins-1")),
+        (IamUsersError, OSError),
+        names_it=False,
+    ),
     Reader("notice.json", content(notice), _STORE, names_it=False),
     Reader("exempted.json", content(lambda text: parse_exempted(text, ACCOUNT)), _STORE, names_it=False),
     Reader("plan-of-a-policy.json", lambda path: content_at(None, str(path)), (OSError,)),

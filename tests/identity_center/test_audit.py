@@ -254,5 +254,5 @@ def test_a_group_of_ours_that_has_nothing_but_what_was_assigned_by_hand(fleet: F
     admin = set_by_hand(fleet, "Admin", "arn:aws:iam::aws:policy/AdministratorAccess")
     assign(fleet, admin, group_id(fleet, "left"), THIRD, "GROUP")
     (failure,) = fleet.audit()
-    assert failure.startswith(f"group left, which is managed, has {admin} in account {THIRD}")
+    assert failure.startswith(f"group left, which is managed, has Admin in account {THIRD}")
     assert failure.endswith("find out who assigned it")

@@ -6,6 +6,7 @@ from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org.identity_center import faults
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Rehearsal
 
 GROUP = f"iam-{ACCOUNT}-readonly"
@@ -128,10 +129,25 @@ def test_one_failure_affects_no_other_user_and_the_next_run_continues(rehearsal:
     ],
 )
 def test_a_write_that_has_not_spread_is_tried_again(
-    rehearsal: Rehearsal, operation: str, code: str, members: dict[str, str]
+    rehearsal: Rehearsal,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    code: str,
+    members: dict[str, str],
 ) -> None:
     rehearsal.user("alice")
-    faults.refuse_next(operation, code, **members)  # type: ignore[arg-type]
+
+    refused = list[str]()
+
+    def refuse() -> None:
+        if not refused:
+            refused.append(operation)
+            # The first CreateUser asks whether users can be created.
+            times = 2 if operation == "CreateUser" else 1
+            faults.refuse_next(operation, code, times=times, **members)
+
+    # Once the run has its lock, which is a permission set too.
+    on_call(monkeypatch, "ListAccountAssignmentCreationStatus", refuse)
     outcomes = rehearsal.run()
     assert outcomes["alice"]["status"] == "provisioned"
     assert rehearsal.mutations().count(operation) == 2
