@@ -106,6 +106,11 @@ def without_colons(pattern: str) -> str:
     return pattern.replace("*", _SEGMENT_STAR)
 
 
+def characters(count: int) -> str:
+    """The pattern of ``count`` characters that are no colons."""
+    return _SEGMENT_ANY * count
+
+
 def complete_arn(pattern: str) -> str:
     """An ARN pattern with fewer than six fields, with ``*`` for the missing fields, as AWS interprets it."""
     if not pattern.startswith("arn:"):
