@@ -32,14 +32,17 @@ from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
+from c7n_iamusers.identity_center.aws.organization_policies import read_organization_policies
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
+from c7n_iamusers.identity_center.others import OrganizationPolicies
 from c7n_iamusers.identity_center.people import PeopleMap, parse_people
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.resource_policies import read_resource_policies
 from c7n_iamusers.identity_center.run_lock import force_unlock as remove_lock
 from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
@@ -160,6 +163,15 @@ _BUDGET = 300.0
     default="24h",
     show_default=True,
     help="Refuse intents that are older: minutes, hours or days, as in 90m, 24h, 2d.",
+)
+@click.option(
+    "--resource-policies",
+    "resource_policies",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="Count the policies of buckets, keys, queues and other resources in the verdicts: the output of policies such "
+    "as policies/resource-policies.yml, a directory or a resources.json; at most as old as --max-age. Repeatable.",
 )
 @click.option(
     "-c",
@@ -293,6 +305,7 @@ def command(
     email_tags: tuple[str, ...],
     email_domains: tuple[str, ...],
     max_age: timedelta,
+    resource_policies: tuple[Path, ...],
     accounts: Path | None,
     tags: tuple[str, ...],
     chosen: tuple[str, ...],
@@ -375,16 +388,25 @@ def command(
             policy_settings.names_in if policy_settings and prune else None,
             _chosen(accounts, chosen, tags),
         )
+        resources = (
+            read_resource_policies(resource_policies, max_age, utc_now()) if resource_policies else None
+        )
         derivation = (
-            AccessDerivation(lambda: username_tags(center()), clock=time.monotonic)
+            AccessDerivation(
+                lambda: username_tags(center()),
+                clock=time.monotonic,
+                organization=lambda: _organization(session_in, region),
+                resources=resources,
+            )
             if not export or with_imports
-            else AccessDerivation(clock=time.monotonic)
+            else AccessDerivation(clock=time.monotonic, resources=resources)
         )
         fleet = read_fleet(_store(output_dir), identity_source, trust, derivation)
     if export:
         for line in (
             *fleet.unchecked,
             *derivation.warnings,
+            *derivation.scope_lines(),
             *_exported(fleet, export[1], center if with_imports else None),
         ):
             say(line)
@@ -601,6 +623,11 @@ def _center(session_in: _SessionIn, region: str | None) -> Center:
     if not (region or session.region_name):
         raise IdentityCenterError("no Region: give Identity Center's primary Region as --region")
     return connect(session, region or session.region_name, Backoff(budget=_BUDGET))
+
+
+def _organization(session_in: _SessionIn, region: str | None) -> OrganizationPolicies | str:
+    session = session_in(region)
+    return read_organization_policies(session, region or session.region_name, Backoff(budget=_BUDGET))
 
 
 def _reading(member_role: str, region: str | None, external_id: Callable[[str], str]) -> ReadAccounts:
