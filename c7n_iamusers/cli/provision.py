@@ -37,7 +37,7 @@ from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
-from c7n_iamusers.identity_center.others import OrganizationPolicies
+from c7n_iamusers.identity_center.others import OrganizationPolicies, ResourcePolicies
 from c7n_iamusers.identity_center.people import PeopleMap, parse_people
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import PlanOptions
@@ -388,18 +388,11 @@ def command(
             policy_settings.names_in if policy_settings and prune else None,
             _chosen(accounts, chosen, tags),
         )
-        resources = (
-            read_resource_policies(resource_policies, max_age, utc_now()) if resource_policies else None
-        )
+        resources = _resources(resource_policies, max_age)
         derivation = (
-            AccessDerivation(
-                lambda: username_tags(center()),
-                clock=time.monotonic,
-                organization=lambda: _organization(session_in, region),
-                resources=resources,
-            )
-            if not export or with_imports
-            else AccessDerivation(clock=time.monotonic, resources=resources)
+            AccessDerivation(clock=time.monotonic, resources=resources)
+            if export and not with_imports
+            else _derivation(center, session_in, region, resources)
         )
         fleet = read_fleet(_store(output_dir), identity_source, trust, derivation)
     if export:
@@ -623,6 +616,25 @@ def _center(session_in: _SessionIn, region: str | None) -> Center:
     if not (region or session.region_name):
         raise IdentityCenterError("no Region: give Identity Center's primary Region as --region")
     return connect(session, region or session.region_name, Backoff(budget=_BUDGET))
+
+
+def _derivation(
+    center: Callable[[], Center],
+    session_in: _SessionIn,
+    region: str | None,
+    resources: ResourcePolicies | None,
+) -> AccessDerivation:
+    """The derivation that may read Identity Center and the organization."""
+    return AccessDerivation(
+        lambda: username_tags(center()),
+        clock=time.monotonic,
+        organization=lambda: _organization(session_in, region),
+        resources=resources,
+    )
+
+
+def _resources(places: tuple[Path, ...], max_age: timedelta) -> ResourcePolicies | None:
+    return read_resource_policies(places, max_age, utc_now()) if places else None
 
 
 def _organization(session_in: _SessionIn, region: str | None) -> OrganizationPolicies | str:

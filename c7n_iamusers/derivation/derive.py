@@ -203,7 +203,11 @@ class _Results:
             user_context(principal, self.options.identity_center_mfa),
         )
         found = with_others(proof, sides, others, self.options)
-        return self.scoped[key][-1] if found.remarks == proof.remarks and found.verdict == proof.verdict else found
+        return (
+            self.scoped[key][-1]
+            if found.remarks == proof.remarks and found.verdict == proof.verdict
+            else found
+        )
 
 
 def derive(

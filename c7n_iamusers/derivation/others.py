@@ -9,7 +9,15 @@ from typing import TypeAlias
 
 from c7n_iamusers.derivation.model import DerivationOptions
 from c7n_iamusers.policy_comparison import comparison
-from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER, Coverage, Policies, Proof
+from c7n_iamusers.policy_comparison.comparison import (
+    EQUAL,
+    NARROWER,
+    UNDECIDED,
+    WIDER,
+    Coverage,
+    Policies,
+    Proof,
+)
 from c7n_iamusers.policy_comparison.other_policies import TRUST, Caller, OtherPolicy
 from c7n_iamusers.policy_comparison.others_comparison import Finding, Party, difference
 from c7n_iamusers.policy_comparison.principals import (
@@ -85,7 +93,9 @@ def with_others(proof: Proof, sides: Sides, others: AccountPolicies, options: De
     )
 
 
-def verdict_with_others(verdict: str, sides: Sides, others: AccountPolicies, options: DerivationOptions) -> str:
+def verdict_with_others(
+    verdict: str, sides: Sides, others: AccountPolicies, options: DerivationOptions
+) -> str:
     """The verdict alone."""
     return with_others(Proof(verdict), sides, others, options).verdict
 

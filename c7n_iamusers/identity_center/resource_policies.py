@@ -20,7 +20,17 @@ from c7n_iamusers.text.documents import read_json, unpacked
 
 _FILE, _METADATA = "resources.json", "metadata.json"
 #: The keys of a resource that its ARN and its policy are under, by Cloud Custodian's resources and filters.
-_ARNS = ("c7n:arn", "Arn", "ARN", "TopicArn", "QueueArn", "FunctionArn", "KeyArn", "repositoryArn", "VaultARN")
+_ARNS = (
+    "c7n:arn",
+    "Arn",
+    "ARN",
+    "TopicArn",
+    "QueueArn",
+    "FunctionArn",
+    "KeyArn",
+    "repositoryArn",
+    "VaultARN",
+)
 _POLICIES = ("Policy", "c7n:Policy", "c7n:AccessPolicy", "AccessPolicies", "ResourcePolicy")
 _BUCKETS = frozenset({"aws.s3", "s3"})
 

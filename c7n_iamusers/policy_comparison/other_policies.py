@@ -55,7 +55,9 @@ class Principals:
 
 EVERYBODY = Principals(everybody=True)
 _ACCOUNT = re.compile(r"(?:arn:[^:]+:iam::)?(\d{12})(?::root)?", re.ASCII)
-_NAMED = re.compile(r"arn:[^:]+:(?:iam::\d{12}:(?:user|role)|sts::\d{12}:(?:assumed-role|federated-user))/[^*?]+")
+_NAMED = re.compile(
+    r"arn:[^:]+:(?:iam::\d{12}:(?:user|role)|sts::\d{12}:(?:assumed-role|federated-user))/[^*?]+"
+)
 #: The unique id of a principal that was deleted; AWS shows it in place of the ARN.
 _DELETED = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}", re.ASCII)
 
@@ -203,8 +205,8 @@ def any_of(answers: Iterable[Answers]) -> Answers:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a statement applies to a caller. ``direct``: by itself. ``delegated``: through its account, whose own policies
-    decide further. ``unbounded``: ``direct`` is not limited by a permissions boundary.
+    """How a statement applies to a caller. ``direct``: by itself. ``delegated``: through its account, whose own
+    policies decide further. ``unbounded``: ``direct`` is not limited by a permissions boundary.
     """
 
     direct: Answers
@@ -216,8 +218,10 @@ class Standing:
         return any_of((self.direct, self.delegated))
 
 
-def standing(statement: OtherStatement, policy: OtherPolicy, caller: Caller, everybody_direct: bool) -> Standing:
-    """``everybody_direct``: whether ``*`` grants by itself in the resource's own account, on which AWS's pages differ."""
+def standing(
+    statement: OtherStatement, policy: OtherPolicy, caller: Caller, everybody_direct: bool
+) -> Standing:
+    """``everybody_direct``: whether ``*`` grants by itself in the resource's account. AWS's pages differ on that."""
     who = statement.principals
     by_itself, by_role = caller.named_in(who.named)
     account = frozenset({caller.account_id in who.accounts})

@@ -78,7 +78,7 @@ class _Reading:
 
 @dataclass(frozen=True)
 class _Layer:
-    """What a policy of others says about a party, at least or at most. ``direct``: with whether a boundary limits it."""
+    """What a policy of others says about a party, at least or at most. ``direct``: and whether a boundary limits it."""
 
     direct: tuple[tuple[Scope, bool], ...]
     delegated: tuple[Scope, ...]

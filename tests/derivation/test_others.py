@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Policies of others in the verdicts: alice may do the same as before by her own policies, but others name principals."""
+"""Policies of others in the verdicts: alice's own policies allow the same as before, but others name principals."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ NOT_SSO = {"ArnNotLike": {"aws:PrincipalArn": SSO}}
 ASSUME, S3 = allow("sts:AssumeRole s3:Get*"), allow("s3:Get*")
 
 
-def trusting(principal: Any = None, effect: str = "Allow", name: str = "Principal", **rest: Any) -> dict[str, Any]:
+def trusting(
+    principal: Any = None, effect: str = "Allow", name: str = "Principal", **rest: Any
+) -> dict[str, Any]:
     return {"Effect": effect, name: principal or ROOT, "Action": "sts:AssumeRole", **rest}
 
 
@@ -126,6 +128,10 @@ MORE, MAYBE, LESS = {OTHERS_WIDER}, {OTHERS_UNDECIDED}, {OTHERS_NARROWER}
             (UNDECIDED, MAYBE), id="a-suffix-that-it-may-have",
         ),
         pytest.param(
+            [trusting(Condition={"ArnLike": {"aws:PrincipalArn": SSO.replace("com/", "com/eu-west-1/")}})], [ASSUME],
+            (UNDECIDED, MAYBE), id="a-region-that-it-may-have",
+        ),
+        pytest.param(
             [trusting(Condition={"StringEquals": {"aws:PrincipalTag/team": "core"}})], [ASSUME], (UNDECIDED, MAYBE),
             id="a-session-tag",
         ),
@@ -153,7 +159,7 @@ MORE, MAYBE, LESS = {OTHERS_WIDER}, {OTHERS_UNDECIDED}, {OTHERS_NARROWER}
         pytest.param([trusting("*", Condition=BY_SSO)], [ASSUME], (WIDER, MORE), id="everybody-of-sso"),
         pytest.param([trusting("*", Condition=BY_SSO)], [S3], (UNDECIDED, MAYBE), id="everybody-of-sso-perhaps"),
         pytest.param(
-            [trusting({"AWS": f"arn:aws:sts::{PAYMENTS}:assumed-role/AWSReservedSSO_X_0123456789abcdef/alice@example.com"})],
+            [trusting({"AWS": f"arn:aws:sts::{PAYMENTS}:assumed-role/AWSReservedSSO_X_0123456789abcdef/alice"})],
             [ASSUME], (EQUAL, SAME), id="a-session-of-another-set",
         ),
         pytest.param([trusting({"AWS": "AIDAQWERTYUIOPASDFGH"})], [ASSUME], (EQUAL, SAME), id="a-deleted-user"),
@@ -252,7 +258,8 @@ def resource_policy(arn: str, *statements: dict[str, Any]) -> Any:
             id="denies-but-sso",
         ),
         pytest.param(
-            BUCKET, [allow("s3:Put*", f"{BUCKET}/*", Principal={"AWS": ALICE})], [S3], (NARROWER, LESS), id="grants-the-user"
+            BUCKET, [allow("s3:Put*", f"{BUCKET}/*", Principal={"AWS": ALICE})], [S3], (NARROWER, LESS),
+            id="grants-the-user",
         ),
         pytest.param(
             BUCKET, [allow("s3:*", f"{BUCKET}/*", Principal=ROOT, Condition=BY_SSO)], [S3], (EQUAL, SAME),

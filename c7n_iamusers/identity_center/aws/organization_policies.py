@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the service and resource control policies of the organization, once, and where those that matter are attached."""
+"""Reads the organization's service and resource control policies, once, and where those that matter are attached."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ PERMISSIONS = (
 _NONE = "AWSOrganizationsNotInUseException"
 
 
-def read_organization_policies(session: Any, region: str | None, backoff: Backoff) -> OrganizationPolicies | str:
+def read_organization_policies(
+    session: Any, region: str | None, backoff: Backoff
+) -> OrganizationPolicies | str:
     """The policies, or why they can't be read, in words. Never raises ClientError and BotoCoreError.
 
     ``session``: boto3's, of the management account or of a delegated administrator for policies. Takes a call for each
@@ -67,7 +69,9 @@ class _Organization:
         return OrganizationPolicies(str(found["Id"]), str(found["MasterAccountId"]), tuple(controls), counts)
 
     def _policy(self, kind: str, summary: dict[str, Any], owner: str) -> OtherPolicy:
-        content = self._backoff.call(self._client.describe_policy, PolicyId=summary["Id"])["Policy"]["Content"]
+        content = self._backoff.call(self._client.describe_policy, PolicyId=summary["Id"])["Policy"][
+            "Content"
+        ]
         return parse_other_policy(kind, f"{summary['Name']} ({summary['Id']})", owner, "", content)
 
     def _attached(self, policy: OtherPolicy, policy_id: str) -> Iterator[Control]:
@@ -85,7 +89,9 @@ class _Organization:
         units = [str(target["TargetId"])]
         while units:
             unit = units.pop()
-            yield from (str(each["Id"]) for each in self._items("ListAccountsForParent", "Accounts", ParentId=unit))
+            yield from (
+                str(each["Id"]) for each in self._items("ListAccountsForParent", "Accounts", ParentId=unit)
+            )
             below = self._items("ListOrganizationalUnitsForParent", "OrganizationalUnits", ParentId=unit)
             units += [str(each["Id"]) for each in below]
 
