@@ -170,8 +170,8 @@ _BUDGET = 300.0
     type=click.Path(exists=True, path_type=Path),
     multiple=True,
     metavar="PATH",
-    help="Count the policies of buckets, keys, queues and other resources in the verdicts: the output of policies such "
-    "as policies/resource-policies.yml, a directory or a resources.json; at most as old as --max-age. Repeatable.",
+    help="Count the policies of buckets, keys, queues and other resources in the verdicts: the output of policies as "
+    "docs/identity-center.md shows, a directory or a resources.json; at most as old as --max-age. Repeatable.",
 )
 @click.option(
     "-c",

@@ -65,7 +65,7 @@ def _files(place: Path) -> list[Path]:
 def _unusable(place: object, why: str) -> IdentityCenterError:
     return IdentityCenterError(
         f"--resource-policies {place}: {why}: give the output of policies that list resources with their policies, as "
-        "policies/resource-policies.yml does, run again for each account"
+        "docs/identity-center.md shows, run again for each account"
     )
 
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from botocore.exceptions import EndpointConnectionError
+from c7n.config import Config
+from c7n.policy import PolicyCollection
+from c7n.resources import load_resources
+from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
@@ -69,8 +76,6 @@ def user_in(org: LocalOrg, account: str, name: str, *statements: dict[str, Any])
 
 
 def derived_intents(account: str, *users: Any, **derive: Any) -> Any:
-    from dataclasses import replace
-
     return replace(derived(account, *users, **derive), time=datetime.now(timezone.utc).replace(microsecond=0))
 
 
@@ -291,6 +296,7 @@ def collected(directory: Path, max_age: timedelta = timedelta(hours=24)) -> Reso
 
 
 GRANT = {**allow("s3:*", "arn:aws:s3:::pay/*"), "Principal": "*", "Condition": BY_SSO}
+SSO_ROLE = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_X_0123456789abcdef"
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1"
 QUEUE = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:jobs"
 
@@ -366,3 +372,49 @@ def test_a_bucket_that_only_denies_iam_users_refuses_them(fleet: FleetRehearsal,
     (refused,) = [line for line in planned.output.splitlines() if "! refused" in line]
     assert "resource policy of arn:aws:s3:::pay" in refused
     assert f"resource policies read (those in {kept})" in planned.output
+
+
+def shown_policies() -> list[dict[str, Any]]:
+    """The policies of docs/identity-center.md that collect resources."""
+    text = (Path(__file__).parents[2] / "docs" / "identity-center.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", text.partition("## Policies of others")[2], re.DOTALL)
+    found: list[dict[str, Any]] = yaml.safe_load(block)["policies"]
+    return found
+
+
+def run_of(data: dict[str, Any], output: Path) -> None:
+    """Run a policy on the resources of the account, as custodian does."""
+    load_resources((data["resource"],))
+    reset_session_cache()
+    role = MEMBER_ROLE.format(account_id=ACCOUNT)
+    place = output / ACCOUNT / "us-east-1"
+    config = Config.empty(
+        account_id=ACCOUNT, output_dir=str(place), region="us-east-1", assume_role=role, cache_period=0
+    )
+    (policy,) = PolicyCollection.from_data({"policies": [data]}, config)
+    policy.validate()
+    policy.run()
+
+
+@pytest.mark.parametrize("name", ["buckets", "topics", "keys"])
+def test_the_policies_of_the_documentation_collect_policies(org: LocalOrg, tmp_path: Path, name: str) -> None:
+    (data,) = [each for each in shown_policies() if each["name"] == f"{name}-with-policies"]
+    s3, sns, kms = (org.client(service, ACCOUNT) for service in ("s3", "sns", "kms"))
+    s3.create_bucket(Bucket="pay")
+    s3.put_bucket_policy(Bucket="pay", Policy=json.dumps(document(GRANT)))
+    text = json.dumps(document({**allow("*"), "Principal": {"AWS": SSO_ROLE}}))
+    topic = sns.create_topic(Name="news", Attributes={"Policy": text})["TopicArn"]
+    key = kms.create_key(Policy=text)["KeyMetadata"]["Arn"]
+    run_of(data, tmp_path)
+    found = read_resource_policies([tmp_path], timedelta(hours=1), datetime.now(timezone.utc))
+    arns = {"buckets": "arn:aws:s3:::pay", "topics": topic, "keys": key}
+    assert [(each.name, each.problem, each.gated) for each in found.policies] == [
+        (arns[name], "", name == "keys")
+    ]
+
+
+def test_the_policies_of_the_documentation_are_valid() -> None:
+    listed = shown_policies()
+    load_resources(tuple(each["resource"] for each in listed))
+    for policy in PolicyCollection.from_data({"policies": listed}, Config.empty(region="us-east-1")):
+        policy.validate()
