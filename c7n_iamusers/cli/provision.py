@@ -388,11 +388,11 @@ def command(
             policy_settings.names_in if policy_settings and prune else None,
             _chosen(accounts, chosen, tags),
         )
-        resources = _resources(resource_policies, max_age)
-        derivation = (
-            AccessDerivation(clock=time.monotonic, resources=resources)
-            if export and not with_imports
-            else _derivation(center, session_in, region, resources)
+        derivation = _derivation(
+            None if export and not with_imports else center,
+            session_in,
+            region,
+            _resources(resource_policies, max_age),
         )
         fleet = read_fleet(_store(output_dir), identity_source, trust, derivation)
     if export:
@@ -619,12 +619,14 @@ def _center(session_in: _SessionIn, region: str | None) -> Center:
 
 
 def _derivation(
-    center: Callable[[], Center],
+    center: Callable[[], Center] | None,
     session_in: _SessionIn,
     region: str | None,
     resources: ResourcePolicies | None,
 ) -> AccessDerivation:
-    """The derivation that may read Identity Center and the organization."""
+    """``center``: None for a derivation that reads neither Identity Center nor the organization."""
+    if center is None:
+        return AccessDerivation(clock=time.monotonic, resources=resources)
     return AccessDerivation(
         lambda: username_tags(center()),
         clock=time.monotonic,

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
 from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.policy_comparison.patterns import (
-    Budget,
     TooComplex,
     as_2012,
     escaped,
-    example,
+    matched_by,
     matches,
     substituted,
 )
@@ -134,6 +134,7 @@ def outcomes(condition: Condition, possible: frozenset[str | None] | None) -> fr
     return frozenset(outcome for value in possible or () for outcome in _outcome(condition, value))
 
 
+@lru_cache(maxsize=65536)
 def outcomes_by_pattern(condition: Condition, possible: frozenset[str]) -> frozenset[bool]:
     """The possible outcomes of ``condition`` if its key is in the request and its value matches one of ``possible``.
 
@@ -154,10 +155,7 @@ def outcomes_by_pattern(condition: Condition, possible: frozenset[str]) -> froze
 
 def _pattern_alike(pattern: str, values: Iterable[str]) -> frozenset[bool]:
     """Whether the texts of ``pattern`` match one of ``values``: both if some do. Raises TooComplex."""
-    union = frozenset(values)
-    inside = bool(union) and example(pattern, (union,), frozenset(), Budget()) is not None
-    outside = example(pattern, (), union, Budget()) is not None
-    return frozenset(hit for hit, found in ((True, inside), (False, outside)) if found)
+    return matched_by(pattern, frozenset(values))
 
 
 def _pattern_equal(pattern: str, values: Iterable[str]) -> frozenset[bool]:

@@ -18,6 +18,7 @@ from c7n_iamusers.iam.policy_documents import statements as statements_of
 from c7n_iamusers.policy_comparison.conditions import Condition, outcomes
 from c7n_iamusers.policy_comparison.patterns import escaped, matches, required
 from c7n_iamusers.policy_comparison.principals import RequestContext, SessionNames, depends_on_principal
+from c7n_iamusers.policy_comparison.resolution import PLAIN, Interpretation
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
 
 #: The kinds of policies, as people name them.
@@ -234,7 +235,9 @@ def standing(
     return Standing(direct, delegated, True in by_itself)
 
 
-def settled(statement: PolicyStatement, caller: Caller) -> PolicyStatement | None:
+def settled(
+    statement: PolicyStatement, caller: Caller, interpretation: Interpretation = PLAIN
+) -> PolicyStatement | None:
     """The statement without conditions that ``caller`` always meets; None if it never applies to the caller."""
     kept: list[Condition] = []
     for condition in statement.conditions:
@@ -244,6 +247,10 @@ def settled(statement: PolicyStatement, caller: Caller) -> PolicyStatement | Non
             return None
         if found == YES:
             continue
+        if interpretation.whole_statements and any(
+            _valueless(each, caller.context) for each in condition.values
+        ):
+            return None
         without = _without_impossible(condition, caller.context)
         if without is None:
             return None

@@ -22,7 +22,7 @@ from c7n_iamusers.policy_comparison.comparison import (
     uncovered,
 )
 from c7n_iamusers.policy_comparison.other_policies import Caller, OtherPolicy, standing
-from c7n_iamusers.policy_comparison.resolution import PLAIN, Bounds, Interpretation, Scope, resolve
+from c7n_iamusers.policy_comparison.resolution import Bounds, Interpretation, Scope, resolve
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
 
@@ -91,7 +91,7 @@ def _layer(policy: OtherPolicy, party: Party, reading: _Reading, most: bool) -> 
     denies: list[Scope] = []
     for each in policy.statements:
         where = standing(each, policy, party.caller, reading.everybody_direct)
-        statement = other_policies.settled(each.statement, party.caller)
+        statement = other_policies.settled(each.statement, party.caller, reading.interpretation)
         if statement is None or where.any == other_policies.NO:
             continue
         bounds = resolve(statement, party.caller.context, reading.interpretation)
@@ -256,9 +256,11 @@ def difference(policy: OtherPolicy, new: Party, old: Party, clock: patterns.Cloc
         return _Difference(policy, new, old, reading, possible, patterns.Budget(clock=clock))
 
     everybody = (False,) if policy.controls else (True, False)
-    if all(between(_Reading(PLAIN, direct), True).is_none for direct in everybody):
-        return Finding(policy)
     own = Policies(tuple(each.statement for each in policy.statements))
+    # Where wildcards match colons can't matter to scopes that are the same.
+    alike = (each for each in interpretations(own) if not each.by_segment)
+    if all(between(_Reading(each, direct), True).is_none for each in alike for direct in everybody):
+        return Finding(policy)
     readings = [
         _Reading(interpretation, direct)
         for interpretation in interpretations(new.policies, old.policies, own)

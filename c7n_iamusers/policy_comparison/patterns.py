@@ -331,6 +331,47 @@ def literal_prefix(pattern: str) -> str:
 ACTIONS, RESOURCES = "?*:?*", "?*"
 
 
+#: A character that IAM does not allow in policies, in place of an unknown one.
+_UNKNOWN = "\ue002"
+
+
+@lru_cache(maxsize=65536)
+def matched_by(pattern: str, union: frozenset[str]) -> frozenset[bool]:
+    """Whether the texts of ``pattern`` match a pattern of ``union``: True for some or all, and False for the others.
+
+    Neither has variables. False can be among the answers although all texts match. Raises TooComplex.
+    """
+    found = tokens(pattern)
+    if STAR in found or ANY in found:
+        inside = example(pattern, (union,), frozenset(), Budget()) if union else None
+        outside = example(pattern, (), union, Budget())
+        return frozenset(hit for hit, text in ((True, inside), (False, outside)) if text is not None)
+    # Only wildcards match the unknown characters, and they match any others as well.
+    if matches(union, "".join(each if len(each) == 1 else _UNKNOWN for each in found)):
+        return frozenset({True})
+    near = frozenset(each for each in union if all(_occurs(part, found) for part in _literals(each)))
+    if not near or example(pattern, (near,), frozenset(), Budget()) is None:
+        return frozenset({False})
+    return frozenset({True, False})
+
+
+def _literals(pattern: str) -> list[str]:
+    """The texts between the wildcards of ``pattern``, which are in each text that it matches."""
+    marked = "".join(each if len(each) == 1 else _UNKNOWN for each in tokens(pattern))
+    return [each for each in marked.split(_UNKNOWN) if each]
+
+
+def _occurs(part: str, found: list[str]) -> bool:
+    """Whether ``part`` can be in a text of the tokens ``found``, which have a fixed length."""
+    return any(
+        all(
+            one == character or (one == SEGMENT_ANY and character != COLON)
+            for one, character in zip(found[at:], part, strict=False)
+        )
+        for at in range(len(found) - len(part) + 1)
+    )
+
+
 @dataclass(frozen=True)
 class Element:
     """An Action or Resource element, or, ``negated``, a NotAction or NotResource element."""
