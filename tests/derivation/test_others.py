@@ -108,6 +108,19 @@ MORE, MAYBE, LESS = {OTHERS_WIDER}, {OTHERS_UNDECIDED}, {OTHERS_NARROWER}
             (NARROWER, LESS), id="a-variable-without-value",
         ),
         pytest.param(
+            [trusting(Condition={"StringEquals": {"sts:RoleSessionName": ["alice", "${aws:username}"]}})], [ASSUME],
+            (NARROWER, SAME), id="a-variable-without-value-beside-another",
+        ),
+        pytest.param(
+            [
+                trusting(),
+                trusting(
+                    effect="Deny", Condition={"StringEquals": {"sts:RoleSessionName": ["alice", "${aws:username}"]}}
+                ),
+            ],
+            [ASSUME], (UNDECIDED, MAYBE), id="a-deny-with-a-variable-without-value",
+        ),
+        pytest.param(
             [trusting(Condition={"StringLike": {"aws:userid": "AROA*:alice@example.com"}})], [ASSUME], (WIDER, MORE),
             id="the-session-by-its-name",
         ),
