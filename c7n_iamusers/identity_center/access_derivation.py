@@ -80,7 +80,10 @@ class AccessDerivation:
         refused: list[model.Refusal] = []
         by_options: defaultdict[str, list[_Row]] = defaultdict(list)
         if rows:
-            roles = {intents.account_id: intents.source.roles for intents, _, _ in rows}
+            roles: dict[str, Mapping[str, Any] | None] = {}
+            for intents, _, _ in rows:
+                known = roles.get(intents.account_id)
+                roles[intents.account_id] = known if known is not None else intents.source.roles
             organization = self._organization() if self._organization else None
             self._others = OthersIndex(roles, organization, self._resources)
             self.proofs.others = self._others.of

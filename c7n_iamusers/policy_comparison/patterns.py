@@ -20,6 +20,8 @@ from itertools import takewhile
 _VARIABLE = re.compile(r"\$\{\s*([^{}*?$,\s][^{},]*)(?:,\s*'((?:[^']|'')*)'\s*)?\}")
 #: Private-use characters, which IAM does not allow in policies: the wildcards of ``within_segments``.
 _SEGMENT_STAR, _SEGMENT_ANY = "\ue000", "\ue001"
+#: Another one, which stands for an unknown character in ``matched_by``.
+_UNKNOWN = "\ue002"
 _TOKEN = re.compile(rf"\$\{{([*?$])\}}|(\*+)|(\?)|({_SEGMENT_STAR})|({_SEGMENT_ANY})|(.)", re.DOTALL)
 #: What to keep; stars not followed by a colon or the end; a question mark.
 _IN_SEGMENT = re.compile(r"(\$\{[^{}]*\})|(?<!\*)(\*+)(?![:*])(?=[\s\S])|(\?)")
@@ -83,7 +85,7 @@ def _token(found: re.Match[str]) -> str:
 
 def has_reserved(text: str) -> bool:
     """Whether ``text`` has one of the private-use characters that this module reserves."""
-    return _SEGMENT_STAR in text or _SEGMENT_ANY in text
+    return not {_SEGMENT_STAR, _SEGMENT_ANY, _UNKNOWN}.isdisjoint(text)
 
 
 @lru_cache(maxsize=65536)
@@ -329,10 +331,6 @@ def literal_prefix(pattern: str) -> str:
 
 #: The patterns of every possible action (service and name) and every possible resource.
 ACTIONS, RESOURCES = "?*:?*", "?*"
-
-
-#: A character that IAM does not allow in policies, in place of an unknown one.
-_UNKNOWN = "\ue002"
 
 
 @lru_cache(maxsize=65536)

@@ -109,6 +109,16 @@ def test_a_role_for_sessions_of_identity_center_refuses_the_user_by_the_roles_na
     assert f"account {ACCOUNT}: trust policies read (of 1 accounts with intents)" in planned.output
 
 
+def test_the_file_of_a_plan_has_the_scope(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    fleet.leave(derived_intents(ACCOUNT, user_in(fleet.org, ACCOUNT, "alice", allow("s3:Get*"))))
+    plan = tmp_path / "plan.json"
+    assert provision(fleet, "--dry-run", "--plan-out", plan).exit_code == 0
+    shown = CliRunner().invoke(main, ["plan", str(plan)])
+    assert f"Scope of the verdicts in account {ACCOUNT}: trust policies read" in shown.output
+    audited = provision(fleet, "--audit")
+    assert f"Scope of the verdicts in account {ACCOUNT}: trust policies read" in audited.output
+
+
 def test_it_is_accepted_by_name_and_the_report_has_the_scope(fleet: FleetRehearsal) -> None:
     alice = user_in(fleet.org, ACCOUNT, "alice", allow("sts:AssumeRole"))
     row = {
