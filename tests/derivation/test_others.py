@@ -98,6 +98,9 @@ MORE, MAYBE, LESS = {OTHERS_WIDER}, {OTHERS_UNDECIDED}, {OTHERS_NARROWER}
         pytest.param([trusting({"AWS": ALICE})], [ASSUME], (NARROWER, LESS), id="the-user-by-name"),
         pytest.param([trusting({"AWS": ALICE})], [S3], (NARROWER, LESS), id="the-user-by-name-without-permission"),
         pytest.param([trusting({"AWS": f"{ALICE}2"})], [ASSUME], (EQUAL, SAME), id="another-user-by-name"),
+        pytest.param(
+            [trusting(), trusting({"AWS": ALICE}, "Deny")], [ASSUME], (WIDER, MORE), id="the-user-is-denied-by-name"
+        ),
         pytest.param([trusting({"AWS": [ALICE, ROOT["AWS"]]})], [ASSUME], (EQUAL, SAME), id="the-user-and-the-account"),
         pytest.param(
             [trusting(Condition={"StringEquals": {"aws:username": "alice"}})], [ASSUME], (NARROWER, LESS),
