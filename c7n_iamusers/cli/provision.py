@@ -32,15 +32,18 @@ from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
+from c7n_iamusers.identity_center.aws.organization_policies import read_organization_policies
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
 from c7n_iamusers.identity_center.center_lock import remove as remove_center_lock
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
+from c7n_iamusers.identity_center.others import OrganizationPolicies, ResourcePolicies
 from c7n_iamusers.identity_center.people import PeopleMap, parse_people
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.resource_policies import read_resource_policies
 from c7n_iamusers.identity_center.run_lock import force_unlock as remove_lock
 from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
@@ -161,6 +164,15 @@ _BUDGET = 300.0
     default="24h",
     show_default=True,
     help="Refuse intents that are older: minutes, hours or days, as in 90m, 24h, 2d.",
+)
+@click.option(
+    "--resource-policies",
+    "resource_policies",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="Count the policies of buckets, keys, queues and other resources in the verdicts: the output of policies as "
+    "docs/identity-center.md shows, a directory or a resources.json; at most as old as --max-age. Repeatable.",
 )
 @click.option(
     "-c",
@@ -304,6 +316,7 @@ def command(
     email_tags: tuple[str, ...],
     email_domains: tuple[str, ...],
     max_age: timedelta,
+    resource_policies: tuple[Path, ...],
     accounts: Path | None,
     tags: tuple[str, ...],
     chosen: tuple[str, ...],
@@ -389,16 +402,18 @@ def command(
             policy_settings.names_in if policy_settings and prune else None,
             _chosen(accounts, chosen, tags),
         )
-        derivation = (
-            AccessDerivation(lambda: username_tags(center()), clock=time.monotonic)
-            if not export or with_imports
-            else AccessDerivation(clock=time.monotonic)
+        derivation = _derivation(
+            None if export and not with_imports else center,
+            session_in,
+            region,
+            _resources(resource_policies, max_age),
         )
         fleet = read_fleet(_store(output_dir), identity_source, trust, derivation)
     if export:
         for line in (
             *fleet.unchecked,
             *derivation.warnings,
+            *derivation.scope_lines(),
             *_exported(fleet, export[1], center if with_imports else None),
         ):
             say(line)
@@ -635,6 +650,32 @@ def _center(session_in: _SessionIn, region: str | None) -> Center:
     if not (region or session.region_name):
         raise IdentityCenterError("no Region: give Identity Center's primary Region as --region")
     return connect(session, region or session.region_name, Backoff(budget=_BUDGET))
+
+
+def _derivation(
+    center: Callable[[], Center] | None,
+    session_in: _SessionIn,
+    region: str | None,
+    resources: ResourcePolicies | None,
+) -> AccessDerivation:
+    """``center``: None for a derivation that reads neither Identity Center nor the organization."""
+    if center is None:
+        return AccessDerivation(clock=time.monotonic, resources=resources)
+    return AccessDerivation(
+        lambda: username_tags(center()),
+        clock=time.monotonic,
+        organization=lambda: _organization(session_in, region),
+        resources=resources,
+    )
+
+
+def _resources(places: tuple[Path, ...], max_age: timedelta) -> ResourcePolicies | None:
+    return read_resource_policies(places, max_age, utc_now()) if places else None
+
+
+def _organization(session_in: _SessionIn, region: str | None) -> OrganizationPolicies | str:
+    session = session_in(region)
+    return read_organization_policies(session, region or session.region_name, Backoff(budget=_BUDGET))
 
 
 def _reading(member_role: str, region: str | None, external_id: Callable[[str], str]) -> ReadAccounts:

@@ -167,6 +167,7 @@ def _run(
     _refuse_unchecked(fleet, say, bool(options and not plan_options.reviewed))
     for line in (
         *fleet.derivation.warnings,
+        *fleet.derivation.scope_lines(),
         *reports.write_derivation_report(fleet.output, fleet.derivation.results),
     ):
         say(line)
@@ -192,7 +193,7 @@ def _run(
     for line in reports.plan_lines(report.plan):
         say(line)
     if plan_options.out:
-        notes = (*fleet.unchecked, *fleet.derivation.warnings)
+        notes = (*fleet.unchecked, *fleet.derivation.warnings, *fleet.derivation.scope_lines())
         digest = plan_files.write_plan(plan_options.out, report.plan, center.instance, choices, notes)
         say(
             f"Plan: {plan_options.out}. To read all of it: c7n-iamusers plan {plan_options.out}. To apply it: --plan "
@@ -285,7 +286,7 @@ def audit(
     """
     say = escaping(say)
     fleet.check_runs()
-    for line in (*fleet.unchecked, *fleet.derivation.warnings):
+    for line in (*fleet.unchecked, *fleet.derivation.warnings, *fleet.derivation.scope_lines()):
         say(line)
     unchecked = [" ".join(each.removeprefix("  ! ").split()) for each in fleet.unchecked]
     membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)

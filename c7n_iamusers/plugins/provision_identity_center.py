@@ -327,6 +327,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         run = AccessRun(center, desired_access([intents], derivation), Evidence(derivation.proofs))
         for warning in derivation.warnings:
             self.log.warning("%s: %s", self.type, warning)
+        for line in derivation.scope_lines():
+            self.log.info("%s: %s", self.type, line)
         report = run.plan()
         refuse_as_a_whole(report)
         refuse_unreviewed(report.plan, _REVIEW, changes_only=True)

@@ -15,6 +15,7 @@ from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
 from c7n_iamusers.cli.main import main
+from c7n_iamusers.identity_center.aws import organization_policies
 from tests.policies import waived
 
 ROOT = Path(__file__).parents[2]
@@ -333,6 +334,19 @@ def test_intents_are_applied_by_the_role_for_identity_center() -> None:
     found = printed(roles("--format", "json", policies=("provision-intents",)))
     assert "sso:CreateAccountAssignment" in actions(found["identity-center"])
     assert "member-remover" not in found
+
+
+def test_the_organizations_policies_are_read_where_sets_are_derived(tmp_path: Path) -> None:
+    whole = yaml.safe_load((ROOT / "policies" / "provision-intents.yml").read_text())
+    (action,) = whole["policies"][0]["actions"]
+    for name in ("group", "permission-set"):
+        action.pop(name, None)
+    action["derive"] = True
+    file = tmp_path / "derived.yml"
+    file.write_text(yaml.safe_dump({"policies": whole["policies"][:1]}))
+    options = ("--policy", str(file), "--runner", RUNNER, "--identity-center-role", CENTER)
+    found = printed(CliRunner().invoke(main, ["roles", *options, "--format", "json"]))
+    assert set(organization_policies.PERMISSIONS) <= actions(found["identity-center"])
 
 
 def test_restoring_is_asked_for() -> None:

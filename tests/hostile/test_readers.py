@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,7 @@ from c7n_iamusers.identity_center.former_members import parse as parse_former
 from c7n_iamusers.identity_center.intent_files import read_intents
 from c7n_iamusers.identity_center.model import Choices, Instance
 from c7n_iamusers.identity_center.plan_files import read_plan
+from c7n_iamusers.identity_center.resource_policies import read_resource_policies
 from c7n_iamusers.identity_center.run_records import read_result
 from c7n_iamusers.identity_center.sign_ins import parse_sign_ins
 from c7n_iamusers.notices.exempted import parse_exempted
@@ -107,6 +108,14 @@ def outputs(store: DirectoryStore) -> None:
             raise OutputUnreadable(found.why)
 
 
+def resource_policies(path: Path) -> object:
+    beside = path.parent / "metadata.json"
+    if not os.path.lexists(beside):
+        run = {"config": {"account_id": ACCOUNT}, "execution": {"start": NOW.timestamp()}}
+        beside.write_text(json.dumps({**METADATA, **run}))
+    return read_resource_policies([path], timedelta(days=1), NOW)
+
+
 def content(parse: Callable[[bytes], object]) -> Callable[[Path], object]:
     return lambda path: parse(read_given(path))
 
@@ -156,6 +165,7 @@ READERS = [
             "identity-center-result.json",
         )
     ),
+    *(Reader(name, resource_policies) for name in ("resources.json", "resources.json.gz")),
     Reader("outcomes.json", in_store(load_outcomes), _STORE, names_it=False),
     Reader("journal.jsonl", in_store(journal), _STORE, names_it=False),
     Reader(
