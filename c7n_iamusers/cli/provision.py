@@ -40,6 +40,7 @@ from c7n_iamusers.identity_center.people import PeopleMap, parse_people
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.reports import hint_lines
 from c7n_iamusers.identity_center.run_lock import force_unlock as remove_lock
 from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
@@ -385,6 +386,7 @@ def command(
         for line in (
             *fleet.unchecked,
             *derivation.warnings,
+            *hint_lines(fleet.desired),
             *_exported(fleet, export[1], center if with_imports else None),
         ):
             say(line)

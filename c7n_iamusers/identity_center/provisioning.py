@@ -159,6 +159,7 @@ def _run(
     _refuse_unchecked(fleet, say, bool(options and not plan_options.reviewed))
     for line in (
         *fleet.derivation.warnings,
+        *reports.hint_lines(fleet.desired),
         *reports.write_derivation_report(fleet.output, fleet.derivation.results),
     ):
         say(line)
@@ -251,7 +252,7 @@ def audit(
     """
     say = escaping(say)
     fleet.check_runs()
-    for line in (*fleet.unchecked, *fleet.derivation.warnings):
+    for line in (*fleet.unchecked, *fleet.derivation.warnings, *reports.hint_lines(fleet.desired)):
         say(line)
     unchecked = [" ".join(each.removeprefix("  ! ").split()) for each in fleet.unchecked]
     membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)

@@ -175,6 +175,13 @@ MIGRATION = (
 )
 
 
+def hint_lines(desired: model.DesiredAccess) -> Iterator[str]:
+    """People who may be one human, in lines. At most as many as a person reads."""
+    yield from (f"  ? {'hint':<14} {each}" for each in desired.hints[:_SHOWN])
+    if len(desired.hints) > _SHOWN:
+        yield f"  ? {'hint':<14} {len(desired.hints) - _SHOWN} more people may be one human"
+
+
 def plan_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
     """The plan in lines, with a summary at the end. Unchanged objects are left out, except administrative ones.
 
