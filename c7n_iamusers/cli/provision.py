@@ -40,11 +40,12 @@ from c7n_iamusers.identity_center.people import PeopleMap, parse_people
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
-from c7n_iamusers.identity_center.reports import hint_lines
+from c7n_iamusers.identity_center.reports import hint_lines, side_effect_lines
 from c7n_iamusers.identity_center.run_lock import force_unlock as remove_lock
-from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
+from c7n_iamusers.identity_center.run_records import asks_to_stop, created_so_far, run_of_result
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
 from c7n_iamusers.identity_center.terraform import write_terraform
+from c7n_iamusers.identity_center.terraform_ownership import Ours
 from c7n_iamusers.identity_center.undoing import ReadUsers, undo, users_not_read
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 
@@ -282,7 +283,8 @@ _BUDGET = 300.0
 @click.option(
     "--with-imports",
     is_flag=True,
-    help="With --export: read Identity Center, and write an import block for each existing object.",
+    help="With --export: read Identity Center, write an import block for what runs of this command made, and look up "
+    "what others made: existing people, groups and permission sets stay theirs.",
 )
 def command(
     output_dir: str | None,
@@ -429,13 +431,15 @@ def _chosen(path: Path | None, names: tuple[str, ...], tags: tuple[str, ...]) ->
 
 
 def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None) -> Iterator[str]:
-    """``center``: for import blocks, if any."""
+    """``center``: to look up what exists, if given."""
     desired, existing = fleet.desired, None
-    if center:
-        with _errors_with_remedy():
-            run = AccessRun(center(), fleet.desired, Evidence(fleet.derivation.proofs))
-            desired, existing = run.existing()
     try:
+        if center:
+            with _errors_with_remedy():
+                fleet.check_runs()
+                run = AccessRun(center(), fleet.desired, Evidence(fleet.derivation.proofs))
+                plan, desired, existing = run.existing(Ours.of(created_so_far(fleet.output)))
+            yield from side_effect_lines(plan)
         yield from write_terraform(directory, desired, existing)
     except OSError as error:
         raise IdentityCenterError(

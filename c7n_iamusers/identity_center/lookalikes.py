@@ -21,12 +21,13 @@ _SMALL = str.maketrans("αγεικνορτυχωаегікмнопрсјтухѕ
 _DOT_ABOVE = "\u0307"
 
 
+def glyph_fault(text: str) -> str:
+    """The fault of a text with characters that don't show; empty for other texts."""
+    return "" if has_glyphs(text) else f"has characters that don't show ({text!a}): write it without them"
+
+
 def form_fault(text: str) -> str:
-    """The fault of a text that Unicode also writes in another way, or with characters that don't show; else empty."""
-    if text.isascii():
-        return ""
-    if not has_glyphs(text):
-        return f"has characters that don't show ({text!a}): write it without them"
+    """The fault of a text that Unicode also writes in another way; empty for other texts."""
     normal = unicodedata.normalize("NFKC", text)
     if normal == text:
         return ""

@@ -15,7 +15,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.identity_center.lookalikes import form_fault, lookalikes, special
+from c7n_iamusers.identity_center.lookalikes import form_fault, glyph_fault, lookalikes, special
 from c7n_iamusers.identity_center.model import Person, PersonKey
 from c7n_iamusers.text.documents import NotInFormat
 from c7n_iamusers.text.rows import Row, read_rows
@@ -172,7 +172,7 @@ def _username_fault(text: str) -> str:
         return f"is longer than {_USERNAME_LIMIT} characters"
     if not all(map(_visible, text)):
         return "must have no spaces and no control characters"
-    return _mixed_scripts(text) or form_fault(text)
+    return glyph_fault(text) or _mixed_scripts(text) or form_fault(text)
 
 
 def _email_fault(text: str) -> str:
@@ -180,7 +180,7 @@ def _email_fault(text: str) -> str:
         return f"is longer than {LONGEST} characters"
     if not is_address(text, international=True):
         return "is not an e-mail address: correct it there"
-    return _mixed_scripts(text) or form_fault(text)
+    return glyph_fault(text) or _mixed_scripts(text) or form_fault(text)
 
 
 def _mixed_scripts(text: str) -> str:

@@ -188,8 +188,7 @@ def plan_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
     Side effects come first, then permission sets that make administrators, then adopted objects. ``whole``: with all
     names and calls.
     """
-    for each in found.side_effects:
-        yield f"  ! {'side-effect':<14} {side_effect_text(each, len(each.people) if whole else _SHOWN)}"
+    yield from side_effect_lines(found, whole)
     yield from _change_lines(found, whole)
     yield from total_lines(found, whole)
     for missing in found.missing:
@@ -199,6 +198,12 @@ def plan_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
     for fault in found.over_quota:
         yield f"  ! {'quota':<14} {fault}"
     yield summary(found)
+
+
+def side_effect_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
+    """Access that people get although no intents request it, in lines. ``whole``: with all names."""
+    for each in found.side_effects:
+        yield f"  ! {'side-effect':<14} {side_effect_text(each, len(each.people) if whole else _SHOWN)}"
 
 
 def _change_lines(found: model.AccessPlan, whole: bool) -> Iterator[str]:
