@@ -11,9 +11,9 @@ from pathlib import Path
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.outcomes import FAILED
-from c7n_iamusers.execution.stores import Store, as_store
+from c7n_iamusers.execution.stores import Store, as_store, read_all, replace_all
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.identity_center import intent_checks, model, plan_files, reports, run_records
+from c7n_iamusers.identity_center import aws_config, intent_checks, model, plan_files, reports, run_records
 from c7n_iamusers.identity_center.access_derivation import QUARANTINED, AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
@@ -38,7 +38,8 @@ class Fleet:
     """The intents below ``output``, merged. ``intents``: without users. ``derivation``: with the proofs of ``desired``.
 
     ``unchecked``: settings of the intents that were not checked against a policy, in lines. ``trusted``: what others
-    can write in ``output`` is believed.
+    can write in ``output`` is believed. ``accounts``: id -> name, as far as known. ``profile_names``: the template of
+    the profiles in the files for people's ``~/.aws/config``; empty if none are written.
     """
 
     output: Store
@@ -47,6 +48,8 @@ class Fleet:
     derivation: AccessDerivation = field(default_factory=AccessDerivation)
     unchecked: tuple[str, ...] = ()
     trusted: bool = False
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    profile_names: str = ""
 
     def check_runs(self) -> None:
         """Raises IdentityCenterError if others can write what earlier runs left in ``output``."""
@@ -104,7 +107,8 @@ def read_fleet(
     # The derivation has all it needs, and the users' policies take most of the memory.
     places = [replace(each, users=(), source=PolicySource()) for each in intents]
     claims = () if trust.policy_settings or trust.trusted else intent_checks.unchecked_settings(places)
-    return Fleet(store, places, desired, derivation, claims, trust.trusted)
+    names = {account_id: name for name, account_id in (trust.accounts or {}).items()}
+    return Fleet(store, places, desired, derivation, claims, trust.trusted, names)
 
 
 def _authorities(
@@ -234,7 +238,29 @@ def _apply(
         for key, ended in report.ended.items()
         if key in removals and ended.status == writer.FAILED
     }
+    failed.update(_write_profiles(fleet, center, report, say))
     return sorted(failed.union(report.unexpected_members, report.changed_sets))
+
+
+def _write_profiles(
+    fleet: Fleet, center: Center, report: Report, say: Callable[[str], None]
+) -> Iterator[str]:
+    """Write a file for the ``~/.aws/config`` of each person with access. Yields failures, in words. Raises OSError."""
+    if not fleet.profile_names:
+        return
+    instance = center.instance
+    if not instance.portal:
+        yield f"no profiles were written: the access portal's URL in partition {instance.partition} is not known"
+        return
+    try:
+        files = dict(aws_config.config_files(report, instance, fleet.accounts, fleet.profile_names))
+    except IdentityCenterError as error:
+        yield f"no profiles were written: {error}"
+        return
+    contents = {f"{aws_config.PROFILES}/{name}": text.encode() for name, text in files.items()}
+    present = dict(read_all(fleet.output, sorted(contents)))
+    replace_all(fleet.output, [(name, text) for name, text in contents.items() if text != present[name]])
+    say(f"Profiles for ~/.aws/config: {len(files)} files in {fleet.output.place(aws_config.PROFILES)}")
 
 
 def audit(

@@ -57,8 +57,10 @@ class Block:
 
 
 def _block(required: str, optional: str = "", replaced: str = "", one_of: str = "", **fields: Any) -> Block:
-    parts = (frozenset(each.split()) for each in (required, optional, replaced))
-    return Block(*parts, one_of=frozenset(one_of.split()), **fields)
+    needed, may, anew, alternatives = (
+        frozenset(each.split()) for each in (required, optional, replaced, one_of)
+    )
+    return Block(needed, may, anew, one_of=alternatives, **fields)
 
 
 _SET = "instance_arn permission_set_arn"
