@@ -13,7 +13,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from c7n_iamusers.text.wording import folded, has_glyphs
+from c7n_iamusers.text.wording import has_glyphs
 
 #: Letters that look like Latin ones, in pairs: first by their capital, then by their small form.
 _CAPITALS = str.maketrans("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧЅІЈАВЕКМНОРСТУХҺ", "ABEZHIKMNOPTYXSIJABEKMHOPCTYXh")
@@ -50,19 +50,24 @@ _FOLDS: tuple[Callable[[str], str], ...] = (_caseless, _look)
 
 
 def lookalikes(texts: Iterable[str]) -> Mapping[str, frozenset[str]]:
-    """Each of ``texts`` (``folded``) that others equal but for case, form or look -> these others."""
-    listed = set(texts)
-    if all(map(str.isascii, listed)):
-        return {}
+    """Each of ``texts`` (``folded``) that others equal but for case, form or look -> these others.
+
+    Two texts of ASCII are never alike, so nothing is kept of a fleet with such texts only.
+    """
+    plain: set[str] = set()
+    others: set[str] = set()
+    for text in texts:
+        (plain if text.isascii() else others).add(text)
     found: defaultdict[str, set[str]] = defaultdict(set)
     for fold in _FOLDS:
         alike: defaultdict[str, set[str]] = defaultdict(set)
-        for text in listed:
-            alike[folded(text) if text.isascii() else fold(text)].add(text)
-        for same in alike.values():
-            for text in same if len(same) > 1 else ():
-                found[text] |= same - {text}
-    return {text: frozenset(others) for text, others in found.items()}
+        for text in others:
+            alike[fold(text)].add(text)
+        for look, same in alike.items():
+            whole = same | ({look} & plain)
+            for text in whole if len(whole) > 1 else ():
+                found[text] |= whole - {text}
+    return {text: frozenset(each) for text, each in found.items()}
 
 
 def special(text: str) -> str:

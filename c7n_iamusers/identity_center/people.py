@@ -117,12 +117,13 @@ def distinct_people(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 def hints(candidates: Iterable[Candidate]) -> tuple[str, ...]:
     """People who may be one human, in lines: their addresses differ only in what follows a plus sign."""
-    people: defaultdict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for candidate in candidates:
-        if candidate.person:
-            local, _, domain = candidate.person.key[1].rpartition("@")
-            mailbox = (local.partition("+")[0], domain)
-            people[mailbox][candidate.person.key[1]].add(_user(candidate))
+    known = [each for each in candidates if each.person]
+    addressed = {_mailbox(each.person.key[1]) for each in known if each.person and "+" in each.person.email}
+    people: defaultdict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for each in known if addressed else ():
+        email = each.person.key[1] if each.person else ""
+        if (mailbox := _mailbox(email)) in addressed:
+            people[mailbox][email].add(_user(each))
     return tuple(
         f"{' and '.join(sorted(found))} may be one human's: they differ only after the +, and get access as "
         f"{len(found)} people (IAM users {shown(sorted(set().union(*found.values())))}). If they are one, give one "
@@ -130,6 +131,12 @@ def hints(candidates: Iterable[Candidate]) -> tuple[str, ...]:
         for _, found in sorted(people.items())
         if len(found) > 1
     )
+
+
+def _mailbox(email: str) -> str:
+    """The address without what follows a plus sign in its local part."""
+    local, _, domain = email.rpartition("@")
+    return f"{local.partition('+')[0]}@{domain}"
 
 
 def _candidate(subject: Subject, identity: Identity, account_id: str, domains: Sequence[str]) -> Candidate:
@@ -237,10 +244,11 @@ def _clashes(candidates: Sequence[Candidate], part: int) -> dict[str, _Clash]:
     users: defaultdict[str, list[str]] = defaultdict(list)
     for candidate in candidates:
         if candidate.person:
-            people[candidate.person.key[part]].add(candidate.person.key)
+            key = candidate.person.key
+            people[key[part]].add(key)
             if candidate.on_file:
-                on_file[candidate.person.key[part]].add(candidate.person.key)
-            users[candidate.person.key[part]].append(_user(candidate))
+                on_file[key[part]].add(key)
+            users[key[part]].append(_user(candidate))
     return {
         text: _Clash(tuple(sorted(set(users[text]))), _only(on_file[text]))
         for text, found in people.items()
@@ -281,11 +289,14 @@ def _alike(candidates: Sequence[Candidate], part: int) -> dict[str, _Clash]:
 
 def _shared(candidates: Sequence[Candidate]) -> dict[tuple[str, PersonKey], tuple[str, ...]]:
     """Account id and person of several IAM users there -> these users."""
+    first: dict[tuple[str, PersonKey], str] = {}
     users: defaultdict[tuple[str, PersonKey], set[str]] = defaultdict(set)
     for candidate in candidates:
         if candidate.person:
-            users[candidate.subject.account_id, candidate.person.key].add(candidate.subject.name)
-    return {place: tuple(sorted(names)) for place, names in users.items() if len(names) > 1}
+            place, name = (candidate.subject.account_id, candidate.person.key), candidate.subject.name
+            if first.setdefault(place, name) != name:
+                users[place].update((first[place], name))
+    return {place: tuple(sorted(names)) for place, names in users.items()}
 
 
 def _written(text: str) -> str:
@@ -301,7 +312,7 @@ def _distinct(
 ) -> Candidate:
     if candidate.person is None:
         return candidate
-    username, email = candidate.person.key
+    key = username, email = candidate.person.key
     account_id = candidate.subject.account_id
     problems = [
         f"the {title} {quoted(text)} is ambiguous: IAM users {shown(clashes[text].users)} have it with "
@@ -311,15 +322,15 @@ def _distinct(
             ("username", username, usernames, "e-mails"),
             ("e-mail", email, emails, "usernames"),
         )
-        if text in clashes and clashes[text].on_file != candidate.person.key
+        if text in clashes and clashes[text].on_file != key
     ]
     problems += [
         f"the {title} {quoted(text)} looks like that of IAM users {shown(clashes[text].users)}{_written(text)}, and "
         "could give one of them the access of another: correct it, or say in the people file who this user is"
-        for title, text, clashes in zip(("username", "e-mail"), candidate.person.key, alike, strict=True)
-        if text in clashes and clashes[text].on_file != candidate.person.key
+        for title, text, clashes in zip(("username", "e-mail"), key, alike, strict=True)
+        if text in clashes and clashes[text].on_file != key
     ]
-    names = shared.get((account_id, candidate.person.key), ())
+    names = shared.get((account_id, key), ())
     if names and not candidate.on_file:
         problems.append(
             f"the e-mail {quoted(candidate.person.email)} is that of several IAM users of account {account_id} "
