@@ -316,8 +316,7 @@ def _distinct(
     account_id = candidate.subject.account_id
     problems = [
         f"the {title} {quoted(text)} is ambiguous: IAM users {shown(clashes[text].users)} have it with "
-        f"different {others}: "
-        "correct them"
+        f"different {others}: correct them, or say in the people file whose they are"
         for title, text, clashes, others in (
             ("username", username, usernames, "e-mails"),
             ("e-mail", email, emails, "usernames"),

@@ -228,7 +228,8 @@ def test_the_refusal_names_the_users_concerned() -> None:
     problem = several(("a", "u", "x@example.com"), ("b", "v", "x@example.com"))["a"]
     assert problem == (
         "the e-mail 'x@example.com' is ambiguous: IAM users a of account "
-        f"{ACCOUNT}, b of account {ACCOUNT} have it with different usernames: correct them"
+        f"{ACCOUNT}, b of account {ACCOUNT} have it with different usernames: "
+        "correct them, or say in the people file whose they are"
     )
 
 
