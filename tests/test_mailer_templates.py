@@ -564,7 +564,8 @@ EVIL = "x]\ncredential_process = sh -c evil\n[profile default"
 @pytest.mark.parametrize("name", [EVIL, "a \"b\" 'c'", "K\u00f6ln", "x\ry = z", "\u2028z=1"])
 def test_no_name_of_an_account_adds_a_profile_or_a_key(tmp_path: Path, state: str, name: str) -> None:
     rows = [{**user(state), "c7n:IamUser": {"provisioning": REAL}}]
-    text = html.unescape(render(state, "template", rows, **{"start-url": "", "account-name": name}))
+    named: dict[str, Any] = {"start-url": "", "account-name": name}
+    text = html.unescape(render(state, "template", rows, **named))
     (tmp_path / "config").write_text(text.partition("<pre")[2].partition(">")[2].partition("</pre>")[0])
     found = load_config(str(tmp_path / "config"))
     ((_, profile),) = found["profiles"].items()
