@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n_iamusers.cli.arguments import external_id, read_accounts, targets_in
 from c7n_iamusers.cli.output import progress_bar, say
 from c7n_iamusers.cli.policies import FleetPolicies
-from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.interruption import Interruption
@@ -34,6 +34,8 @@ from c7n_iamusers.identity_center.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
 from c7n_iamusers.identity_center.aws.organization_policies import read_organization_policies
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
+from c7n_iamusers.identity_center.aws_config import TEMPLATE as PROFILE_TEMPLATE
+from c7n_iamusers.identity_center.aws_config import check_template
 from c7n_iamusers.identity_center.center_lock import remove as remove_center_lock
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
@@ -43,11 +45,13 @@ from c7n_iamusers.identity_center.people import PeopleMap, parse_people
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.reports import hint_lines, side_effect_lines
 from c7n_iamusers.identity_center.resource_policies import read_resource_policies
 from c7n_iamusers.identity_center.run_lock import force_unlock as remove_lock
-from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
+from c7n_iamusers.identity_center.run_records import asks_to_stop, created_so_far, run_of_result
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
 from c7n_iamusers.identity_center.terraform import write_terraform
+from c7n_iamusers.identity_center.terraform_ownership import Ours
 from c7n_iamusers.identity_center.undoing import ReadUsers, undo, users_not_read
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 
@@ -92,6 +96,15 @@ def _quotas(_context: click.Context, _parameter: click.Parameter, given: tuple[s
             )
         found[names[name]] = int(number)
     return CenterQuotas(**found)
+
+
+def _template(_context: click.Context, _parameter: click.Parameter, template: str | None) -> str | None:
+    """Raises click.BadParameter."""
+    try:
+        check_template(template or "")
+    except InvalidPolicyData as error:
+        raise click.BadParameter(str(error)) from error
+    return template
 
 
 #: Region -> a session of boto3.
@@ -223,6 +236,17 @@ _BUDGET = 300.0
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.option(
+    "--aws-config",
+    "profile_names",
+    is_flag=False,
+    flag_value=PROFILE_TEMPLATE,
+    callback=_template,
+    metavar="[TEMPLATE]",
+    help="Write a file for the ~/.aws/config of each person who has access, with a profile for each account and "
+    f"permission set, below OUTPUT_DIR/identity-center-profiles/. The profiles' names are by TEMPLATE, "
+    f"'{PROFILE_TEMPLATE}' by default; {{account_id}} is known, too. With -c, which has the accounts' names.",
+)
+@click.option(
     "--audit",
     "audited",
     is_flag=True,
@@ -304,7 +328,8 @@ _BUDGET = 300.0
 @click.option(
     "--with-imports",
     is_flag=True,
-    help="With --export: read Identity Center, and write an import block for each existing object.",
+    help="With --export: read Identity Center, write an import block for what runs of this command made, and look up "
+    "what others made: existing people, groups and permission sets stay theirs.",
 )
 def command(
     output_dir: str | None,
@@ -325,6 +350,7 @@ def command(
     plan_sha256: str | None,
     quotas: CenterQuotas,
     dry_run: bool,
+    profile_names: str | None,
     audited: bool,
     prune: bool,
     former_days: int | None,
@@ -373,6 +399,7 @@ def command(
             "--plan-out": plan_out,
             "--plan": reviewed,
             "--plan-sha256": plan_sha256,
+            "--aws-config": profile_names,
         },
         is_part=bool(chosen or tags),
     )
@@ -408,12 +435,16 @@ def command(
             region,
             _resources(resource_policies, max_age),
         )
-        fleet = read_fleet(_store(output_dir), identity_source, trust, derivation)
+        fleet = replace(
+            read_fleet(_store(output_dir), identity_source, trust, derivation),
+            profile_names=profile_names or "",
+        )
     if export:
         for line in (
             *fleet.unchecked,
             *derivation.warnings,
             *derivation.scope_lines(),
+            *hint_lines(fleet.desired),
             *_exported(fleet, export[1], center if with_imports else None),
         ):
             say(line)
@@ -432,11 +463,15 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is
 
     ``is_part``: -a or -t limits the run to the intents of some accounts. All others would look as if not requested.
     """
-    of_all = {**modes, **{name: changing[name] for name in ("--prune-former", "--migrate")}}
+    of_all = {**modes, **{name: changing[name] for name in ("--prune-former", "--migrate", "--aws-config")}}
     for name in (name for name, value in of_all.items() if value and is_part):
         raise click.UsageError(f"{name} can't be limited by -a or -t: it is for all accounts")
     if len(given := [name for name, value in modes.items() if value]) > 1:
         raise click.UsageError(f"{' and '.join(given)} can't be used together: each is a run of its own")
+    if given and changing["--aws-config"]:
+        raise click.UsageError(
+            f"--aws-config and {given[0]} can't be used together: it is for a run that gives access"
+        )
     for name in (name for name, value in changing.items() if value and modes["--sign-ins"]):
         raise click.UsageError(f"--sign-ins and {name} can't be used together: it changes nothing")
     for name in (name for name, value in changing.items() if value and modes["--audit"]):
@@ -464,13 +499,15 @@ def _chosen(path: Path | None, names: tuple[str, ...], tags: tuple[str, ...]) ->
 
 
 def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None) -> Iterator[str]:
-    """``center``: for import blocks, if any."""
+    """``center``: to look up what exists, if given."""
     desired, existing = fleet.desired, None
-    if center:
-        with _errors_with_remedy():
-            run = AccessRun(center(), fleet.desired, Evidence(fleet.derivation.proofs))
-            desired, existing = run.existing()
     try:
+        if center:
+            with _errors_with_remedy():
+                fleet.check_runs()
+                run = AccessRun(center(), fleet.desired, Evidence(fleet.derivation.proofs))
+                plan, desired, existing = run.existing(Ours.of(created_so_far(fleet.output)))
+            yield from side_effect_lines(plan)
         yield from write_terraform(directory, desired, existing)
     except OSError as error:
         raise IdentityCenterError(

@@ -41,7 +41,12 @@ from c7n_iamusers.identity_center.permission_sets import (
     permission_set_calls,
 )
 from c7n_iamusers.identity_center.plan import Evidence, plan_access
-from c7n_iamusers.identity_center.terraform import Existing
+from c7n_iamusers.identity_center.terraform_ownership import (
+    Existing,
+    Ours,
+    leftover_policies,
+    planned_as_ours,
+)
 from c7n_iamusers.identity_center.totals import MembershipUsers
 from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
@@ -431,10 +436,36 @@ class AccessRun:
         known = (*self._state.groups.values(), *self._state.current.groups.values())
         return frozenset(each.name for each in known)
 
-    def existing(self) -> tuple[model.DesiredAccess, Existing]:
-        """The desired access, with earlier names if kept, and what of it exists. Raises as ``plan`` does."""
-        report = self.plan()
-        return self._desired, Existing(self._state, report.plan.known_people, self._center.instance)
+    def existing(self, ours: Ours) -> tuple[model.AccessPlan, model.DesiredAccess, Existing]:
+        """The plan, the desired access with earlier names if kept, and what of it exists. Raises as ``plan`` does.
+
+        ``ours``: what runs created. Refused are also users whose permission set has policies that Terraform would
+        leave.
+        """
+        state = self._reader.read(self._desired)
+        plan = self._planned(planned_as_ours(self._desired, state)).plan
+        waiting = {each.claim for each in plan.missing}
+        refused, claims = list(plan.refused), []
+        for claim in self._desired.claims:
+            if claim not in plan.served and claim not in waiting:
+                continue
+            if reason := self._leftovers(claim, state):
+                refused.append(model.Refusal(claim.subject, f"{claim.subject}: {reason}", place=claim.place))
+            else:
+                claims.append(claim)
+        found = Existing(state, plan.known_people, self._center.instance, ours, frozenset(claims))
+        return plan, replace(self._desired, refused=tuple(refused)), found
+
+    def _leftovers(self, claim: model.Claim, state: model.CenterState) -> str:
+        names = {grant.permission_set for grant in self._desired.groups[claim.group].grants}
+        for name in sorted(names):
+            left = leftover_policies(self._desired.permission_sets[name], state.permission_sets.get(name))
+            if left:
+                return (
+                    f"permission set {name} also has {shown(left)}, which is not requested, and Terraform would leave "
+                    "it: run provision first, or remove it"
+                )
+        return ""
 
     def read_for_audit(self, emptied: Callable[[Collection[str]], frozenset[str]]) -> AuditData:
         """The plan and the access of all people, also in other accounts with managed permission sets.

@@ -224,7 +224,10 @@ class Refusal:
 
 @dataclass(frozen=True)
 class DesiredAccess:
-    """All requested access. IAM users in ``refused`` have no claims."""
+    """All requested access. IAM users in ``refused`` have no claims.
+
+    ``hints``: people who may be one human, in lines.
+    """
 
     permission_sets: Mapping[str, PermissionSet] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
@@ -232,6 +235,7 @@ class DesiredAccess:
     claims: tuple[Claim, ...] = ()
     refused: tuple[Refusal, ...] = ()
     external: bool = False
+    hints: tuple[str, ...] = ()
 
     def members(self, group: str) -> frozenset[PersonKey]:
         """The people who belong in the group of that name."""

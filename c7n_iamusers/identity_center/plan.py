@@ -15,8 +15,10 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.adoption import same_person
 from c7n_iamusers.identity_center.changes import Changes, Problems
+from c7n_iamusers.identity_center.lookalikes import lookalikes, special
 from c7n_iamusers.identity_center.side_effects import SideEffects
 from c7n_iamusers.identity_center.totals import Comparison, MembershipUsers, review
+from c7n_iamusers.text.wording import shown
 
 _CODE = IdentityCenterError.__name__
 _NO_REMOVALS = model.Choices()
@@ -110,13 +112,34 @@ def _recognized(
 ) -> tuple[dict[model.PersonKey, model.KnownPerson], dict[model.PersonKey, str]]:
     known: dict[model.PersonKey, model.KnownPerson] = {}
     unrecognized: dict[model.PersonKey, str] = {}
+    usernames = lookalikes({*state.usernames, *(username for username, _ in people)})
+    emails = lookalikes({*state.emails, *(email for _, email in people)})
     for key, person in people.items():
+        alike = {
+            known_user.username: known_user
+            for users, others in (
+                (state.usernames, usernames.get(key[0])),
+                (state.emails, emails.get(key[1])),
+            )
+            for other in others or ()
+            if (known_user := users.get(other))
+        }
         try:
             if found := recognized(person, state):
                 known[key] = found
+            elif alike:
+                unrecognized[key] = _looks_like(person, sorted(alike))
         except IdentityCenterError as error:
             unrecognized[key] = str(error)
     return known, unrecognized
+
+
+def _looks_like(person: model.Person, usernames: Sequence[str]) -> str:
+    return (
+        f"{person.username} <{person.email}> ({special(person.username + person.email) or 'ASCII'}) looks like the "
+        f"existing Identity Center user {shown(usernames)}, and may be the same human or not: correct username and "
+        "e-mail there, or where the policy reads them"
+    )
 
 
 def _missing(

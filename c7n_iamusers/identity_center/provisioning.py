@@ -11,9 +11,9 @@ from pathlib import Path
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.outcomes import FAILED
-from c7n_iamusers.execution.stores import Store, as_store
+from c7n_iamusers.execution.stores import Store, as_store, read_all, replace_all
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.identity_center import intent_checks, model, plan_files, reports, run_records
+from c7n_iamusers.identity_center import aws_config, intent_checks, model, plan_files, reports, run_records
 from c7n_iamusers.identity_center.access_derivation import QUARANTINED, AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
@@ -41,6 +41,8 @@ class Fleet:
     ``unchecked``: settings of the intents that were not checked against a policy, in lines. ``trusted``: what others
     can write in ``output`` is believed. ``source_is_stated``: whoever runs this has said the identity source.
     ``only``: the accounts whose intents were chosen; None for all.
+    can write in ``output`` is believed. ``accounts``: id -> name, as far as known. ``profile_names``: the template of
+    the profiles in the files for people's ``~/.aws/config``; empty if none are written.
     """
 
     output: Store
@@ -51,6 +53,8 @@ class Fleet:
     trusted: bool = False
     source_is_stated: bool = False
     only: frozenset[str] | None = None
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    profile_names: str = ""
 
     def check_runs(self) -> None:
         """Raises IdentityCenterError if others can write what earlier runs left in ``output``."""
@@ -110,7 +114,8 @@ def read_fleet(
     claims = () if trust.policy_settings or trust.trusted else intent_checks.unchecked_settings(places)
     only = None if trust.only is None else frozenset(trust.only)
     stated = identity_source is not None
-    return Fleet(store, places, desired, derivation, claims, trust.trusted, stated, only)
+    names = {account_id: name for name, account_id in (trust.accounts or {}).items()}
+    return Fleet(store, places, desired, derivation, claims, trust.trusted, stated, only, names)
 
 
 def _authorities(
@@ -168,6 +173,7 @@ def _run(
     for line in (
         *fleet.derivation.warnings,
         *fleet.derivation.scope_lines(),
+        *reports.hint_lines(fleet.desired),
         *reports.write_derivation_report(fleet.output, fleet.derivation.results),
     ):
         say(line)
@@ -267,7 +273,29 @@ def _apply(
         for key, ended in report.ended.items()
         if key in removals and ended.status == writer.FAILED
     }
+    failed.update(_write_profiles(fleet, center, report, say))
     return sorted(failed.union(report.unexpected_members, report.changed_sets))
+
+
+def _write_profiles(
+    fleet: Fleet, center: Center, report: Report, say: Callable[[str], None]
+) -> Iterator[str]:
+    """Write a file for the ``~/.aws/config`` of each person with access. Yields failures, in words. Raises OSError."""
+    if not fleet.profile_names:
+        return
+    instance = center.instance
+    if not instance.portal:
+        yield f"no profiles were written: the access portal's URL in partition {instance.partition} is not known"
+        return
+    try:
+        files = dict(aws_config.config_files(report, instance, fleet.accounts, fleet.profile_names))
+    except IdentityCenterError as error:
+        yield f"no profiles were written: {error}"
+        return
+    contents = {f"{aws_config.PROFILES}/{name}": text.encode() for name, text in files.items()}
+    present = dict(read_all(fleet.output, sorted(contents)))
+    replace_all(fleet.output, [(name, text) for name, text in contents.items() if text != present[name]])
+    say(f"Profiles for ~/.aws/config: {len(files)} files in {fleet.output.place(aws_config.PROFILES)}")
 
 
 def audit(
@@ -286,7 +314,12 @@ def audit(
     """
     say = escaping(say)
     fleet.check_runs()
-    for line in (*fleet.unchecked, *fleet.derivation.warnings, *fleet.derivation.scope_lines()):
+    for line in (
+        *fleet.unchecked,
+        *fleet.derivation.warnings,
+        *fleet.derivation.scope_lines(),
+        *reports.hint_lines(fleet.desired),
+    ):
         say(line)
     unchecked = [" ".join(each.removeprefix("  ! ").split()) for each in fleet.unchecked]
     membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)

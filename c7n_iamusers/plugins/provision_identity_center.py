@@ -31,7 +31,7 @@ from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intent_files import write_intents
 from c7n_iamusers.identity_center.intents import INTENDED, INTENTS_FILE, Intents
-from c7n_iamusers.identity_center.people import AGAINST
+from c7n_iamusers.identity_center.people import AGAINST, hints
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import refuse_unreviewed
 from c7n_iamusers.identity_center.reports import write_people_to_add
@@ -129,11 +129,13 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
       Everyone with iam:TagUser can put another person into tags, so ``people-from`` overrides them: a csv, json or yaml
       file with the columns account, user, email, username, given-name, family-name, display-name. The e-mail is enough:
       it is the username, and the names are taken from it. Contradicting tags are reported. Of two users with the same
-      username or e-mail, only the one that is not in the file is refused. ``people-from: {file: people.csv, only:
-      true}`` refuses users that are not in the file. ``email-domains`` refuses addresses of other domains. Addresses
-      that mix scripts are refused. With ``mode: intent``, ``c7n-iamusers provision -u`` uses these settings of the
-      policy; without ``-u`` give them as ``--people-from`` and ``--email-domain``. It accepts a person only if the file
-      or the account (``--email-tag``) confirms it.
+      username or e-mail, only the one that is not in the file is refused. Several users of the account with one address
+      are refused unless the file has a row for each of them, as a team's address would be one person with all access.
+      ``people-from: {file: people.csv, only: true}`` refuses users that are not in the file. ``email-domains`` refuses
+      addresses of other domains. Addresses that mix scripts, look like another's, or are not in Unicode form NFKC are
+      refused. With ``mode: intent``, ``c7n-iamusers provision -u`` uses these settings of the policy; without ``-u``
+      give them as ``--people-from`` and ``--email-domain``. It accepts a person only if the file or the account
+      (``--email-tag``) confirms it.
     - An existing group is used only if this action made it for this account (its description begins with
       ``Managed by c7n-iamusers for account``), it has only this permission set in this account, and, before it is first
       assigned, it has no other members. ``shared-group: true`` lifts all three. A group of an external identity
@@ -306,6 +308,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         for each in candidates:
             if AGAINST in each.rests_on:
                 self.log.warning("%s: %s rests on %s", self.type, each.subject, visible(each.rests_on))
+        for hint in hints(candidates):
+            self.log.warning("%s: %s", self.type, hint)
         details: dict[str, Mapping[str, Any]] = {}
         source = PolicySource()
         if settings.derives:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from c7n.exceptions import PolicyExecutionError
 
@@ -13,10 +15,24 @@ GROUP = f"iam-{ACCOUNT}-readonly"
 STATEMENT = {"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "*"}
 
 
-def test_several_users_of_one_person_meet_in_one(rehearsal: Rehearsal) -> None:
+def test_several_users_with_one_address_get_nothing(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice.admin", Email="team@example.com")
+    rehearsal.user("bob.readonly", Email="Team@example.com")
+    rehearsal.user("carol")
+    with pytest.raises(PolicyExecutionError, match="failed for 2 users"):
+        rehearsal.run()
+    outcomes = rehearsal.outcomes()
+    assert outcomes["carol"]["status"] == "provisioned"
+    assert rehearsal.mutations().count("CreateUser") == 1
+    assert "give each of them a row with account, user, email" in outcomes["bob.readonly"]["reason"]
+
+
+def test_several_users_of_one_person_meet_in_one(rehearsal: Rehearsal, tmp_path: Path) -> None:
     rehearsal.user("alice")
     rehearsal.user("alice-cli", Email="Alice@example.com")
-    outcomes = rehearsal.run()
+    rows = [f"{ACCOUNT},{name},alice@example.com" for name in ("alice", "alice-cli")]
+    (tmp_path / "people.csv").write_text("\n".join(["account,user,email", *rows]))
+    outcomes = rehearsal.run(people_from=str(tmp_path / "people.csv"))
     assert {row["status"] for row in outcomes.values()} == {"provisioned"}
     assert rehearsal.mutations().count("CreateUser") == 1
     assert sorted(row["calls"] for row in outcomes.values()) == [0, 2]
