@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -304,6 +305,13 @@ _BUDGET = 300.0
     "s3:// URL, with the run's journal beside it. Only you should be able to write to its directory.",
 )
 @click.option(
+    "--result-sha256",
+    default="",
+    metavar="HEX",
+    help="With --undo: what the run printed. An undo that gives people access again asks for it, or for a yes on a "
+    "terminal, as whoever can write the result could have written any access into it.",
+)
+@click.option(
     "--force-unlock",
     metavar="ID",
     help="Remove this lock, which a killed run has left in the bucket and in Identity Center, and do nothing else.",
@@ -361,6 +369,7 @@ def command(
     identity_source: str | None,
     timeout: int,
     undone: str | None,
+    result_sha256: str,
     force_unlock: str | None,
     sign_in_days: int | None,
     export: tuple[str, Path] | None,
@@ -406,7 +415,7 @@ def command(
     session_in, reading = _sessions(role, member_role, region, external_id, accounts)
     if undone:
         checks = None if lock_out else _read_users(reading) if reading else users_not_read
-        _exit(_undo(undone, session_in, region, timeout, dry_run, checks, _accounts(accounts)))
+        _exit(_undo(undone, session_in, region, timeout, dry_run, checks, _accounts(accounts), result_sha256))
         return
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
@@ -628,6 +637,7 @@ def _undo(
     dry_run: bool,
     read_users: ReadUsers | None,
     accounts: dict[str, str] | None,
+    digest: str,
 ) -> list[str]:
     with (
         _errors_with_remedy(),
@@ -645,6 +655,8 @@ def _undo(
             None if dry_run else options,
             read_users,
             accounts,
+            digest,
+            lambda: sys.stdin.isatty() and click.confirm("Give people what the lines with + say?"),
         )
     interruption.exit_if_stopped()
     return failures

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -102,6 +103,14 @@ def run_of_result(result: str) -> tuple[str, str]:
     runs, _, run = place.rpartition("/")
     output, _, directory = runs.rpartition("/")
     return (output, f"{RUNS}/{run}/{name}") if output and directory == RUNS else (place, name)
+
+
+def digest_of_result(output: Store, name: str) -> str:
+    """The SHA-256, in hex, of the result of a run. Raises IdentityCenterError if there is none; OSError."""
+    content = output.read(name)
+    if content is None:
+        raise IdentityCenterError(f"{output.place(name)}: no such result of a run")
+    return hashlib.sha256(content).hexdigest()
 
 
 def read_result(output: Store, name: str) -> dict[str, Any]:

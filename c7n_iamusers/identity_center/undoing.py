@@ -27,7 +27,13 @@ from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.intents import permission_set_from
 from c7n_iamusers.identity_center.run_lock import exclusive
-from c7n_iamusers.identity_center.run_records import check_journaled, journals_of, open_journal, read_result
+from c7n_iamusers.identity_center.run_records import (
+    check_journaled,
+    digest_of_result,
+    journals_of,
+    open_journal,
+    read_result,
+)
 from c7n_iamusers.identity_center.undo_checks import UndoChecks
 from c7n_iamusers.identity_center.undo_plan import plan_undo
 from c7n_iamusers.identity_center.undo_restoration import RestorationPlan, plan_restoration
@@ -121,18 +127,22 @@ def undo(
     options: ApplyOptions | None = None,
     read_users: ReadUsers | None = users_not_read,
     accounts: Mapping[str, str] | None = None,
+    digest: str = "",
+    accepted: Callable[[], bool] = lambda: False,
 ) -> list[str]:
     """Undo the run of ``result``; without ``options`` only show the plan. Returns the failures, in words.
 
     ``result``: the name of the run's result in ``output``. ``center_in``: connects to Identity Center in a Region.
     ``read_users``: reads which IAM users still exist; None to delete access even if its person may have no other.
-    ``accounts``: name -> account id.
+    ``accounts``: name -> account id. ``digest``: the SHA-256 of the result in hex, as the run printed it, which proves
+    that it is the run's own; else ``accepted`` says whether somebody accepts what the plan gives people by it.
 
     Raises IdentityCenterError if the result can't be read or is of another instance, and ClientError if Identity Center
     can't be read; both before the first change.
     """
     say = escaping(say)
     data, place = read_result(output, result), output.place(result)
+    _check_digest(output, result, digest)
     if missing := [name for name in ("region", "instance", "permission-sets") if name not in data]:
         raise IdentityCenterError(
             f"{place} lacks {', '.join(missing)}, so it is not the complete result of a run"
@@ -157,9 +167,29 @@ def undo(
             say(line)
         if options is None:
             return []
+        if not digest:
+            _require_consent(plan, place, accepted)
         recheck = _UndoRecheck(reader, restoration, center.instance, plan, options.clock)
         prefix = result[: result.rfind("/") + 1]
         return _apply(plan, center, output, prefix, say, options, recheck)
+
+
+def _check_digest(output: Store, result: str, digest: str) -> None:
+    """Raises IdentityCenterError if the result has another SHA-256 than ``digest``, unless that is empty."""
+    if digest and digest.lower() != (found := digest_of_result(output, result)):
+        raise IdentityCenterError(
+            f"{output.place(result)} has the SHA-256 {found}, not {digest}: it was changed after the run"
+        )
+
+
+def _require_consent(plan: run_objects.UndoPlan, place: str, accepted: Callable[[], bool]) -> None:
+    """Raises IdentityCenterError if the plan gives people access and nobody accepts that."""
+    if any(each.action != run_objects.DELETE for each in plan.changes) and not accepted():
+        raise IdentityCenterError(
+            f"nothing was touched: lines with + give people access by what {place} says, and whoever can write there "
+            "can have written it: check them, and give --result-sha256 HEX, as the run printed it, or say yes on a "
+            "terminal"
+        )
 
 
 def _incomplete(plan: run_objects.UndoPlan) -> Iterator[str]:

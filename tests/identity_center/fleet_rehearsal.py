@@ -92,13 +92,22 @@ class FleetRehearsal:
         """What the last run said after a sign."""
         return [" ".join(each.split()) for each in self.said if each.startswith(f"  {sign} ")]
 
-    def undo(self, result: Path | str, dry: bool = False, read_users: ReadUsers | None = None) -> list[str]:
+    def undo(
+        self,
+        result: Path | str,
+        dry: bool = False,
+        read_users: ReadUsers | None = None,
+        *,
+        digest: str = "",
+        accepted: bool = True,
+    ) -> list[str]:
         """The failures of undoing a run, whoever is locked out unless ``read_users`` says who has an IAM user."""
         self.org.clear_calls()
         self.said = []
         _, name = run_of_result(str(result))
         options = None if dry else ApplyOptions(30.0)
-        return undo(self.store, name, self.center, self.said.append, options, read_users)
+        given = (self.store, name, self.center, self.said.append, options, read_users)
+        return undo(*given, digest=digest, accepted=lambda: accepted)
 
     def results(self) -> list[Path]:
         """The overall results of all runs, oldest first."""

@@ -57,7 +57,7 @@ def test_a_run_its_results_nothing_left_and_undo(fleet: BucketRehearsal) -> None
         "provisioned"
     }
     (result,) = fleet.objects("result.json")
-    assert fleet.said[-1].endswith(f"To undo: --undo {URL}/{result}")
+    assert f"To undo: --undo {URL}/{result} --result-sha256 " in fleet.said[-1]
     assert fleet.run() == []
     assert fleet.said[-1] == "Nothing to do."
     assert fleet.objects("result.json") == [result]
