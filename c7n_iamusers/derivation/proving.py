@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -162,12 +162,18 @@ class _User:
     policies: Mapping[str, Any]
 
 
+#: A verdict, and its witnesses.
+_Result = tuple[str, tuple[comparison.Witness, ...]]
+
+
 @dataclass
 class ExistingSetProofs:
     """Verdicts on existing permission sets, for the users that were added."""
 
     users: dict[str, _User] = field(default_factory=dict)
-    _found: dict[tuple[str, PermissionSet], str] = field(default_factory=dict)
+    _found: dict[tuple[str, PermissionSet], _Result] = field(default_factory=dict)
+    #: With the user, whose documents the key has by their ``id()``.
+    _alike: dict[Hashable, tuple[_Result, _User]] = field(default_factory=dict)
 
     def add(
         self,
@@ -184,14 +190,29 @@ class ExistingSetProofs:
 
     def verdict(self, arn: str, held: PermissionSet) -> str:
         """The verdict on ``held`` against the policies of the user ``arn``; WIDER if the user is unknown."""
+        return self.proof(arn, held)[0]
+
+    def proof(self, arn: str, held: PermissionSet) -> _Result:
+        """The verdict, as ``verdict`` has it, and examples of what ``held`` grants beyond the user's policies."""
         key = (arn, held)
         if key not in self._found:
             user = self.users.get(arn)
             try:
-                self._found[key] = _compared(user, held) if user else comparison.WIDER
+                self._found[key] = self._compared(user, held) if user else (comparison.WIDER, ())
             except ValueError:
-                self._found[key] = comparison.WIDER
+                self._found[key] = comparison.WIDER, ()
         return self._found[key]
+
+    def _compared(self, user: _User, held: PermissionSet) -> _Result:
+        """Compares once for all users with the same policies, where nothing in them depends on the user."""
+        alike = (held, *_documents(user, held))
+        if alike in self._alike:
+            return self._alike[alike][0]
+        result, depends = _compared(user, held)
+        # A customer-managed policy is another one in each account.
+        if not (depends or held.customer_policies or held.boundary):
+            self._alike[alike] = result, user
+        return result
 
     def has_itself(self, arn: str, references: Iterable[str]) -> bool:
         """Whether the user has each of the customer-managed policies ``references`` (``/path/Name``)."""
@@ -213,11 +234,24 @@ class ExistingSetProofs:
         return duration_seconds(user.options.session_duration) if user else None
 
 
-def _compared(user: _User, held: PermissionSet) -> str:
+def _compared(user: _User, held: PermissionSet) -> tuple[_Result, bool]:
+    """The verdict with its witnesses, and whether it depends on who the user is."""
     principal, options = user.principal, user.options
     new = comparison.Policies(tuple(_statements(user, held)), _boundary(user, held.boundary))
     session, context = session_of(principal, options), user_context(principal, options.identity_center_mfa)
-    return comparison.compare(new, session, old_policies(principal), context, options.clock)[0]
+    old = old_policies(principal)
+    every = (*new.statements, *(new.boundary or ()), *old.statements, *(old.boundary or ()))
+    depends = any(each.dependent for each in every)
+    return comparison.compare(new, session, old, context, options.clock), depends
+
+
+def _documents(user: _User, held: PermissionSet) -> Iterator[Hashable]:
+    """All policies of the user, and those of ``held``, by the ids of their documents, which users share."""
+    principal = user.principal
+    yield tuple((each.arn, id(each.document)) for each in all_managed(principal))
+    yield principal.boundary.arn if principal.boundary else ""
+    yield tuple(id(document) for document, _ in principal.inline_policies)
+    yield tuple(id(user.policies.get(arn)) for arn in sorted(held.managed_policies))
 
 
 def _statements(user: _User, held: PermissionSet) -> Iterator[PolicyStatement]:

@@ -86,7 +86,10 @@ class Rehearsal:
         """An IAM user with an e-mail of its own, unless ``tags`` say otherwise."""
         given = {"Email": f"{name}@example.com", **tags}
         listed = [{"Key": key, "Value": value} for key, value in given.items() if value]
-        self.org.client("iam", account).create_user(UserName=name, Tags=listed)
+        iam = self.org.client("iam", account)
+        iam.create_user(UserName=name, Tags=listed)
+        iam.create_access_key(UserName=name)
+        iam.attach_user_policy(UserName=name, PolicyArn=READ_ONLY)
 
     def run(
         self, account: str = ACCOUNT, actions: tuple[dict[str, Any], ...] = (), **changes: Any
