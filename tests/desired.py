@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -16,7 +17,6 @@ from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.model import DesiredAccess, Person, Refusal
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER
 from tests.access_center import ACCOUNT, MARK, READ_ONLY
-
 
 #: A password, a key and an MFA device, by a report that is as young as the tests.
 ABLE = WorkingCredentials(
@@ -68,6 +68,18 @@ def intents(account: str = ACCOUNT, *names: str, set_name: str = "Readers", **fi
         time=datetime.now(timezone.utc).replace(microsecond=0),
     )
     return replace(found, **fields)
+
+
+def made_for(asked: UserIntent, iam: Any, **tags: str) -> UserIntent:
+    """``asked`` for an IAM user that is made with a key, that may do everything, and that has ``tags``."""
+    name = asked.subject.name
+    listed = [{"Key": key, "Value": value} for key, value in tags.items() if value]
+    made = iam.create_user(UserName=name, Tags=listed)["User"]
+    iam.create_access_key(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName="All", PolicyDocument=json.dumps(EVERYTHING))
+    subject = Subject(name, made["Arn"], made["UserId"])
+    detail = {**(asked.detail or {}), "Arn": subject.arn, "UserId": subject.unique_id}
+    return replace(asked, subject=subject, detail=detail)
 
 
 def holding(found: Intents, *arns: str) -> Intents:

@@ -90,7 +90,7 @@ def derivation(derive: Any, **changes: Any) -> ProvisioningSettings:
         ),
         pytest.param(
             derivation({"accept": [{**ACCEPT, "verdict": "equal"}]}),
-            "neither wider nor undecided",
+            "is none of wider, undecided",
             id="accept-verdict",
         ),
         pytest.param(
