@@ -201,7 +201,7 @@ def prepared(
 
 
 def _say_that_mfa_is_required(policies: Path) -> None:
-    """Most of the seeded people may do nothing without MFA, so their access can be derived only if it needs MFA, too."""
+    """Most of the seeded people may do nothing without MFA: their access is derived only if it needs MFA, too."""
     text = policies.read_text()
     said = text.replace("derive: true", "derive: {identity-center-mfa: true}")
     policies.write_text(said)

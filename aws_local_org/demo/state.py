@@ -27,8 +27,9 @@ _SID_TIME = "%Y%m%dT%H%M%SZ"
 class UserState:
     """A user as the demo's checks need it.
 
-    ``email``: empty if the tag is missing. ``has_key``: an active one. ``groups``: their names. ``last_used``: of its password or a key, the later one. ``trusted_by``: the
+    ``email``: empty if the tag is missing. ``last_used``: of its password or a key, the later one. ``trusted_by``: the
     roles whose trust policy names it. ``policies``: all that allows or denies it something, as text to compare.
+    ``has_key``: an active one. ``groups``: their names.
     """
 
     name: str
