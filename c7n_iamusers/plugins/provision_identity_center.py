@@ -136,6 +136,11 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     POLICIES. Use it for many accounts, since all processes of c7n-org share the limits. ``mode: apply`` (default)
     applies the same plan at once, for one account.
 
+    A user gets nothing if it has no console password and no active access key or signing certificate, by the account's
+    credential report, or is in quarantine: nobody could use what its policies allow. It is skipped, and a row of
+    ``accept`` with ``verdict: no-working-credentials`` or ``quarantined`` accepts it by name. If that can't be read, or
+    the user was created after the report, it fails.
+
     No person gets more access than requested:
 
     - An existing user is adopted only if it has both the username and the e-mail; otherwise the IAM user is refused.
@@ -157,7 +162,9 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     Instead of ``group`` and ``permission-set``, ``derive: true`` (or its options) derives both from each user's
     policies. A user is refused if the derived set would allow more, or if that can't be decided. ``derive: {accept:
     [{account: "111122223333", user: NAME, verdict: wider, remark: WHY, expires: 2027-12-31}]}`` accepts that for one
-    user until the end of that day. ``username-tag`` counts only if Identity Center has an attribute for access control
+    user until the end of that day. A permission set by name is compared with each user's policies in the same way, and
+    ``accept`` beside it takes the same rows; ``account: "*"`` and ``user: "*"`` accept it for all. The row of
+    ``outcomes.json`` has the ``verdict``. ``username-tag`` counts only if Identity Center has an attribute for access control
     with that key and the value ``${path:userName}``.
 
     ``identity-source`` says where people come from, as no API returns it: ``identity-center`` creates them; with
@@ -214,13 +221,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
                   given-name: [tag:GivenName, UserName]
                   family-name: [tag:FamilyName, UserName]
                   display-name: UserName
-                group: iam-{account_id}-readonly
-                permission-set:
-                  name: IamMigratedReadOnly
-                  description: Reads what the IAM users of an account could read
-                  session-duration: PT1H
-                  managed-policies:
-                    - arn:aws:iam::aws:policy/ReadOnlyAccess
+                derive: true
     """
 
     log = visible_log("custodian.actions")
