@@ -166,6 +166,11 @@ def test_what_the_policy_asks_for_is_applied_variables_filled_in(fleet: FleetReh
             "derive is {}, and null in the policy",
             id="derivation",
         ),
+        pytest.param(
+            {"accept": [{**ACCEPT, "account": "*", "user": "*"}]},
+            "and [] in the policy",
+            id="accepted-for-all",
+        ),
         pytest.param({"policy": "others"}, "no policy of that name with", id="no-such-policy"),
     ],
 )
