@@ -164,8 +164,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     [{account: "111122223333", user: NAME, verdict: wider, remark: WHY, expires: 2027-12-31}]}`` accepts that for one
     user until the end of that day. A permission set by name is compared with each user's policies in the same way, and
     ``accept`` beside it takes the same rows; ``account: "*"`` and ``user: "*"`` accept it for all. The row of
-    ``outcomes.json`` has the ``verdict``. ``username-tag`` counts only if Identity Center has an attribute for access control
-    with that key and the value ``${path:userName}``.
+    ``outcomes.json`` has the ``verdict``. ``username-tag`` counts only if Identity Center has an attribute for access
+    control with that key and the value ``${path:userName}``.
 
     ``identity-source`` says where people come from, as no API returns it: ``identity-center`` creates them; with
     ``external`` (an identity provider, Active Directory) users, groups and memberships are only looked up, and
