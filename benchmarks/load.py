@@ -46,6 +46,16 @@ _INTENTS: dict[str, Any] = {
                 "name": "Readers",
                 "managed-policies": ["arn:{partition}:iam::aws:policy/ReadOnlyAccess"],
             },
+            "accept": [
+                {
+                    "account": "*",
+                    "user": "*",
+                    "verdict": verdict,
+                    "remark": "measured",
+                    "expires": "2099-12-31",
+                }
+                for verdict in ("wider", "undecided")
+            ],
         }
     ],
 }

@@ -10,7 +10,7 @@ from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.model import Person
 from tests.derivation.users import document
-from tests.desired import person
+from tests.desired import ABLE, person
 
 Statement = dict[str, Any]
 
@@ -32,7 +32,8 @@ def holder(
         "GroupList": [],
         "Tags": [],
     }
-    return UserIntent(Subject(name, arn, unique_id), who or person(name), "tag:Email", "", detail)
+    subject = Subject(name, arn, unique_id)
+    return UserIntent(subject, who or person(name), "tag:Email", "", detail, credentials=ABLE)
 
 
 def policy_arn(account: str, name: str) -> str:

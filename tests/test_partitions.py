@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.cli.main import main
 from tests.conftest import hurry
+from tests.desired import ACCEPT_ALL
 from tests.full_users import create_full_user
 from tests.in_process import short_circuit
 from tests.policies import ACCOUNT, policy
@@ -86,6 +87,7 @@ def provisioning(org: LocalOrg) -> dict[str, Any]:
         "user": {"username": "tag:Email", "email": "tag:Email"},
         "group": "iam-readers",
         "permission-set": {"name": "Readers", "managed-policies": [READ_ONLY]},
+        "accept": list(ACCEPT_ALL),
         "role": role(org, "IdentityCenterProvisioner", MANAGEMENT),
     }
 

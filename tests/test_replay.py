@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -125,9 +125,16 @@ def test_release(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_provision_identity_center(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The session is in the management account, whose only user is created for this test."""
+    # A recorded credential report is as old as the recording.
+    monkeypatch.setattr("c7n_iamusers.evidence.working_credentials.OLDEST_REPORT", timedelta.max)
     if session:
         emailed = [{"Key": "Email", "Value": "alice@example.com"}]
-        session.client("iam").create_user(UserName="alice", Tags=emailed)
+        iam = session.client("iam")
+        iam.create_user(UserName="alice", Tags=emailed)
+        iam.create_access_key(UserName="alice")
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+        iam.put_user_policy(UserName="alice", PolicyName="All", PolicyDocument=document)
     action = {
         "type": "provision-identity-center",
         "identity-source": "identity-center",
@@ -135,7 +142,7 @@ def test_provision_identity_center(session: Any, tmp_path: Path, monkeypatch: py
         "group": "iam-readers",
         "permission-set": {
             "name": "Readers",
-            "managed-policies": ["arn:aws:iam::aws:policy/ReadOnlyAccess"],
+            "managed-policies": ["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"],
             "inline-policy": {
                 "Version": "2012-10-17",
                 "Statement": [{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}],

@@ -80,9 +80,21 @@ def mail_faults(
     return faults
 
 
+#: The members of this group may do nothing without MFA.
+_ONLY_WITH_MFA = "Everyone"
+
+
+def served(user: UserState) -> bool:
+    """Whether its person must get access: it has an e-mail, and the user can do what its policies allow."""
+    able = user.has_password or user.has_key
+    return (
+        bool(user.email) and not exempt(user) and able and (user.has_mfa or _ONLY_WITH_MFA not in user.groups)
+    )
+
+
 def access_faults(account: AccountState, access: Iterable[str]) -> list[str]:
-    """Every person who is not exempt and has an e-mail must have access through Identity Center, and nobody else."""
-    expected = {user.email for user in account.users if user.email and not exempt(user)}
+    """The people of exactly the users that are ``served`` must have access through Identity Center."""
+    expected = {user.email for user in account.users if served(user)}
     return _difference(f"{account.name}: access through Identity Center", expected, set(access))
 
 

@@ -102,13 +102,16 @@ def planted_faults(after: AccountState, answered: bool) -> list[str]:
     return [*missing, *more, *denied]
 
 
-#: Two users that are unused for long. One guard spares each: nobody knows whose the first is, and a role trusts the
-#: second.
-OWNERLESS, TRUSTED = "former.colleague", "svc-handover-old"
+#: Users that are unused for long. One guard spares each: nobody knows whose the first is, and a role trusts the second.
+#: The person of the third has left: the user may do everything, and has nothing to sign in with.
+OWNERLESS, TRUSTED, LEFT = "former.colleague", "svc-handover-old", "left.last-year"
 
 
 def add_tempting_users(org: LocalOrg) -> None:
-    """Two unused users in each account that must stay, so that the checks of people and roles can find something."""
+    """Unused users in each account that must stay, so that the checks of people and roles can find something.
+
+    The one whose person has left must get no access through Identity Center, either.
+    """
     now = datetime.now(timezone.utc)
     long_ago, later = now - timedelta(days=900), now - timedelta(days=400)
     for account_id, _ in org.settings.member_accounts:
@@ -119,6 +122,10 @@ def add_tempting_users(org: LocalOrg) -> None:
             machine = seeding.add_user(account, TRUSTED, created=long_ago)
             key = seeding.add_access_key(account, machine, created=long_ago)
             seeding.set_access_key_last_used(key, later, service="s3", region="us-east-1")
+            left = seeding.add_user(account, LEFT, created=long_ago, tags={"Email": f"{LEFT}@example.com"})
+            seeding.add_access_key(account, left, created=long_ago, active=False)
+            everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+            left.policies["Everything"] = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
         statement = {"Effect": "Allow", "Principal": {"AWS": machine.arn}, "Action": "sts:AssumeRole"}
         trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         org.client("iam", account_id).create_role(RoleName="handover", AssumeRolePolicyDocument=trust)

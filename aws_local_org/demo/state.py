@@ -29,6 +29,7 @@ class UserState:
 
     ``email``: empty if the tag is missing. ``last_used``: of its password or a key, the later one. ``trusted_by``: the
     roles whose trust policy names it. ``policies``: all that allows or denies it something, as text to compare.
+    ``has_key``: an active one. ``groups``: their names.
     """
 
     name: str
@@ -39,6 +40,9 @@ class UserState:
     last_used: datetime | None = None
     trusted_by: tuple[str, ...] = ()
     policies: str = ""
+    has_key: bool = False
+    has_mfa: bool = False
+    groups: tuple[str, ...] = ()
 
     @property
     def is_person(self) -> bool:
@@ -115,6 +119,9 @@ def _user_state(
         max(uses, default=None),
         tuple(sorted(name for name, trust in trusting.items() if any(each in trust for each in named))),
         json.dumps(held, sort_keys=True, default=str),
+        any(row.get(f"access_key_{number}_active") == "true" for number in (1, 2)),
+        row.get("mfa_active") == "true",
+        tuple(detail.get("GroupList", ())),
     )
 
 

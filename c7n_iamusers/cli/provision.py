@@ -688,7 +688,7 @@ def _read_users(reading: ReadAccounts) -> ReadUsers:
             account: f"it is unknown whether its IAM user still exists, as {found}:"
             if isinstance(found, str)
             else found.unusable()
-            for account, found in reading(accounts, ())
+            for account, found in reading(accounts, {})
         }
 
     return read

@@ -15,7 +15,7 @@ An acceptance is for one user, for whom a policy accepts a permission set that w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
@@ -33,9 +33,11 @@ PER_ACCOUNT, PER_MAP = "set-and-account", "people"
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Permission to create one IAM user's set although the verdict of its proof is ``verdict``.
+    """Permission to give one IAM user's person its access although ``verdict`` says that it must not have it.
 
-    ``verdict``: WIDER or UNDECIDED. ``remark``: who accepts it, and why. ``expires``: its last day, in UTC.
+    ``verdict``: WIDER or UNDECIDED, of the proof of its set; NO_WORKING_CREDENTIALS or QUARANTINED, of the user itself.
+    ``account``, ``user``: EVERY for all, see ``parse_acceptances``. ``remark``: who accepts it, and why. ``expires``:
+    its last day, in UTC.
     """
 
     account: str
@@ -43,6 +45,10 @@ class Acceptance:
     verdict: str
     remark: str
     expires: date
+
+    def is_for(self, subject: Subject) -> bool:
+        """Whether it is for the user ``subject``."""
+        return self.account in (EVERY, subject.account_id) and self.user in (EVERY, subject.name)
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class DerivationOptions:
     ``accept``: users whose set may be created although it was not proven to grant no more. ``today``: the day, in UTC,
     at which acceptances must be valid; by default none is.
     ``identity_center_mfa``: Identity Center requires MFA at every sign-in, so conditions on
-    ``aws:MultiFactorAuthPresent`` are met.
+    ``aws:MultiFactorAuthPresent`` are met, for users that have an MFA device.
     ``username_tag``: the attribute for access control (a session tag) with the Identity Center username; empty for
     none. It replaces ``${aws:username}`` for people whose two usernames are equal.
     ``write_out``: replace variables such as ``${aws:username}`` by their values, which needs a set for each value.
@@ -173,6 +179,11 @@ class Derivation:
         return f"{len(self.principals)} users -> {len(self.sets)} permission sets{refused}"
 
 
+#: The verdicts on users that can't use what their policies allow: nothing to sign in with, or our own quarantine.
+NO_WORKING_CREDENTIALS, QUARANTINED = "no-working-credentials", "quarantined"
+_OF_USERS = (NO_WORKING_CREDENTIALS, QUARANTINED)
+#: In place of an account's id and of a user's name: all of them.
+EVERY = "*"
 ACCEPTANCE_KEYS = ("account", "user", "verdict", "remark", "expires")
 #: The ids of remarks: an acceptance applies, or there is one that does not.
 ACCEPTED, NOT_ACCEPTED = "accepted", "not-accepted"
@@ -183,15 +194,21 @@ _ALLOW_WIDER = (
 )
 
 
-def parse_acceptances(derive: Mapping[str, Any], where: str) -> tuple[Acceptance, ...]:
-    """The acceptances in a policy's ``derive:``. ``where``: its place, for errors. Raises InvalidPolicyData."""
+def parse_acceptances(derive: Mapping[str, Any], where: str, for_all: bool = False) -> tuple[Acceptance, ...]:
+    """The acceptances in a policy's ``derive:``. ``where``: its place, for errors. Raises InvalidPolicyData.
+
+    ``for_all``: a row may have EVERY as account and user. It accepts a permission set by name, which is one and the
+    same for all users, and never a user that can't use its policies.
+    """
     if "allow-wider" in derive:
         raise InvalidPolicyData(f"{where}: {_ALLOW_WIDER}")
     rows = derive.get("accept", ())
     if not isinstance(rows, Sequence) or isinstance(rows, str):
         raise InvalidPolicyData(f"{where}: accept must be a list")
     faults = [
-        f"{where}: accept[{number}]: {fault}" for number, row in enumerate(rows) for fault in _faults(row)
+        f"{where}: accept[{number}]: {fault}"
+        for number, row in enumerate(rows)
+        for fault in _faults(row, for_all)
     ]
     if faults:
         raise InvalidPolicyData("; ".join(faults))
@@ -212,18 +229,21 @@ def with_acceptance(proof: Proof, subject: Subject, options: DerivationOptions) 
     return replace(proof, remarks=(*proof.remarks, remark)) if remark else proof
 
 
+def accepted(rows: Iterable[Acceptance], subject: Subject, verdict: str, today: date) -> Acceptance | None:
+    """The row that accepts ``verdict`` for the user on ``today``; None if there is none."""
+    found = (each for each in rows if each.is_for(subject) and each.verdict == verdict)
+    return next((each for each in found if today <= each.expires), None)
+
+
 def is_permitted(proof: Proof) -> bool:
     """Whether the set may be created: it is proven to grant no more, or it is accepted."""
     return proof.verdict not in UNPROVEN or any(each.id == ACCEPTED for each in proof.remarks)
 
 
 def _remark(subject: Subject, verdict: str, options: DerivationOptions) -> Remark | None:
-    found = [
-        each for each in options.accept if (each.account, each.user) == (subject.account_id, subject.name)
-    ]
-    valid = [each for each in found if each.verdict == verdict and options.today <= each.expires]
-    if valid:
-        text = f"{verdict} is accepted until {valid[0].expires}: {valid[0].remark}"
+    found = [each for each in options.accept if each.is_for(subject) and each.verdict in UNPROVEN]
+    if valid := accepted(found, subject, verdict, options.today):
+        text = f"{verdict} is accepted until {valid.expires}: {valid.remark}"
         return Remark(ACCEPTED, "accept", text)
     for each in found:
         reason = f"expired on {each.expires}" if each.verdict == verdict else f"is only for {each.verdict}"
@@ -237,19 +257,29 @@ def _acceptance(row: Mapping[str, Any]) -> Acceptance:
     return Acceptance(*texts, expires=_date(row["expires"]) or date.min)
 
 
-def _faults(row: Any) -> Iterator[str]:
+def _faults(row: Any, for_all: bool) -> Iterator[str]:
     if not isinstance(row, Mapping) or set(row) != set(ACCEPTANCE_KEYS):
         yield f"must have exactly the keys {', '.join(ACCEPTANCE_KEYS)}"
         return
-    if not isinstance(row["account"], str) or not _ACCOUNT.fullmatch(row["account"]):
+    yield from _faults_of_all(row, for_all)
+    is_account = isinstance(row["account"], str) and _ACCOUNT.fullmatch(row["account"])
+    if row["account"] != EVERY and not is_account:
         yield f"account {quoted(row['account'])} must be 12 digits in quotes"
     for key in ("user", "remark"):
         if not isinstance(row[key], str) or not row[key].strip():
             yield f"{key} must be a string that is not empty"
-    if row["verdict"] not in (WIDER, UNDECIDED):
-        yield f"verdict {quoted(row['verdict'])} is neither {WIDER} nor {UNDECIDED}"
+    if row["verdict"] not in (WIDER, UNDECIDED, *_OF_USERS):
+        yield f"verdict {quoted(row['verdict'])} is none of {', '.join((WIDER, UNDECIDED, *_OF_USERS))}"
     if _date(row["expires"]) is None:
         yield f"expires {quoted(row['expires'])} must be a date, YYYY-MM-DD"
+
+
+def _faults_of_all(row: Mapping[str, Any], for_all: bool) -> Iterator[str]:
+    every = [f"{key} {quoted(EVERY)}" for key in ("account", "user") if row[key] == EVERY]
+    if every and not for_all:
+        yield f"{' and '.join(every)} accepts every user: name each user instead"
+    elif every and row["verdict"] in _OF_USERS:
+        yield f"{' and '.join(every)} with verdict {row['verdict']}: name each such user instead"
 
 
 def _date(value: Any) -> date | None:

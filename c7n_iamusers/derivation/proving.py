@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
 from c7n_iamusers.derivation.canonical import includes
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
-from c7n_iamusers.derivation.others import PoliciesOf, Sides, no_policies, verdict_with_others
+from c7n_iamusers.derivation.others import PoliciesOf, Sides, no_policies, with_others
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.derivation.user_policies import StatementTranslation, UserPolicies
 from c7n_iamusers.policy_comparison import comparison
+from c7n_iamusers.policy_comparison.comparison import Proof
 from c7n_iamusers.policy_comparison.patterns import Budget, Clock, OutOfBudget
 from c7n_iamusers.policy_comparison.principals import (
     ManagedPolicy,
@@ -169,7 +170,9 @@ class ExistingSetProofs:
 
     users: dict[str, _User] = field(default_factory=dict)
     others: PoliciesOf = no_policies
-    _found: dict[tuple[str, PermissionSet], str] = field(default_factory=dict)
+    _found: dict[tuple[str, PermissionSet], Proof] = field(default_factory=dict)
+    #: With the user, whose documents the key has by their ``id()``.
+    _alike: dict[Hashable, tuple[Proof, _User]] = field(default_factory=dict)
 
     def add(
         self,
@@ -186,14 +189,34 @@ class ExistingSetProofs:
 
     def verdict(self, arn: str, held: PermissionSet) -> str:
         """The verdict on ``held`` against the policies of the user ``arn``; WIDER if the user is unknown."""
+        return self.proof(arn, held).verdict
+
+    def proof(self, arn: str, held: PermissionSet) -> Proof:
+        """The verdict, as ``verdict`` has it, with examples of what ``held`` grants beyond the user's policies."""
         key = (arn, held)
         if key not in self._found:
             user = self.users.get(arn)
             try:
-                self._found[key] = _compared(user, held, self.others) if user else comparison.WIDER
+                self._found[key] = self._compared(user, held) if user else Proof(comparison.WIDER)
             except ValueError:
-                self._found[key] = comparison.WIDER
+                self._found[key] = Proof(comparison.WIDER)
         return self._found[key]
+
+    def _compared(self, user: _User, held: PermissionSet) -> Proof:
+        """Compares once for all users with the same policies, where nothing in them depends on the user."""
+        alike, others = (held, *_documents(user, held)), self.others(user.principal.account_id)
+        if alike in self._alike:
+            found, sides = self._alike[alike][0], None
+        else:
+            sides = _sides(user, held)
+            given = (sides.new, sides.session, sides.old, sides.user, user.options.clock)
+            found = Proof(*comparison.compare(*given))
+            # A customer-managed policy is another one in each account.
+            if not (_depends(sides) or held.customer_policies or held.boundary):
+                self._alike[alike] = found, user
+        if not others.policies:
+            return replace(found, scope=others.scope)
+        return with_others(found, sides or _sides(user, held), others, user.options)
 
     def has_itself(self, arn: str, references: Iterable[str]) -> bool:
         """Whether the user has each of the customer-managed policies ``references`` (``/path/Name``)."""
@@ -215,14 +238,28 @@ class ExistingSetProofs:
         return duration_seconds(user.options.session_duration) if user else None
 
 
-def _compared(user: _User, held: PermissionSet, others: PoliciesOf) -> str:
+def _sides(user: _User, held: PermissionSet) -> Sides:
     principal, options = user.principal, user.options
     new = comparison.Policies(tuple(_statements(user, held)), _boundary(user, held.boundary))
     session, context = session_of(principal, options), user_context(principal, options.identity_center_mfa)
     old = old_policies(principal)
-    verdict = comparison.compare(new, session, old, context, options.clock)[0]
-    sides = Sides(principal, held.name, new, session, old, context)
-    return verdict_with_others(verdict, sides, others(principal.account_id), options)
+    return Sides(principal, held.name, new, session, old, context)
+
+
+def _depends(sides: Sides) -> bool:
+    """Whether what the policies grant depends on who the user is."""
+    new, old = sides.new, sides.old
+    every = (*new.statements, *(new.boundary or ()), *old.statements, *(old.boundary or ()))
+    return any(each.dependent for each in every)
+
+
+def _documents(user: _User, held: PermissionSet) -> Iterator[Hashable]:
+    """All policies of the user, and those of ``held``, by the ids of their documents, which users share."""
+    principal = user.principal
+    yield tuple((each.arn, id(each.document)) for each in all_managed(principal))
+    yield principal.boundary.arn if principal.boundary else ""
+    yield tuple(id(document) for document, _ in principal.inline_policies)
+    yield tuple(id(user.policies.get(arn)) for arn in sorted(held.managed_policies))
 
 
 def _statements(user: _User, held: PermissionSet) -> Iterator[PolicyStatement]:

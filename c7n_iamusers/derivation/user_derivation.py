@@ -141,7 +141,7 @@ def empty_reason(held: UserPolicies) -> str:
 
 def unproven_reason(proof: Proof) -> str:
     """Why a user gets no set, if the set was not proven to grant no more, in words."""
-    shown = "; ".join(map(_in_words, proof.witnesses[:_SHOWN]))
+    shown = "; ".join(map(in_words, proof.witnesses[:_SHOWN]))
     remedies = dict.fromkeys(
         f"{remark.source} {remark.text}: {remark.remedy}"
         for remark in proof.remarks
@@ -159,7 +159,8 @@ def unproven_reason(proof: Proof) -> str:
     return "; ".join([found, *(remedies or [accept])])
 
 
-def _in_words(witness: Witness) -> str:
+def in_words(witness: Witness) -> str:
+    """A request that a permission set grants beyond the user's policies, in words."""
     conditions = f" ({witness.conditions})" if witness.conditions else ""
     if witness.action == TOO_COMPLEX:
         return f"{witness.statement}{conditions}, which is too complex to compare"
@@ -197,7 +198,7 @@ class UserDeriver:
             keys = self._context_keys[shape] = _context_keys(principal, self._options)
         values = tuple((key, context.values(key)) for key in keys.read)
         tagged = bool(self._options.username_tag) and principal.person == principal.user_name
-        key = (shape, values, tagged)
+        key = (shape, values, tagged, context.values(principals.MFA_PRESENT))
         if key not in self._results:
             self._results[key] = self._derive(principal, principals.RequestContext(_known(values, context)))
         result, varies = self._results[key], keys.varies or self._options.username_tag

@@ -48,6 +48,7 @@ class Outcome:
 
     ``status``: one of this module's constants. ``calls``: the number of changing calls. ``seconds``: wall time.
     ``code`` and ``call``: the error code and the failed call, such as ``iam:DeleteUser``. ``time``: ISO 8601 in UTC.
+    ``verdict``: how all access of the user's person compares with the user's permissions; empty if not compared.
     """
 
     user: str
@@ -60,6 +61,7 @@ class Outcome:
     call: str = ""
     unique_id: str = ""
     time: str = ""
+    verdict: str = ""
 
     @classmethod
     def of(cls, subject: Subject, status: str, reason: str = "", **more: Any) -> Outcome:
@@ -74,7 +76,8 @@ class Outcome:
         """A row of ``outcomes.json``."""
         who = {"user": self.user, "arn": self.arn, "unique_id": self.unique_id}
         what = {"status": self.status, "reason": self.reason, "call": self.call, "code": self.code}
-        return {**who, **what, "calls": self.calls, "seconds": round(self.seconds, 3), "time": self.time}
+        row = {**who, **what, "calls": self.calls, "seconds": round(self.seconds, 3), "time": self.time}
+        return {**row, "verdict": self.verdict} if self.verdict else row
 
 
 #: Processes one user and returns status and reason. It records the calls that it makes in ``Applied``.

@@ -229,12 +229,16 @@ _USERS, _FILTER = ["User"], ["User", "Role", "Group", "LocalManagedPolicy", "AWS
 
 
 def read_policy_source(
-    client: Any, backoff: Backoff, shared: PolicyInterner | None = None, users_alone: bool = False
+    client: Any,
+    backoff: Backoff,
+    shared: PolicyInterner | None = None,
+    users_alone: bool = False,
+    created: dict[str, Any] | None = None,
 ) -> tuple[PolicySource, dict[str, Mapping[str, Any]]]:
     """The account's groups, policies and roles, and unique id of a user -> ``UserDetail``, as of one time.
 
     ``shared``: equal policies become one object, in this account or in all accounts read with the same interner.
-    ``users_alone``: do not read the rest. Raises ClientError.
+    ``users_alone``: do not read the rest. ``created``: gets unique id of a user -> CreateDate. Raises ClientError.
     """
     shared = shared or PolicyInterner()
     users: dict[str, Mapping[str, Any]] = {}
@@ -244,6 +248,10 @@ def read_policy_source(
     wanted = _USERS if users_alone else _FILTER
     for page in pages(client, "GetAccountAuthorizationDetails", backoff, Filter=wanted, MaxItems=PAGE_SIZE):
         users.update({user["UserId"]: shared.of(_trimmed(user)) for user in page.get("UserDetailList", ())})
+        if created is not None:
+            created.update(
+                {user["UserId"]: user.get("CreateDate") for user in page.get("UserDetailList", ())}
+            )
         groups.update(
             {group["GroupName"]: shared.of(_group(group)) for group in page.get("GroupDetailList", ())}
         )
@@ -254,6 +262,25 @@ def read_policy_source(
             if tells_apart(document):
                 roles[str(role["Arn"])] = shared.of(document)
     return PolicySource(groups, documents, None if users_alone else roles), users
+
+
+def read_aws_policies(client: Any, backoff: Backoff, arns: Iterable[str]) -> dict[str, Any]:
+    """ARN -> document of the default version, of AWS-managed policies, which are the same in all accounts.
+
+    Authorization details have the documents of those alone that are attached in the account. What the caller may not
+    read is left out. Raises ClientError for other errors.
+    """
+    found = {}
+    for arn in sorted(arns):
+        try:
+            version = backoff.call(client.get_policy, PolicyArn=arn)["Policy"]["DefaultVersionId"]
+            answer = backoff.call(client.get_policy_version, PolicyArn=arn, VersionId=version)
+        except ClientError as error:
+            if error_code(error).startswith("AccessDenied") or error_code(error) == "NoSuchEntity":
+                continue
+            raise
+        found[arn] = answer["PolicyVersion"]["Document"]
+    return found
 
 
 def _trimmed(user: Mapping[str, Any]) -> dict[str, Any]:

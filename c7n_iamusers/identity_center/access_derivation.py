@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Derives permission sets and groups from the policies of IAM users, for intents with ``derive``."""
+"""Compares permission sets with the policies of IAM users, and derives them for intents with ``derive``."""
 
 from __future__ import annotations
 
@@ -17,17 +17,25 @@ from c7n_iamusers.derivation.model import (
     DerivedGroup,
     DerivedSet,
     PolicyReference,
+    is_permitted,
     parse_acceptances,
+    with_acceptance,
 )
+from c7n_iamusers.derivation.others import OTHERS_UNDECIDED, OTHERS_WIDER
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
-from c7n_iamusers.derivation.proving import ExistingSetProofs
+from c7n_iamusers.derivation.proving import ExistingSetProofs, all_managed
+from c7n_iamusers.derivation.user_derivation import in_words
 from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.iam.before_quarantine import before_quarantine
 from c7n_iamusers.iam.deny_all import is_denied
+from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.identity_center.desired import AccessRequest
+from c7n_iamusers.identity_center.ability import inability
+from c7n_iamusers.identity_center.desired import AccessRequest, Checks
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.others import OrganizationPolicies, OthersIndex, ResourcePolicies
 from c7n_iamusers.identity_center.people import Candidate
+from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER, Proof
 from c7n_iamusers.policy_comparison.patterns import Clock
 from c7n_iamusers.policy_comparison.principals import (
     GroupPermissions,
@@ -35,15 +43,16 @@ from c7n_iamusers.policy_comparison.principals import (
     PrincipalPermissions,
     principal_permissions,
 )
+from c7n_iamusers.text.wording import shown
 
 _Row = tuple[Intents, UserIntent, Candidate]
 _DESCRIPTION = "Derived from the policies of IAM users by c7n-iamusers"
-#: The code of a refusal: the user is quarantined, so a permission set would be empty.
-QUARANTINED = "Quarantined"
+QUARANTINED = model.QUARANTINED
+_SHOWN = 3
 
 
 class AccessDerivation:
-    """The derivation for ``desired_access``.
+    """The derivation and the checks for ``desired_access``.
 
     ``results``: for a report. ``warnings``: in lines. ``proofs``: compares permission sets with the
     policies of the users.
@@ -70,6 +79,12 @@ class AccessDerivation:
         self.warnings: list[str] = []
         self.results: list[Derivation] = []
         self.proofs = ExistingSetProofs()
+
+    @property
+    def checks(self) -> Checks:
+        """What access must pass before it is given, for one call of ``desired_access``."""
+        named = _NamedSets(self.proofs, self._today, self._clock)
+        return Checks(lambda intents, user: inability(intents, user, self._today), named.verdict)
 
     def __call__(self, rows: Sequence[_Row]) -> tuple[list[AccessRequest], list[model.Refusal]]:
         """The requests of users, and the refusals. Policies with the same options derive together.
@@ -125,12 +140,14 @@ class AccessDerivation:
                 principals.append(principal)
                 self.proofs.add([principal], options, intents.source.policies)
             except (EvidenceUnreadable, KeyError) as error:
-                refused.append(_refused(intents, user, f"its policies are unknown: {error}"))
+                reason = f"its policies are unknown: {error}"
+                refused.append(_refused(intents, user, reason, model.POLICIES_UNKNOWN))
         found = derive(principals, options, self._others.of)
         self.results.append(found)
         for refusal in found.refused:
             intents, user, _ = by_arn[refusal.subject.arn]
-            refused.append(_refused(intents, user, refusal.reason))
+            verdict = refusal.proof.verdict if refusal.proof else ""
+            refused.append(replace(_refused(intents, user, refusal.reason), verdict=verdict))
         return _asks(found, by_arn), refused
 
 
@@ -155,7 +172,10 @@ def permission_set_of(derived: DerivedSet) -> PermissionSet:
 
 
 class _Shared:
-    """Shares equal policies and groups of the users of an account, which saves most of the memory."""
+    """Shares equal policies and groups of the users of an account, which saves most of the memory.
+
+    A user in our own quarantine has its policies as before it: ``ability`` decides whether it gets anything.
+    """
 
     def __init__(self) -> None:
         self._groups: dict[tuple[int, str], GroupPermissions] = {}
@@ -167,9 +187,11 @@ class _Shared:
         if user.detail is None:
             raise EvidenceUnreadable("its intents have none: run the policy again")
         source, account = intents.source, id(intents)
-        found = principal_permissions(user.detail, source.groups, source.policies, candidate.person.username)
+        detail = before_quarantine(user.detail)
+        found = principal_permissions(detail, source.groups, source.policies, candidate.person.username)
         return replace(
             found,
+            mfa=user.credentials is not None and user.credentials.mfa is True,
             attached=tuple(self._policies.setdefault((account, each.arn), each) for each in found.attached),
             groups=tuple(self._groups.setdefault((account, each.name), each) for each in found.groups),
         )
@@ -205,8 +227,79 @@ def _grants(group: DerivedGroup) -> frozenset[model.Grant]:
     return frozenset(model.Grant(*assignment) for assignment in group.assignments)
 
 
-def _refused(intents: Intents, user: UserIntent, reason: str) -> model.Refusal:
-    code = QUARANTINED if user.detail and is_denied(user.detail) else "NotDerived"
+class _NamedSets:
+    """Compares permission sets that intents request by name with the policies of their users."""
+
+    def __init__(self, proofs: ExistingSetProofs, today: date, clock: Clock | None) -> None:
+        self._proofs, self._today, self._clock = proofs, today, clock
+        self._shared = _Shared()
+        self._options: dict[int, DerivationOptions] = {}
+
+    def verdict(self, intents: Intents, user: UserIntent, candidate: Candidate) -> str | model.Refusal:
+        """The verdict on the permission set of ``intents``, or the refusal of the user."""
+        requested = intents.permission_set
+        assert requested is not None
+        try:
+            principal = self._shared.principal(intents, user, candidate)
+        except (EvidenceUnreadable, KeyError) as error:
+            reason = f"its policies are unknown, so {requested.name} can't be compared with them: {error}"
+            return _refused(intents, user, reason, model.POLICIES_UNKNOWN)
+        exposed = (each for each in all_managed(principal) if each.name.startswith(COMPROMISED))
+        if found := next(exposed, None):
+            reason = f"has policy {found.name}: AWS detected an exposed access key; investigate it first"
+            return _refused(intents, user, reason, model.NOT_PROVEN)
+        options = self._options_of(intents, requested)
+        self._proofs.add([principal], options, intents.source.policies)
+        proof = self._proofs.proof(user.subject.arn, requested)
+        unread = sorted(requested.managed_policies - _known(principal, intents.source.policies))
+        if unread and proof.verdict == WIDER:
+            proof = replace(proof, verdict=UNDECIDED)
+        if is_permitted(with_acceptance(proof, user.subject, options)):
+            return proof.verdict
+        refusal = _refused(intents, user, _unproven(requested, proof, unread), model.NOT_PROVEN)
+        return replace(refusal, verdict=proof.verdict)
+
+    def _options_of(self, intents: Intents, requested: PermissionSet) -> DerivationOptions:
+        if id(intents) not in self._options:
+            rows = parse_acceptances({"accept": intents.accept}, "accept", for_all=True)
+            self._options[id(intents)] = DerivationOptions(
+                requested.session_duration, accept=rows, today=self._today, clock=self._clock
+            )
+        return self._options[id(intents)]
+
+
+def _known(principal: PrincipalPermissions, policies: Mapping[str, Any]) -> frozenset[str]:
+    """The ARNs of policies that can be compared: their document is known, or the user has them itself."""
+    return frozenset(policies) | {each.arn for each in all_managed(principal)}
+
+
+#: Remarks on policies of others that let a person's sessions do more.
+_OF_OTHERS = (OTHERS_WIDER, OTHERS_UNDECIDED)
+
+
+def _unproven(requested: PermissionSet, proof: Proof, unread: Sequence[str]) -> str:
+    """Why a permission set by name is not given, in words."""
+    accept = f"name it in accept: [...] with verdict: {proof.verdict}"
+    if unread:
+        return (
+            f"it is undecided whether permission set {requested.name} grants more than its policies, as "
+            f"{shown(unread)} could not be read: allow iam:GetPolicy and iam:GetPolicyVersion to the role that reads "
+            f"the account, or {accept}"
+        )
+    examples = "; ".join(map(in_words, proof.witnesses[:_SHOWN]))
+    example = f", for example {examples}" if examples else ""
+    of_others = (f"{remark.source} {remark.text}" for remark in proof.remarks if remark.id in _OF_OTHERS)
+    example += "".join(f"; {each}" for each in of_others)
+    found = (
+        f"it is undecided whether permission set {requested.name} grants more than its policies"
+        if proof.verdict == UNDECIDED
+        else f"permission set {requested.name} was not proven to grant no more than its policies"
+    )
+    return f"{found}{example}: request what it may do by derive: true, or {accept}"
+
+
+def _refused(intents: Intents, user: UserIntent, reason: str, code: str = model.NOT_DERIVED) -> model.Refusal:
+    code = QUARANTINED if user.detail and is_denied(user.detail) else code
     return model.Refusal(user.subject, f"{user.subject}: {reason}", code, intents.place)
 
 

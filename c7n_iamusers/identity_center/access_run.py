@@ -281,6 +281,12 @@ class Recheck:
                 yield f"{person.username} (user id {user_id})"
 
 
+def refused_outcome(refusal: model.Refusal) -> Outcome:
+    """The outcome of a refused user: SKIPPED if that is a decision about the user, FAILED if something is wrong."""
+    status = SKIPPED if refusal.code in model.DECISIONS else FAILED
+    return Outcome.of(refusal.subject, status, refusal.reason, code=refusal.code, verdict=refusal.verdict)
+
+
 @dataclass(frozen=True)
 class Report:
     """A plan and the results of its changes; no results if it was not applied.
@@ -299,10 +305,7 @@ class Report:
 
     def outcomes(self) -> list[tuple[str, Outcome]]:
         """For each IAM user: the place of its intents, and its outcome."""
-        refused = [
-            (each.place, Outcome.of(each.subject, FAILED, each.reason, code=each.code))
-            for each in self.plan.refused
-        ]
+        refused = [(each.place, refused_outcome(each)) for each in self.plan.refused]
         return [*refused, *self._waiting(), *self._served()]
 
     def _waiting(self) -> list[tuple[str, Outcome]]:
@@ -335,7 +338,11 @@ class Report:
             text = f"{reason}{self._left_behind(claim, keys)}: correct that and run again"
             return Outcome.of(subject, FAILED, text, calls=calls, seconds=seconds, code=failure.code)
         status = PROVISIONED if any(each.calls for each in ended) else UNCHANGED
-        return Outcome.of(subject, status, self._success_reason(claim), calls=calls, seconds=seconds)
+        total = self._totals.get((claim.person, claim.grant.account_id))
+        verdict = total.verdict if total else claim.verdict
+        return Outcome.of(
+            subject, status, self._success_reason(claim), calls=calls, seconds=seconds, verdict=verdict
+        )
 
     def _success_reason(self, claim: model.Claim) -> str:
         person, user = self.desired.people[claim.person], self.ended.get(user_key(claim.person))

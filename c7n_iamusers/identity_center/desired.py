@@ -45,11 +45,25 @@ Derive = Callable[
 ]
 
 
-def desired_access(intents: Sequence[Intents], derive: Derive) -> model.DesiredAccess:
+@dataclass(frozen=True)
+class Checks:
+    """What access must pass before it is given.
+
+    ``inability``: the refusal of a user that can't use its own policies. ``named``: the verdict on a permission set
+    that is requested by name against the user's policies, or the refusal.
+    """
+
+    inability: Callable[[Intents, UserIntent], model.Refusal | None]
+    named: Callable[[Intents, UserIntent, Candidate], str | model.Refusal]
+
+
+def desired_access(
+    intents: Sequence[Intents], derive: Derive, checks: Checks | None = None
+) -> model.DesiredAccess:
     """The access that all ``intents`` request together.
 
-    IAM users with the same username and e-mail are one person. Raises IdentityCenterError if policies have different
-    identity sources.
+    IAM users with the same username and e-mail are one person. ``checks``: None only to look at access that exists, not
+    to give any. Raises IdentityCenterError if policies have different identity sources.
     """
     external = _identity_source(intents)
     users = sorted(
@@ -63,8 +77,21 @@ def desired_access(intents: Sequence[Intents], derive: Derive) -> model.DesiredA
         if found.person is None
     ]
     known = [(*pair, found) for pair, found in zip(users, candidates, strict=True) if found.person]
-    requests = [_explicit(each, user, found) for each, user, found in known if each.derive is None]
-    derived, underivable = derive([row for row in known if row[0].derive is not None])
+    able = []
+    for row in known:
+        unable = checks.inability(row[0], row[1]) if checks else None
+        if unable:
+            refused.append(unable)
+        else:
+            able.append(row)
+    requests = []
+    for each, user, found in (row for row in able if row[0].derive is None):
+        verdict = checks.named(each, user, found) if checks else ""
+        if isinstance(verdict, model.Refusal):
+            refused.append(verdict)
+        else:
+            requests.append(_explicit(each, user, found, verdict))
+    derived, underivable = derive([row for row in able if row[0].derive is not None])
     good, clashing = _consistent([*requests, *derived])
     merged = _merged(good, tuple(map(_with_file, (*refused, *underivable, *clashing))), external)
     return replace(merged, hints=hints(candidates))
@@ -93,11 +120,13 @@ def _candidate(user: UserIntent) -> Candidate:
     )
 
 
-def _explicit(intents: Intents, user: UserIntent, candidate: Candidate) -> AccessRequest:
+def _explicit(intents: Intents, user: UserIntent, candidate: Candidate, verdict: str) -> AccessRequest:
     assert intents.permission_set is not None
     grant = model.Grant(intents.account_id, intents.permission_set.name)
     group = model.Group(intents.group, frozenset({grant}), intents.external, intents.shared_group)
-    return AccessRequest(user.subject, candidate, group, grant, (intents.permission_set,), intents.place)
+    return AccessRequest(
+        user.subject, candidate, group, grant, (intents.permission_set,), intents.place, verdict
+    )
 
 
 def _consistent(requests: list[AccessRequest]) -> tuple[list[AccessRequest], list[model.Refusal]]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from c7n_iamusers.derivation.model import EVERY
 from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, UserIntent, intents_data
@@ -155,7 +156,7 @@ def _rests_on_tags(user: UserIntent) -> bool:
     return all(key.startswith(_TAG) for key in found.split(" or "))
 
 
-_SETTINGS = ("identity-source", "shared-group", "group", "permission-set", "derive")
+_SETTINGS = ("identity-source", "shared-group", "group", "permission-set", "derive", "accept")
 _LONGEST = 400
 
 
@@ -204,8 +205,10 @@ def _claims(intents: Intents) -> Iterator[str]:
         shared = " through shared groups" if intents.shared_group else ""
         yield f"permission set {intents.permission_set.name}{shared}"
     derive = intents.derive or {}
-    for row in derive.get("accept", ()):
-        yield f"accept {row['verdict']} for user {row['user']} of account {row['account']}"
+    for row in (*derive.get("accept", ()), *intents.accept):
+        who = "every user" if row["user"] == EVERY else f"user {row['user']}"
+        where = "every account" if row["account"] == EVERY else f"account {row['account']}"
+        yield f"accept {row['verdict']} for {who} of {where}"
     if derive.get("identity-center-mfa"):
         yield "identity-center-mfa: true"
 

@@ -12,11 +12,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from sys import intern
 from typing import Any
 
 from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP, parse_acceptances
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet, duration_seconds
+from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.accounts import PolicySource
@@ -25,7 +27,7 @@ from c7n_iamusers.text import shapes
 from c7n_iamusers.text.wording import moment, quoted
 
 #: The file in a policy's output directory, and its version.
-INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 2
+INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 3
 #: The outcome of a user whose access is requested by intents.
 INTENDED = "intended"
 
@@ -35,7 +37,8 @@ class UserIntent:
     """An IAM user and its person, or the ``problem`` why it has none.
 
     ``rests_on``: where username and e-mail were found, in words. ``on_file``: in the file of ``people-from``, so tags
-    don't count. ``detail``: botocore's ``UserDetail``, if the permission set is derived from the user's policies.
+    don't count. ``detail``: botocore's ``UserDetail``, with which the permission set is compared. ``credentials``: what
+    the user can sign in with; None if unknown.
     """
 
     subject: Subject
@@ -44,6 +47,7 @@ class UserIntent:
     problem: str = ""
     detail: Mapping[str, Any] | None = None
     on_file: bool = False
+    credentials: WorkingCredentials | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class Intents:
     """The requested access, by ``group`` and ``permission_set`` or by ``derive``, the policy's derivation options.
 
     ``place``: the directory of the file, relative to the output; ``time``: when the users were read, in UTC. Both are
-    empty if there is no file. ``source``: policies and groups of the account, for the derivation.
+    empty if there is no file. ``source``: policies and groups of the account, for the comparison. ``accept``: rows of
+    ``accept:``, of a policy without ``derive``.
     """
 
     account_id: str
@@ -65,6 +70,7 @@ class Intents:
     source: PolicySource = field(default_factory=PolicySource)
     place: str = ""
     time: datetime | None = None
+    accept: tuple[Mapping[str, Any], ...] = ()
 
 
 _PERSON_KEYS = ("username", "email", "given_name", "family_name", "display_name")
@@ -86,6 +92,7 @@ def intents_data(intents: Intents) -> dict[str, Any]:
         "group": intents.group,
         "permission-set": permission_set_data(intents.permission_set) if intents.permission_set else None,
         "derive": dict(intents.derive) if intents.derive is not None else None,
+        "accept": [dict(each) for each in intents.accept],
         "users": [_user_data(user) for user in intents.users],
         "groups": dict(intents.source.groups),
         "policies": dict(intents.source.policies),
@@ -137,6 +144,7 @@ def _user_data(user: UserIntent) -> dict[str, Any]:
         "problem": user.problem,
         "detail": dict(user.detail) if user.detail is not None else None,
         "on-file": user.on_file,
+        "credentials": user.credentials.as_data() if user.credentials else None,
     }
 
 
@@ -158,6 +166,7 @@ def _intents(data: Mapping[str, Any], place: str) -> Intents:
         source=PolicySource(data["groups"], data["policies"]),
         place=place,
         time=time,
+        accept=tuple(data["accept"]),
     )
 
 
@@ -175,7 +184,14 @@ def _user(data: Mapping[str, Any]) -> UserIntent:
         data["problem"],
         data["detail"],
         data["on-file"],
+        _shared(WorkingCredentials.from_data(data["credentials"])) if data["credentials"] else None,
     )
+
+
+@lru_cache(maxsize=4096)
+def _shared(credentials: WorkingCredentials) -> WorkingCredentials:
+    """One object for equal ones: there may be 80,000 users."""
+    return credentials
 
 
 _USERS, _POLICIES = 5_000, 50_000
@@ -221,6 +237,17 @@ _PERSON_SHAPE = shapes.record(
         "display_name": _NAME,
     }
 )
+_NAMES = shapes.listing(shapes.text(128), 50)
+_CREDENTIALS = shapes.record(
+    {
+        "kinds": _NAMES,
+        "services": _NAMES,
+        "unread": _NAMES,
+        "problem": _ANY,
+        "mfa": shapes.one_of(True, False, None),
+        "as-of": shapes.maybe(shapes.text(40)),
+    }
+)
 _USER = shapes.record(
     {
         "user": shapes.text(64, r"[\w+=,.@-]{1,64}"),
@@ -231,8 +258,10 @@ _USER = shapes.record(
         "problem": _ANY,
         "detail": shapes.maybe(_DETAIL),
         "on-file": shapes.one_of(True, False),
+        "credentials": shapes.maybe(_CREDENTIALS),
     }
 )
+_ACCEPT = shapes.listing(shapes.mapping(shapes.text(16), shapes.text(1024)), 10_000)
 _PERMISSION_SET = shapes.record(
     {
         "name": shapes.text(32, r"[\w+=,.@-]{1,32}"),
@@ -255,7 +284,7 @@ _DERIVE = shapes.record(
         **dict.fromkeys(("identity-center-mfa", "write-out"), shapes.one_of(True, False)),
         "username-tag": shapes.text(128),
         "group-by": shapes.one_of(PER_ACCOUNT, PER_MAP),
-        "accept": shapes.listing(shapes.mapping(shapes.text(16), shapes.text(1024)), 10_000),
+        "accept": _ACCEPT,
         "allow-wider": lambda value, place: None,  # parse_acceptances refuses it, and says what to do
     },
 )
@@ -270,6 +299,7 @@ _INTENTS: shapes.Shape = shapes.record(
         "group": shapes.text(1024),
         "permission-set": shapes.maybe(_PERMISSION_SET),
         "derive": shapes.maybe(_DERIVE),
+        "accept": _ACCEPT,
         "users": shapes.listing(_USER, _USERS),
         "groups": shapes.mapping(
             shapes.text(128),
@@ -309,10 +339,18 @@ def _check_agreement(data: Mapping[str, Any]) -> None:
         owner = arn.split(":")[4]
         if owner not in ("aws", account):
             raise ValueError(f"intents.policies has {arn}, which is not of account {account}")
-    if data["derive"] is not None:
-        parse_acceptances(data["derive"], "intents.derive")
-    elif data["permission-set"] is not None:
+    _check_acceptances(data)
+    if data["permission-set"] is not None:
         _check_tag(data["permission-set"])
+
+
+def _check_acceptances(data: Mapping[str, Any]) -> None:
+    if data["derive"] is None:
+        parse_acceptances({"accept": data["accept"]}, "intents.accept", for_all=True)
+    elif data["accept"]:
+        raise ValueError("intents.accept is for a permission set by name: derive has its own")
+    else:
+        parse_acceptances(data["derive"], "intents.derive")
 
 
 def _check_tag(requested: Mapping[str, Any]) -> None:

@@ -9,15 +9,19 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from c7n_iamusers.evidence.reader import inventory_of, read_pieces
+from c7n_iamusers.evidence.working_credentials import PIECES, WorkingCredentials, credentials_of_users
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.sessions import external
-from c7n_iamusers.iam.accounts import PolicySource, read_policy_source
+from c7n_iamusers.iam.accounts import PolicySource, read_aws_policies, read_policy_source
 from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.iam.policy_documents import PolicyInterner
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
@@ -26,6 +30,17 @@ from c7n_iamusers.identity_center.intents import Intents, UserIntent
 _ACCOUNT_ID = "{account_id}"
 _ROLE = re.compile(rf"arn:aws[a-z-]*:iam::{re.escape(_ACCOUNT_ID)}:role/[!-~]+", re.ASCII)
 _SESSION_NAME = "c7n-iamusers"
+#: The IAM actions that reading users, policies and credentials of an account needs.
+PERMISSIONS = (
+    "iam:GenerateCredentialReport",
+    "iam:GetAccountAuthorizationDetails",
+    "iam:GetCredentialReport",
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
+    "iam:ListServiceSpecificCredentials",
+    "iam:ListUsers",
+    "iam:ListVirtualMFADevices",
+)
 _WORKERS = 8
 #: The role's session ended during the read. With chained roles it lasts an hour.
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
@@ -37,11 +52,13 @@ _CONFIG = Config(retries={"total_max_attempts": 1})
 class LiveAccount:
     """An account as read again. ``users``: unique id -> botocore's ``UserDetail``. ``source``: policies and groups.
 
-    Equal policies of all accounts are one shared object, which must not be changed.
+    ``credentials``: unique id -> what the user can sign in with, if policies were read. Equal policies of all accounts
+    are one shared object, which must not be changed.
     """
 
     source: PolicySource
     users: Mapping[str, Mapping[str, Any]]
+    credentials: Mapping[str, WorkingCredentials] = field(default_factory=dict)
 
     def unusable(self) -> dict[str, str]:
         """Unique id of each user -> why its person has no access by it, in words; empty if it may have."""
@@ -68,7 +85,9 @@ class MemberAccounts:
     session: Any
     backoff: Backoff
     external_id: Callable[[str], str] = lambda _: ""
+    clock: Callable[[], datetime] = utc_now
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    _aws_policies: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _ROLE.fullmatch(self.role):
@@ -78,12 +97,13 @@ class MemberAccounts:
             )
 
     def read(
-        self, account_ids: Iterable[str], with_policies: Collection[str] = ()
+        self, account_ids: Iterable[str], with_policies: Mapping[str, Collection[str]] | None = None
     ) -> Iterator[tuple[str, LiveAccount | str]]:
         """Each account's id and its users, or why they can't be read, in the order of ids.
 
-        A few accounts are in memory at a time. ``with_policies``: the accounts of which policies and groups are read,
-        too. Raises IdentityCenterError without a Region; ClientError and BotoCoreError of GetCallerIdentity.
+        A few accounts are in memory at a time. ``with_policies``: the accounts of which policies, groups and
+        credentials are read, too, with the ARNs of AWS-managed policies whose documents are needed. Raises
+        IdentityCenterError without a Region; ClientError and BotoCoreError of GetCallerIdentity.
         """
         if not self.session.region_name:
             raise IdentityCenterError(
@@ -95,9 +115,8 @@ class MemberAccounts:
         with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
             for account_id in sorted(set(account_ids)):
                 role = "" if account_id == own else self._role_of(account_id)
-                account = _AccountRead(
-                    sts, role, self.external_id(account_id), shared, account_id not in with_policies
-                )
+                needed = (with_policies or {}).get(account_id)
+                account = _AccountRead(sts, role, self.external_id(account_id), shared, needed)
                 in_flight.append((account_id, pool.submit(self._account, account_id, account)))
                 if len(in_flight) == _WORKERS:
                     yield _next_result(in_flight)
@@ -119,7 +138,22 @@ class MemberAccounts:
 
     def _read(self, account: _AccountRead) -> LiveAccount:
         client = self._client("iam", **(self._assumed(account) if account.role else {}))
-        return LiveAccount(*read_policy_source(client, self.backoff, account.shared, account.users_alone))
+        if account.needed is None:
+            return LiveAccount(*read_policy_source(client, self.backoff, account.shared, users_alone=True))
+        created: dict[str, Any] = {}
+        source, users = read_policy_source(client, self.backoff, account.shared, created=created)
+        source = self._completed(client, source, account.needed)
+        inventory = inventory_of(read_pieces(PIECES, {"iam": client}, self.backoff, self.clock))
+        return LiveAccount(source, users, credentials_of_users(inventory, users, created, self.clock()))
+
+    def _completed(self, client: Any, source: PolicySource, needed: Collection[str]) -> PolicySource:
+        """``source`` with the documents of the AWS-managed policies ``needed``, read once for all accounts."""
+        with self._lock:
+            known = {arn: self._aws_policies[arn] for arn in needed if arn in self._aws_policies}
+        found = read_aws_policies(client, self.backoff, set(needed) - source.policies.keys() - known.keys())
+        with self._lock:
+            self._aws_policies.update(found)
+        return replace(source, policies={**known, **found, **source.policies})
 
     def _assumed(self, account: _AccountRead) -> dict[str, str]:
         """The credentials of the assumed role, as parameters of boto3's ``client``."""
@@ -147,13 +181,13 @@ class MemberAccounts:
 
 @dataclass(frozen=True)
 class _AccountRead:
-    """One account to read. ``role``: to assume; empty for none."""
+    """One account to read. ``role``: to assume; empty for none. ``needed``: see ``read``; None for users alone."""
 
     sts: Any
     role: str
     external_id: str
     shared: PolicyInterner
-    users_alone: bool
+    needed: Collection[str] | None
 
 
 def _next_result(in_flight: deque[tuple[str, Future[LiveAccount | str]]]) -> tuple[str, LiveAccount | str]:
@@ -162,7 +196,9 @@ def _next_result(in_flight: deque[tuple[str, Future[LiveAccount | str]]]) -> tup
 
 
 #: See ``MemberAccounts.read``.
-ReadAccounts = Callable[[Iterable[str], Collection[str]], Iterable[tuple[str, "LiveAccount | str"]]]
+ReadAccounts = Callable[
+    [Iterable[str], Mapping[str, Collection[str]]], Iterable[tuple[str, "LiveAccount | str"]]
+]
 
 
 def emptied_accounts(
@@ -176,7 +212,7 @@ def emptied_accounts(
         wanted[arn.split(":")[4]].add(arn)
     return frozenset(
         account_id
-        for account_id, now in read(sorted(account_ids), ())
+        for account_id, now in read(sorted(account_ids), {})
         if isinstance(now, LiveAccount) and wanted[account_id].isdisjoint(now.usable_arns())
     )
 
@@ -189,7 +225,7 @@ def deleted_users(arns: Collection[str], read: ReadAccounts | None) -> tuple[fro
     for arn in arns:
         wanted[arn.split(":")[4]].add(arn)
     deleted, unknown = set[str](), set[str]()
-    for account_id, now in read(sorted(wanted), ()) if wanted else ():
+    for account_id, now in read(sorted(wanted), {}) if wanted else ():
         if isinstance(now, LiveAccount):
             deleted |= wanted[account_id] - {str(each["Arn"]) for each in now.users.values()}
         else:
@@ -224,8 +260,7 @@ def confirmed(
     places: defaultdict[str, list[int]] = defaultdict(list)
     for number, each in enumerate(intents):
         places[each.account_id].append(number)
-    deriving = {each.account_id for each in intents if each.derive is not None}
-    for account_id, now in read(tuple(places), deriving):
+    for account_id, now in read(tuple(places), _needed_policies(intents)):
         for number in places.pop(account_id):
             intents[number] = _confirmed(intents[number], now, trusted, people(intents[number]))
     for number in (each for numbers in places.values() for each in numbers):
@@ -235,20 +270,28 @@ def confirmed(
     return intents
 
 
+def _needed_policies(intents: Iterable[Intents]) -> dict[str, set[str]]:
+    """Account id -> the ARNs of the AWS-managed policies in the permission sets that are requested there by name."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for each in intents:
+        found[each.account_id].update(each.permission_set.managed_policies if each.permission_set else ())
+    return dict(found)
+
+
 def _confirmed(
     intents: Intents, now: LiveAccount | str, trusted: bool, authority: PeopleAuthority
 ) -> Intents:
     if isinstance(now, str):
         if trusted:
             return intents
-        remedy = "allow the role to be assumed, with iam:GetAccountAuthorizationDetails"
+        remedy = f"allow the role to be assumed, with {', '.join(PERMISSIONS)}"
         problem = f"was not read again: {now}: {remedy}, {_TRUST}"
         return replace(intents, users=tuple(_refused(user, problem) for user in intents.users))
-    users = tuple(_user(user, now, intents.derive is not None, authority) for user in intents.users)
-    return replace(intents, users=users, source=now.source if intents.derive is not None else intents.source)
+    users = tuple(_user(user, now, authority) for user in intents.users)
+    return replace(intents, users=users, source=now.source)
 
 
-def _user(user: UserIntent, now: LiveAccount, derives: bool, authority: PeopleAuthority) -> UserIntent:
+def _user(user: UserIntent, now: LiveAccount, authority: PeopleAuthority) -> UserIntent:
     found = now.users.get(user.subject.unique_id)
     if found is None:
         return _refused(user, f"no longer exists (no user has the id {user.subject.unique_id}): {_AGAIN}")
@@ -256,11 +299,10 @@ def _user(user: UserIntent, now: LiveAccount, derives: bool, authority: PeopleAu
         return _refused(user, f"is now {found['Arn']}: {_AGAIN}")
     if reason := authority.refusal_reason(user, found):
         return _refused(user, reason)
-    if not derives:
-        return user
     # Shares the texts: there may be 80,000 users.
     same = {"Arn": user.subject.arn, "UserId": user.subject.unique_id}
-    return replace(user, detail={**found, **same})
+    credentials = now.credentials.get(user.subject.unique_id)
+    return replace(user, detail={**found, **same}, credentials=credentials)
 
 
 def _refused(user: UserIntent, problem: str) -> UserIntent:

@@ -194,7 +194,7 @@ class Claim:
     """One IAM user's access: its person belongs in ``group``, which gives ``grant``.
 
     ``rests_on``: where username and e-mail were found, in words. ``place``: the directory of the intents that request
-    it. ``verdict``: of the proof of a derived permission set. ``earlier``: access under earlier names that may be kept
+    it. ``verdict``: of the proof of its permission set. ``earlier``: access under earlier names that may be kept
     instead.
     """
 
@@ -212,7 +212,8 @@ class Claim:
 class Refusal:
     """An IAM user whose person gets no access. ``reason``: why, and what to do.
 
-    ``shared``: the reason is the group or the permission set, and so concerns other users, too.
+    ``shared``: the reason is the group or the permission set, and so concerns other users, too. ``verdict``: of the
+    proof, if there was one.
     """
 
     subject: Subject
@@ -220,6 +221,7 @@ class Refusal:
     code: str = "InvalidPerson"
     place: str = ""
     shared: bool = False
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,12 @@ PERMISSION_SET, GROUP, ASSIGNMENT, USER, MEMBERSHIP = (
     "user",
     "membership",
 )
+#: The codes of refusals that are decisions about the IAM user, and no failures: it is skipped.
+NO_WORKING_CREDENTIALS, ONE_SERVICE_CREDENTIALS = "NoWorkingCredentials", "OneServiceCredentials"
+QUARANTINED, NOT_DERIVED, NOT_PROVEN = "Quarantined", "NotDerived", "NotProven"
+DECISIONS = frozenset({NO_WORKING_CREDENTIALS, ONE_SERVICE_CREDENTIALS, QUARANTINED, NOT_DERIVED, NOT_PROVEN})
+#: The codes of refusals because evidence is missing.
+CREDENTIALS_UNKNOWN, POLICIES_UNKNOWN = "CredentialsUnknown", "PoliciesUnknown"
 #: In the order in which they are created and shown.
 KINDS = (PERMISSION_SET, GROUP, ASSIGNMENT, USER, MEMBERSHIP)
 CREATE, UPDATE, ASSIGN, ADOPT, AWAIT, UNCHANGED = "create", "update", "assign", "adopt", "await", "unchanged"
@@ -381,8 +389,8 @@ class FurtherAccess:
 class TotalAccess:
     """All access of a person in an account after the plan is applied. A row of a plan file.
 
-    ``verdict``: of ``Proof``; empty for a permission set that is requested by name if nothing wider is held.
-    ``userless``: there are no intents of an IAM user of the person in the account.
+    ``verdict``: of ``Proof``; empty if nothing was compared and nothing wider is held. ``userless``: there are no
+    intents of an IAM user of the person in the account.
     """
 
     person: PersonKey

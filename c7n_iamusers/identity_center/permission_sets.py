@@ -104,8 +104,7 @@ def may_widen(requested: PermissionSet, present: PermissionSet) -> bool:
     """Whether ``requested`` may allow anything that ``present`` does not; true in doubt."""
     old, new = set(statements_of(present.inline_policy)), set(statements_of(requested.inline_policy))
     return (
-        (duration_seconds(requested.session_duration) or 0)
-        > (duration_seconds(present.session_duration) or 0)
+        lasts_longer(requested, present)
         or requested.boundary != present.boundary
         or not requested.customer_policies <= present.customer_policies
         or not requested.managed_policies <= present.managed_policies
@@ -113,6 +112,12 @@ def may_widen(requested: PermissionSet, present: PermissionSet) -> bool:
         or any(_effect(each) != "Deny" for each in new - old)
         or any(_effect(each) != "Allow" for each in old - new)
     )
+
+
+def lasts_longer(requested: PermissionSet, present: PermissionSet) -> bool:
+    """Whether sessions of ``requested`` are longer than those of ``present``."""
+    seconds = duration_seconds(requested.session_duration) or 0
+    return seconds > (duration_seconds(present.session_duration) or 0)
 
 
 def _may_deny(arn: str) -> bool:

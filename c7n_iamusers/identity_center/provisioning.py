@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import FAILED
 from c7n_iamusers.execution.stores import Store, as_store, read_all, replace_all
 from c7n_iamusers.iam.accounts import PolicySource
@@ -29,7 +30,7 @@ from c7n_iamusers.identity_center.totals import Held, held_by_people
 from c7n_iamusers.identity_center.writer import writer
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
-from c7n_iamusers.text.wording import escaping, folded, shown
+from c7n_iamusers.text.wording import as_text, escaping, folded, shown
 
 _SOURCES = {True: "external", False: "identity-center"}
 
@@ -103,19 +104,43 @@ def read_fleet(
     intents = confirmed(
         claimed, trust.read, trust.trusted, lambda each: authorities[each.account_id, each.policy]
     )
-    desired = desired_access(intents, derivation)
+    desired = desired_access(intents, derivation, derivation.checks)
+    age = _oldest_report(intents, utc_now())
     source = _SOURCES[desired.external]
     if identity_source not in (None, source):
         raise IdentityCenterError(
             f"the policies say identity-source: {source}, not {identity_source}: correct the one that is wrong"
         )
     # The derivation has all it needs, and the users' policies take most of the memory.
+    derivation.warnings.extend(age)
     places = [replace(each, users=(), source=PolicySource()) for each in intents]
     claims = () if trust.policy_settings or trust.trusted else intent_checks.unchecked_settings(places)
     only = None if trust.only is None else frozenset(trust.only)
     stated = identity_source is not None
     names = {account_id: name for name, account_id in (trust.accounts or {}).items()}
     return Fleet(store, places, desired, derivation, claims, trust.trusted, stated, only, names)
+
+
+#: AWS makes a new credential report after four hours. The age of one that is older than this is said.
+_SAID = timedelta(minutes=15)
+
+
+def _oldest_report(intents: Sequence[Intents], now: datetime) -> list[str]:
+    """The age of the oldest credential report, in a line: credentials that were disabled since still count."""
+    times = [
+        (user.credentials.as_of, each.account_id)
+        for each in intents
+        for user in each.users
+        if user.credentials and user.credentials.as_of
+    ]
+    time, account_id = min(times, default=(now, ""))
+    if now - time < _SAID:
+        return []
+    minutes = int((now - time).total_seconds() // 60)
+    return [
+        f"credentials are as of {as_text(time)}, {minutes} minutes ago, where they are oldest (credential report of "
+        f"account {account_id}): what was disabled since still counts as working"
+    ]
 
 
 def _authorities(

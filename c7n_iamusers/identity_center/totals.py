@@ -13,7 +13,7 @@ from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import model, operations, run_objects
 from c7n_iamusers.identity_center.changes import membership_key
-from c7n_iamusers.identity_center.permission_sets import differs, may_widen
+from c7n_iamusers.identity_center.permission_sets import differs, lasts_longer, may_widen
 from c7n_iamusers.identity_center.side_effects import DIRECT, SideEffects
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER
 from c7n_iamusers.text.wording import folded, shown
@@ -504,6 +504,6 @@ class _Review:
         requested = self._comparison.desired.permission_sets[name]
         if not differs(requested, known.settings):
             return claim.verdict
-        if claim.verdict:
+        if claim.verdict and not lasts_longer(known.settings, requested):
             return self._comparison.proofs.verdict(claim.subject.arn, known.settings)
         return WIDER if may_widen(known.settings, requested) else ""

@@ -18,6 +18,7 @@ from c7n.utils import local_session, type_schema
 
 from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.evidence.index import ACCOUNT
+from c7n_iamusers.evidence.working_credentials import PIECES, WorkingCredentials, credentials_of_users
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
@@ -30,6 +31,7 @@ from c7n_iamusers.identity_center.aws.access_check import PERMISSIONS, AccessRea
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intents import Intents
+from c7n_iamusers.identity_center.member_accounts import PERMISSIONS as READING
 from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet, Person
 from c7n_iamusers.identity_center.people import Candidate
 from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
@@ -129,7 +131,10 @@ class AccessGate:
         """The IAM actions that reading needs; those of Identity Center in the account of ``role``."""
         assuming = ("sts:AssumeRole",) if self._data.get("role") else ()
         details = self._data.get("derive") or self._data.get("sign-ins")
-        deriving = ("iam:GetAccountAuthorizationDetails",) if details else ()
+        deriving: tuple[str, ...] = ("iam:GetAccountAuthorizationDetails",) if details else ()
+        derive = self._data.get("derive")
+        if isinstance(derive, Mapping) and derive.get("identity-center-mfa"):
+            deriving = READING
         return (
             *PERMISSIONS,
             *assuming,
@@ -256,9 +261,14 @@ class AccessGate:
             wanted = self._wanted()
             return {each.subject.arn: wanted for each in candidates}
         client = local_session(self._manager.session_factory).client("iam", self._manager.config.region)
-        source, details = read_policy_source(client, Backoff())
-        users = provisioning_settings.user_intents(candidates, details)
+        created: dict[str, Any] = {}
+        source, details = read_policy_source(client, Backoff(), created=created)
         options = provisioning_settings.derivation_settings(self._data["derive"], self._where)
+        credentials: Mapping[str, WorkingCredentials] = {}
+        if options.get("identity-center-mfa"):
+            inventory = AccountReadings.of(self._manager).inventory(PIECES, Backoff())
+            credentials = credentials_of_users(inventory, details, created, utc_now())
+        users = provisioning_settings.user_intents(candidates, details, credentials)
         intents = Intents(account_id, self._where, users, derive=options, source=source)
         derivation = AccessDerivation(lambda: username_tags(self._connected_center()), clock=time.monotonic)
         desired = desired_access([intents], derivation)

@@ -15,6 +15,7 @@ from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import local_session, type_schema
 
+from c7n_iamusers.evidence.working_credentials import PIECES, credentials_of_users
 from c7n_iamusers.exceptions import IamUsersError, IdentityCenterError, InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.interruption import Interruption
@@ -22,15 +23,17 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import FAILED, Outcome, write_outcomes
 from c7n_iamusers.execution.retries import Backoff, describe, error_code
 from c7n_iamusers.execution.stores import DirectoryStore, Store
-from c7n_iamusers.iam.accounts import PolicySource, read_policy_source
+from c7n_iamusers.iam.accounts import read_aws_policies, read_policy_source
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
-from c7n_iamusers.identity_center.access_run import AccessRun, Report
+from c7n_iamusers.identity_center.access_run import AccessRun, Report, refused_outcome
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
 from c7n_iamusers.identity_center.center_lock import LockUnavailable
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intent_files import write_intents
 from c7n_iamusers.identity_center.intents import INTENDED, INTENTS_FILE, Intents
+from c7n_iamusers.identity_center.member_accounts import PERMISSIONS as READING
+from c7n_iamusers.identity_center.model import DesiredAccess
 from c7n_iamusers.identity_center.people import AGAINST, hints
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import refuse_unreviewed
@@ -47,7 +50,7 @@ from c7n_iamusers.plugins.policy_checks import (
     require_bounded,
     validate_lambda_packaging,
 )
-from c7n_iamusers.plugins.resources import annotate, subject_of
+from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store, visible_errors
 from c7n_iamusers.text.wording import visible, visible_log
 
@@ -69,18 +72,28 @@ def refuse_as_a_whole(report: Report) -> None:
         raise IdentityCenterError(shared.reason)
 
 
-def intended_outcomes(intents: Intents) -> list[Outcome]:
-    """The outcomes of users whose intents were written; FAILED for users without a person."""
+def intended_outcomes(intents: Intents, desired: DesiredAccess) -> list[Outcome]:
+    """The outcomes of users whose intents were written. ``desired``: what these intents alone come to.
+
+    A user that is refused by these will be refused by ``provision``, too, unless it changes until then.
+    """
+    refused = {each.subject.arn: refused_outcome(each) for each in desired.refused}
+    verdicts = {claim.subject.arn: claim.verdict for claim in desired.claims}
     return [
-        Outcome.of(user.subject, INTENDED, f"{user.subject}: see {INTENTS_FILE}")
-        if user.person
-        else Outcome.of(user.subject, FAILED, f"{user.subject}: {user.problem}", code="InvalidPerson")
+        refused.get(user.subject.arn)
+        or Outcome.of(
+            user.subject,
+            INTENDED,
+            f"{user.subject}: see {INTENTS_FILE}",
+            verdict=verdicts.get(user.subject.arn, ""),
+        )
         for user in intents.users
     ]
 
 
-def intended_claims(intents: Intents) -> dict[str, Mapping[str, str]]:
-    """ARN -> the requested access of the user's person, for a notice."""
+def intended_claims(intents: Intents, desired: DesiredAccess) -> dict[str, Mapping[str, str]]:
+    """ARN -> the requested access of the user's person, for a notice. Nothing for refused users."""
+    refused = {each.subject.arn for each in desired.refused}
     name = intents.permission_set.name if intents.permission_set else ""
     return {
         user.subject.arn: {
@@ -90,6 +103,7 @@ def intended_claims(intents: Intents) -> dict[str, Mapping[str, str]]:
             "permission-set": name,
         }
         for user in intents.users
+        if user.subject.arn not in refused
     }
 
 
@@ -123,6 +137,11 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     POLICIES. Use it for many accounts, since all processes of c7n-org share the limits. ``mode: apply`` (default)
     applies the same plan at once, for one account.
 
+    A user gets nothing if it has no console password and no active access key or signing certificate, by the account's
+    credential report, or is in quarantine: nobody could use what its policies allow. It is skipped, and a row of
+    ``accept`` with ``verdict: no-working-credentials`` or ``quarantined`` accepts it by name. If that can't be read, or
+    the user was created after the report, it fails.
+
     No person gets more access than requested:
 
     - An existing user is adopted only if it has both the username and the e-mail; otherwise the IAM user is refused.
@@ -146,8 +165,10 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     Instead of ``group`` and ``permission-set``, ``derive: true`` (or its options) derives both from each user's
     policies. A user is refused if the derived set would allow more, or if that can't be decided. ``derive: {accept:
     [{account: "111122223333", user: NAME, verdict: wider, remark: WHY, expires: 2027-12-31}]}`` accepts that for one
-    user until the end of that day. ``username-tag`` counts only if Identity Center has an attribute for access control
-    with that key and the value ``${path:userName}``.
+    user until the end of that day. A permission set by name is compared with each user's policies in the same way, and
+    ``accept`` beside it takes the same rows; ``account: "*"`` and ``user: "*"`` accept it for all. The row of
+    ``outcomes.json`` has the ``verdict``. ``username-tag`` counts only if Identity Center has an attribute for access
+    control with that key and the value ``${path:userName}``.
 
     ``identity-source`` says where people come from, as no API returns it: ``identity-center`` creates them; with
     ``external`` (an identity provider, Active Directory) users, groups and memberships are only looked up, and
@@ -203,13 +224,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
                   given-name: [tag:GivenName, UserName]
                   family-name: [tag:FamilyName, UserName]
                   display-name: UserName
-                group: iam-{account_id}-readonly
-                permission-set:
-                  name: IamMigratedReadOnly
-                  description: Reads what the IAM users of an account could read
-                  session-duration: PT1H
-                  managed-policies:
-                    - arn:aws:iam::aws:policy/ReadOnlyAccess
+                derive: true
     """
 
     log = visible_log("custodian.actions")
@@ -224,18 +239,18 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     def __init__(self, data: Any = None, manager: Any = None, log_dir: Any = None) -> None:
         super().__init__(data, manager, log_dir)
         derive = self.data.get("derive")
-        for row in (derive.get("accept") if isinstance(derive, dict) else None) or ():
+        rows = derive.get("accept") if isinstance(derive, dict) else self.data.get("accept")
+        for row in rows or ():
             # YAML turns an unquoted date into a date object, which c7n can't write into its metadata.
             if isinstance(row, dict) and type(row.get("expires")) is date:
                 row["expires"] = row["expires"].isoformat()
 
     def get_permissions(self) -> tuple[str, ...]:
         """The IAM actions that the action needs; those of Identity Center in the account of ``role``, if given."""
-        reading = ("iam:GetAccountAuthorizationDetails",) if self._settings().derives else ()
         if self._settings().mode == provisioning_settings.INTENT:
-            return reading
+            return READING
         assuming = ("sts:AssumeRole",) if self.data.get("role") else ()
-        return (*self.permissions_to_apply(), *assuming, *reading)
+        return (*self.permissions_to_apply(), *assuming, *READING)
 
     def permissions_to_apply(self) -> tuple[str, ...]:
         """The IAM actions that planning and writing need in the account of Identity Center, in each mode."""
@@ -266,17 +281,15 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         with ExitStack() as locks:
             try:
                 intents = self._intents(resources, account_id)
-                planned = (
-                    None
-                    if self._settings().mode == provisioning_settings.INTENT
-                    else self._plan(intents, output, locks)
-                )
+                by_intents = self._settings().mode == provisioning_settings.INTENT
+                planned = None if by_intents else self._plan(intents, output, locks)
+                desired = self._desired(intents) if by_intents else DesiredAccess()
             except (IamUsersError, ClientError, BotoCoreError) as error:
                 failures = [failed(subject_of(resource), error) for resource in resources]
                 write_outcomes(output, [each.at(utc_now()) for each in failures])
                 raise PolicyExecutionError(self._error_text(account_id, error)) from error
             if planned is None:
-                self._write_intents(output, resources, intents)
+                self._write_intents(output, resources, intents, desired)
             else:
                 self._apply(output, resources, *planned)
 
@@ -310,17 +323,32 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
                 self.log.warning("%s: %s rests on %s", self.type, each.subject, visible(each.rests_on))
         for hint in hints(candidates):
             self.log.warning("%s: %s", self.type, hint)
-        details: dict[str, Mapping[str, Any]] = {}
-        source = PolicySource()
-        if settings.derives:
-            client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
-            source, details = read_policy_source(client, Backoff())
-        return replace(intents, users=provisioning_settings.user_intents(candidates, details), source=source)
+        backoff, created = Backoff(), dict[str, Any]()
+        client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
+        source, details = read_policy_source(client, backoff, created=created)
+        named = intents.permission_set.managed_policies if intents.permission_set else frozenset()
+        documents = read_aws_policies(client, backoff, named - source.policies.keys())
+        source = replace(source, policies={**documents, **source.policies})
+        inventory = AccountReadings.of(self.manager).inventory(PIECES, backoff)
+        selected = {each.subject.unique_id for each in candidates}
+        details = {key: detail for key, detail in details.items() if key in selected}
+        credentials = credentials_of_users(inventory, details, created, utc_now())
+        users = provisioning_settings.user_intents(candidates, details, credentials)
+        return replace(intents, users=users, source=source)
 
-    def _write_intents(self, output: Store, resources: list[Resource], intents: Intents) -> None:
+    def _desired(self, intents: Intents) -> DesiredAccess:
+        """What the intents come to by themselves. Whether Identity Center has the username tag is not known here."""
+        tag = str((intents.derive or {}).get("username-tag", ""))
+        derivation = AccessDerivation(lambda: frozenset({tag}), clock=time.monotonic)
+        return desired_access([intents], derivation, derivation.checks)
+
+    def _write_intents(
+        self, output: Store, resources: list[Resource], intents: Intents, desired: DesiredAccess
+    ) -> None:
         path = write_intents(output, intents)
         self.log.info("%s: the intents of %d users are in %s", self.type, len(intents.users), path)
-        self._end(output, resources, intended_outcomes(intents), intended_claims(intents), {"start-url": ""})
+        outcomes, claims = intended_outcomes(intents, desired), intended_claims(intents, desired)
+        self._end(output, resources, outcomes, claims, {"start-url": ""})
 
     def _plan(self, intents: Intents, output: Store, locks: ExitStack) -> tuple[Center, AccessRun, Report]:
         region = self.data.get("region") or self.manager.config.region
@@ -328,7 +356,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         center = connect(session, region, Backoff())
         self._take_lock(center, output, locks)
         derivation = AccessDerivation(lambda: username_tags(center), clock=time.monotonic)
-        run = AccessRun(center, desired_access([intents], derivation), Evidence(derivation.proofs))
+        desired = desired_access([intents], derivation, derivation.checks)
+        run = AccessRun(center, desired, Evidence(derivation.proofs))
         for warning in derivation.warnings:
             self.log.warning("%s: %s", self.type, warning)
         for line in derivation.scope_lines():

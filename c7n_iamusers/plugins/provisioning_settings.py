@@ -15,6 +15,7 @@ from jmespath.exceptions import JMESPathError
 
 from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP, acceptance_data, parse_acceptances
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds, parse_permission_set
+from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
@@ -169,9 +170,11 @@ class IdentitySettings:
 
 
 def user_intents(
-    candidates: Iterable[Candidate], details: Mapping[str, Mapping[str, Any]]
+    candidates: Iterable[Candidate],
+    details: Mapping[str, Mapping[str, Any]],
+    credentials: Mapping[str, WorkingCredentials],
 ) -> tuple[UserIntent, ...]:
-    """The intents of ``candidates``. ``details``: unique id -> ``UserDetail``, if access is derived from it."""
+    """The intents of ``candidates``. ``details``, ``credentials``: unique id -> ``UserDetail``, working credentials."""
     return tuple(
         UserIntent(
             each.subject,
@@ -180,6 +183,7 @@ def user_intents(
             each.problem,
             details.get(each.subject.unique_id),
             each.on_file,
+            credentials.get(each.subject.unique_id),
         )
         for each in candidates
     )
@@ -251,6 +255,8 @@ DERIVE = {
         },
     ]
 }
+#: YAML may turn expires into a date, so the parser checks the rows.
+ACCEPT = {"type": "array", "items": {"type": "object"}}
 REQUIRED = ["identity-source"]
 PROPERTIES = {
     "mode": {"enum": ["apply", "intent"]},
@@ -264,6 +270,7 @@ PROPERTIES = {
     "shared-group": {"type": "boolean"},
     "permission-set": PERMISSION_SET,
     "derive": DERIVE,
+    "accept": ACCEPT,
     "timeout": {"type": "integer", "minimum": 1},
 }
 PERMISSIONS = (
@@ -344,6 +351,7 @@ class ProvisioningSettings:
                 f"{self._where}: mode: intent writes a file, which a Lambda function does not keep: use mode: apply, "
                 "or run the policy with c7n-org"
             )
+        self._accepted()
         if self.derives:
             self._derivation()
             return
@@ -378,6 +386,7 @@ class ProvisioningSettings:
             group=self._data.get("group", ""),
             permission_set=None if self.derives else self._permission_set(settings),
             derive=self._derivation() if self.derives else None,
+            accept=self._accepted(),
         )
 
     def _check_alternatives(self) -> None:
@@ -386,8 +395,17 @@ class ProvisioningSettings:
             raise InvalidPolicyData(
                 f"{self._where}: derive names sets and groups itself: leave out {', '.join(sorted(given))}"
             )
+        if self.derives and "accept" in self._data:
+            raise InvalidPolicyData(
+                f"{self._where}: accept is for a permission set by name: write it as derive: {{accept: [...]}}"
+            )
         if not self.derives and not {"group", "permission-set"} <= given:
             raise InvalidPolicyData(f"{self._where}: give either group and permission-set, or derive: true")
+
+    def _accepted(self) -> tuple[dict[str, str], ...]:
+        """The rows of ``accept:``. Raises InvalidPolicyData."""
+        rows = parse_acceptances({"accept": self._data.get("accept", ())}, self._where, for_all=True)
+        return tuple(acceptance_data(each) for each in rows)
 
     def _derivation(self) -> dict[str, Any]:
         return derivation_settings(self._data["derive"], self._where)

@@ -377,6 +377,11 @@ class Element:
     patterns: frozenset[str]
     negated: bool = False
 
+    @property
+    def has_all(self) -> bool:
+        """Whether it is, or has, a single ``*``, which every text matches."""
+        return not self.negated and "*" in self.patterns
+
     def matches(self, text: str) -> bool:
         """Whether the element applies to ``text`` for every value of its variables."""
         if self.negated:

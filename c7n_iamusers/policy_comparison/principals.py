@@ -55,7 +55,7 @@ class PrincipalPermissions:
     """All identity-based policies of one IAM user.
 
     ``tags``: None if they were not read. ``person``: the Identity Center username of the user's person, empty if
-    unknown. Several users can have the same person.
+    unknown. Several users can have the same person. ``mfa``: whether the user is known to have an MFA device.
     """
 
     account_id: str
@@ -68,6 +68,7 @@ class PrincipalPermissions:
     boundary: ManagedPolicy | None = None
     tags: Mapping[str, str] | None = field(default=None, hash=False)
     person: str = ""
+    mfa: bool = False
 
     @property
     def managed_policies(self) -> Iterator[tuple[ManagedPolicy, str]]:
@@ -171,7 +172,10 @@ class RequestContext:
 
 
 def user_context(principal: PrincipalPermissions, with_mfa: bool = False) -> RequestContext:
-    """The context of an IAM user's requests. ``with_mfa``: only of requests after a sign-in with MFA."""
+    """The context of an IAM user's requests. ``with_mfa``: only of requests after a sign-in with MFA.
+
+    Nobody signs in with MFA as a user without a device, so for such a user nothing is known of MFA.
+    """
     tags = principal.tags or {}
     facts: dict[str, Values] = {
         USERNAME: frozenset({principal.user_name}),
@@ -180,7 +184,7 @@ def user_context(principal: PrincipalPermissions, with_mfa: bool = False) -> Req
         "aws:principaltype": frozenset({"User"}),
         **{_TAG + key.lower(): frozenset({value}) for key, value in tags.items()},
     }
-    if with_mfa:
+    if with_mfa and principal.mfa:
         facts[MFA_PRESENT] = frozenset({"true"})
     return RequestContext(facts, principal.tags is not None)
 

@@ -27,8 +27,8 @@ class Scope:
         """Whether, by the two texts alone, every request in ``other`` is in this."""
         return (
             self.conditions <= other.conditions
-            and self.actions.includes(other.actions)
-            and self.resources.includes(other.resources)
+            and (self.actions.has_all or self.actions.includes(other.actions))
+            and (self.resources.has_all or self.resources.includes(other.resources))
         )
 
 

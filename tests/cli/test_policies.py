@@ -18,10 +18,9 @@ from click.testing import CliRunner, Result
 from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.derivation.permission_set import PermissionSet
-from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents
 from tests.access_center import ACCOUNT, MARK, OTHER_ACCOUNT, READ_ONLY
-from tests.desired import intents
+from tests.desired import intents, made_for
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.policies import policy
 
@@ -87,14 +86,11 @@ def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fle
 
 def leave(fleet: FleetRehearsal, found: Intents, **tags: str) -> None:
     """``found`` of users who are there, tagged with the e-mails that it gives them."""
-    users = []
     iam = fleet.org.client("iam", found.account_id)
-    for each in found.users:
-        assert each.person
-        given = {"Email": each.person.email, **tags}
-        listed = [{"Key": key, "Value": value} for key, value in given.items() if value]
-        made = iam.create_user(UserName=each.subject.name, Tags=listed)["User"]
-        users.append(replace(each, subject=Subject(each.subject.name, made["Arn"], made["UserId"])))
+    users = (
+        made_for(each, iam, **{"Email": each.person.email if each.person else "", **tags})
+        for each in found.users
+    )
     fleet.leave(replace(found, users=tuple(users)))
 
 
@@ -169,6 +165,11 @@ def test_what_the_policy_asks_for_is_applied_variables_filled_in(fleet: FleetReh
             {"permission-set": None, "group": "", "derive": {"accept": [ACCEPT]}},
             "derive is {}, and null in the policy",
             id="derivation",
+        ),
+        pytest.param(
+            {"accept": [{**ACCEPT, "account": "*", "user": "*"}]},
+            "and [] in the policy",
+            id="accepted-for-all",
         ),
         pytest.param({"policy": "others"}, "no policy of that name with", id="no-such-policy"),
     ],

@@ -59,6 +59,7 @@ def checkout(org: LocalOrg, tmp_path: Path) -> Path:
         iam = org.client("iam", account)
         iam.create_user(UserName="ada", Tags=[{"Key": "Email", "Value": "ada@example.com"}])
         iam.create_login_profile(UserName="ada", Password="correct-Horse-7-battery")
+        iam.attach_user_policy(UserName="ada", PolicyArn="arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
         iam.create_user(UserName="bot")
         for _ in range(2):
             iam.create_access_key(UserName="bot")

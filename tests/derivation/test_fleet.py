@@ -7,6 +7,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def _of_account(org: LocalOrg, account_id: str) -> Iterator[PrincipalPermissions
     groups = {group["GroupName"]: group for group in found["GroupDetailList"]}
     documents = default_documents(found["Policies"])
     for detail in found["UserDetailList"]:
-        yield principal_permissions(detail, groups, documents)
+        yield replace(principal_permissions(detail, groups, documents), mfa=True)
 
 
 def _distinct(principal: PrincipalPermissions) -> tuple[frozenset[Any], str]:

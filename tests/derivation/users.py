@@ -44,12 +44,12 @@ def own(name: str, *statements: dict[str, Any], account: str = PAYMENTS, path: s
 
 
 def user(name: str = "alice", account: str = PAYMENTS, **permissions: Any) -> PrincipalPermissions:
-    """``inline``: statements, as one policy."""
+    """A user with an MFA device. ``inline``: statements, as one policy."""
     inline = permissions.pop("inline", ())
     if inline and isinstance(inline[0], dict):
         inline = (("Inline", document(*inline)),)
     arn = f"arn:aws:iam::{account}:user/{name}"
-    defaults: dict[str, Any] = {"tags": {}, "inline": tuple(inline)}
+    defaults: dict[str, Any] = {"tags": {}, "inline": tuple(inline), "mfa": True}
     return PrincipalPermissions(account, name, arn, f"AIDA{name.upper()}", **{**defaults, **permissions})
 
 

@@ -11,10 +11,10 @@ import pytest
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, read_fleet
-from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.derived import derived, holder
-from tests.desired import intents
+from tests.desired import ABLE, holding, intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.test_totals_of_people import (
     ALICE,
@@ -31,7 +31,7 @@ ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 THIRD = "777788889999"
 DERIVED, EXPLICIT = (
     derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)),
-    intents(ACCOUNT, "alice"),
+    holding(intents(ACCOUNT, "alice"), READ_ONLY),
 )
 
 
@@ -193,7 +193,7 @@ def test_settings_that_were_not_checked_against_a_policy(
     (user,) = given.users
     tags = [{"Key": "Email", "Value": ALICE}]
     detail = {"Arn": user.subject.arn, "UserName": "alice", **(user.detail or {}), "Tags": tags}
-    live = LiveAccount(given.source, {user.subject.unique_id: detail})
+    live = LiveAccount(given.source, {user.subject.unique_id: detail}, {user.subject.unique_id: ABLE})
     trust = TrustOptions(read=lambda *_: [(ACCOUNT, live)])
     said: list[str] = []
     failures = audit(read_fleet(fleet.store, trust=trust), fleet.center(), said.append)
@@ -280,4 +280,4 @@ def test_a_quarantined_user_whom_the_policies_still_find(fleet: FleetRehearsal, 
     failures = fleet.audit()
     assert (failures == []) == ran, failures
     assert any(ALICE in line for line in fleet.lines("=")) == ran
-    assert all("release the user first" in each for each in failures)
+    assert all("release the user, or remove that policy" in each for each in failures)

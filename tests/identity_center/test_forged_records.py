@@ -475,7 +475,7 @@ def test_memberships_that_no_journal_shows_do_not_count(
     if journal is not None:
         (forged.parent / "journal.jsonl").write_text(journal)
     assert len(fleet.audit()) == 2
-    assert fleet.lines("=") == [f"= {ALICE} in account {ACCOUNT}: as requested"]
+    assert fleet.lines("=") == [f"= {ALICE} in account {ACCOUNT}: narrower"]
 
 
 def test_memberships_of_an_earlier_version_count_if_journals_show_them(

@@ -49,8 +49,8 @@ def test_a_permission_set_there_and_back() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        pytest.param({"schema": 1}, "schema 1 is not 2", id="earlier-version"),
-        pytest.param({"schema": None}, "schema None is not 2", id="no-version"),
+        pytest.param({"schema": 1}, "schema 1 is not 3", id="earlier-version"),
+        pytest.param({"schema": None}, "schema None is not 3", id="no-version"),
         pytest.param({"time": "yesterday"}, "time 'yesterday' is not a time", id="no-time"),
         pytest.param({"users": None}, "TypeError", id="no-users"),
         pytest.param({"derive": {}}, "either a permission set or its derivation", id="both-ways"),
@@ -151,7 +151,7 @@ def test_what_the_action_writes_is_taken() -> None:
         pytest.param(explicit, "identity-source", "okta", "must be one of", id="identity-source"),
         pytest.param(explicit, "policy", "../../x", "must match", id="policy-path"),
         pytest.param(explicit, "time", None, "time must be a text", id="no-time"),
-        pytest.param(explicit, "schema", 1, "schema 1 is not 2, which includes the time", id="earlier-version"),
+        pytest.param(explicit, "schema", 1, "schema 1 is not 3, which includes the time", id="earlier-version"),
         pytest.param(derived, "users.0.detail.UserId", "AIDAOTHER", "detail belongs to", id="detail-of-another"),
         pytest.param(derived, "users.0.detail.Tags", [{"Key": "a"}], "lacks Value", id="tag-without-value"),
         pytest.param(
@@ -188,7 +188,7 @@ def test_claims_that_can_not_be(
 
 @pytest.mark.parametrize("data", [None, [], "x", 1, {}], ids=str)
 def test_a_check_of_what_is_not_even_an_object(data: Any) -> None:
-    with pytest.raises(NotIntents, match="schema None is not 2"):
+    with pytest.raises(NotIntents, match="schema None is not 3"):
         check_intents(data)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import PolicySource
@@ -21,8 +22,8 @@ from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.member_accounts import LiveAccount, MemberAccounts, confirmed
 from c7n_iamusers.identity_center.people import PersonRow, people_map
-from tests.access_center import ACCOUNT, OTHER_ACCOUNT
-from tests.desired import intents, user
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
+from tests.desired import ABLE, intents, user
 from tests.fakes import client_error
 
 MANAGEMENT = "123456789012"
@@ -34,7 +35,7 @@ def test_users_and_policies_of_each_account_by_one_paged_list(org: LocalOrg) -> 
     made = iam.create_user(UserName="alice", Tags=[{"Key": "Email", "Value": "alice@example.com"}])["User"]
     org.clear_calls()
     members = MemberAccounts(ROLE, org.session(), Backoff())
-    found = dict(members.read([ACCOUNT, OTHER_ACCOUNT, ACCOUNT], {ACCOUNT}))
+    found = dict(members.read([ACCOUNT, OTHER_ACCOUNT, ACCOUNT], {}))
     assert set(found) == {ACCOUNT, OTHER_ACCOUNT}
     there = found[ACCOUNT]
     assert isinstance(there, LiveAccount)
@@ -145,15 +146,17 @@ def test_policies_that_say_the_same_are_one_object_in_all_accounts() -> None:
 @pytest.mark.parametrize(
     ("with_policies", "requested"),
     [
-        pytest.param((), ["User"], id="users-alone"),
+        pytest.param({}, ["User"], id="users-alone"),
         pytest.param(
-            accounts(1),
+            dict.fromkeys(accounts(1), ()),
             ["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"],
             id="with-policies",
         ),
     ],
 )
-def test_no_more_is_asked_for_than_is_needed(with_policies: list[str], requested: list[str]) -> None:
+def test_no_more_is_asked_for_than_is_needed(
+    with_policies: dict[str, tuple[str, ...]], requested: list[str]
+) -> None:
     session = FakeSession()
     list(MemberAccounts(ROLE, session, Backoff()).read(accounts(1), with_policies))
     assert [(each["Filter"], each["MaxItems"]) for each in session.asked] == [(requested, 1000)] * 2
@@ -231,7 +234,8 @@ def detail(**changes: Any) -> dict[str, Any]:
 
 
 def now(*details: dict[str, Any], source: PolicySource | None = None) -> LiveAccount:
-    return LiveAccount(source or PolicySource(), {each["UserId"]: each for each in details})
+    users = {each["UserId"]: each for each in details}
+    return LiveAccount(source or PolicySource(), users, dict.fromkeys(users, ABLE))
 
 
 def one(asked: Intents, there: LiveAccount | str, trusted: bool = False) -> UserIntent:
@@ -240,7 +244,13 @@ def one(asked: Intents, there: LiveAccount | str, trusted: bool = False) -> User
 
 
 def test_who_is_as_claimed_is_taken() -> None:
-    assert one(ASKED, now(detail())) == ALICE
+    assert one(ASKED, now(detail())) == replace(ALICE, detail=detail())
+
+
+def test_credentials_are_those_that_are_read_and_not_those_that_are_claimed() -> None:
+    left = LiveAccount(PolicySource(), now(detail()).users, {ALICE.subject.unique_id: WorkingCredentials()})
+    assert one(ASKED, left).credentials == WorkingCredentials()
+    assert one(ASKED, LiveAccount(PolicySource(), now(detail()).users)).credentials is None
 
 
 @pytest.mark.parametrize(
@@ -354,16 +364,16 @@ class Held(LiveAccount):
     __eq__ = object.__eq__
 
 
-def test_policies_are_read_of_accounts_that_derive_alone() -> None:
+def test_policies_of_all_accounts_are_read_with_the_documents_that_sets_by_name_need() -> None:
     asked = [ASKED, replace(intents(OTHER_ACCOUNT, "bob"), permission_set=None, derive={})]
-    requested: list[Collection[str]] = []
+    requested: list[Mapping[str, Collection[str]]] = []
 
-    def read(ids: Iterable[str], with_policies: Collection[str]) -> Iterator[tuple[str, str]]:
+    def read(ids: Iterable[str], with_policies: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str]]:
         requested.append(with_policies)
         return ((each, "AccessDenied") for each in ids)
 
     confirmed(asked, read)
-    assert [set(each) for each in requested] == [{OTHER_ACCOUNT}]
+    assert requested == [{ACCOUNT: {READ_ONLY}, OTHER_ACCOUNT: set()}]
 
 
 def test_an_account_that_was_passed_over_is_not_trusted() -> None:

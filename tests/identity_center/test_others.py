@@ -69,10 +69,11 @@ def user_in(org: LocalOrg, account: str, name: str, *statements: dict[str, Any])
     iam = org.client("iam", account)
     made = iam.create_user(UserName=name, Tags=[{"Key": "Email", "Value": f"{name}@example.com"}])["User"]
     iam.put_user_policy(UserName=name, PolicyName="Own", PolicyDocument=json.dumps(document(*statements)))
+    iam.create_access_key(UserName=name)
     wanted = holder(account, name, *statements)
     subject = type(wanted.subject)(name, made["Arn"], made["UserId"])
     detail = {**(wanted.detail or {}), "UserId": made["UserId"]}
-    return type(wanted)(subject, wanted.person, wanted.rests_on, "", detail)
+    return replace(wanted, subject=subject, detail=detail)
 
 
 def derived_intents(account: str, *users: Any, **derive: Any) -> Any:

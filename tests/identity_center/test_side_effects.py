@@ -19,7 +19,7 @@ from c7n_iamusers.identity_center.permission_sets import may_widen
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.derived import derived, holder
-from tests.desired import intents, person, readers
+from tests.desired import ACCEPT_ALL, intents, person, readers
 from tests.fakes import client_error
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.test_review import reviewed
@@ -312,7 +312,9 @@ def test_who_is_refused_in_an_account_does_not_get_it_by_a_group_of_several(flee
             derived(account, holder(account, "alice", all_of_s3), group_by="people")
             for account in (ACCOUNT, OTHER_ACCOUNT)
         ),
-        intents(OTHER_ACCOUNT, users=(holder(OTHER_ACCOUNT, "alice", who=person("mallory")),)),
+        intents(
+            OTHER_ACCOUNT, users=(holder(OTHER_ACCOUNT, "alice", who=person("mallory")),), accept=ACCEPT_ALL
+        ),
     )
     failures = fleet.run()
     (told,) = [each for each in failures if f"user alice of account {ACCOUNT}" in each]

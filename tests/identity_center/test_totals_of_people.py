@@ -19,7 +19,7 @@ from c7n_iamusers.policy_comparison.principals import principal_permissions
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import FORCE_MFA, allow
 from tests.derived import derived, holder, policy_arn
-from tests.desired import intents, person
+from tests.desired import ACCEPT_ALL, holding, intents, person, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, counted
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
@@ -292,7 +292,8 @@ def test_what_is_asked_for_by_name_is_compared_too(fleet: FleetRehearsal) -> Non
     fleet.leave(intents(ACCOUNT, "alice"))
     fleet.run()
     fleet.forget()
-    fleet.leave(intents(ACCOUNT, "alice", set_name="Writers"))
+    writers = replace(readers("Writers"), managed_policies=frozenset({AUDIT}))
+    fleet.leave(holding(intents(ACCOUNT, "alice", set_name="Writers", permission_set=writers), AUDIT))
     assert fleet.run() == []
     (told,) = fleet.lines("!")
     assert f"wider: also holds Readers through group iam-{ACCOUNT}-Readers (managed" in told
@@ -332,6 +333,7 @@ def stand_under_earlier_names(
         permission_set=requested,
         users=found.users,
         set_name="Earlier",
+        accept=ACCEPT_ALL,
     )
     fleet.leave(explicit)
     assert fleet.run() == []

@@ -16,6 +16,7 @@ from aws_local_org.identity_center import state
 from aws_local_org.identity_center.state import DirectoryEntry, Instance, PermissionSet
 from c7n_iamusers.identity_center.center_lock import LOCK
 from tests.access_center import ACCOUNT, READ_ONLY
+from tests.desired import ACCEPT_ALL
 from tests.identity_center.fleet_rehearsal import without_lock
 from tests.policies import policy
 
@@ -90,13 +91,26 @@ class Rehearsal:
         """An IAM user with an e-mail of its own, unless ``tags`` say otherwise."""
         given = {"Email": f"{name}@example.com", **tags}
         listed = [{"Key": key, "Value": value} for key, value in given.items() if value]
-        self.org.client("iam", account).create_user(UserName=name, Tags=listed)
+        iam = self.org.client("iam", account)
+        iam.create_user(UserName=name, Tags=listed)
+        iam.create_access_key(UserName=name)
+
+    def remove_user(self, name: str, account: str = ACCOUNT) -> None:
+        """The user is gone, with its access keys."""
+        iam = self.org.client("iam", account)
+        for each in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
+            iam.delete_access_key(UserName=name, AccessKeyId=each["AccessKeyId"])
+        iam.delete_user(UserName=name)
 
     def run(
         self, account: str = ACCOUNT, actions: tuple[dict[str, Any], ...] = (), **changes: Any
     ) -> dict[str, dict[str, Any]]:
-        """IAM user -> its row of outcomes.json, after a run of the action with ``changes`` (None: without the key)."""
-        changed = {**ACTION, **{key.replace("_", "-"): value for key, value in changes.items()}}
+        """IAM user -> its row of outcomes.json, after a run of the action with ``changes`` (None: without the key).
+
+        A permission set by name is accepted, whatever the users may do, unless ``changes`` say otherwise.
+        """
+        accept = {} if "derive" in changes else {"accept": list(ACCEPT_ALL)}
+        changed = {**ACTION, **accept, **{key.replace("_", "-"): value for key, value in changes.items()}}
         action = {key: value for key, value in changed.items() if value is not None}
         found = policy({"actions": [action, *actions]}, self.output.parent, account)
         found.expand_variables(found.get_variables())

@@ -50,6 +50,7 @@ def fleet(org: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetReh
     iam = org.client("iam", ACCOUNT)
     for name in ("alice", "bob", "carol"):
         iam.create_user(UserName=name, Tags=[{"Key": "Email", "Value": f"{name}@example.com"}])
+        iam.create_access_key(UserName=name)
     iam.create_user(UserName="robot")
     found = FleetRehearsal(org, tmp_path / "output")
     found.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob"))

@@ -14,6 +14,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center.intent_files import read_intents
+from c7n_iamusers.identity_center.member_accounts import PERMISSIONS
 from tests.access_center import ACCOUNT, READ_ONLY
 from tests.plugins.provisioning_rehearsal import ACTION, Rehearsal
 from tests.policies import policy
@@ -42,6 +43,15 @@ def test_intents_hold_everything_and_identity_center_is_not_called(rehearsal: Re
     found = intents(rehearsal)
     (user,) = found["users"]
     assert user.pop("unique-id").startswith("AIDA")
+    assert user.pop("detail")["Arn"] == user["arn"]
+    assert user["credentials"].pop("as-of")
+    assert user.pop("credentials") == {
+        "kinds": ["access-key"],
+        "services": [],
+        "unread": [],
+        "problem": "",
+        "mfa": False,
+    }
     assert user == {
         "user": "alice",
         "arn": f"arn:aws:iam::{ACCOUNT}:user/alice",
@@ -54,10 +64,9 @@ def test_intents_hold_everything_and_identity_center_is_not_called(rehearsal: Re
         },
         "rests-on": "tag:Email",
         "problem": "",
-        "detail": None,
         "on-file": False,
     }
-    assert (found["schema"], found["account"], found["policy"]) == (2, ACCOUNT, "under-test")
+    assert (found["schema"], found["account"], found["policy"]) == (3, ACCOUNT, "under-test")
     assert (found["identity-source"], found["group"]) == ("identity-center", GROUP)
     assert found["permission-set"]["managed_policies"] == [READ_ONLY]
     age = datetime.now(timezone.utc) - datetime.fromisoformat(found["time"])
@@ -106,25 +115,31 @@ def test_derivation_applied_at_once_for_one_account(rehearsal: Rehearsal) -> Non
         rehearsal.user(name)
         rehearsal.org.client("iam", ACCOUNT).attach_user_policy(UserName=name, PolicyArn=READ_ONLY)
     rehearsal.user("carol")
-    with pytest.raises(PolicyExecutionError, match=r"carol.*has no policies"):
-        rehearsal.run(derive=True, group=None, permission_set=None)
-    assert {row["status"] for row in rehearsal.outcomes().values()} == {"provisioned", "failed"}
+    found = rehearsal.run(derive=True, group=None, permission_set=None)
+    assert {name: (row["status"], row.get("verdict")) for name, row in found.items()} == {
+        "alice": ("provisioned", "equal"),
+        "bob": ("provisioned", "equal"),
+        "carol": ("skipped", None),
+    }
+    assert "carol" in found["carol"]["reason"]
+    assert "has no policies" in found["carol"]["reason"]
     ((account, set_name, group),) = rehearsal.assigned()
     assert (account, rehearsal.members(group)) == (ACCOUNT, {"alice@example.com", "bob@example.com"})
     made = rehearsal.permission_set(set_name)
     assert made is not None
     assert list(made.managed_policies) == [READ_ONLY]
-    with pytest.raises(PolicyExecutionError):
-        rehearsal.run(derive=True, group=None, permission_set=None)
+    rehearsal.run(derive=True, group=None, permission_set=None)
     assert rehearsal.mutations() == []
 
 
 def test_what_intents_need_is_declared() -> None:
     action = {**ACTION, "mode": "intent"}
-    assert policy({"actions": [action]}).resource_manager.actions[0].get_permissions() == ()
-    derived = {key: value for key, value in action.items() if key not in ("group", "permission-set")}
-    found = policy({"actions": [{**derived, "derive": True}]}).resource_manager.actions[0]
-    assert found.get_permissions() == ("iam:GetAccountAuthorizationDetails",)
+    derived = {
+        key: value for key, value in action.items() if key not in ("group", "permission-set", "accept")
+    }
+    for each in (action, {**derived, "derive": True}):
+        found = policy({"actions": [each]}).resource_manager.actions[0]
+        assert found.get_permissions() == PERMISSIONS
 
 
 def test_the_people_file_reaches_the_run(rehearsal: Rehearsal) -> None:
@@ -150,7 +165,7 @@ def test_one_region_of_an_account_leaves_intents(rehearsal: Rehearsal) -> None:
 
 
 def run_again_without_users(rehearsal: Rehearsal) -> None:
-    rehearsal.org.client("iam", ACCOUNT).delete_user(UserName="alice")
+    rehearsal.remove_user("alice")
     rehearsal.run(mode="intent")
 
 

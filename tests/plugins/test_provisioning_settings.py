@@ -90,7 +90,7 @@ def derivation(derive: Any, **changes: Any) -> ProvisioningSettings:
         ),
         pytest.param(
             derivation({"accept": [{**ACCEPT, "verdict": "equal"}]}),
-            "neither wider nor undecided",
+            "is none of wider, undecided",
             id="accept-verdict",
         ),
         pytest.param(
@@ -108,11 +108,41 @@ def derivation(derive: Any, **changes: Any) -> ProvisioningSettings:
             "must have exactly the keys account, user, verdict, remark, expires",
             id="accept-half",
         ),
+        pytest.param(
+            derivation({"accept": [{**ACCEPT, "account": "*", "user": "*"}]}),
+            r"account '\*' and user '\*' accepts every user: name each user instead",
+            id="accept-all-derived",
+        ),
+        pytest.param(
+            settings(accept=[{**ACCEPT, "user": "*", "verdict": "no-working-credentials"}]),
+            r"user '\*' with verdict no-working-credentials: name each such user instead",
+            id="accept-all-leavers",
+        ),
+        pytest.param(
+            settings(accept=[{**ACCEPT, "user": "*", "verdict": "quarantined"}]),
+            r"user '\*' with verdict quarantined: name each such user instead",
+            id="accept-all-quarantined",
+        ),
+        pytest.param(
+            settings(accept=[{**ACCEPT, "verdict": "narrower"}]),
+            "is none of wider, undecided",
+            id="accept-by-name",
+        ),
+        pytest.param(
+            derivation(True, accept=[ACCEPT]), r"write it as derive: \{accept: \[...\]\}", id="accept-beside"
+        ),
     ],
 )
 def test_ways_that_do_not_go_together(found: ProvisioningSettings, told: str) -> None:
     with pytest.raises(InvalidPolicyData, match=told):
         found.check(in_lambda=False)
+
+
+def test_what_is_accepted_of_a_set_by_name() -> None:
+    found = settings(group="g", accept=[{**ACCEPT, "account": "*", "user": "*"}])
+    found.check(in_lambda=False)
+    wanted = {**ACCEPT, "account": "*", "user": "*", "expires": "2027-01-31"}
+    assert found.intents(ACCOUNT, "p").accept == (wanted,)
 
 
 def test_intents_do_not_outlive_a_lambda() -> None:

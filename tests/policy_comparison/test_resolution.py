@@ -15,7 +15,12 @@ from c7n_iamusers.policy_comparison.resolution import Bounds, Scope, resolve
 from c7n_iamusers.policy_comparison.statements import parse_policy
 
 ALICE = PrincipalPermissions(
-    "111122223333", "alice", "arn:aws:iam::111122223333:user/alice", "AIDAALICE", tags={"Team": "core"}
+    "111122223333",
+    "alice",
+    "arn:aws:iam::111122223333:user/alice",
+    "AIDAALICE",
+    tags={"Team": "core"},
+    mfa=True,
 )
 USER, MFA_USER, SESSION = user_context(ALICE), user_context(ALICE, with_mfa=True), session_context()
 HOME = "arn:aws:s3:::home/${aws:username}/*"

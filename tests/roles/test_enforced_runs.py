@@ -212,6 +212,8 @@ def test_an_action_less_ends_the_run_with_its_name(
 ) -> None:
     iam = org.client("iam", ACCOUNT)
     iam.create_user(UserName="alice", Tags=[{"Key": "Email", "Value": "alice@example.com"}])
+    iam.create_access_key(UserName="alice")
+    iam.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")
     runs = enforced(org, tmp_path, monkeypatch)
     runs.put(KINDS[role], without(runs.documents[KINDS[role]], action))
     with pytest.raises((ClientError, PolicyExecutionError), match=f"not authorized to perform: {action} on"):

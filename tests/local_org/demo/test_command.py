@@ -41,7 +41,7 @@ def checkout(path: Path) -> Path:
 
 def check_counts(text: str) -> None:
     """What the demo prints of its users, steps and tables."""
-    assert "3 accounts and 51 IAM users is up: 12 in each account, and 15 planted ones" in text
+    assert "3 accounts and 54 IAM users is up: 12 in each account, and 18 planted ones" in text
     counts = re.findall(r"^c7n-org: .*: done, (\d+) users \(", text, re.MULTILINE)
     assert [int(each) > 0 for each in counts] == [True] * 6
     assert "deliver both mails: done, 9 mails (" in text
