@@ -56,7 +56,7 @@ class ApplyOptions:
     pool: Callable[[], Executor] = lambda: ThreadPoolExecutor(_WORKERS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChangeResult:
     """The result of a change. ``status``: DONE, FAILED or LEFT. ``calls``: the number of changing calls.
 
