@@ -244,6 +244,8 @@ def _user(user: UserIntent, now: LiveAccount, derives: bool, authority: PeopleAu
         return user
     # Shares the texts: there may be 80,000 users.
     same = {"Arn": user.subject.arn, "UserId": user.subject.unique_id}
+    if found["UserName"] == user.subject.name:
+        same["UserName"] = user.subject.name
     return replace(user, detail={**found, **same})
 
 

@@ -18,7 +18,14 @@ from typing import Any
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
-from c7n_iamusers.execution.journal import Journal, JournalWriter, SegmentedJournal, parsed, parsed_lines, utc_now
+from c7n_iamusers.execution.journal import (
+    Journal,
+    JournalWriter,
+    SegmentedJournal,
+    parsed,
+    parsed_lines,
+    utc_now,
+)
 from c7n_iamusers.execution.outcomes import Outcome
 from c7n_iamusers.execution.stores import DirectoryStore, Store, others_may_write, read_all, replace_all
 from c7n_iamusers.identity_center import run_objects
@@ -332,7 +339,9 @@ def write_account_results(
         }
         return json.dumps(data, indent=1).encode()
 
-    replace_all(output, ((str(PurePosixPath(place, RESULT_FILE)), content(place)) for place in list(outcomes)))
+    replace_all(
+        output, ((str(PurePosixPath(place, RESULT_FILE)), content(place)) for place in list(outcomes))
+    )
 
 
 def overall_result(
