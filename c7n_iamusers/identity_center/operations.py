@@ -68,6 +68,12 @@ def user_creation(person: model.Person, instance: model.Instance) -> ApiCall:
     return ApiCall("identitystore", "CreateUser", parameters, save=_SAVED_USER)
 
 
+def membership_of_new_user(group_id: str | Ref, user_key: str, instance: model.Instance) -> ApiCall:
+    """CreateGroupMembership for the user that the change ``user_key`` creates."""
+    parameters = Deferred(_new_user_parameters, group_id, user_key, instance.identity_store_id)
+    return ApiCall("identitystore", "CreateGroupMembership", parameters, save=_SAVED_MEMBERSHIP)
+
+
 def membership_creation(group_id: str | Ref, user_id: str | Ref, instance: model.Instance) -> ApiCall:
     """CreateGroupMembership."""
     parameters = Deferred(_membership_parameters, group_id, user_id, instance.identity_store_id)
@@ -142,6 +148,10 @@ def _group_parameters(name: str, description: str, store_id: str) -> dict[str, A
 
 def _membership_parameters(group_id: str | Ref, user_id: str | Ref, store_id: str) -> dict[str, Any]:
     return {"IdentityStoreId": store_id, "GroupId": group_id, "MemberId": {"UserId": user_id}}
+
+
+def _new_user_parameters(group_id: str | Ref, user_key: str, store_id: str) -> dict[str, Any]:
+    return _membership_parameters(group_id, Ref(f"{user_key}:{USER_ID}"), store_id)
 
 
 def _user_parameters(person: model.Person, store_id: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from benchmarks.first_run import FirstRun
 from benchmarks.results import (
     CenterFigures,
     Deletion,
@@ -91,3 +92,10 @@ def results(deleted: Deletion | None = None) -> Results:
             Unchanged(400, 1200, 8000, 2831, 2800),
         ),
     )
+
+
+#: The first is as long as its calls take at 20 a second, the second as its assignments take in 15 slots.
+FIRST_RUNS = [
+    FirstRun("three", 10, 5_000, 30, 14_000, 12_000, 11.0, 9.5, 50.0, 101.0, 120.0),
+    FirstRun("derived", 10, 300, 200, 3_000, 1_200, 11.5, 0.9, 50.0, 71.0, 74.0),
+]
