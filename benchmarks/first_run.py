@@ -13,7 +13,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,7 +34,7 @@ from benchmarks.identity_center import (
 from benchmarks.report import Table
 from benchmarks.results import ROOT, BenchmarkError
 from benchmarks.run_policy import peak_mib
-from benchmarks.virtual_center import ASSIGNING, VirtualCenter, is_change
+from benchmarks.virtual_center import ASSIGNING, VirtualCenter
 from c7n_iamusers.execution.retries import IDENTITY_CENTER_RATE, Backoff
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts
 from c7n_iamusers.identity_center.plan_files import PlanOptions
@@ -121,8 +120,7 @@ def first_run(kind: str, accounts: int, users: int) -> FirstRun:
         fleet = read_fleet(output, trust=trust, derivation=TimedDerivation(phases))
         _applied(fleet, center, phases)
         phases.end("results")
-    calls = center.calls
-    changes = Counter({name: count for name, count in calls.items() if is_change(name)})
+    calls, changes = center.calls, center.changes
     made = changes["create_account_assignment"]
     if changes["create_user"] != accounts * users:
         raise BenchmarkError(f"{changes['create_user']} of {accounts * users} people were created")

@@ -32,22 +32,22 @@ from xml.sax.saxutils import escape
 import boto3
 import botocore.session
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError
 
 from benchmarks.results import ROOT, BenchmarkError, Derived, Planned, Unchanged
 from benchmarks.run_policy import peak_mib
+from benchmarks.virtual_center import VirtualCenter
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import resolve
-from c7n_iamusers.execution.retries import Backoff, RateLimit
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import access_run
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
-from c7n_iamusers.identity_center.aws.instance import Center, connect
+from c7n_iamusers.identity_center.aws.instance import connect
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority, PolicySettings
 from c7n_iamusers.identity_center.intent_files import write_intents
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, UserIntent
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
-from c7n_iamusers.identity_center.model import Change, Instance, Person
+from c7n_iamusers.identity_center.model import Change, Person
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, provision, read_fleet
 from c7n_iamusers.identity_center.reports import DERIVATION_FILE, write_derivation_report
@@ -129,7 +129,7 @@ def plan(accounts: int, users: int) -> Planned:
     """The users of ``derive``."""
     answers = AccountAnswers(lambda account: account_details(account, users, of_derivation))
     members = MemberAccounts(ROLE, answers.session(), Backoff())
-    loaded, phases = peak_mib(), Phases(answers)
+    phases = Phases(answers)
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory)
         leave_apart(output, accounts, users, of_derivation)
@@ -137,12 +137,11 @@ def plan(accounts: int, users: int) -> Planned:
         trust = TrustOptions(read=phases.read(members), policy_settings=settings_of)
         fleet = read_fleet(output, trust=trust, derivation=TimedDerivation(phases))
         _plan_and_record(fleet, phases)
-        peaks = dict(phases.peaks)
         phases.begin()
         _parse(output)
         answers.parse(map(account_id, range(accounts)))
         floor = phases.seconds.pop(phases.end("floor"))
-    return Planned(accounts, accounts * users, phases.seconds, floor, loaded, peaks)
+    return Planned(accounts, accounts * users, phases.seconds, floor)
 
 
 class Phases:
@@ -214,28 +213,9 @@ class _AtOnce:
         return ended
 
 
-class _Nobody:
-    """A client of an empty Identity Center: lists are empty, and lookups find nothing."""
-
-    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
-        def answer(**_: Any) -> dict[str, Any]:
-            if operation.startswith("get_"):
-                missing: Any = {
-                    "Error": {"Code": "ResourceNotFoundException"},
-                    "ResponseMetadata": {"HTTPStatusCode": 400},
-                }
-                raise ClientError(missing, operation)
-            return {}
-
-        return answer
-
-
 def _plan_and_record(fleet: Fleet, phases: Phases) -> None:
     """The first run of ``provision``, which has everything to create."""
-    nobody, instance = _Nobody(), Instance("arn:aws:sso:::instance/ssoins-1", "d-1", "us-east-1", CALLER)
-    center = Center(
-        {"sso-admin": nobody, "identitystore": nobody}, instance, Backoff(), RateLimit(1e9), CALLER
-    )
+    center = VirtualCenter(CALLER, 0.0).connected()
     plan_options = PlanOptions(Path(str(fleet.output), "plan.json"))
     with (
         mock.patch.object(access_run, "SingleWriter", _AtOnce),

@@ -15,7 +15,6 @@ from concurrent.futures import Executor, Future
 from types import SimpleNamespace
 from typing import Any
 
-from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from c7n_iamusers.execution.retries import IDENTITY_CENTER_RATE, Backoff, RateLimit
@@ -26,6 +25,8 @@ from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 
 #: The operation of which AWS takes a few at a time.
 ASSIGNING = "CreateAccountAssignment"
+#: How the names of methods begin that change something.
+_CHANGING = ("create_", "put_", "attach_", "update_", "provision_", "tag_", "delete_")
 _STATUS = "AccountAssignmentCreationStatus"
 
 
@@ -67,6 +68,7 @@ class VirtualCenter:
         self.clock, self._seconds, self._numbers = VirtualClock(), seconds, itertools.count()
         self._instance = Instance("arn:aws:sso:::instance/ssoins-1", "d-1", "us-east-1", owner)
         self._asked: list[str] = []
+        self._changed: list[str] = []
         self._sets: dict[str, dict[str, Any]] = {}
         self._members: defaultdict[str, list[str]] = defaultdict(list)
         #: Request id -> when the assignment ends; those in progress.
@@ -90,15 +92,21 @@ class VirtualCenter:
         """How often each operation was called."""
         return Counter(self._asked)
 
+    @property
+    def changes(self) -> Counter[str]:
+        """How often each operation changed something."""
+        return Counter(self._changed)
+
     def answer(self, method: str, given: dict[str, Any]) -> dict[str, Any]:
         """The response of an operation, by the name of boto3's method. Lists that it does not know are empty."""
         self._asked.append(method)
-        if known := getattr(self, f"_{method}", None):
-            found: dict[str, Any] = known(**given)
-            return found
-        if method.startswith("get_"):
+        known = getattr(self, f"_{method}", None)
+        if known is None and method.startswith("get_"):
             raise _refusal("ResourceNotFoundException", method)
-        return {}
+        found: dict[str, Any] = known(**given) if known else {}
+        if method.startswith(_CHANGING):
+            self._changed.append(method)
+        return found
 
     def _id(self) -> str:
         return f"{next(self._numbers):036}"
@@ -110,6 +118,10 @@ class VirtualCenter:
 
     def _describe_permission_set(self, *, PermissionSetArn: str, **_: Any) -> dict[str, Any]:
         return {"PermissionSet": self._sets[PermissionSetArn]}
+
+    def _delete_permission_set(self, *, PermissionSetArn: str, **_: Any) -> dict[str, Any]:
+        del self._sets[PermissionSetArn]
+        return {}
 
     def _put_inline_policy_to_permission_set(
         self, *, PermissionSetArn: str, InlinePolicy: str, **_: Any
@@ -134,7 +146,9 @@ class VirtualCenter:
     def _create_group(self, **_: Any) -> dict[str, Any]:
         return {"GroupId": self._id()}
 
-    def _create_user(self, **_: Any) -> dict[str, Any]:
+    def _create_user(self, *, DisplayName: str = "", **_: Any) -> dict[str, Any]:
+        if not DisplayName:
+            raise _refusal("ValidationException", "CreateUser")
         return {"UserId": self._id()}
 
     def _create_group_membership(self, *, GroupId: str, MemberId: Any, **_: Any) -> dict[str, Any]:
@@ -195,8 +209,3 @@ class _Client:
 def _refusal(code: str, operation: str) -> ClientError:
     refused: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
     return ClientError(refused, operation)
-
-
-def is_change(operation: str) -> bool:
-    """Whether the operation of the API changes anything, by the name of boto3's method."""
-    return xform_name(operation).startswith(("create_", "put_", "attach_", "update_", "provision_"))

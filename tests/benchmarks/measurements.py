@@ -82,12 +82,8 @@ def results(deleted: Deletion | None = None) -> Results:
         CenterFigures(
             Derived(400, 80000, 1200, 18.0, 3.0, 400.0, 20.0),
             (
-                Planned(
-                    100, 20000, {"plan": 2.0, "results": 1.0}, 2.0, 80.0, {"plan": 180.0, "results": 190.0}
-                ),
-                Planned(
-                    400, 80000, {"plan": 8.0, "results": 4.0}, 8.0, 80.0, {"plan": 480.0, "results": 490.0}
-                ),
+                Planned(100, 20000, {"plan": 2.0, "results": 1.0}, 2.0),
+                Planned(400, 80000, {"plan": 8.0, "results": 4.0}, 8.0),
             ),
             Unchanged(400, 1200, 8000, 2831, 2800),
         ),
