@@ -143,7 +143,7 @@ def _applied(fleet: Fleet, center: VirtualCenter, phases: Phases) -> None:
     plan_options = PlanOptions(Path(str(fleet.output), "plan.json"))
     # The lock of an instance is there, and each of these has the same.
     home = {"XDG_CACHE_HOME": str(fleet.output)}
-    with mock.patch.dict("os.environ", home), mock.patch("os.fsync"):
+    with mock.patch.dict("os.environ", home), mock.patch("os.fsync", lambda _: None):
         failures = provision(
             fleet, center.connected(), phases.said, center.options(), plan_options=plan_options
         )

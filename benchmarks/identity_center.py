@@ -221,7 +221,7 @@ def _plan_and_record(fleet: Fleet, phases: Phases) -> None:
         mock.patch.object(access_run, "SingleWriter", _AtOnce),
         # The empty Identity Center has nothing to read again.
         mock.patch.object(access_run.Recheck, "changed_sets_since", return_value=()),
-        mock.patch("os.fsync"),
+        mock.patch("os.fsync", lambda _: None),
         # The lock of an instance is there.
         mock.patch.dict("os.environ", {"XDG_CACHE_HOME": str(fleet.output)}),
     ):

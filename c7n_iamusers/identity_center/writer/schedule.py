@@ -123,7 +123,7 @@ class Schedule:
 
     def _begin(self, keys: Iterable[str]) -> list[Change]:
         found = {each: self._changes[each] for key in keys for each in self._startable(key)}
-        self._begun |= found.keys()
+        self._begun.update(found)  # |= with the keys of a dict copies the whole set
         return list(found.values())
 
     def _startable(self, key: str) -> list[str]:

@@ -306,3 +306,11 @@ def test_needs_are_held_once() -> None:
     changes = [change("a"), change("b"), change("c", "a", "b")]
     schedule = Schedule(changes)
     assert schedule._open["c"] is changes[2].needs
+
+
+def test_what_has_begun_is_not_copied_for_each_change() -> None:
+    schedule = Schedule([change("a"), change("b", "a")])
+    begun = schedule._begun
+    schedule.ready()
+    schedule.done("a")
+    assert schedule._begun is begun == {"a", "b"}
