@@ -27,6 +27,7 @@ from benchmarks.identity_center import (
     TimedDerivation,
     account_details,
     leave_apart,
+    not_synced,
     of_derivation,
     of_three_groups,
     settings_of,
@@ -143,7 +144,7 @@ def _applied(fleet: Fleet, center: VirtualCenter, phases: Phases) -> None:
     plan_options = PlanOptions(Path(str(fleet.output), "plan.json"))
     # The lock of an instance is there, and each of these has the same.
     home = {"XDG_CACHE_HOME": str(fleet.output)}
-    with mock.patch.dict("os.environ", home), mock.patch("os.fsync", lambda _: None):
+    with mock.patch.dict("os.environ", home), mock.patch("os.fsync", not_synced):
         failures = provision(
             fleet, center.connected(), phases.said, center.options(), plan_options=plan_options
         )

@@ -213,6 +213,10 @@ class _AtOnce:
         return ended
 
 
+def not_synced(_: int) -> None:
+    """In place of os.fsync. A mock would keep every call."""
+
+
 def _plan_and_record(fleet: Fleet, phases: Phases) -> None:
     """The first run of ``provision``, which has everything to create."""
     center = VirtualCenter(CALLER, 0.0).connected()
@@ -221,7 +225,7 @@ def _plan_and_record(fleet: Fleet, phases: Phases) -> None:
         mock.patch.object(access_run, "SingleWriter", _AtOnce),
         # The empty Identity Center has nothing to read again.
         mock.patch.object(access_run.Recheck, "changed_sets_since", return_value=()),
-        mock.patch("os.fsync", lambda _: None),
+        mock.patch("os.fsync", not_synced),
         # The lock of an instance is there.
         mock.patch.dict("os.environ", {"XDG_CACHE_HOME": str(fleet.output)}),
     ):
