@@ -63,8 +63,8 @@ coverage: $(INSTALLED)  ## run the tests, and fail where they reach less of the 
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=term:skip-covered
 
 # a number of pairs, and other seeds: make soak SOAK_PAIRS=200000 SOAK_SEED=1000
-soak: $(INSTALLED)  ## 50,000 random pairs of policies, twenty times the examples of each property, all hostile files, some minutes
-	SOAK_PAIRS=$(or $(SOAK_PAIRS),50000) SOAK_SEED=$(or $(SOAK_SEED),0) $(BIN)/python -m pytest -n auto --dist load \
+soak: $(INSTALLED)  ## 100,000 random pairs of policies, twenty times the examples of each property, all hostile files, some minutes
+	SOAK_PAIRS=$(or $(SOAK_PAIRS),100000) SOAK_SEED=$(or $(SOAK_SEED),0) $(BIN)/python -m pytest -n auto --dist load \
 	  tests/policy_comparison/test_random_pairs.py $(shell grep -lrE --include='test_*.py' 'from tests.examples' tests)
 
 check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, policies: exactly what CI checks

@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
@@ -19,6 +19,26 @@ from aws_local_org.faults import ConnectionLost
 LOOPBACK = "127.0.0.1"
 
 BACKLOG = 256
+#: Bytes of a request's body. The largest that AWS takes in one request of a service that is emulated here: SQS, 1 MiB;
+#: S3 takes more, in parts.
+LARGEST_BODY = 256 * 1024 * 1024
+
+
+class _BodyRefused(Exception):
+    """A body of which nobody can tell where it ends, or that is too large. ``args``: status and reason."""
+
+
+def _pieces(stream: Any) -> Iterator[bytes]:
+    """The chunks of a body. Raises _BodyRefused."""
+    length = 0
+    try:
+        while piece := stream.read(io.DEFAULT_BUFFER_SIZE):
+            length += len(piece)
+            if length > LARGEST_BODY:
+                raise _BodyRefused("413 Content Too Large")
+            yield piece
+    except OSError as error:
+        raise _BodyRefused("400 Bad Request") from error
 
 
 class _KeepAliveHandler(MotoRequestHandler):
@@ -32,7 +52,14 @@ class _KeepAliveHandler(MotoRequestHandler):
         if self.headers.get("Expect", "").strip().lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         environ = self.make_environ()
-        environ["wsgi.input"] = io.BytesIO(self._body(environ))
+        try:
+            body = self._body(environ)
+        except _BodyRefused as refused:
+            # Where the next request begins is not known.
+            self.close_connection = True
+            self._respond(str(refused), [("Connection", "close")], b"")
+            return
+        environ["wsgi.input"] = io.BytesIO(body)
         environ["wsgi.input_terminated"] = True
         started: list[Any] = []
         try:
@@ -44,13 +71,18 @@ class _KeepAliveHandler(MotoRequestHandler):
         self._respond(started[0], started[1], b"".join(chunks))
 
     def _body(self, environ: dict[str, Any]) -> bytes:
+        """Raises _BodyRefused."""
         if environ.get("wsgi.input_terminated"):  # chunked: werkzeug has put its decoder in place
-            body = environ["wsgi.input"].read()
+            body = b"".join(_pieces(environ["wsgi.input"]))
             environ.pop("HTTP_TRANSFER_ENCODING", None)
             environ["CONTENT_LENGTH"] = str(len(body))
-        else:
-            body = self.rfile.read(int(environ.get("CONTENT_LENGTH") or 0))
-        return bytes(body)
+            return body
+        length = str(environ.get("CONTENT_LENGTH") or "0")
+        if not (length.isascii() and length.isdigit()):
+            raise _BodyRefused("400 Bad Request")
+        if len(length) > len(str(LARGEST_BODY)) or int(length) > LARGEST_BODY:
+            raise _BodyRefused("413 Content Too Large")
+        return bytes(self.rfile.read(int(length)))
 
     def _respond(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
         code, _, reason = status.partition(" ")

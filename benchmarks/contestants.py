@@ -86,7 +86,15 @@ _FLAGGING: dict[str, Any] = {
     "source": "authorization-details",
     "filters": [{"type": "unnecessary", "exempt": "none"}],
 }
-_DELETING: dict[str, Any] = {**_FLAGGING, "name": "ours-delete", "actions": [{"type": "composite-delete"}]}
+#: Stock ``delete`` spares nobody either.
+_DELETE: dict[str, Any] = {
+    "type": "composite-delete",
+    "active-within": "none",
+    "trusted-by-role": True,
+    "noticed": "none",
+    "require": "none",
+}
+_DELETING: dict[str, Any] = {**_FLAGGING, "name": "ours-delete", "actions": [_DELETE]}
 
 
 def _our_facts(resource: Resource) -> Facts:

@@ -9,6 +9,7 @@ IamUsersError                     the root: catch this to catch them all
 ├── SnapshotInvalid               a snapshot file can't be restored from
 ├── JournalRefused                a journal line could not be made durable; its call was not made
 ├── GateClosed                    somebody spared a user right before its first change
+├── ReadingOutdated               a user was read too long ago to be judged by it; it was not changed
 ├── RunLockLost                   another run may have begun in the same output; no further user is changed
 ├── AnswerLost                    an id that a further call needs is unknown, since its answer was lost
 ├── DenyRefused                   no form of the Deny-all fits or is allowed; the user was not changed
@@ -58,6 +59,10 @@ class AnswerLost(IamUsersError):
 
 class GateClosed(IamUsersError):
     """Somebody spared the user right before its first change, by an exemption, a notice or its access."""
+
+
+class ReadingOutdated(IamUsersError):
+    """A user was read so long ago that it may be another's by now, in tags, groups, use or Deny: read it again."""
 
 
 class RunLockLost(IamUsersError):

@@ -19,7 +19,7 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import FIELDS, matches, pattern_doubt, pattern_fault
 from c7n_iamusers.text.documents import NotInFormat
 from c7n_iamusers.text.rows import FORMATS, Row, read_rows
-from c7n_iamusers.text.wording import joined, quoted
+from c7n_iamusers.text.wording import joined, quoted, visible
 
 
 @dataclass(frozen=True)
@@ -288,6 +288,8 @@ _LISTED = re.compile(r"[|;]|\d{12}(?:\s+|\s*[,/]\s*)\d{12}")
 
 def _account_fault(text: str) -> str:
     """Why ``text`` is an account's id that matches no account, in words; empty if it may match one."""
+    if visible(text) != text or "\u00a0" in text:
+        return "matches no account: it has a character that nobody sees: type it anew"
     plain = unicodedata.normalize("NFKC", text)
     digits = _SEPARATED.sub("", plain)
     if digits.isdigit() and (digits == text or len(digits) >= 8):

@@ -8,16 +8,26 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import c7n_iamusers
 from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.execution.retries import IDENTITY_CENTER_RATE, Backoff, RateLimit
 from c7n_iamusers.identity_center.writer import schedule, writer
 from tests import quick_botocore
 from tests.in_process import is_running, short_circuit
 
+_TREE = Path(__file__).resolve().parent.parent
+# An editable install of another checkout would be tested instead of this one, and everything would pass.
+if _TREE not in Path(c7n_iamusers.__file__).resolve().parents:
+    pytest.exit(
+        f"these tests are in {_TREE}, but c7n_iamusers is imported from {c7n_iamusers.__file__}: run make clean, then "
+        "make test",
+        returncode=pytest.ExitCode.USAGE_ERROR,
+    )
 quick_botocore.install()
 # Otherwise each test process rewrites all assertions, and each command that tests start compiles the package.
 sys.dont_write_bytecode = False

@@ -15,6 +15,9 @@ import pytest
 from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.httpsession import URLLib3Session
 
+from c7n_iamusers.identity_center.aws.identity_store import PROBE
+from c7n_iamusers.identity_center.center_lock import LOCK
+
 #: Name -> status and body. What botocore makes of each depends on the protocol of the service.
 FORMS: dict[str, tuple[int, bytes]] = {
     "502-empty": (502, b""),
@@ -105,5 +108,8 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, body: bytes, headers: dict[str,
 
 
 def operation(name: str) -> Callable[[str, str], bool]:
-    """Selects requests of one operation of IAM, or of a service with JSON."""
-    return lambda _url, text: f"Action={name}&" in f"{text}&" or f".{name}'" in text
+    """Selects requests of one operation of IAM, or of a service with JSON; not those for the lock of a run."""
+    return lambda _url, text: (
+        f"Action={name}&" in f"{text}&"
+        or (f".{name}'" in text and f'"{LOCK}"' not in text and f'"{PROBE}"' not in text)
+    )

@@ -26,7 +26,7 @@ ANNOUNCE = {
     "to": ["owner@example.com"],
     "transport": TRANSPORT,
 }
-QUARANTINE = {"type": "quarantine", "noticed": 16, "notices": "notices"}
+QUARANTINE = {"type": "quarantine", "noticed": 16, "notices": "notices", "require": "none"}
 RELEASE = {"type": "release"}
 RULE = "user,reason,expires\nbot,in use,2030-01-01\n"
 

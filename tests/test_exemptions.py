@@ -135,6 +135,8 @@ def test_a_rule_holds_in_its_account_only(account: str, name: str, held: bool) -
         pytest.param("1,11122E+11", "a spreadsheet has made a number", id="scientific-with-a-comma"),
         pytest.param("arn:aws:iam::111122223333:root", "not an ARN", id="arn"),
         pytest.param("payments|research", "a rule for each account", id="alternatives"),
+        pytest.param("111122223333\u200b", "a character that nobody sees", id="invisible"),
+        pytest.param("payments\u00a0", "a character that nobody sees", id="no-break-space"),
         pytest.param("111122223333;444455556666", "a rule for each account", id="list"),
         pytest.param("111122223333, 444455556666", "without separators|a rule for each", id="list-by-comma"),
     ],

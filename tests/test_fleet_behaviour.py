@@ -18,6 +18,7 @@ from c7n_iamusers.cli.main import main
 from c7n_iamusers.execution.retries import Backoff
 from tests.conftest import hurry
 from tests.in_process import short_circuit
+from tests.policies import waived
 
 ACCOUNTS = {f"{300000000000 + number}": f"team-{number:02}" for number in range(50)}
 LOCKED, DENIED, CLOSED, THROTTLED = TROUBLED = [list(ACCOUNTS)[number] for number in (3, 17, 31, 44)]
@@ -27,7 +28,7 @@ POLICY = {
     "resource": "aws.iam-user",
     "source": "authorization-details",
     "filters": [{"type": "unnecessary", "exempt": "none"}],
-    "actions": ["composite-delete"],
+    "actions": [waived("composite-delete")],
 }
 
 pytestmark = pytest.mark.usefixtures("no_local_org")

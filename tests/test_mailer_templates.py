@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.configloader import load_config
 from c7n_mailer.utils import get_rendered_jinja
 
 import c7n_iamusers
@@ -20,6 +21,7 @@ from c7n_iamusers.evidence.classification import REPLACEMENTS
 from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import parse_list
+from c7n_iamusers.identity_center.aws_config import Role, aws_config
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = Path(c7n_iamusers.__file__).parent / "mailer_templates"
@@ -553,6 +555,31 @@ def test_the_way_in_comes_from_the_real_result(state: str, key: str) -> None:
         "sso_account_id": "111122223333",
         "sso_role_name": "Readers",
     }
+
+
+EVIL = "x]\ncredential_process = sh -c evil\n[profile default"
+
+
+@pytest.mark.parametrize("state", ["replaced", "your-access"])
+@pytest.mark.parametrize("name", [EVIL, "a \"b\" 'c'", "K\u00f6ln", "x\ry = z", "\u2028z=1"])
+def test_no_name_of_an_account_adds_a_profile_or_a_key(tmp_path: Path, state: str, name: str) -> None:
+    rows = [{**user(state), "c7n:IamUser": {"provisioning": REAL}}]
+    named: dict[str, Any] = {"start-url": "", "account-name": name}
+    text = html.unescape(render(state, "template", rows, **named))
+    (tmp_path / "config").write_text(text.partition("<pre")[2].partition(">")[2].partition("</pre>")[0])
+    found = load_config(str(tmp_path / "config"))
+    ((_, profile),) = found["profiles"].items()
+    assert set(profile) == {"sso_session", "sso_account_id", "sso_role_name"}
+    assert set(found["sso_sessions"]) == {"identity-center"}
+
+
+def test_a_persons_own_mail_has_the_profiles_of_all_accounts(tmp_path: Path) -> None:
+    written = aws_config(REAL["start-url"], "eu-west-1", [Role("1" * 12, "A"), Role("2" * 12, "B=c", "x")])
+    rows = [{**user("your-access"), "c7n:IamUser": {"provisioning": REAL}}]
+    text = html.unescape(render("your-access", "template", rows, profiles=written))
+    block = text.partition("<pre")[2].partition(">")[2].partition("</pre>")[0]
+    assert block == written
+    assert text.count("<pre") == 1
 
 
 def test_access_that_is_only_requested_has_no_profile() -> None:

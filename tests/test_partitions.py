@@ -59,8 +59,8 @@ def queue(org: LocalOrg) -> str:
 
 
 def under_test(org: LocalOrg, action: dict[str, Any], output: str = "out") -> Policy:
-    where = {"region": org.settings.region, "assume_role": role(org)}
-    found = policy({"filters": [EVERYBODY], "actions": [action]}, Path(output), **where)
+    given = {"filters": [EVERYBODY], "actions": [action]}
+    found = policy(given, Path(output), region=org.settings.region, assume_role=role(org))
     found.expand_variables(found.get_variables())
     return found
 

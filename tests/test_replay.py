@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,14 @@ from c7n_iamusers.iam.attachments import ACTIVE
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.iam.own_changes import switchable
 from c7n_iamusers.iam.users import read_user
+from c7n_iamusers.quarantine.quarantining import UserQuarantine
 from tests.full_users import create_full_user
-from tests.policies import ACCOUNT
+from tests.policies import ACCOUNT, waived
 from tests.replay import RECORDING, Replay
 
 MANAGEMENT = Settings().management_account
+#: When the quarantine was recorded, by its own clock.
+RECORDED = datetime(2026, 11, 28, 12, tzinfo=timezone.utc)
 SPARED = {"user": "spared", "reason": "a test", "expires": "2999-12-31"}
 FLAG = {"type": "unnecessary", "exempt": [SPARED]}
 
@@ -83,7 +87,7 @@ def test_unnecessary(source: str, session: Any, tmp_path: Path, monkeypatch: pyt
 
 
 def test_composite_delete(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = {"source": "authorization-details", "filters": [FLAG], "actions": ["composite-delete"]}
+    data = {"source": "authorization-details", "filters": [FLAG], "actions": [waived("composite-delete")]}
     (found,) = replay_policy("composite-delete", session, data, tmp_path, monkeypatch)
     assert found["c7n:IamUser"]["outcome"]["status"] == "deleted"
     (snapshot,) = (tmp_path / "composite-delete" / "snapshots").iterdir()
@@ -92,7 +96,10 @@ def test_composite_delete(session: Any, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_quarantine(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    actions = [{"type": "quarantine", "reason": "a test"}]
+    # the Deny that AWS shows in the end has the time of the recording
+    users = partial(UserQuarantine, now=lambda: RECORDED)
+    monkeypatch.setattr("c7n_iamusers.plugins.quarantine.UserQuarantine", users)
+    actions = [waived({"type": "quarantine", "reason": "a test"})]
     data = {"source": "authorization-details", "filters": [FLAG], "actions": actions}
     (found,) = replay_policy("quarantine", session, data, tmp_path, monkeypatch)
     assert found["c7n:IamUser"]["outcome"]["status"] == "quarantined"

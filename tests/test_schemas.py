@@ -288,7 +288,8 @@ def test_templates_read_options_that_there_are() -> None:
     read = set(re.findall(r"""\baction(?:\[|\.get\()['"]([\w-]+)['"]""", text))
     known = {key for name in ("notify-owners", "notify-people") for key in CLASSES[name].schema["properties"]}
     assert {"account-name", "contact", "quarantined-for", "start-url"} <= read
-    assert read - known == {"part", "parts", "users"}  # which notify-owners adds to a message that it splits
+    # which notify-owners adds to a message that it splits, and notify-people from profiles-from
+    assert read - known == {"part", "parts", "users", "profiles"}
 
 
 @pytest.mark.parametrize("key", sorted(STOCK - {"type", "to_from", "cc_from", "transport"}))

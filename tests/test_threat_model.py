@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import re
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
@@ -131,18 +130,16 @@ def test_a_file_that_is_no_notice_stops_its_account_alone(org: LocalOrg, iam: An
     assert (user_names(iam), user_names(other)) == (["alice", "bob"], [])
 
 
-def test_addresses_of_a_notice_are_made_visible(
+def test_addresses_of_a_notice_that_are_none_touch_nobody(
     org: LocalOrg, iam: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     forge_notice(
         tmp_path / "notices", iam, addresses=(TEXTS["terminal"], TEXTS["line"]), day=date(2099, 1, 1)
     )
-    with caplog.at_level(logging.INFO):
+    with pytest.raises(PolicyExecutionError, match="one that is no e-mail address"):
         run(tmp_path / "output", exempt("nobody"), noticed=30, notices=str(tmp_path / "notices"))
-    assert "announced on" in outcomes(tmp_path / "output")["alice"]["reason"]
-    ours = [each for each in caplog.messages if "announced on" in each]
-    assert ours
-    assert not any((INVISIBLE | {"\n"}) & set(each) for each in ours)
+    assert user_names(iam) == ["alice", "bob"]
+    assert not any((INVISIBLE | {"\n"}) & set(each) for each in caplog.messages if "no notice" in each)
 
 
 def test_notices_of_functions_are_none_that_a_deletion_reads() -> None:

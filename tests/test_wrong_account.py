@@ -105,12 +105,12 @@ policies:
     resource: aws.iam-user
     source: {source}
     filters: *flagged
-    actions: [quarantine]
+    actions: [{{type: quarantine, noticed: none, require: none}}]
   - name: delete
     resource: aws.iam-user
     source: {source}
     filters: *flagged
-    actions: [composite-delete]
+    actions: [{{type: composite-delete, noticed: none, require: none}}]
 """
 RULES = "account,user,reason,expires\npayments,glass,break-glass,2999-12-31\n111122223333,pane,break-glass,2999-12-31\n"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.organization.readiness import AccountValues
 
 PACKAGE = "c7n_iamusers."
-_OF_CENTER = ("sso:", "identitystore:")
+_OF_CENTER = ("sso:", "identitystore:", "organizations:")
 #: What Cloud Custodian's own actions call and do not declare.
 _UNDECLARED = {
     "notify": frozenset({"iam:ListAccountAliases"}),
@@ -112,6 +112,7 @@ def _lists_in_s3(data: dict[str, Any], values: AccountValues) -> Iterator[str]:
 
 def needed_in_center(part: Any) -> frozenset[str]:
     """What a filter or action needs by a role for Identity Center; nothing if it uses the policy's own session."""
+    from c7n_iamusers.identity_center.aws import organization_policies
     from c7n_iamusers.identity_center.aws.sign_in_events import PERMISSION
 
     data = part_data(part)
@@ -119,7 +120,9 @@ def needed_in_center(part: Any) -> frozenset[str]:
         return frozenset()
     # `c7n-iamusers provision` applies the intents, by such a role.
     if data.get("mode") == "intent":
-        found = part.permissions_to_apply()
+        # It counts the organization's policies in the verdicts on derived permission sets.
+        deriving = organization_policies.PERMISSIONS if data.get("derive") else ()
+        found = (*part.permissions_to_apply(), *deriving)
     else:
         found = part.get_permissions() if data.get("role") else ()
     # `c7n-iamusers provision --sign-ins` writes this file.

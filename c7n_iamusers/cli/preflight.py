@@ -81,7 +81,11 @@ def preflight(
     """
     targets = targets_in(config, names, tags, strict=False)
     wanted = _wanted(files)
-    found = [*_checks(targets, wanted, role, region, mailer), *_exemptions(config, wanted)]
+    found = [
+        *_checks(targets, wanted, role, region, mailer),
+        *_accounts(targets, config),
+        *_exemptions(config, wanted),
+    ]
     if output_format == "json":
         print_json([asdict(each) for each in found])
     else:
@@ -167,12 +171,12 @@ def _checks(
     found: Sequence[Target], wanted: _Wanted, role: str | None, region: str | None, mailer: Path | None
 ) -> Iterator[Check]:
     from c7n_iamusers.execution.retries import Backoff
-    from c7n_iamusers.execution.sessions import account_session
+    from c7n_iamusers.execution.sessions import account_session, caller_of
     from c7n_iamusers.organization.probes import ORGANIZATION, Probes
     from c7n_iamusers.organization.readiness import UNKNOWN, Check, shared_by
 
     session = account_session(region=found[0].region if found else "")
-    probes = Probes(session, _caller(session), Backoff(budget=_BUDGET))
+    probes = Probes(session, caller_of(session), Backoff(budget=_BUDGET))
     with ThreadPoolExecutor(_WORKERS) as pool, progress_bar("accounts") as progress:
         for number, checks in enumerate(pool.map(lambda each: _account(probes, each, wanted), found), 1):
             yield from checks
@@ -208,6 +212,18 @@ def _exemptions(config: Path, wanted: _Wanted) -> Iterator[Check]:
         yield Check(ORGANIZATION, "exemptions", HOLE, f"of no account: {'; '.join(void)}", remedy)
     elif wanted.rules:
         yield Check(ORGANIZATION, "exemptions", OK, f"{len(wanted.rules)} rules, each of an account")
+
+
+def _accounts(found: Sequence[Target], config: Path) -> Iterator[Check]:
+    """Whether each account is in the file once."""
+    from c7n_iamusers.organization.probes import ORGANIZATION
+    from c7n_iamusers.organization.readiness import HOLE, OK, Check, given_twice
+
+    if twice := given_twice(found):
+        told = f"in {config}: {', '.join(twice)}: two runs would process the same users at the same time"
+        yield Check(ORGANIZATION, "accounts", HOLE, told, "remove one of the two entries")
+    else:
+        yield Check(ORGANIZATION, "accounts", OK, f"{len(found)} accounts, each once")
 
 
 def _account(probes: Probes, target: Target, wanted: _Wanted) -> list[Check]:
@@ -293,15 +309,6 @@ def _of_the_organization(session: Any, instance: Any) -> Check:
             f"give --role, a role of the management account {management} or of a delegated administrator",
         )
     return Check(ORGANIZATION, name, OK, where)
-
-
-def _caller(session: Any) -> str:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        return str(session.client("sts").get_caller_identity()["Arn"])
-    except (ClientError, BotoCoreError) as error:
-        raise EvidenceUnreadable(f"there are no valid credentials: {error}: sign in first") from error
 
 
 def _lines(found: Iterable[Check]) -> Iterator[str]:

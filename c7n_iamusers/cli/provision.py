@@ -6,10 +6,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n_iamusers.cli.arguments import external_id, read_accounts, targets_in
 from c7n_iamusers.cli.output import progress_bar, say
 from c7n_iamusers.cli.policies import FleetPolicies
-from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.interruption import Interruption
@@ -32,18 +33,26 @@ from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
+from c7n_iamusers.identity_center.aws.organization_policies import read_organization_policies
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
+from c7n_iamusers.identity_center.aws_config import TEMPLATE as PROFILE_TEMPLATE
+from c7n_iamusers.identity_center.aws_config import check_template
+from c7n_iamusers.identity_center.center_lock import remove as remove_center_lock
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
+from c7n_iamusers.identity_center.others import OrganizationPolicies, ResourcePolicies
 from c7n_iamusers.identity_center.people import PeopleMap, parse_people
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.reports import hint_lines, side_effect_lines
+from c7n_iamusers.identity_center.resource_policies import read_resource_policies
 from c7n_iamusers.identity_center.run_lock import force_unlock as remove_lock
-from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
+from c7n_iamusers.identity_center.run_records import asks_to_stop, created_so_far, run_of_result
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
 from c7n_iamusers.identity_center.terraform import write_terraform
+from c7n_iamusers.identity_center.terraform_ownership import Ours
 from c7n_iamusers.identity_center.undoing import ReadUsers, undo, users_not_read
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 
@@ -88,6 +97,15 @@ def _quotas(_context: click.Context, _parameter: click.Parameter, given: tuple[s
             )
         found[names[name]] = int(number)
     return CenterQuotas(**found)
+
+
+def _template(_context: click.Context, _parameter: click.Parameter, template: str | None) -> str | None:
+    """Raises click.BadParameter."""
+    try:
+        check_template(template or "")
+    except InvalidPolicyData as error:
+        raise click.BadParameter(str(error)) from error
+    return template
 
 
 #: Region -> a session of boto3.
@@ -162,6 +180,15 @@ _BUDGET = 300.0
     help="Refuse intents that are older: minutes, hours or days, as in 90m, 24h, 2d.",
 )
 @click.option(
+    "--resource-policies",
+    "resource_policies",
+    type=click.Path(exists=True, path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="Count the policies of buckets, keys, queues and other resources in the verdicts: the output of policies as "
+    "docs/identity-center.md shows, a directory or a resources.json; at most as old as --max-age. Repeatable.",
+)
+@click.option(
     "-c",
     "--accounts",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -205,10 +232,21 @@ _BUDGET = 300.0
     multiple=True,
     metavar="NAME=NUMBER",
     callback=_quotas,
-    help="A quota of Identity Center that was raised: permission-sets, sets-per-account, groups-per-set or "
-    "policies-per-set.",
+    help="A quota of Identity Center that was raised: permission-sets, sets-per-account, groups-per-set, "
+    "policies-per-set or groups-per-person.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
+@click.option(
+    "--aws-config",
+    "profile_names",
+    is_flag=False,
+    flag_value=PROFILE_TEMPLATE,
+    callback=_template,
+    metavar="[TEMPLATE]",
+    help="Write a file for the ~/.aws/config of each person who has access, with a profile for each account and "
+    f"permission set, below OUTPUT_DIR/identity-center-profiles/. The profiles' names are by TEMPLATE, "
+    f"'{PROFILE_TEMPLATE}' by default; {{account_id}} is known, too. With -c, which has the accounts' names.",
+)
 @click.option(
     "--audit",
     "audited",
@@ -221,6 +259,15 @@ _BUDGET = 300.0
     "--prune",
     is_flag=True,
     help="Also remove managed objects that are no longer requested (`-` in the plan).",
+)
+@click.option(
+    "--prune-former",
+    "former_days",
+    type=click.IntRange(min=1),
+    metavar="DAYS",
+    help="Also remove memberships that an earlier run made for IAM users that are deleted for at least DAYS days, by "
+    "what audits and such runs recorded; 30, for example. It may be the only access of these people. Needs "
+    "--member-role.",
 )
 @click.option(
     "--lock-out",
@@ -239,7 +286,8 @@ _BUDGET = 300.0
 @click.option(
     "--identity-source",
     type=click.Choice(["identity-center", "external"]),
-    help="Refuse intents with the other identity source.",
+    help="Refuse intents with the other identity source. identity-center also says that no identity provider feeds the "
+    "identity store, although users or groups have ExternalIds.",
 )
 @click.option(
     "--timeout",
@@ -257,9 +305,16 @@ _BUDGET = 300.0
     "s3:// URL, with the run's journal beside it. Only you should be able to write to its directory.",
 )
 @click.option(
+    "--result-sha256",
+    default="",
+    metavar="HEX",
+    help="With --undo: what the run printed. An undo that gives people access again asks for it, or for a yes on a "
+    "terminal, as whoever can write the result could have written any access into it.",
+)
+@click.option(
     "--force-unlock",
     metavar="ID",
-    help="Remove this lock, which a killed run has left in the bucket, and do nothing else.",
+    help="Remove this lock, which a killed run has left in the bucket and in Identity Center, and do nothing else.",
 )
 @click.option(
     "--sign-ins",
@@ -281,7 +336,8 @@ _BUDGET = 300.0
 @click.option(
     "--with-imports",
     is_flag=True,
-    help="With --export: read Identity Center, and write an import block for each existing object.",
+    help="With --export: read Identity Center, write an import block for what runs of this command made, and look up "
+    "what others made: existing people, groups and permission sets stay theirs.",
 )
 def command(
     output_dir: str | None,
@@ -293,6 +349,7 @@ def command(
     email_tags: tuple[str, ...],
     email_domains: tuple[str, ...],
     max_age: timedelta,
+    resource_policies: tuple[Path, ...],
     accounts: Path | None,
     tags: tuple[str, ...],
     chosen: tuple[str, ...],
@@ -301,8 +358,10 @@ def command(
     plan_sha256: str | None,
     quotas: CenterQuotas,
     dry_run: bool,
+    profile_names: str | None,
     audited: bool,
     prune: bool,
+    former_days: int | None,
     lock_out: bool,
     migrate: bool,
     role: str | None,
@@ -310,6 +369,7 @@ def command(
     identity_source: str | None,
     timeout: int,
     undone: str | None,
+    result_sha256: str,
     force_unlock: str | None,
     sign_in_days: int | None,
     export: tuple[str, Path] | None,
@@ -324,11 +384,13 @@ def command(
     identity-center-result.json beside each intents file, and the result of the run, for --undo, below
     OUTPUT_DIR/identity-center-runs/.
 
-    OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, which --force-unlock removes.
+    OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, and in Identity Center one that
+    keeps runs on other machines out; --force-unlock removes both.
 
     The plan compares all access of each person in these accounts with the person's IAM users. Managed objects that are
     no longer requested have a `-`; --prune removes them. Run that over the intents of all policies together. With -t or
-    -a, the access that only other accounts request has a `-` too, and stays.
+    -a only the intents of these accounts are needed, for example of one that has joined the organization: what others
+    may request is neither shown nor removed.
     """
     _check_modes(
         {
@@ -340,19 +402,20 @@ def command(
         },
         {
             "--prune": prune,
+            "--prune-former": former_days,
             "--lock-out": lock_out,
             "--migrate": migrate,
             "--plan-out": plan_out,
             "--plan": reviewed,
             "--plan-sha256": plan_sha256,
+            "--aws-config": profile_names,
         },
         is_part=bool(chosen or tags),
     )
     session_in, reading = _sessions(role, member_role, region, external_id, accounts)
     if undone:
-        read_users = _read_users(reading) if reading else users_not_read
-        names = _accounts(accounts)
-        _exit(_undo(undone, session_in, region, timeout, dry_run, None if lock_out else read_users, names))
+        checks = None if lock_out else _read_users(reading) if reading else users_not_read
+        _exit(_undo(undone, session_in, region, timeout, dry_run, checks, _accounts(accounts), result_sha256))
         return
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
@@ -375,16 +438,22 @@ def command(
             policy_settings.names_in if policy_settings and prune else None,
             _chosen(accounts, chosen, tags),
         )
-        derivation = (
-            AccessDerivation(lambda: username_tags(center()), clock=time.monotonic)
-            if not export or with_imports
-            else AccessDerivation(clock=time.monotonic)
+        derivation = _derivation(
+            None if export and not with_imports else center,
+            session_in,
+            region,
+            _resources(resource_policies, max_age),
         )
-        fleet = read_fleet(_store(output_dir), identity_source, trust, derivation)
+        fleet = replace(
+            read_fleet(_store(output_dir), identity_source, trust, derivation),
+            profile_names=profile_names or "",
+        )
     if export:
         for line in (
             *fleet.unchecked,
             *derivation.warnings,
+            *derivation.scope_lines(),
+            *hint_lines(fleet.desired),
             *_exported(fleet, export[1], center if with_imports else None),
         ):
             say(line)
@@ -393,10 +462,9 @@ def command(
         with _errors_with_remedy():
             _exit(audit(fleet, center(), say, reading))
         return
+    removals = _choices(prune, lock_out, migrate, former_days, reading)
     plan_options = _plan_options(plan_out, reviewed, plan_sha256, dry_run)
-    _exit(
-        _provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), plan_options, quotas)
-    )
+    _exit(_provision(fleet, center, timeout, dry_run, removals, plan_options, quotas, reading))
 
 
 def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is_part: bool) -> None:
@@ -404,17 +472,30 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is
 
     ``is_part``: -a or -t limits the run to the intents of some accounts. All others would look as if not requested.
     """
-    of_all = {**modes, "--prune": changing["--prune"], "--migrate": changing["--migrate"]}
+    of_all = {**modes, **{name: changing[name] for name in ("--prune-former", "--migrate", "--aws-config")}}
     for name in (name for name, value in of_all.items() if value and is_part):
         raise click.UsageError(f"{name} can't be limited by -a or -t: it is for all accounts")
     if len(given := [name for name, value in modes.items() if value]) > 1:
         raise click.UsageError(f"{' and '.join(given)} can't be used together: each is a run of its own")
+    if given and changing["--aws-config"]:
+        raise click.UsageError(
+            f"--aws-config and {given[0]} can't be used together: it is for a run that gives access"
+        )
     for name in (name for name, value in changing.items() if value and modes["--sign-ins"]):
         raise click.UsageError(f"--sign-ins and {name} can't be used together: it changes nothing")
     for name in (name for name, value in changing.items() if value and modes["--audit"]):
         raise click.UsageError(
             f"--audit and {name} can't be used together: an audit plans and changes nothing"
         )
+
+
+def _choices(
+    prune: bool, lock_out: bool, migrate: bool, former_days: int | None, reading: ReadAccounts | None
+) -> Choices:
+    """Raises click.UsageError if nothing can tell which IAM users are deleted."""
+    if former_days and reading is None:
+        raise click.UsageError("--prune-former needs --member-role, to read which IAM users are deleted")
+    return Choices(prune, lock_out, migrate, former_days or 0)
 
 
 def _chosen(path: Path | None, names: tuple[str, ...], tags: tuple[str, ...]) -> frozenset[str] | None:
@@ -427,13 +508,15 @@ def _chosen(path: Path | None, names: tuple[str, ...], tags: tuple[str, ...]) ->
 
 
 def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None) -> Iterator[str]:
-    """``center``: for import blocks, if any."""
+    """``center``: to look up what exists, if given."""
     desired, existing = fleet.desired, None
-    if center:
-        with _errors_with_remedy():
-            run = AccessRun(center(), fleet.desired, Evidence(fleet.derivation.proofs))
-            desired, existing = run.existing()
     try:
+        if center:
+            with _errors_with_remedy():
+                fleet.check_runs()
+                run = AccessRun(center(), fleet.desired, Evidence(fleet.derivation.proofs))
+                plan, desired, existing = run.existing(Ours.of(created_so_far(fleet.output)))
+            yield from side_effect_lines(plan)
         yield from write_terraform(directory, desired, existing)
     except OSError as error:
         raise IdentityCenterError(
@@ -479,19 +562,30 @@ def _without_intents(
     region: str | None,
 ) -> None:
     if lock_id:
-        _unlock(place, lock_id)
+        _unlock(place, lock_id, session_in, region)
     if sign_in_days:
         with _errors_with_remedy():
             say(_write_sign_ins(_store(place), session_in, region, sign_in_days))
 
 
-def _unlock(place: str, lock_id: str) -> None:
-    if not place.startswith(_S3):
-        raise click.UsageError(
-            "--force-unlock is for the lock in a bucket; that of a directory ends with the process"
-        )
+def _unlock(place: str, lock_id: str, session_in: _SessionIn, region: str | None) -> None:
+    """A killed run leaves a lock in the bucket, in Identity Center, or both, with one id.
+
+    That of a directory ends with the process.
+    """
+    missing: IdentityCenterError | None = None
     with _errors_with_remedy():
-        say(f"Removed the lock of {remove_lock(_store(place), lock_id)}")
+        if place.startswith(_S3):
+            try:
+                say(f"Removed the lock in the bucket, of {remove_lock(_store(place), lock_id)}")
+            except IdentityCenterError as error:
+                missing = error
+        if found := remove_center_lock(_center(session_in, region), lock_id):
+            say(f"Removed the lock in Identity Center, of {found}")
+        elif missing or not place.startswith(_S3):
+            raise missing or IdentityCenterError(
+                "there is no lock in Identity Center, so nothing was removed: that of a directory ends with the process"
+            )
 
 
 @contextmanager
@@ -519,6 +613,7 @@ def _provision(
     choices: Choices,
     plan_options: PlanOptions,
     quotas: CenterQuotas,
+    reading: ReadAccounts | None,
 ) -> list[str]:
     with (
         _errors_with_remedy(),
@@ -528,7 +623,7 @@ def _provision(
     ):
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         failures = provision(
-            fleet, center(), say, None if dry_run else options, choices, plan_options, quotas
+            fleet, center(), say, None if dry_run else options, choices, plan_options, quotas, reading
         )
     interruption.exit_if_stopped()
     return failures
@@ -542,6 +637,7 @@ def _undo(
     dry_run: bool,
     read_users: ReadUsers | None,
     accounts: dict[str, str] | None,
+    digest: str,
 ) -> list[str]:
     with (
         _errors_with_remedy(),
@@ -559,6 +655,8 @@ def _undo(
             None if dry_run else options,
             read_users,
             accounts,
+            digest,
+            lambda: sys.stdin.isatty() and click.confirm("Give people what the lines with + say?"),
         )
     interruption.exit_if_stopped()
     return failures
@@ -601,6 +699,32 @@ def _center(session_in: _SessionIn, region: str | None) -> Center:
     if not (region or session.region_name):
         raise IdentityCenterError("no Region: give Identity Center's primary Region as --region")
     return connect(session, region or session.region_name, Backoff(budget=_BUDGET))
+
+
+def _derivation(
+    center: Callable[[], Center] | None,
+    session_in: _SessionIn,
+    region: str | None,
+    resources: ResourcePolicies | None,
+) -> AccessDerivation:
+    """``center``: None for a derivation that reads neither Identity Center nor the organization."""
+    if center is None:
+        return AccessDerivation(clock=time.monotonic, resources=resources)
+    return AccessDerivation(
+        lambda: username_tags(center()),
+        clock=time.monotonic,
+        organization=lambda: _organization(session_in, region),
+        resources=resources,
+    )
+
+
+def _resources(places: tuple[Path, ...], max_age: timedelta) -> ResourcePolicies | None:
+    return read_resource_policies(places, max_age, utc_now()) if places else None
+
+
+def _organization(session_in: _SessionIn, region: str | None) -> OrganizationPolicies | str:
+    session = session_in(region)
+    return read_organization_policies(session, region or session.region_name, Backoff(budget=_BUDGET))
 
 
 def _reading(member_role: str, region: str | None, external_id: Callable[[str], str]) -> ReadAccounts:

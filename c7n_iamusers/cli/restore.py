@@ -116,8 +116,7 @@ def restore(
     Another user of the same name, which no restoration created, is not changed.
 
     A snapshot that was changed after it was taken is refused. The command asks before it uses a snapshot whose SHA-256
-    is in no journal (from an earlier version, or planted), and before it gives administrator rights; scripts give
-    --yes.
+    is in no journal, or that others can write, and before it gives administrator rights; scripts give --yes.
 
     Users of several accounts, as below c7n-org's output directory, need a role in each:
     --role 'arn:aws:iam::{account_id}:role/NAME'. An account whose role can't be assumed does not stop the others.
@@ -392,7 +391,7 @@ class _Restoring:
 
         if change.by_aws and not self.options.aws_changes.ask():
             return "check what AWS changed, then give --accept-aws-changes"
-        warnings = [f"no journal proves that {path} is as a run wrote it" for path in found.unpinned]
+        warnings = [*found.doubts]
         warnings += [f"it becomes an administrator, by {way}" for way in administrative(planned.snapshot)]
         if not planned.plan.calls or not warnings:
             return ""

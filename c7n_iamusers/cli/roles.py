@@ -391,12 +391,13 @@ class _Names:
         for part, url in found:
             place = url.partition("?")[0].rstrip("/")
             notices, exempt = (f"{place}/{each}" for each in directories(self.account))
-            if _is_notify(part) or "noticed" in part_data(part):
+            asks = part_data(part).get("noticed", "none") != "none"
+            if _is_notify(part) or asks:
                 read += [notices, exempt]
             if not _is_notify(part):
                 # a STOP file is there, or in the account's directory
                 tops.append(f"{place}/")
-                listed += [] if "noticed" in part_data(part) else [notices]
+                listed += [] if asks else [notices]
                 continue
             written.append(notices)
             # the step that announces nothing does not record who is exempt

@@ -8,15 +8,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
-from c7n_iamusers.exceptions import GateClosed, IamUsersError, UserReplaced
+from c7n_iamusers.exceptions import GateClosed, ReadingOutdated, UserReplaced
 from c7n_iamusers.execution.calls import Plan, Subject
-from c7n_iamusers.execution.executor import DONE, INTERRUPTED, UNKNOWN, Applied, CallFailed, Run, SubjectGone
+from c7n_iamusers.execution.executor import (
+    DONE,
+    GONE,
+    INTERRUPTED,
+    UNKNOWN,
+    Applied,
+    CallFailed,
+    Run,
+    SubjectGone,
+)
 from c7n_iamusers.execution.executor import FAILED as FAILED_CALL
-from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
 from c7n_iamusers.iam.attachments import MFA_DEVICE
@@ -27,12 +33,12 @@ from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_key_use, unassigned_mfa
 from c7n_iamusers.safeguards import identity
-from c7n_iamusers.safeguards.gates import AskedOfUser
+from c7n_iamusers.safeguards.gates import AskedOfUser, NoteExempt, before_first_change, note_nobody
 from c7n_iamusers.safeguards.guards import (
     Guards,
     Recheck,
+    exempting_rule,
     no_recheck,
-    raise_closed,
     refusal,
     refused_status,
 )
@@ -50,7 +56,8 @@ class UserDeletion:
 
     ``guards``: asked anew for each user, right before its first change; see Gates. ``recheck``: why the policy's filter
     no longer selects a user. ``adopt``: continue deletions that began with another output. ``refused``: forms of the
-    Deny that the role may not use, with AWS's error code, as found out during the run.
+    Deny that the role may not use, with AWS's error code, as found out during the run. ``note_exempt``: records that a
+    user was exempt, which voids its announcement.
     """
 
     run: Run
@@ -63,6 +70,7 @@ class UserDeletion:
     refused: dict[str, str] = field(default_factory=dict)
     sessions: SignInSessions = NO_SESSIONS
     now: Callable[[], datetime] = utc_now
+    note_exempt: NoteExempt = note_nobody
 
     def delete(self, evidence: Subject, applied: Applied) -> StatusAndReason:
         """Delete one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
@@ -88,11 +96,23 @@ class _AnotherRound(Exception):
     """The user has to be read again."""
 
 
+class _InDoubt(Exception):
+    """The user has to be read again before its Deny is lifted."""
+
+
+#: Why a user is left alone that every round found like this.
+_UNSETTLED: dict[type[Exception], str] = {
+    identity.BoundaryChanged: "its permissions boundary keeps changing",
+    _InDoubt: "AWS lists attachments of it, and says that they are gone when they are to be removed",
+}
+
+
 @dataclass
 class _Deletion:
     """One user's deletion, in one or more rounds. ``refused``: forms of the Deny that don't fit on this user.
 
     ``undenied``: why the Deny that was lifted for DeleteUser could not be put on again; empty if it was not needed.
+    ``began``: when the user was read last, by the clock of the backoff.
     """
 
     of: UserDeletion
@@ -102,6 +122,7 @@ class _Deletion:
     found: RecordedUser | None = None
     sessions: str = ""
     undenied: str = ""
+    began: float = 0.0
     guards: Callable[[], Guards] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -112,6 +133,7 @@ class _Deletion:
         self.guards()  # under a STOP file, users are not even read
         delays, read = self.of.run.backoff.delays(), self.of.users.read
         while True:
+            self.began = self.of.run.backoff.clock()
             user = read(self.evidence.name)
             read = self.of.users.read_fully
             try:
@@ -134,6 +156,8 @@ class _Deletion:
             reason = self._applied_or_refused(self.found, delays)
         except _AnotherRound:
             return None
+        if reason and (rule := exempting_rule(user, self.guards().rules, self.of.now())):
+            self.of.note_exempt([(user.subject, rule)])
         if reason and self.applied.changed:
             return FAILED, f"{self.evidence}: stopped after {self.applied.calls} calls: {reason}"
         if reason:
@@ -146,14 +170,16 @@ class _Deletion:
             return self._apply(found)
         except GateClosed as error:
             return str(error)
-        except identity.BoundaryChanged:
-            if self._pause(delays):
-                raise _AnotherRound from None
-            return "its permissions boundary keeps changing"
+        except (identity.BoundaryChanged, _InDoubt) as error:
+            if not self._pause(delays):
+                return _UNSETTLED[type(error)]
+        except ReadingOutdated:
+            if next(delays, None) is None:
+                raise
         except CallFailed as error:
             if not self._retries(error, delays):
                 raise
-            raise _AnotherRound from None
+        raise _AnotherRound
 
     def refusal(self, found: RecordedUser) -> str | None:
         """Why the user is left alone; None if it may be deleted."""
@@ -209,7 +235,8 @@ class _Deletion:
             if reason := review_refusal(planned, found.snapshot, plan, begun_on):
                 return reason
         self.of.records.keep(found)
-        self.applied.ask = lambda: raise_closed(self.evidence, found.user, self.guards(), self.of.now())
+        clock, now = self.of.run.backoff.clock, self.of.now
+        self.applied.ask = before_first_change(self.evidence, found.user, self.guards, self.began, clock, now)
         try:
             self._make_calls(found, plan)
         except Exception:
@@ -218,13 +245,20 @@ class _Deletion:
         return None
 
     def _make_calls(self, found: RecordedUser, plan: Plan) -> None:
-        """Apply ``plan``. Sign-in sessions end right after the Deny is on."""
+        """Apply ``plan``. Sign-in sessions end right after the Deny is on.
+
+        Raises _InDoubt before the Deny is lifted if AWS said that something is gone which it had just listed.
+        """
         identify, executor = self._identify(found, plan), self.of.run.executor
         denying = sum(bool(deny_form(call)) for call in plan.calls[:1])
-        executor.apply(Plan(plan.subject, plan.calls[:denying]), self.applied, identify)
+        executor.apply(Plan(plan.subject, plan.calls[:denying]), self.applied, identify, more=True)
         if self.of.sessions.offered and not self.sessions:
             self.sessions = self.of.sessions.end(found.user, executor)
-        executor.apply(Plan(plan.subject, plan.calls[denying:]), self.applied, identify)
+        removing, begun = _removing(plan, denying), self.applied.calls
+        executor.apply(Plan(plan.subject, plan.calls[denying:removing]), self.applied, identify, more=True)
+        if any(result == GONE for _, result in self.applied.made[begun:]):
+            raise _InDoubt
+        executor.apply(Plan(plan.subject, plan.calls[removing:]), self.applied, identify)
 
     def _identify(self, found: RecordedUser, plan: Plan) -> Callable[[], bool]:
         return identity.identity_check(
@@ -266,7 +300,7 @@ class _Deletion:
                 self.of.run.executor.apply(plan, self.applied, identify, urgent=True)
         except UserReplaced:
             raise
-        except (CallFailed, SubjectGone, Interrupted, ClientError, BotoCoreError, IamUsersError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the first failure is told, and this one beside it
             self.undenied = f"its Deny-all could not be put on again ({error})"
             LOG.warning("%s: %s", self.evidence, self.undenied)
 
@@ -327,6 +361,16 @@ class _Deletion:
     @property
     def _forms_refused(self) -> dict[str, str]:
         return {**self.refused, **self.of.refused}
+
+
+def _removing(plan: Plan, denying: int) -> int:
+    """Where in ``plan`` the calls begin that end the Deny, ``denying`` calls after which it is on."""
+    ends = (
+        number
+        for number, call in enumerate(plan.calls)
+        if number >= denying and (call.operation == "DeleteUser" or (is_denial(call) and not deny_form(call)))
+    )
+    return next(ends, len(plan.calls))
 
 
 def _emptied(found: RecordedUser) -> bool:

@@ -13,13 +13,14 @@ from hashlib import sha256
 
 from c7n_iamusers.derivation import model
 from c7n_iamusers.derivation.canonical import Content
-from c7n_iamusers.derivation.proving import new_policies
+from c7n_iamusers.derivation.others import PoliciesOf, Sides, no_policies, with_others
+from c7n_iamusers.derivation.proving import new_policies, old_policies, session_of
 from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver, unproven_reason
 from c7n_iamusers.derivation.user_policies import UserPolicies
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
-from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, WIDER, Policies, grants_within
-from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, session_context
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, WIDER, Policies, Proof, grants_within
+from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, session_context, user_context
 from c7n_iamusers.text.wording import folded
 
 _DIGEST = 10
@@ -151,16 +152,22 @@ def _relation(first: Policies, second: Policies) -> str:
 
 @dataclass
 class _Results:
-    """The results so far. ``sets``: set name -> the set, and the policies of one of its users."""
+    """The results so far. ``sets``: set name -> the set, and the policies of one of its users.
+
+    ``scoped``: ids of a proof and of a scope -> both, and the proof with the scope; users share them.
+    """
 
     options: model.DerivationOptions
+    others: PoliciesOf = no_policies
+    scoped: dict[tuple[int, int], tuple[Proof, object, Proof]] = field(default_factory=dict)
     sets: dict[str, tuple[model.DerivedSet, UserPolicies]] = field(default_factory=dict)
     accounts: dict[str, dict[str, None]] = field(default_factory=dict)
     passed: list[tuple[PrincipalPermissions, Subject, UserDerivation]] = field(default_factory=list)
     refused: list[model.Refusal] = field(default_factory=list)
 
     def add(self, principal: PrincipalPermissions, result: UserDerivation) -> None:
-        proof = result.proof and model.with_acceptance(result.proof, principal.subject, self.options)
+        judged = self._judged(principal, result)
+        proof = judged and model.with_acceptance(judged, principal.subject, self.options)
         reason = result.reason or (unproven_reason(proof) if proof and not model.is_permitted(proof) else "")
         if reason:
             self.refused.append(model.Refusal(principal.subject, reason, proof))
@@ -174,13 +181,44 @@ class _Results:
         same = proof is result.proof
         self.passed.append((principal, principal.subject, result if same else replace(result, proof=proof)))
 
+    def _judged(self, principal: PrincipalPermissions, result: UserDerivation) -> Proof | None:
+        """The proof with the policies of others."""
+        proof, others = result.proof, self.others(principal.account_id)
+        if proof is None or result.held is None or result.derived is None:
+            return proof
+        key = (id(proof), id(others.scope))
+        if key not in self.scoped:
+            scoped = replace(proof, scope=others.scope) if others.scope else proof
+            self.scoped[key] = (proof, others.scope, scoped)
+        if not others.policies:
+            return self.scoped[key][-1]
+        sides = Sides(
+            principal,
+            result.derived.name,
+            new_policies(principal, result.derived),
+            session_of(principal, self.options),
+            old_policies(principal),
+            user_context(principal, self.options.identity_center_mfa),
+        )
+        found = with_others(proof, sides, others, self.options)
+        return (
+            self.scoped[key][-1]
+            if found.remarks == proof.remarks and found.verdict == proof.verdict
+            else found
+        )
 
-def derive(principals: Iterable[PrincipalPermissions], options: model.DerivationOptions) -> model.Derivation:
+
+def derive(
+    principals: Iterable[PrincipalPermissions],
+    options: model.DerivationOptions,
+    others: PoliciesOf = no_policies,
+) -> model.Derivation:
     """A permission set, a group and a proof for each user, or the reason why there is none.
 
-    A user's set depends only on its own policies and ``options``. ``principals``: each user once.
+    A user's set depends only on its own policies and ``options``; its proof also on the policies of ``others``.
+    ``principals``: each user once.
     """
-    results, users = _Results(options), UserDeriver(options)
+    results, users = _Results(options, others), UserDeriver(options)
     for principal in sorted(principals, key=lambda each: (each.account_id, each.user_name)):
         results.add(principal, users.of(principal))
     return _derivation(results)

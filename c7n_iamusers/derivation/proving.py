@@ -11,6 +11,7 @@ from typing import Any
 
 from c7n_iamusers.derivation.canonical import includes
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
+from c7n_iamusers.derivation.others import PoliciesOf, Sides, no_policies, verdict_with_others
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.derivation.user_policies import StatementTranslation, UserPolicies
 from c7n_iamusers.policy_comparison import comparison
@@ -164,9 +165,10 @@ class _User:
 
 @dataclass
 class ExistingSetProofs:
-    """Verdicts on existing permission sets, for the users that were added."""
+    """Verdicts on existing permission sets, for the users that were added. ``others``: the policies of others."""
 
     users: dict[str, _User] = field(default_factory=dict)
+    others: PoliciesOf = no_policies
     _found: dict[tuple[str, PermissionSet], str] = field(default_factory=dict)
 
     def add(
@@ -188,7 +190,7 @@ class ExistingSetProofs:
         if key not in self._found:
             user = self.users.get(arn)
             try:
-                self._found[key] = _compared(user, held) if user else comparison.WIDER
+                self._found[key] = _compared(user, held, self.others) if user else comparison.WIDER
             except ValueError:
                 self._found[key] = comparison.WIDER
         return self._found[key]
@@ -213,11 +215,14 @@ class ExistingSetProofs:
         return duration_seconds(user.options.session_duration) if user else None
 
 
-def _compared(user: _User, held: PermissionSet) -> str:
+def _compared(user: _User, held: PermissionSet, others: PoliciesOf) -> str:
     principal, options = user.principal, user.options
     new = comparison.Policies(tuple(_statements(user, held)), _boundary(user, held.boundary))
     session, context = session_of(principal, options), user_context(principal, options.identity_center_mfa)
-    return comparison.compare(new, session, old_policies(principal), context, options.clock)[0]
+    old = old_policies(principal)
+    verdict = comparison.compare(new, session, old, context, options.clock)[0]
+    sides = Sides(principal, held.name, new, session, old, context)
+    return verdict_with_others(verdict, sides, others(principal.account_id), options)
 
 
 def _statements(user: _User, held: PermissionSet) -> Iterator[PolicyStatement]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from c7n_iamusers.derivation.canonical import canonical, document_of, written
 from c7n_iamusers.derivation.model import NOT_ACCEPTED, DerivationOptions, DerivedSet, PolicyReference
+from c7n_iamusers.derivation.others import OTHERS_UNDECIDED, OTHERS_WIDER
 from c7n_iamusers.derivation.permission_set import duration_seconds
 from c7n_iamusers.derivation.proving import old_policies, prove, session_of
 from c7n_iamusers.derivation.user_policies import CustomerPolicy, UserPolicies, read_user_policies
@@ -144,7 +145,7 @@ def unproven_reason(proof: Proof) -> str:
     remedies = dict.fromkeys(
         f"{remark.source} {remark.text}: {remark.remedy}"
         for remark in proof.remarks
-        if remark.id in ("deny-lost", "condition-unknown", NOT_ACCEPTED)
+        if remark.id in ("deny-lost", "condition-unknown", OTHERS_WIDER, OTHERS_UNDECIDED, NOT_ACCEPTED)
     )
     found = (
         f"its permission set was not proven to grant no more, for example {shown}"

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -12,7 +14,14 @@ from urllib.parse import parse_qsl, urlparse
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.execution.given import body_within
-from c7n_iamusers.execution.retries import Backoff, answered, error_code, pages, require_whole_answers
+from c7n_iamusers.execution.retries import (
+    AnswerUnreadable,
+    Backoff,
+    answered,
+    error_code,
+    pages,
+    require_whole_answers,
+)
 from c7n_iamusers.execution.stores import refuse_larger
 from c7n_iamusers.text.documents import LARGEST
 
@@ -146,6 +155,8 @@ class BucketStore:
                 found |= {key[len(top) :]: version for key, version in listed.items() if key != top}
                 if not page.get("IsTruncated"):
                     return found
+                if after and after == {"ContinuationToken": str(page.get("NextContinuationToken"))}:
+                    raise AnswerUnreadable(operation="ListObjectsV2", why="its next page is this one")
                 if leap and leap[0] <= max(listed, default="")[len(top) :] < leap[1]:
                     after = {"StartAfter": f"{top}{leap[1]}"}
                 else:
@@ -201,12 +212,17 @@ class BucketStore:
         return found
 
     def _put(self, name: str, content: bytes | IO[bytes], **condition: str) -> None:
-        given = {**self._arguments, **condition}
+        given = {**self._arguments, **condition, "ChecksumAlgorithm": "SHA256"}
+        digest = base64.b64encode(_sha256(content)).decode()
 
-        def put() -> Any:
+        def put() -> None:
             if not isinstance(content, bytes):
                 content.seek(0)  # the try before has read it
-            return self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=content, **given)
+            call = self._client.put_object
+            answer = answered(call, Bucket=self._bucket, Key=self._key(name), Body=content, **given)
+            # S3 says what it has stored; an answer to another request has no checksum, or that of another content.
+            if answer.get("ChecksumSHA256") != digest:
+                raise AnswerUnreadable(operation="PutObject", why="it has not the checksum of what was sent")
 
         try:
             self._backoff.call(put)
@@ -218,3 +234,13 @@ class BucketStore:
 
     def _failure(self, name: str, error: Exception) -> OSError:
         return OSError(f"{self.place(name)}: {error}")
+
+
+def _sha256(content: bytes | IO[bytes]) -> bytes:
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).digest()
+    found = hashlib.sha256()
+    content.seek(0)
+    while piece := content.read(1 << 20):
+        found.update(piece)
+    return found.digest()

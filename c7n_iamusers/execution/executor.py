@@ -303,13 +303,19 @@ class Executor:
         self._before_each, self._caller, self._shows = before_each, caller, shows
 
     def apply(
-        self, plan: Plan, applied: Applied, identify: Identify = lambda: True, urgent: bool = False
+        self,
+        plan: Plan,
+        applied: Applied,
+        identify: Identify = lambda: True,
+        *,
+        urgent: bool = False,
+        more: bool = False,
     ) -> None:
         """Make the calls of ``plan``, and record each in ``applied``, which is correct after a failure too.
 
         ``identify`` is called where a call asks for it, before each retry, and where something was gone already, since
         then somebody else may be changing the subject. ``urgent``: don't call ``before_each``, so an interruption does
-        not stop the plan.
+        not stop the plan. ``more``: calls of another plan follow, so the last call here is no last one.
 
         Raises CallFailed at the first call that fails, SubjectGone if ``identify`` returns False, and what ``identify``
         and ``before_each`` raise, such as Interrupted.
@@ -319,7 +325,7 @@ class Executor:
                 self._before_each()
             journaled = JournaledCall(self._journal, plan.subject, call, self._backoff, caller=self._caller)
             method = method_of(self._clients, call.service, call.operation)
-            last = number == len(plan.calls)
+            last = number == len(plan.calls) and not more
             _Attempt(journaled, method, self._backoff, applied, identify, self._shows, last).make()
 
 

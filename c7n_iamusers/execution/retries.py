@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -212,7 +213,7 @@ def require_whole_answers(client: Any) -> None:
 
 
 def _refuse_cut_off(http_response: Any, parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
-    """Raises AnswerUnreadable for an answer of AWS that was cut off.
+    """Raises AnswerUnreadable for an answer of AWS that was cut off, or lacks its list.
 
     botocore does not compare lengths, and makes an empty answer of JSON or XML that ends too early. A list would seem
     to be empty.
@@ -226,10 +227,33 @@ def _refuse_cut_off(http_response: Any, parsed: Mapping[str, Any], model: Any, *
     encoded = headers.get("content-encoding") or model.http.get("method") == "HEAD"
     if length.isdigit() and int(length) != len(content) and not encoded:
         raise AnswerUnreadable(operation=model.name, why=f"{len(content)} of {length} bytes came")
-    members = model.output_shape.members.values() if model.output_shape else ()
-    in_body = any("location" not in member.serialization for member in members)
+    members = model.output_shape.members if model.output_shape else {}
+    root = _root(content) if model.service_model.metadata.get("protocol") == "query" else ""
+    if root and root != f"{model.name}Response":
+        raise AnswerUnreadable(operation=model.name, why=f"it is a {root}")
+    missing = [name for name in _required(model) if name not in parsed]
+    if missing:
+        raise AnswerUnreadable(operation=model.name, why=f"it has no {', '.join(missing)}")
+    in_body = any("location" not in member.serialization for member in members.values())
     if in_body and parsed.keys() <= {"ResponseMetadata"} and not _is_whole(content):
         raise AnswerUnreadable(operation=model.name, why="it ends before its content")
+
+
+def _root(content: bytes) -> str:
+    """The root element of XML; empty if there is none."""
+    found = re.match(rb"(?:<\?xml[^>]{0,200}\?>)?\s{0,100}<([A-Za-z0-9]{1,100})", content.lstrip()[:1_000])
+    return found[1].decode() if found else ""
+
+
+#: Types of members, by what the operations begin with that always return them. An empty list is there, too.
+_RETURNED = {"List": "list", "Get": "structure"}
+
+
+def _required(model: Any) -> list[str]:
+    """The lists of a List operation, and the structures of a Get operation, that every answer has by the model."""
+    kind = next((kind for begins, kind in _RETURNED.items() if model.name.startswith(begins)), "")
+    shape = model.output_shape
+    return [name for name in shape.required_members if shape.members[name].type_name == kind] if shape else []
 
 
 def _is_whole(content: bytes) -> bool:
@@ -264,13 +288,17 @@ def is_missing(error: ClientError) -> bool:
 
 @dataclass(frozen=True)
 class Backoff:
-    """Exponential backoff with jitter. ``base``, ``cap`` and ``budget`` (of all delays together) are in seconds."""
+    """Exponential backoff with jitter. ``base``, ``cap`` and ``budget`` (of all delays together) are in seconds.
+
+    ``clock``: seconds, which pass while it sleeps.
+    """
 
     base: float = 0.5
     cap: float = 20.0
     budget: float = 180.0
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
+    clock: Callable[[], float] = time.monotonic
 
     def delays(self) -> Iterator[float]:
         """The delay in seconds before each retry; ends when the budget is spent."""
@@ -305,20 +333,28 @@ def pages(client: Any, operation: str, backoff: Backoff, **parameters: Any) -> I
     """The responses of ``operation``, one a page, by IAM's Marker, S3's or the SSO services' token.
 
     Unlike a botocore paginator, it also serves ListServiceSpecificCredentials, and retries a page without starting
-    over.
+    over. Raises AnswerUnreadable where a page says that there are more, and names none or one that was read before.
     """
-    method = getattr(client, xform_name(operation))
+    method, read = getattr(client, xform_name(operation)), set[tuple[str, str]]()
     while True:
         page = backoff.call(method, **parameters)
         yield page
-        if page.get("NextToken"):
-            parameters["NextToken"] = page["NextToken"]
-        elif page.get("NextContinuationToken"):
-            parameters["ContinuationToken"] = page["NextContinuationToken"]
-        elif page.get("IsTruncated"):
-            parameters["Marker"] = page["Marker"]
-        else:
+        following = _following(page)
+        if following is None:
             return
+        if not following[1] or following in read:
+            raise AnswerUnreadable(operation=operation, why="it does not say where its next page is")
+        read.add(following)
+        parameters[following[0]] = following[1]
+
+
+def _following(page: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The parameter that asks for the next page, and its value; None after the last page."""
+    if page.get("NextToken"):
+        return "NextToken", str(page["NextToken"])
+    if page.get("NextContinuationToken"):
+        return "ContinuationToken", str(page["NextContinuationToken"])
+    return ("Marker", str(page.get("Marker") or "")) if page.get("IsTruncated") else None
 
 
 def items(client: Any, operation: str, result: str, backoff: Backoff, **parameters: Any) -> list[Any]:

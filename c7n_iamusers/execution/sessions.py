@@ -49,9 +49,9 @@ def account_session(role: str | None = None, external_id: str = "", region: str 
         region = session.region_name or region or _region_of(role)
         if not role:
             return boto3.Session(region_name=region)
-        assumed = session.client("sts", region_name=region).assume_role(
-            RoleArn=role, RoleSessionName=_SESSION_NAME, **external(external_id)
-        )["Credentials"]
+        sts = session.client("sts", region_name=region)
+        given = {"RoleArn": role, "RoleSessionName": _SESSION_NAME, **external(external_id)}
+        assumed = answered(sts.assume_role, **given)["Credentials"]
     except (ClientError, BotoCoreError) as error:
         what = f"role {role} can't be assumed" if role else "there is no session"
         raise EvidenceUnreadable(f"{what}: {error}") from error
@@ -87,9 +87,7 @@ def caller_of(session: boto3.Session) -> str:
     try:
         return _arn(session)
     except (ClientError, BotoCoreError) as error:
-        raise EvidenceUnreadable(
-            f"the account of the credentials can't be read: {error}: check them"
-        ) from error
+        raise EvidenceUnreadable(f"there are no valid credentials: {error}: sign in first") from error
 
 
 def account_of(session: boto3.Session) -> str:

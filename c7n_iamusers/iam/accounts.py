@@ -18,6 +18,7 @@ from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.retries import Backoff, error_code, items, pages
 from c7n_iamusers.iam.attachments import ATTACHED_POLICY, GROUP, INLINE_POLICY
 from c7n_iamusers.iam.policy_documents import PolicyInterner, default_documents
+from c7n_iamusers.iam.role_trust import tells_apart
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.iam.users import read_detail, read_kind
 
@@ -51,10 +52,15 @@ def region_fault(region: str) -> str:
 
 @dataclass(frozen=True)
 class PolicySource:
-    """The input of derivation beside users. ``groups``: name -> ``GroupDetail``. ``policies``: ARN -> document."""
+    """The input of derivation beside users. ``groups``: name -> ``GroupDetail``. ``policies``: ARN -> document.
+
+    ``roles``: ARN -> trust policy, of roles whose trust policy can tell principals apart (see ``tells_apart``); None if
+    roles were not read.
+    """
 
     groups: Mapping[str, Any] = field(default_factory=dict)
     policies: Mapping[str, Any] = field(default_factory=dict)
+    roles: Mapping[str, Any] | None = None
 
 
 #: The largest MaxItems (botocore: maxItemsType).
@@ -219,21 +225,22 @@ _USER_MEMBERS = (
     "PermissionsBoundary",
     "Tags",
 )
-_USERS, _FILTER = ["User"], ["User", "Group", "LocalManagedPolicy", "AWSManagedPolicy"]
+_USERS, _FILTER = ["User"], ["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"]
 
 
 def read_policy_source(
     client: Any, backoff: Backoff, shared: PolicyInterner | None = None, users_alone: bool = False
 ) -> tuple[PolicySource, dict[str, Mapping[str, Any]]]:
-    """The account's groups and policies, and unique id of a user -> ``UserDetail``, as of one time.
+    """The account's groups, policies and roles, and unique id of a user -> ``UserDetail``, as of one time.
 
     ``shared``: equal policies become one object, in this account or in all accounts read with the same interner.
-    ``users_alone``: do not read groups and policies. Raises ClientError.
+    ``users_alone``: do not read the rest. Raises ClientError.
     """
     shared = shared or PolicyInterner()
     users: dict[str, Mapping[str, Any]] = {}
     groups: dict[str, Any] = {}
     documents: dict[str, Any] = {}
+    roles: dict[str, Any] = {}
     wanted = _USERS if users_alone else _FILTER
     for page in pages(client, "GetAccountAuthorizationDetails", backoff, Filter=wanted, MaxItems=PAGE_SIZE):
         users.update({user["UserId"]: shared.of(_trimmed(user)) for user in page.get("UserDetailList", ())})
@@ -242,7 +249,11 @@ def read_policy_source(
         )
         # A policy has up to five versions; one is the default.
         documents.update(shared.of(default_documents(page.get("Policies", ()))))
-    return PolicySource(groups, documents), users
+        for role in page.get("RoleDetailList", ()):
+            document = role.get("AssumeRolePolicyDocument")
+            if tells_apart(document):
+                roles[str(role["Arn"])] = shared.of(document)
+    return PolicySource(groups, documents, None if users_alone else roles), users
 
 
 def _trimmed(user: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,9 @@ class History:
     def removed(self, until: datetime | None = None) -> dict[tuple[str, str], datetime]:
         """Kind and identifier of each removed attachment -> time of its last removal, up to ``until`` if given.
 
-        Attachments that were restored since are left out, and so is a Deny-all of ours.
+        Attachments that were restored since are left out, and so is a Deny-all of ours. What was gone when it was to be
+        removed is among them: each was read right before, and where a proxy sends a request twice, the second answer
+        says so of what the first has removed. See ``doubtful``.
         """
         since = self.restored_at
         return {
@@ -109,6 +111,12 @@ class History:
             for key, each in self._removals()
             if (until is None or each.time <= until) and (since is None or each.time > since)
         }
+
+    def doubtful(self) -> list[tuple[str, str]]:
+        """Kind and identifier of what was gone when we were to remove it: we may have removed it, or somebody else."""
+        removals = dict(self._removals())
+        since = self.restored_at or _BEGINNING
+        return [key for key, each in removals.items() if not each.effective and each.time > since]
 
     def attached_deny(self) -> datetime | None:
         """Since when our AWSDenyAll is attached; None if it is not, by the journal.
@@ -224,7 +232,7 @@ class History:
                     attached = not each.answered
                     continue
             # What has our name and no purpose was somebody else's, and was removed as the user's own.
-            if each.effective and each.removed and "for" not in each.notes:
+            if each.removed and "for" not in each.notes:
                 yield each.removed, each
 
 

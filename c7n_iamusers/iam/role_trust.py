@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The roles of an account whose trust policy names a user. Deleting the user breaks their trust. Pure.
+"""Whom the trust policies of an account's roles name: a user, a service, or some principals and not others. Pure.
 
-After the deletion the trust policy shows the user's unique id, and a new user with the same name does not match it
-("AWS JSON policy elements: Principal", IAM User Guide).
+Deleting a user breaks the trust of roles that name it: after the deletion the trust policy shows the user's unique id,
+and a new user with the same name does not match it ("AWS JSON policy elements: Principal", IAM User Guide).
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -42,6 +43,32 @@ class TrustIndex:
             return
         for name in found:
             self._roles[name].append(role)
+
+
+#: An account as a principal: its id, or the ARN of its root.
+_ACCOUNT = re.compile(r"(arn:[^:]+:iam::)?\d{12}(:root)?", re.ASCII)
+
+
+def tells_apart(document: Any) -> bool:
+    """Whether a role's trust policy can trust one AWS principal of an account and not another.
+
+    It can't if it names services, identity providers, and accounts without conditions. It may if it does not parse.
+    """
+    try:
+        found = statements(parse_document(document))
+    except ValueError:
+        return True
+    return any(map(_tells_apart, found))
+
+
+def _tells_apart(statement: Statement) -> bool:
+    principal = statement.get("Principal")
+    if not isinstance(principal, Mapping):
+        return True
+    names = [str(each) for each in listed(principal.get("AWS"))]
+    if "CanonicalUser" in principal or not all(map(_ACCOUNT.fullmatch, names)):
+        return True
+    return bool(names and statement.get("Condition"))
 
 
 def is_trusted(service: str, document: Any) -> bool:

@@ -26,6 +26,7 @@ from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.desired import AccessRequest
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
+from c7n_iamusers.identity_center.others import OrganizationPolicies, OthersIndex, ResourcePolicies
 from c7n_iamusers.identity_center.people import Candidate
 from c7n_iamusers.policy_comparison.patterns import Clock
 from c7n_iamusers.policy_comparison.principals import (
@@ -53,12 +54,17 @@ class AccessDerivation:
         username_tags: Callable[[], frozenset[str]] = frozenset,
         today: date | None = None,
         clock: Clock | None = None,
+        organization: Callable[[], OrganizationPolicies | str] | None = None,
+        resources: ResourcePolicies | None = None,
     ) -> None:
         """``username_tags``: reads the session tags that hold the username; by default there are none.
 
-        ``clock``: bounds the time of each proof; see ``patterns.Budget``.
+        ``clock``: bounds the time of each proof; see ``patterns.Budget``. ``organization``, ``resources``: see
+        ``OthersIndex``; the first is called once, and only if something is derived.
         """
         self._clock = clock
+        self._organization, self._resources = organization, resources
+        self._others = OthersIndex({})
         self._username_tags = username_tags
         self._today = today or datetime.now(timezone.utc).date()
         self.warnings: list[str] = []
@@ -73,6 +79,14 @@ class AccessDerivation:
         requests: list[AccessRequest] = []
         refused: list[model.Refusal] = []
         by_options: defaultdict[str, list[_Row]] = defaultdict(list)
+        if rows:
+            roles: dict[str, Mapping[str, Any] | None] = {}
+            for intents, _, _ in rows:
+                known = roles.get(intents.account_id)
+                roles[intents.account_id] = known if known is not None else intents.source.roles
+            organization = self._organization() if self._organization else None
+            self._others = OthersIndex(roles, organization, self._resources)
+            self.proofs.others = self._others.of
         for row in rows:
             by_options[json.dumps(row[0].derive, sort_keys=True)].append(row)
         for options, alike in sorted(by_options.items()):
@@ -80,6 +94,10 @@ class AccessDerivation:
             requests += found
             refused += left
         return requests, refused
+
+    def scope_lines(self) -> list[str]:
+        """Which policies of others count in the verdicts, in lines."""
+        return list(self._others.lines())
 
     def _options(self, settings: Mapping[str, Any]) -> DerivationOptions:
         options = replace(derivation_options(settings, self._today), clock=self._clock)
@@ -108,7 +126,7 @@ class AccessDerivation:
                 self.proofs.add([principal], options, intents.source.policies)
             except (EvidenceUnreadable, KeyError) as error:
                 refused.append(_refused(intents, user, f"its policies are unknown: {error}"))
-        found = derive(principals, options)
+        found = derive(principals, options, self._others.of)
         self.results.append(found)
         for refusal in found.refused:
             intents, user, _ = by_arn[refusal.subject.arn]

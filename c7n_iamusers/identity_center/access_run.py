@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -13,7 +12,7 @@ from typing import Any
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
-from c7n_iamusers.identity_center import model, operations, run_objects
+from c7n_iamusers.identity_center import model, operations
 from c7n_iamusers.identity_center.adoption import check_group, same_person, with_earlier_names
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
@@ -28,6 +27,13 @@ from c7n_iamusers.identity_center.changes import (
     set_key,
     user_key,
 )
+from c7n_iamusers.identity_center.deletion_checks import DeletionChecks
+from c7n_iamusers.identity_center.feeding import (
+    creates_in_store,
+    external_names,
+    fed_by_others,
+    groups_per_person_faults,
+)
 from c7n_iamusers.identity_center.permission_sets import (
     PERMISSION_SET_ARN,
     check_permission_set,
@@ -35,7 +41,13 @@ from c7n_iamusers.identity_center.permission_sets import (
     permission_set_calls,
 )
 from c7n_iamusers.identity_center.plan import Evidence, plan_access
-from c7n_iamusers.identity_center.terraform import Existing
+from c7n_iamusers.identity_center.terraform_ownership import (
+    Existing,
+    Ours,
+    leftover_policies,
+    planned_as_ours,
+)
+from c7n_iamusers.identity_center.totals import MembershipUsers
 from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
@@ -43,52 +55,6 @@ from c7n_iamusers.text.wording import folded, shown
 
 #: How many unexpected members a message names. Each takes one call.
 _NAMED = 3
-
-
-class DeletionChecks:
-    """Checks right before deletions of groups, their assignments and users: people may rely on them by now.
-
-    ``changes``: of the plan. Thread-safe.
-    """
-
-    def __init__(self, reader: CenterReader, changes: Iterable[model.Change]) -> None:
-        self._reader = reader
-        self._leaving: defaultdict[str, set[str]] = defaultdict(set)
-        for change in changes:
-            if change.kind == model.MEMBERSHIP and change.action in (model.REMOVE, run_objects.DELETE):
-                group_id, _, user_id = change.key.rpartition(" ")[2].partition("/")
-                self._leaving[group_id].add(user_id)
-
-    def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
-        """The check, if any. It raises IdentityCenterError if the object must be kept."""
-        if change.kind == model.USER:
-            return partial(self._check_user, change, parameters["UserId"])
-        if change.kind in (model.GROUP, model.ASSIGNMENT):
-            group_id = parameters["GroupId" if change.kind == model.GROUP else "PrincipalId"]
-            return partial(self._check_group, change, group_id)
-        return None
-
-    def _check_group(self, change: model.Change, group_id: str) -> None:
-        known = self._reader.store.group(group_id)
-        # A group that others made may have had other members before the run.
-        if known is None or (change.kind == model.ASSIGNMENT and not known.is_managed):
-            return
-        if joined := known.members - self._leaving[group_id]:
-            raise IdentityCenterError(
-                f"{change.kind} {change.name} is kept: people have joined the group since it was read (user ids "
-                f"{shown(sorted(joined))}): find out who added them, and run again"
-            )
-
-    def _check_user(self, change: model.Change, user_id: str) -> None:
-        if self._reader.store.user_attributes(user_id) is None:
-            return
-        groups = self._reader.store.groups_of(user_id)
-        further = sorted(group for group in groups if user_id not in self._leaving[group])
-        if further or self._reader.assignments.directly_of(user_id):
-            gained = f"been added to groups ({shown(further)})" if further else "got direct assignments"
-            raise IdentityCenterError(
-                f"user {change.name} is kept: it has {gained} since it was read: find out who did this, and run again"
-            )
 
 
 class Recheck:
@@ -148,7 +114,12 @@ class Recheck:
     def _group(self, change: model.Change, _: Mapping[str, Any]) -> RecheckResult:
         group = self._groups[change.key]
         known = self._reader.group(group, self._state.permission_sets)
-        check_group(group, known, own_assignments(group, self._state)[0])
+        own = own_assignments(group, self._state)[0]
+        further = known.assignments.difference(own) if known else ()
+        names = self._reader.permission_sets.names(
+            sorted({each.permission_set_arn for each in further} - {""})
+        )
+        check_group(group, known, own, names)
         return RecheckResult(
             operations.group_creation_if_missing(group, known, self._instance),
             {operations.GROUP_ID: known.group_id} if known else {},
@@ -315,7 +286,8 @@ class Report:
     """A plan and the results of its changes; no results if it was not applied.
 
     ``ended``: key of a change -> its result. ``unexpected_members``: people who joined groups during the run, in
-    sentences. ``changed_sets``: permission sets that others changed during the run, in sentences.
+    sentences. ``changed_sets``: permission sets that others changed during the run, in sentences. ``groups``: by name,
+    the requested groups that existed before the run.
     """
 
     desired: model.DesiredAccess
@@ -323,6 +295,7 @@ class Report:
     ended: Mapping[str, ChangeResult] = field(default_factory=dict)
     unexpected_members: tuple[str, ...] = ()
     changed_sets: tuple[str, ...] = ()
+    groups: Mapping[str, model.KnownGroup] = field(default_factory=dict)
 
     def outcomes(self) -> Iterator[tuple[str, Outcome]]:
         """For each IAM user: the place of its intents, and its outcome."""
@@ -400,12 +373,14 @@ class AuditData:
     """The input of an audit. ``managed_sets``: the ARNs of all managed permission sets.
 
     ``elsewhere``: managed groups that are assigned in accounts that were not read, with these assignments.
+    ``set_names``: of their permission sets, by ARN.
     """
 
     report: Report
     state: model.CenterState
     managed_sets: Collection[str]
     elsewhere: Sequence[model.KnownGroup] = ()
+    set_names: Mapping[str, str] = field(default_factory=dict)
 
 
 class AccessRun:
@@ -423,14 +398,64 @@ class AccessRun:
         self._reader = CenterReader.of(center)
         self._state = model.CenterState()
 
-    def plan(self) -> Report:
-        """The plan. Raises IdentityCenterError and ClientError if the state can't be read."""
-        return self._planned(self._reader.read(self._desired, unused=self._choices.prune))
+    def plan(self, emptied: Callable[[Collection[str]], frozenset[str]] | None = None) -> Report:
+        """The plan. Raises IdentityCenterError and ClientError if the state can't be read.
 
-    def existing(self) -> tuple[model.DesiredAccess, Existing]:
-        """The desired access, with earlier names if kept, and what of it exists. Raises as ``plan`` does."""
-        report = self.plan()
-        return self._desired, Existing(self._state, report.plan.known_people, self._center.instance)
+        ``emptied``: see ``read_for_audit``; None to leave out accounts without requested access.
+        """
+        accounts = frozenset[str]()
+        if emptied:
+            accounts = frozenset().union(*self._reader.permission_sets.accounts_of_managed().values())
+            self._evidence = replace(self._evidence, emptied=emptied(accounts - self._desired.accounts))
+        unused = self._choices.prune and self._evidence.only is None
+        return self._planned(self._reader.read(self._desired, accounts, unused=unused))
+
+    def plan_without(self, expired: frozenset[tuple[str, str]]) -> Report:
+        """The plan on the state that was read, without the memberships ``expired``: see Evidence."""
+        self._evidence = replace(self._evidence, expired=expired)
+        return self._planned(self._state)
+
+    @property
+    def membership_users(self) -> MembershipUsers:
+        """The IAM users of memberships that earlier runs made."""
+        return self._evidence.membership_users
+
+    @property
+    def reviewed_groups(self) -> frozenset[str]:
+        """The names of the groups whose members were read."""
+        known = (*self._state.groups.values(), *self._state.current.groups.values())
+        return frozenset(each.name for each in known)
+
+    def existing(self, ours: Ours) -> tuple[model.AccessPlan, model.DesiredAccess, Existing]:
+        """The plan, the desired access with earlier names if kept, and what of it exists. Raises as ``plan`` does.
+
+        ``ours``: what runs created. Refused are also users whose permission set has policies that Terraform would
+        leave.
+        """
+        state = self._reader.read(self._desired)
+        plan = self._planned(planned_as_ours(self._desired, state)).plan
+        waiting = {each.claim for each in plan.missing}
+        refused, claims = list(plan.refused), []
+        for claim in self._desired.claims:
+            if claim not in plan.served and claim not in waiting:
+                continue
+            if reason := self._leftovers(claim, state):
+                refused.append(model.Refusal(claim.subject, f"{claim.subject}: {reason}", place=claim.place))
+            else:
+                claims.append(claim)
+        found = Existing(state, plan.known_people, self._center.instance, ours, frozenset(claims))
+        return plan, replace(self._desired, refused=tuple(refused)), found
+
+    def _leftovers(self, claim: model.Claim, state: model.CenterState) -> str:
+        names = {grant.permission_set for grant in self._desired.groups[claim.group].grants}
+        for name in sorted(names):
+            left = leftover_policies(self._desired.permission_sets[name], state.permission_sets.get(name))
+            if left:
+                return (
+                    f"permission set {name} also has {shown(left)}, which is not requested, and Terraform would leave "
+                    "it: run provision first, or remove it"
+                )
+        return ""
 
     def read_for_audit(self, emptied: Callable[[Collection[str]], frozenset[str]]) -> AuditData:
         """The plan and the access of all people, also in other accounts with managed permission sets.
@@ -462,7 +487,9 @@ class AccessRun:
             )
         ]
         report = self._planned(replace(state, groups=groups), as_is=True)
-        return AuditData(report, self._state, managed.keys(), elsewhere)
+        arns = {each.permission_set_arn for group in elsewhere for each in group.assignments} - {""}
+        names = self._reader.permission_sets.names(sorted(arns))
+        return AuditData(report, self._state, managed.keys(), elsewhere, names)
 
     def _is_shared(self, name: str) -> bool:
         group = self._desired.groups.get(name)
@@ -487,7 +514,27 @@ class AccessRun:
         )
         sets = self._reader.permission_sets.count() if creates else 0
         over = quota_faults(self._desired, self._state, found.work, sets, self._evidence.quotas)
-        return Report(self._desired, replace(found, over_quota=over))
+        over += groups_per_person_faults(
+            found, self._state, self._reader.store.groups_of, self._evidence.quotas.groups_per_person
+        )
+        fed = "" if as_is or self._evidence.source_is_stated else self._fed_by_others(found)
+        return Report(self._desired, replace(found, over_quota=over, fed_by_others=fed))
+
+    def _fed_by_others(self, found: model.AccessPlan) -> str:
+        if not creates_in_store(found):
+            return ""
+        names = external_names(self._state) or self._reader.store.external_names()
+        return fed_by_others(names) if names else ""
+
+    def check_creations(self, report: Report) -> None:
+        """Raises IdentityCenterError if the plan creates users, and the caller may not; BotoCoreError."""
+        creates = any((each.kind, each.action) == (model.USER, model.CREATE) for each in report.plan.work)
+        if creates and (reason := self._reader.store.creation_refusal()):
+            raise IdentityCenterError(
+                f"no users can be created ({reason}), and nothing was touched: allow identitystore:CreateUser; or, if "
+                "an identity provider or Active Directory feeds this identity store, set identity-source: external, so "
+                "that no users, groups and memberships are created"
+            )
 
     def apply(self, report: Report, journal: JournalWriter, options: ApplyOptions) -> Report:
         """Apply the plan. A failed change fails only the changes that need it."""
@@ -519,4 +566,5 @@ class AccessRun:
             ended,
             recheck.unexpected_members_since(ended, options.stopped),
             recheck.changed_sets_since(ended, options.stopped),
+            self._state.groups,
         )

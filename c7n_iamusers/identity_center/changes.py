@@ -503,6 +503,7 @@ def _check_set(
     quotas: model.CenterQuotas,
 ) -> None:
     permission_sets.check_permission_set(requested, known)
+    permission_sets.check_resources(requested)
     if fault := check_policies(requested, quotas):
         raise IdentityCenterError(fault)
     barred = known is not None and state.is_delegated and instance.owner in known.accounts

@@ -16,7 +16,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, UserIntent
-from c7n_iamusers.identity_center.people import Candidate, distinct_people
+from c7n_iamusers.identity_center.people import Candidate, distinct_people, hints
 from c7n_iamusers.text.wording import shown
 
 T = TypeVar("T", bound=Hashable)
@@ -66,7 +66,8 @@ def desired_access(intents: Sequence[Intents], derive: Derive) -> model.DesiredA
     requests = [_explicit(each, user, found) for each, user, found in known if each.derive is None]
     derived, underivable = derive([row for row in known if row[0].derive is not None])
     good, clashing = _consistent([*requests, *derived])
-    return _merged(good, tuple(map(_with_file, (*refused, *underivable, *clashing))), external)
+    merged = _merged(good, tuple(map(_with_file, (*refused, *underivable, *clashing))), external)
+    return replace(merged, hints=hints(candidates))
 
 
 def _with_file(refused: model.Refusal) -> model.Refusal:

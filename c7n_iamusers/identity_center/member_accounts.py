@@ -181,6 +181,22 @@ def emptied_accounts(
     )
 
 
+def deleted_users(arns: Collection[str], read: ReadAccounts | None) -> tuple[frozenset[str], frozenset[str]]:
+    """Those of the IAM users ``arns`` that are deleted, and those whose account can't be read. Raises as ``read``."""
+    if read is None:
+        return frozenset(), frozenset(arns)
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    for arn in arns:
+        wanted[arn.split(":")[4]].add(arn)
+    deleted, unknown = set[str](), set[str]()
+    for account_id, now in read(sorted(wanted), ()) if wanted else ():
+        if isinstance(now, LiveAccount):
+            deleted |= wanted[account_id] - {str(each["Arn"]) for each in now.users.values()}
+        else:
+            unknown |= wanted[account_id]
+    return frozenset(deleted), frozenset(unknown)
+
+
 _TRUST = "or, if you trust everyone who can write intents, give --trust-intents"
 _AGAIN = "run the policies again"
 

@@ -77,12 +77,16 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class KnownPerson:
-    """An existing Identity Center user. ``email``: the primary one, empty if it has none."""
+    """An existing Identity Center user. ``email``: the primary one, empty if it has none.
+
+    ``external``: an identity provider has given it an ExternalId, as SCIM does.
+    """
 
     user_id: str
     username: str
     email: str
     enabled: bool = True
+    external: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ UNKNOWN_ASSIGNMENT = Assignment("(a delegated administrator can't tell)", "")
 class KnownGroup:
     """An existing group. ``members``: user ids. ``assignments``: at least the requested ones.
 
-    ``memberships``: user id -> membership id, if they were read.
+    ``memberships``: user id -> membership id, if they were read. ``external``: as of ``KnownPerson``.
     """
 
     group_id: str
@@ -124,6 +128,7 @@ class KnownGroup:
     members: frozenset[str] = frozenset()
     assignments: frozenset[Assignment] = frozenset()
     memberships: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    external: bool = False
 
     @property
     def is_managed(self) -> bool:
@@ -220,7 +225,10 @@ class Refusal:
 
 @dataclass(frozen=True)
 class DesiredAccess:
-    """All requested access. IAM users in ``refused`` have no claims."""
+    """All requested access. IAM users in ``refused`` have no claims.
+
+    ``hints``: people who may be one human, in lines.
+    """
 
     permission_sets: Mapping[str, PermissionSet] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
@@ -228,6 +236,7 @@ class DesiredAccess:
     claims: tuple[Claim, ...] = ()
     refused: tuple[Refusal, ...] = ()
     external: bool = False
+    hints: tuple[str, ...] = ()
 
     def members(self, group: str) -> frozenset[PersonKey]:
         """The people who belong in the group of that name."""
@@ -422,11 +431,13 @@ class Choices:
 
     ``prune``: access that is no longer requested, if its person has other access. ``lock_out``: also if it is not known
     whether the person has other access. ``migrate``: groups and permission sets under earlier names are replaced.
+    ``former_days``: memberships whose IAM users are deleted for so many days are removed; 0 for none.
     """
 
     prune: bool = False
     lock_out: bool = False
     migrate: bool = False
+    former_days: int = 0
 
 
 @dataclass(frozen=True)
@@ -436,7 +447,8 @@ class AccessPlan:
     ``missing``: users who wait for the identity provider. ``served``: claim -> the keys of all changes that its access
     depends on. ``stale``: the removals that ``Choices`` can allow. ``totals``: for each person of the changeset in each
     account. ``over_quota``: the quotas that forbid the plan, in words. ``unlisted``: how many unchanged objects are not
-    among ``changes``.
+    among ``changes``. ``fed_by_others``: why an identity provider seems to feed the identity store, in words, which
+    forbids the plan too; empty if none does.
     """
 
     changes: tuple[Change, ...] = ()
@@ -450,6 +462,7 @@ class AccessPlan:
     over_quota: tuple[str, ...] = ()
     side_effects: tuple[SideEffect, ...] = ()
     unlisted: int = 0
+    fed_by_others: str = ""
 
     @property
     def work(self) -> tuple[Change, ...]:
@@ -463,9 +476,11 @@ class CenterQuotas:
 
     ``permission_sets``: per instance. ``sets_per_account``: provisioned permission sets per account.
     ``groups_per_set``: per permission set in one account. ``policies_per_set``: managed policies of either kind.
+    ``groups_per_person``: of which one person is a member.
     """
 
     permission_sets: int = 3500
     sets_per_account: int = 500
     groups_per_set: int = 100
     policies_per_set: int = 20
+    groups_per_person: int = 1000

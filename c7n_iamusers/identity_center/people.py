@@ -15,6 +15,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.identity_center.lookalikes import form_fault, glyph_fault, lookalikes, special
 from c7n_iamusers.identity_center.model import Person, PersonKey
 from c7n_iamusers.text.documents import NotInFormat
 from c7n_iamusers.text.rows import Row, read_rows
@@ -103,12 +104,39 @@ def identify(
 def distinct_people(candidates: Sequence[Candidate]) -> list[Candidate]:
     """``candidates`` of one or more accounts, without ambiguous people.
 
-    Users with the same username and e-mail are one person. Users with only one of the two in common are all refused, as
-    one of them could get the access of another person. If the people file names exactly one of these people, only the
-    others are refused.
+    Users of several accounts with the same username and e-mail are one person. Several such users of one account could
+    be a team's, so those that the people file does not name are refused. Users with only one of the two in common are
+    all refused, as one of them could get the access of another person; so are users whose texts differ in case, form or
+    look only (``lookalikes``). If the people file names exactly one of these people, only the others are refused.
     """
     usernames, emails = _clashes(candidates, 0), _clashes(candidates, 1)
-    return [_distinct(candidate, usernames, emails) for candidate in candidates]
+    alike = [_alike(candidates, part) for part in (0, 1)]
+    shared = _shared(candidates)
+    return [_distinct(candidate, usernames, emails, alike, shared) for candidate in candidates]
+
+
+def hints(candidates: Iterable[Candidate]) -> tuple[str, ...]:
+    """People who may be one human, in lines: their addresses differ only in what follows a plus sign."""
+    known = [each for each in candidates if each.person]
+    addressed = {_mailbox(each.person.key[1]) for each in known if each.person and "+" in each.person.email}
+    people: defaultdict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for each in known if addressed else ():
+        email = each.person.key[1] if each.person else ""
+        if (mailbox := _mailbox(email)) in addressed:
+            people[mailbox][email].add(_user(each))
+    return tuple(
+        f"{' and '.join(sorted(found))} may be one human's: they differ only after the +, and get access as "
+        f"{len(found)} people (IAM users {shown(sorted(set().union(*found.values())))}). If they are one, give one "
+        "address for all of them in the people file"
+        for _, found in sorted(people.items())
+        if len(found) > 1
+    )
+
+
+def _mailbox(email: str) -> str:
+    """The address without what follows a plus sign in its local part."""
+    local, _, domain = email.rpartition("@")
+    return f"{local.partition('+')[0]}@{domain}"
 
 
 def _candidate(subject: Subject, identity: Identity, account_id: str, domains: Sequence[str]) -> Candidate:
@@ -149,9 +177,9 @@ def _username_fault(text: str) -> str:
         return "is reserved by Identity Center: give the user another"
     if len(text) > _USERNAME_LIMIT:
         return f"is longer than {_USERNAME_LIMIT} characters"
-    if mixed := _mixed_scripts(text):
-        return mixed
-    return "" if all(map(_visible, text)) else "must have no spaces and no control characters"
+    if not all(map(_visible, text)):
+        return "must have no spaces and no control characters"
+    return glyph_fault(text) or _mixed_scripts(text) or form_fault(text)
 
 
 def _email_fault(text: str) -> str:
@@ -159,7 +187,7 @@ def _email_fault(text: str) -> str:
         return f"is longer than {LONGEST} characters"
     if not is_address(text, international=True):
         return "is not an e-mail address: correct it there"
-    return _mixed_scripts(text)
+    return glyph_fault(text) or _mixed_scripts(text) or form_fault(text)
 
 
 def _mixed_scripts(text: str) -> str:
@@ -216,12 +244,11 @@ def _clashes(candidates: Sequence[Candidate], part: int) -> dict[str, _Clash]:
     users: defaultdict[str, list[str]] = defaultdict(list)
     for candidate in candidates:
         if candidate.person:
-            people[candidate.person.key[part]].add(candidate.person.key)
+            key = candidate.person.key
+            people[key[part]].add(key)
             if candidate.on_file:
-                on_file[candidate.person.key[part]].add(candidate.person.key)
-            users[candidate.person.key[part]].append(
-                f"{candidate.subject.name} of account {candidate.subject.account_id}"
-            )
+                on_file[key[part]].add(key)
+            users[key[part]].append(_user(candidate))
     return {
         text: _Clash(tuple(sorted(set(users[text]))), _only(on_file[text]))
         for text, found in people.items()
@@ -233,20 +260,83 @@ def _only(keys: set[PersonKey]) -> PersonKey | None:
     return next(iter(keys)) if len(keys) == 1 else None
 
 
-def _distinct(candidate: Candidate, usernames: dict[str, _Clash], emails: dict[str, _Clash]) -> Candidate:
+def _user(candidate: Candidate) -> str:
+    return f"{candidate.subject.name} of account {candidate.subject.account_id}"
+
+
+def _alike(candidates: Sequence[Candidate], part: int) -> dict[str, _Clash]:
+    """Username (part 0) or e-mail (part 1) that looks like another -> the clash.
+
+    ``users``: those of the other texts.
+    """
+    others = lookalikes(each.person.key[part] for each in candidates if each.person)
+    on_file: defaultdict[str, set[PersonKey]] = defaultdict(set)
+    users: defaultdict[str, set[str]] = defaultdict(set)
+    for candidate in candidates if others else ():
+        if candidate.person and candidate.person.key[part] in others:
+            text = candidate.person.key[part]
+            users[text].add(f"{_user(candidate)} ({text})")
+            if candidate.on_file:
+                on_file[text].add(candidate.person.key)
+    return {
+        text: _Clash(
+            tuple(sorted(set().union(*(users[each] for each in same)))),
+            _only(on_file[text].union(*(on_file[each] for each in same))),
+        )
+        for text, same in others.items()
+    }
+
+
+def _shared(candidates: Sequence[Candidate]) -> dict[tuple[str, PersonKey], tuple[str, ...]]:
+    """Account id and person of several IAM users there -> these users."""
+    first: dict[tuple[str, PersonKey], str] = {}
+    users: defaultdict[tuple[str, PersonKey], set[str]] = defaultdict(set)
+    for candidate in candidates:
+        if candidate.person:
+            place, name = (candidate.subject.account_id, candidate.person.key), candidate.subject.name
+            if first.setdefault(place, name) != name:
+                users[place].update((first[place], name))
+    return {place: tuple(sorted(names)) for place, names in users.items()}
+
+
+def _written(text: str) -> str:
+    return f"; it has {special(text)}" if not text.isascii() else ""
+
+
+def _distinct(
+    candidate: Candidate,
+    usernames: dict[str, _Clash],
+    emails: dict[str, _Clash],
+    alike: Sequence[dict[str, _Clash]],
+    shared: Mapping[tuple[str, PersonKey], tuple[str, ...]],
+) -> Candidate:
     if candidate.person is None:
         return candidate
-    username, email = candidate.person.key
+    key = username, email = candidate.person.key
+    account_id = candidate.subject.account_id
     problems = [
         f"the {title} {quoted(text)} is ambiguous: IAM users {shown(clashes[text].users)} have it with "
-        f"different {others}: "
-        "correct them"
+        f"different {others}: correct them, or say in the people file whose they are"
         for title, text, clashes, others in (
             ("username", username, usernames, "e-mails"),
             ("e-mail", email, emails, "usernames"),
         )
-        if text in clashes and clashes[text].on_file != candidate.person.key
+        if text in clashes and clashes[text].on_file != key
     ]
+    problems += [
+        f"the {title} {quoted(text)} looks like that of IAM users {shown(clashes[text].users)}{_written(text)}, and "
+        "could give one of them the access of another: correct it, or say in the people file who this user is"
+        for title, text, clashes in zip(("username", "e-mail"), key, alike, strict=True)
+        if text in clashes and clashes[text].on_file != key
+    ]
+    names = shared.get((account_id, key), ())
+    if names and not candidate.on_file:
+        problems.append(
+            f"the e-mail {quoted(candidate.person.email)} is that of several IAM users of account {account_id} "
+            f"({shown(names)}), and one person would get the access of all of them: if they are one person's, give "
+            f"each of them a row with {', '.join(_REQUIRED)} in the people file (people-from, or --people-from); if "
+            "not, give each the e-mail of its own person"
+        )
     return replace(candidate, person=None, problem="; ".join(problems)) if problems else candidate
 
 

@@ -11,6 +11,7 @@ from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet, d
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref, Wait
 from c7n_iamusers.identity_center.model import Instance, KnownPermissionSet
+from c7n_iamusers.text.wording import shown
 
 #: The Ref to the ARN of a new permission set.
 PERMISSION_SET_ARN = "permission-set"
@@ -33,6 +34,36 @@ def check_permission_set(requested: PermissionSet, known: KnownPermissionSet | N
             f"permission set {requested.name} ({known.arn}) also has {', '.join(surplus)}, which is not requested "
             "here: remove that from the set, or give another permission-set.name"
         )
+
+
+def check_resources(requested: PermissionSet) -> None:
+    """Raises IdentityCenterError for a resource in the inline policy that IAM refuses.
+
+    A resource is ``*`` or an ARN (IAM User Guide, "IAM JSON policy elements: Resource"), with a service: IAM answers to
+    ``arn:*`` that its vendor must be fully qualified. Identity Center takes any, and fails when it provisions the set.
+    """
+    wrong = sorted({each for each in _resources(requested.inline_policy) if not _is_resource(each)})
+    if wrong:
+        raise IdentityCenterError(
+            f"permission set {requested.name} has in its inline policy the resource {shown(wrong)}, which IAM refuses: "
+            "a resource is * or an ARN with partition and service. Correct it in the policy"
+        )
+
+
+def _is_resource(text: str) -> bool:
+    prefix, partition, rest = (*text.split(":", 2), "", "")[:3]
+    return text == "*" or (prefix == "arn" and bool(partition) and rest[:1] not in ("", ":"))
+
+
+def _resources(inline_policy: str) -> Iterator[str]:
+    for text in statements_of(inline_policy):
+        try:
+            statement = json.loads(text)
+        except ValueError:
+            continue
+        for element in ("Resource", "NotResource"):
+            found = statement.get(element, ()) if isinstance(statement, dict) else ()
+            yield from (str(each) for each in ([found] if isinstance(found, str) else found))
 
 
 def permission_set_calls(

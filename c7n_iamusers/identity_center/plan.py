@@ -15,8 +15,10 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.adoption import same_person
 from c7n_iamusers.identity_center.changes import Changes, Problems
+from c7n_iamusers.identity_center.lookalikes import lookalikes, special
 from c7n_iamusers.identity_center.side_effects import SideEffects
 from c7n_iamusers.identity_center.totals import Comparison, MembershipUsers, review
+from c7n_iamusers.text.wording import shown
 
 _CODE = IdentityCenterError.__name__
 _NO_REMOVALS = model.Choices()
@@ -28,12 +30,19 @@ class Evidence:
 
     ``proofs``: compares permission sets with the policies of IAM users. ``membership_users``: see ``totals``.
     ``emptied``: accounts without requested access that have none of those IAM users, except quarantined ones.
+    ``expired``: group name and folded username of memberships that an earlier run made, and that go although they may
+    be all access of their people: see ``Choices.former_days``. ``source_is_stated``: whoever runs this says that no
+    identity provider feeds the identity store. ``only``: the accounts whose intents were chosen, None for all; what
+    others may request is left out of the review.
     """
 
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
     membership_users: MembershipUsers = field(default_factory=dict)
     quotas: model.CenterQuotas = field(default_factory=model.CenterQuotas)
     emptied: frozenset[str] = frozenset()
+    source_is_stated: bool = False
+    expired: frozenset[tuple[str, str]] = frozenset()
+    only: frozenset[str] | None = None
 
 
 def plan_access(
@@ -73,6 +82,8 @@ def plan_access(
             side_effects,
             as_is,
             known.emptied,
+            known.expired,
+            known.only,
         )
     )
     missing = list(_missing(desired, state, people, claims))
@@ -101,13 +112,34 @@ def _recognized(
 ) -> tuple[dict[model.PersonKey, model.KnownPerson], dict[model.PersonKey, str]]:
     known: dict[model.PersonKey, model.KnownPerson] = {}
     unrecognized: dict[model.PersonKey, str] = {}
+    usernames = lookalikes({*state.usernames, *(username for username, _ in people)})
+    emails = lookalikes({*state.emails, *(email for _, email in people)})
     for key, person in people.items():
+        alike = {
+            known_user.username: known_user
+            for users, others in (
+                (state.usernames, usernames.get(key[0])),
+                (state.emails, emails.get(key[1])),
+            )
+            for other in others or ()
+            if (known_user := users.get(other))
+        }
         try:
             if found := recognized(person, state):
                 known[key] = found
+            elif alike:
+                unrecognized[key] = _looks_like(person, sorted(alike))
         except IdentityCenterError as error:
             unrecognized[key] = str(error)
     return known, unrecognized
+
+
+def _looks_like(person: model.Person, usernames: Sequence[str]) -> str:
+    return (
+        f"{person.username} <{person.email}> ({special(person.username + person.email) or 'ASCII'}) looks like the "
+        f"existing Identity Center user {shown(usernames)}, and may be the same human or not: correct username and "
+        "e-mail there, or where the policy reads them"
+    )
 
 
 def _missing(

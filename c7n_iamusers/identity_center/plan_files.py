@@ -108,6 +108,7 @@ def write_plan(
         "missing": ({**_user(each.claim.subject), "reason": each.reason} for each in plan.missing),
         "refused": ({**_user(each.subject), "reason": each.reason} for each in plan.refused),
         "over-quota": list(plan.over_quota),
+        "fed-by-others": plan.fed_by_others,
         "unlisted": len(plan.changes) - len(plan.work) - len(_used(plan)),
     }
     digest = hashlib.sha256()
@@ -184,6 +185,7 @@ def plan_of(data: Mapping[str, Any]) -> model.AccessPlan:
                 for each in data["strangers"]
             ),
             over_quota=tuple(data.get("over-quota", ())),
+            fed_by_others=str(data.get("fed-by-others", "")),
             side_effects=tuple(
                 model.SideEffect(**{**each, "people": tuple(each["people"])})
                 for each in data.get("reaches", ())

@@ -11,14 +11,15 @@ from pathlib import Path
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.outcomes import FAILED
-from c7n_iamusers.execution.stores import Store, as_store
+from c7n_iamusers.execution.stores import Store, as_store, read_all, replace_all
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.identity_center import intent_checks, model, plan_files, reports, run_records
+from c7n_iamusers.identity_center import aws_config, intent_checks, model, plan_files, reports, run_records
 from c7n_iamusers.identity_center.access_derivation import QUARANTINED, AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.changes import changed
 from c7n_iamusers.identity_center.desired import desired_access
+from c7n_iamusers.identity_center.former_members import FormerMembers
 from c7n_iamusers.identity_center.intent_files import MAX_AGE, check_complete, read_intents
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed, emptied_accounts
@@ -38,7 +39,10 @@ class Fleet:
     """The intents below ``output``, merged. ``intents``: without users. ``derivation``: with the proofs of ``desired``.
 
     ``unchecked``: settings of the intents that were not checked against a policy, in lines. ``trusted``: what others
-    can write in ``output`` is believed.
+    can write in ``output`` is believed. ``source_is_stated``: whoever runs this has said the identity source.
+    ``only``: the accounts whose intents were chosen; None for all.
+    can write in ``output`` is believed. ``accounts``: id -> name, as far as known. ``profile_names``: the template of
+    the profiles in the files for people's ``~/.aws/config``; empty if none are written.
     """
 
     output: Store
@@ -47,6 +51,10 @@ class Fleet:
     derivation: AccessDerivation = field(default_factory=AccessDerivation)
     unchecked: tuple[str, ...] = ()
     trusted: bool = False
+    source_is_stated: bool = False
+    only: frozenset[str] | None = None
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    profile_names: str = ""
 
     def check_runs(self) -> None:
         """Raises IdentityCenterError if others can write what earlier runs left in ``output``."""
@@ -106,7 +114,10 @@ def read_fleet(
     # The derivation has all it needs, and the users' policies take most of the memory.
     places = [replace(each, users=(), source=PolicySource()) for each in intents]
     claims = () if trust.policy_settings or trust.trusted else intent_checks.unchecked_settings(places)
-    return Fleet(store, places, desired, derivation, claims, trust.trusted)
+    only = None if trust.only is None else frozenset(trust.only)
+    stated = identity_source is not None
+    names = {account_id: name for name, account_id in (trust.accounts or {}).items()}
+    return Fleet(store, places, desired, derivation, claims, trust.trusted, stated, only, names)
 
 
 def _authorities(
@@ -131,11 +142,12 @@ def provision(
     choices: model.Choices | None = None,
     plan_options: plan_files.PlanOptions | None = None,
     quotas: model.CenterQuotas | None = None,
+    read: ReadAccounts | None = None,
 ) -> list[str]:
     """Plan, and apply if ``options`` are given. Returns the failures, in words.
 
     ``choices``: which managed objects may be removed. ``plan_options``: the plan to write, or the reviewed plan to
-    apply. A run that applies holds the run lock from planning on.
+    apply. ``read``: reads the IAM users of former memberships. A run that applies holds the run lock from planning on.
 
     Raises IdentityCenterError, ClientError and BotoCoreError only before the first change.
     """
@@ -144,8 +156,8 @@ def provision(
         choices or model.Choices(),
         plan_options or plan_files.PlanOptions(),
     )
-    with exclusive(fleet.output, center.instance) if options else nullcontext():
-        return _run(fleet, center, say, options, choices, plan_options, quotas or model.CenterQuotas())
+    with exclusive(fleet.output, center.instance, center) if options else nullcontext():
+        return _run(fleet, center, say, options, choices, plan_options, quotas or model.CenterQuotas(), read)
 
 
 def _run(
@@ -156,11 +168,14 @@ def _run(
     choices: model.Choices,
     plan_options: plan_files.PlanOptions,
     quotas: model.CenterQuotas,
+    read: ReadAccounts | None,
 ) -> list[str]:
     fleet.check_runs()
     _refuse_unchecked(fleet, say, bool(options and not plan_options.reviewed))
     for line in (
         *fleet.derivation.warnings,
+        *fleet.derivation.scope_lines(),
+        *reports.hint_lines(fleet.desired),
         *reports.write_derivation_report(fleet.output, fleet.derivation.results),
     ):
         say(line)
@@ -172,15 +187,21 @@ def _run(
         else {}
     )
     membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)
-    evidence = Evidence(fleet.derivation.proofs, membership_users, quotas)
+    evidence = Evidence(
+        fleet.derivation.proofs,
+        membership_users,
+        quotas,
+        only=fleet.only,
+        source_is_stated=fleet.source_is_stated,
+    )
     run = AccessRun(center, fleet.desired, evidence, choices)
-    report = run.plan()
+    report = _planned(fleet, center, run, choices, read if choices.former_days else None, bool(options))
     if choices.migrate:
         say(reports.MIGRATION)
     for line in reports.plan_lines(report.plan):
         say(line)
     if plan_options.out:
-        notes = (*fleet.unchecked, *fleet.derivation.warnings)
+        notes = (*fleet.unchecked, *fleet.derivation.warnings, *fleet.derivation.scope_lines())
         digest = plan_files.write_plan(plan_options.out, report.plan, center.instance, choices, notes)
         say(
             f"Plan: {plan_options.out}. To read all of it: c7n-iamusers plan {plan_options.out}. To apply it: --plan "
@@ -196,6 +217,25 @@ def _run(
     if path := reports.write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
     return _apply(fleet, center, run, report, say, options) if options else []
+
+
+def _planned(
+    fleet: Fleet,
+    center: Center,
+    run: AccessRun,
+    choices: model.Choices,
+    read: ReadAccounts | None,
+    applies: bool,
+) -> Report:
+    """The plan, with the removals of former memberships that ``choices`` allow. Raises as ``plan``; OSError."""
+    if not choices.former_days:
+        return run.plan()
+    report = run.plan(_emptied(fleet, run.membership_users, read))
+    members, users = report.plan.unexpected_members, run.membership_users
+    found = FormerMembers.read(fleet.output, center.instance, members, users, read, run.reviewed_groups)
+    if applies:
+        found.record(fleet.output, center.instance)
+    return run.plan_without(found.expired(choices.former_days))
 
 
 def _refuse_unchecked(fleet: Fleet, say: Callable[[str], None], unreviewed: bool) -> None:
@@ -225,7 +265,9 @@ def _apply(
     if result is None:
         say("Nothing to do.")
     else:
-        say(f"Done: {sum(ended.calls for ended in report.ended.values())} calls. To undo: --undo {result}")
+        digest = run_records.digest_of_result(fleet.output, run_records.run_of_result(result)[1])
+        calls = sum(ended.calls for ended in report.ended.values())
+        say(f"Done: {calls} calls. To undo: --undo {result} --result-sha256 {digest}")
     run_records.write_account_results(fleet.output, places, report)
     failed = {outcome.reason for _, outcome in report.outcomes() if outcome.status == FAILED}
     # A removal serves no IAM user, so no outcome has its failure.
@@ -235,7 +277,29 @@ def _apply(
         for key, ended in report.ended.items()
         if key in removals and ended.status == writer.FAILED
     }
+    failed.update(_write_profiles(fleet, center, report, say))
     return sorted(failed.union(report.unexpected_members, report.changed_sets))
+
+
+def _write_profiles(
+    fleet: Fleet, center: Center, report: Report, say: Callable[[str], None]
+) -> Iterator[str]:
+    """Write a file for the ``~/.aws/config`` of each person with access. Yields failures, in words. Raises OSError."""
+    if not fleet.profile_names:
+        return
+    instance = center.instance
+    if not instance.portal:
+        yield f"no profiles were written: the access portal's URL in partition {instance.partition} is not known"
+        return
+    try:
+        files = dict(aws_config.config_files(report, instance, fleet.accounts, fleet.profile_names))
+    except IdentityCenterError as error:
+        yield f"no profiles were written: {error}"
+        return
+    contents = {f"{aws_config.PROFILES}/{name}": text.encode() for name, text in files.items()}
+    present = dict(read_all(fleet.output, sorted(contents)))
+    replace_all(fleet.output, [(name, text) for name, text in contents.items() if text != present[name]])
+    say(f"Profiles for ~/.aws/config: {len(files)} files in {fleet.output.place(aws_config.PROFILES)}")
 
 
 def audit(
@@ -249,34 +313,27 @@ def audit(
     in an account, and a few per group and permission set.
 
     ``read``: reads accounts that have managed access and no intents, to find out whether IAM users of earlier runs are
-    left. Raises IdentityCenterError, ClientError and BotoCoreError.
+    left, and those of former memberships. Since when these are deleted is recorded in the output. Raises
+    IdentityCenterError, ClientError and BotoCoreError.
     """
     say = escaping(say)
     fleet.check_runs()
-    for line in (*fleet.unchecked, *fleet.derivation.warnings):
+    for line in (
+        *fleet.unchecked,
+        *fleet.derivation.warnings,
+        *fleet.derivation.scope_lines(),
+        *reports.hint_lines(fleet.desired),
+    ):
         say(line)
     unchecked = [" ".join(each.removeprefix("  ! ").split()) for each in fleet.unchecked]
     membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)
     run = AccessRun(center, fleet.desired, Evidence(fleet.derivation.proofs, membership_users))
-    refused_in = {each.subject.account_id for each in fleet.desired.refused}
-    empty = frozenset(each.account_id for each in fleet.intents) - refused_in
-    arns = frozenset().union(*membership_users.values())
-
-    def emptied(accounts: Collection[str]) -> frozenset[str]:
-        return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, arns, read)
-
-    found = run.read_for_audit(emptied)
+    found = run.read_for_audit(_emptied(fleet, membership_users, read))
     report, state = found.report, found.state
     rows = list(_lines(report, state, found.managed_sets))
-    unexpected_members, former = (
-        sorted(
-            f"{each.username} in group {each.group} (account {shown(each.accounts)}): {each.reason}"
-            for each in report.plan.unexpected_members
-            if each.is_former == former
-        )
-        for former in (False, True)
-    )
-    elsewhere = sorted(_assigned_elsewhere(each) for each in found.elsewhere)
+    members = report.plan.unexpected_members
+    unexpected_members = sorted(_member_line(each) for each in members if not each.is_former)
+    elsewhere = sorted(_assigned_elsewhere(each, found.set_names) for each in found.elsewhere)
     deviations = [*_not_as_requested(report, state), *_not_provisioned(report.plan)]
     replaced = frozenset().union(
         *(
@@ -294,8 +351,8 @@ def audit(
     no_users = [] if fleet.desired.claims else [_NO_USERS]
     for sign, line, _ in rows:
         say(f"  {sign} {line}")
-    for line in former:
-        say(f"  = {line}")
+    for line in _former_lines(fleet, center, run, members, read):
+        say(line)
     for line in (*unexpected_members, *elsewhere, *deviations, *refused, *no_users):
         say(f"  ! {line}")
     wider = sum(total is not None and total.verdict in UNPROVEN for _, _, total in rows)
@@ -314,6 +371,44 @@ def audit(
         *refused,
         *no_users,
     ]
+
+
+def _emptied(
+    fleet: Fleet, membership_users: Mapping[tuple[str, str], frozenset[str]], read: ReadAccounts | None
+) -> Callable[[Collection[str]], frozenset[str]]:
+    """Which accounts are ``emptied``, see Evidence."""
+    refused_in = {each.subject.account_id for each in fleet.desired.refused}
+    empty = frozenset(each.account_id for each in fleet.intents) - refused_in
+
+    def emptied(accounts: Collection[str]) -> frozenset[str]:
+        arns = frozenset().union(*membership_users.values())
+        return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, arns, read)
+
+    return emptied
+
+
+def _former_lines(
+    fleet: Fleet,
+    center: Center,
+    run: AccessRun,
+    members: Sequence[model.UnexpectedMember],
+    read: ReadAccounts | None,
+) -> Iterator[str]:
+    """The former members, those whose IAM users are deleted for the longest time first. Records their ages."""
+    ages = FormerMembers.read(
+        fleet.output, center.instance, members, run.membership_users, read, run.reviewed_groups
+    )
+    for each in sorted(members, key=lambda each: (ages.moment(each), _member_line(each))):
+        if each.is_former:
+            yield f"  = {_member_line(each)}{ages.age(each)}"
+    try:
+        ages.record(fleet.output, center.instance)
+    except OSError as error:
+        yield f"  ? since when IAM users are deleted can't be recorded: {error}"
+
+
+def _member_line(each: model.UnexpectedMember) -> str:
+    return f"{each.username} in group {each.group} (account {shown(each.accounts)}): {each.reason}"
 
 
 _NO_USERS = (
@@ -395,9 +490,13 @@ def _not_provisioned(plan: model.AccessPlan) -> Iterator[str]:
     yield from (each.reason for each in plan.missing)
 
 
-def _assigned_elsewhere(group: model.KnownGroup) -> str:
+def _assigned_elsewhere(group: model.KnownGroup, names: Mapping[str, str]) -> str:
+    """``names``: of permission sets, by ARN."""
     given = shown(
-        [f"{each.permission_set_arn} in account {each.account_id}" for each in sorted(group.assignments)]
+        [
+            f"{names.get(each.permission_set_arn, each.permission_set_arn)} in account {each.account_id}"
+            for each in sorted(group.assignments)
+        ]
     )
     return (
         f"group {group.name}, which is managed, has {given}, where no other access is managed: find out who "

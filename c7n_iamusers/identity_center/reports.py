@@ -175,14 +175,20 @@ MIGRATION = (
 )
 
 
+def hint_lines(desired: model.DesiredAccess) -> Iterator[str]:
+    """People who may be one human, in lines. At most as many as a person reads."""
+    yield from (f"  ? {'hint':<14} {each}" for each in desired.hints[:_SHOWN])
+    if len(desired.hints) > _SHOWN:
+        yield f"  ? {'hint':<14} {len(desired.hints) - _SHOWN} more people may be one human"
+
+
 def plan_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
     """The plan in lines, with a summary at the end. Unchanged objects are left out, except administrative ones.
 
     Side effects come first, then permission sets that make administrators, then adopted objects. ``whole``: with all
     names and calls.
     """
-    for each in found.side_effects:
-        yield f"  ! {'side-effect':<14} {side_effect_text(each, len(each.people) if whole else _SHOWN)}"
+    yield from side_effect_lines(found, whole)
     yield from _change_lines(found, whole)
     yield from total_lines(found, whole)
     for missing in found.missing:
@@ -191,7 +197,15 @@ def plan_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
         yield f"  ! {'refused':<14} {refused.reason}"
     for fault in found.over_quota:
         yield f"  ! {'quota':<14} {fault}"
+    if found.fed_by_others:
+        yield f"  ! {'source':<14} {found.fed_by_others}"
     yield summary(found)
+
+
+def side_effect_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
+    """Access that people get although no intents request it, in lines. ``whole``: with all names."""
+    for each in found.side_effects:
+        yield f"  ! {'side-effect':<14} {side_effect_text(each, len(each.people) if whole else _SHOWN)}"
 
 
 def _change_lines(found: model.AccessPlan, whole: bool) -> Iterator[str]:

@@ -110,7 +110,8 @@ class CreatedSet:
 class CreatedState:
     """The current state of ``created`` objects. Groups, users and permission sets have their index in it as key.
 
-    ``memberships``: (group id, user id) -> membership id. ``assignments``: group id -> all its assignments.
+    ``memberships``: (group id, user id) -> membership id. ``assignments``: id of each of their groups -> all its
+    assignments, with ``model.UNKNOWN_ASSIGNMENT`` if the caller may not list them.
     ``members``: id of a managed group -> user ids. ``unmanaged``: ids of groups and ARNs of permission sets that are
     not managed.
     """
@@ -143,10 +144,30 @@ class RemovedState:
 
 @dataclass(frozen=True)
 class Kept:
-    """A created object that is not deleted, or a removed object that is not restored, and why."""
+    """A created object that is not deleted, or a removed object that is not restored, and why.
+
+    ``as_before``: the object existed before the run, so the undo is complete with it.
+    """
 
     name: str
     reason: str
+    as_before: bool = False
+
+
+@dataclass(frozen=True)
+class UndoBasis:
+    """What the plan of an undo rests on, to be asked again right before each call.
+
+    ``held``: group id -> all its assignments. ``staying``: group id -> members whose memberships of the run stay.
+    ``groups``: id of a created group -> the parameters of its creation; ``users``: likewise. ``sets``: ARN of a created
+    permission set -> its requested settings, if known.
+    """
+
+    held: Mapping[str, frozenset[model.Assignment]] = field(default_factory=dict)
+    staying: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    users: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sets: Mapping[str, PermissionSet | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,6 +176,7 @@ class UndoPlan:
 
     changes: tuple[model.Change, ...]
     kept: tuple[Kept, ...]
+    basis: UndoBasis = field(default_factory=UndoBasis)
 
 
 #: The key of the record in the ``notes`` of a call.
@@ -408,6 +430,14 @@ def _removed(value: Any, place: str) -> None:
 _MEMBERSHIPS = shapes.listing(
     _with({"group": _ID, "username": _ID, "users": shapes.mapping(_USER_ARN, _ANY)}), _MANY
 )
+
+
+def _assigned(value: Any, place: str) -> None:
+    _PAIR(value, place)
+    if len(value) != 2:
+        raise ValueError(f"{place} must be a pair of an account and the ARN of a permission set")
+
+
 _RESULT = _with(
     {"created": shapes.listing(_created, _MANY)},
     {
@@ -416,6 +446,7 @@ _RESULT = _with(
         "removed": shapes.listing(_removed, _MANY),
         "memberships": _MEMBERSHIPS,
         "permission-sets": shapes.mapping(_ID, _SETTINGS),
+        "groups": shapes.mapping(_ID, shapes.listing(_assigned, _MANY)),
         "resumes": shapes.listing(_RUN, _MANY),
     },
 )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -116,6 +117,14 @@ def run_of_result(result: str) -> tuple[str, str]:
     runs, _, run = place.rpartition("/")
     output, _, directory = runs.rpartition("/")
     return (output, f"{RUNS}/{run}/{name}") if output and directory == RUNS else (place, name)
+
+
+def digest_of_result(output: Store, name: str) -> str:
+    """The SHA-256, in hex, of the result of a run. Raises IdentityCenterError if there is none; OSError."""
+    content = output.read(name)
+    if content is None:
+        raise IdentityCenterError(f"{output.place(name)}: no such result of a run")
+    return hashlib.sha256(content).hexdigest()
 
 
 def read_result(output: Store, name: str) -> dict[str, Any]:
@@ -346,7 +355,7 @@ def write_account_results(
 
 def overall_result(
     report: Report,
-    created: Iterable[run_objects.Created],
+    created: run_objects.CreatedObjects,
     removed: Iterable[run_objects.Removed],
     instance: Instance,
     finished: datetime,
@@ -370,6 +379,7 @@ def overall_result(
         "created": (each.as_data() for each in created),
         "removed": (each.as_data() for each in removed),
         "memberships": _memberships(report),
+        "groups": _groups_before(report, created),
         "permission-sets": {
             name: permission_set_data(requested)
             for name, requested in sorted(report.desired.permission_sets.items())
@@ -409,6 +419,19 @@ def _memberships(report: Report) -> Iterator[dict[str, Any]]:
         yield {"group": group, "username": username, "users": of_users}
 
 
+def _groups_before(report: Report, created: Iterable[run_objects.Created]) -> dict[str, list[list[str]]]:
+    """Id of each group that existed before the run and that people joined -> its assignments before the run.
+
+    An undo needs them: what the group has been assigned since is not the run's to end.
+    """
+    joined = {each.membership[0] for each in created if each.kind == MEMBERSHIP}
+    return {
+        known.group_id: [[each.account_id, each.permission_set_arn] for each in sorted(known.assignments)]
+        for known in report.groups.values()
+        if known.group_id in joined
+    }
+
+
 def _assignments(
     report: Report, planned: Mapping[str, Change], claims: Iterable[Claim]
 ) -> list[dict[str, str]]:
@@ -439,13 +462,17 @@ def apply_and_record(
 ) -> tuple[Report, str | None]:
     """Apply the plan. Returns the report, and the place of the run's result; None if there was nothing to do.
 
-    Raises IdentityCenterError before the first change if a quota forbids the plan; OSError and JournalRefused if
-    something can't be recorded. The journal then has all calls made so far.
+    Raises IdentityCenterError before the first change if a quota forbids the plan, or if it creates users and an
+    identity provider must do that, or the caller may not; OSError and JournalRefused if something can't be recorded.
+    The journal then has all calls made so far.
     """
     if report.plan.over_quota:
         raise IdentityCenterError("; ".join(report.plan.over_quota))
+    if report.plan.fed_by_others:
+        raise IdentityCenterError(report.plan.fed_by_others)
     if not report.plan.work and not unfinished(output):
         return report, None
+    run.check_creations(report)
     directory = RunDirectory.begin(output, now())
     directory.check_resumed(center.instance)
     with directory.journal() as journal:

@@ -68,7 +68,11 @@ MembershipUsers = Mapping[tuple[str, str], frozenset[str]]
 #: Why a membership that is not requested stays.
 FORMER = (
     "an earlier run made the membership for IAM users that have no intents now: if these were deleted, it replaces "
-    "their access, and --prune --lock-out would remove it"
+    "their access, and --prune-former DAYS or --prune --lock-out would remove it"
+)
+#: A detail of the removal of a membership.
+EXPIRED = (
+    "an earlier run made the membership, and its IAM users are deleted for longer than --prune-former says"
 )
 FORMER_AND_GONE = (
     "an earlier run made the membership for IAM users that are deleted, quarantined, or no longer found by the "
@@ -94,8 +98,8 @@ class Reviewed:
 class Comparison:
     """The input of a review. ``claims``: those not refused. ``earlier``: names of groups that are replaced.
 
-    ``as_is``: totals are of what people hold now, not of what they hold after the plan is applied. ``emptied``: see
-    ``plan.Evidence``.
+    ``as_is``: totals are of what people hold now, not of what they hold after the plan is applied. ``emptied``,
+    ``expired``, ``only``: see ``plan.Evidence``.
     """
 
     desired: model.DesiredAccess
@@ -110,6 +114,8 @@ class Comparison:
     side_effects: SideEffects | None = None
     as_is: bool = False
     emptied: frozenset[str] = frozenset()
+    expired: frozenset[tuple[str, str]] = frozenset()
+    only: frozenset[str] | None = None
 
 
 def review(comparison: Comparison) -> Reviewed:
@@ -158,7 +164,15 @@ class _Review:
             requested = self._comparison.desired.groups.get(self._named.get(group.group_id, ""))
             if requested.shared if requested else not group.is_restricted:
                 continue
-            yield group
+            if requested or self._is_of_chosen(group):
+                yield group
+
+    def _is_of_chosen(self, group: model.KnownGroup) -> bool:
+        """Whether no account but the chosen ones can request the group, by its description."""
+        only = self._comparison.only
+        return only is None or any(
+            group.description == f"{model.MANAGED_GROUP} for account {account}" for account in only
+        )
 
     def _review_group(self, group: model.KnownGroup) -> None:
         name = self._named.get(group.group_id, group.name)
@@ -172,18 +186,8 @@ class _Review:
         """The removal of a membership that is not requested; None if it must stay."""
         accounts = tuple(sorted({each.account_id for each in group.assignments}))
         person, username = self._ids.get(user_id), self._username(user_id)
-        replaced, reason = self._replacing_claims(group, person, username, accounts), ""
-        if self._comparison.desired.external:
-            reason = "ask the owner of the identity provider to remove it"
-        elif self._is_former_and_gone(group, username):
-            reason = FORMER_AND_GONE
-        elif outside := self._uncovered_accounts(group):
-            reason = (
-                f"it also gives account {shown(outside)}, which has no intents here: run over all accounts"
-            )
-        elif not (replaced or self._comparison.choices.lock_out):
-            made = (group.name, folded(username)) in self._comparison.membership_users
-            reason = FORMER if made else UNKNOWN_ORIGIN
+        replaced = self._replacing_claims(group, person, username, accounts)
+        reason = self._why_stays(group, username, bool(replaced))
         if reason:
             if accounts:
                 self._unexpected_members.append(
@@ -201,8 +205,33 @@ class _Review:
             f"loses {model.Grant(each.account_id, self._set_name(each.permission_set_arn))}"
             for each in sorted(group.assignments)
         ]
-        change = self._change(key, model.MEMBERSHIP, f"{username} in {group.name}", call, needs, tuple(lost))
-        return self._register(change, group, (user_id, group.group_id))
+        expired = self._is_expired(group, username)
+        details = (*lost, *([EXPIRED] if expired else []))
+        change = self._change(key, model.MEMBERSHIP, f"{username} in {group.name}", call, needs, details)
+        return self._register(change, group, (user_id, group.group_id), expired)
+
+    def _why_stays(self, group: model.KnownGroup, username: str, is_replaced: bool) -> str:
+        """Why a membership that is not requested must stay; empty if it may go."""
+        if self._comparison.desired.external:
+            return "ask the owner of the identity provider to remove it"
+        if self._is_expired(group, username):
+            return ""
+        if self._is_former_and_gone(group, username):
+            return FORMER_AND_GONE
+        if outside := self._uncovered_accounts(group):
+            return f"it also gives account {shown(outside)}, which has no intents here: run over all accounts"
+        if is_replaced or self._comparison.choices.lock_out:
+            return ""
+        made = (group.name, folded(username)) in self._comparison.membership_users
+        return FORMER if made else UNKNOWN_ORIGIN
+
+    def _is_expired(self, group: model.KnownGroup, username: str) -> bool:
+        """Whether it is former for too long, and the group gives nothing in accounts without those IAM users."""
+        key = group.name, folded(username)
+        accounts = {arn.split(":")[4] for arn in self._comparison.membership_users.get(key, ())}
+        return key in self._comparison.expired and accounts.issuperset(
+            each.account_id for each in group.assignments
+        )
 
     def _is_former_and_gone(self, group: model.KnownGroup, username: str) -> bool:
         """Whether an earlier run made the membership, for accounts without such IAM users now."""
@@ -270,7 +299,8 @@ class _Review:
     def _remove_set(self, arn: str) -> None:
         """Remove a managed permission set with the last of its assignments."""
         known = self._current.sets.get(arn)
-        if known is None or not known.settings.is_managed:
+        # Accounts that were not chosen may request it.
+        if known is None or not known.settings.is_managed or self._comparison.only is not None:
             return
         if (
             known.settings.name in self._comparison.desired.permission_sets
@@ -295,9 +325,9 @@ class _Review:
         return found
 
     def _register(
-        self, change: model.Change, group: model.KnownGroup, membership: tuple[str, str]
+        self, change: model.Change, group: model.KnownGroup, membership: tuple[str, str], expired: bool
     ) -> tuple[model.Change, bool]:
-        goes = self._may_go(group)
+        goes = expired or self._may_go(group)
         if goes:
             self._leaving.add(membership)
         self._changes[change.key] = change, goes

@@ -8,6 +8,11 @@ journaled id, and its group is managed or has a managed permission set.
 The state can't confirm which run created an object, for which IAM user a membership was made, or that a run created a
 user. A user is deleted if it is unchanged since its journaled creation and has no groups and assignments except the
 run's. Assigned applications are not checked.
+
+What others use by now stays. A group of the run that others have joined, assigned or changed stays, and so do the run's
+memberships of it: by them people have what others gave. So does a membership of an earlier group that has been assigned
+since. The run's own assignments end, unless others are in the group. What can't be read, as a delegated administrator
+may not list all assignments of a principal, counts as used.
 """
 
 from __future__ import annotations
@@ -35,13 +40,25 @@ def group_reasons(
     if unexpected:
         reasons.append(f"it has other members ({shown(unexpected)})")
     if further:
-        arns = [each.permission_set_arn for each in sorted(further)]
-        reasons.append(f"it has been assigned since ({shown(arns)})")
+        reasons.append(assigned_since(further))
     if not group.is_managed:
         reasons.append("it is not managed, by its description")
     if (group.name, group.description) != (given["DisplayName"], given.get("Description", "")):
         reasons.append("its name or description has changed")
     return reasons
+
+
+def assigned_since(further: Collection[model.Assignment]) -> str:
+    """Why a group stays that has ``further`` assignments, which are not the run's."""
+    if model.UNKNOWN_ASSIGNMENT in further:
+        return f"it is not known whether it has been assigned since: {_NOT_LISTED}"
+    return f"it has been assigned since ({_listed(further)})"
+
+
+_NOT_LISTED = (
+    "only the management account may list that (sso:ListAccountAssignmentsForPrincipal), so give --role with a role of "
+    "it"
+)
 
 
 def set_reasons(
@@ -56,7 +73,7 @@ def set_reasons(
         reasons.append(
             f"it has been assigned since (in account {shown([account for account, _ in further])})"
         )
-    if requested is None or _differ(requested, state.known.settings):
+    if requested is None or differ(requested, state.known.settings):
         reasons.append("its settings have changed")
     if any(group_id in in_use for _, group_id in state.holders):
         reasons.append("a group with other members has it")
@@ -67,15 +84,21 @@ def user_reasons(user: run_objects.CreatedUser, given: Mapping[str, Any], own: C
     """Why a user is kept. ``given``: the parameters of CreateUser. ``own``: the groups that the run added it to."""
     reasons = []
     if further := sorted(user.groups.difference(own)):
-        reasons.append(f"it is in other groups ({shown(further)})")
-    if user.assignments:
-        reasons.append("it has direct assignments")
-    if _has_changed(user.attributes, given):
+        reasons.append(f"it is in groups that stay ({shown(further)})")
+    if model.UNKNOWN_ASSIGNMENT in user.assignments:
+        reasons.append(f"it is not known whether it has direct assignments: {_NOT_LISTED}")
+    elif user.assignments:
+        reasons.append(f"it has direct assignments ({_listed(user.assignments)})")
+    if has_changed(user.attributes, given):
         reasons.append("it has changed")
     return reasons
 
 
-def _differ(requested: PermissionSet, present: PermissionSet) -> bool:
+def _listed(assignments: Collection[model.Assignment]) -> str:
+    return shown([f"{each.permission_set_arn} in account {each.account_id}" for each in sorted(assignments)])
+
+
+def differ(requested: PermissionSet, present: PermissionSet) -> bool:
     """Whether ``present`` has anything that was not requested. It may have less, if a run did not complete it."""
     return (
         not present.managed_policies <= requested.managed_policies
@@ -87,7 +110,7 @@ def _differ(requested: PermissionSet, present: PermissionSet) -> bool:
     )
 
 
-def _has_changed(attributes: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+def has_changed(attributes: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
     """Whether the user has changed since its creation, or has come under an identity provider."""
     emails = [each.get("Value") for each in attributes.get("Emails") or ()]
     name = attributes.get("Name") or {}
@@ -106,24 +129,26 @@ def plan_undo(
     instance: model.Instance,
     needed: Mapping[run_objects.MembershipKey, str] | None = None,
     restoration: RestorationPlan | None = None,
+    before: Mapping[str, Collection[model.Assignment]] | None = None,
 ) -> run_objects.UndoPlan:
     """The plan of an undo: first ``restoration``, then the deletions.
 
     ``requested``: the run's requested permission sets, by name. ``needed``: memberships whose people may have no other
-    access, and why.
+    access, and why. ``before``: id of each group that existed before the run and that people joined -> its assignments
+    before the run.
     """
     back = restoration or RestorationPlan()
-    undo = _Undo(state, requested, instance, needed or {}, back.of_people)
+    undo = _Undo(state, requested, instance, needed or {}, back.of_people, before or {})
     changes = list(undo.all())
     going = [change for change in changes if change.key not in back.existing]
-    before = [
+    there = [
         run_objects.Kept(
-            f"{change.kind} {change.name}", "it existed before the run, which removed and recreated it"
+            f"{change.kind} {change.name}", "it existed before the run, which removed and recreated it", True
         )
         for change in changes
         if change.key in back.existing
     ]
-    return run_objects.UndoPlan((*back.changes, *going), (*back.kept, *undo.kept, *before))
+    return run_objects.UndoPlan((*back.changes, *going), (*back.kept, *undo.kept, *there), undo.basis)
 
 
 @dataclass
@@ -133,6 +158,7 @@ class _Undo:
     instance: model.Instance
     needed: Mapping[run_objects.MembershipKey, str]
     of_people: Mapping[str, tuple[str, ...]]
+    before: Mapping[str, Collection[model.Assignment]]
     kept: list[run_objects.Kept] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -153,6 +179,61 @@ class _Undo:
             for group_id, users in {**self.state.members, **members}.items()
             if any((group_id, user) not in self._joined for user in users)
         }
+        self._numbers = {each.group_id: number for number, each in self.state.groups.items()}
+        own = defaultdict[str, set[model.Assignment]](set)
+        for group_id, each in assigned:
+            own[group_id].add(each)
+        joined_groups = {group_id for group_id, _ in self.state.memberships}
+        stays = {
+            group_id: self._why_group_stays(group_id, own[group_id]) if group_id in joined_groups else ""
+            for group_id in {each for each, _ in joined}
+        }
+        staying = {member for member in self._joined if stays[member[0]]}
+        self._kept_memberships |= {
+            member: f"its group stays, and gives what others gave it: {stays[member[0]]}"
+            for member in staying & self.state.memberships.keys()
+        }
+        self._leaving = self._joined - staying
+        self.basis = self._basis({*staying, *self.needed})
+
+    def _held(self, group_id: str) -> frozenset[model.Assignment]:
+        found = self.state.assignments.get(group_id, frozenset())
+        number = self._numbers.get(group_id)
+        return found if number is None else found | self.state.groups[number].assignments
+
+    def _why_group_stays(self, group_id: str, own: Collection[model.Assignment]) -> str:
+        """Why the run's memberships of the group stay with it; empty if they go. ``own``: assignments of the run.
+
+        Members who stay only as they may have no other access are no reason: others can go.
+        """
+        number = self._numbers.get(group_id)
+        if number is not None:
+            group = self.state.groups[number]
+            strangers = [user for user in self._unexpected(group) if (group_id, user) not in self.needed]
+            given = self.state.created[number].parameters
+            return "; ".join(group_reasons(group, given, strangers, group.assignments.difference(own)))
+        if group_id not in self.before:
+            return "the result of the run does not have what it gave before"
+        # What a run could not list it did not record.
+        recorded = {each for each in self.before[group_id] if each != model.UNKNOWN_ASSIGNMENT}
+        further = self._held(group_id).difference(own, recorded)
+        return assigned_since(further) if further else ""
+
+    def _basis(self, staying: Collection[run_objects.MembershipKey]) -> run_objects.UndoBasis:
+        members = defaultdict[str, set[str]](set)
+        for group_id, user_id in staying:
+            members[group_id].add(user_id)
+        created = self.state.created
+        return run_objects.UndoBasis(
+            {group_id: self._held(group_id) for group_id, _ in self._joined},
+            {group_id: frozenset(users) for group_id, users in members.items()},
+            {each.group_id: created[number].parameters for number, each in self.state.groups.items()},
+            {each.user_id: created[number].parameters for number, each in self.state.users.items()},
+            {
+                each.known.arn: self.requested.get(each.known.settings.name)
+                for each in self.state.permission_sets.values()
+            },
+        )
 
     def _reason_not_of_run(self, member: run_objects.MembershipKey, identifier: str) -> str:
         """Why an existing membership can't be the one that the run created; empty if it can."""
@@ -187,7 +268,7 @@ class _Undo:
     def _memberships(self) -> Iterator[model.Change]:
         for (group_id, user_id), reason in sorted(self._kept_memberships.items()):
             self.kept.append(run_objects.Kept(f"membership {user_id} in {group_id}", reason))
-        for member in sorted(self._joined & self.state.memberships.keys()):
+        for member in sorted(self._leaving & self.state.memberships.keys()):
             call = operations.membership_deletion(self.state.memberships[member], self.instance)
             needs = list(self.of_people.get(member[1], ()))
             yield self._change(
@@ -198,7 +279,7 @@ class _Undo:
         # Memberships are deleted first: the assignment of an unmanaged group confirms them, and people who join a group
         # meanwhile keep its access.
         first: defaultdict[str, list[str]] = defaultdict(list)
-        for member in sorted(self._joined & self.state.memberships.keys()):
+        for member in sorted(self._leaving & self.state.memberships.keys()):
             first[member[0]].append(_member_key(member))
         for group_id, assignment in sorted(self._assigned | self._unmanaged, key=str):
             name = f"{group_id} -> {assignment.permission_set_arn} in account {assignment.account_id}"
@@ -249,7 +330,7 @@ class _Undo:
 
     def _user(self, user: run_objects.CreatedUser, created: run_objects.Created) -> Iterator[model.Change]:
         name = str(user.attributes.get("UserName", user.user_id))
-        own = {group for group, member in self._joined if member == user.user_id}
+        own = {group for group, member in self._leaving if member == user.user_id}
         reasons = user_reasons(user, created.parameters, own)
         needs = [_member_key((group, user.user_id)) for group in user.groups]
         call = operations.user_deletion(user.user_id, self.instance)

@@ -21,13 +21,20 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center import model, operations, run_objects
-from c7n_iamusers.identity_center.access_run import DeletionChecks, Recheck
+from c7n_iamusers.identity_center.access_run import Recheck
 from c7n_iamusers.identity_center.aws.created_reader import CreatedReader
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.intents import permission_set_from
 from c7n_iamusers.identity_center.run_lock import exclusive
-from c7n_iamusers.identity_center.run_records import check_journaled, journals_of, open_journal, read_result
+from c7n_iamusers.identity_center.run_records import (
+    check_journaled,
+    digest_of_result,
+    journals_of,
+    open_journal,
+    read_result,
+)
+from c7n_iamusers.identity_center.undo_checks import UndoChecks
 from c7n_iamusers.identity_center.undo_plan import plan_undo
 from c7n_iamusers.identity_center.undo_restoration import RestorationPlan, plan_restoration
 from c7n_iamusers.identity_center.writer.change import RecheckResult, WriterContext
@@ -103,8 +110,9 @@ def _has_other(
     """Whether the person has access to each of ``accounts`` without the memberships in ``leaving``."""
     _, user_id = membership
     staying = [group for group in reader.store.groups_of(user_id) if (group, user_id) not in leaving]
-    held = {each.account_id for group in staying for each in reader.assignments.of_group(group)}
-    held |= {each.account_id for each in reader.assignments.directly_of(user_id)}
+    # What a delegated administrator can't list does not count.
+    held = {each.account_id for group in staying for each in reader.assignments.of_group_if_listed(group)}
+    held |= {each.account_id for each in reader.assignments.directly_of_if_listed(user_id)}
     return held.issuperset(accounts)
 
 
@@ -119,18 +127,22 @@ def undo(
     options: ApplyOptions | None = None,
     read_users: ReadUsers | None = users_not_read,
     accounts: Mapping[str, str] | None = None,
+    digest: str = "",
+    accepted: Callable[[], bool] = lambda: False,
 ) -> list[str]:
     """Undo the run of ``result``; without ``options`` only show the plan. Returns the failures, in words.
 
     ``result``: the name of the run's result in ``output``. ``center_in``: connects to Identity Center in a Region.
     ``read_users``: reads which IAM users still exist; None to delete access even if its person may have no other.
-    ``accounts``: name -> account id.
+    ``accounts``: name -> account id. ``digest``: the SHA-256 of the result in hex, as the run printed it, which proves
+    that it is the run's own; else ``accepted`` says whether somebody accepts what the plan gives people by it.
 
     Raises IdentityCenterError if the result can't be read or is of another instance, and ClientError if Identity Center
     can't be read; both before the first change.
     """
     say = escaping(say)
     data, place = read_result(output, result), output.place(result)
+    _check_digest(output, result, digest)
     if missing := [name for name in ("region", "instance", "permission-sets") if name not in data]:
         raise IdentityCenterError(
             f"{place} lacks {', '.join(missing)}, so it is not the complete result of a run"
@@ -148,14 +160,45 @@ def undo(
     with _result_errors(place):
         run_objects.check_instance(map(run_objects.Created.from_data, data["created"]), center.instance)
     reader = CenterReader.of(center)
-    with exclusive(output, center.instance) if options else nullcontext():
+    with exclusive(output, center.instance, center) if options else nullcontext():
         restoration = _restoration(data, output, result, reader, center.instance)
         plan = _plan(data, center, reader, read_users, restoration, accounts or {})
         for line in _lines(plan):
             say(line)
-        recheck = _UndoRecheck(reader, restoration, center.instance, plan.changes)
+        if options is None:
+            return []
+        if not digest:
+            _require_consent(plan, place, accepted)
+        recheck = _UndoRecheck(reader, restoration, center.instance, plan, options.clock)
         prefix = result[: result.rfind("/") + 1]
-        return _apply(plan, center, output, prefix, say, options, recheck) if options and plan.changes else []
+        return _apply(plan, center, output, prefix, say, options, recheck)
+
+
+def _check_digest(output: Store, result: str, digest: str) -> None:
+    """Raises IdentityCenterError if the result has another SHA-256 than ``digest``, unless that is empty."""
+    if digest and digest.lower() != (found := digest_of_result(output, result)):
+        raise IdentityCenterError(
+            f"{output.place(result)} has the SHA-256 {found}, not {digest}: it was changed after the run"
+        )
+
+
+def _require_consent(plan: run_objects.UndoPlan, place: str, accepted: Callable[[], bool]) -> None:
+    """Raises IdentityCenterError if the plan gives people access and nobody accepts that."""
+    if any(each.action != run_objects.DELETE for each in plan.changes) and not accepted():
+        raise IdentityCenterError(
+            f"nothing was touched: lines with + give people access by what {place} says, and whoever can write there "
+            "can have written it: check them, and give --result-sha256 HEX, as the run printed it, or say yes on a "
+            "terminal"
+        )
+
+
+def _incomplete(plan: run_objects.UndoPlan) -> Iterator[str]:
+    """A sentence if anything that the run changed stays as it is."""
+    if kept := sum(not each.as_before for each in plan.kept):
+        yield (
+            f"the undo is not complete: {kept} object(s) stay as the run left them, each with its reason in a line "
+            "`! kept`: settle these, and run the undo again"
+        )
 
 
 def _restoration(
@@ -202,7 +245,11 @@ def _plan(
     state = CreatedReader(reader).read(map(run_objects.Created.from_data, data["created"]))
     requested = {name: permission_set_from(each) for name, each in data["permission-sets"].items()}
     needed = needed_memberships(data, state, reader, read_users) if read_users else {}
-    plan = plan_undo(state, requested, center.instance, needed, restoration)
+    before = {
+        group_id: [model.Assignment(account, arn) for account, arn in given]
+        for group_id, given in data.get("groups", {}).items()
+    }
+    plan = plan_undo(state, requested, center.instance, needed, restoration, before)
     return with_names(plan, state, restoration.unexpected, reader, accounts)
 
 
@@ -214,9 +261,10 @@ class _UndoRecheck:
         reader: CenterReader,
         restoration: RestorationPlan,
         instance: model.Instance,
-        changes: Iterable[model.Change],
+        plan: run_objects.UndoPlan,
+        clock: Callable[[], float],
     ) -> None:
-        self._deletion_checks = DeletionChecks(reader, changes)
+        self._deletion_checks = UndoChecks(reader, plan.changes, plan.basis, clock)
         self._reader, self._former = reader, restoration.former
         desired = model.DesiredAccess(permission_sets=restoration.permission_sets)
         self._recheck = Recheck(reader, desired, model.CenterState(), instance)
@@ -271,6 +319,8 @@ def _apply(
     recheck: _UndoRecheck,
 ) -> list[str]:
     """``prefix``: of the names of the undo's files."""
+    if not (plan.changes or plan.kept):
+        return []
     with open_journal(output, f"{prefix}{JOURNAL}") as journal:
         context = WriterContext(
             center.clients,
@@ -285,7 +335,7 @@ def _apply(
         ended = SingleWriter(context, plan.changes, options).run()
     _record(plan, ended, output, f"{prefix}{UNDONE}")
     say(f"Undone: {sum(each.status == DONE for each in ended.values())} of {len(plan.changes)}.")
-    return sorted({each.reason for each in ended.values() if each.status != DONE})
+    return [*sorted({each.reason for each in ended.values() if each.status != DONE}), *_incomplete(plan)]
 
 
 def _record(plan: run_objects.UndoPlan, ended: Mapping[str, ChangeResult], output: Store, name: str) -> None:
@@ -297,6 +347,7 @@ def _record(plan: run_objects.UndoPlan, ended: Mapping[str, ChangeResult], outpu
         "removed": [names[key] for key in done if key in deletions],
         "returned": [names[key] for key in done if key not in deletions],
         "failed": [f"{names[key]}: {each.reason}" for key, each in ended.items() if each.status != DONE],
+        "complete": all(each.status == DONE for each in ended.values()) and not any(_incomplete(plan)),
         "kept": [f"{each.name}: {each.reason}" for each in plan.kept],
     }
     output.replace(name, json.dumps(data, indent=1).encode())
@@ -347,7 +398,8 @@ def with_names(
 
     return run_objects.UndoPlan(
         tuple(_renamed(each, named(each.name), tuple(map(named, each.details))) for each in plan.changes),
-        tuple(run_objects.Kept(named(each.name), named(each.reason)) for each in plan.kept),
+        tuple(replace(each, name=named(each.name), reason=named(each.reason)) for each in plan.kept),
+        plan.basis,
     )
 
 
@@ -384,6 +436,8 @@ def _ids(state: run_objects.CreatedState, unexpected: Collection[str]) -> _Ids:
         found.groups.add(group.group_id)
         found.users |= group.members
         found.sets |= {each.permission_set_arn for each in group.assignments}
+    for held in (*state.assignments.values(), *(user.assignments for user in state.users.values())):
+        found.sets |= {each.permission_set_arn for each in held}
     for user in state.users.values():
         found.users.add(user.user_id)
         found.groups |= user.groups

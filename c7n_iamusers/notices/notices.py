@@ -23,7 +23,7 @@ from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.text.documents import read_json
-from c7n_iamusers.text.wording import as_text, moment
+from c7n_iamusers.text.wording import as_text, is_address, moment
 
 Parsed = TypeVar("Parsed")
 ANNOUNCED, INFORMED = "announced", "informed"
@@ -116,9 +116,9 @@ def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
     if (
         not isinstance(addresses, list)
         or not addresses
-        or not all(isinstance(each, str) and each.strip() for each in addresses)
+        or not all(isinstance(each, str) and is_address(each) for each in addresses)
     ):
-        raise ValueError("it has no addresses, or a blank one")
+        raise ValueError("it has no addresses, or one that is no e-mail address")
     users = data.get("users")
     if not isinstance(users, list):
         raise ValueError("it has no users")
@@ -217,8 +217,9 @@ class Notices:
         """The records to write about users that are exempt ``now``: those without one since their last message."""
         found = []
         for user, rule in exempt:
-            new = Exempted.by(rule, user, now)
             since = max((each.time for each in self._by_user.get(user.unique_id, ())), default=None)
+            # the clock of whoever announced it may be ahead
+            new = Exempted.by(rule, user, now if since is None else max(now, since))
             known = [each.time for each in self._exempted.get(user.unique_id, ()) if each.rule == new.rule]
             if not known or (since is not None and max(known) < since):
                 found.append(new)

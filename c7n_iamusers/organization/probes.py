@@ -20,7 +20,7 @@ from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.executor import SINGLE_TRY
 from c7n_iamusers.execution.given import parsed_file
 from c7n_iamusers.execution.retries import Backoff, error_code, items
-from c7n_iamusers.execution.sessions import external
+from c7n_iamusers.execution.sessions import account_of, external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.permissions import Needed, changes_users
 from c7n_iamusers.iam.role_trust import is_trusted
@@ -99,7 +99,7 @@ class Probes:
             raise EvidenceUnreadable(target.role_fault)
         if not target.roles:
             session = boto3.Session(profile_name=target.profile, region_name=region)
-            acting = session.client("sts", config=SINGLE_TRY).get_caller_identity()["Account"]
+            acting = account_of(session)
             if acting != target.account_id:
                 raise EvidenceUnreadable(f"profile {target.profile} acts in account {acting}")
             return session.client("iam", config=SINGLE_TRY)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.permissions import Needed, role_policy
 from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
-from c7n_iamusers.text.wording import quoted, visible
+from c7n_iamusers.text.wording import folded, quoted, visible
 
 OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
 #: The variables of accounts.yml that are checked beside those that the policies use.
@@ -286,6 +287,13 @@ def exemptions_of_no_account(found: Sequence[Target], rules: Iterable[ExemptionR
     return [
         str(rule) for rule in rules if not any(rule.holds_in(each.account_id, each.name) for each in found)
     ]
+
+
+def given_twice(found: Sequence[Target]) -> list[str]:
+    """Which of the accounts have an id or a name in common, in words. c7n-org handles them all, at the same time."""
+    ids, names = Counter(each.account_id for each in found), Counter(folded(each.name) for each in found)
+    counted = [("id", ids), ("name", names)]
+    return [f"{what} {value} {n} times" for what, all_ in counted for value, n in all_.items() if n > 1]
 
 
 def variables_of(data: Any) -> frozenset[str]:

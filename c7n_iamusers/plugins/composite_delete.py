@@ -25,8 +25,6 @@ from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION
-from c7n_iamusers.identity_center.access_state import PROVISIONED, USED
-from c7n_iamusers.plugins.gates import Access, gates_of
 from c7n_iamusers.plugins.policy_checks import (
     DAYS,
     acts_on,
@@ -35,9 +33,9 @@ from c7n_iamusers.plugins.policy_checks import (
 )
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store, visible_errors
-from c7n_iamusers.plugins.user_action import NOTICED, UserAction
+from c7n_iamusers.plugins.taking_action import OPTIONS, TakingAction
+from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.safeguards import guards
-from c7n_iamusers.safeguards.gates import Calls, Gates
 from c7n_iamusers.text.wording import moment, visible
 
 PLAN_FILE = "deletion-plan.json"
@@ -126,7 +124,7 @@ def reviewed_plan(manager: Any, place: str, account_id: str, digest: str | None 
     return plan
 
 
-class CompositeDelete(UserAction):
+class CompositeDelete(TakingAction):
     """Deletes an IAM user together with everything attached to it.
 
     Right before the deletion each user is read live. It is skipped if its unique id or account differs from the flagged
@@ -146,16 +144,21 @@ class CompositeDelete(UserAction):
     DeleteUser, the unique id is verified. If the name belongs to a new user, that one is left alone, and the outcome
     names the calls that may have changed it.
 
-    - ``active-within``: skip users whose password or access key was used in the last so many days; by default the
-      filter's ``unused-for``. IAM does not report the use of certificates, SSH keys and service-specific credentials
+    - ``active-within``: skip users whose password or access key was used in the last so many days, 30 by default;
+      ``none`` skips nobody for that. IAM does not report the use of certificates, SSH keys and service-specific
+      credentials
+    - ``trusted-by-role: true``: also users that the trust policy of a role in the account names. Without it they are
+      skipped: a restored user is not trusted again
     - ``quarantined-for``: only users that the action ``quarantine`` has held for so many days, without interruption and
       without a recorded use. The record is in the Deny, in the journals beside this output, or in ``record-from``:
       another output, a directory or ``s3://BUCKET/PREFIX``
     - ``noticed: 30``: only users about whom the action ``notify-owners`` addressed the owners so many days ago, by the
       record in ``notices`` (a directory or ``s3://BUCKET/PREFIX``), and whose announced day has come. A file ``STOP``
-      there, or in the account's directory there, makes each further user fail, untouched
+      there, or in the account's directory there, makes each further user fail, untouched. ``noticed: none``: also
+      users whose owner nobody told; ``notices`` is then the place of ``STOP`` alone
     - ``require: provisioned``: read Identity Center again as the policy's filter ``identity-center`` does, and skip
-      users without working access. ``used``: also those whose people have not signed in by it
+      users without working access. ``used``: also those whose people have not signed in by it. ``none``: also people
+      without any other access
     - ``quiet: proven``: only users that the policy's filter ``attempts`` found quiet since their quarantine.
       ``not-heard`` also accepts users that no source could have heard (``deaf``), as when a quarantine has deactivated
       their credentials. Users that were heard, or whose attempts could not be read, are skipped with the reason
@@ -177,7 +180,8 @@ class CompositeDelete(UserAction):
     continues.
 
     The policy must have the filter ``unnecessary`` at its top level with an exemption rule, a list of them, or
-    ``exempt: none``; with ``plan-only`` the exemptions may be missing.
+    ``exempt: none``. It must state ``noticed``, and ``require`` unless the filter's ``kinds`` leave out human, mixed
+    and unknown. With ``plan-only`` all of this may be missing.
 
     :example:
 
@@ -212,20 +216,17 @@ class CompositeDelete(UserAction):
             "plan-only": {"type": "boolean"},
             "plan": {"type": "string", "minLength": 1},
             "plan-sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
-            "active-within": DAYS,
+            **OPTIONS,
             "quarantined-for": DAYS,
             "include-compromised": {"type": "boolean"},
-            **NOTICED,
             "adopt": {"type": "boolean"},
             "record-from": {"type": "string", "minLength": 1},
-            "require": {"enum": [PROVISIONED, USED]},
             "quiet": {"enum": [guards.PROVEN, guards.NOT_HEARD]},
         },
     )
     schema_alias = False
     permissions = DELETION
     ends_sessions = True
-    _resources: Sequence[Resource] = ()
     #: With quiet: see Guards.
     _listened: Mapping[str, datetime | None] | None = None
 
@@ -236,17 +237,15 @@ class CompositeDelete(UserAction):
         self.require_exemptions(rules=not self.data.get("plan-only"))
         self.require_notices()
         self.require_numbers()
+        if not self.data.get("plan-only"):
+            self.require_statements()
         if self.data.get("plan") and self.data.get("plan-only"):
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: composite-delete: plan applies a plan and plan-only makes "
                 "one: leave one of them out"
             )
         self._require_plan_of_digest(PolicyValidationError)
-        if (required := self.data.get("require")) and not self._access_filters():
-            raise PolicyValidationError(
-                f"policy {self.manager.data.get('name')}: composite-delete: require: {required} reads Identity "
-                f"Center as the filter identity-center says: add it, state: {required}, at the top level of filters"
-            )
+        self.require_access_filter()
         if self.data.get("quiet"):
             self._require_attempts()
         return self
@@ -315,13 +314,23 @@ class CompositeDelete(UserAction):
         reviewed = reviewed_plan(self.manager, plan, account_id, digest) if plan else None
         account = self.account(run)
         records = self.user_records(run, account)
-        gates, recheck = self._gates(run), self.recheck(run, account)
+        gates, recheck = self.gates(run, self._guards(run), account), self.recheck(run, account)
         held = recheck.needed or "quarantined-for" in self.data
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)
         problem = recheck.problem if recheck.needed else guards.no_recheck
         adopt, sessions = self.data.get("adopt", False), self.sign_in_sessions(run)
-        return UserDeletion(run, users, records, gates, reviewed, problem, adopt, sessions=sessions)
+        return UserDeletion(
+            run,
+            users,
+            records,
+            gates,
+            reviewed,
+            problem,
+            adopt,
+            sessions=sessions,
+            note_exempt=self.note_exempt,
+        )
 
     def _require_plan_of_digest(self, error: type[Exception]) -> None:
         if "plan-sha256" in self.data and not self.data.get("plan"):
@@ -347,32 +356,17 @@ class CompositeDelete(UserAction):
             "quarantine: add '- type: attempts' at the top level of filters, after unnecessary"
         )
 
-    def _access_filters(self) -> list[Any]:
-        found = [each for each in self.manager.filters if each.type == "identity-center"]
-        return [each for each in found if each.data["state"] in self._accepted]
-
-    @property
-    def _accepted(self) -> tuple[str, ...]:
-        """The states that ``require`` accepts: access that is used is provisioned too."""
-        return (USED,) if self.data.get("require") == USED else (PROVISIONED, USED)
-
-    def _gates(self, run: Run) -> Gates:
-        """All that is judged of a user. Raises PolicyExecutionError if a gate can't be read."""
-        checks = guards.Guards(
+    def _guards(self, run: Run) -> guards.Guards:
+        """What is judged of a user, but for what is asked anew."""
+        return guards.Guards(
             run.callers,
             (),
             self.active_within(),
             self.data.get("quarantined-for"),
             self.data.get("include-compromised", False),
-            self.data.get("noticed"),
+            self.days("noticed"),
             listened=self._listened,
         )
-        return gates_of(self, run.account_id, checks, self._access, self._accepted)
-
-    def _access(self, calls: Calls) -> Sequence[Access]:
-        """With require: what reads the access of the people, for each identity-center filter."""
-        filters = self._access_filters() if self.data.get("require") else ()
-        return [each.gate(calls).reading(self._resources) for each in filters]
 
 
 def _listened_since(resource: Mapping[str, Any]) -> datetime | None:

@@ -35,11 +35,12 @@ def gates_of(
     guards: Guards,
     access: Callable[[Calls], Sequence[Access]] = lambda _: (),
     accepted: Sequence[str] = (),
+    trust: Callable[[Calls], Gate] | None = None,
 ) -> Gates:
-    """The gates of ``action``, read for the first time: exemptions, STOP files, notices, access.
+    """The gates of ``action``, read for the first time: exemptions, STOP files, notices, access, trust.
 
-    ``guards``: what else is judged. ``access``: what reads it, if any, counting its calls. ``accepted``: states of
-    access that do. Raises PolicyExecutionError if anything can't be read.
+    ``guards``: what else is judged. ``access``, ``trust``: what reads it, if anything, counting its calls.
+    ``accepted``: states of access that do. Raises PolicyExecutionError if anything can't be read.
     """
     manager, data, calls = action.manager, action.data, Calls()
     gates = [Gate("the exemptions", lambda: {"rules": exemption_rules(manager, account_id, calls.add)})]
@@ -53,6 +54,7 @@ def gates_of(
     if readers := access(calls):
         what = "the access through Identity Center"
         gates.append(Gate(what, lambda: {"missing": _missing(readers, accepted)}, patient=True))
+    gates += [trust(calls)] if trust else []
     with unreadable_notices(action, account_id):
         return Gates(guards, gates, calls, CLOCK).load()
 

@@ -403,6 +403,11 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         )
         return selected
 
+    @property
+    def naming_tags(self) -> tuple[str, ...]:
+        """The keys of the tags that may say who a user's person is."""
+        return provisioning_settings.IdentitySettings(self.data, self._where).naming_tags
+
     def gate(self, calls: Calls | None = None) -> AccessGate:
         """The reader of users' access with this filter's options; also for an action that checks again."""
         return AccessGate(self.manager, self.data, self._where, calls)

@@ -9,9 +9,11 @@ from typing import Any
 
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
+from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import PROVISIONED, UNCHANGED
 from c7n_iamusers.identity_center import access_state
+from c7n_iamusers.identity_center.aws_config import PROFILES, file_of, verified_config
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.messages import headline
@@ -31,7 +33,8 @@ _EVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
 def _schema() -> dict[str, Any]:
-    schema = notify_schema("notify-people", {"notices": NOTICES, "email-domains": EMAIL_DOMAINS})
+    options = {"notices": NOTICES, "email-domains": EMAIL_DOMAINS, "profiles-from": NOTICES}
+    schema = notify_schema("notify-people", options)
     del schema["anyOf"]
     left = {key: value for key, value in schema["properties"].items() if key not in _RECIPIENTS}
     return {**schema, "properties": left, "required": ["type", *REQUIRED]}
@@ -53,6 +56,11 @@ class NotifyPeople(RecordedNotify):
     (or ``used``) or by ``provision-identity-center`` before it in the policy. Who has no access gets no mail.
     ``email-domains`` holds for every address, since it may come from a tag: others are left out, with a warning. A
     person with several IAM users in the account gets one mail about them.
+
+    The mail has what goes into ``~/.aws/config``. With ``profiles-from``, the output that ``c7n-iamusers provision
+    --aws-config`` wrote to (a directory or ``s3://BUCKET/PREFIX``), these are the profiles for all accounts of the
+    person; else those for this account. A file that is missing, or that a run does not write like that, is left out,
+    with a warning.
 
     ``notices`` is the place that ``notify-owners`` uses. A record there keeps the next run from writing again about the
     same IAM user. It is no announcement.
@@ -83,6 +91,7 @@ class NotifyPeople(RecordedNotify):
             actions:
               - type: notify-people
                 notices: notices
+                profiles-from: output
                 email-domains: [example.com]
                 template: iam-users-your-access.html
                 account-name: payments
@@ -125,6 +134,8 @@ class NotifyPeople(RecordedNotify):
             return
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._unrecorded = notices_store(self.manager, self.data["notices"]), []
+        place = self.data.get("profiles-from")
+        self._files = notices_store(self.manager, place, option="profiles-from") if place else None
         with self.refused(account_id):
             notices = Notices.read(self._store, account_id, now)
             self._people = {
@@ -146,7 +157,7 @@ class NotifyPeople(RecordedNotify):
             by_address.setdefault(folded(self._people[str(resource["UserId"])]), []).append(resource)
         for users in by_address.values():
             address = self._people[str(users[0]["UserId"])]
-            action = {**message["action"], "to": [address]}
+            action = {**message["action"], "to": [address], "profiles": self._profiles(users[0])}
             name = str(action.get("account-name") or message.get("account") or message["account_id"])
             action.setdefault("subject", headline(f"{name}: you have access through IAM Identity Center"))
             content = self.pack({**message, "action": action, "resources": users})
@@ -154,6 +165,29 @@ class NotifyPeople(RecordedNotify):
             subjects = tuple(map(subject_of, users))
             head = (subjects[0].account_id, STEP, now, now.date(), (address,))
             self.record(Notice(*head, receipt, self.policy_name, subjects))
+
+    def _profiles(self, resource: Resource) -> str:
+        """The content for ``~/.aws/config`` of the user's person; empty if there is none that a run wrote."""
+        access = access_of(resource) or {}
+        if self._files is None:
+            return ""
+        name = file_of(str(access.get("username", "")), str(access.get("email", "")))
+        try:
+            content = self._files.read(f"{PROFILES}/{name}")
+            if content is None:
+                fault = "it does not exist: run c7n-iamusers provision with --aws-config"
+            else:
+                return verified_config(content.decode(), str(access.get("start-url", "")))
+        except (OSError, UnicodeDecodeError, IdentityCenterError) as error:
+            fault = str(error)
+        self.log.warning(
+            "%s: %s: the mail has the profiles of this account only, as %s of profiles-from can't be used: %s",
+            self.type,
+            subject_of(resource),
+            name,
+            fault,
+        )
+        return ""
 
     def _address(self, resource: Resource) -> str:
         """The address of the user's person; empty if it has no access, or no address that may be written to."""

@@ -40,6 +40,15 @@ def or_variable(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"anyOf": [dict(schema), _VARIABLE]}
 
 
+#: Waives a safeguard in writing.
+NONE = "none"
+
+
+def or_none(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """``schema``, of ``or_variable``, with ``none``, which says that there is no such limit."""
+    return {"anyOf": [*schema["anyOf"], {"enum": [NONE]}]}
+
+
 def is_variable(value: Any) -> bool:
     """Whether ``value`` is a variable and nothing else, which Cloud Custodian has not filled in."""
     return isinstance(value, str) and re.search(_VARIABLE["pattern"], value) is not None
@@ -116,12 +125,12 @@ def check_numbers(plugin: Any, error: type[PolicyValidationError] | type[PolicyE
         number, *others = schema.get("anyOf", ({},))
         if key not in plugin.data or _VARIABLE not in others:
             continue
-        value = plugin.data[key]
-        if _fits(value, number) or (validating and is_variable(value)):
+        value, waives = plugin.data[key], {"enum": [NONE]} in others
+        if _fits(value, number) or (validating and is_variable(value)) or (waives and value == NONE):
             continue
         raise error(
             f"policy {manager.data.get('name')}: {plugin.type}: {key} is {quoted(value)}, and must be "
-            f"{_described(number)}. "
+            f"{_described(number)}{f', or {NONE}' if waives else ''}. "
             "Nothing was touched: where it is a variable, define it under vars in accounts.yml, or in the file "
             "of custodian run --vars-file, as a number without quotes"
         )
@@ -378,14 +387,18 @@ def _given_regions(argv: Sequence[str]) -> tuple[str, ...]:
     return tuple(region for value in _values(argv) for region in value.split(",") if region)
 
 
+#: -r, alone or behind -v, which takes no value; the Region may follow at once.
+_SHORT_REGION = re.compile(r"-v*r(.*)")
+
+
 def _values(argv: Sequence[str]) -> Iterator[str]:
     for option, following in zip(argv, [*argv[1:], ""], strict=True):
-        if option in ("-r", "--region"):
+        if option == "--region":
             yield following
         elif option.startswith("--region="):
             yield option.partition("=")[2]
-        elif option.startswith("-r") and not option.startswith("--"):
-            yield option[2:]
+        elif short := _SHORT_REGION.fullmatch(option):
+            yield short[1] or following
 
 
 def enforce_max_resources(manager: Any, selected: int) -> None:

@@ -26,16 +26,16 @@ from c7n_iamusers.iam.accounts import PolicySource, read_policy_source
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
+from c7n_iamusers.identity_center.center_lock import LockUnavailable
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intent_files import write_intents
 from c7n_iamusers.identity_center.intents import INTENDED, INTENTS_FILE, Intents
-from c7n_iamusers.identity_center.model import Instance
-from c7n_iamusers.identity_center.people import AGAINST
+from c7n_iamusers.identity_center.people import AGAINST, hints
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import refuse_unreviewed
 from c7n_iamusers.identity_center.reports import write_people_to_add
-from c7n_iamusers.identity_center.run_lock import LockUnavailable, instance_lock
+from c7n_iamusers.identity_center.run_lock import instance_lock, lock_of_center
 from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.plugins import provisioning_settings
@@ -129,11 +129,13 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
       Everyone with iam:TagUser can put another person into tags, so ``people-from`` overrides them: a csv, json or yaml
       file with the columns account, user, email, username, given-name, family-name, display-name. The e-mail is enough:
       it is the username, and the names are taken from it. Contradicting tags are reported. Of two users with the same
-      username or e-mail, only the one that is not in the file is refused. ``people-from: {file: people.csv, only:
-      true}`` refuses users that are not in the file. ``email-domains`` refuses addresses of other domains. Addresses
-      that mix scripts are refused. With ``mode: intent``, ``c7n-iamusers provision -u`` uses these settings of the
-      policy; without ``-u`` give them as ``--people-from`` and ``--email-domain``. It accepts a person only if the file
-      or the account (``--email-tag``) confirms it.
+      username or e-mail, only the one that is not in the file is refused. Several users of the account with one address
+      are refused unless the file has a row for each of them, as a team's address would be one person with all access.
+      ``people-from: {file: people.csv, only: true}`` refuses users that are not in the file. ``email-domains`` refuses
+      addresses of other domains. Addresses that mix scripts, look like another's, or are not in Unicode form NFKC are
+      refused. With ``mode: intent``, ``c7n-iamusers provision -u`` uses these settings of the policy; without ``-u``
+      give them as ``--people-from`` and ``--email-domain``. It accepts a person only if the file or the account
+      (``--email-tag``) confirms it.
     - An existing group is used only if this action made it for this account (its description begins with
       ``Managed by c7n-iamusers for account``), it has only this permission set in this account, and, before it is first
       assigned, it has no other members. ``shared-group: true`` lifts all three. A group of an external identity
@@ -306,6 +308,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         for each in candidates:
             if AGAINST in each.rests_on:
                 self.log.warning("%s: %s rests on %s", self.type, each.subject, visible(each.rests_on))
+        for hint in hints(candidates):
+            self.log.warning("%s: %s", self.type, hint)
         details: dict[str, Mapping[str, Any]] = {}
         source = PolicySource()
         if settings.derives:
@@ -322,20 +326,26 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         region = self.data.get("region") or self.manager.config.region
         session = identity_center_session(self.manager, self.data.get("role"), region)
         center = connect(session, region, Backoff())
-        self._take_lock(center.instance, output, locks)
+        self._take_lock(center, output, locks)
         derivation = AccessDerivation(lambda: username_tags(center), clock=time.monotonic)
         run = AccessRun(center, desired_access([intents], derivation), Evidence(derivation.proofs))
         for warning in derivation.warnings:
             self.log.warning("%s: %s", self.type, warning)
+        for line in derivation.scope_lines():
+            self.log.info("%s: %s", self.type, line)
         report = run.plan()
         refuse_as_a_whole(report)
         refuse_unreviewed(report.plan, _REVIEW, changes_only=True)
         return center, run, report
 
-    def _take_lock(self, instance: Instance, output: Store, locks: ExitStack) -> None:
-        """Take the run lock: processes of c7n-org plan and apply one after the other, and find each other's objects."""
+    def _take_lock(self, center: Center, output: Store, locks: ExitStack) -> None:
+        """Take the run locks: processes of c7n-org plan and apply one after the other, and find each other's objects.
+
+        Those of other machines wait at the lock in Identity Center.
+        """
         try:
-            locks.enter_context(instance_lock(instance, output, self._timeout))
+            locks.enter_context(instance_lock(center.instance, output, self._timeout))
+            locks.enter_context(lock_of_center(center, output, timeout=self._timeout))
         except LockUnavailable as error:
             self.log.warning(
                 "%s: %s. The run continues without a lock: make sure that nothing else writes",

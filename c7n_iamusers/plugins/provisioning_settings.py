@@ -71,6 +71,11 @@ class IdentitySettings:
             username_tags=self._tags("username"),
         )
 
+    @property
+    def naming_tags(self) -> tuple[str, ...]:
+        """The keys of the tags that may say who a person is; none if only the people file does."""
+        return () if self.only_file else tuple(key for name in _IDENTIFYING for key in self._tags(name))
+
     def _tags(self, name: str) -> tuple[str, ...]:
         return tuple(key.removeprefix(_TAG) for key in self.keys[name] if key.startswith(_TAG))
 
@@ -278,6 +283,7 @@ PERMISSIONS = (
     "sso:CreateAccountAssignment",
     "sso:CreatePermissionSet",
     "sso:DeleteInlinePolicyFromPermissionSet",
+    "sso:DeletePermissionSet",
     "sso:DescribeAccountAssignmentCreationStatus",
     "sso:DescribeInstance",
     "sso:DescribePermissionSet",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,11 +17,11 @@ from c7n_iamusers.iam.accounts import read_by_id
 from c7n_iamusers.iam.deny_all import LONGEST_BROWNOUT
 from c7n_iamusers.iam.permissions import BROWNOUT, DENIAL, GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
-from c7n_iamusers.plugins.gates import gates_of
-from c7n_iamusers.plugins.policy_checks import DAYS, check_options, is_pull
+from c7n_iamusers.plugins.policy_checks import check_options, is_pull
 from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.run_outputs import visible_errors
-from c7n_iamusers.plugins.user_action import NOTICED, UserAction
+from c7n_iamusers.plugins.taking_action import OPTIONS, TakingAction
+from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
 from c7n_iamusers.text.wording import moment
@@ -33,7 +32,7 @@ _LAMBDA_TIMEOUT = 900
 KEEP = "keep"
 
 
-class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyped
+class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is untyped
     """Makes every credential of a user unusable. ``release`` undoes it exactly.
 
     First a Deny on everything is put on the user: an inline policy (``c7n-iamusers-deny-all``); if the 2,048 characters
@@ -64,21 +63,24 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
     exempt a new user often come a moment after it. A user that is renamed in the wait is found by its unique id. In a
     Lambda mode, ``wait`` and ``mode.delay`` together may take half of the function's timeout.
 
-    ``active-within`` is by default the filter's ``unused-for``. All criteria of the filter are checked again on live
+    ``active-within``, ``trusted-by-role`` and ``require`` are those of ``composite-delete``: users that are active or
+    trusted by a role are skipped unless the policy says otherwise. All criteria of the filter are checked again on live
     data.
 
     ``noticed`` and ``notices`` ask for a record of ``notify-owners``, as with ``composite-delete``. ``noticed: 16``
     counts from the announcement, so the announced day, which is that of the deletion, need not have come. If the
     announcement said by ``quarantined-for`` when credentials stop working, users are skipped until that day, except for
-    a brownout. In a Lambda mode, where no announcement precedes it, ``notices`` may be given alone: the file ``STOP``
-    there stops it. Exemption lists, notices and ``STOP`` are asked right before the first change of each user, from
-    what was read at most 30 seconds ago. Where that can't be read, users fail, untouched.
+    a brownout. In a Lambda mode, where no announcement precedes it, write ``noticed: none``; the file ``STOP`` in
+    ``notices`` stops it then, too. Exemption lists, notices, ``STOP``, access and trust are asked as
+    ``composite-delete`` does, right before the first change of each user. Where that can't be read, users fail,
+    untouched.
 
     Running it again changes nothing as long as the quarantine holds, and reports the use of password or keys since.
     No reported use is no proof: attempts with an inactive key may leave no trace.
 
     The policy must have the filter ``unnecessary`` at its top level with an exemption rule, a list of them, or
-    ``exempt: none``.
+    ``exempt: none``, and state ``noticed``, and ``require`` unless the filter's ``kinds`` leave out human, mixed and
+    unknown.
 
     :example:
 
@@ -112,12 +114,11 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
         credentials={"enum": [KEEP, "deactivate"]},
         brownout={"type": "integer", "minimum": 1, "maximum": LONGEST_BROWNOUT // timedelta(minutes=1)},
         wait={"type": "integer", "minimum": 0, "maximum": 600},
-        **{"active-within": DAYS, **NOTICED},
+        **OPTIONS,
     )
     schema_alias = False
     permissions = QUARANTINE
     _event: CredentialEvent | None = None
-    _users: Sequence[dict[str, Any]] = ()
     ends_sessions = True
 
     def get_permissions(self) -> list[str]:
@@ -132,7 +133,9 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
         check_options(self)
         self.require_lasting_output()
         self.require_exemptions()
-        self.require_notices(alone=not is_pull(self.manager))
+        self.require_notices()
+        self.require_statements()
+        self.require_access_filter()
         if "brownout" in self.data and self.data.get("credentials", KEEP) != KEEP:
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: quarantine: a brownout ends by itself, and nobody would "
@@ -161,7 +164,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
                 self.log.info("%s: left alone: %s is not about this user", user, self._event)
             else:
                 about.append(each)
-        self._users = about
+        self._resources = about
         if about:
             super().process(about)
 
@@ -177,7 +180,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
             run.callers,
             active_within=self.active_within(),
             include_compromised=True,
-            noticed=self.data.get("noticed"),
+            noticed=self.days("noticed"),
             before_day=True,
             # it ends by itself, and the announcement does not speak of it
             before_stop="brownout" in self.data,
@@ -188,7 +191,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
         users = UserQuarantine(
             run,
             records,
-            gates_of(self, run.account_id, guards),
+            self.gates(run, guards, account),
             policy,
             reason,
             recheck.problem,
@@ -197,12 +200,13 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
             sessions=self.sign_in_sessions(run),
             caused=self._event.time if self._event else None,
             new=bool(self._event and self._event.name == "CreateUser"),
+            note_exempt=self.note_exempt,
         )
         return users.quarantine
 
     def _follow_renamed(self, run: Run) -> None:
         """Give the resources of users that were renamed in the wait, or moved to another path, what they have now."""
-        for each in self._users:
+        for each in self._resources:
             before = subject_of(each)
             with unreadable(self.manager, str(before), "iam:GetUser and iam:ListUsers"):
                 found = read_detail(run.client, before.name, run.backoff)

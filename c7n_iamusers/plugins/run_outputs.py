@@ -232,16 +232,19 @@ def content_at(manager: Any, place: str) -> bytes:
 NOTICES = {"type": "string", "minLength": 1}
 
 
-def notices_store(manager: Any, place: Any, attach: Callable[[Any], object] | None = None) -> Store:
+def notices_store(
+    manager: Any, place: Any, attach: Callable[[Any], object] | None = None, option: str = "notices"
+) -> Store:
     """Where the notices of all accounts are: a directory, or ``s3://BUCKET/PREFIX`` (with c7n's ``?sse=...``).
 
+    ``option``: the option with that place, for errors.
     ``attach``: called with the client that is made, if any. The session is that of whoever runs Cloud Custodian, not
     the member account's role.
     Raises PolicyExecutionError where it is no text, or would not outlive the run.
     """
     if not isinstance(place, str) or not place:
         raise PolicyExecutionError(
-            f"policy {manager.data.get('name')}: notices is {quoted(place)}, and must be a directory or "
+            f"policy {manager.data.get('name')}: {option} is {quoted(place)}, and must be a directory or "
             "s3://BUCKET/PREFIX. "
             "Nothing was touched: where it is a variable, define it under vars in accounts.yml"
         )
@@ -249,7 +252,7 @@ def notices_store(manager: Any, place: Any, attach: Callable[[Any], object] | No
         return bucket_output(place, manager.session_factory(assume=False), attach)
     if not is_pull(manager):
         raise PolicyExecutionError(
-            f"policy {manager.data.get('name')}: notices: the directory {place} does not outlive a run in AWS Lambda: "
+            f"policy {manager.data.get('name')}: {option}: the directory {place} does not outlive a run in AWS Lambda: "
             "name s3://BUCKET/PREFIX. Nothing was touched"
         )
     return DirectoryStore(Path(place))

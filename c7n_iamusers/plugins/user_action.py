@@ -21,7 +21,7 @@ from c7n_iamusers.exceptions import RunLockLost
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import LOG, SINGLE_TRY, Applied, Executor, Run
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
-from c7n_iamusers.execution.journal import JournalReader, JournalWriter, utc_now
+from c7n_iamusers.execution.journal import JournalReader, JournalWriter
 from c7n_iamusers.execution.outcomes import (
     SKIPPED,
     Outcome,
@@ -33,15 +33,12 @@ from c7n_iamusers.execution.outcomes import (
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
-from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam import signin_sessions
 from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.users import change_shows
-from c7n_iamusers.notices.notices import record_exempt
-from c7n_iamusers.plugins import policy_checks, run_outputs
-from c7n_iamusers.plugins.gates import unreadable_notices
+from c7n_iamusers.plugins import gates, policy_checks, run_outputs
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
 from c7n_iamusers.safeguards.guards import LiveRecheck
@@ -49,11 +46,6 @@ from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 from c7n_iamusers.text.wording import visible_log
 
 Resource = dict[str, Any]
-#: The options of an action that asks for notices.
-NOTICED = {
-    "noticed": policy_checks.or_variable({"type": "number", "minimum": 0, "maximum": policy_checks.LARGEST}),
-    "notices": run_outputs.NOTICES,
-}
 _EVERYBODY = Selection()
 
 
@@ -119,7 +111,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         config = Config(max_pool_connections=self.max_workers)
         client = session.client("iam", region, config=config)
         writer = session.client("iam", region, config=config.merge(SINGLE_TRY))
-        backoff = Backoff(sleep=interruption.sleep)
+        backoff = Backoff(sleep=interruption.sleep, clock=gates.CLOCK)
         clients = {"iam": writer}
         if self.ends_sessions and _offers_sessions():
             clients[signin_sessions.SERVICE] = session.client(
@@ -186,41 +178,6 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     def require_numbers(self) -> None:
         """Raises PolicyValidationError if an option is neither a number nor a variable."""
         policy_checks.check_numbers(self, PolicyValidationError)
-
-    def require_notices(self, alone: bool = False) -> None:
-        """Raises PolicyValidationError if only one of ``noticed`` and ``notices`` is given.
-
-        ``alone``: whether ``notices`` may be, as the place of the file STOP.
-        """
-        if ("noticed" in self.data) != ("notices" in self.data) and not (alone and "notices" in self.data):
-            raise PolicyValidationError(
-                f"policy {self.manager.data.get('name')}: {self.type}: noticed (days) and notices (where notify-owners "
-                "records them) go together: give both, or neither"
-            )
-
-    def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
-        """Record who is exempt, as that voids an announcement, if this action asks for one. A function only reads.
-
-        The filter ``unnecessary`` calls it. Raises PolicyExecutionError where that can't be read or written.
-        """
-        if (
-            "noticed" not in self.data
-            or self.data.get("plan-only")
-            or not policy_checks.is_pull(self.manager)
-        ):
-            return
-        account_id, place = exempt[0][0].account_id, self.data["notices"]
-        store = run_outputs.notices_store(self.manager, place)
-        with unreadable_notices(self, account_id):
-            record_exempt(store, account_id, exempt, utc_now())
-
-    def active_within(self) -> float | None:
-        """The option ``active-within`` in days; by default the smallest ``unused-for`` of filters ``unnecessary``."""
-        given = self.data.get("active-within")
-        unused = [each.data.get("unused-for") for each in self._filters()]
-        return (
-            given if given is not None else min((days for days in unused if days is not None), default=None)
-        )
 
     def account(self, run: Run) -> AccountDetails:
         """The account's roles, groups and policies. Raises PolicyExecutionError if they can't be read."""

@@ -63,9 +63,32 @@ class Remark:
     remedy: str = ""
 
 
+#: Whether policies of others were looked at.
+READ, UNREADABLE, NOT_ASKED = "read", "unreadable", "not-asked"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Whether the policies of others of one kind count in a verdict. ``kind``: such as ``trust policy``.
+
+    ``status``: READ, UNREADABLE or NOT_ASKED. ``detail``: how many, or why not, in words.
+    """
+
+    kind: str
+    status: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        kinds = f"{self.kind.removesuffix('y')}ies"
+        done = {READ: "read", UNREADABLE: "not readable", NOT_ASKED: "not looked at"}[self.status]
+        return f"{kinds} {done}" + (f" ({self.detail})" if self.detail else "")
+
+
 @dataclass(frozen=True)
 class Proof:
     """How a permission set compares with the IAM user that it replaces, in the user's account.
+
+    ``scope``: which policies of others, such as trust policies, count in the verdict.
 
     ``verdict``: EQUAL: both grant the same. NARROWER: the set grants no more; it grants less, or was not proven equal.
     WIDER: the set grants more, or was not proven to grant no more; ``witnesses`` are examples. UNDECIDED: the
@@ -76,6 +99,7 @@ class Proof:
     witnesses: tuple[Witness, ...] = ()
     remarks: tuple[Remark, ...] = ()
     mapping: tuple[PolicyMapping, ...] = ()
+    scope: tuple[Coverage, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """The proof as a report has it, where the remedy of a remark is called ``mend``."""
@@ -206,7 +230,7 @@ def compare(
     documentation (see ``Interpretation``) give different verdicts.
     """
     found: dict[Interpretation, tuple[str, tuple[Witness, ...]]] = {}
-    for each in _interpretations(new, old):
+    for each in interpretations(new, old):
         found[each] = _by_interpretation(new, new_context, old, old_context, each, clock)
         if found[each][0] == UNDECIDED:
             return found[each]  # another interpretation takes as long
@@ -242,7 +266,7 @@ def _by_interpretation(
     return (NARROWER if _exceeds(old_most, new_least, clock) else EQUAL), ()
 
 
-def _interpretations(*both: Policies) -> list[Interpretation]:
+def interpretations(*both: Policies) -> list[Interpretation]:
     """The interpretations that can make a difference for these policies; ``PLAIN`` is the first."""
     statements = [each for policies in both for each in (*policies.statements, *(policies.boundary or ()))]
     texts = [text for each in statements for text in each.resources.patterns]
@@ -357,5 +381,5 @@ def grants_within(new: Policies, old: Policies, context: RequestContext) -> bool
     """Whether ``new`` is proven to grant no more than ``old`` to principals with the same ``context``."""
     return not any(
         _exceeds(_access(new, context, each)[1], _access(old, context, each)[0], None)
-        for each in _interpretations(new, old)
+        for each in interpretations(new, old)
     )

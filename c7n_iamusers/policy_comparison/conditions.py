@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
 from c7n_iamusers.iam.policy_documents import listed
-from c7n_iamusers.policy_comparison.patterns import as_2012, matches, substituted
+from c7n_iamusers.policy_comparison.patterns import (
+    TooComplex,
+    as_2012,
+    escaped,
+    matched_by,
+    matches,
+    substituted,
+)
 
 _IF_EXISTS = "IfExists"
 _EITHER = frozenset({True, False})
@@ -126,6 +134,48 @@ def outcomes(condition: Condition, possible: frozenset[str | None] | None) -> fr
     return frozenset(outcome for value in possible or () for outcome in _outcome(condition, value))
 
 
+@lru_cache(maxsize=65536)
+def outcomes_by_pattern(condition: Condition, possible: frozenset[str]) -> frozenset[bool]:
+    """The possible outcomes of ``condition`` if its key is in the request and its value matches one of ``possible``.
+
+    ``possible``: patterns without variables. A pattern of an ARN has no wildcard in its first five fields.
+    """
+    base = condition.operator.rpartition(":")[2].removesuffix(_IF_EXISTS)
+    if base == _NULL:
+        return frozenset({"false" in condition.values})
+    if not condition.is_known or any(substituted(each, lambda *_: "") != each for each in condition.values):
+        return _EITHER
+    tests = _PATTERN_TESTS.get(base.replace("Not", ""), ())
+    try:
+        hits = {hit for test in tests for pattern in possible for hit in test(pattern, condition.values)}
+    except TooComplex:
+        return _EITHER
+    return frozenset(hit != condition.negated for hit in hits) or _EITHER
+
+
+def _pattern_alike(pattern: str, values: Iterable[str]) -> frozenset[bool]:
+    """Whether the texts of ``pattern`` match one of ``values``: both if some do. Raises TooComplex."""
+    return matched_by(pattern, frozenset(values))
+
+
+def _pattern_equal(pattern: str, values: Iterable[str]) -> frozenset[bool]:
+    return _pattern_alike(pattern, [escaped(_plain(each)) for each in values])
+
+
+def _pattern_equal_but_case(pattern: str, values: Iterable[str]) -> frozenset[bool]:
+    return _pattern_equal(pattern.lower(), [each.lower() for each in values])
+
+
+def _pattern_of_arn(pattern: str, values: Iterable[str]) -> frozenset[bool]:
+    """The same, each of the six components of an ARN by itself."""
+    *known, last = pattern.split(":", 5)
+    if len(known) < 5:
+        return _EITHER
+    found = (each.split(":", 5) for each in values)
+    ends = [each[5] for each in found if len(each) == 6 and all(map(_alike, each, known))]
+    return _pattern_alike(last, ends)
+
+
 def _outcome(condition: Condition, value: str | None) -> frozenset[bool]:
     qualifier, _, name = condition.operator.rpartition(":")
     base = name.removesuffix(_IF_EXISTS)
@@ -190,6 +240,14 @@ def _plain(pattern: str) -> str:
 #: "Each of the six colon-delimited components of the ARN is checked separately" ("Condition operators"). By that a
 #: lone ``*`` matches no ARN, although policies use it for any ARN. The outcome is certain only if both tests agree.
 _ARNS: tuple[_Test, ...] = (_arn_alike, _alike)
+#: The tests of ``outcomes_by_pattern``, in the form of ``_TESTS``.
+_PATTERN_TESTS: Mapping[str, tuple[Callable[[str, Iterable[str]], frozenset[bool]], ...]] = {
+    "StringEquals": (_pattern_equal,),
+    "StringEqualsIgnoreCase": (_pattern_equal_but_case,),
+    "StringLike": (_pattern_alike,),
+    "ArnEquals": (_pattern_of_arn, _pattern_alike),
+    "ArnLike": (_pattern_of_arn, _pattern_alike),
+}
 #: Operator without Not -> its tests, one for each interpretation. Other operators are undecided.
 _TESTS: Mapping[str, tuple[_Test, ...]] = {
     "StringEquals": (_equal,),

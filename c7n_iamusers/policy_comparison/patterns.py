@@ -20,6 +20,8 @@ from itertools import takewhile
 _VARIABLE = re.compile(r"\$\{\s*([^{}*?$,\s][^{},]*)(?:,\s*'((?:[^']|'')*)'\s*)?\}")
 #: Private-use characters, which IAM does not allow in policies: the wildcards of ``within_segments``.
 _SEGMENT_STAR, _SEGMENT_ANY = "\ue000", "\ue001"
+#: Another one, which stands for an unknown character in ``matched_by``.
+_UNKNOWN = "\ue002"
 _TOKEN = re.compile(rf"\$\{{([*?$])\}}|(\*+)|(\?)|({_SEGMENT_STAR})|({_SEGMENT_ANY})|(.)", re.DOTALL)
 #: What to keep; stars not followed by a colon or the end; a question mark.
 _IN_SEGMENT = re.compile(r"(\$\{[^{}]*\})|(?<!\*)(\*+)(?![:*])(?=[\s\S])|(\?)")
@@ -83,7 +85,7 @@ def _token(found: re.Match[str]) -> str:
 
 def has_reserved(text: str) -> bool:
     """Whether ``text`` has one of the private-use characters that this module reserves."""
-    return _SEGMENT_STAR in text or _SEGMENT_ANY in text
+    return not {_SEGMENT_STAR, _SEGMENT_ANY, _UNKNOWN}.isdisjoint(text)
 
 
 @lru_cache(maxsize=65536)
@@ -104,6 +106,11 @@ def _within(found: re.Match[str]) -> str:
 def without_colons(pattern: str) -> str:
     """``pattern`` with stars that match no colon, in every place."""
     return pattern.replace("*", _SEGMENT_STAR)
+
+
+def characters(count: int) -> str:
+    """The pattern of ``count`` characters that are no colons."""
+    return _SEGMENT_ANY * count
 
 
 def complete_arn(pattern: str) -> str:
@@ -324,6 +331,43 @@ def literal_prefix(pattern: str) -> str:
 
 #: The patterns of every possible action (service and name) and every possible resource.
 ACTIONS, RESOURCES = "?*:?*", "?*"
+
+
+@lru_cache(maxsize=65536)
+def matched_by(pattern: str, union: frozenset[str]) -> frozenset[bool]:
+    """Whether the texts of ``pattern`` match a pattern of ``union``: True for some or all, and False for the others.
+
+    Neither has variables. False can be among the answers although all texts match. Raises TooComplex.
+    """
+    found = tokens(pattern)
+    if STAR in found or ANY in found:
+        inside = example(pattern, (union,), frozenset(), Budget()) if union else None
+        outside = example(pattern, (), union, Budget())
+        return frozenset(hit for hit, text in ((True, inside), (False, outside)) if text is not None)
+    # Only wildcards match the unknown characters, and they match any others as well.
+    if matches(union, "".join(each if len(each) == 1 else _UNKNOWN for each in found)):
+        return frozenset({True})
+    near = frozenset(each for each in union if all(_occurs(part, found) for part in _literals(each)))
+    if not near or example(pattern, (near,), frozenset(), Budget()) is None:
+        return frozenset({False})
+    return frozenset({True, False})
+
+
+def _literals(pattern: str) -> list[str]:
+    """The texts between the wildcards of ``pattern``, which are in each text that it matches."""
+    marked = "".join(each if len(each) == 1 else _UNKNOWN for each in tokens(pattern))
+    return [each for each in marked.split(_UNKNOWN) if each]
+
+
+def _occurs(part: str, found: list[str]) -> bool:
+    """Whether ``part`` can be in a text of the tokens ``found``, which have a fixed length."""
+    return any(
+        all(
+            one == character or (one == SEGMENT_ANY and character != COLON)
+            for one, character in zip(found[at:], part, strict=False)
+        )
+        for at in range(len(found) - len(part) + 1)
+    )
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.deny_all import brownout_in
+from c7n_iamusers.policy_comparison.patterns import characters, escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +156,12 @@ class RequestContext:
     """What is known of the context of a principal's requests.
 
     ``facts``: key in lower case -> possible values. ``all_tags``: the principal has no tags beside those in ``facts``.
+    ``patterns``: key in lower case -> patterns, one of which its value matches (see ``outcomes_by_pattern``).
     """
 
     facts: Mapping[str, Values] = field(default_factory=dict)
     all_tags: bool = False
+    patterns: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def values(self, key: str) -> Values | None:
         """The possible values of ``key`` (in lower case); None if unknown."""
@@ -193,6 +196,53 @@ def session_context(tags: Mapping[str, str] | None = None) -> RequestContext:
         **{_TAG + key.lower(): frozenset({value}) for key, value in (tags or {}).items()},
     }
     return RequestContext(facts)
+
+
+#: The 16 hexadecimal digits at the end of the name of a permission set's role, which differ from account to account.
+_SUFFIX = characters(16)
+#: Names of Regions, such as eu-west-1 and ap-southeast-1, and a little more.
+_REGIONS = tuple(f"{characters(2)}-{characters(middle)}-{characters(1)}" for middle in range(3, 12))
+
+
+@dataclass(frozen=True)
+class SessionNames:
+    """The names of a person's sessions through permission set ``set_name``, as patterns ("Referencing permission sets
+    in resource policies, Amazon EKS Cluster config maps, and AWS KMS key policies", Identity Center User Guide).
+
+    ``username``: the session name; empty if it is not known.
+    """
+
+    partition: str
+    account_id: str
+    set_name: str
+    username: str
+
+    @property
+    def _role(self) -> str:
+        return f"AWSReservedSSO_{escaped(self.set_name)}_{_SUFFIX}"
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The ARN of the role. Its path has Identity Center's Region, unless that is us-east-1."""
+        path = f"arn:{self.partition}:iam::{self.account_id}:role/aws-reserved/sso.amazonaws.com"
+        return frozenset({f"{path}/{self._role}", *(f"{path}/{region}/{self._role}" for region in _REGIONS)})
+
+    @property
+    def sessions(self) -> frozenset[str]:
+        """The ARN of the session."""
+        name = escaped(self.username) or "*"
+        return frozenset({f"arn:{self.partition}:sts::{self.account_id}:assumed-role/{self._role}/{name}"})
+
+    @property
+    def user_ids(self) -> frozenset[str]:
+        """The value of aws:userid."""
+        return frozenset({f"AROA*:{escaped(self.username) or '*'}"})
+
+
+def named_session_context(session: RequestContext, names: SessionNames) -> RequestContext:
+    """The context ``session``, with what the names tell."""
+    patterns = {"aws:principalarn": names.roles, "aws:userid": names.user_ids}
+    return replace(session, patterns=patterns)
 
 
 _Item = Mapping[str, Any]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from c7n_iamusers.policy_comparison import patterns
-from c7n_iamusers.policy_comparison.conditions import UNREAD, Condition, outcomes
+from c7n_iamusers.policy_comparison.conditions import UNREAD, Condition, outcomes, outcomes_by_pattern
 from c7n_iamusers.policy_comparison.principals import RequestContext, depends_on_principal
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
@@ -96,7 +96,12 @@ def _condition(condition: Condition, context: RequestContext) -> Condition | boo
     if condition.operator == UNREAD:
         return condition
     if depends_on_principal(condition.key):
-        possible = outcomes(condition, context.values(condition.key))
+        matched = context.patterns.get(condition.key)
+        possible = (
+            outcomes_by_pattern(condition, matched)
+            if matched
+            else outcomes(condition, context.values(condition.key))
+        )
         return next(iter(possible)) if len(possible) == 1 else None
     values = tuple(sorted(_substituted(value, context) for value in condition.values))
     if any(map(_dependent, values)):

@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice, takewhile
 
-from c7n_iamusers.exceptions import GateClosed, UserReplaced
+from c7n_iamusers.exceptions import GateClosed, ReadingOutdated, UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, FAILED, QUARANTINED, RELEASED, SKIPPED, UNCHANGED
-from c7n_iamusers.iam.attachments import INACTIVE, LOGIN_PROFILE
+from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, LOGIN_PROFILE
 from c7n_iamusers.iam.deny_all import (
     DENY_ALL_NAME,
     FORMS,
@@ -41,20 +42,32 @@ from c7n_iamusers.quarantine.plan import (
     still_denying,
 )
 from c7n_iamusers.safeguards import identity
-from c7n_iamusers.safeguards.gates import AskedOfUser
+from c7n_iamusers.safeguards.gates import AskedOfUser, NoteExempt, before_first_change, note_nobody
 from c7n_iamusers.safeguards.guards import (
     Guards,
     Recheck,
     compromised,
+    exempting_rule,
     identity_refusal,
     no_recheck,
     quarantine_broken,
     quarantine_status,
-    raise_closed,
     refusal,
     refused_status,
 )
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, UserRecords
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One user's turn: ``user`` as read at ``began``. ``unfit``: forms of the Deny that don't fit on it."""
+
+    evidence: Subject
+    user: IamUser
+    applied: Applied
+    unfit: dict[str, str]
+    guards: Callable[[], Guards]
+    began: float
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,8 @@ class UserQuarantine:
 
     Each user's attachments are read from the user's own lists: a credential that a list of the account might miss would
     stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``refused``: forms of the Deny
-    that the role may not use, with AWS's error code, as found out during the run.
+    that the role may not use, with AWS's error code, as found out during the run. ``note_exempt``: records that a user
+    was exempt, which voids its announcement.
     """
 
     run: Run
@@ -83,6 +97,7 @@ class UserQuarantine:
     new: bool = False
     sessions: SignInSessions = NO_SESSIONS
     now: Callable[[], datetime] = utc_now
+    note_exempt: NoteExempt = note_nobody
 
     def quarantine(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
         """Quarantine one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
@@ -94,73 +109,77 @@ class UserQuarantine:
         unfit, guards = dict[str, str](), AskedOfUser(self.guards, applied)
         guards()  # under a STOP file, users are not even read
         for remaining in reversed(range(len(FORMS) + 1)):
+            began = self.run.backoff.clock()
             user = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(evidence.name)
             if user is None:
                 return _absent(self.run, evidence, applied)
+            turn = _Turn(evidence, user, applied, unfit, guards, began)
             try:
-                return self._unless_closed(evidence, user, applied, unfit, guards)
+                return self._noted(turn, self._quarantine(turn))
+            except GateClosed as error:
+                return self._noted(turn, self._spared(turn, str(error)))
             except SubjectGone:
                 return _absent(self.run, evidence, applied)
-            except identity.BoundaryChanged:
-                continue
             except UserReplaced as error:
                 return FAILED, identity.handle_replacement(self.run, error, evidence, applied)
-            except CallFailed as error:
-                form = deny_form(error.call)
-                if not form or not remaining or error.code not in identity.FORM_REFUSED:
-                    raise
-                (unfit if error.code == "LimitExceeded" else self.refused)[form] = error.code
+            except identity.BoundaryChanged:
+                continue
+            except (ReadingOutdated, CallFailed) as error:
+                self._raise_unless_retried(turn, error, remaining)
         return (
             FAILED,
             f"{evidence}: its permissions boundary or its inline Deny-all keeps changing: find out who changes it, and "
             "run again",
         )
 
-    def _unless_closed(
-        self,
-        evidence: Subject,
-        user: IamUser,
-        applied: Applied,
-        unfit: dict[str, str],
-        guards: Callable[[], Guards],
-    ) -> tuple[str, str]:
-        """As ``_quarantine``; the outcome if somebody spared the user right before its first change."""
-        try:
-            return self._quarantine(evidence, user, applied, unfit, guards)
-        except GateClosed as error:
-            if not applied.changed:
-                return SKIPPED, str(error)
-            unsure = "no answer says whether our Deny-all is on it: look, and release it"
-            return FAILED, f"{evidence}: stopped after {applied.calls} calls: {error}; {unsure}"
+    def _raise_unless_retried(self, turn: _Turn, error: ReadingOutdated | CallFailed, remaining: int) -> None:
+        """Raises ``error`` unless the user is to be read again, and tried in another form if this one is refused."""
+        if isinstance(error, ReadingOutdated):
+            if not remaining:
+                raise error
+            return
+        form = deny_form(error.call)
+        if not form or not remaining or error.code not in identity.FORM_REFUSED:
+            raise error
+        (turn.unfit if error.code == "LimitExceeded" else self.refused)[form] = error.code
 
-    def _quarantine(
-        self,
-        evidence: Subject,
-        user: IamUser,
-        applied: Applied,
-        unfit: dict[str, str],
-        guards: Callable[[], Guards],
-    ) -> tuple[str, str]:
+    def _noted(self, turn: _Turn, outcome: tuple[str, str]) -> tuple[str, str]:
+        """``outcome``; that the user is exempt is recorded."""
+        if rule := exempting_rule(turn.user, turn.guards().rules, self.now()):
+            self.note_exempt([(turn.user.subject, rule)])
+        return outcome
+
+    def _spared(self, turn: _Turn, reason: str) -> tuple[str, str]:
+        """The outcome if somebody spared the user right before its first change."""
+        if not turn.applied.changed:
+            return SKIPPED, reason
+        unsure = "no answer says whether our Deny-all is on it: look, and release it"
+        return FAILED, f"{turn.evidence}: stopped after {turn.applied.calls} calls: {reason}; {unsure}"
+
+    def _quarantine(self, turn: _Turn) -> tuple[str, str]:
+        evidence, user, applied = turn.evidence, turn.user, turn.applied
         keys = read_key_use(self.run.client, user, self.run.backoff)
-        if reason := self._refusal(evidence, user, keys, guards()):
+        if reason := self._refusal(evidence, user, keys, turn.guards()):
             return refused_status(reason), reason
         found = self.records.find(user, applied.made)
         if left := self._left_to_others(evidence, found):
             return left
         if self.brownout:
-            return self._brown_out(evidence, found, self.brownout, applied, guards)
-        refused = {**unfit, **self.refused}
+            return self._brown_out(turn, found, self.brownout)
+        refused = {**turn.unfit, **self.refused}
         planned = plan_quarantine(user, self.now(), self.policy, self.reason, found.known, refused, self.keep)
         if not planned.plan.calls:
             return self._left(user, planned, keys)
         self.records.keep(found)
-        applied.ask = lambda: raise_closed(evidence, user, guards(), self.now())
+        applied.ask = self._asked_before_change(turn)
         self.records.note_quarantine(evidence, planned.record)
         _apply(self.run, evidence, user, planned.plan, applied)
         kept = ["its credentials are kept active under the Deny-all"] if self.keep else []
         denied = not planned.problem
         sessions = self.sessions.end(user, self.run.executor) if denied else ""
         notes = "; ".join([*kept, *_limits(user), *([sessions] if sessions else []), *planned.notes])
+        if problem := self._undone(turn, planned.plan) if denied else "":
+            return FAILED, f"{problem}; {notes}"
         if denied and found.broken:
             broken = quarantine_broken(found.broken, planned.lapsed)
             return FAILED, f"{broken}. It was put in quarantine again, and the days count from now; {notes}"
@@ -171,6 +190,24 @@ class UserQuarantine:
             FAILED,
             f"{planned.problem}. Its active credentials were deactivated all the same: {off}; {notes}",
         )
+
+    def _undone(self, turn: _Turn, plan: Plan) -> str:
+        """What AWS does not show of the quarantine after ``plan``, in words; empty if it shows all of it.
+
+        Somebody may have released the user meanwhile. Raises SubjectGone.
+        """
+        _, unseen = read_back(self.run, turn.user, plan)
+        if not unseen:
+            return ""
+        calls = ", ".join(call.permission for call in unseen)
+        return (
+            f"{turn.evidence}: it is not in quarantine as it should be: AWS does not show what {calls} changed: was it "
+            "released during this run? Look, then quarantine it again, or release it and activate its credentials"
+        )
+
+    def _asked_before_change(self, turn: _Turn) -> Callable[[], None]:
+        clock = self.run.backoff.clock
+        return before_first_change(turn.evidence, turn.user, turn.guards, turn.began, clock, self.now)
 
     def _left_to_others(self, evidence: Subject, found: RecordedUser) -> tuple[str, str] | None:
         """The outcome for a user whose Deny-all, or its absence, is another run's or another person's work."""
@@ -201,15 +238,8 @@ class UserQuarantine:
             return f"{gone}. It was not put in quarantine again: {reason}"
         return reason
 
-    def _brown_out(
-        self,
-        evidence: Subject,
-        found: RecordedUser,
-        minutes: int,
-        applied: Applied,
-        guards: Callable[[], Guards],
-    ) -> tuple[str, str]:
-        user = found.user
+    def _brown_out(self, turn: _Turn, found: RecordedUser, minutes: int) -> tuple[str, str]:
+        user, applied = turn.user, turn.applied
         if found.quarantine:
             since = f"{found.quarantine.since:%Y-%m-%d %H:%M} UTC"
             return UNCHANGED, f"in quarantine since {since}: its Deny-all does not end by itself"
@@ -222,8 +252,8 @@ class UserQuarantine:
         if not planned.plan.calls:
             return UNCHANGED, f"in a brownout {until}"
         self.records.keep(found)
-        applied.ask = lambda: raise_closed(evidence, user, guards(), self.now())
-        _apply(self.run, evidence, user, planned.plan, applied)
+        applied.ask = self._asked_before_change(turn)
+        _apply(self.run, turn.evidence, user, planned.plan, applied)
         return BROWNED_OUT, f"{until}, when its Deny-all ends by itself"
 
     def _left(self, user: IamUser, planned: QuarantinePlan, keys: Sequence[KeyUse]) -> tuple[str, str]:
@@ -238,6 +268,23 @@ class UserQuarantine:
         if self.keep and not planned.record.kept:
             off = "its credentials are deactivated already, and credentials: keep activates none (release does); "
         return UNCHANGED, off + quarantine_status(user, planned.record.since, keys)
+
+
+def read_back(run: Run, user: IamUser, plan: Plan) -> tuple[IamUser, list[ApiCall]]:
+    """The user as AWS shows it after ``plan``, and the calls of the plan that it does not show. Raises SubjectGone.
+
+    IAM is eventually consistent, so it is read several times.
+    """
+    after, unseen = user, list(plan.calls)
+    for delay in islice(run.backoff.delays(), _READS):
+        found = LiveUsers(run.client, 1, run.backoff).read_fully(user.name)
+        if found is None or found.unique_id != user.unique_id:
+            raise SubjectGone
+        after, unseen = found, [each for each in plan.calls if not shows(found, each, each.parameters)]
+        if not unseen:
+            break
+        run.backoff.sleep(delay)
+    return after, unseen
 
 
 @dataclass(frozen=True)
@@ -279,30 +326,54 @@ class UserRelease:
         history = self.stores.known_history(user, (), self.now())
         if problem := _unreleasable(user, history):
             return FAILED, f"{evidence}: {problem}. Nothing was changed"
-        brownout = brownout_of(user)
         record = record_to_release(user, history, self.now(), self.trust_tags)
-        ended = f"from its brownout until {brownout.end:%Y-%m-%d %H:%M:%S} UTC" if brownout else ""
+        ended = ""
+        if brownout := brownout_of(user):
+            ended = f"from its brownout until {brownout.end:%Y-%m-%d %H:%M:%S} UTC"
         if record is None:
-            if brownout:
-                ending = plan_brownout_end(user)
-                _apply(self.run, evidence, user, ending, applied)
-                user, unseen = self._read_back(user, ending)
-                if unseen:
-                    return FAILED, f"{evidence}: AWS does not show that its brownout is over: run again"
-            return self._without_record(evidence, user, ended)
+            return self._end_brownout(evidence, user, applied, ended)
         former = self.stores.former_boundary(user, history) if is_bounded(user) else None
         planned = plan_release(user, record, history, former, self.trust_tags)
         if planned.problem:
             return FAILED, f"{evidence}: {planned.problem}"
         keys = read_key_use(self.run.client, user, self.run.backoff)
-        _apply(self.run, evidence, user, planned.plan, applied)
+        if inactive := self._give_back(evidence, user, planned.plan, applied):
+            return (
+                FAILED,
+                f"{evidence}: AWS does not show what {inactive} activated: its Deny-all stays on: run again",
+            )
         problems = self._problems(evidence, user, planned.plan)
         notes = [*([ended] if ended else []), *planned.notes, quarantine_status(user, record.since, keys)]
         return FAILED if problems else RELEASED, "; ".join([*problems, *notes])
 
+    def _end_brownout(
+        self, evidence: Subject, user: IamUser, applied: Applied, ended: str
+    ) -> tuple[str, str]:
+        """The outcome if no record of a quarantine is known. ``ended``: the brownout to end, in words, if any."""
+        if ended:
+            ending = plan_brownout_end(user)
+            _apply(self.run, evidence, user, ending, applied)
+            user, unseen = read_back(self.run, user, ending)
+            if unseen:
+                return FAILED, f"{evidence}: AWS does not show that its brownout is over: run again"
+        return self._without_record(evidence, user, ended)
+
+    def _give_back(self, evidence: Subject, user: IamUser, plan: Plan, applied: Applied) -> str:
+        """Apply ``plan``. The calls whose activations AWS does not show; the Deny is not lifted then."""
+        identify = identity.identity_check(self.run.client, self.run.backoff, evidence, user, plan, applied)
+        switches = tuple(takewhile(lambda call: "Status" in call.parameters, plan.calls))
+        self.run.executor.apply(Plan(plan.subject, switches), applied, identify, more=True)
+        _, unseen = read_back(self.run, user, Plan(plan.subject, switches)) if switches else (user, [])
+        if unseen:
+            return ", ".join(call.permission for call in unseen)
+        self.run.executor.apply(Plan(plan.subject, plan.calls[len(switches) :]), applied, identify)
+        if not identify():
+            raise SubjectGone
+        return ""
+
     def _problems(self, evidence: Subject, user: IamUser, plan: Plan) -> list[str]:
         """What of the release AWS does not show after ``plan``, in words. Raises SubjectGone."""
-        after, unseen = self._read_back(user, plan)
+        after, unseen = read_back(self.run, user, plan)
         problems = []
         if left := still_denying(after):
             problems.append(
@@ -311,23 +382,12 @@ class UserRelease:
         if unseen:
             calls = ", ".join(call.permission for call in unseen)
             problems.append(f"{evidence}: AWS does not show what these calls changed: {calls}: run again")
+        if off := [each for each in _active(user) if each in _inactive(after)]:
+            problems.append(
+                f"{evidence}: {', '.join(off)} was deactivated by others during this run, maybe by a quarantine: ask "
+                "who did, and activate it by hand, as no Deny-all is left that says what was active"
+            )
         return problems
-
-    def _read_back(self, user: IamUser, plan: Plan) -> tuple[IamUser, list[ApiCall]]:
-        """The user as AWS shows it after ``plan``, and the calls of the plan that it does not show. Raises SubjectGone.
-
-        IAM is eventually consistent, so it is read several times.
-        """
-        after, unseen = user, list(plan.calls)
-        for delay, _ in zip(self.run.backoff.delays(), range(_READS), strict=False):
-            found = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(user.name)
-            if found is None or found.unique_id != user.unique_id:
-                raise SubjectGone
-            after, unseen = found, [each for each in plan.calls if not shows(found, each, each.parameters)]
-            if not unseen:
-                break
-            self.run.backoff.sleep(delay)
-        return after, unseen
 
     def _without_record(self, evidence: Subject, user: IamUser, ended: str) -> tuple[str, str]:
         """The outcome if no record of a quarantine is known. ``ended``: the brownout that was ended, in words."""
@@ -340,7 +400,7 @@ class UserRelease:
                 status = FAILED if any(map(denies, foreign_policies(user))) else SKIPPED
                 return status, f"not in quarantine by the records here, and {left}: {_NOT_OURS}"
             return (RELEASED, ended) if ended else (SKIPPED, "not in quarantine")
-        off = [f"{kind.title} {item[kind.identifier]}" for kind, item in switchable(user, INACTIVE)]
+        off = _inactive(user)
         what = "a tag says that it is in quarantine" if claimed else "AWSDenyAll is its permissions boundary"
         what += f", and {left}" if left and claimed else ""
         changed = "only its brownout was ended" if ended else "nothing was changed"
@@ -352,7 +412,15 @@ class UserRelease:
         )
 
 
-#: How often a user is read until AWS shows its release.
+def _active(user: IamUser) -> list[str]:
+    return [f"{kind.title} {item[kind.identifier]}" for kind, item in switchable(user, ACTIVE)]
+
+
+def _inactive(user: IamUser) -> list[str]:
+    return [f"{kind.title} {item[kind.identifier]}" for kind, item in switchable(user, INACTIVE)]
+
+
+#: How often a user is read until AWS shows its quarantine or release.
 _READS = 5
 #: What to do about a Deny that a release leaves on.
 _NOT_OURS = (

@@ -53,6 +53,22 @@ def lifted_form(call: ApiCall) -> str:
     return removals.get(call.operation, "") if deny_all.is_denial(call) else ""
 
 
+def boundary_was_lifted(calls: Iterable[tuple[ApiCall, bool | None]]) -> bool:
+    """Whether the AWSDenyAll that a restoration creates a user with was lifted for certain, after ``calls`` in order.
+
+    ``calls``: each with whether it was applied (None: unknown). An AWSDenyAll that is there now is somebody else's.
+    """
+    lifted = False
+    for call, applied in calls:
+        if applied is not False and (
+            call.operation == "CreateUser" or deny_all.deny_form(call) == deny_all.BOUNDARY
+        ):
+            lifted = False
+        elif applied and lifted_form(call) == deny_all.BOUNDARY:
+            lifted = True
+    return lifted
+
+
 def deny_forms(user: IamUser) -> frozenset[str]:
     """The forms of the Deny-all that are on ``user``."""
     held = {

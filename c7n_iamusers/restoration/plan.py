@@ -39,6 +39,7 @@ def notes(
         _group_policies(snapshot, current) if recreate_groups else (),
         _quarantines(snapshot, current, own_changes.NOTHING_KNOWN if new_unique_id else history),
         _inactive(snapshot, history),
+        _doubtful(snapshot, history),
         _extras(snapshot, current),
         _restored_tag(snapshot, current) if new_unique_id else (),
         _trust_policies(snapshot) if new_unique_id else (),
@@ -86,6 +87,18 @@ def _inactive(snapshot: Snapshot, history: History) -> Iterator[str]:
     if named := ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in off if kind.restoration):
         why = f"this tool deactivated these under a quarantine and did not activate them. {own_changes.UNKNOWN_SINCE}"
         yield f"{why}; they come back inactive, with new ids: {named}; activate by hand the ones that are needed"
+
+
+def _doubtful(snapshot: Snapshot, history: History) -> Iterator[str]:
+    """What comes back although it was gone when this tool was to remove it."""
+    for name, identifier in history.doubtful():
+        kind = next(each for each in attachments.ATTACHMENT_KINDS if each.name == name)
+        items = snapshot.user.attachments[name] if kind.restoration else ()
+        if any(str(item[kind.identifier]) == identifier for item in items):
+            yield (
+                f"{kind.title} {identifier} was gone when this tool was to remove it, right after it was read: AWS may "
+                "have answered twice, or somebody removed it on purpose: take it away again in that case"
+            )
 
 
 def _extras(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
@@ -184,6 +197,7 @@ def plan_restoration(
             current.user, after, given, current.own_deny, (), deny.NOT_ATTACHED
         )
     else:
+        _refuse_hold(whole, current)
         boundary = whole.user.attachments[attachments.PERMISSIONS_BOUNDARY.name]
         given, lifting = _under_deny(whole.user, current.user, given)
     calls = (*given, *lifting)
@@ -211,6 +225,16 @@ def plan_restoration(
         missing_groups=() if recreate_groups else tuple(str(group["GroupName"]) for group in missing),
         settled=finished and not calls,
     )
+
+
+def _refuse_hold(whole: Snapshot, current: limits.CurrentState) -> None:
+    """Raises RestorationRefused for an AWSDenyAll that somebody set after the restoration had lifted its own."""
+    user = current.user
+    if user and current.boundary_lifted and deny_all.is_bounded(user) and not deny_all.is_bounded(whole.user):
+        raise RestorationRefused(
+            f"{whole.user.subject}: not restored further: its permissions boundary is AWSDenyAll, which somebody else "
+            "set after this tool had lifted its own: ask who holds the user, and run again once that is gone"
+        )
 
 
 def _restorable(snapshot: Snapshot) -> Snapshot:

@@ -20,7 +20,7 @@ from c7n_iamusers.iam.live_policies import has_members, read_group, read_policy
 from c7n_iamusers.iam.policy_documents import PolicyVersion, policy_arns
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_user
-from c7n_iamusers.restoration.deny import OwnDeny, deny_forms, lifted_form
+from c7n_iamusers.restoration.deny import OwnDeny, boundary_was_lifted, deny_forms, lifted_form
 from c7n_iamusers.restoration.limits import CurrentState, created_group
 from c7n_iamusers.restoration.plan import CREATED, REPLACES, TOKEN, Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange
@@ -338,7 +338,7 @@ class UserRestoration:
         snapshot = self._whole_snapshot()
         user = read_user(self.client, snapshot.user.name, self.backoff)
         rights = self.rights.read(snapshot, user, self.recreate_groups)
-        names = rights.groups if self.recreate_groups else ()
+        names, calls = rights.groups if self.recreate_groups else (), tuple(self._calls())
         return CurrentState(
             user,
             frozenset(made),
@@ -349,7 +349,8 @@ class UserRestoration:
             frozenset(name for name in names if not has_members(self.client, name, self.backoff)),
             frozenset(name for name, group in rights.groups.items() if self._made(name, group)),
             self._last_restored(),
-            OwnDeny.after(self._calls()),
+            OwnDeny.after(calls),
+            boundary_was_lifted(calls),
         )
 
     def _calls(self) -> Iterator[tuple[ApiCall, bool | None]]:

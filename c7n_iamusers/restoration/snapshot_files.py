@@ -13,7 +13,7 @@ from typing import Any
 from c7n_iamusers.exceptions import SnapshotInvalid
 from c7n_iamusers.execution.journal import RESTORE_JOURNAL as RESTORE_JOURNAL
 from c7n_iamusers.execution.journal import SNAPSHOT, JournalReader, parsed
-from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, read_file
+from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, others_may_write, read_file
 from c7n_iamusers.iam.history import history_of
 from c7n_iamusers.restoration.plan import Recorded
 from c7n_iamusers.snapshots.archive import SNAPSHOTS
@@ -28,12 +28,13 @@ Pins = Mapping[str, set[str]]
 class RestorableUser:
     """What is on record of one user. ``runs``: the outputs with its snapshots, first the one with the latest.
 
-    ``unpinned``: snapshot files whose SHA-256 is in no journal: from an earlier version, or planted.
+    ``doubts``: which snapshot files somebody else may have written, in sentences: their SHA-256 is in no journal, or
+    others can write them or the journal.
     """
 
     recorded: Recorded
     runs: tuple[Path, ...]
-    unpinned: tuple[Path, ...]
+    doubts: tuple[str, ...]
 
     @property
     def run(self) -> Path:
@@ -57,7 +58,7 @@ class _File:
     path: Path
     run: Path
     snapshot: Snapshot
-    pinned: bool
+    doubt: str = ""
 
 
 def collected(paths: Iterable[Path]) -> Collection:
@@ -131,7 +132,7 @@ def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> Restora
     history = history_of(user.subject, lines, moment(user.detail.get("CreateDate")))
     recorded = Recorded(tuple(each.snapshot for each in files), history, bool(lines))
     runs = tuple(dict.fromkeys([last.run, *(each.run for each in files)]))
-    return RestorableUser(recorded, runs, tuple(each.path for each in files if not each.pinned))
+    return RestorableUser(recorded, runs, tuple(each.doubt for each in files if each.doubt))
 
 
 def restore_lines(journals: Iterable[Path]) -> tuple[Mapping[str, Any], ...]:
@@ -186,7 +187,17 @@ def _load(path: Path, run: Path, pins: Pins) -> _File:
         raise SnapshotInvalid(
             f"its SHA-256 differs from the one in {run / JOURNAL}: it was changed, and is not used"
         )
-    return _File(path, run, snapshot, bool(pinned))
+    return _File(path, run, snapshot, _doubt(path, run, bool(pinned)))
+
+
+def _doubt(path: Path, run: Path, pinned: bool) -> str:
+    """Why the file may be of somebody else, in a sentence; empty if the journal proves that it is not."""
+    if not pinned:
+        return f"no journal proves that {path} is as a run wrote it"
+    for name in (str(path.relative_to(run)), JOURNAL):
+        if (run / name).exists() and (why := others_may_write(run, name)):
+            return f"no journal proves that {path} is as a run wrote it: {why}"
+    return ""
 
 
 def _unique_id(path: Path) -> str:

@@ -20,16 +20,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
-from c7n_iamusers.exceptions import EvidenceUnreadable, IamUsersError, Stopped
+from c7n_iamusers.exceptions import EvidenceUnreadable, IamUsersError, ReadingOutdated, Stopped
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied
-from c7n_iamusers.safeguards.guards import Guards
+from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.safeguards.guards import Guards, raise_closed
 
 #: Seconds that what a gate says may be old, and in which all gates together may make so many calls.
 MAX_AGE, CALLS = 30.0, 10
 #: Seconds that what a patient gate says may be old while it waits for calls.
 LONGEST = 900.0
+
+
+#: Records that users are exempt, each with its rule; see UserAction.
+NoteExempt = Callable[[Sequence[tuple[Subject, ExemptionRule]]], None]
+
+
+def note_nobody(exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
+    """Where no announcement is asked for, there is none to void."""
 
 
 class Calls:
@@ -158,6 +170,32 @@ class Gates:
     def _raise_failure(self, gate: Gate) -> None:
         if failure := self._said[gate.what].failure:
             raise type(failure)(*failure.args)
+
+
+def before_first_change(
+    evidence: Subject,
+    user: IamUser,
+    guards: Callable[[], Guards],
+    began: float,
+    clock: Callable[[], float],
+    now: Callable[[], datetime],
+) -> Callable[[], None]:
+    """What is asked right before each try of a user's first change. ``began``: when reading ``user`` began.
+
+    It raises GateClosed where somebody spared the user, and ReadingOutdated where the user itself was read more than 30
+    seconds ago: its tags, groups, use and Deny may have changed in a wait for AWS.
+    """
+
+    def ask() -> None:
+        said = guards()  # reading may take minutes
+        if clock() - began > MAX_AGE:
+            raise ReadingOutdated(
+                f"{evidence}: whenever it was to be changed, it had been read more than {MAX_AGE:.0f} seconds ago: AWS "
+                "is slow, or throttles the calls of this account: run again later"
+            )
+        raise_closed(evidence, user, said, now())
+
+    return ask
 
 
 class AskedOfUser:

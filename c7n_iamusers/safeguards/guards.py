@@ -26,10 +26,11 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.deny_all import Quarantine
 from c7n_iamusers.iam.own_changes import DENY_GONE, lapses
 from c7n_iamusers.iam.policy_documents import COMPROMISED
+from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.notices.notices import Notices, notice_refusal
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.wording import moment, shown
 
 #: Beginnings, and an end, of reasons for leaving a user whose quarantine is in use or broken.
 _BROKEN, _IN_USE = "quarantine broken", "still in use in its quarantine"
@@ -131,7 +132,8 @@ class Guards:
     ``before_stop``: whether even before the day on which its credentials stop working, by the announcement.
     ``listened``: unique id -> since when the filter ``attempts`` listened, if its answer is asked for; None for any
     user. ``missing``: ARN of each user -> why its access through Identity Center does not do, empty if it does; None if
-    that is not asked for.
+    that is not asked for. ``naming_tags``: ARN of each user -> the tags that said who its person is, if tags do.
+    ``trust``: the roles of the account by the users that they trust; None for any user.
     """
 
     callers: tuple[str, ...]
@@ -145,6 +147,8 @@ class Guards:
     before_stop: bool = False
     listened: Mapping[str, datetime | None] | None = None
     missing: Mapping[str, str] | None = None
+    naming_tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    trust: TrustIndex | None = None
 
     @property
     def ask_key_use(self) -> bool:
@@ -183,12 +187,14 @@ def refusal(
 def gates_refusal(evidence: Subject, user: IamUser, guards: Guards, now: datetime) -> str | None:
     """Why ``user`` must be left alone by what people change while a run goes on; None if it may be changed.
 
-    It is exempt, its owner was not addressed in time, or its person has no access through Identity Center.
+    It is exempt, its owner was not addressed in time, its person has no access through Identity Center, or it is
+    trusted by a role.
     """
     return (
         _exempt(user, guards.rules, now)
         or _unnoticed(user, guards, now)
-        or _without_access(evidence, guards.missing)
+        or _without_access(evidence, user, guards)
+        or _trusted(user, guards.trust)
     )
 
 
@@ -274,8 +280,13 @@ def _caller(user: IamUser, callers: Sequence[str]) -> str | None:
     return "the run itself acts as this user: run with a role" if user.arn in callers else None
 
 
+def exempting_rule(user: IamUser, rules: Sequence[ExemptionRule], now: datetime) -> ExemptionRule | None:
+    """The rule by which ``user`` is exempt ``now``; None if it is not."""
+    return find_exemption(user, rules, now.astimezone(timezone.utc).date()).rule
+
+
 def _exempt(user: IamUser, rules: Sequence[ExemptionRule], now: datetime) -> str | None:
-    rule = find_exemption(user, rules, now.astimezone(timezone.utc).date()).rule
+    rule = exempting_rule(user, rules, now)
     if rule is None:
         return None
     return f"exempt by {rule.field} {rule.pattern!r} until {rule.expires.isoformat()}: {rule.reason}"
@@ -294,15 +305,33 @@ def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> str | None:
     )
 
 
-def _without_access(evidence: Subject, missing: Mapping[str, str] | None) -> str | None:
-    if missing is None:
+def _without_access(evidence: Subject, user: IamUser, guards: Guards) -> str | None:
+    if guards.missing is None:
         return None
-    return missing.get(evidence.arn, "its access through Identity Center was not read: run again") or None
+    judged = guards.naming_tags.get(evidence.arn, {})
+    if changed := [key for key, value in judged.items() if user.tags.get(key, "") != value]:
+        return f"its tags {shown(changed)}, which say who its person is, changed since its access was judged: run again"
+    return (
+        guards.missing.get(evidence.arn, "its access through Identity Center was not read: run again") or None
+    )
 
 
 def _active(user: IamUser, days: float | None, now: datetime, keys: Sequence[KeyUse]) -> str | None:
     use = None if days is None else active_within(user, keys, days, now)
     return f"active within {days:g} days: {use}" if use else None
+
+
+def _trusted(user: IamUser, trust: TrustIndex | None) -> str | None:
+    if trust is None:
+        return None
+    if roles := trust.of(user):
+        return (
+            f"a role trusts it: {shown(roles)}: take it out of the role's trust policy, or state trusted-by-role: true "
+            "(no role would trust it again once it is restored)"
+        )
+    if trust.unreadable:
+        return f"it is unknown whether a role trusts it: the trust policy of {shown(trust.unreadable)} can't be read"
+    return None
 
 
 def _broken(user: IamUser, quarantine: Quarantine | None, days: float | None) -> str | None:

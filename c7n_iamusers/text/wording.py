@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import reprlib
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from string import ascii_lowercase, ascii_uppercase
@@ -37,6 +38,11 @@ def shown(texts: Sequence[str], limit: int = _SHOWN, comma: str = ", ") -> str:
     """The first ``limit`` of ``texts``, separated by ``comma``, and how many more there are."""
     more = len(texts) - limit
     return comma.join(texts[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def has_glyphs(text: str) -> bool:
+    """Whether each character of ``text`` shows: none is a control, a zero-width or a filling character."""
+    return not _NO_GLYPH.search(text) and not any(unicodedata.category(each)[0] == "C" for each in text)
 
 
 #: Faults of one file in a message.

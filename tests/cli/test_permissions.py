@@ -14,6 +14,7 @@ from c7n_iamusers.cli.main import main
 from c7n_iamusers.iam.permissions import DELETION, QUARANTINE, RESTORATION
 from tests.full_users import create_full_user
 from tests.plugins.deletions import acting
+from tests.policies import waived
 from tests.used_permissions import observed
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ DELETE = {
     "resource": "aws.iam-user",
     "source": "authorization-details",
     "filters": [{"type": "unnecessary", "exempt": "none"}],
-    "actions": ["composite-delete"],
+    "actions": [waived("composite-delete")],
 }
 
 
@@ -49,7 +50,7 @@ def test_what_a_run_does_is_within_what_is_printed(org: LocalOrg, tmp_path: Path
 
 
 def test_several_files_make_one_policy(org: LocalOrg, tmp_path: Path) -> None:
-    quarantine = {**DELETE, "name": "iam-users-quarantine", "actions": ["quarantine"]}
+    quarantine = {**DELETE, "name": "iam-users-quarantine", "actions": [waived("quarantine")]}
     found = actions(printed(tmp_path, DELETE, quarantine))
     assert (set(DELETION) | set(QUARANTINE)) - {"sts:GetCallerIdentity"} <= found
 
@@ -79,7 +80,7 @@ def test_a_quarantine_needs_what_its_options_do(
     org: LocalOrg, tmp_path: Path, options: dict[str, Any], missing: tuple[str, ...]
 ) -> None:
     full, found = (
-        actions(printed(tmp_path, {**DELETE, "actions": [{"type": "quarantine", **given}]}))
+        actions(printed(tmp_path, {**DELETE, "actions": [waived({"type": "quarantine", **given})]}))
         for given in ({}, options)
     )
     assert found == {each for each in full if not each.startswith(missing)}
@@ -94,7 +95,9 @@ def test_attaching_is_bound_to_denying(org: LocalOrg, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("action", "bound"), [("quarantine", True), ("release", False)])
 def test_only_a_release_may_set_any_boundary(org: LocalOrg, tmp_path: Path, action: str, bound: bool) -> None:
     """It gives back the one that the user had before the quarantine."""
-    document = json.loads(printed(tmp_path, DELETE, {**DELETE, "name": "x", "actions": [action]}).output)
+    document = json.loads(
+        printed(tmp_path, DELETE, {**DELETE, "name": "x", "actions": [waived(action)]}).output
+    )
     (found,) = [each for each in document["Statement"] if "iam:PutUserPermissionsBoundary" in each["Action"]]
     assert ("Condition" in found) is bound
 

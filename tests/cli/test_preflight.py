@@ -26,7 +26,7 @@ POLICY: dict[str, Any] = {
     "source": "authorization-details",
     "filters": [{"type": "unnecessary", "exempt": "none"}],
     "actions": [
-        "composite-delete",
+        {"type": "composite-delete", "noticed": "none", "require": "none"},
         {
             "type": "notify",
             "to": ["{owner}"],
@@ -117,7 +117,7 @@ def test_without_a_hole(fleet: Rehearsal) -> None:
         f"research ({B})",
         f"  {checked}",
         "organization",
-        "  ok: policies, queue, notices, identity center role, identity center",
+        "  ok: policies, queue, notices, identity center role, identity center, accounts",
     ]
     assert result.stderr == ""
 
@@ -549,6 +549,7 @@ def test_what_nothing_names_is_said(fleet: Rehearsal) -> None:
         ("queue", "unknown"),
         ("notices", "unknown"),
         ("identity center", "unknown"),
+        ("accounts", "ok"),
     ]
 
 
@@ -587,7 +588,7 @@ def test_a_policy_that_would_be_refused_is_a_hole(
     fleet: Rehearsal, text: str | None, days: float, place: str, told: str
 ) -> None:
     listed = {"type": "unnecessary", "exempt-from": "exemptions.csv"}
-    acting = {"type": "composite-delete", "quarantined-for": "{held}"}
+    acting = {**POLICY["actions"][0], "quarantined-for": "{held}"}
     policy = {**POLICY, "filters": [listed], "actions": [acting]}
     Path("policies.yml").write_text(yaml.safe_dump({"policies": [policy]}))
     if text is not None:

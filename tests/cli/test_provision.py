@@ -16,6 +16,8 @@ from aws_local_org.identity_center import faults
 from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.identity_center.aws_config import PROFILES, file_of
+from c7n_iamusers.identity_center.center_lock import LOCK
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import intents, person, user
 from tests.identity_center.buckets import BUCKET, URL, BucketRehearsal
@@ -106,9 +108,22 @@ def test_a_lock_that_was_left_in_the_bucket(fleet: FleetRehearsal, tmp_path: Pat
     assert provision(fleet, "-s", URL).exit_code == 0
 
 
-def test_a_directory_has_no_lock_to_remove(fleet: FleetRehearsal) -> None:
-    found = provision(fleet, "--force-unlock", "ab12")
-    assert (found.exit_code, "that of a directory ends with the process" in found.output) == (2, True)
+def test_a_lock_that_was_left_in_identity_center(fleet: FleetRehearsal) -> None:
+    missing = provision(fleet, "--force-unlock", "ab12")
+    assert (missing.exit_code, "there is no lock in Identity Center" in missing.output) == (1, True)
+    text = '{"id": "ab12", "user": "root", "host": "h", "process": 1, "since": "now", "output": "/out"}'
+    fleet.org.client("sso-admin").create_permission_set(
+        InstanceArn=fleet.instance.arn, Name=LOCK, Description=text
+    )
+    refused = provision(fleet)
+    assert refused.exit_code == 1
+    assert f"c7n-iamusers provision -s {fleet.output} --force-unlock ab12" in refused.output
+    other = provision(fleet, "--force-unlock", "cd34")
+    assert (other.exit_code, "does not have the id cd34" in other.output) == (1, True)
+    removed = provision(fleet, "--force-unlock", "ab12")
+    assert (removed.exit_code, removed.output.count("Removed the lock in Identity Center")) == (0, 1)
+    assert provision(fleet).exit_code == 0
+    assert LOCK not in {each.name for each in fleet.instance.permission_sets.values()}
 
 
 def test_an_audit_ends_with_1_where_it_is_no_clean_bill(fleet: FleetRehearsal) -> None:
@@ -446,7 +461,12 @@ def test_a_later_wave_does_not_need_the_intents_of_the_one_before(
         pytest.param(["-t", "wave:1"], "give it as -c", id="without-accounts"),
         *(
             pytest.param(["-c", "FILE", "-t", "wave:1", *each], "it is for all accounts", id=each[0])
-            for each in (["--prune"], ["--audit"], ["--migrate"], ["--export", "terraform", "tf"])
+            for each in (
+                ["--prune-former", "30", "--member-role", "arn:aws:iam::{account_id}:role/R"],
+                ["--audit"],
+                ["--migrate"],
+                ["--export", "terraform", "tf"],
+            )
         ),
         pytest.param(
             ["-c", "FILE", "-t", "wave:3"], "has the tag wave:3: correct -a and -t", id="no-account"
@@ -606,3 +626,45 @@ def test_who_signed_in_is_written_beside_the_results(
 def test_reading_sign_ins_is_a_run_of_its_own(fleet: FleetRehearsal, option: str) -> None:
     found = provision(fleet, "--sign-ins", "30", option)
     assert (found.exit_code, "can't be used together" in found.output) == (2, True)
+
+
+def test_a_run_leaves_what_each_person_pastes(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "alice", "bob"))
+    directory = fleet.output / PROFILES
+    assert provision(fleet, "--dry-run", "--aws-config").exit_code == 0
+    assert not directory.exists()
+    found = provision(fleet, "--aws-config")
+    assert found.exit_code == 0, found.output
+    assert f"Profiles for ~/.aws/config: 2 files in {directory}" in found.output
+    file = directory / file_of("alice@example.com", "alice@example.com")
+    text = file.read_text()
+    assert (f"[profile {ACCOUNT}-Readers]" in text, f"[profile {OTHER_ACCOUNT}-Readers]" in text) == (
+        True,
+        True,
+    )
+    before = file.stat().st_mtime_ns
+    assert "2 files" in provision(fleet, "--aws-config").output
+    assert file.stat().st_mtime_ns == before
+    assert provision(fleet, "--aws-config", "{permission_set}.{account_id}").exit_code == 0
+    assert f"[profile Readers.{ACCOUNT}]" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        pytest.param(["{account}"], "is not a template of profile names", id="template"),
+        pytest.param(["-c", __file__, "-a", "x"], "--aws-config can't be limited by -a or -t", id="part"),
+        pytest.param(["--audit"], "--aws-config and --audit can't be used together", id="audit"),
+        pytest.param(["--undo", __file__], "--aws-config and --undo can't be used together", id="undo"),
+        pytest.param(["--export", "terraform", "tf"], "--aws-config and --export can't be", id="export"),
+    ],
+)
+def test_when_profiles_are_not_written(fleet: FleetRehearsal, arguments: list[str], fault: str) -> None:
+    found = provision(fleet, "--aws-config", *arguments)
+    assert (found.exit_code, fault in " ".join(found.output.split())) == (2, True), found.output
+
+
+def test_people_who_may_be_one_are_hinted_at(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "alice", "alice+aws"))
+    found = provision(fleet, "--dry-run")
+    assert "? hint           alice+aws@example.com and alice@example.com may be one human's" in found.output

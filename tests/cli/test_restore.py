@@ -412,6 +412,82 @@ def test_a_snapshot_that_no_journal_proves_is_asked_for(
     assert user_names(iam) == ["alice", "bob"]
 
 
+def test_what_a_proxy_removes_twice_comes_back(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second answer says that it is gone; the run is stopped then, and the next one takes a snapshot without it."""
+    before = details(iam)["alice"]
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+    twice = {"DetachUserPolicy", "DeleteUserPolicy", "RemoveUserFromGroup", "DeleteSSHPublicKey"}
+
+    def call(self: Any, name: str, parameters: dict[str, Any]) -> Any:
+        if name in twice:
+            original(self, name, parameters)
+        return original(self, name, parameters)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", call)
+        deny(patch, "DeleteUser")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path / "out")
+    delete(tmp_path / "out")
+    result = restore(run, "--yes", "--user", "alice", journal=journal)
+    assert result.exit_code == 0, result.output
+    assert details(iam)["alice"] == before
+    assert "was gone when this tool was to remove it" in result.output
+
+
+def _stop(*_: Any) -> None:
+    raise ReadTimeoutError(endpoint_url="iam")
+
+
+@pytest.mark.parametrize("ended", ["stopped", "complete"])
+def test_a_hold_that_somebody_set_after_the_lift_stays(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    run: Path,
+    journal: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ended: str,
+) -> None:
+    delete(tmp_path / "out")
+    with monkeypatch.context() as patch:
+        if ended == "stopped":
+            patch.setattr(UserRestoration, "_read_back", _stop)
+            assert restore(run, "--yes", "--user", "alice", journal=journal).exit_code != 0
+        else:
+            assert restore(run, "--yes", "--user", "alice", journal=journal).exit_code == 0
+    hold = "arn:aws:iam::aws:policy/AWSDenyAll"
+    iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=hold)
+    result = restore(run, "--yes", "--user", "alice", journal=journal)
+    held = iam.get_user(UserName="alice")["User"]["PermissionsBoundary"]["PermissionsBoundaryArn"]
+    assert held == hold
+    if ended == "stopped":
+        assert result.exit_code == 1
+        assert "which somebody else set after this tool had lifted its own" in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        pytest.param("journal.jsonl", 0o666, id="journal"),
+        pytest.param("snapshots", 0o777, id="directory"),
+        pytest.param("", 0o777, id="output"),
+    ],
+)
+def test_a_snapshot_that_others_can_write_is_asked_for(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, name: str, mode: int
+) -> None:
+    delete(tmp_path / "out")
+    (run / name).chmod(mode)
+    result = restore(run, journal=journal)
+    assert (result.exit_code, user_names(iam)) == (1, [])
+    assert f"can be written by others (mode {mode:04o})" in result.output
+    assert restore(run, "--yes", journal=journal).exit_code == 0
+    assert user_names(iam) == ["alice", "bob"]
+
+
 def grant_administration(snapshot: dict[str, Any]) -> None:
     snapshot["attachments"]["attached-policy"].append({"PolicyName": "A", "PolicyArn": ADMINISTRATOR})
 

@@ -15,6 +15,8 @@ from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
 from c7n_iamusers.cli.main import main
+from c7n_iamusers.identity_center.aws import organization_policies
+from tests.policies import waived
 
 ROOT = Path(__file__).parents[2]
 RUNNER = "arn:aws:iam::123456789012:role/Runner"
@@ -223,8 +225,8 @@ OWN = "${aws:PrincipalAccount}"
         pytest.param(
             {"step": "announce", "days": 30}, [f"{OWN}/*", f"exempt/{OWN}/*"], [], id="announcement"
         ),
-        pytest.param({"noticed": 16}, [], [], id="quarantine"),
-        pytest.param({}, [], [f"{OWN}/"], id="stop-alone"),
+        pytest.param({"noticed": 16, "require": "none"}, [], [], id="quarantine"),
+        pytest.param({"noticed": "none", "require": "none"}, [], [f"{OWN}/"], id="stop-alone"),
     ],
 )
 def test_a_function_has_the_notices_of_its_own_account(
@@ -248,7 +250,7 @@ def test_a_function_has_the_notices_of_its_own_account(
     statements = found["function"]["PolicyDocument"]["Statement"]
     resources = {name: each["Resource"] for each in statements for name in each["Action"] if "s3:" in name}
     arn = "arn:aws:s3:::notices/all/"
-    read = [f"{OWN}/*", f"exempt/{OWN}/*"] if action else []
+    read = [] if listed else [f"{OWN}/*", f"exempt/{OWN}/*"]
     in_notices = {name: [each for each in arns if "notices" in each] for name, arns in resources.items()}
     assert in_notices["s3:PutObject"] == [f"{arn}{each}" for each in written]
     assert in_notices["s3:GetObject"] == [f"{arn}{each}" for each in read]
@@ -317,7 +319,7 @@ def test_deploying_makes_exactly_these_calls(tmp_path: Path, monkeypatch: pytest
 def test_who_may_change_users_is_no_reader(tmp_path: Path, action: Any) -> None:
     flag = {"type": "unnecessary", "exempt": [{"user": "x", "reason": "r", "expires": "2099-01-01"}]}
     file = tmp_path / "given.yml"
-    data = {"name": "given", "resource": "aws.iam-user", "filters": [flag], "actions": [action]}
+    data = {"name": "given", "resource": "aws.iam-user", "filters": [flag], "actions": [waived(action)]}
     file.write_text(yaml.safe_dump({"policies": [data]}))
     found = CliRunner().invoke(main, ["roles", "--policy", str(file), "--runner", RUNNER, "--format", "json"])
     assert set(printed(found)) == {"member-remover", "runner"}
@@ -332,6 +334,19 @@ def test_intents_are_applied_by_the_role_for_identity_center() -> None:
     found = printed(roles("--format", "json", policies=("provision-intents",)))
     assert "sso:CreateAccountAssignment" in actions(found["identity-center"])
     assert "member-remover" not in found
+
+
+def test_the_organizations_policies_are_read_where_sets_are_derived(tmp_path: Path) -> None:
+    whole = yaml.safe_load((ROOT / "policies" / "provision-intents.yml").read_text())
+    (action,) = whole["policies"][0]["actions"]
+    for name in ("group", "permission-set"):
+        action.pop(name, None)
+    action["derive"] = True
+    file = tmp_path / "derived.yml"
+    file.write_text(yaml.safe_dump({"policies": whole["policies"][:1]}))
+    options = ("--policy", str(file), "--runner", RUNNER, "--identity-center-role", CENTER)
+    found = printed(CliRunner().invoke(main, ["roles", *options, "--format", "json"]))
+    assert set(organization_policies.PERMISSIONS) <= actions(found["identity-center"])
 
 
 def test_restoring_is_asked_for() -> None:
@@ -601,7 +616,12 @@ def test_who_signed_in_is_read_by_the_role_for_identity_center(tmp_path: Path) -
 
 
 def test_a_reviewed_plan_is_read_by_the_runner(tmp_path: Path) -> None:
-    delete = {"type": "composite-delete", "plan": "s3://reviewed/{account_id}/plan.json"}
+    delete = {
+        "type": "composite-delete",
+        "noticed": "none",
+        "require": "none",
+        "plan": "s3://reviewed/{account_id}/plan.json",
+    }
     filters = [{"type": "unnecessary", "exempt": "none"}]
     runner = printed(of(tmp_path, delete, section="actions", filters=filters))["runner"]
     statements = {each["Action"][0]: each for each in runner["PolicyDocument"]["Statement"]}

@@ -80,7 +80,7 @@ def restorable(output: Path) -> Any:
     found = collected([output / NAME])
     assert found.problems == []
     (user,) = found.users
-    assert user.unpinned == ()
+    assert user.doubts == ()
     whole = whole_snapshot(user.recorded.snapshots, user.recorded.history)
     data = json.loads(replace(whole, taken="", fingerprint="", rights_read=None).as_json())
     return {

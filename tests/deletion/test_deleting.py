@@ -424,7 +424,7 @@ def test_use_or_creation_after_the_report_protects_the_user(
                 set_access_key_last_used(key, datetime.now(timezone.utc), service="s3", region="eu-west-1")
 
     filters = [{"type": "unnecessary", "exempt": "none", "unused-for": 90, "kinds": ["machine", "unknown"]}]
-    found = acting("composite-delete", tmp_path, filters=filters)
+    found = acting({"type": "composite-delete", "active-within": 90}, tmp_path, filters=filters)
     on_call(monkeypatch, "GetLoginProfile", _once(act))
     run_within_permissions(found)
     row = outcomes(tmp_path)["alice"]

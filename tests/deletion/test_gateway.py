@@ -14,8 +14,10 @@ from c7n.exceptions import PolicyExecutionError
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME
+from tests.fakes import client_error
 from tests.full_users import create_full_user
 from tests.gateway import FEW_FORMS, Gateway, operation
+from tests.interference import _intercept, on_call
 from tests.plugins.deletions import acting, delete, journal, outcomes, user_names
 from tests.policies import ACCOUNT, policy
 
@@ -66,6 +68,27 @@ def test_a_deletion_that_aws_made_is_one_whatever_a_gateway_says(
     assert gateway.seen
     assert (user_names(iam), outcomes(tmp_path)["alice"]["status"]) == ([], "deleted")
     assert results(tmp_path, name) == {"unknown" if name == "DeleteUser" else "done"}
+
+
+def test_the_deny_is_not_lifted_while_aws_says_of_what_is_there_that_it_is_gone(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a policy that was just attached, one of IAM's servers may not know yet."""
+    unknown, held_at_the_end = itertools.count(), list[Any]()
+
+    def detach() -> None:
+        if next(unknown) == 0:
+            raise client_error("NoSuchEntity")
+
+    def delete_policy(name: str, given: dict[str, Any]) -> None:
+        if (name, given.get("PolicyName")) == ("DeleteUserPolicy", DENY_ALL_NAME):
+            held_at_the_end.append(iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"])
+
+    on_call(monkeypatch, "DetachUserPolicy", detach)
+    _intercept(monkeypatch, delete_policy)
+    delete(tmp_path)
+    assert (user_names(iam), outcomes(tmp_path)["alice"]["status"]) == ([], "deleted")
+    assert held_at_the_end == [[]]
 
 
 def test_a_user_that_went_as_the_network_did_is_known_to_be_deleted_by_the_next_run(
@@ -222,5 +245,9 @@ def test_a_release_whose_change_aws_does_not_show_has_failed(
     quarantine(tmp_path)
     shows = lambda *_: False  # noqa: E731
     monkeypatch.setattr("c7n_iamusers.quarantine.quarantining.shows", shows)
-    with pytest.raises(PolicyExecutionError, match="AWS does not show what these calls changed"):
+    with pytest.raises(
+        PolicyExecutionError,
+        match=r"AWS does not show what iam:UpdateAccessKey.* activated: its Deny-all stays",
+    ):
         release(tmp_path)
+    assert DENY_ALL_NAME in iam.list_user_policies(UserName="alice")["PolicyNames"]

@@ -31,7 +31,7 @@ REMOVE = """
     source: authorization-details
     filters:
       - {type: unnecessary, kinds: [machine, no-credentials], exempt: none}
-    actions: [composite-delete]
+    actions: [{type: composite-delete, noticed: none, require: none, active-within: none}]
 """
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 GIVEN = {

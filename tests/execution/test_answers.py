@@ -21,17 +21,21 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.retries import (
     AnswerUnreadable,
+    Backoff,
     Verdict,
     answered,
     error_code,
+    items,
     message_of,
     refusals_of,
     request_id,
     verdict_on,
 )
-from tests.fakes import client_error
+from c7n_iamusers.execution.sessions import account_session
+from tests.fakes import ScriptedClient, client_error
 from tests.gateway import FORMS, Gateway, answer_with
 
 SET = "arn:aws:sso:::permissionSet/ssoins-1234567890123456/ps-1234567890123456"
@@ -222,3 +226,73 @@ def test_a_list_that_was_cut_off_is_not_an_empty_one(
     with pytest.raises((ClientError, BotoCoreError)) as raised:
         answered(call, **parameters)
     assert verdict_on(raised.value) is Verdict.UNKNOWN
+
+
+#: Lists whose answers always have them, by botocore's model; AWS sends an empty one, too.
+WHOLE_BUT_LISTLESS: list[tuple[str, str, dict[str, Any], bytes]] = [
+    (
+        "iam",
+        "list_access_keys",
+        {"UserName": "alice"},
+        b"<ListAccessKeysResponse><ListAccessKeysResult><IsTruncated>false</IsTruncated></ListAccessKeysResult>"
+        b"<ResponseMetadata><RequestId>r-1</RequestId></ResponseMetadata></ListAccessKeysResponse>",
+    ),
+    ("identitystore", "list_users", {"IdentityStoreId": "d-1234567890"}, b'{"Other": []}'),
+]
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "parameters", "body"),
+    WHOLE_BUT_LISTLESS,
+    ids=[each[1] for each in WHOLE_BUT_LISTLESS],
+)
+def test_an_answer_that_lacks_its_list_is_not_an_empty_one(
+    monkeypatch: pytest.MonkeyPatch, service: str, method: str, parameters: dict[str, Any], body: bytes
+) -> None:
+    answer_with(monkeypatch, body, {"x-amzn-requestid": "r-1", "Content-Length": str(len(body))})
+    call = getattr(_client(service, Config(retries={"total_max_attempts": 1})), method)
+    with pytest.raises(AnswerUnreadable, match=r"it has no (AccessKeyMetadata|Users)"):
+        answered(call, **parameters)
+
+
+@pytest.mark.parametrize("declared", [b"", b'<?xml version="1.0"?>\n'], ids=["bare", "declared"])
+def test_an_answer_to_another_call_is_none(monkeypatch: pytest.MonkeyPatch, declared: bytes) -> None:
+    """As a proxy gives it that mixes up two requests."""
+    body = (
+        declared + b"<%sResponse><ResponseMetadata><RequestId>r-1</RequestId></ResponseMetadata></%sResponse>"
+    )
+    call = _client("iam", Config(retries={"total_max_attempts": 1})).remove_user_from_group
+    given = {"UserName": "alice", "GroupName": "g"}
+    answer_with(monkeypatch, body % ((b"RemoveUserFromGroup",) * 2), {})
+    assert request_id(answered(call, **given)) == "r-1"
+    answer_with(monkeypatch, body % ((b"TagUser",) * 2), {})
+    with pytest.raises(AnswerUnreadable, match="it is a TagUserResponse") as raised:
+        answered(call, **given)
+    assert verdict_on(raised.value, refusals_of("iam")) is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([{"Users": [], "IsTruncated": True}], id="no-marker"),
+        pytest.param([{"Users": [], "IsTruncated": True, "Marker": "m"}] * 2, id="the-same-page-again"),
+        pytest.param(
+            [{"Users": [], "IsTruncated": True, "Marker": marker} for marker in "mnm"], id="an-earlier-page"
+        ),
+        pytest.param([{"Users": [], "NextToken": "t"}] * 2, id="the-same-token"),
+    ],
+)
+def test_a_page_that_leads_nowhere_is_no_answer(answers: list[dict[str, Any]]) -> None:
+    client = ScriptedClient(list_users=answers)
+    with pytest.raises(AnswerUnreadable, match="does not say where its next page is"):
+        items(client, "ListUsers", "Users", Backoff())
+
+
+def test_a_role_whose_session_a_gateway_answers_can_not_be_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    Gateway("200-html", lambda *_: True, applied=False).install(monkeypatch)
+    with pytest.raises(
+        EvidenceUnreadable, match=r"role .* can't be assumed: the answer to assume_role is not one"
+    ):
+        account_session("arn:aws:iam::111122223333:role/Reader")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import os
 import stat
@@ -261,14 +263,30 @@ def test_a_conditional_removal_keeps_another_writers_content() -> None:
     assert client.calls[-1] == ("delete_object", {"Bucket": "output", "Key": "p/a", "IfMatch": '"1"'})
 
 
+def stored(content: bytes) -> dict[str, str]:
+    """The answer to a put."""
+    return {"ChecksumSHA256": base64.b64encode(hashlib.sha256(content).digest()).decode()}
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, stored(b"another")], ids=["of-another-operation", "of-another-content"]
+)
+def test_an_answer_to_another_put_stores_nothing(answer: dict[str, str]) -> None:
+    client = ScriptedClient(put_object=[answer] * 9)
+    store = BucketStore(client, "output", "p", {}, Sleeps().backoff(budget=5))
+    with pytest.raises(OSError, match="it has not the checksum of what was sent"):
+        store.create("a", b"one")
+
+
 def test_a_retried_stream_is_sent_from_its_beginning() -> None:
     sent: list[bytes] = []
 
     class Client:
-        def put_object(self, Body: Any, **_: Any) -> None:
+        def put_object(self, Body: Any, **_: Any) -> dict[str, str]:
             sent.append(Body.read())
             if len(sent) == 1:
                 raise client_error("ServiceUnavailable")
+            return stored(b"one")
 
     BucketStore(Client(), "output", "p", {}, Sleeps().backoff()).stream("a", [b"one"])
     assert sent == [b"one", b"one"]
@@ -294,7 +312,7 @@ def test_siblings_in_a_bucket_are_the_other_prefixes_of_the_account(s3: Any) -> 
 
 def test_an_update_is_repeated_after_another_writers_update() -> None:
     body = [{"Body": io.BytesIO(content), "ETag": f'"{content!r}"'} for content in (b"one", b"two")]
-    client = ScriptedClient(get_object=body, put_object=[client_error("PreconditionFailed"), {}])
+    client = ScriptedClient(get_object=body, put_object=[client_error("PreconditionFailed"), stored(b"two!")])
     sleeps = Sleeps()
     BucketStore(client, "output", "p", {}, sleeps.backoff()).update(
         "a", lambda content: (content or b"") + b"!"

@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -28,10 +28,12 @@ from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData, OutputUnre
 from c7n_iamusers.execution.given import parsed_file, read_given
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
+from c7n_iamusers.identity_center.center_lock import holder
+from c7n_iamusers.identity_center.former_members import parse as parse_former
 from c7n_iamusers.identity_center.intent_files import read_intents
 from c7n_iamusers.identity_center.model import Choices, Instance
 from c7n_iamusers.identity_center.plan_files import read_plan
-from c7n_iamusers.identity_center.run_lock import _holder
+from c7n_iamusers.identity_center.resource_policies import read_resource_policies
 from c7n_iamusers.identity_center.run_records import read_result
 from c7n_iamusers.identity_center.sign_ins import parse_sign_ins
 from c7n_iamusers.notices.exempted import parse_exempted
@@ -106,6 +108,14 @@ def outputs(store: DirectoryStore) -> None:
             raise OutputUnreadable(found.why)
 
 
+def resource_policies(path: Path) -> object:
+    beside = path.parent / "metadata.json"
+    if not os.path.lexists(beside):
+        run = {"config": {"account_id": ACCOUNT}, "execution": {"start": NOW.timestamp()}}
+        beside.write_text(json.dumps({**METADATA, **run}))
+    return read_resource_policies([path], timedelta(days=1), NOW)
+
+
 def content(parse: Callable[[bytes], object]) -> Callable[[Path], object]:
     return lambda path: parse(read_given(path))
 
@@ -155,12 +165,19 @@ READERS = [
             "identity-center-result.json",
         )
     ),
+    *(Reader(name, resource_policies) for name in ("resources.json", "resources.json.gz")),
     Reader("outcomes.json", in_store(load_outcomes), _STORE, names_it=False),
     Reader("journal.jsonl", in_store(journal), _STORE, names_it=False),
     Reader(
         "result.json", in_store(lambda store: read_result(store, "result.json")), (IamUsersError, OSError)
     ),
-    Reader("lock.json", content(_holder), (OSError,)),
+    Reader("lock.json", content(holder), (OSError,)),
+    Reader(
+        "former.json",
+        content(lambda text: parse_former(text, "former", "arn:aws:sso:::instance/ssoins-1")),
+        (IamUsersError, OSError),
+        names_it=False,
+    ),
     Reader("notice.json", content(notice), _STORE, names_it=False),
     Reader("exempted.json", content(lambda text: parse_exempted(text, ACCOUNT)), _STORE, names_it=False),
     Reader("plan-of-a-policy.json", lambda path: content_at(None, str(path)), (OSError,)),

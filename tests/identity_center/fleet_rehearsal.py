@@ -14,7 +14,9 @@ from aws_local_org.identity_center import state
 from aws_local_org.identity_center.state import Instance
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.identity_center.aws.identity_store import PROBE
 from c7n_iamusers.identity_center.aws.instance import Center, connect
+from c7n_iamusers.identity_center.center_lock import LOCK
 from c7n_iamusers.identity_center.intent_files import write_intents
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
@@ -90,13 +92,22 @@ class FleetRehearsal:
         """What the last run said after a sign."""
         return [" ".join(each.split()) for each in self.said if each.startswith(f"  {sign} ")]
 
-    def undo(self, result: Path | str, dry: bool = False, read_users: ReadUsers | None = None) -> list[str]:
+    def undo(
+        self,
+        result: Path | str,
+        dry: bool = False,
+        read_users: ReadUsers | None = None,
+        *,
+        digest: str = "",
+        accepted: bool = True,
+    ) -> list[str]:
         """The failures of undoing a run, whoever is locked out unless ``read_users`` says who has an IAM user."""
         self.org.clear_calls()
         self.said = []
         _, name = run_of_result(str(result))
         options = None if dry else ApplyOptions(30.0)
-        return undo(self.store, name, self.center, self.said.append, options, read_users)
+        given = (self.store, name, self.center, self.said.append, options, read_users)
+        return undo(*given, digest=digest, accepted=lambda: accepted)
 
     def results(self) -> list[Path]:
         """The overall results of all runs, oldest first."""
@@ -104,7 +115,7 @@ class FleetRehearsal:
 
     def mutations(self) -> list[CallRecord]:
         """The calls of the last run that changed Identity Center, or tried to."""
-        return [each for each in self.org.calls if _changes(each)]
+        return [each for each in without_lock(self.org.calls) if _changes(each)]
 
     @property
     def instance(self) -> Instance:
@@ -138,6 +149,19 @@ class FleetRehearsal:
         return {str(each.attributes["UserName"]) for each in self.instance.store.users.values()}
 
 
+def without_lock(calls: Iterable[CallRecord]) -> list[CallRecord]:
+    """``calls`` without those for the lock in Identity Center, and without the one that asks who may create users.
+
+    The lock is released last.
+    """
+    found = list(calls)
+    found = [each for each in found if each.parameters.get("UserName") != PROBE]
+    taken = [each for each in found if each.parameters.get("Name") == LOCK]
+    deleted = [each for each in found if each.operation == "DeletePermissionSet"]
+    lock = [*taken, *deleted[-1:]] if any(each.error_code is None for each in taken) else taken
+    return [each for each in found if all(each is not other for other in lock)]
+
+
 def _changes(call: CallRecord) -> bool:
     return call.service in ("sso-admin", "identitystore") and not call.operation.startswith(READS)
 
@@ -145,7 +169,7 @@ def _changes(call: CallRecord) -> bool:
 def counted(calls: Iterable[CallRecord]) -> Mapping[str, int]:
     """Operation -> how often."""
     found: dict[str, int] = {}
-    for call in calls:
+    for call in without_lock(calls):
         found[call.operation] = found.get(call.operation, 0) + 1
     return found
 

@@ -14,8 +14,9 @@ import pytest
 from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import BucketStore
+from c7n_iamusers.identity_center.center_lock import LockUnavailable
 from c7n_iamusers.identity_center.intent_files import read_intents, write_intents
-from c7n_iamusers.identity_center.run_lock import LockUnavailable, exclusive, force_unlock
+from c7n_iamusers.identity_center.run_lock import exclusive, force_unlock
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.fakes import ScriptedClient, Sleeps, client_error
@@ -56,7 +57,7 @@ def test_a_run_its_results_nothing_left_and_undo(fleet: BucketRehearsal) -> None
         "provisioned"
     }
     (result,) = fleet.objects("result.json")
-    assert fleet.said[-1].endswith(f"To undo: --undo {URL}/{result}")
+    assert f"To undo: --undo {URL}/{result} --result-sha256 " in fleet.said[-1]
     assert fleet.run() == []
     assert fleet.said[-1] == "Nothing to do."
     assert fleet.objects("result.json") == [result]

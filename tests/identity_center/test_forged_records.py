@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -14,8 +15,12 @@ import pytest
 from click.testing import CliRunner
 
 from c7n_iamusers.cli.main import main
+from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center.intents import permission_set_data
+from c7n_iamusers.identity_center.model import MANAGED_GROUP
 from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.run_objects import content_of
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, as_earlier_version
@@ -526,3 +531,67 @@ def test_what_others_may_have_written_is_not_believed(
                     IdentityCenterError, match=f"-runs/.* is not trusted: .*{told}.*--trust-intents"
                 ):
                     run(believed, fleet.center(), fleet.said.append)
+
+
+def forged_removals(fleet: FleetRehearsal) -> Path:
+    """A result and its journal, written to agree: a run had taken administration of an account from mallory."""
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    (result,) = fleet.results()
+    as_earlier_version(result)
+    mallory = create_user(fleet, MALLORY)
+    owned = PermissionSet(
+        "Owned",
+        managed_policies=frozenset({"arn:aws:iam::aws:policy/AdministratorAccess"}),
+        tags=dict([MANAGED_TAG]),
+    )
+    arn, group_id = (
+        f"{fleet.instance.arn.replace('instance', 'permissionSet')}/ps-0123456789abcdef",
+        "11111111-2222-3333-4444-555555555555",
+    )
+    group, content = {"group": "iam-owned", "group-id": group_id}, content_of(owned)
+    where = {"permission-set": "Owned", "permission-set-arn": arn}
+    rows: list[dict[str, Any]] = [
+        {"kind": "permission set", "permission-set-arn": arn, "settings": permission_set_data(owned)},
+        {"kind": "group", **group, "description": f"{MANAGED_GROUP} for account {OTHER_ACCOUNT}"},
+        {"kind": "assignment", **group, "account": OTHER_ACCOUNT, **where, "content": content},
+        {
+            "kind": "membership",
+            **group,
+            "user-id": mallory,
+            "username": MALLORY,
+            "gives": [[OTHER_ACCOUNT, content]],
+        },
+    ]
+    data = json.loads(result.read_text())
+    result.write_text(
+        json.dumps({**data, "removed": rows, "created": [], "permission-sets": {}, "memberships": []})
+    )
+    lines = (
+        {"phase": "before", "operation": f"Delete{number}", "parameters": {}, "notes": {"removed": row}}
+        for number, row in enumerate(rows)
+    )
+    with (result.parent / "journal.jsonl").open("a") as file:
+        file.writelines(f"{json.dumps(line)}\n" for line in lines)
+    return result
+
+
+def test_forged_removals_give_nobody_access_that_nobody_accepts(fleet: FleetRehearsal) -> None:
+    result = forged_removals(fleet)
+    with pytest.raises(IdentityCenterError, match=r"nothing was touched: lines with \+ give people access"):
+        fleet.undo(result, accepted=False)
+    assert fleet.mutations() == []
+    assert any("ADMINISTRATOR by AdministratorAccess" in line for line in fleet.said)
+
+
+def test_a_result_with_another_digest_than_the_run_printed_is_refused(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    digest = fleet.said[-1].rpartition(" ")[2]
+    (result,) = fleet.results()
+    assert digest == hashlib.sha256(result.read_bytes()).hexdigest()
+    as_earlier_version(result)
+    result.write_text(f"{result.read_text()}\n")
+    with pytest.raises(IdentityCenterError, match="it was changed after the run"):
+        fleet.undo(result, digest=digest)
+    assert fleet.mutations() == []

@@ -147,7 +147,9 @@ def test_policies_that_say_the_same_are_one_object_in_all_accounts() -> None:
     [
         pytest.param((), ["User"], id="users-alone"),
         pytest.param(
-            accounts(1), ["User", "Group", "LocalManagedPolicy", "AWSManagedPolicy"], id="with-policies"
+            accounts(1),
+            ["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"],
+            id="with-policies",
         ),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from c7n_iamusers.identity_center.model import Person
-from c7n_iamusers.identity_center.people import Candidate, Identity, distinct_people, identify
+from c7n_iamusers.identity_center.people import Candidate, Identity, distinct_people, hints, identify
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
 
 KEYS = {
@@ -49,7 +49,8 @@ def test_a_whole_person() -> None:
         pytest.param({"email": "o'neil+iam@sub.example.co.uk"}, id="email-quote-and-plus"),
         pytest.param({"email": "用户@例子.广告"}, id="email-international"),
         pytest.param({"given_name": "Anne Marie"}, id="name-with-a-space"),
-        pytest.param({"email": "bo\u0308ss1@gro\u00df.example"}, id="email-marks-and-digits-of-one-script"),
+        pytest.param({"email": "b\u00f6ss1@gro\u00df.example"}, id="email-letters-and-digits-of-one-script"),
+        pytest.param({"username": "x\u0323\u0302"}, id="username-with-a-mark-that-has-no-other-form"),
         pytest.param({"username": "\u7530\u4e2d\u3055\u3093"}, id="username-of-han-and-kana"),
     ],
 )
@@ -92,6 +93,24 @@ def test_what_is_taken(texts: dict[str, str]) -> None:
             {"email": "\u212aate@example.com"}, "mixes the scripts Kelvin, Latin", id="email-kelvin-sign"
         ),
         pytest.param({"username": "\u0430lice"}, "mixes the scripts", id="username-of-two-scripts"),
+        pytest.param(
+            {"email": "bo\u0308ss@example.com"},
+            r"'bo\u0308ss@example.com', which Unicode also writes as 'b\xf6ss@example.com'",
+            id="email-nfd",
+        ),
+        pytest.param(
+            {"username": "jose\u0301"}, r"'jose\u0301', which Unicode also writes", id="username-nfd"
+        ),
+        pytest.param({"username": "\u017f"}, "which Unicode also writes as 's'", id="username-long-s"),
+        pytest.param({"username": "\ufb01nn"}, "which Unicode also writes as 'finn'", id="username-ligature"),
+        pytest.param({"email": "a\u200b@example.com"}, "don't show", id="email-zero-width-space"),
+        pytest.param({"email": "a\u200d@example.com"}, "don't show", id="email-zero-width-joiner"),
+        pytest.param({"email": "a\ufeff@example.com"}, "don't show", id="email-byte-order-mark"),
+        pytest.param({"email": "a\u202e@example.com"}, "don't show", id="email-right-to-left"),
+        pytest.param({"username": "a\u00ad"}, "no control characters", id="username-soft-hyphen"),
+        pytest.param({"username": "a\ufe0f"}, "don't show ('a\\ufe0f')", id="username-variation-selector"),
+        pytest.param({"username": "\u3164"}, "don't show", id="username-hangul-filler"),
+        pytest.param({"username": "a\u034f"}, "don't show", id="username-grapheme-joiner"),
         pytest.param({"display_name": "x\x00y"}, "no control characters", id="name-with-a-control-character"),
         pytest.param({"display_name": "x" * 1025}, "longer than 1024", id="name-too-long"),
     ],
@@ -119,15 +138,32 @@ def test_a_user_of_another_account_is_refused() -> None:
     ("people", "refused"),
     [
         pytest.param(
-            [("a", "alice", "alice@example.com"), ("b", "ALICE", "Alice@Example.com")], set(), id="one-person"
+            [("a", "alice", "alice@example.com"), ("b", "ALICE", "Alice@Example.com")],
+            {"a", "b"},
+            id="one-address-may-be-a-team",
         ),
         pytest.param([("a", "a", "a@example.com"), ("b", "b", "b@example.com")], set(), id="two-people"),
         pytest.param(
             [("a", "a", "boss@gross.example"), ("b", "b", "boss@gro\u00df.example")],
-            set(),
-            id="sharp-s-is-no-ss",
+            {"a", "b"},
+            id="sharp-s-looks-like-ss",
         ),
-        pytest.param([("a", "a", "s@x.org"), ("b", "b", "\u017f@x.org")], set(), id="long-s-is-no-s"),
+        pytest.param([("a", "a", "s@x.org"), ("b", "b", "\u017f@x.org")], {"b"}, id="long-s-is-no-s"),
+        pytest.param(
+            [("a", "scope", "a@x.org"), ("b", "\u0455\u0441\u043e\u0440\u0435", "b@x.org")],
+            {"a", "b"},
+            id="cyrillic-looks-like-latin",
+        ),
+        pytest.param(
+            [("a", "nik", "a@x.org"), ("b", "\u039d\u0399\u039a", "b@x.org")], {"a", "b"}, id="greek-capitals"
+        ),
+        pytest.param(
+            [("a", "\u00d1a", "a@x.org"), ("b", "\u00f1a", "b@x.org")], {"a", "b"}, id="case-beyond-ascii"
+        ),
+        pytest.param(
+            [("a", "jos\u00e9", "a@x.org"), ("b", "jose", "b@x.org")], set(), id="an-accent-is-seen"
+        ),
+        pytest.param([("a", "a1", "a@x.org"), ("b", "al", "b@x.org")], set(), id="ascii-alone-is-typed"),
         pytest.param([("a", "a", "x@example.com"), ("b", "b", "X@example.com")], {"a", "b"}, id="one-email"),
         pytest.param(
             [("a", "u", "a@example.com"), ("b", "U", "b@example.com")], {"a", "b"}, id="one-username"
@@ -165,9 +201,11 @@ def test_the_sharp_s_makes_another_person() -> None:
         pytest.param([("boss", "b@x.org", False), ("boss", "m@x.org", False)], {0, 1}, id="none-on-file"),
         pytest.param(
             [("boss", "b@x.org", True), ("boss", "b@x.org", False), ("boss", "m@x.org", False)],
-            {2},
-            id="another-user-of-the-one-on-file",
+            {1, 2},
+            id="another-user-with-the-address-of-the-one-on-file",
         ),
+        pytest.param([("boss", "b@x.org", True), ("boss", "b@x.org", True)], set(), id="two-users-on-file"),
+        pytest.param([("bo\u00df", "b@x.org", True), ("boss", "m@x.org", False)], {1}, id="a-look-on-file"),
         pytest.param(
             [("boss", "b@x.org", True), ("m", "m@x.org", True), ("boss", "m@x.org", False)],
             {2},
@@ -190,7 +228,8 @@ def test_the_refusal_names_the_users_concerned() -> None:
     problem = several(("a", "u", "x@example.com"), ("b", "v", "x@example.com"))["a"]
     assert problem == (
         "the e-mail 'x@example.com' is ambiguous: IAM users a of account "
-        f"{ACCOUNT}, b of account {ACCOUNT} have it with different usernames: correct them"
+        f"{ACCOUNT}, b of account {ACCOUNT} have it with different usernames: "
+        "correct them, or say in the people file whose they are"
     )
 
 
@@ -220,3 +259,47 @@ def test_people_of_several_accounts_are_told_apart_together() -> None:
     found = distinct_people(candidates)
     assert [each.person for each in found] == [None, None]
     assert f"alice of account {ACCOUNT}, alice of account {OTHER_ACCOUNT}" in found[0].problem
+
+
+def test_how_to_say_whose_users_they_are() -> None:
+    problem = several(
+        ("alice.admin", "team", "team@example.com"), ("bob.readonly", "team", "team@example.com")
+    )
+    assert problem["alice.admin"] == (
+        f"the e-mail 'team@example.com' is that of several IAM users of account {ACCOUNT} (alice.admin, "
+        "bob.readonly), and one person would get the access of all of them: if they are one person's, give each of "
+        "them a row with account, user, email in the people file (people-from, or --people-from); if not, give each "
+        "the e-mail of its own person"
+    )
+
+
+def test_one_user_read_twice_is_one_user() -> None:
+    alice = Candidate(subject(), Person("alice", "alice@example.com", *"GFD"))
+    assert distinct_people([alice, alice]) == [alice, alice]
+
+
+def test_one_address_in_two_accounts_is_one_person() -> None:
+    who = Person("alice", "alice@example.com", *"GFD")
+    candidates = [Candidate(subject(account=each), who) for each in (ACCOUNT, OTHER_ACCOUNT)]
+    assert distinct_people(candidates) == candidates
+
+
+def test_a_look_alike_is_named_by_its_characters() -> None:
+    problem = several(("a", "scope", "a@x.org"), ("b", "\u0455\u0441\u043e\u0440\u0435", "b@x.org"))["b"]
+    assert (
+        f"looks like that of IAM users a of account {ACCOUNT} (scope); it has U+0435 CYRILLIC SMALL"
+        in problem
+    )
+
+
+def test_an_address_with_a_plus_is_hinted_at() -> None:
+    given = ["alice@example.com", "Alice+AWS@example.com", "bob+aws@example.com", "alice@example.org"]
+    candidates = [
+        Candidate(subject(f"u{at}"), Person(email, email, *"GFD")) for at, email in enumerate(given)
+    ]
+    assert [each.problem for each in distinct_people(candidates)] == [""] * 4
+    (hint,) = hints(candidates)
+    assert hint.startswith(
+        "alice+aws@example.com and alice@example.com may be one human's: they differ only after the +, and get "
+        f"access as 2 people (IAM users u0 of account {ACCOUNT}, u1 of account {ACCOUNT})"
+    )

@@ -263,7 +263,7 @@ def test_a_group_that_is_gone_by_the_time_of_its_deletion(
 
 
 def change_the_set(fleet: FleetRehearsal) -> None:
-    (arn,) = fleet.instance.permission_sets
+    arn = next(each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
     fleet.org.client("sso-admin").attach_managed_policy_to_permission_set(
         InstanceArn=fleet.instance.arn,
         PermissionSetArn=arn,

@@ -3,11 +3,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.model import (
     Assignment,
     CenterState,
@@ -16,9 +20,11 @@ from c7n_iamusers.identity_center.model import (
     KnownPermissionSet,
     KnownPerson,
 )
-from c7n_iamusers.identity_center.terraform import Existing, terraform_configuration
+from c7n_iamusers.identity_center.terraform import FILE, terraform_configuration, write_terraform
+from c7n_iamusers.identity_center.terraform_ownership import Existing, Ours, exported_description
 from tests.access_center import ACCOUNT, AUDIT, INSTANCE, OTHER_ACCOUNT, READ_ONLY, SET_ARN
 from tests.desired import desired, intents, person, readers, user
+from tests.identity_center.terraform_schema import DATA, SCHEMA
 
 INLINE = '{"Statement":[{"Resource":"arn:aws:s3:::home/${aws:PrincipalTag/x}/%{y}"}]}'
 RICH = replace(
@@ -78,7 +84,7 @@ def test_data_is_never_taken_for_a_template() -> None:
     (inline,) = found["aws_ssoadmin_permission_set_inline_policy"].values()
     assert inline["inline_policy"] == INLINE.replace("${", "$${").replace("%{", "%%{")
     (made,) = found["aws_ssoadmin_permission_set"].values()
-    assert made["tags"] == {"Team": "$${team}"}
+    assert made["tags"] == {"Team": "$${team}", "c7n-iamusers": "terraform"}
 
 
 def test_a_name_that_would_run_code() -> None:
@@ -139,61 +145,236 @@ def test_the_attached_policy() -> None:
     assert made["managed_policy_arn"] == READ_ONLY
 
 
-def test_what_exists_is_imported() -> None:
-    requested = desired(intents(ACCOUNT, "alice", "bob", permission_set=RICH))
-    (group,) = requested.groups.values()
-    known_group = KnownGroup(
-        "g-1",
-        group.name,
-        group.description,
-        frozenset({"u-1"}),
-        frozenset({Assignment(ACCOUNT, SET_ARN)}),
-        {"u-1": "m-1"},
+ALICE, STORE, WHOLE = person("alice"), INSTANCE.identity_store_id, f"{SET_ARN},{INSTANCE.arn}"
+REQUESTED = desired(intents(ACCOUNT, "alice", "bob", permission_set=RICH))
+(GROUP,) = REQUESTED.groups.values()
+ADOPTED = replace(RICH, boundary="")
+KNOWN_ALICE = KnownPerson("u-1", "Alice@Example.com", "Alice@example.com")
+MADE = Ours(frozenset({"u-1"}), frozenset({("g-1", "u-1")}))
+
+
+def live(
+    settings: PermissionSet = ADOPTED,
+    description: str = GROUP.description,
+    ours: Ours = MADE,
+    **fields: Any,
+) -> Existing:
+    """A permission set, its group and Alice in it."""
+    assigned = frozenset({Assignment(ACCOUNT, SET_ARN)})
+    group = KnownGroup("g-1", GROUP.name, description, frozenset({"u-1"}), assigned, {"u-1": "m-1"})
+    state = CenterState(
+        groups={GROUP.name: group}, permission_sets={RICH.name: KnownPermissionSet(SET_ARN, settings)}
     )
-    alice = person("alice")
-    existing = Existing(
-        CenterState(
-            groups={group.name: known_group},
-            permission_sets={RICH.name: KnownPermissionSet(SET_ARN, replace(RICH, boundary=""))},
-        ),
-        {alice.key: KnownPerson("u-1", alice.username, alice.email)},
-        INSTANCE,
-    )
-    found = terraform_configuration(requested, existing)
-    store, both = INSTANCE.identity_store_id, f"{SET_ARN},{INSTANCE.arn}"
-    imported = {each["to"].partition(".")[0]: each["id"] for each in found["import"]}
-    assert imported == {
-        "aws_ssoadmin_permission_set": both,
-        "aws_ssoadmin_managed_policy_attachment": f"{READ_ONLY},{both}",
-        "aws_ssoadmin_customer_managed_policy_attachment": f"Auditor,/team/,{both}",
-        "aws_ssoadmin_permission_set_inline_policy": both,
-        "aws_identitystore_group": f"{store}/g-1",
-        "aws_ssoadmin_account_assignment": f"g-1,GROUP,{ACCOUNT},AWS_ACCOUNT,{both}",
-        "aws_identitystore_user": f"{store}/u-1",
-        "aws_identitystore_group_membership": f"{store}/m-1",
+    return Existing(state, {ALICE.key: KNOWN_ALICE}, INSTANCE, ours, **fields)
+
+
+def imported(found: Mapping[str, Any]) -> dict[str, str]:
+    """Type -> id."""
+    return {each["to"].partition(".")[0]: each["id"] for each in found["import"]}
+
+
+def forgotten(found: Mapping[str, Any]) -> list[str]:
+    """Types of what Terraform forgets."""
+    assert all(each["lifecycle"] == {"destroy": False} for each in found.get("removed", ()))
+    return sorted(each["from"].partition(".")[0] for each in found.get("removed", ()))
+
+
+def named(found: Mapping[str, Any], kind: str, name: str, argument: str) -> Any:
+    """The one object of that kind whose label begins with the name."""
+    (made,) = [each for label, each in found[kind][name].items() if argument in label]
+    return made
+
+
+def test_what_this_tool_made_is_imported() -> None:
+    found = terraform_configuration(REQUESTED, live())
+    assert imported(found) == {
+        "aws_ssoadmin_permission_set": WHOLE,
+        "aws_ssoadmin_managed_policy_attachment": f"{READ_ONLY},{WHOLE}",
+        "aws_ssoadmin_customer_managed_policy_attachment": f"Auditor,/team/,{WHOLE}",
+        "aws_ssoadmin_permission_set_inline_policy": WHOLE,
+        "aws_identitystore_group": f"{STORE}/g-1",
+        "aws_ssoadmin_account_assignment": f"g-1,GROUP,{ACCOUNT},AWS_ACCOUNT,{WHOLE}",
+        "aws_identitystore_user": f"{STORE}/u-1",
+        "aws_identitystore_group_membership": f"{STORE}/m-1",
     }
     for each in found["import"]:
         kind, label = each["to"].split(".")
         assert label in found["resource"][kind]
-    assert found["terraform"]["required_version"] == ">= 1.5"
+    assert (found["terraform"]["required_version"], forgotten(found)) == (">= 1.5", [])
+    assert "data" not in found
+
+
+def test_a_user_that_others_made_is_looked_up_and_never_owned() -> None:
+    found = terraform_configuration(REQUESTED, live(ours=Ours()))
+    looked_up = named(found, "data", "aws_identitystore_user", "alice")
+    assert looked_up == {"identity_store_id": STORE, "user_id": "u-1"}
+    (bob,) = found["resource"]["aws_identitystore_user"].values()
+    assert bob["user_name"] == "bob@example.com"
+    assert "aws_identitystore_user" not in imported(found)
+    membership = named(found, "resource", "aws_identitystore_group_membership", "alice")
+    assert membership["member_id"].startswith("${data.aws_identitystore_user.")
+    assert forgotten(found) == ["aws_identitystore_user"]
+    assert found["terraform"]["required_version"] == ">= 1.7"
+
+
+def test_a_user_of_a_run_keeps_its_live_spelling_and_all_that_others_wrote() -> None:
+    alice = named(terraform_configuration(REQUESTED, live()), "resource", "aws_identitystore_user", "alice")
+    assert (alice["user_name"], alice["emails"]["value"]) == ("Alice@Example.com", "Alice@example.com")
+    assert alice["lifecycle"]["prevent_destroy"] is True
+    kept = set(alice["lifecycle"]["ignore_changes"])
+    assert kept == SCHEMA["aws_identitystore_user"].arguments - {"identity_store_id"}
+
+
+def test_new_people_are_created_and_not_changed_afterwards() -> None:
+    bob = named(terraform_configuration(REQUESTED), "resource", "aws_identitystore_user", "bob")
+    assert {"title", "phone_numbers", "user_name"} <= set(bob["lifecycle"]["ignore_changes"])
+    assert "prevent_destroy" not in bob["lifecycle"]
+
+
+@pytest.mark.parametrize(
+    ("state", "kinds"),
+    [
+        pytest.param(
+            live(replace(RICH, tags={})),
+            {
+                "aws_ssoadmin_permission_set",
+                "aws_ssoadmin_managed_policy_attachment",
+                "aws_ssoadmin_customer_managed_policy_attachment",
+                "aws_ssoadmin_permission_set_inline_policy",
+                "aws_ssoadmin_permissions_boundary_attachment",
+            },
+            id="somebody-elses-set",
+        ),
+        pytest.param(live(description="By hand"), {"aws_identitystore_group"}, id="somebody-elses-group"),
+        pytest.param(
+            live(description="By hand", ours=Ours(frozenset({"u-1"}))),
+            {"aws_identitystore_group", "aws_identitystore_group_membership"},
+            id="somebody-elses-membership-in-their-group",
+        ),
+    ],
+)
+def test_what_others_made_is_looked_up(state: Existing, kinds: set[str]) -> None:
+    found = terraform_configuration(REQUESTED, state)
+    assert set(forgotten(found)) == kinds
+    assert not kinds & imported(found).keys()
+    owner = next(iter(kinds & {"aws_ssoadmin_permission_set", "aws_identitystore_group"}))
+    (looked_up,) = found["data"][owner].values()
+    assert set(looked_up.values()) in ({INSTANCE.arn, SET_ARN}, {STORE, "g-1"})
+    (assignment,) = found["resource"]["aws_ssoadmin_account_assignment"].values()
+    assert f"${{data.{owner}." in json.dumps(assignment)
+
+
+def test_an_assignment_between_what_others_made_stays_theirs() -> None:
+    found = terraform_configuration(REQUESTED, live(replace(RICH, tags={}), description="By hand"))
+    assert "aws_ssoadmin_account_assignment" not in {*found["resource"], *imported(found)}
+    assert "aws_ssoadmin_account_assignment" in forgotten(found)
 
 
 @pytest.mark.parametrize(
     "state",
     [
-        pytest.param(CenterState(), id="nothing-stands"),
         pytest.param(
-            CenterState(permission_sets={RICH.name: KnownPermissionSet(SET_ARN, replace(RICH, tags={}))}),
-            id="somebody-elses-set",
+            live(replace(RICH, tags={"c7n-iamusers": "terraform"}), description=exported_description(GROUP)),
+            id="an-earlier-export",
         ),
-        pytest.param(
-            CenterState(
-                groups={f"iam-{ACCOUNT}-Readers": KnownGroup("g", f"iam-{ACCOUNT}-Readers", "By hand")}
-            ),
-            id="somebody-elses-group",
-        ),
+        pytest.param(live(), id="a-run"),
     ],
 )
-def test_what_is_not_ours_is_not_imported(state: CenterState) -> None:
-    requested = desired(intents(ACCOUNT, "alice", permission_set=RICH))
-    assert terraform_configuration(requested, Existing(state, {}, INSTANCE))["import"] == []
+def test_what_an_earlier_export_made_is_this_tools(state: Existing) -> None:
+    found = terraform_configuration(REQUESTED, state)
+    assert {"aws_ssoadmin_permission_set", "aws_identitystore_group"} <= imported(found).keys()
+
+
+def test_an_adopted_set_keeps_what_is_not_requested() -> None:
+    present = replace(
+        RICH, description="Of old", relay_state="https://x", session_duration="PT60M", boundary=""
+    )
+    asked = desired(intents(ACCOUNT, "alice", permission_set=replace(RICH, description="", relay_state="")))
+    (made,) = terraform_configuration(asked, live(present))["resource"][
+        "aws_ssoadmin_permission_set"
+    ].values()
+    assert (made["description"], made["relay_state"], made["session_duration"]) == (
+        "Of old",
+        "https://x",
+        "PT60M",
+    )
+    assert made["tags"] == {"Team": "$${team}", "c7n-iamusers": "managed"}
+    assert made["lifecycle"] == {"ignore_changes": ["tags", "tags_all"]}
+
+
+def test_a_refusal_takes_nothing_away() -> None:
+    found = terraform_configuration(REQUESTED, live(claims=frozenset()))
+    assert "resource" not in found
+    assert found["import"] == []
+    everything = terraform_configuration(REQUESTED)["resource"]
+    assert {each["from"] for each in found["removed"]} == {
+        f"{kind}.{label}" for kind, made in everything.items() for label in made
+    }
+
+
+def test_people_of_an_earlier_export_are_never_destroyed(tmp_path: Path) -> None:
+    list(write_terraform(tmp_path, REQUESTED))
+    for _ in range(2):  # an export after the next one, too
+        said = list(write_terraform(tmp_path, desired(intents(ACCOUNT, "bob", permission_set=RICH))))
+        found = json.loads((tmp_path / FILE).read_text())
+        (gone,) = found["removed"]
+        assert gone["from"].startswith("aws_identitystore_user.r_alice_example_com")
+        assert found["terraform"]["required_version"] == ">= 1.7"
+        assert any("1 removed blocks" in line for line in said)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"removed": [1]}', '{"resource": 1}'])
+def test_a_file_that_is_no_export_is_not_replaced(tmp_path: Path, content: str) -> None:
+    (tmp_path / FILE).write_text(content)
+    with pytest.raises(IdentityCenterError, match="is not a configuration of an earlier export"):
+        list(write_terraform(tmp_path, REQUESTED))
+    assert (tmp_path / FILE).read_text() == content
+
+
+def test_an_earlier_file_can_add_nothing_but_users(tmp_path: Path) -> None:
+    rows = [{"from": "aws_iam_role.admin"}, {"from": "aws_identitystore_user.r_x\n"}, {"from": 1}]
+    (tmp_path / FILE).write_text(json.dumps({"removed": rows}))
+    list(write_terraform(tmp_path, REQUESTED))
+    assert "removed" not in json.loads((tmp_path / FILE).read_text())
+
+
+EXPORTS = [
+    pytest.param(terraform_configuration(whole()), id="nothing-is-known"),
+    pytest.param(terraform_configuration(REQUESTED, live()), id="adopted"),
+    pytest.param(
+        terraform_configuration(REQUESTED, live(replace(RICH, tags={}), ours=Ours())), id="of-others"
+    ),
+    pytest.param(terraform_configuration(REQUESTED, live(description="By hand")), id="group-of-others"),
+    pytest.param(terraform_configuration(desired(intents(ACCOUNT, "a", external=True))), id="external"),
+    pytest.param(
+        terraform_configuration(
+            desired(intents(ACCOUNT, "a", permission_set=replace(RICH, boundary="/edge/Of")))
+        ),
+        id="customer-managed-boundary",
+    ),
+]
+
+
+@pytest.mark.parametrize("found", EXPORTS)
+def test_the_provider_takes_every_block(found: Mapping[str, Any]) -> None:
+    for kind, made in found["resource"].items():
+        for arguments in made.values():
+            SCHEMA[kind].check(arguments)
+    for kind, made in found.get("data", {}).items():
+        for arguments in made.values():
+            DATA[kind].check(arguments)
+
+
+def test_the_check_of_blocks_finds_faults() -> None:
+    user_schema = SCHEMA["aws_identitystore_user"]
+    good = named(terraform_configuration(REQUESTED), "resource", "aws_identitystore_user", "bob")
+    for faulty in (
+        {**good, "nick_name": "b"},
+        {key: each for key, each in good.items() if key != "user_name"},
+        {**good, "user_id": "computed"},
+        {**good, "emails": {"value": "x", "kind": "work"}},
+        {**good, "lifecycle": {"ignore_changes": ["nick_name"]}},
+        {**good, "display_name": ""},
+    ):
+        with pytest.raises(AssertionError):
+            user_schema.check(faulty)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.identity_center.model import Assignment, KnownGroup
+from c7n_iamusers.identity_center.model import UNKNOWN_ASSIGNMENT, Assignment, KnownGroup
 from c7n_iamusers.identity_center.operations import REMOVING
 from c7n_iamusers.identity_center.run_objects import Created, CreatedSet, CreatedState, CreatedUser, UndoPlan
 from c7n_iamusers.identity_center.undo_plan import plan_undo
@@ -35,7 +35,7 @@ WHOLE = CreatedState(CREATED, {1: READERS}, {3: ALICE}, {0: SET}, {("g", "u"): "
 
 
 def undone(state: CreatedState) -> UndoPlan:
-    return plan_undo(state, {"Migrated": WANTED}, INSTANCE)
+    return plan_undo(state, {"Migrated": WANTED}, INSTANCE, before={"g": ()})
 
 
 def deleted(state: CreatedState) -> list[str]:
@@ -100,7 +100,7 @@ THEIRS = {"g", SET_ARN}
             {"groups": {}, "members": {"g": frozenset({"u", "later"})}},
             ["DeleteGroupMembership", "DeleteUser"],
             ["its group has other members"],
-            id="a-group-that-others-have-joined-and-that-the-run-only-assigned",
+            id="a-group-that-others-are-in-and-that-the-run-only-assigned",
         ),
         pytest.param(
             {"groups": {}, "members": {"g": frozenset({"u"})}},
@@ -131,19 +131,19 @@ def test_what_the_run_did_not_create_is_not_even_looked_at() -> None:
     [
         pytest.param(
             {"groups": {1: replace(READERS, members=frozenset({"u", "new"}))}},
-            ["DeleteAccountAssignment", "DeleteGroup", "DeletePermissionSet"],
+            EVERYTHING,
             "it has other members (new)",
             id="newcomers-keep-their-access",
         ),
         pytest.param(
             {"groups": {1: replace(READERS, assignments=frozenset({OWN, FURTHER}))}},
-            ["DeleteGroup"],
-            "it has been assigned since",
+            ["DeleteGroupMembership", "DeleteGroup", "DeleteUser"],
+            f"it has been assigned since ({SET_ARN} in account {OTHER_ACCOUNT})",
             id="group-assigned-elsewhere",
         ),
         pytest.param(
             {"groups": {1: replace(READERS, description="Mine now")}},
-            ["DeleteGroup"],
+            ["DeleteGroupMembership", "DeleteGroup", "DeleteUser"],
             "its name or description",
             id="group-renamed",
         ),
@@ -162,8 +162,20 @@ def test_what_the_run_did_not_create_is_not_even_looked_at() -> None:
         pytest.param(
             {"users": {3: replace(ALICE, groups=frozenset({"g", "other"}))}},
             ["DeleteUser"],
-            "it is in other groups (other)",
+            "it is in groups that stay (other)",
             id="user-in-other-groups",
+        ),
+        pytest.param(
+            {"groups": {1: replace(READERS, assignments=frozenset({OWN, UNKNOWN_ASSIGNMENT}))}},
+            ["DeleteGroupMembership", "DeleteGroup", "DeleteUser"],
+            "it is not known whether it has been assigned since: only the management account",
+            id="assignments-of-the-group-not-listed",
+        ),
+        pytest.param(
+            {"users": {3: replace(ALICE, assignments=frozenset({UNKNOWN_ASSIGNMENT}))}},
+            ["DeleteUser"],
+            "it is not known whether it has direct assignments: only the management account",
+            id="assignments-of-the-user-not-listed",
         ),
         pytest.param(
             {"users": {3: replace(ALICE, assignments=frozenset({OWN}))}},
@@ -190,6 +202,50 @@ def test_what_changed_since_stays(changes: dict[str, Any], stays: list[str], rea
     assert deleted(state) == [operation for operation in EVERYTHING if operation not in stays]
     assert len(undone(state).kept) == len(stays)
     assert reason in " ".join(kept.reason for kept in undone(state).kept)
+
+
+EARLIER_GROUP = replace(
+    WHOLE,
+    created=CREATED[3:],
+    groups={},
+    users={0: ALICE},
+    permission_sets={},
+    assignments={"g": frozenset({OWN, FURTHER})},
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        pytest.param({"g": (OWN, FURTHER)}, "", id="as-before-the-run"),
+        pytest.param({"g": (OWN,)}, "it has been assigned since", id="assigned-since"),
+        pytest.param({}, "does not have what it gave before", id="not-recorded"),
+    ],
+)
+def test_a_membership_of_a_group_that_existed_before(before: Any, reason: str) -> None:
+    found = plan_undo(EARLIER_GROUP, {}, INSTANCE, before=before)
+    operations = [call.operation for change in found.changes for call in change.calls]
+    assert operations == ([] if reason else ["DeleteGroupMembership", "DeleteUser"])
+    assert reason in " ".join(each.reason for each in found.kept)
+
+
+def test_what_neither_the_run_nor_the_undo_could_list_counts_as_used() -> None:
+    state = replace(EARLIER_GROUP, assignments={"g": frozenset({OWN, UNKNOWN_ASSIGNMENT})})
+    found = plan_undo(state, {}, INSTANCE, before={"g": (OWN, UNKNOWN_ASSIGNMENT)})
+    assert found.changes == ()
+    assert "it is not known whether it has been assigned since" in found.kept[0].reason
+
+
+def test_who_keeps_a_membership_against_a_lockout_keeps_nobody_else_in() -> None:
+    bob = Created("membership", "n", {"GroupId": "g", "MemberId": {"UserId": "b"}})
+    state = replace(
+        WHOLE,
+        created=(*CREATED, bob),
+        groups={1: replace(READERS, members=frozenset({"u", "b"}))},
+        memberships={("g", "u"): "m", ("g", "b"): "n"},
+    )
+    found = plan_undo(state, {"Migrated": WANTED}, INSTANCE, {("g", "b"): "no other access"})
+    assert [change.key for change in found.changes] == ["membership g/u", "user u"]
 
 
 def test_a_set_that_the_run_failed_to_complete_goes() -> None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,14 @@ def join(fleet: FleetRehearsal, user_id: str) -> None:
     )
 
 
+def incomplete(failures: list[str]) -> int:
+    """How many objects the only failure says are kept."""
+    (failure,) = failures
+    found = re.match(r"the undo is not complete: (\d+) object", failure)
+    assert found, failure
+    return int(found[1])
+
+
 def undone(result: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((result.parent / "undone.json").read_text())
     return found
@@ -79,11 +88,11 @@ def test_a_dry_run(fleet: FleetRehearsal, result: Path) -> None:
 
 def test_who_has_come_to_rely_on_it_keeps_it(fleet: FleetRehearsal, result: Path) -> None:
     join(fleet, create_user(fleet, "carol@example.com"))
-    assert fleet.undo(result) == []
-    assert fleet.members() == {GROUP: {"carol@example.com"}}
+    assert incomplete(fleet.undo(result)) == 6
+    people = {f"{name}@example.com" for name in ("alice", "bob", "carol")}
+    assert (fleet.members(), fleet.usernames()) == ({GROUP: people}, people)
     assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
-    assert fleet.usernames() == {"alice@example.com", "carol@example.com"}
-    assert len(undone(result)["kept"]) == 3
+    assert fleet.mutations() == []
 
 
 def ids(fleet: FleetRehearsal) -> set[str]:
@@ -114,8 +123,11 @@ def test_what_is_kept_says_names_and_no_ids(fleet: FleetRehearsal, result: Path)
     fleet.undo(result, dry=True, read_users=there(ALICE_ID))
     assert not [line for line in fleet.said for each in known if each in line]
     kept = fleet.lines("!")
-    assert kept[0].startswith(
-        f"! kept membership bob@example.com in {GROUP}: IAM user arn:aws:iam::{ACCOUNT}:user/bob"
+    assert any(
+        each.startswith(
+            f"! kept membership bob@example.com in {GROUP}: IAM user arn:aws:iam::{ACCOUNT}:user/bob"
+        )
+        for each in kept
     )
     assert f"! kept assignment {GROUP} -> Readers in account {ACCOUNT}: its group has other members" in kept
     (people,) = [line for line in kept if line.startswith("! kept group")]
@@ -214,7 +226,7 @@ def test_whose_iam_user_is_there_still_has_another_way_in(fleet: FleetRehearsal,
 
 
 def test_whose_iam_user_has_been_deleted_since_is_not_locked_out(fleet: FleetRehearsal, result: Path) -> None:
-    assert fleet.undo(result, read_users=there(ALICE_ID)) == []
+    assert incomplete(fleet.undo(result, read_users=there(ALICE_ID))) == 5
     assert fleet.members() == {GROUP: {"bob@example.com"}}
     assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
     assert "bob@example.com" in fleet.usernames()
@@ -228,7 +240,7 @@ def test_whose_iam_user_has_been_deleted_since_is_not_locked_out(fleet: FleetReh
 
 def test_the_person_of_a_quarantined_iam_user_is_not_locked_out(fleet: FleetRehearsal, result: Path) -> None:
     read_users = there(ALICE_ID, quarantined=[BOB_ID])
-    assert fleet.undo(result, read_users=read_users) == []
+    assert incomplete(fleet.undo(result, read_users=read_users)) == 5
     assert fleet.members() == {GROUP: {"bob@example.com"}}
     (told,) = (line for line in fleet.said if "membership" in line and "! kept" in line)
     assert f"IAM user arn:aws:iam::{ACCOUNT}:user/bob is quarantined" in told
@@ -245,8 +257,9 @@ def test_who_holds_the_account_by_another_group_is_not_locked_out(
 ) -> None:
     fleet.leave(intents(ACCOUNT, "bob", set_name="Writers"))
     assert fleet.run() == []
-    assert fleet.undo(result, read_users=there(ALICE_ID)) == []
+    assert incomplete(fleet.undo(result, read_users=there(ALICE_ID))) == 1
     assert GROUP not in fleet.members()
+    assert "bob@example.com" in fleet.usernames()
 
 
 @pytest.mark.parametrize("with_rows", [True, False], ids=["nobody-looked", "a-result-of-the-version-before"])
@@ -256,6 +269,6 @@ def test_what_nobody_knows_keeps_access(fleet: FleetRehearsal, result: Path, wit
         data = json.loads(result.read_text())
         del data["memberships"]
         result.write_text(json.dumps(data))
-    assert fleet.undo(result, read_users=users_not_read) == []
+    assert incomplete(fleet.undo(result, read_users=users_not_read)) == 6
     assert fleet.mutations() == []
     assert sum("--lock-out" in line for line in fleet.said) == 2

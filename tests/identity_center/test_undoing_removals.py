@@ -28,6 +28,7 @@ from tests.identity_center.test_totals_of_people import (
     policy_in,
     user_id,
 )
+from tests.identity_center.test_undoing import incomplete
 from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
@@ -380,7 +381,7 @@ def test_nobody_is_put_into_a_group_that_is_not_ours(fleet: FleetRehearsal) -> N
     )
     row = {"group": "Admins", "group-id": admins, "user-id": mallory, "username": MALLORY, "gives": []}
     forged(result, {"kind": "membership", **row})
-    assert fleet.undo(result) == []
+    assert incomplete(fleet.undo(result)) == 1
     assert fleet.mutations() == []
     assert fleet.lines("!") == [
         f"! kept membership {MALLORY} in Admins: can't be restored: its group no longer exists, or is not managed"
@@ -408,7 +409,7 @@ def test_a_set_or_group_without_our_mark_was_removed_by_no_run(fleet: FleetRehea
         if row["kind"] == "group":
             row["description"] = "By hand"
     forged(result, *rows)
-    assert fleet.undo(result) == []
+    assert incomplete(fleet.undo(result)) == 4
     assert fleet.mutations() == []
     assert len(fleet.lines("!")) == 4
 

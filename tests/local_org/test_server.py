@@ -63,6 +63,28 @@ def test_bodies(
     assert connection.getresponse().read() == b"<>"
 
 
+@pytest.mark.parametrize(
+    ("header", "body", "status"),
+    [
+        pytest.param("Content-Length: five", b"", b"400", id="no-number"),
+        pytest.param("Content-Length: -1", b"", b"400", id="negative"),
+        pytest.param("Content-Length: 1, 1", b"a", b"400", id="two"),
+        pytest.param("Content-Length: 99999999999999999999", b"", b"413", id="too-large"),
+        pytest.param("Content-Length: " + "9" * 5_000, b"", b"413", id="too-many-digits"),
+        pytest.param("Transfer-Encoding: chunked", b"zz\r\nabc\r\n0\r\n\r\n", b"400", id="no-chunk"),
+    ],
+)
+def test_a_body_without_an_end_is_refused_and_no_request_is_read_after_it(
+    server: ServerThread, capfd: pytest.CaptureFixture[str], header: str, body: bytes, status: bytes
+) -> None:
+    with socket.create_connection((server.host, server.port), timeout=10) as client:
+        client.sendall(f"POST / HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n".encode() + body)
+        answer = client.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert answer.count(b"HTTP/1.1") == 1
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_client_may_ask_whether_to_go_on(server: ServerThread, connection: HTTPConnection) -> None:
     connection.putrequest("PUT", "/")
     connection.putheader("Expect", "100-continue")

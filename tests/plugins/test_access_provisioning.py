@@ -1,21 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org.identity_center import faults
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Rehearsal
 
 GROUP = f"iam-{ACCOUNT}-readonly"
 STATEMENT = {"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "*"}
 
 
-def test_several_users_of_one_person_meet_in_one(rehearsal: Rehearsal) -> None:
+def test_several_users_with_one_address_get_nothing(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice.admin", Email="team@example.com")
+    rehearsal.user("bob.readonly", Email="Team@example.com")
+    rehearsal.user("carol")
+    with pytest.raises(PolicyExecutionError, match="failed for 2 users"):
+        rehearsal.run()
+    outcomes = rehearsal.outcomes()
+    assert outcomes["carol"]["status"] == "provisioned"
+    assert rehearsal.mutations().count("CreateUser") == 1
+    assert "give each of them a row with account, user, email" in outcomes["bob.readonly"]["reason"]
+
+
+def test_several_users_of_one_person_meet_in_one(rehearsal: Rehearsal, tmp_path: Path) -> None:
     rehearsal.user("alice")
     rehearsal.user("alice-cli", Email="Alice@example.com")
-    outcomes = rehearsal.run()
+    rows = [f"{ACCOUNT},{name},alice@example.com" for name in ("alice", "alice-cli")]
+    (tmp_path / "people.csv").write_text("\n".join(["account,user,email", *rows]))
+    outcomes = rehearsal.run(people_from=str(tmp_path / "people.csv"))
     assert {row["status"] for row in outcomes.values()} == {"provisioned"}
     assert rehearsal.mutations().count("CreateUser") == 1
     assert sorted(row["calls"] for row in outcomes.values()) == [0, 2]
@@ -128,10 +145,25 @@ def test_one_failure_affects_no_other_user_and_the_next_run_continues(rehearsal:
     ],
 )
 def test_a_write_that_has_not_spread_is_tried_again(
-    rehearsal: Rehearsal, operation: str, code: str, members: dict[str, str]
+    rehearsal: Rehearsal,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    code: str,
+    members: dict[str, str],
 ) -> None:
     rehearsal.user("alice")
-    faults.refuse_next(operation, code, **members)  # type: ignore[arg-type]
+
+    refused = list[str]()
+
+    def refuse() -> None:
+        if not refused:
+            refused.append(operation)
+            # The first CreateUser asks whether users can be created.
+            times = 2 if operation == "CreateUser" else 1
+            faults.refuse_next(operation, code, times=times, **members)
+
+    # Once the run has its lock, which is a permission set too.
+    on_call(monkeypatch, "ListAccountAssignmentCreationStatus", refuse)
     outcomes = rehearsal.run()
     assert outcomes["alice"]["status"] == "provisioned"
     assert rehearsal.mutations().count(operation) == 2

@@ -19,12 +19,14 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME
 from c7n_iamusers.identity_center.aws.instance import connect
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.safeguards.gates import Calls
 from c7n_iamusers.snapshots.archive import UserRecords
 from tests.desired import intents
 from tests.fakes import client_error
+from tests.gateway import Gateway, operation
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, outcomes
@@ -317,6 +319,36 @@ def test_what_changes_while_the_first_call_is_tried_counts(
     assert "bob" in {user["UserName"] for user in iam.list_users()["Users"]}
     assert iam.list_attached_user_policies(UserName="bob")["AttachedPolicies"] == []
     assert iam.list_access_keys(UserName="bob")["AccessKeyMetadata"][0]["Status"] == "Active"
+
+
+@pytest.mark.parametrize("applied", [True, False], ids=["lifted", "not-lifted"])
+def test_the_deny_is_put_back_on_a_user_who_is_spared_while_the_answer_to_its_lifting_is_lost(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock, applied: bool
+) -> None:
+    write_list(org, "exemptions.csv", HEADER + CAROL)
+    monkeypatch.setattr(Backoff, "delays", lambda _: iter([0.0, 0.0]))
+    with monkeypatch.context() as patch:
+        deny(patch, "DeleteUserPolicy")
+        run(tmp_path, "composite-delete", "exemptions.csv")
+    assert iam.list_access_keys(UserName="bob")["AccessKeyMetadata"] == []
+
+    lifting = operation("DeleteUserPolicy")
+
+    def spared(url: str, text: str) -> bool:
+        if not lifting(url, text) or "UserName=bob" not in text:
+            return False
+        write_list(org, "exemptions.csv", HEADER + CAROL + BOB)
+        clock.now += 31
+        return True
+
+    with monkeypatch.context() as patch:
+        gateway = Gateway("504-html", spared, applied, times=1).install(patch)
+        rows = run(tmp_path, "composite-delete", "exemptions.csv")
+    assert gateway.seen == 1
+    assert statuses(rows) == {"alice": "deleted", "bob": "failed"}
+    assert "exempt by" in rows["bob"]["reason"]
+    assert "it is locked out by our Deny-all" in rows["bob"]["reason"]
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == [DENY_ALL_NAME]
 
 
 def test_what_changes_between_judgement_and_first_change_counts(

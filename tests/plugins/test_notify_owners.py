@@ -494,10 +494,9 @@ def test_stop(org: LocalOrg, iam: Any, tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["composite-delete", "quarantine"])
-@pytest.mark.parametrize("options", [{"noticed": 30}, {"notices": "notices"}], ids=["no-place", "no-days"])
-def test_days_and_place_go_together(org: LocalOrg, kind: str, options: dict[str, Any]) -> None:
-    with pytest.raises(PolicyValidationError, match="go together"):
-        policy({"filters": EVERYBODY, "actions": [{"type": kind, **options}]})
+def test_days_need_a_place(org: LocalOrg, kind: str) -> None:
+    with pytest.raises(PolicyValidationError, match="give both"):
+        policy({"filters": EVERYBODY, "actions": [{"type": kind, "noticed": 30}]})
 
 
 def test_notices_that_cannot_be_read_touch_nobody(

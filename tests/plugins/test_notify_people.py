@@ -9,6 +9,8 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n_mailer.utils import get_message_subject
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.identity_center.aws_config import PROFILES, Role, aws_config, file_of
 from tests.plugins.test_notify_owners import EVERYBODY, QUEUE, records, sent
 from tests.policies import policy
 
@@ -101,3 +103,52 @@ def test_notices_that_cannot_be_written(org: LocalOrg, tmp_path: Path) -> None:
     with pytest.raises(PolicyExecutionError, match="Nobody was addressed"):
         notify(tmp_path / "notices", user("alice", "alice@example.com"))
     assert sent(org) == []
+
+
+PORTAL = "https://d-1234567890.awsapps.com/start"
+
+
+def with_portal(name: str, email: str) -> dict[str, Any]:
+    found = user(name, email)
+    found["c7n:IamUser"]["provisioning"] |= {"start-url": PORTAL, "region": "us-east-1"}
+    return found
+
+
+def leave(output: Path, email: str, more: str = "") -> str:
+    """The file of a person, as provision --aws-config writes it, and its text."""
+    text = aws_config(
+        PORTAL, "us-east-1", [Role("111122223333", "Readers", "payments"), Role("4" * 12, "Writers")]
+    )
+    DirectoryStore(output).replace(f"{PROFILES}/{file_of(email, email)}", f"{text}{more}".encode())
+    return text
+
+
+def test_the_mail_has_the_profiles_of_all_accounts(org: LocalOrg, tmp_path: Path) -> None:
+    text = leave(tmp_path / "output", "alice@example.com")
+    notify(tmp_path, with_portal("alice", "Alice@Example.com"), **{"profiles-from": str(tmp_path / "output")})
+    (message,) = sent(org)
+    assert message["action"]["profiles"] == text
+    assert "[profile payments-Readers]" in text
+    assert f"[profile {'4' * 12}-Writers]" in text
+
+
+@pytest.mark.parametrize(
+    ("more", "fault"),
+    [
+        pytest.param(None, "it does not exist: run c7n-iamusers provision with --aws-config", id="missing"),
+        pytest.param(
+            "credential_process = evil\n", "'credential_process = evil', which no run writes", id="key"
+        ),
+        pytest.param("\xff", "which no run writes", id="other-text"),
+    ],
+)
+def test_a_file_that_no_run_wrote_is_left_out(
+    org: LocalOrg, tmp_path: Path, caplog: pytest.LogCaptureFixture, more: str | None, fault: str
+) -> None:
+    if more is not None:
+        leave(tmp_path / "output", "alice@example.com", more)
+    notify(tmp_path, with_portal("alice", "alice@example.com"), **{"profiles-from": str(tmp_path / "output")})
+    (message,) = sent(org)
+    assert message["action"]["profiles"] == ""
+    assert "the mail has the profiles of this account only" in caplog.text
+    assert fault in caplog.text

@@ -891,7 +891,7 @@ NOTIFY = {
         pytest.param(
             {"timeout": 60}, {"type": "quarantine", "wait": 31}, "lower them to 30 together", id="timeout"
         ),
-        pytest.param({}, {"type": "quarantine", "noticed": 16}, "go together", id="noticed-alone"),
+        pytest.param({}, {"type": "quarantine", "noticed": 16}, "give both", id="noticed-alone"),
     ],
 )
 def test_what_a_lambda_cannot_do_is_refused(

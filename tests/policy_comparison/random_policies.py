@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -340,3 +340,147 @@ def _instance(pattern: str, context: dict[str, tuple[str, ...]], random: Random)
     if text.startswith("arn:") and text.count(":") < 5:
         text += ":1" * (5 - text.count(":"))
     return text
+
+
+ACCOUNT = "111122223333"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/R"
+_SSO = "arn:aws:iam::*:role/aws-reserved/sso.amazonaws.com/*"
+#: Roles and a session of the permission set x.
+SET_ROLES = tuple(
+    f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/{region}AWSReservedSSO_x_{suffix}"
+    for region, suffix in (
+        ("", "0123456789abcdef"),
+        ("eu-west-1/", "0123456789abcdef"),
+        ("", "fedcba9876543210"),
+    )
+)
+SET_SESSIONS = tuple(
+    f"arn:aws:sts::{ACCOUNT}:assumed-role/{arn.rpartition('/')[2]}/alice@example.com" for arn in SET_ROLES
+)
+_PRINCIPALS: list[Any] = [
+    *[{"AWS": f"arn:aws:iam::{ACCOUNT}:root"}] * 4,
+    {"AWS": ACCOUNT},
+    "*",
+    {"AWS": "*"},
+    {"AWS": f"arn:aws:iam::{ACCOUNT}:user/alice"},
+    {"AWS": [f"arn:aws:iam::{ACCOUNT}:user/bob", f"arn:aws:iam::{ACCOUNT}:user/alice"]},
+    {"AWS": f"arn:aws:iam::{ACCOUNT}:user/bob"},
+    {"AWS": SET_ROLES[0]},
+    {"AWS": SET_SESSIONS[0]},
+    {"AWS": SET_ROLES[0].replace("_x_", "_y_")},
+    {"AWS": "arn:aws:iam::444455556666:root"},
+    {"Service": "ec2.amazonaws.com"},
+    {"Federated": "arn:aws:iam::111122223333:saml-provider/X"},
+]
+_CALLER_CONDITIONS: Mapping[str, tuple[list[str], list[str]]] = {
+    "aws:PrincipalArn": (
+        ["Arn", "String", "Arn"],
+        [
+            _SSO,
+            "arn:aws:iam::*:user/*",
+            f"{_SSO}AWSReservedSSO_x_*",
+            f"{_SSO}AWSReservedSSO_y_*",
+            "*",
+            SET_ROLES[0],
+            f"arn:aws:iam::{ACCOUNT}:user/alice",
+            "arn:aws:iam::*:role/Admin*",
+            "arn:aws:iam::*:role/*/eu-west-1/*",
+        ],
+    ),
+    "aws:userid": (["String"], ["AROA*:alice@example.com", "AROA*", "AIDAALICE", "*:alice*", "AROA*:bob"]),
+    "aws:username": (["String"], ["alice", "bob", "al*"]),
+    "aws:PrincipalType": (["String"], ["User", "AssumedRole"]),
+    "aws:PrincipalTag/Team": (["String"], ["core", "web"]),
+    "aws:MultiFactorAuthPresent": (["Bool"], ["true", "false"]),
+    "aws:PrincipalAccount": (["String"], [ACCOUNT, "444455556666"]),
+    "sts:ExternalId": (["String"], ["a", "b"]),
+    "sts:RoleSessionName": (["String"], ["${aws:username}", "alice", "a*"]),
+    "aws:SecureTransport": (["Bool"], ["true", "false"]),
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A policy of others beside a pair: a trust policy of ``ROLE``, or a service control policy."""
+
+    statements: list[Statement]
+    is_control: bool
+
+    @property
+    def has_not_principal(self) -> bool:
+        return any("NotPrincipal" in each for each in self.statements)
+
+
+def layer_of(pair: Pair, random: Random) -> tuple[Pair, Layer]:
+    """A layer, and the pair with a few statements that the layer matters for."""
+    if random.random() < 0.4:
+        found = [_control(random) for _ in range(random.choice([1, 1, 2, 3]))]
+        everything: Statement = {"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}
+        return pair, Layer([*([everything] if random.random() < 0.9 else []), *found], True)
+    assuming = [_assuming(random) for _ in range(random.choice([0, 1, 1, 1, 2]))]
+    kept = assuming if random.random() < 0.9 else [each for each in assuming if random.random() < 0.5]
+    changed = replace(pair, new=[*pair.new, *kept], old=[*pair.old, *assuming])
+    return changed, Layer([_trust(random) for _ in range(random.choice([1, 1, 2, 3]))], False)
+
+
+def _assuming(random: Random) -> Statement:
+    found: Statement = {
+        "Effect": "Deny" if random.random() < 0.15 else "Allow",
+        "Action": [random.choice(["sts:AssumeRole", "sts:*", "*"])],
+        "Resource": [random.choice(["*", ROLE, "arn:aws:iam::*:role/*", f"{ROLE}*", f"{ROLE}2"])],
+    }
+    if random.random() < 0.2:
+        found["Condition"] = {"StringEquals": {"sts:ExternalId": ["a"]}}
+    return found
+
+
+def _trust(random: Random) -> Statement:
+    principal = random.choice(["Principal"] * 12 + ["NotPrincipal"])
+    found: Statement = {
+        "Effect": "Deny" if random.random() < 0.25 else "Allow",
+        principal: random.choice(
+            _PRINCIPALS if principal == "Principal" else [p for p in _PRINCIPALS if p != "*"]
+        ),
+        "Action": [random.choice(["sts:AssumeRole"] * 4 + ["sts:*", "sts:TagSession"])],
+    }
+    if random.random() < 0.65:
+        found["Condition"] = _caller_condition(random)
+    return found
+
+
+def _control(random: Random) -> Statement:
+    action = "NotAction" if random.random() < 0.2 else "Action"
+    found: Statement = {
+        "Effect": "Deny" if random.random() < 0.9 else "Allow",
+        action: _some(_ACTIONS, random),
+        "Resource": _some(_RESOURCES, random) if random.random() < 0.3 else ["*"],
+    }
+    if random.random() < 0.85:
+        found["Condition"] = _caller_condition(random)
+    return found
+
+
+def _caller_condition(random: Random) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for key in random.sample(list(_CALLER_CONDITIONS), random.choice([1, 1, 2])):
+        kinds, values = _CALLER_CONDITIONS[key]
+        if random.random() < 0.08:
+            found.setdefault("Null", {})[key] = random.choice(["true", "false"])
+            continue
+        chosen = random.sample(values, min(len(values), random.choice([1, 1, 2])))
+        found.setdefault(_operator(random.choice(kinds), random), {})[key] = chosen
+    return found
+
+
+def layer_requests(
+    pair: Pair, layer: Layer, random: Random, count: int
+) -> Iterator[tuple[str, str, dict[str, tuple[str, ...]]]]:
+    """Requests that the layer decides on: to assume the role, or what the pair speaks of."""
+    for action, resource, context in requests(pair, random, count):
+        for key, values in (("sts:externalid", ["a", "b"]), ("sts:rolesessionname", ["alice", "a", "b"])):
+            if random.random() < 0.7:
+                context[key] = (random.choice(values),)
+        if layer.is_control:
+            yield action, resource, context
+        else:
+            yield random.choice(["sts:AssumeRole", "sts:AssumeRole", "sts:TagSession"]), ROLE, context

@@ -46,6 +46,25 @@ class Request:
     context: Context
 
 
+@dataclass(frozen=True)
+class Names:
+    """What policies can call a principal: ``unbounded``: ARNs of the user or session; ``bounded``: of the role."""
+
+    account: str
+    unbounded: frozenset[str]
+    bounded: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class OtherDocument:
+    """A trust policy of the role ``resource``, or a control. ``everybody_direct``: whether ``*`` names principals."""
+
+    document: Document
+    resource: str
+    is_control: bool = False
+    everybody_direct: bool = True
+
+
 class _Unresolved(Exception):
     """A variable has no value."""
 
@@ -65,6 +84,49 @@ class Evaluator:
         own = {effect for policy in policies for effect in self._effects(policy, request)}
         limit = set(self._effects(boundary, request)) if boundary is not None else {"Allow"}
         return "Deny" not in own | limit and "Allow" in own and "Allow" in limit
+
+    def granted_with(
+        self, request: Request, own: Document, boundary: Document | None, other: OtherDocument, caller: Names
+    ) -> bool:
+        """By policies of the caller and the trust or service control policy ``other`` of the same account.
+
+        "Policy evaluation logic", "Role trust policies": a principal that is named needs no policy of its own; the
+        account, as principal, leaves the decision to the policies of its principals.
+        """
+        mine, limit = self._effects(own, request), ["Allow"]
+        if boundary is not None:
+            limit = self._effects(boundary, request)
+        if other.is_control:
+            theirs = self._effects(other.document, request)
+            return "Deny" not in [*mine, *limit, *theirs] and all(
+                "Allow" in each for each in (mine, limit, theirs)
+            )
+        direct = delegated = False
+        for each in other.document["Statement"]:
+            ways = self._ways(each, other, caller)
+            plain = {key: value for key, value in each.items() if key not in ("Principal", "NotPrincipal")}
+            if not (ways and self._applies({**plain, "Resource": [other.resource]}, request, True)):
+                continue
+            if each["Effect"] == "Deny":
+                return False
+            direct = direct or "unbounded" in ways or ("direct" in ways and "Allow" in limit)
+            delegated = delegated or "account" in ways
+        if "Deny" in [*mine, *limit]:
+            return False
+        return direct or (delegated and "Allow" in mine and "Allow" in limit)
+
+    def _ways(self, statement: Mapping[str, Any], other: OtherDocument, caller: Names) -> set[str]:
+        """How the statement is for the caller; empty if it is for others."""
+        if "NotPrincipal" in statement:
+            return {"direct", "account"} if self.unknown("NotPrincipal", "") else set()
+        principal = statement["Principal"]
+        names = ["*"] if principal == "*" else _listed(principal.get("AWS", []))
+        ways = {"unbounded" for each in names if each in caller.unbounded}
+        ways |= {"direct" for each in names if each in caller.bounded}
+        ways |= {
+            "account" for each in names if each in (caller.account, f"arn:aws:iam::{caller.account}:root")
+        }
+        return ways | ({"direct" if other.everybody_direct else "account"} if "*" in names else set())
 
     def _effects(self, policy: Document, request: Request) -> list[str]:
         listed = policy["Statement"]

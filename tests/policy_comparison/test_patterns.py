@@ -5,8 +5,10 @@ import pytest
 
 from c7n_iamusers.policy_comparison.patterns import (
     as_2012,
+    characters,
     complete_arn,
     escaped,
+    matched_by,
     matches,
     substituted,
     variables,
@@ -98,3 +100,30 @@ def test_an_incomplete_arn_is_completed(pattern: str, complete: str) -> None:
 )
 def test_wildcards_within_segments(pattern: str, text: str, expected: bool) -> None:
     assert matches(frozenset({within_segments(pattern)}), text) is expected
+
+
+SUFFIX = characters(4)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "union", "answers"),
+    [
+        pytest.param(f"a/{SUFFIX}", {"a/*"}, {True}, id="all-by-a-star"),
+        pytest.param(f"a/{SUFFIX}", {"a/????"}, {True}, id="all-by-question-marks"),
+        pytest.param(f"a/{SUFFIX}", {"*"}, {True}, id="anything"),
+        pytest.param(f"a/{SUFFIX}", {"a/???"}, {False}, id="too-short"),
+        pytest.param(f"a/{SUFFIX}", {"b/*"}, {False}, id="another-beginning"),
+        pytest.param(f"a/{SUFFIX}", {"*longer-than-that"}, {False}, id="another-end"),
+        pytest.param(f"a/{SUFFIX}", {"a/*:*"}, {False}, id="a-colon-that-it-can-not-have"),
+        pytest.param(f"a/{SUFFIX}", {"a/beef"}, {True, False}, id="one-of-them"),
+        pytest.param(f"a/{SUFFIX}", {"*beef*"}, {True, False}, id="some-of-them"),
+        pytest.param(f"a/{SUFFIX}", {"a/beef", "a/*"}, {True}, id="one-of-two"),
+        pytest.param(f"a/{SUFFIX}", set(), {False}, id="none"),
+        pytest.param("a*:b", {"a*"}, {True}, id="any-length"),
+        pytest.param("a*:b", {"a?:b"}, {True, False}, id="any-length-and-one"),
+        pytest.param("a*:b", {"c*"}, {False}, id="any-length-elsewhere"),
+        pytest.param("a", {"a"}, {True}, id="literal"),
+    ],
+)
+def test_which_texts_of_a_pattern_others_match(pattern: str, union: set[str], answers: set[bool]) -> None:
+    assert matched_by(pattern, frozenset(union)) == answers

@@ -1,31 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison against an evaluator that shares no code with it: 2,000 random pairs, by ``make soak`` 50,000.
+"""The comparison against an evaluator that shares no code with it: 2,000 random pairs, by ``make soak`` 100,000.
 
 What the comparison calls equal, or narrower, must be so for every request that is tried, by every reading of AWS's
 text and whatever unknown operators and keys mean. Where only actions and resources matter, what it calls wider must be
-so as well.
+so as well. A third of the pairs have a layer: a trust policy, or a service control policy, of others.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from itertools import product
 from random import Random
 from typing import Any
 
 import pytest
 
-from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, WIDER, Policies, compare
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER, Policies, compare
+from c7n_iamusers.policy_comparison.other_policies import SCP, TRUST, Caller, OtherPolicy, parse_other_policy
+from c7n_iamusers.policy_comparison.others_comparison import Finding, Party, difference
 from c7n_iamusers.policy_comparison.principals import (
     PrincipalPermissions,
     RequestContext,
+    SessionNames,
+    named_session_context,
     session_context,
     user_context,
 )
 from c7n_iamusers.policy_comparison.statements import parse_policy
-from tests.policy_comparison.random_policies import STRANGE, Pair, Statement, pairs, requests
-from tests.policy_comparison.reference_evaluator import Context, Evaluator, Interpretation, Request
+from tests.policy_comparison.random_policies import (
+    ACCOUNT,
+    ROLE,
+    SET_ROLES,
+    SET_SESSIONS,
+    STRANGE,
+    Layer,
+    Pair,
+    Statement,
+    layer_of,
+    layer_requests,
+    pairs,
+    requests,
+)
+from tests.policy_comparison.reference_evaluator import (
+    Context,
+    Evaluator,
+    Interpretation,
+    Names,
+    OtherDocument,
+    Request,
+)
 
 PAIRS, CHUNK = int(os.environ.get("SOAK_PAIRS", "2000")), 100
 #: The first of the seeds, so that two soaks need not try the same.
@@ -138,6 +163,126 @@ def check_requests(pair: Pair, verdict: str, random: Random) -> None:
             assert True not in after or False not in before, (verdict, pair, request, each[0].reading)
             if verdict == EQUAL:
                 assert after == before, (verdict, pair, request, each[0].reading)
+
+
+#: The sessions of the permission set x, and alice, as policies of others name them.
+SESSIONS: list[tuple[Names, dict[str, tuple[str, ...]]]] = [
+    (Names(ACCOUNT, frozenset({session}), frozenset({role})), {
+        "aws:principaltype": ("AssumedRole",),
+        "aws:principalarn": (role,),
+        "aws:userid": ("AROA123:alice@example.com",),
+        "aws:principalaccount": (ACCOUNT,),
+        **more,
+    })
+    for role, session, more in zip(SET_ROLES, SET_SESSIONS, (
+        {},
+        {"aws:principaltag/team": ("core",), "aws:multifactorauthpresent": ("true",)},
+        {"aws:principaltag/team": ("web",), "aws:multifactorauthpresent": ("false",)},
+    ), strict=True)
+]  # fmt: skip
+USERS: list[tuple[Names, dict[str, tuple[str, ...]]]] = [
+    (
+        Names(ACCOUNT, frozenset({ALICE.arn})),
+        {**context, "aws:userid": ("AIDAALICE",), "aws:principalaccount": (ACCOUNT,)},
+    )
+    for context in AS_USER
+]
+LAYERED, LAYERED_CHUNKS = 50, PAIRS // CHUNK
+_KNOWN = {"aws:principalaccount": frozenset[str | None]({ACCOUNT})}
+
+
+def findings(pair: Pair, layer: Layer) -> tuple[OtherPolicy, Finding, Finding]:
+    """What the layer lets the session do beyond alice, and the reverse."""
+    text = document(layer.statements, "2012-10-17")
+    kind, resource = (SCP, "") if layer.is_control else (TRUST, ROLE)
+    policy = parse_other_policy(kind, "R", ACCOUNT, resource, text)
+    names = SessionNames("aws", ACCOUNT, "x", "alice@example.com")
+    session = Party(
+        Caller(ACCOUNT, named_session_context(session_context(), names), names=names, known=_KNOWN),
+        policies(pair.new, pair.new_boundary, pair.version),
+    )
+    alice = Party(
+        Caller(ACCOUNT, user_context(ALICE), ALICE.arn, known=_KNOWN),
+        policies(pair.old, pair.old_boundary, pair.version),
+    )
+    return policy, difference(policy, session, alice), difference(policy, alice, session)
+
+
+def layered_answers(
+    each: list[Evaluator],
+    request: tuple[str, str, Context],
+    callers: list[tuple[Names, dict[str, tuple[str, ...]]]],
+    own: tuple[list[Statement], list[Statement] | None, str],
+    other: OtherDocument,
+) -> set[bool]:
+    action, resource, context = request
+    statements, boundary, version = own
+    limit = None if boundary is None else document(boundary, version)
+    return {
+        evaluator.granted_with(
+            Request(action, resource, {**context, **facts}),
+            document(statements, version),
+            limit,
+            other,
+            names,
+        )
+        for evaluator in each
+        for names, facts in callers
+    }
+
+
+def layered_verdict(pair: Pair, random: Random) -> str:
+    """The verdict of the comparison with a layer, once it has been checked."""
+    pair, layer = layer_of(pair, random)
+    new = policies(pair.new, pair.new_boundary, pair.version)
+    old = policies(pair.old, pair.old_boundary, pair.version)
+    own, _ = compare(new, session_context(), old, user_context(ALICE))
+    if own not in (EQUAL, NARROWER):
+        return own
+    policy, found, lost = findings(pair, layer)
+    assert not policy.problem
+    if found.possible:
+        return WIDER if found.certain else UNDECIDED
+    verdict = NARROWER if lost.possible else own
+    alike = evaluators(replace(pair, old=[*pair.old, *layer.statements]))
+    if layer.has_not_principal:
+        alike = [
+            [Evaluator(each[0].reading, lambda *_, met=met: met, STRANGE) for met in (True, False)]
+            for each in alike
+        ]
+    text = document(layer.statements, "2012-10-17")
+    for request in layer_requests(pair, layer, random, REQUESTS):
+        for each, direct in product(alike, (True, False)):
+            other = OtherDocument(text, ROLE, layer.is_control, direct)
+            session = (pair.new, pair.new_boundary, pair.version)
+            after = layered_answers(each, request, SESSIONS, session, other)
+            before = layered_answers(each, request, USERS, (pair.old, pair.old_boundary, pair.version), other)
+            assert True not in after or False not in before, (
+                verdict,
+                pair,
+                layer,
+                request,
+                each[0].reading,
+                direct,
+            )
+            if verdict == EQUAL:
+                assert after == before, (verdict, pair, layer, request, each[0].reading, direct)
+    return verdict
+
+
+@pytest.mark.parametrize("seed", range(SEED, SEED + LAYERED_CHUNKS))
+def test_nothing_is_granted_by_policies_of_others_that_the_comparison_did_not_see(seed: int) -> None:
+    found = Counter(layered_verdict(pair, random) for pair, random in pairs(1_000_000 + seed, LAYERED))
+    # were nearly all of one verdict, little would be tried
+    assert found[EQUAL] + found[NARROWER] >= LAYERED // 10, found
+    assert found[WIDER] + found[UNDECIDED] >= LAYERED // 20, found
+
+
+@pytest.mark.parametrize("name", ["Principal", "NotPrincipal"])
+def test_identity_based_policies_with_principals_are_refused(name: str) -> None:
+    statement = {"Effect": "Allow", "Action": "*", "Resource": "*", name: "*"}
+    with pytest.raises(ValueError, match=f"{name} in a statement, which identity-based policies can't have"):
+        parse_policy(document([statement], "2012-10-17"), "p")
 
 
 @pytest.mark.parametrize("seed", range(SEED, SEED + PAIRS // CHUNK))

@@ -58,13 +58,13 @@ def test_a_run_has_each_users_snapshots_in_their_order(tmp_path: Path, named: st
     }
     (alice,) = (each for each in found.users if each.recorded.subject.name == "alice")
     assert [each.taken for each in alice.recorded.snapshots] == [first.taken, last.taken]
-    assert (alice.run, alice.unpinned) == (run, ())
+    assert (alice.run, alice.doubts) == (run, ())
 
 
 def test_a_single_file_finds_the_journal_beside_its_run(tmp_path: Path) -> None:
     run = output(tmp_path / "run", snapshot(ALICE), snapshot(BOB))
     (found,) = collected([file_of(run, ALICE)]).users
-    assert (found.recorded.subject, found.run, found.unpinned) == (ALICE.subject, run, ())
+    assert (found.recorded.subject, found.run, found.doubts) == (ALICE.subject, run, ())
 
 
 def test_runs_of_c7n_org_are_taken_together(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_journals_of_a_bucket_are_found_where_they_are_written(tmp_path: Pat
     journal.write(ALICE.subject, "before", **CALL)
     (found,) = collected([tmp_path]).users
     assert [each.operation for each in found.recorded.history.calls] == ["DeleteAccessKey"]
-    assert found.unpinned == ()
+    assert found.doubts == ()
 
 
 def _planted_policy(data: dict[str, Any]) -> None:
@@ -192,9 +192,9 @@ def test_a_snapshot_that_no_journal_proves_is_named(tmp_path: Path) -> None:
     file_of(run, ALICE, ".2").write_text(snapshot(ALICE, 6).as_json())
     found = collected([run])
     assert found.problems == []
-    assert {each.recorded.subject.name: each.unpinned for each in found.users} == {
-        "alice": (file_of(run, ALICE, ".2"),),
-        "bob": (file_of(run, BOB),),
+    assert {each.recorded.subject.name: each.doubts for each in found.users} == {
+        "alice": (f"no journal proves that {file_of(run, ALICE, '.2')} is as a run wrote it",),
+        "bob": (f"no journal proves that {file_of(run, BOB)} is as a run wrote it",),
     }
 
 

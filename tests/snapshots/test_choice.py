@@ -95,7 +95,7 @@ LEFT = held(JUNE.user)
         pytest.param(done(AFTER_JANUARY, KEY, result="unknown"), ("access_key",), id="answer-lost"),
         pytest.param(done(AFTER_JANUARY, KEY, result="interrupted"), ("access_key",), id="interrupted"),
         pytest.param(done(AFTER_JANUARY, KEY, result="failed"), (), id="failed-and-removed-by-others"),
-        pytest.param(done(AFTER_JANUARY, KEY, result="gone"), (), id="removed-by-others-before-us"),
+        pytest.param(done(AFTER_JANUARY, KEY, result="gone"), ("access_key",), id="gone-when-we-removed-it"),
         pytest.param(done(AFTER_JANUARY, KEY, who="AIDABOB"), (), id="by-us-from-another-user"),
         pytest.param(
             done(AFTER_JANUARY, ("DeleteAccessKey", {"AccessKeyId": "AKIA9"})), (), id="another-key"
@@ -218,7 +218,9 @@ def test_one_snapshot_comes_back_as_it_is() -> None:
         ),
         pytest.param(done(AFTER_JUNE, POLICY, result=None), ("attached_policy",), id="killed-in-the-call"),
         pytest.param(done(AFTER_JUNE, POLICY, result="unknown"), ("attached_policy",), id="answer-lost"),
-        pytest.param(done(AFTER_JUNE, POLICY, result="gone"), (), id="removed-by-others-before-us"),
+        pytest.param(
+            done(AFTER_JUNE, POLICY, result="gone"), ("attached_policy",), id="gone-when-we-removed-it"
+        ),
         pytest.param(done(AFTER_JUNE, POLICY, result="failed"), (), id="failed"),
         pytest.param(done(AFTER_JUNE, POLICY, who="AIDABOB"), (), id="from-another-user"),
         pytest.param(done(BEFORE, POLICY), (), id="before-any-snapshot"),

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -23,18 +24,23 @@ class CreatedReader:
     def read(self, created: Iterable[run_objects.Created]) -> run_objects.CreatedState:
         """The state of created objects. Raises IdentityCenterError and ClientError."""
         listed = tuple(created)
-        groups = self._by_number(listed, model.GROUP, self._group)
+        own = defaultdict[str, set[model.Assignment]](set)
+        for group_id, assignment in (each.assignment for each in listed if each.kind == model.ASSIGNMENT):
+            own[group_id].add(assignment)
+        groups = self._by_number(listed, model.GROUP, lambda each: self._group(each, own))
         pairs = [each.membership for each in listed if each.kind == model.MEMBERSHIP]
         store, assignments = self.reader.store, self.reader.assignments
         memberships = dict(
             zip(pairs, in_parallel(lambda pair: store.membership_id(*pair), pairs), strict=True)
         )
-        assigned = {each.parameters["PrincipalId"] for each in listed if each.kind == model.ASSIGNMENT}
+        assigned = set(own)
         known = {each.group_id: each for each in groups.values()}
+        held = {group_id: each.assignments for group_id, each in known.items()}
         known |= self._groups_of(sorted((assigned | {group for group, _ in pairs}) - known.keys()))
         unmanaged = {each.group_id for each in known.values() if not each.is_managed}
-        ids = sorted(assigned | unmanaged)
-        held = dict(zip(ids, in_parallel(assignments.of_group, ids), strict=True))
+        ids = sorted((assigned | known.keys()) - held.keys())
+        read = in_parallel(lambda each: assignments.of_group_if_listed(each, own.get(each, ())), ids)
+        held |= dict(zip(ids, read, strict=True))
         return run_objects.CreatedState(
             listed,
             groups,
@@ -51,7 +57,7 @@ class CreatedReader:
         return {group_id: each for group_id, each in found if each}
 
     def _unmanaged_sets(self, held: Mapping[str, frozenset[model.Assignment]]) -> set[str]:
-        arns = sorted({each.permission_set_arn for found in held.values() for each in found})
+        arns = sorted({each.permission_set_arn for found in held.values() for each in found} - {""})
         managed = in_parallel(self.reader.permission_sets.is_managed, arns)
         return {arn for arn, is_managed in zip(arns, managed, strict=True) if not is_managed}
 
@@ -66,7 +72,9 @@ class CreatedReader:
         users = sorted({record["user-id"] for record in records if "user-id" in record})
         people = zip(users, in_parallel(self.reader.store.user_attributes, users), strict=True)
         present = {group_id: each for group_id, each in groups.items() if each}
-        arns = sorted({held.permission_set_arn for each in present.values() for held in each.assignments})
+        arns = sorted(
+            {held.permission_set_arn for each in present.values() for held in each.assignments} - {""}
+        )
         held = zip(arns, in_parallel(self.reader.permission_sets.read, arns), strict=True)
         return run_objects.RemovedState(
             listed,
@@ -82,7 +90,9 @@ class CreatedReader:
         known = store.group(group_id)
         if known is None and (named := store.find_group(name)):
             known = store.group(named.group_id)
-        return replace(known, assignments=self.reader.assignments.of_group(known.group_id)) if known else None
+        if known is None:
+            return None
+        return replace(known, assignments=self.reader.assignments.of_group_if_listed(known.group_id))
 
     def _sets_now(self, names: Mapping[str, str]) -> dict[str, model.KnownPermissionSet]:
         """The permission set with each ARN, or else with its name. ``names``: ARN -> name."""
@@ -103,7 +113,9 @@ class CreatedReader:
         found = in_parallel(lambda number: read(created[number]), numbers)
         return {number: each for number, each in zip(numbers, found, strict=True) if each}
 
-    def _group(self, created: run_objects.Created) -> model.KnownGroup | None:
+    def _group(
+        self, created: run_objects.Created, own: Mapping[str, Collection[model.Assignment]]
+    ) -> model.KnownGroup | None:
         store, given = self.reader.store, created.parameters
         if created.identifier:
             known = store.group(created.identifier)
@@ -113,7 +125,10 @@ class CreatedReader:
             known = (
                 store.group(named.group_id) if named and named.description == given["Description"] else None
             )
-        return replace(known, assignments=self.reader.assignments.of_group(known.group_id)) if known else None
+        if known is None:
+            return None
+        held = self.reader.assignments.of_group_if_listed(known.group_id, own.get(known.group_id, ()))
+        return replace(known, assignments=held)
 
     def _user(self, created: run_objects.Created) -> run_objects.CreatedUser | None:
         store = self.reader.store
@@ -121,7 +136,7 @@ class CreatedReader:
         attributes = store.user_attributes(user_id) if user_id else None
         if user_id is None or attributes is None:
             return None
-        direct = self.reader.assignments.directly_of(user_id)
+        direct = self.reader.assignments.directly_of_if_listed(user_id)
         return run_objects.CreatedUser(user_id, attributes, store.groups_of(user_id), direct)
 
     def _permission_set(self, created: run_objects.Created) -> run_objects.CreatedSet | None:

@@ -10,11 +10,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.execution.retries import Backoff, is_missing, items, pages
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.retries import Backoff, error_code, is_missing, items, pages
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.text.wording import folded
 
 _PAGE = 100
+#: A username that can't be created: "Administrator and AWSAdministrators are reserved names and can't be used for users
+#: or groups" (CreateUser).
+PROBE = "AWSAdministrators"
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,46 @@ class IdentityStore:
             found += page.get(result, ())
         return found
 
+    def external_names(self) -> list[str]:
+        """The users and groups with ExternalIds among the first hundred of each, in words. Takes two calls."""
+        store, found = self.instance.identity_store_id, list[str]()
+        for operation, result, name in (
+            ("ListUsers", "Users", "UserName"),
+            ("ListGroups", "Groups", "DisplayName"),
+        ):
+            page = next(
+                pages(self.client, operation, self.backoff, IdentityStoreId=store, MaxResults=_PAGE), {}
+            )
+            kind = result[:-1].lower()
+            found += [f"{kind} {each.get(name)}" for each in page.get(result, ()) if each.get("ExternalIds")]
+        return found
+
+    def creation_refusal(self) -> str:
+        """Why no user can be created, in words; empty if one can, as far as that can be known.
+
+        Asks for a user that AWS can't create: the name is reserved, and Name and DisplayName, which "when used in IAM
+        Identity Center" are required, are missing (CreateUser). So a caller that may create users gets a
+        ValidationException. Raises BotoCoreError if no answer came.
+        """
+        try:
+            self._call("create_user", UserName=PROBE)
+        except ClientError as error:
+            denied = error_code(error) in ("AccessDenied", "AccessDeniedException")
+            return str(error) if denied else ""
+        raise IdentityCenterError(
+            f"Identity Center has created user {PROBE}, whose name is reserved by its documentation, when it was asked "
+            "whether users can be created: delete that user, and report this"
+        )
+
     def all_groups(self) -> dict[str, model.KnownGroup]:
         """All groups by ``folded`` display name, without members and assignments."""
         found = self._all("ListGroups", "Groups")
         groups = [
             model.KnownGroup(
-                group["GroupId"], str(group.get("DisplayName", "")), group.get("Description", "")
+                group["GroupId"],
+                str(group.get("DisplayName", "")),
+                group.get("Description", ""),
+                external=bool(group.get("ExternalIds")),
             )
             for group in found
         ]
@@ -90,7 +128,8 @@ class IdentityStore:
         if group_id is None:
             return None
         described = self._call("describe_group", GroupId=group_id)
-        return model.KnownGroup(group_id, name, described.get("Description", ""))
+        external = bool(described.get("ExternalIds"))
+        return model.KnownGroup(group_id, name, described.get("Description", ""), external=external)
 
     def members(self, group_id: str) -> frozenset[str]:
         """The user ids of the group's members."""
@@ -145,6 +184,7 @@ class IdentityStore:
             found.get("Description", ""),
             frozenset(memberships),
             memberships=memberships,
+            external=bool(found.get("ExternalIds")),
         )
 
     def name_of_group(self, group_id: str) -> str | None:
@@ -215,7 +255,8 @@ def _by_name(
 
 def _known_person(user: Mapping[str, Any]) -> model.KnownPerson:
     enabled = user.get("UserStatus", "ENABLED") == "ENABLED"
-    return model.KnownPerson(user["UserId"], user["UserName"], _primary_email(user), enabled)
+    external = bool(user.get("ExternalIds"))
+    return model.KnownPerson(user["UserId"], user["UserName"], _primary_email(user), enabled, external)
 
 
 def _primary_email(user: Mapping[str, Any]) -> str:

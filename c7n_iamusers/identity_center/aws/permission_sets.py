@@ -15,7 +15,13 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.retries import Backoff, error_code, is_missing, items
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.identity_center.aws import in_parallel
-from c7n_iamusers.identity_center.model import Assignment, Instance, KnownPermissionSet, Pending
+from c7n_iamusers.identity_center.model import (
+    UNKNOWN_ASSIGNMENT,
+    Assignment,
+    Instance,
+    KnownPermissionSet,
+    Pending,
+)
 
 _PAGE = 100
 _OUTDATED = "LATEST_PERMISSION_SET_NOT_PROVISIONED"
@@ -82,14 +88,23 @@ class PermissionSets:
     def unassigned(self, known: Collection[str]) -> list[KnownPermissionSet]:
         """Managed permission sets without accounts. Takes one call for each of the instance not in ``known`` (ARNs)."""
         arns = [arn for arn in self._list("ListPermissionSets", "PermissionSets") if arn not in known]
-        accounts = in_parallel(self._accounts, arns)
+        accounts = in_parallel(self._accounts_if_any, arns)
         nowhere = [arn for arn, found in zip(arns, accounts, strict=True) if not found]
         read = in_parallel(self.read, self._managed(nowhere))
         return [each for each in read if each and not each.accounts]
 
     def _managed(self, arns: list[str]) -> list[str]:
-        tags = in_parallel(self._tags, arns)
-        return [arn for arn, found in zip(arns, tags, strict=True) if MANAGED_TAG in found]
+        """Those that exist and are managed. Others are deleted at any time, like the lock of a run that ends."""
+        found = in_parallel(self.is_managed, arns)
+        return [arn for arn, managed in zip(arns, found, strict=True) if managed]
+
+    def _accounts_if_any(self, arn: str) -> frozenset[str]:
+        try:
+            return self._accounts(arn)
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return frozenset()
 
     def _tags(self, arn: str) -> list[tuple[str, str]]:
         named = {"InstanceArn": self.instance.arn, "ResourceArn": arn}
@@ -236,6 +251,23 @@ class Assignments:
                 "sso:ListAccountAssignmentsForPrincipal: set role: to a role of it, or set shared-group: true"
             ) from error
         return frozenset(Assignment(each["AccountId"], each["PermissionSetArn"]) for each in found)
+
+    def of_group_if_listed(self, group_id: str, own: Iterable[Assignment] = ()) -> frozenset[Assignment]:
+        """As ``of_group``. For a caller that may not list them: those of ``own`` that exist, and UNKNOWN_ASSIGNMENT."""
+        try:
+            return self.of_group(group_id)
+        except IdentityCenterError:
+            found = frozenset(each for each in own if self.exists(each, group_id))
+            return found | {UNKNOWN_ASSIGNMENT}
+
+    def directly_of_if_listed(self, user_id: str) -> frozenset[Assignment]:
+        """As ``directly_of``; UNKNOWN_ASSIGNMENT for a caller that may not list them."""
+        try:
+            return self.directly_of(user_id)
+        except ClientError as error:
+            if error_code(error) != "AccessDeniedException":
+                raise
+            return frozenset({UNKNOWN_ASSIGNMENT})
 
     def directly_of(self, user_id: str) -> frozenset[Assignment]:
         """The user's direct assignments. Raises ClientError."""

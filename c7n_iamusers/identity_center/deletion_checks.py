@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks right before deletions of groups, their assignments and users, of a pruning or an undo."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center import model, run_objects
+from c7n_iamusers.identity_center.aws.reader import CenterReader
+from c7n_iamusers.text.wording import shown
+
+
+class DeletionChecks:
+    """Checks right before deletions of groups, their assignments and users: people may rely on them by now.
+
+    ``changes``: of the plan. Thread-safe.
+    """
+
+    def __init__(self, reader: CenterReader, changes: Iterable[model.Change]) -> None:
+        self._reader = reader
+        self._leaving: defaultdict[str, set[str]] = defaultdict(set)
+        self._ending: defaultdict[str, set[model.Assignment]] = defaultdict(set)
+        for change in changes:
+            if change.action not in (model.REMOVE, run_objects.DELETE):
+                continue
+            if change.kind == model.MEMBERSHIP:
+                group_id, _, user_id = change.key.rpartition(" ")[2].partition("/")
+                self._leaving[group_id].add(user_id)
+            elif change.kind == model.ASSIGNMENT:
+                given = change.calls[0].parameters
+                assignment = model.Assignment(given["TargetId"], given["PermissionSetArn"])
+                self._ending[given["PrincipalId"]].add(assignment)
+
+    def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
+        """The check, if any. It raises IdentityCenterError if the object must be kept."""
+        if change.kind == model.USER:
+            return partial(self._check_user, change, parameters["UserId"])
+        if change.kind in (model.GROUP, model.ASSIGNMENT):
+            group_id = parameters["GroupId" if change.kind == model.GROUP else "PrincipalId"]
+            return partial(self._check_group, change, group_id)
+        return None
+
+    def _check_group(self, change: model.Change, group_id: str) -> None:
+        known = self._reader.store.group(group_id)
+        # A group that others made may have had other members before the run.
+        if known is None or (change.kind == model.ASSIGNMENT and not known.is_managed):
+            return
+        reason = self._joined(known)
+        if change.kind == model.GROUP:
+            reason = reason or self._assigned(group_id, self._ending[group_id])
+        if reason:
+            raise kept(change, reason)
+
+    def _joined(self, group: model.KnownGroup, more: Collection[str] = ()) -> str:
+        """Why the group stays: it has members who neither leave nor are among ``more`` (user ids). Empty if not."""
+        joined = group.members.difference(self._leaving[group.group_id], more)
+        return (
+            f"people have joined the group since it was read (user ids {shown(sorted(joined))})"
+            if joined
+            else ""
+        )
+
+    def _assigned(self, group_id: str, expected: Collection[model.Assignment]) -> str:
+        """Why the group stays: it has other assignments than ``expected``, or they can't be listed. Empty if not."""
+        further = self._reader.assignments.of_group_if_listed(group_id, expected).difference(expected)
+        return f"the group has been assigned since it was read ({self._in_words(further)})" if further else ""
+
+    def _in_words(self, assignments: Collection[model.Assignment]) -> str:
+        arns = sorted({each.permission_set_arn for each in assignments} - {""})
+        names = self._reader.permission_sets.names(arns)
+        return shown(
+            [
+                f"{names.get(each.permission_set_arn, each.permission_set_arn)} in account {each.account_id}"
+                for each in sorted(assignments)
+            ]
+        )
+
+    def _check_user(self, change: model.Change, user_id: str) -> None:
+        if self._reader.store.user_attributes(user_id) is None:
+            return
+        groups = self._reader.store.groups_of(user_id)
+        if further := sorted(group for group in groups if user_id not in self._leaving[group]):
+            raise kept(change, f"it has been added to groups ({shown(further)}) since it was read")
+        if direct := self._reader.assignments.directly_of_if_listed(user_id):
+            raise kept(change, f"it has got direct assignments ({self._in_words(direct)}) since it was read")
+
+
+def kept(change: model.Change, reason: str) -> IdentityCenterError:
+    """The error for an object that is not deleted. ``reason``: why, in words."""
+    return IdentityCenterError(
+        f"{change.kind} {change.name} is kept: {reason}: find out who did this, and run again"
+    )

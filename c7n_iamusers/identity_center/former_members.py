@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Since when the IAM users of former memberships are deleted: who has access only by what an earlier run made.
+
+AWS does not tell when a user was deleted. So an audit, and a run that prunes former memberships, records when it first
+found all of a membership's users deleted, as read in their accounts. A user that exists again ends the time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.identity_center.member_accounts import ReadAccounts, deleted_users
+from c7n_iamusers.identity_center.model import Instance, UnexpectedMember
+from c7n_iamusers.identity_center.run_records import RUNS
+from c7n_iamusers.text import shapes
+from c7n_iamusers.text.documents import NotInFormat, read_json
+from c7n_iamusers.text.wording import folded
+
+#: Group name and folded username.
+MemberKey = tuple[str, str]
+#: The name of the record.
+FILE, SCHEMA = f"{RUNS}/former.json", 1
+
+_ROW = shapes.record(
+    {"group": shapes.text(2048, shortest=1), "username": shapes.text(2048), "since": shapes.text(64)}
+)
+_DATA = shapes.record(
+    {
+        "schema": shapes.one_of(SCHEMA),
+        "instance": shapes.text(2048),
+        "former": shapes.listing(_ROW, 10_000_000),
+    }
+)
+
+
+def parse(content: bytes, place: str, instance_arn: str) -> dict[MemberKey, datetime]:
+    """Membership -> since when its users are deleted. Raises IdentityCenterError if it can't be read.
+
+    A record of another instance counts as none.
+    """
+    try:
+        data: Any = read_json(content)
+        _DATA(data, "former")
+        found = {(row["group"], row["username"]): _moment(row["since"]) for row in data["former"]}
+    except (NotInFormat, ValueError) as error:
+        raise IdentityCenterError(
+            f"{place} can't be read as the record of former memberships: {error}: find out who changed it, and move it "
+            "away; ages then count from now"
+        ) from error
+    return found if data["instance"] == instance_arn else {}
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return found
+
+
+def as_json(since: Mapping[MemberKey, datetime], instance_arn: str) -> bytes:
+    """The record, for ``parse``."""
+    rows = [
+        {"group": group, "username": username, "since": moment.isoformat()}
+        for (group, username), moment in sorted(since.items())
+    ]
+    return json.dumps({"schema": SCHEMA, "instance": instance_arn, "former": rows}, indent=1).encode()
+
+
+def updated(
+    earlier: Mapping[MemberKey, datetime],
+    gone: Collection[MemberKey],
+    unknown: Collection[MemberKey],
+    reviewed: Collection[str],
+    now: datetime,
+) -> dict[MemberKey, datetime]:
+    """The record by now. ``gone``: memberships all of whose users are deleted. ``unknown``: that can't be read.
+
+    ``reviewed``: the names of groups whose members were read; the record of other groups stays.
+    """
+    kept = {
+        key: moment
+        for key, moment in earlier.items()
+        if key[0] not in reviewed or key in unknown or key in gone
+    }
+    return {**dict.fromkeys(gone, now), **kept}
+
+
+@dataclass(frozen=True)
+class FormerMembers:
+    """Former memberships at ``now``. ``since``: when their users were first found deleted.
+
+    ``gone``: the memberships all of whose users are deleted, as just read.
+    """
+
+    since: Mapping[MemberKey, datetime]
+    gone: frozenset[MemberKey]
+    now: datetime
+
+    @classmethod
+    def read(
+        cls,
+        output: Store,
+        instance: Instance,
+        members: Iterable[UnexpectedMember],
+        membership_users: Mapping[MemberKey, frozenset[str]],
+        read: ReadAccounts | None,
+        reviewed: Collection[str],
+        now: Callable[[], datetime] | None = None,
+    ) -> FormerMembers:
+        """Those among ``members``, and what was recorded in ``output``. ``reviewed``: see ``updated``.
+
+        ``membership_users``: membership -> ARNs of the IAM users for whom a run made it. Raises IdentityCenterError,
+        OSError, and what ``read`` raises.
+        """
+        keys = {_key(each) for each in members if each.is_former}
+        users = {key: membership_users[key] for key in keys if membership_users.get(key)}
+        deleted, unread = deleted_users(frozenset[str]().union(*users.values()), read)
+        gone = frozenset(key for key, arns in users.items() if arns <= deleted)
+        unknown = {key for key, arns in users.items() if not arns.isdisjoint(unread)}
+        content, moment = output.read(FILE), (now or utc_now)()
+        earlier = parse(content, output.place(FILE), instance.arn) if content else {}
+        return cls(updated(earlier, gone, unknown, reviewed, moment), gone, moment)
+
+    def record(self, output: Store, instance: Instance) -> None:
+        """Replace the record in ``output``. Raises OSError."""
+        if self.since or output.read(FILE):
+            output.replace(FILE, as_json(self.since, instance.arn))
+
+    def expired(self, days: int) -> frozenset[MemberKey]:
+        """The memberships of ``gone`` that are former for at least ``days``."""
+        return frozenset(key for key in self.gone if self.now - self.since[key] >= timedelta(days=days))
+
+    def moment(self, member: UnexpectedMember) -> datetime:
+        """Since when the member's users are deleted; now if that is not known."""
+        return self.since.get(_key(member), self.now)
+
+    def age(self, member: UnexpectedMember) -> str:
+        """For how long the member's users are deleted, to be added to a sentence; empty if that is not known."""
+        moment = self.since.get(_key(member))
+        if moment is None:
+            return ""
+        return f": its IAM users are deleted since {moment:%Y-%m-%d} or earlier ({(self.now - moment).days} days)"
+
+
+def _key(member: UnexpectedMember) -> MemberKey:
+    return member.group, folded(member.username)

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a policy of others lets one principal of an account do what it does not let another. Pure.
+
+It presumes that the identity-based policies of the new principal grant no more than those of the old one, which
+``comparison`` proves, and compares what is left: whom the policy trusts, grants and denies. What it grants is cut to
+what the new principal can use: to assume a role through its account takes sts:AssumeRole of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from c7n_iamusers.policy_comparison import other_policies, patterns
+from c7n_iamusers.policy_comparison.comparison import (
+    TOO_COMPLEX,
+    Policies,
+    RequestSet,
+    Witness,
+    interpretations,
+    uncovered,
+)
+from c7n_iamusers.policy_comparison.other_policies import Caller, OtherPolicy, standing
+from c7n_iamusers.policy_comparison.resolution import Bounds, Interpretation, Scope, resolve
+from c7n_iamusers.policy_comparison.statements import PolicyStatement
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """Allows, denies and boundary of the identity-based policies, at least or at most."""
+
+    allows: tuple[Scope, ...]
+    denies: tuple[Scope, ...]
+    boundary: tuple[Scope, ...] | None
+
+
+@dataclass
+class Party:
+    """A principal, ``caller``, and its identity-based ``policies``."""
+
+    caller: Caller
+    policies: Policies
+    _limits: dict[tuple[Interpretation, bool], _Limits] = field(default_factory=dict)
+
+    def limits(self, interpretation: Interpretation, most: bool) -> _Limits:
+        """What the identity-based policies grant at most, with the denies that are certain; or the reverse."""
+        key = (interpretation, most)
+        if key not in self._limits:
+            own = self._scopes(self.policies.statements, interpretation, most)
+            limit = self._scopes(self.policies.boundary or (), interpretation, most)
+            boundary = None if self.policies.boundary is None else limit[0]
+            self._limits[key] = _Limits(own[0], (*own[1], *limit[1]), boundary)
+        return self._limits[key]
+
+    def _scopes(
+        self, statements: Iterable[PolicyStatement], interpretation: Interpretation, most: bool
+    ) -> tuple[tuple[Scope, ...], tuple[Scope, ...]]:
+        bounds = [(each.allows, resolve(each, self.caller.context, interpretation)) for each in statements]
+        return (
+            _chosen((each for allows, each in bounds if allows), most),
+            _chosen((each for allows, each in bounds if not allows), not most),
+        )
+
+
+def _chosen(bounds: Iterable[Bounds], most: bool) -> tuple[Scope, ...]:
+    chosen = (each.most if most else each.least for each in bounds)
+    return tuple(each for each in chosen if each)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One interpretation of AWS's documentation. ``everybody_direct``: see ``standing``."""
+
+    interpretation: Interpretation
+    everybody_direct: bool
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """What a policy of others says about a party, at least or at most. ``direct``: and whether a boundary limits it."""
+
+    direct: tuple[tuple[Scope, bool], ...]
+    delegated: tuple[Scope, ...]
+    denies: tuple[Scope, ...]
+
+
+def _layer(policy: OtherPolicy, party: Party, reading: _Reading, most: bool) -> _Layer:
+    direct: list[tuple[Scope, bool]] = []
+    delegated: list[Scope] = []
+    denies: list[Scope] = []
+    for each in policy.statements:
+        where = standing(each, policy, party.caller, reading.everybody_direct)
+        statement = other_policies.settled(each.statement, party.caller, reading.interpretation)
+        if statement is None or where.any == other_policies.NO:
+            continue
+        bounds = resolve(statement, party.caller.context, reading.interpretation)
+        if not statement.allows:
+            denies += filter(None, [_cut(bounds, where.any, not most)])
+            continue
+        direct += [(scope, not where.unbounded) for scope in filter(None, [_cut(bounds, where.direct, most)])]
+        delegated += filter(None, [_cut(bounds, where.delegated, most)])
+    return _Layer(tuple(direct), tuple(delegated), tuple(denies))
+
+
+def _cut(bounds: Bounds, applies: other_policies.Answers, most: bool) -> Scope | None:
+    """The scope of a statement that ``applies``, at least or at most."""
+    if most:
+        return bounds.most if True in applies else None
+    return bounds.least if applies == other_policies.YES else None
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """What ``new`` can do by a policy of others and ``old`` can't. ``possible``: everything that can be more; else only
+    what certainly is.
+    """
+
+    policy: OtherPolicy
+    new: Party
+    old: Party
+    reading: _Reading
+    possible: bool
+    budget: patterns.Budget
+
+    @cached_property
+    def _after(self) -> _Layer:
+        return _layer(self.policy, self.new, self.reading, self.possible)
+
+    @cached_property
+    def _before(self) -> _Layer:
+        return _layer(self.policy, self.old, self.reading, not self.possible)
+
+    @cached_property
+    def _own(self) -> _Limits:
+        return self.new.limits(self.reading.interpretation, self.possible)
+
+    @cached_property
+    def _old_own(self) -> _Limits:
+        return self.old.limits(self.reading.interpretation, not self.possible)
+
+    @cached_property
+    def _denied(self) -> tuple[Scope, ...]:
+        return (*self._after.denies, *self._own.denies)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether, by the texts alone, the policy says the same about both."""
+        return not self._after.direct and self._after == self._before
+
+    def witness(self) -> Witness | None:
+        """An example. Its action is TOO_COMPLEX if there may be one."""
+        if self.is_none:
+            return None
+        try:
+            return next(self._witnesses(), None)
+        except patterns.TooComplex:
+            return Witness(TOO_COMPLEX, TOO_COMPLEX, "", f"{self.policy.kind} of {self.policy.name}")
+
+    def _witnesses(self) -> Iterator[Witness]:
+        if self._gated:
+            yield from self._by_delegation()
+        else:
+            yield from self._by_denies()
+        yield from self._by_grants()
+
+    @property
+    def _gated(self) -> bool:
+        """Whether the principals need the policy's consent, in addition to policies of their own."""
+        other_account = self.new.caller.account_id != self.policy.account_id
+        return not self.policy.controls and (self.policy.gated or other_account)
+
+    def _usable(self, scope: Scope) -> Iterator[RequestSet]:
+        """The requests in ``scope`` that the new principal's own policies allow."""
+        requests = RequestSet.of(scope)
+        for allow in self._own.allows:
+            yield from self._bounded(requests.cut_to(allow))
+
+    def _bounded(self, requests: RequestSet) -> Iterator[RequestSet]:
+        if self._own.boundary is None:
+            yield requests
+        else:
+            yield from (requests.cut_to(each) for each in self._own.boundary)
+
+    def _by_delegation(self) -> Iterator[Witness]:
+        before = (*self._before.delegated, *(scope for scope, _ in self._before.direct))
+        for gate in self._after.delegated:
+            for requests in self._usable(gate):
+                yield from self._beyond(requests, before, gate.source)
+                yield from self._undenied(requests, self._before.denies, gate.source)
+
+    def _by_denies(self) -> Iterator[Witness]:
+        """What the old principal is denied, and what a control allows the new one alone."""
+        for deny in self._before.denies:
+            if not any(each.includes(deny) for each in self._denied):
+                for requests in self._usable(deny):
+                    yield from self._beyond(requests, (), deny.source)
+        # Another control of the same level may allow it to both.
+        for allow in self._after.delegated if self.policy.controls and self.possible else ():
+            for requests in self._usable(allow):
+                yield from self._beyond(requests, self._before.delegated, allow.source)
+
+    def _by_grants(self) -> Iterator[Witness]:
+        for grant, bounded in self._after.direct if not self.policy.controls else ():
+            whole = RequestSet.of(grant)
+            for requests in self._bounded(whole) if bounded else (whole,):
+                yield from self._granted(requests, grant.source)
+
+    def _granted(self, requests: RequestSet, source: str) -> Iterator[Witness]:
+        direct = tuple(scope for scope, _ in self._before.direct)
+        own = self._old_own
+        if found := self._first(requests, direct, source):
+            # What the resource's policy leaves to the account takes a policy of the principal, too.
+            allowed = self._first(requests, own.allows, source)
+            left = self._first(requests, (*direct, *self._before.delegated), source) if self._gated else None
+            if allowed or left:
+                yield found
+        if self.possible and own.boundary is not None:
+            yield from self._beyond(requests, own.boundary, source)
+        yield from self._undenied(requests, (*self._before.denies, *own.denies), source)
+
+    def _undenied(self, requests: RequestSet, denies: Iterable[Scope], source: str) -> Iterator[Witness]:
+        for deny in denies:
+            if not any(each.includes(deny) for each in self._denied):
+                yield from self._beyond(requests.cut_to(deny), (), source)
+
+    def _beyond(self, requests: RequestSet, covers: Iterable[Scope], source: str) -> Iterator[Witness]:
+        if found := self._first(requests, covers, source):
+            yield found
+
+    def _first(self, requests: RequestSet, covers: Iterable[Scope], source: str) -> Witness | None:
+        found = uncovered(requests, (*covers, *self._denied), self.budget)
+        conditions = "; ".join(sorted(map(str, requests.conditions)))
+        return Witness(*found, conditions, source) if found else None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a policy of others lets the new principal do, and not the old one.
+
+    ``possible``: an example of what may be more, None if it is proven that there is nothing. ``certain``: it is more by
+    every interpretation of AWS's documentation, whatever is not known.
+    """
+
+    policy: OtherPolicy
+    possible: Witness | None = None
+    certain: bool = False
+
+
+def difference(policy: OtherPolicy, new: Party, old: Party, clock: patterns.Clock | None = None) -> Finding:
+    """The finding on ``policy``. A policy with a ``problem`` may always let the new principal do more."""
+    if policy.problem:
+        return Finding(policy, Witness(TOO_COMPLEX, TOO_COMPLEX, "", f"{policy.kind} of {policy.name}"))
+
+    def between(reading: _Reading, possible: bool) -> _Difference:
+        return _Difference(policy, new, old, reading, possible, patterns.Budget(clock=clock))
+
+    everybody = (False,) if policy.controls else (True, False)
+    own = Policies(tuple(each.statement for each in policy.statements))
+    # Where wildcards match colons can't matter to scopes that are the same.
+    alike = (each for each in interpretations(own) if not each.by_segment)
+    if all(between(_Reading(each, direct), True).is_none for each in alike for direct in everybody):
+        return Finding(policy)
+    readings = [
+        _Reading(interpretation, direct)
+        for interpretation in interpretations(new.policies, old.policies, own)
+        for direct in everybody
+    ]
+    found = [between(each, True).witness() for each in readings]
+    first = next((each for each in found if each), None)
+    if first is None:
+        return Finding(policy)
+    sure = [between(each, False).witness() for each in readings] if all(found) else [None]
+    return Finding(policy, first, all(each and each.action != TOO_COMPLEX for each in sure))

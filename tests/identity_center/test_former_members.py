@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""People who have access only by what an earlier run made for IAM users that are deleted: their age, and their end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.iam.accounts import PolicySource
+from c7n_iamusers.identity_center import former_members
+from c7n_iamusers.identity_center.former_members import parse, updated
+from c7n_iamusers.identity_center.member_accounts import LiveAccount
+from c7n_iamusers.identity_center.model import Choices
+from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.desired import intents
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.test_totals_of_people import assign, set_by_hand
+
+NOW = datetime(2026, 11, 28, tzinfo=timezone.utc)
+ALICE, BOB = "alice@example.com", "bob@example.com"
+GROUP = f"iam-{ACCOUNT}-Readers"
+Read = Callable[[Iterable[str], Collection[str]], Iterator[tuple[str, LiveAccount | str]]]
+
+
+def accounts_with(*names: str, unreadable: Collection[str] = ()) -> Read:
+    """Every account has these IAM users."""
+
+    def read(
+        account_ids: Iterable[str], _with_policies: Collection[str]
+    ) -> Iterator[tuple[str, LiveAccount | str]]:
+        for account in account_ids:
+            users = {
+                f"AIDA{account}{name.upper()}": {
+                    "Arn": f"arn:aws:iam::{account}:user/{name}",
+                    "UserName": name,
+                }
+                for name in names
+            }
+            yield account, "no answer" if account in unreadable else LiveAccount(PolicySource(), users)
+
+    return read
+
+
+@pytest.fixture
+def on_day(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets the day of audits and runs."""
+
+    def set_day(day: int) -> None:
+        monkeypatch.setattr(former_members, "utc_now", lambda: NOW + timedelta(days=day))
+
+    return set_day
+
+
+def audited(fleet: FleetRehearsal, read: Read) -> list[str]:
+    fleet.said = []
+    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
+    audit(found, fleet.center(), fleet.said.append, read)
+    return [line for line in fleet.lines("=") if " in group " in line]
+
+
+def pruned(fleet: FleetRehearsal, read: Read, days: int = 30, dry: bool = False) -> list[str]:
+    fleet.org.clear_calls()
+    fleet.said = []
+    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
+    options = None if dry else ApplyOptions(30.0)
+    choices = Choices(former_days=days)
+    return provision(found, fleet.center(), fleet.said.append, options, choices, read=read)
+
+
+def bob_leaves(fleet: FleetRehearsal) -> None:
+    """The IAM users of both had access by a run, and then bob's was deleted."""
+    fleet.leave(intents(ACCOUNT, "alice", "bob"))
+    assert fleet.run() == []
+    fleet.leave(intents(ACCOUNT, "alice"))
+
+
+def test_former_people_go_after_so_many_days(fleet: FleetRehearsal, on_day: Callable[[int], None]) -> None:
+    bob_leaves(fleet)
+    read = accounts_with("alice")
+    on_day(0)
+    (line,) = audited(fleet, read)
+    assert line.startswith(
+        f"= {BOB} in group {GROUP} (account {ACCOUNT}): an earlier run made the membership"
+    )
+    assert line.endswith("its IAM users are deleted since 2026-11-28 or earlier (0 days)")
+    on_day(29)
+    (line,) = audited(fleet, read)
+    assert line.endswith("(29 days)")
+    assert pruned(fleet, read) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    on_day(30)
+    assert pruned(fleet, read, dry=True) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    assert f"- membership {BOB} in {GROUP}" in fleet.lines("-")
+    assert pruned(fleet, read) == []
+    assert fleet.members() == {GROUP: {ALICE}}
+    assert BOB in fleet.usernames()
+    assert [call.operation for call in fleet.mutations()] == ["DeleteGroupMembership"]
+    assert fleet.undo(fleet.results()[-1]) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+
+
+def test_without_a_record_nobody_is_old(fleet: FleetRehearsal, on_day: Callable[[int], None]) -> None:
+    bob_leaves(fleet)
+    on_day(400)
+    assert pruned(fleet, accounts_with("alice")) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    on_day(430)
+    assert pruned(fleet, accounts_with("alice")) == []
+    assert fleet.members() == {GROUP: {ALICE}}
+
+
+@pytest.mark.parametrize(
+    ("now", "recorded"),
+    [
+        pytest.param(accounts_with("alice", "bob"), False, id="the-user-exists-again"),
+        pytest.param(accounts_with("alice", unreadable=[ACCOUNT]), True, id="the-account-is-not-readable"),
+    ],
+)
+def test_whose_iam_user_is_not_known_to_be_deleted_stays(
+    fleet: FleetRehearsal, on_day: Callable[[int], None], now: Read, recorded: bool
+) -> None:
+    bob_leaves(fleet)
+    on_day(0)
+    audited(fleet, accounts_with("alice"))
+    on_day(60)
+    assert pruned(fleet, now) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    record = json.loads((fleet.output / former_members.FILE).read_text())["former"]
+    assert bool(record) is recorded
+
+
+def test_an_account_whose_users_are_all_gone(fleet: FleetRehearsal, on_day: Callable[[int], None]) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob"))
+    assert fleet.run() == []
+    fleet.forget()
+    fleet.leave(intents(ACCOUNT, "alice"))
+    on_day(0)
+    (line,) = audited(fleet, accounts_with("alice"))
+    assert line.startswith(f"= {BOB} in group iam-{OTHER_ACCOUNT}-Readers")
+    on_day(31)
+    assert pruned(fleet, accounts_with("alice")) == []
+    assert fleet.members() == {GROUP: {ALICE}, f"iam-{OTHER_ACCOUNT}-Readers": set()}
+
+
+def test_a_group_that_gives_more_by_now_keeps_its_members(
+    fleet: FleetRehearsal, on_day: Callable[[int], None]
+) -> None:
+    bob_leaves(fleet)
+    on_day(0)
+    audited(fleet, accounts_with("alice"))
+    group = next(each.id for each in fleet.instance.store.groups.values())
+    admin = set_by_hand(fleet, "Theirs", "arn:aws:iam::aws:policy/ReadOnlyAccess")
+    assign(fleet, admin, group, OTHER_ACCOUNT, "GROUP")
+    on_day(31)
+    pruned(fleet, accounts_with("alice"))
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+
+
+def test_the_oldest_come_first(fleet: FleetRehearsal, on_day: Callable[[int], None]) -> None:
+    fleet.leave(intents(ACCOUNT, "alice", "bob", "zoe"))
+    assert fleet.run() == []
+    fleet.leave(intents(ACCOUNT, "alice"))
+    on_day(0)
+    audited(fleet, accounts_with("alice", "bob"))
+    on_day(10)
+    lines = audited(fleet, accounts_with("alice"))
+    assert [line.split()[1] for line in lines] == ["zoe@example.com", BOB]
+    assert ["(10 days)" in lines[0], "(0 days)" in lines[1]] == [True, True]
+
+
+def test_a_record_that_can_not_be_read(fleet: FleetRehearsal) -> None:
+    bob_leaves(fleet)
+    for content in ("{", '{"schema": 2}', '{"schema": 1, "instance": "i", "former": [{"group": "g"}]}'):
+        fleet.store.replace(former_members.FILE, content.encode())
+        with pytest.raises(IdentityCenterError, match="can't be read as the record of former memberships"):
+            pruned(fleet, accounts_with("alice"))
+    row = {"group": GROUP, "username": BOB, "since": "2020-01-01T00:00:00"}
+    data = {"schema": 1, "instance": fleet.instance.arn, "former": [row]}
+    with pytest.raises(IdentityCenterError, match="has no time zone"):
+        parse(json.dumps(data).encode(), "former.json", fleet.instance.arn)
+    row["since"] = "2020-01-01T00:00:00+00:00"
+    assert parse(json.dumps(data).encode(), "former.json", "another") == {}
+    assert fleet.mutations() == []
+
+
+def test_what_was_not_reviewed_keeps_its_time() -> None:
+    earlier = {("a", "x"): NOW, ("b", "x"): NOW, ("c", "x"): NOW}
+    later = NOW + timedelta(days=1)
+    found = updated(earlier, {("a", "x"), ("d", "x")}, {("c", "x")}, {"a", "b", "c", "d"}, later)
+    assert found == {("a", "x"): NOW, ("c", "x"): NOW, ("d", "x"): later}
+    assert updated(earlier, (), (), (), later) == earlier

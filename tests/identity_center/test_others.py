@@ -1,0 +1,430 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Roles, organization policies and resource policies of others, read from the local organization and from files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from botocore.exceptions import EndpointConnectionError
+from c7n.config import Config
+from c7n.policy import PolicyCollection
+from c7n.resources import load_resources
+from c7n.utils import reset_session_cache
+from click.testing import CliRunner, Result
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.cli.main import main
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.identity_center.aws.organization_policies import PERMISSIONS, read_organization_policies
+from c7n_iamusers.identity_center.others import (
+    Control,
+    OrganizationPolicies,
+    OthersIndex,
+    ResourcePolicies,
+)
+from c7n_iamusers.identity_center.resource_policies import read_resource_policies
+from c7n_iamusers.policy_comparison.comparison import NOT_ASKED, READ, UNREADABLE
+from c7n_iamusers.policy_comparison.other_policies import RCP, RESOURCE, SCP, TRUST, parse_other_policy
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.derivation.users import allow, deny, document
+from tests.derived import derived, holder
+from tests.fakes import client_error
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+
+MANAGEMENT, THIRD = "123456789012", "777788889999"
+ROLE = f"arn:aws:iam::{MANAGEMENT}:role/IdentityCenterProvisioner"
+MEMBER_ROLE = "arn:aws:iam::{account_id}:role/CloudCustodian"
+SSO = "arn:aws:iam::*:role/aws-reserved/sso.amazonaws.com/*"
+BY_SSO, NOT_SSO = {"ArnLike": {"aws:PrincipalArn": SSO}}, {"ArnNotLike": {"aws:PrincipalArn": SSO}}
+GUARD = document(deny("s3:*", Condition=NOT_SSO))
+
+
+def provision(fleet: FleetRehearsal, *arguments: str | Path) -> Result:
+    given = [
+        "provision",
+        "-s",
+        fleet.output,
+        "--region",
+        "us-east-1",
+        "--role",
+        ROLE,
+        "--member-role",
+        MEMBER_ROLE,
+    ]
+    return CliRunner().invoke(main, [str(each) for each in [*given, "--trust-intents", *arguments]])
+
+
+def user_in(org: LocalOrg, account: str, name: str, *statements: dict[str, Any]) -> Any:
+    """An IAM user of the local organization, as it is in intents."""
+    iam = org.client("iam", account)
+    made = iam.create_user(UserName=name, Tags=[{"Key": "Email", "Value": f"{name}@example.com"}])["User"]
+    iam.put_user_policy(UserName=name, PolicyName="Own", PolicyDocument=json.dumps(document(*statements)))
+    wanted = holder(account, name, *statements)
+    subject = type(wanted.subject)(name, made["Arn"], made["UserId"])
+    detail = {**(wanted.detail or {}), "UserId": made["UserId"]}
+    return type(wanted)(subject, wanted.person, wanted.rests_on, "", detail)
+
+
+def derived_intents(account: str, *users: Any, **derive: Any) -> Any:
+    return replace(derived(account, *users, **derive), time=datetime.now(timezone.utc).replace(microsecond=0))
+
+
+def role_in(org: LocalOrg, account: str, name: str, **statement: Any) -> str:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+        "Action": "sts:AssumeRole",
+        **statement,
+    }
+    created = org.client("iam", account).create_role(
+        RoleName=name, AssumeRolePolicyDocument=json.dumps(document(trust))
+    )
+    return str(created["Role"]["Arn"])
+
+
+def test_a_role_for_sessions_of_identity_center_refuses_the_user_by_the_roles_name(
+    fleet: FleetRehearsal,
+) -> None:
+    assuming, reading = allow("sts:AssumeRole"), allow("s3:Get*")
+    alice = user_in(fleet.org, ACCOUNT, "alice", assuming)
+    bob = user_in(fleet.org, ACCOUNT, "bob", reading)
+    fleet.leave(derived_intents(ACCOUNT, alice, bob))
+    admin = role_in(fleet.org, ACCOUNT, "Admin", Condition=BY_SSO)
+    planned = provision(fleet, "--dry-run")
+    assert planned.exit_code == 0, planned.output
+    (refused,) = [line for line in planned.output.splitlines() if "! refused" in line]
+    assert "user alice" in refused
+    assert f"trust policy of {admin}" in refused
+    assert "bob@example.com in iam-" in planned.output
+    assert f"account {ACCOUNT}: trust policies read (of 1 accounts with intents)" in planned.output
+
+
+def test_the_file_of_a_plan_has_the_scope(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    fleet.leave(derived_intents(ACCOUNT, user_in(fleet.org, ACCOUNT, "alice", allow("s3:Get*"))))
+    plan = tmp_path / "plan.json"
+    assert provision(fleet, "--dry-run", "--plan-out", plan).exit_code == 0
+    shown = CliRunner().invoke(main, ["plan", str(plan)])
+    assert f"Scope of the verdicts in account {ACCOUNT}: trust policies read" in shown.output
+    audited = provision(fleet, "--audit")
+    assert f"Scope of the verdicts in account {ACCOUNT}: trust policies read" in audited.output
+
+
+def test_it_is_accepted_by_name_and_the_report_has_the_scope(fleet: FleetRehearsal) -> None:
+    alice = user_in(fleet.org, ACCOUNT, "alice", allow("sts:AssumeRole"))
+    row = {
+        "account": ACCOUNT, "user": "alice", "verdict": "wider", "remark": "SEC-1", "expires": "2099-01-01",
+    }  # fmt: skip
+    fleet.leave(derived_intents(ACCOUNT, alice, accept=[row]))
+    role_in(fleet.org, ACCOUNT, "Admin", Condition=BY_SSO)
+    applied = provision(fleet)
+    assert applied.exit_code == 0, applied.output
+    (derivation,) = json.loads((fleet.output / "identity-center-derivation.json").read_text())["derivations"]
+    (found,) = derivation["users"]
+    proof = derivation["proofs"][found["proof"]]
+    assert found["verdict"] == proof["verdict"] == "wider"
+    assert {each["id"] for each in proof["remarks"]} == {"others-wider", "accepted"}
+    assert [(each["kind"], each["status"]) for each in proof["scope"]] == [
+        (TRUST, READ),
+        (SCP, READ),
+        (RCP, READ),
+        (RESOURCE, NOT_ASKED),
+    ]
+
+
+def test_what_only_others_would_see_is_said_where_accounts_are_not_read(fleet: FleetRehearsal) -> None:
+    alice = user_in(fleet.org, ACCOUNT, "alice", allow("sts:AssumeRole"))
+    fleet.leave(derived_intents(ACCOUNT, alice))
+    fleet.run(dry=True)
+    (scope,) = [line for line in fleet.said if line.startswith("Scope of the verdicts")]
+    assert "trust policies not readable (the account was not read again, which takes --member-role)" in scope
+    assert "service control policies not looked at" in scope
+
+
+@pytest.fixture
+def organizations(org: LocalOrg) -> Any:
+    client = org.client("organizations")
+    (root,) = client.list_roots()["Roots"]
+    client.enable_policy_type(RootId=root["Id"], PolicyType="SERVICE_CONTROL_POLICY")
+    return client
+
+
+def attached(client: Any, target: str, content: dict[str, Any] = GUARD, name: str = "Guard") -> str:
+    made = client.create_policy(
+        Content=json.dumps(content), Description="", Name=name, Type="SERVICE_CONTROL_POLICY"
+    )
+    policy_id = made["Policy"]["PolicySummary"]["Id"]
+    if target:
+        client.attach_policy(PolicyId=policy_id, TargetId=target)
+    return str(policy_id)
+
+
+def read(org: LocalOrg) -> OrganizationPolicies:
+    found = read_organization_policies(org.session(), "us-east-1", Backoff(budget=1.0))
+    assert isinstance(found, OrganizationPolicies), found
+    return found
+
+
+def test_only_policies_that_tell_principals_apart_are_followed_to_their_targets(
+    org: LocalOrg, organizations: Any
+) -> None:
+    (root,) = organizations.list_roots()["Roots"]
+    attached(organizations, root["Id"], document(deny("s3:*")), "Plain")
+    attached(organizations, "", name="Nowhere")
+    guard = attached(organizations, root["Id"])
+    org.clear_calls()
+    found = read(org)
+    assert [(each.policy.name, each.accounts) for each in found.controls] == [(f"Guard ({guard})", None)]
+    assert (found.management_account, found.counts[SCP]) == (MANAGEMENT, 4)  # with FullAWSAccess
+    asked = [each.operation for each in org.calls]
+    assert asked.count("ListTargetsForPolicy") == 2
+    used = {f"organizations:{each}" for each in asked} - {"organizations:AssumeRole"}
+    assert used <= set(PERMISSIONS)
+
+
+def test_a_policy_of_a_unit_counts_in_its_accounts_however_deep(org: LocalOrg, organizations: Any) -> None:
+    (root,) = organizations.list_roots()["Roots"]
+    outer = organizations.create_organizational_unit(ParentId=root["Id"], Name="outer")["OrganizationalUnit"]
+    inner = organizations.create_organizational_unit(ParentId=outer["Id"], Name="inner")["OrganizationalUnit"]
+    (parent,) = organizations.list_parents(ChildId=ACCOUNT)["Parents"]
+    organizations.move_account(
+        AccountId=ACCOUNT, SourceParentId=parent["Id"], DestinationParentId=inner["Id"]
+    )
+    attached(organizations, outer["Id"])
+    attached(organizations, OTHER_ACCOUNT, name="Other")
+    found = {each.policy.name.split()[0]: each.accounts for each in read(org).controls}
+    assert found == {"Guard": frozenset({ACCOUNT}), "Other": frozenset({OTHER_ACCOUNT})}
+    index = OthersIndex({}, read(org))
+    named = {
+        account: [each.name.split()[0] for each in index.of(account).policies] for account in (ACCOUNT, THIRD)
+    }
+    assert named == {ACCOUNT: ["Guard"], THIRD: []}
+
+
+def test_a_policy_that_exempts_identity_center_refuses_users_of_its_accounts(
+    fleet: FleetRehearsal, organizations: Any
+) -> None:
+    guard = attached(organizations, ACCOUNT)
+    first, other = (user_in(fleet.org, each, "alice", allow("s3:Get*")) for each in (ACCOUNT, OTHER_ACCOUNT))
+    fleet.leave(derived_intents(ACCOUNT, first), derived_intents(OTHER_ACCOUNT, other))
+    planned = provision(fleet, "--dry-run")
+    (refused,) = [line for line in planned.output.splitlines() if "! refused" in line]
+    assert f"account {ACCOUNT}" in refused
+    assert f"service control policy of Guard ({guard})" in refused
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        pytest.param(client_error("AccessDeniedException"), "organizations:ListPolicies", id="denied"),
+        pytest.param(client_error("AWSOrganizationsNotInUseException"), "in no organization", id="none"),
+        pytest.param(EndpointConnectionError(endpoint_url="x"), "organizations:ListPolicies", id="no-way"),
+    ],
+)
+def test_why_an_organization_was_not_read(org: LocalOrg, error: Exception, told: str) -> None:
+    class Session:
+        def client(self, *_: Any, **__: Any) -> Any:
+            raise error
+
+    found = read_organization_policies(Session(), "us-east-1", Backoff(budget=0.1))
+    assert isinstance(found, str)
+    assert told in found
+    scope = OthersIndex({ACCOUNT: {}}, found).of(ACCOUNT).scope
+    assert [(each.kind, each.status) for each in scope][:3] == [
+        (TRUST, READ),
+        (SCP, UNREADABLE),
+        (RCP, UNREADABLE),
+    ]
+
+
+def test_the_management_account_has_no_controls_but_those_of_resources_elsewhere() -> None:
+    guard, perimeter = (
+        Control(parse_other_policy(kind, kind, MANAGEMENT, "", {**GUARD, "Statement": [
+            {**GUARD["Statement"][0], **({"Principal": "*"} if kind == RCP else {})}
+        ]}))
+        for kind in (SCP, RCP)
+    )  # fmt: skip
+    index = OthersIndex({}, OrganizationPolicies("o-1", MANAGEMENT, (guard, perimeter)))
+    assert [each.kind for each in index.of(MANAGEMENT).policies] == [RCP]
+    assert [each.kind for each in index.of(ACCOUNT).policies] == [SCP, RCP]
+    assert index.of(ACCOUNT).known["aws:principalorgid"] == frozenset({"o-1"})
+
+
+def test_a_role_counts_in_the_accounts_that_it_trusts() -> None:
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Condition": BY_SSO}
+    here = {**trust, "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+    there, anywhere = {**trust, "Principal": {"AWS": OTHER_ACCOUNT}}, {**trust, "Principal": "*"}
+    arns = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("anywhere", "here", "there")]
+    roles = dict(zip(arns, map(document, (anywhere, here, there)), strict=True))
+    index = OthersIndex({ACCOUNT: roles, OTHER_ACCOUNT: {}})
+    named = {
+        account: [each.name.rpartition("/")[2] for each in index.of(account).policies]
+        for account in (ACCOUNT, OTHER_ACCOUNT, THIRD)
+    }
+    assert named == {
+        ACCOUNT: ["anywhere", "here", "there"],
+        OTHER_ACCOUNT: ["anywhere", "there"],
+        THIRD: ["anywhere"],
+    }
+
+
+NOW = datetime(2027, 1, 2, tzinfo=timezone.utc)
+
+
+def output(
+    directory: Path,
+    resources: Any,
+    kind: str = "aws.s3",
+    account: str = ACCOUNT,
+    age: timedelta = timedelta(),
+    write: Callable[[Path, bytes], object] = lambda path, data: path.write_bytes(data),
+) -> Path:
+    """The output of a policy of Cloud Custodian."""
+    place = directory / account / "eu-west-1" / f"collect-{kind}"
+    place.mkdir(parents=True)
+    metadata = {
+        "policy": {"name": "collect", "resource": kind},
+        "config": {"account_id": account, "region": "eu-west-1"},
+        "execution": {"start": (NOW - age).timestamp()},
+    }
+    write(place / "metadata.json", json.dumps(metadata).encode())
+    write(place / "resources.json", json.dumps(resources).encode())
+    return place
+
+
+def collected(directory: Path, max_age: timedelta = timedelta(hours=24)) -> ResourcePolicies:
+    return read_resource_policies([directory], max_age, NOW)
+
+
+GRANT = {**allow("s3:*", "arn:aws:s3:::pay/*"), "Principal": "*", "Condition": BY_SSO}
+SSO_ROLE = f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_X_0123456789abcdef"
+KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1"
+QUEUE = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:jobs"
+
+
+@pytest.mark.parametrize(
+    ("kind", "resource", "arn"),
+    [
+        pytest.param("aws.s3", {"Name": "pay", "Policy": json.dumps(document(GRANT))}, "arn:aws:s3:::pay", id="bucket"),
+        pytest.param("s3", {"Name": "pay", "Policy": document(GRANT)}, "arn:aws:s3:::pay", id="bucket-as-an-object"),
+        pytest.param("aws.kms-key", {"KeyArn": KEY, "Policy": json.dumps(document(GRANT))}, KEY, id="key"),
+        pytest.param("aws.kms-key", {"Arn": KEY, "c7n:Policy": document(GRANT)}, KEY, id="annotated"),
+        pytest.param("aws.sqs", {"QueueArn": QUEUE, "QueueUrl": "x", "Policy": document(GRANT)}, QUEUE, id="queue"),
+    ],
+)  # fmt: skip
+def test_policies_in_the_output_of_cloud_custodian(
+    tmp_path: Path, kind: str, resource: dict[str, Any], arn: str
+) -> None:
+    output(tmp_path, [resource, {"Name": "plain"}], kind)
+    found = collected(tmp_path)
+    assert [(each.name, each.account_id) for each in found.policies] == [(arn, ACCOUNT)]
+    assert found.accounts == {ACCOUNT}
+
+
+def test_compressed_output_and_policies_that_name_nobody(tmp_path: Path) -> None:
+    plain = {**allow("s3:*", "arn:aws:s3:::pay/*"), "Principal": {"AWS": f"arn:aws:iam::{THIRD}:root"}}
+
+    def packed(path: Path, data: bytes) -> None:
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(data))
+
+    output(tmp_path, [{"Name": "pay", "Policy": document(plain)}], write=packed)
+    found = collected(tmp_path)
+    assert not found.policies
+    assert found.accounts == {ACCOUNT}
+    assert [each.status for each in OthersIndex({}, None, found).of(ACCOUNT).scope][-1] == READ
+    assert [each.status for each in OthersIndex({}, None, found).of(THIRD).scope][-1] == UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        pytest.param(lambda place: None, "there is no resources.json there", id="nothing"),
+        pytest.param(lambda place: output(place, [], age=timedelta(days=2)), "longer ago than --max-age", id="old"),
+        pytest.param(lambda place: output(place, {}), "it is not a list of resources", id="no-list"),
+        pytest.param(
+            lambda place: output(place, [{"Policy": "{}"}], "aws.x"), "has a policy and no ARN", id="no-arn"
+        ),
+        pytest.param(
+            lambda place: (output(place, []) / "metadata.json").write_text("{}"), "it does not tell account",
+            id="other-metadata",
+        ),
+        pytest.param(
+            lambda place: (output(place, []) / "metadata.json").unlink(), "it can't be read", id="no-metadata"
+        ),
+        pytest.param(
+            lambda place: (output(place, []) / "resources.json").write_text("["), "it can't be read", id="cut-off"
+        ),
+    ],
+)  # fmt: skip
+def test_output_that_is_none(tmp_path: Path, made: Callable[[Path], object], told: str) -> None:
+    made(tmp_path)
+    with pytest.raises(IdentityCenterError, match=told):
+        collected(tmp_path)
+
+
+def test_a_bucket_that_only_denies_iam_users_refuses_them(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    alice = user_in(fleet.org, ACCOUNT, "alice", allow("s3:Get*"))
+    fleet.leave(derived_intents(ACCOUNT, alice))
+    policy = document({**deny("s3:*", "arn:aws:s3:::pay/*"), "Principal": "*", "Condition": NOT_SSO})
+    kept = tmp_path / "resources"
+    age = NOW - datetime.now(timezone.utc)
+    output(kept, [{"Name": "pay", "Policy": json.dumps(policy)}], age=age)
+    planned = provision(fleet, "--dry-run", "--resource-policies", kept)
+    (refused,) = [line for line in planned.output.splitlines() if "! refused" in line]
+    assert "resource policy of arn:aws:s3:::pay" in refused
+    assert f"resource policies read (those in {kept})" in planned.output
+
+
+def shown_policies() -> list[dict[str, Any]]:
+    """The policies of docs/identity-center.md that collect resources."""
+    text = (Path(__file__).parents[2] / "docs" / "identity-center.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", text.partition("## Policies of others")[2], re.DOTALL)
+    found: list[dict[str, Any]] = yaml.safe_load(block)["policies"]
+    return found
+
+
+def run_of(data: dict[str, Any], output: Path) -> None:
+    """Run a policy on the resources of the account, as custodian does."""
+    load_resources((data["resource"],))
+    reset_session_cache()
+    role = MEMBER_ROLE.format(account_id=ACCOUNT)
+    place = output / ACCOUNT / "us-east-1"
+    config = Config.empty(
+        account_id=ACCOUNT, output_dir=str(place), region="us-east-1", assume_role=role, cache_period=0
+    )
+    (policy,) = PolicyCollection.from_data({"policies": [data]}, config)
+    policy.validate()
+    policy.run()
+
+
+@pytest.mark.parametrize("name", ["buckets", "topics", "keys"])
+def test_the_policies_of_the_documentation_collect_policies(org: LocalOrg, tmp_path: Path, name: str) -> None:
+    (data,) = [each for each in shown_policies() if each["name"] == f"{name}-with-policies"]
+    s3, sns, kms = (org.client(service, ACCOUNT) for service in ("s3", "sns", "kms"))
+    s3.create_bucket(Bucket="pay")
+    s3.put_bucket_policy(Bucket="pay", Policy=json.dumps(document(GRANT)))
+    text = json.dumps(document({**allow("*"), "Principal": {"AWS": SSO_ROLE}}))
+    topic = sns.create_topic(Name="news", Attributes={"Policy": text})["TopicArn"]
+    key = kms.create_key(Policy=text)["KeyMetadata"]["Arn"]
+    run_of(data, tmp_path)
+    found = read_resource_policies([tmp_path], timedelta(hours=1), datetime.now(timezone.utc))
+    arns = {"buckets": "arn:aws:s3:::pay", "topics": topic, "keys": key}
+    assert [(each.name, each.problem, each.gated) for each in found.policies] == [
+        (arns[name], "", name == "keys")
+    ]
+
+
+def test_the_policies_of_the_documentation_are_valid() -> None:
+    listed = shown_policies()
+    load_resources(tuple(each["resource"] for each in listed))
+    for policy in PolicyCollection.from_data({"policies": listed}, Config.empty(region="us-east-1")):
+        policy.validate()

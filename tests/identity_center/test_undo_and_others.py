@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An undo, and what other administrators did with the run's objects before it, or while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aws_local_org.identity_center import faults
+from c7n_iamusers.identity_center.undoing import undo
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.desired import intents
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.test_totals_of_people import assign, create_user, join, set_by_hand, user_id
+from tests.identity_center.test_undoing import GROUP, incomplete, undone
+
+BOB, CAROL = "bob@example.com", "carol@example.com"
+THIRD = "777788889999"
+Happening = Callable[[FleetRehearsal], object]
+
+
+@pytest.fixture
+def result(fleet: FleetRehearsal) -> Path:
+    """The result of a run that created a permission set, a group, its assignment, a user and a membership."""
+    fleet.leave(intents(ACCOUNT, "bob"))
+    assert fleet.run() == []
+    (found,) = fleet.results()
+    return found
+
+
+def group_id(fleet: FleetRehearsal) -> str:
+    groups = fleet.instance.store.groups.values()
+    return next(each.id for each in groups if each.attributes["DisplayName"] == GROUP)
+
+
+def of_run(fleet: FleetRehearsal) -> str:
+    return next(each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
+
+
+def assigned_elsewhere(fleet: FleetRehearsal) -> None:
+    admin = set_by_hand(fleet, "Theirs", "arn:aws:iam::aws:policy/ReadOnlyAccess")
+    assign(fleet, admin, group_id(fleet), OTHER_ACCOUNT, "GROUP")
+
+
+def same_set_elsewhere(fleet: FleetRehearsal) -> None:
+    assign(fleet, of_run(fleet), group_id(fleet), OTHER_ACCOUNT, "GROUP")
+
+
+def person_elsewhere(fleet: FleetRehearsal) -> None:
+    admin = set_by_hand(fleet, "Theirs", "arn:aws:iam::aws:policy/ReadOnlyAccess")
+    assign(fleet, admin, user_id(fleet, BOB), OTHER_ACCOUNT)
+
+
+def carol_joins(fleet: FleetRehearsal) -> None:
+    join(fleet, GROUP, create_user(fleet, CAROL))
+
+
+def bob_joins_another(fleet: FleetRehearsal) -> None:
+    client, store = fleet.org.client("identitystore"), fleet.instance.store.id
+    client.create_group(IdentityStoreId=store, DisplayName="Theirs")
+    join(fleet, "Theirs", user_id(fleet, BOB))
+
+
+def bob_is_renamed(fleet: FleetRehearsal) -> None:
+    fleet.org.client("identitystore").update_user(
+        IdentityStoreId=fleet.instance.store.id,
+        UserId=user_id(fleet, BOB),
+        Operations=[{"AttributePath": "title", "AttributeValue": "Director"}],
+    )
+    fleet.org.client("identitystore").update_user(
+        IdentityStoreId=fleet.instance.store.id,
+        UserId=user_id(fleet, BOB),
+        Operations=[{"AttributePath": "displayName", "AttributeValue": "Robert"}],
+    )
+
+
+def group_is_described(fleet: FleetRehearsal) -> None:
+    fleet.org.client("identitystore").update_group(
+        IdentityStoreId=fleet.instance.store.id,
+        GroupId=group_id(fleet),
+        Operations=[{"AttributePath": "description", "AttributeValue": "Ours now"}],
+    )
+
+
+def set_is_widened(fleet: FleetRehearsal) -> None:
+    fleet.org.client("sso-admin").attach_managed_policy_to_permission_set(
+        InstanceArn=fleet.instance.arn,
+        PermissionSetArn=of_run(fleet),
+        ManagedPolicyArn="arn:aws:iam::aws:policy/SecurityAudit",
+    )
+
+
+def set_is_assigned(fleet: FleetRehearsal) -> None:
+    assign(fleet, of_run(fleet), create_user(fleet, CAROL), OTHER_ACCOUNT)
+
+
+def test_who_was_given_a_second_account_through_the_group_keeps_it(
+    fleet: FleetRehearsal, result: Path
+) -> None:
+    assigned_elsewhere(fleet)
+    assert incomplete(fleet.undo(result)) == 3
+    assert fleet.members() == {GROUP: {BOB}}
+    assert fleet.usernames() == {BOB}
+    assert fleet.assigned() == {(OTHER_ACCOUNT, "Theirs", GROUP)}
+    kept = "it has been assigned since (Theirs in account 444455556666)"
+    assert fleet.lines("!") == [
+        f"! kept membership {BOB} in {GROUP}: its group stays, and gives what others gave it: {kept}",
+        f"! kept group {GROUP}: {kept}",
+        f"! kept user {BOB}: it is in groups that stay ({GROUP})",
+    ]
+    assert undone(result)["complete"] is False
+    assert len(undone(result)["kept"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("happens", "stays", "count"),
+    [
+        pytest.param(same_set_elsewhere, {"set", "group", "user", "membership"}, 4, id="the-set-too"),
+        pytest.param(person_elsewhere, {"user"}, 1, id="a-direct-assignment"),
+        pytest.param(bob_joins_another, {"user"}, 1, id="another-group"),
+        pytest.param(
+            carol_joins, {"set", "group", "user", "membership", "assignment"}, 5, id="another-member"
+        ),
+        pytest.param(set_is_assigned, {"set"}, 1, id="the-set-assigned"),
+        pytest.param(set_is_widened, {"set"}, 1, id="the-set-changed"),
+        pytest.param(group_is_described, {"group", "user", "membership"}, 3, id="the-group-described"),
+        pytest.param(bob_is_renamed, {"user"}, 1, id="the-user-renamed"),
+    ],
+)
+@pytest.mark.parametrize("meanwhile", [False, True], ids=["before-the-plan", "after-the-plan"])
+def test_what_others_use_stays(
+    fleet: FleetRehearsal, result: Path, happens: Happening, stays: set[str], count: int, meanwhile: bool
+) -> None:
+    said = list[str]()
+
+    def say(line: str) -> None:
+        if meanwhile and line.startswith("Plan:"):
+            happens(fleet)
+        said.append(line)
+
+    if not meanwhile:
+        happens(fleet)
+    name = f"identity-center-runs/{result.parent.name}/result.json"
+    failures = undo(fleet.store, name, fleet.center, say, ApplyOptions(30.0), None)
+    assert undone(result)["complete"] is False
+    if meanwhile:
+        # An object that needs others to be deleted first stays with them.
+        assert left(fleet) >= stays
+        assert any("is kept" in each and "since it was read" in each for each in failures)
+    else:
+        assert left(fleet) == stays
+        assert incomplete(failures) == count
+
+
+def left(fleet: FleetRehearsal) -> set[str]:
+    """The kinds of the run's objects that still exist."""
+    found = {
+        "set": any(each.name == "Readers" for each in fleet.instance.permission_sets.values()),
+        "group": GROUP in fleet.members(),
+        "user": BOB in fleet.usernames(),
+        "membership": BOB in fleet.members().get(GROUP, ()),
+        "assignment": any(each.account_id == ACCOUNT for each in fleet.instance.assignments),
+    }
+    return {kind for kind, exists in found.items() if exists}
+
+
+def test_a_delegated_administrator_keeps_what_it_cannot_ask_about(
+    fleet: FleetRehearsal, result: Path
+) -> None:
+    faults.refuse_next("ListAccountAssignmentsForPrincipal", "AccessDeniedException", times=50)
+    assert incomplete(fleet.undo(result)) == 3
+    assert left(fleet) == {"group", "user", "membership"}
+    assert all("only the management account may list that" in each for each in fleet.lines("!")[:2])
+
+
+def test_an_earlier_group_that_was_assigned_since(fleet: FleetRehearsal, result: Path) -> None:
+    fleet.leave(intents(ACCOUNT, "bob", "dave"))
+    assert fleet.run() == []
+    second = fleet.results()[-1]
+    assigned_elsewhere(fleet)
+    assert incomplete(fleet.undo(second)) == 2
+    assert fleet.members() == {GROUP: {BOB, "dave@example.com"}}
+
+
+def test_an_earlier_group_that_is_as_before(fleet: FleetRehearsal, result: Path) -> None:
+    fleet.leave(intents(ACCOUNT, "bob", "dave"))
+    assert fleet.run() == []
+    assert fleet.undo(fleet.results()[-1]) == []
+    assert (fleet.members(), fleet.usernames()) == ({GROUP: {BOB}}, {BOB})
+    assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
