@@ -24,7 +24,10 @@ def client_error(code: str, **response: Any) -> ClientError:
 
 
 class ScriptedClient:
-    """Answers each method from its script, in order, and fails the test when a script runs out."""
+    """Answers each method from its script, in order, and fails the test when a script runs out.
+
+    A function in a script is called with the parameters.
+    """
 
     def __init__(self, **scripts: list[Any]) -> None:
         self.scripts = scripts
@@ -37,7 +40,7 @@ class ScriptedClient:
             answer = self.scripts[name].pop(0)
             if isinstance(answer, Exception):
                 raise answer
-            return answer
+            return answer(**parameters) if callable(answer) else answer
 
         return method
 

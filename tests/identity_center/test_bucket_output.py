@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -310,13 +312,18 @@ def test_a_lock_that_says_nothing(fleet: BucketRehearsal) -> None:
         fleet.run()
 
 
+def stored(Body: bytes, **_: Any) -> dict[str, str]:
+    """The answer to a put."""
+    return {"ChecksumSHA256": base64.b64encode(hashlib.sha256(Body).digest()).decode()}
+
+
 @pytest.mark.parametrize(
     ("put", "get", "told"),
     [
-        pytest.param([{}], [], "", id="first"),
-        pytest.param([client_error("ServiceUnavailable"), {}], [], "", id="tried-again"),
+        pytest.param([stored], [], "", id="first"),
+        pytest.param([client_error("ServiceUnavailable"), stored], [], "", id="tried-again"),
         pytest.param(
-            [client_error("ConditionalRequestConflict"), {}],
+            [client_error("ConditionalRequestConflict"), stored],
             [client_error("NoSuchKey")] * 2,
             "",
             id="gone-meanwhile",
