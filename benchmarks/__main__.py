@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmarks import load, suite, validation
+from benchmarks import first_run, load, suite, validation
 from benchmarks.report import as_markdown, machine, show
 from benchmarks.results import FULL, QUICK, ROOT, BenchmarkError, Plan, Results, goals
 from benchmarks.workload import running_organization
@@ -36,13 +36,19 @@ REPORT = ROOT / "docs" / "benchmarks.md"
     is_flag=True,
     help="Measure what policies on other resources take more with this package; nothing is written.",
 )
+@click.option(
+    "--first-run",
+    "first",
+    is_flag=True,
+    help="Measure first runs of provision instead, and write that section of the report alone.",
+)
 @click.option("--quick", is_flag=True, help="Measure small accounts, once each; written only with --output.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     help="The report file [default: docs/benchmarks.md; none with --quick].",
 )
-def main(loaded: bool, validated: bool, quick: bool, output: Path | None) -> None:
+def main(loaded: bool, validated: bool, first: bool, quick: bool, output: Path | None) -> None:
     """Measure stock Cloud Custodian against this package. Exits with 1 if a full run misses a goal."""
     if validated:
         _validation(quick)
@@ -50,14 +56,18 @@ def main(loaded: bool, validated: bool, quick: bool, output: Path | None) -> Non
     if loaded:
         _load(load.QUICK if quick else load.FULL, output or (None if quick else REPORT))
         return
+    if first:
+        _first_run(quick, output or (None if quick else REPORT))
+        return
     results = _run(QUICK if quick else FULL)
     show(results, Console() if sys.stdout.isatty() else Console(width=WIDTH))
     if output or not quick:
         target = output or REPORT
         text = as_markdown(results, machine(), datetime.now(timezone.utc))
-        _, kept = load.split(_written(target))
-        target.write_text(text + kept, encoding="utf-8")
+        _, *kept = first_run.split(_written(target))
+        target.write_text("".join([text, *kept]), encoding="utf-8")
         click.echo(f"written: {target}", err=True)
+        _first_run(quick, target)
     missed = [goal.title for goal in goals(results) if not goal.met]
     if missed and not quick:
         sys.exit(f"goals missed: {'; '.join(missed)}")
@@ -74,6 +84,23 @@ def _load(sizes: load.Sizes, target: Path | None) -> None:
         now = f"{datetime.now(timezone.utc):%Y-%m-%d}"
         target.write_text(before + load.section(steps, now, machine()), encoding="utf-8")
         click.echo(f"written: {target}", err=True)
+
+
+def _first_run(quick: bool, target: Path | None) -> None:
+    """Raises SystemExit if a full one takes more memory than it may."""
+    sizes = first_run.QUICK if quick else first_run.FULL
+    try:
+        runs = first_run.measured(sizes, lambda about: click.echo(about, err=True))
+    except BenchmarkError as error:
+        raise click.ClickException(str(error)) from error
+    Console(width=WIDTH).print(first_run.table(runs).for_terminal())
+    if target:
+        before, _, after = first_run.split(_written(target))
+        now = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+        target.write_text(before + first_run.section(runs, now, machine()) + after, encoding="utf-8")
+        click.echo(f"written: {target}", err=True)
+    if missed := first_run.missed(runs):
+        sys.exit(f"goals missed: {'; '.join(missed)}")
 
 
 def _validation(quick: bool) -> None:

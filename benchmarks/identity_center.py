@@ -33,25 +33,24 @@ from xml.sax.saxutils import escape
 import boto3
 import botocore.session
 from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError
 
-from aws_local_org import LocalOrg, Settings
 from benchmarks.results import ROOT, BenchmarkError, Derived, Planned, Unchanged
 from benchmarks.run_policy import peak_mib
+from benchmarks.virtual_center import VirtualCenter
 from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import resolve
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.retries import Backoff, RateLimit
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import access_run
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
-from c7n_iamusers.identity_center.aws.instance import Center, connect
+from c7n_iamusers.identity_center.aws.instance import connect
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority, PolicySettings
 from c7n_iamusers.identity_center.intent_files import write_intents
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, UserIntent
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
-from c7n_iamusers.identity_center.model import Change, Instance, Person
+from c7n_iamusers.identity_center.model import Change, Person
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, provision, read_fleet
 from c7n_iamusers.identity_center.reports import DERIVATION_FILE, write_derivation_report
@@ -60,8 +59,10 @@ from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Chang
 
 #: Customer-managed policies in each account, of which each user has two; each user is in one of three groups.
 POLICIES, OWN_POLICIES = 10, 2
-_ROLE = "arn:aws:iam::{account_id}:role/Reader"
+ROLE = "arn:aws:iam::{account_id}:role/Reader"
 _DERIVE = {"identity-center-mfa": True}
+#: Account id, the user's number and randomness -> the members of ``UserDetail`` with its policies.
+Policies = Callable[[str, int, random.Random], dict[str, Any]]
 _ALLOW = {"Effect": "Allow", "Resource": "*"}
 _OWN_KEYS = {**_ALLOW, "Action": "iam:ChangePassword", "Resource": "arn:aws:iam::*:user/${aws:username}"}
 _FORCE_MFA = {
@@ -112,7 +113,7 @@ def derive(accounts: int, users: int) -> Derived:
     """Every user has two of its account's ten policies, a group's, and an inline one."""
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory)
-        _leave_apart(output, accounts, users)
+        leave_apart(output, accounts, users, of_derivation)
         began = time.process_time()
         fleet = read_fleet(output, trust=TrustOptions(trusted=True))
         list(write_derivation_report(output, fleet.derivation.results))
@@ -129,25 +130,24 @@ def derive(accounts: int, users: int) -> Derived:
 
 def plan(accounts: int, users: int) -> Planned:
     """The users of ``derive``."""
-    answers = AccountAnswers(lambda account: _account_details(account, users))
-    members = MemberAccounts(_ROLE, answers.session(), Backoff())
-    loaded, phases = peak_mib(), _Phases(answers)
+    answers = AccountAnswers(lambda account: account_details(account, users, of_derivation))
+    members = MemberAccounts(ROLE, answers.session(), Backoff())
+    phases = Phases(answers)
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory)
-        _leave_apart(output, accounts, users)
+        leave_apart(output, accounts, users, of_derivation)
         phases.begin()
-        trust = TrustOptions(read=phases.read(members), policy_settings=_asked)
-        fleet = read_fleet(output, trust=trust, derivation=_Timed(phases))
+        trust = TrustOptions(read=phases.read(members), policy_settings=settings_of)
+        fleet = read_fleet(output, trust=trust, derivation=TimedDerivation(phases))
         _plan_and_record(fleet, phases)
-        peaks = dict(phases.peaks)
         phases.begin()
         _parse(output)
-        answers.parse(map(_account_id, range(accounts)))
+        answers.parse(map(account_id, range(accounts)))
         floor = phases.seconds.pop(phases.end("floor"))
-    return Planned(accounts, accounts * users, phases.seconds, floor, loaded, peaks)
+    return Planned(accounts, accounts * users, phases.seconds, floor)
 
 
-class _Phases:
+class Phases:
     """CPU seconds between the ends of phases, without the generation of AWS's responses."""
 
     def __init__(self, answers: AccountAnswers) -> None:
@@ -181,8 +181,8 @@ class _Phases:
             self.end("plan")
 
 
-class _Timed(AccessDerivation):
-    def __init__(self, phases: _Phases) -> None:
+class TimedDerivation(AccessDerivation):
+    def __init__(self, phases: Phases) -> None:
         super().__init__()
         self._phases = phases
 
@@ -216,34 +216,21 @@ class _AtOnce:
         return ended
 
 
-class _Nobody:
-    """A client of an empty Identity Center: lists are empty, and lookups find nothing."""
-
-    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
-        def answer(**_: Any) -> dict[str, Any]:
-            if operation.startswith("get_"):
-                missing: Any = {
-                    "Error": {"Code": "ResourceNotFoundException"},
-                    "ResponseMetadata": {"HTTPStatusCode": 400},
-                }
-                raise ClientError(missing, operation)
-            return {}
-
-        return answer
+def not_synced(_: int) -> None:
+    """In place of os.fsync. A mock would keep every call."""
 
 
-def _plan_and_record(fleet: Fleet, phases: _Phases) -> None:
+def _plan_and_record(fleet: Fleet, phases: Phases) -> None:
     """The first run of ``provision``, which has everything to create."""
-    nobody, instance = _Nobody(), Instance("arn:aws:sso:::instance/ssoins-1", "d-1", "us-east-1", CALLER)
-    center = Center(
-        {"sso-admin": nobody, "identitystore": nobody}, instance, Backoff(), RateLimit(1e9), CALLER
-    )
+    center = VirtualCenter(CALLER, 0.0).connected()
     plan_options = PlanOptions(Path(str(fleet.output), "plan.json"))
     with (
         mock.patch.object(access_run, "SingleWriter", _AtOnce),
         # The empty Identity Center has nothing to read again.
         mock.patch.object(access_run.Recheck, "changed_sets_since", return_value=()),
-        mock.patch("os.fsync"),
+        mock.patch("os.fsync", not_synced),
+        # The lock of an instance is there.
+        mock.patch.dict("os.environ", {"XDG_CACHE_HOME": str(fleet.output)}),
     ):
         failures = provision(fleet, center, phases.said, ApplyOptions(), plan_options=plan_options)
     if failures or fleet.desired.refused:
@@ -253,14 +240,17 @@ def _plan_and_record(fleet: Fleet, phases: _Phases) -> None:
 
 def unchanged(accounts: int, users: int) -> Unchanged:
     """Three groups per account, with ``users`` people in total."""
-    members = tuple((_account_id(number), f"account-{number}") for number in range(accounts))
+    # Here alone: with moto it takes more than 100 MB, which would count for the other measurements.
+    from aws_local_org import LocalOrg, Settings
+
+    members = tuple((account_id(number), f"account-{number}") for number in range(accounts))
     with (
         LocalOrg(Settings(member_accounts=members, assignment_seconds=0)) as org,
         tempfile.TemporaryDirectory() as at,
     ):
         os.environ["XDG_CACHE_HOME"] = at
         output = Path(at) / "output"
-        _leave(output, accounts, users, _of_three_groups)
+        leave(output, accounts, users, of_three_groups)
         center = connect(org.session(), "us-east-1", Backoff(base=0.01, cap=0.05, budget=30.0), 10_000)
         fleet = read_fleet(output, trust=TrustOptions(trusted=True))
         failures = provision(fleet, center, lambda _: None, ApplyOptions(120.0))
@@ -280,18 +270,18 @@ def _parse(output: Path) -> None:
         json.loads(path.read_text(encoding="utf-8"))
 
 
-def _leave_apart(output: Path, accounts: int, users: int) -> None:
-    """In its own process, so that creating the intents is not measured."""
+def leave_apart(output: Path, accounts: int, users: int, policies: Policies) -> None:
+    """Leave intents, in a process of its own, so that creating them is not measured."""
     if child := os.fork():
         os.waitpid(child, 0)
     else:
-        _leave(output, accounts, users, _of_derivation)
+        leave(output, accounts, users, policies)
         os._exit(0)
 
 
-def _leave(output: Path, accounts: int, users: int, policies: Any) -> None:
+def leave(output: Path, accounts: int, users: int, policies: Policies) -> None:
     for number in range(accounts):
-        account = _account_id(number)
+        account = account_id(number)
         documents = {f"arn:aws:iam::{account}:policy/Team{each}": _team(each) for each in range(POLICIES)}
         found = tuple(_users(account, users, policies))
         source = PolicySource({"Everyone": _everyone()}, documents)
@@ -299,18 +289,18 @@ def _leave(output: Path, accounts: int, users: int, policies: Any) -> None:
         write_intents(output / account / "us-east-1" / "derive", intents)
 
 
-def _asked(intents: Intents) -> PolicySettings:
+def settings_of(intents: Intents) -> PolicySettings:
     """What a policy with the settings of these intents asks for."""
     return PolicySettings(
         "benchmark", Intents(intents.account_id, "derive", (), derive=_DERIVE), PeopleAuthority()
     )
 
 
-def _account_id(number: int) -> str:
+def account_id(number: int) -> str:
     return f"{100000000001 + number:012}"
 
 
-def _account_details(account: str, users: int) -> dict[str, Any]:
+def account_details(account: str, users: int, held: Policies) -> dict[str, Any]:
     """The result of GetAccountAuthorizationDetails, with three versions of each policy."""
     policies = [
         {
@@ -324,13 +314,13 @@ def _account_details(account: str, users: int) -> dict[str, Any]:
     ]
     return {
         "IsTruncated": "false",
-        "UserDetailList": [dict(user.detail or {}) for user in _users(account, users, _of_derivation)],
+        "UserDetailList": [dict(user.detail or {}) for user in _users(account, users, held)],
         "GroupDetailList": [{"GroupName": "Everyone", **_everyone()}],
         "Policies": policies,
     }
 
 
-def _users(account: str, users: int, policies: Any) -> Iterator[UserIntent]:
+def _users(account: str, users: int, policies: Policies) -> Iterator[UserIntent]:
     chance = random.Random(account)
     return (_user(account, number, policies(account, number, chance)) for number in range(users))
 
@@ -345,7 +335,7 @@ def _everyone() -> dict[str, Any]:
     }
 
 
-def _of_derivation(account: str, number: int, chance: random.Random) -> dict[str, Any]:
+def of_derivation(account: str, number: int, chance: random.Random) -> dict[str, Any]:
     attached = chance.sample(range(POLICIES), OWN_POLICIES)
     inline = {**_ALLOW, "Action": ["s3:Get*", "s3:List*"], "Resource": f"arn:aws:s3:::data-{number % 5}/*"}
     return {
@@ -357,7 +347,7 @@ def _of_derivation(account: str, number: int, chance: random.Random) -> dict[str
     }
 
 
-def _of_three_groups(_account: str, number: int, _chance: random.Random) -> dict[str, Any]:
+def of_three_groups(_account: str, number: int, _chance: random.Random) -> dict[str, Any]:
     inline = {"PolicyName": "Team", "PolicyDocument": _team(number % 3)}
     return {"AttachedManagedPolicies": [], "UserPolicyList": [inline], "GroupList": []}
 
@@ -416,8 +406,8 @@ class AccountAnswers:
         """Let botocore parse the responses of these accounts, without keeping them."""
         session = self.session()
         sts = session.client("sts")
-        for account_id in account_ids:
-            role = f"arn:aws:iam::{account_id}:role/Reader"
+        for account in account_ids:
+            role = ROLE.format(account_id=account)
             keys = sts.assume_role(RoleArn=role, RoleSessionName="floor")["Credentials"]
             session.client(
                 "iam",

@@ -205,8 +205,6 @@ def beyond_the_floor(results: Results) -> dict[str, float]:
 
 #: The rate limit of Identity Center, over all calls.
 CALLS_A_SECOND = 20
-#: The phases at whose end the table shows memory.
-PLAN, RESULTS = "plan", "results"
 MOST_SECONDS, MOST_MB, MOST_MINUTES = 60, 500, 3
 
 
@@ -232,8 +230,6 @@ def center_table(results: Results) -> Table:
             f"{planned.floor:.1f}",
             "",
         ],
-        ["MB that it adds until the plan is written", f"{planned.added(PLAN):.0f}", "", f"{MOST_MB}"],
-        ["MB until all is recorded", f"{planned.added(RESULTS):.0f}", "", ""],
         ["MB of the derivation's report", f"{derived.report:.1f}", "", ""],
         [
             f"calls that change nothing, {unchanged.accounts:,} accounts",
@@ -255,13 +251,11 @@ def planning_table(results: Results) -> Table:
             f"{each.users:,}",
             *(f"{seconds:.1f}" for seconds in each.seconds.values()),
             f"{1000 * each.total / each.users:.2f}",
-            f"{each.added(PLAN):.0f}",
-            f"{each.added(RESULTS):.0f}",
         ]
         for each in planned
     ]
     phases = [f"s, {name}" for name in planned[-1].seconds]
-    return Table("A run", ["accounts", "users", *phases, "ms per user", "MB until planned", "recorded"], rows)
+    return Table("A run", ["accounts", "users", *phases, "ms per user"], rows)
 
 
 def goals_table(results: Results) -> Table:

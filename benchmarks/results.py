@@ -226,22 +226,16 @@ class Derived:
 
 @dataclass(frozen=True)
 class Planned:
-    """``seconds``: CPU seconds by phase; ``floor``: of all. MB: ``loaded`` before, ``peaks`` until a phase's end."""
+    """``seconds``: CPU seconds by phase; ``floor``: of all. ``first_run`` measures memory."""
 
     accounts: int
     users: int
     seconds: Mapping[str, float]
     floor: float
-    loaded: float
-    peaks: Mapping[str, float]
 
     @property
     def total(self) -> float:
         return sum(self.seconds.values())
-
-    def added(self, phase: str) -> float:
-        """MB that the run added, up to the end of ``phase``, to a process that had loaded everything."""
-        return self.peaks[phase] - self.loaded
 
 
 @dataclass(frozen=True)

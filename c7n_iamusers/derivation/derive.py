@@ -49,22 +49,20 @@ def groups_of(
     holders: Iterable[SetHolder], group_by: str = model.PER_ACCOUNT
 ) -> Mapping[Subject, model.DerivedGroup]:
     """The group of each user: one for each set and account, or one for all people with the same assignments."""
-    listed = list(holders)
-    whole = _assignments_by_owner(listed)
-    keys = {
-        holder: (holder.assignment,) if group_by == model.PER_ACCOUNT else whole[holder.owner]
-        for holder in listed
-    }
-    members = defaultdict(list)
-    for holder, assignments in keys.items():
-        members[assignments].append(holder.subject)
-    groups = {
-        assignments: model.DerivedGroup(
-            _name(assignments), assignments, tuple(sorted(subjects, key=subject_order))
-        )
-        for assignments, subjects in members.items()
-    }
-    return {holder.subject: groups[assignments] for holder, assignments in keys.items()}
+    members: defaultdict[tuple[tuple[str, str], ...], list[Subject]] = defaultdict(list)
+    if group_by == model.PER_ACCOUNT:
+        for holder in holders:
+            members[(holder.assignment,)].append(holder.subject)
+    else:
+        listed = list(holders)
+        whole = _assignments_by_owner(listed)
+        for holder in listed:
+            members[whole[holder.owner]].append(holder.subject)
+    groups: dict[Subject, model.DerivedGroup] = {}
+    for assignments, subjects in members.items():
+        found = tuple(sorted(dict.fromkeys(subjects), key=subject_order))
+        groups.update(dict.fromkeys(found, model.DerivedGroup(_name(assignments), assignments, found)))
+    return groups
 
 
 def _assignments_by_owner(holders: Iterable[SetHolder]) -> dict[str, tuple[tuple[str, str], ...]]:
@@ -261,11 +259,11 @@ def _derivation(results: _Results) -> model.Derivation:
 
 def _groups(results: _Results, names: Mapping[str, str]) -> Mapping[Subject, model.DerivedGroup]:
     """The group of each user. ``names``: set name -> name to use for it."""
-    holders = [
+    holders = (
         SetHolder(subject, principal.person, names[result.derived.name])
         for principal, subject, result in results.passed
         if result.derived
-    ]
+    )
     return groups_of(holders, results.options.group_by)
 
 

@@ -113,7 +113,7 @@ class DerivedSet:
         return canonical_policy(self.inline) if self.inline else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DerivedGroup:
     """A group, its assignments (account id, set name), and the IAM users whose people are its members."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any
 
 
@@ -18,7 +19,7 @@ class Ref:
         return f"<{self.name}>"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Wait:
     """How to poll an asynchronous call until it has ended.
 
@@ -127,8 +128,8 @@ class Subject:
 
     @property
     def account_id(self) -> str:
-        """The account id in the ARN, 12 digits."""
-        return self.arn.split(":")[4]
+        """The account id in the ARN, 12 digits; one object for all users of the account."""
+        return intern(self.arn.split(":")[4])
 
     @property
     def file_name(self) -> str:

@@ -8,7 +8,7 @@ calls until the retry is due. After each pause the executor verifies the user's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -50,12 +50,28 @@ SINGLE_TRY = Config(retries={"total_max_attempts": 1})
 _SETTLING_READS = 4
 
 
+_NOTHING: Mapping[str, Any] = {}
+
+
 class JournaledCall:
     """``call`` for ``subject`` by ``caller`` (an ARN), with retries spaced by ``backoff``. Not thread-safe.
 
     ``begun``: the line before the call is in the journal. ``parameters``: with Refs resolved, once it is begun.
     ``lost``: no answer says whether one of its tries was applied.
     """
+
+    # Tens of thousands wait for their turn in Identity Center.
+    __slots__ = (
+        "_backoff",
+        "_caller",
+        "_delays",
+        "_journal",
+        "begun",
+        "call",
+        "lost",
+        "parameters",
+        "subject",
+    )
 
     def __init__(
         self,
@@ -66,9 +82,11 @@ class JournaledCall:
         lost: bool = False,
         caller: str = "",
     ) -> None:
-        self._journal, self._delays, self._caller = journal, backoff.delays(), caller
+        self._journal, self._backoff, self._caller = journal, backoff, caller
+        self._delays: Iterator[float] | None = None
         self.subject, self.call, self.lost = subject, call, lost
-        self.begun, self.parameters = False, dict[str, Any]()
+        self.begun = False
+        self.parameters: Mapping[str, Any] = _NOTHING
 
     def begin(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Write the line before the call, once for all tries, and return the parameters.
@@ -102,6 +120,8 @@ class JournaledCall:
     def delay_after(self, error: Exception) -> float | None:
         """Seconds until the retry after ``error``; None if a retry can't help, or the backoff's budget is spent."""
         refused = verdict_on(error, self.refusals) is Verdict.REFUSED
+        if self._delays is None:
+            self._delays = self._backoff.delays()
         delay = None if refused else next(self._delays, None)
         return None if delay is None else float(error_delay(error) or delay)
 

@@ -281,7 +281,12 @@ def _owner(name: str) -> tuple[str, str]:
 
 def parsed(content: bytes) -> Iterable[Line]:
     """The lines of a journal. Incomplete ones, as a crash leaves them, are skipped."""
-    for text in content.splitlines():
+    return parsed_lines(content.splitlines())
+
+
+def parsed_lines(texts: Iterable[bytes]) -> Iterator[Line]:
+    """``parsed`` of a journal that is read line by line."""
+    for text in texts:
         try:
             line = read_json(text)
         except NotInFormat:

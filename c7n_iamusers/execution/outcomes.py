@@ -42,7 +42,7 @@ BROWNED_OUT = "browned-out"
 RELEASED = "released"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one user in one action.
 

@@ -8,8 +8,9 @@ import os
 import socket
 import stat
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
@@ -23,6 +24,8 @@ from c7n_iamusers.text.documents import LARGEST
 
 #: The name of a run's journal.
 JOURNAL = "journal.jsonl"
+#: Bytes of a file that is read line by line, and of a line in it.
+LARGEST_OF_LINES, LONGEST_LINE = 16 * LARGEST, 16 * 1024 * 1024
 _PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
 #: How deep directories may be nested below an output.
 _DEEPEST = 32
@@ -91,6 +94,14 @@ class DirectoryStore:
     def read(self, name: str, largest: int = LARGEST) -> bytes | None:
         """See Store."""
         return read_file(self._path(name), largest)
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """The lines of a file, one by one; none if the name does not exist.
+
+        The journal of a large run has some hundred megabytes. Refuses what is beyond ``LARGEST_OF_LINES`` and
+        ``LONGEST_LINE``.
+        """
+        return _lines_of(self._path(name))
 
     def _path(self, name: str) -> Path:
         """The path of ``name``. Raises OSError for a link in place of a directory: others may write where it leads."""
@@ -303,11 +314,25 @@ def read_all(
 
 
 def replace_all(store: Store, contents: Iterable[tuple[str, bytes]]) -> None:
-    """Replace the content of each name, a few in parallel. Raises OSError after all were tried."""
+    """Replace the content of each name, a few in parallel. Raises OSError after all were tried.
+
+    Only these few contents are in memory.
+    """
+    failed: list[BaseException] = []
+    begun: deque[Future[None]] = deque()
+
+    def end(most: int) -> None:
+        while len(begun) > most:
+            if error := begun.popleft().exception():
+                failed.append(error)
+
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        written = [pool.submit(store.replace, name, content) for name, content in contents]
-    for each in written:
-        each.result()
+        for name, content in contents:
+            begun.append(pool.submit(store.replace, name, content))
+            end(_PARALLEL)
+        end(0)
+    if failed:
+        raise failed[0]
 
 
 def read_file(path: Path, largest: int = LARGEST) -> bytes | None:
@@ -322,6 +347,18 @@ def read_file(path: Path, largest: int = LARGEST) -> bytes | None:
     with os.fdopen(descriptor, "rb") as file:
         refuse_larger(str(path), os.fstat(descriptor).st_size, largest)
         return file.read()
+
+
+def _lines_of(path: Path) -> Iterator[bytes]:
+    try:
+        descriptor = _open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    with os.fdopen(descriptor, "rb") as file:
+        refuse_larger(str(path), os.fstat(descriptor).st_size, LARGEST_OF_LINES)
+        while line := file.readline(LONGEST_LINE + 1):
+            refuse_larger(f"a line of {path}", len(line), LONGEST_LINE)
+            yield from line.splitlines()
 
 
 def refuse_larger(place: str, size: int, largest: int) -> None:

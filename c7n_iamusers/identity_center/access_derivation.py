@@ -172,7 +172,8 @@ def permission_set_of(derived: DerivedSet) -> PermissionSet:
 
 
 class _Shared:
-    """Shares equal policies and groups of the users of an account, which saves most of the memory.
+    """Shares equal policies and groups of the users of an account, and equal lists of them, which saves most of the
+    memory.
 
     A user in our own quarantine has its policies as before it: ``ability`` decides whether it gets anything.
     """
@@ -180,6 +181,8 @@ class _Shared:
     def __init__(self) -> None:
         self._groups: dict[tuple[int, str], GroupPermissions] = {}
         self._policies: dict[tuple[int, str], ManagedPolicy] = {}
+        #: By the objects in them.
+        self._lists: dict[tuple[object, ...], tuple[Any, ...]] = {}
 
     def principal(self, intents: Intents, user: UserIntent, candidate: Candidate) -> PrincipalPermissions:
         """Raises EvidenceUnreadable, KeyError."""
@@ -189,19 +192,24 @@ class _Shared:
         source, account = intents.source, id(intents)
         detail = before_quarantine(user.detail)
         found = principal_permissions(detail, source.groups, source.policies, candidate.person.username)
+        attached = [self._policies.setdefault((account, each.arn), each) for each in found.attached]
+        groups = [self._groups.setdefault((account, each.name), each) for each in found.groups]
+        inline = tuple((name, id(document)) for name, document in found.inline)
         return replace(
             found,
             mfa=user.credentials is not None and user.credentials.mfa is True,
-            attached=tuple(self._policies.setdefault((account, each.arn), each) for each in found.attached),
-            groups=tuple(self._groups.setdefault((account, each.name), each) for each in found.groups),
+            attached=self._lists.setdefault(tuple(map(id, attached)), tuple(attached)),
+            groups=self._lists.setdefault(tuple(map(id, groups)), tuple(groups)),
+            # Documents are shared already (PolicyInterner).
+            inline=self._lists.setdefault(inline, found.inline),
         )
 
 
 def _asks(found: Derivation, by_arn: Mapping[str, _Row]) -> list[AccessRequest]:
-    sets = {each.name: permission_set_of(each) for each in found.sets}
-    groups = {each.name: _grants(each) for each in found.groups}
-    earlier = {each.name: _grants(each) for each in found.earlier_groups}
     once: dict[object, Any] = {}
+    sets = {each.name: permission_set_of(each) for each in found.sets}
+    groups = {each.name: _grants(each, once) for each in found.groups}
+    earlier = {each.name: _grants(each, once) for each in found.earlier_groups}
     requests = []
     for each in found.principals:
         intents, user, candidate = by_arn[each.subject.arn]
@@ -209,10 +217,11 @@ def _asks(found: Derivation, by_arn: Mapping[str, _Row]) -> list[AccessRequest]:
         group = once.setdefault(group, group)
         own = model.Grant(each.subject.account_id, each.set_name)
         own = once.setdefault(own, own)
+        old = model.Grant(each.subject.account_id, each.earlier_set)
         requested = tuple(sets[name] for name in sorted({grant.permission_set for grant in group.grants}))
         before = model.EarlierAccess(
             model.Group(each.earlier_group, earlier[each.earlier_group], intents.external),
-            model.Grant(each.subject.account_id, each.earlier_set),
+            once.setdefault(old, old),
         )
         before = once.setdefault(before, before)
         requested = once.setdefault(group.name, requested)
@@ -223,8 +232,10 @@ def _asks(found: Derivation, by_arn: Mapping[str, _Row]) -> list[AccessRequest]:
     return requests
 
 
-def _grants(group: DerivedGroup) -> frozenset[model.Grant]:
-    return frozenset(model.Grant(*assignment) for assignment in group.assignments)
+def _grants(group: DerivedGroup, once: dict[object, Any]) -> frozenset[model.Grant]:
+    """``once``: an object -> the one to use for all equal ones."""
+    grants = (model.Grant(*assignment) for assignment in group.assignments)
+    return frozenset(once.setdefault(grant, grant) for grant in grants)
 
 
 class _NamedSets:

@@ -303,28 +303,21 @@ class Report:
     changed_sets: tuple[str, ...] = ()
     groups: Mapping[str, model.KnownGroup] = field(default_factory=dict)
 
-    def outcomes(self) -> list[tuple[str, Outcome]]:
+    def outcomes(self) -> Iterator[tuple[str, Outcome]]:
         """For each IAM user: the place of its intents, and its outcome."""
-        refused = [(each.place, refused_outcome(each)) for each in self.plan.refused]
-        return [*refused, *self._waiting(), *self._served()]
+        for refused in self.plan.refused:
+            yield refused.place, refused_outcome(refused)
+        for each in self.plan.missing:
+            subject = each.claim.subject
+            yield each.claim.place, Outcome.of(subject, SKIPPED, f"{subject}: {each.reason}")
+        yield from self._served()
 
-    def _waiting(self) -> list[tuple[str, Outcome]]:
-        return [
-            (
-                each.claim.place,
-                Outcome.of(each.claim.subject, SKIPPED, f"{each.claim.subject}: {each.reason}"),
-            )
-            for each in self.plan.missing
-        ]
-
-    def _served(self) -> list[tuple[str, Outcome]]:
+    def _served(self) -> Iterator[tuple[str, Outcome]]:
         counted: set[str] = set()
-        found = []
         for claim, keys in self.plan.served.items():
             own = {user_key(claim.person), membership_key(claim.person, claim.group)} - counted
             counted |= own
-            found.append((claim.place, self._outcome(claim, keys, own)))
-        return found
+            yield claim.place, self._outcome(claim, keys, own)
 
     def _outcome(self, claim: model.Claim, keys: tuple[str, ...], own: set[str]) -> Outcome:
         """``own``: the keys of the changes for this IAM user alone that no other outcome has counted."""

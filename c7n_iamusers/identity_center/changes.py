@@ -282,8 +282,11 @@ class Changes:
         if self._is_member(person, group):
             return model.Change(key, model.MEMBERSHIP, model.UNCHANGED, title, claim.subject)
         group_id = self._group_id(group)
-        user_id = known.user_id if known else Ref(f"{user_key(person)}:{operations.USER_ID}")
-        call = operations.membership_creation(group_id, user_id, self._instance)
+        call = (
+            operations.membership_creation(group_id, known.user_id, self._instance)
+            if known
+            else operations.membership_of_new_user(group_id, user_key(person), self._instance)
+        )
         assigned = [assignment_key(group, grant) for grant in sorted(self._groups[group].grants)]
         needs = (*assigned, group_key(group), user_key(person))
         details = tuple(self._gains(person, group))

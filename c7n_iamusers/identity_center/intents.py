@@ -177,12 +177,17 @@ def _user(data: Mapping[str, Any]) -> UserIntent:
     if person is not None and person["email"] == person["username"]:
         # One object for both texts: there may be 80,000 people.
         person = {**person, "email": person["username"]}
+    subject, detail = Subject(data["user"], data["arn"], data["unique-id"]), data["detail"]
+    if detail is not None:
+        # One object for equal texts: there may be 80,000 users.
+        named = {"UserName": subject.name, "Arn": subject.arn, "UserId": subject.unique_id}
+        detail = {**detail, **{key: text for key, text in named.items() if detail.get(key) == text}}
     return UserIntent(
-        Subject(data["user"], data["arn"], data["unique-id"]),
+        subject,
         Person(**person) if person is not None else None,
         intern(data["rests-on"]),
         data["problem"],
-        data["detail"],
+        detail,
         data["on-file"],
         _shared(WorkingCredentials.from_data(data["credentials"])) if data["credentials"] else None,
     )

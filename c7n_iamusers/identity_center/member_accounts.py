@@ -301,6 +301,8 @@ def _user(user: UserIntent, now: LiveAccount, authority: PeopleAuthority) -> Use
         return _refused(user, reason)
     # Shares the texts: there may be 80,000 users.
     same = {"Arn": user.subject.arn, "UserId": user.subject.unique_id}
+    if found["UserName"] == user.subject.name:
+        same["UserName"] = user.subject.name
     credentials = now.credentials.get(user.subject.unique_id)
     return replace(user, detail={**found, **same}, credentials=credentials)
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from sys import intern
 
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.execution.calls import ApiCall, Subject
@@ -55,7 +56,7 @@ class Instance:
 
     def subject(self, kind: str, name: str, account_id: str = "") -> Subject:
         """The subject of a change that serves several IAM users, for the journal. By default of the owner account."""
-        return Subject(name, f"arn:{self.partition}:iam::{account_id or self.owner}:root", kind=kind)
+        return Subject(name, intern(f"arn:{self.partition}:iam::{account_id or self.owner}:root"), kind=kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Grant:
         return f"{self.permission_set} in account {self.account_id}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Group:
     """A requested group. ``external``: it comes from an identity provider, so it is looked up and never created.
 

@@ -8,6 +8,7 @@ asynchronous: a call waits for its request's end (``Wait``).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from c7n_iamusers.execution.calls import ApiCall, Deferred, Ref, Wait
@@ -19,7 +20,9 @@ GROUP_ID, USER_ID, MEMBERSHIP_ID, REQUEST = "group", "user", "membership", "assi
 # One for all calls of a kind: a plan may have hundreds of thousands.
 _SAVED_USER: Mapping[str, tuple[str, ...]] = {USER_ID: ("UserId",)}
 _SAVED_MEMBERSHIP: Mapping[str, tuple[str, ...]] = {MEMBERSHIP_ID: ("MembershipId",)}
+_SAVED_GROUP: Mapping[str, tuple[str, ...]] = {GROUP_ID: ("GroupId",)}
 _CREATION, _DELETION = "AccountAssignmentCreationStatus", "AccountAssignmentDeletionStatus"
+_SAVED_REQUEST: Mapping[str, tuple[str, ...]] = {REQUEST: (_CREATION, "RequestId")}
 #: A deletion is done if the object no longer exists.
 _GONE = frozenset({"ResourceNotFoundException"})
 #: The IAM actions that ``c7n-iamusers provision --prune`` and ``--undo`` need beyond those of provisioning.
@@ -46,28 +49,29 @@ def group_creation_if_missing(
 
 def group_creation(name: str, description: str, instance: model.Instance) -> ApiCall:
     """CreateGroup; the group has no members and no assignments."""
-    parameters = {
-        "IdentityStoreId": instance.identity_store_id,
-        "DisplayName": name,
-        "Description": description,
-    }
-    return ApiCall("identitystore", "CreateGroup", parameters, save={GROUP_ID: ("GroupId",)})
+    parameters = Deferred(_group_parameters, name, description, instance.identity_store_id)
+    return ApiCall("identitystore", "CreateGroup", parameters, save=_SAVED_GROUP)
 
 
 def assignment_creation(
     account_id: str, permission_set_arn: str | Ref, group_id: str | Ref, instance: model.Instance
 ) -> ApiCall:
     """CreateAccountAssignment, until its status is SUCCEEDED."""
-    parameters = _assignment(account_id, permission_set_arn, group_id, instance)
-    save = {REQUEST: (_CREATION, "RequestId")}
+    parameters = Deferred(_assignment, account_id, permission_set_arn, group_id, instance)
     wait = _wait("Creation", REQUEST, instance)
-    return ApiCall("sso-admin", "CreateAccountAssignment", parameters, save=save, wait=wait)
+    return ApiCall("sso-admin", "CreateAccountAssignment", parameters, save=_SAVED_REQUEST, wait=wait)
 
 
 def user_creation(person: model.Person, instance: model.Instance) -> ApiCall:
     """CreateUser."""
     parameters = Deferred(_user_parameters, person, instance.identity_store_id)
     return ApiCall("identitystore", "CreateUser", parameters, save=_SAVED_USER)
+
+
+def membership_of_new_user(group_id: str | Ref, user_key: str, instance: model.Instance) -> ApiCall:
+    """CreateGroupMembership for the user that the change ``user_key`` creates."""
+    parameters = Deferred(_new_user_parameters, group_id, user_key, instance.identity_store_id)
+    return ApiCall("identitystore", "CreateGroupMembership", parameters, save=_SAVED_MEMBERSHIP)
 
 
 def membership_creation(group_id: str | Ref, user_id: str | Ref, instance: model.Instance) -> ApiCall:
@@ -126,8 +130,9 @@ def _assignment(
     }
 
 
+@lru_cache
 def _wait(kind: str, request: str, instance: model.Instance) -> Wait:
-    """``kind``: Creation or Deletion. ``request``: the Ref to the request's id."""
+    """One for all calls of a kind. ``kind``: Creation or Deletion. ``request``: the Ref to the request's id."""
     status = f"AccountAssignment{kind}Status"
     return Wait(
         f"Describe{status}",
@@ -137,8 +142,16 @@ def _wait(kind: str, request: str, instance: model.Instance) -> Wait:
     )
 
 
+def _group_parameters(name: str, description: str, store_id: str) -> dict[str, Any]:
+    return {"IdentityStoreId": store_id, "DisplayName": name, "Description": description}
+
+
 def _membership_parameters(group_id: str | Ref, user_id: str | Ref, store_id: str) -> dict[str, Any]:
     return {"IdentityStoreId": store_id, "GroupId": group_id, "MemberId": {"UserId": user_id}}
+
+
+def _new_user_parameters(group_id: str | Ref, user_key: str, store_id: str) -> dict[str, Any]:
+    return _membership_parameters(group_id, Ref(f"{user_key}:{USER_ID}"), store_id)
 
 
 def _user_parameters(person: model.Person, store_id: str) -> dict[str, Any]:

@@ -100,9 +100,11 @@ def read_fleet(
     authorities = _authorities(found, trust)
     if trust.policies_in:
         check_complete(store, found, trust.policies_in, trust.max_age)
-    claimed = [authorities[each.account_id, each.policy].checked(each) for each in found]
+    # In place: what the intents say of users is dropped account by account, as it is checked and read again.
+    for number, each in enumerate(found):
+        found[number] = authorities[each.account_id, each.policy].checked(each)
     intents = confirmed(
-        claimed, trust.read, trust.trusted, lambda each: authorities[each.account_id, each.policy]
+        found, trust.read, trust.trusted, lambda each: authorities[each.account_id, each.policy]
     )
     desired = desired_access(intents, derivation, derivation.checks)
     age = _oldest_report(intents, utc_now())

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -240,49 +240,87 @@ CREATING = {
 }
 
 
-def created_by(lines: Iterable[Mapping[str, Any]]) -> list[Created]:
+class CreatedObjects:
     """The objects that the calls of a journal created, in their order.
 
-    A call without an answer, because the process or the connection ended, may have created its object.
+    A call without an answer, because the process or the connection ended, may have created its object. Holds them as
+    text: a large run creates some hundred thousand.
     """
-    found: dict[bytes, Created] = {}
-    for line in lines:
+
+    def __init__(self) -> None:
+        #: Kind and parameters as JSON -> the id; None while it is not certain that the object exists.
+        self._found: dict[str, str | None] = {}
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """The next line of the journal."""
         if line.get("operation") not in CREATING or line["phase"] == TRIED:
-            continue
+            return
         kind, saved = CREATING[line["operation"]]
-        call = f"{kind} {json.dumps(line['parameters'], sort_keys=True)}"
-        key = sha256(call.encode()).digest()
+        key = json.dumps([kind, line["parameters"]], sort_keys=True)
         if line["phase"] == "before":
-            found.setdefault(key, Created(kind, "", line["parameters"], certain=False))
+            self._found.setdefault(key, None)
         elif line.get("result") == "done":
-            identifier = str((line.get("saved") or {}).get(saved, ""))
-            found[key] = Created(kind, identifier, line["parameters"])
-        elif not found.get(key, _NONE).certain and line.get("result") not in ("unknown", "interrupted"):
-            found.pop(key, None)
-    return list(found.values())
+            self._found[key] = str((line.get("saved") or {}).get(saved, ""))
+        elif self._found.get(key, "") is None and line.get("result") not in ("unknown", "interrupted"):
+            del self._found[key]
+
+    def __iter__(self) -> Iterator[Created]:
+        for key, identifier in self._found.items():
+            kind, parameters = json.loads(key)
+            yield Created(kind, identifier or "", parameters, identifier is not None)
 
 
-def removed_by(lines: Iterable[Mapping[str, Any]]) -> list[Removed]:
+def created_by(lines: Iterable[Mapping[str, Any]]) -> list[Created]:
+    """``CreatedObjects`` of a journal's lines."""
+    found = CreatedObjects()
+    for line in lines:
+        found.add(line)
+    return list(found)
+
+
+class RemovedObjects:
     """The objects that the calls of a journal removed, or may have removed, in their order.
 
     Objects that the same journal created before are left out.
     """
-    own: set[str] = set()
-    found: dict[str, Removed] = {}
-    under_way: dict[str, str] = {}
-    for line in lines:
-        key = json.dumps([line.get("operation"), line.get("parameters")], sort_keys=True)
+
+    def __init__(self) -> None:
+        #: Digests: a large run creates some hundred thousand objects.
+        self._own: set[bytes] = set()
+        self._found: dict[str, Removed] = {}
+        self._under_way: dict[str, str] = {}
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """The next line of the journal."""
         record, failed = (line.get("notes") or {}).get(RECORD), line.get("result") == "failed"
-        if record:
-            removed = Removed.from_data(record)
-            under_way[key] = identity = _identity(removed)
-            if identity not in own:
-                found.setdefault(identity, removed)
-        elif key in under_way and failed:
-            found.pop(under_way[key], None)
-        elif created := _created_identity(line):
-            (own.discard if failed else own.add)(created)
-    return list(found.values())
+        if record or self._under_way:
+            key = json.dumps([line.get("operation"), line.get("parameters")], sort_keys=True)
+            if record:
+                removed = Removed.from_data(record)
+                self._under_way[key] = identity = _identity(removed)
+                if _digest(identity) not in self._own:
+                    self._found.setdefault(identity, removed)
+                return
+            if key in self._under_way and failed:
+                self._found.pop(self._under_way[key], None)
+                return
+        if created := _created_identity(line):
+            (self._own.discard if failed else self._own.add)(_digest(created))
+
+    def __iter__(self) -> Iterator[Removed]:
+        return iter(self._found.values())
+
+
+def removed_by(lines: Iterable[Mapping[str, Any]]) -> list[Removed]:
+    """``RemovedObjects`` of a journal's lines."""
+    found = RemovedObjects()
+    for line in lines:
+        found.add(line)
+    return list(found)
+
+
+def _digest(identity: str) -> bytes:
+    return sha256(identity.encode()).digest()[:16]
 
 
 def _identity(removed: Removed) -> str:
@@ -308,9 +346,6 @@ def _created_identity(line: Mapping[str, Any]) -> str:
         return ""
     record = records[kind]()
     return _identity(Removed(kind, record)) if all(record.values()) else ""
-
-
-_NONE = Created("", "", {})
 
 
 #: A limit that no organization reaches.

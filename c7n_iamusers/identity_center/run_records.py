@@ -5,19 +5,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from itertools import groupby
+from operator import itemgetter
 from pathlib import PurePosixPath
 from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
-from c7n_iamusers.execution.journal import Journal, JournalWriter, SegmentedJournal, parsed, utc_now
+from c7n_iamusers.execution.journal import (
+    Journal,
+    JournalWriter,
+    SegmentedJournal,
+    parsed,
+    parsed_lines,
+    utc_now,
+)
 from c7n_iamusers.execution.outcomes import Outcome
 from c7n_iamusers.execution.stores import DirectoryStore, Store, others_may_write, read_all, replace_all
 from c7n_iamusers.identity_center import run_objects
@@ -25,7 +34,7 @@ from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.changes import assignment_key
 from c7n_iamusers.identity_center.intents import permission_set_data
-from c7n_iamusers.identity_center.model import GROUP, MEMBERSHIP, USER, Change, Claim, Instance
+from c7n_iamusers.identity_center.model import ASSIGNMENT, GROUP, MEMBERSHIP, USER, Change, Claim, Instance
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, ChangeResult
 from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.wording import folded, json_pieces
@@ -83,11 +92,16 @@ class RunDirectory:
         data = {**result, "resumes": list(self.resumed)}
         subject = Subject(self.time, str(data.get("instance", "arn:aws:sso:::instance")), kind="run")
         digest = sha256()
-        for piece in json_pieces(data):
-            digest.update(piece)
-        with self.journal() as journal:
-            journal.write(subject, _PIN, sha256=digest.hexdigest())
-        self.output.stream(self.result, json_pieces(data))
+
+        def content() -> Iterator[bytes]:
+            for piece in json_pieces(data):
+                digest.update(piece)
+                yield piece
+            # The result is in place only after its last piece.
+            with self.journal() as journal:
+                journal.write(subject, _PIN, sha256=digest.hexdigest())
+
+        self.output.stream(self.result, content())
 
 
 def open_journal(output: Store, name: str) -> AbstractContextManager[JournalWriter]:
@@ -195,8 +209,9 @@ def _check_pin(output: Store, name: str, content: bytes) -> str | None:
     """
     journal = journals_of(name, {})[-1]
     segments = sorted(output.names(f"{journal.removesuffix(_SUFFIX)}/"))
-    lines = (output.read(segments[-1] if segments else journal) or b"").splitlines()
-    last = next(iter(parsed(lines[-1])), {}) if lines else None
+    ((_, texts),) = _texts(output, [segments[-1] if segments else journal])
+    ends = deque(texts, maxlen=1)
+    last = next(iter(parsed(ends[0])), {}) if ends else None
     if last is None:
         return None
     pin = str(last.get("sha256", "")) if last.get("phase") == _PIN else ""
@@ -284,8 +299,8 @@ def _lines_of(output: Store, names: Iterable[str]) -> Iterator[dict[str, Any]]:
 def _lines(output: Store, name: str) -> Iterator[dict[str, Any]]:
     """Raises IdentityCenterError for lines that no run writes. A line that a crash has cut off is left out."""
     segments = sorted(output.names(f"{name.removesuffix(_SUFFIX)}/"))
-    for each, content in read_all(output, [name, *segments]):
-        for line in parsed(content or b""):
+    for each, texts in _texts(output, [name, *segments]):
+        for line in parsed_lines(texts):
             try:
                 run_objects.check_line(line)
             except ValueError as error:
@@ -293,6 +308,14 @@ def _lines(output: Store, name: str) -> Iterator[dict[str, Any]]:
                     f"{output.place(each)}: can't be read as the journal of a run: {error}: {_CHANGED}"
                 ) from error
             yield line
+
+
+def _texts(output: Store, names: Sequence[str]) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """Each name with its lines. A file is read line by line; the objects in a bucket have a few lines each."""
+    if isinstance(output, DirectoryStore):
+        yield from ((name, output.lines(name)) for name in names)
+    else:
+        yield from ((name, (content or b"").splitlines()) for name, content in read_all(output, names))
 
 
 RESULT_FILE = "identity-center-result.json"
@@ -314,29 +337,30 @@ def write_account_results(
         outcomes[place].append(outcome)
     for claim in report.desired.claims:
         claims[claim.place].append(claim)
-    planned = {change.key: change for change in report.plan.changes}
+    planned = {change.key: change for change in report.plan.changes if change.kind == ASSIGNMENT}
     time = now()
 
     def content(place: str) -> bytes:
         data = {
             "schema": RESULT_SCHEMA,
             "assignments": _assignments(report, planned, claims[place]),
-            "users": [outcome.at(time).as_data() for outcome in outcomes[place]],
+            "users": [outcome.at(time).as_data() for outcome in outcomes.pop(place)],
         }
         return json.dumps(data, indent=1).encode()
 
-    replace_all(output, ((str(PurePosixPath(place, RESULT_FILE)), content(place)) for place in outcomes))
+    replace_all(
+        output, ((str(PurePosixPath(place, RESULT_FILE)), content(place)) for place in list(outcomes))
+    )
 
 
 def overall_result(
     report: Report,
-    created: Iterable[run_objects.Created],
+    created: run_objects.CreatedObjects,
     removed: Iterable[run_objects.Removed],
     instance: Instance,
     finished: datetime,
 ) -> dict[str, Any]:
-    """The result of the run. ``permission-sets``: as requested, to find later changes."""
-    listed = list(created)
+    """The result of the run, with iterators of rows. ``permission-sets``: as requested, to find later changes."""
     statuses = Counter(outcome.status for _, outcome in report.outcomes())
     return {
         "schema": RESULT_SCHEMA,
@@ -352,10 +376,10 @@ def overall_result(
         ]
         + [{"change": "", "code": "Strangers", "reason": each} for each in report.unexpected_members]
         + [{"change": "", "code": "Changed", "reason": each} for each in report.changed_sets],
-        "created": [each.as_data() for each in listed],
-        "removed": [each.as_data() for each in removed],
+        "created": (each.as_data() for each in created),
+        "removed": (each.as_data() for each in removed),
         "memberships": _memberships(report),
-        "groups": _groups_before(report, listed),
+        "groups": _groups_before(report, created),
         "permission-sets": {
             name: permission_set_data(requested)
             for name, requested in sorted(report.desired.permission_sets.items())
@@ -383,16 +407,16 @@ def created_so_far(output: Store) -> Iterator[run_objects.Created]:
         yield from run_objects.created_by(_lines(output, f"{RUNS}/{time}/{JOURNAL}"))
 
 
-def _memberships(report: Report) -> list[dict[str, Any]]:
+def _memberships(report: Report) -> Iterator[dict[str, Any]]:
     """The IAM users of each membership of this run."""
-    found: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
-    for claim in report.plan.served:
-        subject = claim.subject
-        found[claim.group, report.desired.people[claim.person].username][subject.arn] = subject.unique_id
-    return [
-        {"group": group, "username": username, "users": dict(sorted(users.items()))}
-        for (group, username), users in sorted(found.items())
-    ]
+    people = report.desired.people
+    rows = sorted(
+        (each.group, people[each.person].username, each.subject.arn, each.subject.unique_id)
+        for each in report.plan.served
+    )
+    for (group, username), users in groupby(rows, itemgetter(0, 1)):
+        of_users = {arn: unique_id for _, _, arn, unique_id in users}
+        yield {"group": group, "username": username, "users": of_users}
 
 
 def _groups_before(report: Report, created: Iterable[run_objects.Created]) -> dict[str, list[list[str]]]:
@@ -453,7 +477,10 @@ def apply_and_record(
     directory.check_resumed(center.instance)
     with directory.journal() as journal:
         report = run.apply(report, journal, options)
-    created, removed = run_objects.created_by(directory.lines()), run_objects.removed_by(directory.lines())
+    created, removed = run_objects.CreatedObjects(), run_objects.RemovedObjects()
+    for line in directory.lines():
+        created.add(line)
+        removed.add(line)
     directory.finish(overall_result(report, created, removed, center.instance, now()))
     return report, output.place(directory.result)
 

@@ -8,7 +8,8 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from c7n.resources.aws import S3Output
 from c7n.utils import parse_url_config
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.execution import stores
 from c7n_iamusers.execution.bucket_store import BucketStore, bucket_output
 from c7n_iamusers.execution.stores import DirectoryStore, Store, open_appending, read_all, replace_all
 from tests.execution.syncing import synced
@@ -208,6 +210,50 @@ def test_replace_all_raises_after_all_were_tried(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="b is a directory"):
         replace_all(DirectoryStore(tmp_path), [(name, b"one") for name in "abc"])
     assert [DirectoryStore(tmp_path).read(name) for name in "ac"] == [b"one", b"one"]
+
+
+def test_replace_all_holds_a_few_contents_at_a_time(tmp_path: Path) -> None:
+    made, ended = 0, 0
+    most = 0
+
+    class Slow(DirectoryStore):
+        def replace(self, name: str, content: bytes) -> None:
+            nonlocal ended
+            time.sleep(0.001)
+            ended += 1
+
+    def contents() -> Iterator[tuple[str, bytes]]:
+        nonlocal made, most
+        for number in range(200):
+            made += 1
+            most = max(most, made - ended)
+            yield str(number), b""
+
+    replace_all(Slow(tmp_path), contents())
+    assert (made, ended) == (200, 200)
+    # eight that are being written, eight that wait, and the next one
+    assert most <= 20
+
+
+def test_lines_are_read_one_by_one(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.replace("lines", b"one\ntwo\r\n\nthree")
+    assert list(store.lines("lines")) == [b"one", b"two", b"", b"three"]
+    assert list(store.lines("missing")) == []
+    (tmp_path / "link").symlink_to(tmp_path / "lines")
+    with pytest.raises(OSError, match="symbolic link"):
+        list(store.lines("link"))
+
+
+@pytest.mark.parametrize("bound", ["LONGEST_LINE", "LARGEST_OF_LINES"])
+def test_lines_beyond_a_bound_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    store = DirectoryStore(tmp_path)
+    store.replace("lines", b"short\n" + b"x" * 99)
+    monkeypatch.setattr(stores, bound, 50)
+    with pytest.raises(OSError, match="no run writes more than 50 there"):
+        list(store.lines("lines"))
 
 
 def test_a_conditional_removal_keeps_another_writers_content() -> None:

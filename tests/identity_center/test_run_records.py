@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
-from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.exceptions import IdentityCenterError, JournalRefused
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center.run_lock import exclusive
-from c7n_iamusers.identity_center.run_records import RunDirectory, read_result, run_of_result, unfinished
+from c7n_iamusers.identity_center.run_objects import Created, CreatedObjects
+from c7n_iamusers.identity_center.run_records import (
+    RunDirectory,
+    read_result,
+    read_results,
+    run_of_result,
+    unfinished,
+)
 from tests.identity_center.buckets import output_in_bucket
 
 TIMES = [datetime(2026, 11, 24, hour, tzinfo=timezone.utc) for hour in (8, 9, 10)]
@@ -90,3 +99,52 @@ def test_a_place_where_no_lock_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(IdentityCenterError, match="no lock can be made there"), exclusive(tmp_path / "file"):
         pass
+
+
+def test_a_journal_in_a_directory_is_read_line_by_line(tmp_path: Path) -> None:
+    """That of a first run over 80,000 users has some hundred megabytes."""
+
+    class Watched(DirectoryStore):
+        def read(self, name: str, largest: int = 0) -> bytes | None:
+            assert not name.endswith("journal.jsonl")
+            return super().read(name)
+
+    output = Watched(tmp_path)
+    run = killed(output, TIMES[0], "TagResource")
+    assert [line["operation"] for line in run.lines()] == ["TagResource"]
+    run.finish({"schema": 1, "created": []})
+    assert [time for time, _ in read_results(output)] == [run.time]
+
+
+def test_a_result_is_in_place_only_with_its_digest_in_the_journal(output: Store) -> None:
+    run = killed(output, TIMES[0], "TagResource")
+    rows = ({"number": number} for number in range(2))
+
+    class Refusing:
+        def write(self, *_: object, **__: object) -> None:
+            raise JournalRefused("no room")
+
+    class Unwritable(RunDirectory):
+        def journal(self) -> AbstractContextManager[JournalWriter]:
+            return nullcontext(Refusing())
+
+    with pytest.raises(JournalRefused):
+        Unwritable(output, run.time).finish({"schema": 1, "created": rows})
+    assert output.read(run.result) is None
+    assert unfinished(output) == [run.time]
+
+
+def test_objects_of_a_journal_are_held_as_text() -> None:
+    """A run has hundreds of thousands; each walk gives new ones."""
+    given = {"IdentityStoreId": "d-1", "UserName": "alice", "Emails": [{"Value": "a@b.c"}]}
+    line = {"operation": "CreateUser", "parameters": given}
+    found = CreatedObjects()
+    for phase in ({"phase": "before"}, {"phase": "after", "result": "done", "saved": {"user": "u-1"}}):
+        found.add({**line, **phase})
+    found.add({"operation": "CreateGroup", "phase": "before", "parameters": {"DisplayName": "g"}})
+    expected = [Created("user", "u-1", given), Created("group", "", {"DisplayName": "g"}, certain=False)]
+    assert list(found) == list(found) == expected
+    found.add(
+        {"operation": "CreateGroup", "phase": "after", "result": "failed", "parameters": {"DisplayName": "g"}}
+    )
+    assert list(found) == expected[:1]

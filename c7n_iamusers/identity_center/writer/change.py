@@ -7,7 +7,7 @@ The loop in ``writer`` runs many of them at once.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -82,7 +82,7 @@ class ChangeFailed(Exception):
         self.code, self.answer, self.pending = code, answer, pending
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Send:
     """Needs a call. ``prepare`` returns it when it may be sent.
 
@@ -96,7 +96,7 @@ class Send:
     checked: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Needs a pause."""
 
@@ -104,7 +104,7 @@ class Pause:
     seconds: float
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Follow:
     """Needs the end of the asynchronous request that ``operation`` made.
 
@@ -130,18 +130,33 @@ class ChangeExecution:
     change unless it ``adopts``.
     """
 
+    # All permission sets and groups begin at once: tens of thousands.
+    __slots__ = (
+        "_adopts",
+        "_answer",
+        "_call",
+        "_context",
+        "_published",
+        "_races",
+        "adopted",
+        "began",
+        "change",
+        "made",
+        "steps",
+        "values",
+    )
+
     def __init__(
         self,
         change: model.Change,
         context: WriterContext,
-        published: dict[str, Any],
+        published: Mapping[str, Any],
         began: float,
         adopts: bool = True,
     ) -> None:
         self.change, self.began, self._adopts = change, began, adopts
         self._context, self._published = context, published
-        backoff = context.backoff
-        self._race_delays = replace(backoff, budget=min(backoff.budget, RACE_BUDGET)).delays()
+        self._races: Iterator[float] | None = None
         self._call: executor.JournaledCall
         #: The answer on which the result of the call rests.
         self._answer: Any = None
@@ -207,7 +222,7 @@ class ChangeExecution:
     def _checked(self) -> Steps[bool]:
         """Whether a check was made. It waits for a slot like its call, so that it is recent when the call is sent."""
         call = self._call.call
-        parameters = executor.resolve(call.parameters, ChainMap(self.values, self._published))
+        parameters = executor.resolve(call.parameters, self._known)
         check = self._context.check_before(self.change, parameters)
         if check:
             yield from self._read(check, may_race=True, operation=call.operation)
@@ -216,7 +231,7 @@ class ChangeExecution:
     def _begin(self) -> Callable[[], Any]:
         """The call. Its first line is in the journal."""
         self.made += not self._call.begun
-        parameters = self._call.begin(ChainMap(self.values, self._published))
+        parameters = self._call.begin(self._known)
         call = self._call.call
         method = executor.method_of(self._context.clients, call.service, call.operation)
         return partial(answered, method, **parameters)
@@ -303,12 +318,24 @@ class ChangeExecution:
 
     def _pause_after(self, error: Exception, raced: bool) -> Pause:
         """The pause before the next try. Raises ChangeFailed if a retry can't help."""
-        delay = next(self._race_delays, None) if raced else self._call.delay_after(error)
+        delay = next(self._race_delays(), None) if raced else self._call.delay_after(error)
         if delay is None:
             if isinstance(error, IdentityCenterError):
                 raise ChangeFailed(error_code(error), str(error)) from error
             raise self._failure(error_code(error), message_of(error), error) from error
         return Pause(self, 0.0 if raced and _already_exists(error) else delay)
+
+    @property
+    def _known(self) -> Mapping[str, Any]:
+        """The values of its own calls, and of other changes."""
+        return ChainMap(self.values, self._published)  # type: ignore[arg-type]  # it is only read
+
+    def _race_delays(self) -> Iterator[float]:
+        """The delays after conflicts. Most changes have none."""
+        if self._races is None:
+            backoff = self._context.backoff
+            self._races = replace(backoff, budget=min(backoff.budget, RACE_BUDGET)).delays()
+        return self._races
 
     def _failure(
         self, code: str, why: str, answer: Exception | None = None, pending: bool = False

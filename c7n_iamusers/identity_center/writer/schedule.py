@@ -46,6 +46,10 @@ QUOTAS: Mapping[str, RequestQuota] = {
 _SHORTEST_POLL, _LONGEST_POLL, _POLL_SHARE = 0.2, 2.0, 0.04
 
 
+#: Needs that are kept in a tuple.
+_FEW = 8
+
+
 class Schedule:
     """The order of ``changes`` by their needs. Needs that are not among them count as done.
 
@@ -54,10 +58,7 @@ class Schedule:
 
     def __init__(self, changes: Iterable[Change]) -> None:
         self._changes = {change.key: change for change in changes}
-        self._open = {
-            key: {need for need in change.needs if need in self._changes}
-            for key, change in self._changes.items()
-        }
+        self._open = {key: self._needs(change) for key, change in self._changes.items()}
         self._dependents: defaultdict[str, list[str]] = defaultdict(list)
         for key, needs in self._open.items():
             for need in needs:
@@ -76,23 +77,38 @@ class Schedule:
     def done(self, key: str) -> list[Change]:
         """The changes that may begin now that ``key`` is done."""
         del self._open[key]
-        for dependent in self._dependents[key]:
-            if dependent in self._open:
-                self._open[dependent].discard(key)
-        return self._begin(self._dependents[key])
+        dependents = self._dependents.get(key, ())
+        for dependent in dependents:
+            needs = self._open.get(dependent)
+            if isinstance(needs, set):
+                needs.discard(key)
+            elif needs:
+                self._open[dependent] = tuple(need for need in needs if need != key)
+        return self._begin(dependents)
+
+    def _needs(self, change: Change) -> set[str] | tuple[str, ...]:
+        """Its needs that are among the changes. Most have a few: a tuple takes a third of a set's memory."""
+        found = tuple(need for need in change.needs if need in self._changes)
+        if len(found) > _FEW:
+            return set(found)
+        return change.needs if len(found) == len(change.needs) else found
 
     def failed(self, key: str) -> list[Change]:
         """The changes that can't be made because ``key`` failed, directly or not."""
         del self._open[key]
-        left, blocked = [], list(self._dependents[key])
+        left, blocked = [], list(self._dependents.get(key, ()))
         while blocked:
             each = blocked.pop()
             if each in self._open and each not in self._begun:
                 left.append(self._changes[each])
                 del self._open[each]
-                blocked += self._dependents[each]
+                blocked += self._dependents.get(each, ())
                 blocked += [need for need in self._changes[each].needs if self._unneeded(need)]
         return left
+
+    def is_needed(self, key: str) -> bool:
+        """Whether another change needs it, or did."""
+        return key in self._dependents
 
     def rest(self) -> list[Change]:
         """The changes that have not ended, for a run that stops."""
@@ -101,11 +117,13 @@ class Schedule:
     def _unneeded(self, key: str) -> bool:
         """Whether a lazy change is no longer needed."""
         change = self._changes.get(key)
-        return bool(change and change.lazy and not any(each in self._open for each in self._dependents[key]))
+        return bool(
+            change and change.lazy and not any(each in self._open for each in self._dependents.get(key, ()))
+        )
 
     def _begin(self, keys: Iterable[str]) -> list[Change]:
         found = {each: self._changes[each] for key in keys for each in self._startable(key)}
-        self._begun |= found.keys()
+        self._begun.update(found)  # |= with the keys of a dict copies the whole set
         return list(found.values())
 
     def _startable(self, key: str) -> list[str]:
@@ -114,7 +132,7 @@ class Schedule:
         if needs is None or key in self._begun:
             return []
         if not needs:
-            return [] if self._changes[key].lazy and self._dependents[key] else [key]
+            return [] if self._changes[key].lazy and key in self._dependents else [key]
         if all(self._changes[need].lazy and not self._open[need] for need in needs):
             return [need for need in needs if need not in self._begun]
         return []

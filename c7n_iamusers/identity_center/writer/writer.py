@@ -7,7 +7,7 @@ One thread decides and writes the journal; other threads only make calls. While 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from c7n_iamusers.execution.retries import RateLimit, items
-from c7n_iamusers.identity_center.model import Change
+from c7n_iamusers.identity_center.model import ASSIGNMENT, MEMBERSHIP, Change
 from c7n_iamusers.identity_center.writer.change import (
     ERRORS,
     ChangeExecution,
@@ -56,20 +56,46 @@ class ApplyOptions:
     pool: Callable[[], Executor] = lambda: ThreadPoolExecutor(_WORKERS)
 
 
-@dataclass(frozen=True)
+#: One for all results without values: a run may have hundreds of thousands.
+_NOTHING: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeResult:
     """The result of a change. ``status``: DONE, FAILED or LEFT. ``calls``: the number of changing calls.
 
-    ``adopted``: others had created the object.
+    ``values``: the ids of a permission set, group or user, and those that another change needs. ``adopted``: others
+    had created the object.
     """
 
     status: str
     calls: int = 0
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     code: str = ""
     reason: str = ""
     seconds: float = 0.0
     adopted: bool = False
+
+
+class PublishedValues(Mapping[str, Any]):
+    """``<key of a change>:<name of a Ref>`` -> value, of the changes that are done. A view of ``ended``."""
+
+    def __init__(self, ended: Mapping[str, ChangeResult]) -> None:
+        self._ended = ended
+
+    def __getitem__(self, name: str) -> Any:
+        key, _, value = name.rpartition(":")
+        result = self._ended[key]
+        if result.status != DONE:
+            raise KeyError(name)
+        return result.values[value]
+
+    def __iter__(self) -> Iterator[str]:
+        done = ((key, each) for key, each in self._ended.items() if each.status == DONE)
+        return (f"{key}:{value}" for key, each in done for value in each.values)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class SingleWriter:
@@ -81,9 +107,8 @@ class SingleWriter:
         self._context, self._options, self._total = context, options or ApplyOptions(), len(changes)
         self._schedule, self._ready = Schedule(changes), ReadyQueue(changes)
         self._in_flight: InFlightCalls
-        #: ``<key of a change>:<name of a Ref>`` -> value
-        self._published: dict[str, Any] = {}
         self._ended: dict[str, ChangeResult] = {}
+        self._published = PublishedValues(self._ended)
 
     def run(self) -> dict[str, ChangeResult]:
         """Key -> result of each change. A failed change stops only the changes that need it."""
@@ -161,10 +186,8 @@ class SingleWriter:
             self._advance(follow.execution, partial(follow.execution.steps.throw, failure))
 
     def _finish(self, execution: ChangeExecution) -> None:
-        key = execution.change.key
-        self._published.update({f"{key}:{name}": value for name, value in execution.values.items()})
         self._end(execution, DONE)
-        self._begin(self._schedule.done(key))
+        self._begin(self._schedule.done(execution.change.key))
 
     def _fail(self, execution: ChangeExecution, failure: ChangeFailed) -> None:
         self._end(execution, FAILED, failure.code, str(failure))
@@ -173,9 +196,12 @@ class SingleWriter:
 
     def _end(self, execution: ChangeExecution, status: str, code: str = "", reason: str = "") -> None:
         seconds = self._options.clock() - execution.began
-        values = dict(execution.values)
+        # The journal has all ids. Here they serve Refs, and the checks at the end of a run, of groups, sets and users.
+        change = execution.change
+        refers = change.kind not in (ASSIGNMENT, MEMBERSHIP) or self._schedule.is_needed(change.key)
+        values = dict(execution.values) if refers and execution.values else _NOTHING
         ended = ChangeResult(status, execution.made, values, code, reason, seconds, execution.adopted)
-        self._note(execution.change, ended)
+        self._note(change, ended)
 
     def _leave_the_rest(self) -> None:
         slots = self._ready.slots.values()

@@ -288,3 +288,29 @@ def test_a_poll_is_due_once_requests_are_in_progress() -> None:
     assert found is ready.slots[ASSIGN]
     found.polled_since = 1.2
     assert (ready.poll_due(2.0), ready.next_time) == (None, None)
+
+
+@pytest.mark.parametrize("count", [3, 100])
+def test_a_change_waits_for_all_its_needs_however_many(count: int) -> None:
+    needs = [f"need {number}" for number in range(count)]
+    schedule = Schedule([*map(change, needs), change("last", *needs, "done before the run")])
+    assert keys(schedule.ready()) == set(needs)
+    for need in needs[:-1]:
+        assert schedule.done(need) == []
+    assert keys(schedule.done(needs[-1])) == {"last"}
+    assert [schedule.is_needed(key) for key in (needs[0], "last")] == [True, False]
+
+
+def test_needs_are_held_once() -> None:
+    """A first run has hundreds of thousands of changes."""
+    changes = [change("a"), change("b"), change("c", "a", "b")]
+    schedule = Schedule(changes)
+    assert schedule._open["c"] is changes[2].needs
+
+
+def test_what_has_begun_is_not_copied_for_each_change() -> None:
+    schedule = Schedule([change("a"), change("b", "a")])
+    begun = schedule._begun
+    schedule.ready()
+    schedule.done("a")
+    assert schedule._begun is begun == {"a", "b"}

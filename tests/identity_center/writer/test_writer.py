@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from botocore.parsers import ResponseParserError
 from c7n_iamusers.execution.calls import ApiCall, Ref
 from c7n_iamusers.identity_center import operations
 from c7n_iamusers.identity_center.model import Change
+from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ChangeResult, PublishedValues
 from tests.access_center import INSTANCE, SET_ARN, subject
 from tests.fakes import ScriptedClient, client_error
 from tests.identity_center.writer.simulation import Clock, SimulatedCenter, accounts, write
@@ -150,3 +152,18 @@ def test_a_run_that_is_to_stop_leaves_the_rest() -> None:
         "was in progress when the run was stopped: run again": 15,
         "was not made when the run was stopped: run again": 10,
     }
+
+
+def test_what_a_run_keeps_of_a_change() -> None:
+    """Ids that nobody refers to are in the journal alone: a first run has hundreds of thousands of memberships."""
+    clock = Clock()
+    center = SimulatedCenter(clock, 20.0)
+    first, second = assignments(2)
+    ended = write([first, replace(second, needs=(first.key,))], center, clock)
+    assert [dict(each.values) for each in ended.values()] == [{operations.REQUEST: "r-0"}, {}]
+    assert ended[second.key].values is ChangeResult(DONE).values
+    published = PublishedValues({**ended, "failed": ChangeResult(FAILED, values={"id": "1"})})
+    name = f"{first.key}:{operations.REQUEST}"
+    assert (published[name], list(published), len(published)) == ("r-0", [name], 1)
+    assert "failed:id" not in published
+    assert f"{second.key}:{operations.REQUEST}" not in published
