@@ -257,4 +257,4 @@ def test_the_hook_imports_nothing_else() -> None:
     # -S, as the hook may already run in this environment
     command = [sys.executable, "-S", "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["__future__", "c7n_iamusers", "c7n_iamusers.startup"]
+    assert done.stdout.split() == ["c7n_iamusers", "c7n_iamusers.startup"]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from c7n_iamusers.exceptions import RunLockLost
-from c7n_iamusers.execution.given import refuse_other_kinds
+from c7n_iamusers.execution.given import read_at_once, refuse_other_kinds, within_memory
 from c7n_iamusers.text.documents import LARGEST
 
 #: The name of a run's journal.
@@ -321,15 +321,17 @@ def read_file(path: Path, largest: int = LARGEST) -> bytes | None:
         return None
     with os.fdopen(descriptor, "rb") as file:
         refuse_larger(str(path), os.fstat(descriptor).st_size, largest)
-        return file.read()
+        content = within_memory(str(path), lambda: read_at_once(file, largest))
+        refuse_larger(str(path), len(content), largest)  # it may grow meanwhile
+        return content
 
 
 def refuse_larger(place: str, size: int, largest: int) -> None:
     """Raises OSError if ``size`` is more than ``largest``."""
     if size > largest:
         raise OSError(
-            f"{place} has {size} bytes, and no run writes more than {largest} there: find out who put it there, and "
-            "move it away"
+            f"{place} has {size} bytes or more, and no run writes more than {largest} there: find out who put it "
+            "there, and move it away"
         )
 
 

@@ -27,7 +27,7 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store, as_store, open_appending
 from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.identity_center.run_records import RUNS
-from c7n_iamusers.text.documents import NotInFormat, read_json
+from c7n_iamusers.text.documents import LARGEST_LOCK, NotInFormat, read_json
 from c7n_iamusers.text.wording import visible, visible_log
 
 #: The name of both locks.
@@ -84,7 +84,7 @@ def force_unlock(output: Store, lock_id: str) -> str:
     Raises IdentityCenterError if there is no lock, or it has another id; OSError.
     """
     name = f"{RUNS}/{_LOCK}"
-    content = output.read(name)
+    content = output.read(name, LARGEST_LOCK)
     if content is None:
         raise IdentityCenterError(f"{output.place(name)}: there is no lock, so nothing was removed")
     if _fields(content).get("id") != lock_id:
@@ -169,7 +169,7 @@ def _put(output: Store, name: str, content: bytes) -> None:
         try:
             return output.create(name, content)
         except FileExistsError as error:
-            found = output.read(name)
+            found = output.read(name, LARGEST_LOCK)
             if found is not None:
                 lock_id = str(_fields(found).get("id", ""))
                 unlocking = _unlocking(output, lock_id) if lock_id else f"remove {output.place(name)}"

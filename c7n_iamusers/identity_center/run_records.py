@@ -26,7 +26,7 @@ from c7n_iamusers.identity_center.changes import assignment_key
 from c7n_iamusers.identity_center.intents import permission_set_data
 from c7n_iamusers.identity_center.model import GROUP, MEMBERSHIP, USER, Change, Claim, Instance
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, ChangeResult
-from c7n_iamusers.text.documents import NotInFormat, read_json
+from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
 from c7n_iamusers.text.wording import folded, json_pieces
 
 RUNS = "identity-center-runs"
@@ -186,8 +186,9 @@ def _check_pin(output: Store, name: str, content: bytes) -> str | None:
     """
     journal = journals_of(name, {})[-1]
     segments = sorted(output.names(f"{journal.removesuffix(_SUFFIX)}/"))
-    lines = (output.read(segments[-1] if segments else journal) or b"").splitlines()
-    last = next(iter(parsed(lines[-1])), {}) if lines else None
+    content_of = output.read(segments[-1] if segments else journal) or b""
+    last_line = content_of.rstrip(b"\r\n").rpartition(b"\n")[2]
+    last = next(parsed(last_line, output.place(journal)), {}) if content_of else None
     if last is None:
         return None
     pin = str(last.get("sha256", "")) if last.get("phase") == _PIN else ""
@@ -201,7 +202,7 @@ def _check_pin(output: Store, name: str, content: bytes) -> str | None:
 
 def _result(place: str, content: bytes | None) -> dict[str, Any]:
     try:
-        data = read_json(content or b"")
+        data = read_json(content or b"", most=MOST_JSON)
     except NotInFormat as error:
         raise IdentityCenterError(f"{place}: can't be read as the result of a run: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != RESULT_SCHEMA or "created" not in data:
@@ -276,7 +277,7 @@ def _lines(output: Store, name: str) -> Iterator[dict[str, Any]]:
     """Raises IdentityCenterError for lines that no run writes. A line that a crash has cut off is left out."""
     segments = sorted(output.names(f"{name.removesuffix(_SUFFIX)}/"))
     for each, content in read_all(output, [name, *segments]):
-        for line in parsed(content or b""):
+        for line in parsed(content or b"", output.place(each)):
             try:
                 run_objects.check_line(line)
             except ValueError as error:
