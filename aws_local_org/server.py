@@ -56,6 +56,10 @@ class _KeepAliveHandler(MotoRequestHandler):
     # Headers and body leave in two writes: with Nagle's algorithm the second waits for the client's delayed ACK.
     disable_nagle_algorithm = True
 
+    def handle_expect_100(self) -> bool:
+        """Not yet: ``run_wsgi`` answers, once it knows that the request may go on."""
+        return True
+
     def run_wsgi(self) -> None:
         environ = self.make_environ()
         if foreign := self.server.refusal(environ):

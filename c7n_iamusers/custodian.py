@@ -6,6 +6,9 @@ That is the case in a directory of ``pip install --target``, in a checkout on ``
 
     python -m c7n_iamusers.custodian run -s output policy.yml
     python -m c7n_iamusers.custodian c7n-org run -c accounts.yml -s output -u policy.yml
+
+Where others may write to the working directory, use ``python -P -m`` (Python 3.11 and newer): with ``-m`` alone Python
+itself takes this package, and ``importlib`` or ``runpy``, from there before this module runs.
 """
 
 # python -m puts the working directory first, where a module of any name may have been put. Until it is left out,

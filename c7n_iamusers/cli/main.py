@@ -73,12 +73,13 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in sorted(SUBCOMMANDS.items())])
 
     def invoke(self, ctx: click.Context) -> Any:
+        arguments = list(ctx.args)  # which click takes away
         try:
             return super().invoke(ctx)
         except IamUsersError as error:
             raise click.ClickException(visible(str(error))) from error
         except MemoryError:
-            raise click.ClickException(visible(_too_large(ctx.args))) from None
+            raise click.ClickException(visible(_too_large(arguments))) from None
 
 
 def _too_large(arguments: Sequence[str]) -> str:

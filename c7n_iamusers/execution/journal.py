@@ -291,12 +291,16 @@ def parsed(content: bytes, place: str = "the journal") -> Iterator[Line]:
         check_json(content, MOST_JSON)
     except NotInFormat as error:
         raise OSError(f"{place} {error}") from error
+    if content.count(b"\n") > MOST_JSON:
+        raise OSError(f"{place} has more than {MOST_JSON} lines: find out who wrote it, and move it away")
     for text in io.BytesIO(content):
         if len(text) > LONGEST_LINE:
             raise OSError(
                 f"{place} has a line of {len(text)} bytes, and no run writes more than {LONGEST_LINE}: find out who "
                 "wrote it, and move it away"
             )
+        if text.isspace():
+            continue
         try:
             line = read_json(text)
         except NotInFormat:
