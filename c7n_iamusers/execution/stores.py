@@ -322,7 +322,10 @@ def read_file(path: Path, largest: int = LARGEST) -> bytes | None:
     with os.fdopen(descriptor, "rb") as file:
         refuse_larger(str(path), os.fstat(descriptor).st_size, largest)
         content = within_memory(str(path), lambda: read_at_once(file, largest))
-        refuse_larger(str(path), len(content), largest)  # it may grow meanwhile
+        if len(content) > largest:
+            raise OSError(
+                f"{path} has more than {largest} bytes, and grew while it was read: find out who writes it"
+            )
         return content
 
 
@@ -330,8 +333,8 @@ def refuse_larger(place: str, size: int, largest: int) -> None:
     """Raises OSError if ``size`` is more than ``largest``."""
     if size > largest:
         raise OSError(
-            f"{place} has {size} bytes or more, and no run writes more than {largest} there: find out who put it "
-            "there, and move it away"
+            f"{place} has {size} bytes, and no run writes more than {largest} there: find out who put it there, and "
+            "move it away"
         )
 
 

@@ -255,6 +255,6 @@ PLACES = (
     Hostile("larger-than-any", _grown(LARGEST), False),
     Hostile("larger-than-yaml", lambda path: path.write_bytes(b"#" * (LARGEST_YAML + 1))),
     Hostile("gzip-bomb", _bomb),
-    Hostile("brackets", lambda path: path.write_bytes(brackets(MOST_JSON))),
+    Hostile("many-brackets", lambda path: path.write_bytes(brackets(MOST_JSON))),
 )
 CORPUS = (*JSON, *YAML, *CSV, *BYTES, *PLACES)
