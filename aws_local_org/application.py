@@ -8,7 +8,7 @@ import io
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from http.client import responses as reasons
 from typing import Any, Protocol
@@ -43,10 +43,15 @@ class Application:
         self._moto = MotoDispatcher()
         self._faults = Faults()
 
+    def refusal(self, environ: Mapping[str, Any]) -> WireResponse | None:
+        """The answer to a request that its line and headers forbid; None to any other."""
+        return control.refusal_by_head(self._org, environ)
+
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        body: bytes = environ["wsgi.input"].read()
-        if foreign := control.refusal(environ):
-            response = foreign
+        refused = self.refusal(environ)
+        body: bytes = b"" if refused else environ["wsgi.input"].read()
+        if refused:
+            response = refused
         elif environ["PATH_INFO"].startswith(control.PREFIX):
             response = control.answer(self._org, environ, body)
         else:

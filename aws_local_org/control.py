@@ -45,13 +45,22 @@ def refusal(environ: Mapping[str, Any]) -> WireResponse | None:
     return None
 
 
-def answer(org: Accounts, environ: dict[str, Any], body: bytes) -> WireResponse:
-    """Answer a control request in JSON, with `error` where it is refused.
-
-    403 without the token, 400 for an invalid request, 404 for an unknown route.
-    """
-    if not hmac.compare_digest(environ.get(_TOKEN_KEY, "").encode("latin-1"), org.token.encode()):
+def refusal_by_head(org: Accounts, environ: Mapping[str, Any]) -> WireResponse | None:
+    """The answer to a request that its line and headers alone forbid, before its body is read; None to any other."""
+    if foreign := refusal(environ):
+        return foreign
+    if str(environ["PATH_INFO"]).startswith(PREFIX) and not hmac.compare_digest(
+        environ.get(_TOKEN_KEY, "").encode("latin-1"), org.token.encode()
+    ):
         return _json(403, {"error": f"the token of this run is missing: {LOAD_IT}"})
+    return None
+
+
+def answer(org: Accounts, environ: dict[str, Any], body: bytes) -> WireResponse:
+    """Answer a control request that ``refusal_by_head`` lets pass, in JSON, with `error` where it is refused.
+
+    400 for an invalid request, 404 for an unknown route.
+    """
     route = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO'].removeprefix(PREFIX)}"
     handler = ROUTES.get(route)
     if handler is None:

@@ -63,7 +63,8 @@ class LocalOrg(Accounts):
             accounts.install()
             settings_module.make_current(self.settings)
             self.reset()
-            self._server = ServerThread(Application(self), self.settings.port)
+            application = Application(self)
+            self._server = ServerThread(application, self.settings.port, application.refusal)
         except BaseException:
             _one_at_a_time.release()
             raise

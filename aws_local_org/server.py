@@ -6,22 +6,30 @@ from __future__ import annotations
 import io
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer
 
-from aws_local_org.errors import LocalOrgError
+from aws_local_org.errors import LocalOrgError, WireResponse
 from aws_local_org.faults import ConnectionLost
 
 #: The only address to listen on, because signatures are not checked.
 LOOPBACK = "127.0.0.1"
 
+#: What the line and headers of a request forbid, by its environ; None if nothing.
+Refusal = Callable[[Mapping[str, Any]], WireResponse | None]
+
 BACKLOG = 256
 #: Bytes of a request's body. The largest that AWS takes in one request of a service that is emulated here: SQS, 1 MiB;
 #: S3 takes more, in parts.
 LARGEST_BODY = 256 * 1024 * 1024
+
+
+#: Seconds without anything more, and bytes, after which a connection is closed whose request was refused.
+_LINGER, _MOST_LINGERING = 0.5, 1024 * 1024
 
 
 class _BodyRefused(Exception):
@@ -48,10 +56,21 @@ class _KeepAliveHandler(MotoRequestHandler):
     # Headers and body leave in two writes: with Nagle's algorithm the second waits for the client's delayed ACK.
     disable_nagle_algorithm = True
 
+    def handle_expect_100(self) -> bool:
+        """Not yet: ``run_wsgi`` answers, once it knows that the request may go on."""
+        return True
+
     def run_wsgi(self) -> None:
+        environ = self.make_environ()
+        if foreign := self.server.refusal(environ):
+            # Its body is not read, so where the next request begins is not known.
+            self.close_connection = True
+            headers = [*foreign.headers.items(), ("Connection", "close")]
+            self._respond(f"{foreign.status} {HTTPStatus(foreign.status).phrase}", headers, foreign.body)
+            self._let_go()
+            return
         if self.headers.get("Expect", "").strip().lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        environ = self.make_environ()
         try:
             body = self._body(environ)
         except _BodyRefused as refused:
@@ -69,6 +88,20 @@ class _KeepAliveHandler(MotoRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         self._respond(started[0], started[1], b"".join(chunks))
+
+    def _let_go(self) -> None:
+        """Take what the client still sends for a moment, and keep none of it.
+
+        A connection that is closed while something is unread is reset, and the client may lose the answer.
+        """
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(_LINGER)
+        left = _MOST_LINGERING
+        try:
+            while left > 0 and (piece := self.connection.recv(io.DEFAULT_BUFFER_SIZE)):
+                left -= len(piece)
+        except OSError:
+            pass  # it sends nothing more, or has closed it
 
     def _body(self, environ: dict[str, Any]) -> bytes:
         """Raises _BodyRefused."""
@@ -103,7 +136,8 @@ class _KeepAliveHandler(MotoRequestHandler):
 class _Server(ThreadedWSGIServer):
     """Tracks its connections, so that stopping also closes those that clients keep alive."""
 
-    def __init__(self, listener: socket.socket, app: Any) -> None:
+    def __init__(self, listener: socket.socket, app: Any, refusal: Refusal) -> None:
+        self.refusal = refusal
         host, port = listener.getsockname()[:2]
         super().__init__(host, port, app, handler=_KeepAliveHandler, fd=listener.fileno())
         self._open: set[socket.socket] = set()
@@ -139,11 +173,11 @@ def _listener(port: int) -> socket.socket:
 
 
 class ServerThread:
-    """Serves `app` from construction until stop()."""
+    """Serves `app` from construction until stop(). `refusal`: asked before a request's body is read."""
 
-    def __init__(self, app: Any, port: int) -> None:
+    def __init__(self, app: Any, port: int, refusal: Refusal = lambda environ: None) -> None:
         with _listener(port) as listener:
-            self._server = _Server(listener, app)
+            self._server = _Server(listener, app, refusal)
         self.host = LOOPBACK
         self.port: int = self._server.port
         self._thread = threading.Thread(

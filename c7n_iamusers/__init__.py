@@ -2,10 +2,8 @@
 """Find, replace and delete unnecessary AWS IAM users with Cloud Custodian.
 
 Every Python process in an environment with this package imports this module at its start, so it imports
-nothing itself.
+nothing itself, not even ``__future__``: ``python -m`` would take that from the working directory.
 """
-
-from __future__ import annotations
 
 __version__ = "0.1.0"
 

@@ -6,18 +6,22 @@ That is the case in a directory of ``pip install --target``, in a checkout on ``
 
     python -m c7n_iamusers.custodian run -s output policy.yml
     python -m c7n_iamusers.custodian c7n-org run -c accounts.yml -s output -u policy.yml
+
+Where others may write to the working directory, use ``python -P -m`` (Python 3.11 and newer): with ``-m`` alone Python
+itself takes this package, and ``importlib`` or ``runpy``, from there before this module runs.
 """
 
-from __future__ import annotations
-
+# python -m puts the working directory first, where a module of any name may have been put. Until it is left out,
+# nothing is imported but os, sys and two modules of ours that import no more: not even __future__, a file too.
 import os
 import sys
-from typing import Any
 
 from c7n_iamusers import startup
 
-# python -m puts the working directory first, from where Cloud Custodian's own imports would come too.
 sys.path[:] = startup.without_working_directory(sys.path)
+
+from typing import Any  # noqa: E402  # see above
+
 # Not in main(): a spawned worker process of c7n-org imports this module and calls nothing in it.
 startup.register_when_loaded()
 

@@ -223,6 +223,8 @@ def parse_list(data: str | bytes, form: str, where: str) -> tuple[ExemptionRule,
                 faults.append(str(error))
     except NotInFormat as error:
         raise InvalidPolicyData(f"{where}: {error}") from error
+    except MemoryError:
+        raise InvalidPolicyData(f"{where}: takes more memory than this process may have") from None
     if faults:
         raise InvalidPolicyData(joined(faults))
     if not rules:

@@ -3,7 +3,8 @@
 
 Cloud Custodian loads no external plugins, so ``c7n_iamusers.pth`` (and, from Python 3.15 on, its PEP 829
 successor ``c7n_iamusers.start``) calls ``register()`` at the start of every Python process of the environment.
-That is why this module imports nothing but ``sys`` and ``os``, which are loaded anyway. It waits for the module
+That is why this module imports nothing but ``sys`` and ``os``, which are loaded anyway; annotations that need more are
+texts, since ``__future__`` is a file too. It waits for the module
 ``c7n.resources.iam``, and then, as that is part of ec2, s3 and others too, for the resource itself. Where Python reads
 neither file, ``python -m c7n_iamusers.custodian`` does the same.
 
@@ -11,8 +12,6 @@ Neither imports from the working directory, where a module of any name may have 
 of ``PYTHONPATH`` and ``python -m`` put it before all others. ``c7n_iamusers.pth`` leaves it out for the import of this
 module, and restores the path; so does ``register_or_warn()`` for the imports of the plugins.
 """
-
-from __future__ import annotations
 
 import os
 import sys
@@ -66,7 +65,7 @@ def register_or_warn() -> None:
     _or_warn(lambda entry: entry.register())
 
 
-def _or_warn(step: Callable[[Any], None]) -> None:
+def _or_warn(step: "Callable[[Any], None]") -> None:
     path = sys.path[:]
     try:
         sys.path[:] = without_working_directory(path)
@@ -87,7 +86,7 @@ def _or_warn(step: Callable[[Any], None]) -> None:
         sys.path[:] = path
 
 
-def without_working_directory(path: Sequence[str]) -> list[str]:
+def without_working_directory(path: "Sequence[str]") -> list[str]:
     """``path`` without the working directory, unless the package itself is in there or PYTHONPATH names it in full."""
     named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -108,8 +107,8 @@ class RegisteringFinder:
     """
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+        self, fullname: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
         if fullname != TARGET:
             return None
         for finder in sys.meta_path:
@@ -125,13 +124,13 @@ class RegisteringFinder:
 class RegisteringLoader:
     """Replaces a module's loader until the module has loaded, then waits for the resource, once."""
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: "Loader") -> None:
         self.loader = loader
 
-    def __getattr__(self, name: str) -> Any:  # get_source, get_data, ... of the real one
+    def __getattr__(self, name: str) -> "Any":  # get_source, get_data, ... of the real one
         return getattr(self.loader, name)
 
-    def exec_module(self, module: ModuleType) -> None:
+    def exec_module(self, module: "ModuleType") -> None:
         if module.__spec__ is not None:
             module.__spec__.loader = module.__loader__ = self.loader
         self.loader.exec_module(module)

@@ -257,4 +257,47 @@ def test_the_hook_imports_nothing_else() -> None:
     # -S, as the hook may already run in this environment
     command = [sys.executable, "-S", "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["__future__", "c7n_iamusers", "c7n_iamusers.startup"]
+    assert done.stdout.split() == ["c7n_iamusers", "c7n_iamusers.startup"]
+
+
+#: Writes its name, then takes the place of the module that it hides.
+HIDING = """import sys
+sys.stderr.write("taken " + __name__ + "\\n")
+path = sys.path[:]
+sys.path[:] = [each for each in path if each and each != {place!r}]
+del sys.modules[__name__]
+__import__(__name__)
+sys.path[:] = path
+"""
+
+
+def hidden_modules(python: Path, directory: Path, module: str, path: Path) -> set[str]:
+    """Which modules of the working directory ``directory``, one for each of the standard library, ``module`` takes."""
+    run = [str(python), "-m", module, "version"]
+    environment = {**os.environ, "PYTHONPATH": str(path)}
+    done = subprocess.run(run, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    return {line.split()[1] for line in done.stderr.splitlines() if line.startswith("taken ")}
+
+
+def pythons() -> list[Path]:
+    """This Python, and others that are at hand."""
+    versions = Path.home() / ".pyenv" / "versions"
+    others = [found for minor in (10, 11, 12, 13, 14) for found in versions.glob(f"3.{minor}.*/bin/python")]
+    return [Path(sys.executable), *others]
+
+
+@pytest.mark.parametrize("python", pythons(), ids=str)
+def test_custodian_by_module_takes_no_standard_module_from_the_working_directory(
+    python: Path, tmp_path: Path
+) -> None:
+    trap, empty = tmp_path / "trap", tmp_path / "empty"
+    for each in (trap, empty / "nothing"):
+        each.mkdir(parents=True)
+    (empty / "nothing" / "__init__.py").touch()
+    (empty / "nothing" / "main.py").touch()
+    for name in sys.stdlib_module_names - set(sys.builtin_module_names):
+        (trap / f"{name}.py").write_text(HIDING.format(place=str(trap)), encoding="utf-8")
+    # Python itself takes importlib or runpy from there, before any code of ours
+    by_python = hidden_modules(python, trap, "nothing.main", empty)
+    assert hidden_modules(python, trap, "c7n_iamusers.custodian", ROOT) == by_python
+    assert by_python <= {"importlib", "runpy", "types", "warnings", "pkgutil"}

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -71,10 +73,20 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in sorted(SUBCOMMANDS.items())])
 
     def invoke(self, ctx: click.Context) -> Any:
+        arguments = list(ctx.args)  # which click takes away
         try:
             return super().invoke(ctx)
         except IamUsersError as error:
             raise click.ClickException(visible(str(error))) from error
+        except MemoryError:
+            raise click.ClickException(visible(_too_large(arguments))) from None
+
+
+def _too_large(arguments: Sequence[str]) -> str:
+    """The error where this process may have no more memory. It names the files among ``arguments``, largest first."""
+    files = sorted(filter(os.path.isfile, arguments), key=os.path.getsize, reverse=True)
+    read = f" while it read {', '.join(files)}" if files else ""
+    return f"this took more memory than the process may have{read}: find out what is large, or run where there is more"
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -92,6 +92,13 @@ def read_details(path: Path) -> SavedDetails:
 
     Raises EvidenceUnreadable with the file, and the line of a syntax error.
     """
+    try:
+        return _details(path)
+    except MemoryError:
+        raise _too_large(path) from None
+
+
+def _details(path: Path) -> SavedDetails:
     pages = list(_pages(_text(path), path))
     if not any("UserDetailList" in page for page in pages):
         raise EvidenceUnreadable(
@@ -119,6 +126,14 @@ def read_report(path: Path) -> CredentialReport:
         return parse_report(report_text(text), time)
     except (ValueError, EvidenceUnreadable) as error:
         raise EvidenceUnreadable(f"{path}: is not a credential report: {error}") from error
+    except MemoryError:
+        raise _too_large(path) from None
+
+
+def _too_large(path: Path) -> EvidenceUnreadable:
+    return EvidenceUnreadable(
+        f"{path}: takes more memory than this process may have: find out what it is, or run where there is more"
+    )
 
 
 def _text(path: Path) -> str:

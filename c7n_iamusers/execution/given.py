@@ -9,9 +9,10 @@ import socket
 import stat
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from ipaddress import IPv6Address, ip_address
+from io import BufferedIOBase
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
@@ -32,8 +33,12 @@ _KINDS = (
     (stat.S_ISSOCK, "socket"),
 )
 #: Metadata services that are not at a link-local address: EC2's and EKS's by IPv6 ("Use the Instance Metadata Service",
-#: EC2 User Guide; "EKS Pod Identity", EKS User Guide), and that of another cloud.
-_METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "fd00:ec2::23", "100.100.100.200")))
+#: EC2 User Guide; "EKS Pod Identity", EKS User Guide), and those of two other clouds (the second: "What is IP address
+#: 168.63.129.16?", Azure).
+_METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "fd00:ec2::23", "100.100.100.200", "168.63.129.16")))
+#: IPv6 networks whose addresses end with one of IPv4 that they stand for: NAT64 (RFC 6052; RFC 8215, as it is commonly
+#: used, with 96 bits before), SIIT (RFC 2765), and addresses that are compatible with IPv4 (RFC 4291).
+_EMBEDDING = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")))
 
 
 def read_given(path: Path, largest: int = LARGEST_GIVEN) -> bytes:
@@ -45,9 +50,27 @@ def read_given(path: Path, largest: int = LARGEST_GIVEN) -> bytes:
     with open(path, "rb", opener=_open_at_once) as file:
         found = os.fstat(file.fileno())
         require_size(str(path), found.st_size, largest)
-        content = file.read(largest + 1)
+        content = within_memory(str(path), lambda: read_at_once(file, largest))
         require_size(str(path), len(content), largest)  # a file in /proc says that it is empty
         return content
+
+
+def read_at_once(file: BufferedIOBase, largest: int) -> bytes:
+    """Up to ``largest`` bytes and one more. Raises OSError where a file that is never waited for gives nothing."""
+    found: bytes | None = file.read(largest + 1)
+    if found is None:
+        raise OSError("it gives nothing at once, so it is no file: give a regular one")
+    return found
+
+
+def within_memory(place: str, read: Callable[[], _Parsed]) -> _Parsed:
+    """What ``read`` gives. Raises OSError, which names ``place``, if this process may not have the memory for it."""
+    try:
+        return read()
+    except MemoryError:
+        raise OSError(
+            f"{place} takes more memory than this process may have: find out what it is, or run where there is more"
+        ) from None
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -74,6 +97,8 @@ def parsed_file(path: Path, parse: Callable[[bytes], _Parsed]) -> _Parsed:
         raise ValueError(f"it lacks {error}") from error
     except (TypeError, AttributeError) as error:
         raise ValueError(f"it has another form: {error}") from error
+    except MemoryError:
+        raise ValueError("it takes more memory than this process may have: find out what it is") from None
 
 
 def refuse_other_kinds(place: str, mode: int, expected: str = "a file: give a regular one") -> None:
@@ -102,7 +127,7 @@ def read_place(
     """
     url = urlsplit(place) if "://" in place else None
     if url is None:
-        content = read_given(Path(place).expanduser(), largest)
+        content = read_given(_own_path(place), largest)
     elif url.scheme == "file":
         content = read_given(Path(unquote(url.path)), largest)
     elif url.scheme == "s3":
@@ -116,10 +141,25 @@ def read_place(
     return unpacked(content, largest)
 
 
+def _own_path(place: str) -> Path:
+    """The path, with ``~`` as this user's home. Raises ValueError where that is of somebody whom nobody knows."""
+    try:
+        return Path(place).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{str(error).rstrip('.')}: give the whole path") from error
+
+
+#: What an s3: URL may say in its query, as GetObject has it, beside ``region``.
+_OF_OBJECT = frozenset(("VersionId", "ExpectedBucketOwner", "RequestPayer"))
+
+
 def _object(url: SplitResult, s3: Callable[[str | None], Any], largest: int) -> bytes:
     more = dict(parse_qsl(url.query))
-    client = s3(more.pop("region", None))
-    found = client.get_object(Bucket=url.netloc, Key=url.path.lstrip("/"), **more)
+    region = more.pop("region", None)
+    if unknown := sorted(set(more) - _OF_OBJECT):
+        known = ", ".join(("region", *sorted(_OF_OBJECT)))
+        raise ValueError(f"the query of s3: has {', '.join(unknown)[:80]!r}, and may have {known}")
+    found = s3(region).get_object(Bucket=url.netloc, Key=url.path.lstrip("/"), **more)
     return body_within(f"s3://{url.netloc}{url.path}", found["Body"], largest)
 
 
@@ -128,12 +168,15 @@ def body_within(place: str, body: Any, largest: int) -> bytes:
 
     It is read to its end, where botocore notices that it was cut off.
     """
-    pieces, size = list[bytes](), 0
+    return within_memory(place, lambda: b"".join(_pieces(place, body, largest)))
+
+
+def _pieces(place: str, body: Any, largest: int) -> Iterator[bytes]:
+    size = 0
     while piece := body.read(_PIECE):
         size += len(piece)
         require_size(place, size, largest)
-        pieces.append(piece)
-    return b"".join(pieces)
+        yield piece
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -187,14 +230,15 @@ class _Fetch(urllib.request.HTTPRedirectHandler):
         except urllib.error.HTTPError as error:
             error.close()  # it holds the answer
             raise
+        url = self._request.full_url.partition("?")[0]
         with opened as answer:
             sent_as = answer.headers.get("Content-Encoding", "identity").lower()
             if sent_as not in ("gzip", "identity"):
                 raise ValueError(f"it is sent as {sent_as}, which is not read")
-            content = bytes(answer.read(largest + 1))
+            content = within_memory(url, lambda: bytes(answer.read(largest + 1)))
             if answer.length and len(content) <= largest:  # read() of so many bytes takes fewer for the end
                 raise http.client.IncompleteRead(content, answer.length)
-            require_size(self._request.full_url.partition("?")[0], len(content), largest)
+            require_size(url, len(content), largest)
             return content
 
     def give_up(self) -> None:
@@ -251,14 +295,22 @@ def forbidden(host: str, from_loopback: bool) -> str:
         found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)[0][4][0]
     except OSError:
         return "this machine" if host.rstrip(".") == "localhost" and not from_loopback else ""
-    address = ip_address(str(found).partition("%")[0])
-    if isinstance(address, IPv6Address):
-        address = address.ipv4_mapped or address
-    if address.is_link_local or address in _METADATA:
+    addresses = _stands_for(ip_address(str(found).partition("%")[0]))
+    if any(each.is_link_local or each in _METADATA for each in addresses):
         return "a link-local address or a metadata service"
-    if (address.is_loopback or address.is_unspecified) and not from_loopback:
+    if any(each.is_loopback or each.is_unspecified for each in addresses) and not from_loopback:
         return "this machine"
     return ""
+
+
+def _stands_for(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
+    """``address``, and those of IPv4 to which a gateway, a tunnel or this machine may lead for it."""
+    if isinstance(address, IPv4Address):
+        return [address]
+    teredo = address.teredo or ()
+    embedded = (address.ipv4_mapped, address.sixtofour, *teredo)
+    within = [IPv4Address(int(address) & 0xFFFFFFFF) for each in _EMBEDDING if address in each]
+    return [address, *(each for each in embedded if each is not None), *within]
 
 
 class _Http(urllib.request.HTTPHandler):

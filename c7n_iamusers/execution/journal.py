@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import secrets
@@ -20,7 +21,7 @@ from typing import Any, Protocol
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import AFTER, TRIED, Subject
 from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, require_in_place, sync_directory
-from c7n_iamusers.text.documents import NotInFormat, read_json
+from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, check_json, read_json
 
 #: The prefix of BucketJournal's objects, one for each run and user.
 BUCKET_JOURNALS = "journal/"
@@ -233,12 +234,12 @@ class _Journal:
     def __init__(self, store: Store) -> None:
         self._store, self._by_user = store, defaultdict[str, list[Line]](list)
         self._ids = defaultdict[str, set[str]](set)
-        for line in parsed(store.read(JOURNAL) or b""):
+        for line in parsed(store.read(JOURNAL) or b"", store.place(JOURNAL)):
             if line.get("unique_id"):
                 self._ids[str(line.get("arn"))].add(str(line["unique_id"]))
             self._by_user[str(line.get("unique_id") or line.get("arn"))].append(line)
         self._restored = defaultdict[str, list[Line]](list)
-        for line in parsed(store.read(RESTORE_JOURNAL) or b""):
+        for line in parsed(store.read(RESTORE_JOURNAL) or b"", store.place(RESTORE_JOURNAL)):
             self._restored[str(line.get("unique_id"))].append(line)
         self._objects = store.names(BUCKET_JOURNALS)
         self._by_id, self._by_name = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
@@ -249,7 +250,9 @@ class _Journal:
 
     def of(self, subject: Subject) -> list[Line]:
         own = self._by_id.get(subject.unique_id, ())
-        put = [line for name in own for line in parsed(self._store.read(name) or b"")]
+        put = [
+            line for name in own for line in parsed(self._store.read(name) or b"", self._store.place(name))
+        ]
         restored = self._restored.get(subject.unique_id, ())
         return [
             *self._by_user.get(subject.unique_id, ()),
@@ -263,14 +266,14 @@ class _Journal:
             yield from (line for line in self._by_user[other] if line.get("arn") == subject.arn)
         for name in self._by_name.get(subject.file_name, ()):
             if _owner(name)[1] != subject.unique_id:
-                lines = parsed(self._store.read(name) or b"")
+                lines = parsed(self._store.read(name) or b"", self._store.place(name))
                 yield from (line for line in lines if line.get("arn") == subject.arn)
 
     def lines(self) -> Iterator[Line]:
         for lines in self._by_user.values():
             yield from lines
         for name in self._objects:
-            yield from parsed(self._store.read(name) or b"")
+            yield from parsed(self._store.read(name) or b"", self._store.place(name))
 
 
 def _owner(name: str) -> tuple[str, str]:
@@ -279,14 +282,30 @@ def _owner(name: str) -> tuple[str, str]:
     return (user, unique_id) if user and name.endswith(".jsonl") else ("", "")
 
 
-def parsed(content: bytes) -> Iterable[Line]:
-    """The lines of a journal. Incomplete ones, as a crash leaves them, are skipped."""
-    return parsed_lines(content.splitlines())
+def parsed(content: bytes, place: str = "the journal") -> Iterator[Line]:
+    """The lines of a journal. Incomplete ones, as a crash leaves them, are skipped.
+
+    Raises OSError, which names ``place``, if no run can have written it: a line or the whole is beyond a bound.
+    """
+    try:
+        check_json(content, MOST_JSON)
+    except NotInFormat as error:
+        raise OSError(f"{place} {error}") from error
+    if content.count(b"\n") > MOST_JSON:
+        raise OSError(f"{place} has more than {MOST_JSON} lines: find out who wrote it, and move it away")
+    yield from parsed_lines(io.BytesIO(content), place)
 
 
-def parsed_lines(texts: Iterable[bytes]) -> Iterator[Line]:
-    """``parsed`` of a journal that is read line by line."""
+def parsed_lines(texts: Iterable[bytes], place: str = "the journal") -> Iterator[Line]:
+    """``parsed`` of a journal that is read line by line. Raises OSError for a line beyond the bound."""
     for text in texts:
+        if len(text) > LONGEST_LINE:
+            raise OSError(
+                f"{place} has a line of {len(text)} bytes, and no run writes more than {LONGEST_LINE}: find out who "
+                "wrote it, and move it away"
+            )
+        if text.isspace():
+            continue
         try:
             line = read_json(text)
         except NotInFormat:

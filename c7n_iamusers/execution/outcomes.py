@@ -25,7 +25,7 @@ from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
 from c7n_iamusers.execution.retries import describe, error_code
 from c7n_iamusers.execution.stores import Store, as_store
-from c7n_iamusers.text.documents import NotInFormat, read_json
+from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
 from c7n_iamusers.text.wording import moment, visible_log
 
 LOG = visible_log("custodian.c7n_iamusers")
@@ -139,7 +139,7 @@ def load_outcomes(store: Store) -> list[dict[str, Any]]:
 
 def _rows(store: Store, content: bytes | None) -> list[dict[str, Any]]:
     try:
-        rows: Any = read_json(content or b"[]")
+        rows: Any = read_json(content or b"[]", most=MOST_JSON)
     except NotInFormat as error:
         raise ValueError(_invalid_file(store, str(error))) from error
     if not (isinstance(rows, list) and all(map(_is_row, rows))):

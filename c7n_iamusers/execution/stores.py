@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from c7n_iamusers.exceptions import RunLockLost
-from c7n_iamusers.execution.given import refuse_other_kinds
+from c7n_iamusers.execution.given import read_at_once, refuse_other_kinds, within_memory
 from c7n_iamusers.text.documents import LARGEST
 
 #: The name of a run's journal.
@@ -346,7 +346,12 @@ def read_file(path: Path, largest: int = LARGEST) -> bytes | None:
         return None
     with os.fdopen(descriptor, "rb") as file:
         refuse_larger(str(path), os.fstat(descriptor).st_size, largest)
-        return file.read()
+        content = within_memory(str(path), lambda: read_at_once(file, largest))
+        if len(content) > largest:
+            raise OSError(
+                f"{path} has more than {largest} bytes, and grew while it was read: find out who writes it"
+            )
+        return content
 
 
 def _lines_of(path: Path) -> Iterator[bytes]:

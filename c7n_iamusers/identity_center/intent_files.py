@@ -29,7 +29,7 @@ from c7n_iamusers.identity_center.intents import (
     intents_data,
     intents_from,
 )
-from c7n_iamusers.text.documents import NotInFormat, read_json, unpacked
+from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json, unpacked
 
 #: The default maximum age of intents. Users change.
 MAX_AGE = timedelta(hours=24)
@@ -121,7 +121,7 @@ def _check_writers(directory: Path, names: Iterable[str]) -> None:
 
 def _read(place: str, name: str, content: bytes | None, shared: PolicyInterner) -> Intents:
     try:
-        data = read_json(content or b"", shared)
+        data = read_json(content or b"", shared, MOST_JSON)
         check_intents(data)
         return intents_from(data, str(PurePosixPath(name).parent))
     except ValueError as error:

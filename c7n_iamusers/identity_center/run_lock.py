@@ -32,6 +32,7 @@ from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.center_lock import LONGEST, CenterLock, LockUnavailable, fields, holder
 from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.identity_center.run_records import RUNS
+from c7n_iamusers.text.documents import LARGEST_LOCK
 from c7n_iamusers.text.wording import visible, visible_log
 
 #: The name of both locks.
@@ -137,7 +138,7 @@ def force_unlock(output: Store, lock_id: str) -> str:
     Raises IdentityCenterError if there is no lock, or it has another id; OSError.
     """
     name = f"{RUNS}/{_LOCK}"
-    content = output.read(name)
+    content = output.read(name, LARGEST_LOCK)
     if content is None:
         raise IdentityCenterError(f"{output.place(name)}: there is no lock, so nothing was removed")
     if fields(content).get("id") != lock_id:
@@ -226,7 +227,7 @@ def _put(output: Store, name: str, content: bytes) -> None:
         try:
             return output.create(name, content)
         except FileExistsError as error:
-            found = output.read(name)
+            found = output.read(name, LARGEST_LOCK)
             if found is not None:
                 lock_id = str(fields(found).get("id", ""))
                 unlocking = _unlocking(output, lock_id) if lock_id else f"remove {output.place(name)}"

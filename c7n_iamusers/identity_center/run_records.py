@@ -36,7 +36,7 @@ from c7n_iamusers.identity_center.changes import assignment_key
 from c7n_iamusers.identity_center.intents import permission_set_data
 from c7n_iamusers.identity_center.model import ASSIGNMENT, GROUP, MEMBERSHIP, USER, Change, Claim, Instance
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, ChangeResult
-from c7n_iamusers.text.documents import NotInFormat, read_json
+from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
 from c7n_iamusers.text.wording import folded, json_pieces
 
 RUNS = "identity-center-runs"
@@ -211,7 +211,7 @@ def _check_pin(output: Store, name: str, content: bytes) -> str | None:
     segments = sorted(output.names(f"{journal.removesuffix(_SUFFIX)}/"))
     ((_, texts),) = _texts(output, [segments[-1] if segments else journal])
     ends = deque(texts, maxlen=1)
-    last = next(iter(parsed(ends[0])), {}) if ends else None
+    last = next(parsed(ends[0], output.place(journal)), {}) if ends else None
     if last is None:
         return None
     pin = str(last.get("sha256", "")) if last.get("phase") == _PIN else ""
@@ -225,7 +225,7 @@ def _check_pin(output: Store, name: str, content: bytes) -> str | None:
 
 def _result(place: str, content: bytes | None) -> dict[str, Any]:
     try:
-        data = read_json(content or b"")
+        data = read_json(content or b"", most=MOST_JSON)
     except NotInFormat as error:
         raise IdentityCenterError(f"{place}: can't be read as the result of a run: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != RESULT_SCHEMA or "created" not in data:
@@ -300,7 +300,7 @@ def _lines(output: Store, name: str) -> Iterator[dict[str, Any]]:
     """Raises IdentityCenterError for lines that no run writes. A line that a crash has cut off is left out."""
     segments = sorted(output.names(f"{name.removesuffix(_SUFFIX)}/"))
     for each, texts in _texts(output, [name, *segments]):
-        for line in parsed_lines(texts):
+        for line in parsed_lines(texts, output.place(each)):
             try:
                 run_objects.check_line(line)
             except ValueError as error:

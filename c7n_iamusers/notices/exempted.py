@@ -18,7 +18,7 @@ from typing import Any
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.user_patterns import FIELDS
-from c7n_iamusers.text.documents import read_json
+from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
 from c7n_iamusers.text.wording import as_text, moment
 
 DIRECTORY = "exempt"
@@ -73,7 +73,7 @@ def as_json(account_id: str, time: datetime, found: Sequence[Exempted]) -> bytes
 
 def parse_exempted(content: bytes, account_id: str) -> list[Exempted]:
     """The records in a file in the directory of ``account_id``. Raises ValueError if the content is not such a file."""
-    data = read_json(content)
+    data = read_json(content, most=MOST_OF_RECORD)
     if not isinstance(data, Mapping) or not isinstance(data.get("exempt"), list):
         raise ValueError("it has no list named exempt")
     time = moment(data.get("time"))

@@ -22,7 +22,7 @@ from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
-from c7n_iamusers.text.documents import read_json
+from c7n_iamusers.text.documents import LARGEST_RECORD, MOST_OF_RECORD, read_json
 from c7n_iamusers.text.wording import as_text, is_address, moment
 
 Parsed = TypeVar("Parsed")
@@ -99,7 +99,7 @@ class Notice:
 
 def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
     """The notice in a file in the directory of ``account_id``. Raises ValueError if the content is not one."""
-    data = read_json(content)
+    data = read_json(content, most=MOST_OF_RECORD)
     if not isinstance(data, Mapping):
         raise ValueError("it is not a JSON object")
     time = moment(data.get("time"))
@@ -314,7 +314,8 @@ class _Records:
         while len(_KNOWN) > _KNOWN_PLACES:
             _KNOWN.pop(next(iter(_KNOWN)), None)
         known.update({each: before[each] for each in names if before.get(each, ("",))[0] == versions[each]})
-        for name, content in read_all(self.store, [each for each in names if each not in known]):
+        unknown = [each for each in names if each not in known]
+        for name, content in read_all(self.store, unknown, LARGEST_RECORD):
             with _parsing(self.store, name, self.broken):
                 known[name] = (versions[name], parse(content or b""))
         yield from (known[each][1] for each in names if each in known)

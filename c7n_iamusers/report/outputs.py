@@ -25,7 +25,7 @@ from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed
 from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
 from c7n_iamusers.exemptions import RuleKey, read_denied, read_explanations, read_usage
-from c7n_iamusers.text.documents import LARGEST, NotInFormat, read_json, unpacked
+from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, read_json, unpacked
 from c7n_iamusers.text.shapes import Shape, listing, mapping, maybe, one_of, record, text, whole
 
 RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"
@@ -207,7 +207,7 @@ class _Files:
         if content is None:
             return None
         try:
-            data = read_json(content)
+            data = read_json(content, most=MOST_JSON)
         except NotInFormat as error:
             self._fault(name, f"is no JSON ({error}): it was cut off, or is not a run's")
             return None
@@ -219,11 +219,14 @@ class _Files:
         return data
 
     def journal(self) -> Iterator[Mapping[str, Any]]:
-        yield from parsed(self.content(JOURNAL) or b"")
+        try:
+            yield from parsed(self.content(JOURNAL) or b"")
+        except OSError as error:
+            self._fault(JOURNAL, str(error))
         try:
             objects = self._store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
-            for _, content in read_all(self._store, objects):
-                yield from parsed(content or b"")
+            for name, content in read_all(self._store, objects):
+                yield from parsed(content or b"", self._store.place(name))
         except OSError as error:
             self._fault(BUCKET_JOURNALS, str(error))
 

@@ -18,6 +18,7 @@ from c7n_iamusers.iam.history import history_of
 from c7n_iamusers.restoration.plan import Recorded
 from c7n_iamusers.snapshots.archive import SNAPSHOTS
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
+from c7n_iamusers.text.documents import LARGEST_RECORD
 from c7n_iamusers.text.wording import moment
 
 #: Name of a snapshot -> its SHA-256, as in its run's journal.
@@ -137,7 +138,7 @@ def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> Restora
 
 def restore_lines(journals: Iterable[Path]) -> tuple[Mapping[str, Any], ...]:
     """The lines of those ``journals`` of restorations that exist. Raises OSError."""
-    return tuple(line for path in journals for line in parsed(read_file(path) or b""))
+    return tuple(line for path in journals for line in parsed(read_file(path) or b"", str(path)))
 
 
 def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
@@ -175,7 +176,7 @@ def _pins(journal: JournalReader) -> Pins:
 
 
 def _load(path: Path, run: Path, pins: Pins) -> _File:
-    content = read_file(path)
+    content = read_file(path, LARGEST_RECORD)
     if content is None:
         raise SnapshotInvalid("no such file")
     snapshot = Snapshot.from_json(content)

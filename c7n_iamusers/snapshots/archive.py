@@ -22,6 +22,7 @@ from c7n_iamusers.iam.live_policies import LivePolicies
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering
+from c7n_iamusers.text.documents import LARGEST_RECORD
 from c7n_iamusers.text.wording import moment
 
 SNAPSHOTS = "snapshots"
@@ -56,7 +57,7 @@ class SnapshotArchive:
 
     def _read(self, subject: Subject) -> Iterator[Snapshot]:
         number = 1
-        while (content := self._store.read(_name(subject, number))) is not None:
+        while (content := self._store.read(_name(subject, number), LARGEST_RECORD)) is not None:
             yield Snapshot.from_json(content)
             number += 1
 

@@ -18,7 +18,7 @@ from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.policy_documents import PolicyVersion, canonical_policy, decoded, policy_arns
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.text.documents import NotInFormat, read_json
+from c7n_iamusers.text.documents import MOST_OF_RECORD, NotInFormat, read_json
 from c7n_iamusers.text.shapes import schema_problem
 from c7n_iamusers.text.wording import moment
 
@@ -176,7 +176,7 @@ class Snapshot:
         One of version 1 has no documents: it counts as one whose policies could not be read.
         """
         try:
-            data = read_json(text)
+            data = read_json(text, most=MOST_OF_RECORD)
         except NotInFormat as error:
             raise SnapshotInvalid(f"not a snapshot: it is not valid JSON: {error}") from error
         if first := isinstance(data, dict) and data.get("schema_version") == 1:

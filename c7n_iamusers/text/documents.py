@@ -27,6 +27,23 @@ LARGEST_YAML = 8 * 1024 * 1024
 DEEPEST = 64
 #: Values of YAML, with each alias and merge counted as what it stands for.
 MOST_VALUES = 1_000_000
+#: Keys and values that YAML itself has: each takes its reader up to 30 microseconds and 1 KB. An account of an accounts
+#: file has about 20, an exemption 11.
+MOST_NODES = 300_000
+#: Brackets and commas of JSON in a file of a run, a brace counted as two: each stands for a value of about 100 bytes in
+#: memory, an object for one of 200. 5,000 users, 1,500 policies with 5 versions and 1,000 roles, all as large as the
+#: default quotas allow ("IAM and AWS STS quotas", IAM User Guide), have about 5 million.
+MOST_JSON = 12_000_000
+#: The same in what a person names. 600,000 rows of 6 columns have 5 million.
+MOST_JSON_GIVEN = 6_000_000
+#: Bytes of a snapshot, a notice, or who was exempt, and brackets and commas there. A snapshot of a user with 20
+#: policies of 6,144 characters, and 10 groups with as many, has 1.7 MB. A notice to 5,000 users, the quota of an
+#: account, whose ARNs have 600 characters, has 5 MB and 35,000 commas; who was exempt of them, 7 MB.
+LARGEST_RECORD, MOST_OF_RECORD = 8 * 1024 * 1024, 500_000
+#: Bytes of a line of a journal. One with an inline policy of Identity Center has 40 KB (32,768 characters, escaped).
+LONGEST_LINE = 1024 * 1024
+#: Bytes of a lock, which names its holder and an output.
+LARGEST_LOCK = 64 * 1024
 #: Characters of a number.
 LONGEST_NUMBER = 40
 
@@ -40,6 +57,7 @@ _MARKS = (
 )
 _SAVE_AS = "save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
 _TOO_DEEP = f"is nested too deeply: at most {DEEPEST} lists and objects may be within each other"
+_NO_MEMORY = "takes more memory than this process may have: find out what it is, or run where there is more"
 _GZIP_MARK = b"\x1f\x8b"
 #: zlib's ``wbits`` for gzip.
 _GZIP = 31
@@ -63,6 +81,8 @@ def unpacked(data: bytes, largest: int = LARGEST_GIVEN) -> bytes:
         found = reader.decompress(data, largest + 1)
     except zlib.error as error:
         raise NotInFormat(0, f"is not gzip: {error}") from error
+    except MemoryError:
+        raise NotInFormat(0, _NO_MEMORY) from None
     if len(found) > largest:
         raise NotInFormat(0, f"has more than {largest} bytes when it is unpacked")
     if not reader.eof or reader.unused_data:
@@ -85,6 +105,8 @@ def decoded(data: bytes) -> str:
         # Don't guess Windows-1252: it decodes nearly every byte, so a wrong guess would go unnoticed.
         problem = f"is damaged {encoding}" if encoding else "is not UTF-8, probably Windows-1252 (cp1252)"
         raise NotInFormat(line, f"{problem}: {_SAVE_AS}") from error
+    except MemoryError:
+        raise NotInFormat(0, _NO_MEMORY) from None
 
 
 def as_text(data: str | bytes) -> str:
@@ -135,9 +157,12 @@ _DECODER = _decoder()
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def read_json(data: str | bytes, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
-    """The value in JSON. ``hook``: makes the result of each object. Raises NotInFormat."""
+def read_json(
+    data: str | bytes, hook: Callable[[dict[str, Any]], Any] | None = None, most: int = MOST_JSON_GIVEN
+) -> Any:
+    """The value in JSON. ``hook``: makes the result of each object. ``most``: see check_json. Raises NotInFormat."""
     text = as_text(data)
+    check_json(text, most)
     decoder = _decoder(hook) if hook else _DECODER
     value, at = _next_value(decoder, text, skip(text, 0), Lines(text))
     if (end := skip(text, at)) != len(text):
@@ -145,8 +170,24 @@ def read_json(data: str | bytes, hook: Callable[[dict[str, Any]], Any] | None = 
     return value
 
 
+def check_json(text: str | bytes, most: int = MOST_JSON_GIVEN) -> None:
+    """Raises NotInFormat if JSON may have more values than fit into memory, before it is decoded.
+
+    Brackets and commas are counted, and those in texts too: what is counted is never less than what there is.
+    """
+    if len(text) > most // 2 and _count(text, ",") + _count(text, "[") + 2 * _count(text, "{") > most:
+        raise NotInFormat(
+            0, f"has more than {most} brackets and commas: find out what it is, and split it if it is right"
+        )
+
+
+def _count(text: str | bytes, character: str) -> int:
+    return text.count(character) if isinstance(text, str) else text.count(character.encode())
+
+
 def json_values(text: str) -> Iterator[Any]:
     """The values of JSON that follow one another, as where pages were appended to a file. Raises NotInFormat."""
+    check_json(text, MOST_JSON)
     at, lines = skip(text, 0, _BETWEEN), Lines(text)
     while at < len(text):
         value, at = _next_value(_DECODER, text, at, lines)
@@ -168,6 +209,8 @@ def _next_value(decoder: json.JSONDecoder, text: str, at: int, lines: Lines) -> 
         raise NotInFormat(lines.at(at), str(error)) from error
     except RecursionError as error:
         raise NotInFormat(lines.at(at), _TOO_DEEP) from error
+    except MemoryError:
+        raise NotInFormat(lines.at(at), _NO_MEMORY) from None
     _check_depth(value, at, lines)
     if _HALF.search(text, at, end):
         _check_characters(value, at, lines)
@@ -317,6 +360,8 @@ def _yaml_errors(text: str) -> Iterator[None]:
         raise NotInFormat(0, f"is not YAML: {' '.join(str(error).split())[:200]}") from error
     except RecursionError as error:
         raise NotInFormat(0, _TOO_DEEP) from error
+    except MemoryError:
+        raise NotInFormat(0, _NO_MEMORY) from None
 
 
 _TAG = "tag:yaml.org,2002:"
@@ -327,27 +372,42 @@ _NO_NUMBER = re.compile(r"[-+]?\.(inf|nan)|.*e\+?\d{3,}", re.IGNORECASE)
 
 
 @cache
-def _text_loader() -> Any:
-    """A loader that makes nothing but text of scalars, apart from null and the key of a merge."""
+def _loader(texts: bool) -> Any:
+    """The class of a loader that ends at MOST_NODES and DEEPEST while it reads, since reading takes longest.
+
+    ``texts``: whether it makes nothing but text of scalars, apart from null and the key of a merge.
+    """
     import yaml
 
-    kept = (_TAG + "null", _TAG + "merge")
-    resolvers = {
-        first: [(tag, pattern) for tag, pattern in found if tag in kept]
-        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    return type("TextLoader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": resolvers})
+    class Bounded(yaml.SafeLoader):
+        _nodes = _depth = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            self._nodes += 1
+            self._depth += 1
+            if self._nodes > MOST_NODES or self._depth > DEEPEST + 1:
+                more = f"has more than {MOST_NODES} keys and values: keep such a list as CSV or JSON"
+                raise NotInFormat(self.line + 1, _TOO_DEEP if self._depth > DEEPEST + 1 else more)
+            node = super().compose_node(parent, index)
+            self._depth -= 1
+            return node
+
+    if texts:
+        kept = (_TAG + "null", _TAG + "merge")
+        Bounded.yaml_implicit_resolvers = {
+            first: [(tag, pattern) for tag, pattern in found if tag in kept]
+            for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+    return Bounded
 
 
 def _composed(text: str, texts: bool) -> tuple[Any, Any]:
     """A loader, and the root node that it has composed, within bounds. ``texts``: see ``yaml_entries``."""
-    import yaml
-
     if len(text) > LARGEST_YAML:
         raise NotInFormat(
             0, f"has more than {LARGEST_YAML} characters of YAML: keep such a list as CSV or JSON"
         )
-    loader = _text_loader()(text) if texts else yaml.SafeLoader(text)
+    loader = _loader(texts)(text)
     root = loader.get_single_node()
     if root is not None:
         check_values(root, partial(_nodes, loader))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from c7n_iamusers.text.documents import Lines, NotInFormat, as_text, next_json, skip, yaml_entries
+from c7n_iamusers.text.documents import Lines, NotInFormat, as_text, check_json, next_json, skip, yaml_entries
 
 #: Of a list: several times what the largest organization needs.
 MOST_ROWS, MOST_COLUMNS = 1_000_000, 1_000
@@ -106,6 +106,7 @@ def _header(cells: list[str], line: int, check: HeaderCheck) -> list[str]:
 
 def _json_rows(text: str) -> Iterator[Row]:
     """The entries of an array, decoded one by one, since json.loads does not report their lines."""
+    check_json(text)
     lines, count = Lines(text), 0
     at = skip(text, 0)
     if at == len(text):

@@ -116,13 +116,15 @@ def visible_log(name: str) -> VisibleLog:
     return VisibleLog(logging.getLogger(name))
 
 
-#: A spreadsheet evaluates a cell that begins with one of these. Names in IAM and tags can begin with them.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: A spreadsheet evaluates a cell that begins with one of these characters, also as their full-width forms. Names in IAM
+#: and tags can begin with them. Where it separates by semicolons or tabs, a part of a cell is a cell of its own, and
+#: quotation marks around the whole don't help.
+_FORMULA = re.compile('(^|[;\t\r\n])(?=[ "\xa0\u3000]*[=+@\uff1d\uff0b\uff0d\uff20-])|^(?=[\t\r])')
 
 
 def cell(text: str) -> str:
-    """``text`` as a cell of CSV that no spreadsheet evaluates."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """``text`` as a cell of CSV that no spreadsheet evaluates, by whatever it separates cells."""
+    return _FORMULA.sub(r"\1'", text)
 
 
 def escaping(say: Callable[[str], None]) -> Callable[[str], None]:

@@ -423,7 +423,7 @@ def test_the_accounts_file_tells_whose_directory_it_is(fleet: FleetRehearsal, tm
     assert "can't be read as c7n-org's accounts file" in provision(fleet, "--accounts", accounts).output
     accounts.write_text("[" * 5_000)
     deep = provision(fleet, "--accounts", accounts)
-    assert "can't be read as c7n-org's accounts file: is nested too deeply" in deep.output
+    assert "can't be read as c7n-org's accounts file: line 1: is nested too deeply" in deep.output
 
 
 def waves(tmp_path: Path) -> Path:

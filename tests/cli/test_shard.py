@@ -77,7 +77,7 @@ def test_shards_are_about_equal() -> None:
         pytest.param("accounts: [", "accounts file: line 1: expected the node content", id="no YAML"),
         pytest.param("a: !x 1", "accounts file: line 1: has the tag !x, which is not read", id="a tag"),
         pytest.param("a: \0", "accounts file: line 1: has a NUL", id="no text"),
-        pytest.param("[" * 2000, "accounts file: is nested too deeply", id="deep"),
+        pytest.param("[" * 2000, "accounts file: line 1: is nested too deeply", id="deep"),
         pytest.param(
             'accounts: [{name: a, account_id: "111122223333"}]\nvars: {}\naccounts: []',
             "line 3: the key 'accounts' is given twice",

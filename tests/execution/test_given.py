@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from c7n_iamusers.execution.given import forbidden, read_given, read_place, read_url
+from c7n_iamusers.execution.given import forbidden, read_at_once, read_given, read_place, read_url
 from c7n_iamusers.text.documents import NotInFormat
 
 SECRET = {"Authorization": "Bearer secret", "X-Api-Key": "secret"}
@@ -184,6 +184,18 @@ def test_a_redirect_may_not_lead_there(site: Site, url: str, why: str) -> None:
         pytest.param("127.0.0.1", True, "", id="loopback-from-loopback"),
         pytest.param("localhost", True, "", id="name-from-loopback"),
         pytest.param("169.254.169.254", True, "a link-local address", id="metadata-from-loopback"),
+        pytest.param("::ffff:169.254.169.254", True, "a link-local address", id="metadata-mapped"),
+        pytest.param("::169.254.169.254", True, "a link-local address", id="metadata-compatible"),
+        pytest.param("64:ff9b::169.254.169.254", True, "a link-local address", id="metadata-by-nat64"),
+        pytest.param("64:ff9b:1::a9fe:a9fe", True, "a link-local address", id="metadata-by-local-nat64"),
+        pytest.param("::ffff:0:169.254.169.254", True, "a link-local address", id="metadata-translated"),
+        pytest.param("2002:a9fe:a9fe::1", True, "a link-local address", id="metadata-by-6to4"),
+        pytest.param("168.63.129.16", True, "a link-local address", id="another-cloud"),
+        pytest.param("64:ff9b::168.63.129.16", True, "a link-local address", id="another-cloud-by-nat64"),
+        pytest.param("64:ff9b::127.0.0.1", False, "this machine", id="loopback-by-nat64"),
+        pytest.param("2002:7f00:1::", False, "this machine", id="loopback-by-6to4"),
+        pytest.param("64:ff9b::192.0.2.1", False, "", id="public-by-nat64"),
+        pytest.param("2001:db8::1", False, "", id="public-ipv6"),
         pytest.param("10.0.0.1", False, "", id="private"),
         pytest.param("192.0.2.1", False, "", id="public"),
         pytest.param("lists.example.com", False, "", id="a-name"),
@@ -246,6 +258,22 @@ def test_an_object_is_read_in_its_region_and_within_its_bound() -> None:
     assert asked == ["eu-west-1", {"Bucket": "lists", "Key": "a/exemptions.csv", "VersionId": "v1"}]
     with pytest.raises(OSError, match=r"s3://lists/a/exemptions\.csv has more than 3 bytes"):
         read_place(place, {}, s3, largest=3)
+    for query in ("Bucket=other", "Key=x", "SSECustomerKey=1", "nope=1"):
+        with pytest.raises(ValueError, match=f"the query of s3: has '{query[:-2][:3]}.*may have region"):
+            read_place(f"s3://lists/a.csv?{query}", {}, s3)
+
+
+def test_a_home_of_nobody() -> None:
+    with pytest.raises(ValueError, match=r"home directory.*: give the whole path"):
+        read("~nosuchuser-of-this-machine/x.csv")
+
+
+def test_a_file_that_gives_nothing_at_once() -> None:
+    here, other = os.pipe()
+    os.set_blocking(here, False)
+    with os.fdopen(here, "rb") as file, pytest.raises(OSError, match="gives nothing at once"):
+        read_at_once(file, 10)
+    os.close(other)
 
 
 def test_a_file_of_the_kernel_says_that_it_is_empty(tmp_path: Path) -> None:

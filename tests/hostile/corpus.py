@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from c7n_iamusers.text.documents import LARGEST, LARGEST_GIVEN, LARGEST_YAML
+from c7n_iamusers.text.documents import LARGEST, LARGEST_GIVEN, LARGEST_YAML, MOST_JSON
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ def _aliases(levels: int, fan: int, form: str = "[{}]") -> str:
         f"a{each}: &a{each} " + form.format(", ".join([f"*a{each - 1}"] * fan)) for each in range(1, levels)
     ]
     return "\n".join(lines)
+
+
+def brackets(most: int) -> bytes:
+    """JSON with a few more brackets and commas than ``most``: seven in 13 bytes, and six lists in memory."""
+    return b"[" + b"[[[[[[]]]]]]," * (most // 7) + b"[[[[[[]]]]]]]"
 
 
 def _merges(levels: int, fan: int) -> str:
@@ -250,5 +255,6 @@ PLACES = (
     Hostile("larger-than-any", _grown(LARGEST), False),
     Hostile("larger-than-yaml", lambda path: path.write_bytes(b"#" * (LARGEST_YAML + 1))),
     Hostile("gzip-bomb", _bomb),
+    Hostile("many-brackets", lambda path: path.write_bytes(brackets(MOST_JSON))),
 )
 CORPUS = (*JSON, *YAML, *CSV, *BYTES, *PLACES)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -76,6 +77,33 @@ def test_no_page_of_another_site_is_answered(org: LocalOrg, headers: dict[str, s
     org.clear_calls()
     answer = query(org, "iam", "ListUsers", headers)
     assert (answer.status, org.calls) == (403, [])
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param("POST / HTTP/1.1\r\nHost: evil.example", id="host"),
+        pytest.param("POST / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example", id="origin"),
+        pytest.param("POST /_local_org/reset HTTP/1.1\r\nHost: localhost", id="no-token"),
+        pytest.param(
+            "POST / HTTP/1.1\r\nHost: evil.example\r\nExpect: 100-continue", id="that-asks-to-go-on"
+        ),
+    ],
+)
+@pytest.mark.parametrize("body", ["Content-Length: 200000000", "Transfer-Encoding: chunked"])
+def test_a_request_is_refused_before_its_body_is_read(org: LocalOrg, head: str, body: str) -> None:
+    port = int(org.endpoint_url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(f"{head}\r\n{body}\r\n\r\n".encode())  # and no body: who waits for it never answers
+        answer = client.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+    assert b"\r\nConnection: close\r\n" in answer
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+def test_a_client_that_sends_its_body_reads_the_refusal(org: LocalOrg) -> None:
+    answer = exchange(org, "POST", "/_local_org/reset", "x" * 500_000)
+    assert (answer.status, "token of this run is missing" in answer.text) == (403, True)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from c7n_iamusers.text.wording import visible
+from c7n_iamusers.text.wording import cell, visible
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,26 @@ from c7n_iamusers.text.wording import visible
 )
 def test_what_a_terminal_obeys_or_hides_is_shown(text: str, shown: str) -> None:
     assert visible(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        pytest.param("=1+1", "'=1+1", id="begins"),
+        pytest.param(" =1+1", "' =1+1", id="after-a-space"),
+        pytest.param("x;=1+1", "x;'=1+1", id="after-a-semicolon"),
+        pytest.param("x; =1+1;@SUM(1)", "x;' =1+1;'@SUM(1)", id="several"),
+        pytest.param('x;"=1+1"', 'x;\'"=1+1"', id="after-a-quote"),
+        pytest.param("x\t-1", "x\t'-1", id="after-a-tab"),
+        pytest.param("x\n+1", "x\n'+1", id="on-a-line-of-its-own"),
+        pytest.param("\uff1d1+1", "'\uff1d1+1", id="full-width-equals"),
+        pytest.param("\uff0b1", "'\uff0b1", id="full-width-plus"),
+        pytest.param("\uff0d1", "'\uff0d1", id="full-width-minus"),
+        pytest.param("x;\uff20SUM(1)", "x;'\uff20SUM(1)", id="full-width-at"),
+        pytest.param("\tx", "'\tx", id="tab"),
+        pytest.param("a=b; c-d; e@f.example", "a=b; c-d; e@f.example", id="plain"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_no_part_of_a_cell_is_a_formula(text: str, safe: str) -> None:
+    assert cell(text) == safe
