@@ -617,7 +617,12 @@ def test_a_restored_user_gets_a_group_back_under_a_deny_and_after_a_second_compa
     assert (is_denied(iam), boundary(iam)) == (True, LIMIT)
     assert restore(run, "--recreate-groups").exit_code == 1
     assert is_denied(iam)
-    assert restore(run, "--recreate-groups", "--accept-wider", "alice").exit_code == 0
+    # what is wider makes an administrator
+    asked = restore(run, "--recreate-groups", "--accept-wider", "alice")
+    assert asked.exit_code == 1
+    assert "it becomes an administrator, by " in asked.output
+    assert is_denied(iam)
+    assert restore(run, "--recreate-groups", "--accept-wider", "alice", "--yes").exit_code == 0
     assert (is_denied(iam), boundary(iam)) == (False, LIMIT)
     assert [each["UserName"] for each in iam.get_group(GroupName="Ops")["Users"]] == ["alice"]
 
