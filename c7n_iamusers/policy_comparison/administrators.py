@@ -115,10 +115,7 @@ def _text(document: object) -> str:
 @lru_cache(maxsize=4096)
 def _rights_of(text: str) -> _Rights:
     """Cached, because many users have the same policies. Raises ValueError."""
-    document = json.loads(text)
-    if has_reserved(json.dumps(document, ensure_ascii=False)):
-        raise ValueError("a private-use character, which IAM does not allow in policies")
-    allowed = [each for each in statements(document) if _allows(each)]
+    allowed = [each for each in statements(json.loads(text)) if _allows(each)]
     parts = [(_element(each, "Action", str.lower), _element(each, "Resource", str)) for each in allowed]
     allows = [_Allow(_named(actions), resources) for actions, resources in parts]
     found = frozenset[str]().union(*map(_granted, allows))
@@ -134,15 +131,16 @@ def _allows(statement: Statement) -> bool:
 
 
 def _element(statement: Statement, name: str, form: Callable[[str], str]) -> Element:
-    """The element. Raises ValueError for a statement without it, which IAM rejects."""
+    """The element. Raises ValueError for a statement that IAM rejects: without it, for example."""
     for key in (name, f"Not{name}"):
         if key in statement:
             values = [form(str(value)) for value in listed(statement[key])]
+            if any(map(has_reserved, values)):
+                raise ValueError("a private-use character, which IAM does not allow in policies")
             return Element(frozenset(value for value in values if value), key != name)
     raise ValueError(f"a statement without {name} and Not{name}")
 
 
-_SERVICES = frozenset(action.partition(":")[0] for action in ALL_ESCALATING)
 _LOWER = {action: action.lower() for action in ALL_ESCALATING}
 
 
@@ -157,15 +155,13 @@ def _named(actions: Element) -> frozenset[str]:
 def _matched(patterns: frozenset[str]) -> frozenset[str]:
     if "*" in patterns:
         return ALL_ESCALATING
-    near = frozenset(each for each in patterns if _is_near(each))
-    return frozenset(action for action, text in _LOWER.items() if matches(near, text)) if near else near
-
-
-@lru_cache(maxsize=65536)
-def _is_near(pattern: str) -> bool:
-    """Whether ``pattern`` can match an action of a service in the table, by its beginning."""
-    service, colon, _ = literal_prefix(pattern).partition(":")
-    return service in _SERVICES if colon else any(each.startswith(service) for each in _SERVICES)
+    wild = frozenset(filter(_OPEN.search, patterns))
+    prefixes = tuple(map(literal_prefix, wild))
+    return frozenset(
+        action
+        for action, text in _LOWER.items()
+        if text in patterns or (text.startswith(prefixes) and matches(wild, text))
+    )
 
 
 def _granted(allow: _Allow) -> frozenset[str]:

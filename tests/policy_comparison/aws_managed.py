@@ -38,7 +38,9 @@ def _parsed() -> dict[str, frozenset[str]]:
     for line in _TABLE.replace("\\n ", "").strip().splitlines():
         name, *services = line.split()
         pairs = (each.partition(":") for each in services)
-        found[name] = frozenset(f"{{service}}:{{each}}" for service, _, names in pairs for each in names.split(","))
+        found[name] = frozenset(
+            f"{{service}}:{{each}}" for service, _, names in pairs for each in names.split(",")
+        )
     return found
 
 
