@@ -554,8 +554,8 @@ def test_a_forged_snapshot_gives_no_policy_of_an_administrator_without_asking(
     )
     forged = replace(forged, fingerprint=fingerprint(forged.user, forged.deactivated))
     path.write_text(forged.as_json())
-    digests = (hashlib.sha256(each).hexdigest() for each in (content, path.read_bytes()))
-    journal.write_text(journal.read_text().replace(*digests))
+    was, now = (hashlib.sha256(each).hexdigest() for each in (content, path.read_bytes()))
+    journal.write_text(journal.read_text().replace(was, now))
     result = restore(run)
     assert result.exit_code == 1
     assert "warning: it becomes an administrator, by break-glass" in result.output
