@@ -175,10 +175,14 @@ def _is_wide(action: str, resources: Element) -> bool:
         excluded = without_variables(resources.patterns)
         return not all(any(covers(each, kind) for each in excluded) for kind in TYPES[action])
     return any(
-        each == "*"
-        or (_is_unknown(action, each) and any(overlap(complete_arn(each), kind) for kind in TYPES[action]))
+        each == "*" or (_is_unknown(action, each) and any(_overlaps(each, kind) for kind in TYPES[action]))
         for each in _useful(action, resources.patterns)
     )
+
+
+def _overlaps(pattern: str, kind: str) -> bool:
+    """Also where ``pattern`` does so only as AWS completes it, or only as it is: its stars may stand for fields."""
+    return overlap(pattern, kind) or overlap(complete_arn(pattern), kind)
 
 
 def _useful(action: str, patterns: frozenset[str]) -> frozenset[str]:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import random
 import string
 from time import process_time
 from typing import Any
@@ -475,3 +476,45 @@ def test_a_document_that_compares_equal_with_all_of_iam_is_one_of_an_administrat
     then, now = (Policies(parse_policy(each, "own")) for each in (one, other))
     assert compare(now, RequestContext({}), then, RequestContext({}))[0] == EQUAL
     assert admin_policies([AppliedPolicy("own", OWN, document=other)]) == ("own",)
+
+
+#: Requests of an administrator, in several partitions.
+REQUESTS = [
+    ("iam:putuserpolicy", "arn:aws:iam::111122223333:user/bob"),
+    ("iam:attachrolepolicy", "arn:aws-cn:iam::111122223333:role/a/b"),
+    ("iam:createpolicyversion", "arn:aws-us-gov:iam::111122223333:policy/p"),
+    ("iam:addusertogroup", "arn:aws:iam::111122223333:group/g"),
+    ("ssm:startsession", "arn:aws:ec2:eu-west-1:111122223333:instance/i-1"),
+    ("lambda:updatefunctioncode", "arn:aws:lambda:eu-west-1:111122223333:function:f"),
+]
+
+
+def cut(chance: random.Random, text: str) -> str:
+    """``text`` with some of its pieces replaced by wildcards that match these."""
+    for _ in range(chance.randint(1, 3)):
+        start = chance.randrange(len(text))
+        end = chance.randint(start + 1, len(text))
+        text = text[:start] + chance.choice(["*", "?" * (end - start), "?*"]) + text[end:]
+    return text
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_policies_that_allow_a_request_of_an_administrator_are_found(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(150):
+        action, resource = chance.choice(REQUESTS)
+        others = [each for pair in REQUESTS for each in pair if each not in (action, resource)]
+        actions = [cut(chance, action)]
+        given: dict[str, Any] = {"Action": actions, "Resource": [cut(chance, resource)]}
+        if chance.random() < 0.3:
+            given = {"NotAction": [cut(chance, each) for each in others[:2]], "Resource": "*"}
+        elif chance.random() < 0.4:
+            given = {"Action": actions, "NotResource": [cut(chance, each) for each in others[-3:]]}
+        name = given.get("Resource", "*")[0].split(":", 5)[-1]
+        if not action.startswith("iam:") and "*" not in name and "?" not in name:
+            continue  # one that somebody named on purpose
+        statement = {"Effect": "Allow", **given}
+        allow = parse_policy({"Version": "2012-10-17", "Statement": statement}, "own")[0]
+        if allow.actions.matches(action) and allow.resources.matches(resource):
+            found = admin_policies([AppliedPolicy("own", OWN, document={"Statement": statement})])
+            assert found != (), statement
