@@ -387,12 +387,13 @@ class _Restoring:
 
     def _ask(self, found: RestorableUser, planned: Restoration, change: RightsChange) -> str:
         """What was not accepted, by an option or on the terminal, and what to do, in words; empty if all was."""
-        from c7n_iamusers.restoration.limits import administrative
+        from c7n_iamusers.restoration.limits import administrative, administrative_today
 
         if change.by_aws and not self.options.aws_changes.ask():
             return "check what AWS changed, then give --accept-aws-changes"
         warnings = [*found.doubts]
-        warnings += [f"it becomes an administrator, by {way}" for way in administrative(planned.snapshot)]
+        ways = (*administrative(planned.snapshot), *administrative_today(planned.after, planned.rights))
+        warnings += [f"it becomes an administrator, by {way}" for way in dict.fromkeys(ways)]
         if not planned.plan.calls or not warnings:
             return ""
         for warning in warnings:

@@ -18,7 +18,8 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import matches
-from c7n_iamusers.policy_comparison.administrators import PATHFINDING, RHINO, escalations, full_admins
+from c7n_iamusers.policy_comparison.administrators import escalations, full_admins
+from c7n_iamusers.policy_comparison.escalation_paths import PATHFINDING, RHINO
 
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 _BEST = "Security best practices in IAM"
@@ -254,10 +255,12 @@ def admin_rights(case: Case) -> Texts:
     rests_on="authorization details",
     basis=f"{RHINO}; {PATHFINDING}",
     note="""\
-`may-become-admin` goes by the table of actions in `policy_comparison/administrators.py`, each with its source, such as
-`iam:PutUserPolicy`, or `iam:PassRole` with `lambda:CreateFunction`. It counts all policies of the user together,
-whatever their conditions and Denies. Roles and resources that a policy names one by one count only if the name has
-"admin" in it; what is on IAM's own users, groups and policies always counts.""",
+`may-become-admin` goes by the table of actions in `policy_comparison/escalation_paths.py`, each with its source, such
+as `iam:PutUserPolicy`, or `iam:PassRole` with `lambda:CreateFunction`. It counts all policies of the user together,
+whatever their conditions and Denies, in every partition. Roles and resources that a policy names one by one count only
+if the name has "admin" in it, or is one of those that AWS gives to roles of administrators, such as
+`OrganizationAccountAccessRole`; what is on IAM's own users, groups and policies always counts. What an AWS-managed
+policy grants that is newer than this version is unknown, unless its document was read.""",
 )
 def may_become_admin(case: Case) -> Texts:
     """It is no administrator, and its policies together allow a known way to administrator rights."""

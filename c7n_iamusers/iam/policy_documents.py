@@ -178,5 +178,10 @@ class AppliedPolicy:
     group: str = ""
     document: Any = None
 
+    @property
+    def aws_managed(self) -> bool:
+        """Whether AWS manages the policy: the account in its ARN is ``aws``, whatever its path is."""
+        return self.arn.split(":")[2:5] == ["iam", "", "aws"]
+
     def __str__(self) -> str:
         return f"{self.name} through group {self.group}" if self.group else self.name

@@ -17,7 +17,7 @@ from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.identity_center import model, operations, permission_sets
 from c7n_iamusers.identity_center.adoption import check_group, check_members
 from c7n_iamusers.identity_center.side_effects import SideEffects
-from c7n_iamusers.policy_comparison.administrators import admin_policies
+from c7n_iamusers.policy_comparison.administrators import admin_policies, unknown
 from c7n_iamusers.text.wording import shown
 
 #: How many people a line names; the rest are counted.
@@ -67,6 +67,7 @@ def changed(present: PermissionSet, requested: PermissionSet) -> Iterator[str]:
 def administrative(requested: PermissionSet, documents: Mapping[str, Any]) -> str:
     """A policy that makes holders of the permission set administrators, or a known way to it; empty if there is none.
 
+    One of which it is unknown counts, such as an AWS-managed policy that is newer than this version's tables.
     ``documents``: path and name of customer-managed policies -> document, as far as known.
     """
     found = [AppliedPolicy(arn.rpartition("/")[2], arn) for arn in sorted(requested.managed_policies)]
@@ -77,7 +78,8 @@ def administrative(requested: PermissionSet, documents: Mapping[str, Any]) -> st
     ]
     if requested.inline_policy:
         found.append(AppliedPolicy("its inline policy", document=requested.inline_policy))
-    return next(iter(admin_policies(found) or ()), "")
+    perhaps = (f"{each}, perhaps: what it grants is not known" for each in unknown(found))
+    return next(iter((*(admin_policies(found) or ()), *perhaps)), "")
 
 
 def _difference(kind: str, old: list[str], new: list[str]) -> Iterable[str]:

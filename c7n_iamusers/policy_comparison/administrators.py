@@ -1,159 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether policies grant administrator rights, or a known way to them. Pure.
 
-Where it is not certain, the answer is yes, since the callers ask somebody: conditions and Denies of a policy are left
-out, a document that is too complex counts, and a name or a pattern of roles counts whatever the roles may do.
+Where it is not certain, the answer is yes or unknown, since the callers ask somebody: conditions and Denies of a policy
+are left out, the partition is any, and a name or a pattern of roles counts whatever the roles may do. The time grows
+with the length of a document, which has a bound, and with nothing else in it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from c7n_iamusers.iam.policy_documents import AppliedPolicy, Statement, listed, parse_document, statements
 from c7n_iamusers.policy_comparison.aws_managed import AWS_MANAGED
-from c7n_iamusers.policy_comparison.comparison import RequestSet, uncovered
+from c7n_iamusers.policy_comparison.aws_managed_harmless import HARMLESS
+from c7n_iamusers.policy_comparison.escalation_paths import (
+    ALL_ESCALATING,
+    DECISIVE,
+    ESCALATION_PATHS,
+    RIGHTS,
+    TYPES,
+    EscalationPath,
+)
+from c7n_iamusers.policy_comparison.overlaps import covers, overlap
 from c7n_iamusers.policy_comparison.patterns import (
-    Budget,
     Element,
-    Language,
-    TooComplex,
     complete_arn,
+    has_reserved,
     literal_prefix,
     matches,
     without_colons,
+    without_variables,
 )
-from c7n_iamusers.policy_comparison.resolution import Scope
+from c7n_iamusers.policy_comparison.statements import LONGEST
 from c7n_iamusers.text.wording import shown
-
-#: The sources of the table, by title.
-RHINO = "Rhino Security Labs: AWS IAM Privilege Escalation - Methods and Mitigation"
-PATHFINDING = "pathfinding.cloud"
-GUIDE = "IAM User Guide: Permissions boundaries for IAM entities"
-HACKTRICKS = "HackTricks Cloud: AWS - IAM Privesc"
-CENTER = "IAM Identity Center API Reference"
-
-
-@dataclass(frozen=True)
-class EscalationPath:
-    """Actions that together lead to the rights of somebody else, or to any. ``source``: its title, and the id there."""
-
-    actions: tuple[str, ...]
-    source: str
-
-    def __str__(self) -> str:
-        return " with ".join(self.actions)
-
-
-#: Combinations of actions of which a smaller one is in the table are left out.
-_TABLE: tuple[tuple[str, str], ...] = (
-    # IAM: any rights for oneself, for a role or group, or for what others may do
-    (f"{PATHFINDING} iam-001", "iam:CreatePolicyVersion"),
-    (RHINO, "iam:SetDefaultPolicyVersion"),
-    (f"{PATHFINDING} iam-007", "iam:PutUserPolicy"),
-    (f"{PATHFINDING} iam-008", "iam:AttachUserPolicy"),
-    (f"{PATHFINDING} iam-011", "iam:PutGroupPolicy"),
-    (f"{PATHFINDING} iam-010", "iam:AttachGroupPolicy"),
-    (f"{PATHFINDING} iam-013", "iam:AddUserToGroup"),
-    (f"{PATHFINDING} iam-005", "iam:PutRolePolicy"),
-    (f"{PATHFINDING} iam-009", "iam:AttachRolePolicy"),
-    (f"{PATHFINDING} iam-012", "iam:UpdateAssumeRolePolicy"),
-    (GUIDE, "iam:DeleteUserPermissionsBoundary"),
-    (GUIDE, "iam:PutUserPermissionsBoundary"),
-    (GUIDE, "iam:DeleteRolePermissionsBoundary"),
-    (GUIDE, "iam:PutRolePermissionsBoundary"),
-    # credentials of somebody else
-    (f"{PATHFINDING} iam-002", "iam:CreateAccessKey"),
-    (f"{PATHFINDING} iam-004", "iam:CreateLoginProfile"),
-    (f"{PATHFINDING} iam-006", "iam:UpdateLoginProfile"),
-    (HACKTRICKS, "iam:UpdateSAMLProvider"),
-    (f"{PATHFINDING} sts-001", "sts:AssumeRole"),
-    # access through Identity Center, in its own account
-    (f"{CENTER}: CreateAccountAssignment", "sso:CreateAccountAssignment"),
-    (f"{CENTER}: AttachManagedPolicyToPermissionSet", "sso:AttachManagedPolicyToPermissionSet"),
-    (f"{CENTER}: PutInlinePolicyToPermissionSet", "sso:PutInlinePolicyToPermissionSet"),
-    ("Identity Store API Reference: CreateGroupMembership", "identitystore:CreateGroupMembership"),
-    # a role for something new that runs code
-    (f"{PATHFINDING} apprunner-001", "iam:PassRole apprunner:CreateService"),
-    (f"{PATHFINDING} bedrock-001", "iam:PassRole bedrock-agentcore:CreateCodeInterpreter"),
-    (f"{PATHFINDING} cloudformation-001", "iam:PassRole cloudformation:CreateStack"),
-    (f"{PATHFINDING} cloudformation-003", "iam:PassRole cloudformation:CreateStackSet"),
-    (f"{PATHFINDING} cloudformation-004", "iam:PassRole cloudformation:UpdateStackSet"),
-    (f"{PATHFINDING} codebuild-001", "iam:PassRole codebuild:CreateProject"),
-    (RHINO, "iam:PassRole codestar:CreateProject"),
-    (f"{PATHFINDING} datapipeline-001", "iam:PassRole datapipeline:CreatePipeline"),
-    (f"{PATHFINDING} ec2-001", "iam:PassRole ec2:RunInstances"),
-    (f"{PATHFINDING} ec2-003", "iam:PassRole ec2:RequestSpotInstances"),
-    (HACKTRICKS, "iam:PassRole ec2:AssociateIamInstanceProfile"),
-    (f"{PATHFINDING} ecs-001", "iam:PassRole ecs:RegisterTaskDefinition"),
-    (f"{PATHFINDING} glue-001", "iam:PassRole glue:CreateDevEndpoint"),
-    (f"{PATHFINDING} glue-003", "iam:PassRole glue:CreateJob"),
-    (f"{PATHFINDING} glue-005", "iam:PassRole glue:UpdateJob"),
-    (f"{PATHFINDING} lambda-001", "iam:PassRole lambda:CreateFunction"),
-    (f"{PATHFINDING} sagemaker-001", "iam:PassRole sagemaker:CreateNotebookInstance"),
-    (f"{PATHFINDING} sagemaker-002", "iam:PassRole sagemaker:CreateTrainingJob"),
-    (f"{PATHFINDING} sagemaker-003", "iam:PassRole sagemaker:CreateProcessingJob"),
-    # the role of something that is there already
-    (f"{PATHFINDING} apprunner-002", "apprunner:UpdateService"),
-    (f"{PATHFINDING} bedrock-002", "bedrock-agentcore:InvokeCodeInterpreter"),
-    (f"{PATHFINDING} cloudformation-002", "cloudformation:UpdateStack"),
-    (f"{PATHFINDING} cloudformation-005", "cloudformation:CreateChangeSet cloudformation:ExecuteChangeSet"),
-    (f"{PATHFINDING} codebuild-002", "codebuild:StartBuild"),
-    (f"{PATHFINDING} codebuild-003", "codebuild:StartBuildBatch"),
-    (f"{PATHFINDING} ec2-002", "ec2:ModifyInstanceAttribute ec2:StopInstances ec2:StartInstances"),
-    (f"{PATHFINDING} ec2-004", "ec2:CreateLaunchTemplateVersion ec2:ModifyLaunchTemplate"),
-    (f"{PATHFINDING} ec2instanceconnect-003", "ec2-instance-connect:SendSSHPublicKey"),
-    (f"{PATHFINDING} glue-002", "glue:UpdateDevEndpoint"),
-    (f"{PATHFINDING} lambda-003", "lambda:UpdateFunctionCode"),
-    (RHINO, "lambda:UpdateFunctionConfiguration"),
-    (f"{PATHFINDING} sagemaker-004", "sagemaker:CreatePresignedNotebookInstanceUrl"),
-    (
-        f"{PATHFINDING} sagemaker-005",
-        "sagemaker:CreateNotebookInstanceLifecycleConfig sagemaker:UpdateNotebookInstance",
-    ),
-    (f"{PATHFINDING} ssm-001", "ssm:StartSession"),
-    (f"{PATHFINDING} ssm-002", "ssm:SendCommand"),
-)
-ESCALATION_PATHS = tuple(EscalationPath(tuple(actions.split()), source) for source, actions in _TABLE)
-#: All actions of the table.
-ALL_ESCALATING = frozenset(action for path in ESCALATION_PATHS for action in path.actions)
 
 #: The AWS-managed policies that grant administrator rights.
 _MANAGED = frozenset({"AdministratorAccess", "IAMFullAccess", "AWSMcpServiceActionsFullAccess"})
-_AWS_MANAGED = ":iam::aws:policy/"
-#: The beginning of an ARN: the account's id, and the partition, make no difference here.
-_ACCOUNT, _PARTITION = re.compile(r"arn:aws:iam::[0-9]{12}:"), re.compile(r"arn:aws[a-z-]*:")
-#: The types of resources in IAM.
-_USERS, _GROUPS, _ROLES, _POLICIES, _PROVIDERS = (
-    without_colons(f"arn:aws:iam::*:{each}/*")
-    for each in ("user", "group", "role", "policy", "saml-provider")
-)
-#: Action -> the type of its resources, where the name of an action of IAM does not say it.
-_TYPES: Mapping[str, str] = {
-    **dict.fromkeys(("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion"), _POLICIES),
-    **dict.fromkeys(("iam:PutGroupPolicy", "iam:AttachGroupPolicy", "iam:AddUserToGroup"), _GROUPS),
-    "iam:UpdateAssumeRolePolicy": _ROLES,
-    "iam:UpdateSAMLProvider": _PROVIDERS,
-    "sts:AssumeRole": _ROLES,
-}
+#: The beginning of an ARN: the account's id, and the partition, make no difference for what covers all of IAM.
+_ANYWHERE = re.compile(r"arn:[^:]*:iam::(?:[0-9]{12}|\*):")
+_ALL_OF_IAM = tuple(map(without_colons, RIGHTS))
 #: Actions that a user may have on itself alone, as each user's own access keys: these are nobody else's rights.
 _OF_ONESELF = frozenset({"iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile"})
 _ONESELF = re.compile(r"arn:[^:]*:iam::[^:]*:user/(.*/)?\$\{\s*aws:username\s*\}", re.IGNORECASE)
-#: In the name of a resource: a wildcard or variable; or what speaks for its rights.
-_OPEN, _LIKE_ADMIN = re.compile(r"[*?$]"), re.compile("admin", re.IGNORECASE)
-
-
-def _type_of(action: str) -> str:
-    """The pattern of the ARNs that ``action`` is used on."""
-    service, _, name = action.partition(":")
-    if action in _TYPES:
-        return _TYPES[action]
-    if service == "iam":
-        return _ROLES if "Role" in name else _USERS
-    return f"arn:aws:{service}:*"
+#: Actions that count also on what somebody named on purpose, without a wildcard.
+_ALWAYS = frozenset({each for each in ALL_ESCALATING if each.startswith("iam:")} - {"iam:PassRole"}) | {
+    "sts:AssumeRoot"
+}
+#: In the name of a resource: a wildcard or variable; or what speaks for its rights. The roles that AWS Organizations,
+#: Control Tower, CloudFormation's StackSets and the CDK create have AdministratorAccess by their documentation.
+_OPEN = re.compile(r"[*?$]")
+_LIKE_ADMIN = re.compile(
+    "admin|OrganizationAccountAccessRole|AWSControlTowerExecution|StackSetExecutionRole|cfn-exec-role",
+    re.IGNORECASE,
+)
+#: Documents of Systems Manager: any, and those of AWS that run what their parameters say.
+_DOCUMENT = re.compile(r"arn:[^:]*:ssm:[^:]*:[^:]*:document/")
+_RUNS_ANYTHING = re.compile(
+    r".*:document/AWS-(Run(ShellScript|PowerShellScript|RemoteScript|Document|AnsiblePlaybook|SaltState)"
+    r"|Apply(AnsiblePlaybooks|ChefRecipes|DSCMofs)|Install(Application|PowerShellModule))"
+)
 
 
 @dataclass(frozen=True)
@@ -168,135 +77,164 @@ _NONE = _Rights(frozenset(), everything=False)
 _ALL = _Rights(ALL_ESCALATING, everything=True)
 
 
+@dataclass(frozen=True)
+class _Allow:
+    """What a statement allows. ``named``: the actions of the table that it names, whatever its resources are."""
+
+    named: frozenset[str]
+    resources: Element
+
+
 def _rights(grant: AppliedPolicy) -> _Rights | None:
-    """What ``grant`` grants; None if its document was not read or does not parse."""
-    name, aws_managed = grant.arn.rpartition("/")[2], _AWS_MANAGED in grant.arn
+    """What ``grant`` grants; None if that is unknown: see ``unknown``."""
+    aws_managed, name = grant.aws_managed, grant.arn.rpartition("/")[2]
     if aws_managed and name in _MANAGED:
         return _ALL
     if grant.document is None:
         return _unread(name) if aws_managed else None
     try:
-        return _rights_of(json.dumps(parse_document(grant.document)))
+        return _rights_of(_text(grant.document))
     except (ValueError, TypeError):
         return None
 
 
-def _unread(name: str) -> _Rights:
-    """What the AWS-managed policy ``name`` grants, by the table."""
-    found = AWS_MANAGED.get(name, frozenset())
-    return _Rights(found, everything=False) if found else _NONE
+def _unread(name: str) -> _Rights | None:
+    """What the AWS-managed policy ``name`` grants, by the tables; None for one that is in none, as a new one."""
+    found = AWS_MANAGED.get(name)
+    return _Rights(found, everything=False) if found else _NONE if name in HARMLESS else None
+
+
+def _text(document: object) -> str:
+    """The text of ``document``. Raises ValueError for one that no policy in AWS can be."""
+    text = json.dumps(parse_document(document))
+    if len(text) > LONGEST:
+        raise ValueError(f"{len(text)} characters, and no policy in AWS has more than {LONGEST}")
+    return text
 
 
 @lru_cache(maxsize=4096)
 def _rights_of(text: str) -> _Rights:
     """Cached, because many users have the same policies. Raises ValueError."""
     allowed = [each for each in statements(json.loads(text)) if _allows(each)]
-    parts = [
-        (_element(each, "Action", str.lower), _element(each, "Resource", _in_one_form)) for each in allowed
-    ]
-    grants = [(actions, resources) for actions, resources in parts if actions and resources]
-    found = frozenset[str]().union(*(_granted(actions, resources) for actions, resources in grants))
-    return _Rights(found, found >= _DECISIVE and _covers_iam(grants))
+    parts = [(_element(each, "Action", str.lower), _element(each, "Resource", str)) for each in allowed]
+    allows = [_Allow(_named(actions), resources) for actions, resources in parts]
+    found = frozenset[str]().union(*map(_granted, allows))
+    return _Rights(found, found >= DECISIVE and _covers_iam(allows))
 
 
 def _allows(statement: Statement) -> bool:
-    return str(statement.get("Effect", "")).lower() == "allow"
+    """Whether it allows anything. Raises ValueError where neither that nor the opposite is certain."""
+    effect = str(statement.get("Effect", "")).lower()
+    if effect not in ("allow", "deny"):
+        raise ValueError("a statement whose Effect is neither Allow nor Deny")
+    return effect == "allow"
 
 
-def _element(statement: Statement, name: str, form: Callable[[str], str]) -> Element | None:
-    """The element, or None for a statement without it, which applies to nothing."""
+def _element(statement: Statement, name: str, form: Callable[[str], str]) -> Element:
+    """The element. Raises ValueError for a statement that IAM rejects: without it, for example."""
     for key in (name, f"Not{name}"):
         if key in statement:
             values = [form(str(value)) for value in listed(statement[key])]
+            if any(map(has_reserved, values)):
+                raise ValueError("a private-use character, which IAM does not allow in policies")
             return Element(frozenset(value for value in values if value), key != name)
-    return None
+    raise ValueError(f"a statement without {name} and Not{name}")
 
 
-def _granted(actions: Element, resources: Element) -> frozenset[str]:
-    """The actions of the table that a statement allows, where that leads to rights that its user does not have."""
-    named = frozenset[str]().union(*map(_named, actions.patterns))
-    wanted = ALL_ESCALATING - named if actions.negated else named
-    return frozenset(each for each in wanted if _is_wide(each, resources))
+_LOWER = {action: action.lower() for action in ALL_ESCALATING}
 
 
-@lru_cache(maxsize=65536)
-def _named(pattern: str) -> frozenset[str]:
-    """The actions of the table that ``pattern`` matches."""
-    start, union = literal_prefix(pattern), frozenset({pattern})
+def _named(actions: Element) -> frozenset[str]:
+    """The actions of the table in ``actions``. A variable, which actions can't have, excludes none."""
+    if actions.negated:
+        return ALL_ESCALATING - _matched(without_variables(actions.patterns))
+    return _matched(actions.patterns)
+
+
+@lru_cache(maxsize=4096)
+def _matched(patterns: frozenset[str]) -> frozenset[str]:
+    if "*" in patterns:
+        return ALL_ESCALATING
+    wild = frozenset(filter(_OPEN.search, patterns))
+    prefixes = tuple(map(literal_prefix, wild))
     return frozenset(
-        each
-        for each in ALL_ESCALATING
-        if each.lower().startswith(start) and (each.lower() == pattern or matches(union, each.lower()))
+        action
+        for action, text in _LOWER.items()
+        if text in patterns or (text.startswith(prefixes) and matches(wild, text))
     )
+
+
+def _granted(allow: _Allow) -> frozenset[str]:
+    """The actions of the table that a statement allows, where that leads to rights that its user does not have."""
+    return frozenset(each for each in allow.named if _is_wide(each, allow.resources))
 
 
 def _is_wide(action: str, resources: Element) -> bool:
     """Whether ``resources`` has ARNs on which ``action`` leads to rights that the user does not have by itself."""
-    kind = _type_of(action)
     if resources.negated:
-        return _overlap(kind, resources)
+        excluded = without_variables(resources.patterns)
+        return not all(any(covers(each, kind) for each in excluded) for kind in TYPES[action])
     return any(
-        each == "*" or (_is_unknown(action, each) and _overlap(kind, Element(frozenset({each}))))
-        for each in resources.patterns
+        each == "*" or (_is_unknown(action, each) and any(_overlaps(each, kind) for kind in TYPES[action]))
+        for each in _useful(action, resources.patterns)
     )
 
 
-@lru_cache(maxsize=65536)
-def _overlap(kind: str, resources: Element) -> bool:
-    """Whether ``resources`` has an ARN of ``kind``. Also where that takes too many steps to find out."""
-    try:
-        return Language(kind).cut_to(resources).sample(Budget()) is not None
-    except TooComplex:
-        return True
+def _overlaps(pattern: str, kind: str) -> bool:
+    """Also where ``pattern`` does so only as AWS completes it, or only as it is: its stars may stand for fields."""
+    return overlap(pattern, kind) or overlap(complete_arn(pattern), kind)
+
+
+def _useful(action: str, patterns: frozenset[str]) -> frozenset[str]:
+    """The ``patterns`` that count: on instances, a command needs one of its documents, so beside documents these count.
+
+    Service Authorization Reference, SendCommand.
+    """
+    if action != "ssm:SendCommand" or "*" in patterns:
+        return patterns
+    return frozenset(filter(_DOCUMENT.match, patterns)) or patterns
 
 
 def _is_unknown(action: str, resource: str) -> bool:
     """Whether ``resource`` is more than what somebody gave to the user on purpose: itself, or what it names."""
     if action in _OF_ONESELF:
         return not _ONESELF.fullmatch(resource)
-    if action.startswith("iam:") and action != "iam:PassRole":
+    if action in _ALWAYS:
         return True
     name = resource.split(":", 5)[-1]
-    return bool(_OPEN.search(name) or _LIKE_ADMIN.search(name))
+    return bool(_OPEN.search(name) or _LIKE_ADMIN.search(name) or _RUNS_ANYTHING.fullmatch(resource))
 
 
-#: Whoever has these on all of IAM is an administrator.
-_DECISIVE = frozenset(
-    action
-    for path in ESCALATION_PATHS
-    for action in path.actions
-    if action.startswith("iam:") and _type_of(action) != _PROVIDERS
-)
+def _covers_iam(allows: Iterable[_Allow]) -> bool:
+    """Whether ``allows`` have the decisive actions on all users, groups, roles and policies of an account.
+
+    Each action on each type must be allowed by one statement, and by one pattern in it.
+    """
+    given = [
+        (each.named, kind) for each in allows for kind in _ALL_OF_IAM if _covers_kind(each.resources, kind)
+    ]
+    return all(
+        any(action in named for named, given_kind in given if given_kind == kind)
+        for kind in _ALL_OF_IAM
+        for action in DECISIVE
+    )
 
 
-def _covers_iam(grants: Iterable[tuple[Element, Element]]) -> bool:
-    """Whether ``grants`` have the decisive actions on all users, groups, roles and policies of an account."""
-    scopes = [Scope(actions, _in_any_account(resources), frozenset(), "") for actions, resources in grants]
-    wanted = Element(frozenset(each.lower() for each in _DECISIVE))
-    kinds = Element(frozenset({_USERS, _GROUPS, _ROLES, _POLICIES}))
-    try:
-        return uncovered(RequestSet.of(Scope(wanted, kinds, frozenset(), "")), scopes, Budget()) is None
-    except TooComplex:
-        return True
-
-
-def _in_any_account(resources: Element) -> Element:
+def _covers_kind(resources: Element, kind: str) -> bool:
     if resources.negated:
-        return resources
-    return Element(frozenset(_ACCOUNT.sub("arn:aws:iam::*:", each) for each in resources.patterns))
-
-
-def _in_one_form(resource: str) -> str:
-    return complete_arn(_PARTITION.sub("arn:aws:", resource))
+        return not any(overlap(each, kind) for each in resources.patterns)
+    return any(
+        covers(complete_arn(_ANYWHERE.sub("arn:*:iam::*:", each)), kind) for each in resources.patterns
+    )
 
 
 def escalating_actions(document: object) -> frozenset[str]:
     """The actions of the table that ``document`` grants. Raises ValueError for a document that does not parse."""
-    return _rights_of(json.dumps(parse_document(document))).actions
+    return _rights_of(_text(document)).actions
 
 
 def is_admin(grant: AppliedPolicy) -> bool | None:
-    """Whether ``grant`` grants administrator rights; None if the document was not read or does not parse.
+    """Whether ``grant`` grants administrator rights; None if that is unknown: see ``unknown``.
 
     An administrator may call every action on every resource, or all that changes rights in IAM, and so grants itself
     the rest: AdministratorAccess, IAMFullAccess and customer policies with the same effect. Conditions, Denies and
@@ -304,6 +242,14 @@ def is_admin(grant: AppliedPolicy) -> bool | None:
     """
     rights = _rights(grant)
     return None if rights is None else rights.everything
+
+
+def unknown(grants: Iterable[AppliedPolicy]) -> tuple[AppliedPolicy, ...]:
+    """Those of which it is unknown what they grant.
+
+    The document was not read, or does not parse; or AWS manages the policy, and the tables do not have it.
+    """
+    return tuple(grant for grant in grants if _rights(grant) is None)
 
 
 def escalations(grants: Iterable[AppliedPolicy] | None) -> tuple[str, ...] | None:

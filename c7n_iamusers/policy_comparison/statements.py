@@ -24,7 +24,7 @@ EVERYTHING = Element(frozenset({"*"}))
 
 #: Characters of a policy. The largest quotas, in bytes without white space, are 32,768 of an inline policy in Identity
 #: Center and 10,240 of a role in IAM. Escaped as JSON, each may have six characters.
-_LONGEST = 262_144
+LONGEST = 262_144
 _LEGACY, _MODERN = "2008-10-17", "2012-10-17"
 _KEYS = frozenset({"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"})
 
@@ -85,8 +85,8 @@ def parse_policy(document: Any, source: str) -> tuple[PolicyStatement, ...]:
     """
     try:
         text = json.dumps(parse_document(document))
-        if len(text) > _LONGEST:
-            raise ValueError(f"{len(text)} characters, and no policy in AWS has more than {_LONGEST}")
+        if len(text) > LONGEST:
+            raise ValueError(f"{len(text)} characters, and no policy in AWS has more than {LONGEST}")
         found = _parsed(text)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{source}: {error}") from error

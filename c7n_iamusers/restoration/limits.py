@@ -13,8 +13,9 @@ from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.deny_all import OWN_TAGS, iam_call, is_aws_deny_all
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
+from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.policy_comparison.administrators import admin_policies
+from c7n_iamusers.policy_comparison.administrators import admin_policies, unknown
 from c7n_iamusers.restoration.deny import OwnDeny
 from c7n_iamusers.restoration.rights import CurrentRights
 from c7n_iamusers.snapshots.snapshot import Snapshot
@@ -164,16 +165,30 @@ def not_known(snapshot: Snapshot) -> Iterator[str]:
 def administrative(snapshot: Snapshot) -> tuple[str, ...]:
     """The policies in ``snapshot`` that grant administrator rights, or a known way to them, in words.
 
-    A customer-managed policy whose document the snapshot does not have counts.
+    A policy whose document the snapshot does not have counts, except those of AWS that are known to grant neither.
     """
     groups = {str(group["GroupName"]): group for group in snapshot.groups}
     for name in snapshot.user.groups or ():
         groups.setdefault(name, {"GroupName": name})
     known = {each.arn: each.text for each in snapshot.policies or ()}
     grants = applied_policies(snapshot.user, Inventory(groups=groups, policies=known)) or ()
-    unread = (each for each in grants if each.document is None and ":iam::aws:policy/" not in each.arn)
-    told = (f"{each}, perhaps: the snapshot does not have its document" for each in unread)
-    return (*(admin_policies(grants) or ()), *told)
+    return tuple(_administrative(grants, "the snapshot does not have its document"))
+
+
+def administrative_today(after: IamUser, rights: CurrentRights) -> tuple[str, ...]:
+    """The same of ``after``, a user once it is restored, by the documents of today: a snapshot can be forged."""
+    documents = {arn: each.text for arn, each in rights.policies.items()}
+    grants = applied_policies(after, Inventory(groups=rights.groups, policies=documents))
+    if grants is None:
+        return ("a group, perhaps: not all of its groups can be read",)
+    return tuple(_administrative(grants, "its document of today can't be read"))
+
+
+def _administrative(grants: tuple[AppliedPolicy, ...], unread: str) -> Iterator[str]:
+    yield from admin_policies(grants) or ()
+    for each in unknown(grants):
+        why = "AWS manages it, and what it grants is not known" if each.aws_managed else unread
+        yield f"{each}, perhaps: {why}"
 
 
 def missing_groups(snapshot: Snapshot, present: frozenset[str]) -> list[Item]:

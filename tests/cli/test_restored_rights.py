@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,9 @@ from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.iam import live_policies
 from c7n_iamusers.iam.policy_documents import PolicyVersion
+from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.restoration.restoring import RightsReader
+from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from tests.cli.test_restore import ADMINISTRATOR, ROLE, details, public, restore
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, delete, user_names
@@ -516,6 +519,51 @@ def test_a_snapshot_of_version_1_is_restored_by_name_once_it_was_said_that_right
     assert details(iam) == before
 
 
+#: Documents that the comparison takes for as much as ``iam:*`` on all resources, or more.
+AS_MUCH: dict[str, list[dict[str, Any]]] = {
+    "plain": [{"Action": "iam:*", "Resource": "*"}],
+    "in-pieces-of-partitions": [
+        {"Action": "iam:*", "NotResource": "arn:aws-cn:iam::*:*"},
+        {"Action": "iam:*", "Resource": "arn:aws-c?:iam::*:*"},
+    ],
+    "all-but-one-user": [
+        {"Action": "iam:*", "NotResource": "arn:aws:iam::111122223333:user/x"},
+        {"Action": "iam:*", "Resource": "arn:aws:iam::111122223333:user/?"},
+    ],
+}
+
+
+@pytest.mark.parametrize("statements", AS_MUCH.values(), ids=AS_MUCH)
+def test_a_forged_snapshot_gives_no_policy_of_an_administrator_without_asking(
+    org: LocalOrg, tmp_path: Path, run: Path, statements: list[dict[str, Any]]
+) -> None:
+    """Whoever can write the output directory forges the digest in the journal too."""
+    iam = org.client("iam", ACCOUNT)
+    arn = iam.create_policy(PolicyName="break-glass", PolicyDocument=document("iam:*"))["Policy"]["Arn"]
+    iam.create_user(UserName="alice")
+    delete(tmp_path / "out")
+    (path,), journal = tuple((run / "snapshots").iterdir()), run / "journal.jsonl"
+    content = path.read_bytes()
+    old = Snapshot.from_json(content)
+    given = [{"Effect": "Allow", **each} for each in statements]
+    held = {**old.user.attachments, "attached-policy": ({"PolicyName": "break-glass", "PolicyArn": arn},)}
+    forged = replace(
+        old,
+        user=IamUser(old.user.detail, held),
+        policies=(PolicyVersion.of(arn, "v1", {"Version": "2012-10-17", "Statement": given}),),
+    )
+    forged = replace(forged, fingerprint=fingerprint(forged.user, forged.deactivated))
+    path.write_text(forged.as_json())
+    was, now = (hashlib.sha256(each).hexdigest() for each in (content, path.read_bytes()))
+    journal.write_text(journal.read_text().replace(was, now))
+    result = restore(run)
+    assert result.exit_code == 1
+    assert "warning: it becomes an administrator, by break-glass" in result.output
+    assert user_names(iam) == []
+    assert restore(run, "--yes").exit_code == 0
+    assert iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
+
+
 def test_a_deletion_that_an_earlier_version_began_is_continued_and_what_is_not_known_is_said(
     org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -617,7 +665,12 @@ def test_a_restored_user_gets_a_group_back_under_a_deny_and_after_a_second_compa
     assert (is_denied(iam), boundary(iam)) == (True, LIMIT)
     assert restore(run, "--recreate-groups").exit_code == 1
     assert is_denied(iam)
-    assert restore(run, "--recreate-groups", "--accept-wider", "alice").exit_code == 0
+    # what is wider makes an administrator
+    asked = restore(run, "--recreate-groups", "--accept-wider", "alice")
+    assert asked.exit_code == 1
+    assert "it becomes an administrator, by " in asked.output
+    assert is_denied(iam)
+    assert restore(run, "--recreate-groups", "--accept-wider", "alice", "--yes").exit_code == 0
     assert (is_denied(iam), boundary(iam)) == (False, LIMIT)
     assert [each["UserName"] for each in iam.get_group(GroupName="Ops")["Users"]] == ["alice"]
 

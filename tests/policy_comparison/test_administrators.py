@@ -2,6 +2,9 @@
 from __future__ import annotations
 
 import json
+import random
+import string
+from time import process_time
 from typing import Any
 from urllib.parse import quote
 
@@ -9,13 +12,18 @@ import pytest
 
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.policy_comparison.administrators import (
-    ESCALATION_PATHS,
     admin_policies,
     escalating_actions,
     escalations,
     is_admin,
+    unknown,
 )
 from c7n_iamusers.policy_comparison.aws_managed import AWS_MANAGED
+from c7n_iamusers.policy_comparison.aws_managed_harmless import HARMLESS
+from c7n_iamusers.policy_comparison.comparison import EQUAL, Policies, compare
+from c7n_iamusers.policy_comparison.escalation_paths import ALL_ESCALATING, ESCALATION_PATHS, TYPES
+from c7n_iamusers.policy_comparison.principals import RequestContext
+from c7n_iamusers.policy_comparison.statements import parse_policy
 from c7n_iamusers.text.wording import shown
 from tests.policy_comparison.aws_managed import documents
 
@@ -80,6 +88,21 @@ def document(action: Any = "*", resource: Any = "*", effect: str = "Allow", **re
         pytest.param({"Statement": []}, False, id="empty"),
         pytest.param(json.dumps(document()), True, id="text"),
         pytest.param(quote(json.dumps(document())), True, id="url-encoded"),
+        *(
+            pytest.param(document("iam:*", f"{arn}:iam::*:*"), True, id=f"all-of-iam-in-{arn}")
+            for arn in ("arn:aws-cn", "arn:aws-*", "arn:aws-c?", "arn:aws-us-gov*", "arn:*-cn")
+        ),
+        pytest.param(
+            document("iam:*", None, NotResource="arn:aws-cn:iam::*:*"), True, id="all-but-another-partition"
+        ),
+        pytest.param(
+            document("iam:*", None, NotResource="arn:aws-us-gov:iam::*:*"), True, id="all-but-us-gov"
+        ),
+        pytest.param(document(None, NotAction="*:${x}"), True, id="all-but-a-variable"),
+        pytest.param({"Statement": {"effect": "Allow", "action": "*"}}, None, id="no-effect"),
+        pytest.param({"Statement": {"Effect": "Allow", "Action": "*"}}, None, id="nothing-it-applies-to"),
+        pytest.param(document("\ue000", "x"), None, id="reserved"),
+        pytest.param(document(resource=["x" * 300_000]), None, id="longer-than-any-policy"),
         pytest.param("rubbish", None, id="no-document"),
         pytest.param({"Statement": ["rubbish"]}, None, id="no-statement"),
         pytest.param(None, None, id="not-read"),
@@ -99,6 +122,12 @@ def test_documents(given: Any, admin: bool | None) -> None:
         pytest.param(f"{MANAGED}AdministratorAccess-Amplify", False, id="begins-alike"),
         pytest.param(f"{MANAGED}job-function/ViewOnlyAccess", False, id="under-a-path"),
         pytest.param("arn:aws:iam::111122223333:policy/AdministratorAccess", None, id="own-one-of-that-name"),
+        pytest.param(
+            "arn:aws:iam::111122223333:policy/:iam::aws:policy/ReadOnlyAccess",
+            None,
+            id="own-one-below-a-path",
+        ),
+        pytest.param(f"{MANAGED}BrandNewAdminAccess", None, id="newer-than-the-tables"),
     ],
 )
 def test_managed_policies_by_name(arn: str, admin: bool | None) -> None:
@@ -130,6 +159,7 @@ def way(path: str, *names: str) -> str:
     return f"{path} ({', '.join(names or ('own',))})"
 
 
+INSTANCES = "arn:aws:ec2:*:*:instance/*"
 ONESELF, ANYBODY = "arn:aws:iam::*:user/${aws:username}", "arn:aws:iam::*:user/*"
 #: What one policy allows, and the beginnings of the ways that it is.
 WAYS: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -191,6 +221,88 @@ WAYS: dict[str, tuple[dict[str, Any], list[str]]] = {
         document("iam:*", [f"arn:aws:iam::*:user/{'*a?' * 40}{number}" for number in range(60)]),
         ["iam:PutUserPolicy"],
     ),
+    # resources of another service than the action's
+    "sessions-on-instances": (document("ssm:StartSession", INSTANCES), ["ssm:StartSession"]),
+    "all-of-ssm-on-instances": (document("ssm:*", INSTANCES), ["ssm:StartSession", "ssm:SendCommand"]),
+    "sessions-on-tasks": (document("ssm:StartSession", "arn:aws:ecs:*:*:task/*"), ["ssm:StartSession"]),
+    "sessions-on-one-instance": (document("ssm:StartSession", "arn:aws:ec2:*:*:instance/i-1"), []),
+    "keys-on-instances": (
+        document("ec2-instance-connect:SendSSHPublicKey", INSTANCES),
+        ["ec2-instance-connect:SendSSHPublicKey"],
+    ),
+    "keys-on-volumes": (document("ec2-instance-connect:*", "arn:aws:ec2:*:*:volume/*"), []),
+    "commands-by-any-document": (
+        document("ssm:SendCommand", [INSTANCES, "arn:aws:ssm:*:*:document/*"]),
+        ["ssm:SendCommand"],
+    ),
+    "commands-by-a-shell": (
+        document("ssm:SendCommand", [INSTANCES, "arn:aws:ssm:*:*:document/AWS-RunShellScript"]),
+        ["ssm:SendCommand"],
+    ),
+    "commands-by-the-shell-of-aws": (
+        document("ssm:SendCommand", [INSTANCES, "arn:aws:ssm:*::document/AWS-RunShellScript"]),
+        ["ssm:SendCommand"],
+    ),
+    "commands-by-a-shell-that-another-statement-allows": (
+        {
+            "Statement": [
+                document("ssm:SendCommand", [INSTANCES, "arn:aws:ssm:*:*:document/x"])["Statement"],
+                document("ssm:SendCommand", "arn:aws:ssm:*:*:document/AWS-RunShellScript")["Statement"],
+            ]
+        },
+        ["ssm:SendCommand"],
+    ),
+    "commands-by-one-document": (
+        document("ssm:SendCommand", [INSTANCES, "arn:aws:ssm:*:*:document/AWSEC2-CreateVssSnapshot"]),
+        [],
+    ),
+    # partitions
+    **{
+        f"roles-in-{arn}": (document("sts:AssumeRole", f"{arn}:iam::*:role/*"), ["sts:AssumeRole"])
+        for arn in ("arn:aws-cn", "arn:aws-*", "arn:aws-c?", "arn:aws-us-gov*", "arn:*-cn", "arn:a*")
+    },
+    "pass-roles-in-aws-c?": (
+        document(["iam:PassRole", "ec2:RunInstances"], ["arn:aws-c?:iam::*:role/*", "arn:*:ec2:*"]),
+        ["iam:PassRole with ec2:RunInstances"],
+    ),
+    "no-iam-in-aws": (
+        document("iam:*", None, NotResource="arn:aws:iam::*:*"),
+        ["iam:PutUserPolicy"],
+    ),
+    "no-iam-in-any-partition": (document("iam:*", None, NotResource="arn:aws*:iam::*:*"), []),
+    "nothing-in-any-partition": (document("iam:*", None, NotResource="arn:*"), []),
+    "no-iam-by-types": (
+        document(
+            "iam:*",
+            None,
+            NotResource=[
+                f"arn:*:iam::*:{each}/*"
+                for each in (
+                    "user",
+                    "group",
+                    "role",
+                    "policy",
+                    "saml-provider",
+                    "oidc-provider",
+                    "instance-profile",
+                )
+            ],
+        ),
+        [],
+    ),
+    # what a variable excludes is not known
+    "not-a-variable-of-iam": (document(None, NotAction="iam:${x}"), ["iam:PutUserPolicy"]),
+    "not-a-variable": (document(None, NotAction="*:${x}"), ["iam:PutUserPolicy"]),
+    "not-a-variable-resource": (
+        document("iam:*", None, NotResource="arn:aws*:iam::*:${x}"),
+        ["iam:PutUserPolicy"],
+    ),
+    # names that AWS gives to roles with AdministratorAccess
+    "role-of-organizations": (
+        document("sts:AssumeRole", "arn:aws:iam::*:role/OrganizationAccountAccessRole"),
+        ["sts:AssumeRole"],
+    ),
+    "root-of-an-account": (document("sts:AssumeRoot", "arn:aws:iam::1:root"), ["sts:AssumeRoot"]),
 }
 
 
@@ -262,3 +374,147 @@ def test_the_table_of_aws_managed_policies_is_what_their_documents_say() -> None
     wrong = [name for name, actions in found.items() if AWS_MANAGED.get(name, actions) != actions]
     missing = [name for name, actions in found.items() if actions and name not in AWS_MANAGED]
     assert len(wrong) + len(missing) <= len(AWS_MANAGED) // 20, (wrong, missing)
+
+
+def test_only_the_tables_say_that_an_aws_managed_policy_is_harmless() -> None:
+    new, known = (AppliedPolicy(name, f"{MANAGED}{name}") for name in ("BrandNew", "ViewOnlyAccess"))
+    own = AppliedPolicy("own", OWN)
+    assert admin_policies([known]) == ()
+    assert admin_policies([known, new]) is None
+    assert unknown([known, new, own, READ, ADMIN]) == (new, own)
+    # AWS renames none, and few change
+    gone = HARMLESS - {name for name, each in documents().items() if not escalating_actions(each)}
+    assert len(gone) <= len(HARMLESS) // 20, gone
+    assert not HARMLESS & AWS_MANAGED.keys()
+    assert {"ReadOnlyAccess", "ViewOnlyAccess", "SecurityAudit"} <= HARMLESS | AWS_MANAGED.keys()
+    for name in ("ReadOnlyAccess", "ViewOnlyAccess", "SecurityAudit", "AWSBackupFullAccess", "AWSDenyAll"):
+        assert admin_policies([AppliedPolicy(name, f"{MANAGED}{name}")]) == ()
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        "ecs:ExecuteCommand ecs:DescribeTasks",
+        "iam:PassRole batch:RegisterJobDefinition batch:SubmitJob",
+        "iam:PassRole ssm:StartAutomationExecution",
+        "iam:PassRole ecs:RunTask",
+        "iam:PassRole ecs:StartTask",
+        "iam:PassRole ec2:ReplaceIamInstanceProfileAssociation",
+        "iam:PassRole elasticmapreduce:RunJobFlow",
+        "iam:PassRole emr-serverless:CreateApplication emr-serverless:StartJobRun",
+        "iam:PassRole scheduler:CreateSchedule",
+        "iam:PassRole states:CreateStateMachine states:StartExecution",
+        "states:UpdateStateMachine states:StartExecution",
+        "iam:PassRole glue:CreateSession glue:RunStatement",
+        "iam:PassRole codepipeline:CreatePipeline",
+        "codedeploy:CreateDeployment codedeploy:RegisterApplicationRevision",
+        "bedrock-agentcore:InvokeAgentRuntimeCommand",
+        "sso:AttachCustomerManagedPolicyReferenceToPermissionSet",
+        "sso-directory:UpdatePassword",
+    ],
+)
+def test_ways_of_this_year(actions: str) -> None:
+    """pathfinding.cloud, and the catalogues that it is compared with, as of August 2026."""
+    assert escalations([AppliedPolicy("own", OWN, document=document(actions.split()))])
+    assert not escalations([AppliedPolicy("own", OWN, document=document(actions.split()[:1]))]) or (
+        actions.split()[0] in map(str, ESCALATION_PATHS)
+    )
+
+
+def test_each_action_has_types_and_no_path_is_in_another() -> None:
+    assert TYPES.keys() == ALL_ESCALATING
+    assert all(TYPES.values())
+    for one in ESCALATION_PATHS:
+        assert not [other for other in ESCALATION_PATHS if {*other.actions} < {*one.actions}], one
+
+
+#: Element, and a pattern of a number that it repeats, up to the size of a managed policy, or of the largest policies.
+HARD = {
+    "stars-before-question-marks": (
+        "Resource",
+        lambda n: f"arn:*{string.ascii_letters[n % 52]}{'?' * 10}:{n:x}",
+    ),
+    "many-stars": ("Resource", lambda n: f"arn:*{'*?a' * 20}{n:x}"),
+    "negated-many-stars": ("NotResource", lambda n: f"arn:*{'*?a' * 20}{n:x}"),
+    "negated-question-marks": (
+        "NotResource",
+        lambda n: f"arn:*{string.ascii_letters[n % 52]}{'?' * 10}:{n:x}",
+    ),
+    "actions": ("Action", lambda n: f"*{'?*a' * 5}{n:x}"),
+    "negated-actions": ("NotAction", lambda n: f"*{'?*a' * 5}{n:x}"),
+}
+
+
+@pytest.mark.parametrize(("element", "pattern"), HARD.values(), ids=HARD)
+def test_no_policy_takes_longer_than_its_length(element: str, pattern: Any) -> None:
+    def seconds(size: int) -> float:
+        count, length = 0, 0
+        patterns = []
+        while length < size:
+            patterns.append(pattern(count))
+            count, length = count + 1, length + len(patterns[-1]) + 3
+        given = document(Sid=str(size))
+        statement = given["Statement"]
+        del statement["Action" if element.endswith("Action") else "Resource"]
+        statement[element] = patterns
+        start = process_time()
+        admin_policies([AppliedPolicy("own", OWN, document=given)])
+        return process_time() - start
+
+    assert seconds(6_000) < 1
+    assert seconds(60_000) < 5
+
+
+def test_a_document_that_compares_equal_with_all_of_iam_is_one_of_an_administrator() -> None:
+    """Or a forged snapshot would hide a live policy."""
+    live = document("iam:*")["Statement"]
+    pieces = [
+        document("iam:*", None, NotResource="arn:aws-cn:iam::*:*")["Statement"],
+        document("iam:*", "arn:aws-c?:iam::*:*")["Statement"],
+    ]
+    one, other = ({"Version": "2012-10-17", "Statement": each} for each in (live, pieces))
+    then, now = (Policies(parse_policy(each, "own")) for each in (one, other))
+    assert compare(now, RequestContext({}), then, RequestContext({}))[0] == EQUAL
+    assert admin_policies([AppliedPolicy("own", OWN, document=other)]) == ("own",)
+
+
+#: Requests of an administrator, in several partitions.
+REQUESTS = [
+    ("iam:putuserpolicy", "arn:aws:iam::111122223333:user/bob"),
+    ("iam:attachrolepolicy", "arn:aws-cn:iam::111122223333:role/a/b"),
+    ("iam:createpolicyversion", "arn:aws-us-gov:iam::111122223333:policy/p"),
+    ("iam:addusertogroup", "arn:aws:iam::111122223333:group/g"),
+    ("ssm:startsession", "arn:aws:ec2:eu-west-1:111122223333:instance/i-1"),
+    ("lambda:updatefunctioncode", "arn:aws:lambda:eu-west-1:111122223333:function:f"),
+]
+
+
+def cut(chance: random.Random, text: str) -> str:
+    """``text`` with some of its pieces replaced by wildcards that match these."""
+    for _ in range(chance.randint(1, 3)):
+        start = chance.randrange(len(text))
+        end = chance.randint(start + 1, len(text))
+        text = text[:start] + chance.choice(["*", "?" * (end - start), "?*"]) + text[end:]
+    return text
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_policies_that_allow_a_request_of_an_administrator_are_found(seed: int) -> None:
+    chance = random.Random(seed)
+    for _ in range(150):
+        action, resource = chance.choice(REQUESTS)
+        others = [each for pair in REQUESTS for each in pair if each not in (action, resource)]
+        actions = [cut(chance, action)]
+        given: dict[str, Any] = {"Action": actions, "Resource": [cut(chance, resource)]}
+        if chance.random() < 0.3:
+            given = {"NotAction": [cut(chance, each) for each in others[:2]], "Resource": "*"}
+        elif chance.random() < 0.4:
+            given = {"Action": actions, "NotResource": [cut(chance, each) for each in others[-3:]]}
+        name = given.get("Resource", "*")[0].split(":", 5)[-1]
+        if not action.startswith("iam:") and "*" not in name and "?" not in name:
+            continue  # one that somebody named on purpose
+        statement = {"Effect": "Allow", **given}
+        allow = parse_policy({"Version": "2012-10-17", "Statement": statement}, "own")[0]
+        if allow.actions.matches(action) and allow.resources.matches(resource):
+            found = admin_policies([AppliedPolicy("own", OWN, document={"Statement": statement})])
+            assert found != (), statement

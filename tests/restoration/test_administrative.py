@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.restoration.limits import administrative
+from c7n_iamusers.iam.policy_documents import PolicyVersion
+from c7n_iamusers.restoration.limits import administrative, administrative_today
+from c7n_iamusers.restoration.rights import CurrentRights
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.records import groups, user
 
@@ -40,3 +42,54 @@ def test_what_is_asked_about(statement: dict[str, Any], asked: bool) -> None:
     found = administrative(snapshot)
     assert bool(found) is asked
     assert all("own" in each for each in found)
+
+
+OWN, NEW = "arn:aws:iam::111122223333:policy/Deploy", "arn:aws:iam::aws:policy/BrandNewAccess"
+
+
+def attached(*arns: str) -> tuple[dict[str, str], ...]:
+    return tuple({"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn} for arn in arns)
+
+
+def version(arn: str, action: str) -> PolicyVersion:
+    statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+    return PolicyVersion.of(arn, "v1", {"Version": "2012-10-17", "Statement": [statement]})
+
+
+def test_an_aws_managed_policy_that_is_not_known_is_asked_about() -> None:
+    snapshot = Snapshot(user(attached_policy=attached(NEW)), "2026-11-24T00:00:00+00:00", "0" * 64)
+    assert administrative(snapshot) == (
+        "BrandNewAccess, perhaps: AWS manages it, and what it grants is not known",
+    )
+    after = user(attached_policy=attached(NEW))
+    assert administrative_today(after, CurrentRights({NEW: version(NEW, "s3:*")})) == ()
+    assert administrative_today(after, CurrentRights({NEW: version(NEW, "*")})) == ("BrandNewAccess",)
+
+
+@pytest.mark.parametrize(
+    ("action", "asked"),
+    [
+        pytest.param("iam:*", ("Deploy",), id="administrator"),
+        pytest.param("iam:PutUserPolicy", ("a known way: iam:PutUserPolicy (Deploy)",), id="a-way"),
+        pytest.param("s3:*", (), id="one-service"),
+    ],
+)
+def test_a_policy_of_today_is_asked_about_whatever_the_snapshot_says(
+    action: str, asked: tuple[str, ...]
+) -> None:
+    whole = user(attached_policy=attached(OWN))
+    forged = Snapshot(whole, "2026-11-24T00:00:00+00:00", "0" * 64, policies=(version(OWN, "s3:*"),))
+    assert administrative(forged) == ()
+    assert administrative_today(whole, CurrentRights({OWN: version(OWN, action)})) == asked
+
+
+def test_what_cannot_be_read_today_is_asked_about() -> None:
+    assert administrative_today(user(attached_policy=attached(OWN)), CurrentRights()) == (
+        "Deploy, perhaps: its document of today can't be read",
+    )
+    assert administrative_today(user(group=groups("Team")), CurrentRights()) == (
+        "a group, perhaps: not all of its groups can be read",
+    )
+    team = {"GroupName": "Team", "AttachedManagedPolicies": list(attached(OWN)), "GroupPolicyList": []}
+    rights = CurrentRights({OWN: version(OWN, "*")}, {"Team": team})
+    assert administrative_today(user(group=groups("Team")), rights) == ("Deploy through group Team",)
