@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import timedelta
 from typing import Any
@@ -288,9 +289,13 @@ def lookups(*answers: Any) -> Any:
     return ScriptedClient(lookup_events=list(answers))
 
 
+#: Each page names another one.
+_TOKENS = itertools.count()
+
+
 def page(*records: dict[str, Any], more: bool = False) -> dict[str, Any]:
     events = [{"CloudTrailEvent": json.dumps(each)} for each in records]
-    return {"Events": events, **({"NextToken": "t"} if more else {})}
+    return {"Events": events, **({"NextToken": f"t{next(_TOKENS)}"} if more else {})}
 
 
 @pytest.fixture(autouse=True)
@@ -334,13 +339,13 @@ def test_pages_are_read_until_the_user_is_heard() -> None:
 
 def test_pages_are_bounded() -> None:
     others = event({"type": "AssumedRole", "principalId": "AROA:alice"})
-    (gap,) = read(east=lookups(*[page(others, more=True)] * 5)).gaps
+    (gap,) = read(east=lookups(*(page(others, more=True) for _ in range(5)))).gaps
     assert gap == Gap("CloudTrail in east has over 250 events of others by the name alice", unread=True)
 
 
 def test_events_of_before_that_are_not_all_read_may_be_of_sessions() -> None:
     before = event(days=7.1)
-    (gap,) = read(east=lookups(*[page(before, more=True)] * 5)).gaps
+    (gap,) = read(east=lookups(*(page(before, more=True) for _ in range(5)))).gaps
     assert not gap.unread
     assert (
         "over 250 events by the name alice until shortly before 2026-11-17: it may have had sessions"
@@ -410,7 +415,7 @@ def test_a_renamed_user_is_heard_by_each_name(window: Window, renames: list[Any]
     "renames",
     [
         pytest.param([client_error("AccessDeniedException")], id="denied"),
-        pytest.param([page(more=True)] * MOST_RENAMES, id="too-many"),
+        pytest.param([page(more=True) for _ in range(MOST_RENAMES)], id="too-many"),
         pytest.param([{"Events": [{"CloudTrailEvent": "[]"}]}], id="no-object"),
         pytest.param([page(event(requestParameters=None, errorCode=None))], id="not-told"),
         pytest.param([page(event(requestParameters={"newUserName": "b"}, errorCode=None))], id="half-told"),
