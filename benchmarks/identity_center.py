@@ -24,6 +24,7 @@ import time
 from collections import ChainMap, Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -434,9 +435,16 @@ class AccountAnswers:
             keys = {"AccessKeyId": f"{_KEY}{account}", "SecretAccessKey": "secret", "SessionToken": "token"}
             return {"Credentials": {**keys, "Expiration": "2100-01-01T00:00:00Z"}}
         if operation.startswith("List"):
-            return {"IsTruncated": "false"}
+            return {"IsTruncated": "false", **{name: [] for name in _lists_of(operation)}}
         details = self._details(authorization.partition(f"Credential={_KEY}")[2][:12])
         return _report(details) if operation == "GetCredentialReport" else details
+
+
+@cache
+def _lists_of(operation: str) -> tuple[str, ...]:
+    """The lists in IAM's answers to ``operation``, which has an empty one too."""
+    model: Any = botocore.session.get_session().get_service_model("iam").operation_model(operation)
+    return tuple(name for name, member in model.output_shape.members.items() if member.type_name == "list")
 
 
 _NO_KEYS = (
