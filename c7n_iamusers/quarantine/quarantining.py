@@ -160,7 +160,7 @@ class UserQuarantine:
         evidence, user, applied = turn.evidence, turn.user, turn.applied
         keys = read_key_use(self.run.client, user, self.run.backoff)
         if reason := self._refusal(evidence, user, keys, turn.guards()):
-            return refused_status(reason), reason
+            return self._spared(turn, reason) if applied.changed else (refused_status(reason), reason)
         found = self.records.find(user, applied.made)
         if left := self._left_to_others(evidence, found):
             return left

@@ -8,6 +8,7 @@ import json
 import random
 import tracemalloc
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from c7n_iamusers.iam.policy_documents import PolicyInterner
 from c7n_iamusers.identity_center.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.provisioning import TrustOptions, provision, read_fleet
 from tests.benchmarks.measurements import FIRST_RUNS, deletion, results
+from tests.desired import ABLE
 
 #: Users of an account, and their different policies: two groups for three users, as in the benchmark.
 USERS, POLICIES = 15, 10
@@ -101,7 +103,8 @@ def read(account_ids: Iterable[str], _: Collection[str]) -> Iterator[tuple[str, 
         details = {**account_details(account, USERS, policies_of), "IsTruncated": False}
         answer = partial(json.loads, json.dumps(details))
         client = SimpleNamespace(get_account_authorization_details=lambda answer=answer, **_: answer())
-        yield account, LiveAccount(*read_policy_source(client, Backoff(), shared))
+        source, users = read_policy_source(client, Backoff(), shared)
+        yield account, LiveAccount(source, users, {key: replace(ABLE) for key in users})
 
 
 def peaks(output: Path, accounts: int) -> list[int]:

@@ -105,7 +105,10 @@ class Enforced:
         for policy in data:
             policy.get("mode", {}).pop("delay", None)
             for action in policy["actions"]:
-                action |= {key: value for key, value in TODAY.items() if key in action and name != "remind"}
+                given = (
+                    {key for key, value in action.items() if value != "none"} if name != "remind" else set()
+                )
+                action |= {key: value for key, value in TODAY.items() if key in given}
         variables = yaml.safe_load(self.accounts.read_text())
         known = {**variables["vars"], **variables["accounts"][0]["vars"]}
         found = PolicyCollection.from_data({"policies": data}, config)
