@@ -56,11 +56,20 @@ def read_given(path: Path, largest: int = LARGEST_GIVEN) -> bytes:
 
 
 def read_at_once(file: BufferedIOBase, largest: int) -> bytes:
-    """Up to ``largest`` bytes and one more. Raises OSError where a file that is never waited for gives nothing."""
-    found: bytes | None = file.read(largest + 1)
-    if found is None:
-        raise OSError("it gives nothing at once, so it is no file: give a regular one")
-    return found
+    """Up to ``largest`` bytes and one more. Raises OSError where a file that is never waited for gives nothing.
+
+    It is read piece by piece, as Python takes the memory for as many bytes as are asked for.
+    """
+    pieces, size = list[bytes](), 0
+    while size <= largest:
+        piece: bytes | None = file.read(min(_PIECE, largest + 1 - size))
+        if piece is None:
+            raise OSError("it gives nothing at once, so it is no file: give a regular one")
+        if not piece:
+            break
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
 
 
 def within_memory(place: str, read: Callable[[], _Parsed]) -> _Parsed:
@@ -235,7 +244,7 @@ class _Fetch(urllib.request.HTTPRedirectHandler):
             sent_as = answer.headers.get("Content-Encoding", "identity").lower()
             if sent_as not in ("gzip", "identity"):
                 raise ValueError(f"it is sent as {sent_as}, which is not read")
-            content = within_memory(url, lambda: bytes(answer.read(largest + 1)))
+            content = within_memory(url, lambda: read_at_once(answer, largest))
             if answer.length and len(content) <= largest:  # read() of so many bytes takes fewer for the end
                 raise http.client.IncompleteRead(content, answer.length)
             require_size(url, len(content), largest)
