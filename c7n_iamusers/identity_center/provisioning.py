@@ -290,7 +290,7 @@ def _apply(
     if result is None:
         say("Nothing to do.")
     else:
-        digest = run_records.digest_of_result(fleet.output, run_records.run_of_result(result)[1])
+        digest = run_records.pin_of(fleet.output, run_records.run_of_result(result)[1])
         calls = sum(ended.calls for ended in report.ended.values())
         say(f"Done: {calls} calls. To undo: --undo {result} --result-sha256 {digest}")
     run_records.write_account_results(fleet.output, places, report)

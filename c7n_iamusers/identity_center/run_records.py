@@ -202,10 +202,10 @@ class _ShownMemberships:
 _NAMES = {GROUP: "DisplayName", USER: "UserName"}
 
 
-def _check_pin(output: Store, name: str, content: bytes) -> str | None:
-    """The SHA-256 of result ``name`` in its journal; empty for an earlier version's journal, None without a journal.
+def pin_of(output: Store, name: str) -> str | None:
+    """The SHA-256, in hex, of result ``name`` in its journal; empty if it has none, None without a journal.
 
-    Raises IdentityCenterError if ``content`` has another; OSError.
+    Raises OSError.
     """
     journal = journals_of(name, {})[-1]
     segments = sorted(output.names(f"{journal.removesuffix(_SUFFIX)}/"))
@@ -214,7 +214,15 @@ def _check_pin(output: Store, name: str, content: bytes) -> str | None:
     last = next(parsed(ends[0], output.place(journal)), {}) if ends else None
     if last is None:
         return None
-    pin = str(last.get("sha256", "")) if last.get("phase") == _PIN else ""
+    return str(last.get("sha256", "")) if last.get("phase") == _PIN else ""
+
+
+def _check_pin(output: Store, name: str, content: bytes) -> str | None:
+    """The SHA-256 of result ``name`` in its journal; empty for an earlier version's journal, None without a journal.
+
+    Raises IdentityCenterError if ``content`` has another; OSError.
+    """
+    pin, journal = pin_of(output, name), journals_of(name, {})[-1]
     if pin and pin != sha256(content).hexdigest():
         raise IdentityCenterError(
             f"{output.place(name)} is not as the run wrote it: its SHA-256 is not the one in {output.place(journal)}: "
