@@ -34,8 +34,13 @@ def plain(text: str) -> str:
 
 
 def is_for_stock(action: Mapping[str, Any]) -> bool:
-    """Whether the mail of ``action`` has a template of c7n-mailer, which shows every key of the resources."""
-    return action.get("template", TEMPLATES["template"]) in STOCK
+    """Whether the mail of ``action`` has a template of c7n-mailer, which shows every key of the resources.
+
+    Not where its Slack message has a template of somebody else, which may read any of them.
+    """
+    slack = action.get("slack_template", TEMPLATES["slack_template"])
+    ours_or_stock = slack in STOCK or slack in OURS["slack_template"]
+    return ours_or_stock and action.get("template", TEMPLATES["template"]) in STOCK
 
 
 def rows(resources: Sequence[Mapping[str, Any]], action: Mapping[str, Any]) -> list[dict[str, Any]]:
