@@ -46,18 +46,10 @@ def is_for_stock(action: Mapping[str, Any]) -> bool:
 def rows(resources: Sequence[Mapping[str, Any]], action: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A flat row for each resource, all with the same keys in the same order.
 
-    ``Tags`` are among them only where c7n-mailer looks for recipients there, and the annotation only where the Slack
-    message has a template of this package, which reads it.
+    ``Tags`` are among them only where c7n-mailer looks for recipients there. ``slack_iam_users`` reads these rows too.
     """
-    kept = []
-    if "resource-owner" in (*action.get("to", ()), *action.get("cc", ())):
-        kept.append("Tags")
-    if action.get("slack_template") in OURS["slack_template"]:
-        kept.append(ANNOTATION)
-    return [{**_row(each), **{key: each.get(key) or _EMPTY[key] for key in kept}} for each in resources]
-
-
-_EMPTY: Mapping[str, Any] = {"Tags": [], ANNOTATION: {}}
+    tagged = "resource-owner" in (*action.get("to", ()), *action.get("cc", ()))
+    return [{**_row(each), **({"Tags": each.get("Tags") or []} if tagged else {})} for each in resources]
 
 
 def _row(resource: Mapping[str, Any]) -> dict[str, str]:

@@ -179,7 +179,7 @@ def test_messages_with_our_templates_have_the_texts_too(org: LocalOrg, iam: Any,
     ("options", "kept"),
     [
         pytest.param({}, set(), id="neither"),
-        pytest.param({"slack_template": "slack_iam_users"}, {"c7n:IamUser"}, id="our-slack-template"),
+        pytest.param({"slack_template": "slack_iam_users"}, set(), id="our-slack-template"),
         pytest.param(
             {"to": [owners.OWNER, "resource-owner"], "email-domains": ["example.com"]}, {"Tags"}, id="owners"
         ),
@@ -194,7 +194,26 @@ def test_rows_keep_what_c7n_mailer_reads(
     assert first == second
     assert {key for key, value in message["resources"][0].items() if not isinstance(value, str)} == kept
     if "slack_template" in options:
-        assert "to be deleted on or after 20" in slack(message)["text"]
+        found = slack(message)
+        day = (utc_now().date() + timedelta(days=30)).isoformat()
+        assert found["text"] == f"to be deleted on or after {day}"
+        assert [each["title"] for each in found["fields"]] == ["alice", "bob"]
+
+
+def test_our_slack_template_reads_flat_rows_as_they_were_before_escaping() -> None:
+    outcome = {"status": "skipped", "reason": "said \"no\" & 'left' <!channel>"}
+    resources: list[dict[str, Any]] = [
+        {"UserName": "alice", "c7n:IamUser": {"outcome": outcome}},
+        {"UserName": "bob"},
+    ]
+    action = {"slack_template": "slack_iam_users", "template": "default.html"}
+    message = {"action": action, "policy": {"name": "p", "actions": []}, "account_id": ACCOUNT}
+    flat = slack({**message, "resources": stock_rows.rows(resources, action)})
+    assert [each["value"] for each in flat["fields"]] == [
+        "skipped: said \"no\" &amp; 'left' &lt;!channel&gt;",
+        "-",
+    ]
+    assert flat["text"] == "p"
 
 
 def test_a_slack_template_of_others_gets_whole_users(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
