@@ -258,8 +258,8 @@ class NotifyOwners(RecordedNotify):
 
     With a template of this package a message has only what the template needs, and room for more than a thousand users.
     Where it has to be split, each part says which one it is, and how many users there are in all. Users with findings
-    of high severity come first. c7n-mailer's own templates get flat rows. ``violation_desc`` and ``action_desc`` say what
-    happens, when, and whom to ask, unless they are given. A misspelt template of this package is refused.
+    of high severity come first. c7n-mailer's own templates get flat rows. ``violation_desc`` and ``action_desc`` say
+    what happens, when, and whom to ask, unless the policy states them. A misspelt template of this package is refused.
 
     Which users are exempt, and by which rule, is recorded too, in ``exempt/`` below ``notices``, except by ``step:
     created``. A user that was exempt after its announcement, and is not any more, is not deleted by that announcement,
