@@ -107,7 +107,7 @@ def checks(
         told = f"not checked: c7n-mailer is not installed here ({error})"
         yield Check(_PLACE, _NAME, UNKNOWN, told, "run preflight in the environment of c7n-mailer")
         return
-    yield from _configuration(mailer)
+    yield from refused_by_mailer(mailer)
     faults: dict[tuple[str, str], dict[str, None]] = {}
     well: dict[str, str] = {}
     for use in _uses(policies, found):
@@ -123,7 +123,7 @@ def checks(
         yield Check(_PLACE, _NAME, OK, "; ".join(f"{name} in {place}" for name, place in well.items()))
 
 
-def _configuration(mailer: Path) -> Iterator[Check]:
+def refused_by_mailer(mailer: Path) -> Iterator[Check]:
     """What c7n-mailer itself refuses. A file that can't be read is told by the check of its queue."""
     from c7n_mailer.cli import CONFIG_SCHEMA
     from jsonschema import Draft7Validator
