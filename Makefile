@@ -36,8 +36,8 @@ help:  ## list the targets
 
 install: $(INSTALLED)  ## create the virtual environment and install everything into it, editable
 
-# what is installed depends on these files; all other code is used where it lies
-$(INSTALLED): setup.py c7n_iamusers/__init__.py c7n_iamusers.pth c7n_iamusers.start
+# what is installed depends on these files, of which some are copied; all other code is used where it lies
+$(INSTALLED): setup.py c7n_iamusers/__init__.py c7n_iamusers.pth c7n_iamusers.start $(wildcard c7n_iamusers/mailer_templates/*.j2)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	  echo "c7n_iamusers needs Python 3.10 or newer; $(PYTHON) is `command -v $(PYTHON) >/dev/null && $(PYTHON) --version 2>&1 || echo missing`." \
 	    "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }

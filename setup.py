@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packaging. What is special: a wheel carries two files for the top of site-packages that make c7n know us.
+"""Packaging. What is special: a wheel carries files for the top of site-packages, by which others know us.
 
-c7n_iamusers.pth    its name sorts after __editable__*, whose finder it needs in editable installs
+c7n_iamusers.pth    makes c7n know us; its name sorts after __editable__*, whose finder it needs in editable installs
 c7n_iamusers.start  the same in the form of PEP 829, which takes the place of the first from Python 3.15 on
+msg-templates/      copies of our mail templates: c7n-mailer looks there, beside its own package (c7n_mailer/cli.py).
+                    They belong to our wheel: upgrading c7n-mailer leaves them, upgrading us renews them, and
+                    uninstalling us removes them
 """
 
 import ast
@@ -19,50 +22,60 @@ from setuptools.command.editable_wheel import editable_wheel
 
 HERE = Path(__file__).parent
 STARTUP_FILES = ("c7n_iamusers.pth", "c7n_iamusers.start")
+TEMPLATES = sorted((HERE / "c7n_iamusers" / "mailer_templates").glob("*.j2"))
+#: Path at the top of site-packages -> the file that it is a copy of.
+TOP_FILES = {
+    **{name: HERE / name for name in STARTUP_FILES},
+    **{f"msg-templates/{file.name}": file for file in TEMPLATES},
+}
 
 
 # The modes of files go into the wheel, which is the same one whatever the umask and the modes of the checkout.
 os.umask(0o022)
 
 
-def copy_startup_files(directory):
-    Path(directory).mkdir(parents=True, exist_ok=True)
-    for name in STARTUP_FILES:
-        shutil.copyfile(HERE / name, Path(directory, name))
+def copy_top_files(directory):
+    for name, file in TOP_FILES.items():
+        copy = Path(directory, name)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
 
 
 class BuildPy(build_py):
-    """Puts the start-up files beside the package, from where they go into the wheel and its RECORD."""
+    """Puts the files of the top beside the package, from where they go into the wheel and its RECORD."""
 
     def run(self):
         super().run()
         if not self.editable_mode:
-            copy_startup_files(self.build_lib)
+            copy_top_files(self.build_lib)
             for file in filter(Path.is_file, Path(self.build_lib).rglob("*")):
                 file.chmod(0o644)
 
     def get_outputs(self, include_bytecode=True):
-        startup = [] if self.editable_mode else [str(Path(self.build_lib, name)) for name in STARTUP_FILES]
-        return [*super().get_outputs(include_bytecode), *startup]
+        top = [] if self.editable_mode else [str(Path(self.build_lib, name)) for name in TOP_FILES]
+        return [*super().get_outputs(include_bytecode), *top]
 
     def get_source_files(self):
         return [*super().get_source_files(), *STARTUP_FILES]
 
 
 class EditableWheel(editable_wheel):
-    """Puts the start-up files into the editable wheel too, which leaves out what build_py copied."""
+    """Puts the files of the top into the editable wheel too, which leaves out what build_py copied.
 
-    startup_files_written = False
+    There the templates stay as they were when the package was installed.
+    """
+
+    top_files_written = False
 
     def _run_build_commands(self, dist_name, unpacked_wheel, build_lib, tmp_dir):
         outputs = super()._run_build_commands(dist_name, unpacked_wheel, build_lib, tmp_dir)
-        copy_startup_files(unpacked_wheel)
-        self.startup_files_written = True
+        copy_top_files(unpacked_wheel)
+        self.top_files_written = True
         return outputs
 
     def run(self):
         super().run()
-        if not self.startup_files_written:  # the method above is setuptools' own affair and may be renamed
+        if not self.top_files_written:  # the method above is setuptools' own affair and may be renamed
             raise RuntimeError("this setuptools builds editable wheels differently: setup.py must be adapted")
 
 

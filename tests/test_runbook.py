@@ -57,8 +57,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def words(line: str) -> list[str]:
-    """The words of a command, without the shell's redirection and its substitutions."""
-    line = re.sub(r" > \S+$", "", line).replace('"$(c7n-iamusers mailer-templates)"', "templates")
+    """The words of a command, without the shell's redirection and its substitution."""
+    line = re.sub(r" > \S+$", "", line)
     return shlex.split(line.replace('"$began"', "2020-01-31T12:00:00Z"))
 
 

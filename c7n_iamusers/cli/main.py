@@ -100,8 +100,8 @@ def main() -> None:
 
 @click.command("mailer-templates")
 def mailer_templates() -> None:
-    """Print the directory of the mail and Slack templates.
+    """Print the directory of the mail and Slack templates, for a c7n-mailer elsewhere.
 
-    c7n-mailer --run -c mailer.yml -t "$(c7n-iamusers mailer-templates)"
+    One that is installed beside this package finds them by itself. Another one takes a copy of them as -t.
     """
     click.echo(Path(c7n_iamusers.__file__).parent / "mailer_templates")

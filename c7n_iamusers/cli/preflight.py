@@ -57,6 +57,11 @@ _UNNAMED = {
     help="The role for Identity Center, instead of those that the policies and identity_center_role name.",
 )
 @click.option("--mailer", type=_FILE, metavar="FILE", help="c7n-mailer's configuration, such as mailer.yml.")
+@click.option(
+    "--mailer-templates",
+    metavar="DIRECTORY",
+    help="With --mailer: what c7n-mailer gets as -t. It finds the templates of this package without it.",
+)
 @click.option("--region", metavar="NAME", help="The primary Region of Identity Center.")
 @format_option("text", "json", "table")  # an earlier version printed a table
 def preflight(
@@ -66,6 +71,7 @@ def preflight(
     files: tuple[Path, ...],
     role: str | None,
     mailer: Path | None,
+    mailer_templates: str | None,
     region: str | None,
     output_format: str,
 ) -> None:
@@ -76,13 +82,18 @@ def preflight(
     owner's address; the variables; the policies with these filled in, and the list of exemptions; for policies with a
     Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the
     place of the notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail
-    server. Nothing is changed but for a probe that is put beside the notices and deleted, and a credential report that
-    is requested where there is none. The command fails where there is a problem. What is `unknown` was not checked.
+    server, and each template of the policies: it is found and rendered by the c7n-mailer of this environment, so run
+    the command where c7n-mailer runs, in its working directory. Nothing is changed but for a probe that is put beside
+    the notices and deleted, and a credential report that is requested where there is none. The command fails where
+    there is a problem. What is `unknown` was not checked.
     """
+    if mailer_templates and not mailer:
+        raise click.UsageError("--mailer-templates is for the check of c7n-mailer: also give --mailer")
     targets = targets_in(config, names, tags, strict=False)
     wanted = _wanted(files)
     found = [
         *_checks(targets, wanted, role, region, mailer),
+        *_templates(targets, wanted, mailer, mailer_templates),
         *_accounts(targets, config),
         *_exemptions(config, wanted),
     ]
@@ -108,6 +119,7 @@ def _count(number: int, noun: str) -> str:
 class _Wanted:
     """What the policies ask for. ``needed``: in the accounts; None if none runs there. ``used``: policy -> variables.
 
+    ``data``: the policies that run here. ``every``: also those that run as Lambda functions.
     ``functions``: the roles of those that run as Lambda functions.
     ``rules``: their exemptions, as far as they are known before the run. ``unread``: why others are not.
     """
@@ -119,6 +131,7 @@ class _Wanted:
     rules: Sequence[ExemptionRule] = ()
     unread: str = ""
     functions: Sequence[str] = ()
+    every: Sequence[Any] = ()
 
 
 def _wanted(files: Sequence[Path]) -> _Wanted:
@@ -164,6 +177,7 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
         tuple(rules),
         unread,
         functions,
+        [policy.data for policy in policies],
     )
 
 
@@ -198,6 +212,16 @@ def _checks(
         told = "not checked: whether the account's role may deploy functions"
         remedy = "compare it with what `c7n-iamusers roles --role deployer` prints"
         yield Check(ORGANIZATION, "functions", UNKNOWN, told, remedy)
+
+
+def _templates(
+    found: Sequence[Target], wanted: _Wanted, mailer: Path | None, templates: str | None
+) -> Iterator[Check]:
+    """Whether c7n-mailer makes a message of each template; nothing without its configuration."""
+    from c7n_iamusers.cli import mail_templates
+
+    if mailer:
+        yield from mail_templates.checks(mailer, templates, wanted.every, found)
 
 
 def _exemptions(config: Path, wanted: _Wanted) -> Iterator[Check]:

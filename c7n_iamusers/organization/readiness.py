@@ -352,13 +352,18 @@ def _parts(data: Any) -> Iterator[Mapping[str, Any]]:
 
 def filled(values: Iterable[Any], target: Target) -> list[str]:
     """``values`` with the variables of ``target``. Those whose variables are not all defined are left out."""
-    known = {**target.variables, "account_id": target.account_id, "region": target.region}
-
-    def of(name: re.Match[str]) -> str:
-        return str(known.get(name[1], name[0]))
-
-    filled = [VARIABLE.sub(of, each) for each in values if isinstance(each, str) and each]
+    filled = [filled_in(each, target) for each in values if isinstance(each, str) and each]
     return [each for each in filled if not VARIABLE.search(each)]
+
+
+def filled_in(value: Any, target: Target) -> Any:
+    """``value`` with the variables of ``target`` in its texts, at any depth. Those that are not defined stay."""
+    known = {**target.variables, "account_id": target.account_id, "region": target.region}
+    if isinstance(value, str):
+        return VARIABLE.sub(lambda name: str(known.get(name[1], name[0])), value)
+    if isinstance(value, Mapping):
+        return {key: filled_in(each, target) for key, each in value.items()}
+    return [filled_in(each, target) for each in value] if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ Each step of ``notify-owners`` says about which users it sends a message, and wh
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -62,25 +61,8 @@ def headline(text: str) -> str:
     return visible(" ".join(text.replace("{", "(").replace("}", ")").split()))
 
 
-#: The options in which c7n-mailer finds the name of the template that it evaluates.
-_TEMPLATES = ("template", "slack_template")
-#: Below the folders of templates. c7n-mailer adds ``.j2``, but not to a name that begins with a slash: with such a name
-#: it evaluates any file below its working directory, such as one that an account's output has.
-_TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 #: The options with recipients.
 _RECIPIENTS = ("to", "cc", "owner_absent_contact")
-
-
-def template_fault(action: Mapping[str, Any]) -> str:
-    """What is wrong with the names of templates in ``action``, whose variables are filled in; empty if nothing is."""
-    for key in _TEMPLATES:
-        name = action.get(key, "default")
-        if not isinstance(name, str) or not _TEMPLATE_NAME.fullmatch(name):
-            return (
-                f"{key} is {name!r}, with which c7n-mailer could evaluate another file than a template of yours: give "
-                "the name of one, in letters, digits and _ . - /, without the ending .j2"
-            )
-    return ""
 
 
 def for_mailer(action: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:

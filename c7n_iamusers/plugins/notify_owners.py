@@ -23,6 +23,8 @@ from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
+from c7n_iamusers.notices.stock_rows import action_text, is_for_stock, plain, rows
+from c7n_iamusers.notices.templates import misspelt, template_fault
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.messages import (
@@ -35,7 +37,6 @@ from c7n_iamusers.plugins.messages import (
     chosen_by_others,
     for_mailer,
     in_parts,
-    template_fault,
 )
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, for_message, subject_of
@@ -131,6 +132,12 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
     _store: Store
     _unrecorded: list[str]
 
+    def validate(self) -> Any:
+        """Raises PolicyValidationError where a template is misspelt: c7n-mailer would send an empty message."""
+        if fault := misspelt(self.data):
+            raise PolicyValidationError(f"policy {self.policy_name}: {self.type}: {fault}")
+        return super().validate()
+
     def record(self, notice: Notice) -> None:
         """Write the record of a message that was sent, or remember that it can't be written."""
         names, to = ", ".join(each.name for each in notice.users), ", ".join(notice.addresses)
@@ -159,8 +166,15 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
         return action
 
     def pack(self, message: dict[str, Any]) -> str:
-        """``message`` as c7n-mailer reads it. The account's alias is text that somebody chose."""
-        packed: str = super().pack({**message, "account": visible(str(message.get("account") or ""))})
+        """``message`` as c7n-mailer reads it. The account's alias is text that somebody chose.
+
+        For c7n-mailer's own templates, which show every key of the resources, these are flat.
+        """
+        action, resources = message["action"], message["resources"]
+        if is_for_stock(action):
+            resources = rows(resources, action)
+        told = {"account": visible(str(message.get("account") or "")), "resources": resources}
+        packed: str = super().pack({**message, **told})
         return packed
 
     def get_permissions(self) -> tuple[str, ...]:
@@ -244,7 +258,8 @@ class NotifyOwners(RecordedNotify):
 
     With a template of this package a message has only what the template needs, and room for more than a thousand users.
     Where it has to be split, each part says which one it is, and how many users there are in all. Users with findings
-    of high severity come first.
+    of high severity come first. c7n-mailer's own templates get flat rows. ``violation_desc`` and ``action_desc`` say
+    what happens, when, and whom to ask, unless the policy states them. A misspelt template of this package is refused.
 
     Which users are exempt, and by which rule, is recorded too, in ``exempt/`` below ``notices``, except by ``step:
     created``. A user that was exempt after its announcement, and is not any more, is not deleted by that announcement,
@@ -462,11 +477,13 @@ class NotifyOwners(RecordedNotify):
     ) -> str:
         """One part of the message about ``users``, packed as c7n-mailer reads it."""
         action = {**message["action"], "part": at, "parts": parts, "users": len(users)}
-        if "subject" not in action:
-            name = str(action.get("account-name") or message.get("account") or message["account_id"])
-            # c7n-mailer sends each owner that it finds in a tag only that owner's users
-            counted = "resource-owner" not in (*action["to"], *action.get("cc", ()))
-            action["subject"] = self._step.subject(name, users, counted, at, parts)
+        name = str(action.get("account-name") or message.get("account") or message["account_id"])
+        # c7n-mailer sends each owner that it finds in a tag only that owner's users
+        counted = "resource-owner" not in (*action["to"], *action.get("cc", ()))
+        subject = self._step.subject(name, users, counted, at, parts)
+        action.setdefault("subject", subject)
+        action.setdefault("violation_desc", plain(f"{subject} (AWS account {message['account_id']})"))
+        action.setdefault("action_desc", action_text(self.data["step"], action))
         found: str = self.pack({**message, "action": action, "resources": [each.resource for each in part]})
         return found
 

@@ -15,6 +15,7 @@ from c7n_iamusers.execution.outcomes import PROVISIONED, UNCHANGED
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.aws_config import PROFILES, file_of, verified_config
 from c7n_iamusers.notices.notices import Notice, Notices
+from c7n_iamusers.notices.stock_rows import ACCESS, action_text, plain
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.messages import headline
 from c7n_iamusers.plugins.notify_owners import RecordedNotify, notify_schema
@@ -159,7 +160,11 @@ class NotifyPeople(RecordedNotify):
             address = self._people[str(users[0]["UserId"])]
             action = {**message["action"], "to": [address], "profiles": self._profiles(users[0])}
             name = str(action.get("account-name") or message.get("account") or message["account_id"])
-            action.setdefault("subject", headline(f"{name}: you have access through IAM Identity Center"))
+            subject = headline(f"{name}: you have access through IAM Identity Center")
+            action.setdefault("subject", subject)
+            action.setdefault("violation_desc", plain(f"{subject} (AWS account {message['account_id']})"))
+            start_url = str((access_of(users[0]) or {}).get("start-url", ""))
+            action.setdefault("action_desc", action_text(ACCESS, action, start_url))
             content = self.pack({**message, "action": action, "resources": users})
             receipt, now = str(self.send_data_message(message, content)), utc_now()
             subjects = tuple(map(subject_of, users))

@@ -29,6 +29,7 @@ from c7n_iamusers.iam.accounts import detail_attachments, home_region, read_user
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
+from c7n_iamusers.notices.stock_rows import is_for_stock
 from c7n_iamusers.safeguards.guards import not_quarantined
 from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address
 
@@ -266,16 +267,15 @@ def reason_for_owners(outcome: Mapping[str, Any]) -> str:
 def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> list[Resource]:
     """Copies of ``resources`` with what a message by ``action``, the data of one of our actions, needs.
 
-    The package's own templates need less than half of a user, so that many users fit one message, and reasons in
-    owners' words. Another template may need everything but whole policy documents. Every text is made visible. With
-    ``email-domains``, tags with addresses of other domains are left out, since c7n-mailer writes to the addresses that
-    it finds in tags. It publishes to topics in tags too: the package's own actions leave those tags out.
+    The package's own templates, and c7n-mailer's, need less than half of a user, so that many users fit one message,
+    and reasons in owners' words. Another template may need everything but whole policy documents. Every text is made
+    visible. With ``email-domains``, tags with addresses of other domains are left out, since c7n-mailer writes to the
+    addresses that it finds in tags. It publishes to topics in tags too: the package's own actions leave those tags out.
     """
     templates = [str(value) for key, value in action.items() if key.endswith("template")]
-    if "template" in action and all(each.startswith(_TEMPLATES) for each in templates):
-        found = [_trimmed(each) for each in resources]
-    else:
-        found = without_documents(resources)
+    ours = "template" in action and all(each.startswith(_TEMPLATES) for each in templates)
+    trimmed = ours or is_for_stock(action)
+    found = [_trimmed(each) for each in resources] if trimmed else without_documents(resources)
     if domains := action.get("email-domains"):
         for each in found:
             each["Tags"] = [tag for tag in each.get("Tags") or () if _may_be_sent(str(tag["Value"]), domains)]

@@ -19,6 +19,7 @@ from aws_local_org.demo.rehearse import _yaml
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.loading.documents import details_in, pages_in, report_in
 from aws_local_org.serving import _discard_stale
+from c7n_iamusers.cli.mail_templates import refused_by_mailer
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.cli.policies import loaded
 from c7n_iamusers.cli.provision import _accounts, _external_ids, _people
@@ -89,6 +90,12 @@ def inline_policy(path: Path) -> object:
 
 def mailer_emails(path: Path) -> object:
     return with_account_emails(read_given(path).decode(), {ACCOUNT: "a@example.com"})
+
+
+def mailer_configuration(path: Path) -> None:
+    """Raises ValueError for what a check shows as refused."""
+    for found in refused_by_mailer(path):
+        raise ValueError(found.text)
 
 
 def in_store(read: Callable[[DirectoryStore], object]) -> Callable[[Path], object]:
@@ -185,6 +192,7 @@ READERS = [
     Reader("local-details.json", lambda path: details_in(path), (LocalOrgError,)),
     Reader("local-credentials.csv", report_in, (LocalOrgError,)),
     Reader("local.env", _discard_stale, (LocalOrgError,)),
+    Reader("mailer-configuration.yml", mailer_configuration, (ValueError,)),
 ]
 
 

@@ -61,7 +61,8 @@ def link_libraries(directory: Path, without: Container[str] = ()) -> Path:
     """A directory that has what the running environment's site-packages have, but for this package."""
     directory.mkdir()
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        if "c7n_iamusers" not in entry.name and entry.name not in without:
+        ours = "c7n_iamusers" in entry.name or entry.name == "msg-templates"
+        if not ours and entry.name not in without:
             (directory / entry.name).symlink_to(entry)
     return directory
 

@@ -15,6 +15,7 @@ from c7n_iamusers import startup
 from tests.packaging.environments import ROOT
 
 STARTUP_FILES = ["c7n_iamusers.pth", "c7n_iamusers.start"]
+TEMPLATES = [file.name for file in (ROOT / "c7n_iamusers" / "mailer_templates").iterdir()]
 
 
 def source_files() -> set[str]:
@@ -25,7 +26,8 @@ def source_files() -> set[str]:
 def test_the_wheel_has_the_whole_package_and_the_startup_files(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if ".dist-info/" not in name]
-    assert sorted(names) == sorted([*source_files(), *STARTUP_FILES])
+    copies = [f"msg-templates/{name}" for name in TEMPLATES]
+    assert sorted(names) == sorted([*source_files(), *STARTUP_FILES, *copies])
 
 
 def test_the_metadata_of_the_wheel(wheel: Path) -> None:

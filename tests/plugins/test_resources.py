@@ -51,7 +51,9 @@ def test_messages_have_no_policy_documents_and_later_actions_do(
             {"UserName", "Tags", "GroupList"},
             id="another-for-slack",
         ),
-        pytest.param({}, {"UserName", "Tags", "GroupList"}, id="default-template"),
+        pytest.param({}, {"UserName", "Tags"}, id="default-template"),
+        pytest.param({"template": "default.html"}, {"UserName", "Tags"}, id="stock-template"),
+        pytest.param({"slack_template": "mine"}, {"UserName", "Tags", "GroupList"}, id="stock-and-another"),
     ],
 )
 def test_a_message_has_what_its_template_needs(action: dict[str, str], sent: set[str]) -> None:

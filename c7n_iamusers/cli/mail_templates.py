@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether c7n-mailer finds and renders the templates that policies name, by its own code, in the folders it searches.
+
+c7n-mailer logs an error where it finds no template, sends a message with an empty body, and ends with 0.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import c7n_iamusers
+from c7n_iamusers.execution.given import parsed_file
+from c7n_iamusers.notices.stock_rows import ANNOTATION, is_for_stock, rows
+from c7n_iamusers.notices.templates import OURS, TEMPLATES, template_fault
+from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, Target, filled_in
+from c7n_iamusers.text.documents import read_yaml
+
+#: The directory of the templates that come with the package.
+SHIPPED = Path(c7n_iamusers.__file__).parent / "mailer_templates"
+#: What the mail templates of this package import.
+_PARTS = "iam-users-parts"
+_PLACE, _NAME = "organization", "templates"
+_ACTIONS = ("notify", "notify-owners", "notify-people")
+#: The steps that announce a day, which a mail has to say.
+_OF_A_DAY = ("announce", "remind")
+_DAY = "2030-01-31"
+#: A user about which everything is known that a message of ours may have.
+_SAMPLE: Mapping[str, Any] = {
+    "UserName": "sample.user",
+    "UserId": "AIDASAMPLE",
+    "Arn": "arn:aws:iam::111122223333:user/sample.user",
+    "Path": "/",
+    "CreateDate": "2020-01-01T00:00:00+00:00",
+    "Tags": [],
+    ANNOTATION: {
+        "kind": "human",
+        "replacement": ["identity-center"],
+        "findings": [{"id": "unused", "severity": "high", "text": "A sample of a finding."}],
+        "last_activity": {"time": "2025-01-01T00:00:00+00:00"},
+        "attachments": {"access-key": 1},
+        "notice": {"announced": "2030-01-01", "day": _DAY},
+        "created": {"event": "CreateUser", "text": "CreateUser by sample"},
+        "attempts": {
+            "state": "heard",
+            "attempts": [{"time": "2025-01-01T00:00:00+00:00", "service": "s3", "action": "ListBuckets"}],
+        },
+        "provisioning": {
+            "status": "provisioned",
+            "username": "sample@example.com",
+            "permission-set": "Sample",
+            "start-url": "https://d-sample.awsapps.com/start",
+            "region": "us-east-1",
+        },
+        "outcome": {"status": "skipped", "reason": "a sample of a reason"},
+    },
+}
+
+
+def folders(templates: str | None) -> tuple[str, ...]:
+    """The folders that c7n-mailer searches, in its order (``main`` in c7n_mailer/cli.py). ``templates``: its ``-t``.
+
+    ``.`` is the working directory. Raises ModuleNotFoundError where c7n-mailer is not installed.
+    """
+    from c7n_mailer import cli
+
+    beside = os.path.dirname(os.path.abspath(cli.__file__))
+    found = [
+        os.path.join(beside, "msg-templates"),
+        os.path.abspath(os.path.join(beside, "..", "msg-templates")),
+        os.path.abspath("."),
+    ]
+    if templates:
+        found.append(os.path.abspath(os.path.expanduser(os.path.expandvars(templates))))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Use:
+    """A template that an action of a policy names. ``action``: with the variables of an account filled in."""
+
+    policy: Mapping[str, Any]
+    action: Mapping[str, Any]
+    key: str
+
+    @property
+    def name(self) -> str:
+        return str(self.action.get(self.key, TEMPLATES[self.key]))
+
+
+def checks(
+    mailer: Path, templates: str | None, policies: Sequence[Mapping[str, Any]], found: Sequence[Target]
+) -> Iterator[Check]:
+    """Each template that ``policies`` name in the accounts ``found``, rendered with a message about a sample user.
+
+    ``mailer``: c7n-mailer's configuration. ``templates``: its option ``-t``.
+    """
+    try:
+        searched = folders(templates)
+    except ModuleNotFoundError as error:
+        told = f"not checked: c7n-mailer is not installed here ({error})"
+        yield Check(_PLACE, _NAME, UNKNOWN, told, "run preflight in the environment of c7n-mailer")
+        return
+    yield from refused_by_mailer(mailer)
+    faults: dict[tuple[str, str], dict[str, None]] = {}
+    well: dict[str, str] = {}
+    for use in _uses(policies, found):
+        fault, remedy = _fault(use, searched)
+        if fault:
+            faults.setdefault((fault, remedy), {})[str(use.policy.get("name"))] = None
+        else:
+            well[use.name] = os.path.dirname(_files(use.name, searched)[0])
+    for (fault, remedy), names in faults.items():
+        of = f"{'policy' if len(names) == 1 else 'policies'} {', '.join(names)}"
+        yield Check(_PLACE, _NAME, HOLE, f"{of}: {fault}", remedy)
+    if well and not faults:
+        yield Check(_PLACE, _NAME, OK, "; ".join(f"{name} in {place}" for name, place in well.items()))
+
+
+def refused_by_mailer(mailer: Path) -> Iterator[Check]:
+    """What c7n-mailer itself refuses. A file that can't be read is told by the check of its queue."""
+    from c7n_mailer.cli import CONFIG_SCHEMA
+    from jsonschema import Draft7Validator
+
+    try:
+        config = parsed_file(mailer, read_yaml)
+    except ValueError:
+        return
+    for error in Draft7Validator(CONFIG_SCHEMA).iter_errors(config):
+        where = "/".join(map(str, error.absolute_path)) or "the whole"
+        told = f"{mailer}: c7n-mailer does not start with it: {where}: {error.message[:500]}"
+        yield Check(_PLACE, "mailer configuration", HOLE, told, f"correct {mailer}")
+
+
+def _uses(policies: Iterable[Mapping[str, Any]], found: Sequence[Target]) -> Iterator[_Use]:
+    """Each template of each action once, though several accounts have the same."""
+    for policy in policies:
+        seen = set[tuple[int, str, str]]()
+        actions = [each for each in policy.get("actions") or () if isinstance(each, Mapping)]
+        for at, data in enumerate(actions):
+            if data.get("type") not in _ACTIONS:
+                continue
+            for action in [filled_in(data, target) for target in found] or [data]:
+                for key in TEMPLATES:
+                    use = _Use(policy, action, key)
+                    if _is_used(use) and (at, key, use.name) not in seen:
+                        seen.add((at, key, use.name))
+                        yield use
+
+
+def _is_used(use: _Use) -> bool:
+    recipients = map(str, use.action.get("to") or ())
+    if use.key == "template":
+        return True
+    return use.key in use.action or any(
+        each.startswith(("slack://", "https://hooks.slack.com/")) for each in recipients
+    )
+
+
+def _files(name: str, searched: Sequence[str]) -> list[str]:
+    """The files of a template, in the order of c7n-mailer, which takes the first."""
+    return [
+        file for each in dict.fromkeys(searched) if os.path.isfile(file := os.path.join(each, f"{name}.j2"))
+    ]
+
+
+def _fault(use: _Use, searched: Sequence[str]) -> tuple[str, str]:
+    """What is wrong with a template, and what to do; two empty texts if nothing is."""
+    if fault := template_fault(use.action):
+        return fault, "correct the name in the policy, or in vars of the accounts file"
+    template = f"{use.key} {use.name}"
+    places = ", ".join(each if os.path.isdir(each) else f"{each} (not there)" for each in searched)
+    files = _files(use.name, searched)
+    if not files:
+        what = "sends a mail with an empty body" if use.key == "template" else "posts nothing"
+        return (
+            f"{template}: there is no file {use.name}.j2 in the folders that c7n-mailer searches: {places}. It then "
+            f"{what}, and ends without an error",
+            "correct the name, or give the folder that has the template as -t to c7n-mailer and as "
+            "--mailer-templates to preflight; the templates of this package are there once it is installed beside "
+            "c7n-mailer",
+        )
+    if fault := _other_texts(use, files) or _other_parts(use, searched):
+        return f"{template}: {fault}", "give a template of yours another name, or install this package again"
+    if fault := _unrendered(use, searched):
+        told = f"{template}, which is {files[0]}, of the folders {places}: {fault}"
+        return told, f"correct {files[0]}, or name another template"
+    return "", ""
+
+
+def _other_texts(use: _Use, files: Sequence[str]) -> str:
+    """Which file of the same name has another text, and is not read."""
+    first, *others = files
+    if use.name in OURS[use.key]:
+        others.append(str(SHIPPED / f"{use.name}.j2"))
+    try:
+        text = Path(first).read_bytes()
+        ignored = [each for each in others if Path(each).read_bytes() != text]
+    except OSError as error:
+        return f"it can't be read: {error}"
+    return f"c7n-mailer reads {first}, and never {ignored[0]}, which has another text" if ignored else ""
+
+
+def _other_parts(use: _Use, searched: Sequence[str]) -> str:
+    """The same of what our mail templates import. Where it is missing, they do not render."""
+    parts = _files(_PARTS, searched) if use.name in OURS["template"] else []
+    shipped = SHIPPED / f"{_PARTS}.j2"
+    if parts and Path(parts[0]).read_bytes() != shipped.read_bytes():
+        return f"it imports {parts[0]}, and never {shipped}, which has another text"
+    return ""
+
+
+def _is_about_users(use: _Use) -> bool:
+    return str(use.policy.get("resource")).removeprefix("aws.") == "iam-user"
+
+
+def _unrendered(use: _Use, searched: Sequence[str]) -> str:
+    """Why c7n-mailer makes no message of a template; empty if it makes one."""
+    from c7n_mailer.utils import get_jinja_env, get_rendered_jinja
+
+    log, said = logging.Logger("mailer"), _Said()
+    log.addHandler(said)
+    message = _message(use)
+    channel = "#sample" if use.key == "slack_template" else ["sample@example.com"]
+    default = TEMPLATES[use.key]
+    try:
+        if not _is_about_users(use):  # a message about other resources has other keys
+            get_jinja_env(list(searched)).get_template(f"{use.name}.j2")
+            return ""
+        text = get_rendered_jinja(
+            channel, message, message["resources"], log, use.key, default, list(searched)
+        )
+    # A template may raise anything.
+    except Exception as error:  # noqa: BLE001
+        return f"c7n-mailer can't render it: {type(error).__name__}: {error}"
+    if text is None:
+        return f"c7n-mailer can't read it: {'; '.join(said.texts)}"
+    return _fault_of_text(use, text)
+
+
+def _fault_of_text(use: _Use, text: str) -> str:
+    if not _visible_text(text):
+        return "it renders an empty message"
+    if use.key == "slack_template":
+        try:
+            json.loads(text, strict=False)
+        except ValueError as error:
+            return f"it renders no JSON, which Slack refuses: {error}"
+    elif use.action.get("step") in _OF_A_DAY and use.name == TEMPLATES["template"]:
+        return (
+            "c7n-mailer's own default, for plain text, says neither the day nor what happens: name "
+            "iam-users-flagged.html, or c7n-mailer's own default.html"
+        )
+    return ""
+
+
+def _message(use: _Use) -> dict[str, Any]:
+    """A message as our actions send it: with all that c7n-mailer's own templates show, too."""
+    told = {"violation_desc": f"1 IAM user is to be deleted on {_DAY}", "action_desc": "It is deleted."}
+    action = {**told, **use.action, "part": 1, "parts": 1, "users": 1}
+    resources: list[Any] = [dict(_SAMPLE)]
+    if is_for_stock(action):
+        resources = rows(resources, action)
+    return {
+        "account": "sample",
+        "account_id": "111122223333",
+        "region": "us-east-1",
+        "execution_start": 1_900_000_000,
+        "policy": dict(use.policy),
+        "action": action,
+        "resources": resources,
+    }
+
+
+class _Said(logging.Handler):
+    """Keeps what c7n-mailer logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the text of a record, in one line."""
+        self.texts.append(" ".join(record.getMessage().split()))
+
+
+class _Text(HTMLParser):
+    """The text that a mail program shows."""
+
+    _HIDDEN = frozenset({"head", "script", "style", "title"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hidden: list[str] = []
+        self.parts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        """Begin what is not shown."""
+        if tag in self._HIDDEN:
+            self._hidden.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """End what is not shown."""
+        if tag in self._hidden:
+            del self._hidden[self._hidden.index(tag) :]
+
+    def handle_data(self, data: str) -> None:
+        """Keep what is shown."""
+        if not self._hidden:
+            self.parts.append(data)
+
+
+def _visible_text(text: str) -> str:
+    parser = _Text()
+    parser.feed(text)
+    parser.close()
+    return "".join(parser.parts).strip()

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What c7n-mailer's own templates show of a message: flat rows, a line before them and a text after them. Pure.
+
+``default.html`` prints ``violation_desc``, the resources as a table whose columns are the keys of the first, and
+``action_desc``, and escapes nothing. ``slack_default`` puts both texts between quotes of JSON.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from c7n_iamusers.notices.templates import OURS, STOCK, TEMPLATES
+
+#: What the filters and actions know of a user, as templates spell it (``evidence.assessment.ANNOTATION``).
+ANNOTATION = "c7n:IamUser"
+#: Steps of messages, as their actions name them. ``access``: those of notify-people.
+ANNOUNCE, REMIND, INFORM, CREATED, ACCESS = "announce", "remind", "inform", "created", "access"
+_KINDS = {
+    "human": "person",
+    "machine": "program",
+    "mixed": "person and program",
+    "bedrock-api-key": "Bedrock API key",
+    "no-credentials": "no credentials",
+    "unknown": "person or program",
+}
+_NOTHING = "-"
+
+
+def plain(text: str) -> str:
+    """``text`` for a place that is neither escaped in HTML nor in JSON."""
+    return html.escape(text.replace("\\", "/"))
+
+
+def is_for_stock(action: Mapping[str, Any]) -> bool:
+    """Whether the mail of ``action`` has a template of c7n-mailer, which shows every key of the resources.
+
+    Not where its Slack message has a template of somebody else, which may read any of them.
+    """
+    slack = action.get("slack_template", TEMPLATES["slack_template"])
+    ours_or_stock = slack in STOCK or slack in OURS["slack_template"]
+    return ours_or_stock and action.get("template", TEMPLATES["template"]) in STOCK
+
+
+def rows(resources: Sequence[Mapping[str, Any]], action: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A flat row for each resource, all with the same keys in the same order.
+
+    ``Tags`` are among them only where c7n-mailer looks for recipients there. ``slack_iam_users`` reads these rows too.
+    """
+    tagged = "resource-owner" in (*action.get("to", ()), *action.get("cc", ()))
+    return [{**_row(each), **({"Tags": each.get("Tags") or []} if tagged else {})} for each in resources]
+
+
+def _row(resource: Mapping[str, Any]) -> dict[str, str]:
+    known: Mapping[str, Any] = resource.get(ANNOTATION) or {}
+    notice = known.get("notice") or {}
+    activity = (known.get("last_activity") or {}).get("time") or resource.get("PasswordLastUsed")
+    findings = [each for each in known.get("findings") or () if each.get("id") != "iam-user"]
+    row = {
+        "UserName": resource.get("UserName"),
+        "Path": resource.get("Path"),
+        "Deletion on or after": notice.get("day"),
+        "What is known": "; ".join(_known(known, notice)),
+        "Kind": _KINDS.get(str(known.get("kind")), known.get("kind")),
+        "Findings": " ".join(str(each.get("text")) for each in findings if each.get("severity") != "low"),
+        "Last seen": str(activity or "")[:10],
+    }
+    return {key: plain(str(value or _NOTHING)) for key, value in row.items()}
+
+
+def _known(known: Mapping[str, Any], notice: Mapping[str, Any]) -> list[str]:
+    """What became of the user, of its person's access, and what happened, as far as the message says it."""
+    found = [str(notice[key]) for key in ("was-exempt", "came-back") if notice.get(key)]
+    if text := (known.get("created") or {}).get("text"):
+        found.append(str(text))
+    for each in ((known.get("attempts") or {}).get("attempts") or ())[:1]:
+        call = " ".join(str(each[key]) for key in ("service", "action") if each.get(key)) or "a call"
+        found.append(f"still in use: {call} on {str(each.get('time'))[:16].replace('T', ' ')} UTC")
+    state: Mapping[str, Any] = {}
+    for key in ("outcome", "provisioning", "identity-center"):
+        state = state or known.get(key) or {}
+    if status := state.get("status") or state.get("state"):
+        signs_in = {"user": state.get("username"), "permission set": state.get("permission-set")}
+        said = [f"{name} {value}" for name, value in signs_in.items() if value]
+        said += [str(state["reason"])] if state.get("reason") and not said else []
+        found.append(": ".join([str(status).replace("-", " "), *([", ".join(said)] if said else [])]))
+    return found
+
+
+_DELETION = (
+    "On or after that day each user is deleted with everything attached: password, keys, certificates, MFA devices, "
+    "policies.{held} A user that is in use, that a role trusts, or whose person has no other access yet is skipped. "
+    "People sign in through IAM Identity Center{start}; programs use a role."
+)
+_TEXTS = {
+    ANNOUNCE: _DELETION,
+    REMIND: _DELETION,
+    INFORM: (
+        "The column What is known says what became of each user, or who still uses it. What was deleted can't sign in "
+        "or call AWS any more, and AWS can't give passwords and keys back. People sign in through IAM Identity Center"
+        "{start}; programs use a role."
+    ),
+    CREATED: (
+        "IAM users hold long-term credentials; AWS asks that people and programs use temporary ones. If you made it: "
+        "people sign in through IAM Identity Center{start}, programs use a role; then delete the user. If nobody knows "
+        "who did it, an account may be in the wrong hands: say so at once."
+    ),
+    ACCESS: "Sign in through IAM Identity Center{start} as the user in the column What is known.",
+}
+_ASK = {
+    ANNOUNCE: " A user must stay? Ask for an exemption with a reason and an end before that day: {whom}.",
+    REMIND: " A user must stay? Ask for an exemption with a reason and an end before that day: {whom}.",
+    INFORM: " Something broke, or a user must stay? Write to {whom}.",
+    CREATED: " It must stay? Ask for an exemption with a reason and an end: {whom}.",
+    ACCESS: " For questions write to {whom}.",
+}
+
+
+def action_text(step: str, action: Mapping[str, Any], start_url: str = "") -> str:
+    """``action_desc`` of a message: what happens, and what its reader can do. ``start_url``: where people sign in."""
+    held, start = action.get("quarantined-for"), action.get("start-url") or start_url
+    text = _TEXTS[step].format(
+        held=f" Their credentials stop working {held} days before." if held else "",
+        start=f" ({start})" if start else "",
+    )
+    return plain(text + _ASK[step].format(whom=action.get("contact") or "your cloud team"))
