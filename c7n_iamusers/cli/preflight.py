@@ -57,7 +57,11 @@ _UNNAMED = {
     help="The role for Identity Center, instead of those that the policies and identity_center_role name.",
 )
 @click.option("--mailer", type=_FILE, metavar="FILE", help="c7n-mailer's configuration, such as mailer.yml.")
-@click.option("--region", metavar="NAME", help="The primary Region of Identity Center.")
+@click.option(
+    "--region",
+    metavar="NAME",
+    help="The Region of Identity Center, where neither the policies nor identity_center_region name it.",
+)
 @format_option("text", "json", "table")  # an earlier version printed a table
 def preflight(
     config: Path,
@@ -187,9 +191,9 @@ def _checks(
     yield from map(probes.notices, shared.notices)
     if mailer:
         yield from probes.mailer(mailer, shared.queues)
-    centers = [(role, "")] if role else shared.centers
+    centers = _centers(shared.centers, role)
     for each, known in centers:
-        yield from _center(each, region or known or None)
+        yield from _center(each, known or region)
     named = {"queue": shared.queues, "notices": shared.notices, "identity center": centers}
     for name, values in named.items():
         if not values:
@@ -198,6 +202,13 @@ def _checks(
         told = "not checked: whether the account's role may deploy functions"
         remedy = "compare it with what `c7n-iamusers roles --role deployer` prints"
         yield Check(ORGANIZATION, "functions", UNKNOWN, told, remedy)
+
+
+def _centers(named: Sequence[tuple[str, str]], role: str | None) -> Sequence[tuple[str, str]]:
+    """Which role is to be asked in which Region: as ``named``, but by ``role`` if that is given."""
+    if role is None:
+        return named
+    return [(role, region) for region in dict.fromkeys(region for _, region in named) or [""]]
 
 
 def _exemptions(config: Path, wanted: _Wanted) -> Iterator[Check]:
@@ -282,7 +293,10 @@ def _center(role: str, region: str | None) -> Iterator[Check]:
     try:
         instance = connect(session, region or session.region_name, Backoff(budget=_BUDGET)).instance
     except (IdentityCenterError, ClientError, BotoCoreError) as error:
-        remedy = f"see the message; where access is denied, allow sso:ListInstances and sso:DescribeInstance to {role}"
+        remedy = (
+            "correct identity_center_region in the accounts file, or region: in the policy, to the instance's primary "
+            f"Region; where access is denied, allow sso:ListInstances and sso:DescribeInstance to {role}"
+        )
         yield Check(ORGANIZATION, "identity center", HOLE, str(error), remedy)
         return
     yield _of_the_organization(session, instance)
