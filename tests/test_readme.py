@@ -99,7 +99,7 @@ def test_only_steps_that_change_users_have_the_role_for_that() -> None:
 
 def test_what_examples_write_is_ignored_by_git() -> None:
     deploy = (ROOT / "docs" / "deploy.md").read_text()
-    written = re.findall(r"(?:-s |> )([a-z-]+[a-z./-]*)", TEXT) + re.findall(r" > ([a-z-]+\.yml)", deploy)
+    written = re.findall(r"(?:-s |-o |> )([a-z-]+[a-z./-]*)", TEXT) + re.findall(r" > ([a-z-]+\.yml)", deploy)
     assert {"output/intents", "details.json", "release-one.yml", "shard.yml"} <= set(written)
     ignored = set((ROOT / ".gitignore").read_text().split())
     names = {name.partition("/") for name in written}

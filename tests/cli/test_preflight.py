@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -580,54 +581,48 @@ def test_identity_center_is_asked_where_the_policy_asks(
     assert f"no Identity Center instance in {asked}" in hole["text"]
 
 
-def test_an_instance_in_another_region_than_the_accounts(
+@pytest.fixture
+def elsewhere(
     shared_org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Preflight says what the policy for people will say, and ok where it will run."""
-    shared_org.stop()  # only one runs in a process at a time; the next test starts it again
+) -> Iterator[dict[str, Any]]:
+    """An accounts file in us-east-1, and Identity Center in eu-central-1, which is the environment's Region too."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     root = Path(__file__).parents[2]
-    with LocalOrg(Settings(region="eu-central-1")) as org:
+    (tmp_path / "policies").mkdir()
+    for name in ("policies/exemptions.csv", "policies/provision-intents.yml"):
+        (tmp_path / name).write_bytes((root / name).read_bytes())
+    accounts = yaml.safe_load((root / "accounts.yml").read_text())
+    accounts["accounts"] = accounts["accounts"][:1]
+    accounts["vars"] |= {
+        "notices": str(tmp_path / "notices"),
+        "queue_url": QUEUE.replace("us-east-1", "eu-central-1"),
+    }
+    shared_org.stop()  # only one runs in a process at a time; the next test starts it again
+    with LocalOrg(Settings(region="eu-central-1", report_seconds=0)) as org:
         for name, value in org.environment().items():
             monkeypatch.setenv(name, value)
         short_circuit(monkeypatch, org)
         hurry(monkeypatch)
         email = {"Key": "Email", "Value": "alice@example.com"}
         org.client("iam", A).create_user(UserName="alice", Tags=[email])
-        (tmp_path / "policies").mkdir()
-        for name in ("policies/exemptions.csv", "policies/provision-intents.yml"):
-            (tmp_path / name).write_bytes((root / name).read_bytes())
-        accounts = yaml.safe_load((root / "accounts.yml").read_text())
-        accounts["accounts"] = accounts["accounts"][:1]
-        shared = accounts["vars"]
-        shared["notices"] = str(tmp_path / "notices")
-        shared["queue_url"] = QUEUE.replace("us-east-1", "eu-central-1")
-        for region, works in (("us-east-1", False), ("eu-central-1", True)):
-            shared["identity_center_region"] = region
-            Path("accounts.yml").write_text(yaml.safe_dump(accounts))
-            given = [
-                "preflight",
-                "-c",
-                "accounts.yml",
-                "-u",
-                "policies/provision-intents.yml",
-                "--format",
-                "json",
-            ]
-            found = json.loads(CliRunner().invoke(main, given).stdout)
-            assert [each["status"] for each in found if each["name"] == "identity center"] == [
-                "ok" if works else "hole"
-            ]
-            assert {each["name"] for each in found if each["status"] == "hole"} == (
-                set() if works else {"identity center"}
-            )
-            run = policy_of("iam-users-moved", accounts, tmp_path / "out")
-            if works:
-                assert run.run() == []
-            else:
-                with pytest.raises(PolicyExecutionError, match="no Identity Center instance in us-east-1"):
-                    run.run()
+        yield accounts
+
+
+def test_an_instance_in_another_region_than_the_accounts(elsewhere: dict[str, Any], tmp_path: Path) -> None:
+    """Preflight says what the policy for people will say, and ok where it will run."""
+    given = ["preflight", "-c", "accounts.yml", "-u", "policies/provision-intents.yml", "--format", "json"]
+    failed = pytest.raises(PolicyExecutionError, match="no Identity Center instance in us-east-1")
+    for region, status, runs in (("us-east-1", "hole", failed), ("eu-central-1", "ok", nullcontext())):
+        elsewhere["vars"]["identity_center_region"] = region
+        Path("accounts.yml").write_text(yaml.safe_dump(elsewhere))
+        found = json.loads(CliRunner().invoke(main, given).stdout)
+        assert [each["status"] for each in found if each["name"] == "identity center"] == [status]
+        assert [each["name"] for each in found if each["status"] == "hole"] == (
+            ["identity center"] if status == "hole" else []
+        )
+        with runs:
+            assert policy_of("iam-users-moved", elsewhere, tmp_path / "out").run() == []
 
 
 def policy_of(name: str, accounts: Any, output: Path) -> Any:
