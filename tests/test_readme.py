@@ -108,6 +108,9 @@ def test_what_examples_write_is_ignored_by_git() -> None:
     } - ignored == set()
 
 
+REMOVER = "IamUsersRemover"
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     return copy_checkout(tmp_path)
@@ -184,6 +187,12 @@ def test_commands_run_in_order(account: Any, org: LocalOrg, checkout: Path) -> N
 
     That policies may run twice, the test above shows.
     """
+
+    principal = {"AWS": f"arn:aws:iam::{org.settings.management_account}:root"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    account.create_role(RoleName=REMOVER, AssumeRolePolicyDocument=trust)
+    account.attach_role_policy(RoleName=REMOVER, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
 
     def run(text: str) -> None:
         in_shell(substituted(text), checkout, org.environment())
