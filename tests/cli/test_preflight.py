@@ -14,6 +14,7 @@ import yaml
 from c7n.config import Config
 from c7n.exceptions import PolicyExecutionError
 from c7n.policy import PolicyCollection
+from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg, Settings
@@ -606,7 +607,9 @@ def elsewhere(
         hurry(monkeypatch)
         email = {"Key": "Email", "Value": "alice@example.com"}
         org.client("iam", A).create_user(UserName="alice", Tags=[email])
+        reset_session_cache()  # sessions of other tests' policies are those of another organization
         yield accounts
+    reset_session_cache()
 
 
 def test_an_instance_in_another_region_than_the_accounts(elsewhere: dict[str, Any], tmp_path: Path) -> None:
