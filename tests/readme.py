@@ -43,7 +43,7 @@ SUBSTITUTIONS = {
     # what the reader fills in
     "{account_id}:role/IamUsersReader": "{account_id}:role/CloudCustodian",  # in the local organization
     "--role ARN": "--role arn:aws:iam::123456789012:role/IdentityCenterProvisioner",
-    "UserName: jane.doe": "UserName: retired-bot",
+    "--user jane.doe": "--user retired-bot",
 }
 EVERYBODY = {user["UserName"] for user in json.loads((SAVED / "details.json").read_text())["UserDetailList"]}
 #: Whom an example may touch: announced, unused, not exempt, and no person.

@@ -119,6 +119,7 @@ def test_from_preflight_to_restoration(org: LocalOrg, tmp_path: Path) -> None:
         "owner": "owner@example.com",
         "queue_url": queue(org),
         "identity_center_role": role(org, "IdentityCenterProvisioner", MANAGEMENT),
+        "identity_center_region": region,
         "notices": str(tmp_path / "notices"),
     }
     Path("accounts.yml").write_text(yaml.safe_dump({"vars": settings, "accounts": [account]}))

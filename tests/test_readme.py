@@ -99,13 +99,16 @@ def test_only_steps_that_change_users_have_the_role_for_that() -> None:
 
 def test_what_examples_write_is_ignored_by_git() -> None:
     deploy = (ROOT / "docs" / "deploy.md").read_text()
-    written = re.findall(r"(?:-s |> )([a-z-]+[a-z./-]*)", TEXT) + re.findall(r" > ([a-z-]+\.yml)", deploy)
+    written = re.findall(r"(?:-s |-o |> )([a-z-]+[a-z./-]*)", TEXT) + re.findall(r" > ([a-z-]+\.yml)", deploy)
     assert {"output/intents", "details.json", "release-one.yml", "shard.yml"} <= set(written)
     ignored = set((ROOT / ".gitignore").read_text().split())
     names = {name.partition("/") for name in written}
     assert {
         f"/{first}{'/' if slash or '.' not in first else ''}" for first, slash, _ in names
     } - ignored == set()
+
+
+REMOVER = "IamUsersRemover"
 
 
 @pytest.fixture
@@ -184,6 +187,12 @@ def test_commands_run_in_order(account: Any, org: LocalOrg, checkout: Path) -> N
 
     That policies may run twice, the test above shows.
     """
+
+    principal = {"AWS": f"arn:aws:iam::{org.settings.management_account}:root"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    account.create_role(RoleName=REMOVER, AssumeRolePolicyDocument=trust)
+    account.attach_role_policy(RoleName=REMOVER, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
 
     def run(text: str) -> None:
         in_shell(substituted(text), checkout, org.environment())

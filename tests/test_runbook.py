@@ -31,8 +31,9 @@ LINES = [
     if token.type == "code_block"
     for line in token.content.splitlines()
 ]
-#: What the shell runs itself, before all else.
-SHELL = ("sed", "mkdir", "rm", "began=$(date")
+#: What the shell runs itself, and commands that write files of other files: both before all else.
+SHELL = ("mkdir", "rm", "began=$(date")
+FILES = ("c7n-iamusers accounts", "c7n-iamusers only")
 
 
 @pytest.fixture
@@ -53,6 +54,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for line in LINES:
         if line.startswith(SHELL):
             subprocess.run(["sh", "-ec", line], check=True)
+        elif line.startswith(FILES):
+            result = CliRunner().invoke(main, words(line)[1:])
+            assert result.exit_code == 0, (line, result.output)
     return path
 
 
@@ -123,7 +127,7 @@ def test_the_accounts_file_for_removal_differs_in_its_roles_only(checkout: Path)
 
 
 def test_what_it_writes_is_ignored_by_git() -> None:
-    written = {name for line in LINES for name in re.findall(r"(?: > | -s )([a-z][a-z./-]*)", line)}
+    written = {name for line in LINES for name in re.findall(r"(?: > | -s | -o )([a-z][a-z./-]*)", line)}
     assert {"accounts-remove.yml", "output/removal", "evidence.csv", "listen-one.yml"} <= written
     ignored = set((ROOT / ".gitignore").read_text().split())
     assert {f"/{name}" if "." in name else f"/{name.partition('/')[0]}/" for name in written} <= ignored

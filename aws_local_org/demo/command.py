@@ -335,10 +335,11 @@ class Demo(steps.Workflow):
         account = self.first
         (owner, *_) = self._owners[account.account_id]
         planted.exempt_caller(self.source / "policies" / "exemptions.csv", account.account_id, owner)
-        template = (self.source / "policies" / "release.yml").read_text()
-        named = template.replace("UserName: somebody", f"UserName: {planted.CALLED}")
-        (self.source / "policies" / "release-one.yml").write_text(named)
-        if code := self._in_first("release", "release-one.yml"):
+        policies = self.source / "policies"
+        code = self.commands.only(
+            "release", policies / "release.yml", planted.CALLED, policies / "release-one.yml"
+        )
+        if code := code or self._in_first("release", "release-one.yml"):
             self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / 'release.log'}")
         parting = self.parting[account.account_id]
         now = account_state(self.org, account.account_id, account.name)

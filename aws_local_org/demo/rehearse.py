@@ -239,12 +239,13 @@ def _entry(file: Mapping[str, Any], account_id: str) -> dict[str, Any]:
 
 
 def _variables(file: Mapping[str, Any], settings: Settings, work: Path) -> dict[str, Any]:
-    """The checkout's variables, but with the queue, the role and the notices of the rehearsal."""
+    """The checkout's variables, but with the queue, Identity Center and the notices of the rehearsal."""
     management = settings.management_account
     return {
         **(file.get("vars") or {}),
         "queue_url": f"https://sqs.{settings.region}.amazonaws.com/{management}/{MAILER_QUEUE}",
         "identity_center_role": f"arn:aws:iam::{management}:role/{PROVISIONER_ROLE}",
+        "identity_center_region": settings.region,
         "notices": str(work / "notices"),
     }
 

@@ -343,6 +343,11 @@ class Commands:
         command = ["c7n-mailer", "--run", "-c", str(config), "-t", str(templates)]
         return self._run(step, command, _NO_WAY_OUT)
 
+    def only(self, step: str, policies: Path, user: str, output: Path) -> int:
+        """`c7n-iamusers only`: ``policies`` for one user, written to ``output``."""
+        given = ["-u", str(policies), "--user", user, "-o", str(output)]
+        return self._run(step, ["c7n-iamusers", "only", *given])
+
     def report(self, step: str, output: Path, accounts: Path, page: Path) -> int:
         """`c7n-iamusers report --check`: one page over what c7n-org left in ``output``."""
         places = ["-s", str(output), "-c", str(accounts), "--output", str(page)]

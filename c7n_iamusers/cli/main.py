@@ -17,6 +17,10 @@ from c7n_iamusers.text.wording import visible
 
 #: Name -> where the command is (``module:attribute``), and its line in ``--help``.
 SUBCOMMANDS = {
+    "accounts": (
+        "c7n_iamusers.cli.accounts:accounts",
+        "Print the accounts file with another role in each account.",
+    ),
     "demo": ("aws_local_org.demo.command:demo", "Run and check the whole workflow on a local organization."),
     "evidence": ("c7n_iamusers.cli.evidence:evidence", "Show the evidence on the IAM users of accounts."),
     "guardrail": (
@@ -28,6 +32,7 @@ SUBCOMMANDS = {
         "c7n_iamusers.cli.main:mailer_templates",
         "Print the directory of the mail templates for c7n-mailer.",
     ),
+    "only": ("c7n_iamusers.cli.only:only", "Print policies for the users that are named alone."),
     "owners": (
         "c7n_iamusers.cli.owners:owners",
         "Show who owns each account, or write it into accounts.yml.",

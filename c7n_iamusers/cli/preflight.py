@@ -62,7 +62,11 @@ _UNNAMED = {
     metavar="DIRECTORY",
     help="With --mailer: what c7n-mailer gets as -t. It finds the templates of this package without it.",
 )
-@click.option("--region", metavar="NAME", help="The primary Region of Identity Center.")
+@click.option(
+    "--region",
+    metavar="NAME",
+    help="The Region of Identity Center, where neither the policies nor identity_center_region name it.",
+)
 @format_option("text", "json", "table")  # an earlier version printed a table
 def preflight(
     config: Path,
@@ -201,9 +205,9 @@ def _checks(
     yield from map(probes.notices, shared.notices)
     if mailer:
         yield from probes.mailer(mailer, shared.queues)
-    centers = [(role, "")] if role else shared.centers
+    centers = _centers(shared.centers, role)
     for each, known in centers:
-        yield from _center(each, region or known or None)
+        yield from _center(each, known or region)
     named = {"queue": shared.queues, "notices": shared.notices, "identity center": centers}
     for name, values in named.items():
         if not values:
@@ -222,6 +226,13 @@ def _templates(
 
     if mailer:
         yield from mail_templates.checks(mailer, templates, wanted.every, found)
+
+
+def _centers(named: Sequence[tuple[str, str]], role: str | None) -> Sequence[tuple[str, str]]:
+    """Which role is to be asked in which Region: as ``named``, but by ``role`` if that is given."""
+    if role is None:
+        return named
+    return [(role, region) for region in dict.fromkeys(region for _, region in named) or [""]]
 
 
 def _exemptions(config: Path, wanted: _Wanted) -> Iterator[Check]:
@@ -306,7 +317,10 @@ def _center(role: str, region: str | None) -> Iterator[Check]:
     try:
         instance = connect(session, region or session.region_name, Backoff(budget=_BUDGET)).instance
     except (IdentityCenterError, ClientError, BotoCoreError) as error:
-        remedy = f"see the message; where access is denied, allow sso:ListInstances and sso:DescribeInstance to {role}"
+        remedy = (
+            "correct identity_center_region in the accounts file, or region: in the policy, to the instance's primary "
+            f"Region; where access is denied, allow sso:ListInstances and sso:DescribeInstance to {role}"
+        )
         yield Check(ORGANIZATION, "identity center", HOLE, str(error), remedy)
         return
     yield _of_the_organization(session, instance)

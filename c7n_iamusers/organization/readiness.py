@@ -20,7 +20,8 @@ from c7n_iamusers.text.wording import folded, quoted, visible
 
 OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
 #: The variables of accounts.yml that are checked beside those that the policies use.
-QUEUE, NOTICES, CENTER_ROLE = "queue_url", "notices", "identity_center_role"
+QUEUE, NOTICES = "queue_url", "notices"
+CENTER_ROLE, CENTER_REGION = "identity_center_role", "identity_center_region"
 #: Days until the deletion, days until the Deny, and days under it.
 DAYS = ("announce_days", "listen_after_days", "quarantined_for_days")
 #: A variable as Cloud Custodian fills it in; {{...}} is a template's, and ${...} a policy variable of IAM.
@@ -311,7 +312,10 @@ def _texts(data: Any) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Shared:
-    """What all accounts use, each once. ``centers``: role to assume (empty for none) and Region (empty for any)."""
+    """What all accounts use, each once. ``centers``: the role to assume, and the Region in which it is asked.
+
+    The Region is empty where neither a policy nor the variable identity_center_region names it.
+    """
 
     queues: tuple[str, ...]
     notices: tuple[str, ...]
@@ -330,13 +334,18 @@ def shared_by(found: Sequence[Target], policies: Iterable[Any]) -> Shared:
         notices |= dict.fromkeys(filled([*named, target.variables.get(NOTICES)], target))
         for part in parts:
             if part.get("type") in _OF_CENTER:
-                region = filled([part.get("region")], target)
                 role = filled([part.get("role")], target)
-                centers |= {(each, region[0] if region else ""): None for each in role}
+                centers |= {(each, _asked_in(part, target)): None for each in role}
         role = filled([target.variables.get(CENTER_ROLE)], target)
+        region = next(iter(filled([target.variables.get(CENTER_REGION)], target)), "")
         known = {each for each, _ in centers}
-        centers |= {(each, ""): None for each in role if each not in known}
+        centers |= {(each, region): None for each in role if each not in known}
     return Shared(tuple(queues), tuple(notices), tuple(centers))
+
+
+def _asked_in(part: Mapping[str, Any], target: Target) -> str:
+    """The Region in which a filter or action asks Identity Center in an account: its own, or where the policy runs."""
+    return next(iter(filled([part.get("region")], target)), "") or target.region
 
 
 def _parts(data: Any) -> Iterator[Mapping[str, Any]]:

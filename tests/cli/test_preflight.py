@@ -3,18 +3,25 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import botocore.client
 import pytest
 import yaml
+from c7n.config import Config
+from c7n.exceptions import PolicyExecutionError
+from c7n.policy import PolicyCollection
+from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
-from aws_local_org import LocalOrg
+from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.cli.main import main
+from tests.conftest import hurry
 from tests.fakes import client_error
+from tests.in_process import short_circuit
 
 A, B, MANAGEMENT = "111122223333", "444455556666", "123456789012"
 QUEUE = f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/c7n-mailer"
@@ -521,6 +528,123 @@ def test_identity_center_of_another_region(fleet: Rehearsal) -> None:
     (hole,) = fleet.holes("--region", "eu-west-1")
     assert hole["name"] == "identity center"
     assert "us-east-1" in hole["text"]
+
+
+CENTER_POLICIES = (
+    "provision",
+    "provision-intents",
+    "your-access",
+    "brownout",
+    "listen",
+    "quarantine",
+    "delete",
+)
+
+
+@pytest.mark.parametrize("name", CENTER_POLICIES)
+def test_the_shipped_policies_ask_in_the_region_of_the_accounts_file(fleet: Rehearsal, name: str) -> None:
+    root = Path(__file__).parents[2]
+    policy = (root / "policies" / f"{name}.yml").read_text()
+    Path("policies.yml").write_text(policy)
+    assert policy.count('role: "{identity_center_role}"') == policy.count(
+        'region: "{identity_center_region}"'
+    )
+    shipped = yaml.safe_load((root / "accounts.yml").read_text())["vars"]
+    fleet.accounts["vars"] = {**shipped, **fleet.accounts["vars"], "identity_center_region": "eu-west-1"}
+    found = [each for each in fleet.holes() if each["name"] == "identity center"]
+    assert ["no Identity Center instance in eu-west-1" in each["text"] for each in found] == [True]
+    assert "identity_center_region" in found[0]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("region", "asked"),
+    [
+        pytest.param(None, "eu-west-1", id="where-the-policy-runs"),
+        pytest.param("{identity_center_region}", "eu-west-1", id="empty"),
+        pytest.param("eu-north-1", "eu-north-1", id="its-own"),
+    ],
+)
+@pytest.mark.parametrize("given", [(), ("--region", "us-east-1"), ("--role", CENTER)], ids=" ".join)
+def test_identity_center_is_asked_where_the_policy_asks(
+    fleet: Rehearsal, region: str | None, asked: str, given: tuple[str, ...]
+) -> None:
+    """The instance is in us-east-1, the Region of the environment and of --region, where the policy does not ask."""
+    user = {"username": "tag:Email", "email": "tag:Email"}
+    person = {"type": "identity-center", "state": "provisioned", "role": CENTER, "user": user}
+    if region is not None:
+        person["region"] = region
+    fleet.shared(identity_center_region="")
+    policy = {**POLICY, "filters": [*POLICY["filters"], person]}
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [policy]}))
+    for each in fleet.accounts["accounts"]:
+        each["regions"] = ["eu-west-1"]
+    (hole,) = [each for each in fleet.holes(*given) if each["name"] == "identity center"]
+    assert f"no Identity Center instance in {asked}" in hole["text"]
+
+
+@pytest.fixture
+def elsewhere(
+    shared_org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, Any]]:
+    """An accounts file in us-east-1, and Identity Center in eu-central-1, which is the environment's Region too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    root = Path(__file__).parents[2]
+    (tmp_path / "policies").mkdir()
+    for name in ("policies/exemptions.csv", "policies/provision-intents.yml"):
+        (tmp_path / name).write_bytes((root / name).read_bytes())
+    accounts = yaml.safe_load((root / "accounts.yml").read_text())
+    accounts["accounts"] = accounts["accounts"][:1]
+    accounts["vars"] |= {
+        "notices": str(tmp_path / "notices"),
+        "queue_url": QUEUE.replace("us-east-1", "eu-central-1"),
+    }
+    shared_org.stop()  # only one runs in a process at a time; the next test starts it again
+    with LocalOrg(Settings(region="eu-central-1", report_seconds=0)) as org:
+        for name, value in org.environment().items():
+            monkeypatch.setenv(name, value)
+        short_circuit(monkeypatch, org)
+        hurry(monkeypatch)
+        email = {"Key": "Email", "Value": "alice@example.com"}
+        org.client("iam", A).create_user(UserName="alice", Tags=[email])
+        reset_session_cache()  # sessions of other tests' policies are those of another organization
+        yield accounts
+    reset_session_cache()
+
+
+def test_an_instance_in_another_region_than_the_accounts(elsewhere: dict[str, Any], tmp_path: Path) -> None:
+    """Preflight says what the policy for people will say, and ok where it will run."""
+    given = ["preflight", "-c", "accounts.yml", "-u", "policies/provision-intents.yml", "--format", "json"]
+    failed = pytest.raises(PolicyExecutionError, match="no Identity Center instance in us-east-1")
+    for region, status, runs in (("us-east-1", "hole", failed), ("eu-central-1", "ok", nullcontext())):
+        elsewhere["vars"]["identity_center_region"] = region
+        Path("accounts.yml").write_text(yaml.safe_dump(elsewhere))
+        found = json.loads(CliRunner().invoke(main, given).stdout)
+        assert [each["status"] for each in found if each["name"] == "identity center"] == [status]
+        assert [each["name"] for each in found if each["status"] == "hole"] == (
+            ["identity center"] if status == "hole" else []
+        )
+        with runs:
+            assert policy_of("iam-users-moved", elsewhere, tmp_path / "out").run() == []
+
+
+def policy_of(name: str, accounts: Any, output: Path) -> Any:
+    """A policy of the current directory as c7n-org runs it in the first account of ``accounts``."""
+    (data,) = [
+        each
+        for each in yaml.safe_load(Path("policies/provision-intents.yml").read_text())["policies"]
+        if each["name"] == name
+    ]
+    account = accounts["accounts"][0]
+    config = Config.empty(
+        region=account["regions"][0],
+        account_id=account["account_id"],
+        assume_role=account["role"],
+        output_dir=str(output),
+    )
+    (found,) = PolicyCollection.from_data({"policies": [data]}, config)
+    found.expand_variables(found.get_variables({**accounts["vars"], **account["vars"]}))
+    return found
 
 
 def test_an_account_instance_is_told_from_the_organizations(

@@ -202,6 +202,11 @@ def test_what_all_accounts_share_is_there_once() -> None:
             Shared(("q",), ("n",), (("arn:i", ""),)),
             id="variables",
         ),
+        pytest.param(
+            {"identity_center_role": "arn:i", "identity_center_region": "eu-central-1"},
+            Shared((), (), (("arn:i", "eu-central-1"),)),
+            id="region",
+        ),
         pytest.param({"queue_url": "{x}"}, Shared((), (), ()), id="undefined"),
     ],
 )

@@ -86,7 +86,7 @@ def test_every_shipped_policy_runs_with_exactly_these_roles(
     assert {key["Status"] for key in iam.list_access_keys(UserName="bot")["AccessKeyMetadata"]} == {
         "Inactive"
     }
-    runs.run("release", REMOVER, somebody="former")
+    runs.run("release", REMOVER, **{"value: []": "value: [former]"})
     runs.run("delete", REMOVER)
     assert [user["UserName"] for user in iam.list_users()["Users"]] == ["carol", "former"]
     runs.restore("bot", "alice")

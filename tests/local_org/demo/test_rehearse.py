@@ -115,7 +115,12 @@ def test_only_names_owners_and_variables_are_taken_from_the_checkout() -> None:
     """What reaches real systems is the rehearsal's own: roles, queue, notices, Slack."""
     role = "arn:aws:iam::1:role/Real"
     file = {
-        "vars": {"queue_url": "https://real", "notices": "s3://real", "contact": "help@example.com"},
+        "vars": {
+            "queue_url": "https://real",
+            "notices": "s3://real",
+            "identity_center_region": "real",
+            "contact": "help@example.com",
+        },
         "accounts": [{"account_id": ONE, "name": "shop", "role": role, "vars": {"owner": "o@example.com"}}],
     }
     entry, settings = _entry(file, ONE), Settings()
@@ -124,6 +129,7 @@ def test_only_names_owners_and_variables_are_taken_from_the_checkout() -> None:
     variables = _variables(file, settings, Path("/work"))
     assert variables["contact"] == "help@example.com"
     assert variables["notices"] == "/work/notices"
+    assert variables["identity_center_region"] == settings.region
     mailer = _mailer({"slack_token": "xoxb", "from_address": "f@x.y"}, {ONE: entry}, variables, settings, 25)
     assert mailer["account_emails"] == {ONE: ["o@example.com"]}
     assert "real" not in json.dumps([entry, variables, mailer]).lower()

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers only``: policies for the users that are named, and for nobody else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import click
+
+from c7n_iamusers.cli.output import say
+from c7n_iamusers.cli.yaml_files import as_yaml, output_options, put
+from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.text.wording import quoted
+
+#: UserName: IAM API reference, CreateUser.
+_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+_GLOB = frozenset("*?[]{}")
+_RESOURCES = ("aws.iam-user", "iam-user")
+_KEY = "UserName"
+#: What Cloud Custodian's filter ``value`` takes for something else than the value itself.
+_MEANINGS = frozenset(("absent", "present", "not-null", "empty"))
+#: ``op`` of that filter -> whether its value is a list of names.
+_OPERATORS = {None: False, "eq": False, "equal": False, "in": True}
+
+
+def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for each in values:
+        if _GLOB.intersection(each):
+            raise click.BadParameter(f"{each!r} is a pattern: give whole names, one --user for each user")
+        if not _NAME.fullmatch(each):
+            raise click.BadParameter(
+                f"{each!r} is not the name of an IAM user: give up to 64 letters, digits and _+=,.@-, without a path"
+            )
+    return tuple(dict.fromkeys(values))
+
+
+@click.command()
+@click.option(
+    "-u",
+    "--use",
+    "file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="The file of policies.",
+)
+@click.option(
+    "-p", "--policy", "policies", multiple=True, metavar="NAME", help="Only this policy. Repeatable."
+)
+@click.option(
+    "--user",
+    "names",
+    multiple=True,
+    required=True,
+    callback=_names,
+    metavar="NAME",
+    help="The name of a user, as IAM has it. Repeatable.",
+)
+@output_options
+def only(
+    file: Path, policies: tuple[str, ...], names: tuple[str, ...], output: Path | None, force: bool
+) -> None:
+    """Print the policies of a file for the users that are named, to be run by c7n-org or custodian.
+
+    The condition comes first in the filters of each policy; all else stays, also the names of the policies, so that
+    what earlier runs recorded is found with the same -s. A file that was narrowed before can be narrowed to some of its
+    users only. The command fails, and writes nothing, where a policy can't be narrowed: it is not on aws.iam-user, has
+    no list of filters, or is deployed as a function, which would take the place of the one for all users.
+    """
+    from c7n_iamusers.execution.given import parsed_file
+    from c7n_iamusers.text.documents import read_json, read_yaml
+
+    read = read_json if file.suffix == ".json" else read_yaml
+    try:
+        data = parsed_file(file, lambda content: narrowed(read(content), names, policies))
+    except ValueError as error:
+        raise InvalidPolicyData(f"{file}: nothing was written: {error}") from error
+    put(as_yaml(data), file, output, force)
+    told = ", ".join(str(each["name"]) for each in data["policies"])
+    say(f"{told} of {file}, for {', '.join(names)} alone", err=True)
+
+
+def narrowed(data: Any, names: Sequence[str], policies: Sequence[str] = ()) -> dict[str, Any]:
+    """The content of a file of policies, each of which selects only users with these ``names``.
+
+    ``policies``: the names of those that are wanted; empty for all. Raises ValueError if one can't be narrowed.
+    """
+    given = data.get("policies") if isinstance(data, Mapping) else None
+    if not isinstance(given, list) or not given:
+        raise ValueError("it has no list named policies")
+    known = [_name_of(number, each) for number, each in enumerate(given, 1)]
+    if unknown := [each for each in policies if each not in known]:
+        raise ValueError(f"it has no policy {', '.join(unknown)}, but {', '.join(known)}")
+    chosen = [each for each, name in zip(given, known, strict=True) if not policies or name in policies]
+    return {**deepcopy(dict(data)), "policies": [_narrowed(deepcopy(each), names) for each in chosen]}
+
+
+def _name_of(number: int, policy: Any) -> str:
+    name = policy.get("name") if isinstance(policy, Mapping) else None
+    if not isinstance(name, str):
+        raise ValueError(f"entry {number} of policies is no policy with a name")
+    return name
+
+
+def _narrowed(policy: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    where, filters = f"policy {policy['name']} can't be narrowed", policy.get("filters")
+    if policy.get("resource") not in _RESOURCES:
+        raise ValueError(f"{where}: its resource is {quoted(policy.get('resource'))}, and not aws.iam-user")
+    if not isinstance(filters, list):
+        raise ValueError(f"{where}: it has no list of filters")
+    mode = policy.get("mode") or {}
+    if not isinstance(mode, Mapping) or mode.get("type", "pull") != "pull":
+        raise ValueError(f"{where}: it is deployed as a function, and would replace the one for all users")
+    for each in filters:
+        before = _named(each)
+        if before and (others := [name for name in names if name not in before]):
+            raise ValueError(
+                f"{where} to {', '.join(others)}: it is for {', '.join(before)} alone; begin with the file for all "
+                "users"
+            )
+    # a condition on names that holds for all of these says nothing beside the new one; an empty one waited for names
+    rest = [each for each in filters if _named(each) is None]
+    return {**policy, "filters": [_condition(names), *rest]}
+
+
+def _condition(names: Sequence[str]) -> dict[str, Any]:
+    # As a list, since the filter takes a name such as `present` for another condition.
+    return {"type": "value", "key": _KEY, "op": "in", "value": list(names)}
+
+
+def _named(condition: Any) -> tuple[str, ...] | None:
+    """Whom a filter selects by nothing but their names; None for any other. An empty one waits for names."""
+    if not isinstance(condition, Mapping):
+        return None
+    if set(condition) == {_KEY}:
+        found, is_list = condition[_KEY], False
+    elif condition.get("type") == "value" and condition.get("key") == _KEY:
+        if not set(condition) <= {"type", "key", "op", "value"} or condition.get("op") not in _OPERATORS:
+            return None
+        found, is_list = condition.get("value"), _OPERATORS[condition.get("op")]
+    else:
+        return None
+    values = found if is_list else [found]
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        return None
+    return None if not is_list and _MEANINGS.intersection(values) else tuple(values)
