@@ -356,8 +356,9 @@ class _Restoring:
             caller=self.caller,
             shows=change_shows(reader, self.backoff),
         )
+        elsewhere = path not in {run / RESTORE_JOURNAL for run in found.runs}
         return UserRestoration(
-            found.recorded,
+            found.recorded_with(restore_lines([path])) if elsewhere else found.recorded,
             reader,
             executor,
             journal,

@@ -348,6 +348,7 @@ class _Attempt:
         self._ask()
         parameters = self.journaled.begin(applied.values)
         try:
+            self._ask()  # writing the line may take minutes
             result, answer = self._tried(parameters)
         except Exception as error:
             result = self._verdict(error)

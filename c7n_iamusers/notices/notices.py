@@ -261,7 +261,9 @@ def record_exempt(
     notices = Notices.read(store, account_id, now)
     notices.require_records()
     if found := notices.unrecorded(exempt, now):
-        store.create(exempted_place(account_id, now), as_json(account_id, now, found))
+        # the clock of whoever announced one of them may be ahead
+        latest = max(now, *(each.time for each in found))
+        store.create(exempted_place(account_id, now), as_json(account_id, latest, found))
 
 
 def directories(account_id: str) -> tuple[str, str]:

@@ -314,7 +314,7 @@ class CompositeDelete(TakingAction):
         reviewed = reviewed_plan(self.manager, plan, account_id, digest) if plan else None
         account = self.account(run)
         records = self.user_records(run, account)
-        gates, recheck = self.gates(run, self._guards(run), account), self.recheck(run, account)
+        gates, recheck = self.gates(run, self._guards(run)), self.recheck(run, account)
         held = recheck.needed or "quarantined-for" in self.data
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)

@@ -191,7 +191,7 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
         users = UserQuarantine(
             run,
             records,
-            self.gates(run, guards, account),
+            self.gates(run, guards),
             policy,
             reason,
             recheck.problem,

@@ -16,7 +16,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Run
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.iam.accounts import AccountDetails, read_account
+from c7n_iamusers.iam.accounts import read_account
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED
 from c7n_iamusers.notices.notices import record_exempt
@@ -120,24 +120,19 @@ class TakingAction(UserAction):
         with unreadable_notices(self, account_id):
             record_exempt(store, account_id, exempt, utc_now())
 
-    def gates(self, run: Run, guards: Guards, account: AccountDetails) -> Gates:
-        """``guards``, and what is asked anew. ``account``: its roles, read just now.
-
-        Raises PolicyExecutionError if a gate can't be read.
-        """
+    def gates(self, run: Run, guards: Guards) -> Gates:
+        """``guards``, and what is asked anew. Raises PolicyExecutionError if a gate can't be read."""
         asked = replace(guards, naming_tags=self._naming_tags())
-        trust = None if self.data.get("trusted-by-role") else partial(self._trust, run, account)
+        trust = None if self.data.get("trusted-by-role") else partial(self._trust, run)
         return gates_of(self, run.account_id, asked, self._access, self._accepted, trust)
 
-    def _trust(self, run: Run, account: AccountDetails, calls: Calls) -> Gate:
-        """Which users the account's roles trust. What has been read just now is not read again at first."""
+    def _trust(self, run: Run, calls: Calls) -> Gate:
+        """Which users the account's roles trust."""
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         calls.attach(client)
-        at_hand = [account.roles]
 
         def read() -> Mapping[str, Any]:
-            roles = at_hand.pop() if at_hand else read_account(client, run.backoff, "Role").roles
-            return {"trust": TrustIndex(roles)}
+            return {"trust": TrustIndex(read_account(client, run.backoff, "Role").roles)}
 
         return Gate("which users the account's roles trust", read, patient=True)
 

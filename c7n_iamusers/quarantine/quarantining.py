@@ -196,7 +196,12 @@ class UserQuarantine:
 
         Somebody may have released the user meanwhile. Raises SubjectGone.
         """
-        _, unseen = read_back(self.run, turn.user, plan)
+        after, unseen = read_back(self.run, turn.user, plan)
+        if active := [] if self.keep else _active(after):
+            return (
+                f"{turn.evidence}: {', '.join(active)} is active under its Deny-all: somebody made or activated it "
+                "during this run: run again"
+            )
         if not unseen:
             return ""
         calls = ", ".join(call.permission for call in unseen)

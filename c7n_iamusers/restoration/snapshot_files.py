@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,24 @@ Pins = Mapping[str, set[str]]
 class RestorableUser:
     """What is on record of one user. ``runs``: the outputs with its snapshots, first the one with the latest.
 
-    ``doubts``: which snapshot files somebody else may have written, in sentences: their SHA-256 is in no journal, or
-    others can write them or the journal.
+    ``lines``: of the journals beside them, about the user. ``doubts``: which snapshot files somebody else may have
+    written, in sentences: their SHA-256 is in no journal, or others can write them or a journal.
     """
 
     recorded: Recorded
     runs: tuple[Path, ...]
+    lines: tuple[Mapping[str, Any], ...]
     doubts: tuple[str, ...]
 
     @property
     def run(self) -> Path:
         return self.runs[0]
+
+    def recorded_with(self, lines: Iterable[Mapping[str, Any]]) -> Recorded:
+        """``recorded`` with the ``lines`` of another journal, in which a restoration may have written."""
+        user = self.recorded.snapshots[-1].user
+        created = moment(user.detail.get("CreateDate"))
+        return replace(self.recorded, history=history_of(user.subject, (*self.lines, *lines), created))
 
 
 @dataclass
@@ -133,7 +140,7 @@ def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> Restora
     history = history_of(user.subject, lines, moment(user.detail.get("CreateDate")))
     recorded = Recorded(tuple(each.snapshot for each in files), history, bool(lines))
     runs = tuple(dict.fromkeys([last.run, *(each.run for each in files)]))
-    return RestorableUser(recorded, runs, tuple(each.doubt for each in files if each.doubt))
+    return RestorableUser(recorded, runs, tuple(lines), tuple(each.doubt for each in files if each.doubt))
 
 
 def restore_lines(journals: Iterable[Path]) -> tuple[Mapping[str, Any], ...]:
@@ -195,7 +202,8 @@ def _doubt(path: Path, run: Path, pinned: bool) -> str:
     """Why the file may be of somebody else, in a sentence; empty if the journal proves that it is not."""
     if not pinned:
         return f"no journal proves that {path} is as a run wrote it"
-    for name in (str(path.relative_to(run)), JOURNAL):
+    journals = (JOURNAL, RESTORE_JOURNAL, *DirectoryStore(run).names(f"{JOURNAL.removesuffix('.jsonl')}/"))
+    for name in (str(path.relative_to(run)), *journals):
         if (run / name).exists() and (why := others_may_write(run, name)):
             return f"no journal proves that {path} is as a run wrote it: {why}"
     return ""

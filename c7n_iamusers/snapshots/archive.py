@@ -102,8 +102,11 @@ class RecordedUser:
     def begun_elsewhere(self) -> str | None:
         """When a deletion began with another output, as text; None if there is none."""
         deny = inline_deny_all(self.user)
-        ours = deny and any(is_same_deny(each, deny) for each in self.history.inline_denies())
-        return None if ours else own_changes.deletion_begun(self.user)
+        if deny:
+            ours = any(is_same_deny(each, deny) for each in self.history.inline_denies())
+        else:
+            ours = self.history.deletion_unfinished()
+        return None if ours else own_changes.deletion_begun(self.user, self.known)
 
 
 @dataclass(frozen=True)

@@ -468,6 +468,36 @@ def test_a_hold_that_somebody_set_after_the_lift_stays(
         assert "which somebody else set after this tool had lifted its own" in result.output
 
 
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["another-journal", "beside-the-snapshots"])
+def test_a_hold_on_a_user_that_was_given_back_stays(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    run: Path,
+    journal: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    elsewhere: bool,
+) -> None:
+    hold = "arn:aws:iam::aws:policy/AWSDenyAll"
+    with monkeypatch.context() as patch:
+        deny(patch, "PutUserPolicy")
+        deny(patch, "DeleteUser")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path / "out")
+    given = {"journal": journal} if elsewhere else {}
+    assert restore(run, "--yes", "--user", "alice", **given).exit_code == 0
+    assert not [each for each in attached(iam) if each == hold]
+    iam.attach_user_policy(UserName="alice", PolicyArn=hold)
+    restore(run, "--yes", "--user", "alice", **given)
+    assert hold in attached(iam)
+
+
+def attached(iam: Any) -> list[str]:
+    return [
+        each["PolicyArn"] for each in iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "mode"),
     [

@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org import LocalOrg
 from aws_local_org.iam.seeding import set_access_key_last_used
+from c7n_iamusers.execution.executor import JournaledCall
 from c7n_iamusers.execution.retries import Backoff
 from tests.fakes import client_error
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.interference import on_call
+from tests.interference import deny, on_call
 from tests.plugins.test_gates import (
     BOB,
     CAROL,
@@ -30,6 +31,7 @@ from tests.plugins.test_gates import (
     after_the_first,
     announce,
     back,
+    change,
     clock,
     fleet,
     iam,
@@ -40,6 +42,7 @@ from tests.plugins.test_gates import (
     write_list,
 )
 from tests.plugins.test_identity_center import FILTER
+from tests.plugins.test_notify_owners import action
 from tests.policies import ACCOUNT, policy
 
 __all__ = ["clock", "fleet", "iam", "kind"]
@@ -251,3 +254,61 @@ def test_a_release_during_which_a_quarantine_deactivates_says_so(
     assert began[0][0] == "quarantined"
     assert status == "!failed"
     assert "was deactivated by others during this run" in reason
+
+
+def test_what_changes_while_the_journal_is_written_counts(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock, kind: str
+) -> None:
+    """In a bucket, a line of the journal may take minutes."""
+    write_list(org, "exemptions.csv", HEADER + CAROL)
+    begin = JournaledCall.begin
+
+    def slow(self: JournaledCall, *given: Any) -> Any:
+        if self.subject.name == "bob" and not self.begun:
+            write_list(org, "exemptions.csv", HEADER + CAROL + BOB)
+            clock.now += 31
+        return begin(self, *given)
+
+    monkeypatch.setattr(JournaledCall, "begin", slow)
+    rows = run(tmp_path, kind, "exemptions.csv")
+    assert statuses(rows) == {"alice": KINDS[kind], "bob": "skipped"}
+    assert "exempt by" in rows["bob"]["reason"]
+    assert is_whole(iam, "bob")
+
+
+def test_a_key_that_is_made_during_a_quarantine_is_not_passed_over(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    meanwhile(monkeypatch, "PutUserPolicy", 1, lambda: iam.create_access_key(UserName="alice"))
+    status, reason = one(tmp_path, "quarantine")
+    assert status == "!failed"
+    assert "is active under its Deny-all: somebody made or activated it during this run: run again" in reason
+    assert one(tmp_path, "quarantine")[0] == "quarantined"
+    keys = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
+    assert {each["Status"] for each in keys} == {"Inactive"}
+
+
+def test_a_second_deletion_leaves_a_half_done_one_in_the_attached_form_alone(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    with monkeypatch.context() as patch:
+        deny(patch, "PutUserPolicy")
+        deny(patch, "DetachUserPolicy")
+        assert one(tmp_path, "composite-delete", "first")[0] == "!failed"
+    status, reason = one(tmp_path, "composite-delete", "second")
+    assert (status, "a deletion of it began" in reason) == ("skipped", True)
+    assert one(tmp_path, "composite-delete", "first")[0] == "deleted"
+
+
+@pytest.mark.parametrize("ahead", [9, 1])
+def test_an_exemption_after_an_announcement_by_a_clock_that_is_ahead_voids_it(
+    org: LocalOrg, iam: Any, tmp_path: Path, clock: Clock, kind: str, ahead: int
+) -> None:
+    announce("notices")
+    later = (datetime.now(timezone.utc) + timedelta(minutes=ahead)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    change(org, "notices", time=later)
+    rules = [{"user": "bob", "reason": "a test", "expires": "2999-12-31"}]
+    policy({"filters": [{"type": "unnecessary", "exempt": rules}], "actions": [action("notices")]}).run()
+    rows = run(tmp_path / "output", kind, noticed=0, notices="notices")
+    assert rows["bob"]["status"] == "skipped"
+    assert "it was exempt on" in rows["bob"]["reason"]
