@@ -15,8 +15,11 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, FAILED, QUARANTINED, RELEASED, SKIPPED, UNCHANGED
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, LOGIN_PROFILE
 from c7n_iamusers.iam.deny_all import (
+    ATTACHED,
+    BOUNDARY,
     DENY_ALL_NAME,
     FORMS,
+    Quarantine,
     brownout_of,
     denies,
     deny_form,
@@ -32,6 +35,7 @@ from c7n_iamusers.iam.read_back import shows
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use
+from c7n_iamusers.quarantine.lost_denies import lost_denies
 from c7n_iamusers.quarantine.plan import (
     QuarantinePlan,
     plan_brownout,
@@ -56,6 +60,7 @@ from c7n_iamusers.safeguards.guards import (
     refused_status,
 )
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, UserRecords
+from c7n_iamusers.text.wording import shown
 
 
 @dataclass(frozen=True)
@@ -339,8 +344,8 @@ class UserRelease:
             return self._end_brownout(evidence, user, applied, ended)
         former = self.stores.former_boundary(user, history) if is_bounded(user) else None
         planned = plan_release(user, record, history, former, self.trust_tags)
-        if planned.problem:
-            return FAILED, f"{evidence}: {planned.problem}"
+        if problem := planned.problem or self._lost(user, record):
+            return FAILED, f"{evidence}: {problem}"
         keys = read_key_use(self.run.client, user, self.run.backoff)
         if inactive := self._give_back(evidence, user, planned.plan, applied):
             return (
@@ -350,6 +355,20 @@ class UserRelease:
         problems = self._problems(evidence, user, planned.plan)
         notes = [*([ended] if ended else []), *planned.notes, quarantine_status(user, record.since, keys)]
         return FAILED if problems else RELEASED, "; ".join([*problems, *notes])
+
+    def _lost(self, user: IamUser, record: Quarantine) -> str:
+        """Why a Deny without a record of a deletion is not lifted, in words; empty if it may be."""
+        if record.deny not in (ATTACHED, BOUNDARY):
+            return ""
+        snapshot = self.stores.snapshot_before(user, record.since)
+        found = lost_denies(snapshot, user) if snapshot else []
+        return (
+            f"since its quarantine of {record.since:%Y-%m-%d %H:%M} UTC it has lost {shown(found)}, which may have "
+            "denied it something: a deletion with another output may have begun: restore it from that output "
+            "(c7n-iamusers restore --user), or find out who removed this and put it back. Nothing was changed"
+            if found
+            else ""
+        )
 
     def _end_brownout(
         self, evidence: Subject, user: IamUser, applied: Applied, ended: str

@@ -136,6 +136,15 @@ class RecordStores:
         """What runs with any of the outputs did to ``user``."""
         return self._history(self.known, user, made, now)
 
+    def snapshot_before(self, user: IamUser, since: datetime) -> Snapshot | None:
+        """The last snapshot of ``user`` until ``since``, in any of the outputs; the first one if all are later."""
+        taken = [
+            each for store in (self.here, *self.others()) for each in SnapshotArchive(store).of(user.subject)
+        ]
+        ordered = sorted(taken, key=lambda each: str(each.taken))
+        before = [each for each in ordered if (moment(each.taken) or since) <= since]
+        return next(iter((*reversed(before), *ordered)), None)
+
     def former_boundary(self, user: IamUser, history: History) -> tuple[Item, ...] | None:
         """The boundary that AWSDenyAll replaced on ``user``, empty if there was none; None if that is not known.
 

@@ -312,3 +312,52 @@ def test_an_exemption_after_an_announcement_by_a_clock_that_is_ahead_voids_it(
     rows = run(tmp_path / "output", kind, noticed=0, notices="notices")
     assert rows["bob"]["status"] == "skipped"
     assert "it was exempt on" in rows["bob"]["reason"]
+
+
+def restricted(iam: Any) -> None:
+    """alice may do much, but for what her group denies."""
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    iam.put_user_policy(UserName="alice", PolicyName="Own", PolicyDocument=document(everything))
+    iam.create_group(GroupName="Restricted")
+    secrets = {"Effect": "Deny", "Action": "secretsmanager:*", "Resource": "*"}
+    iam.put_group_policy(GroupName="Restricted", PolicyName="No", PolicyDocument=document(secrets))
+    iam.add_user_to_group(UserName="alice", GroupName="Restricted")
+    iam.create_group(GroupName="Readers")
+    iam.add_user_to_group(UserName="alice", GroupName="Readers")
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+@pytest.mark.parametrize(
+    ("lost", "status"), [("Restricted", "!failed"), ("Readers", "released"), ("", "released")]
+)
+def test_a_quarantine_in_the_attached_form_is_not_lifted_from_who_has_lost_what_denied(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
+    lost: str,
+    status: str,
+) -> None:
+    """As a deletion with another output leaves it that was stopped: AWSDenyAll has no room for its record."""
+    restricted(iam)
+    with monkeypatch.context() as patch:
+        deny(patch, "PutUserPolicy")
+        assert one(tmp_path, "quarantine")[0] == "quarantined"
+    if lost:
+        iam.remove_user_from_group(UserName="alice", GroupName=lost)
+    found, reason = one(tmp_path, "release")
+    assert found == status
+    held = {
+        each["PolicyName"] for each in iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
+    }
+    if status == "released":
+        assert "AWSDenyAll" not in held
+        return
+    assert "AWSDenyAll" in held
+    assert "it has lost group Restricted, which may have denied it something" in reason
+    iam.add_user_to_group(UserName="alice", GroupName=lost)
+    assert one(tmp_path, "release")[0] == "released"
