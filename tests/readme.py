@@ -31,7 +31,7 @@ COMMANDS = [token.content for token in BLOCKS if not token.info]
 SAMPLES = [token.content for token in BLOCKS if token.info == "text"]
 #: What stands in the README -> what the tests run in its place, and why.
 SUBSTITUTIONS = {
-    "make demo ": f"make -n -C {shlex.quote(str(ROOT))} demo ",  # a minute; .ci/run runs it
+    "make demo ": f"make -n -C {shlex.quote(str(ROOT))} demo ",  # a minute; a test runs it
     "make test ": f"make -n -C {shlex.quote(str(ROOT))} test ",  # these are the tests
     "pip install '.[cli,org]'": "command -v custodian c7n-org c7n-iamusers",  # tests/packaging installs
     # the reader's own account

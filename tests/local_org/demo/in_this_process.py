@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A demo's commands in the process of the test, which saves the start of some thirty processes.
 
-As processes of their own they run in `make demo`, which `.ci/run` calls, in the README's blocks and in one test here.
+As processes of their own they run in `make demo`, in the README's blocks and in one test here.
 """
 
 from __future__ import annotations
