@@ -289,8 +289,11 @@ class Changes:
             if known
             else operations.membership_of_new_user(group_id, user_key(person), self._instance)
         )
-        assigned = [assignment_key(group, grant) for grant in sorted(self._groups[group].grants)]
-        needs = (*assigned, group_key(group), user_key(person))
+        # An assignment that exists needs no call, so it does not wait until its permission set is narrowed.
+        grants = sorted(self._groups[group].grants)
+        sets = sorted({set_key(grant.permission_set) for grant in grants})
+        assigned = [assignment_key(group, grant) for grant in grants]
+        needs = (*sets, *assigned, group_key(group), user_key(person))
         details = tuple(self._gains(person, group))
         return model.Change(
             key, model.MEMBERSHIP, model.CREATE, title, claim.subject, (call,), needs, details=details
