@@ -111,8 +111,17 @@ def user_key(person: model.PersonKey) -> str:
 
 
 def membership_key(person: model.PersonKey, group: str) -> str:
-    """The key of a membership's change."""
-    return intern(f"{model.MEMBERSHIP} {person[0]}/{group}")
+    """The key of a membership's change. Names of users and groups may have slashes: those of the username are escaped,
+    as in a JSON Pointer (RFC 6901, section 3).
+    """
+    username = person[0].replace("~", "~0").replace("/", "~1")
+    return intern(f"{model.MEMBERSHIP} {username}/{group}")
+
+
+def membership_names(key: str) -> tuple[str, str]:
+    """Folded username and group name of a ``membership_key``."""
+    username, _, group = key.partition(" ")[2].partition("/")
+    return username.replace("~1", "/").replace("~0", "~"), group
 
 
 class Changes:
