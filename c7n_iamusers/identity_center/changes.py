@@ -466,6 +466,9 @@ class Problems:
                 )
             )
         }
+        self._names: defaultdict[str, set[str]] = defaultdict(set)
+        for name in desired.groups.keys() & state.groups.keys():
+            self._names[state.groups[name].group_id].add(name)
         self._groups = {
             name: text
             for name, group in desired.groups.items()
@@ -493,6 +496,11 @@ class Problems:
             if problem := self._sets.get(name):
                 raise IdentityCenterError(problem)
         known = state.groups.get(group.name)
+        if known and len(names := self._names[known.group_id]) > 1:
+            raise IdentityCenterError(
+                f"groups {shown(sorted(names))} are one group in Identity Center (id {known.group_id}), whose members "
+                "would get the access of all of them: write one name in the same way, or give clearly different names"
+            )
         own, complete = own_assignments(group, state)
         check_group(group, _with_pending(known, state), own, state.current.set_names)
         expected = {people[key].user_id for key in desired.members(group.name) if key in people}
