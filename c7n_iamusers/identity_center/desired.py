@@ -185,7 +185,10 @@ def _spelling_faults(requests: list[AccessRequest]) -> Iterator[tuple[int, str]]
     for form, names in spellings.items():
         found = names.union(*(spellings[other] for other in alike.get(form, ())))
         if len(found) > 1:
-            texts = [f"{quoted(name)} by {shown(sorted(places[name]))}" for name in sorted(found)]
+            texts = [
+                f"{quoted(name) if name.isascii() else ascii(name)} by {shown(sorted(places[name]))}"
+                for name in sorted(found)
+            ]
             fault = (
                 f"a group is requested with names that may be one name to Identity Center ({'; '.join(texts)}), so its "
                 "members would get the access of all of them: write one name in the same way, or give clearly "
