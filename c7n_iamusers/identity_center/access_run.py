@@ -61,7 +61,7 @@ class Recheck:
     """Rechecks single changes after a conflict. Thread-safe.
 
     ``people``: the existing users of ``desired``. ``changes``: of the plan. ``reviewed``: the plan was reviewed, so not
-    even a shared group may give access to people who have joined it since.
+    even a shared group may give access to people who have joined it since. ``clock``: in seconds.
     """
 
     def __init__(
@@ -73,9 +73,12 @@ class Recheck:
         people: Mapping[model.PersonKey, model.KnownPerson] | None = None,
         changes: Iterable[model.Change] = (),
         reviewed: bool = False,
+        clock: Callable[[], float] = ApplyOptions.clock,
     ) -> None:
         self._reviewed = reviewed
-        self._deletion_checks = DeletionChecks(reader, changes)
+        groups = {**state.current.groups, **{each.group_id: each for each in state.groups.values()}}
+        held = {group_id: each.assignments for group_id, each in groups.items()}
+        self._deletion_checks = DeletionChecks(reader, changes, clock, held)
         self._reader, self._desired, self._state, self._instance = reader, desired, state, instance
         self._known = people or {}
         self._assigned = {
@@ -558,6 +561,7 @@ class AccessRun:
             people,
             changes,
             reviewed=not options.adopts,
+            clock=options.clock,
         )
         context = WriterContext(
             center.clients,

@@ -111,8 +111,17 @@ def user_key(person: model.PersonKey) -> str:
 
 
 def membership_key(person: model.PersonKey, group: str) -> str:
-    """The key of a membership's change."""
-    return intern(f"{model.MEMBERSHIP} {person[0]}/{group}")
+    """The key of a membership's change. Names of users and groups may have slashes: those of the username are escaped,
+    as in a JSON Pointer (RFC 6901, section 3).
+    """
+    username = person[0].replace("~", "~0").replace("/", "~1")
+    return intern(f"{model.MEMBERSHIP} {username}/{group}")
+
+
+def membership_names(key: str) -> tuple[str, str]:
+    """Folded username and group name of a ``membership_key``."""
+    username, _, group = key.partition(" ")[2].partition("/")
+    return username.replace("~1", "/").replace("~0", "~"), group
 
 
 class Changes:
@@ -289,8 +298,11 @@ class Changes:
             if known
             else operations.membership_of_new_user(group_id, user_key(person), self._instance)
         )
-        assigned = [assignment_key(group, grant) for grant in sorted(self._groups[group].grants)]
-        needs = (*assigned, group_key(group), user_key(person))
+        # An assignment that exists needs no call, so it does not wait until its permission set is narrowed.
+        grants = sorted(self._groups[group].grants)
+        sets = sorted({set_key(grant.permission_set) for grant in grants})
+        assigned = [assignment_key(group, grant) for grant in grants]
+        needs = (*sets, *assigned, group_key(group), user_key(person))
         details = tuple(self._gains(person, group))
         return model.Change(
             key, model.MEMBERSHIP, model.CREATE, title, claim.subject, (call,), needs, details=details
@@ -454,6 +466,9 @@ class Problems:
                 )
             )
         }
+        self._names: defaultdict[str, set[str]] = defaultdict(set)
+        for name in desired.groups.keys() & state.groups.keys():
+            self._names[state.groups[name].group_id].add(name)
         self._groups = {
             name: text
             for name, group in desired.groups.items()
@@ -481,6 +496,11 @@ class Problems:
             if problem := self._sets.get(name):
                 raise IdentityCenterError(problem)
         known = state.groups.get(group.name)
+        if known and len(names := self._names[known.group_id]) > 1:
+            raise IdentityCenterError(
+                f"groups {shown(sorted(names))} are one group in Identity Center (id {known.group_id}), whose members "
+                "would get the access of all of them: write one name in the same way, or give clearly different names"
+            )
         own, complete = own_assignments(group, state)
         check_group(group, _with_pending(known, state), own, state.current.set_names)
         expected = {people[key].user_id for key in desired.members(group.name) if key in people}

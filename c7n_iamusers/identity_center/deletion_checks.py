@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks right before deletions of groups, their assignments and users, of a pruning or an undo."""
+"""Checks right before deletions of groups, their assignments, members and users, of a pruning or an undo."""
 
 from __future__ import annotations
 
@@ -13,15 +13,27 @@ from c7n_iamusers.identity_center import model, run_objects
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.text.wording import shown
 
+#: Seconds for which an answer about a group counts for the memberships of all its members: it takes a few calls.
+_FRESH = 5.0
+
 
 class DeletionChecks:
-    """Checks right before deletions of groups, their assignments and users: people may rely on them by now.
+    """Checks right before deletions of groups, their assignments, members and users: people may rely on them by now.
 
-    ``changes``: of the plan. Thread-safe.
+    ``changes``: of the plan. ``clock``: in seconds. ``held``: group id -> all assignments that the plan rests on.
+    (No plan assigns a group of which it removes members: see ``adoption.check_members``.) Thread-safe.
     """
 
-    def __init__(self, reader: CenterReader, changes: Iterable[model.Change]) -> None:
-        self._reader = reader
+    def __init__(
+        self,
+        reader: CenterReader,
+        changes: Iterable[model.Change],
+        clock: Callable[[], float],
+        held: Mapping[str, frozenset[model.Assignment]],
+    ) -> None:
+        self._reader, self._clock, self._held = reader, clock, held
+        #: Group id -> when it was asked about, and why its memberships stay; empty if they may go.
+        self._asked: dict[str, tuple[float, str]] = {}
         self._leaving: defaultdict[str, set[str]] = defaultdict(set)
         self._ending: defaultdict[str, set[model.Assignment]] = defaultdict(set)
         for change in changes:
@@ -39,10 +51,28 @@ class DeletionChecks:
         """The check, if any. It raises IdentityCenterError if the object must be kept."""
         if change.kind == model.USER:
             return partial(self._check_user, change, parameters["UserId"])
+        if change.kind == model.MEMBERSHIP:
+            group_id = change.key.rpartition(" ")[2].partition("/")[0]
+            return partial(self._check_membership, change, group_id)
         if change.kind in (model.GROUP, model.ASSIGNMENT):
             group_id = parameters["GroupId" if change.kind == model.GROUP else "PrincipalId"]
             return partial(self._check_group, change, group_id)
         return None
+
+    def _check_membership(self, change: model.Change, group_id: str) -> None:
+        now = self._clock()
+        asked, reason = self._asked.get(group_id, (now - 2 * _FRESH, ""))
+        if now - asked > _FRESH:
+            reason = self._why_members_stay(group_id)
+            self._asked[group_id] = now, reason
+        if reason:
+            raise kept(change, reason)
+
+    def _why_members_stay(self, group_id: str) -> str:
+        """Why memberships of the group stay: others give its members more by now. Empty if they may go."""
+        if self._reader.store.name_of_group(group_id) is None:
+            return ""
+        return self._assigned(group_id, self._held.get(group_id, frozenset()))
 
     def _check_group(self, change: model.Change, group_id: str) -> None:
         known = self._reader.store.group(group_id)

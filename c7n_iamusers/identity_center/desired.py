@@ -16,8 +16,9 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, UserIntent
+from c7n_iamusers.identity_center.lookalikes import lookalikes
 from c7n_iamusers.identity_center.people import Candidate, distinct_people, hints
-from c7n_iamusers.text.wording import shown
+from c7n_iamusers.text.wording import folded, quoted, shown
 
 T = TypeVar("T", bound=Hashable)
 
@@ -132,7 +133,7 @@ def _explicit(intents: Intents, user: UserIntent, candidate: Candidate, verdict:
 def _consistent(requests: list[AccessRequest]) -> tuple[list[AccessRequest], list[model.Refusal]]:
     """The requests without conflicts, and refusals of the others: of two conflicting ones, both are refused."""
     faults: defaultdict[int, list[str]] = defaultdict(list)
-    for check in (_set_faults, _group_faults, _person_faults):
+    for check in (_set_faults, _spelling_faults, _group_faults, _person_faults):
         for at, fault in check(requests):
             faults[at].append(fault)
     for at, fault in _part_faults(requests, faults.keys()):
@@ -165,6 +166,38 @@ def _set_faults(requests: list[AccessRequest]) -> Iterator[tuple[int, str]]:
                     f"({shown(sorted(places[name]))}): give each form its own name"
                 ),
             )
+
+
+def _spelling_faults(requests: list[AccessRequest]) -> Iterator[tuple[int, str]]:
+    """The requests for groups whose names may be one name to Identity Center.
+
+    No page of AWS says whether display names of groups are compared with case, Unicode forms or outer spaces. Where
+    they are not, two such groups are one, and its members get the access of both.
+    """
+    places: defaultdict[str, set[str]] = defaultdict(set)
+    for request in requests:
+        places[request.group.name].add(request.place)
+    spellings: defaultdict[str, set[str]] = defaultdict(set)
+    for name in places:
+        spellings[folded(name.strip())].add(name)
+    alike = lookalikes(spellings)
+    faults = {}
+    for form, names in spellings.items():
+        found = names.union(*(spellings[other] for other in alike.get(form, ())))
+        if len(found) > 1:
+            texts = [
+                f"{quoted(name) if name.isascii() else ascii(name)} by {shown(sorted(places[name]))}"
+                for name in sorted(found)
+            ]
+            fault = (
+                f"a group is requested with names that may be one name to Identity Center ({'; '.join(texts)}), so its "
+                "members would get the access of all of them: write one name in the same way, or give clearly "
+                "different names"
+            )
+            faults.update(dict.fromkeys(names, fault))
+    for at, request in enumerate(requests):
+        if request.group.name in faults:
+            yield at, faults[request.group.name]
 
 
 def _group_faults(requests: list[AccessRequest]) -> Iterator[tuple[int, str]]:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.changes import membership_names
 from c7n_iamusers.text.wording import shown
 
 _OF_STORE = frozenset({model.USER, model.GROUP, model.MEMBERSHIP})
@@ -58,7 +59,7 @@ def _gained(changes: Iterable[model.Change]) -> dict[str, set[str]]:
     found = defaultdict[str, set[str]](set)
     for change in changes:
         if (change.kind, change.action) == (model.MEMBERSHIP, model.CREATE):
-            username, _, group = change.key.partition(" ")[2].partition("/")
+            username, group = membership_names(change.key)
             found[username].add(group)
     return found
 

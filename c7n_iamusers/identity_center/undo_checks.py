@@ -16,9 +16,6 @@ from c7n_iamusers.identity_center.deletion_checks import DeletionChecks, kept
 from c7n_iamusers.identity_center.undo_plan import differ, has_changed
 from c7n_iamusers.text.wording import shown
 
-#: Seconds for which an answer about a group counts for the memberships of all its members: it takes three calls.
-_FRESH = 5.0
-
 
 class UndoChecks(DeletionChecks):
     """The checks of an undo, over those of each deletion. Thread-safe.
@@ -33,37 +30,23 @@ class UndoChecks(DeletionChecks):
         basis: run_objects.UndoBasis,
         clock: Callable[[], float],
     ) -> None:
-        super().__init__(reader, changes)
-        self._basis, self._clock = basis, clock
-        #: Group id -> when it was asked about, and why the run's memberships of it stay; empty if they may go.
-        self._asked: dict[str, tuple[float, str]] = {}
+        super().__init__(reader, changes, clock, basis.held)
+        self._basis = basis
 
     def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
         """The check. It raises IdentityCenterError if the object must be kept."""
-        if change.kind == model.MEMBERSHIP:
-            group_id = change.key.rpartition(" ")[2].partition("/")[0]
-            return partial(self._check_membership, change, group_id)
         if change.kind == model.PERMISSION_SET:
             return partial(self._check_set, change, parameters["PermissionSetArn"])
         return super().before(change, parameters)
 
-    def _check_membership(self, change: model.Change, group_id: str) -> None:
-        now = self._clock()
-        asked, reason = self._asked.get(group_id, (now - 2 * _FRESH, ""))
-        if now - asked > _FRESH:
-            reason = self._why_group_stays(group_id)
-            self._asked[group_id] = now, reason
-        if reason:
-            raise kept(change, reason)
-
-    def _why_group_stays(self, group_id: str) -> str:
+    def _why_members_stay(self, group_id: str) -> str:
         known = self._reader.store.group(group_id)
         if known is None:
             return ""
         # Others may have been in a group that existed before the run.
         of_run = group_id in self._basis.groups
         reason = (self._renamed(known) or self._joined(known)) if of_run else ""
-        return reason or self._assigned(group_id, self._basis.held.get(group_id, frozenset()))
+        return reason or self._assigned(group_id, self._held.get(group_id, frozenset()))
 
     def _joined(self, group: model.KnownGroup, more: Iterable[str] = ()) -> str:
         return super()._joined(group, {*more, *self._basis.staying.get(group.group_id, ())})

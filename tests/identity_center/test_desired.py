@@ -121,6 +121,32 @@ def test_a_shared_group_gathers_what_all_its_policies_give() -> None:
     assert found.refused == ()
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param("Team", "team", id="case"),
+        pytest.param("Team", "Team ", id="a-space"),
+        pytest.param("\u00e9quipe", "e\u0301quipe", id="forms-of-unicode"),
+        pytest.param("stra\u00dfe", "STRASSE", id="case-beyond-ascii"),
+        pytest.param("team", "t\u0435am", id="a-cyrillic-letter"),
+    ],
+)
+@pytest.mark.parametrize("account", [ACCOUNT, OTHER_ACCOUNT])
+@pytest.mark.parametrize("shared", [False, True])
+def test_names_of_groups_that_may_be_one(first: str, second: str, account: str, shared: bool) -> None:
+    found = desired(
+        intents(ACCOUNT, "alice", group=first, shared_group=shared),
+        intents(account, "bob", set_name="Admins", group=second, shared_group=shared),
+        intents("777788889999", "carol", group="teams"),
+    )
+    assert told(found).keys() == {f"{ACCOUNT}/alice", f"{account}/bob"}
+    for reason in told(found).values():
+        assert f"{ACCOUNT}/provision-Readers" in reason
+        assert f"{account}/provision-Admins" in reason
+        assert "may be one name to Identity Center" in reason
+    assert set(found.groups) == {"teams"}
+
+
 def test_a_user_whom_two_policies_take_for_two_people() -> None:
     second = replace(intents(ACCOUNT, set_name="Writers"), users=(user(ACCOUNT, "alice", BOB),))
     found = desired(intents(ACCOUNT, "alice"), second)

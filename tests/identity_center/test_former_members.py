@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.identity_center import former_members
+from c7n_iamusers.identity_center import former_members, provisioning
 from c7n_iamusers.identity_center.former_members import parse, updated
 from c7n_iamusers.identity_center.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.model import Choices
@@ -104,6 +105,47 @@ def test_former_people_go_after_so_many_days(fleet: FleetRehearsal, on_day: Call
     assert [call.operation for call in fleet.mutations()] == ["DeleteGroupMembership"]
     assert fleet.undo(fleet.results()[-1]) == []
     assert fleet.members() == {GROUP: {ALICE, BOB}}
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["one-of-two", "the-last"])
+@pytest.mark.parametrize("by_age", [False, True], ids=["prune", "prune-former"])
+def test_who_is_given_more_since_the_plan_stays(
+    fleet: FleetRehearsal,
+    on_day: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    whole: bool,
+    by_age: bool,
+) -> None:
+    staying = () if whole else ("alice",)
+    others = intents(ACCOUNT, "carol", set_name="Writers")
+    fleet.leave(intents(ACCOUNT, *staying, "bob"), others)
+    assert fleet.run() == []
+    fleet.leave(intents(ACCOUNT, *staying), others)
+    read = accounts_with(*staying, "carol")
+    on_day(0)
+    audited(fleet, read)
+    on_day(31)
+    theirs = set_by_hand(fleet, "Theirs", "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess")
+    groups = fleet.instance.store.groups.values()
+    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == GROUP)
+    original = provisioning._apply
+
+    def apply(*given: Any) -> list[str]:
+        assign(fleet, theirs, group_id, OTHER_ACCOUNT, "GROUP")
+        return original(*given)
+
+    before = fleet.members()
+    with monkeypatch.context() as patch:
+        patch.setattr(provisioning, "_apply", apply)
+        failures = pruned(fleet, read) if by_age else fleet.run(prune=True, lock_out=True)
+    assert f"- membership {BOB} in {GROUP}" in fleet.lines("-")
+    assert fleet.members() == before
+    assert {account for account, _, _ in fleet.assigned()} == {ACCOUNT, OTHER_ACCOUNT}
+    assert not [call for call in fleet.mutations() if call.operation.startswith("Delete")]
+    assert failures[0] == (
+        f"membership {BOB} in {GROUP} is kept: the group has been assigned since it was read (Theirs in account "
+        f"{OTHER_ACCOUNT}): find out who did this, and run again"
+    )
 
 
 def test_without_a_record_nobody_is_old(fleet: FleetRehearsal, on_day: Callable[[int], None]) -> None:

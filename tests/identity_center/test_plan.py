@@ -8,6 +8,7 @@ import pytest
 
 from c7n_iamusers.execution.calls import Ref
 from c7n_iamusers.identity_center import model as plan
+from c7n_iamusers.identity_center.changes import membership_key, membership_names
 from c7n_iamusers.identity_center.model import (
     AccessPlan,
     Assignment,
@@ -118,6 +119,38 @@ def test_a_request_under_way_is_awaited() -> None:
     (assignment,) = [change for change in found.changes if change.kind == plan.ASSIGNMENT]
     assert (assignment.action, assignment.awaits) == (plan.AWAIT, "request-1")
     assert assignment in found.work
+
+
+def test_two_names_of_one_group_are_refused() -> None:
+    named = {
+        "a team": KnownGroup("group-1", "a team", OURS),
+        "a  team": KnownGroup("group-1", "a team", OURS),
+    }
+    wanted = desired(
+        intents(ACCOUNT, "alice", group="a team"),
+        intents(ACCOUNT, "bob", group="a  team", set_name="Writers"),
+        intents(OTHER_ACCOUNT, "carol"),
+    )
+    found = planned(wanted, CenterState(groups=named))
+    assert [each.subject.name for each in found.refused] == ["alice", "bob"]
+    assert all(
+        "groups a  team, a team are one group in Identity Center" in each.reason for each in found.refused
+    )
+    assert [claim.subject.name for claim in found.served] == ["carol"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(("a/team", "x"), ("a", "team/x"), id="slash"),
+        pytest.param(("a~1team", "x"), ("a", "team/x"), id="escaped-slash"),
+        pytest.param(("a~1b", "x"), ("a/b", "x"), id="tilde"),
+    ],
+)
+def test_every_membership_has_its_own_key(first: tuple[str, str], second: tuple[str, str]) -> None:
+    keys = [membership_key((username, ""), group) for username, group in (first, second)]
+    assert len(set(keys)) == 2
+    assert [membership_names(key) for key in keys] == [first, second]
 
 
 BOTH = desired(intents(ACCOUNT, "alice", "bob"))

@@ -434,3 +434,15 @@ def test_administrators_and_adoptions_stand_on_top_of_the_plan(fleet: FleetRehea
     fleet.run()
     fleet.run(dry=True)
     assert fleet.said[0] == "  = permission set Admins  ADMINISTRATOR by AdministratorAccess"
+
+
+def test_names_with_slashes_are_told_apart(fleet: FleetRehearsal) -> None:
+    long, short = (
+        replace(person(name), username=username) for name, username in (("u1", "a/team"), ("u2", "a"))
+    )
+    fleet.leave(
+        intents(ACCOUNT, users=(user(ACCOUNT, "u1", long),), group="x"),
+        intents(OTHER_ACCOUNT, users=(user(OTHER_ACCOUNT, "u2", short),), group="team/x"),
+    )
+    assert fleet.run() == []
+    assert fleet.members() == {"x": {"a/team"}, "team/x": {"a"}}

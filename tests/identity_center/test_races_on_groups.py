@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -24,8 +25,10 @@ from tests.identity_center.test_totals_of_people import (
     user_id,
 )
 from tests.interference import deny, on_call
+from tests.plugins.provisioning_rehearsal import Killed
 
 GROUP = f"iam-{ACCOUNT}-Readers"
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 OURS = f"Managed by c7n-iamusers for account {ACCOUNT}"
 Happens = Callable[[FleetRehearsal], None]
 
@@ -293,3 +296,69 @@ def test_a_permission_set_that_can_not_be_read_at_the_end(
         (failure,) = fleet.run()
     assert "permission set Readers could not be read again" in failure
     assert "--audit" in failure
+
+
+def widened(fleet: FleetRehearsal, detached: bool) -> None:
+    """Alice has access, and somebody made her managed permission set an administrator's in the account.
+
+    ``detached``: and took the policy from the permission set again, without provisioning that.
+    """
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    client = fleet.org.client("sso-admin")
+    (arn,) = fleet.instance.permission_sets
+    named = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": arn}
+    client.attach_managed_policy_to_permission_set(**named, ManagedPolicyArn=ADMINISTRATOR)
+    request = client.provision_permission_set(**named, TargetType="ALL_PROVISIONED_ACCOUNTS")
+    asked = {
+        "InstanceArn": fleet.instance.arn,
+        "ProvisionPermissionSetRequestId": request["PermissionSetProvisioningStatus"]["RequestId"],
+    }
+    while (
+        client.describe_permission_set_provisioning_status(**asked)["PermissionSetProvisioningStatus"][
+            "Status"
+        ]
+        != "SUCCEEDED"
+    ):
+        time.sleep(0.01)
+    if detached:
+        client.detach_managed_policy_from_permission_set(**named, ManagedPolicyArn=ADMINISTRATOR)
+
+
+@pytest.mark.parametrize(
+    ("detached", "operation"),
+    [
+        pytest.param(False, "DetachManagedPolicyFromPermissionSet", id="detaching"),
+        pytest.param(False, "ProvisionPermissionSet", id="provisioning"),
+        pytest.param(True, "ProvisionPermissionSet", id="provisioning-an-earlier-form"),
+    ],
+)
+@pytest.mark.parametrize("killed", [False, True], ids=["denied", "killed"])
+def test_nobody_joins_before_the_permission_set_is_narrowed(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, detached: bool, operation: str, killed: bool
+) -> None:
+    widened(fleet, detached)
+    fleet.leave(intents(ACCOUNT, "alice", "bob"))
+
+    def dies() -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if killed:
+            on_call(patch, operation, dies)
+            with pytest.raises(Killed):
+                fleet.run()
+        else:
+            deny(patch, operation)
+            failures = fleet.run()
+            assert [each.split(":")[0] for each in failures] == [
+                f"user {name} of account {ACCOUNT}" for name in ("alice", "bob")
+            ]
+            assert all("permission set Readers" in each and operation in each for each in failures)
+    assert fleet.members() == {GROUP: {ALICE}}
+    assert BOB not in fleet.usernames()
+    if not killed:
+        assert fleet.run() == []
+        assert fleet.members() == {GROUP: {ALICE, BOB}}
+        operations = [each.operation for each in fleet.mutations()]
+        assert operations.index("ProvisionPermissionSet") < operations.index("CreateGroupMembership")

@@ -233,3 +233,24 @@ def test_a_set_that_others_made_just_as_requested_is_used(fleet: FleetRehearsal)
     assert found["data"]["aws_ssoadmin_permission_set"].popitem()[1]["arn"] == made["PermissionSetArn"]
     assert "aws_ssoadmin_permission_set" not in found["resource"]
     assert "aws_ssoadmin_managed_policy_attachment" not in found["resource"]
+
+
+def test_no_group_is_two_resources(fleet: FleetRehearsal) -> None:
+    center = fleet.center()
+    center.clients["identitystore"].create_group(
+        IdentityStoreId=center.instance.identity_store_id,
+        DisplayName="Team",
+        Description=f"Managed by c7n-iamusers for account {ACCOUNT}",
+    )
+    fleet.leave(
+        intents(ACCOUNT, "alice", group="team"),
+        intents(ACCOUNT, "bob", set_name="Admins", group="Team"),
+        intents(OTHER_ACCOUNT, "carol"),
+    )
+    found = export(fleet)
+    assert [text.split(":")[0] for text in fleet.said] == [
+        f"user {name} of account {ACCOUNT}" for name in ("alice", "bob")
+    ]
+    (group,) = found["resource"]["aws_identitystore_group"].values()
+    assert group["display_name"] == f"iam-{OTHER_ACCOUNT}-Readers"
+    assert found["import"] == []
