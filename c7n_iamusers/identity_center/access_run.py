@@ -41,13 +41,13 @@ from c7n_iamusers.identity_center.permission_sets import (
     permission_set_calls,
 )
 from c7n_iamusers.identity_center.plan import Evidence, plan_access
+from c7n_iamusers.identity_center.replacements import MembershipUsers
 from c7n_iamusers.identity_center.terraform_ownership import (
     Existing,
     Ours,
     leftover_policies,
     planned_as_ours,
 )
-from c7n_iamusers.identity_center.totals import MembershipUsers
 from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN

@@ -18,6 +18,7 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, deleted_users
 from c7n_iamusers.identity_center.model import Instance, UnexpectedMember
+from c7n_iamusers.identity_center.replacements import MembershipUsers
 from c7n_iamusers.identity_center.run_records import RUNS
 from c7n_iamusers.text import shapes
 from c7n_iamusers.text.documents import NotInFormat, read_json
@@ -109,21 +110,20 @@ class FormerMembers:
         output: Store,
         instance: Instance,
         members: Iterable[UnexpectedMember],
-        membership_users: Mapping[MemberKey, frozenset[str]],
+        membership_users: MembershipUsers,
         read: ReadAccounts | None,
         reviewed: Collection[str],
         now: Callable[[], datetime] | None = None,
     ) -> FormerMembers:
         """Those among ``members``, and what was recorded in ``output``. ``reviewed``: see ``updated``.
 
-        ``membership_users``: membership -> ARNs of the IAM users for whom a run made it. Raises IdentityCenterError,
-        OSError, and what ``read`` raises.
+        Raises IdentityCenterError, OSError, and what ``read`` raises.
         """
         keys = {_key(each) for each in members if each.is_former}
         users = {key: membership_users[key] for key in keys if membership_users.get(key)}
-        deleted, unread = deleted_users(frozenset[str]().union(*users.values()), read)
-        gone = frozenset(key for key, arns in users.items() if arns <= deleted)
-        unknown = {key for key, arns in users.items() if not arns.isdisjoint(unread)}
+        deleted, unread = deleted_users({each for found in users.values() for each in found.items()}, read)
+        gone = frozenset(key for key, found in users.items() if deleted.issuperset(found.values()))
+        unknown = {key for key, found in users.items() if not unread.isdisjoint(found.values())}
         content, moment = output.read(FILE), (now or utc_now)()
         earlier = parse(content, output.place(FILE), instance.arn) if content else {}
         return cls(updated(earlier, gone, unknown, reviewed, moment), gone, moment)

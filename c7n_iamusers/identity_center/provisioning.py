@@ -25,6 +25,7 @@ from c7n_iamusers.identity_center.intent_files import MAX_AGE, check_complete, r
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed, emptied_accounts
 from c7n_iamusers.identity_center.plan import Evidence
+from c7n_iamusers.identity_center.replacements import MembershipUsers
 from c7n_iamusers.identity_center.run_lock import exclusive
 from c7n_iamusers.identity_center.totals import Held, held_by_people
 from c7n_iamusers.identity_center.writer import writer
@@ -360,13 +361,12 @@ def audit(
     unexpected_members = sorted(_member_line(each) for each in members if not each.is_former)
     elsewhere = sorted(_assigned_elsewhere(each, found.set_names) for each in found.elsewhere)
     deviations = [*_not_as_requested(report, state), *_not_provisioned(report.plan)]
-    replaced = frozenset().union(
-        *(
-            membership_users.get((each.group, folded(each.username)), ())
-            for each in report.plan.unexpected_members
-            if each.is_former
-        )
-    )
+    replaced = {
+        arn
+        for each in report.plan.unexpected_members
+        if each.is_former
+        for arn in membership_users.get((each.group, folded(each.username)), ())
+    }
     refused = [
         each.reason
         for each in report.plan.refused
@@ -399,15 +399,15 @@ def audit(
 
 
 def _emptied(
-    fleet: Fleet, membership_users: Mapping[tuple[str, str], frozenset[str]], read: ReadAccounts | None
+    fleet: Fleet, membership_users: MembershipUsers, read: ReadAccounts | None
 ) -> Callable[[Collection[str]], frozenset[str]]:
     """Which accounts are ``emptied``, see Evidence."""
     refused_in = {each.subject.account_id for each in fleet.desired.refused}
     empty = frozenset(each.account_id for each in fleet.intents) - refused_in
 
     def emptied(accounts: Collection[str]) -> frozenset[str]:
-        arns = frozenset().union(*membership_users.values())
-        return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, arns, read)
+        users = {each for found in membership_users.values() for each in found.items()}
+        return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, users, read)
 
     return emptied
 

@@ -387,16 +387,21 @@ def overall_result(
     }
 
 
-def membership_users_of_runs(output: Store, instance: Instance) -> dict[tuple[str, str], frozenset[str]]:
-    """Group and username -> ARNs of the IAM users for whom a run in ``output`` made that membership.
+def membership_users_of_runs(
+    output: Store, instance: Instance, since: str = ""
+) -> dict[tuple[str, str], dict[str, str]]:
+    """Group and username (folded) -> the IAM users for whom runs in ``output`` made that membership: ARN -> unique id.
 
-    Only runs with the same instance count. Raises IdentityCenterError and OSError.
+    Of IAM users that had one ARN one after the other, the last counts. Only runs with the same instance count, of those
+    since the time ``since`` of a run. Raises IdentityCenterError and OSError.
     """
-    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for _, result in read_results(output):
-        for row in result.get("memberships", ()) if result.get("instance") == instance.arn else ():
+    found: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for time, result in read_results(output):
+        if result.get("instance") != instance.arn or time < since:
+            continue
+        for row in result.get("memberships", ()):
             found[row["group"], folded(row["username"])].update(row["users"])
-    return {membership: frozenset(users) for membership, users in found.items()}
+    return dict(found)
 
 
 def created_so_far(output: Store) -> Iterator[run_objects.Created]:
