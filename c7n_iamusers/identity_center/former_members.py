@@ -2,7 +2,8 @@
 """Since when the IAM users of former memberships are deleted: who has access only by what an earlier run made.
 
 AWS does not tell when a user was deleted. So an audit, and a run that prunes former memberships, records when it first
-found all of a membership's users deleted, as read in their accounts. A user that exists again ends the time.
+found all of a membership's users deleted, as read in their accounts. A user that exists again ends the time, also if
+only a plain run of ``provision`` meets it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, deleted_users
-from c7n_iamusers.identity_center.model import Instance, UnexpectedMember
-from c7n_iamusers.identity_center.replacements import MembershipUsers
+from c7n_iamusers.identity_center.model import DesiredAccess, Instance, Refusal, UnexpectedMember
+from c7n_iamusers.identity_center.replacements import MembershipUsers, identities, identity
 from c7n_iamusers.identity_center.run_records import RUNS
 from c7n_iamusers.text import shapes
 from c7n_iamusers.text.documents import NotInFormat, read_json
@@ -91,6 +92,28 @@ def updated(
         if key[0] not in reviewed or key in unknown or key in gone
     }
     return {**dict.fromkeys(gone, now), **kept}
+
+
+def present_members(
+    desired: DesiredAccess, refused: Iterable[Refusal], membership_users: MembershipUsers
+) -> frozenset[MemberKey]:
+    """The memberships that are requested, or that were made for IAM users that the intents still have."""
+    requested = {(claim.group, folded(desired.people[claim.person].username)) for claim in desired.claims}
+    subjects = (*(claim.subject for claim in desired.claims), *(each.subject for each in refused))
+    present = {identity(each) for each in subjects}
+    made = {key for key, users in membership_users.items() if not present.isdisjoint(identities(users))}
+    return frozenset(requested | made)
+
+
+def end_times(output: Store, instance: Instance, present: Collection[MemberKey]) -> None:
+    """End the times of memberships whose users exist. Raises IdentityCenterError, OSError."""
+    content = output.read(FILE)
+    if not content:
+        return
+    earlier = parse(content, output.place(FILE), instance.arn)
+    left = {key: moment for key, moment in earlier.items() if key not in present}
+    if left != earlier:
+        output.replace(FILE, as_json(left, instance.arn))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.changes import changed
 from c7n_iamusers.identity_center.desired import desired_access
-from c7n_iamusers.identity_center.former_members import FormerMembers
+from c7n_iamusers.identity_center.former_members import FormerMembers, end_times, present_members
 from c7n_iamusers.identity_center.intent_files import MAX_AGE, check_complete, read_intents
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed, emptied_accounts
@@ -255,7 +255,11 @@ def _planned(
 ) -> Report:
     """The plan, with the removals of former memberships that ``choices`` allow. Raises as ``plan``; OSError."""
     if not choices.former_days:
-        return run.plan()
+        report = run.plan()
+        if applies:
+            present = present_members(report.desired, report.plan.refused, run.membership_users)
+            end_times(fleet.output, center.instance, present)
+        return report
     report = run.plan(_emptied(fleet, run.membership_users, read))
     members, users = report.plan.unexpected_members, run.membership_users
     found = FormerMembers.read(fleet.output, center.instance, members, users, read, run.reviewed_groups)
