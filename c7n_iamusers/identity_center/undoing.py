@@ -71,13 +71,13 @@ def needed_memberships(
     """
     membership_users = _users_of_memberships(result, state, reader, later)
     content = _contents(reader)
-    accounts = {arn.split(":")[4] for users in membership_users.values() for arn in users}
+    accounts = {arn.split(":")[4] for users in membership_users.values() for arn, _ in users}
     existing = read_users(sorted(accounts))
     found: dict[run_objects.MembershipKey, str] = {}
     for membership, users in membership_users.items():
         reasons = {
             arn.split(":")[4]: text
-            for arn, unique in users.items()
+            for arn, unique in sorted(users)
             if (text := _missing_reason(arn, unique, existing))
         }
         if not users:
@@ -92,15 +92,19 @@ def _users_of_memberships(
     state: run_objects.CreatedState,
     reader: CenterReader,
     later: MembershipUsers,
-) -> dict[run_objects.MembershipKey, Mapping[str, str]]:
-    """Membership -> its IAM users: ARN -> unique id. A later user with the ARN of an earlier one counts instead."""
+) -> dict[run_objects.MembershipKey, set[tuple[str, str]]]:
+    """Membership -> ARN and unique id of its IAM users; none if the run of ``result`` has none for it.
+
+    A user of ``later`` counts in addition: whoever may have written it can only make an undo keep more.
+    """
     rows = {(row["group"], folded(row["username"])): row["users"] for row in result.get("memberships", ())}
     groups = {group: reader.store.name_of_group(group) for group in {each for each, _ in state.memberships}}
-    found: dict[run_objects.MembershipKey, Mapping[str, str]] = {}
+    found: dict[run_objects.MembershipKey, set[tuple[str, str]]] = {}
     for group_id, user_id in sorted(state.memberships):
         attributes = reader.store.user_attributes(user_id) or {}
         key = (str(groups[group_id]), folded(str(attributes.get("UserName", ""))))
-        found[group_id, user_id] = {**rows.get(key, {}), **later.get(key, {})}
+        own = rows.get(key, {})
+        found[group_id, user_id] = {*own.items(), *later.get(key, {}).items()} if own else set()
     return found
 
 

@@ -148,3 +148,18 @@ def test_a_run_that_only_records_users_has_nothing_to_undo(fleet: FleetRehearsal
     assert fleet.mutations() == []
     assert fleet.undo(fleet.results()[-1]) == []
     assert fleet.members() == before
+
+
+def test_a_later_record_adds_users_and_replaces_none(fleet: FleetRehearsal) -> None:
+    """The user of the run is gone, whatever a later record says of another one with its ARN."""
+    first = of_alice("first")
+    fleet.leave(now(first))
+    assert fleet.run() == []
+    (result,), before = fleet.results(), fleet.members()
+    another = replace(first, subject=replace(first.subject, unique_id="AIDAANOTHER"))
+    another = replace(another, detail={**(first.detail or {}), "UserId": "AIDAANOTHER"})
+    fleet.leave(now(another))
+    assert fleet.run() == []
+    assert len(fleet.results()) == 2
+    fleet.undo(result, read_users=with_users(another))
+    assert fleet.members() == before
