@@ -200,6 +200,7 @@ class _Review:
         accounts = tuple(sorted({each.account_id for each in group.assignments}))
         person, username = self._ids.get(user_id), self._username(user_id)
         replaced = self._replacements.claims(group.name, username, person, accounts)
+        replaced = replaced or self._covering_claims(group, username, person)
         reason = self._why_stays(group, username, bool(replaced))
         if reason:
             if accounts:
@@ -256,6 +257,25 @@ class _Review:
         outside = self._uncovered_accounts(group)
         made = (group.name, folded(username)) in self._comparison.membership_users
         return bool(outside) and made and self._comparison.emptied.issuperset(outside)
+
+    def _covering_claims(
+        self, group: model.KnownGroup, username: str, person: model.PersonKey | None
+    ) -> list[model.Claim]:
+        """The person's claims that give all that the group gives, if no run with results made the membership."""
+        if person is None or (group.name, folded(username)) in self._comparison.membership_users:
+            return []
+        found: list[model.Claim] = []
+        for each in sorted(group.assignments):
+            name = self._set_name(each.permission_set_arn)
+            covering = [
+                claim
+                for claim in self._claims.get((person, each.account_id), ())
+                if claim.verdict == EQUAL and self._covers([claim], name)
+            ]
+            if not covering:
+                return []
+            found += covering
+        return found
 
     def _remove_group(self, group: model.KnownGroup, members: list[tuple[model.Change, bool]]) -> None:
         needs = [change.key for change, _ in members]
