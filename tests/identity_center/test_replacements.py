@@ -20,8 +20,9 @@ from tests.derivation.users import allow
 from tests.derived import derived, holder
 from tests.desired import intents, person
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.test_totals_of_people import join, user_id
 
-ALICE = "alice@example.com"
+ALICE, BOB = "alice@example.com", "bob@example.com"
 UNREAD = WorkingCredentials(unread=("access-key",), problem="AccessDenied")
 VIEW_ONLY = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
 
@@ -152,3 +153,18 @@ def test_without_a_record_only_new_names_replace_earlier_ones() -> None:
     assert Replacements([claim("u1", "AIDA1")], (), {}).claims(*key) == []
     migrated = claim("u1", "AIDA1", earlier="old")
     assert Replacements([migrated], (), {}).claims(*key) == [migrated]
+
+
+@pytest.mark.parametrize(("theirs", "goes"), [("s3:*", True), ("ec2:*", False)])
+def test_without_a_record_other_access_must_give_as_much(
+    fleet: FleetRehearsal, theirs: str, goes: bool
+) -> None:
+    """Somebody put bob into alice's group by hand."""
+    fleet.leave(
+        derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:Get*")), holder(ACCOUNT, "bob", allow(theirs)))
+    )
+    assert fleet.run() == []
+    (group,) = (name for name, people in fleet.members().items() if people == {ALICE})
+    join(fleet, group, user_id(fleet, BOB))
+    assert fleet.run(prune=True) == []
+    assert (BOB not in fleet.members()[group]) is goes
