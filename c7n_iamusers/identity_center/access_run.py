@@ -41,13 +41,13 @@ from c7n_iamusers.identity_center.permission_sets import (
     permission_set_calls,
 )
 from c7n_iamusers.identity_center.plan import Evidence, plan_access
+from c7n_iamusers.identity_center.replacements import MembershipUsers
 from c7n_iamusers.identity_center.terraform_ownership import (
     Existing,
     Ours,
     leftover_policies,
     planned_as_ours,
 )
-from c7n_iamusers.identity_center.totals import MembershipUsers
 from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
@@ -443,7 +443,7 @@ class AccessRun:
         """The plan, the desired access with earlier names if kept, and what of it exists. Raises as ``plan`` does.
 
         ``ours``: what runs created. Refused are also users whose permission set has policies that Terraform would
-        leave.
+        leave, or an earlier form in an account, which Terraform would not provision.
         """
         state = self._reader.read(self._desired)
         plan = self._planned(planned_as_ours(self._desired, state)).plan
@@ -460,13 +460,21 @@ class AccessRun:
         return plan, replace(self._desired, refused=tuple(refused)), found
 
     def _leftovers(self, claim: model.Claim, state: model.CenterState) -> str:
-        names = {grant.permission_set for grant in self._desired.groups[claim.group].grants}
-        for name in sorted(names):
+        grants = sorted(self._desired.groups[claim.group].grants)
+        for name in sorted({grant.permission_set for grant in grants}):
             left = leftover_policies(self._desired.permission_sets[name], state.permission_sets.get(name))
             if left:
                 return (
                     f"permission set {name} also has {shown(left)}, which is not requested, and Terraform would leave "
                     "it: run provision first, or remove it"
+                )
+        for grant in grants:
+            known = state.permission_sets.get(grant.permission_set)
+            if known and grant.account_id in known.stale:
+                return (
+                    f"account {grant.account_id} has an earlier form of permission set {grant.permission_set}, whose "
+                    "content AWS does not tell, and Terraform would give it as it is: provision the permission set "
+                    "there, or run provision, first"
                 )
         return ""
 

@@ -2,7 +2,8 @@
 """Since when the IAM users of former memberships are deleted: who has access only by what an earlier run made.
 
 AWS does not tell when a user was deleted. So an audit, and a run that prunes former memberships, records when it first
-found all of a membership's users deleted, as read in their accounts. A user that exists again ends the time.
+found all of a membership's users deleted, as read in their accounts. A user that exists again ends the time, also if
+only a plain run of ``provision`` meets it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, deleted_users
-from c7n_iamusers.identity_center.model import Instance, UnexpectedMember
+from c7n_iamusers.identity_center.model import DesiredAccess, Instance, Refusal, UnexpectedMember
+from c7n_iamusers.identity_center.replacements import MembershipUsers, identities, identity
 from c7n_iamusers.identity_center.run_records import RUNS
 from c7n_iamusers.text import shapes
 from c7n_iamusers.text.documents import NotInFormat, read_json
@@ -92,6 +94,28 @@ def updated(
     return {**dict.fromkeys(gone, now), **kept}
 
 
+def present_members(
+    desired: DesiredAccess, refused: Iterable[Refusal], membership_users: MembershipUsers
+) -> frozenset[MemberKey]:
+    """The memberships that are requested, or that were made for IAM users that the intents still have."""
+    requested = {(claim.group, folded(desired.people[claim.person].username)) for claim in desired.claims}
+    subjects = (*(claim.subject for claim in desired.claims), *(each.subject for each in refused))
+    present = {identity(each) for each in subjects}
+    made = {key for key, users in membership_users.items() if not present.isdisjoint(identities(users))}
+    return frozenset(requested | made)
+
+
+def end_times(output: Store, instance: Instance, present: Collection[MemberKey]) -> None:
+    """End the times of memberships whose users exist. Raises IdentityCenterError, OSError."""
+    content = output.read(FILE)
+    if not content:
+        return
+    earlier = parse(content, output.place(FILE), instance.arn)
+    left = {key: moment for key, moment in earlier.items() if key not in present}
+    if left != earlier:
+        output.replace(FILE, as_json(left, instance.arn))
+
+
 @dataclass(frozen=True)
 class FormerMembers:
     """Former memberships at ``now``. ``since``: when their users were first found deleted.
@@ -109,21 +133,20 @@ class FormerMembers:
         output: Store,
         instance: Instance,
         members: Iterable[UnexpectedMember],
-        membership_users: Mapping[MemberKey, frozenset[str]],
+        membership_users: MembershipUsers,
         read: ReadAccounts | None,
         reviewed: Collection[str],
         now: Callable[[], datetime] | None = None,
     ) -> FormerMembers:
         """Those among ``members``, and what was recorded in ``output``. ``reviewed``: see ``updated``.
 
-        ``membership_users``: membership -> ARNs of the IAM users for whom a run made it. Raises IdentityCenterError,
-        OSError, and what ``read`` raises.
+        Raises IdentityCenterError, OSError, and what ``read`` raises.
         """
         keys = {_key(each) for each in members if each.is_former}
         users = {key: membership_users[key] for key in keys if membership_users.get(key)}
-        deleted, unread = deleted_users(frozenset[str]().union(*users.values()), read)
-        gone = frozenset(key for key, arns in users.items() if arns <= deleted)
-        unknown = {key for key, arns in users.items() if not arns.isdisjoint(unread)}
+        deleted, unread = deleted_users({each for found in users.values() for each in found.items()}, read)
+        gone = frozenset(key for key, found in users.items() if deleted.issuperset(found.values()))
+        unknown = {key for key, found in users.items() if not unread.isdisjoint(found.values())}
         content, moment = output.read(FILE), (now or utc_now)()
         earlier = parse(content, output.place(FILE), instance.arn) if content else {}
         return cls(updated(earlier, gone, unknown, reviewed, moment), gone, moment)

@@ -202,35 +202,49 @@ ReadAccounts = Callable[
 
 
 def emptied_accounts(
-    account_ids: Collection[str], arns: Iterable[str], read: ReadAccounts | None
+    account_ids: Collection[str], users: Iterable[tuple[str, str]], read: ReadAccounts | None
 ) -> frozenset[str]:
-    """Those of the accounts that can be read, and in which each user of ``arns`` is deleted or quarantined."""
+    """Those of the accounts that can be read, and in which each of ``users`` is deleted or quarantined.
+
+    ``users``: ARN and unique id.
+    """
     if read is None or not account_ids:
         return frozenset()
-    wanted: defaultdict[str, set[str]] = defaultdict(set)
-    for arn in arns:
-        wanted[arn.split(":")[4]].add(arn)
+    wanted = _ids_by_account(users)
     return frozenset(
         account_id
         for account_id, now in read(sorted(account_ids), {})
-        if isinstance(now, LiveAccount) and wanted[account_id].isdisjoint(now.usable_arns())
+        if isinstance(now, LiveAccount)
+        and wanted[account_id].isdisjoint(each for each, reason in now.unusable().items() if not reason)
     )
 
 
-def deleted_users(arns: Collection[str], read: ReadAccounts | None) -> tuple[frozenset[str], frozenset[str]]:
-    """Those of the IAM users ``arns`` that are deleted, and those whose account can't be read. Raises as ``read``."""
+def deleted_users(
+    users: Collection[tuple[str, str]], read: ReadAccounts | None
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The unique ids of those of ``users`` that are deleted, and of those whose account can't be read.
+
+    ``users``: ARN and unique id. A renamed user still exists; another user with its name does not count. Raises as
+    ``read``.
+    """
     if read is None:
-        return frozenset(), frozenset(arns)
-    wanted: defaultdict[str, set[str]] = defaultdict(set)
-    for arn in arns:
-        wanted[arn.split(":")[4]].add(arn)
+        return frozenset(), frozenset(unique_id for _, unique_id in users)
+    wanted = _ids_by_account(users)
     deleted, unknown = set[str](), set[str]()
     for account_id, now in read(sorted(wanted), {}) if wanted else ():
         if isinstance(now, LiveAccount):
-            deleted |= wanted[account_id] - {str(each["Arn"]) for each in now.users.values()}
+            deleted |= wanted[account_id] - now.users.keys()
         else:
             unknown |= wanted[account_id]
     return frozenset(deleted), frozenset(unknown)
+
+
+def _ids_by_account(users: Iterable[tuple[str, str]]) -> defaultdict[str, set[str]]:
+    """Account id -> unique ids. ``users``: ARN and unique id."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for arn, unique_id in users:
+        found[arn.split(":")[4]].add(unique_id)
+    return found
 
 
 _TRUST = "or, if you trust everyone who can write intents, give --trust-intents"

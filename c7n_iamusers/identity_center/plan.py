@@ -16,8 +16,9 @@ from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.adoption import same_person
 from c7n_iamusers.identity_center.changes import Changes, Problems
 from c7n_iamusers.identity_center.lookalikes import lookalikes, special
+from c7n_iamusers.identity_center.replacements import MembershipUsers
 from c7n_iamusers.identity_center.side_effects import SideEffects
-from c7n_iamusers.identity_center.totals import Comparison, MembershipUsers, review
+from c7n_iamusers.identity_center.totals import Comparison, review
 from c7n_iamusers.text.wording import shown
 
 _CODE = IdentityCenterError.__name__
@@ -28,7 +29,7 @@ _NO_REMOVALS = model.Choices()
 class Evidence:
     """What is known besides Identity Center's state.
 
-    ``proofs``: compares permission sets with the policies of IAM users. ``membership_users``: see ``totals``.
+    ``proofs``: compares permission sets with the policies of IAM users. ``membership_users``: see ``replacements``.
     ``emptied``: accounts without requested access that have none of those IAM users, except quarantined ones.
     ``expired``: group name and folded username of memberships that an earlier run made, and that go although they may
     be all access of their people: see ``Choices.former_days``. ``source_is_stated``: whoever runs this says that no
@@ -84,6 +85,7 @@ def plan_access(
             known.emptied,
             known.expired,
             known.only,
+            (*desired.refused, *refused),
         )
     )
     missing = list(_missing(desired, state, people, claims))

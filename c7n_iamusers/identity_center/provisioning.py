@@ -20,11 +20,12 @@ from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.changes import changed
 from c7n_iamusers.identity_center.desired import desired_access
-from c7n_iamusers.identity_center.former_members import FormerMembers
+from c7n_iamusers.identity_center.former_members import FormerMembers, end_times, present_members
 from c7n_iamusers.identity_center.intent_files import MAX_AGE, check_complete, read_intents
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed, emptied_accounts
 from c7n_iamusers.identity_center.plan import Evidence
+from c7n_iamusers.identity_center.replacements import MembershipUsers
 from c7n_iamusers.identity_center.run_lock import exclusive
 from c7n_iamusers.identity_center.totals import Held, held_by_people
 from c7n_iamusers.identity_center.writer import writer
@@ -254,7 +255,11 @@ def _planned(
 ) -> Report:
     """The plan, with the removals of former memberships that ``choices`` allow. Raises as ``plan``; OSError."""
     if not choices.former_days:
-        return run.plan()
+        report = run.plan()
+        if applies:
+            present = present_members(report.desired, report.plan.refused, run.membership_users)
+            end_times(fleet.output, center.instance, present)
+        return report
     report = run.plan(_emptied(fleet, run.membership_users, read))
     members, users = report.plan.unexpected_members, run.membership_users
     found = FormerMembers.read(fleet.output, center.instance, members, users, read, run.reviewed_groups)
@@ -360,13 +365,12 @@ def audit(
     unexpected_members = sorted(_member_line(each) for each in members if not each.is_former)
     elsewhere = sorted(_assigned_elsewhere(each, found.set_names) for each in found.elsewhere)
     deviations = [*_not_as_requested(report, state), *_not_provisioned(report.plan)]
-    replaced = frozenset().union(
-        *(
-            membership_users.get((each.group, folded(each.username)), ())
-            for each in report.plan.unexpected_members
-            if each.is_former
-        )
-    )
+    replaced = {
+        arn
+        for each in report.plan.unexpected_members
+        if each.is_former
+        for arn in membership_users.get((each.group, folded(each.username)), ())
+    }
     refused = [
         each.reason
         for each in report.plan.refused
@@ -399,15 +403,15 @@ def audit(
 
 
 def _emptied(
-    fleet: Fleet, membership_users: Mapping[tuple[str, str], frozenset[str]], read: ReadAccounts | None
+    fleet: Fleet, membership_users: MembershipUsers, read: ReadAccounts | None
 ) -> Callable[[Collection[str]], frozenset[str]]:
     """Which accounts are ``emptied``, see Evidence."""
     refused_in = {each.subject.account_id for each in fleet.desired.refused}
     empty = frozenset(each.account_id for each in fleet.intents) - refused_in
 
     def emptied(accounts: Collection[str]) -> frozenset[str]:
-        arns = frozenset().union(*membership_users.values())
-        return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, arns, read)
+        users = {each for found in membership_users.values() for each in found.items()}
+        return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, users, read)
 
     return emptied
 

@@ -35,6 +35,7 @@ from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.changes import assignment_key
 from c7n_iamusers.identity_center.intents import permission_set_data
 from c7n_iamusers.identity_center.model import ASSIGNMENT, GROUP, MEMBERSHIP, USER, Change, Claim, Instance
+from c7n_iamusers.identity_center.replacements import MembershipUsers
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, ChangeResult
 from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
 from c7n_iamusers.text.wording import folded, json_pieces
@@ -117,6 +118,12 @@ def run_of_result(result: str) -> tuple[str, str]:
     runs, _, run = place.rpartition("/")
     output, _, directory = runs.rpartition("/")
     return (output, f"{RUNS}/{run}/{name}") if output and directory == RUNS else (place, name)
+
+
+def time_of_result(name: str) -> str:
+    """The time of the run with the result ``name``; empty if it is not in the place where the run wrote it."""
+    parts = name.split("/")
+    return parts[1] if parts[0] == RUNS and len(parts) == 3 else ""
 
 
 def digest_of_result(output: Store, name: str) -> str:
@@ -395,16 +402,21 @@ def overall_result(
     }
 
 
-def membership_users_of_runs(output: Store, instance: Instance) -> dict[tuple[str, str], frozenset[str]]:
-    """Group and username -> ARNs of the IAM users for whom a run in ``output`` made that membership.
+def membership_users_of_runs(
+    output: Store, instance: Instance, since: str = ""
+) -> dict[tuple[str, str], dict[str, str]]:
+    """Group and username (folded) -> the IAM users for whom runs in ``output`` made that membership: ARN -> unique id.
 
-    Only runs with the same instance count. Raises IdentityCenterError and OSError.
+    Of IAM users that had one ARN one after the other, the last counts. Only runs with the same instance count, of those
+    since the time ``since`` of a run. Raises IdentityCenterError and OSError.
     """
-    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for _, result in read_results(output):
-        for row in result.get("memberships", ()) if result.get("instance") == instance.arn else ():
+    found: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for time, result in read_results(output):
+        if result.get("instance") != instance.arn or time < since:
+            continue
+        for row in result.get("memberships", ()):
             found[row["group"], folded(row["username"])].update(row["users"])
-    return {membership: frozenset(users) for membership, users in found.items()}
+    return dict(found)
 
 
 def created_so_far(output: Store) -> Iterator[run_objects.Created]:
@@ -478,7 +490,9 @@ def apply_and_record(
         raise IdentityCenterError("; ".join(report.plan.over_quota))
     if report.plan.fed_by_others:
         raise IdentityCenterError(report.plan.fed_by_others)
-    if not report.plan.work and not unfinished(output):
+    killed = unfinished(output)
+    nothing_to_do = not (report.plan.work or killed)
+    if nothing_to_do and not _unrecorded_users(report, membership_users_of_runs(output, center.instance)):
         return report, None
     run.check_creations(report)
     directory = RunDirectory.begin(output, now())
@@ -490,7 +504,20 @@ def apply_and_record(
         created.add(line)
         removed.add(line)
     directory.finish(overall_result(report, created, removed, center.instance, now()))
-    return report, output.place(directory.result)
+    # A run that only records IAM users has nothing to undo.
+    return report, None if nothing_to_do else output.place(directory.result)
+
+
+def _unrecorded_users(report: Report, recorded: MembershipUsers) -> bool:
+    """Whether memberships serve IAM users of which no run has recorded that.
+
+    A pruning or an undo would else not know them, and end the access that replaces theirs.
+    """
+    return any(
+        recorded.get((row["group"], folded(row["username"])), {}).get(arn) != unique_id
+        for row in _memberships(report)
+        for arn, unique_id in row["users"].items()
+    )
 
 
 def asks_to_stop(interruption: Interruption) -> bool:

@@ -14,6 +14,7 @@ from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import model, operations, run_objects
 from c7n_iamusers.identity_center.changes import membership_key
 from c7n_iamusers.identity_center.permission_sets import differs, lasts_longer, may_widen
+from c7n_iamusers.identity_center.replacements import MembershipUsers, Replacements
 from c7n_iamusers.identity_center.side_effects import DIRECT, SideEffects
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER
 from c7n_iamusers.text.wording import folded, shown
@@ -63,8 +64,6 @@ def _held(current: model.CurrentAccess, arn: str, principal: model.Principal) ->
     return Held(name, f"group {group.name}", arn, identifier, group.is_restricted), group.members
 
 
-#: Group name and username (folded) -> ARNs of the IAM users for whom an earlier run made that membership.
-MembershipUsers = Mapping[tuple[str, str], frozenset[str]]
 #: Why a membership that is not requested stays.
 FORMER = (
     "an earlier run made the membership for IAM users that have no intents now: if these were deleted, it replaces "
@@ -77,6 +76,16 @@ EXPIRED = (
 FORMER_AND_GONE = (
     "an earlier run made the membership for IAM users that are deleted, quarantined, or no longer found by the "
     "policies: it replaces their access"
+)
+_UNJUDGED = (
+    "that were refused because evidence is missing or wrong ({}): correct that and run again; until then no choice "
+    "removes it"
+)
+#: {}: the IAM users.
+UNJUDGED = f"an earlier run made the membership for IAM users {_UNJUDGED}"
+UNJUDGED_PERHAPS = (
+    "the membership is not requested, and no run with results here made it; it may replace the access of IAM users "
+    f"{_UNJUDGED}"
 )
 UNKNOWN_ORIGIN = (
     "the membership is not requested, and no run with results here made it: find out who did; --prune --lock-out "
@@ -98,6 +107,8 @@ class Reviewed:
 class Comparison:
     """The input of a review. ``claims``: those not refused. ``earlier``: names of groups that are replaced.
 
+    ``refused``: all refusals.
+
     ``as_is``: totals are of what people hold now, not of what they hold after the plan is applied. ``emptied``,
     ``expired``, ``only``: see ``plan.Evidence``.
     """
@@ -116,6 +127,7 @@ class Comparison:
     emptied: frozenset[str] = frozenset()
     expired: frozenset[tuple[str, str]] = frozenset()
     only: frozenset[str] | None = None
+    refused: Sequence[model.Refusal] = ()
 
 
 def review(comparison: Comparison) -> Reviewed:
@@ -138,6 +150,7 @@ class _Review:
         self._side_effects = comparison.side_effects or SideEffects(
             comparison.desired, comparison.state, comparison.people, comparison.claims, comparison.instance
         )
+        self._replacements = Replacements(comparison.claims, comparison.refused, comparison.membership_users)
         self._leaving: set[tuple[str, str]] = set()
         self._changes: dict[str, tuple[model.Change, bool]] = {}
         self._unexpected_members: list[model.UnexpectedMember] = []
@@ -186,7 +199,8 @@ class _Review:
         """The removal of a membership that is not requested; None if it must stay."""
         accounts = tuple(sorted({each.account_id for each in group.assignments}))
         person, username = self._ids.get(user_id), self._username(user_id)
-        replaced = self._replacing_claims(group, person, username, accounts)
+        replaced = self._replacements.claims(group.name, username, person, accounts)
+        replaced = replaced or self._covering_claims(group, username, person)
         reason = self._why_stays(group, username, bool(replaced))
         if reason:
             if accounts:
@@ -220,9 +234,14 @@ class _Review:
             return FORMER_AND_GONE
         if outside := self._uncovered_accounts(group):
             return f"it also gives account {shown(outside)}, which has no intents here: run over all accounts"
-        if is_replaced or self._comparison.choices.lock_out:
+        if is_replaced:
             return ""
+        accounts = {each.account_id for each in group.assignments}
         made = (group.name, folded(username)) in self._comparison.membership_users
+        if unjudged := self._replacements.unjudged(group.name, username, accounts):
+            return (UNJUDGED if made else UNJUDGED_PERHAPS).format(shown(unjudged))
+        if self._comparison.choices.lock_out:
+            return ""
         return FORMER if made else UNKNOWN_ORIGIN
 
     def _is_expired(self, group: model.KnownGroup, username: str) -> bool:
@@ -239,31 +258,23 @@ class _Review:
         made = (group.name, folded(username)) in self._comparison.membership_users
         return bool(outside) and made and self._comparison.emptied.issuperset(outside)
 
-    def _replacing_claims(
-        self,
-        group: model.KnownGroup,
-        person: model.PersonKey | None,
-        username: str,
-        accounts: tuple[str, ...],
+    def _covering_claims(
+        self, group: model.KnownGroup, username: str, person: model.PersonKey | None
     ) -> list[model.Claim]:
-        """The claims that replace the membership: the person's in the same accounts, or those of its IAM users."""
-        own = (
-            [claim for account in accounts for claim in self._claims.get((person, account), ())]
-            if person
-            else []
-        )
-        if own and {claim.grant.account_id for claim in own} == set(accounts):
-            return own
-        users = self._comparison.membership_users.get((group.name, folded(username)), frozenset())
-        others = [claim for arn in sorted(users) for claim in self._by_user.get(arn, ())]
-        return others if users and {claim.subject.arn for claim in others} == users else []
-
-    @cached_property
-    def _by_user(self) -> Mapping[str, list[model.Claim]]:
-        """ARN of an IAM user -> its claims."""
-        found: defaultdict[str, list[model.Claim]] = defaultdict(list)
-        for claim in self._comparison.claims:
-            found[claim.subject.arn].append(claim)
+        """The person's claims that give all that the group gives, if no run with results made the membership."""
+        if person is None or (group.name, folded(username)) in self._comparison.membership_users:
+            return []
+        found: list[model.Claim] = []
+        for each in sorted(group.assignments):
+            name = self._set_name(each.permission_set_arn)
+            covering = [
+                claim
+                for claim in self._claims.get((person, each.account_id), ())
+                if claim.verdict == EQUAL and self._covers([claim], name)
+            ]
+            if not covering:
+                return []
+            found += covering
         return found
 
     def _remove_group(self, group: model.KnownGroup, members: list[tuple[model.Change, bool]]) -> None:

@@ -29,6 +29,11 @@ NEW_ROLE = (
 NEW_GROUP = "a new group id: assign the applications of the old group to this one"
 
 NOT_OURS = "it is not managed, so no run removed it"
+#: {}: accounts.
+_EARLIER_FORM = (
+    "account {} has an earlier form of its permission set, whose content AWS does not tell: provision the permission "
+    "set there, and run the undo again"
+)
 NO_GROUP = "its group no longer exists, or is not managed"
 
 
@@ -173,6 +178,9 @@ class _Restoration:
         if joined:
             self._unexpected.update(joined)
             return f"people have joined the group since ({shown(joined)})"
+        set_now = self._removed_state.permission_sets.get(record["permission-set-arn"])
+        if set_now and account in set_now.stale:
+            return _EARLIER_FORM.format(account)
         grant = model.Grant(account, record["permission-set"])
         self._grants[record["group-id"]].append((grant, content))
         call = operations.assignment_creation(account, arn, group_id, self._instance)
@@ -195,6 +203,8 @@ class _Restoration:
         found = {*self._given_by(known), *((grant.account_id, content) for grant, content in returning)}
         if further := sorted({account for account, _ in found - given}):
             return f"its group gives other access than before, in account {shown(further)}"
+        if stale := self._stale_accounts(known):
+            return f"its group gives other access than before, perhaps: {_EARLIER_FORM.format(shown(stale))}"
         key = f"{model.MEMBERSHIP} {user_id}/{record['group']}"
         self._of_people[user_id].append(key)
         call = operations.membership_creation(group_id, user_id, self._instance)
@@ -220,6 +230,15 @@ class _Restoration:
         for each in group.assignments if group else ():
             known = self._removed_state.held.get(each.permission_set_arn)
             yield each.account_id, content_of(known.settings if known else None)
+
+    def _stale_accounts(self, group: model.KnownGroup | None) -> list[str]:
+        """The accounts of which it is not known what the group gives there."""
+        held = self._removed_state.held
+        return sorted(
+            each.account_id
+            for each in (group.assignments if group else ())
+            if (known := held.get(each.permission_set_arn)) and each.account_id in known.stale
+        )
 
     def _add(
         self,

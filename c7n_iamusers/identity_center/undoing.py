@@ -26,13 +26,16 @@ from c7n_iamusers.identity_center.aws.created_reader import CreatedReader
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.intents import permission_set_from
+from c7n_iamusers.identity_center.replacements import MembershipUsers
 from c7n_iamusers.identity_center.run_lock import exclusive
 from c7n_iamusers.identity_center.run_records import (
     check_journaled,
     digest_of_result,
     journals_of,
+    membership_users_of_runs,
     open_journal,
     read_result,
+    time_of_result,
 )
 from c7n_iamusers.identity_center.undo_checks import UndoChecks
 from c7n_iamusers.identity_center.undo_plan import plan_undo
@@ -55,40 +58,53 @@ def users_not_read(accounts: Iterable[str]) -> dict[str, str]:
 
 
 def needed_memberships(
-    result: Mapping[str, Any], state: run_objects.CreatedState, reader: CenterReader, read_users: ReadUsers
+    result: Mapping[str, Any],
+    state: run_objects.CreatedState,
+    reader: CenterReader,
+    read_users: ReadUsers,
+    later: MembershipUsers,
 ) -> dict[run_objects.MembershipKey, str]:
     """The memberships whose people may have no other access to an account, and why.
 
-    ``result``: of the run that created them. Raises ClientError.
+    ``result``: of the run that created them. ``later``: the IAM users whose access later runs found to rest on
+    memberships. Raises ClientError.
     """
-    membership_users = _users_of_memberships(result, state, reader)
-    accounts = {arn.split(":")[4] for users in membership_users.values() for arn in users}
+    membership_users = _users_of_memberships(result, state, reader, later)
+    content = _contents(reader)
+    accounts = {arn.split(":")[4] for users in membership_users.values() for arn, _ in users}
     existing = read_users(sorted(accounts))
     found: dict[run_objects.MembershipKey, str] = {}
     for membership, users in membership_users.items():
         reasons = {
             arn.split(":")[4]: text
-            for arn, unique in users.items()
+            for arn, unique in sorted(users)
             if (text := _missing_reason(arn, unique, existing))
         }
         if not users:
             found[membership] = f"the result of the run has no IAM user for it: {_LOCK_OUT}"
-        elif reasons and not _has_other(membership, reasons, set(state.memberships), reader):
+        elif reasons and not _has_other(membership, reasons, set(state.memberships), reader, content):
             found[membership] = f"{shown(sorted(set(reasons.values())))} {_LOCK_OUT}"
     return found
 
 
 def _users_of_memberships(
-    result: Mapping[str, Any], state: run_objects.CreatedState, reader: CenterReader
-) -> dict[run_objects.MembershipKey, Mapping[str, str]]:
-    """Membership -> its IAM users: ARN -> unique id."""
+    result: Mapping[str, Any],
+    state: run_objects.CreatedState,
+    reader: CenterReader,
+    later: MembershipUsers,
+) -> dict[run_objects.MembershipKey, set[tuple[str, str]]]:
+    """Membership -> ARN and unique id of its IAM users; none if the run of ``result`` has none for it.
+
+    A user of ``later`` counts in addition: whoever may have written it can only make an undo keep more.
+    """
     rows = {(row["group"], folded(row["username"])): row["users"] for row in result.get("memberships", ())}
     groups = {group: reader.store.name_of_group(group) for group in {each for each, _ in state.memberships}}
-    found: dict[run_objects.MembershipKey, Mapping[str, str]] = {}
+    found: dict[run_objects.MembershipKey, set[tuple[str, str]]] = {}
     for group_id, user_id in sorted(state.memberships):
         attributes = reader.store.user_attributes(user_id) or {}
         key = (str(groups[group_id]), folded(str(attributes.get("UserName", ""))))
-        found[group_id, user_id] = rows.get(key, {})
+        own = rows.get(key, {})
+        found[group_id, user_id] = {*own.items(), *later.get(key, {}).items()} if own else set()
     return found
 
 
@@ -106,14 +122,47 @@ def _has_other(
     accounts: Collection[str],
     leaving: set[run_objects.MembershipKey],
     reader: CenterReader,
+    content: Callable[[model.Assignment], str],
 ) -> bool:
-    """Whether the person has access to each of ``accounts`` without the memberships in ``leaving``."""
-    _, user_id = membership
+    """Whether the person keeps all that the membership gives in ``accounts`` without the memberships in ``leaving``.
+
+    ``content``: of an assignment, empty if it is not known. Only the same permission set, or one with the same
+    content, is known to give as much: what another set gives in comparison is not asked.
+    """
+    group_id, user_id = membership
+    given = reader.assignments.of_group_if_listed(group_id)
+    lost = {each for each in given if each.account_id in accounts}
+    # What a delegated administrator can't list may be lost, and does not count as held.
+    if model.UNKNOWN_ASSIGNMENT in given or not {each.account_id for each in lost}.issuperset(accounts):
+        return False
     staying = [group for group in reader.store.groups_of(user_id) if (group, user_id) not in leaving]
-    # What a delegated administrator can't list does not count.
-    held = {each.account_id for group in staying for each in reader.assignments.of_group_if_listed(group)}
-    held |= {each.account_id for each in reader.assignments.directly_of_if_listed(user_id)}
-    return held.issuperset(accounts)
+    held = {each for group in staying for each in reader.assignments.of_group_if_listed(group)}
+    held |= reader.assignments.directly_of_if_listed(user_id)
+    contents = {(each.account_id, content(each)) for each in held if each.account_id in accounts}
+    return all(
+        each in held or ((found := content(each)) and (each.account_id, found) in contents) for each in lost
+    )
+
+
+def _contents(reader: CenterReader) -> Callable[[model.Assignment], str]:
+    """Reads ``grants_of`` the permission set of an assignment as its account has it; empty if that is not known."""
+    sets: dict[str, model.KnownPermissionSet | None] = {}
+
+    def content(assignment: model.Assignment) -> str:
+        arn = assignment.permission_set_arn
+        if arn and arn not in sets:
+            sets[arn] = reader.permission_sets.read(arn)
+        known = sets.get(arn)
+        return (
+            run_objects.grants_of(known.settings if known else None) if _is_current(known, assignment) else ""
+        )
+
+    return content
+
+
+def _is_current(known: model.KnownPermissionSet | None, assignment: model.Assignment) -> bool:
+    """Whether the account has the permission set in its latest form; AWS does not tell the content of others."""
+    return known is not None and assignment.account_id in known.accounts - known.stale
 
 
 JOURNAL, UNDONE = "undo-journal.jsonl", "undone.json"
@@ -162,7 +211,8 @@ def undo(
     reader = CenterReader.of(center)
     with exclusive(output, center.instance, center) if options else nullcontext():
         restoration = _restoration(data, output, result, reader, center.instance)
-        plan = _plan(data, center, reader, read_users, restoration, accounts or {})
+        later = membership_users_of_runs(output, center.instance, time_of_result(result))
+        plan = _plan(data, center, reader, read_users, restoration, accounts or {}, later)
         for line in _lines(plan):
             say(line)
         if options is None:
@@ -241,10 +291,11 @@ def _plan(
     read_users: ReadUsers | None,
     restoration: RestorationPlan,
     accounts: Mapping[str, str],
+    later: MembershipUsers,
 ) -> run_objects.UndoPlan:
     state = CreatedReader(reader).read(map(run_objects.Created.from_data, data["created"]))
     requested = {name: permission_set_from(each) for name, each in data["permission-sets"].items()}
-    needed = needed_memberships(data, state, reader, read_users) if read_users else {}
+    needed = needed_memberships(data, state, reader, read_users, later) if read_users else {}
     before = {
         group_id: [model.Assignment(account, arn) for account, arn in given]
         for group_id, given in data.get("groups", {}).items()

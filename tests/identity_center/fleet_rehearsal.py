@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,6 +189,23 @@ def occupancy(calls: Sequence[CallRecord], seconds: float, slots: int = 15) -> f
     first, last = times[0], times[-1]
     used = sum(min(time + seconds, last) - time for time in times)
     return used / (slots * (last - first))
+
+
+def provision_earlier_form(fleet: FleetRehearsal, arn: str) -> None:
+    """The accounts of the permission set have it with administrator access, and it has none any more."""
+    sso = fleet.org.client("sso-admin")
+    given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": arn}
+    policy = {**given, "ManagedPolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    sso.attach_managed_policy_to_permission_set(**policy)
+    asked = sso.provision_permission_set(**given, TargetType="ALL_PROVISIONED_ACCOUNTS")
+    request = asked["PermissionSetProvisioningStatus"]["RequestId"]
+    status = {"InstanceArn": fleet.instance.arn, "ProvisionPermissionSetRequestId": request}
+    for _ in range(100):
+        found = sso.describe_permission_set_provisioning_status(**status)
+        if found["PermissionSetProvisioningStatus"]["Status"] == "SUCCEEDED":
+            break
+        time.sleep(0.05)
+    sso.detach_managed_policy_from_permission_set(**policy)
 
 
 def as_earlier_version(result: Path) -> None:

@@ -208,7 +208,10 @@ QUARANTINED = {"UserPolicyList": [{"PolicyName": "deny", "PolicyDocument": DENY_
 
 def live(**users: dict[str, Any]) -> LiveAccount:
     """An account with users of those names."""
-    found = {name: {"Arn": f"arn:aws:iam::{ACCOUNT}:user/{name}", **held} for name, held in users.items()}
+    found = {
+        f"AIDA{ACCOUNT}{name}".upper(): {"Arn": f"arn:aws:iam::{ACCOUNT}:user/{name}", **held}
+        for name, held in users.items()
+    }
     return LiveAccount(PolicySource(), found)
 
 

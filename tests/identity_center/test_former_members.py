@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -238,3 +239,72 @@ def test_what_was_not_reviewed_keeps_its_time() -> None:
     found = updated(earlier, {("a", "x"), ("d", "x")}, {("c", "x")}, {"a", "b", "c", "d"}, later)
     assert found == {("a", "x"): NOW, ("c", "x"): NOW, ("d", "x"): later}
     assert updated(earlier, (), (), (), later) == earlier
+
+
+def test_a_run_without_an_audit_ends_the_time_of_who_came_back(
+    fleet: FleetRehearsal, on_day: Callable[[int], None]
+) -> None:
+    bob_leaves(fleet)
+    on_day(0)
+    audited(fleet, accounts_with("alice"))
+    on_day(1)
+    fleet.leave(intents(ACCOUNT, "alice", "bob"))
+    assert fleet.run(dry=True) == []
+    assert json.loads((fleet.output / former_members.FILE).read_text())["former"]
+    assert fleet.run() == []
+    assert json.loads((fleet.output / former_members.FILE).read_text())["former"] == []
+    fleet.leave(intents(ACCOUNT, "alice"))
+    on_day(40)
+    assert pruned(fleet, accounts_with("alice")) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    on_day(70)
+    assert pruned(fleet, accounts_with("alice")) == []
+    assert fleet.members() == {GROUP: {ALICE}}
+
+
+def test_who_is_back_and_refused_is_back(fleet: FleetRehearsal, on_day: Callable[[int], None]) -> None:
+    bob_leaves(fleet)
+    on_day(0)
+    audited(fleet, accounts_with("alice"))
+    found = intents(ACCOUNT, "alice", "bob")
+    alice, bob = found.users
+    fleet.leave(replace(found, users=(alice, replace(bob, credentials=None))))
+    assert fleet.run() != []
+    assert json.loads((fleet.output / former_members.FILE).read_text())["former"] == []
+
+
+def users_with_ids(**names: str) -> Read:
+    """Every account has these IAM users: the last part of the unique id -> name."""
+
+    def read(
+        account_ids: Iterable[str], _with_policies: Collection[str]
+    ) -> Iterator[tuple[str, LiveAccount | str]]:
+        for account in account_ids:
+            users = {
+                f"AIDA{account}{each.upper()}": {
+                    "Arn": f"arn:aws:iam::{account}:user/{name}",
+                    "UserName": name,
+                }
+                for each, name in names.items()
+            }
+            yield account, LiveAccount(PolicySource(), users)
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("read", "stays"),
+    [
+        pytest.param(users_with_ids(alice="alice", bob="robert"), True, id="renamed"),
+        pytest.param(users_with_ids(alice="alice", another="bob"), False, id="another-user-of-the-name"),
+    ],
+)
+def test_users_are_known_by_their_unique_ids(
+    fleet: FleetRehearsal, on_day: Callable[[int], None], read: Read, stays: bool
+) -> None:
+    bob_leaves(fleet)
+    on_day(0)
+    audited(fleet, read)
+    on_day(31)
+    assert pruned(fleet, read) == []
+    assert (BOB in fleet.members()[GROUP]) is stays

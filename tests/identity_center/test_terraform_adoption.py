@@ -16,7 +16,7 @@ from c7n_iamusers.identity_center.terraform import terraform_configuration
 from c7n_iamusers.identity_center.terraform_ownership import Ours
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents, readers
-from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.fleet_rehearsal import FleetRehearsal, provision_earlier_form
 from tests.identity_center.terraform_schema import SCHEMA
 
 REFERENCE = re.compile(r"\$\{(data\.)?(aws_\w+)\.(\w+)\.\w+\}")
@@ -201,6 +201,18 @@ def test_a_policy_that_others_attached_is_refused_and_nothing_is_destroyed(fleet
     assert "which is not requested, and Terraform would leave it: run provision first" in fleet.said[0]
     assert "resource" not in found
     assert len(found["removed"]) == 6
+
+
+def test_a_set_of_which_an_account_has_an_earlier_form_is_refused(fleet: FleetRehearsal) -> None:
+    """It looks as requested, and in the account its role is still an administrator."""
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    (known,) = fleet.instance.permission_sets.values()
+    provision_earlier_form(fleet, known.arn)
+    fleet.leave(intents(ACCOUNT, "alice", "bob"))
+    found = export(fleet)
+    assert f"account {ACCOUNT} has an earlier form of permission set Readers" in fleet.said[0]
+    assert "resource" not in found
 
 
 def test_a_group_that_others_made_takes_nobody_in_unless_shared(fleet: FleetRehearsal) -> None:

@@ -17,7 +17,13 @@ from c7n_iamusers.identity_center.model import MANAGED_GROUP
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.derived import derived, holder, policy_arn
-from tests.identity_center.fleet_rehearsal import FleetRehearsal, as_earlier_version, counted
+from tests.desired import intents
+from tests.identity_center.fleet_rehearsal import (
+    FleetRehearsal,
+    as_earlier_version,
+    counted,
+    provision_earlier_form,
+)
 from tests.identity_center.test_totals_of_people import (
     ALICE,
     MALLORY,
@@ -191,7 +197,7 @@ def test_what_the_same_run_made_and_took_was_nobodys_before(
             fleet.run()
     assert groups_of(fleet, ALICE)
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
-    assert fleet.run(prune=True) == []
+    assert fleet.run(prune=True, lock_out=True) == []
     assert fleet.undo(fleet.results()[-1]) == []
     assert (fleet.members(), fleet.assigned(), fleet.usernames()) == ({}, set(), set())
 
@@ -249,6 +255,11 @@ def widen(fleet: FleetRehearsal, _group: str) -> None:
     )
 
 
+def provision_wider(fleet: FleetRehearsal, _group: str) -> None:
+    (arn,) = fleet.instance.permission_sets
+    provision_earlier_form(fleet, arn)
+
+
 def assign_elsewhere(fleet: FleetRehearsal, _group: str) -> None:
     (arn,) = fleet.instance.permission_sets
     (group_id,) = fleet.instance.store.groups
@@ -266,6 +277,9 @@ def delete_user(fleet: FleetRehearsal, _group: str) -> None:
     ("change", "reason"),
     [
         pytest.param(widen, f"its group gives other access than before, in account {ACCOUNT}", id="set-grew"),
+        pytest.param(
+            provision_wider, f"account {ACCOUNT} has an earlier form", id="role-is-of-an-earlier-form"
+        ),
         pytest.param(assign_elsewhere, f"than before, in account {OTHER_ACCOUNT}", id="group-gives-more"),
         pytest.param(delete_user, "its user no longer exists", id="another-user-of-the-name"),
     ],
@@ -280,6 +294,20 @@ def test_nobody_comes_back_to_more(
     (told,) = fleet.lines("!")
     assert told.startswith(f"! kept membership {MALLORY} in {group}: can't be restored: ")
     assert reason in told
+
+
+def test_an_assignment_of_an_earlier_form_does_not_come_back(fleet: FleetRehearsal) -> None:
+    """Another group still has the permission set in the account, where its role is an administrator by now."""
+    fleet.leave(intents(ACCOUNT, "alice", group="Old"))
+    assert fleet.run() == []
+    fleet.forget()
+    fleet.leave(intents(ACCOUNT, "alice", group="New"))
+    assert fleet.run(prune=True) == []
+    assert fleet.members() == {"New": {ALICE}}
+    provision_earlier_form(fleet, next(iter(fleet.instance.permission_sets)))
+    fleet.undo(fleet.results()[-1])
+    assert (ACCOUNT, "Readers", "Old") not in fleet.assigned()
+    assert any(f"account {ACCOUNT} has an earlier form" in line for line in fleet.lines("!"))
 
 
 def make_group(fleet: FleetRehearsal, name: str, description: str, *members: str) -> None:

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a membership that is not requested is replaced by other access of the same IAM users. Pure.
+
+A membership replaces the access of the IAM users for whom a run made it. It may go if each of these has access by
+other claims now. Other IAM users of the same person don't count: the membership may be all that is left of a deleted
+one. Neither do users whose evidence could not be read: of these nobody has decided anything.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.identity_center import model
+from c7n_iamusers.text.wording import folded
+
+#: Group name and username (folded) -> the IAM users for whom earlier runs made that membership: ARN -> unique id.
+MembershipUsers = Mapping[tuple[str, str], Mapping[str, str]]
+
+
+def identity(subject: Subject) -> str:
+    """What stays the same when an IAM user is renamed, and differs when another has its name."""
+    return subject.unique_id or subject.arn
+
+
+def identities(users: Mapping[str, str]) -> frozenset[str]:
+    """The same for users as a run recorded them: ARN -> unique id."""
+    return frozenset(unique_id or arn for arn, unique_id in users.items())
+
+
+class Replacements:
+    """``claims``: those not refused. ``refused``: all refusals of the run."""
+
+    def __init__(
+        self,
+        claims: Sequence[model.Claim],
+        refused: Iterable[model.Refusal],
+        membership_users: MembershipUsers,
+    ) -> None:
+        self._membership_users = membership_users
+        self._of_user: defaultdict[str, list[model.Claim]] = defaultdict(list)
+        self._of_person: defaultdict[model.PersonKey, list[model.Claim]] = defaultdict(list)
+        for claim in claims:
+            self._of_user[identity(claim.subject)].append(claim)
+            self._of_person[claim.person].append(claim)
+        self._refused: dict[str, Subject] = {}
+        self._unjudged: dict[str, Subject] = {}
+        for refusal in refused:
+            self._refused[identity(refusal.subject)] = refusal.subject
+            if refusal.code not in model.DECISIONS:
+                self._unjudged[identity(refusal.subject)] = refusal.subject
+
+    def claims(
+        self, group: str, username: str, person: model.PersonKey | None, accounts: Collection[str]
+    ) -> list[model.Claim]:
+        """The claims that replace the membership, which gives access to ``accounts``; none if it is not replaced.
+
+        Without a record of its IAM users, only access under new names replaces that under the earlier ones.
+        """
+        users = self._users(group, username)
+        if users:
+            found = [claim for each in sorted(users) for claim in self._of_user.get(each, ())]
+            complete = {identity(claim.subject) for claim in found} == users
+            if not complete or not users.isdisjoint(self._refused):
+                return []
+        else:
+            found = [
+                claim
+                for claim in (self._of_person.get(person, ()) if person else ())
+                if claim.earlier and claim.earlier.group.name == group
+            ]
+        return found if {claim.grant.account_id for claim in found}.issuperset(accounts) else []
+
+    def unjudged(self, group: str, username: str, accounts: Collection[str]) -> list[str]:
+        """The IAM users that the membership may be for, and of which evidence is missing or wrong; their names.
+
+        Without a record of its IAM users, these are all such users of ``accounts``.
+        """
+        users = self._users(group, username)
+        found = [
+            subject
+            for each, subject in self._unjudged.items()
+            if (each in users if users else subject.account_id in accounts)
+        ]
+        return sorted(map(str, found))
+
+    def _users(self, group: str, username: str) -> frozenset[str]:
+        return identities(self._membership_users.get((group, folded(username)), {}))

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A membership goes only if each IAM user that it was made for has other access, or its lack is a decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+
+import pytest
+
+from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.evidence.working_credentials import WorkingCredentials
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.iam.accounts import PolicySource
+from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.intents import Intents, UserIntent
+from c7n_iamusers.identity_center.replacements import Replacements
+from tests.access_center import ACCOUNT, MARK
+from tests.derivation.users import allow
+from tests.derived import derived, holder
+from tests.desired import intents, person
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.test_totals_of_people import join, user_id
+
+ALICE, BOB = "alice@example.com", "bob@example.com"
+UNREAD = WorkingCredentials(unread=("access-key",), problem="AccessDenied")
+VIEW_ONLY = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
+
+
+def now(found: Intents) -> Intents:
+    return replace(found, time=datetime.now(timezone.utc).replace(microsecond=0))
+
+
+def of_alice(name: str, actions: str) -> UserIntent:
+    return replace(holder(ACCOUNT, name, allow(actions), who=person("alice")), on_file=True)
+
+
+FIRST, SECOND = of_alice("first", "s3:Get*"), of_alice("second", "ec2:Describe*")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param((), id="deleted"),
+        pytest.param((replace(FIRST, credentials=UNREAD),), id="credentials-unread"),
+        pytest.param((replace(FIRST, detail=None),), id="policies-unread"),
+        pytest.param((replace(FIRST, problem="was not read again", person=None),), id="account-unread"),
+    ],
+)
+def test_another_user_of_the_person_replaces_nothing(
+    fleet: FleetRehearsal, first: tuple[UserIntent, ...]
+) -> None:
+    fleet.leave(now(derived(ACCOUNT, FIRST, SECOND)))
+    assert fleet.run() == []
+    before = fleet.members()
+    assert len(before) == 2
+    fleet.forget()
+    fleet.leave(now(derived(ACCOUNT, *first, SECOND)))
+    fleet.run(prune=True)
+    assert fleet.members() == before
+    assert [call.operation for call in fleet.mutations()] == []
+
+
+def test_changed_policies_of_the_same_user_replace_it(fleet: FleetRehearsal) -> None:
+    fleet.leave(now(derived(ACCOUNT, FIRST, SECOND)))
+    assert fleet.run() == []
+    before = fleet.members()
+    fleet.forget()
+    fleet.leave(now(derived(ACCOUNT, of_alice("first", "s3:List*"), SECOND)))
+    assert fleet.run(prune=True) == []
+    after = fleet.members()
+    assert len(after) == len(before) == 2
+    assert len(after.keys() & before.keys()) == 1
+
+
+def test_a_set_that_can_not_be_compared_by_now_is_not_replaced(fleet: FleetRehearsal) -> None:
+    """By two policies, one user's person has a derived set and one by name."""
+    requested = PermissionSet("Viewers", "x", managed_policies=frozenset({VIEW_ONLY}), tags=MARK)
+    alice = holder(ACCOUNT, "alice", allow("s3:* ec2:*"))
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}],
+    }
+
+    def leave(source: PolicySource) -> None:
+        fleet.forget()
+        named = intents(
+            ACCOUNT,
+            set_name="Viewers",
+            users=(alice,),
+            permission_set=requested,
+            accept=(),
+            source=source,
+        )
+        fleet.leave(named, now(derived(ACCOUNT, alice)))
+
+    leave(PolicySource({}, {VIEW_ONLY: document}))
+    assert fleet.run() == []
+    before = fleet.members()
+    assert len(before) == 2
+    leave(PolicySource({}, {}))
+    fleet.run(prune=True)
+    assert fleet.members() == before
+
+
+@pytest.mark.parametrize("results_lost", [False, True])
+def test_not_even_lock_out_takes_what_could_not_be_judged(fleet: FleetRehearsal, results_lost: bool) -> None:
+    fleet.leave(intents(ACCOUNT, "alice", "bob"))
+    assert fleet.run() == []
+    before = fleet.members()
+    if results_lost:
+        for each in fleet.results():
+            each.unlink()
+            (each.parent / "journal.jsonl").unlink()
+    found = intents(ACCOUNT, "alice", "bob")
+    alice, bob = found.users
+    fleet.forget()
+    fleet.leave(replace(found, users=(alice, replace(bob, credentials=UNREAD))))
+    fleet.run(prune=True, lock_out=True)
+    assert fleet.members() == before
+    said = "\n".join(fleet.said)
+    assert f"user bob of account {ACCOUNT}): correct that and run again" in said
+    fleet.forget()
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run(prune=True, lock_out=True) == []
+    assert list(fleet.members().values()) == [{ALICE}]
+
+
+def claim(name: str, unique_id: str, group: str = "new", earlier: str = "") -> model.Claim:
+    subject = Subject(name, f"arn:aws:iam::{ACCOUNT}:user/{name}", unique_id)
+    grant = model.Grant(ACCOUNT, "Readers")
+    before = model.EarlierAccess(model.Group(earlier, frozenset({grant})), grant) if earlier else None
+    return model.Claim(subject, (ALICE, ALICE), group, grant, earlier=before)
+
+
+def test_users_are_known_by_their_unique_ids() -> None:
+    """A renamed user is the same one, and another user with its name is not."""
+    made = {("old", ALICE): {f"arn:aws:iam::{ACCOUNT}:user/u1": "AIDA1"}}
+    renamed, other = claim("u2", "AIDA1"), claim("u1", "AIDA2")
+    key = ("old", ALICE, (ALICE, ALICE), [ACCOUNT])
+    assert Replacements([renamed], (), made).claims(*key) == [renamed]
+    assert Replacements([other], (), made).claims(*key) == []
+
+
+def test_what_it_gives_elsewhere_is_not_replaced() -> None:
+    made = {("old", ALICE): {f"arn:aws:iam::{ACCOUNT}:user/u1": "AIDA1"}}
+    key = ("old", ALICE, (ALICE, ALICE), [ACCOUNT, "999999999999"])
+    assert Replacements([claim("u1", "AIDA1")], (), made).claims(*key) == []
+
+
+def test_without_a_record_only_new_names_replace_earlier_ones() -> None:
+    key = ("old", ALICE, (ALICE, ALICE), [ACCOUNT])
+    assert Replacements([claim("u1", "AIDA1")], (), {}).claims(*key) == []
+    migrated = claim("u1", "AIDA1", earlier="old")
+    assert Replacements([migrated], (), {}).claims(*key) == [migrated]
+
+
+@pytest.mark.parametrize(("theirs", "goes"), [("s3:*", True), ("ec2:*", False)])
+def test_without_a_record_other_access_must_give_as_much(
+    fleet: FleetRehearsal, theirs: str, goes: bool
+) -> None:
+    """Somebody put bob into alice's group by hand."""
+    fleet.leave(
+        derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:Get*")), holder(ACCOUNT, "bob", allow(theirs)))
+    )
+    assert fleet.run() == []
+    (group,) = (name for name, people in fleet.members().items() if people == {ALICE})
+    join(fleet, group, user_id(fleet, BOB))
+    assert fleet.run(prune=True) == []
+    assert (BOB not in fleet.members()[group]) is goes
