@@ -120,9 +120,8 @@ def needed_in_center(part: Any) -> frozenset[str]:
         return frozenset()
     # `c7n-iamusers provision` applies the intents, by such a role.
     if data.get("mode") == "intent":
-        # It counts the organization's policies in the verdicts on derived permission sets.
-        deriving = organization_policies.PERMISSIONS if data.get("derive") else ()
-        found = (*part.permissions_to_apply(), *deriving)
+        # It counts the organization's policies in the verdicts.
+        found = (*part.permissions_to_apply(), *organization_policies.PERMISSIONS)
     else:
         found = part.get_permissions() if data.get("role") else ()
     # `c7n-iamusers provision --sign-ins` writes this file.

@@ -10,7 +10,13 @@ from itertools import chain
 from typing import Any
 
 from c7n_iamusers.derivation.canonical import includes
-from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
+from c7n_iamusers.derivation.model import (
+    DerivationOptions,
+    DerivedSet,
+    PolicyReference,
+    is_permitted,
+    with_acceptance,
+)
 from c7n_iamusers.derivation.others import PoliciesOf, Sides, no_policies, with_others
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.derivation.user_policies import StatementTranslation, UserPolicies
@@ -170,7 +176,7 @@ class ExistingSetProofs:
 
     users: dict[str, _User] = field(default_factory=dict)
     others: PoliciesOf = no_policies
-    _found: dict[tuple[str, PermissionSet], Proof] = field(default_factory=dict)
+    _found: dict[tuple[str, str, PermissionSet], Proof] = field(default_factory=dict)
     #: With the user, whose documents the key has by their ``id()``.
     _alike: dict[Hashable, tuple[Proof, _User]] = field(default_factory=dict)
 
@@ -191,11 +197,27 @@ class ExistingSetProofs:
         """The verdict on ``held`` against the policies of the user ``arn``; WIDER if the user is unknown."""
         return self.proof(arn, held).verdict
 
-    def proof(self, arn: str, held: PermissionSet) -> Proof:
-        """The verdict, as ``verdict`` has it, with examples of what ``held`` grants beyond the user's policies."""
-        key = (arn, held)
+    def spell(self, arn: str, username: str) -> None:
+        """From now on the person of the user ``arn`` has this spelling of its Identity Center username."""
+        user = self.users.get(arn)
+        if user:
+            self.users[arn] = _spelled(user, username)
+
+    def is_permitted(self, arn: str, proof: Proof) -> bool:
+        """Whether ``proof`` permits to give the user's person access, as it is or as accepted."""
+        user = self.users.get(arn)
+        return user is not None and is_permitted(with_acceptance(proof, user.principal.subject, user.options))
+
+    def proof(self, arn: str, held: PermissionSet, username: str | None = None) -> Proof:
+        """The verdict, as ``verdict`` has it, with examples of what ``held`` grants beyond the user's policies.
+
+        ``username``: with this spelling of the person's Identity Center username.
+        """
+        user = self.users.get(arn)
+        if user and username is not None:
+            user = _spelled(user, username)
+        key = (arn, user.principal.person if user else "", held)
         if key not in self._found:
-            user = self.users.get(arn)
             try:
                 self._found[key] = self._compared(user, held) if user else Proof(comparison.WIDER)
             except ValueError:
@@ -236,6 +258,12 @@ class ExistingSetProofs:
         """The session duration that the user's options ask for, in seconds; None if the user is unknown."""
         user = self.users.get(arn)
         return duration_seconds(user.options.session_duration) if user else None
+
+
+def _spelled(user: _User, username: str) -> _User:
+    if user.principal.person == username:
+        return user
+    return replace(user, principal=replace(user.principal, person=username))
 
 
 def _sides(user: _User, held: PermissionSet) -> Sides:

@@ -225,27 +225,28 @@ _USER_MEMBERS = (
     "PermissionsBoundary",
     "Tags",
 )
-_USERS, _FILTER = ["User"], ["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"]
+_OF_ACCOUNT = ["User", "Role", "Group", "LocalManagedPolicy"]
 
 
 def read_policy_source(
     client: Any,
     backoff: Backoff,
     shared: PolicyInterner | None = None,
-    users_alone: bool = False,
+    aws_managed: bool = True,
     created: dict[str, Any] | None = None,
 ) -> tuple[PolicySource, dict[str, Mapping[str, Any]]]:
     """The account's groups, policies and roles, and unique id of a user -> ``UserDetail``, as of one time.
 
     ``shared``: equal policies become one object, in this account or in all accounts read with the same interner.
-    ``users_alone``: do not read the rest. ``created``: gets unique id of a user -> CreateDate. Raises ClientError.
+    ``aws_managed``: read the documents of the attached AWS-managed policies, too. ``created``: gets unique id of a user
+    -> CreateDate. Raises ClientError.
     """
     shared = shared or PolicyInterner()
     users: dict[str, Mapping[str, Any]] = {}
     groups: dict[str, Any] = {}
     documents: dict[str, Any] = {}
     roles: dict[str, Any] = {}
-    wanted = _USERS if users_alone else _FILTER
+    wanted = [*_OF_ACCOUNT, "AWSManagedPolicy"] if aws_managed else _OF_ACCOUNT
     for page in pages(client, "GetAccountAuthorizationDetails", backoff, Filter=wanted, MaxItems=PAGE_SIZE):
         users.update({user["UserId"]: shared.of(_trimmed(user)) for user in page.get("UserDetailList", ())})
         if created is not None:
@@ -261,7 +262,7 @@ def read_policy_source(
             document = role.get("AssumeRolePolicyDocument")
             if tells_apart(document):
                 roles[str(role["Arn"])] = shared.of(document)
-    return PolicySource(groups, documents, None if users_alone else roles), users
+    return PolicySource(groups, documents, roles), users
 
 
 def read_aws_policies(client: Any, backoff: Backoff, arns: Iterable[str]) -> dict[str, Any]:

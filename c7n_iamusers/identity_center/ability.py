@@ -15,8 +15,9 @@ from c7n_iamusers.derivation.model import (
     accepted,
     parse_acceptances,
 )
+from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.iam.before_quarantine import before_quarantine
-from c7n_iamusers.iam.deny_all import is_denied
+from c7n_iamusers.iam.denied_users import denying_policy
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.text.wording import as_text, shown
@@ -30,7 +31,7 @@ _REPORT = (
 
 def inability(intents: Intents, user: UserIntent, today: date) -> model.Refusal | None:
     """The refusal of a user that can't use its own policies; None if it can, or if that is accepted on ``today``."""
-    found = _inability(user)
+    found = _inability(user, intents.source)
     if found is None:
         return None
     code, verdict, reason = found
@@ -44,11 +45,13 @@ def inability(intents: Intents, user: UserIntent, today: date) -> model.Refusal 
     return model.Refusal(user.subject, f"{user.subject}: {reason}", code, intents.place)
 
 
-def _inability(user: UserIntent) -> tuple[str, str, str] | None:
+def _inability(user: UserIntent, source: PolicySource) -> tuple[str, str, str] | None:
     """The code of the refusal, the verdict that accepts it (empty for none), and the reason in words."""
-    if user.detail is not None and is_denied(user.detail):
-        if is_denied(before_quarantine(user.detail)):
-            reason = "a policy of it denies every action, as in quarantine: release the user, or remove that policy"
+    if user.detail is not None and denying_policy(user.detail, source):
+        if found := denying_policy(before_quarantine(user.detail), source):
+            reason = (
+                f"its {found} denies every action, as in quarantine: release the user, or remove that policy"
+            )
             return model.QUARANTINED, "", reason
         reason = "is in quarantine, so it can do nothing, and access in Identity Center would undo that: release it"
         return model.QUARANTINED, QUARANTINED, reason

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timezone
+from types import MappingProxyType
 from typing import Any
 
 from c7n_iamusers.derivation.derive import derive
@@ -27,7 +28,7 @@ from c7n_iamusers.derivation.proving import ExistingSetProofs, all_managed
 from c7n_iamusers.derivation.user_derivation import in_words
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.before_quarantine import before_quarantine
-from c7n_iamusers.iam.deny_all import is_denied
+from c7n_iamusers.iam.denied_users import is_denied
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.ability import inability
@@ -49,6 +50,7 @@ _Row = tuple[Intents, UserIntent, Candidate]
 _DESCRIPTION = "Derived from the policies of IAM users by c7n-iamusers"
 QUARANTINED = model.QUARANTINED
 _SHOWN = 3
+_NO_ROLES: Mapping[str, Mapping[str, Any] | None] = MappingProxyType({})
 
 
 class AccessDerivation:
@@ -69,20 +71,26 @@ class AccessDerivation:
         """``username_tags``: reads the session tags that hold the username; by default there are none.
 
         ``clock``: bounds the time of each proof; see ``patterns.Budget``. ``organization``, ``resources``: see
-        ``OthersIndex``; the first is called once, and only if something is derived.
+        ``OthersIndex``; the first is called once, and only if there are users to compare.
         """
         self._clock = clock
         self._organization, self._resources = organization, resources
-        self._others = OthersIndex({})
+        self._others: OthersIndex | None = None
         self._username_tags = username_tags
         self._today = today or datetime.now(timezone.utc).date()
         self.warnings: list[str] = []
         self.results: list[Derivation] = []
         self.proofs = ExistingSetProofs()
 
-    @property
-    def checks(self) -> Checks:
-        """What access must pass before it is given, for one call of ``desired_access``."""
+    def checks(
+        self, intents: Sequence[Intents], elsewhere: Mapping[str, Mapping[str, Any] | None] = _NO_ROLES
+    ) -> Checks:
+        """What access must pass before it is given, for one call of ``desired_access`` with these ``intents``.
+
+        The policies of others count in every verdict from here on. ``elsewhere``: account id -> roles as
+        ``PolicySource`` has them, of accounts whose intents are left out of this run.
+        """
+        self._index(intents, elsewhere)
         named = _NamedSets(self.proofs, self._today, self._clock)
         return Checks(lambda intents, user: inability(intents, user, self._today), named.verdict)
 
@@ -94,14 +102,8 @@ class AccessDerivation:
         requests: list[AccessRequest] = []
         refused: list[model.Refusal] = []
         by_options: defaultdict[str, list[_Row]] = defaultdict(list)
-        if rows:
-            roles: dict[str, Mapping[str, Any] | None] = {}
-            for intents, _, _ in rows:
-                known = roles.get(intents.account_id)
-                roles[intents.account_id] = known if known is not None else intents.source.roles
-            organization = self._organization() if self._organization else None
-            self._others = OthersIndex(roles, organization, self._resources)
-            self.proofs.others = self._others.of
+        if self._others is None:
+            self._index([intents for intents, _, _ in rows])
         for row in rows:
             by_options[json.dumps(row[0].derive, sort_keys=True)].append(row)
         for options, alike in sorted(by_options.items()):
@@ -112,7 +114,20 @@ class AccessDerivation:
 
     def scope_lines(self) -> list[str]:
         """Which policies of others count in the verdicts, in lines."""
-        return list(self._others.lines())
+        return list(self._others.lines()) if self._others else []
+
+    def _index(
+        self, intents: Sequence[Intents], elsewhere: Mapping[str, Mapping[str, Any] | None] = _NO_ROLES
+    ) -> None:
+        """Also accounts without users count: their roles may trust principals of the others."""
+        roles = dict(elsewhere)
+        for each in intents:
+            known = roles.get(each.account_id)
+            roles[each.account_id] = known if known is not None else each.source.roles
+        compares = any(user.person for each in intents for user in each.users)
+        organization = self._organization() if self._organization and compares else None
+        self._others = OthersIndex(roles, organization, self._resources)
+        self.proofs.others = self._others.of
 
     def _options(self, settings: Mapping[str, Any]) -> DerivationOptions:
         options = replace(derivation_options(settings, self._today), clock=self._clock)
@@ -142,7 +157,7 @@ class AccessDerivation:
             except (EvidenceUnreadable, KeyError) as error:
                 reason = f"its policies are unknown: {error}"
                 refused.append(_refused(intents, user, reason, model.POLICIES_UNKNOWN))
-        found = derive(principals, options, self._others.of)
+        found = derive(principals, options, self.proofs.others)
         self.results.append(found)
         for refusal in found.refused:
             intents, user, _ = by_arn[refusal.subject.arn]
@@ -310,7 +325,7 @@ def _unproven(requested: PermissionSet, proof: Proof, unread: Sequence[str]) -> 
 
 
 def _refused(intents: Intents, user: UserIntent, reason: str, code: str = model.NOT_DERIVED) -> model.Refusal:
-    code = QUARANTINED if user.detail and is_denied(user.detail) else code
+    code = QUARANTINED if user.detail and is_denied(user.detail, intents.source) else code
     return model.Refusal(user.subject, f"{user.subject}: {reason}", code, intents.place)
 
 

@@ -142,6 +142,11 @@ class Recheck:
     def _user(self, change: model.Change, _: Mapping[str, Any]) -> RecheckResult:
         person = self._people[change.key]
         known = same_person(person, *self._reader.store.find_person(person))
+        if known and known.username != person.username:
+            raise IdentityCenterError(
+                f"Identity Center user {known.username} was made since the plan, and the plan has the spelling "
+                f"{person.username}, on which policies can depend: run again"
+            )
         return (
             RecheckResult((), {operations.USER_ID: known.user_id}) if known else RecheckResult(change.calls)
         )

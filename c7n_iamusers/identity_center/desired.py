@@ -18,6 +18,7 @@ from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, UserIntent
 from c7n_iamusers.identity_center.lookalikes import lookalikes
 from c7n_iamusers.identity_center.people import Candidate, distinct_people, hints
+from c7n_iamusers.identity_center.spelling import spelled_alike
 from c7n_iamusers.text.wording import folded, quoted, shown
 
 T = TypeVar("T", bound=Hashable)
@@ -71,7 +72,7 @@ def desired_access(
         ((each, user) for each in intents for user in each.users),
         key=lambda pair: (pair[1].subject.account_id, pair[1].subject.name, pair[0].policy, pair[0].place),
     )
-    candidates = distinct_people([_candidate(user) for _, user in users])
+    candidates = spelled_alike(distinct_people([_candidate(user) for _, user in users]))
     refused = [
         model.Refusal(found.subject, f"{found.subject}: {found.problem}", place=each.place)
         for (each, _), found in zip(users, candidates, strict=True)

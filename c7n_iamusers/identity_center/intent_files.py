@@ -61,11 +61,13 @@ def read_intents(
     now: datetime | None = None,
     trusted: bool = False,
     only: Collection[str] | None = None,
+    left_out: set[str] | None = None,
 ) -> list[Intents]:
     """All intents below ``output``, or those of the accounts ``only``.
 
     ``accounts``: name -> account id, of c7n-org's accounts file, if given. ``trusted``: don't check who can write files
-    of a directory. Raises IdentityCenterError if there are none, or if any file can't be read, is too old, can be
+    of a directory. ``left_out``: gets the ids of the other accounts that have intents. Raises IdentityCenterError if
+    there are none, or if any file can't be read, is too old, can be
     written by others, does not agree with its path, or is not of the policy's last run. Skipping a file would look like
     requests withdrawn.
     """
@@ -88,12 +90,7 @@ def read_intents(
             _check_writers(store.directory, names)
         _check_places(store, found, accounts)
         if only is not None:
-            found = [(name, intents) for name, intents in found if intents.account_id in only]
-            if not found:
-                raise IdentityCenterError(
-                    f"none of the {len(names)} {INTENTS_FILE} below {store} is of the {len(only)} accounts that -a and "
-                    "-t choose: run the policies there, or correct -a and -t"
-                )
+            found = _of_accounts(store, found, only, set() if left_out is None else left_out)
         later = _runs(store, [intents.time for _, intents in found if intents.time])
     except OSError as error:
         raise _unreadable(error) from error
@@ -101,6 +98,20 @@ def read_intents(
     _check_ages(store, found, max_age, now or datetime.now(timezone.utc))
     _check_copies(store, found)
     return [intents for _, intents in found]
+
+
+def _of_accounts(
+    store: Store, found: list[tuple[str, Intents]], only: Collection[str], left_out: set[str]
+) -> list[tuple[str, Intents]]:
+    """Those of ``found`` in the accounts ``only``. ``left_out`` gets the ids of the others."""
+    left_out.update(intents.account_id for _, intents in found if intents.account_id not in only)
+    chosen = [(name, intents) for name, intents in found if intents.account_id in only]
+    if not chosen:
+        raise IdentityCenterError(
+            f"none of the {len(found)} {INTENTS_FILE} below {store} is of the {len(only)} accounts that -a and -t "
+            "choose: run the policies there, or correct -a and -t"
+        )
+    return chosen
 
 
 def _unreadable(error: OSError) -> IdentityCenterError:

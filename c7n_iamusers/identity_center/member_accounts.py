@@ -22,7 +22,7 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.iam.accounts import PolicySource, read_aws_policies, read_policy_source
-from c7n_iamusers.iam.deny_all import is_denied
+from c7n_iamusers.iam.denied_users import is_denied
 from c7n_iamusers.iam.policy_documents import PolicyInterner
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
@@ -52,7 +52,7 @@ _CONFIG = Config(retries={"total_max_attempts": 1})
 class LiveAccount:
     """An account as read again. ``users``: unique id -> botocore's ``UserDetail``. ``source``: policies and groups.
 
-    ``credentials``: unique id -> what the user can sign in with, if policies were read. Equal policies of all accounts
+    ``credentials``: unique id -> what the user can sign in with, if that was read. Equal policies of all accounts
     are one shared object, which must not be changed.
     """
 
@@ -63,7 +63,10 @@ class LiveAccount:
     def unusable(self) -> dict[str, str]:
         """Unique id of each user -> why its person has no access by it, in words; empty if it may have."""
         reason = "is quarantined (a policy of it denies every action)"
-        return {unique_id: reason if is_denied(detail) else "" for unique_id, detail in self.users.items()}
+        return {
+            unique_id: reason if is_denied(detail, self.source) else ""
+            for unique_id, detail in self.users.items()
+        }
 
     def usable_arns(self) -> frozenset[str]:
         """The ARNs of the users by which their people may have access."""
@@ -101,8 +104,8 @@ class MemberAccounts:
     ) -> Iterator[tuple[str, LiveAccount | str]]:
         """Each account's id and its users, or why they can't be read, in the order of ids.
 
-        A few accounts are in memory at a time. ``with_policies``: the accounts of which policies, groups and
-        credentials are read, too, with the ARNs of AWS-managed policies whose documents are needed. Raises
+        A few accounts are in memory at a time. ``with_policies``: the accounts of which AWS-managed policies and
+        credentials are read, too, with the ARNs of further such policies whose documents are needed. Raises
         IdentityCenterError without a Region; ClientError and BotoCoreError of GetCallerIdentity.
         """
         if not self.session.region_name:
@@ -139,7 +142,7 @@ class MemberAccounts:
     def _read(self, account: _AccountRead) -> LiveAccount:
         client = self._client("iam", **(self._assumed(account) if account.role else {}))
         if account.needed is None:
-            return LiveAccount(*read_policy_source(client, self.backoff, account.shared, users_alone=True))
+            return LiveAccount(*read_policy_source(client, self.backoff, account.shared, aws_managed=False))
         created: dict[str, Any] = {}
         source, users = read_policy_source(client, self.backoff, account.shared, created=created)
         source = self._completed(client, source, account.needed)
@@ -181,7 +184,7 @@ class MemberAccounts:
 
 @dataclass(frozen=True)
 class _AccountRead:
-    """One account to read. ``role``: to assume; empty for none. ``needed``: see ``read``; None for users alone."""
+    """One account to read. ``role``: to assume; empty for none. ``needed``: see ``with_policies`` of ``read``."""
 
     sts: Any
     role: str
@@ -217,6 +220,17 @@ def emptied_accounts(
         if isinstance(now, LiveAccount)
         and wanted[account_id].isdisjoint(each for each, reason in now.unusable().items() if not reason)
     )
+
+
+def roles_of(account_ids: Collection[str], read: ReadAccounts | None) -> dict[str, Mapping[str, Any] | None]:
+    """Account id -> the roles of each account, see ``PolicySource``; None if it can't be read. Raises as ``read``."""
+    if read is None or not account_ids:
+        return dict.fromkeys(account_ids)
+    found = dict(read(sorted(account_ids), {}))
+    return {
+        account_id: now.source.roles if isinstance(now := found.get(account_id), LiveAccount) else None
+        for account_id in account_ids
+    }
 
 
 def deleted_users(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The policies of others that count in the verdicts of an account, and what was looked at. Pure.
 
-Trust policies come with the users of each account, the controls from AWS Organizations, and resource policies from the
-output of stock policies of Cloud Custodian.
+Trust policies come with the users of each account that has intents, the controls from AWS Organizations, and resource
+policies from the output of stock policies of Cloud Custodian.
 """
 
 from __future__ import annotations
@@ -128,8 +128,10 @@ class OthersIndex:
         if self._roles.get(account_id) is None:
             yield Coverage(TRUST, UNREADABLE, "the account was not read again, which takes --member-role")
         else:
-            read = sum(each is not None for each in self._roles.values())
-            yield Coverage(TRUST, READ, f"of {read} accounts with intents")
+            unread = sorted(account for account, roles in self._roles.items() if roles is None)
+            read = f"of {len(self._roles) - len(unread)} accounts with intents"
+            read += f"; not of account {shown(unread)}, which could not be read" if unread else ""
+            yield Coverage(TRUST, READ, read)
         for kind in (SCP, RCP):
             yield self._of_organization(kind)
         if self._resources is None:

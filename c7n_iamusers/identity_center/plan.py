@@ -18,6 +18,7 @@ from c7n_iamusers.identity_center.changes import Changes, Problems
 from c7n_iamusers.identity_center.lookalikes import lookalikes, special
 from c7n_iamusers.identity_center.replacements import MembershipUsers
 from c7n_iamusers.identity_center.side_effects import SideEffects
+from c7n_iamusers.identity_center.spelling import refused_spellings
 from c7n_iamusers.identity_center.totals import Comparison, review
 from c7n_iamusers.text.wording import shown
 
@@ -59,7 +60,8 @@ def plan_access(
     earlier = frozenset(claim.earlier.group.name for claim in desired.claims if claim.earlier)
     people, unrecognized = _recognized(desired.people, state)
     problems = Problems(desired, state, people, unrecognized, instance, known.quotas)
-    claims = [claim for claim in desired.claims if not problems.of(claim)]
+    spelled = refused_spellings(desired, people, known.proofs)
+    claims = [claim for claim in desired.claims if not (problems.of(claim) or claim in spelled)]
     refused = [
         model.Refusal(
             claim.subject, f"{claim.subject}: {problem}", _CODE, claim.place, claim.person not in unrecognized
@@ -67,6 +69,7 @@ def plan_access(
         for claim in desired.claims
         if (problem := problems.of(claim))
     ]
+    refused += [refusal for claim, refusal in spelled.items() if not problems.of(claim)]
     side_effects = SideEffects(desired, state, people, claims, instance)
     builder = Changes(desired, state, people, claims, instance, known.proofs, side_effects)
     found = review(

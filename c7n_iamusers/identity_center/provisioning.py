@@ -23,7 +23,7 @@ from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.former_members import FormerMembers, end_times, present_members
 from c7n_iamusers.identity_center.intent_files import MAX_AGE, check_complete, read_intents
 from c7n_iamusers.identity_center.intents import Intents
-from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed, emptied_accounts
+from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed, emptied_accounts, roles_of
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.replacements import MembershipUsers
 from c7n_iamusers.identity_center.run_lock import exclusive
@@ -97,7 +97,10 @@ def read_fleet(
     ClientError and BotoCoreError if STS can't tell the caller's account.
     """
     trust, derivation, store = trust or TrustOptions(), derivation or AccessDerivation(), as_store(output)
-    found = read_intents(store, trust.max_age, trust.accounts, trusted=trust.trusted, only=trust.only)
+    left_out = set[str]()
+    found = read_intents(
+        store, trust.max_age, trust.accounts, trusted=trust.trusted, only=trust.only, left_out=left_out
+    )
     authorities = _authorities(found, trust)
     if trust.policies_in:
         check_complete(store, found, trust.policies_in, trust.max_age)
@@ -107,7 +110,8 @@ def read_fleet(
     intents = confirmed(
         found, trust.read, trust.trusted, lambda each: authorities[each.account_id, each.policy]
     )
-    desired = desired_access(intents, derivation, derivation.checks)
+    elsewhere = roles_of(left_out, trust.read)
+    desired = desired_access(intents, derivation, derivation.checks(intents, elsewhere))
     age = _oldest_report(intents, utc_now())
     source = _SOURCES[desired.external]
     if identity_source not in (None, source):

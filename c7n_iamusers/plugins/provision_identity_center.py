@@ -340,7 +340,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         """What the intents come to by themselves. Whether Identity Center has the username tag is not known here."""
         tag = str((intents.derive or {}).get("username-tag", ""))
         derivation = AccessDerivation(lambda: frozenset({tag}), clock=time.monotonic)
-        return desired_access([intents], derivation, derivation.checks)
+        return desired_access([intents], derivation, derivation.checks([intents]))
 
     def _write_intents(
         self, output: Store, resources: list[Resource], intents: Intents, desired: DesiredAccess
@@ -356,7 +356,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         center = connect(session, region, Backoff())
         self._take_lock(center, output, locks)
         derivation = AccessDerivation(lambda: username_tags(center), clock=time.monotonic)
-        desired = desired_access([intents], derivation, derivation.checks)
+        desired = desired_access([intents], derivation, derivation.checks([intents]))
         run = AccessRun(center, desired, Evidence(derivation.proofs))
         for warning in derivation.warnings:
             self.log.warning("%s: %s", self.type, warning)

@@ -191,8 +191,9 @@ def test_a_signal_leaves_no_lock(
 
 def test_the_role_is_assumed(fleet: FleetRehearsal) -> None:
     provision(fleet, "--dry-run")
-    (assumed,) = [call for call in fleet.org.calls if call.operation == "AssumeRole"]
-    assert assumed.parameters["RoleArn"] == ROLE
+    # For the organization's policies, and for Identity Center.
+    assumed = [call.parameters["RoleArn"] for call in fleet.org.calls if call.operation == "AssumeRole"]
+    assert assumed == [ROLE, ROLE]
 
 
 def test_no_bar_and_no_colour_where_there_is_no_terminal(fleet: FleetRehearsal) -> None:

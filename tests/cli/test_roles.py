@@ -336,12 +336,13 @@ def test_intents_are_applied_by_the_role_for_identity_center() -> None:
     assert "member-remover" not in found
 
 
-def test_the_organizations_policies_are_read_where_sets_are_derived(tmp_path: Path) -> None:
+@pytest.mark.parametrize("derive", [True, False], ids=["derived", "by-name"])
+def test_the_organizations_policies_are_read_for_the_verdicts(tmp_path: Path, derive: bool) -> None:
     whole = yaml.safe_load((ROOT / "policies" / "provision-intents.yml").read_text())
     (action,) = whole["policies"][0]["actions"]
-    for name in ("group", "permission-set"):
+    for name in ("group", "permission-set", "derive"):
         action.pop(name, None)
-    action["derive"] = True
+    action |= {"derive": True} if derive else {"group": "readers", "permission-set": {"name": "Readers"}}
     file = tmp_path / "derived.yml"
     file.write_text(yaml.safe_dump({"policies": whole["policies"][:1]}))
     options = ("--policy", str(file), "--runner", RUNNER, "--identity-center-role", CENTER)

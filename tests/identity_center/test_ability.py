@@ -70,7 +70,7 @@ def verdicts(found: DesiredAccess) -> list[str]:
 
 def desired(found: Intents) -> DesiredAccess:
     derivation = AccessDerivation(today=TODAY)
-    return desired_access([found], derivation, derivation.checks)
+    return desired_access([found], derivation, derivation.checks([found]))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +163,92 @@ def test_a_user_in_our_quarantine_gets_nothing_unless_accepted_and_then_what_it_
     asked = desired(accepted)
     assert [claim.verdict for claim in asked.claims] == ["equal"]
     assert asked.permission_sets.keys() == desired(derived(ACCOUNT, alice(BUCKET))).permission_sets.keys()
+
+
+DENY_STATEMENT = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+DENY_ALL = {"Version": "2012-10-17", "Statement": [DENY_STATEMENT]}
+CONDITIONAL = {
+    **DENY_ALL,
+    "Statement": [{**DENY_STATEMENT, "Condition": {"Bool": {"aws:x": "true"}}}],
+}
+NOTHING = {**DENY_ALL, "Statement": []}
+OWN_POLICY = f"arn:aws:iam::{ACCOUNT}:policy/Quarantine"
+AWS_DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+
+
+def quarantined(
+    document: Any = None, group: dict[str, Any] | None = None, **detail: Any
+) -> tuple[UserIntent, PolicySource]:
+    """A user with these members in its detail. ``document``: of OWN_POLICY. ``group``: that it is in."""
+    user = alice(BUCKET)
+    assert user.detail
+    policies = {OWN_POLICY: document} if document else {}
+    groups = {"Quarantine": {"GroupPolicyList": [], "AttachedManagedPolicies": [], **group}} if group else {}
+    found = {**user.detail, "GroupList": list(groups), **detail}
+    return replace(user, detail=found), PolicySource(groups, policies, {})
+
+
+def attached_to(arn: str) -> dict[str, Any]:
+    return {"AttachedManagedPolicies": [{"PolicyArn": arn, "PolicyName": arn.rpartition("/")[2]}]}
+
+
+def bounded_by(arn: str) -> dict[str, Any]:
+    return {"PermissionsBoundary": {"PermissionsBoundaryArn": arn}}
+
+
+OF_GROUP = {"GroupPolicyList": [{"PolicyName": "Q", "PolicyDocument": DENY_ALL}]}
+
+
+@pytest.mark.parametrize(
+    ("user", "told"),
+    [
+        pytest.param(quarantined(group=OF_GROUP), "inline policy Q of group Quarantine", id="group-inline"),
+        pytest.param(
+            quarantined(group=attached_to(AWS_DENY_ALL)),
+            f"policy {AWS_DENY_ALL} of group Quarantine",
+            id="group-aws-managed",
+        ),
+        pytest.param(
+            quarantined(DENY_ALL, attached_to(OWN_POLICY)),
+            f"policy {OWN_POLICY} of group Quarantine",
+            id="group-own-policy",
+        ),
+        pytest.param(
+            quarantined(DENY_ALL, **attached_to(OWN_POLICY)), f"policy {OWN_POLICY}", id="own-policy"
+        ),
+        pytest.param(
+            quarantined(DENY_ALL, **bounded_by(OWN_POLICY)),
+            f"permissions boundary {OWN_POLICY}",
+            id="boundary",
+        ),
+        pytest.param(
+            quarantined(NOTHING, **bounded_by(OWN_POLICY)),
+            f"permissions boundary {OWN_POLICY}",
+            id="boundary-that-allows-nothing",
+        ),
+        pytest.param(quarantined(CONDITIONAL, **attached_to(OWN_POLICY)), "", id="not-under-a-condition"),
+        pytest.param(
+            quarantined(NOTHING, **attached_to(OWN_POLICY)), "", id="not-a-policy-that-grants-nothing"
+        ),
+    ],
+)
+def test_a_quarantine_by_any_policy_counts(user: tuple[UserIntent, PolicySource], told: str) -> None:
+    found, source = user
+    live = LiveAccount(source, {found.subject.unique_id: found.detail or {}})
+    assert bool(live.usable_arns()) == (not told)
+    for asked in (
+        replace(derived(ACCOUNT, found), source=source),
+        by_name(found, row("wider"), row("undecided"), source=source),
+    ):
+        reasons = [each.reason for each in desired(asked).refused if each.code == "Quarantined"]
+        assert [f"its {told} denies every action" in each for each in reasons] == ([True] if told else [])
+
+
+def test_a_users_group_of_quarantine_is_kept_apart_from_our_own_quarantine() -> None:
+    user, source = quarantined(group=OF_GROUP)
+    found = replace(derived(ACCOUNT, denied(user, OURS), accept=[row(QUARANTINED)]), source=source)
+    (refusal,) = desired(found).refused
+    assert (refusal.code, "accept" in refusal.reason) == ("Quarantined", False)
 
 
 def test_somebody_elses_deny_can_not_be_accepted() -> None:

@@ -146,7 +146,7 @@ def test_policies_that_say_the_same_are_one_object_in_all_accounts() -> None:
 @pytest.mark.parametrize(
     ("with_policies", "requested"),
     [
-        pytest.param({}, ["User"], id="users-alone"),
+        pytest.param({}, ["User", "Role", "Group", "LocalManagedPolicy"], id="without-credentials"),
         pytest.param(
             dict.fromkeys(accounts(1), ()),
             ["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"],

@@ -6,7 +6,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -23,6 +23,7 @@ from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
+from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.organization_policies import PERMISSIONS, read_organization_policies
@@ -35,9 +36,10 @@ from c7n_iamusers.identity_center.others import (
 from c7n_iamusers.identity_center.resource_policies import read_resource_policies
 from c7n_iamusers.policy_comparison.comparison import NOT_ASKED, READ, UNREADABLE
 from c7n_iamusers.policy_comparison.other_policies import RCP, RESOURCE, SCP, TRUST, parse_other_policy
-from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.access_center import ACCOUNT, MARK, OTHER_ACCOUNT
 from tests.derivation.users import allow, deny, document
 from tests.derived import derived, holder
+from tests.desired import intents
 from tests.fakes import client_error
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 
@@ -276,6 +278,97 @@ def test_a_role_counts_in_the_accounts_that_it_trusts() -> None:
         OTHER_ACCOUNT: ["anywhere", "there"],
         THIRD: ["anywhere"],
     }
+
+
+def named_intents(account: str, *users: Any, statements: Sequence[dict[str, Any]]) -> Any:
+    """Intents that request by name a permission set with ``statements``, and accept nothing."""
+    inline = json.dumps(document(*statements))
+    wanted = PermissionSet("Readers", "Reads", inline_policy=inline, tags=MARK)
+    return intents(account, users=tuple(users), permission_set=wanted)
+
+
+def refusals(result: Result) -> list[str]:
+    return [line for line in result.output.splitlines() if "! refused" in line]
+
+
+@pytest.mark.parametrize("with_derived", [False, True], ids=["alone", "beside-derived"])
+def test_a_permission_set_by_name_is_compared_with_the_policies_of_others(
+    fleet: FleetRehearsal, with_derived: bool
+) -> None:
+    alice = user_in(fleet.org, ACCOUNT, "alice", allow("sts:AssumeRole"))
+    fleet.leave(named_intents(ACCOUNT, alice, statements=[allow("sts:AssumeRole")]))
+    if with_derived:
+        fleet.leave(derived_intents(ACCOUNT, user_in(fleet.org, ACCOUNT, "bob", allow("s3:Get*"))))
+    admin = role_in(fleet.org, ACCOUNT, "Admin", Condition=BY_SSO)
+    applied = provision(fleet)
+    (refused,) = refusals(applied)
+    assert "user alice" in refused
+    assert f"trust policy of {admin}" in refused
+    assert "alice@example.com" not in str(fleet.members())
+    assert f"account {ACCOUNT}: trust policies read (of 1 accounts with intents)" in applied.output
+    audited = provision(fleet, "--audit")
+    assert audited.exit_code != 0
+    assert f"trust policy of {admin}" in audited.output
+
+
+def test_a_permission_set_by_name_that_others_do_not_widen_is_given(fleet: FleetRehearsal) -> None:
+    alice = user_in(fleet.org, ACCOUNT, "alice", allow("sts:AssumeRole"))
+    fleet.leave(named_intents(ACCOUNT, alice, statements=[allow("sts:AssumeRole")]))
+    role_in(fleet.org, ACCOUNT, "Admin")
+    applied = provision(fleet)
+    assert not refusals(applied), applied.output
+    assert fleet.members() == {f"iam-{ACCOUNT}-Readers": {"alice@example.com"}}
+
+
+@pytest.mark.parametrize("there", ["derived", "named", "leaver", "nobody"])
+def test_roles_of_every_account_with_intents_count(fleet: FleetRehearsal, there: str) -> None:
+    reading = allow("s3:Get*")
+    fleet.leave(derived_intents(ACCOUNT, user_in(fleet.org, ACCOUNT, "alice", allow("sts:AssumeRole"))))
+    bob = user_in(fleet.org, OTHER_ACCOUNT, "bob", reading)
+    if there == "leaver":
+        iam = fleet.org.client("iam", OTHER_ACCOUNT)
+        (key,) = iam.list_access_keys(UserName="bob")["AccessKeyMetadata"]
+        iam.update_access_key(UserName="bob", AccessKeyId=key["AccessKeyId"], Status="Inactive")
+    users = () if there == "nobody" else (bob,)
+    fleet.leave(
+        named_intents(OTHER_ACCOUNT, bob, statements=[reading])
+        if there == "named"
+        else derived_intents(OTHER_ACCOUNT, *users)
+    )
+    admin = role_in(
+        fleet.org, OTHER_ACCOUNT, "Admin", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Condition=BY_SSO
+    )
+    planned = provision(fleet, "--dry-run")
+    assert [admin in line for line in refusals(planned) if "user alice" in line] == [True]
+    assert "trust policies read (of 2 accounts with intents)" in planned.output
+
+
+def test_roles_of_accounts_that_a_run_leaves_out_count(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    for account, name in ((ACCOUNT, "alice"), (OTHER_ACCOUNT, "bob")):
+        fleet.leave(derived_intents(account, user_in(fleet.org, account, name, allow("sts:AssumeRole"))))
+    admin = role_in(
+        fleet.org, OTHER_ACCOUNT, "Admin", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Condition=BY_SSO
+    )
+    accounts = tmp_path / "accounts.yml"
+    rows = [
+        {"name": each, "account_id": each, "regions": ["us-east-1"], "role": "x"}
+        for each in (ACCOUNT, OTHER_ACCOUNT)
+    ]
+    accounts.write_text(yaml.safe_dump({"accounts": rows}))
+    applied = provision(fleet, "-c", accounts, "-a", ACCOUNT)
+    (refused,) = refusals(applied)
+    assert "user alice" in refused
+    assert f"trust policy of {admin}" in refused
+    assert f"in account {ACCOUNT}: trust policies read (of 2 accounts with intents)" in applied.output
+    assert not fleet.members()
+
+
+def test_the_scope_names_accounts_whose_roles_could_not_be_read() -> None:
+    (trust, *_) = OthersIndex({ACCOUNT: {}, OTHER_ACCOUNT: None}).of(ACCOUNT).scope
+    assert trust.status == READ
+    assert (
+        trust.detail == f"of 1 accounts with intents; not of account {OTHER_ACCOUNT}, which could not be read"
+    )
 
 
 NOW = datetime(2027, 1, 2, tzinfo=timezone.utc)

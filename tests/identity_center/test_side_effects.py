@@ -119,7 +119,7 @@ def test_who_joins_a_shared_group_gains_what_it_has_elsewhere(fleet: FleetRehear
     )
     assert f"      {gain}" in fleet.said
     first, total = fleet.lines("!")
-    assert fleet.said[0].split() == first.split()
+    assert fleet.said[1].split() == first.split()
     assert first == (
         f"! side-effect {ALICE} get permission set Admin in account {OTHER_ACCOUNT} through group Everybody, by "
         "joining group Everybody: no intents request it through that group; only a reviewed plan (--plan) may do this"

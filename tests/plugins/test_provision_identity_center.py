@@ -68,6 +68,27 @@ def test_a_second_run_changes_nothing(rehearsal: Rehearsal) -> None:
     assert (outcomes["alice"]["status"], outcomes["alice"]["calls"]) == ("unchanged", 0)
 
 
+def test_a_role_for_identity_centers_sessions_counts_for_a_permission_set_by_name(
+    rehearsal: Rehearsal,
+) -> None:
+    rehearsal.user("alice")
+    iam = rehearsal.org.client("iam", ACCOUNT)
+    assuming = {**STATEMENT, "Action": ["sts:AssumeRole"]}
+    document = {"Version": "2012-10-17", "Statement": [assuming]}
+    iam.put_user_policy(UserName="alice", PolicyName="Own", PolicyDocument=json.dumps(document))
+    sessions = {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/aws-reserved/sso.amazonaws.com/*"}}
+    account = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": account, "Condition": sessions}
+    role = iam.create_role(
+        RoleName="Admin", AssumeRolePolicyDocument=json.dumps({**document, "Statement": [trust]})
+    )["Role"]
+    wanted = {"name": "Assumers", "session-duration": "PT1H", "inline-policy": document}
+    row = rehearsal.run(accept=None, permission_set=wanted)["alice"]
+    assert (row["status"], row["verdict"]) == ("skipped", "wider")
+    assert f"trust policy of {role['Arn']}" in row["reason"]
+    assert rehearsal.assigned() == set()
+
+
 def test_shared_state_is_read_once_and_people_by_two_calls_each(rehearsal: Rehearsal) -> None:
     names = [f"user-{number}" for number in range(12)]
     for name in names:
