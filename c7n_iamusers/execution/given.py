@@ -26,6 +26,8 @@ SECONDS = 60.0
 _MOST_REDIRECTS = 5
 #: Bytes of an object that are read at once.
 _PIECE = 1 << 20
+#: Bytes that are asked of a file: Python takes the memory for so many, for each of the threads that read.
+_AT_ONCE = 1 << 16
 _KINDS = (
     (stat.S_ISLNK, "symbolic link"),
     (stat.S_ISFIFO, "FIFO"),
@@ -62,7 +64,7 @@ def read_at_once(file: BufferedIOBase, largest: int) -> bytes:
     """
     pieces, size = list[bytes](), 0
     while size <= largest:
-        piece: bytes | None = file.read(min(_PIECE, largest + 1 - size))
+        piece: bytes | None = file.read(min(_AT_ONCE, largest + 1 - size))
         if piece is None:
             raise OSError("it gives nothing at once, so it is no file: give a regular one")
         if not piece:

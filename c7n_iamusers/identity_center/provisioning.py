@@ -299,9 +299,8 @@ def _apply(
     if result is None:
         say("Nothing to do.")
     else:
-        digest = run_records.pin_of(fleet.output, run_records.run_of_result(result)[1])
         calls = sum(ended.calls for ended in report.ended.values())
-        say(f"Done: {calls} calls. To undo: --undo {result} --result-sha256 {digest}")
+        say(f"Done: {calls} calls. To undo: --undo {result[0]} --result-sha256 {result[1]}")
     run_records.write_account_results(fleet.output, places, report)
     failed = {outcome.reason for _, outcome in report.outcomes() if outcome.status == FAILED}
     # A removal serves no IAM user, so no outcome has its failure.

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -88,8 +87,11 @@ class RunDirectory:
                     "--role and --region of that instance, or move the run's directory away; nothing was touched"
                 ) from error
 
-    def finish(self, result: dict[str, Any]) -> None:
-        """Write the result, and before it its SHA-256 as the journal's last line; durable when this returns."""
+    def finish(self, result: dict[str, Any]) -> str:
+        """Write the result, and before it its SHA-256 as the journal's last line; durable when this returns.
+
+        Returns the SHA-256, in hex, of what was written.
+        """
         data = {**result, "resumes": list(self.resumed)}
         subject = Subject(self.time, str(data.get("instance", "arn:aws:sso:::instance")), kind="run")
         digest = sha256()
@@ -103,6 +105,7 @@ class RunDirectory:
                 journal.write(subject, _PIN, sha256=digest.hexdigest())
 
         self.output.stream(self.result, content())
+        return digest.hexdigest()
 
 
 def open_journal(output: Store, name: str) -> AbstractContextManager[JournalWriter]:
@@ -126,22 +129,21 @@ def time_of_result(name: str) -> str:
     return parts[1] if parts[0] == RUNS and len(parts) == 3 else ""
 
 
-def digest_of_result(output: Store, name: str) -> str:
-    """The SHA-256, in hex, of the result of a run. Raises IdentityCenterError if there is none; OSError."""
-    content = output.read(name)
-    if content is None:
-        raise IdentityCenterError(f"{output.place(name)}: no such result of a run")
-    return hashlib.sha256(content).hexdigest()
+def read_result(output: Store, name: str, digest: str = "") -> dict[str, Any]:
+    """The result of a run. Raises IdentityCenterError if it can't be read, or has another SHA-256 than ``digest``.
 
-
-def read_result(output: Store, name: str) -> dict[str, Any]:
-    """The result of a run. Raises IdentityCenterError if it can't be read."""
+    ``digest``: in hex; empty for any.
+    """
     try:
         content = output.read(name)
     except OSError as error:
         raise IdentityCenterError(f"the result of a run can't be read: {error}") from error
     if content is None:
         raise IdentityCenterError(f"{output.place(name)}: no such result of a run")
+    if digest and digest.lower() != (found := sha256(content).hexdigest()):
+        raise IdentityCenterError(
+            f"{output.place(name)} has the SHA-256 {found}, not {digest}: it was changed after the run"
+        )
     data = _result(output.place(name), content)
     _check_pin(output, name, content)
     return data
@@ -479,8 +481,8 @@ def apply_and_record(
     output: Store,
     options: ApplyOptions,
     now: Callable[[], datetime] = utc_now,
-) -> tuple[Report, str | None]:
-    """Apply the plan. Returns the report, and the place of the run's result; None if there was nothing to do.
+) -> tuple[Report, tuple[str, str] | None]:
+    """Apply the plan. Returns the report, and place and SHA-256 of the run's result; None if there was nothing to do.
 
     Raises IdentityCenterError before the first change if a quota forbids the plan, or if it creates users and an
     identity provider must do that, or the caller may not; OSError and JournalRefused if something can't be recorded.
@@ -503,9 +505,9 @@ def apply_and_record(
     for line in directory.lines():
         created.add(line)
         removed.add(line)
-    directory.finish(overall_result(report, created, removed, center.instance, now()))
+    digest = directory.finish(overall_result(report, created, removed, center.instance, now()))
     # A run that only records IAM users has nothing to undo.
-    return report, None if nothing_to_do else output.place(directory.result)
+    return report, None if nothing_to_do else (output.place(directory.result), digest)
 
 
 def _unrecorded_users(report: Report, recorded: MembershipUsers) -> bool:

@@ -30,7 +30,6 @@ from c7n_iamusers.identity_center.replacements import MembershipUsers
 from c7n_iamusers.identity_center.run_lock import exclusive
 from c7n_iamusers.identity_center.run_records import (
     check_journaled,
-    digest_of_result,
     journals_of,
     membership_users_of_runs,
     open_journal,
@@ -190,8 +189,7 @@ def undo(
     can't be read; both before the first change.
     """
     say = escaping(say)
-    data, place = read_result(output, result), output.place(result)
-    _check_digest(output, result, digest)
+    data, place = read_result(output, result, digest), output.place(result)
     if missing := [name for name in ("region", "instance", "permission-sets") if name not in data]:
         raise IdentityCenterError(
             f"{place} lacks {', '.join(missing)}, so it is not the complete result of a run"
@@ -222,14 +220,6 @@ def undo(
         recheck = _UndoRecheck(reader, restoration, center.instance, plan, options.clock)
         prefix = result[: result.rfind("/") + 1]
         return _apply(plan, center, output, prefix, say, options, recheck)
-
-
-def _check_digest(output: Store, result: str, digest: str) -> None:
-    """Raises IdentityCenterError if the result has another SHA-256 than ``digest``, unless that is empty."""
-    if digest and digest.lower() != (found := digest_of_result(output, result)):
-        raise IdentityCenterError(
-            f"{output.place(result)} has the SHA-256 {found}, not {digest}: it was changed after the run"
-        )
 
 
 def _require_consent(plan: run_objects.UndoPlan, place: str, accepted: Callable[[], bool]) -> None:

@@ -24,6 +24,7 @@ from c7n_iamusers.policy_comparison.escalation_paths import (
     RIGHTS,
     TYPES,
     EscalationPath,
+    in_any_partition,
 )
 from c7n_iamusers.policy_comparison.overlaps import covers, overlap
 from c7n_iamusers.policy_comparison.patterns import (
@@ -46,19 +47,32 @@ _ALL_OF_IAM = tuple(map(without_colons, RIGHTS))
 #: Actions that a user may have on itself alone, as each user's own access keys: these are nobody else's rights.
 _OF_ONESELF = frozenset({"iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile"})
 _ONESELF = re.compile(r"arn:[^:]*:iam::[^:]*:user/(.*/)?\$\{\s*aws:username\s*\}", re.IGNORECASE)
-#: Actions that count also on what somebody named on purpose, without a wildcard.
-_ALWAYS = frozenset({each for each in ALL_ESCALATING if each.startswith("iam:")} - {"iam:PassRole"}) | {
-    "sts:AssumeRoot"
-}
+#: What passes a role: who may create ``x`` with any role has that role's rights, whatever ``x`` is called.
+_PASSING = "iam:PassRole"
+_WITH_A_ROLE = frozenset(
+    action for path in ESCALATION_PATHS if _PASSING in path.actions for action in path.actions
+) - frozenset(action for path in ESCALATION_PATHS if _PASSING not in path.actions for action in path.actions)
+#: Actions that count also on what somebody named on purpose, without a wildcard: in IAM, in Identity Center, whose one
+#: instance and whose sets and groups give any rights, and with a role that is passed.
+_ALWAYS = frozenset(
+    {"sts:AssumeRoot"}
+    | {
+        each
+        for each in ALL_ESCALATING
+        if each.startswith(("iam:", "sso:", "sso-directory:", "identitystore:"))
+    }
+    | _WITH_A_ROLE
+) - {_PASSING}
 #: In the name of a resource: a wildcard or variable; or what speaks for its rights. The roles that AWS Organizations,
 #: Control Tower, CloudFormation's StackSets and the CDK create have AdministratorAccess by their documentation.
 _OPEN = re.compile(r"[*?$]")
 _LIKE_ADMIN = re.compile(
-    "admin|OrganizationAccountAccessRole|AWSControlTowerExecution|StackSetExecutionRole|cfn-exec-role",
+    "admin|OrganizationAccountAccessRole|AWSControlTowerExecution|AWSAFTExecution|AWSReservedSSO_"
+    "|StackSetExecutionRole|cfn-exec-role",
     re.IGNORECASE,
 )
 #: Documents of Systems Manager: any, and those of AWS that run what their parameters say.
-_DOCUMENT = re.compile(r"arn:[^:]*:ssm:[^:]*:[^:]*:document/")
+_DOCUMENTS = in_any_partition("arn:aws:ssm:*:*:document/*")
 _RUNS_ANYTHING = re.compile(
     r".*:document/AWS-(Run(ShellScript|PowerShellScript|RemoteScript|Document|AnsiblePlaybook|SaltState)"
     r"|Apply(AnsiblePlaybooks|ChefRecipes|DSCMofs)|Install(Application|PowerShellModule))"
@@ -192,7 +206,7 @@ def _useful(action: str, patterns: frozenset[str]) -> frozenset[str]:
     """
     if action != "ssm:SendCommand" or "*" in patterns:
         return patterns
-    return frozenset(filter(_DOCUMENT.match, patterns)) or patterns
+    return frozenset(each for each in patterns if _overlaps(each, _DOCUMENTS)) or patterns
 
 
 def _is_unknown(action: str, resource: str) -> bool:

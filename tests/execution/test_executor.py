@@ -364,7 +364,8 @@ def test_it_is_asked_before_each_try_until_something_is_changed(
     )
     bench.applied.ask = lambda: questions.append(len(bench.client.calls))
     bench.apply(DETACH, DELETE)
-    assert questions == list(range(asked))
+    # of the first try twice: before its line is in the journal, which may take minutes, and after
+    assert questions == [0, *range(asked)]
     assert bench.applied.made[0] == (DETACH, result)
 
 
@@ -377,7 +378,8 @@ def test_it_is_asked_before_each_try_until_something_is_changed(
     ],
 )
 def test_what_a_question_raises_ends_the_plan(tmp_path: Path, answers: list[Any], result: str | None) -> None:
-    bench, left = Bench(tmp_path, detach_user_policy=list(answers)), [None] * len(answers)
+    twice = 1 if answers else 0
+    bench, left = Bench(tmp_path, detach_user_policy=list(answers)), [None] * (len(answers) + twice)
 
     def ask() -> None:
         if not left:

@@ -518,3 +518,48 @@ def test_random_policies_that_allow_a_request_of_an_administrator_are_found(seed
         if allow.actions.matches(action) and allow.resources.matches(resource):
             found = admin_policies([AppliedPolicy("own", OWN, document={"Statement": statement})])
             assert found != (), statement
+
+
+EVERY_ROLE = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}
+_ACCOUNT = "us-east-1:111122223333"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("lambda:CreateFunction", f"arn:aws:lambda:{_ACCOUNT}:function:x"),
+        ("lambda:*", f"arn:aws:lambda:{_ACCOUNT}:function:x"),
+        ("cloudformation:CreateStack", f"arn:aws:cloudformation:{_ACCOUNT}:stack/x/y"),
+        ("codebuild:*", f"arn:aws:codebuild:{_ACCOUNT}:project/x"),
+        ("ec2:AssociateIamInstanceProfile", f"arn:aws:ec2:{_ACCOUNT}:instance/i-0123456789abcdef0"),
+        ("ssm:StartAutomationExecution", "arn:aws:ssm:us-east-1::automation-definition/AWS-RunX:1"),
+    ],
+)
+def test_what_runs_with_any_role_counts_whatever_it_is_called(action: str, resource: str) -> None:
+    creating = {"Effect": "Allow", "Action": action, "Resource": resource}
+    if action.startswith("lambda"):
+        creating["Action"] = [action, "lambda:InvokeFunction"]  # type: ignore[assignment]
+    found = escalating_actions({"Statement": [EVERY_ROLE, creating]})
+    assert {"iam:PassRole"} < found
+
+
+@pytest.mark.parametrize(
+    "beside",
+    ["arn:aws:ssm:*:*:*", "**", "arn:*", "arn:aws:ssm:*", "arn:aws:ssm:*:*:d*", "arn:aws:ec2:*:*:instance/*"],
+)
+def test_a_command_by_any_document_counts_although_one_is_named_beside_it(beside: str) -> None:
+    named = "arn:aws:ssm:*:*:document/x"
+    found = escalating_actions(document("ssm:SendCommand", [beside, "arn:aws:ec2:*:*:instance/*", named]))
+    assert found == (set() if ":instance/" in beside else {"ssm:SendCommand"})
+
+
+@pytest.mark.parametrize(
+    ("action", "resources"),
+    [
+        ("sso:PutInlinePolicyToPermissionSet", ["arn:aws:sso:::permissionSet/ssoins-1234567890abcdef/ps-1"]),
+        ("sso:CreateAccountAssignment", ["arn:aws:sso:::account/111122223333"]),
+        ("identitystore:CreateGroupMembership", ["arn:aws:identitystore:::group/11111111-2222-3333"]),
+    ],
+)
+def test_named_objects_of_identity_center_give_any_rights(action: str, resources: list[str]) -> None:
+    assert escalating_actions(document(action, resources)) == {action}
