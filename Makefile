@@ -76,7 +76,7 @@ check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, 
 	$(BIN)/codespell
 	$(BIN)/cfn-lint deploy/template.yml
 	$(BIN)/custodian validate $(POLICIES)
-	$(foreach policy,$(POLICIES),$(BIN)/c7n-org validate --per-account -c accounts.yml -u $(policy) &&) true
+	printf '%s\n' $(POLICIES) | xargs -P $(WORKERS) -I '{}' $(BIN)/c7n-org validate --per-account -c accounts.yml -u '{}'
 
 docs: $(INSTALLED)  ## write the generated references below docs/; a test fails where they are out of date
 	$(foreach name,$(REFERENCES),$(BIN)/python -m c7n_iamusers.reference $(name) > docs/$(name).md &&) true
