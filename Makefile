@@ -20,7 +20,7 @@ PINS = $(if $(OLDEST),$(shell grep -oE '"(c7n|c7n-org|c7n-mailer|boto3)>=[0-9.]+
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := aws_local_org benchmarks c7n_iamusers deploy tests setup.py
+SOURCES := aws_local_org benchmarks c7n_iamusers c7n_iamusers_cli deploy tests setup.py
 POLICIES := $(wildcard policies/*.yml)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -21,6 +21,8 @@ from setuptools.command.build_py import build_py
 from setuptools.command.editable_wheel import editable_wheel
 
 HERE = Path(__file__).parent
+#: The command and the local organization are packages of their own: c7n puts whole packages into a Lambda archive.
+PACKAGES = ("c7n_iamusers", "c7n_iamusers_cli", "aws_local_org")
 STARTUP_FILES = ("c7n_iamusers.pth", "c7n_iamusers.start")
 TEMPLATES = sorted((HERE / "c7n_iamusers" / "mailer_templates").glob("*.j2"))
 #: Path at the top of site-packages -> the file that it is a copy of.
@@ -145,7 +147,7 @@ setup(
     ],
     python_requires=">=3.10",
     packages=find_namespace_packages(
-        include=["c7n_iamusers", "c7n_iamusers.*", "aws_local_org", "aws_local_org.*"],
+        include=[*PACKAGES, *(f"{package}.*" for package in PACKAGES)],
         exclude=["*.__pycache__"],
     ),
     include_package_data=True,
@@ -184,7 +186,7 @@ setup(
             "yamllint",
         ],
     },
-    entry_points={"console_scripts": ["c7n-iamusers = c7n_iamusers.cli:run"]},
+    entry_points={"console_scripts": ["c7n-iamusers = c7n_iamusers_cli:run"]},
     cmdclass={"build_py": BuildPy, "editable_wheel": EditableWheel},
     zip_safe=False,
 )

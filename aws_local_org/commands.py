@@ -20,8 +20,8 @@ from aws_local_org.environment import TOKEN_HEADER, TOKEN_VARIABLE
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.loading.documents import details_in, report_in
 from aws_local_org.settings import Settings
-from c7n_iamusers.cli.arguments import account_id
-from c7n_iamusers.cli.output import format_option, print_json, print_table, say
+from c7n_iamusers_cli.arguments import account_id
+from c7n_iamusers_cli.output import format_option, print_json, print_table, say
 
 PORT = 5000
 #: That of mailer.yml, as c7n-mailer ends without an error if nothing listens there, and loses the mails.

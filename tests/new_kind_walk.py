@@ -13,7 +13,6 @@ from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
 from c7n_iamusers import reference as finding_reference
-from c7n_iamusers.cli.main import main
 from c7n_iamusers.evidence.assessment import activity_of, is_unused
 from c7n_iamusers.evidence.classification import classify
 from c7n_iamusers.evidence.model import Credential
@@ -22,6 +21,7 @@ from c7n_iamusers.iam.permissions import DELETION, QUARANTINE, RELEASE, RESTORAT
 from c7n_iamusers.plugins.unnecessary_options import FilterText
 from c7n_iamusers.reference import attachment_reference
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering
+from c7n_iamusers_cli.main import main
 from tests.evidence_records import NOW, aged, days_ago, evidence, key, password, used
 from tests.full_users import create_full_user
 from tests.new_kind import badges

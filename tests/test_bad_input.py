@@ -12,7 +12,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 from tests.policies import ACCOUNT, policy
 from tests.test_readme import quarantined, users
 

@@ -35,7 +35,7 @@ class Expression:
 
 def expressions() -> Iterator[Expression]:
     """Those that the modules hold, those in calls of ``re``, and those in schemas and shapes."""
-    for package in ("c7n_iamusers", "aws_local_org"):
+    for package in ("c7n_iamusers", "c7n_iamusers_cli", "aws_local_org"):
         for file in sorted((ROOT / package).rglob("*.py")):
             name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
             source = file.read_text(encoding="utf-8")

@@ -14,8 +14,8 @@ from c7n_org.cli import run_account
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg, Settings
-from c7n_iamusers.cli.main import main
 from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers_cli.main import main
 from tests.conftest import hurry
 from tests.in_process import short_circuit
 from tests.policies import waived

@@ -85,7 +85,7 @@ def test_no_text_file_names_the_package_by_its_index_name() -> None:
     assert {
         "README.md",
         "docs/runbook.md",
-        "c7n_iamusers/cli/__init__.py",
+        "c7n_iamusers_cli/__init__.py",
         "deploy/Dockerfile",
         ".ci/run",
     } <= set(files)

@@ -14,7 +14,7 @@ from c7n.policy import Policy
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg, Settings
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 from tests.conftest import hurry
 from tests.desired import ACCEPT_ALL
 from tests.full_users import create_full_user

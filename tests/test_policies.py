@@ -17,10 +17,10 @@ import yaml
 
 from aws_local_org import LocalOrg
 from aws_local_org.iam import seeding
-from c7n_iamusers.cli.roles import roles
 from c7n_iamusers.entry import ACTIONS, FILTERS
 from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.exemptions import parse_list
+from c7n_iamusers_cli.roles import roles
 from tests import policies as in_process
 from tests.policies import ACCOUNT
 

@@ -19,13 +19,13 @@ from click.testing import CliRunner
 from aws_local_org import LocalOrg
 from aws_local_org.demo.state import let_days_pass
 from aws_local_org.load import load
-from c7n_iamusers.cli.main import main
 from c7n_iamusers.entry import ACTIONS, FILTERS, SOURCES
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
+from c7n_iamusers_cli.main import main
 from tests.policies import ACCOUNT, policy
 from tests.readme import (
     BLOCKS,

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from aws_local_org.demo.expectations import mails
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 from tests.conftest import hurry
 from tests.local_org.demo.in_this_process import run_in_this_process
 from tests.readme import COMMANDS, EVERYBODY, by_hand, copy_checkout, in_shell, of_rehearsal, substituted

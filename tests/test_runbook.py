@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 from tests.readme import ROOT, copy_checkout
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()

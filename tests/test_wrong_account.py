@@ -18,8 +18,8 @@ from c7n_org.cli import run_account
 from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.cli.main import main
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes
+from c7n_iamusers_cli.main import main
 from tests.plugins.deletions import user_names
 from tests.policies import ACCOUNT, policy
 

@@ -32,9 +32,9 @@ from aws_local_org.environment import no_aws_settings
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.seed import seed
 from aws_local_org.smtp_sink import SmtpSink
-from c7n_iamusers.cli.output import print_table
 from c7n_iamusers.execution.given import parsed_file
 from c7n_iamusers.text.documents import read_yaml
+from c7n_iamusers_cli.output import print_table
 
 #: The marker file in a demo's directory, which allows the next demo to replace its content.
 MARKER = ".c7n-iamusers-demo"

@@ -28,10 +28,10 @@ from aws_local_org.load import load
 from aws_local_org.loading.authorization_details import document_account
 from aws_local_org.loading.documents import details_in, report_in, report_rows
 from aws_local_org.smtp_sink import SmtpSink
-from c7n_iamusers.cli.arguments import account_ids
-from c7n_iamusers.cli.output import print_table, say
 from c7n_iamusers.execution.given import parsed_file
 from c7n_iamusers.text.documents import read_yaml
+from c7n_iamusers_cli.arguments import account_ids
+from c7n_iamusers_cli.output import print_table, say
 
 REHEARSAL = "rehearsal"
 #: The marker file in a rehearsal's directory, which allows the next one to replace its content.

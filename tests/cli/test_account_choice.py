@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 from tests.plugins.deletions import NAME, delete
 from tests.policies import ACCOUNT
 from tests.report.fleet_outputs import OTHER_ACCOUNT, Outputs

@@ -13,7 +13,7 @@ from c7n_org.cli import CONFIG_SCHEMA
 from click.testing import CliRunner, Result
 from jsonschema import validate
 
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 from tests.readme import ROOT
 
 A, B = "111122223333", "012345678901"

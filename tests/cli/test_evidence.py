@@ -13,8 +13,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.cli.evidence import _progress
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.evidence import _progress
+from c7n_iamusers_cli.main import main
 from tests.policies import ACCOUNT
 
 MANAGEMENT = "123456789012"

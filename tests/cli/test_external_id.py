@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.plugins.deletions import NAME, delete

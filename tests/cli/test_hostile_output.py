@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from c7n_iamusers.cli.output import print_json, print_json_rows, print_table, say
+from c7n_iamusers_cli.output import print_json, print_json_rows, print_table, say
 from tests.hostile_texts import INVISIBLE, TEXTS
 
 

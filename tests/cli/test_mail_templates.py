@@ -14,9 +14,9 @@ import yaml
 from c7n_mailer import cli as mailer_cli
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.cli import mail_templates
-from c7n_iamusers.cli.mail_templates import SHIPPED, folders
 from c7n_iamusers.organization.readiness import Check, Target
+from c7n_iamusers_cli import mail_templates
+from c7n_iamusers_cli.mail_templates import SHIPPED, folders
 from tests.cli.test_preflight import POLICY, QUEUE, Rehearsal
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from c7n_iamusers import __version__
-from c7n_iamusers.cli.main import SUBCOMMANDS, main
+from c7n_iamusers_cli.main import SUBCOMMANDS, main
 
 
 def test_the_version_is_the_packages() -> None:
@@ -43,7 +43,7 @@ def test_an_error_of_the_package_is_a_message_and_not_a_traceback(monkeypatch: p
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     program = (
         "import sys\n"
-        "from c7n_iamusers.cli.main import main\n"
+        "from c7n_iamusers_cli.main import main\n"
         f"try: main({arguments!r})\n"
         "except SystemExit: pass\n"
         "heavy = {'boto3', 'botocore', 'c7n', 'flask', 'moto', 'rich', 'aiosmtpd'} & set(sys.modules)\n"
@@ -67,7 +67,7 @@ def test_what_is_missing_is_named_with_its_remedy(missing: str, arguments: list[
         "import sys\n"
         f"sys.modules[{missing!r}] = None\n"
         f"sys.argv[1:] = {arguments!r}\n"
-        "from c7n_iamusers.cli import run\n"
+        "from c7n_iamusers_cli import run\n"
         "sys.exit(run())\n"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

@@ -15,7 +15,7 @@ from c7n.resources import load_resources
 from click.testing import CliRunner, Result
 
 from c7n_iamusers import register
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 from tests.readme import ROOT
 
 EVERYBODY = sorted(["alice", "bob", "carol", "present", "absent", "not-null", "empty"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.cli.output import print_json, print_json_rows, print_table
+from c7n_iamusers_cli.output import print_json, print_json_rows, print_table
 
 ROWS = [["payments", 5, None], ["platform", 120, "[bold]"]]
 

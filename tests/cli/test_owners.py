@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 
 PAYMENTS, RESEARCH, PLATFORM = "111122223333", "444455556666", "777788889999"
 MANAGEMENT = "123456789012"

@@ -10,8 +10,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.cli.main import main
 from c7n_iamusers.iam.permissions import DELETION, QUARANTINE, RESTORATION
+from c7n_iamusers_cli.main import main
 from tests.full_users import create_full_user
 from tests.plugins.deletions import acting
 from tests.policies import waived

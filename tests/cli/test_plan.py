@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from c7n_iamusers.cli.main import main
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
+from c7n_iamusers_cli.main import main
 from tests.records import ACCOUNT, EVERYTHING, user
 
 MADE = datetime(2026, 11, 24, tzinfo=timezone.utc)
@@ -48,7 +48,7 @@ def test_a_reviewer_sees_every_call_in_its_order(tmp_path: Path) -> None:
 def test_on_a_terminal_it_is_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
     monkeypatch.setattr("rich.console.Console.print", lambda _, tree: drawn.append(tree))
-    monkeypatch.setattr("c7n_iamusers.cli.plan.on_a_terminal", lambda: True)
+    monkeypatch.setattr("c7n_iamusers_cli.plan.on_a_terminal", lambda: True)
     printed(tmp_path)
     (tree,) = drawn
     assert "1 users are deleted" in str(tree.label)
@@ -81,7 +81,7 @@ def test_no_control_character_of_a_plan_reaches_a_terminal_raw(tmp_path: Path) -
 
 
 def test_nor_drawn_as_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("c7n_iamusers.cli.plan.on_a_terminal", lambda: True)
+    monkeypatch.setattr("c7n_iamusers_cli.plan.on_a_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", "400")
     output = printed(tmp_path, content=TAMPERED).output
     assert all(line.isprintable() for line in output.split("\n"))

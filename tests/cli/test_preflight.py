@@ -18,7 +18,7 @@ from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg, Settings
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 from tests.conftest import hurry
 from tests.fakes import client_error
 from tests.in_process import short_circuit

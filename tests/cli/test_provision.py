@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 from aws_local_org import LocalOrg, scripted_events
 from aws_local_org.identity_center import faults
 from aws_local_org.identity_center import instance as instances
-from c7n_iamusers.cli.main import main
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center.aws_config import PROFILES, file_of
 from c7n_iamusers.identity_center.center_lock import LOCK
+from c7n_iamusers_cli.main import main
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import intents, made_for, person, user
 from tests.identity_center.buckets import BUCKET, URL, BucketRehearsal

@@ -14,7 +14,7 @@ from c7n_org.cli import run_account
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 from tests.report.fleet_outputs import ACCOUNT, DELETE, OTHER_ACCOUNT, Outputs, metadata, outcome
 
 ACCOUNTS = f"""

@@ -15,10 +15,10 @@ from c7n.exceptions import PolicyExecutionError
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.cli.main import main
 from c7n_iamusers.iam.permissions import RESTORATION
 from c7n_iamusers.restoration.plan import Restoration
 from c7n_iamusers.restoration.restoring import UserRestoration
+from c7n_iamusers_cli.main import main
 from tests.full_users import create_full_user
 from tests.interference import deny
 from tests.plugins.deletions import NAME, delete, user_names

@@ -19,12 +19,12 @@ from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
 from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
-from c7n_iamusers.cli.main import main
 from c7n_iamusers.iam import live_policies
 from c7n_iamusers.iam.policy_documents import PolicyVersion
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.restoration.restoring import RightsReader
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
+from c7n_iamusers_cli.main import main
 from tests.cli.test_restore import ADMINISTRATOR, ROLE, details, public, restore
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, delete, user_names
@@ -273,8 +273,8 @@ def test_what_aws_added_is_listed_apart_and_accepted_once_for_the_run(
         return True
 
     terminal = SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr("c7n_iamusers.cli.restore.sys", terminal)
-    monkeypatch.setattr("c7n_iamusers.cli.restore.click.confirm", confirm)
+    monkeypatch.setattr("c7n_iamusers_cli.restore.sys", terminal)
+    monkeypatch.setattr("c7n_iamusers_cli.restore.click.confirm", confirm)
     assert restore(run).exit_code == 0
     assert (len(asked), user_names(two_users)) == (1, ["alice", "bob"])
 

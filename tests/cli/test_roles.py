@@ -14,8 +14,8 @@ from c7n.policy import PolicyCollection
 from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
-from c7n_iamusers.cli.main import main
 from c7n_iamusers.identity_center.aws import organization_policies
+from c7n_iamusers_cli.main import main
 from tests.policies import waived
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from c7n_iamusers.cli.main import main
-from c7n_iamusers.cli.shard import shard_of
+from c7n_iamusers_cli.main import main
+from c7n_iamusers_cli.shard import shard_of
 
 ACCOUNTS = """\
 vars: &all {notices: "s3://notices/all"}

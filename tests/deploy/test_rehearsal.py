@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
 from aws_local_org.call_log import CallRecord
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 from tests.deploy.machine import Machine, Processes
 from tests.deploy.template import MANAGEMENT, ROOT, Template, definition
 

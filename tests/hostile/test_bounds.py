@@ -18,8 +18,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from c7n_iamusers.cli.main import main
-from c7n_iamusers.cli.provision import _people
 from c7n_iamusers.evidence.account_report import read_details
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData, NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
@@ -50,6 +48,8 @@ from c7n_iamusers.text.documents import (
     read_yaml,
 )
 from c7n_iamusers.text.rows import read_rows
+from c7n_iamusers_cli.main import main
+from c7n_iamusers_cli.provision import _people
 from tests.hostile.corpus import brackets
 
 ACCOUNT = "111122223333"
@@ -162,8 +162,8 @@ def test_memory_that_a_process_may_not_have_is_an_error_of_the_file(
         with pytest.raises(EvidenceUnreadable, match=r"details\.json: takes more memory"):
             read_details(path)
     with monkeypatch.context() as patched:
-        patched.setattr("c7n_iamusers.cli.shard.read_accounts", fail, raising=False)
-        patched.setattr("c7n_iamusers.cli.arguments.read_accounts", fail)
+        patched.setattr("c7n_iamusers_cli.shard.read_accounts", fail, raising=False)
+        patched.setattr("c7n_iamusers_cli.arguments.read_accounts", fail)
         (tmp_path / "accounts.yml").write_text("accounts: []")
         arguments = ["shard", "-c", str(tmp_path / "accounts.yml"), "--index", "0", "--of", "1"]
         done = CliRunner().invoke(main, arguments)
@@ -180,7 +180,7 @@ def test_a_command_that_runs_out_of_memory_names_the_file(tmp_path: Path) -> Non
     (tmp_path / "credentials.csv").write_text("user,arn\n")
     code = (
         f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({MEMORY << 20}, {MEMORY << 20})); "
-        "from c7n_iamusers.cli import run; raise SystemExit(run())"
+        "from c7n_iamusers_cli import run; raise SystemExit(run())"
     )
     given = ["--authorization-details", "details.json", "--credential-report", "credentials.csv"]
     done = subprocess.run(

@@ -19,10 +19,6 @@ from aws_local_org.demo.rehearse import _yaml
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.loading.documents import details_in, pages_in, report_in
 from aws_local_org.serving import _discard_stale
-from c7n_iamusers.cli.mail_templates import refused_by_mailer
-from c7n_iamusers.cli.main import main
-from c7n_iamusers.cli.policies import loaded
-from c7n_iamusers.cli.provision import _accounts, _external_ids, _people
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
 from c7n_iamusers.evidence.account_report import read_details, read_report
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData, OutputUnreadable
@@ -46,6 +42,10 @@ from c7n_iamusers.plugins.run_outputs import content_at
 from c7n_iamusers.plugins.unnecessary_options import parse_source
 from c7n_iamusers.report.outputs import UNREADABLE, read_outputs
 from c7n_iamusers.restoration.snapshot_files import collected
+from c7n_iamusers_cli.mail_templates import refused_by_mailer
+from c7n_iamusers_cli.main import main
+from c7n_iamusers_cli.policies import loaded
+from c7n_iamusers_cli.provision import _accounts, _external_ids, _people
 from tests.examples import share
 from tests.hostile.corpus import CORPUS, Hostile
 

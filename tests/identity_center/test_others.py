@@ -22,7 +22,6 @@ from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.cli.main import main
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.retries import Backoff
@@ -36,6 +35,7 @@ from c7n_iamusers.identity_center.others import (
 from c7n_iamusers.identity_center.resource_policies import read_resource_policies
 from c7n_iamusers.policy_comparison.comparison import NOT_ASKED, READ, UNREADABLE
 from c7n_iamusers.policy_comparison.other_policies import RCP, RESOURCE, SCP, TRUST, parse_other_policy
+from c7n_iamusers_cli.main import main
 from tests.access_center import ACCOUNT, MARK, OTHER_ACCOUNT
 from tests.derivation.users import allow, deny, document
 from tests.derived import derived, holder

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 
 
 def run(*arguments: str) -> Result:

@@ -20,14 +20,14 @@ import yaml
 from click.testing import CliRunner
 
 from aws_local_org import commands
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 
 Serve = Callable[..., "subprocess.Popen[str]"]
 SERVE = ["local-org", "serve", "--port", "0"]
 PROGRAM = [
     sys.executable,
     "-c",
-    "from c7n_iamusers.cli import run; raise SystemExit(run())",
+    "from c7n_iamusers_cli import run; raise SystemExit(run())",
     *SERVE,
 ]
 ROOT = Path(__file__).parents[2]

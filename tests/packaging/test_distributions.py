@@ -19,7 +19,11 @@ TEMPLATES = [file.name for file in (ROOT / "c7n_iamusers" / "mailer_templates").
 
 
 def source_files() -> set[str]:
-    files = [file for name in ("c7n_iamusers", "aws_local_org") for file in (ROOT / name).rglob("*")]
+    files = [
+        file
+        for name in ("c7n_iamusers", "c7n_iamusers_cli", "aws_local_org")
+        for file in (ROOT / name).rglob("*")
+    ]
     return {str(f.relative_to(ROOT)) for f in files if f.is_file() and "__pycache__" not in f.parts}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from c7n_iamusers.cli import EXTRA_OF_MODULE
+from c7n_iamusers_cli import EXTRA_OF_MODULE
 from tests.packaging.environments import Environment, link_libraries
 
 POLICY = Path(__file__).with_name("policy.yml")

@@ -124,9 +124,10 @@ def test_the_archive_runs_in_lambda(
     url = upload(variables, "governance", list_name, RULES) if list_name else ""
     write_policy(disposable.home / "policy.json", tmp_path / "output", packages, url)
     handler = unpack_archive(disposable, tmp_path / "function")
-    # the embedded organization is for people's machines
+    # the command and the embedded organization are for people's machines
     names = {path.name for path in (tmp_path / "function").iterdir()}
-    assert names & {"c7n_iamusers", "aws_local_org"} == {"c7n_iamusers"}
+    assert names & {"c7n_iamusers", "c7n_iamusers_cli", "aws_local_org"} == {"c7n_iamusers"}
+    assert not list((tmp_path / "function" / "c7n_iamusers").glob("**/cli*"))
     link_runtime(tmp_path / "runtime")
 
     invoke(tmp_path / "function", handler, variables, {"detail": {}})

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+import c7n_iamusers_cli
 from aws_local_org import LocalOrg
-from c7n_iamusers import cli, custodian
+from c7n_iamusers import custodian
 from tests.plugins import test_notify_owners as owners
 from tests.policies import ACCOUNT, policy
 
@@ -51,7 +52,7 @@ def test_nobody_else_reads_what_a_policy_leaves(org: LocalOrg, tmp_path: Path, d
     "run",
     [
         pytest.param(lambda: custodian.main(["version"]), id="launcher"),
-        pytest.param(cli.run, id="commands"),
+        pytest.param(c7n_iamusers_cli.run, id="commands"),
     ],
 )
 def test_our_commands_write_for_their_user(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

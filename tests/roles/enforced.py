@@ -22,12 +22,12 @@ from click.testing import CliRunner
 
 from aws_local_org import LocalOrg, enforcement
 from aws_local_org.enforcement import Policies
-from c7n_iamusers.cli.main import main
 from c7n_iamusers.entry import register
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.identity_center.aws.instance import connect
 from c7n_iamusers.policy_comparison.evaluation import Request
+from c7n_iamusers_cli.main import main
 from tests.policies import ACCOUNT
 
 ROOT = Path(__file__).parents[2]
@@ -202,8 +202,9 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
         found.put(kind, found.documents[kind])
     act_as(org, RUNNER, monkeypatch)
     # AWS's rate of 20 calls a second is for AWS
-    for module in ("plugins.provision_identity_center", "plugins.identity_center", "cli.provision"):
-        monkeypatch.setattr(f"c7n_iamusers.{module}.connect", partial(connect, per_second=1000))
+    plugins = (f"c7n_iamusers.plugins.{name}" for name in ("provision_identity_center", "identity_center"))
+    for module in (*plugins, "c7n_iamusers_cli.provision"):
+        monkeypatch.setattr(f"{module}.connect", partial(connect, per_second=1000))
     _record(found, monkeypatch)
     org.configure(enforce=True)
     return found

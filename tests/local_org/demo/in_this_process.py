@@ -22,7 +22,7 @@ import pytest
 
 from aws_local_org import LocalOrg
 from aws_local_org.demo import steps
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 from tests.in_process import short_circuit
 
 

@@ -18,7 +18,7 @@ from aws_local_org import Settings
 from aws_local_org.demo.command import MARKER, _accounts_file, _members, prepared
 from aws_local_org.demo.planted import CALLED, IN_USE, MARKED, OWNERLESS, TRUSTED, UNANNOUNCED
 from aws_local_org.demo.steps import clear
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 from tests.conftest import hurry
 from tests.local_org.demo.in_this_process import run_in_this_process
 from tests.policies import waived

@@ -29,7 +29,7 @@ from aws_local_org.demo.state import AccountState, UserState
 from aws_local_org.demo.steps import Commands, Days, Workflow
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.settings import Settings
-from c7n_iamusers.cli.main import main
+from c7n_iamusers_cli.main import main
 
 ROOT = Path(__file__).parents[3]
 ONE, TWO = "210987654321", "109876543210"

@@ -18,46 +18,46 @@ from c7n_iamusers.text.wording import visible
 #: Name -> where the command is (``module:attribute``), and its line in ``--help``.
 SUBCOMMANDS = {
     "accounts": (
-        "c7n_iamusers.cli.accounts:accounts",
+        "c7n_iamusers_cli.accounts:accounts",
         "Print the accounts file with another role in each account.",
     ),
     "demo": ("aws_local_org.demo.command:demo", "Run and check the whole workflow on a local organization."),
-    "evidence": ("c7n_iamusers.cli.evidence:evidence", "Show the evidence on the IAM users of accounts."),
+    "evidence": ("c7n_iamusers_cli.evidence:evidence", "Show the evidence on the IAM users of accounts."),
     "guardrail": (
-        "c7n_iamusers.cli.guardrail:guardrail",
+        "c7n_iamusers_cli.guardrail:guardrail",
         "Print a service control policy against new credentials.",
     ),
     "local-org": ("aws_local_org.commands:local_org", "An AWS organization on this machine, for rehearsals."),
     "mailer-templates": (
-        "c7n_iamusers.cli.main:mailer_templates",
+        "c7n_iamusers_cli.main:mailer_templates",
         "Print the directory of the mail templates for c7n-mailer.",
     ),
-    "only": ("c7n_iamusers.cli.only:only", "Print policies for the users that are named alone."),
+    "only": ("c7n_iamusers_cli.only:only", "Print policies for the users that are named alone."),
     "owners": (
-        "c7n_iamusers.cli.owners:owners",
+        "c7n_iamusers_cli.owners:owners",
         "Show who owns each account, or write it into accounts.yml.",
     ),
     "permissions": (
-        "c7n_iamusers.cli.permissions:permissions",
+        "c7n_iamusers_cli.permissions:permissions",
         "Print a least-privilege IAM policy for given policies.",
     ),
-    "plan": ("c7n_iamusers.cli.plan:plan", "Print a plan of deletions or of access for review."),
+    "plan": ("c7n_iamusers_cli.plan:plan", "Print a plan of deletions or of access for review."),
     "preflight": (
-        "c7n_iamusers.cli.preflight:preflight",
+        "c7n_iamusers_cli.preflight:preflight",
         "Check what is missing for a run over all accounts.",
     ),
     "rehearse": (
         "aws_local_org.demo.rehearse:rehearse",
         "Rehearse the whole workflow on copies of real accounts.",
     ),
-    "report": ("c7n_iamusers.cli.report:report", "Report on all accounts and runs, as one page."),
+    "report": ("c7n_iamusers_cli.report:report", "Report on all accounts and runs, as one page."),
     "provision": (
-        "c7n_iamusers.cli.provision:command",
+        "c7n_iamusers_cli.provision:command",
         "Provision access in Identity Center for all accounts.",
     ),
-    "roles": ("c7n_iamusers.cli.roles:roles", "Print the IAM roles that given policies take."),
-    "shard": ("c7n_iamusers.cli.shard:shard", "Print the accounts file of one of several machines."),
-    "restore": ("c7n_iamusers.cli.restore:restore", "Restore users from their snapshots."),
+    "roles": ("c7n_iamusers_cli.roles:roles", "Print the IAM roles that given policies take."),
+    "shard": ("c7n_iamusers_cli.shard:shard", "Print the accounts file of one of several machines."),
+    "restore": ("c7n_iamusers_cli.restore:restore", "Restore users from their snapshots."),
 }
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from c7n_iamusers.cli.arguments import read_accounts
-from c7n_iamusers.cli.output import say
 from c7n_iamusers.text.wording import folded, quoted
+from c7n_iamusers_cli.arguments import read_accounts
+from c7n_iamusers_cli.output import say
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 #: What two accounts may not have in common, and why.

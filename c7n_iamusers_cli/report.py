@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import read_accounts
-from c7n_iamusers.cli.output import format_option, say
 from c7n_iamusers.exceptions import OutputUnreadable
+from c7n_iamusers_cli.arguments import read_accounts
+from c7n_iamusers_cli.output import format_option, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import ACCOUNT_ID, account_ids, external_id, role_template
-from c7n_iamusers.cli.output import print_table, say
+from c7n_iamusers_cli.arguments import ACCOUNT_ID, account_ids, external_id, role_template
+from c7n_iamusers_cli.output import print_table, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.calls import Subject

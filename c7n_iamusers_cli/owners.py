@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import read_accounts, role_arn
-from c7n_iamusers.cli.output import format_option, print_json, print_table, progress_bar, say
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.text.wording import cell, visible
+from c7n_iamusers_cli.arguments import read_accounts, role_arn
+from c7n_iamusers_cli.output import format_option, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.organization.owners import Account, AccountsFile, LookUp, Owner, Source

@@ -19,9 +19,6 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.cli.arguments import external_id, read_accounts, targets_in
-from c7n_iamusers.cli.output import progress_bar, say
-from c7n_iamusers.cli.policies import FleetPolicies
 from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.given import read_given
@@ -55,6 +52,9 @@ from c7n_iamusers.identity_center.terraform import write_terraform
 from c7n_iamusers.identity_center.terraform_ownership import Ours
 from c7n_iamusers.identity_center.undoing import ReadUsers, undo, users_not_read
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
+from c7n_iamusers_cli.arguments import external_id, read_accounts, targets_in
+from c7n_iamusers_cli.output import progress_bar, say
+from c7n_iamusers_cli.policies import FleetPolicies
 
 
 def _age(_context: click.Context, _parameter: click.Parameter, text: str) -> timedelta:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import any_account_id, partition_option, policy_files, targets_in
-from c7n_iamusers.cli.output import print_json
-from c7n_iamusers.cli.policies import loaded
+from c7n_iamusers_cli.arguments import any_account_id, partition_option, policy_files, targets_in
+from c7n_iamusers_cli.output import print_json
+from c7n_iamusers_cli.policies import loaded
 
 if TYPE_CHECKING:
     from c7n_iamusers.iam.permissions import Needed

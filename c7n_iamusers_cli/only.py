@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from c7n_iamusers.cli.output import say
-from c7n_iamusers.cli.yaml_files import as_yaml, output_options, put
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.text.wording import quoted
+from c7n_iamusers_cli.output import say
+from c7n_iamusers_cli.yaml_files import as_yaml, output_options, put
 
 #: UserName: IAM API reference, CreateUser.
 _NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)

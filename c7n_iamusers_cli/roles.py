@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import (
+from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers_cli.arguments import (
     external_id,
     is_role_arn,
     organization_id,
@@ -19,16 +20,15 @@ from c7n_iamusers.cli.arguments import (
     role_arn,
     role_name,
 )
-from c7n_iamusers.cli.output import format_option, print_json
-from c7n_iamusers.cli.permissions import (
+from c7n_iamusers_cli.output import format_option, print_json
+from c7n_iamusers_cli.permissions import (
     account_values,
     needed_in_account,
     needed_in_center,
     part_data,
     parts_of,
 )
-from c7n_iamusers.cli.policies import loaded
-from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers_cli.policies import loaded
 
 if TYPE_CHECKING:
     from c7n_iamusers.iam.permissions import Needed

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import account_choice, role_arn, targets_in
-from c7n_iamusers.cli.output import format_option, print_json_rows, print_table, progress_bar, say
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.text.wording import cell, visible
+from c7n_iamusers_cli.arguments import account_choice, role_arn, targets_in
+from c7n_iamusers_cli.output import format_option, print_json_rows, print_table, progress_bar, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.evidence.account_report import AccountEvidence

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from c7n_iamusers.cli.output import format_option, print_json, say
 from c7n_iamusers.text.wording import visible
+from c7n_iamusers_cli.output import format_option, print_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import click
 
-from c7n_iamusers.cli.arguments import partition_option
-from c7n_iamusers.cli.output import format_option, print_json, say
+from c7n_iamusers_cli.arguments import partition_option
+from c7n_iamusers_cli.output import format_option, print_json, say
 
 
 @click.command()

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import account_choice, role_arn, targets_in
-from c7n_iamusers.cli.output import format_option, print_json, progress_bar, say
 from c7n_iamusers.exceptions import EvidenceUnreadable, IdentityCenterError
+from c7n_iamusers_cli.arguments import account_choice, role_arn, targets_in
+from c7n_iamusers_cli.output import format_option, print_json, progress_bar, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.exemptions import ExemptionRule
@@ -142,10 +142,10 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
     """Raises InvalidPolicyData."""
     from c7n.exceptions import PolicyValidationError
 
-    from c7n_iamusers.cli.permissions import part_data, parts_of
-    from c7n_iamusers.cli.policies import loaded
     from c7n_iamusers.iam.permissions import Needed
     from c7n_iamusers.organization.readiness import variables_of
+    from c7n_iamusers_cli.permissions import part_data, parts_of
+    from c7n_iamusers_cli.policies import loaded
 
     if not files:
         return _Wanted((), None, {}, frozenset())
@@ -222,7 +222,7 @@ def _templates(
     found: Sequence[Target], wanted: _Wanted, mailer: Path | None, templates: str | None
 ) -> Iterator[Check]:
     """Whether c7n-mailer makes a message of each template; nothing without its configuration."""
-    from c7n_iamusers.cli import mail_templates
+    from c7n_iamusers_cli import mail_templates
 
     if mailer:
         yield from mail_templates.checks(mailer, templates, wanted.every, found)
@@ -276,9 +276,9 @@ def _account(probes: Probes, target: Target, wanted: _Wanted) -> list[Check]:
 
 def _policies(found: Sequence[Target], wanted: _Wanted) -> Iterator[Check]:
     """Each policy with the variables of each account, as its plugins check it. A fault of all accounts counts once."""
-    from c7n_iamusers.cli.policies import policy_fault
     from c7n_iamusers.organization.probes import ORGANIZATION
     from c7n_iamusers.organization.readiness import HOLE, OK, Check, with_valid_owner
+    from c7n_iamusers_cli.policies import policy_fault
 
     places: dict[str, list[str]] = {}
     for target in found:

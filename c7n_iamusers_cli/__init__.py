@@ -25,7 +25,7 @@ def run() -> int:
     """Run the command, which writes for its user only. If an extra's library is missing, say so, and return 2."""
     os.umask(os.umask(0o077) | 0o077)
     try:
-        from c7n_iamusers.cli.main import main
+        from c7n_iamusers_cli.main import main
 
         main()
     except ModuleNotFoundError as missing:

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from c7n_iamusers.cli.arguments import read_accounts
-from c7n_iamusers.cli.output import say
-from c7n_iamusers.cli.yaml_files import as_yaml, output_options, put
 from c7n_iamusers.text.wording import quoted
+from c7n_iamusers_cli.arguments import read_accounts
+from c7n_iamusers_cli.output import say
+from c7n_iamusers_cli.yaml_files import as_yaml, output_options, put
 
 #: Path and RoleName: IAM API reference, CreateRole.
 _ROLE = re.compile(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
