@@ -1,0 +1,476 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Do the tests fail when the code is wrong? ``make mutants`` changes it in one place at a time, and runs them.
+
+A mutant is one function with one small error: a condition turned round, a call left out, a value that is one more. It
+is killed if a test fails that runs the changed line, and survives otherwise. First all tests run once, to learn which
+lines each of them runs (``.mutants/lines.pickle``, renewed with ``--learn``). Then each mutant runs the tests of its
+line, those of its own room first, in a process that is forked from one which has imported all libraries, and nothing of
+this package.
+
+A random sample is tried (``--sample``, ``--seed``), in equal parts from each room.
+``tests/data/equivalent_mutants.txt`` lists those that change nothing that can be seen, each with the reason.
+
+What this does not see: code that runs only while a module is imported, and in processes that tests start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import importlib.machinery
+import importlib.util
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import time
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import pytest
+
+TREE = Path(__file__).resolve().parent.parent
+PACKAGE = TREE / "c7n_iamusers"
+CACHE = TREE / ".mutants" / "lines.pickle"
+EQUIVALENT = Path(__file__).parent / "data" / "equivalent_mutants.txt"
+#: Where an error costs somebody an identity, or gives somebody rights.
+ROOMS = (
+    "deletion",
+    "execution",
+    "exemptions.py",
+    "iam",
+    "identity_center",
+    "notices",
+    "plugins",
+    "quarantine",
+    "restoration",
+    "safeguards",
+    "snapshots",
+)
+#: Tests of a line that are run at most, and the seconds that they took while learning.
+MOST_TESTS, MOST_SECONDS = 200, 40.0
+#: Parts of the sample that are to be killed.
+FLOOR = 0.92
+
+SWAPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+}
+LOGS = {"log", "_log", "LOG", "_LOG", "logger"}
+
+
+@dataclass(frozen=True, order=True)
+class Mutant:
+    """``number``: the place among all of its module. ``key``: the same whatever is written above the function."""
+
+    path: str
+    number: int
+    line: int = field(compare=False)
+    key: str = field(compare=False)
+
+    @property
+    def room(self) -> str:
+        return Path(self.path).relative_to("c7n_iamusers").parts[0]
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}  {self.key}"
+
+
+class _Mutator(ast.NodeTransformer):
+    """Counts what can be changed in functions, and changes the place of number ``wanted``."""
+
+    def __init__(self, path: str, wanted: int | None = None) -> None:
+        self.path = path
+        self.wanted = wanted
+        self.found: list[Mutant] = []
+        self._names: list[str] = []
+        self._functions = 0
+        self._seen: Counter[str] = Counter()
+
+    def _here(self, node: ast.expr | ast.stmt, change: str) -> bool:
+        """True if this is the place. Notes it in any case."""
+        if not self._functions:
+            return False
+        text = f"{'.'.join(self._names)}: {change}"
+        self._seen[text] += 1
+        key = text if self._seen[text] == 1 else f"{text} ({self._seen[text]})"
+        self.found.append(Mutant(self.path, len(self.found), node.lineno, key))
+        return self.wanted == len(self.found) - 1
+
+    def _named(self, node: Any, function: bool) -> Any:
+        self._names.append(node.name)
+        self._functions += function
+        node.body = [changed for each in node.body if (changed := self.visit(each)) is not None]
+        self._functions -= function
+        self._names.pop()
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        return self._named(node, function=False)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        return self._named(node, function=True)
+
+    def visit_Compare(self, node: ast.Compare) -> Any:
+        self.generic_visit(node)
+        swapped = SWAPPED[type(node.ops[0])]
+        if self._here(node, f"{_short(node)} with {swapped.__name__}"):
+            node.ops[0] = swapped()
+        return node
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
+        self.generic_visit(node)
+        places = [self._here(node, f"{_short(node)} without {_short(value)}") for value in node.values]
+        if any(places):
+            del node.values[places.index(True)]
+        return node if len(node.values) > 1 else node.values[0]
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Not) and self._here(node, f"{_short(node)} without not"):
+            return node.operand
+        return node
+
+    def visit_If(self, node: ast.If) -> Any:
+        self.generic_visit(node)
+        if self._here(node, f"if {_short(node.test)} never"):
+            node.test = ast.Constant(False)
+        return node
+
+    def visit_IfExp(self, node: ast.IfExp) -> Any:
+        self.generic_visit(node)
+        if self._here(node, f"{_short(node)} the second"):
+            return node.orelse
+        return node
+
+    def visit_comprehension(self, node: ast.comprehension) -> Any:
+        self.generic_visit(node)
+        if node.ifs and self._here(node.iter, f"for {_short(node.target)} in all {_short(node.iter)}"):
+            node.ifs = []
+        return node
+
+    def visit_Return(self, node: ast.Return) -> Any:
+        self.generic_visit(node)
+        if node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None):
+            return node
+        if self._here(node, f"return None for {_short(node.value)}"):
+            node.value = ast.Constant(None)
+        return node
+
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        if isinstance(node.value, ast.Constant) or _is_log(node.value):
+            return node
+        self.generic_visit(node)
+        return ast.Pass() if self._here(node, f"no {_short(node.value)}") else node
+
+    def visit_Raise(self, node: ast.Raise) -> Any:
+        self.generic_visit(node)
+        return ast.Pass() if self._here(node, "no raise") else node
+
+    def visit_Constant(self, node: ast.Constant) -> Any:
+        value = node.value
+        if isinstance(value, bool):
+            return ast.Constant(not value) if self._here(node, f"{not value} for {value}") else node
+        if isinstance(value, int) and self._here(node, f"{value + 1} for {value}"):
+            return ast.Constant(value + 1)
+        return node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
+        """What people read is another matter."""
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        if node.value is not None:
+            node.value = self.visit(node.value)
+        return node
+
+
+def _is_log(node: ast.expr) -> bool:
+    call = node.func if isinstance(node, ast.Call) else None
+    owner = call.value if isinstance(call, ast.Attribute) else None
+    name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""
+    return name in LOGS
+
+
+def _short(node: ast.AST) -> str:
+    text = " ".join(ast.unparse(node).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def mutants_of(source: str, path: str) -> list[Mutant]:
+    """Every mutant of the module with ``source``. ``path``: below the tree."""
+    mutator = _Mutator(path)
+    mutator.visit(ast.parse(source))
+    return mutator.found
+
+
+def mutated(source: str, mutant: Mutant) -> ast.Module:
+    """The module with ``source`` as ``mutant`` has it."""
+    tree = _Mutator(mutant.path, mutant.number).visit(ast.parse(source))
+    assert isinstance(tree, ast.Module)
+    return ast.fix_missing_locations(tree)
+
+
+# Learning which tests run a line
+
+
+@dataclass
+class Lines:
+    """``tests``: node ids, and the seconds that each took. ``of``: path -> line -> indices of the tests that run it."""
+
+    tests: list[tuple[str, float]] = field(default_factory=list)
+    of: dict[str, dict[int, array[int]]] = field(default_factory=lambda: defaultdict(dict))
+
+    def tests_of(self, mutant: Mutant) -> list[str]:
+        """The tests that run the line of ``mutant``, those of its room first, then the quickest."""
+        room = f"tests/{mutant.room.removesuffix('.py')}/"
+        running = [self.tests[index] for index in self.of.get(mutant.path, {}).get(mutant.line, ())]
+        running.sort(key=lambda test: (not test[0].startswith(room), test[1]))
+        seconds = 0.0
+        names: list[str] = []
+        for name, took in running[:MOST_TESTS]:
+            seconds += took
+            if names and seconds > MOST_SECONDS:
+                break
+            names.append(name)
+        return names
+
+
+class _Learning:
+    """A plugin of pytest that notes each line of the package which a test runs, by ``sys.monitoring``."""
+
+    TOOL = 4
+    #: Python 3.12 and newer has it.
+    _monitoring: Any = getattr(sys, "monitoring", None)
+
+    def __init__(self) -> None:
+        self.lines = Lines()
+        self._running: set[tuple[str, int]] = set()
+        self._prefix = f"{PACKAGE}{os.sep}"
+        monitoring = self._monitoring
+        monitoring.use_tool_id(self.TOOL, "mutants")
+        monitoring.register_callback(self.TOOL, monitoring.events.LINE, self._line)
+        monitoring.set_events(self.TOOL, monitoring.events.LINE)
+
+    def _line(self, code: CodeType, line: int) -> Any:
+        if code.co_filename.startswith(self._prefix):
+            self._running.add((code.co_filename, line))
+        return self._monitoring.DISABLE
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._monitoring.restart_events()
+        self._running.clear()
+        began = time.monotonic()
+        result = yield
+        index = len(self.lines.tests)
+        self.lines.tests.append((item.nodeid, time.monotonic() - began))
+        for name, line in self._running.copy():
+            path = str(Path(name).relative_to(TREE))
+            self.lines.of[path].setdefault(line, array("H")).append(index)
+        return result
+
+
+def learn(part: int, parts: int) -> None:
+    """Run every ``parts``-th test file and write which lines its tests run."""
+    learning = _Learning()
+    files = sorted(str(path) for path in (TREE / "tests").rglob("test_*.py"))[part::parts]
+    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:randomly", *files], plugins=[learning])
+    CACHE.with_suffix(f".{part}").write_bytes(pickle.dumps((learning.lines.tests, dict(learning.lines.of))))
+
+
+def learned(workers: int, anew: bool) -> Lines:
+    """Which tests run which lines: as learned before, or ``anew``."""
+    CACHE.parent.mkdir(exist_ok=True)
+    if anew or not CACHE.exists():
+        print("learning which tests run which lines, some minutes", flush=True)
+        command = [sys.executable, "-m", "tests.mutants", "--learn-part"]
+        parts = [
+            subprocess.Popen([*command, f"{part}/{workers}"], cwd=TREE, stdout=subprocess.DEVNULL)
+            for part in range(workers)
+        ]
+        if any(part.wait() for part in parts):
+            sys.exit("the tests could not be run: see make test")
+        joined = Lines()
+        for part in range(workers):
+            tests, of = pickle.loads(CACHE.with_suffix(f".{part}").read_bytes())
+            first = len(joined.tests)
+            joined.tests += tests
+            for path, lines in of.items():
+                for line, indices in lines.items():
+                    joined.of[path].setdefault(line, array("H")).extend(first + index for index in indices)
+        CACHE.write_bytes(pickle.dumps((joined.tests, dict(joined.of))))
+    tests, of = pickle.loads(CACHE.read_bytes())
+    return Lines(tests, of)
+
+
+# Running
+
+
+class _Selected:
+    """A plugin of pytest that runs the tests ``names`` in this order, and no others."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._place = {name: place for place, name in enumerate(names)}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = sorted((i for i in items if i.nodeid in self._place), key=lambda i: self._place[i.nodeid])
+
+
+def preload() -> None:
+    """Import every library that the tests need, and nothing of this project, so that forks have them."""
+    ours = ("c7n_iamusers", "c7n_iamusers_cli", "aws_local_org", "tests", "c7n.resources", "__")
+    code = f"import tests.conftest, sys; print(*(m for m in sys.modules if not m.startswith({ours})))"
+    names = subprocess.run(
+        [sys.executable, "-c", code], cwd=TREE, capture_output=True, text=True, check=True
+    ).stdout
+    for name in names.split():
+        # an optional part of a library fails, as the library itself finds out
+        with suppress(Exception):
+            importlib.import_module(name)
+
+
+def _load_mutated(mutant: Mutant) -> None:
+    """From now on, importing the module of ``mutant`` loads the mutant."""
+    target = str(TREE / mutant.path)
+    get_code = importlib.machinery.SourceFileLoader.get_code
+
+    def replaced(loader: Any, name: str) -> CodeType | None:
+        if loader.get_filename(name) != target:
+            return get_code(loader, name)
+        source = Path(target).read_text(encoding="utf-8")
+        return compile(mutated(source, mutant), target, "exec", dont_inherit=True)
+
+    importlib.machinery.SourceFileLoader.get_code = replaced  # type: ignore[assignment,method-assign]
+
+
+def outcome(mutant: Mutant | None, names: Sequence[str], seconds: float) -> int | None:
+    """The exit code of pytest over the tests ``names``, which stop at the first failure; None if they take too long."""
+    child = os.fork()
+    if not child:
+        os.setsid()
+        for number in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        if mutant is not None:
+            _load_mutated(mutant)
+        files = list(dict.fromkeys(name.partition("::")[0] for name in names))
+        code = int(pytest.ExitCode.INTERNAL_ERROR)
+        try:
+            code = int(
+                pytest.main(["-x", "-q", "-p", "no:cacheprovider", *files], plugins=[_Selected(names)])
+            )
+        finally:
+            os._exit(code)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
+
+
+def sample(lines: Lines, rooms: Sequence[str], size: int, seed: int) -> list[Mutant]:
+    """``size`` mutants at random, in equal parts from ``rooms``, less those known as equivalent."""
+    equivalent = known_equivalent()
+    chance = random.Random(seed)
+    chosen: list[Mutant] = []
+    for room in rooms:
+        paths = [PACKAGE / room] if room.endswith(".py") else sorted((PACKAGE / room).rglob("*.py"))
+        every = [
+            mutant
+            for path in paths
+            for mutant in mutants_of(path.read_text(encoding="utf-8"), str(path.relative_to(TREE)))
+            if f"{mutant.path}: {mutant.key}" not in equivalent
+        ]
+        chosen += chance.sample(every, min(len(every), -(-size // len(rooms))))
+    chance.shuffle(chosen)
+    return chosen[:size]
+
+
+def known_equivalent() -> dict[str, str]:
+    """``path: key`` of each mutant that changes nothing that can be seen -> why."""
+    rows = EQUIVALENT.read_text(encoding="utf-8").splitlines() if EQUIVALENT.exists() else []
+    split = (row.rpartition("  # ") for row in rows if row and not row.startswith("#"))
+    return {key: reason for key, _, reason in split}
+
+
+def try_all(
+    mutants: Iterable[Mutant], lines: Lines, workers: int, tell: Callable[[str], None]
+) -> list[Mutant]:
+    """The mutants that survive. ``tell`` is told of each."""
+
+    def survives(mutant: Mutant) -> bool:
+        names = lines.tests_of(mutant)
+        took = sum(seconds for name, seconds in lines.tests if name in set(names))
+        code = outcome(mutant, names, 60 + 10 * took) if names else 0
+        if code == pytest.ExitCode.NO_TESTS_COLLECTED:
+            sys.exit(f"{names[0]} is no longer there: run again with --learn")
+        tell(
+            f"{'SURVIVED' if code == 0 else 'killed  '} {mutant}"
+            + ("" if names else "  (no test runs this line)")
+        )
+        return code == 0
+
+    mutants = list(mutants)
+    with ThreadPoolExecutor(workers) as pool:
+        return [mutant for mutant, alive in zip(mutants, pool.map(survives, mutants), strict=True) if alive]
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutants", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--sample", type=int, default=300, help="mutants to try (300)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--room", action="append", choices=ROOMS, help="of this room only; may be repeated")
+    parser.add_argument("--only", help="of which path and text hold this only, such as guards.py")
+    parser.add_argument("--learn", action="store_true", help="learn anew which tests run which lines")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--learn-part", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.learn_part:
+        part, parts = map(int, options.learn_part.split("/"))
+        learn(part, parts)
+        return 0
+    lines = learned(options.workers, options.learn)
+    mutants = sample(
+        lines, options.room or ROOMS, options.sample if not options.only else sys.maxsize, options.seed
+    )
+    if options.only:
+        mutants = [each for each in mutants if options.only in str(each)][: options.sample]
+    preload()
+    began = time.monotonic()
+    alive = try_all(mutants, lines, options.workers, lambda text: print(text, flush=True))
+    tried, survived = Counter(each.room for each in mutants), Counter(each.room for each in alive)
+    print(f"\n{'room':<18} tried  killed")
+    for room in sorted(tried):
+        print(f"{room:<18} {tried[room]:>5}  {1 - survived[room] / tried[room]:>6.0%}")
+    killed = 1 - len(alive) / max(1, len(mutants))
+    print(f"{'all':<18} {len(mutants):>5}  {killed:>6.0%}   in {(time.monotonic() - began) / 60:.0f} minutes")
+    return int(killed < FLOOR)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
