@@ -26,7 +26,7 @@ POLICIES := $(wildcard policies/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast test-second coverage soak mutants check format docs demo lifecycle bench dist renew clean
+.PHONY: help install test test-fast test-second coverage soak mutants check check-types check-code check-policies format docs demo lifecycle bench dist renew clean
 
 REFERENCES := attachment-kinds findings
 
@@ -71,14 +71,21 @@ soak: $(INSTALLED)  ## 100,000 random pairs of policies, twenty times the exampl
 mutants: $(INSTALLED)  ## change the code in one place at a time, and see whether a test fails; an hour, on Python 3.12 or newer
 	$(BIN)/python -m tests.mutants $(MUTANTS)
 
-check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, policies: exactly what CI checks
+check:  ## format, lint, types, import directions, YAML, spelling, policies: exactly what CI checks
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-types check-code check-policies
+
+check-types: $(INSTALLED)
+	$(BIN)/mypy
+
+check-code: $(INSTALLED)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict .
 	$(BIN)/codespell
 	$(BIN)/cfn-lint deploy/template.yml
+
+check-policies: $(INSTALLED)
 	$(BIN)/custodian validate $(POLICIES)
 	printf '%s\n' $(POLICIES) | xargs -P $(WORKERS) -I '{}' $(BIN)/c7n-org validate --per-account -c accounts.yml -u '{}'
 

@@ -28,6 +28,7 @@ _FETCH = (
     r"\b(?:pip[\d.]*|pipx|pipenv|uv|poetry|pdm|rye|hatch|conda|mamba|pixi)\s+(?:\S+\s+)?(?:add|run|wheel|compile|sync)\b)"
 )
 _NAMED = re.compile(rf"{_FETCH}(?:(?!(?<=\S)\.\s|[\"']:\s|[;|&`\n]).){{0,160}}?{_NAME}", re.IGNORECASE)
+_NAME_ALONE = re.compile(_NAME, re.IGNORECASE)
 _PIPED = re.compile(rf"{_NAME}[^\n;&`]*\|\s*(?:uv\s+)?(?:pip|xargs)\b", re.IGNORECASE)
 #: A requirement on a line of its own, or as a dependency of a project.
 _REQUIREMENT = re.compile(
@@ -48,6 +49,7 @@ def named_by_its_index_name(text: str, file: str = "README.md") -> list[str]:
         pieces += map(partial(_WRAPPED.sub, " "), map(inspect.cleandoc, _strings(ast.parse(text))))
     elif file.endswith(".md"):
         pieces = [_WRAPPED.sub(" ", pieces[0])]
+    pieces = [piece for piece in pieces if _NAME_ALONE.search(piece)]
     expressions = (_NAMED, _PIPED)
     found = [match.group() for piece in pieces for each in expressions for match in each.finditer(piece)]
     return found + (_REQUIREMENT.findall(text) if _LISTS.search(Path(file).name) else [])
