@@ -211,8 +211,12 @@ def _too_long(*_: object) -> None:
 
 
 def placed(directory: Path, name: str, number: int) -> Iterator[tuple[Hostile, Path]]:
-    """The corpus as files ``name``, or a share of it: the readers' together are all of it many times over."""
-    for at, hostile in enumerate(share(CORPUS, number)):
+    """The corpus as files ``name``, or a share of it: the readers' together are all of it many times over.
+
+    The FIFO, which everybody has to refuse, is in each share.
+    """
+    fifo = next(hostile for hostile in CORPUS if hostile.name == "fifo")
+    for at, hostile in enumerate(dict.fromkeys((fifo, *share(CORPUS, number)))):
         path = directory / f"{at}-{hostile.name}" / name
         path.parent.mkdir()
         hostile.make(path)
