@@ -51,7 +51,7 @@ class ExemptionRule:
         return {**data, **{key: text for key, text in more.items() if text}}
 
     def __str__(self) -> str:
-        """As in logs, where ``read_usage`` finds it."""
+        """As in logs."""
         account = f" in account {json.dumps(self.account)}" if self.account else ""
         return f"{self.field} {json.dumps(self.pattern)}{account} until {self.expires.isoformat()}"
 
@@ -63,24 +63,15 @@ class ExemptionRule:
 
 #: What identifies a rule: field, pattern, last day, account.
 RuleKey = tuple[str, str, str, str]
-_TEXT = r'"(?:[^"\\]|\\.)*"'
-_RULE = re.compile(
-    rf"(user|path|tag|group) ({_TEXT})(?: in account ({_TEXT}))? until (\d{{4}}-\d\d-\d\d)(?:: (\d+) users)?"
-    rf"(?:, reason ({_TEXT}))?(?:, owner ({_TEXT}))?"
-)
-_USED, _UNUSED = "exempt by ", "exemptions that protect nobody: "
 
 
 def usage_lines(rules: Sequence[ExemptionRule], users: Mapping[ExemptionRule, int]) -> Iterator[str]:
-    """For the log: how many users of an account each rule protects, and why.
-
-    ``read_usage`` and ``read_explanations`` are the reverse.
-    """
+    """For the log: how many users of an account each rule protects, and why."""
     for rule in rules:
         if users.get(rule):
-            yield f"{_USED}{rule}: {users[rule]} users{_explanation(rule)}"
+            yield f"exempt by {rule}: {users[rule]} users{_explanation(rule)}"
     if unused := [f"{rule}{_explanation(rule)}" for rule in rules if not users.get(rule)]:
-        yield _UNUSED + ", ".join(unused)
+        yield f"exemptions that protect nobody: {', '.join(unused)}"
 
 
 def _explanation(rule: ExemptionRule) -> str:
@@ -88,53 +79,12 @@ def _explanation(rule: ExemptionRule) -> str:
     return f", reason {json.dumps(rule.reason)}{owner}"
 
 
-def read_usage(line: str) -> dict[RuleKey, int]:
-    """Rule -> number of users, of a log line from ``usage_lines``; empty for any other line."""
-    return {_key(found): int(found[5] or 0) for found in _logged(line)}
-
-
-def read_explanations(line: str) -> dict[RuleKey, tuple[str, str]]:
-    """Rule -> reason and owner, of a log line from ``usage_lines``; empty for any other line, and by older versions."""
-    return {_key(found): (json.loads(found[6]), _plain(found[7])) for found in _logged(line) if found[6]}
-
-
-def _logged(line: str) -> Iterator[re.Match[str]]:
-    start = next((at for at in (line.find(_USED), line.find(_UNUSED)) if at >= 0), len(line))
-    return _RULE.finditer(line, start)
-
-
-def _key(found: re.Match[str]) -> RuleKey:
-    return found[1], _plain(found[2]), found[4], _plain(found[3])
-
-
-def _plain(text: str | None) -> str:
-    return str(json.loads(text)) if text else ""
-
-
-_USER = re.compile(r"arn:[a-z-]+:iam::\d{12}:user/\S+")
-_EXEMPT_BY, _DENIED_BY, _RELEASE = " is exempt by ", ", and still denied everything by ", ": release"
-_OURS, _OTHER = "our Deny-all", "a policy"
-
-
 def denied_line(arn: str, rule: ExemptionRule, ours: bool) -> str:
-    """For the log: that an exempt user is denied everything. ``ours``: by a quarantine, as far as its Deny-all says.
-
-    ``read_denied`` is the reverse.
-    """
+    """For the log: that an exempt user is denied everything. ``ours``: by a quarantine, as far as its Deny-all says."""
     return (
-        f"{arn}{_EXEMPT_BY}{rule}{_DENIED_BY}{_OURS if ours else _OTHER}{_RELEASE} it (policies/release.yml), or "
-        "remove the exemption"
+        f"{arn} is exempt by {rule}, and still denied everything by {'our Deny-all' if ours else 'a policy'}: release "
+        "it (policies/release.yml), or remove the exemption"
     )
-
-
-def read_denied(line: str) -> tuple[str, bool] | None:
-    """The ARN, and whether a quarantine denies, of a log line from ``denied_line``; None for any other line."""
-    # by parts: one expression for the whole line would take the square of its length
-    before, _, after = line.partition(_EXEMPT_BY)
-    _, denied, by = after.rpartition(_DENIED_BY)
-    who, release, _ = by.rpartition(_RELEASE)
-    found = _USER.fullmatch(before.rpartition(" ")[2])
-    return (found[0], who == _OURS) if found and denied and release else None
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ def heard(*times: str) -> dict[str, Any]:
             id="active",
         ),
         pytest.param(
-            outcome("skipped", "in quarantine since 2026-12-20 09:30 UTC, which is less than 14 days ago"),
-            "skipped: in quarantine since",
+            outcome("skipped", "in quarantine for less than 14 days: since 2026-12-20 09:30 UTC"),
+            "skipped: in quarantine for less than days",
             id="quarantined",
         ),
         pytest.param(
