@@ -168,7 +168,7 @@ def test_whom_an_action_left_alone() -> None:
             id="access",
         ),
         pytest.param(["heard: x"] * 2, {}, "payments: 2 IAM users still in use on 2026-12-26", id="heard"),
-        pytest.param(["selected"], {}, "payments: 1 IAM user selected by p on 2026-12-26", id="selected"),
+        pytest.param(["selected"], {}, "payments: 1 IAM user to look at on 2026-12-26", id="selected"),
         pytest.param(["browned-out"], {}, "payments: 1 IAM user browned out on 2026-12-26", id="no-words"),
         pytest.param(
             ["deleted", "failed"],
@@ -185,7 +185,7 @@ def test_whom_an_action_left_alone() -> None:
     ],
 )
 def test_the_subject(news: list[str], options: dict[str, Any], subject: str) -> None:
-    assert news_line("payments", news, DAY, "p", **options) == subject
+    assert news_line("payments", news, DAY, **options) == subject
 
 
 @pytest.mark.parametrize(("code", "stopped"), [("Stopped", True), ("AccessDenied", False), (None, False)])
