@@ -16,7 +16,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.user_patterns import FIELDS, matches, pattern_doubt, pattern_fault
+from c7n_iamusers.iam.user_patterns import FIELDS, is_everybody, matches, pattern_doubt, pattern_fault
 from c7n_iamusers.text.documents import NotInFormat
 from c7n_iamusers.text.rows import FORMATS, Row, read_rows
 from c7n_iamusers.text.wording import joined, quoted, visible
@@ -28,6 +28,7 @@ class ExemptionRule:
 
     ``expires``: the last day, in UTC, on which the rule protects. ``owner``: a person or team to ask. ``account``: a
     glob over the id or the name, in any case, of the only accounts where the rule holds; empty for all accounts.
+    ``everybody``: states that the pattern is meant to match every user of every account.
     """
 
     field: str
@@ -36,6 +37,7 @@ class ExemptionRule:
     expires: date
     owner: str = ""
     account: str = ""
+    everybody: bool = False
 
     def holds_in(self, account_id: str, name: str) -> bool:
         """Whether the rule holds in an account. ``name``: empty if it is not known: a rule that may hold then holds."""
@@ -47,8 +49,8 @@ class ExemptionRule:
     def as_data(self) -> dict[str, Any]:
         """The rule as in a policy."""
         data = {self.field: self.pattern, "reason": self.reason, "expires": self.expires.isoformat()}
-        more = {"owner": self.owner, "account": self.account}
-        return {**data, **{key: text for key, text in more.items() if text}}
+        more = {"owner": self.owner, "account": self.account, EVERYBODY: self.everybody}
+        return {**data, **{key: value for key, value in more.items() if value}}
 
     def __str__(self) -> str:
         """As in logs."""
@@ -101,7 +103,9 @@ class Exemption:
 
 #: The value of ``exempt`` in a policy without exemptions.
 NOBODY = "none"
-_KEYS = (*FIELDS, "account", "reason", "owner", "expires")
+#: The key of a rule that is meant to exempt every user of every account.
+EVERYBODY = "everybody"
+_KEYS = (*FIELDS, "account", "reason", "owner", "expires", EVERYBODY)
 
 
 def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -> Exemption:
@@ -198,13 +202,28 @@ def _parse_rule(entry: Any, where: str, faults: list[str], free_keys: bool) -> E
     owner = _text(entry, "owner", where, faults, "name a person or a team") if "owner" in entry else ""
     expires = _expires(entry, where, faults)
     account = _account(entry, where, faults) if "account" in entry else ""
+    everybody = _everybody(entry, where, faults)
+    if pattern and not everybody and is_everybody(field, pattern) and not account.strip("*?"):
+        faults.append(
+            f"{where}: {field} {quoted(pattern)} exempts every user, so that the policy does nothing: name the users "
+            f"by a pattern, or their account; if everybody is meant, write {EVERYBODY}: true"
+        )
     if len(faults) > known or expires is None:
         return None
-    return ExemptionRule(field, pattern, reason, expires, owner, account)
+    return ExemptionRule(field, pattern, reason, expires, owner, account, everybody)
+
+
+def _everybody(entry: Mapping[str, Any], where: str, faults: list[str]) -> bool:
+    """In a CSV it is a text, and empty where the row does not state it."""
+    value = entry.get(EVERYBODY)
+    stated = {"true": True, "false": False, "": False, "none": False}.get(str(value).strip().lower())
+    if stated is None:
+        faults.append(f"{where}: {EVERYBODY} must be true or false, not {quoted(value)}")
+    return bool(stated)
 
 
 def _unknown_keys(entry: Mapping[str, Any], where: str, free_keys: bool) -> Iterator[str]:
-    expected = f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner and account"
+    expected = f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner, account and everybody"
     for key in sorted(str(key) for key in entry if key not in _KEYS):
         meant = _resembled(key)
         if meant or not free_keys or not key.strip():

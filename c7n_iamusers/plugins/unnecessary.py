@@ -87,6 +87,7 @@ SCHEMA: dict[str, Any] = {
                     "description": "an id, or a glob over ids and names: the only accounts of the rule"
                 },
                 "expires": {"description": "required: the last day, in UTC, as 'YYYY-MM-DD'"},
+                "everybody": {"description": "true, where a pattern such as * is meant to match every user"},
             },
             "examples": [{"path": "/emergency/*", "reason": "break-glass access", "expires": "2027-12-31"}],
         },

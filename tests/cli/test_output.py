@@ -10,7 +10,15 @@ import click
 import pytest
 
 from c7n_iamusers_cli.main import SUBCOMMANDS
-from c7n_iamusers_cli.output import ATTENTION, PROBLEM, USAGE, end_check, print_json, print_json_rows, print_table
+from c7n_iamusers_cli.output import (
+    ATTENTION,
+    PROBLEM,
+    USAGE,
+    end_check,
+    print_json,
+    print_json_rows,
+    print_table,
+)
 
 ROWS = [["payments", 5, None], ["platform", 120, "[bold]"]]
 

@@ -163,7 +163,9 @@ def finishing(tmp_path: Path, printed: str, code: int = 0, **more: str) -> tuple
     """
     told = tmp_path / "told"
     command = tmp_path / "c7n-iamusers"
-    command.write_text(f'#!/bin/sh\necho "$@" >> {told}\ncat {tmp_path}/printed\n[ $1 != report ] || exit {code}\n')
+    command.write_text(
+        f'#!/bin/sh\necho "$@" >> {told}\ncat {tmp_path}/printed\n[ $1 != report ] || exit {code}\n'
+    )
     command.chmod(0o755)
     (tmp_path / "printed").write_text(printed)
     given = {
