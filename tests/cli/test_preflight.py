@@ -23,7 +23,7 @@ from tests.conftest import hurry
 from tests.fakes import client_error
 from tests.in_process import short_circuit
 
-A, B, MANAGEMENT = "111122223333", "444455556666", "123456789012"
+A, B, C, MANAGEMENT = "111122223333", "444455556666", "777788889999", "123456789012"
 QUEUE = f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/c7n-mailer"
 CENTER = f"arn:aws:iam::{MANAGEMENT}:role/IdentityCenterProvisioner"
 ROLE = f"arn:aws:iam::{A}:role/CloudCustodian"
@@ -64,7 +64,7 @@ class Rehearsal:
                 "regions": ["us-east-1"],
                 "vars": {"owner": "owner@example.com"},
             }
-            for each, name in ((A, "payments"), (B, "research"))
+            for each, name in ((A, "payments"), (B, "research"), (C, "platform"))
         ]
         self.accounts: dict[str, Any] = {"vars": shared, "accounts": rows}
         Path("policies.yml").write_text(yaml.safe_dump({"policies": [POLICY]}))
@@ -114,8 +114,30 @@ def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reh
     return Rehearsal(org, tmp_path)
 
 
-def test_without_a_hole(fleet: Rehearsal) -> None:
-    result = fleet.run()
+    def doubts(self, *arguments: str) -> list[dict[str, str]]:
+        """What needs attention."""
+        return [each for each in self.checks(*arguments) if each["status"] == "attention"]
+
+
+@pytest.fixture
+def mailer(fleet: Rehearsal) -> Iterator[tuple[str, str]]:
+    """The option for a c7n-mailer whose mail server answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings = {
+            "queue_url": QUEUE,
+            "region": "us-east-1",
+            "from_address": "c@example.com",
+            "smtp_server": "127.0.0.1",
+            "smtp_port": server.getsockname()[1],
+        }
+        Path("mailer.yml").write_text(yaml.safe_dump(settings))
+        yield "--mailer", "mailer.yml"
+
+
+def test_without_a_hole(fleet: Rehearsal, mailer: tuple[str, str]) -> None:
+    policy = {**POLICY, "actions": POLICY["actions"][:1]}
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [policy]}))
+    result = fleet.run(*mailer)
     assert result.exit_code == 0, result.output
     checked = "ok: role, read, credential report, permissions, region, owner, texts, variables"
     assert result.stdout.splitlines() == [
@@ -123,8 +145,11 @@ def test_without_a_hole(fleet: Rehearsal) -> None:
         f"  {checked}",
         f"research ({B})",
         f"  {checked}",
+        f"platform ({C})",
+        f"  {checked}",
         "organization",
-        "  ok: policies, queue, notices, identity center role, identity center, accounts",
+        "  ok: policies, queue, notices, mailer, identity center role, identity center, accounts, accounts of the "
+        "organization",
     ]
     assert result.stderr == ""
 

@@ -159,7 +159,8 @@ def test_an_account_that_c7n_org_only_logs_fails_its_shard(
 def finishing(tmp_path: Path, printed: str, code: int = 0, **more: str) -> tuple[int, list[list[str]]]:
     """The exit code of the last task, and the commands that it ran.
 
-    A command that notes its arguments, prints ``printed``, and as ``report`` ends with ``code`` stands for c7n-iamusers.
+    A command that notes its arguments, and prints ``printed``, stands for c7n-iamusers. As ``report`` it ends with
+    ``code``.
     """
     told = tmp_path / "told"
     command = tmp_path / "c7n-iamusers"

@@ -887,7 +887,7 @@ def test_an_exemption_that_protects_nobody_needs_attention(
     ] * named
 
 
-MOVED = {"policy": PARK, "days": 2, "run": "park"}
+MOVED: dict[str, Any] = {"policy": PARK, "days": 2, "run": "park"}
 
 
 @pytest.mark.parametrize(
