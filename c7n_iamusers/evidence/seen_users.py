@@ -36,6 +36,7 @@ _SHAPE = record(
                     "state": one_of(FLAGGED, EXEMPT, LEFT_OUT),
                     "why": _TEXT,
                     "rule": whole(0),
+                    "more": listing(whole(0), _MANY),
                     "denied": one_of(BY_NOBODY, BY_US, BY_OTHERS),
                 },
             ),
@@ -50,7 +51,8 @@ class SeenUser:
     """A user that the filter saw.
 
     ``state``: FLAGGED, EXEMPT or LEFT_OUT. ``why``: of a user that is left out: the option, or what could not be read.
-    ``rule``: the number of the rule that protects an exempt one. ``denied``: who denies everything to it.
+    ``rule``: the number of the first rule that protects an exempt one. ``more``: of further rules that do. ``denied``:
+    who denies everything to it.
     """
 
     arn: str
@@ -59,6 +61,18 @@ class SeenUser:
     why: str = ""
     rule: int | None = None
     denied: str = BY_NOBODY
+    more: tuple[int, ...] = ()
+
+    @property
+    def protecting(self) -> tuple[int, ...]:
+        """The numbers of all rules that protect it."""
+        return () if self.rule is None else (self.rule, *self.more)
+
+    def moved(self, by: int) -> SeenUser:
+        """The same where so many rules stand before its own."""
+        if self.rule is None:
+            return self
+        return replace(self, rule=self.rule + by, more=tuple(each + by for each in self.more))
 
     def as_data(self) -> dict[str, Any]:
         """JSON types; without what says nothing."""
@@ -68,6 +82,7 @@ class SeenUser:
             "state": self.state,
             "why": self.why,
             "denied": self.denied,
+            "more": list(self.more),
         }
         found = {key: value for key, value in known.items() if value}
         return found if self.rule is None else {**found, "rule": self.rule}
@@ -86,21 +101,17 @@ class SeenUsers:
     users: Sequence[SeenUser]
 
     def protected(self) -> dict[ExemptionRule, int]:
-        """Rule -> how many users it protects; each user counts for the first of its rules."""
+        """Rule -> how many users it protects, alone or beside other rules."""
         found = dict.fromkeys(self.rules, 0)
         for each in self.users:
-            if each.rule is not None:
-                found[self.rules[each.rule]] += 1
+            for number in each.protecting:
+                found[self.rules[number]] += 1
         return found
 
     def and_then(self, later: SeenUsers) -> SeenUsers:
         """With what a ``later`` filter of the same run made of the users that it got."""
         known = {each.unique_id: each for each in self.users}
-        moved = (
-            each if each.rule is None else replace(each, rule=each.rule + len(self.rules))
-            for each in later.users
-        )
-        users = known | {each.unique_id: each for each in moved}
+        users = known | {each.unique_id: each.moved(len(self.rules)) for each in later.users}
         complete = self.complete or later.complete
         return SeenUsers(self.execution, complete, (*self.rules, *later.rules), tuple(users.values()))
 
@@ -120,14 +131,16 @@ def parse_seen(data: Any) -> SeenUsers:
     _SHAPE(data, SEEN)
     rules = tuple(_rule(json.dumps(each, sort_keys=True)) for each in data["rules"])
     # each run has the same users
-    users = tuple(
-        SeenUser(**{**each, "arn": intern(each["arn"]), "unique_id": intern(each["unique_id"])})
-        for each in data["users"]
-    )
+    users = tuple(map(_user, data["users"]))
     for each in users:
-        if (each.rule is not None) != (each.state == EXEMPT) or (each.rule or 0) >= max(len(rules), 1):
+        if bool(each.protecting) != (each.state == EXEMPT) or max(each.protecting, default=-1) >= len(rules):
             raise ValueError(f"{SEEN}: {each.arn} is exempt by no rule, or names one without being exempt")
     return SeenUsers(data["execution"], data["complete"], rules, users)
+
+
+def _user(data: Mapping[str, Any]) -> SeenUser:
+    known = {"arn": intern(data["arn"]), "unique_id": intern(data["unique_id"])}
+    return SeenUser(**{**data, **known, "more": tuple(data.get("more", ()))})
 
 
 @lru_cache(maxsize=100_000)

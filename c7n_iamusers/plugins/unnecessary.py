@@ -404,13 +404,15 @@ class Flagging:
                 continue
             annotate_anew(record.resource, {"exemption": exemption.rule and exemption.rule.as_data()})
             if exemption.rule:
-                spared[exemption.rule] += 1
-                self.exempt.extend((record.user.subject, each) for each in (exemption.rule, *exemption.more))
+                protecting = (exemption.rule, *exemption.more)
+                spared.update(set(protecting))
+                self.exempt.extend((record.user.subject, each) for each in protecting)
                 denied = _denied(record.user)
                 self.seen[record.user.unique_id] = SeenUser(
                     *(record.user.arn, record.user.unique_id, EXEMPT, ""),
                     rule=numbers[exemption.rule],
                     denied=denied,
+                    more=tuple({numbers[each]: None for each in exemption.more if each != exemption.rule}),
                 )
                 if denied:
                     self.log.warning(

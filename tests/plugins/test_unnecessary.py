@@ -212,6 +212,22 @@ def test_how_many_users_each_rule_protects(iam: Any, tmp_path: Path) -> None:
     }
 
 
+def test_a_rule_protects_whom_another_protects_too(iam: Any, tmp_path: Path) -> None:
+    """It is not mistyped."""
+    found = seen_in(tmp_path, exempted({"user": "b*"}, {"path": "/emergency/*"}, {"user": "bob"}))
+    assert {rule.pattern: users for rule, users in found.protected().items()} == {
+        "b*": 1,
+        "/emergency/*": 1,
+        "bob": 1,
+    }
+    assert [each.protecting for each in found.users if each.state == "exempt"] == [(0, 1, 2)]
+
+
+def test_the_rules_of_a_later_filter_count_on(iam: Any, tmp_path: Path) -> None:
+    found = seen_in(tmp_path, exempted({"user": "bob"}), exempted({"user": "carol"}, {"user": "c*"}))
+    assert [each.protecting for each in found.users if each.state == "exempt"] == [(0,), (1, 2)]
+
+
 def test_the_log_says_what_leaves_users_out(iam: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
         flagged(min_age=3000)

@@ -237,6 +237,7 @@ def test_what_an_earlier_run_saw_does_not_count(left: Outputs) -> None:
             replace(seen(), rules=()).content().replace("[]", "[{}]", 1), "exactly one of", id="no-rule"
         ),
         pytest.param(seen(replace(exempt_user("x"), rule=7)).content(), "exempt by no rule", id="rule-7"),
+        pytest.param(seen(replace(exempt_user("x"), more=(7,))).content(), "exempt by no rule", id="more-7"),
         pytest.param(seen(replace(exempt_user("x"), rule=None)).content(), "exempt by no rule", id="by-none"),
         pytest.param(seen(seen_user("x", rule=0)).content(), "exempt by no rule", id="not-exempt"),
     ],
