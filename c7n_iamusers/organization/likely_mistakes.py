@@ -237,45 +237,54 @@ class _Index:
 
     def __init__(self, read: NamesRead) -> None:
         self.read = read
-        self._of: dict[str, dict[str, list[str]]] = {}
+        self._begun: dict[str, dict[str, list[str]]] = {}
+        self._folded: dict[str, list[tuple[str, str]]] = {}
 
     def near(self, rule: ExemptionRule, wide: bool) -> list[str]:
         """Values that begin with the words of the rule, or differ in case. ``wide``: also those that resemble it.
 
         None where the rule matches a user of the account.
         """
-        values = self.read.unmatched.get(rule.field, frozenset())
         core = folded(rule.pattern).strip(_AROUND)
         if not core or rule in self.read.matched:
             return []
-        if found := self._begun(rule.field).get(core):
+        self._fill(rule.field)
+        if found := self._begun[rule.field].get(core):
             return sorted(found)
-        return sorted(each for each in values if _resembles(folded(rule.pattern), core, each)) if wide else []
+        return sorted(self._resembling(rule, core)) if wide else []
 
-    def _begun(self, field: str) -> dict[str, list[str]]:
-        if field not in self._of:
-            begun = defaultdict[str, list[str]](list)
-            for value in self.read.unmatched.get(field, ()):
-                text = folded(value).strip(_AROUND)
-                for each in {text, *(text[: end.start()] for end in _WORD_ENDS.finditer(text))}:
-                    begun[each].append(value)
-            self._of[field] = begun
-        return self._of[field]
+    def _fill(self, field: str) -> None:
+        if field in self._begun:
+            return
+        begun, texts = defaultdict[str, list[str]](list), list[tuple[str, str]]()
+        for value in self.read.unmatched.get(field, ()):
+            text = folded(value).strip(_AROUND)
+            texts.append((text, value))
+            for each in {text, *(text[: end.start()] for end in _WORD_ENDS.finditer(text))}:
+                begun[each].append(value)
+        self._begun[field], self._folded[field] = begun, texts
+
+    def _resembling(self, rule: ExemptionRule, core: str) -> Iterator[str]:
+        """An organization may have 100,000 users and hundreds of such rules, so the cheap comparisons come first."""
+        if set(core) & set("*?["):
+            pattern = folded(rule.pattern)
+            yield from (value for _, value in self._folded[rule.field] if fnmatchcase(folded(value), pattern))
+        elif len(core) >= _TELLING:
+            length, first, last = len(core), core[0], core[-1]
+            compared = SequenceMatcher(None, "", core, autojunk=False)
+            for text, value in self._folded[rule.field]:
+                if core in text or (
+                    -2 <= len(text) - length <= 2
+                    and (text[:1] == first or text[-1:] == last)
+                    and _is_alike(compared, text)
+                ):
+                    yield value
 
 
-def _resembles(pattern: str, core: str, value: str) -> bool:
-    text = folded(value)
-    if fnmatchcase(text, pattern):
-        return True
-    if len(core) < _TELLING:
-        return False
-    if core in text:
-        return True
-    bare = text.strip(_AROUND)
-    # most names are told apart by this, which takes no time
-    if abs(len(bare) - len(core)) > 2 or (bare[:1] != core[0] and bare[-1:] != core[-1]):
-        return False
-    return SequenceMatcher(None, core, bare, autojunk=False).ratio() >= _ALIKE
+def _is_alike(compared: SequenceMatcher[str], text: str) -> bool:
+    compared.set_seq1(text)
+    # the upper bound of the ratio is cheaper than the ratio
+    return compared.quick_ratio() >= _ALIKE and compared.ratio() >= _ALIKE
 
 
 #: What SQS keeps messages by default, and a weekend with a day to spare. Seconds.
