@@ -249,7 +249,8 @@ def _shared(
     from c7n_iamusers.organization.readiness import OK, ORGANIZATION, UNKNOWN, Check, shared_by
 
     shared = shared_by(found, wanted.data)
-    yield from chain.from_iterable(map(probes.queue, shared.queues))
+    yield from map(probes.queue, shared.queues)
+    yield from chain.from_iterable(map(probes.in_queue, shared.queues))
     for place in shared.notices:
         notices = probes.notices(place)
         yield notices

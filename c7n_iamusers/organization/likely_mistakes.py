@@ -291,7 +291,7 @@ def _is_alike(compared: SequenceMatcher[str], text: str) -> bool:
 _RETENTION = 4 * 24 * 3600
 _WAITING = tuple(f"ApproximateNumberOfMessages{each}" for each in ("", "NotVisible", "Delayed"))
 #: The attributes of a queue that ``queue_doubts`` reads.
-QUEUE_ATTRIBUTES = ("QueueArn", *_WAITING, "MessageRetentionPeriod")
+QUEUE_ATTRIBUTES = (*_WAITING, "MessageRetentionPeriod")
 
 
 def queue_doubts(queue: str, attributes: Mapping[str, str]) -> Iterator[Check]:

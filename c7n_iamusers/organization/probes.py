@@ -232,13 +232,11 @@ class Probes:
             return Check(place, name, HOLE, f"{arn} can't be assumed by {LAMBDA}", remedy)
         return Check(place, name, OK, arn)
 
-    def queue(self, queue: str) -> Iterator[Check]:
-        """Whether the queue that notices go to is there, and messages leave it in time."""
+    def queue(self, queue: str) -> Check:
+        """Whether the queue that notices go to is there."""
         place = ORGANIZATION
         region: str | None
         try:
-            if queue.endswith(".fifo"):
-                raise ValueError("it is a FIFO queue, and Cloud Custodian gives no message group")
             if queue.startswith("arn:"):
                 _, _, _, region, owner, name = queue.split(":", 5)
                 client = self._client("sqs", region)
@@ -249,18 +247,14 @@ class Probes:
                 labels = (urlparse(queue).hostname or "").split(".")
                 region = labels[1] if labels[0] == "sqs" and len(labels) > 1 else None
                 client, url = self._client("sqs", region), queue
-            asked = self.backoff.call(
-                client.get_queue_attributes, QueueUrl=url, AttributeNames=[*QUEUE_ATTRIBUTES]
-            )
-            doubts = list(queue_doubts(queue, asked["Attributes"]))
+            self.backoff.call(client.get_queue_attributes, QueueUrl=url, AttributeNames=["QueueArn"])
         except (*_ERRORS, ValueError) as error:
             remedy = (
                 f"create the queue or correct {queue!r} (variable queue_url), and allow sqs:GetQueueAttributes and "
                 f"sqs:SendMessage to {self.caller}"
             )
-            yield Check(place, "queue", HOLE, f"{queue}: {error}", remedy)
-            return
-        yield from doubts or [Check(place, "queue", OK, queue)]
+            return Check(place, "queue", HOLE, f"{queue}: {error}", remedy)
+        return Check(place, "queue", OK, queue)
 
     def mailer(self, file: Path, queues: Sequence[str]) -> Iterator[Check]:
         """Whether c7n-mailer reads one of ``queues``, and its mail server answers. ``file``: its configuration."""
@@ -311,6 +305,22 @@ class Probes:
             told = f"{notices} has a file {stops[0]}, which stops quarantine and deletion in all accounts"
             return Check(place, name, HOLE, told, f"remove {stops[0]} there when they may run")
         return Check(place, name, OK, notices)
+
+    def in_queue(self, queue: str) -> Iterator[Check]:
+        """Whether messages leave a queue in time. Nothing where it can't be read, which the check of the queue tells."""
+        parts = queue.split(":") if queue.startswith("arn:") else []
+        labels = (urlparse(queue).hostname or "").split(".")
+        region = parts[3] if parts else labels[1] if labels[0] == "sqs" and len(labels) > 1 else None
+        client = self._client("sqs", region)
+        try:
+            url = queue
+            if parts:
+                url = client.get_queue_url(QueueName=parts[5], QueueOwnerAWSAccountId=parts[4])["QueueUrl"]
+            call, names = client.get_queue_attributes, [*QUEUE_ATTRIBUTES]
+            found = self.backoff.call(call, QueueUrl=url, AttributeNames=names)["Attributes"]
+        except _ERRORS:
+            return
+        yield from queue_doubts(queue, found)
 
     def bucket(self, url: str) -> Check:
         """Whether the bucket of ``url``, an output of Cloud Custodian, is there and in the Region of the runner."""

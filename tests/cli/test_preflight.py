@@ -891,13 +891,6 @@ def test_what_waits_in_the_queue_is_named(fleet: Rehearsal) -> None:
     assert short.startswith(f"{QUEUE} keeps a message for 2 hours only")
 
 
-def test_a_fifo_queue_is_a_hole(fleet: Rehearsal) -> None:
-    fleet.org.client("sqs").create_queue(QueueName="mails.fifo", Attributes={"FifoQueue": "true"})
-    fleet.shared(queue_url=QUEUE.replace("c7n-mailer", "mails.fifo"))
-    (hole,) = fleet.holes()
-    assert (hole["name"], "it is a FIFO queue" in hole["text"]) == ("queue", True)
-
-
 def test_a_bucket_in_another_region_is_named(fleet: Rehearsal) -> None:
     s3 = fleet.org.client("s3")
     s3.create_bucket(Bucket="there", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
