@@ -307,7 +307,7 @@ class Probes:
         return Check(place, name, OK, notices)
 
     def in_queue(self, queue: str) -> Iterator[Check]:
-        """Whether messages leave a queue in time. Nothing where it can't be read, which the check of the queue tells."""
+        """Whether messages leave a queue in time. Nothing where it can't be read, which ``queue`` tells."""
         parts = queue.split(":") if queue.startswith("arn:") else []
         labels = (urlparse(queue).hostname or "").split(".")
         region = parts[3] if parts else labels[1] if labels[0] == "sqs" and len(labels) > 1 else None
