@@ -13,11 +13,12 @@ import click
 
 from c7n_iamusers.exceptions import OutputUnreadable
 from c7n_iamusers_cli.arguments import read_accounts
-from c7n_iamusers_cli.output import format_option, say
+from c7n_iamusers_cli.output import end_check, format_option, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store
-    from c7n_iamusers.report.fleet import Expected, Fleet
+    from c7n_iamusers.report.accounts import Expected
+    from c7n_iamusers.report.fleet import Fleet
 
 _S3 = "s3://"
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -100,8 +101,9 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
 @click.option(
     "--check",
     is_flag=True,
-    help="End with 1 where a user failed, an account did not run, is denied or unreadable, or a quarantine is in use, "
-    "broken or of an exempt user; a line for each.",
+    help="End with 1 where something blocks the next step: a user failed or is counted twice, an account did not run, "
+    "is denied or unreadable, or a quarantine is in use, broken or of an exempt user. Otherwise end with 3 where "
+    "something needs attention: an exemption protects nobody, or a policy selects nobody any more. A line for each.",
 )
 def report(
     places: tuple[str, ...],
@@ -121,7 +123,9 @@ def report(
     """
     if (names or tags) and accounts_file is None:
         raise click.UsageError("-a and -t choose accounts of the accounts file: give -c FILE too")
-    from c7n_iamusers.report.fleet import Wanted, fleet_of
+    from c7n_iamusers.report.accounts import Wanted
+    from c7n_iamusers.report.checks import BLOCKING
+    from c7n_iamusers.report.fleet import fleet_of
     from c7n_iamusers.report.outputs import read_outputs
 
     wanted = Wanted([name for file in files for name in _policies(file)], since, bool(names or tags))
@@ -140,10 +144,19 @@ def report(
     data = {"generated": now.isoformat(timespec="seconds"), **asked, **fleet.as_data()}
     _write(place, output_format, data)
     _tell(fleet, data["totals"], place)
-    if check and fleet.attention:
+    if check:
         for each in fleet.attention:
-            say(f"{_who(each)}{each['what']}: {each['why']}", err=True)
-        raise click.exceptions.Exit(1)
+            level = "" if each["level"] == BLOCKING else f"{each['level']}: "
+            say(f"{level}{_who(each)}{each['what']}: {each['why']}", err=True)
+        end_check(*_levels(fleet))
+
+
+def _levels(fleet: Fleet) -> tuple[int, int]:
+    """How many lines are blocking, and how many need attention."""
+    from c7n_iamusers.report.checks import BLOCKING
+
+    blocking = sum(each["level"] == BLOCKING for each in fleet.attention)
+    return blocking, len(fleet.attention) - blocking
 
 
 def _who(row: Mapping[str, Any]) -> str:
@@ -180,10 +193,11 @@ def _target(place: str) -> tuple[Store, str]:
 
 
 def _tell(fleet: Fleet, totals: Mapping[str, Any], place: str) -> None:
+    blocking, attention = _levels(fleet)
     say(
-        f"{place}: {totals['users']} users in {totals['accounts']} accounts: {totals['deleted']} deleted, "
-        f"{totals['left']} still there, {totals['high']} of these of high severity; "
-        f"{len(fleet.attention)} need attention"
+        f"{place}: {totals['users']} users seen in {totals['accounts']} accounts: {totals['deleted']} deleted, "
+        f"{totals['gone']} deleted by others, {totals['left']} still there, of which {totals['exempt']} are exempt and "
+        f"{totals['high']} of high severity; {blocking} blocking, {attention} to look at"
     )
     for each in fleet.policies:
         say(_did(each))
@@ -251,7 +265,7 @@ def _expected(path: Path, names: tuple[str, ...], tags: tuple[str, ...]) -> Iter
 
     Raises OutputUnreadable and InvalidPolicyData.
     """
-    from c7n_iamusers.report.fleet import Expected
+    from c7n_iamusers.report.accounts import Expected
 
     rows = read_accounts(
         path,

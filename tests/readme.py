@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -70,10 +71,10 @@ def saved_report() -> str:
 
 
 def substituted(text: str) -> str:
-    """A block as the tests run it."""
+    """A block as the tests run it. The shipped accounts file has placeholders, so preflight ends with 3."""
     for shown, run in SUBSTITUTIONS.items():
         text = text.replace(shown, run)
-    return text
+    return re.sub(r"(c7n-iamusers preflight .*)", r"\1 || test $? = 3", text)
 
 
 def in_shell(text: str, checkout: Path, environment: Mapping[str, str]) -> None:

@@ -150,7 +150,9 @@ def test_what_needs_no_earlier_run_runs(org: LocalOrg, checkout: Path) -> None:
             _, *options = words(line)
             if options[0] in ("owners", "roles", "guardrail", "evidence", "preflight"):
                 result = CliRunner().invoke(main, options)
-                assert result.exit_code == 0, (line, result.output)
+                # the shipped accounts file has placeholders, and users that no exemption matches
+                well = (0, 3) if options[0] == "preflight" else (0,)
+                assert result.exit_code in well, (line, result.output)
 
 
 def test_stop_is_the_file_that_stops(checkout: Path) -> None:

@@ -56,7 +56,9 @@ def test_unnecessary_spells_its_options_out() -> None:
     assert all(found.values())
     assert found["kinds"]["items"]["enum"] == list(KINDS)
     assert found["findings"]["properties"]["none-of"]["items"]["enum"] == list(FINDING_IDS)
-    assert set(found["exempt"]["items"]["properties"]) == {*RULE, "path", "tag", "group", "owner", "account"}
+    assert set(found["exempt"]["items"]["properties"]) == {
+        *(*RULE, "path", "tag", "group", "owner", "account", "everybody")
+    }
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,21 @@ from aws_local_org.demo.state import (
 )
 from aws_local_org.environment import without_aws
 from aws_local_org.errors import LocalOrgError
+from c7n_iamusers_cli.output import ATTENTION
 
 #: The files and directories that the steps make in their work directory.
-OWN = ("accounts.yml", "cache", "logs", "mailer.yml", "mails", "notices", "output", "policies", "report.html")
+OWN = (
+    "accounts.yml",
+    "cache",
+    "logs",
+    "mailer.yml",
+    "mails",
+    "notices",
+    "output",
+    "policies",
+    "report.html",
+    "report.json",
+)
 #: The templates of the mails that the package's policies send.
 TEMPLATES = Path(str(files("c7n_iamusers"))) / "mailer_templates"
 #: The policies of each file, except those that select nobody in the demo.
@@ -209,7 +221,8 @@ class Workflow:
     def report(self) -> None:
         """Write the page over all accounts and runs; its check finds nothing that failed."""
         page = self.work / "report.html"
-        if code := self.commands.report("report", self.work / "output", self.accounts, page):
+        code = self.commands.report("report", self.work / "output", self.accounts, page)
+        if code not in (0, ATTENTION):
             self.faults.append(
                 f"c7n-iamusers report ended with {code}, see {self.work / 'logs' / 'report.log'}"
             )
@@ -349,8 +362,8 @@ class Commands:
         return self._run(step, ["c7n-iamusers", "only", *given])
 
     def report(self, step: str, output: Path, accounts: Path, page: Path) -> int:
-        """`c7n-iamusers report --check`: one page over what c7n-org left in ``output``."""
-        places = ["-s", str(output), "-c", str(accounts), "--output", str(page)]
+        """`c7n-iamusers report --check`: one file over what c7n-org left in ``output``, in the format of its suffix."""
+        places = ["-s", str(output), "-c", str(accounts), "--output", str(page), "--format", page.suffix[1:]]
         return self._run(step, ["c7n-iamusers", "report", *places, "--check"])
 
     def _run(self, step: str, command: list[str], further: Mapping[str, str] | None = None) -> int:

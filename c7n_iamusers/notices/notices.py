@@ -359,13 +359,13 @@ def notice_refusal(
             f"its owners were not addressed: {notices.place} has no announcement of it that still counts; run the "
             "policy with the action notify-owners"
         )
-    said = f"announced on {notice.time:%Y-%m-%d} to {', '.join(notice.addresses)}"
+    said = f"on {notice.time:%Y-%m-%d} to {', '.join(notice.addresses)}"
     if now < notice.time + timedelta(days=days):
-        return f"{said}, which is not yet {days:g} days ago"
+        return f"announced less than {days:g} days ago: {said}"
     if not before_day and now.astimezone(timezone.utc).date() < notice.day:
-        return f"{said} for {notice.day}, which is yet to come"
+        return f"its day is yet to come: announced {said} for {notice.day}"
     if notice.stop and not before_stop and now.astimezone(timezone.utc).date() < notice.stop:
-        return f"{said}, with {notice.stop} as the day on which its credentials stop working, which is yet to come"
+        return f"the day on which its credentials stop working is yet to come: announced {said} for {notice.stop}"
     return None
 
 

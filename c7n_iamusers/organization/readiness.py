@@ -18,7 +18,10 @@ from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
 from c7n_iamusers.text.wording import folded, quoted, visible
 
-OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
+#: A HOLE keeps a run from working. What needs ATTENTION may be meant. What is UNKNOWN was not checked.
+OK, HOLE, ATTENTION, UNKNOWN = "ok", "hole", "attention", "unknown"
+#: The place of what is checked once, and not for each account.
+ORGANIZATION = "organization"
 #: The variables of accounts.yml that are checked beside those that the policies use.
 QUEUE, NOTICES = "queue_url", "notices"
 CENTER_ROLE, CENTER_REGION = "identity_center_role", "identity_center_region"
@@ -37,7 +40,7 @@ _SOMETHING = "c7n-iamusers-preflight"
 
 @dataclass(frozen=True)
 class Check:
-    """``place``: an account, or the organization. ``status``: OK, HOLE or UNKNOWN. ``remedy``: what to do."""
+    """``place``: an account or ORGANIZATION. ``status``: OK, HOLE, ATTENTION or UNKNOWN. ``remedy``: what to do."""
 
     place: str
     name: str

@@ -124,6 +124,7 @@ _WORDS = {
     access_state.ABSENT: "without access through IAM Identity Center",
     FAILED: "failed",
     SKIPPED: "left alone",
+    SELECTED: "to look at",
 }
 
 
@@ -179,17 +180,14 @@ def was_skipped(resource: Mapping[str, Any]) -> bool:
     return (resource.get(ANNOTATION, {}).get("outcome") or {}).get("status") == SKIPPED
 
 
-def news_line(
-    account: str, news: Iterable[str], day: date, policy: str, *, counted: bool = True, part: str = ""
-) -> str:
+def news_line(account: str, news: Iterable[str], day: date, *, counted: bool = True, part: str = "") -> str:
     """The subject. ``news``: of all users. ``counted``: not where each recipient gets other users."""
     found = Counter(each.partition(":")[0] for each in news)
     order = [*_WORDS, *sorted(found.keys() - _WORDS.keys())]
-    words = {**_WORDS, SELECTED: f"selected by {policy}"}
     said = list[str]()
     for each in (each for each in order if each in found):
         noun = "" if said else " IAM user" if counted and found[each] == 1 else " IAM users"
-        text = f"{noun} {words.get(each, each.replace('-', ' '))}"
+        text = f"{noun} {_WORDS.get(each, each.replace('-', ' '))}"
         said.append((f"{found[each]}{text}" if counted else text).strip())
     return headline(f"{account}: {', '.join(said)} on {day}{part}")
 
@@ -311,7 +309,7 @@ class Inform(Step):
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
         news, end = [each.news for each in users], part_of(part, parts)
-        return news_line(account, news, users[0].day, self.policy, counted=counted, part=end)
+        return news_line(account, news, users[0].day, counted=counted, part=end)
 
 
 def _announced(resource: Resource, announced: datetime, day: date, notices: Notices) -> Due:

@@ -277,7 +277,7 @@ def _gathering(faults: list[str]) -> Iterator[None]:
 
 
 def _filled(value: Any) -> Any:
-    """``value`` with each variable replaced by text that is valid in a pattern."""
+    """``value`` with each variable replaced by text that is valid in a pattern, and does not match everybody."""
     if isinstance(value, Mapping):
         return {key: _filled(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -285,7 +285,7 @@ def _filled(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     key, mark, glob = value.rpartition("=")  # the key of a tag is no glob
-    return f"{_VARIABLE.sub('x', key)}{mark}{_VARIABLE.sub('*', glob)}"
+    return f"{_VARIABLE.sub('x', key)}{mark}{_VARIABLE.sub('*a*', glob)}"
 
 
 def _without_unfilled_days(filled: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:

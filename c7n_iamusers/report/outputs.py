@@ -20,11 +20,11 @@ from sys import intern
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import ANNOTATION
-from c7n_iamusers.exceptions import OutputUnreadable
+from c7n_iamusers.evidence.seen_users import FLAGGED, SEEN, SeenUsers, parse_seen, sees_all
+from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed
 from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
-from c7n_iamusers.exemptions import RuleKey, read_denied, read_explanations, read_usage
 from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, read_json, unpacked
 from c7n_iamusers.text.shapes import Shape, listing, mapping, maybe, one_of, record, text, whole
 
@@ -32,7 +32,7 @@ RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log
 #: Of provisioning: the file beside an account's outcomes, and the directory of its own runs.
 RESULT_FILE, RUNS = "identity-center-result.json", "identity-center-runs"
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
-_NAMES = (RESOURCES, METADATA, LOG, OUTCOMES, RESULT_FILE, JOURNAL)
+_NAMES = (RESOURCES, METADATA, LOG, SEEN, OUTCOMES, RESULT_FILE, JOURNAL)
 _GZ = ".gz"
 #: Directories that are read at once, so that a bucket's answers are waited for together.
 _AT_ONCE = 8
@@ -42,20 +42,11 @@ _DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
 _DATE_PARTS = 4
 #: The resource of a policy on IAM users.
 USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
-_JUDGED = re.compile(r"unnecessary: of (\d+) users (\d+) are not exempt")
 _DENIED = ("AccessDenied", "not authorized to perform")
 
 #: How a policy's run ended in an account.
 RAN, ACTION_FAILED, TOO_MANY = "ran", "action failed", "too many users"
 DENIED, FAILED, STOPPED, UNREADABLE = "denied", "failed", "did not run", "unreadable"
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Whom a policy's exemptions protect in an account. ``exempt``: how many users. ``rules``: by each rule."""
-
-    exempt: int
-    rules: Mapping[RuleKey, int]
 
 
 #: What is shown of the annotation, and its value where it is missing. Anything else is left out.
@@ -113,10 +104,9 @@ class PolicyOutput:
     ``place``: where, for people. ``run``: what it shares with the same run's other accounts. ``account``: the id, or
     empty. ``name``: c7n-org's name of the account, or empty. ``time``: when the run began. ``state``: how it ended;
     empty where only a record of outcomes lies here. ``users``: those that were selected, None where that is not known.
-    ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``usage``: None where the log does not say.
-    ``explanations``: reason and owner of rules, by the log; of lists too.
-    ``denied``: the ARNs of exempt users that are denied everything, and whether a quarantine does that; None where the
-    filter unnecessary did not run.
+    ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``execution``: Cloud Custodian's id of the run, or empty.
+    ``sees_all``: whether a filter ``unnecessary`` gets all users of the account. ``seen``: those that it got, without
+    the selected ones in ``users``; ``complete`` says whether both are all. None where it was not called.
     """
 
     place: str
@@ -132,9 +122,9 @@ class PolicyOutput:
     users: tuple[Selected, ...] | None
     rows: tuple[Mapping[str, Any], ...]
     rules: tuple[Mapping[str, Any], ...]
-    usage: Usage | None
-    explanations: Mapping[RuleKey, tuple[str, str]]
-    denied: Mapping[str, bool] | None
+    execution: str
+    sees_all: bool
+    seen: SeenUsers | None
 
 
 def read_outputs(store: Store, names: Iterable[str] = ()) -> list[PolicyOutput]:
@@ -198,7 +188,7 @@ class _Files:
             content = self._store.read(self._names[name])
             return unpacked(content, LARGEST) if content else content
         except (OSError, NotInFormat) as error:
-            self._fault(name, str(error))
+            self.fault(name, str(error))
             return None
 
     def data(self, name: str, shape: Shape, what: str) -> Any:
@@ -209,12 +199,12 @@ class _Files:
         try:
             data = read_json(content, most=MOST_JSON)
         except NotInFormat as error:
-            self._fault(name, f"is no JSON ({error}): it was cut off, or is not a run's")
+            self.fault(name, f"is no JSON ({error}): it was cut off, or is not a run's")
             return None
         try:
             shape(data, what)
         except ValueError as error:
-            self._fault(name, f"is not {what} that a run leaves: {error}")
+            self.fault(name, f"is not {what} that a run leaves: {error}")
             return None
         return data
 
@@ -222,15 +212,16 @@ class _Files:
         try:
             yield from parsed(self.content(JOURNAL) or b"")
         except OSError as error:
-            self._fault(JOURNAL, str(error))
+            self.fault(JOURNAL, str(error))
         try:
             objects = self._store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
             for name, content in read_all(self._store, objects):
                 yield from parsed(content or b"", self._store.place(name))
         except OSError as error:
-            self._fault(BUCKET_JOURNALS, str(error))
+            self.fault(BUCKET_JOURNALS, str(error))
 
-    def _fault(self, name: str, why: str) -> None:
+    def fault(self, name: str, why: str) -> None:
+        """Note what is wrong with a file."""
         place = self._store.place(self._names.get(name, name))
         of_file = place.rpartition("/")[2] or name
         self.faults.append(why if place in why else f"{of_file} {why}")
@@ -249,8 +240,11 @@ def _output(
     rows = _rows(files)
     log = (files.content(LOG) or b"").decode(errors="replace")
     layout = _layout(directory.parts, known)
+    execution = str((metadata or {}).get("execution", {}).get("id") or "")
+    seen = _seen(files, execution)
     account = str((metadata or {}).get("config", {}).get("account_id") or "") or layout.account
     state, why = _state(files, metadata, resources is not None, log)
+    users = tuple(_selected(resources or ())) if state in (RAN, ACTION_FAILED) else None
     return PolicyOutput(
         place=store.place(str(directory)).removesuffix("/."),
         run=f"{store}/{layout.run}".rstrip("/"),
@@ -262,13 +256,32 @@ def _output(
         state=state,
         why=why,
         dry_run=bool((metadata or {}).get("config", {}).get("dryrun")),
-        users=tuple(_selected(resources or ())) if state in (RAN, ACTION_FAILED) else None,
+        users=users,
         rows=rows,
         rules=tuple(_rules(policy.get("filters"))),
-        usage=_usage(log),
-        explanations=_explanations(log),
-        denied=_denied(log),
+        execution=execution,
+        sees_all=sees_all(policy.get("filters")),
+        seen=seen and _without_selected(seen, users or ()),
     )
+
+
+def _seen(files: _Files, execution: str) -> SeenUsers | None:
+    """What the filter ``unnecessary`` saw in this ``execution``; the file may be an earlier one's."""
+    if (data := files.data(SEEN, _ANYTHING, "a list of seen users")) is None:
+        return None
+    try:
+        found = parse_seen(data)
+    except (ValueError, InvalidPolicyData) as error:
+        files.fault(SEEN, f"is not a list of seen users that a run leaves: {error}")
+        return None
+    return found if found.execution == execution else None
+
+
+def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
+    """Those that it flagged and the policy selected are in ``users``: a report may be on 600,000 of them."""
+    selected = {each.unique_id for each in users}
+    kept = (each for each in seen.users if each.state != FLAGGED or each.unique_id not in selected)
+    return replace(seen, users=tuple(kept))
 
 
 def _selected(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]:
@@ -405,39 +418,6 @@ def _rules(filters: Any) -> Iterator[Mapping[str, Any]]:
             yield from (rule for rule in exempt or () if isinstance(rule, dict))
             for name in ("and", "or", "not"):
                 yield from _rules(each.get(name))
-
-
-def _usage(log: str) -> Usage | None:
-    """What the last run that wrote to the log says; None for a log of a version that says less."""
-    found, rules = None, dict[RuleKey, int]()
-    for line in log.splitlines():
-        if use := read_usage(line):
-            rules |= use
-        elif judged := _JUDGED.search(line):
-            exempt = int(judged[1]) - int(judged[2])
-            found = Usage(exempt, rules) if exempt <= sum(rules.values()) else None
-            rules = {}
-    return found
-
-
-def _explanations(log: str) -> dict[RuleKey, tuple[str, str]]:
-    # each account has the same rules
-    return {
-        key: (intern(reason), intern(owner))
-        for line in log.splitlines()
-        for key, (reason, owner) in read_explanations(line).items()
-    }
-
-
-def _denied(log: str) -> Mapping[str, bool] | None:
-    """What the last run that wrote to the log says."""
-    found, denied = None, dict[str, bool]()
-    for line in log.splitlines():
-        if each := read_denied(line):
-            denied |= [each]
-        elif _JUDGED.search(line):
-            found, denied = denied, {}
-    return found
 
 
 @dataclass(frozen=True)

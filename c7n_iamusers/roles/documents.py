@@ -270,6 +270,10 @@ def _place_statements(places: Places, settings: RoleSettings, setup: bool = Fals
         yield _allow(["s3:PutObject", "s3:PutObjectAcl"], arns(written), owned)
         if setup:
             yield _allow(["s3:DeleteObject"], arns(written, _PROBE), owned)
+            buckets = sorted({bucket for bucket, _ in written})
+            yield _allow(
+                ["s3:GetBucketLocation"], [f"arn:{partition}:s3:::{each}" for each in buckets], owned
+            )
 
 
 def _listing(

@@ -15,7 +15,16 @@ from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
 from c7n_iamusers_cli.main import main
-from tests.report.fleet_outputs import ACCOUNT, DELETE, OTHER_ACCOUNT, Outputs, metadata, outcome
+from tests.report.fleet_outputs import (
+    ACCOUNT,
+    DELETE,
+    OTHER_ACCOUNT,
+    Outputs,
+    metadata,
+    outcome,
+    seen,
+    seen_user,
+)
 
 ACCOUNTS = f"""
 accounts:
@@ -41,7 +50,9 @@ def test_a_page_for_its_owner_alone_in_the_working_directory(left: Outputs) -> N
     left.leave("alice", outcomes=[outcome("alice", "deleted")])
     found = report("-s", "output")
     assert found.exit_code == 0, found.output
-    assert found.stdout.startswith("report.html: 1 users in 1 accounts: 1 deleted, 0 still there")
+    assert found.stdout.startswith(
+        "report.html: 1 users seen in 1 accounts: 1 deleted, 0 deleted by others, 0 still there"
+    )
     path = Path("report.html")
     assert path.read_text().startswith("<!DOCTYPE html>")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -64,7 +75,7 @@ def test_a_report_is_replaced(left: Outputs) -> None:
 
 
 def test_exemptions_that_ended_or_match_nobody_are_named(left: Outputs) -> None:
-    left.leave("alice", log="unnecessary: of 5 users 5 are not exempt, 5 are flagged: 5 human")
+    left.leave("alice", seen=seen(seen_user("alice")))
     assert report("-s", "output").stdout.splitlines()[2:] == [
         "exemption by user 'git-*' until 2999-06-30: matches nobody"
     ]
@@ -160,6 +171,7 @@ def test_runs_that_did_not_happen_over_the_output_of_the_run_before(org: LocalOr
     )
     for account in (ACCOUNT, OTHER_ACCOUNT):
         org.client("iam", account).create_user(UserName="alice")
+        org.client("iam", account).create_user(UserName="bob")
 
     def run(name: str, account: str, role: str = "CloudCustodian") -> bool:
         reset_session_cache()  # c7n would take the session of an earlier test

@@ -137,8 +137,8 @@ def test_no_json(content: bytes) -> None:
     ("days", "at", "reason"),
     [
         pytest.param(30, after(30), None, id="the-day"),
-        pytest.param(30, after(29.9), "not yet 30 days ago", id="a-little-before"),
-        pytest.param(10, after(29), "for 2026-03-31, which is yet to come", id="before-the-announced-day"),
+        pytest.param(30, after(29.9), "less than 30 days ago", id="a-little-before"),
+        pytest.param(10, after(29), "its day is yet to come: announced", id="before-the-announced-day"),
         pytest.param(30, after(30 + LAPSE_DAYS), None, id="the-last-day-it-counts"),
         pytest.param(30, after(31 + LAPSE_DAYS), "no announcement of it that still counts", id="lapsed"),
     ],
@@ -166,10 +166,10 @@ def test_what_is_no_announcement_of_the_user(notice: Notice) -> None:
 @pytest.mark.parametrize(
     ("now", "options", "reason"),
     [
-        pytest.param(15, {"before_day": True}, "with 2026-03-17 as the day on which its creden", id="before"),
+        pytest.param(15, {"before_day": True}, "credentials stop working is yet to come", id="before"),
         pytest.param(16, {"before_day": True}, None, id="on-the-day"),
         pytest.param(15, {"before_day": True, "before_stop": True}, None, id="brownout"),
-        pytest.param(16, {}, "for 2026-03-31, which is yet to come", id="deletion"),
+        pytest.param(16, {}, "its day is yet to come: announced", id="deletion"),
     ],
 )
 def test_credentials_work_until_the_day_that_was_announced(
@@ -184,7 +184,7 @@ def test_credentials_work_until_the_day_that_was_announced(
 
 @pytest.mark.parametrize(
     ("days", "reason"),
-    [(30, "not yet 30 days ago"), (50, "for 2026-04-21, which is yet to come"), (51, None)],
+    [(30, "less than 30 days ago"), (50, "for 2026-04-21"), (51, None)],
 )
 def test_the_day_of_the_last_announcement_counts(days: float, reason: str | None) -> None:
     later = replace(NOTICE, time=after(20), day=date(2026, 4, 21), message_id="message-2")

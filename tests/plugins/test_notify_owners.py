@@ -414,7 +414,7 @@ def test_who_lost_the_tag_of_its_exemption_stays_until_it_is_announced_again(
     assert named["UserName"] == "alice"
     assert named["c7n:IamUser"]["notice"]["was-exempt"].endswith("by tag 'Purpose=break-glass'")
     run({"type": kind, **noticed(notices)})
-    assert "which is not yet 30 days ago" in outcomes(output)["alice"]["reason"]
+    assert "announced less than 30 days ago" in outcomes(output)["alice"]["reason"]
 
 
 def changes(org: LocalOrg) -> set[str]:
@@ -429,7 +429,7 @@ def noticed(notices: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("days", "reason"),
-    [(None, "were not addressed"), (29, "which is not yet 30 days ago"), (30, None)],
+    [(None, "were not addressed"), (29, "announced less than 30 days ago"), (30, None)],
     ids=["unannounced", "too-early", "the-day"],
 )
 def test_a_user_goes_only_with_a_notice(
