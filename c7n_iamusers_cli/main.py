@@ -58,6 +58,7 @@ SUBCOMMANDS = {
     "roles": ("c7n_iamusers_cli.roles:roles", "Print the IAM roles that given policies take."),
     "shard": ("c7n_iamusers_cli.shard:shard", "Print the accounts file of one of several machines."),
     "restore": ("c7n_iamusers_cli.restore:restore", "Restore users from their snapshots."),
+    "user": ("c7n_iamusers_cli.user:user", "Show what was done to one user, or give it back."),
 }
 
 

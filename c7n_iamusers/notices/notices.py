@@ -235,6 +235,16 @@ class Notices:
         """Whether a message of ``step`` was sent about the user at ``since`` or later."""
         return any(each.step == step and each.time >= since for each in self._by_user.get(unique_id, ()))
 
+    def named(self, name: str) -> list[tuple[Subject, Notice]]:
+        """The messages about each user that had this name, in any case; the oldest first of each user."""
+        return [
+            (user, notice)
+            for unique_id, its in self._by_user.items()
+            for notice in its
+            for user in notice.users
+            if user.unique_id == unique_id and user.name.casefold() == name.casefold()
+        ]
+
     def reports(self, unique_id: str, event: str) -> bool:
         """Whether a message about the user reports the event with this id."""
         return bool(event) and any(each.event == event for each in self._by_user.get(unique_id, ()))

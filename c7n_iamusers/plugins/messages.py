@@ -17,7 +17,15 @@ from typing import Any, TypeVar
 from c7n_iamusers.evidence.attempts import HEARD
 from c7n_iamusers.evidence.credential_events import credential_event
 from c7n_iamusers.exceptions import Stopped
-from c7n_iamusers.execution.outcomes import DELETED, FAILED, PROVISIONED, SKIPPED, UNCHANGED
+from c7n_iamusers.execution.outcomes import (
+    DELETED,
+    FAILED,
+    PROVISIONED,
+    RELEASED,
+    RESTORED,
+    SKIPPED,
+    UNCHANGED,
+)
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.intents import INTENDED
 from c7n_iamusers.notices.notices import (
@@ -117,6 +125,8 @@ _ACCESS = (PROVISIONED, UNCHANGED, access_state.USED)
 #: In a subject, after a number of users, in this order.
 _WORDS = {
     DELETED: "deleted",
+    RESTORED: "restored",
+    RELEASED: "released from quarantine",
     ACCESS: "with access through IAM Identity Center",
     INTENDED: "with access through IAM Identity Center on its way",
     HEARD: "still in use",
@@ -130,13 +140,16 @@ _WORDS = {
 def news_of(resource: Mapping[str, Any]) -> str:
     """What the policy's filters and actions found or did: a word, and for some words what belongs to it.
 
-    ``skipped: <kind of the reason>``, ``heard: <time of the newest attempt>``, ``deleted``, ``failed``, ``access`` and
-    so on. An action counts before a filter.
+    ``skipped: <kind of the reason>``, ``heard: <time of the newest attempt>``, ``released: <time>``, ``deleted``,
+    ``failed``, ``access`` and so on. An action counts before a filter.
     """
     known = resource.get(ANNOTATION, {})
     outcome, made, attempts, access = (
         known.get(key) or {} for key in ("outcome", "provisioning", "attempts", "identity-center")
     )
+    if outcome.get("status") in (RELEASED, RESTORED):
+        # each time is news: it may be put in quarantine or deleted again in between
+        return f"{outcome['status']}: {outcome.get('time')}"
     if outcome:
         return _with_kind(str(outcome.get("status")), str(outcome.get("reason") or ""))
     if made:
