@@ -23,6 +23,10 @@ SUBCOMMANDS = {
     ),
     "demo": ("aws_local_org.demo.command:demo", "Run and check the whole workflow on a local organization."),
     "evidence": ("c7n_iamusers_cli.evidence:evidence", "Show the evidence on the IAM users of accounts."),
+    "exemptions": (
+        "c7n_iamusers_cli.exemptions:exemptions",
+        "Check the exemptions that owners ask for in replies.",
+    ),
     "guardrail": (
         "c7n_iamusers_cli.guardrail:guardrail",
         "Print a service control policy against new credentials.",

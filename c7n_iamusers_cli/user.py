@@ -224,13 +224,13 @@ class Record:
             if not place or (self._asked and not {target.account_id, target.name} & self._asked):
                 continue
             try:
-                found = Notices.read(_notices_store(str(place)), target.account_id, now, self.problems.append)
+                found = Notices.read(notices_store(str(place)), target.account_id, now, self.problems.append)
                 yield target.account_id, found
             except (NoticesUnreadable, OutputUnreadable) as error:
                 self.problems.append(str(error))
 
 
-def _notices_store(place: str) -> Store:
+def notices_store(place: str) -> Store:
     """A directory of notices need not exist yet."""
     from c7n_iamusers.execution.stores import DirectoryStore
 
