@@ -28,6 +28,7 @@ class ExemptionRule:
 
     ``expires``: the last day, in UTC, on which the rule protects. ``owner``: a person or team to ask. ``account``: a
     glob over the id or the name, in any case, of the only accounts where the rule holds; empty for all accounts.
+    ``alarm``: USE if somebody is to be told when such a user is used; otherwise empty.
     """
 
     field: str
@@ -36,6 +37,7 @@ class ExemptionRule:
     expires: date
     owner: str = ""
     account: str = ""
+    alarm: str = ""
 
     def holds_in(self, account_id: str, name: str) -> bool:
         """Whether the rule holds in an account. ``name``: empty if it is not known: a rule that may hold then holds."""
@@ -47,7 +49,7 @@ class ExemptionRule:
     def as_data(self) -> dict[str, Any]:
         """The rule as in a policy."""
         data = {self.field: self.pattern, "reason": self.reason, "expires": self.expires.isoformat()}
-        more = {"owner": self.owner, "account": self.account}
+        more = {"owner": self.owner, "account": self.account, "alarm": self.alarm}
         return {**data, **{key: text for key, text in more.items() if text}}
 
     def __str__(self) -> str:
@@ -151,7 +153,9 @@ class Exemption:
 
 #: The value of ``exempt`` in a policy without exemptions.
 NOBODY = "none"
-_KEYS = (*FIELDS, "account", "reason", "owner", "expires")
+#: The value of ``alarm``: nobody signs in or calls AWS as such a user without an alarm.
+USE = "use"
+_KEYS = (*FIELDS, "account", "reason", "owner", "expires", "alarm")
 
 
 def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -> Exemption:
@@ -248,13 +252,16 @@ def _parse_rule(entry: Any, where: str, faults: list[str], free_keys: bool) -> E
     owner = _text(entry, "owner", where, faults, "name a person or a team") if "owner" in entry else ""
     expires = _expires(entry, where, faults)
     account = _account(entry, where, faults) if "account" in entry else ""
+    alarm = entry.get("alarm", "")
+    if alarm not in ("", USE):
+        faults.append(f"{where}: alarm must be {USE}, or be left out, not {quoted(alarm)}")
     if len(faults) > known or expires is None:
         return None
-    return ExemptionRule(field, pattern, reason, expires, owner, account)
+    return ExemptionRule(field, pattern, reason, expires, owner, account, str(alarm))
 
 
 def _unknown_keys(entry: Mapping[str, Any], where: str, free_keys: bool) -> Iterator[str]:
-    expected = f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner and account"
+    expected = f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner, account and alarm"
     for key in sorted(str(key) for key in entry if key not in _KEYS):
         meant = _resembled(key)
         if meant or not free_keys or not key.strip():

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from c7n_iamusers.evidence.attempts import HEARD
 from c7n_iamusers.evidence.credential_events import credential_event
+from c7n_iamusers.evidence.user_calls import user_call
 from c7n_iamusers.exceptions import Stopped
 from c7n_iamusers.execution.outcomes import (
     DELETED,
@@ -33,6 +34,7 @@ from c7n_iamusers.notices.notices import (
     CREATED,
     DENY_REMOVED,
     INFORMED,
+    USED,
     Notices,
     due_for,
     reminder,
@@ -402,3 +404,54 @@ class Created(Step):
         if newest is None or newest < now - timedelta(days=self._days):
             return False
         return not notices.has(key, CREATED, newest)
+
+
+#: Within so long after a message about a user, its further calls are not told; each sign-in is.
+_ALARM_PAUSE = timedelta(hours=1)
+
+
+class Used(Step):
+    """Says that somebody signed in or called AWS as users: by an ``event``'s call, or by the filter ``attempts``."""
+
+    missed = "These users were used, and nobody was told"
+
+    def __init__(self, event: Any = None) -> None:
+        self._call, self._has_event = user_call(event), bool(event)
+        self.event = self._call.id if self._call else ""
+
+    @property
+    def name(self) -> str:
+        """See Step."""
+        return USED
+
+    def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
+        """See Step."""
+        found = ((each, self._use(each, notices, now)) for each in users)
+        return [Due(each, now.date(), {"used": {"text": text}}) for each, text in found if text]
+
+    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+        """See Step."""
+        names = ", ".join(str(each.resource["UserName"]) for each in users[:3])
+        more = f" and {len(users) - 3} more" if len(users) > 3 else ""
+        who = f"break-glass user {names}{more}" if counted else "break-glass users"
+        return headline(f"ALARM: {account}: {who} used on {users[0].day}{part_of(part, parts)}")
+
+    def _use(self, resource: Resource, notices: Notices, now: datetime) -> str:
+        """What is to be told of the user's use; empty if nothing is."""
+        key, told = str(resource["UserId"]), notices.last(str(resource["UserId"]), USED)
+        if not self._has_event:
+            attempts = ((resource.get(ANNOTATION) or {}).get("attempts") or {}).get("attempts") or ()
+            newest = max(attempts, key=lambda each: str(each.get("time")), default=None)
+            time = moment(newest.get("time")) if newest else None
+            return _heard(newest) if newest and time and (told is None or time > told) else ""
+        call = self._call
+        if call is None or not call.is_of(key, str(resource["UserName"])) or notices.reports(key, call.id):
+            return ""
+        paused = told is not None and now - told < _ALARM_PAUSE and not call.is_sign_in
+        return "" if paused else str(call)
+
+
+def _heard(attempt: Mapping[str, Any]) -> str:
+    what = " ".join(str(attempt[key]) for key in ("service", "action") if attempt.get(key)) or "a call"
+    where = f" from {attempt['address']}" if attempt.get("address") else ""
+    return f"{what}{where} on {str(attempt.get('time'))[:16].replace('T', ' ')} UTC"

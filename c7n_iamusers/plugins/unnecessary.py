@@ -75,6 +75,10 @@ SCHEMA: dict[str, Any] = {
                     "description": "an id, or a glob over ids and names: the only accounts of the rule"
                 },
                 "expires": {"description": "required: the last day, in UTC, as 'YYYY-MM-DD'"},
+                "alarm": {
+                    "description": "use: the filter alarm selects such a user",
+                    "enum": [exemptions.USE],
+                },
             },
             "examples": [{"path": "/emergency/*", "reason": "break-glass access", "expires": "2027-12-31"}],
         },

@@ -202,7 +202,8 @@ def _add_notices(found: dict[str, _Known], notices: Notices, account: str, name:
 def _history(
     known: _Known, notices: Notices | None, quarantined_for: Mapping[str, float], now: datetime
 ) -> UserHistory:
-    events = tuple(sorted(known.events, key=lambda each: each.time or _FIRST))
+    # a notice has no fractions of a second: of one second, what outputs have comes first
+    events = tuple(sorted(known.events, key=lambda each: (each.time or _FIRST).replace(microsecond=0)))
     unique_id = known.subject.unique_id
     notice = notices.announcement(unique_id, now) if notices else None
     lost = notices.exemption(unique_id) if notices else None

@@ -67,7 +67,9 @@ def announce(iam: Any, *names: str, days: int = 20) -> Notice:
     time = utc_now() - timedelta(days=days)
     day = time.date() + timedelta(days=30)
     subjects = tuple(subject(iam, name) for name in names)
-    notice = Notice(ACCOUNT, ANNOUNCED, time, day, ("payments-owner@example.com",), "1", "iam-users-flag", subjects)
+    notice = Notice(
+        ACCOUNT, ANNOUNCED, time, day, ("payments-owner@example.com",), "1", "iam-users-flag", subjects
+    )
     store = DirectoryStore(Path("notices"))
     store.create(exempted.place_of(ACCOUNT, time), exempted.as_json(ACCOUNT, time, ()))
     store.create(notice.name, notice.as_json())
@@ -130,7 +132,9 @@ def test_the_next_step_of_a_user_that_nothing_was_done_to(org: LocalOrg, iam: An
     ("arguments", "told"),
     [
         pytest.param(["nobody"], "no user nobody is on record in output", id="name"),
-        pytest.param(["alice", "-a", "research"], "no user alice in research is on record", id="other-account"),
+        pytest.param(
+            ["alice", "-a", "research"], "no user alice in research is on record", id="other-account"
+        ),
         pytest.param(["alice", "-a", "typo"], "has no account typo", id="no-account"),
         pytest.param(["alice", "-s", "nowhere"], "nowhere is no directory", id="no-output"),
         pytest.param(["ali*"], "no user ali* is on record", id="glob"),
@@ -211,7 +215,7 @@ def test_a_deleted_user_is_restored_and_its_owner_told(org: LocalOrg, iam: Any) 
         for each in json.loads(user("alice", "--format", "json").output)["users"]
         if each["state"] == "restored"
     ]
-    assert ("restored", CALLER) == (found["events"][-1]["what"], found["events"][-1]["by"][: len(CALLER)])
+    assert (found["events"][-1]["what"], found["events"][-1]["by"][: len(CALLER)]) == ("restored", CALLER)
     with pytest.raises(iam.exceptions.NoSuchEntityException):
         iam.get_user(UserName="bob")
 
@@ -270,4 +274,6 @@ def test_output_in_a_bucket_serves_too(org: LocalOrg, iam: Any, action: str) -> 
     assert state(iam)[2] == before
     assert len(messages(org)) == 1
     shown = json.loads(user("alice", "--format", "json", output=output).output)["users"]
-    assert {"quarantine": "released", "composite-delete": "restored"}[action] in {each["state"] for each in shown}
+    assert {"quarantine": "released", "composite-delete": "restored"}[action] in {
+        each["state"] for each in shown
+    }
