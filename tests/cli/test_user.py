@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -19,6 +20,7 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.exemptions import parse_list
 from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
 from c7n_iamusers_cli.main import main
@@ -179,6 +181,30 @@ def test_a_quarantined_user_is_given_back_and_its_owner_told(org: LocalOrg, iam:
         ("released", "iam-users-release"),
         ("informed", "iam-users-release"),
     ]
+
+
+@pytest.mark.parametrize("action", ["quarantine", "composite-delete"])
+def test_the_emergency_page_of_the_runbook_gives_the_user_back(org: LocalOrg, iam: Any, action: str) -> None:
+    page = (
+        (ROOT / "docs" / "runbook.md").read_text().partition("## In an emergency\n")[2].partition("\n## ")[0]
+    )
+    look, give = re.findall(r"^ +c7n-iamusers (user .*)$", page, re.MULTILINE)
+    Path("accounts-remove.yml").write_bytes(Path("accounts.yml").read_bytes())
+    before = state(iam)
+    run({"type": action})
+    for line in (look, give):
+        words = [*line.replace("jane.doe", "alice").split(), *(["--yes"] if line == give else [])]
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 0, result.output
+        (shown, *_) = re.findall(r"^user alice .*: ([a-z]+)$", result.output, re.MULTILINE)
+        assert f"`{shown}`" in page
+    assert state(iam)[2] == before[2]
+    assert len(messages(org)) == 1
+    # the row that it prints, once it has a reason and a day
+    (row,) = re.findall(rf"{ACCOUNT},.*", result.output)
+    row = row.replace("REASON", "needed").replace("YYYY-MM-DD", "2999-12-31")
+    (*_, rule) = parse_list((ROOT / "policies" / "exemptions.csv").read_text() + row, "csv", "list")
+    assert (rule.pattern, rule.account) == ("alice", ACCOUNT)
 
 
 def test_a_second_release_is_news_too(org: LocalOrg, iam: Any) -> None:
