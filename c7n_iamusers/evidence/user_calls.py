@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.text.wording import moment
 
 #: The source of events of the console's sign-in, whose answer says whether it succeeded.
@@ -24,7 +25,8 @@ class UserCall:
     """A sign-in or a call, also one that failed. ``source``: of the event, such as ``s3.amazonaws.com``.
 
     ``user_id``: the unique id of the caller; empty where the event does not say it, as of a sign-in that failed.
-    ``error``: AWS's code or message; empty if it succeeded. ``id``: CloudTrail's id of the event.
+    ``error``: AWS's code or message; empty if it succeeded. ``id``: CloudTrail's id of the event. ``arn``: that of the
+    caller at the time, or empty.
     """
 
     name: str
@@ -36,10 +38,17 @@ class UserCall:
     region: str = ""
     error: str = ""
     id: str = ""
+    arn: str = ""
 
     def is_of(self, unique_id: str, name: str) -> bool:
         """Whether the user with this unique id and name is the caller."""
         return self.user_id == unique_id if self.user_id else self.user_name.casefold() == name.casefold()
+
+    def before(self, user: IamUser) -> IamUser:
+        """The caller ``user`` with the name and path that it had at the call, which it may have changed by that."""
+        path, found, name = self.arn.partition(":user/")[2].rpartition("/")
+        known = {"UserName": name, "Path": f"/{path}{found}", "Arn": self.arn}
+        return replace(user, detail={**user.detail, **known}) if name else user
 
     @property
     def is_sign_in(self) -> bool:
@@ -78,6 +87,7 @@ def user_call(event: Any) -> UserCall | None:
         _text(detail.get("awsRegion")),
         _text(detail.get("errorCode")) or _text(detail.get("errorMessage")) or failed,
         _text(detail.get("eventID")),
+        _text(who.get("arn")),
     )
 
 

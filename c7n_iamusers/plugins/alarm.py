@@ -10,6 +10,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
+from c7n_iamusers.evidence.user_calls import UserCall, user_call
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
@@ -28,7 +29,8 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
 
     ``exempt`` and ``exempt-from`` are those of ``unnecessary``, so that one list serves both. A rule that has expired
     raises no alarm: its users are not exempt any more. A list without any such rule is refused, since nobody would ever
-    hear of the use. A user whose groups can't be read counts as one of a rule by group.
+    hear of the use. A user whose groups can't be read counts as one of a rule by group. Rules by user and path hold for
+    the name and path in the event, too, as whoever calls can change these before they are read: write no others.
 
     With ``notify-owners`` and ``step: used`` it tells of sign-ins and calls: in ``mode: cloudtrail`` of the one in the
     event, and in other modes, behind the filter ``attempts``, of those that this heard. EventBridge has the event of a
@@ -108,11 +110,20 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
         held, _ = in_account(self._alarming(rules, PolicyExecutionError), account_id, name)
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         records = user_records(self.manager, client, resources, Backoff())
-        return [each.resource for each in records if self._is_watched(each, held)]
+        call = user_call(event)
+        return [each.resource for each in records if self._is_watched(each, held, call)]
 
-    def _is_watched(self, record: UserRecord, rules: tuple[ExemptionRule, ...]) -> bool:
+    def _is_watched(
+        self, record: UserRecord, rules: tuple[ExemptionRule, ...], call: UserCall | None
+    ) -> bool:
+        users = [record.user]
+        if call and call.is_of(record.user.unique_id, record.user.name):
+            # who calls as such a user could else move or rename it before it is read
+            users.append(call.before(record.user))
         try:
-            rule = find_exemption(record.user, rules, utc_now().date()).rule
+            rule = next(
+                filter(None, (find_exemption(user, rules, utc_now().date()).rule for user in users)), None
+            )
         except EvidenceUnreadable as error:
             self.log.warning("alarm: %s counts as one whose use is an alarm: %s", record.user.subject, error)
             return True

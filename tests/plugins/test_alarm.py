@@ -27,6 +27,7 @@ from aws_local_org.iam.seeding import set_password_last_used
 from c7n_iamusers.entry import register
 from c7n_iamusers.evidence.user_calls import user_call
 from c7n_iamusers.handler import any_call
+from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.notices.notices import USED, Notice
 from c7n_iamusers.plugins.messages import Used
 from tests import cloudtrail_events as trail
@@ -229,11 +230,34 @@ def test_an_event_arrives_in_the_region_of_its_call(org: LocalOrg, iam: Any) -> 
     assert [text.partition(" on ")[0][-12:] for text in texts(org)] == ["in eu-west-1", "eu-central-1"]
 
 
-def test_a_user_that_was_renamed_meanwhile_is_found(org: LocalOrg, iam: Any) -> None:
-    given = call(caller(iam))
-    iam.update_user(UserName="glass", NewUserName="spark")
+@pytest.mark.parametrize(
+    "change", [{"NewUserName": "spark"}, {"NewPath": "/team/"}], ids=["renamed", "moved"]
+)
+@pytest.mark.parametrize("make", [call, sign_in])
+def test_who_changes_the_user_first_is_told_of(
+    org: LocalOrg, iam: Any, make: Any, change: dict[str, str]
+) -> None:
+    given = make(caller(iam))
+    iam.update_user(UserName="glass", **change)
     push(given)
     assert len(texts(org)) == 1
+
+
+@pytest.mark.parametrize(
+    ("arn", "name", "path"),
+    [
+        pytest.param(f"arn:aws:iam::{ACCOUNT}:user/emergency/a/glass", "glass", "/emergency/a/", id="path"),
+        pytest.param(f"arn:aws:iam::{ACCOUNT}:user/glass", "glass", "/", id="no-path"),
+        pytest.param("", "now", "/new/", id="not-in-the-event"),
+        pytest.param(f"arn:aws:iam::{ACCOUNT}:root", "now", "/new/", id="no-user"),
+    ],
+)
+def test_the_name_and_path_that_a_caller_had(arn: str, name: str, path: str) -> None:
+    now = IamUser({"UserName": "now", "Path": "/new/", "UserId": "AIDAEXAMPLE", "Arn": "arn"})
+    found = user_call(call(glass(arn=arn)))
+    assert found
+    before = found.before(now)
+    assert (before.name, before.path, before.unique_id) == (name, path, "AIDAEXAMPLE")
 
 
 @pytest.mark.parametrize(
