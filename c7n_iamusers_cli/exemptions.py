@@ -112,7 +112,7 @@ def _replies(places: Sequence[Path]) -> tuple[list[Reply], list[str]]:
     for path in (each for place in places for each in _files(place)):
         try:
             mails = list(replies(read_given(path, _LARGEST), str(path)))
-        except OSError as error:
+        except (OSError, RecursionError) as error:
             problems.append(f"{path}: can't be read: {error}")
             continue
         found += mails

@@ -21,7 +21,7 @@ from fnmatch import fnmatchcase
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import ExemptionRule, parse_rules
 from c7n_iamusers.notices.notices import Notices
-from c7n_iamusers.text.wording import folded, quoted
+from c7n_iamusers.text.wording import folded, has_glyphs, quoted
 
 #: The cells of a row of ours, in their order.
 COLUMNS = ("account", "user", "path", "reason", "owner", "expires")
@@ -78,15 +78,23 @@ class Request:
 
 
 def replies(data: bytes, place: str) -> Iterator[Reply]:
-    """The mails in a file: one mail, an mbox, or a text without a mail's header."""
+    """The mails in a file: one mail, an mbox, or a text without a mail's header.
+
+    Raises RecursionError for parts within parts that nobody writes.
+    """
     mails = [data]
     if data.startswith(b"From "):
         mails = [each for each in _NEXT_MAIL.split(data) if each.strip()]
     for number, mail in enumerate(mails, 1):
         message = message_from_bytes(mail)
         senders = [str(each) for each in message.get_all("From", ())]
-        texts = _texts(message) if senders else [mail.decode("utf-8-sig", "replace")]
-        rows = [row for text in texts for row in _rows(text)]
+        texts = (
+            [_texts(message, False), _texts(message, True)]
+            if senders
+            else [[mail.decode("utf-8-sig", "replace")]]
+        )
+        # the plain form of a mail may say no more than that there is another one
+        rows = next(filter(None, ([row for text in form for row in _rows(text)] for form in texts)), [])
         # a mail program may quote what it answers, and send it as plain text and again as an attachment
         filled = dict.fromkeys(row for row in rows if len(row) != len(COLUMNS) or row[3])
         yield Reply(
@@ -97,16 +105,18 @@ def replies(data: bytes, place: str) -> Iterator[Reply]:
         )
 
 
-def _texts(message: Message) -> Iterator[str]:
-    parts = [part for part in message.walk() if part.get_content_maintype() == "text"]
-    for part in [each for each in parts if each.get_content_subtype() != "html"] or parts:
+def _texts(message: Message, in_html: bool) -> Iterator[str]:
+    """The parts that are HTML, without its tags, or all other ones."""
+    for part in message.walk():
+        if part.get_content_maintype() != "text" or (part.get_content_subtype() == "html") is not in_html:
+            continue
         content = part.get_payload(decode=True)
         content = content if isinstance(content, bytes) else b""
         try:
             text = content.decode(part.get_content_charset("utf-8"), "replace")
         except (LookupError, ValueError):  # of a charset that nobody knows
             text = content.decode("utf-8", "replace")
-        if part.get_content_subtype() == "html":
+        if in_html:
             text = html.unescape(_TAG.sub("", _LINE_END.sub("\n", text)))
         yield text
 
@@ -173,6 +183,8 @@ def _of_rule(rule: ExemptionRule, known: Known) -> Iterator[str]:
         yield f"lasts until {rule.expires}, more than {known.longest} days: agree on an earlier day"
     if not any(map(str.isalpha, rule.reason)) or folded(rule.reason).strip(" .<>[]") == "reason":
         yield f"{quoted(rule.reason)} is no reason"
+    if not has_glyphs(rule.reason + rule.owner):
+        yield "has a character that nobody sees: type reason and owner anew"
 
 
 def _of_user(rule: ExemptionRule, known: Known) -> Iterator[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -110,10 +111,8 @@ def test_one_bad_reply_hides_no_good_one() -> None:
     assert "nightly export" in result.stdout
 
 
-@pytest.mark.parametrize("broken", ["no-notices", "notice", "list", "column", "fifo"])
+@pytest.mark.parametrize("broken", ["no-notices", "notice", "list", "column", "fifo", "deep"])
 def test_what_cannot_be_read_is_no_quiet_success(checkout: Path, broken: str) -> None:
-    import os
-
     reply("a.eml", row())
     if broken == "no-notices":
         accounts = yaml.safe_load(Path("accounts.yml").read_text())
@@ -125,6 +124,9 @@ def test_what_cannot_be_read_is_no_quiet_success(checkout: Path, broken: str) ->
         LIST.write_text("user,reason\n")
     elif broken == "column":
         LIST.write_text("user,reason,expires\na,b,2099-01-01\n")
+    elif broken == "deep":
+        parts = (f"Content-Type: multipart/mixed; boundary={n}\n\n--{n}\n" for n in range(3000))
+        Path("replies/deep.eml").write_text(f"From: {OWNER}\n{''.join(parts)}")
     else:
         os.mkfifo("replies/pipe")
     result = requests()
@@ -134,5 +136,6 @@ def test_what_cannot_be_read_is_no_quiet_success(checkout: Path, broken: str) ->
         "notice": "it has no time",
         "list": "exemptions.csv",
         "fifo": "FIFO",
+        "deep": "replies/deep.eml: ",
     }
     assert told.get(broken, "has no column account, owner") in result.stderr
