@@ -41,7 +41,7 @@ from c7n_iamusers.notices.notices import (
 )
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
 from c7n_iamusers.safeguards.guards import not_quarantined
-from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, visible
+from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, shown, visible
 
 Each = TypeVar("Each")
 
@@ -413,16 +413,12 @@ _ALARM_PAUSE = timedelta(hours=1)
 class Used(Step):
     """Says that somebody signed in or called AWS as users: by an ``event``'s call, or by the filter ``attempts``."""
 
+    name = USED
     missed = "These users were used, and nobody was told"
 
     def __init__(self, event: Any = None) -> None:
         self._call, self._has_event = user_call(event), bool(event)
         self.event = self._call.id if self._call else ""
-
-    @property
-    def name(self) -> str:
-        """See Step."""
-        return USED
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
@@ -431,10 +427,10 @@ class Used(Step):
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
-        names = ", ".join(str(each.resource["UserName"]) for each in users[:3])
-        more = f" and {len(users) - 3} more" if len(users) > 3 else ""
-        who = f"break-glass user {names}{more}" if counted else "break-glass users"
-        return headline(f"ALARM: {account}: {who} used on {users[0].day}{part_of(part, parts)}")
+        who = f" {shown([str(each.resource['UserName']) for each in users], 3)}" if counted else "s"
+        return headline(
+            f"ALARM: {account}: break-glass user{who} used on {users[0].day}{part_of(part, parts)}"
+        )
 
     def _use(self, resource: Resource, notices: Notices, now: datetime) -> str:
         """What is to be told of the user's use; empty if nothing is."""
@@ -447,11 +443,10 @@ class Used(Step):
         call = self._call
         if call is None or not call.is_of(key, str(resource["UserName"])) or notices.reports(key, call.id):
             return ""
-        paused = told is not None and now - told < _ALARM_PAUSE and not call.is_sign_in
-        return "" if paused else str(call)
+        return "" if told and now - told < _ALARM_PAUSE and not call.is_sign_in else str(call)
 
 
 def _heard(attempt: Mapping[str, Any]) -> str:
     what = " ".join(str(attempt[key]) for key in ("service", "action") if attempt.get(key)) or "a call"
-    where = f" from {attempt['address']}" if attempt.get("address") else ""
-    return f"{what}{where} on {str(attempt.get('time'))[:16].replace('T', ' ')} UTC"
+    what += f" from {attempt['address']}" if attempt.get("address") else ""
+    return f"{what} on {str(attempt.get('time'))[:16].replace('T', ' ')} UTC"
