@@ -29,6 +29,7 @@ class ExemptionRule:
     ``expires``: the last day, in UTC, on which the rule protects. ``owner``: a person or team to ask. ``account``: a
     glob over the id or the name, in any case, of the only accounts where the rule holds; empty for all accounts.
     ``everybody``: states that the pattern is meant to match every user of every account.
+    ``alarm``: USE if somebody is to be told when such a user is used; otherwise empty.
     """
 
     field: str
@@ -38,6 +39,7 @@ class ExemptionRule:
     owner: str = ""
     account: str = ""
     everybody: bool = False
+    alarm: str = ""
 
     def holds_in(self, account_id: str, name: str) -> bool:
         """Whether the rule holds in an account. ``name``: empty if it is not known: a rule that may hold then holds."""
@@ -49,7 +51,7 @@ class ExemptionRule:
     def as_data(self) -> dict[str, Any]:
         """The rule as in a policy."""
         data = {self.field: self.pattern, "reason": self.reason, "expires": self.expires.isoformat()}
-        more = {"owner": self.owner, "account": self.account, EVERYBODY: self.everybody}
+        more = {"owner": self.owner, "account": self.account, "alarm": self.alarm, EVERYBODY: self.everybody}
         return {**data, **{key: value for key, value in more.items() if value}}
 
     def __str__(self) -> str:
@@ -105,7 +107,9 @@ class Exemption:
 NOBODY = "none"
 #: The key of a rule that is meant to exempt every user of every account.
 EVERYBODY = "everybody"
-_KEYS = (*FIELDS, "account", "reason", "owner", "expires", EVERYBODY)
+#: The value of ``alarm``: nobody signs in or calls AWS as such a user without an alarm.
+USE = "use"
+_KEYS = (*FIELDS, "account", "reason", "owner", "expires", "alarm", EVERYBODY)
 
 
 def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -> Exemption:
@@ -202,6 +206,9 @@ def _parse_rule(entry: Any, where: str, faults: list[str], free_keys: bool) -> E
     owner = _text(entry, "owner", where, faults, "name a person or a team") if "owner" in entry else ""
     expires = _expires(entry, where, faults)
     account = _account(entry, where, faults) if "account" in entry else ""
+    alarm = entry.get("alarm", "")
+    if alarm not in ("", USE):
+        faults.append(f"{where}: alarm must be {USE}, or be left out, not {quoted(alarm)}")
     everybody = _everybody(entry, where, faults)
     if pattern and not everybody and is_everybody(field, pattern) and not account.strip("*?"):
         faults.append(
@@ -210,7 +217,7 @@ def _parse_rule(entry: Any, where: str, faults: list[str], free_keys: bool) -> E
         )
     if len(faults) > known or expires is None:
         return None
-    return ExemptionRule(field, pattern, reason, expires, owner, account, everybody)
+    return ExemptionRule(field, pattern, reason, expires, owner, account, everybody, str(alarm))
 
 
 def _everybody(entry: Mapping[str, Any], where: str, faults: list[str]) -> bool:
@@ -223,7 +230,7 @@ def _everybody(entry: Mapping[str, Any], where: str, faults: list[str]) -> bool:
 
 
 def _unknown_keys(entry: Mapping[str, Any], where: str, free_keys: bool) -> Iterator[str]:
-    expected = f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner, account and everybody"
+    expected = f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner, account, alarm and everybody"
     for key in sorted(str(key) for key in entry if key not in _KEYS):
         meant = _resembled(key)
         if meant or not free_keys or not key.strip():

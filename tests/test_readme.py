@@ -31,6 +31,7 @@ from tests.readme import (
     BLOCKS,
     COMMANDS,
     EVERYBODY,
+    MADE_ELSEWHERE,
     POLICIES,
     ROOT,
     SAMPLES,
@@ -40,8 +41,10 @@ from tests.readme import (
     UNUSED,
     by_hand,
     copy_checkout,
+    documented_paths,
     in_shell,
     of_rehearsal,
+    path_pattern,
     saved_report,
     substituted,
 )
@@ -181,6 +184,18 @@ def mail_server(checkout: Path) -> Iterator[None]:
         yield
 
 
+def not_left(checkout: Path) -> list[str]:
+    """The paths in the documents that are not below ``checkout``, without those that other tests make."""
+    left = [str(path.relative_to(checkout)) for path in checkout.rglob("*") if path.is_file()]
+    # tests/test_output_layout.py has those of the output
+    in_output = tuple(path for path in documented_paths() if path.startswith(("DIR/", "PREFIX/", "journal/")))
+    return [
+        path
+        for path in documented_paths() - MADE_ELSEWHERE.keys() - {*in_output}
+        if not any(re.fullmatch(f"(?:.*/)?{path_pattern(path).pattern}", each) for each in left)
+    ]
+
+
 @pytest.mark.usefixtures("mail_server")
 def test_commands_run_in_order(account: Any, org: LocalOrg, checkout: Path) -> None:
     """Once; but the quarantined user is released in between, and put into quarantine by the same command again.
@@ -214,3 +229,4 @@ def test_commands_run_in_order(account: Any, org: LocalOrg, checkout: Path) -> N
         (checkout / "output/moved/payments/us-east-1/iam-users-moved/resources.json").read_text()
     )
     assert {user["UserName"] for user in moved} == {"dana.smith", "ana.silva"}
+    assert not_left(checkout) == []

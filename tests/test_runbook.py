@@ -50,6 +50,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copy(path / "saved" / name, path / name)
     (path / "output" / "removal").mkdir(parents=True)
     (path / "output" / "intents").mkdir()
+    (path / "replies").mkdir()
     monkeypatch.chdir(path)
     for line in LINES:
         if line.startswith(SHELL):
@@ -74,6 +75,9 @@ def parsed(line: str) -> dict[str, Any]:
     group: Any = {"c7n-iamusers": main, "c7n-org": c7n_org}[program]
     name, *options = rest
     command = group.get_command(click.Context(group), name)
+    if isinstance(command, click.Group):
+        name, *options = options
+        command = command.get_command(click.Context(command), name)
     assert command, line
     found: dict[str, Any] = command.make_context(name, options).params
     return found

@@ -40,6 +40,8 @@ QUARANTINED = "quarantined"
 #: Denied everything for some minutes.
 BROWNED_OUT = "browned-out"
 RELEASED = "released"
+#: Made again by ``c7n-iamusers restore``, whose journal says so.
+RESTORED = "restored"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ Parsed = TypeVar("Parsed")
 ANNOUNCED, INFORMED = "announced", "informed"
 #: A user or credential was created, replaced or activated, or our Deny was removed.
 CREATED, DENY_REMOVED = "created", "deny-removed"
+#: Somebody signed in or called AWS as a user whose use is an alarm.
+USED = "used"
 #: The name of a file beside the notices, or in an account's directory there. While it exists, no destructive action
 #: begins with another user. Names that begin with it count too, in any case and with blanks before: an editor may make
 #: STOP.txt of it.
@@ -48,8 +50,9 @@ class Notice:
     """One message about ``users`` of an account, as it entered the queue.
 
     ``step``: ``announced``; ``reminded-N``, N days before ``day``; ``informed``, of what became of the users;
-    ``created`` or ``deny-removed``, of what was done to them; or ``access``, to a person who has access. ``day``: the
-    first one, in UTC, on which the users may be deleted; of steps that announce nothing, that of the message.
+    ``created`` or ``deny-removed``, of what was done to them; ``used``, of an alarm; or ``access``, to a person who has
+    access. ``day``: the first one, in UTC, on which the users may be deleted; of steps that announce nothing, that of
+    the message.
     ``message_id``: the queue's answer. ``what``: of ``informed``, unique id -> what the message says of the user.
     ``event``: the id of the event (``CredentialEvent``) that the message reports; empty if it reports none.
     ``stop``: the first day, in UTC, on which their credentials may stop working, where the message says so.
@@ -234,6 +237,21 @@ class Notices:
     def has(self, unique_id: str, step: str, since: datetime) -> bool:
         """Whether a message of ``step`` was sent about the user at ``since`` or later."""
         return any(each.step == step and each.time >= since for each in self._by_user.get(unique_id, ()))
+
+    def named(self, name: str) -> list[tuple[Subject, Notice]]:
+        """The messages about each user that had this name, in any case; the oldest first of each user."""
+        return [
+            (user, notice)
+            for unique_id, its in self._by_user.items()
+            for notice in its
+            for user in notice.users
+            if user.unique_id == unique_id and user.name.casefold() == name.casefold()
+        ]
+
+    def last(self, unique_id: str, step: str) -> datetime | None:
+        """When a message of ``step`` was last sent about the user; None if none was."""
+        times = (each.time for each in self._by_user.get(unique_id, ()) if each.step == step)
+        return max(times, default=None)
 
     def reports(self, unique_id: str, event: str) -> bool:
         """Whether a message about the user reports the event with this id."""

@@ -16,8 +16,17 @@ from typing import Any, TypeVar
 
 from c7n_iamusers.evidence.attempts import HEARD
 from c7n_iamusers.evidence.credential_events import credential_event
+from c7n_iamusers.evidence.user_calls import user_call
 from c7n_iamusers.exceptions import Stopped
-from c7n_iamusers.execution.outcomes import DELETED, FAILED, PROVISIONED, SKIPPED, UNCHANGED
+from c7n_iamusers.execution.outcomes import (
+    DELETED,
+    FAILED,
+    PROVISIONED,
+    RELEASED,
+    RESTORED,
+    SKIPPED,
+    UNCHANGED,
+)
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.intents import INTENDED
 from c7n_iamusers.notices.notices import (
@@ -25,13 +34,14 @@ from c7n_iamusers.notices.notices import (
     CREATED,
     DENY_REMOVED,
     INFORMED,
+    USED,
     Notices,
     due_for,
     reminder,
 )
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
 from c7n_iamusers.safeguards.guards import not_quarantined
-from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, visible
+from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, shown, visible
 
 Each = TypeVar("Each")
 
@@ -117,6 +127,8 @@ _ACCESS = (PROVISIONED, UNCHANGED, access_state.USED)
 #: In a subject, after a number of users, in this order.
 _WORDS = {
     DELETED: "deleted",
+    RESTORED: "restored",
+    RELEASED: "released from quarantine",
     ACCESS: "with access through IAM Identity Center",
     INTENDED: "with access through IAM Identity Center on its way",
     HEARD: "still in use",
@@ -131,13 +143,16 @@ _WORDS = {
 def news_of(resource: Mapping[str, Any]) -> str:
     """What the policy's filters and actions found or did: a word, and for some words what belongs to it.
 
-    ``skipped: <kind of the reason>``, ``heard: <time of the newest attempt>``, ``deleted``, ``failed``, ``access`` and
-    so on. An action counts before a filter.
+    ``skipped: <kind of the reason>``, ``heard: <time of the newest attempt>``, ``released: <time>``, ``deleted``,
+    ``failed``, ``access`` and so on. An action counts before a filter.
     """
     known = resource.get(ANNOTATION, {})
     outcome, made, attempts, access = (
         known.get(key) or {} for key in ("outcome", "provisioning", "attempts", "identity-center")
     )
+    if outcome.get("status") in (RELEASED, RESTORED):
+        # each time is news: it may be put in quarantine or deleted again in between
+        return f"{outcome['status']}: {outcome.get('time')}"
     if outcome:
         return _with_kind(str(outcome.get("status")), str(outcome.get("reason") or ""))
     if made:
@@ -387,3 +402,49 @@ class Created(Step):
         if newest is None or newest < now - timedelta(days=self._days):
             return False
         return not notices.has(key, CREATED, newest)
+
+
+#: Within so long after a message about a user, its further calls are not told; each sign-in is.
+_ALARM_PAUSE = timedelta(hours=1)
+
+
+class Used(Step):
+    """Says that somebody signed in or called AWS as users: by an ``event``'s call, or by the filter ``attempts``."""
+
+    name = USED
+    missed = "These users were used, and nobody was told"
+
+    def __init__(self, event: Any = None) -> None:
+        self._call, self._has_event = user_call(event), bool(event)
+        self.event = self._call.id if self._call else ""
+
+    def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
+        """See Step."""
+        found = ((each, self._use(each, notices, now)) for each in users)
+        return [Due(each, now.date(), {"used": {"text": text}}) for each, text in found if text]
+
+    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+        """See Step."""
+        who = f" {shown([str(each.resource['UserName']) for each in users], 3)}" if counted else "s"
+        return headline(
+            f"ALARM: {account}: break-glass user{who} used on {users[0].day}{part_of(part, parts)}"
+        )
+
+    def _use(self, resource: Resource, notices: Notices, now: datetime) -> str:
+        """What is to be told of the user's use; empty if nothing is."""
+        key, told = str(resource["UserId"]), notices.last(str(resource["UserId"]), USED)
+        if not self._has_event:
+            attempts = ((resource.get(ANNOTATION) or {}).get("attempts") or {}).get("attempts") or ()
+            newest = max(attempts, key=lambda each: str(each.get("time")), default=None)
+            time = moment(newest.get("time")) if newest else None
+            return _heard(newest) if newest and time and (told is None or time > told) else ""
+        call = self._call
+        if call is None or not call.is_of(key, str(resource["UserName"])) or notices.reports(key, call.id):
+            return ""
+        return "" if told and now - told < _ALARM_PAUSE and not call.is_sign_in else str(call)
+
+
+def _heard(attempt: Mapping[str, Any]) -> str:
+    what = " ".join(str(attempt[key]) for key in ("service", "action") if attempt.get(key)) or "a call"
+    what += f" from {attempt['address']}" if attempt.get("address") else ""
+    return f"{what} on {str(attempt.get('time'))[:16].replace('T', ' ')} UTC"

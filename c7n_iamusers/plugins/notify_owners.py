@@ -34,6 +34,7 @@ from c7n_iamusers.plugins.messages import (
     Inform,
     Remind,
     Step,
+    Used,
     chosen_by_others,
     for_mailer,
     in_parts,
@@ -46,8 +47,11 @@ from c7n_iamusers.text.wording import is_address, quoted, visible, visible_log
 Resource = dict[str, Any]
 
 
-#: The steps that announce nothing: what became of users; and who created a credential, or removed our Deny.
-INFORM, CREATED = "inform", "created"
+#: The steps that announce nothing: what became of users; who created a credential, or removed our Deny; and who used
+#: an exempt user whose use is an alarm.
+INFORM, CREATED, USED = "inform", "created", "used"
+#: Of these a message too many is better than none, and what they say is no message's about a deletion.
+_AT_ONCE = (CREATED, USED)
 
 
 _TEXT, _FLAG = {"type": "string"}, {"type": "boolean"}
@@ -83,13 +87,13 @@ def _schema() -> dict[str, Any]:
     number = {"minimum": 0, "maximum": policy_checks.LARGEST}
     options = {
         "notices": NOTICES,
-        "step": {"enum": ["announce", "remind", INFORM, CREATED]},
+        "step": {"enum": ["announce", "remind", INFORM, CREATED, USED]},
         "days": policy_checks.or_variable({"type": "integer", **number}),
         "email-domains": EMAIL_DOMAINS,
         "quarantined-for": policy_checks.or_variable({"type": "number", **number}),
     }
     schema = notify_schema("notify-owners", options)
-    informing = {"properties": {"step": {"enum": [INFORM]}}}
+    informing = {"properties": {"step": {"enum": [INFORM, USED]}}}
     schema["anyOf"] = [
         {"required": [*each["required"], "notices", "step", *days], **further}
         for each in schema["anyOf"]
@@ -245,6 +249,10 @@ class NotifyOwners(RecordedNotify):
     too many is better than none. This step announces nothing: no user is deleted because of it. Give it notices of its
     own: where a Lambda function in each account writes them, let no deletion depend on them.
 
+    ``step: used``, which has no ``days``, says that somebody signed in or called AWS as a user that the filter
+    ``alarm`` selects: by the event of CloudTrail, or, in other modes, by the filter ``attempts``. Each sign-in is told,
+    a failed one too; of other calls the first, and then one an hour. No event is told twice.
+
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
     Anybody who can write there can forge a notice: let only the runner's role write. A file ``STOP`` there stops the
@@ -311,15 +319,16 @@ class NotifyOwners(RecordedNotify):
     def validate(self) -> NotifyOwners:
         """Raises PolicyValidationError if the policy states no exemptions or no recipients."""
         policy_checks.check_options(self)
-        days = () if self._informs else ("days",)
+        without_days = self.data.get("step") in (INFORM, USED)
+        days = () if without_days else ("days",)
         require_keys(self.manager, self.type, self.data, ("notices", "step", *days, "transport"))
-        if self._informs and "days" in self.data:
+        if without_days and "days" in self.data:
             raise PolicyValidationError(
-                f"policy {self.policy_name}: {self.type}: step: {INFORM} is for no day: remove days"
+                f"policy {self.policy_name}: {self.type}: step: {self.data['step']} is for no day: remove days"
             )
         super().validate()
         policy_checks.check_numbers(self, PolicyValidationError)
-        policy_checks.require_exemptions(self.manager, self.type)
+        self._require_exemptions()
         policy_checks.require_bounded(self.manager)
         policy_checks.validate_lambda_packaging(self.manager)
         if not policy_checks.is_pull(self.manager) and not str(self.data["notices"]).startswith(
@@ -380,17 +389,17 @@ class NotifyOwners(RecordedNotify):
         for each in due:
             for key, value in each.annotation.items():
                 annotate(each.resource, key, value)
-        if not due and self.data["step"] in (INFORM, CREATED):
+        if not due and self.data["step"] in (INFORM, *_AT_ONCE):
             self.log.info("%s: account %s: nothing new, no message is sent", self.type, account_id)
         self._due_users, self._unrecorded = due, list[str]()
         if due:
             # The annotation has what a message needs of a call, and not all that CloudTrail records.
-            super().process([each.resource for each in due], None if self.data["step"] == CREATED else event)
+            super().process([each.resource for each in due], None if self.data["step"] in _AT_ONCE else event)
         if self._unrecorded:
             raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
 
     def _read(self, account_id: str, now: datetime) -> Notices:
-        if self.data["step"] == CREATED:
+        if self.data["step"] in _AT_ONCE:
             # where nothing is announced, a message too many is better than none
             return Notices.read(self._store, account_id, now, self._leave_out)
         notices = Notices.read(self._store, account_id, now)
@@ -408,7 +417,7 @@ class NotifyOwners(RecordedNotify):
 
     def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
         """Record who is exempt by which rule. Raises PolicyExecutionError where that can't be read or written."""
-        if self.data["step"] == CREATED:
+        if self.data["step"] in _AT_ONCE:
             return
         account_id, now = exempt[0][0].account_id, utc_now()
         store = notices_store(self.manager, self.data["notices"])
@@ -496,9 +505,21 @@ class NotifyOwners(RecordedNotify):
     def _informs(self) -> bool:
         return bool(self.data.get("step") == INFORM)
 
+    def _require_exemptions(self) -> None:
+        """Raises PolicyValidationError if the policy states no exemptions; an alarm is about those alone."""
+        if self.data.get("step") != USED:
+            policy_checks.require_exemptions(self.manager, self.type)
+        elif not any(each.type == "alarm" for each in self.manager.filters):
+            raise PolicyValidationError(
+                f"policy {self.policy_name}: {self.type}: step: {USED} needs the filter alarm at the top level of "
+                "filters: add '- type: alarm' with exempt-from"
+            )
+
     def _make_step(self, event: Any) -> Step:
         if self._informs:
             return Inform(self.policy_name)
+        if self.data["step"] == USED:
+            return Used(event)
         policy_checks.check_numbers(self, PolicyExecutionError)
         step, days = self.data["step"], self.data["days"]
         if step == CREATED:

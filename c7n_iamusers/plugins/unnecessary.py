@@ -88,6 +88,10 @@ SCHEMA: dict[str, Any] = {
                 },
                 "expires": {"description": "required: the last day, in UTC, as 'YYYY-MM-DD'"},
                 "everybody": {"description": "true, where a pattern such as * is meant to match every user"},
+                "alarm": {
+                    "description": "use: the filter alarm selects such a user",
+                    "enum": [exemptions.USE],
+                },
             },
             "examples": [{"path": "/emergency/*", "reason": "break-glass access", "expires": "2027-12-31"}],
         },

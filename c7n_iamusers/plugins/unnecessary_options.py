@@ -173,11 +173,14 @@ _Error = type[PolicyValidationError] | type[PolicyExecutionError]
 
 
 class FilterText:
-    """The filter's ``data`` in the policy of ``manager``. ``error``: the exception class for faults."""
+    """The filter's ``data`` in the policy of ``manager``. ``error``: the exception class for faults.
 
-    def __init__(self, data: Mapping[str, Any], manager: Any) -> None:
+    ``name``: of the filter.
+    """
+
+    def __init__(self, data: Mapping[str, Any], manager: Any, name: str = "unnecessary") -> None:
         self._data, self._manager = data, manager
-        self._where = f"policy {manager.data.get('name')}: filter unnecessary"
+        self._where = f"policy {manager.data.get('name')}: filter {name}"
 
     @property
     def states_exemptions(self) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -127,9 +127,12 @@ class PolicyOutput:
     seen: SeenUsers | None
 
 
-def read_outputs(store: Store, names: Iterable[str] = ()) -> list[PolicyOutput]:
+def read_outputs(
+    store: Store, names: Iterable[str] = (), accounts: Collection[str] = ()
+) -> list[PolicyOutput]:
     """The outputs of policies on IAM users below ``store``. ``names``: of accounts, for those with a ``/``.
 
+    ``accounts``: names and ids of the only accounts that are wanted; what the directories of others hold is not read.
     What can't be read is an output whose state is UNREADABLE. Raises OutputUnreadable where nothing lies there that a
     run leaves, or the place itself can't be read.
     """
@@ -148,12 +151,18 @@ def read_outputs(store: Store, names: Iterable[str] = ()) -> list[PolicyOutput]:
             "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
         )
     known = frozenset(names)
+    if accounts:
+        of_directory = {
+            path: files
+            for path, files in of_directory.items()
+            if not (own := _layout(path.parts, known).owners) or own & {*accounts}
+        }
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         outputs = list(
             pool.map(lambda each: _output(store, each[0], each[1], known), sorted(of_directory.items()))
         )
     found_users = [each for each in outputs if each]
-    if not found_users:
+    if not found_users and not accounts:
         raise OutputUnreadable(
             f"{store} holds runs of policies on other resources only: give -s one of policies on aws.iam-user"
         )
@@ -427,6 +436,11 @@ class _Layout:
     region: str
     account: str
     policy: str
+
+    @property
+    def owners(self) -> frozenset[str]:
+        """The account's id and name, as far as the directories say them."""
+        return frozenset(filter(None, (self.account, self.name)))
 
 
 def _layout(parts: Sequence[str], known: frozenset[str]) -> _Layout:
