@@ -124,7 +124,7 @@ def test_the_next_step_of_a_user_that_nothing_was_done_to(org: LocalOrg, iam: An
     run({"type": "quarantine", "noticed": 99, "notices": "notices"})
     result = user("alice", "-a", "payments")
     assert f"deleted on {notice.day} at the earliest" in result.output
-    assert "skipped: announced on" in result.output
+    assert "skipped: announced less than 99 days ago" in result.output
     Path("notices", ACCOUNT, "STOP").touch()
     assert "STOP stops every policy" in user("alice", "-a", ACCOUNT).output
     assert "give -c, or --notices" in user("alice", accounts=False).output
