@@ -136,7 +136,7 @@ def documented_paths() -> set[str]:
         path
         for name in _DOCUMENTS
         for path in _RUN_LEAVES.findall((ROOT / name).read_text())
-        if not re.match(r"(aws|c7n-iamusers|cloudcustodian|pip|s3:|-)[ /]", path) and ": " not in path
+        if not path.startswith(("aws ", "c7n-iamusers ", "cloudcustodian/", "s3:")) and ": " not in path
     }
     written = {each.lstrip("/") for each in (ROOT / ".gitignore").read_text().split()}
     return {path for path in found - written if not any((ROOT / at / path).exists() for at in (".", "docs"))}

@@ -26,12 +26,12 @@ from c7n_iamusers.text.wording import folded, has_glyphs, quoted
 #: The cells of a row of ours, in their order.
 COLUMNS = ("account", "user", "path", "reason", "owner", "expires")
 #: Between the mails of an mbox file (RFC 4155).
-_NEXT_MAIL = re.compile(rb"(?:\A|\r?\n\r?\n)From [^\r\n]*\r?\n")
+_NEXT_MAIL = re.compile(rb"\r?\n\r?\nFrom [^\r\n]*\r?\n")
 _LINE_END, _TAG = re.compile(r"(?i)<br\b[^<>]*>|</(?:p|div|tr|pre|li)>"), re.compile(r"<[^<>]*>")
 #: What mail programs put before a line that they quote, and in place of plain quotes.
 _BEFORE, _QUOTES = ">| \t\xa0", str.maketrans(dict.fromkeys("“”„‟«»", '"'))
-#: The beginning of a row of ours, also after a spreadsheet: an account, a user, and one more cell.
-_BEGIN = re.compile(r"""["']?[0-9][0-9 .'_E+-]{5,}"?([,;])(?:"[^"]*"|[^,;]*)\1""")
+#: The first cell of a row of ours, an account, also after a spreadsheet.
+_BEGIN = re.compile(r"""["']?[0-9][0-9 .'_E+-]{5,}"?([,;])""")
 #: The lines over which a mail program may fold a reason.
 _FOLDED = 20
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
@@ -84,7 +84,7 @@ def replies(data: bytes, place: str) -> Iterator[Reply]:
     """
     mails = [data]
     if data.startswith(b"From "):
-        mails = [each for each in _NEXT_MAIL.split(data) if each.strip()]
+        mails = [each for each in _NEXT_MAIL.split(b"\n\n" + data) if each.strip()]
     for number, mail in enumerate(mails, 1):
         message = message_from_bytes(mail)
         senders = [str(each) for each in message.get_all("From", ())]
@@ -126,7 +126,7 @@ def _rows(text: str) -> Iterator[tuple[str, ...]]:
     lines = [line.translate(_QUOTES).strip(_BEFORE) for line in text.splitlines()]
     for at, line in enumerate(lines):
         begin = _BEGIN.match(line)
-        if not begin or (line.count(begin[1]) < 4 and '"' not in begin[0]):
+        if not begin or (line.count(begin[1]) < 4 and not line.startswith('"', begin.end())):
             continue
         for following in lines[at + 1 : at + _FOLDED]:
             if line.count('"') % 2 == 0:

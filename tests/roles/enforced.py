@@ -42,7 +42,7 @@ BUCKET = "example-iam-users-realtime"
 #: All that ship, but for an example, since the local organization has no Security Hub.
 FILES = sorted({path.stem for path in (ROOT / "policies").glob("*.yml")} - {"findings-to-security-hub"})
 #: Those of them that run in AWS Lambda, with the roles of their functions.
-FUNCTIONS = {"realtime": FUNCTION, "realtime-quarantine": QUARANTINE}
+FUNCTIONS = {"realtime": FUNCTION, "realtime-alarm": FUNCTION, "realtime-quarantine": QUARANTINE}
 #: Policies that find the journals of quarantines beside their output.
 BESIDE = frozenset({"attempts", "brownout", "delete", "listen", "quarantine", "release"})
 #: As if the days had passed.

@@ -17,6 +17,7 @@ from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org import LocalOrg
 from aws_local_org.enforcement import Policies, refusal
+from c7n_iamusers.handler import any_call
 from tests import cloudtrail_events as trail
 from tests.full_users import create_full_user
 from tests.policies import ACCOUNT
@@ -112,9 +113,15 @@ def test_the_functions_run_with_exactly_their_role(
     for _ in range(2):
         # creates them, then finds them there
         runs.deploy("realtime")
+        runs.deploy("realtime-alarm")
     runs.push("realtime", created("dave"))
     runs.push("realtime-quarantine", created("dave"))
     assert "c7n-iamusers-deny-all" in iam.list_user_policies(UserName="dave")["PolicyNames"]
+    glass = iam.create_user(UserName="glass", Path="/emergency/")["User"]
+    caller = {"type": "IAMUser", "principalId": glass["UserId"], "userName": "glass", "arn": glass["Arn"]}
+    runs.push("realtime-alarm", any_call(trail.event("RunInstances", caller, {}, {})))
+    told = org.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"realtime/notices/{ACCOUNT}/")["Contents"]
+    assert sum("-used-" in each["Key"] for each in told) == 1
     assert runs.ran == set(FUNCTIONS)
     check_that_all_is_needed(runs, {FUNCTION: 5, QUARANTINE: 15, DEPLOYER: 9})
     check_that_others_are_out_of_reach(org)
