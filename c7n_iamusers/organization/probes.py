@@ -24,7 +24,7 @@ from c7n_iamusers.execution.sessions import account_of, external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.permissions import Needed, changes_users
 from c7n_iamusers.iam.role_trust import is_trusted
-from c7n_iamusers.notices.notices import stops_in
+from c7n_iamusers.notices.stop import stops_in
 from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, Target, filled, simulations
 from c7n_iamusers.text.documents import read_yaml
 

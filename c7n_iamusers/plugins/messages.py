@@ -29,6 +29,7 @@ from c7n_iamusers.notices.notices import (
     due_for,
     reminder,
 )
+from c7n_iamusers.notices.owed import Owed
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
 from c7n_iamusers.safeguards.guards import not_quarantined
 from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, visible
@@ -209,6 +210,14 @@ class Due:
 
     def __str__(self) -> str:
         return f"{self.resource['UserName']} ({self.news})" if self.news else str(self.resource["UserName"])
+
+
+def late_news(late: Owed) -> Due:
+    """What an earlier run did to a user, which may be gone, and did not tell."""
+    arn = late.user.arn
+    path = f"/{arn.partition(':user/')[2]}".rpartition("/")[0] + "/"
+    known = {"UserName": late.user.name, "UserId": late.user.unique_id, "Arn": arn, "Path": path}
+    return Due({**known, ANNOTATION: {"outcome": dict(late.outcome)}}, late.time.date(), news=late.status)
 
 
 class Step(ABC):

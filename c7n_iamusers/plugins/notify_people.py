@@ -18,9 +18,9 @@ from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.notices.stock_rows import ACCESS, action_text, plain
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.messages import headline
-from c7n_iamusers.plugins.notify_owners import RecordedNotify, notify_schema
 from c7n_iamusers.plugins.policy_checks import acts_on, check_options, require_exemptions
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS, INTENT
+from c7n_iamusers.plugins.recorded_notify import RecordedNotify, notify_schema
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store, visible_errors
 from c7n_iamusers.text.wording import folded, foreign_domain, is_address, quoted
@@ -146,6 +146,7 @@ class NotifyPeople(RecordedNotify):
             }
             if self._people:
                 self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
+            self.note_counts(account_id, notices, now, sending=bool(self._people))
         if self._people:
             super().process([each for each in resources if str(each["UserId"]) in self._people], event)
         if self._unrecorded:
@@ -169,7 +170,7 @@ class NotifyPeople(RecordedNotify):
             receipt, now = str(self.send_data_message(message, content)), utc_now()
             subjects = tuple(map(subject_of, users))
             head = (subjects[0].account_id, STEP, now, now.date(), (address,))
-            self.record(Notice(*head, receipt, self.policy_name, subjects))
+            self.record(Notice(*head, receipt, self.policy_name, subjects, queue=self.queue))
 
     def _profiles(self, resource: Resource) -> str:
         """The content for ``~/.aws/config`` of the user's person; empty if there is none that a run wrote."""
