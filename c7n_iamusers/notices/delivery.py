@@ -6,7 +6,7 @@ message counts as gone from the queue, never as delivered, once two readings say
 before it could expire, a minute or more apart: no message was visible, in flight or delayed ("ApproximateNumberOf..."
 reach consistency about a minute after the producers stop sending: GetQueueAttributes, SQS API reference). Of a queue
 that is never empty CloudWatch tells the age of the oldest message. In no reading may the dead-letter queue have grown.
-One file holds one reading: ``queue/<account id>/<time>.json`` beside the notices.
+One file holds one reading, among the notices of an account: ``<account id>/<time>-queue.json``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
 from c7n_iamusers.text.wording import as_text, moment
 
-DIRECTORY = "queue"
+#: Takes the place of a notice's step in the record of a reading.
+STEP = "queue"
 #: States of a message: it has left the queue; it may still be in it; it may have expired unread.
 LEFT, WAITING, EXPIRED = "left", "waiting", "expired"
 #: Why nothing says that a message has left its queue.
@@ -68,6 +68,7 @@ class Reading:
         """The content of its file in the directory of an account."""
         data = {
             "account": account_id,
+            "step": STEP,
             "time": as_text(self.time),
             "queue": self.queue,
             "waiting": self.waiting,
@@ -80,18 +81,13 @@ class Reading:
         return json.dumps(data, indent=1).encode() + b"\n"
 
 
-def place_of(account_id: str, time: datetime | None = None) -> str:
-    """The name of the file of a reading at ``time``; without it, of the directory."""
-    return f"{DIRECTORY}/{account_id}/" + (f"{time:%Y%m%dT%H%M%S%fZ}.json" if time else "")
+def place_of(account_id: str, time: datetime) -> str:
+    """The name of the file of a reading at ``time``."""
+    return f"{account_id}/{time:%Y%m%dT%H%M%S%fZ}-{STEP}.json"
 
 
-def parse_reading(content: bytes, account_id: str) -> Reading:
-    """The reading in a file in the directory of ``account_id``. Raises ValueError if the content is not one."""
-    data = read_json(content, most=MOST_OF_RECORD)
-    if not isinstance(data, Mapping):
-        raise ValueError("it is not a JSON object")
-    if data.get("account") != account_id:
-        raise ValueError(f"it is of account {data.get('account')}")
+def parse_reading(data: Mapping[str, Any]) -> Reading:
+    """The reading in a record that is of STEP. Raises ValueError if a run can't have written it."""
     time, queue = moment(data.get("time")), data.get("queue")
     if time is None or not isinstance(queue, str) or not queue:
         raise ValueError("it has no time, or no queue")

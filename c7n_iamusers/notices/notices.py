@@ -95,14 +95,23 @@ class Notice:
         return json.dumps(data, indent=1).encode() + b"\n"
 
 
-def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
-    """The notice in a file in the directory of ``account_id``. Raises ValueError if the content is not one."""
+def parse_record(content: bytes, account_id: str, now: datetime) -> Notice | Reading:
+    """The notice, or the reading of a queue, in a file in the directory of ``account_id``.
+
+    Raises ValueError if the content is neither.
+    """
     data = read_json(content, most=MOST_OF_RECORD)
     if not isinstance(data, Mapping):
         raise ValueError("it is not a JSON object")
-    time, day = _time_and_day(data, now)
     if data.get("account") != account_id:
         raise ValueError(f"it is of account {data.get('account')}")
+    if data.get("step") == delivery.STEP:
+        return parse_reading(data)
+    return _notice(data, account_id, now)
+
+
+def _notice(data: Mapping[str, Any], account_id: str, now: datetime) -> Notice:
+    time, day = _time_and_day(data, now)
     addresses, users = data.get("addresses"), data.get("users")
     if (
         not isinstance(addresses, list)
@@ -192,19 +201,18 @@ class Notices:
         *,
         checked: bool = True,
     ) -> Notices:
-        """All notices of an account: three lists, and one read for each file that this process does not know as it is.
+        """All notices of an account: two lists, and one read for each file that this process does not know as it is.
 
         Raises NoticesUnreadable. ``broken``: called with what is wrong with a file, which then is left out. Only for
         messages on which no deletion rests. ``checked``: whether it counts if messages have left their queue.
         """
-        own, exempt, queue = directories(account_id)
+        own, exempt = directories(account_id)
         records = Records(store, broken)
-        notices, stops = records.read(own, lambda content: parse_notice(content, account_id, now))
+        sent, stops = records.read(own, lambda content: parse_record(content, account_id, now))
         found, _ = records.read(exempt, lambda content: parse_exempted(content, account_id))
         exempted = (each for its in found for each in its)
-        readings = None
-        if checked:
-            readings, _ = records.read(queue, lambda content: parse_reading(content, account_id))
+        notices = (each for each in sent if isinstance(each, Notice))
+        readings = (each for each in sent if isinstance(each, Reading)) if checked else None
         return cls(notices, store.place(account_id), exempted, bool(found), next(iter(stops), ""), readings)
 
     def delivery(self, notice: Notice, now: datetime) -> Delivery:
@@ -315,9 +323,9 @@ def record_exempt(
         store.create(exempted_place(account_id, now), as_json(account_id, latest, found))
 
 
-def directories(account_id: str) -> tuple[str, str, str]:
-    """Below the place of the notices: an account's directories of notices, exempt users and readings of the queue."""
-    return f"{account_id}/", exempted_place(account_id), delivery.place_of(account_id)
+def directories(account_id: str) -> tuple[str, str]:
+    """Below the place of the notices: the directory of an account's notices, and that of its exempt users."""
+    return f"{account_id}/", exempted_place(account_id)
 
 
 def notice_refusal(

@@ -16,7 +16,7 @@ from c7n_iamusers.text.documents import LARGEST_RECORD
 Parsed = TypeVar("Parsed")
 #: Of the directories read last: the place -> the name of each record -> its version and content. See ``Records``.
 _KNOWN: dict[str, dict[str, tuple[str, Any]]] = {}
-_KNOWN_PLACES = 6
+_KNOWN_PLACES = 4
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _unless_stopped(store: Store, place: str = "") -> Mapping[str, Any]:
 
 def _notices(store: Store, account_id: str, noticed: bool, stops: bool, checked: bool) -> Mapping[str, Any]:
     """``notices`` of Guards if ``noticed``. Raises Stopped for a STOP file in the account's directory if ``stops``."""
-    own, *_ = directories(account_id)
+    own, _ = directories(account_id)
     if not noticed:
         return _unless_stopped(store, own)
     found = Notices.read(store, account_id, utc_now(), checked=checked)
