@@ -6,6 +6,7 @@ message counts as gone from the queue, never as delivered, once two readings say
 before it could expire, a minute or more apart: no message was visible, in flight or delayed ("ApproximateNumberOf..."
 reach consistency about a minute after the producers stop sending: GetQueueAttributes, SQS API reference). Of a queue
 that is never empty CloudWatch tells the age of the oldest message. In no reading may the dead-letter queue have grown.
+What was purged, or taken out by somebody else, has left it too.
 One file holds one reading, among the notices of an account: ``<account id>/<time>-queue.json``.
 """
 
@@ -152,7 +153,9 @@ class Delivery:
             BUSY: f"the last reading found {last.waiting if last else 0} messages in the queue: look whether "
             "c7n-mailer runs; where other policies keep the queue busy, give these policies a queue of their own, or "
             + (
-                f"allow {unread}" if unread else "allow cloudwatch:GetMetricStatistics in the queue's account"
+                f"allow {unread}"
+                if unread
+                else "send by a role of the queue's account that may call cloudwatch:GetMetricStatistics"
             ),
         }[self.why]
 

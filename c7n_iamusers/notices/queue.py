@@ -56,8 +56,8 @@ class QueueState:
 def read_queue(clients: Clients, url: str, time: datetime) -> QueueState:
     """What is in the queue at ``url`` now, which is ``time`` or a little later.
 
-    Two calls at most, and one to CloudWatch where the queue is not empty. A call that fails makes what it would
-    say unknown; ``unread`` of the reading has it.
+    Two calls at most, and two more where the queue is not empty: who asks, and CloudWatch. A call that fails makes what
+    it would say unknown; ``unread`` of the reading has it.
     """
     region, unread = queue_region(url), list[Unread]()
 
@@ -111,10 +111,22 @@ def _sibling(url: str, arn: str) -> str:
     return f"{url.rpartition('/')[0]}/{arn.rpartition(':')[2]}"
 
 
+def _owner(url: str) -> str:
+    """The account of the queue at ``url``."""
+    return url.split("/")[-2]
+
+
 def _oldest(clients: Clients, url: str, now: datetime, unread: list[Unread]) -> datetime | None:
-    """See Reading.oldest; None where CloudWatch tells of fewer than two minutes."""
+    """See Reading.oldest; None where CloudWatch tells of fewer than two minutes, or of another account than the queue's.
+
+    There it would tell of a queue of the same name. It leaves out a message that was received three times and is still
+    there ("Available CloudWatch metrics for Amazon SQS").
+    """
+    region = queue_region(url)
     try:
-        client = clients("cloudwatch", queue_region(url))
+        if clients("sts", region).get_caller_identity()["Account"] != _owner(url):
+            return None
+        client = clients("cloudwatch", region)
         found = client.get_metric_statistics(
             Namespace="AWS/SQS",
             MetricName="ApproximateAgeOfOldestMessage",

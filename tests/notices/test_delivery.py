@@ -182,7 +182,7 @@ def test_an_announcement_that_may_be_in_the_queue_holds_and_does_not_count() -> 
     refused = notice_refusal(notices, ALICE.unique_id, 0, now, before_day=True)
     assert str(refused).startswith("its message may still be in the queue: announced on 2026-03-01")
     assert "2 messages in the queue" in str(refused)
-    assert "allow cloudwatch:GetMetricStatistics" in str(refused)
+    assert "may call cloudwatch:GetMetricStatistics" in str(refused)
 
 
 def row(status: str, minutes: float, *history: dict[str, Any]) -> dict[str, Any]:
