@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queues of SQS from which messages expire. moto keeps them, and counts them, for ever.
 
-"Amazon SQS automatically deletes messages that have been in a queue for more than the maximum message retention period":
-https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html.
+"Amazon SQS automatically deletes messages that have been in a queue for more than the maximum message retention
+period": https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html.
 """
 
 from __future__ import annotations

@@ -363,8 +363,9 @@ class _Names:
         """Where the runner's own session sends and writes, and what it reads: journals, plans, and who signed in."""
         from c7n_iamusers.roles.documents import Places
 
-        sending = [part_data(part) for part in self.parts if part_data(part).get("assume_role") is False]
-        queues = self._named("queue", [(data.get("transport") or {}).get("queue") for data in sending])
+        sending = [part for part in self.parts if part_data(part).get("assume_role") is False]
+        queues = self._named("queue", map(_queue, sending))
+        counted = self._named("queue", [_queue(part) for part in sending if getattr(part, "queue", "")])
         notices = self._notices()
         records, sign_ins, plans = (
             tuple(each for part in self.parts for each in self._places(part, key))
@@ -377,6 +378,7 @@ class _Names:
             (*sign_ins, *plans),
             (*notices.listed, *listed),
             notices.tops,
+            counted,
         )
 
     def _notices(self) -> Places:
@@ -433,6 +435,10 @@ class _Names:
         url = part_data(part).get(key)
         found = self.values.places(key, url, self.account) if url else ()
         return tuple(each for each in found if each.startswith("s3://"))
+
+
+def _queue(part: Any) -> Any:
+    return (part_data(part).get("transport") or {}).get("queue")
 
 
 def _is_notify(part: Any) -> bool:

@@ -147,9 +147,9 @@ def announcements(
 def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> None:
     """As if that many days had passed, in which nobody used an IAM user.
 
-    The last uses of passwords and access keys, the notices, the mailer's queue and the moments of quarantines and releases, in the inline
-    Deny and in the journals below ``outputs``, move into the past; so do the credentials of users under that Deny,
-    which were created before it.
+    The last uses of passwords and access keys, the notices, the mailer's queue and the moments of quarantines and
+    releases, in the inline Deny and in the journals below ``outputs``, move into the past; so do the credentials of
+    users under that Deny, which were created before it.
     """
     back = timedelta(days=days)
     for account_id, _ in org.settings.member_accounts:

@@ -229,7 +229,7 @@ class Workflow:
             ("c7n-mailer: deliver both mails", lambda: self.deliver("flag-and-notify", "provision")),
             ("c7n-org: on the next two days, read that the mails have left the queue", lambda: self.daily(2)),
             (
-                f"c7n-org: {days.listening} days after the announcement, deny everything to users that are unused and replaced",
+                f"c7n-org: on day {days.listening}, deny everything to users that are unused and replaced",
                 self.listen,
             ),
             *self.in_listening(),
@@ -242,7 +242,7 @@ class Workflow:
             ("c7n-org: on the next day, read that they have left the queue", self.daily),
             *self.before_deletion(),
             (
-                f"c7n-org: {days.deletion - reminder} days after the reminder, delete the users that were quiet in quarantine",
+                f"c7n-org: on day {days.deletion}, delete the users that were quiet in quarantine",
                 self.delete,
             ),
             ("c7n-mailer: deliver what was queued since", lambda: self.deliver("delete")),

@@ -117,7 +117,7 @@ def _owner(url: str) -> str:
 
 
 def _oldest(clients: Clients, url: str, now: datetime, unread: list[Unread]) -> datetime | None:
-    """See Reading.oldest; None where CloudWatch tells of fewer than two minutes, or of another account than the queue's.
+    """See Reading.oldest; None where CloudWatch tells of fewer than two minutes, or of another account's queues.
 
     There it would tell of a queue of the same name. It leaves out a message that was received three times and is still
     there ("Available CloudWatch metrics for Amazon SQS").

@@ -141,7 +141,7 @@ class NotifyOwners(RecordedNotify):
     minute or more apart found no message visible, in flight or delayed, and none more in the dead-letter queue. Where
     other policies keep the queue busy, CloudWatch's age of the oldest message does too. So run the policy daily, and
     give these policies a queue of their own. What may have expired unread is announced anew. This takes
-    ``sqs:GetQueueAttributes`` on both queues, and ``cloudwatch:GetMetricStatistics``. ``delivery: unchecked`` waives it.
+    ``sqs:GetQueueAttributes`` on both queues and ``cloudwatch:GetMetricStatistics``. ``delivery: unchecked`` waives it.
 
     What an earlier run did to users and did not tell, since it was killed or the queue refused the message, the next
     run of the policy with the same output tells first, by ``outcomes.json`` and the notices.

@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.permissions import RESOURCE_ORGANIZATION, Needed, role_policy
+from c7n_iamusers.notices.queue import ATTRIBUTES, METRIC
 from c7n_iamusers.text.wording import quoted
 
 #: The kinds of roles: four in each member account, one where Identity Center is administered, and who runs c7n-org.
@@ -55,6 +56,8 @@ Document = Mapping[str, Any]
 class Places:
     """What a role itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs.
 
+    ``counted``: those of ``queues`` of which it reads whether messages have left them.
+
     ``written``, ``read``: everything below them. ``objects``: single ones that are read. ``listed``: prefixes for which
     keys are listed; that of a directory ends with a slash. ``tops``: directories of which only what is directly in them
     is listed. A ``*`` in a key matches anything.
@@ -66,6 +69,7 @@ class Places:
     objects: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
     tops: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -251,6 +255,10 @@ def _place_statements(places: Places, settings: RoleSettings, setup: bool = Fals
         queues = [queue_arn(each, partition) for each in places.queues]
         asked = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"] if setup else []
         yield _allow([*asked, "sqs:SendMessage"], queues)
+    if counted := [queue_arn(each, partition) for each in places.counted]:
+        # the dead-letter queue of a queue is in the same account and Region, and may have any name
+        yield _allow([ATTRIBUTES], [f"{each.rpartition(':')[0]}:*" for each in counted])
+        yield _allow([METRIC], ["*"])
     written = [_below(each) for each in places.written]
     read = [
         *written,

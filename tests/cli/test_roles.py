@@ -96,7 +96,8 @@ def test_each_call_is_in_the_role_that_makes_it() -> None:
     assert "iam:CreateUser" not in remover
     assert {each.split(":")[0] for each in center} == {"sso", "identitystore"}
     assert {"sso:CreateAccountAssignment", "identitystore:CreateUser"} <= center
-    assert runner == {"sts:AssumeRole", "sqs:SendMessage"}
+    counting = {"sqs:GetQueueAttributes", "cloudwatch:GetMetricStatistics"}
+    assert runner == {"sts:AssumeRole", "sqs:SendMessage", *counting}
     assert found["identity-center"]["RoleName"] == "IdentityCenterProvisioner"
 
 
@@ -652,6 +653,17 @@ def test_permissions_are_those_of_the_policys_own_session(
     listed = [action for each in found["Statement"] for action in each["Action"]]
     assert {each.split(":")[0] for each in listed} == services
     assert "sts:AssumeRole" not in listed
+
+
+def test_who_sends_an_announcement_reads_whether_it_left_the_queue() -> None:
+    counting = {"sqs:GetQueueAttributes", "cloudwatch:GetMetricStatistics"}
+    found = printed(roles("--format", "json", *REALTIME, policies=("flag-and-notify",)))
+    assert counting <= actions(found["runner"])
+    places = {each["Action"][-1]: each["Resource"] for each in found["runner"]["PolicyDocument"]["Statement"]}
+    # its dead-letter queue is there too, and has any name
+    assert places["sqs:GetQueueAttributes"] == ["arn:aws:sqs:us-east-1:123456789012:*"]
+    # what announces nothing is not asked for
+    assert not counting & (actions(found["function"]) | actions(found["member-reader"]))
 
 
 @pytest.mark.parametrize(
