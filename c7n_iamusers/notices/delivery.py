@@ -204,7 +204,7 @@ class _Watch:
         if reading.oldest and reading.oldest > self.sent:
             return LEFT
         if reading.waiting:
-            return BUSY
+            return ONCE if self.empty else BUSY
         if self.empty and reading.time - self.empty >= APART:
             return LEFT
         self.empty = self.empty or reading.time

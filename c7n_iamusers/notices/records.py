@@ -57,7 +57,7 @@ class Records:
         before, known = _KNOWN.pop(key, {}), dict[str, tuple[str, Any]]()
         _KNOWN[key] = known
         while len(_KNOWN) > _KNOWN_PLACES:
-            _KNOWN.pop(next(iter(_KNOWN)), None)
+            _KNOWN.pop(next(iter([*_KNOWN])), None)  # of a copy: a report reads several at once
         known.update({each: before[each] for each in names if before.get(each, ("",))[0] == versions[each]})
         unknown = [each for each in names if each not in known]
         for name, content in read_all(self.store, unknown, LARGEST_RECORD):

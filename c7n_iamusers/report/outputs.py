@@ -43,6 +43,7 @@ _DATE_PARTS = 4
 #: The resource of a policy on IAM users.
 USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
 _JUDGED = re.compile(r"unnecessary: of (\d+) users (\d+) are not exempt")
+_NOTIFYING = ("notify-owners", "notify-people")
 _DENIED = ("AccessDenied", "not authorized to perform")
 
 #: How a policy's run ended in an account.
@@ -107,6 +108,14 @@ class Selected:
 
 
 @dataclass(frozen=True)
+class Mail:
+    """What an action of a policy records of its messages. ``notices``: their place. ``step``: what they are for."""
+
+    notices: str
+    step: str
+
+
+@dataclass(frozen=True)
 class PolicyOutput:
     """What the run of one policy has left for one account.
 
@@ -116,7 +125,7 @@ class PolicyOutput:
     ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``usage``: None where the log does not say.
     ``explanations``: reason and owner of rules, by the log; of lists too.
     ``denied``: the ARNs of exempt users that are denied everything, and whether a quarantine does that; None where the
-    filter unnecessary did not run.
+    filter unnecessary did not run. ``mails``: what its actions record; empty also where the run left no metadata.
     """
 
     place: str
@@ -135,6 +144,7 @@ class PolicyOutput:
     usage: Usage | None
     explanations: Mapping[RuleKey, tuple[str, str]]
     denied: Mapping[str, bool] | None
+    mails: tuple[Mail, ...] = ()
 
 
 def read_outputs(store: Store, names: Iterable[str] = ()) -> list[PolicyOutput]:
@@ -268,7 +278,15 @@ def _output(
         usage=_usage(log),
         explanations=_explanations(log),
         denied=_denied(log),
+        mails=tuple(_mails(policy.get("actions"))),
     )
+
+
+def _mails(actions: Any) -> Iterator[Mail]:
+    """Those that report credentials announce nothing, and nobody asks what becomes of them."""
+    for each in actions if isinstance(actions, list) else ():
+        if isinstance(each, dict) and each.get("type") in _NOTIFYING and each.get("step") != "created":
+            yield Mail(str(each.get("notices") or ""), str(each.get("step") or ""))
 
 
 def _selected(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]:

@@ -147,7 +147,7 @@ def _hash(text: str) -> str:
 
 
 def _grouped(attention: Iterable[Row]) -> dict[str, list[Row]]:
-    kinds: dict[str, list[Row]] = {"account": [], "failure": [], "quarantine": []}
+    kinds: dict[str, list[Row]] = {"account": [], "failure": [], "quarantine": [], "mail": []}
     for each in attention:
         kinds[each["kind"]].append(each)
     return kinds

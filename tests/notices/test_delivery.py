@@ -62,6 +62,7 @@ SECOND = timedelta(seconds=1)
         pytest.param([at(HOUR), at(DAY, 3), at(2 * DAY)], LEFT, "", id="others-sent-in-between"),
         pytest.param([at(HOUR, 1), at(DAY)], WAITING, ONCE, id="the-first-was-not-empty"),
         pytest.param([at(HOUR, 1), at(DAY, 1)], WAITING, BUSY, id="never-empty"),
+        pytest.param([at(HOUR), at(DAY, 1)], WAITING, ONCE, id="others-sent-since-it-was-empty"),
         pytest.param(
             [at(4 * DAY - 10), at(4 * DAY - 1)], WAITING, ONCE, id="the-second-too-close-to-the-end"
         ),
