@@ -63,6 +63,13 @@ _UNNAMED = {
     help="With --mailer: what c7n-mailer gets as -t. It finds the templates of this package without it.",
 )
 @click.option(
+    "--mailer-role",
+    metavar="ARN",
+    callback=role_arn,
+    help="With --mailer: the role that runs c7n-mailer.  [default: role or profile of its configuration, or else who "
+    "runs this command]",
+)
+@click.option(
     "--region",
     metavar="NAME",
     help="The Region of Identity Center, where neither the policies nor identity_center_region name it.",
@@ -76,6 +83,7 @@ def preflight(
     role: str | None,
     mailer: Path | None,
     mailer_templates: str | None,
+    mailer_role: str | None,
     region: str | None,
     output_format: str,
 ) -> None:
@@ -84,19 +92,20 @@ def preflight(
     For each account: its role is in it, can be assumed and can read; the role may do what the policies need, as far as
     its identity policies tell (iam:SimulatePrincipalPolicy), which leaves out service control policies; its Region; its
     owner's address; the variables; the policies with these filled in, and the list of exemptions; for policies with a
-    Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the
-    place of the notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail
-    server, and each template of the policies: it is found and rendered by the c7n-mailer of this environment, so run
-    the command where c7n-mailer runs, in its working directory. Nothing is changed but for a probe that is put beside
-    the notices and deleted, and a credential report that is requested where there is none. The command fails where
-    there is a problem. What is `unknown` was not checked.
+    Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the place of the
+    notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail server, whether
+    its role may do what this configuration needs, and each template of the policies: it is found and rendered by the
+    c7n-mailer of this environment, so run the command where c7n-mailer runs, in its working directory. Nothing is
+    changed but for a probe that is put beside the notices and deleted, and a credential report that is requested where
+    there is none. The command fails where there is a problem. What is `unknown` was not checked.
     """
-    if mailer_templates and not mailer:
-        raise click.UsageError("--mailer-templates is for the check of c7n-mailer: also give --mailer")
+    if (mailer_templates or mailer_role) and not mailer:
+        option = "--mailer-templates" if mailer_templates else "--mailer-role"
+        raise click.UsageError(f"{option} is for the check of c7n-mailer: also give --mailer")
     targets = targets_in(config, names, tags, strict=False)
     wanted = _wanted(files)
     found = [
-        *_checks(targets, wanted, role, region, mailer),
+        *_checks(targets, wanted, role, region, mailer, mailer_role or ""),
         *_templates(targets, wanted, mailer, mailer_templates),
         *_accounts(targets, config),
         *_exemptions(config, wanted),
@@ -186,7 +195,12 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
 
 
 def _checks(
-    found: Sequence[Target], wanted: _Wanted, role: str | None, region: str | None, mailer: Path | None
+    found: Sequence[Target],
+    wanted: _Wanted,
+    role: str | None,
+    region: str | None,
+    mailer: Path | None,
+    mailer_role: str,
 ) -> Iterator[Check]:
     from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session, caller_of
@@ -205,6 +219,7 @@ def _checks(
     yield from map(probes.notices, shared.notices)
     if mailer:
         yield from probes.mailer(mailer, shared.queues)
+        yield from _mailer_rights(probes, mailer, mailer_role)
     centers = _centers(shared.centers, role)
     for each, known in centers:
         yield from _center(each, known or region)
@@ -216,6 +231,24 @@ def _checks(
         told = "not checked: whether the account's role may deploy functions"
         remedy = "compare it with what `c7n-iamusers roles --role deployer` prints"
         yield Check(ORGANIZATION, "functions", UNKNOWN, told, remedy)
+
+
+def _mailer_rights(probes: Probes, file: Path, role: str) -> Iterator[Check]:
+    """Nothing for a file that can't be read, which the check of the mailer tells."""
+    from c7n_iamusers.exceptions import InvalidPolicyData
+    from c7n_iamusers.organization.probes import ORGANIZATION
+    from c7n_iamusers.organization.readiness import HOLE, Check
+    from c7n_iamusers_cli.mailer import mailer_arn, mailer_config
+
+    try:
+        config = mailer_config(file)
+    except InvalidPolicyData:
+        return
+    _, partition, _, _, account, _ = probes.caller.split(":", 5)
+    try:
+        yield probes.mailer_rights(config, mailer_arn(config, account, partition, role), file)
+    except InvalidPolicyData as error:
+        yield Check(ORGANIZATION, "mailer permissions", HOLE, str(error), f"correct {file}")
 
 
 def _templates(

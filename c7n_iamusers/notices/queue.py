@@ -13,9 +13,10 @@ from urllib.parse import urlparse
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.retries import error_code
 from c7n_iamusers.notices.delivery import Reading, Unread
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.wording import moment, quoted
 
 #: What reading takes, on the queue, on its dead-letter queue, and in the queue's account.
 ATTRIBUTES, METRIC = "sqs:GetQueueAttributes", "cloudwatch:GetMetricStatistics"
@@ -35,6 +36,23 @@ def queue_url(queue: str, region: str, account_id: str) -> str:
     if queue.startswith("arn:"):
         *_, region, account_id, queue = queue.split(":", 5)
     return f"https://sqs.{region}.amazonaws.com/{account_id}/{queue}"
+
+
+def queue_arn(queue: str, partition: str) -> str:
+    """The ARN of a queue, from its ARN or URL. Raises InvalidPolicyData for anything else."""
+    if queue.startswith("arn:"):
+        return queue
+    url = urlparse(queue)
+    path = url.path.strip("/").split("/")
+    labels = (url.hostname or "").split(".")
+    # sqs.REGION.amazonaws.com, and the older REGION.queue.amazonaws.com and queue.amazonaws.com
+    region = {"sqs": labels[1:2], "queue": ["us-east-1"]}.get(labels[0], labels[:1])
+    if url.scheme != "https" or len(path) != 2 or not {"sqs", "queue"} & set(labels[:2]):
+        raise InvalidPolicyData(
+            f"{quoted(queue)} is not the ARN or the https URL of a queue, so the permission for it can't be given: "
+            "correct it in the policy, in the variable that it comes from, or in c7n-mailer's configuration"
+        )
+    return f"arn:{partition}:sqs:{region[0]}:{path[0]}:{path[1]}"
 
 
 def queue_region(url: str) -> str:

@@ -13,12 +13,15 @@ from urllib.parse import urlparse
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.permissions import RESOURCE_ORGANIZATION, Needed, role_policy
-from c7n_iamusers.notices.queue import ATTRIBUTES, METRIC
+from c7n_iamusers.notices.mailer_needs import MailerNeed
+from c7n_iamusers.notices.queue import ATTRIBUTES, METRIC, queue_arn
 from c7n_iamusers.text.wording import quoted
 
 #: The kinds of roles: four in each member account, one where Identity Center is administered, and who runs c7n-org.
 READER, REMOVER, CENTER, RUNNER = "member-reader", "member-remover", "identity-center", "runner"
 FUNCTION, DEPLOYER = "function", "deployer"
+#: Who runs c7n-mailer.
+MAILER = "mailer"
 #: "Maximum characters in all inline policies of a role" (IAM and STS quotas), which count no white space.
 _LONGEST_POLICY = 10_240
 _VERSION = "2012-10-17"
@@ -156,6 +159,33 @@ def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> 
     for each in found:
         _check_length(each)
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class MailerRole:
+    """``arn``: of the role. ``principal``: who may assume it, an ARN or a service; empty if it exists.
+
+    ``needs``: what c7n-mailer needs. ``setup``: whether `c7n-iamusers preflight --mailer` may ask about it as it.
+    """
+
+    arn: str
+    principal: str
+    needs: tuple[MailerNeed, ...]
+    setup: bool = False
+
+
+def mailer_document(role: MailerRole) -> RoleDocument:
+    """The role of c7n-mailer. Raises InvalidPolicyData."""
+    asked = [_allow(["iam:SimulatePrincipalPolicy"], [role.arn])] if role.setup else []
+    allowed = [
+        _allow([*each.actions], each.resources, {"StringEquals": each.condition} if each.condition else None)
+        for each in role.needs
+    ]
+    trust = trust_policy(role.principal) if role.principal else None
+    text = "Runs c7n-mailer"
+    found = RoleDocument(MAILER, *_path_and_name(role.arn), text, trust, _document([*allowed, *asked]))
+    _check_length(found)
+    return found
 
 
 def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
@@ -312,24 +342,6 @@ def _owned_by(organization: str) -> Document:
 
 def _document(statements: Iterable[Document]) -> Document:
     return {"Version": _VERSION, "Statement": list(statements)}
-
-
-def queue_arn(queue: str, partition: str) -> str:
-    """The ARN of a queue, from its ARN or URL. Raises InvalidPolicyData for anything else."""
-    if queue.startswith("arn:"):
-        return queue
-    url = urlparse(queue)
-    path = url.path.strip("/").split("/")
-    labels = (url.hostname or "").split(".")
-    # sqs.REGION.amazonaws.com, and the older REGION.queue.amazonaws.com and queue.amazonaws.com
-    region = {"sqs": labels[1:2], "queue": ["us-east-1"]}.get(labels[0], labels[:1])
-    if url.scheme != "https" or len(path) != 2 or not {"sqs", "queue"} & set(labels[:2]):
-        raise InvalidPolicyData(
-            f"{quoted(queue)} is not the ARN or the https URL of a queue, so the runner's permission for it "
-            "can't be given: "
-            "correct it in the policy, or in the variable that it comes from"
-        )
-    return f"arn:{partition}:sqs:{region[0]}:{path[0]}:{path[1]}"
 
 
 def _below(url: str) -> tuple[str, str]:

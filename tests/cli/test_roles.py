@@ -469,7 +469,10 @@ def test_exemptions_in_a_bucket_that_the_accounts_file_names(tmp_path: Path, com
                 ("arn:aws:iam::123456789012:oidc-provider/example.com", "is neither a service"),
                 ("arn:aws:iam::123456789012:user/", "is neither a service"),
                 ("arn:aws:iam::999999999999:root", "would let every role and user of account 999999999999"),
-                (f"{GOV}::123456789012:role/CI", "is in another partition than --runner"),
+                (
+                    f"{GOV}::123456789012:role/CI",
+                    "is in another partition than arn:aws:iam::123456789012:role/Runner",
+                ),
             )
         ),
         *(
