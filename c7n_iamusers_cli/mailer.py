@@ -14,7 +14,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers_cli.arguments import check_principal, is_role_arn, role_name
 
 if TYPE_CHECKING:
-    from c7n_iamusers.roles.documents import RoleDocument
+    from c7n_iamusers.roles.documents import MailerRole
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _DEFAULT_NAME = "IamUsersMailer"
@@ -95,13 +95,13 @@ def mailer_arn(config: Mapping[str, Any], account: str, partition: str, name: st
     return found
 
 
-def mailer_role(options: MailerOptions, runner: str, setup: bool) -> RoleDocument | None:
+def mailer_role(options: MailerOptions, runner: str, setup: bool) -> MailerRole | None:
     """The role that c7n-mailer takes; None without a configuration. ``runner``: an ARN. Raises InvalidPolicyData.
 
     Also click.UsageError for options that need one.
     """
     from c7n_iamusers.notices.mailer_needs import mailer_needs
-    from c7n_iamusers.roles.documents import MailerRole, mailer_document
+    from c7n_iamusers.roles.documents import MailerRole
 
     if not options.mailer:
         if options.mailer_role or options.mailer_principal or options.mailer_keys:
@@ -114,4 +114,4 @@ def mailer_role(options: MailerOptions, runner: str, setup: bool) -> RoleDocumen
     principal = options.mailer_principal or (_LAMBDA if config.get("role") else "")
     check_principal("--mailer-principal", principal, arn)
     needs = mailer_needs(config, arn.split(":")[4], partition, options.mailer_keys)
-    return mailer_document(MailerRole(arn, principal, needs, setup))
+    return MailerRole(arn, principal, needs, setup)

@@ -143,11 +143,11 @@ def roles(
     runs c7n-mailer, by that file alone. The printed JSON has a member for each role; with --role it is the document
     alone.
     """
-    from c7n_iamusers.roles.documents import FUNCTION, RoleSettings, role_documents
+    from c7n_iamusers.roles.documents import RoleSettings, role_documents
     from c7n_iamusers.roles.rendering import rendered_role
 
     policies = [policy for file in files for policy in loaded(file)]
-    of_mailer = MailerOptions(**{each.name: settings.pop(each.name) for each in fields(MailerOptions)})
+    mailer = MailerOptions(**{each.name: settings.pop(each.name) for each in fields(MailerOptions)})
     _check(runner, settings, only)
     values = account_values(config)
     for url in outputs:
@@ -155,26 +155,16 @@ def roles(
     written, listed = _output_places(outputs, values)
     pulling = [each for each in policies if each.execution_mode == "pull"]
     names = _Names([*parts_of(pulling)], values)
-    known = RoleSettings(runner, center=center or names.center(), **settings)
+    of_mailer = mailer_role(mailer, runner, setup)
+    known = RoleSettings(
+        runner, center=center or names.center(), mailer=of_mailer.arn if of_mailer else "", **settings
+    )
     _check_partitions(known, values.targets)
     places = names.places(written, listed)
     functions = _functions([each for each in policies if each not in pulling], values, outputs)
     needs = replace(role_needs(pulling, values, restore, undo), functions=functions, setup=setup)
-    for each in functions:
-        if each.role.rpartition("/")[2] in (known.reader, known.remover, known.deployer):
-            raise InvalidPolicyData(
-                f"mode.role is {each.role}, and so is --reader, --remover or --deployer: the functions have a role of "
-                "their own, so give another name"
-            )
-    if only == FUNCTION and len(functions) > 1:
-        raise InvalidPolicyData(
-            f"the functions have several roles ({', '.join(each.role for each in functions)}): print all, or give the "
-            "files of one of them"
-        )
-    documents = [
-        *role_documents(needs, known, places),
-        *filter(None, [mailer_role(of_mailer, runner, setup)]),
-    ]
+    _check_names(functions, known, only)
+    documents = [*role_documents(needs, known, places), *([of_mailer.document()] if of_mailer else [])]
     found = {each.kind: rendered_role(each, output_format) for each in documents}
     if only and only not in found:
         raise InvalidPolicyData(
@@ -217,6 +207,23 @@ def _check(runner: str, settings: Mapping[str, str], only: str | None) -> None:
             "--reader, --remover and --deployer are three roles: give them different names, or print one by --role"
         )
     check_principal("--runner-principal", settings["runner_principal"], runner)
+
+
+def _check_names(functions: Sequence[Functions], known: RoleSettings, only: str | None) -> None:
+    """Raises InvalidPolicyData where the functions would share a role, or ``only`` one of several is asked for."""
+    from c7n_iamusers.roles.documents import FUNCTION
+
+    for each in functions:
+        if each.role.rpartition("/")[2] in (known.reader, known.remover, known.deployer):
+            raise InvalidPolicyData(
+                f"mode.role is {each.role}, and so is --reader, --remover or --deployer: the functions have a role of "
+                "their own, so give another name"
+            )
+    if only == FUNCTION and len(functions) > 1:
+        raise InvalidPolicyData(
+            f"the functions have several roles ({', '.join(each.role for each in functions)}): print all, or give the "
+            "files of one of them"
+        )
 
 
 def _check_partitions(settings: RoleSettings, targets: Iterable[Target]) -> None:

@@ -19,7 +19,8 @@ _OTHER_WAYS = ("smtp_server", "sendgrid_api_key", "graph_sendmail_endpoint")
 #: be allowed for plain ones, too.
 _SECRETS = ("smtp_password", "slack_token", "sendgrid_api_key", "graph_client_secret")
 _LDAP_SECRET = "ldap_bind_password"
-_REGION = "us-east-1"
+#: Where its configuration names no Region.
+MAILER_REGION = "us-east-1"
 #: "Lambda execution role permissions" for a function in a VPC (AWS Lambda Developer Guide).
 _IN_VPC = tuple(
     f"ec2:{each}"
@@ -61,7 +62,7 @@ def mailer_needs(
 def _needs(
     config: Mapping[str, Any], account_id: str, partition: str, keys: tuple[str, ...]
 ) -> Iterator[MailerNeed]:
-    region = str(config.get("region") or _REGION)
+    region = str(config.get("region") or MAILER_REGION)
     queue = queue_arn(str(config.get("queue_url")), partition)
     yield MailerNeed(("sqs:DeleteMessage", "sqs:ReceiveMessage"), (queue,))
     if keys or _has_secret(config):

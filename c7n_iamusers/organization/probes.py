@@ -25,7 +25,7 @@ from c7n_iamusers.execution.sessions import account_of, caller_of, external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.permissions import Needed, changes_users, simulation
 from c7n_iamusers.iam.role_trust import is_trusted
-from c7n_iamusers.notices.mailer_needs import MailerNeed, mailer_needs
+from c7n_iamusers.notices.mailer_needs import MAILER_REGION, MailerNeed, mailer_needs
 from c7n_iamusers.notices.queue import (
     ATTRIBUTES,
     FIFO,
@@ -343,7 +343,7 @@ class Probes:
         """Whether c7n-mailer reads one of ``queues``, and its mail server answers. ``file``: its configuration."""
         place, name = ORGANIZATION, "mailer"
         try:
-            queue, server, port = parsed_file(file, _mailer_settings)
+            queue, region, server, port = parsed_file(file, _mailer_settings)
         except ValueError as error:
             told = f"{file}: can't be read as c7n-mailer's configuration: {error}"
             yield Check(
@@ -353,6 +353,9 @@ class Probes:
         if queues and queue not in queues:
             told = f"{file} reads {queue}, and mails go to {', '.join(queues)}"
             yield Check(place, name, HOLE, told, "give one queue as queue_url there and in the accounts file")
+        if queue.startswith("https://sqs.") and queue_region(queue) != region:
+            told = f"{file} reads {queue} in {region}, where it is not"
+            yield Check(place, name, HOLE, told, f"give region: {queue_region(queue)} there")
         if not server:
             yield Check(place, name, UNKNOWN, f"{file}: not checked: no smtp_server, so mails go through SES")
             return
@@ -398,7 +401,12 @@ class Probes:
         return DirectoryStore(there if existing else path)
 
 
-def _mailer_settings(content: bytes) -> tuple[str, str | None, int]:
-    """The queue, the mail server and its port of c7n-mailer's configuration."""
+def _mailer_settings(content: bytes) -> tuple[str, str, str | None, int]:
+    """The queue, its Region, the mail server and its port of c7n-mailer's configuration."""
     config = read_yaml(content)
-    return config["queue_url"], config.get("smtp_server"), int(config.get("smtp_port", 25))
+    return (
+        str(config["queue_url"]),
+        str(config.get("region", MAILER_REGION)),
+        config.get("smtp_server"),
+        int(config.get("smtp_port", 25)),
+    )

@@ -36,6 +36,8 @@ _OF_ORGANIZATION = frozenset(
 )
 #: Beside the notices: what `preflight` creates there, and deletes.
 _PROBE = ".preflight-*"
+#: By which `preflight` asks what a role may do.
+_SIMULATING = "iam:SimulatePrincipalPolicy"
 #: Services whose documentation has aws:SourceAccount in the trust policy of a role that they assume. EC2 gives none;
 #: Lambda's guide mentions it in general only, and a condition that does not hold would stop the function. iam:PassRole
 #: keeps the roles of both within their account.
@@ -108,8 +110,8 @@ class RoleSettings:
     """``reader``, ``remover``, ``deployer``: names. ``runner``, ``center``: ARNs; ``center``: empty if unknown.
 
     ``runner_principal``: who may assume the runner's role, an ARN or a service such as ``ec2.amazonaws.com``; empty if
-    the role exists. ``external_id``: that c7n-org gives for member roles; empty for none. ``organization``: its id, if
-    buckets and roles of any other are to be denied; else empty.
+    the role exists. ``mailer``: the ARN of c7n-mailer's role, or empty. ``external_id``: that c7n-org gives for member
+    roles; empty for none. ``organization``: its id, if buckets and roles of any other are to be denied; else empty.
     """
 
     runner: str
@@ -120,6 +122,7 @@ class RoleSettings:
     external_id: str = ""
     organization: str = ""
     deployer: str = ""
+    mailer: str = ""
 
     @property
     def partition(self) -> str:
@@ -153,6 +156,8 @@ def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> 
         _allow(["sts:AssumeRole"], assumed, _owned_by(settings.organization)),
         *_place_statements(places, settings, needs.setup),
     ]
+    if needs.setup and settings.mailer:
+        statements.append(_allow([_SIMULATING], [settings.mailer]))
     trust = _trust_of_runner(settings) if settings.runner_principal else None
     text = "Runs c7n-org with the policies of c7n-iamusers"
     found.append(RoleDocument(RUNNER, *_path_and_name(settings.runner), text, trust, _document(statements)))
@@ -173,10 +178,13 @@ class MailerRole:
     needs: tuple[MailerNeed, ...]
     setup: bool = False
 
+    def document(self) -> RoleDocument:
+        """The role, to be printed. Raises InvalidPolicyData."""
+        return _of_mailer(self)
 
-def mailer_document(role: MailerRole) -> RoleDocument:
-    """The role of c7n-mailer. Raises InvalidPolicyData."""
-    asked = [_allow(["iam:SimulatePrincipalPolicy"], [role.arn])] if role.setup else []
+
+def _of_mailer(role: MailerRole) -> RoleDocument:
+    asked = [_allow([_SIMULATING], [role.arn])] if role.setup else []
     allowed = [
         _allow([*each.actions], each.resources, {"StringEquals": each.condition} if each.condition else None)
         for each in role.needs
@@ -201,7 +209,7 @@ def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocume
     ):
         if needed is not None:
             if needs.setup:
-                needed |= Needed(bound=frozenset({("iam:SimulatePrincipalPolicy", f"iam::*:role/{name}")}))
+                needed |= Needed(bound=frozenset({(_SIMULATING, f"iam::*:role/{name}")}))
             policy = role_policy(needed, "*", settings.partition, settings.organization)
             yield RoleDocument(kind, "/", name, text, trust, policy)
 

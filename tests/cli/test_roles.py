@@ -669,6 +669,67 @@ def test_who_sends_an_announcement_reads_whether_it_left_the_queue() -> None:
     assert not counting & (actions(found["function"]) | actions(found["member-reader"]))
 
 
+def test_the_role_of_the_mailer(tmp_path: Path) -> None:
+    file = tmp_path / "mailer.yml"
+    file.write_text("queue_url: https://sqs.us-east-1.amazonaws.com/123456789012/q\nsmtp_server: x\n")
+    options = ("--mailer", str(file), "--format", "json")
+    found = printed(roles(*options))
+    assert actions(found["mailer"]) == {"sqs:DeleteMessage", "sqs:ReceiveMessage"}
+    assert (found["mailer"]["RoleName"], "AssumeRolePolicyDocument" in found["mailer"]) == (
+        "IamUsersMailer",
+        False,
+    )
+    # nobody else takes messages out of the queue
+    assert not {"sqs:DeleteMessage"} & set().union(
+        *(actions(found[kind]) for kind in found if kind != "mailer")
+    )
+    found = printed(
+        roles(*options, "--setup", "--mailer-role", "M", "--mailer-principal", "ec2.amazonaws.com")
+    )
+    (trust,) = found["mailer"]["AssumeRolePolicyDocument"]["Statement"]
+    assert (found["mailer"]["RoleName"], trust["Principal"]) == ("M", {"Service": "ec2.amazonaws.com"})
+    asking = [
+        each["Resource"]
+        for kind in ("mailer", "runner")
+        for each in found[kind]["PolicyDocument"]["Statement"]
+        if "iam:SimulatePrincipalPolicy" in each["Action"]
+    ]
+    assert asking == [["arn:aws:iam::123456789012:role/M"]] * 2
+    file.write_text(file.read_text() + "role: arn:aws:iam::999999999999:role/x/Mailer\n")
+    (trust,) = printed(roles(*options, "--role", "mailer"))["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        pytest.param(None, ("--role", "mailer"), "and with --mailer FILE also mailer", id="no-file"),
+        pytest.param(
+            None, ("--mailer-role", "M"), "depends on its configuration: give --mailer FILE", id="name-alone"
+        ),
+        pytest.param("queue_url: asq://x", (), "is not the ARN or the https URL of a queue", id="azure"),
+        pytest.param("region: x", (), "it has no queue_url", id="no-queue"),
+        pytest.param("- a", (), "it has no queue_url", id="list"),
+        pytest.param("\tqueue_url: x", (), "can't be read as c7n-mailer's configuration", id="tab"),
+        pytest.param(
+            "{queue_url: https://sqs.us-east-1.amazonaws.com/1/q, role: a b}",
+            (),
+            "'a b', the role of c7n-mailer, is neither the name nor the ARN of a role",
+            id="no-role",
+        ),
+    ],
+)
+def test_a_mailer_without_a_role(
+    tmp_path: Path, text: str | None, options: tuple[str, ...], said: str
+) -> None:
+    file = tmp_path / "mailer.yml"
+    if text is not None:
+        file.write_text(text)
+    result = roles(*options, *(() if text is None else ("--mailer", str(file))))
+    assert result.exit_code != 0
+    assert said in " ".join(result.output.split()) or said in str(result.exception)
+
+
 @pytest.mark.parametrize(
     ("sender", "wanted"),
     [
