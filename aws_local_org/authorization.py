@@ -8,8 +8,10 @@ context keys" (IAM User Guide); "Required permissions for Amazon S3 API operatio
 from __future__ import annotations
 
 import base64
+import binascii
 import calendar
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from email import message_from_bytes
 from email.utils import parseaddr
 from functools import cache
@@ -537,7 +539,8 @@ def _sender(parameters: Parameters) -> str | None:
     raw = dict(parameters.get("RawMessage") or {}).get("Data") or b""
     text = raw if isinstance(raw, bytes) else str(raw).encode()
     if text and b"\n" not in text:
-        text = base64.b64decode(text)
+        with suppress(binascii.Error):
+            text = base64.b64decode(text)
     source = parameters.get("Source") or message_from_bytes(text)["From"]
     return parseaddr(str(source))[1] or None if source else None
 

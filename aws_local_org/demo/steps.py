@@ -239,7 +239,7 @@ class Workflow:
             ),
             (f"c7n-org: {_later(reminder - days.quarantine)}, remind the owners", self.remind),
             ("c7n-mailer: deliver the reminders", lambda: self.deliver("remind")),
-            ("c7n-org: on the next day, read that they have left the queue", self.daily),
+            ("c7n-org: on the next two days, read that they have left the queue", lambda: self.daily(2)),
             *self.before_deletion(),
             (
                 f"c7n-org: on day {days.deletion}, delete the users that were quiet in quarantine",
