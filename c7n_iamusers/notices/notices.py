@@ -296,12 +296,12 @@ class Notices:
         return found[-1].what.get(unique_id) if found else None
 
     def was_told(self, unique_id: str, policy: str, what: str, since: datetime) -> bool:
-        """Whether a message of ``policy`` to inform said ``what`` of the user last, or at ``since`` or later."""
-        return self.said(unique_id, policy) == what or any(
+        """Whether a message of ``policy`` to inform said ``what`` of the user at ``since``, nearly, or later."""
+        return any(
             each.step == INFORMED
             and each.policy == policy
             and each.what.get(unique_id) == what
-            and each.time >= since.replace(microsecond=0)  # a record has whole seconds
+            and each.time >= since - _CLOCK_SKEW
             for each in self._by_user.get(unique_id, ())
         )
 

@@ -29,7 +29,7 @@ from c7n_iamusers.notices.notices import (
     due_for,
     reminder,
 )
-from c7n_iamusers.notices.owed import Owed
+from c7n_iamusers.notices.owed import CHANGED, Owed
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
 from c7n_iamusers.safeguards.guards import not_quarantined
 from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, visible
@@ -313,9 +313,14 @@ class Inform(Step):
             each
             for each in self.every(users, now)
             if not was_stopped(each.resource)
-            and is_new(each.news, notices.said(key := str(each.resource["UserId"]), self.policy))
+            and self._is_new(each.news, key := str(each.resource["UserId"]), notices, now)
             and not (was_skipped(each.resource) and notices.is_before_day(key, now))
         ]
+
+    def _is_new(self, news: str, key: str, notices: Notices, now: datetime) -> bool:
+        """Also what was done again, such as a quarantine after a release, of which another policy told."""
+        again = news in CHANGED and not notices.was_told(key, self.policy, news, now)
+        return again or is_new(news, notices.said(key, self.policy))
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""

@@ -224,6 +224,10 @@ def told(what: str, minutes: float, policy: str = "delete") -> Notice:
             [row(RELEASED, 9, row(QUARANTINED, 0))], [told(QUARANTINED, 1)], [RELEASED], id="the-last-change"
         ),
         pytest.param([row(DELETED, -91 * DAY)], [], [], id="long-ago"),
+        pytest.param(
+            [row(QUARANTINED, 0)], [told(QUARANTINED, -DAY)], [QUARANTINED], id="again-after-a-release"
+        ),
+        pytest.param([row(QUARANTINED, 0)], [told(QUARANTINED, -5)], [], id="told-by-a-slower-clock"),
     ],
 )
 def test_what_owners_are_owed(rows: list[dict[str, Any]], notices: list[Notice], statuses: list[str]) -> None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
+import zlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -55,8 +57,11 @@ def send_owed(notices: Path) -> None:
 
 def mailer(org: LocalOrg) -> list[dict[str, Any]]:
     """c7n-mailer takes all messages out of the queue."""
-    found = sent(org)
-    org.client("sqs").purge_queue(QueueUrl=QUEUE)
+    sqs, found = org.client("sqs"), list[dict[str, Any]]()
+    while messages := sqs.receive_message(QueueUrl=QUEUE, MaxNumberOfMessages=10).get("Messages"):
+        for each in messages:
+            found.append(json.loads(zlib.decompress(base64.b64decode(each["Body"]))))
+            sqs.delete_message(QueueUrl=QUEUE, ReceiptHandle=each["ReceiptHandle"])
     return found
 
 
@@ -382,3 +387,42 @@ def test_a_dry_run_tells_nobody(
     found.options["dryrun"] = True
     found()
     assert (sent(org), told(notices, "informed")) == ([], [])
+
+
+def test_what_is_done_again_is_told_again(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    """Another policy told of the release in between."""
+    notices, output = tmp_path / "notices", tmp_path / "out"
+    inform = action(notices, step="inform", days=None, delivery=None, template="iam-users-deleted.html")
+
+    def run(what: str, name: str) -> None:
+        policy({"name": name, "filters": EVERYBODY, "actions": [what, inform]}, output).run()
+
+    for _ in range(2):
+        run("quarantine", "park")
+        assert len(mailer(org)[0]["resources"]) == 2
+        run("quarantine", "park")
+        assert mailer(org) == []
+        run("release", "release")
+        assert len(mailer(org)[0]["resources"]) == 2
+        later(org, notices)
+    assert [user["what"] for each in told(notices, "informed") for user in each["users"][:1]] == [
+        "quarantined",
+        "released",
+        "quarantined",
+        "released",
+    ]
+
+
+def test_a_function_that_an_event_starts_tells_what_is_owed(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notices, output = tmp_path / "notices", tmp_path / "out"
+    with monkeypatch.context() as patched:
+        refuse(patched, lambda _: True)
+        with pytest.raises(PolicyExecutionError):
+            delete_and_inform(notices, output).run()
+    iam.create_user(UserName="carol")
+    found = delete_and_inform(notices, output)
+    found.ctx.initialize()
+    found.resource_manager.source.get_resources(["carol"])
+    assert {each["UserName"] for each in mailer(org)[0]["resources"]} == {"alice", "bob"}
