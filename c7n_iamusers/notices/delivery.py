@@ -3,10 +3,10 @@
 
 SQS says nothing of one message, and c7n-mailer takes a message out of the queue although it could not deliver it. So a
 message counts as gone from the queue, never as delivered, once two readings say so that were made after it was sent and
-before it could expire, a minute or more apart: no message was visible, in flight or delayed ("ApproximateNumberOf..."
-reach consistency about a minute after the producers stop sending: GetQueueAttributes, SQS API reference). Of a queue
-that is never empty CloudWatch tells the age of the oldest message. In no reading may the dead-letter queue have grown.
-What was purged, or taken out by somebody else, has left it too.
+before it could expire, a minute or more apart: no message was visible, in flight or delayed. The counts "might not
+achieve consistency until at least 1 minute after the producers stop sending" (GetQueueAttributes, SQS API reference),
+so an earlier 0 is none. Of a queue that is never empty CloudWatch tells the age of the oldest message. In no reading
+may the dead-letter queue have grown. What was purged, or taken out by somebody else, has left the queue, too.
 One file holds one reading, among the notices of an account: ``<account id>/<time>-queue.json``.
 """
 
@@ -207,7 +207,8 @@ class _Watch:
             return ONCE if self.empty else BUSY
         if self.empty and reading.time - self.empty >= APART:
             return LEFT
-        self.empty = self.empty or reading.time
+        if reading.time - self.sent >= APART:
+            self.empty = self.empty or reading.time
         return ONCE
 
 

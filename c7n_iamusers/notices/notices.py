@@ -106,7 +106,9 @@ def parse_record(content: bytes, account_id: str, now: datetime) -> Notice | Rea
     if data.get("account") != account_id:
         raise ValueError(f"it is of account {data.get('account')}")
     if data.get("step") == delivery.STEP:
-        return parse_reading(data)
+        reading = parse_reading(data)
+        _check_past(reading.time, now)
+        return reading
     return _notice(data, account_id, now)
 
 
@@ -134,12 +136,16 @@ def _time_and_day(data: Mapping[str, Any], now: datetime) -> tuple[datetime, dat
     time = moment(data.get("time"))
     if time is None:
         raise ValueError("it has no time")
-    if time > now + _CLOCK_SKEW:
-        raise ValueError(f"its time {as_text(time)} is in the future")
+    _check_past(time, now)
     day = date.fromisoformat(_text(data, "day"))
     if day < time.date():
         raise ValueError(f"its day {day} is before its time {as_text(time)}")
     return time, day
+
+
+def _check_past(time: datetime, now: datetime) -> None:
+    if time > now + _CLOCK_SKEW:
+        raise ValueError(f"its time {as_text(time)} is in the future")
 
 
 def _queue(data: Mapping[str, Any]) -> str:

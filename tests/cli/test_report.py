@@ -356,6 +356,14 @@ def test_check_names_notices_that_are_not_there(left: Outputs) -> None:
     assert (found.exit_code, "is no notice" in found.stderr) == (1, True)
 
 
+@pytest.mark.usefixtures("org")
+def test_check_names_a_bucket_of_notices_that_can_not_be_read(left: Outputs) -> None:
+    ran(left, FLAG, "announce", "alice")
+    found = report("-s", "output", "--check", "--notices", "s3://nobodys-bucket/n?region=us-east-1")
+    assert found.exit_code == 1
+    assert "what owners were told is not known: the notices in s3://nobodys-bucket/n" in found.stderr
+
+
 def test_check_of_other_accounts_leaves_mails_out(left: Outputs) -> None:
     ran(left, FLAG, "announce", "alice")
     left.leave("bob", name="research", account=OTHER_ACCOUNT)

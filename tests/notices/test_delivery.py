@@ -57,6 +57,8 @@ SECOND = timedelta(seconds=1)
         pytest.param([at(HOUR)], WAITING, ONCE, id="once-empty"),
         pytest.param([at(HOUR), at(HOUR + 0.9)], WAITING, ONCE, id="twice-within-a-minute"),
         pytest.param([at(HOUR), at(HOUR + 1)], LEFT, "", id="twice-a-minute-apart"),
+        pytest.param([at(0.1), at(1.2)], WAITING, ONCE, id="too-soon-for-the-counts-to-be-right"),
+        pytest.param([at(0.1), at(1.2), at(2.2)], LEFT, "", id="the-first-too-soon"),
         pytest.param([at(HOUR), at(HOUR + 0.5), at(HOUR + 1)], LEFT, "", id="first-and-third-a-minute-apart"),
         pytest.param([at(HOUR + 1), at(HOUR)], LEFT, "", id="in-any-order"),
         pytest.param([at(HOUR), at(DAY, 3), at(2 * DAY)], LEFT, "", id="others-sent-in-between"),
@@ -126,6 +128,8 @@ def test_an_unknown_retention_may_be_the_longest() -> None:
 def test_a_reading_is_read_as_it_was_written() -> None:
     read = at(3, 2, 1, created=SENT, oldest=SENT, unread=DENIAL)
     assert parse_record(read.as_json(ACCOUNT), ACCOUNT, SENT) == read
+    with pytest.raises(ValueError, match="is in the future"):
+        parse_record(at(HOUR).as_json(ACCOUNT), ACCOUNT, SENT)
     unknown = Reading(QUEUE, SENT)
     assert parse_record(unknown.as_json(ACCOUNT), ACCOUNT, SENT) == unknown
     assert place_of(ACCOUNT, SENT).startswith(f"{ACCOUNT}/")
