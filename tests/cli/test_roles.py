@@ -669,6 +669,47 @@ def test_who_sends_an_announcement_reads_whether_it_left_the_queue() -> None:
     assert not counting & (actions(found["function"]) | actions(found["member-reader"]))
 
 
+@pytest.mark.parametrize(
+    ("mode", "assume_role", "kind"),
+    [
+        pytest.param(None, True, "member-reader", id="policy"),
+        pytest.param({"type": "periodic", "schedule": "rate(1 day)"}, False, "function", id="function"),
+    ],
+)
+def test_whoever_sends_an_announcement_reads_the_queue(
+    tmp_path: Path, mode: dict[str, Any] | None, assume_role: bool, kind: str
+) -> None:
+    announcing = {
+        "type": "notify-owners",
+        "notices": "s3://notices/n",
+        "step": "announce",
+        "days": 30,
+        "template": "iam-users-flagged.html",
+        "to": ["a@example.com"],
+        "transport": {"type": "sqs", "queue": "https://sqs.us-east-1.amazonaws.com/123456789012/q"},
+        "assume_role": assume_role,
+    }
+    data = {
+        "name": "flag",
+        "resource": "aws.iam-user",
+        "source": "authorization-details",
+        "filters": [{"type": "unnecessary", "exempt": "none"}],
+        "actions": [announcing],
+    }
+    if mode:
+        packed = {"packages": ["c7n_iamusers"], "handler": "c7n_iamusers.handler.run"}
+        data["mode"] = {**mode, **packed, "role": "F", "execution-options": {"output_dir": "s3://out/x"}}
+    file = tmp_path / "flag.yml"
+    counting = {"sqs:GetQueueAttributes", "cloudwatch:GetMetricStatistics"}
+    for delivery, counts in ((None, counting), ("unchecked", set())):
+        announcing |= {"delivery": delivery} if delivery else {}
+        file.write_text(yaml.safe_dump({"policies": [data]}))
+        options = ("-u", str(file), "--runner", RUNNER, "--format", "json")
+        found = printed(CliRunner().invoke(main, ["roles", *options]))
+        assert counting & actions(found[kind]) == counts
+        assert not counting & actions(found["runner"])
+
+
 def test_the_role_of_the_mailer(tmp_path: Path) -> None:
     file = tmp_path / "mailer.yml"
     file.write_text("queue_url: https://sqs.us-east-1.amazonaws.com/123456789012/q\nsmtp_server: x\n")
