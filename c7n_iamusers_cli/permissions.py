@@ -86,10 +86,15 @@ def needed_in_account(part: Any, values: AccountValues) -> Needed:
     from c7n.actions import Notify
 
     from c7n_iamusers.iam.permissions import Needed
+    from c7n_iamusers.notices.queue import ATTRIBUTES, METRIC
 
     found, data = frozenset(part.get_permissions()), part_data(part)
     if isinstance(part, Notify):
-        sending = frozenset() if data.get("assume_role") is False else frozenset(Notify.get_permissions(part))
+        sending = frozenset[str]()
+        if data.get("assume_role") is not False:
+            # of a queue of which runs read whether messages leave it
+            counting = (ATTRIBUTES, METRIC) if getattr(part, "queue", "") else ()
+            sending = frozenset((*Notify.get_permissions(part), *counting))
         return Needed(_UNDECLARED["notify"], sending)
     if not _is_own(part):
         return Needed(_UNDECLARED.get(getattr(part, "type", ""), frozenset()), found)

@@ -80,6 +80,13 @@ _UNNAMED = {
     help="What c7n-org will be given as -s, s3://BUCKET/PREFIX: is the bucket there, and in this Region? Repeatable.",
 )
 @click.option(
+    "--mailer-role",
+    metavar="ARN",
+    callback=role_arn,
+    help="With --mailer: the role that runs c7n-mailer.  [default: role or profile of its configuration, or else who "
+    "runs this command]",
+)
+@click.option(
     "--region",
     metavar="NAME",
     help="The Region of Identity Center, where neither the policies nor identity_center_region name it.",
@@ -93,6 +100,7 @@ def preflight(
     role: str | None,
     mailer: Path | None,
     mailer_templates: str | None,
+    mailer_role: str | None,
     domains: tuple[str, ...],
     outputs: tuple[str, ...],
     region: str | None,
@@ -103,10 +111,10 @@ def preflight(
     For each account: its role is in it, can be assumed and can read; the role may do what the policies need, as far as
     its identity policies tell (iam:SimulatePrincipalPolicy), which leaves out service control policies; its Region; its
     owner's address; the variables; the policies with these filled in, and the list of exemptions; for policies with a
-    Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the
-    place of the notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail
-    server, and each template of the policies: it is found and rendered by the c7n-mailer of this environment, so run
-    the command where c7n-mailer runs, in its working directory.
+    Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the place of the
+    notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail server, whether
+    its role may do what this configuration needs, and each template of the policies: it is found and rendered by the
+    c7n-mailer of this environment, so run the command where c7n-mailer runs, in its working directory.
 
     What is valid and probably a mistake needs attention: accounts of the organization that the file lacks, exemptions
     that match nobody or nearly match a user, owners of a domain that no other has, a queue in which messages wait, a
@@ -116,15 +124,16 @@ def preflight(
     requested where there is none. The command ends with 1 where there is a problem, otherwise with 3 where something
     needs attention or is unknown, as it was not checked.
     """
-    if mailer_templates and not mailer:
-        raise click.UsageError("--mailer-templates is for the check of c7n-mailer: also give --mailer")
+    if (mailer_templates or mailer_role) and not mailer:
+        option = "--mailer-templates" if mailer_templates else "--mailer-role"
+        raise click.UsageError(f"{option} is for the check of c7n-mailer: also give --mailer")
     targets = targets_in(config, names, tags, strict=False)
     wanted = _wanted(files)
     probes, read = _probes(targets), list["NamesRead"]()
     found = [
         *_of_accounts(probes, targets, wanted, read),
         *_policies(targets, wanted),
-        *_shared(probes, targets, wanted, role, region, mailer),
+        *_shared(probes, targets, wanted, role, region, mailer, mailer_role or ""),
         *map(probes.bucket, (each for each in outputs if each.startswith("s3://"))),
         *_templates(targets, wanted, mailer, mailer_templates),
         *_accounts(targets, config),
@@ -244,6 +253,7 @@ def _shared(
     role: str | None,
     region: str | None,
     mailer: Path | None,
+    mailer_role: str,
 ) -> Iterator[Check]:
     """What all accounts use."""
     from c7n_iamusers.organization.readiness import OK, ORGANIZATION, UNKNOWN, Check, shared_by
@@ -258,6 +268,7 @@ def _shared(
             yield probes.bucket(place)
     if mailer:
         yield from probes.mailer(mailer, shared.queues)
+        yield from _mailer_rights(probes, mailer, mailer_role)
     centers = _centers(shared.centers, role)
     for each, known in centers:
         yield from center(each, known or region)
@@ -278,6 +289,23 @@ def _probes(found: Sequence[Target]) -> Probes:
 
     session = account_session(region=found[0].region if found else "")
     return Probes(session, caller_of(session), Backoff(budget=BUDGET))
+
+
+def _mailer_rights(probes: Probes, file: Path, role: str) -> Iterator[Check]:
+    """Nothing for a file that can't be read, which the check of the mailer tells."""
+    from c7n_iamusers.exceptions import InvalidPolicyData
+    from c7n_iamusers.organization.readiness import HOLE, ORGANIZATION, Check
+    from c7n_iamusers_cli.mailer import mailer_arn, mailer_config
+
+    try:
+        config = mailer_config(file)
+    except InvalidPolicyData:
+        return
+    _, partition, _, _, account, _ = probes.caller.split(":", 5)
+    try:
+        yield probes.mailer_rights(config, mailer_arn(config, account, partition, role), file)
+    except InvalidPolicyData as error:
+        yield Check(ORGANIZATION, "mailer permissions", HOLE, str(error), f"correct {file}")
 
 
 def _templates(

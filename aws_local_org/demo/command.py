@@ -314,6 +314,7 @@ class Demo(steps.Workflow):
         return [
             (f"c7n-org: a machine of {name} calls AWS, and is heard; c7n-mailer: mail its owner", self.hear),
             (f"c7n-org: the owner in {name} exempts the machine, and it is released", self.release),
+            ("c7n-org: on the next day, read that the mail has left the queue", self.daily),
         ]
 
     def hear(self) -> None:

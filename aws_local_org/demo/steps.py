@@ -150,6 +150,12 @@ class Workflow:
             "users", (self.output("provision", each).users("provisioned") for each in self.before.values())
         )
 
+    def daily(self, days: int = 1) -> None:
+        """Let so many days pass, each with the run that reads whether messages have left the mailer's queue."""
+        for _ in range(days):
+            self.until(self.passed + 1)
+            self._run("remind")
+
     def listen(self) -> None:
         """Deny everything to the users that may be deleted, as if the days until then had passed."""
         self.until(self.days.listening)
@@ -234,8 +240,9 @@ class Workflow:
             ("c7n-org: announce every user without an exemption to the account's owner", self.announce),
             ("c7n-org: give people access through IAM Identity Center", self.provision),
             ("c7n-mailer: deliver both mails", lambda: self.deliver("flag-and-notify", "provision")),
+            ("c7n-org: on the next two days, read that the mails have left the queue", lambda: self.daily(2)),
             (
-                f"c7n-org: {days.listening} days later, deny everything to users that are unused and replaced",
+                f"c7n-org: on day {days.listening}, deny everything to users that are unused and replaced",
                 self.listen,
             ),
             *self.in_listening(),
@@ -244,12 +251,14 @@ class Workflow:
                 self.quarantine,
             ),
             (f"c7n-org: {_later(reminder - days.quarantine)}, remind the owners", self.remind),
+            ("c7n-mailer: deliver the reminders", lambda: self.deliver("remind")),
+            ("c7n-org: on the next two days, read that they have left the queue", lambda: self.daily(2)),
             *self.before_deletion(),
             (
-                f"c7n-org: {days.deletion - reminder} days later, delete the users that were quiet in quarantine",
+                f"c7n-org: on day {days.deletion}, delete the users that were quiet in quarantine",
                 self.delete,
             ),
-            ("c7n-mailer: deliver what was queued since", lambda: self.deliver("remind", "delete")),
+            ("c7n-mailer: deliver what was queued since", lambda: self.deliver("delete")),
             ("c7n-iamusers: report on all accounts and runs", self.report),
         ]
 

@@ -39,6 +39,7 @@ from c7n_iamusers.notices.notices import (
     due_for,
     reminder,
 )
+from c7n_iamusers.notices.owed import CHANGED, Owed
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
 from c7n_iamusers.safeguards.guards import not_quarantined
 from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, shown, visible
@@ -224,6 +225,14 @@ class Due:
         return f"{self.resource['UserName']} ({self.news})" if self.news else str(self.resource["UserName"])
 
 
+def late_news(late: Owed) -> Due:
+    """What an earlier run did to a user, which may be gone, and did not tell."""
+    arn = late.user.arn
+    path = f"/{arn.partition(':user/')[2]}".rpartition("/")[0] + "/"
+    known = {"UserName": late.user.name, "UserId": late.user.unique_id, "Arn": arn, "Path": path}
+    return Due({**known, ANNOTATION: {"outcome": dict(late.outcome)}}, late.time.date(), news=late.status)
+
+
 class Step(ABC):
     """``missed``: said of the users of a message that has no recipient; empty if the end of the policy names them.
 
@@ -317,9 +326,14 @@ class Inform(Step):
             each
             for each in self.every(users, now)
             if not was_stopped(each.resource)
-            and is_new(each.news, notices.said(key := str(each.resource["UserId"]), self.policy))
+            and self._is_new(each.news, key := str(each.resource["UserId"]), notices, now)
             and not (was_skipped(each.resource) and notices.is_before_day(key, now))
         ]
+
+    def _is_new(self, news: str, key: str, notices: Notices, now: datetime) -> bool:
+        """Also what was done again, such as a quarantine after a release, of which another policy told."""
+        again = news in CHANGED and not notices.was_told(key, self.policy, news, now)
+        return again or is_new(news, notices.said(key, self.policy))
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""

@@ -42,6 +42,7 @@ _DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
 _DATE_PARTS = 4
 #: The resource of a policy on IAM users.
 USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
+_NOTIFYING = ("notify-owners", "notify-people")
 _DENIED = ("AccessDenied", "not authorized to perform")
 
 #: How a policy's run ended in an account.
@@ -98,6 +99,14 @@ class Selected:
 
 
 @dataclass(frozen=True)
+class Mail:
+    """What an action of a policy records of its messages. ``notices``: their place. ``step``: what they are for."""
+
+    notices: str
+    step: str
+
+
+@dataclass(frozen=True)
 class PolicyOutput:
     """What the run of one policy has left for one account.
 
@@ -106,7 +115,8 @@ class PolicyOutput:
     empty where only a record of outcomes lies here. ``users``: those that were selected, None where that is not known.
     ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``execution``: Cloud Custodian's id of the run, or empty.
     ``sees_all``: whether a filter ``unnecessary`` gets all users of the account. ``seen``: those that it got, without
-    the selected ones in ``users``; ``complete`` says whether both are all. None where it was not called.
+    the selected ones in ``users``; ``complete`` says whether both are all. None where it was not called. ``mails``:
+    what its actions record; empty also where the run left no metadata.
     """
 
     place: str
@@ -125,6 +135,7 @@ class PolicyOutput:
     execution: str
     sees_all: bool
     seen: SeenUsers | None
+    mails: tuple[Mail, ...] = ()
 
 
 def read_outputs(
@@ -271,6 +282,7 @@ def _output(
         execution=execution,
         sees_all=sees_all(policy.get("filters")),
         seen=seen and _without_selected(seen, users or ()),
+        mails=tuple(_mails(policy.get("actions"))),
     )
 
 
@@ -291,6 +303,13 @@ def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
     selected = {each.unique_id for each in users}
     kept = (each for each in seen.users if each.state != FLAGGED or each.unique_id not in selected)
     return replace(seen, users=tuple(kept))
+
+
+def _mails(actions: Any) -> Iterator[Mail]:
+    """Those that report credentials announce nothing, and nobody asks what becomes of them."""
+    for each in actions if isinstance(actions, list) else ():
+        if isinstance(each, dict) and each.get("type") in _NOTIFYING and each.get("step") != "created":
+            yield Mail(str(each.get("notices") or ""), str(each.get("step") or ""))
 
 
 def _selected(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]:

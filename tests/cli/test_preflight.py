@@ -147,8 +147,8 @@ def test_without_a_hole(fleet: Rehearsal, mailer: tuple[str, str]) -> None:
         f"platform ({C})",
         f"  {checked}",
         "organization",
-        "  ok: policies, queue, notices, mailer, identity center role, identity center, accounts, accounts of the "
-        "organization",
+        "  ok: policies, queue, notices, mailer, mailer permissions, identity center role, identity center, accounts, "
+        "accounts of the organization",
     ]
     assert result.stderr == ""
 
@@ -524,6 +524,41 @@ def test_a_hole_of_what_all_share(
 
 
 @pytest.mark.parametrize(
+    ("name", "attributes", "told"),
+    [
+        pytest.param(
+            "q.fifo", {"FifoQueue": "true"}, "is a FIFO queue, to which Cloud Custodian can't", id="fifo"
+        ),
+        pytest.param(
+            "q", {"MessageRetentionPeriod": "86400"}, "keeps messages for 1 day, 0:00:00", id="too-short"
+        ),
+        pytest.param("q", {"MessageRetentionPeriod": "259200"}, "", id="long-enough"),
+        pytest.param(
+            "q",
+            {
+                "RedrivePolicy": '{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:123456789012:d", "maxReceiveCount": 1}'
+            },
+            "sqs:GetQueueAttributes on https://sqs.us-east-1.amazonaws.com/123456789012/d (",
+            id="dead-letter-queue",
+        ),
+    ],
+)
+def test_a_queue_that_lets_no_announcement_count(
+    fleet: Rehearsal, name: str, attributes: dict[str, str], told: str
+) -> None:
+    sqs = fleet.org.client("sqs")
+    if "RedrivePolicy" in attributes:
+        sqs.create_queue(QueueName="d")
+    sqs.create_queue(QueueName=name, Attributes=attributes)
+    if "RedrivePolicy" in attributes:
+        sqs.delete_queue(QueueUrl=f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/d")
+    fleet.shared(queue_url=f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/{name}")
+    texts = [each["text"] for each in fleet.holes()]
+    assert len(texts) == bool(told)
+    assert all(told in each for each in texts)
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         pytest.param({"queue_url": f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer"}, id="queue-by-arn"),
@@ -762,6 +797,9 @@ def test_a_policy_that_would_be_refused_is_a_hole(
     [
         pytest.param({}, "", id="well"),
         pytest.param({"queue_url": f"{QUEUE}-2"}, f"and mails go to {QUEUE}", id="other-queue"),
+        pytest.param(
+            {"region": "eu-west-1"}, f"reads {QUEUE} in eu-west-1, where it is not", id="other-region"
+        ),
         pytest.param({"smtp_port": 1}, "127.0.0.1:1 does not answer", id="no-server"),
         pytest.param({"queue_url": None, "smtp_port": "x"}, "can't be read as c7n-mailer's", id="broken"),
     ],

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import json
 import stat
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,10 +15,14 @@ from c7n_org.cli import run_account
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.notices.notices import Notice
 from c7n_iamusers_cli.main import main
 from tests.report.fleet_outputs import (
     ACCOUNT,
     DELETE,
+    FLAG,
     OTHER_ACCOUNT,
     Outputs,
     metadata,
@@ -302,3 +307,79 @@ def test_an_output_in_a_bucket(org: LocalOrg, left: Outputs, monkeypatch: pytest
     missing = report("-s", "s3://no-such-bucket/x?region=us-east-1")
     assert missing.exit_code == 1
     assert "NoSuchBucket" in missing.output
+
+
+def queued(path: Path, ago: timedelta) -> Notice:
+    """An announcement to the owner of alice, of which nothing says that it left the queue."""
+    now = datetime.now(timezone.utc)
+    alice = Subject("alice", f"arn:aws:iam::{ACCOUNT}:user/alice", "AIDAALICE")
+    day, to = (now + timedelta(days=30)).date(), ("owner@example.com",)
+    notice = Notice(ACCOUNT, "announced", now - ago, day, to, "m-1", FLAG, (alice,), queue="https://sqs/1/q")
+    store = DirectoryStore(path)
+    store.create(notice.name, notice.as_json())
+    return notice
+
+
+def ran(left: Outputs, policy: str, step: str, *users: str, **more: Any) -> None:
+    """As the policy ran a moment ago, with an action that mails."""
+    action = {"type": "notify-owners", "step": step, "notices": "notices"}
+    found = metadata(policy, ACCOUNT, 0, ["ResourceCount"], actions=[action])
+    found["execution"]["start"] = datetime.now(timezone.utc).timestamp()
+    left.leave(*users, policy=policy, files={"metadata.json": json.dumps(found)}, **more)
+
+
+def test_check_waits_a_day_for_mails_to_leave_the_queue(left: Outputs) -> None:
+    ran(left, FLAG, "announce", "alice")
+    queued(Path("notices"), timedelta(hours=23))
+    found = report("-s", "output", "--check")
+    assert found.exit_code == 0, found.output
+    assert "not known yet to have left the queue: 1 mail about 1 users of payments, since " in found.stdout
+    queued(Path("elsewhere"), timedelta(hours=25))
+    found = report("-s", "output", "--check", "--notices", "elsewhere")
+    assert found.exit_code == 1
+    told = f"account {ACCOUNT} (payments): not known to have left the queue: 1 mail about 1 users of payments"
+    assert found.stderr.startswith(told)
+    assert "run the policy with the action notify-owners daily" in found.stderr
+    assert report("-s", "output").exit_code == 0
+    assert "Mails that may not have been sent" not in Path("report.html").read_text()
+    report("-s", "output", "--notices", "elsewhere")
+    assert "Mails that may not have been sent" in Path("report.html").read_text()
+
+
+def test_check_counts_what_owners_are_owed(left: Outputs) -> None:
+    now = datetime.now(timezone.utc).isoformat()
+    Path("notices").mkdir()
+    ran(left, DELETE, "inform", outcomes=[outcome("alice", "deleted", time=now)])
+    found = report("-s", "output", "--check")
+    assert found.exit_code == 1
+    assert f"(payments): owners not told: 1 users that {DELETE} changed since " in found.stderr
+    assert "alice (deleted): run it again with the same output" in found.stderr
+
+
+def test_check_names_notices_that_are_not_there(left: Outputs) -> None:
+    ran(left, FLAG, "announce", "alice")
+    found = report("-s", "output", "--check")
+    assert found.exit_code == 1
+    assert (
+        "there is no directory notices: run this command where c7n-org ran, or give --notices" in found.stderr
+    )
+    queued(Path("notices"), timedelta(hours=1))
+    Path("notices", ACCOUNT, "broken.json").write_text("{")
+    found = report("-s", "output", "--check")
+    assert (found.exit_code, "is no notice" in found.stderr) == (1, True)
+
+
+@pytest.mark.usefixtures("org")
+def test_check_names_a_bucket_of_notices_that_can_not_be_read(left: Outputs) -> None:
+    ran(left, FLAG, "announce", "alice")
+    found = report("-s", "output", "--check", "--notices", "s3://nobodys-bucket/n?region=us-east-1")
+    assert found.exit_code == 1
+    assert "what owners were told is not known: the notices in s3://nobodys-bucket/n" in found.stderr
+
+
+def test_check_of_other_accounts_leaves_mails_out(left: Outputs) -> None:
+    ran(left, FLAG, "announce", "alice")
+    left.leave("bob", name="research", account=OTHER_ACCOUNT)
+    queued(Path("notices"), timedelta(hours=25))
+    assert report("-s", "output", "-c", "accounts.yml", "-t", "wave:1", "--check").exit_code == 1
+    assert report("-s", "output", "-c", "accounts.yml", "-t", "wave:2", "--check").exit_code == 0

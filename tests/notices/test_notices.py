@@ -17,15 +17,14 @@ from c7n_iamusers.notices.notices import (
     CREATED,
     INFORMED,
     LAPSE_DAYS,
-    STOP,
     Notice,
     Notices,
-    check_stop,
     due_for,
     notice_refusal,
-    parse_notice,
+    parse_record,
     reminder,
 )
+from c7n_iamusers.notices.stop import STOP, check_stop
 from c7n_iamusers.text.documents import LARGEST
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
 
@@ -57,7 +56,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 )
 def test_an_event_is_reported_once(event: str, asked: str, reported: bool) -> None:
     written = replace(NOTICE, step=CREATED, day=NOW.date(), event=event)
-    read = parse_notice(written.as_json(), ACCOUNT, after(1))
+    read = parse_record(written.as_json(), ACCOUNT, after(1))
     assert read == written
     found = Notices([read], "notices")
     assert found.reports(ALICE.unique_id, asked) == reported
@@ -112,6 +111,8 @@ def test_no_directory_is_no_notice(tmp_path: Path) -> None:
         pytest.param({"users": "alice"}, "no users", id="no-users"),
         pytest.param({"users": [{"user": "alice"}]}, "no arn", id="user-without-id"),
         pytest.param({"message-id": ""}, "no message-id", id="no-message"),
+        pytest.param({"delivery": ""}, "no queue", id="no-queue-and-no-waiver"),
+        pytest.param({"queue": ""}, "no queue", id="empty-queue"),
         pytest.param(
             {"users": [{"user": "alice", "arn": ALICE.arn, "unique-id": ALICE.unique_id, "what": 1}]},
             "no what",
@@ -130,7 +131,7 @@ def test_what_is_no_notice_touches_nobody(tmp_path: Path, change: dict[str, Any]
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"], ids=["empty", "torn", "list", "bytes"])
 def test_no_json(content: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        parse_notice(content, ACCOUNT, NOW)
+        parse_record(content, ACCOUNT, NOW)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +218,6 @@ def test_who_is_reminded(at: datetime, sent: tuple[Notice, ...], due: bool) -> N
 
 
 STOPS = [
-    STOP,
     "STOP.txt",
     "stop",
     "Stop.md",

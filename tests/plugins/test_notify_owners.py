@@ -15,7 +15,7 @@ from c7n_mailer.utils import get_message_subject
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.notices.notices import STOP
+from c7n_iamusers.notices.stop import STOP
 from c7n_iamusers.plugins.notify_owners import NotifyOwners
 from tests.gateway import FEW_FORMS, Gateway, operation
 from tests.interference import deny
@@ -52,6 +52,8 @@ def action(notices: Path | str, **options: Any) -> dict[str, Any]:
         "to": [OWNER, "account-emails"],
         "transport": {"type": "sqs", "queue": QUEUE},
         "assume_role": False,
+        # tests/plugins/test_delivery.py is about messages in the queue
+        "delivery": "unchecked",
         **options,
     }
     return {key: value for key, value in found.items() if value is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from c7n.exceptions import PolicyExecutionError
 from aws_local_org import LocalOrg
 from aws_local_org.enforcement import Policies, refusal
 from c7n_iamusers.handler import any_call
+from c7n_iamusers.notices import delivery
 from tests import cloudtrail_events as trail
 from tests.full_users import create_full_user
 from tests.policies import ACCOUNT
@@ -28,6 +29,7 @@ from tests.roles.enforced import (
     FILES,
     FUNCTION,
     FUNCTIONS,
+    MANAGEMENT,
     QUARANTINE,
     READER,
     REMOVER,
@@ -75,7 +77,11 @@ def test_every_shipped_policy_runs_with_exactly_these_roles(
     runs = enforced(org, tmp_path, monkeypatch, *in_organization(org))
     iam = org.client("iam", ACCOUNT)
     runs.run("flag-and-notify", READER)
-    runs.run("remind", READER)
+    runs.run("remind", READER)  # which finds the queue busy
+    monkeypatch.setattr(delivery, "APART", timedelta(0))
+    org.client("sqs").purge_queue(QueueUrl=f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/c7n-mailer")
+    for _ in range(2):
+        runs.run("flag-and-notify", READER)
     runs.run("provision-intents", READER)
     runs.apply_intents()
     runs.run("provision", READER)
@@ -93,7 +99,7 @@ def test_every_shipped_policy_runs_with_exactly_these_roles(
     runs.restore("bot", "alice")
     assert {user["UserName"] for user in iam.list_users()["Users"]} == {"alice", "bot", "carol", "former"}
     assert runs.ran == set(FILES) - set(FUNCTIONS)
-    check_that_all_is_needed(runs, {RUNNER: 6, READER: 7, REMOVER: 40, CENTER: 25})
+    check_that_all_is_needed(runs, {RUNNER: 8, READER: 7, REMOVER: 40, CENTER: 25})
 
 
 def test_the_functions_run_with_exactly_their_role(
