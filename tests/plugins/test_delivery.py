@@ -405,12 +405,8 @@ def test_what_is_done_again_is_told_again(org: LocalOrg, iam: Any, tmp_path: Pat
         run("release", "release")
         assert len(mailer(org)[0]["resources"]) == 2
         later(org, notices)
-    assert [user["what"] for each in told(notices, "informed") for user in each["users"][:1]] == [
-        "quarantined",
-        "released",
-        "quarantined",
-        "released",
-    ]
+    said = [each["users"][0]["what"] for each in told(notices, "informed")]
+    assert sorted(said) == ["quarantined", "quarantined", "released", "released"]
 
 
 def test_a_function_that_an_event_starts_tells_what_is_owed(
