@@ -24,6 +24,7 @@ from tests.fakes import client_error
 from tests.interference import deny
 from tests.plugins.deletions import delete, outcomes, user_names
 from tests.plugins.test_notify_owners import EVERYBODY, OWNER, QUEUE, action, records, sent
+from tests.plugins.test_notify_people import notify, user
 from tests.policies import ACCOUNT, policy
 
 MANAGEMENT = "123456789012"
@@ -293,6 +294,19 @@ def refuse(patched: pytest.MonkeyPatch, when: Callable[[int], bool]) -> None:
         return original(client, name, parameters)
 
     patched.setattr(BaseClient, "_make_api_call", call)
+
+
+def test_people_are_written_to_although_the_queue_refuses_one_of_them(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [user(name, f"{name}@example.com") for name in ("alice", "bob", "carol")]
+    with monkeypatch.context() as patched:
+        refuse(patched, lambda at: at == 1)
+        with pytest.raises(PolicyExecutionError, match="the message was not sent"):
+            notify(tmp_path, *rows)
+    assert [each["action"]["to"] for each in mailer(org)] == [["bob@example.com"], ["carol@example.com"]]
+    notify(tmp_path, *rows)
+    assert [each["action"]["to"] for each in mailer(org)] == [["alice@example.com"]]
 
 
 class Killed(BaseException):
