@@ -230,7 +230,9 @@ def _everybody(entry: Mapping[str, Any], where: str, faults: list[str]) -> bool:
 
 
 def _unknown_keys(entry: Mapping[str, Any], where: str, free_keys: bool) -> Iterator[str]:
-    expected = f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner, account, alarm and everybody"
+    expected = (
+        f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner, account, alarm and everybody"
+    )
     for key in sorted(str(key) for key in entry if key not in _KEYS):
         meant = _resembled(key)
         if meant or not free_keys or not key.strip():

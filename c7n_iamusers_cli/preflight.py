@@ -268,7 +268,7 @@ def _shared(
             yield probes.bucket(place)
     if mailer:
         yield from probes.mailer(mailer, shared.queues)
-        yield from _mailer_rights(probes, mailer, mailer_role)
+    yield from _mail(probes, shared.queues, mailer, mailer_role)
     centers = _centers(shared.centers, role)
     for each, known in centers:
         yield from center(each, known or region)
@@ -291,21 +291,29 @@ def _probes(found: Sequence[Target]) -> Probes:
     return Probes(session, caller_of(session), Backoff(budget=BUDGET))
 
 
-def _mailer_rights(probes: Probes, file: Path, role: str) -> Iterator[Check]:
-    """Nothing for a file that can't be read, which the check of the mailer tells."""
+def _mail(probes: Probes, queues: Sequence[str], file: Path | None, role: str) -> Iterator[Check]:
+    """Whether mails can be known to leave the ``queues``, and whether c7n-mailer may take them. ``role``: its ARN.
+
+    ``file``: its configuration; the check of the mailer tells of one that can't be read.
+    """
     from c7n_iamusers.exceptions import InvalidPolicyData
+    from c7n_iamusers.organization.mail_probes import MailProbes
     from c7n_iamusers.organization.readiness import HOLE, ORGANIZATION, Check
     from c7n_iamusers_cli.mailer import mailer_arn, mailer_config
 
+    asked = MailProbes(probes.session, probes.caller, probes.backoff)
+    for queue in queues:
+        yield from asked.delivery(queue)
     try:
-        config = mailer_config(file)
+        config = mailer_config(file) if file else None
     except InvalidPolicyData:
         return
-    _, partition, _, _, account, _ = probes.caller.split(":", 5)
-    try:
-        yield probes.mailer_rights(config, mailer_arn(config, account, partition, role), file)
-    except InvalidPolicyData as error:
-        yield Check(ORGANIZATION, "mailer permissions", HOLE, str(error), f"correct {file}")
+    if file and config:
+        _, partition, _, _, account, _ = probes.caller.split(":", 5)
+        try:
+            yield asked.rights(config, mailer_arn(config, account, partition, role), file)
+        except InvalidPolicyData as error:
+            yield Check(ORGANIZATION, "mailer permissions", HOLE, str(error), f"correct {file}")
 
 
 def _templates(

@@ -200,18 +200,22 @@ def not_left(checkout: Path) -> list[str]:
     ]
 
 
+def create_remover(account: Any, runner: str) -> None:
+    """The role that removes users, for whoever is in the account ``runner``."""
+    principal = {"AWS": f"arn:aws:iam::{runner}:root"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    account.create_role(RoleName=REMOVER, AssumeRolePolicyDocument=trust)
+    account.attach_role_policy(RoleName=REMOVER, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+
+
 @pytest.mark.usefixtures("mail_server")
 def test_commands_run_in_order(account: Any, org: LocalOrg, checkout: Path) -> None:
     """Once; but the quarantined user is released in between, and put into quarantine by the same command again.
 
     That policies may run twice, the test above shows.
     """
-
-    principal = {"AWS": f"arn:aws:iam::{org.settings.management_account}:root"}
-    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    account.create_role(RoleName=REMOVER, AssumeRolePolicyDocument=trust)
-    account.attach_role_policy(RoleName=REMOVER, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    create_remover(account, org.settings.management_account)
 
     def run(text: str) -> None:
         in_shell(substituted(text), checkout, org.environment())

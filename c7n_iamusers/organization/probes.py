@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlparse
@@ -22,22 +20,13 @@ from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.executor import SINGLE_TRY
 from c7n_iamusers.execution.given import parsed_file
 from c7n_iamusers.execution.retries import Backoff, error_code, items
-from c7n_iamusers.execution.sessions import account_of, caller_of, external
+from c7n_iamusers.execution.sessions import account_of, external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.accounts import detail_attachments
-from c7n_iamusers.iam.permissions import Needed, changes_users, simulation
+from c7n_iamusers.iam.permissions import Needed, changes_users
 from c7n_iamusers.iam.role_trust import is_trusted
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.notices.mailer_needs import MAILER_REGION, MailerNeed, mailer_needs
-from c7n_iamusers.notices.queue import (
-    ATTRIBUTES,
-    FIFO,
-    QueueState,
-    queue_arn,
-    queue_region,
-    queue_url,
-    read_queue,
-)
+from c7n_iamusers.notices.queue import queue_region, queue_url
 from c7n_iamusers.notices.stop import stops_in
 from c7n_iamusers.organization.likely_mistakes import QUEUE_ATTRIBUTES, bucket_doubt, queue_doubts
 from c7n_iamusers.organization.readiness import (
@@ -52,17 +41,6 @@ from c7n_iamusers.organization.readiness import (
 )
 from c7n_iamusers.text.documents import read_yaml
 
-#: Two readings, a day apart, and the day of the message itself.
-_RETENTION = timedelta(days=3)
-#: The key of AWS with which SQS encrypts for whoever may use the queue.
-_OF_SQS = "alias/aws/sqs"
-_SESSION_OF_ROLE = re.compile(
-    r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<name>[^/]+)/.*", re.ASCII
-)
-_MAILER_ROLE = (
-    "run c7n-mailer as a role with what `c7n-iamusers roles --role mailer --mailer {file}` prints, and name it as "
-    "--mailer-role ARN here"
-)
 _ERRORS = (ClientError, BotoCoreError)
 _SESSION_NAME = "c7n-iamusers"
 _NO_REPORT = frozenset({"ReportNotPresent", "ReportExpired"})
@@ -256,113 +234,34 @@ class Probes:
         return Check(place, name, OK, arn)
 
     def queue(self, queue: str) -> Check:
-        """Whether the queue that notices go to is there, and keeps messages long enough for two readings of it."""
-        place, name = ORGANIZATION, "queue"
-        remedy = (
-            f"create the queue or correct {queue!r} (variable queue_url), and allow {ATTRIBUTES} and "
-            f"sqs:SendMessage to {self.caller}"
-        )
-        if not queue.startswith(("arn:", "https://")):
-            told = f"{queue}: it is no URL, so Cloud Custodian looks for it in each member account"
-            return Check(place, name, HOLE, told, remedy)
-        url = queue_url(queue, "", "")
+        """Whether the queue that notices go to is there."""
+        place = ORGANIZATION
+        region: str | None
         try:
-            client = self._client("sqs", queue_region(url))
+            if queue.startswith("arn:"):
+                _, _, _, region, owner, name = queue.split(":", 5)
+                client = self._client("sqs", region)
+                url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=owner)["QueueUrl"]
+            elif not queue.startswith("https://"):
+                raise ValueError("it is no URL, so Cloud Custodian looks for it in each member account")
+            else:
+                labels = (urlparse(queue).hostname or "").split(".")
+                region = labels[1] if labels[0] == "sqs" and len(labels) > 1 else None
+                client, url = self._client("sqs", region), queue
             self.backoff.call(client.get_queue_attributes, QueueUrl=url, AttributeNames=["QueueArn"])
-        except _ERRORS as error:
-            return Check(place, name, HOLE, f"{queue}: {error}", remedy)
-        if url.endswith(FIFO):
-            told = f"{queue} is a FIFO queue, to which Cloud Custodian can't send"
-            return Check(place, name, HOLE, told, "name a standard queue as queue_url")
-        found = self._read_queue(url).reading
-        if denied := [each for each in found.unread if each.permission == ATTRIBUTES]:
-            told = f"{queue}: no announcement counts, since {', '.join(map(str, denied))} was refused"
-            remedy = f"allow {ATTRIBUTES} on the queue and on its dead-letter queue to {self.caller}"
-            return Check(place, name, HOLE, told, remedy)
-        if found.retention is not None and found.retention < _RETENTION:
-            told = (
-                f"{queue} keeps messages for {found.retention}: a policy that runs daily can't find out twice within "
-                "that time whether a message left it, so no announcement counts"
+        except (*_ERRORS, ValueError) as error:
+            remedy = (
+                f"create the queue or correct {queue!r} (variable queue_url), and allow sqs:GetQueueAttributes and "
+                f"sqs:SendMessage to {self.caller}"
             )
-            return Check(place, name, HOLE, told, "set MessageRetentionPeriod to four days or more")
-        return Check(place, name, OK, queue)
-
-    def _read_queue(self, url: str) -> QueueState:
-        return read_queue(self._client, url, datetime.now(timezone.utc))
-
-    def mailer_rights(self, config: Mapping[str, Any], role: str, file: Path) -> Check:
-        """Whether c7n-mailer may do what its ``config`` needs. ``file``: where that stands.
-
-        ``role``: the ARN of its role; empty where it acts as ``profile`` of the configuration, or as the runner.
-        Raises InvalidPolicyData.
-        """
-        place, name = ORGANIZATION, "mailer permissions"
-        profile = config.get("profile")
-        try:
-            session = boto3.Session(profile_name=str(profile)) if profile and not role else None
-            caller = caller_of(session) if session else self.caller
-            principal = role or self._principal(session, caller)
-            _, partition, _, _, account, kind = principal.split(":", 5)
-            if kind == "root":
-                return Check(place, name, OK, f"{principal} may do everything in its account")
-            keys, unknown = self._keys(config, partition)
-            needs = mailer_needs(config, account, partition, keys)
-            denied = self._denied(session, principal, needs)
-        except (*_ERRORS, EvidenceUnreadable) as error:
-            told = f"{role or self.caller}: not checked by iam:SimulatePrincipalPolicy: {error}"
-            return Check(place, name, UNKNOWN, told, _MAILER_ROLE.format(file=file))
-        if denied:
-            told = f"c7n-mailer as {principal} may not {', '.join(denied)} ({_BEYOND})"
-            return Check(place, name, HOLE, told, _MAILER_ROLE.format(file=file))
-        if unknown:
-            return Check(place, name, UNKNOWN, unknown, "allow kms:Decrypt on that key to c7n-mailer's role")
-        number = sum(len(each.actions) for each in needs)
-        return Check(place, name, OK, f"{principal}: {number} actions are allowed, {_BEYOND}")
-
-    def _principal(self, session: Any, caller: str) -> str:
-        """The ARN of the role or user behind ``caller``, whose policies count."""
-        found = _SESSION_OF_ROLE.fullmatch(caller)
-        if not found:
-            return caller
-        try:  # which knows its path
-            role = self._iam_of(session).get_role(RoleName=found["name"])["Role"]
-        except _ERRORS:
-            return f"arn:{found['partition']}:iam::{found['account']}:role/{found['name']}"
-        return str(role["Arn"])
-
-    def _iam_of(self, session: Any) -> Any:
-        return session.client("iam", config=SINGLE_TRY) if session else self._client("iam", None)
-
-    def _keys(self, config: Mapping[str, Any], partition: str) -> tuple[tuple[str, ...], str]:
-        """The key of KMS that encrypts the mailer's queue, if it needs a permission; and why that is not known."""
-        url = str(config["queue_url"])
-        key = self._read_queue(url).key if url.startswith("https://") else ""
-        if key.startswith("arn:") and ":key/" in key:
-            return (key,), ""
-        if not key or key == _OF_SQS:
-            return (), ""
-        if key.startswith(("alias/", "arn:")):
-            return (), f"{url} is encrypted with {key}: whether c7n-mailer may use that key was not checked"
-        *_, account, _ = queue_arn(url, partition).rsplit(":", 2)
-        return (f"arn:{partition}:kms:{queue_region(url)}:{account}:key/{key}",), ""
-
-    def _denied(self, session: Any, principal: str, needs: Iterable[MailerNeed]) -> list[str]:
-        """What the policies of ``principal`` don't allow, as "ACTION on RESOURCE"."""
-        iam, denied = self._iam_of(session), list[str]()
-        for need in needs:
-            for each in need.resources:
-                asked = simulation(principal, need.actions, [each], need.condition)
-                found = items(iam, "SimulatePrincipalPolicy", "EvaluationResults", self.backoff, **asked)
-                denied += [
-                    f"{row['EvalActionName']} on {each}" for row in found if row["EvalDecision"] != "allowed"
-                ]
-        return denied
+            return Check(place, "queue", HOLE, f"{queue}: {error}", remedy)
+        return Check(place, "queue", OK, queue)
 
     def mailer(self, file: Path, queues: Sequence[str]) -> Iterator[Check]:
         """Whether c7n-mailer reads one of ``queues``, and its mail server answers. ``file``: its configuration."""
         place, name = ORGANIZATION, "mailer"
         try:
-            queue, region, server, port = parsed_file(file, _mailer_settings)
+            queue, server, port = parsed_file(file, _mailer_settings)
         except ValueError as error:
             told = f"{file}: can't be read as c7n-mailer's configuration: {error}"
             yield Check(
@@ -372,9 +271,6 @@ class Probes:
         if queues and queue not in queues:
             told = f"{file} reads {queue}, and mails go to {', '.join(queues)}"
             yield Check(place, name, HOLE, told, "give one queue as queue_url there and in the accounts file")
-        if queue.startswith("https://sqs.") and queue_region(queue) != region:
-            told = f"{file} reads {queue} in {region}, where it is not"
-            yield Check(place, name, HOLE, told, f"give region: {queue_region(queue)} there")
         if not server:
             yield Check(place, name, UNKNOWN, f"{file}: not checked: no smtp_server, so mails go through SES")
             return
@@ -449,12 +345,7 @@ class Probes:
         return DirectoryStore(there if existing else path)
 
 
-def _mailer_settings(content: bytes) -> tuple[str, str, str | None, int]:
-    """The queue, its Region, the mail server and its port of c7n-mailer's configuration."""
+def _mailer_settings(content: bytes) -> tuple[str, str | None, int]:
+    """The queue, the mail server and its port of c7n-mailer's configuration."""
     config = read_yaml(content)
-    return (
-        str(config["queue_url"]),
-        str(config.get("region", MAILER_REGION)),
-        config.get("smtp_server"),
-        int(config.get("smtp_port", 25)),
-    )
+    return config["queue_url"], config.get("smtp_server"), int(config.get("smtp_port", 25))

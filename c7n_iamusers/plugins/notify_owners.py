@@ -9,14 +9,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import load_outcomes
-from c7n_iamusers.execution.retries import Verdict, error_code, message_of, verdict_on
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import delivery, exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
@@ -396,7 +394,7 @@ class NotifyOwners(RecordedNotify):
         failed, left = list[PolicyExecutionError](), list[Due]()
         for part, content in zip(parts, packed, strict=True):
             try:
-                receipt = self._sent(message, content)
+                receipt = self.sent(message, content)
             except PolicyExecutionError as error:  # the other messages are sent all the same
                 failed.append(error)
                 left += part
@@ -417,19 +415,6 @@ class NotifyOwners(RecordedNotify):
             head = (subjects[0].account_id, self._step.name, now, day, self._addresses)
             more = (what, self._step.event, self._stop(day), self.queue)
             self.record(Notice(*head, receipt, self.policy_name, subjects, *more))
-
-    def _sent(self, message: dict[str, Any], content: str) -> str:
-        """The id of the message in the queue. Raises PolicyExecutionError where AWS does not say that it is there."""
-        try:
-            return str(self.send_data_message(message, content))
-        except (ClientError, BotoCoreError, ResponseParserError, KeyError) as error:
-            # c7n takes the id out of the answer: a KeyError is an answer that is not one of AWS.
-            refused = not isinstance(error, KeyError) and verdict_on(error) is Verdict.REFUSED
-            what = "the message was not sent" if refused else "no answer says whether the message was sent"
-            raise PolicyExecutionError(
-                f"{self.where(message['account_id'])}: {what}, so nothing is recorded and the next run sends it: "
-                f"{error_code(error)}: {message_of(error)}"
-            ) from error
 
     def _content(
         self, message: dict[str, Any], part: Sequence[Due], at: int, parts: int, users: Sequence[Due]

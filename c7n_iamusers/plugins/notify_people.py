@@ -159,7 +159,8 @@ class NotifyPeople(RecordedNotify):
             raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
 
     def consume_buffer(self, message: dict[str, Any], rbuffer: Any) -> None:
-        """Send a message to each person, and record it."""
+        """Send a message to each person, and record it. Raises PolicyExecutionError at the end if one was refused."""
+        failed = list[PolicyExecutionError]()
         by_address: dict[str, list[Resource]] = {}
         for resource in rbuffer.resources:
             by_address.setdefault(folded(self._people[str(resource["UserId"])]), []).append(resource)
@@ -173,10 +174,16 @@ class NotifyPeople(RecordedNotify):
             start_url = str((access_of(users[0]) or {}).get("start-url", ""))
             action.setdefault("action_desc", action_text(ACCESS, action, start_url))
             content = self.pack({**message, "action": action, "resources": users})
-            receipt, now = str(self.send_data_message(message, content)), utc_now()
+            try:
+                receipt, now = self.sent(message, content), utc_now()
+            except PolicyExecutionError as error:  # the others are written to all the same
+                failed.append(error)
+                continue
             subjects = tuple(map(subject_of, users))
             head = (subjects[0].account_id, STEP, now, now.date(), (address,))
             self.record(Notice(*head, receipt, self.policy_name, subjects, queue=self.queue))
+        if failed:
+            raise failed[0]
 
     def _profiles(self, resource: Resource) -> str:
         """The content for ``~/.aws/config`` of the user's person; empty if there is none that a run wrote."""

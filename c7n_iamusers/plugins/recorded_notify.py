@@ -9,10 +9,13 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from c7n.actions.notify import Notify
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from c7n_iamusers.exceptions import NoticesUnreadable
+from c7n_iamusers.execution.retries import Verdict, error_code, message_of, verdict_on
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.notices import delivery
 from c7n_iamusers.notices.notices import Notice, Notices
@@ -134,6 +137,19 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
                 "known, unless CloudWatch alone is missing: allow %s",
                 *(self.type, account_id, each),
             )
+
+    def sent(self, message: dict[str, Any], content: str) -> str:
+        """The id of the message in the queue. Raises PolicyExecutionError where AWS does not say that it is there."""
+        try:
+            return str(self.send_data_message(message, content))
+        except (ClientError, BotoCoreError, ResponseParserError, KeyError) as error:
+            # c7n takes the id out of the answer: a KeyError is an answer that is not one of AWS.
+            refused = not isinstance(error, KeyError) and verdict_on(error) is Verdict.REFUSED
+            what = "the message was not sent" if refused else "no answer says whether the message was sent"
+            raise PolicyExecutionError(
+                f"{self.where(message['account_id'])}: {what}, so nothing is recorded and the next run sends it: "
+                f"{error_code(error)}: {message_of(error)}"
+            ) from error
 
     def record(self, notice: Notice) -> None:
         """Write the record of a message that was sent, or remember that it can't be written."""

@@ -527,9 +527,6 @@ def test_a_hole_of_what_all_share(
     ("name", "attributes", "told"),
     [
         pytest.param(
-            "q.fifo", {"FifoQueue": "true"}, "is a FIFO queue, to which Cloud Custodian can't", id="fifo"
-        ),
-        pytest.param(
             "q", {"MessageRetentionPeriod": "86400"}, "keeps messages for 1 day, 0:00:00", id="too-short"
         ),
         pytest.param("q", {"MessageRetentionPeriod": "259200"}, "", id="long-enough"),
@@ -797,9 +794,6 @@ def test_a_policy_that_would_be_refused_is_a_hole(
     [
         pytest.param({}, "", id="well"),
         pytest.param({"queue_url": f"{QUEUE}-2"}, f"and mails go to {QUEUE}", id="other-queue"),
-        pytest.param(
-            {"region": "eu-west-1"}, f"reads {QUEUE} in eu-west-1, where it is not", id="other-region"
-        ),
         pytest.param({"smtp_port": 1}, "127.0.0.1:1 does not answer", id="no-server"),
         pytest.param({"queue_url": None, "smtp_port": "x"}, "can't be read as c7n-mailer's", id="broken"),
     ],
@@ -812,6 +806,13 @@ def test_the_mailer(fleet: Rehearsal, changes: dict[str, Any], told: str) -> Non
     texts = {each["status"]: each["text"] for each in found if each["name"] == "mailer"}
     assert set(texts) == {"hole" if told else "ok"} or told in texts["hole"]
     assert told in texts.get("hole", "")
+
+
+def test_the_mailer_looks_in_the_region_of_its_queue(fleet: Rehearsal) -> None:
+    Path("mailer.yml").write_text(yaml.safe_dump({"queue_url": QUEUE, "region": "eu-west-1"}))
+    (hole,) = fleet.holes("--mailer", "mailer.yml")
+    assert f"reads {QUEUE} in eu-west-1, where it is not" in hole["text"]
+    assert hole["remedy"] == "give region: us-east-1 there"
 
 
 def test_a_problem_is_a_paragraph_with_its_remedy(fleet: Rehearsal, mailer: tuple[str, str]) -> None:

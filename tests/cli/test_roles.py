@@ -689,7 +689,7 @@ def test_whoever_sends_an_announcement_reads_the_queue(
         "transport": {"type": "sqs", "queue": "https://sqs.us-east-1.amazonaws.com/123456789012/q"},
         "assume_role": assume_role,
     }
-    data = {
+    data: dict[str, Any] = {
         "name": "flag",
         "resource": "aws.iam-user",
         "source": "authorization-details",
