@@ -16,7 +16,7 @@ from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.adoption import same_person
 from c7n_iamusers.identity_center.changes import Changes, Problems
 from c7n_iamusers.identity_center.lookalikes import lookalikes, special
-from c7n_iamusers.identity_center.replacements import MembershipUsers
+from c7n_iamusers.identity_center.replacements import MembershipUsers, inherited_access
 from c7n_iamusers.identity_center.side_effects import SideEffects
 from c7n_iamusers.identity_center.spelling import refused_spellings
 from c7n_iamusers.identity_center.totals import Comparison, review
@@ -61,15 +61,21 @@ def plan_access(
     people, unrecognized = _recognized(desired.people, state)
     problems = Problems(desired, state, people, unrecognized, instance, known.quotas)
     spelled = refused_spellings(desired, people, known.proofs)
-    claims = [claim for claim in desired.claims if not (problems.of(claim) or claim in spelled)]
+    inherited = inherited_access(desired.claims, people, state, known.membership_users)
+    reasons = {claim: inherited.get(claim) or problems.of(claim) for claim in desired.claims}
+    claims = [claim for claim in desired.claims if not (reasons[claim] or claim in spelled)]
     refused = [
         model.Refusal(
-            claim.subject, f"{claim.subject}: {problem}", _CODE, claim.place, claim.person not in unrecognized
+            claim.subject,
+            f"{claim.subject}: {reason}",
+            _CODE,
+            claim.place,
+            claim.person not in unrecognized and claim not in inherited,
         )
-        for claim in desired.claims
-        if (problem := problems.of(claim))
+        for claim, reason in reasons.items()
+        if reason
     ]
-    refused += [refusal for claim, refusal in spelled.items() if not problems.of(claim)]
+    refused += [refusal for claim, refusal in spelled.items() if not reasons[claim]]
     side_effects = SideEffects(desired, state, people, claims, instance)
     builder = Changes(desired, state, people, claims, instance, known.proofs, side_effects)
     found = review(

@@ -161,7 +161,9 @@ def _authorities(
         if settings:
             intent_checks.check_settings(each, settings)
         authorities[each.account_id, each.policy] = given.completed(settings.authority) if settings else given
-    return authorities
+    # One policy selects a user that another policy's tag names.
+    tags = frozenset[str]().union(*(each.naming_tags for each in authorities.values()))
+    return {key: replace(each, other_tags=tags) for key, each in authorities.items()}
 
 
 def provision(

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.text.wording import folded
+from c7n_iamusers.text.wording import folded, shown
 
 #: Group name and username (folded) -> the IAM users for whom earlier runs made that membership: ARN -> unique id.
 MembershipUsers = Mapping[tuple[str, str], Mapping[str, str]]
@@ -27,6 +27,45 @@ def identity(subject: Subject) -> str:
 def identities(users: Mapping[str, str]) -> frozenset[str]:
     """The same for users as a run recorded them: ARN -> unique id."""
     return frozenset(unique_id or arn for arn, unique_id in users.items())
+
+
+def inherited_access(
+    claims: Iterable[model.Claim],
+    people: Mapping[model.PersonKey, model.KnownPerson],
+    state: model.CenterState,
+    membership_users: MembershipUsers,
+) -> dict[model.Claim, str]:
+    """Claims whose person has access that a run gave for another IAM user of the account -> why they are refused.
+
+    As with several users of one address at once, only the people file can say that they are one person's. A renamed
+    user, and a later one of the same name, are no others.
+    """
+    members = {each.name: each.members for each in (*state.current.groups.values(), *state.groups.values())}
+    #: Folded username and account id -> group and ARN -> unique id.
+    given: defaultdict[tuple[str, str], dict[tuple[str, str], str]] = defaultdict(dict)
+    for (group, username), users in membership_users.items():
+        for arn, unique_id in users.items() if group in members else ():
+            given[username, arn.split(":")[4]][group, arn] = unique_id
+    found = {}
+    for claim in claims:
+        known, subject = people.get(claim.person), claim.subject
+        if claim.on_file or known is None:
+            continue
+        others = {
+            f"{arn.rpartition('/')[2]} (group {group})"
+            for (group, arn), unique_id in given.get((claim.person[0], subject.account_id), {}).items()
+            if known.user_id in members[group]
+            and subject.arn != arn
+            and identity(subject) != (unique_id or arn)
+        }
+        if others:
+            found[claim] = (
+                f"an earlier run gave {known.username} access for other IAM users of account {subject.account_id}: "
+                f"{shown(sorted(others))}, and one person would get the access of all of them: if they are one "
+                "person's, give this user a row with account, user, email in the people file (people-from, or "
+                "--people-from); if not, give it the e-mail of its own person, or undo that run first"
+            )
+    return found
 
 
 class Replacements:

@@ -268,7 +268,8 @@ class AccessGate:
         if options.get("identity-center-mfa"):
             inventory = AccountReadings.of(self._manager).inventory(PIECES, Backoff())
             credentials = credentials_of_users(inventory, details, created, utc_now())
-        users = provisioning_settings.user_intents(candidates, details, credentials)
+        names_in = self._identity.names_in(self._identity.people())
+        users = provisioning_settings.user_intents(candidates, details, credentials, names_in)
         intents = Intents(account_id, self._where, users, derive=options, source=source)
         derivation = AccessDerivation(lambda: username_tags(self._connected_center()), clock=time.monotonic)
         desired = desired_access([intents], derivation)

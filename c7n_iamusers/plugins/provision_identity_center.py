@@ -39,7 +39,11 @@ from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import refuse_unreviewed
 from c7n_iamusers.identity_center.reports import write_people_to_add
 from c7n_iamusers.identity_center.run_lock import instance_lock, lock_of_center
-from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_stop
+from c7n_iamusers.identity_center.run_records import (
+    apply_and_record,
+    asks_to_stop,
+    membership_users_of_runs,
+)
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys
@@ -331,9 +335,10 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         source = replace(source, policies={**documents, **source.policies})
         inventory = AccountReadings.of(self.manager).inventory(PIECES, backoff)
         selected = {each.subject.unique_id for each in candidates}
-        details = {key: detail for key, detail in details.items() if key in selected}
-        credentials = credentials_of_users(inventory, details, created, utc_now())
-        users = provisioning_settings.user_intents(candidates, details, credentials)
+        asked = {key: detail for key, detail in details.items() if key in selected}
+        credentials = credentials_of_users(inventory, asked, created, utc_now())
+        names_in = settings.identity.names_in(people)
+        users = provisioning_settings.user_intents(candidates, details, credentials, names_in)
         return replace(intents, users=users, source=source)
 
     def _desired(self, intents: Intents) -> DesiredAccess:
@@ -357,7 +362,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         self._take_lock(center, output, locks)
         derivation = AccessDerivation(lambda: username_tags(center), clock=time.monotonic)
         desired = desired_access([intents], derivation, derivation.checks([intents]))
-        run = AccessRun(center, desired, Evidence(derivation.proofs))
+        users = membership_users_of_runs(output, center.instance)
+        run = AccessRun(center, desired, Evidence(derivation.proofs, users))
         for warning in derivation.warnings:
             self.log.warning("%s: %s", self.type, warning)
         for line in derivation.scope_lines():
