@@ -258,7 +258,8 @@ _BUDGET = 300.0
 @click.option(
     "--prune",
     is_flag=True,
-    help="Also remove managed objects that are no longer requested (`-` in the plan).",
+    help="Also remove managed objects that are no longer requested (`-` in the plan). With --export and --lock-out: "
+    "let Terraform destroy what only an earlier export in DIR has, except for people.",
 )
 @click.option(
     "--prune-former",
@@ -454,7 +455,7 @@ def command(
             *derivation.warnings,
             *derivation.scope_lines(),
             *hint_lines(fleet.desired),
-            *_exported(fleet, export[1], center if with_imports else None),
+            *_exported(fleet, export[1], center if with_imports else None, prune),
         ):
             say(line)
         return
@@ -477,6 +478,11 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is
         raise click.UsageError(f"{name} can't be limited by -a or -t: it is for all accounts")
     if len(given := [name for name, value in modes.items() if value]) > 1:
         raise click.UsageError(f"{' and '.join(given)} can't be used together: each is a run of its own")
+    if modes["--export"] and changing["--prune"] and not changing["--lock-out"]:
+        raise click.UsageError(
+            "--export with --prune ends access that may be the only one of its people, as no run recorded it: give "
+            "--lock-out too"
+        )
     if given and changing["--aws-config"]:
         raise click.UsageError(
             f"--aws-config and {given[0]} can't be used together: it is for a run that gives access"
@@ -507,7 +513,9 @@ def _chosen(path: Path | None, names: tuple[str, ...], tags: tuple[str, ...]) ->
     return frozenset(target.account_id for target in targets_in(path, names, tags))
 
 
-def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None) -> Iterator[str]:
+def _exported(
+    fleet: Fleet, directory: Path, center: Callable[[], Center] | None, prune: bool
+) -> Iterator[str]:
     """``center``: to look up what exists, if given."""
     desired, existing = fleet.desired, None
     try:
@@ -517,7 +525,7 @@ def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None
                 run = AccessRun(center(), fleet.desired, Evidence(fleet.derivation.proofs))
                 plan, desired, existing = run.existing(Ours.of(created_so_far(fleet.output)))
             yield from side_effect_lines(plan)
-        yield from write_terraform(directory, desired, existing)
+        yield from write_terraform(directory, desired, existing, prune)
     except OSError as error:
         raise IdentityCenterError(
             f"the Terraform configuration can't be written to {directory}: {error}: give a directory that you can write"

@@ -519,6 +519,9 @@ def test_a_session_tag_is_asked_for_where_a_policy_names_one(fleet: FleetRehears
         ),
         pytest.param(["--export", "terraform", __file__], "is a file", id="export-to-a-file"),
         pytest.param(
+            ["--export", "terraform", "tf", "--prune"], "give --lock-out too", id="export-that-prunes"
+        ),
+        pytest.param(
             ["--plan-sha256", "ab"], "--plan and --plan-sha256 must be used together", id="digest-alone"
         ),
         pytest.param(["--quota", "users=3"], "'users=3' is not a quota", id="quota"),
