@@ -29,8 +29,7 @@ from c7n_iamusers.execution.sessions import fleet_session
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun
-from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
-from c7n_iamusers.identity_center.aws.organization_policies import read_organization_policies
+from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
 from c7n_iamusers.identity_center.aws_config import TEMPLATE as PROFILE_TEMPLATE
 from c7n_iamusers.identity_center.aws_config import check_template
@@ -38,7 +37,7 @@ from c7n_iamusers.identity_center.center_lock import remove as remove_center_loc
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
-from c7n_iamusers.identity_center.others import OrganizationPolicies, ResourcePolicies
+from c7n_iamusers.identity_center.others import ResourcePolicies
 from c7n_iamusers.identity_center.people import PeopleMap, parse_people
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import PlanOptions
@@ -440,10 +439,7 @@ def command(
             _chosen(accounts, chosen, tags),
         )
         derivation = _derivation(
-            None if export and not with_imports else center,
-            session_in,
-            region,
-            _resources(resource_policies, max_age),
+            None if export and not with_imports else center, _resources(resource_policies, max_age)
         )
         fleet = replace(
             read_fleet(_store(output_dir), identity_source, trust, derivation),
@@ -709,30 +705,15 @@ def _center(session_in: _SessionIn, region: str | None) -> Center:
     return connect(session, region or session.region_name, Backoff(budget=_BUDGET))
 
 
-def _derivation(
-    center: Callable[[], Center] | None,
-    session_in: _SessionIn,
-    region: str | None,
-    resources: ResourcePolicies | None,
-) -> AccessDerivation:
+def _derivation(center: Callable[[], Center] | None, resources: ResourcePolicies | None) -> AccessDerivation:
     """``center``: None for a derivation that reads neither Identity Center nor the organization."""
     if center is None:
         return AccessDerivation(clock=time.monotonic, resources=resources)
-    return AccessDerivation(
-        lambda: username_tags(center()),
-        clock=time.monotonic,
-        organization=lambda: _organization(session_in, region),
-        resources=resources,
-    )
+    return AccessDerivation.at(center, time.monotonic, resources)
 
 
 def _resources(places: tuple[Path, ...], max_age: timedelta) -> ResourcePolicies | None:
     return read_resource_policies(places, max_age, utc_now()) if places else None
-
-
-def _organization(session_in: _SessionIn, region: str | None) -> OrganizationPolicies | str:
-    session = session_in(region)
-    return read_organization_policies(session, region or session.region_name, Backoff(budget=_BUDGET))
 
 
 def _reading(member_role: str, region: str | None, external_id: Callable[[str], str]) -> ReadAccounts:

@@ -49,6 +49,7 @@ class Outcome:
     ``status``: one of this module's constants. ``calls``: the number of changing calls. ``seconds``: wall time.
     ``code`` and ``call``: the error code and the failed call, such as ``iam:DeleteUser``. ``time``: ISO 8601 in UTC.
     ``verdict``: how all access of the user's person compares with the user's permissions; empty if not compared.
+    ``scope``: which policies of others count in the verdict, in words.
     """
 
     user: str
@@ -62,6 +63,7 @@ class Outcome:
     unique_id: str = ""
     time: str = ""
     verdict: str = ""
+    scope: str = ""
 
     @classmethod
     def of(cls, subject: Subject, status: str, reason: str = "", **more: Any) -> Outcome:
@@ -77,7 +79,7 @@ class Outcome:
         who = {"user": self.user, "arn": self.arn, "unique_id": self.unique_id}
         what = {"status": self.status, "reason": self.reason, "call": self.call, "code": self.code}
         row = {**who, **what, "calls": self.calls, "seconds": round(self.seconds, 3), "time": self.time}
-        return {**row, "verdict": self.verdict} if self.verdict else row
+        return {**row, "verdict": self.verdict, "scope": self.scope} if self.verdict else row
 
 
 #: Processes one user and returns status and reason. It records the calls that it makes in ``Applied``.

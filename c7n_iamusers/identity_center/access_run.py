@@ -301,7 +301,7 @@ class Report:
 
     ``ended``: key of a change -> its result. ``unexpected_members``: people who joined groups during the run, in
     sentences. ``changed_sets``: permission sets that others changed during the run, in sentences. ``groups``: by name,
-    the requested groups that existed before the run.
+    the requested groups that existed before the run. ``scopes``: account id -> see ``Outcome.scope``.
     """
 
     desired: model.DesiredAccess
@@ -310,9 +310,15 @@ class Report:
     unexpected_members: tuple[str, ...] = ()
     changed_sets: tuple[str, ...] = ()
     groups: Mapping[str, model.KnownGroup] = field(default_factory=dict)
+    scopes: Mapping[str, str] = field(default_factory=dict)
 
     def outcomes(self) -> Iterator[tuple[str, Outcome]]:
         """For each IAM user: the place of its intents, and its outcome."""
+        for place, found in self._outcomes():
+            scope = self.scopes.get(found.arn.split(":")[4], "") if found.verdict else ""
+            yield place, replace(found, scope=scope) if scope else found
+
+    def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
         for refused in self.plan.refused:
             yield refused.place, refused_outcome(refused)
         for each in self.plan.missing:
@@ -544,7 +550,14 @@ class AccessRun:
             found, self._state, self._reader.store.groups_of, self._evidence.quotas.groups_per_person
         )
         fed = "" if as_is or self._evidence.source_is_stated else self._fed_by_others(found)
-        return Report(self._desired, replace(found, over_quota=over, fed_by_others=fed))
+        others = self._evidence.proofs.others
+        subjects = [
+            *(each.subject for each in self._desired.claims),
+            *(each.subject for each in found.refused),
+        ]
+        accounts = {each.account_id for each in subjects}
+        scopes = {each: others(each).scope_text for each in accounts}
+        return Report(self._desired, replace(found, over_quota=over, fed_by_others=fed), scopes=scopes)
 
     def _fed_by_others(self, found: model.AccessPlan) -> str:
         if not creates_in_store(found):
@@ -587,11 +600,11 @@ class AccessRun:
             center.caller,
         )
         ended = SingleWriter(context, report.plan.work, options).run()
-        return Report(
-            self._desired,
-            report.plan,
-            ended,
-            recheck.unexpected_members_since(ended, options.stopped),
-            recheck.changed_sets_since(ended, options.stopped),
-            self._state.groups,
+        return replace(
+            report,
+            desired=self._desired,
+            ended=ended,
+            unexpected_members=recheck.unexpected_members_since(ended, options.stopped),
+            changed_sets=recheck.changed_sets_since(ended, options.stopped),
+            groups=self._state.groups,
         )

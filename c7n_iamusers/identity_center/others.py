@@ -108,7 +108,7 @@ class OthersIndex:
         """What the verdicts of the accounts rest on, in lines."""
         alike: defaultdict[str, list[str]] = defaultdict(list)
         for account_id, found in sorted(self._known.items()):
-            alike["; ".join(map(str, found.scope))].append(account_id)
+            alike[found.scope_text].append(account_id)
         for text, accounts in alike.items():
             yield f"Scope of the verdicts in account {shown(accounts)}: {text}"
 

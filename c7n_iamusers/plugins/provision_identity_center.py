@@ -26,7 +26,8 @@ from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.accounts import read_aws_policies, read_policy_source
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun, Report, refused_outcome
-from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
+from c7n_iamusers.identity_center.aws import organization_policies
+from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.center_lock import LockUnavailable
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
@@ -76,14 +77,16 @@ def refuse_as_a_whole(report: Report) -> None:
         raise IdentityCenterError(shared.reason)
 
 
-def intended_outcomes(intents: Intents, desired: DesiredAccess) -> list[Outcome]:
+def intended_outcomes(intents: Intents, desired: DesiredAccess, scope: str = "") -> list[Outcome]:
     """The outcomes of users whose intents were written. ``desired``: what these intents alone come to.
+
+    ``scope``: see ``Outcome``.
 
     A user that is refused by these will be refused by ``provision``, too, unless it changes until then.
     """
     refused = {each.subject.arn: refused_outcome(each) for each in desired.refused}
     verdicts = {claim.subject.arn: claim.verdict for claim in desired.claims}
-    return [
+    found = [
         refused.get(user.subject.arn)
         or Outcome.of(
             user.subject,
@@ -93,6 +96,7 @@ def intended_outcomes(intents: Intents, desired: DesiredAccess) -> list[Outcome]
         )
         for user in intents.users
     ]
+    return [replace(each, scope=scope) if each.verdict else each for each in found]
 
 
 def intended_claims(intents: Intents, desired: DesiredAccess) -> dict[str, Mapping[str, str]]:
@@ -258,7 +262,11 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
 
     def permissions_to_apply(self) -> tuple[str, ...]:
         """The IAM actions that planning and writing need in the account of Identity Center, in each mode."""
-        return (*self.permissions, *provisioning_settings.username_tag_permission(self.data))
+        return (
+            *self.permissions,
+            *provisioning_settings.username_tag_permission(self.data),
+            *organization_policies.PERMISSIONS,
+        )
 
     def validate(self) -> ProvisionIdentityCenter:
         """Raises PolicyValidationError for faults that can be found without AWS."""
@@ -287,13 +295,13 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
                 intents = self._intents(resources, account_id)
                 by_intents = self._settings().mode == provisioning_settings.INTENT
                 planned = None if by_intents else self._plan(intents, output, locks)
-                desired = self._desired(intents) if by_intents else DesiredAccess()
+                desired, scope = self._desired(intents) if by_intents else (DesiredAccess(), "")
             except (IamUsersError, ClientError, BotoCoreError) as error:
                 failures = [failed(subject_of(resource), error) for resource in resources]
                 write_outcomes(output, [each.at(utc_now()) for each in failures])
                 raise PolicyExecutionError(self._error_text(account_id, error)) from error
             if planned is None:
-                self._write_intents(output, resources, intents, desired)
+                self._write_intents(output, resources, intents, desired, scope)
             else:
                 self._apply(output, resources, *planned)
 
@@ -341,18 +349,27 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         users = provisioning_settings.user_intents(candidates, details, credentials, names_in)
         return replace(intents, users=users, source=source)
 
-    def _desired(self, intents: Intents) -> DesiredAccess:
-        """What the intents come to by themselves. Whether Identity Center has the username tag is not known here."""
+    def _desired(self, intents: Intents) -> tuple[DesiredAccess, str]:
+        """What the intents come to by themselves, and the scope of the verdicts.
+
+        Whether Identity Center has the username tag is not known here.
+        """
         tag = str((intents.derive or {}).get("username-tag", ""))
         derivation = AccessDerivation(lambda: frozenset({tag}), clock=time.monotonic)
-        return desired_access([intents], derivation, derivation.checks([intents]))
+        desired = desired_access([intents], derivation, derivation.checks([intents]))
+        return desired, derivation.scope(intents.account_id)
 
     def _write_intents(
-        self, output: Store, resources: list[Resource], intents: Intents, desired: DesiredAccess
+        self,
+        output: Store,
+        resources: list[Resource],
+        intents: Intents,
+        desired: DesiredAccess,
+        scope: str,
     ) -> None:
         path = write_intents(output, intents)
         self.log.info("%s: the intents of %d users are in %s", self.type, len(intents.users), path)
-        outcomes, claims = intended_outcomes(intents, desired), intended_claims(intents, desired)
+        outcomes, claims = intended_outcomes(intents, desired, scope), intended_claims(intents, desired)
         self._end(output, resources, outcomes, claims, {"start-url": ""})
 
     def _plan(self, intents: Intents, output: Store, locks: ExitStack) -> tuple[Center, AccessRun, Report]:
@@ -360,7 +377,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         session = identity_center_session(self.manager, self.data.get("role"), region)
         center = connect(session, region, Backoff())
         self._take_lock(center, output, locks)
-        derivation = AccessDerivation(lambda: username_tags(center), clock=time.monotonic)
+        derivation = AccessDerivation.at(lambda: center, time.monotonic)
         desired = desired_access([intents], derivation, derivation.checks([intents]))
         users = membership_users_of_runs(output, center.instance)
         run = AccessRun(center, desired, Evidence(derivation.proofs, users))
