@@ -528,10 +528,7 @@ class AccessRun:
         return group is not None and group.shared
 
     def _with_all_assignments(self, group: model.KnownGroup) -> model.KnownGroup:
-        try:
-            held = self._reader.assignments.of_group(group.group_id)
-        except IdentityCenterError:
-            held = frozenset({model.UNKNOWN_ASSIGNMENT})
+        held = self._reader.assignments.of_group_if_listed(group.group_id)
         return replace(group, assignments=group.assignments | held)
 
     def _planned(self, state: model.CenterState, as_is: bool = False) -> Report:
