@@ -27,7 +27,7 @@ from c7n_iamusers.identity_center.changes import (
     set_key,
     user_key,
 )
-from c7n_iamusers.identity_center.deletion_checks import DeletionChecks
+from c7n_iamusers.identity_center.deletion_checks import FRESH, DeletionChecks
 from c7n_iamusers.identity_center.feeding import (
     creates_in_store,
     external_names,
@@ -87,6 +87,15 @@ class Recheck:
             for grant in group.grants
             if reviewed or not group.shared
         }
+        self._clock = clock
+        self._filled = {
+            membership_key(person, name): group
+            for name, group in desired.groups.items()
+            if (reviewed or not group.shared) and name in state.groups
+            for person in desired.members(name)
+        }
+        #: Name of a group -> when its assignments were read, and those of others, in words.
+        self._assignments_read: dict[str, tuple[float, str]] = {}
         self._sets = {set_key(name): requested for name, requested in desired.permission_sets.items()}
         self._groups = {group_key(name): group for name, group in desired.groups.items()}
         self._people = {user_key(key): person for key, person in desired.people.items()}
@@ -157,11 +166,14 @@ class Recheck:
         return RecheckResult((), {operations.MEMBERSHIP_ID: found}) if found else RecheckResult(change.calls)
 
     def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
-        """A check to make right before an assignment, as people who have joined the group would gain access; and right
-        before a deletion.
+        """A check to make right before an assignment, as people who have joined the group would gain access; before a
+        membership of an existing group, as the person would gain what others have assigned to it; and before a
+        deletion.
         """
         if change.action == model.REMOVE:
             return self._deletion_checks.before(change, parameters)
+        if change.kind == model.MEMBERSHIP and change.key in self._filled:
+            return partial(self._check_assignments, self._filled[change.key], parameters["GroupId"])
         if change.kind != model.ASSIGNMENT or change.key not in self._assigned:
             return None
         group_id, account = parameters["PrincipalId"], parameters["TargetId"]
@@ -178,10 +190,40 @@ class Recheck:
                 "added them, and remove them"
             )
 
+    def _check_assignments(self, group: model.Group, group_id: str) -> None:
+        now = self._clock()
+        asked, further = self._assignments_read.get(group.name, (now - 2 * FRESH, ""))
+        if now - asked > FRESH:
+            further = self._assigned_by_others(group, group_id)
+            self._assignments_read[group.name] = now, further
+        if further:
+            raise IdentityCenterError(
+                f"group {group.name} has been assigned {further} since it was read, which is not requested, and the "
+                "membership would give it, so it was not made: find out who assigned it, and remove it"
+            )
+
+    def _assigned_by_others(self, group: model.Group, group_id: str) -> str:
+        """What the group gives that neither is requested nor was known to the plan, in words; empty for nothing.
+
+        A caller that may not list it finds nothing: the plan refuses what it can't know.
+        """
+        known = self._state.groups.get(group.name)
+        further = self._reader.assignments.of_group_if_listed(group_id) - {model.UNKNOWN_ASSIGNMENT}
+        further = further.difference(
+            known.assignments if known else (), own_assignments(group, self._state)[0]
+        )
+        names = self._reader.permission_sets.names(sorted({each.permission_set_arn for each in further}))
+        grants = {
+            model.Grant(each.account_id, names.get(each.permission_set_arn, each.permission_set_arn))
+            for each in further
+        }
+        return shown([str(each) for each in sorted(grants - group.grants)]) if grants - group.grants else ""
+
     def unexpected_members_since(
         self, ended: Mapping[str, ChangeResult], stopped: Callable[[], bool]
     ) -> tuple[str, ...]:
-        """The people who have joined a group that the run assigned or filled, in sentences. Never raises ERRORS.
+        """The people who have joined a group that the run assigned or filled, and what others have assigned to it, in
+        sentences. Never raises ERRORS.
 
         Those who were members before the run are in the plan. ``stopped``: whether to stop reading.
         """
@@ -258,16 +300,23 @@ class Recheck:
             unexpected_members = self._unexpected_members(
                 group, group_id, created_ids | (known.members if known else frozenset())
             )
+            further = self._assigned_by_others(group, group_id)
         except ERRORS as error:
             return (
                 f"group {group.name} could not be read again ({error}), so it is not known who has joined it and has "
                 f"access to account {accounts}: run with --audit"
             )
-        if not unexpected_members:
+        if not (unexpected_members or further):
             return ""
+        if not unexpected_members:
+            return (
+                f"group {group.name} has been assigned {further} during this run, which is not requested, and its "
+                "members have it: find out who assigned it, and remove it"
+            )
+        more = f", and has been assigned {further}" if further else ""
         return (
             f"group {group.name} has been joined during this run by {unexpected_members}, who are not requested and "
-            f"have access to account {accounts} through it: find out who added them, and remove them"
+            f"have access to account {accounts} through it{more}: find out who did this, and remove it"
         )
 
     def _unexpected_members(self, group: model.Group, group_id: str, more: Collection[str] = ()) -> str:
