@@ -326,14 +326,20 @@ def _write_profiles(
     if not instance.portal:
         yield f"no profiles were written: the access portal's URL in partition {instance.partition} is not known"
         return
+    place, present = f"{aws_config.PROFILES}/", dict[str, str]()
+
+    def read(names: Sequence[str]) -> Mapping[str, str]:
+        for name, content in read_all(fleet.output, [f"{place}{each}" for each in names]):
+            present[name.removeprefix(place)] = (content or b"").decode(errors="replace")
+        return present
+
     try:
-        files = dict(aws_config.config_files(report, instance, fleet.accounts, fleet.profile_names))
+        files = dict(aws_config.config_files(report, instance, fleet.accounts, fleet.profile_names, read))
     except IdentityCenterError as error:
         yield f"no profiles were written: {error}"
         return
-    contents = {f"{aws_config.PROFILES}/{name}": text.encode() for name, text in files.items()}
-    present = dict(read_all(fleet.output, sorted(contents)))
-    replace_all(fleet.output, [(name, text) for name, text in contents.items() if text != present[name]])
+    new = ((name, text) for name, text in files.items() if text != present.get(name))
+    replace_all(fleet.output, [(f"{place}{name}", text.encode()) for name, text in new])
     say(f"Profiles for ~/.aws/config: {len(files)} files in {fleet.output.place(aws_config.PROFILES)}")
 
 
