@@ -44,8 +44,9 @@ from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
 from c7n_iamusers.identity_center.reports import hint_lines, side_effect_lines
 from c7n_iamusers.identity_center.resource_policies import read_resource_policies
+from c7n_iamusers.identity_center.run_history import created_so_far
 from c7n_iamusers.identity_center.run_lock import force_unlock as remove_lock
-from c7n_iamusers.identity_center.run_records import asks_to_stop, created_so_far, run_of_result
+from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
 from c7n_iamusers.identity_center.terraform import write_terraform
 from c7n_iamusers.identity_center.terraform_ownership import Ours

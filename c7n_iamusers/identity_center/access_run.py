@@ -41,7 +41,7 @@ from c7n_iamusers.identity_center.permission_sets import (
     permission_set_calls,
 )
 from c7n_iamusers.identity_center.plan import Evidence, plan_access
-from c7n_iamusers.identity_center.replacements import MembershipUsers
+from c7n_iamusers.identity_center.replacements import History, MembershipUsers
 from c7n_iamusers.identity_center.terraform_ownership import (
     Existing,
     Ours,
@@ -350,7 +350,8 @@ class Report:
 
     ``ended``: key of a change -> its result. ``unexpected_members``: people who joined groups during the run, in
     sentences. ``changed_sets``: permission sets that others changed during the run, in sentences. ``groups``: by name,
-    the requested groups that existed before the run. ``scopes``: account id -> see ``Outcome.scope``.
+    the requested groups that existed before the run; ``sets``: the ARNs of permission sets, likewise. ``scopes``:
+    account id -> see ``Outcome.scope``.
     """
 
     desired: model.DesiredAccess
@@ -359,7 +360,29 @@ class Report:
     unexpected_members: tuple[str, ...] = ()
     changed_sets: tuple[str, ...] = ()
     groups: Mapping[str, model.KnownGroup] = field(default_factory=dict)
+    sets: Mapping[str, str] = field(default_factory=dict)
     scopes: Mapping[str, str] = field(default_factory=dict)
+
+    def made(self, key: str, name: str) -> str:
+        """An id of an object that the run made or found, by the key of its change; empty if it did not."""
+        ended = self.ended.get(key)
+        return str(ended.values.get(name, "")) if ended and ended.status == DONE else ""
+
+    def group_id(self, name: str) -> str:
+        """The id of a requested group; empty if there is none."""
+        known = self.groups.get(name)
+        return known.group_id if known else self.made(group_key(name), operations.GROUP_ID)
+
+    def assignments(self) -> Iterator[tuple[str, model.Assignment]]:
+        """Group id and assignment of all access that is requested for users who are served, as far as it exists."""
+        for name in sorted({claim.group for claim in self.plan.served}):
+            group_id = self.group_id(name)
+            for grant in sorted(self.desired.groups[name].grants) if group_id else ():
+                arn = self.sets.get(grant.permission_set) or self.made(
+                    set_key(grant.permission_set), PERMISSION_SET_ARN
+                )
+                if arn:
+                    yield group_id, model.Assignment(grant.account_id, arn)
 
     def outcomes(self) -> Iterator[tuple[str, Outcome]]:
         """For each IAM user: the place of its intents, and its outcome."""
@@ -489,9 +512,14 @@ class AccessRun:
         return self._planned(self._state)
 
     @property
+    def history(self) -> History:
+        """What earlier runs made."""
+        return self._evidence.history
+
+    @property
     def membership_users(self) -> MembershipUsers:
-        """The IAM users of memberships that earlier runs made."""
-        return self._evidence.membership_users
+        """The IAM users of memberships that earlier runs made, of those that were read."""
+        return self._evidence.history.membership_users(self._state)
 
     @property
     def reviewed_groups(self) -> frozenset[str]:
@@ -603,7 +631,13 @@ class AccessRun:
         ]
         accounts = {each.account_id for each in subjects}
         scopes = {each: others(each).scope_text for each in accounts}
-        return Report(self._desired, replace(found, over_quota=over, fed_by_others=fed), scopes=scopes)
+        return Report(
+            self._desired,
+            replace(found, over_quota=over, fed_by_others=fed),
+            groups=self._state.groups,
+            sets={name: each.arn for name, each in self._state.permission_sets.items()},
+            scopes=scopes,
+        )
 
     def _fed_by_others(self, found: model.AccessPlan) -> str:
         if not creates_in_store(found):
@@ -652,5 +686,4 @@ class AccessRun:
             ended=ended,
             unexpected_members=recheck.unexpected_members_since(ended, options.stopped),
             changed_sets=recheck.changed_sets_since(ended, options.stopped),
-            groups=self._state.groups,
         )

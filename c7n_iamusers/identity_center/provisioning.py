@@ -25,7 +25,8 @@ from c7n_iamusers.identity_center.intent_files import MAX_AGE, check_complete, r
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed, emptied_accounts, roles_of
 from c7n_iamusers.identity_center.plan import Evidence
-from c7n_iamusers.identity_center.replacements import MembershipUsers
+from c7n_iamusers.identity_center.replacements import History
+from c7n_iamusers.identity_center.run_history import created_so_far, read_history
 from c7n_iamusers.identity_center.run_lock import exclusive
 from c7n_iamusers.identity_center.totals import Held, held_by_people
 from c7n_iamusers.identity_center.writer import writer
@@ -218,10 +219,9 @@ def _run(
         if plan_options.reviewed
         else {}
     )
-    membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)
     evidence = Evidence(
         fleet.derivation.proofs,
-        membership_users,
+        read_history(fleet.output, center.instance),
         quotas,
         only=fleet.only,
         source_is_stated=fleet.source_is_stated,
@@ -240,9 +240,7 @@ def _run(
             f"{plan_options.out} --plan-sha256 {digest}"
         )
     if plan_options.reviewed:
-        plan_files.check_reviewed(
-            plan_options.reviewed, reviewed, report.plan, run_records.created_so_far(fleet.output)
-        )
+        plan_files.check_reviewed(plan_options.reviewed, reviewed, report.plan, created_so_far(fleet.output))
         options = replace(options, adopts=False) if options else None
     elif options:
         plan_files.refuse_unreviewed(report.plan)
@@ -266,7 +264,7 @@ def _planned(
             present = present_members(report.desired, report.plan.refused, run.membership_users)
             end_times(fleet.output, center.instance, present)
         return report
-    report = run.plan(_emptied(fleet, run.membership_users, read))
+    report = run.plan(_emptied(fleet, run.history, read))
     members, users = report.plan.unexpected_members, run.membership_users
     found = FormerMembers.read(fleet.output, center.instance, members, users, read, run.reviewed_groups)
     if applies:
@@ -367,9 +365,10 @@ def audit(
     ):
         say(line)
     unchecked = [" ".join(each.removeprefix("  ! ").split()) for each in fleet.unchecked]
-    membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)
-    run = AccessRun(center, fleet.desired, Evidence(fleet.derivation.proofs, membership_users))
-    found = run.read_for_audit(_emptied(fleet, membership_users, read))
+    history = read_history(fleet.output, center.instance)
+    run = AccessRun(center, fleet.desired, Evidence(fleet.derivation.proofs, history))
+    found = run.read_for_audit(_emptied(fleet, history, read))
+    membership_users = run.membership_users
     report, state = found.report, found.state
     rows = list(_lines(report, state, found.managed_sets))
     members = report.plan.unexpected_members
@@ -414,15 +413,14 @@ def audit(
 
 
 def _emptied(
-    fleet: Fleet, membership_users: MembershipUsers, read: ReadAccounts | None
+    fleet: Fleet, history: History, read: ReadAccounts | None
 ) -> Callable[[Collection[str]], frozenset[str]]:
     """Which accounts are ``emptied``, see Evidence."""
     refused_in = {each.subject.account_id for each in fleet.desired.refused}
     empty = frozenset(each.account_id for each in fleet.intents) - refused_in
 
     def emptied(accounts: Collection[str]) -> frozenset[str]:
-        users = {each for found in membership_users.values() for each in found.items()}
-        return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, users, read)
+        return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, history.users, read)
 
     return emptied
 

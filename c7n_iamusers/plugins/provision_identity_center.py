@@ -39,12 +39,9 @@ from c7n_iamusers.identity_center.people import AGAINST, hints
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import refuse_unreviewed
 from c7n_iamusers.identity_center.reports import write_people_to_add
+from c7n_iamusers.identity_center.run_history import read_history
 from c7n_iamusers.identity_center.run_lock import instance_lock, lock_of_center
-from c7n_iamusers.identity_center.run_records import (
-    apply_and_record,
-    asks_to_stop,
-    membership_users_of_runs,
-)
+from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys
@@ -379,8 +376,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         self._take_lock(center, output, locks)
         derivation = AccessDerivation.at(lambda: center, time.monotonic)
         desired = desired_access([intents], derivation, derivation.checks([intents]))
-        users = membership_users_of_runs(output, center.instance)
-        run = AccessRun(center, desired, Evidence(derivation.proofs, users))
+        history = read_history(output, center.instance)
+        run = AccessRun(center, desired, Evidence(derivation.proofs, history))
         for warning in derivation.warnings:
             self.log.warning("%s: %s", self.type, warning)
         for line in derivation.scope_lines():

@@ -22,7 +22,7 @@ from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import assign, set_by_hand
+from tests.identity_center.test_totals_of_people import assign, create_user, join, set_by_hand, user_id
 
 NOW = datetime(2026, 11, 28, tzinfo=timezone.utc)
 ALICE, BOB = "alice@example.com", "bob@example.com"
@@ -308,3 +308,65 @@ def test_users_are_known_by_their_unique_ids(
     on_day(31)
     assert pruned(fleet, read) == []
     assert (BOB in fleet.members()[GROUP]) is stays
+
+
+def group_id(fleet: FleetRehearsal, name: str = GROUP) -> str:
+    groups = fleet.instance.store.groups.values()
+    return next(each.id for each in groups if each.attributes["DisplayName"] == name)
+
+
+def test_what_a_colleague_assigned_in_the_same_account_keeps_the_members(
+    fleet: FleetRehearsal, on_day: Callable[[int], None]
+) -> None:
+    bob_leaves(fleet)
+    on_call = set_by_hand(fleet, "OnCall", "arn:aws:iam::aws:policy/PowerUserAccess")
+    assign(fleet, on_call, group_id(fleet), ACCOUNT, "GROUP")
+    on_day(0)
+    (line,) = [each for each in audited(fleet, accounts_with("alice")) if each.startswith(f"= {BOB}")]
+    assert f"the group also has OnCall in account {ACCOUNT}, which no run assigned" in line
+    on_day(31)
+    pruned(fleet, accounts_with("alice"))
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    fleet.org.client("sso-admin").delete_account_assignment(
+        InstanceArn=fleet.instance.arn,
+        TargetId=ACCOUNT,
+        TargetType="AWS_ACCOUNT",
+        PermissionSetArn=on_call,
+        PrincipalType="GROUP",
+        PrincipalId=group_id(fleet),
+    )
+    assert pruned(fleet, accounts_with("alice")) == []
+    assert fleet.members() == {GROUP: {ALICE}}
+
+
+def test_who_was_hired_under_a_former_name_is_somebody_else(
+    fleet: FleetRehearsal, on_day: Callable[[int], None]
+) -> None:
+    bob_leaves(fleet)
+    on_day(0)
+    audited(fleet, accounts_with("alice"))
+    fleet.org.client("identitystore").delete_user(
+        IdentityStoreId=fleet.instance.store.id, UserId=user_id(fleet, BOB)
+    )
+    join(fleet, GROUP, create_user(fleet, BOB))
+    on_day(31)
+    pruned(fleet, accounts_with("alice"))
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    (line,) = [each for each in fleet.lines("!") if "unexpected" in each]
+    assert f"{BOB} in group {GROUP}" in line
+    assert "no run with results here made it" in line
+
+
+def test_former_people_whose_membership_was_undone_and_restored(
+    fleet: FleetRehearsal, on_day: Callable[[int], None]
+) -> None:
+    bob_leaves(fleet)
+    on_day(0)
+    audited(fleet, accounts_with("alice"))
+    on_day(31)
+    assert pruned(fleet, accounts_with("alice")) == []
+    assert fleet.undo(fleet.results()[-1]) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    on_day(32)
+    (line,) = [each for each in audited(fleet, accounts_with("alice")) if each.startswith(f"= {BOB}")]
+    assert "an earlier run made the membership" in line

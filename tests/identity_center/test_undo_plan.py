@@ -12,7 +12,7 @@ from c7n_iamusers.identity_center.run_objects import Created, CreatedSet, Create
 from c7n_iamusers.identity_center.undo_plan import plan_undo
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN, WANTED, known_set
 
-USER = {
+USER: dict[str, Any] = {
     "UserName": "alice",
     "DisplayName": "Alice",
     "Name": {"GivenName": "A", "FamilyName": "L"},

@@ -128,8 +128,8 @@ def test_policies_of_the_organization_count(rehearsal: Rehearsal, by_name: bool)
     )
     guarded(rehearsal)
     wanted = {"name": "Readers", "session-duration": "PT1H", "inline-policy": document}
-    asked = {"permission_set": wanted, "accept": None} if by_name else {"permission_set": None, "group": None}
-    row = rehearsal.run(**asked, **({} if by_name else {"derive": True}))["alice"]
+    derived: dict[str, Any] = {"permission_set": None, "group": None, "derive": True}
+    row = rehearsal.run(**({"permission_set": wanted, "accept": None} if by_name else derived))["alice"]
     assert (row["status"], row["verdict"]) == ("skipped", "wider")
     assert "service control policy of Guard" in row["reason"]
     assert "service control policies read" in row["scope"]
