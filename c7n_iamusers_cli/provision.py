@@ -34,6 +34,7 @@ from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
 from c7n_iamusers.identity_center.aws_config import TEMPLATE as PROFILE_TEMPLATE
 from c7n_iamusers.identity_center.aws_config import check_template
 from c7n_iamusers.identity_center.center_lock import remove as remove_center_lock
+from c7n_iamusers.identity_center.former_members import deleted_by_policies
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
@@ -268,7 +269,15 @@ _BUDGET = 300.0
     metavar="DAYS",
     help="Also remove memberships that an earlier run made for IAM users that are deleted for at least DAYS days, by "
     "what audits and such runs recorded; 30, for example. It may be the only access of these people. Needs "
-    "--member-role.",
+    "--member-role and --deletions.",
+)
+@click.option(
+    "--deletions",
+    type=_Place(exists=True, file_okay=False),
+    multiple=True,
+    metavar="DIR",
+    help="The output of the policies that delete IAM users, a directory or s3://BUCKET/PREFIX: people whose users they "
+    "deleted have moved, and are no former ones. Repeatable.",
 )
 @click.option(
     "--lock-out",
@@ -363,6 +372,7 @@ def command(
     audited: bool,
     prune: bool,
     former_days: int | None,
+    deletions: tuple[str, ...],
     lock_out: bool,
     migrate: bool,
     role: str | None,
@@ -445,6 +455,7 @@ def command(
         fleet = replace(
             read_fleet(_store(output_dir), identity_source, trust, derivation),
             profile_names=profile_names or "",
+            deleted=_deleted(deletions),
         )
     if export:
         for line in (
@@ -460,7 +471,7 @@ def command(
         with _errors_with_remedy():
             _exit(audit(fleet, center(), say, reading))
         return
-    removals = _choices(prune, lock_out, migrate, former_days, reading)
+    removals = _choices(prune, lock_out, migrate, former_days, reading, deletions)
     plan_options = _plan_options(plan_out, reviewed, plan_sha256, dry_run)
     _exit(_provision(fleet, center, timeout, dry_run, removals, plan_options, quotas, reading))
 
@@ -493,11 +504,21 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is
 
 
 def _choices(
-    prune: bool, lock_out: bool, migrate: bool, former_days: int | None, reading: ReadAccounts | None
+    prune: bool,
+    lock_out: bool,
+    migrate: bool,
+    former_days: int | None,
+    reading: ReadAccounts | None,
+    deletions: tuple[str, ...],
 ) -> Choices:
-    """Raises click.UsageError if nothing can tell which IAM users are deleted."""
+    """Raises click.UsageError if nothing can tell which IAM users are deleted, and which of them by this tool."""
     if former_days and reading is None:
         raise click.UsageError("--prune-former needs --member-role, to read which IAM users are deleted")
+    if former_days and not deletions:
+        raise click.UsageError(
+            "--prune-former needs --deletions DIR, the output of the policies that delete IAM users: people whose "
+            "users this tool deleted would else look as if they had left; if it deletes none, give an empty directory"
+        )
     return Choices(prune, lock_out, migrate, former_days or 0)
 
 
@@ -711,6 +732,14 @@ def _derivation(center: Callable[[], Center] | None, resources: ResourcePolicies
     if center is None:
         return AccessDerivation(clock=time.monotonic, resources=resources)
     return AccessDerivation.at(center, time.monotonic, resources)
+
+
+def _deleted(places: tuple[str, ...]) -> frozenset[str]:
+    """The unique ids of the users that policies deleted. Raises IdentityCenterError for outcomes of no run; OSError."""
+    try:
+        return deleted_by_policies(map(_store, places))
+    except ValueError as error:
+        raise IdentityCenterError(f"--deletions: {error}") from error
 
 
 def _resources(places: tuple[Path, ...], max_age: timedelta) -> ResourcePolicies | None:

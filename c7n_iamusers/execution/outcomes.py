@@ -122,13 +122,14 @@ def _failure(subject: Subject, error: Exception) -> tuple[str, str]:
     return describe(subject, error), error_code(error)
 
 
-def write_outcomes(place: Path | Store, outcomes: Iterable[Outcome]) -> None:
+def write_outcomes(output: Path | Store, outcomes: Iterable[Outcome]) -> None:
     """Merge ``outcomes`` into the ``outcomes.json`` of a directory or store, which others may write to.
 
     Raises OSError if it can't be written, ValueError if the existing one is invalid.
     """
-    store, new = as_store(place), list(outcomes)
-    store.update(OUTCOMES, lambda content: merged_outcomes(_rows(store, content), new))
+    store, new = as_store(output), list(outcomes)
+    place = store.place(OUTCOMES)
+    store.update(OUTCOMES, lambda content: merged_outcomes(rows_of(place, content), new))
 
 
 def load_outcomes(store: Store) -> list[dict[str, Any]]:
@@ -136,16 +137,17 @@ def load_outcomes(store: Store) -> list[dict[str, Any]]:
 
     Raises OSError if it can't be read, ValueError if a run can't have written it.
     """
-    return _rows(store, store.read(OUTCOMES))
+    return rows_of(store.place(OUTCOMES), store.read(OUTCOMES))
 
 
-def _rows(store: Store, content: bytes | None) -> list[dict[str, Any]]:
+def rows_of(place: str, content: bytes | None) -> list[dict[str, Any]]:
+    """The rows of the ``outcomes.json`` at ``place``, for errors. Raises ValueError if a run can't have written it."""
     try:
         rows: Any = read_json(content or b"[]", most=MOST_JSON)
     except NotInFormat as error:
-        raise ValueError(_invalid_file(store, str(error))) from error
+        raise ValueError(_invalid_file(place, str(error))) from error
     if not (isinstance(rows, list) and all(map(_is_row, rows))):
-        raise ValueError(_invalid_file(store, "no list of users' outcomes"))
+        raise ValueError(_invalid_file(place, "no list of users' outcomes"))
     found: list[dict[str, Any]] = rows
     return found
 
@@ -181,8 +183,8 @@ def _is_row(row: object) -> bool:
     )
 
 
-def _invalid_file(store: Store, why: str) -> str:
-    return f"{store.place(OUTCOMES)} is not a file of outcomes ({why}), and is not overwritten: move it away"
+def _invalid_file(place: str, why: str) -> str:
+    return f"{place} is not a file of outcomes ({why}), and is not overwritten: move it away"
 
 
 class OutcomeWriter:

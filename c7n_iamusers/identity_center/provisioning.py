@@ -43,9 +43,9 @@ class Fleet:
 
     ``unchecked``: settings of the intents that were not checked against a policy, in lines. ``trusted``: what others
     can write in ``output`` is believed. ``source_is_stated``: whoever runs this has said the identity source.
-    ``only``: the accounts whose intents were chosen; None for all.
-    can write in ``output`` is believed. ``accounts``: id -> name, as far as known. ``profile_names``: the template of
-    the profiles in the files for people's ``~/.aws/config``; empty if none are written.
+    ``only``: the accounts whose intents were chosen; None for all. ``accounts``: id -> name, as far as known.
+    ``profile_names``: the template of the profiles in the files for people's ``~/.aws/config``; empty if none are
+    written. ``deleted``: the unique ids of IAM users that this tool deleted.
     """
 
     output: Store
@@ -58,6 +58,7 @@ class Fleet:
     only: frozenset[str] | None = None
     accounts: Mapping[str, str] = field(default_factory=dict)
     profile_names: str = ""
+    deleted: frozenset[str] = frozenset()
 
     def check_runs(self) -> None:
         """Raises IdentityCenterError if others can write what earlier runs left in ``output``."""
@@ -265,8 +266,7 @@ def _planned(
             end_times(fleet.output, center.instance, present)
         return report
     report = run.plan(_emptied(fleet, run.history, read))
-    members, users = report.plan.unexpected_members, run.membership_users
-    found = FormerMembers.read(fleet.output, center.instance, members, users, read, run.reviewed_groups)
+    found = _former_members(fleet, center, run, report.plan.unexpected_members, read)
     if applies:
         found.record(fleet.output, center.instance)
     return run.plan_without(found.expired(choices.former_days))
@@ -425,6 +425,24 @@ def _emptied(
     return emptied
 
 
+def _former_members(
+    fleet: Fleet,
+    center: Center,
+    run: AccessRun,
+    members: Sequence[model.UnexpectedMember],
+    read: ReadAccounts | None,
+) -> FormerMembers:
+    return FormerMembers.read(
+        fleet.output,
+        center.instance,
+        members,
+        run.membership_users,
+        read,
+        run.reviewed_groups,
+        fleet.deleted,
+    )
+
+
 def _former_lines(
     fleet: Fleet,
     center: Center,
@@ -433,9 +451,7 @@ def _former_lines(
     read: ReadAccounts | None,
 ) -> Iterator[str]:
     """The former members, those whose IAM users are deleted for the longest time first. Records their ages."""
-    ages = FormerMembers.read(
-        fleet.output, center.instance, members, run.membership_users, read, run.reviewed_groups
-    )
+    ages = _former_members(fleet, center, run, members, read)
     for each in sorted(members, key=lambda each: (ages.moment(each), _member_line(each))):
         if each.is_former:
             yield f"  = {_member_line(each)}{ages.age(each)}"

@@ -7,20 +7,23 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.outcomes import DELETED, Outcome, write_outcomes
+from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import former_members, provisioning
-from c7n_iamusers.identity_center.former_members import parse, updated
+from c7n_iamusers.identity_center.former_members import FormerMembers, deleted_by_policies, parse, updated
 from c7n_iamusers.identity_center.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.model import Choices
 from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, provision, read_fleet
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
-from tests.desired import intents
+from tests.desired import intents, user
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.test_totals_of_people import assign, create_user, join, set_by_hand, user_id
 
@@ -59,17 +62,19 @@ def on_day(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return set_day
 
 
-def audited(fleet: FleetRehearsal, read: Read) -> list[str]:
+def audited(fleet: FleetRehearsal, read: Read, deleted: Collection[str] = ()) -> list[str]:
     fleet.said = []
-    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
+    found = replace(read_fleet(fleet.store, trust=TrustOptions(trusted=True)), deleted=frozenset(deleted))
     audit(found, fleet.center(), fleet.said.append, read)
     return [line for line in fleet.lines("=") if " in group " in line]
 
 
-def pruned(fleet: FleetRehearsal, read: Read, days: int = 30, dry: bool = False) -> list[str]:
+def pruned(
+    fleet: FleetRehearsal, read: Read, days: int = 30, dry: bool = False, deleted: Collection[str] = ()
+) -> list[str]:
     fleet.org.clear_calls()
     fleet.said = []
-    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
+    found = replace(read_fleet(fleet.store, trust=TrustOptions(trusted=True)), deleted=frozenset(deleted))
     options = None if dry else ApplyOptions(30.0)
     choices = Choices(former_days=days)
     return provision(found, fleet.center(), fleet.said.append, options, choices, read=read)
@@ -370,3 +375,40 @@ def test_former_people_whose_membership_was_undone_and_restored(
     on_day(32)
     (line,) = [each for each in audited(fleet, accounts_with("alice")) if each.startswith(f"= {BOB}")]
     assert "an earlier run made the membership" in line
+
+
+def test_whose_iam_user_this_tool_deleted_has_not_left(
+    fleet: FleetRehearsal, on_day: Callable[[int], None], tmp_path: Path
+) -> None:
+    bob_leaves(fleet)
+    outcome = Outcome.of(user(ACCOUNT, "bob", None, "x").subject, DELETED)
+    write_outcomes(tmp_path / ACCOUNT / "us-east-1" / "delete", [outcome])
+    deleted = deleted_by_policies([DirectoryStore(tmp_path)])
+    assert deleted == {f"AIDA{ACCOUNT}BOB"}
+    on_day(0)
+    audited(fleet, accounts_with("alice"))
+    on_day(40)
+    (line,) = [
+        each for each in audited(fleet, accounts_with("alice"), deleted) if each.startswith(f"= {BOB}")
+    ]
+    assert "this tool deleted its IAM users" in line
+    assert pruned(fleet, accounts_with("alice"), deleted=deleted) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    on_day(80)
+    assert pruned(fleet, accounts_with("alice")) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}, "the time begins anew"
+
+
+def test_two_audits_at_once_lose_no_record(fleet: FleetRehearsal, on_day: Callable[[int], None]) -> None:
+    bob_leaves(fleet)
+    on_day(0)
+    read = accounts_with("alice")
+    ours = FormerMembers({}, frozenset({(GROUP, BOB)}), frozenset(), frozenset(), frozenset({GROUP}), NOW)
+    ours = replace(ours, since={(GROUP, BOB): NOW})
+    theirs = replace(ours, gone=frozenset({("x", "y")}), reviewed=frozenset({"x"}), since={("x", "y"): NOW})
+    instance = fleet.center().instance
+    for each in (ours, theirs):
+        each.record(fleet.store, instance)
+    content = fleet.store.read(former_members.FILE) or b""
+    assert parse(content, "", instance.arn).keys() == {(GROUP, BOB), ("x", "y")}
+    assert audited(fleet, read)
