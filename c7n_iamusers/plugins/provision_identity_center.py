@@ -154,7 +154,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
       file with the columns account, user, email, username, given-name, family-name, display-name. The e-mail is enough:
       it is the username, and the names are taken from it. Contradicting tags are reported. Of two users with the same
       username or e-mail, only the one that is not in the file is refused. Several users of the account with one address
-      are refused unless the file has a row for each of them, as a team's address would be one person with all access.
+      (selected or not, and those whose access by an earlier run the person still has) are refused unless the file has a
+      row for each of them, as a team's address would be one person with all access.
       ``people-from: {file: people.csv, only: true}`` refuses users that are not in the file. ``email-domains`` refuses
       addresses of other domains. Addresses that mix scripts, look like another's, or are not in Unicode form NFKC are
       refused. With ``mode: intent``, ``c7n-iamusers provision -u`` uses these settings of the policy; without ``-u``
