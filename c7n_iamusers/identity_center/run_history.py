@@ -15,7 +15,13 @@ from typing import Any
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center import model, run_objects
 from c7n_iamusers.identity_center.replacements import History
-from c7n_iamusers.identity_center.run_records import JOURNAL, RUNS, lines_of_journal, read_results, unfinished
+from c7n_iamusers.identity_center.run_records import (
+    JOURNAL,
+    RUNS,
+    lines_of_journal,
+    read_results,
+    with_journal,
+)
 
 #: The journal of an undo, beside the result of the run.
 UNDO_JOURNAL = "undo-journal.jsonl"
@@ -104,10 +110,7 @@ def _latest(successors: Mapping[str, str], identifier: str) -> str:
 
 def read_successors(output: Store) -> Successors:
     """What undos of runs in ``output`` recreated. Raises IdentityCenterError and OSError."""
-    names = (name.split("/") for name in output.names(f"{RUNS}/"))
-    forms = (UNDO_JOURNAL, UNDO_JOURNAL.removesuffix(".jsonl"))
-    undone = {parts[1] for parts in names if len(parts) > 2 and parts[2] in forms}
-    found = Successors()
+    undone, found = with_journal(output, UNDO_JOURNAL), Successors()
     for time, result in read_results(output) if undone else ():
         if time in undone:
             name = f"{RUNS}/{time}/{UNDO_JOURNAL}"
@@ -125,8 +128,9 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
     """
     successors = read_successors(output)
     memberships: defaultdict[run_objects.MembershipKey, dict[str, str]] = defaultdict(dict)
-    assignments = set(successors.assignments)
+    assignments, killed = set(successors.assignments), with_journal(output)
     for time, result in read_results(output):
+        killed -= {time, *result.get("resumes", ())}
         if result.get("instance") != instance.arn:
             continue
         assignments |= _assignments(map(run_objects.Created.from_data, result["created"]), successors)
@@ -137,7 +141,7 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
         }
         for row in result["memberships"] if time >= since else ():
             memberships[successors.membership(run_objects.membership_of(row))].update(row["users"])
-    for time in unfinished(output):
+    for time in sorted(killed):
         lines = lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")
         assignments |= _assignments(run_objects.created_by(lines), successors)
     return History(dict(memberships), frozenset(assignments))
@@ -148,10 +152,11 @@ def created_so_far(output: Store) -> Iterator[run_objects.Created]:
 
     Raises IdentityCenterError and OSError.
     """
-    successors = read_successors(output)
-    for _, result in read_results(output):
+    successors, killed = read_successors(output), with_journal(output)
+    for time, result in read_results(output):
+        killed -= {time, *result.get("resumes", ())}
         yield from map(successors.of, map(run_objects.Created.from_data, result["created"]))
-    for time in unfinished(output):
+    for time in sorted(killed):
         lines = lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")
         yield from map(successors.of, run_objects.created_by(lines))
 

@@ -272,16 +272,19 @@ def _digest(row: Mapping[str, Any]) -> bytes:
     return sha256(json.dumps(row, sort_keys=True).encode()).digest()
 
 
+def with_journal(output: Store, journal: str = JOURNAL) -> set[str]:
+    """The times of runs that have a journal of that name. Raises OSError."""
+    names = (name.split("/") for name in output.names(f"{RUNS}/"))
+    forms = (journal, journal.removesuffix(_SUFFIX))
+    return {parts[1] for parts in names if len(parts) > 2 and parts[2] in forms}
+
+
 def unfinished(output: Store) -> list[str]:
     """The times of killed runs that no other run has continued. Raises as ``read_results``."""
-    names = [name.split("/") for name in output.names(f"{RUNS}/")]
-    begun = {
-        parts[1] for parts in names if len(parts) > 2 and parts[2] in (JOURNAL, JOURNAL.removesuffix(_SUFFIX))
-    }
     finished: set[str] = set()
     for time, result in read_results(output):
         finished |= {time, *result.get("resumes", ())}
-    return sorted(begun - finished)
+    return sorted(with_journal(output) - finished)
 
 
 def _lines_of(output: Store, names: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -159,6 +159,11 @@ class _Review:
         )
         self._membership_users = comparison.history.membership_users(comparison.state)
         self._replacements = Replacements(comparison.claims, comparison.refused, self._membership_users)
+        self._earlier = {
+            each.earlier.group.name: each.earlier.group for each in comparison.desired.claims if each.earlier
+        }
+        #: Group id -> see ``_given_by_others``; one list for all members.
+        self._others: dict[str, list[str]] = {}
         self._leaving: set[tuple[str, str]] = set()
         self._changes: dict[str, tuple[model.Change, bool]] = {}
         self._unexpected_members: list[model.UnexpectedMember] = []
@@ -205,12 +210,16 @@ class _Review:
 
     def _given_by_others(self, group: model.KnownGroup) -> list[str]:
         """What the group gives by assignments that neither a run made nor intents request, in words."""
-        requested = self._comparison.desired.groups.get(self._named.get(group.group_id, ""))
-        grants = {
-            model.Grant(each.account_id, self._set_name(each.permission_set_arn))
-            for each in self._comparison.history.others_assignments(group)
-        }
-        return [str(each) for each in sorted(grants - (requested.grants if requested else frozenset()))]
+        if group.group_id not in self._others:
+            name, asked = self._named.get(group.group_id, ""), frozenset[model.Grant]()
+            for found in (self._comparison.desired.groups, self._earlier):
+                asked |= found[name].grants if name in found else frozenset()
+            grants = {
+                model.Grant(each.account_id, self._set_name(each.permission_set_arn))
+                for each in self._comparison.history.others_assignments(group)
+            }
+            self._others[group.group_id] = [str(each) for each in sorted(grants - asked)]
+        return self._others[group.group_id]
 
     def _is_ours(self, group: model.KnownGroup) -> bool:
         """Whether runs made all that the group gives, in accounts with intents."""
