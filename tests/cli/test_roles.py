@@ -94,7 +94,7 @@ def test_each_call_is_in_the_role_that_makes_it() -> None:
     assert not {each for each in reader if not each.startswith(("iam:Get", "iam:List", "iam:Generate"))}
     assert {"iam:DeleteUser", "iam:UpdateAccessKey", "iam:TagUser"} <= remover
     assert "iam:CreateUser" not in remover
-    assert {each.split(":")[0] for each in center} == {"sso", "identitystore"}
+    assert {each.split(":")[0] for each in center} == {"sso", "identitystore", "organizations"}
     assert {"sso:CreateAccountAssignment", "identitystore:CreateUser"} <= center
     counting = {"sqs:GetQueueAttributes", "cloudwatch:GetMetricStatistics"}
     assert runner == {"sts:AssumeRole", "sqs:SendMessage", *counting}
