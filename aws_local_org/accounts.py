@@ -37,7 +37,8 @@ class Accounts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._log = CallLog()
-        #: What control requests to this run must show. Whoever has its environment may drive it.
+        #: What every request to this run must show, or a session that was issued by it. Whoever has its environment may
+        #: drive it.
         self.token = secrets.token_urlsafe(32)
         #: Held while moto handles a request. Hold it while seeding through backends too.
         self.lock = threading.RLock()
@@ -55,7 +56,7 @@ class Accounts:
     def reset(self) -> None:
         """Empty accounts, as after a fresh start; the call log is emptied, settings stay."""
         with self.lock:
-            build(self._settings)
+            build(self._settings, self.token)
         self._log.clear()
 
     @property
@@ -96,7 +97,7 @@ def clear() -> None:
     reset_model_data()  # moto keeps a reference to every model that it ever created
 
 
-def build(settings: Settings) -> None:
+def build(settings: Settings, run_token: str) -> None:
     """Empty accounts with their roles and the mailer's queue.
 
     Every role has AdministratorAccess; replace it to try other policies with the setting ``enforce``.
@@ -105,7 +106,7 @@ def build(settings: Settings) -> None:
     management, partition = settings.management_account, settings.partition
     root = f"arn:{partition}:iam::{management}:root"
     operator = _role(partition, management, credentials.OPERATOR_ROLE, [root])
-    credentials.reset(settings, operator_role_id=operator.id)
+    credentials.reset(settings, operator.id, run_token)
     for account_id in settings.account_ids:
         _role(partition, account_id, settings.role_name, [root])
     custodians = [

@@ -101,11 +101,12 @@ class LocalOrg(Accounts):
 
         The shared configuration files are disabled, so that no profile can point to a real account.
         """
+        keys = credentials.base(self.token)
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": credentials.BASE.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": credentials.BASE.secret_access_key,
-            "AWS_SESSION_TOKEN": credentials.BASE.session_token,
+            "AWS_ACCESS_KEY_ID": keys.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
+            "AWS_SESSION_TOKEN": keys.session_token,
             "AWS_DEFAULT_REGION": self.settings.region,
             "AWS_REGION": self.settings.region,
             "AWS_CONFIG_FILE": os.devnull,
@@ -136,9 +137,9 @@ class LocalOrg(Accounts):
 
     def _keys_of(self, account_id: str) -> Keys:
         if account_id == self.settings.management_account:
-            return credentials.BASE
-        keys, until = self._keys.get(account_id, (credentials.BASE, 0.0))
-        if until < time.monotonic():
+            return credentials.base(self.token)
+        keys, until = self._keys.get(account_id, (None, 0.0))
+        if keys is None or until < time.monotonic():
             keys = self._assume(
                 f"arn:{self.settings.partition}:iam::{account_id}:role/{self.settings.role_name}"
             )
