@@ -27,6 +27,8 @@ PROVISIONER_ROLE = "IdentityCenterProvisioner"
 
 #: The queue in the management account through which c7n's notify reaches c7n-mailer.
 MAILER_QUEUE = "c7n-mailer"
+#: The queue there to which functions in member accounts send, and from which `c7n-iamusers forward` reads.
+FUNCTIONS_QUEUE = "iam-users-realtime"
 
 ADMINISTRATOR = "arn:{partition}:iam::aws:policy/AdministratorAccess"
 
@@ -98,7 +100,7 @@ def clear() -> None:
 
 
 def build(settings: Settings, run_token: str) -> None:
-    """Empty accounts with their roles and the mailer's queue.
+    """Empty accounts with their roles, the mailer's queue and that of functions.
 
     Every role has AdministratorAccess; replace it to try other policies with the setting ``enforce``.
     """
@@ -113,7 +115,8 @@ def build(settings: Settings, run_token: str) -> None:
         f"arn:{partition}:iam::{account_id}:role/{settings.role_name}" for account_id in settings.account_ids
     ]
     _role(partition, management, PROVISIONER_ROLE, [root, *custodians])
-    sqs_backends[management][settings.region].create_queue(MAILER_QUEUE, {})
+    for queue in (MAILER_QUEUE, FUNCTIONS_QUEUE):
+        sqs_backends[management][settings.region].create_queue(queue, {})
     identity_center.populate(settings)  # creates the role of AWS Organizations in every member account
     for account_id, _ in settings.member_accounts:
         backend = iam_backends[account_id]["aws"]

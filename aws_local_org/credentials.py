@@ -107,7 +107,7 @@ def issue(access_key_id: str, principal: Principal, token: str) -> None:
 
 
 def resolve(access_key_id: str | None, token: str, region: str | None = None) -> Principal:
-    """The caller behind an access key id. ``token``: the session token, empty for none; ``region``: both of the request.
+    """The caller behind an access key id. ``token``: the request's session token; empty for none. ``region``: its own.
 
     Raises AwsError MissingAuthenticationToken, InvalidClientTokenId or ExpiredToken in the words of
     https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html. Credentials are unknown in other partitions.

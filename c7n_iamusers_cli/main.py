@@ -23,6 +23,10 @@ SUBCOMMANDS = {
     ),
     "demo": ("aws_local_org.demo.command:demo", "Run and check the whole workflow on a local organization."),
     "evidence": ("c7n_iamusers_cli.evidence:evidence", "Show the evidence on the IAM users of accounts."),
+    "forward": (
+        "c7n_iamusers_cli.forward:forward",
+        "Forward messages of member accounts to c7n-mailer.",
+    ),
     "guardrail": (
         "c7n_iamusers_cli.guardrail:guardrail",
         "Print a service control policy against new credentials.",

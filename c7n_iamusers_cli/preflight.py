@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -201,14 +201,12 @@ def _checks(
             progress(number, len(found))
     yield from _policies(found, wanted)
     shared = shared_by(found, wanted.data)
-    yield from map(probes.queue, shared.queues)
+    queues = yield from _queues(probes, found, wanted, shared.queues, mailer)
     yield from map(probes.notices, shared.notices)
-    if mailer:
-        yield from probes.mailer(mailer, shared.queues)
     centers = _centers(shared.centers, role)
     for each, known in centers:
         yield from _center(each, known or region)
-    named = {"queue": shared.queues, "notices": shared.notices, "identity center": centers}
+    named = {"queue": queues, "notices": shared.notices, "identity center": centers}
     for name, values in named.items():
         if not values:
             yield Check(ORGANIZATION, name, UNKNOWN, _UNNAMED[name])
@@ -216,6 +214,23 @@ def _checks(
         told = "not checked: whether the account's role may deploy functions"
         remedy = "compare it with what `c7n-iamusers roles --role deployer` prints"
         yield Check(ORGANIZATION, "functions", UNKNOWN, told, remedy)
+
+
+def _queues(
+    probes: Probes, found: Sequence[Target], wanted: _Wanted, named: Sequence[str], mailer: Path | None
+) -> Generator[Check, None, Sequence[str]]:
+    """What is wrong with the queues, and c7n-mailer. ``named``: those of policies that run here. Returns all queues."""
+    from c7n_iamusers.organization.probes import ORGANIZATION
+    from c7n_iamusers.organization.readiness import HOLE, Check, function_queues, open_mailer
+
+    functions = function_queues(found, wanted.every)
+    queues = tuple(dict.fromkeys((*named, *functions)))
+    yield from map(probes.queue, queues)
+    if fault := open_mailer(found, functions, probes.mailer_queue(mailer) if mailer else ()):
+        yield Check(ORGANIZATION, "queue of functions", HOLE, fault, "give the functions another queue")
+    if mailer:
+        yield from probes.mailer(mailer, named)
+    return queues
 
 
 def _templates(

@@ -152,6 +152,7 @@ def roles(
     policies = [policy for file in files for policy in loaded(file)]
     _check(runner, settings, only)
     values = account_values(config)
+    _check_queues(policies, values)
     for url in outputs:
         _check_output(url)
     written, listed = _output_places(outputs, values)
@@ -230,6 +231,15 @@ def _check(runner: str, settings: Mapping[str, str], only: str | None) -> None:
             f"--runner-principal: {principal} would let every role and user of account {found['account']} run as the "
             "runner that its own policies allow to: give the ARN of one role there"
         )
+
+
+def _check_queues(policies: Iterable[Any], values: AccountValues) -> None:
+    """Raises InvalidPolicyData where a function could write to the queue that c7n-mailer reads."""
+    from c7n_iamusers.organization.readiness import function_queues, open_mailer
+
+    queues = function_queues(values.targets, [each.data for each in policies])
+    if fault := open_mailer(values.targets, queues):
+        raise InvalidPolicyData(fault)
 
 
 def _check_partitions(settings: RoleSettings, targets: Iterable[Target]) -> None:

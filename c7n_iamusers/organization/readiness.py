@@ -21,6 +21,8 @@ from c7n_iamusers.text.wording import folded, quoted, visible
 OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
 #: The variables of accounts.yml that are checked beside those that the policies use.
 QUEUE, NOTICES = "queue_url", "notices"
+#: The variable with the queue of functions in the shipped policies.
+FUNCTIONS_QUEUE = "realtime_queue_url"
 CENTER_ROLE, CENTER_REGION = "identity_center_role", "identity_center_region"
 #: Days until the deletion, days until the Deny, and days under it.
 DAYS = ("announce_days", "listen_after_days", "quarantined_for_days")
@@ -341,6 +343,40 @@ def shared_by(found: Sequence[Target], policies: Iterable[Any]) -> Shared:
         known = {each for each, _ in centers}
         centers |= {(each, region): None for each in role if each not in known}
     return Shared(tuple(queues), tuple(notices), tuple(centers))
+
+
+def function_queues(found: Sequence[Target], policies: Iterable[Any]) -> dict[str, str]:
+    """Queue -> the first of the ``policies`` with a Lambda mode that sends there."""
+    queues = dict[str, str]()
+    for data in (each for each in policies if (each.get("mode") or {}).get("type", "pull") != "pull"):
+        named = [(part.get("transport") or {}).get("queue") for part in _parts(data.get("actions"))]
+        for queue in (each for target in found for each in filled(named, target)):
+            queues.setdefault(queue, str(data["name"]))
+    return queues
+
+
+def open_mailer(found: Sequence[Target], functions: Mapping[str, str], reads: Iterable[str] = ()) -> str:
+    """Which of the ``functions``' queues c7n-mailer reads, and why it must not; empty if it reads none of them.
+
+    ``reads``: queues of its own configuration.
+
+    It evaluates what is in its queue, and who administers a member account writes what its functions send.
+    """
+    named = [each for target in found for each in filled([target.variables.get(QUEUE)], target)]
+    read = {_same_queue(each) for each in (*named, *reads)}
+    faults = [
+        f"policy {policy}: its functions send to {queue}, the queue that c7n-mailer reads, so whoever administers one "
+        f"of their accounts could run code in c7n-mailer: give them another one, such as {{{FUNCTIONS_QUEUE}}}, and "
+        "move its messages by `c7n-iamusers forward`"
+        for queue, policy in functions.items()
+        if _same_queue(queue) in read
+    ]
+    return "; ".join(faults)
+
+
+def _same_queue(queue: str) -> tuple[str, ...]:
+    """The account and name of a queue, whose URL and ARN can be spelt in several ways."""
+    return tuple(re.split(r"[:/]", queue.partition("?")[0].rstrip("/"))[-2:])
 
 
 def _asked_in(part: Mapping[str, Any], target: Target) -> str:

@@ -744,6 +744,44 @@ def test_the_mailer(fleet: Rehearsal, changes: dict[str, Any], told: str) -> Non
     assert told in texts.get("hole", "")
 
 
+@pytest.mark.parametrize(
+    ("functions", "reads", "is_hole"),
+    [
+        pytest.param(QUEUE, None, True, id="variable"),
+        pytest.param(f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer", None, True, id="by-arn"),
+        pytest.param(
+            f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/iam-users-realtime", None, False, id="own"
+        ),
+        pytest.param(
+            f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/iam-users-realtime",
+            f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/iam-users-realtime",
+            True,
+            id="mailer-reads-it",
+        ),
+    ],
+)
+def test_functions_that_send_to_the_mailers_queue_are_a_hole(
+    fleet: Rehearsal, functions: str, reads: str | None, is_hole: bool
+) -> None:
+    acting = {**POLICY["actions"][1], "transport": {"type": "sqs", "queue": functions}}
+    mode = {
+        "type": "periodic",
+        "schedule": "rate(1 day)",
+        "role": "Functions",
+        "packages": ["c7n_iamusers"],
+        "handler": "c7n_iamusers.handler.run",
+    }
+    policies = [POLICY, {**POLICY, "name": "function", "mode": mode, "actions": [acting]}]
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": policies}))
+    Path("mailer.yml").write_text(yaml.safe_dump({"queue_url": reads or QUEUE}))
+    found = fleet.checks(*(["--mailer", "mailer.yml"] if reads else []))
+    holes = [each for each in found if each["name"] == "queue of functions"]
+    assert [each["status"] for each in holes] == ["hole"] * is_hole
+    assert all("policy function: its functions send to" in each["text"] for each in holes)
+    # and whether it is there
+    assert functions in {each["text"] for each in found if each["name"] == "queue"}
+
+
 def test_a_problem_is_a_paragraph_with_its_remedy(fleet: Rehearsal) -> None:
     no_owner(fleet)
     result = fleet.run()

@@ -189,7 +189,8 @@ def test_every_request_shows_a_token_of_this_run(org: LocalOrg, sts: Any, whose:
         "user": user_session(org, ALLOW_ALL),
     }
     keys = sessions[whose].get_credentials()
-    assert keys is not None and keys.token
+    assert keys is not None
+    assert keys.token
     org.configure(enforce=enforce)
 
     def answer(token: str | None) -> Any:
