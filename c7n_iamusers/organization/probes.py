@@ -233,7 +233,7 @@ class Probes:
     def mailer_queue(self, file: Path) -> tuple[str, ...]:
         """The queue that c7n-mailer reads; none where its configuration can't be read, which ``mailer`` says."""
         try:
-            queue = parsed_file(file, _mailer_settings)[0]
+            queue: Any = parsed_file(file, _mailer_settings)[0]
         except ValueError:
             return ()
         return (queue,) if isinstance(queue, str) else ()
