@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import botocore.session
+from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver, Credentials, ReadOnlyCredentials
 
 from aws_local_org import accounts, credentials
@@ -20,7 +21,7 @@ from aws_local_org import settings as settings_module
 from aws_local_org.accounts import Accounts
 from aws_local_org.application import Application
 from aws_local_org.credentials import Keys
-from aws_local_org.environment import TOKEN_VARIABLE
+from aws_local_org.environment import TOKEN_VARIABLE, not_by_proxy
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.server import ServerThread
 from aws_local_org.settings import Settings
@@ -112,6 +113,7 @@ class LocalOrg(Accounts):
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            **not_by_proxy(os.environ),
             TOKEN_VARIABLE: self.token,
         }
 
@@ -157,6 +159,8 @@ class LocalSession(boto3.Session):
     def __init__(self, endpoint_url: str, region: str, current: Callable[[], Keys]) -> None:
         core = botocore.session.Session()
         core.register_component("credential_provider", CredentialResolver([_Provider(current)]))
+        # a proxy would be another machine
+        core.set_default_client_config(Config(proxies={}))
         super().__init__(botocore_session=core, region_name=region)
         self._endpoint_url = endpoint_url
 
