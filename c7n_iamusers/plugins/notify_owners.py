@@ -37,6 +37,8 @@ from c7n_iamusers.plugins.messages import (
     chosen_by_others,
     for_mailer,
     in_parts,
+    told_action,
+    told_policy,
 )
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, for_message, subject_of
@@ -168,12 +170,18 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
     def pack(self, message: dict[str, Any]) -> str:
         """``message`` as c7n-mailer reads it. The account's alias is text that somebody chose.
 
-        For c7n-mailer's own templates, which show every key of the resources, these are flat.
+        For c7n-mailer's own templates, which show every key of the resources, these are flat. Where lists are read
+        from, and the headers for it, stay here: c7n-mailer logs whole policies.
         """
-        action, resources = message["action"], message["resources"]
+        action, resources = told_action(message["action"]), message["resources"]
         if is_for_stock(action):
             resources = rows(resources, action)
-        told = {"account": visible(str(message.get("account") or "")), "resources": resources}
+        told = {
+            "account": visible(str(message.get("account") or "")),
+            "resources": resources,
+            "action": action,
+            "policy": told_policy(message["policy"]),
+        }
         packed: str = super().pack({**message, **told})
         return packed
 
