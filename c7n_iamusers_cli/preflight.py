@@ -221,13 +221,13 @@ def _queues(
 ) -> Generator[Check, None, Sequence[str]]:
     """What is wrong with the queues, and c7n-mailer. ``named``: those of policies that run here. Returns all queues."""
     from c7n_iamusers.organization.probes import ORGANIZATION
-    from c7n_iamusers.organization.readiness import HOLE, Check, function_queues, open_mailer
+    from c7n_iamusers.organization.queues import function_queues, open_mailer
+    from c7n_iamusers.organization.readiness import HOLE, Check
 
-    functions = function_queues(found, wanted.every)
-    queues = tuple(dict.fromkeys((*named, *functions)))
+    queues = tuple(dict.fromkeys((*named, *function_queues(found, wanted.every))))
     yield from map(probes.queue, queues)
-    if fault := open_mailer(found, functions, probes.mailer_queue(mailer) if mailer else ()):
-        yield Check(ORGANIZATION, "queue of functions", HOLE, fault, "give the functions another queue")
+    if fault := open_mailer(found, wanted.every, probes.mailer_queue(mailer) if mailer else ()):
+        yield Check(ORGANIZATION, "who may write to c7n-mailer", HOLE, fault, "correct these policies")
     if mailer:
         yield from probes.mailer(mailer, named)
     return queues

@@ -234,11 +234,10 @@ def _check(runner: str, settings: Mapping[str, str], only: str | None) -> None:
 
 
 def _check_queues(policies: Iterable[Any], values: AccountValues) -> None:
-    """Raises InvalidPolicyData where a function could write to the queue that c7n-mailer reads."""
-    from c7n_iamusers.organization.readiness import function_queues, open_mailer
+    """Raises InvalidPolicyData where a member account could write to the queue that c7n-mailer reads."""
+    from c7n_iamusers.organization.queues import open_mailer
 
-    queues = function_queues(values.targets, [each.data for each in policies])
-    if fault := open_mailer(values.targets, queues):
+    if fault := open_mailer(values.targets, [each.data for each in policies]):
         raise InvalidPolicyData(fault)
 
 

@@ -21,8 +21,6 @@ from c7n_iamusers.text.wording import folded, quoted, visible
 OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
 #: The variables of accounts.yml that are checked beside those that the policies use.
 QUEUE, NOTICES = "queue_url", "notices"
-#: The variable with the queue of functions in the shipped policies.
-FUNCTIONS_QUEUE = "realtime_queue_url"
 CENTER_ROLE, CENTER_REGION = "identity_center_role", "identity_center_region"
 #: Days until the deletion, days until the Deny, and days under it.
 DAYS = ("announce_days", "listen_after_days", "quarantined_for_days")
@@ -326,7 +324,7 @@ class Shared:
 
 def shared_by(found: Sequence[Target], policies: Iterable[Any]) -> Shared:
     """What the policies and the accounts file name. A value whose variables are not all defined is left out."""
-    parts = [part for data in policies for part in _parts(data)]
+    parts = [part for data in policies for part in parts_of(data)]
     queues, notices = dict[str, None](), dict[str, None]()
     centers = dict[tuple[str, str], None]()
     for target in found:
@@ -345,46 +343,12 @@ def shared_by(found: Sequence[Target], policies: Iterable[Any]) -> Shared:
     return Shared(tuple(queues), tuple(notices), tuple(centers))
 
 
-def function_queues(found: Sequence[Target], policies: Iterable[Any]) -> dict[str, str]:
-    """Queue -> the first of the ``policies`` with a Lambda mode that sends there."""
-    queues = dict[str, str]()
-    for data in (each for each in policies if (each.get("mode") or {}).get("type", "pull") != "pull"):
-        named = [(part.get("transport") or {}).get("queue") for part in _parts(data.get("actions"))]
-        for queue in (each for target in found for each in filled(named, target)):
-            queues.setdefault(queue, str(data["name"]))
-    return queues
-
-
-def open_mailer(found: Sequence[Target], functions: Mapping[str, str], reads: Iterable[str] = ()) -> str:
-    """Which of the ``functions``' queues c7n-mailer reads, and why it must not; empty if it reads none of them.
-
-    ``reads``: queues of its own configuration.
-
-    It evaluates what is in its queue, and who administers a member account writes what its functions send.
-    """
-    named = [each for target in found for each in filled([target.variables.get(QUEUE)], target)]
-    read = {_same_queue(each) for each in (*named, *reads)}
-    faults = [
-        f"policy {policy}: its functions send to {queue}, the queue that c7n-mailer reads, so whoever administers one "
-        f"of their accounts could run code in c7n-mailer: give them another one, such as {{{FUNCTIONS_QUEUE}}}, and "
-        "move its messages by `c7n-iamusers forward`"
-        for queue, policy in functions.items()
-        if _same_queue(queue) in read
-    ]
-    return "; ".join(faults)
-
-
-def _same_queue(queue: str) -> tuple[str, ...]:
-    """The account and name of a queue, whose URL and ARN can be spelt in several ways."""
-    return tuple(re.split(r"[:/]", queue.partition("?")[0].rstrip("/"))[-2:])
-
-
 def _asked_in(part: Mapping[str, Any], target: Target) -> str:
     """The Region in which a filter or action asks Identity Center in an account: its own, or where the policy runs."""
     return next(iter(filled([part.get("region")], target)), "") or target.region
 
 
-def _parts(data: Any) -> Iterator[Mapping[str, Any]]:
+def parts_of(data: Any) -> Iterator[Mapping[str, Any]]:
     """Everything in a policy that has a type: filters and actions, at any depth."""
     if isinstance(data, Mapping):
         if "type" in data:
@@ -392,7 +356,7 @@ def _parts(data: Any) -> Iterator[Mapping[str, Any]]:
         data = list(data.values())
     if isinstance(data, list):
         for each in data:
-            yield from _parts(each)
+            yield from parts_of(each)
 
 
 def filled(values: Iterable[Any], target: Target) -> list[str]:

@@ -112,7 +112,7 @@ class TrustIndex:
         named = {*self._roles.get(user.arn, ()), *self._roles.get(user.unique_id, ())}
         if self._clauses:
             account, tags = user.arn.split(":")[4], user.tags if TAG.name in user.attachments else None
-            context = _context(user.arn, user.unique_id, user.name, tags or (None if tags is None else {}))
+            context = _context(user.arn, user.unique_id, user.name, tags)
             known = {text.lower() for text in (user.arn, user.unique_id, user.name)}
             asked = (*(clause for text in known for clause in self._literal.get(text, ())), *self._others)
             for clause in asked:

@@ -166,6 +166,18 @@ def test_no_function_may_write_to_the_mailers_queue(tmp_path: Path, queue: str, 
         assert ("the queue that c7n-mailer reads" in done.output) == refused
 
 
+@pytest.mark.parametrize(("sends_itself", "refused"), [(False, False), (True, True), (None, True)])
+def test_no_role_of_an_account_may_write_to_the_mailers_queue(
+    tmp_path: Path, sends_itself: bool | None, refused: bool
+) -> None:
+    text = (ROOT / "policies" / "flag-and-notify.yml").read_text()
+    value = "" if sends_itself is None else f"assume_role: {str(sends_itself).lower()}"
+    (tmp_path / "flag.yml").write_text(text.replace("assume_role: false", value))
+    done = roles("--policy", str(tmp_path / "flag.yml"), policies=())
+    assert done.exit_code == refused, done.output
+    assert ("state assume_role: false" in done.output) == refused
+
+
 @pytest.mark.parametrize(
     ("mode", "message"),
     [
