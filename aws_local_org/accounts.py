@@ -38,6 +38,8 @@ PROVISIONER_ROLE = "IdentityCenterProvisioner"
 MAILER_QUEUE = "c7n-mailer"
 #: Seconds for which its messages are kept: the longest that SQS has.
 RETENTION = 14 * 24 * 60 * 60
+#: The queue there to which functions in member accounts send, and from which `c7n-iamusers forward` reads.
+FUNCTIONS_QUEUE = "iam-users-realtime"
 
 ADMINISTRATOR = "arn:{partition}:iam::aws:policy/AdministratorAccess"
 
@@ -48,7 +50,8 @@ class Accounts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._log = CallLog()
-        #: What control requests to this run must show. Whoever has its environment may drive it.
+        #: What every request to this run must show, or a session that was issued by it. Whoever has its environment may
+        #: drive it.
         self.token = secrets.token_urlsafe(32)
         #: Held while moto handles a request. Hold it while seeding through backends too.
         self.lock = threading.RLock()
@@ -66,7 +69,7 @@ class Accounts:
     def reset(self) -> None:
         """Empty accounts, as after a fresh start; the call log is emptied, settings stay."""
         with self.lock:
-            build(self._settings)
+            build(self._settings, self.token)
         self._log.clear()
 
     @property
@@ -108,8 +111,8 @@ def clear() -> None:
     reset_model_data()  # moto keeps a reference to every model that it ever created
 
 
-def build(settings: Settings) -> None:
-    """Empty accounts with their roles and the mailer's queue.
+def build(settings: Settings, run_token: str) -> None:
+    """Empty accounts with their roles, the mailer's queue and that of functions.
 
     Every role has AdministratorAccess; replace it to try other policies with the setting ``enforce``.
     """
@@ -117,14 +120,15 @@ def build(settings: Settings) -> None:
     management, partition = settings.management_account, settings.partition
     root = f"arn:{partition}:iam::{management}:root"
     operator = _role(partition, management, credentials.OPERATOR_ROLE, [root])
-    credentials.reset(settings, operator_role_id=operator.id)
+    credentials.reset(settings, operator.id, run_token)
     for account_id in settings.account_ids:
         _role(partition, account_id, settings.role_name, [root])
     custodians = [
         f"arn:{partition}:iam::{account_id}:role/{settings.role_name}" for account_id in settings.account_ids
     ]
     _role(partition, management, PROVISIONER_ROLE, [root, *custodians])
-    sqs_backends[management][settings.region].create_queue(MAILER_QUEUE, {}, MessageRetentionPeriod=RETENTION)
+    for queue in (MAILER_QUEUE, FUNCTIONS_QUEUE):
+        sqs_backends[management][settings.region].create_queue(queue, {}, MessageRetentionPeriod=RETENTION)
     identity_center.populate(settings)  # creates the role of AWS Organizations in every member account
     for account_id, _ in settings.member_accounts:
         backend = iam_backends[account_id]["aws"]

@@ -67,7 +67,9 @@ class Application:
             time.sleep(latency / 1000)
         fault, caller = Fault.NONE, None
         try:
-            principal = caller = credentials.resolve(request.access_key_id, request.region)
+            principal = caller = credentials.resolve(
+                request.access_key_id, request.session_token, request.region
+            )
             fault = self._faults.of(self._org.settings, request, principal.account)
             self._apply_fault(fault, request, principal)
             if self._org.settings.enforce:

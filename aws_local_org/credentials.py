@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is calling: the base credentials, sessions that STS issued, and access keys of IAM users."""
+"""Who is calling: the base credentials, sessions that STS issued, and access keys of IAM users.
+
+Signatures are not checked; session tokens are, as any process of this machine reaches a server on loopback. What does
+not expire, the base credentials and access keys of IAM users, needs the random token of this run, which only its owner
+can read. On AWS a user's key has no session token.
+"""
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,8 +31,12 @@ class Keys:
     session_token: str
 
 
-#: Fixed, so that an exported environment stays valid for later starts on the same port. They are not valid on AWS.
-BASE = Keys("ASIALOCALORGOPERATOR", "not-a-secret-of-the-local-organization", "local-organization")
+BASE_KEY_ID = "ASIALOCALORGOPERATOR"
+
+
+def base(run_token: str) -> Keys:
+    """The base credentials of the run that has this token. They are not valid on AWS."""
+    return Keys(BASE_KEY_ID, "not-a-secret-of-the-local-organization", run_token)
 
 
 @dataclass(frozen=True)
@@ -66,17 +76,19 @@ class Principal:
 ENVIRON_KEY = "aws_local_org.principal"
 
 _sessions: dict[str, Principal] = {}
-#: Access key id -> session token.
+#: Access key id of a session -> its session token.
 _tokens: dict[str, str] = {}
+_run_token = ""
 
 
-def reset(settings: Settings, operator_role_id: str) -> None:
+def reset(settings: Settings, operator_role_id: str, run_token: str) -> None:
     """Forget every issued session; the base credentials act in the management account."""
+    global _run_token
+    _run_token = run_token
     _sessions.clear()
     _tokens.clear()
-    _tokens[BASE.access_key_id] = BASE.session_token
     account, partition = settings.management_account, settings.partition
-    _sessions[BASE.access_key_id] = Principal(
+    _sessions[BASE_KEY_ID] = Principal(
         account=account,
         arn=f"arn:{partition}:sts::{account}:assumed-role/{OPERATOR_ROLE}/operator",
         user_id=f"{operator_role_id}:operator",
@@ -86,7 +98,7 @@ def reset(settings: Settings, operator_role_id: str) -> None:
 
 def is_operator(principal: Principal) -> bool:
     """Whether these are the base credentials, which may do everything."""
-    return principal == _sessions.get(BASE.access_key_id)
+    return principal == _sessions.get(BASE_KEY_ID)
 
 
 def issue(access_key_id: str, principal: Principal, token: str) -> None:
@@ -94,31 +106,22 @@ def issue(access_key_id: str, principal: Principal, token: str) -> None:
     _sessions[access_key_id], _tokens[access_key_id] = principal, token
 
 
-def check_token(access_key_id: str | None, token: str) -> None:
-    """Raises AwsError InvalidClientTokenId for a session token that is not the session's, or is missing."""
-    if access_key_id and token != _tokens.get(access_key_id, ""):
-        raise _invalid()
-
-
-def resolve(access_key_id: str | None, region: str | None = None) -> Principal:
-    """The caller behind an access key id. ``region``: which the request is signed for.
+def resolve(access_key_id: str | None, token: str, region: str | None = None) -> Principal:
+    """The caller behind an access key id. ``token``: the request's session token; empty for none. ``region``: its own.
 
     Raises AwsError MissingAuthenticationToken, InvalidClientTokenId or ExpiredToken in the words of
     https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html. Credentials are unknown in other partitions.
     """
     if not access_key_id:
         raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
+    expected = _tokens.get(access_key_id, _run_token)
     principal = _sessions.get(access_key_id) or _user_of(access_key_id)
     elsewhere = region and settings_module.partition_of(region) != settings_module.current().partition
-    if principal is None or elsewhere:
-        raise _invalid()
+    if principal is None or elsewhere or not hmac.compare_digest(token.encode(), expected.encode()):
+        raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
     if principal.expires is not None and principal.expires <= utcnow():
         raise AwsError("ExpiredToken", "The security token included in the request is expired", 403)
     return principal
-
-
-def _invalid() -> AwsError:
-    return AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
 
 
 def _user_of(access_key_id: str) -> Principal | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import botocore.session
+from botocore.config import Config
 from botocore.credentials import CredentialProvider, CredentialResolver, Credentials, ReadOnlyCredentials
 
 from aws_local_org import accounts, credentials
@@ -20,7 +21,7 @@ from aws_local_org import settings as settings_module
 from aws_local_org.accounts import Accounts
 from aws_local_org.application import Application
 from aws_local_org.credentials import Keys
-from aws_local_org.environment import TOKEN_VARIABLE
+from aws_local_org.environment import TOKEN_VARIABLE, not_by_proxy
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.server import ServerThread
 from aws_local_org.settings import Settings
@@ -101,16 +102,18 @@ class LocalOrg(Accounts):
 
         The shared configuration files are disabled, so that no profile can point to a real account.
         """
+        keys = credentials.base(self.token)
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": credentials.BASE.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": credentials.BASE.secret_access_key,
-            "AWS_SESSION_TOKEN": credentials.BASE.session_token,
+            "AWS_ACCESS_KEY_ID": keys.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
+            "AWS_SESSION_TOKEN": keys.session_token,
             "AWS_DEFAULT_REGION": self.settings.region,
             "AWS_REGION": self.settings.region,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            **not_by_proxy(os.environ),
             TOKEN_VARIABLE: self.token,
         }
 
@@ -136,9 +139,9 @@ class LocalOrg(Accounts):
 
     def _keys_of(self, account_id: str) -> Keys:
         if account_id == self.settings.management_account:
-            return credentials.BASE
-        keys, until = self._keys.get(account_id, (credentials.BASE, 0.0))
-        if until < time.monotonic():
+            return credentials.base(self.token)
+        keys, until = self._keys.get(account_id, (None, 0.0))
+        if keys is None or until < time.monotonic():
             keys = self._assume(
                 f"arn:{self.settings.partition}:iam::{account_id}:role/{self.settings.role_name}"
             )
@@ -156,6 +159,8 @@ class LocalSession(boto3.Session):
     def __init__(self, endpoint_url: str, region: str, current: Callable[[], Keys]) -> None:
         core = botocore.session.Session()
         core.register_component("credential_provider", CredentialResolver([_Provider(current)]))
+        # a proxy would be another machine
+        core.set_default_client_config(Config(proxies={}))
         super().__init__(botocore_session=core, region_name=region)
         self._endpoint_url = endpoint_url
 

@@ -16,6 +16,18 @@ def without_aws(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(("AWS_", "C7N_"))}
 
 
+def not_by_proxy(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables by which nothing for this machine goes to a proxy, which would get the run's token.
+
+    Programs read either name, and what ``environment`` has there stays.
+    """
+    found = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    hosts = ",".join(
+        dict.fromkeys(("127.0.0.1", "localhost", *filter(None, found.replace(" ", "").split(","))))
+    )
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
+
+
 @contextmanager
 def no_aws_settings() -> Iterator[None]:
     """This process without these settings: moto makes sessions, for which even a missing profile is an error."""

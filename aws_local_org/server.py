@@ -16,7 +16,7 @@ from werkzeug.serving import ThreadedWSGIServer
 from aws_local_org.errors import LocalOrgError, WireResponse
 from aws_local_org.faults import ConnectionLost
 
-#: The only address to listen on, because signatures are not checked.
+#: The only address to listen on: of a request only its token is checked, which goes over the wire.
 LOOPBACK = "127.0.0.1"
 
 #: What the line and headers of a request forbid, by its environ; None if nothing.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import re
+import secrets
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,6 @@ from moto.iam.models import Role, iam_backends
 from moto.iam.utils import generate_access_key_id_from_account_id, random_alphanumeric
 from moto.sts.models import STSBackend, sts_backends
 from moto.sts.responses import TokenResponse
-from moto.sts.utils import random_session_token
 
 from aws_local_org import credentials, organization, settings
 from aws_local_org.authorization import listed_tags, requests
@@ -207,7 +207,7 @@ def _new_keys(principal: Principal) -> dict[str, str]:
     return {
         "AccessKeyId": generate_access_key_id_from_account_id(principal.account, prefix="ASIA"),
         "SecretAccessKey": random_alphanumeric(40),
-        "SessionToken": random_session_token(),
+        "SessionToken": secrets.token_urlsafe(256),
     }
 
 

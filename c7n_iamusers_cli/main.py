@@ -27,6 +27,10 @@ SUBCOMMANDS = {
         "c7n_iamusers_cli.exemptions:exemptions",
         "Check the exemptions that owners ask for in replies.",
     ),
+    "forward": (
+        "c7n_iamusers_cli.forward:forward",
+        "Forward messages of member accounts to c7n-mailer.",
+    ),
     "guardrail": (
         "c7n_iamusers_cli.guardrail:guardrail",
         "Print a service control policy against new credentials.",

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -259,20 +259,18 @@ def _shared(
     from c7n_iamusers.organization.readiness import OK, ORGANIZATION, UNKNOWN, Check, shared_by
 
     shared = shared_by(found, wanted.data)
-    yield from map(probes.queue, shared.queues)
-    yield from chain.from_iterable(map(probes.in_queue, shared.queues))
+    queues = yield from _queues(probes, found, wanted, shared.queues, mailer)
+    yield from chain.from_iterable(map(probes.in_queue, queues))
     for place in shared.notices:
         notices = probes.notices(place)
         yield notices
         if place.startswith("s3://") and notices.status == OK:
             yield probes.bucket(place)
-    if mailer:
-        yield from probes.mailer(mailer, shared.queues)
     yield from _mail(probes, shared.queues, mailer, mailer_role)
     centers = _centers(shared.centers, role)
     for each, known in centers:
         yield from center(each, known or region)
-    named = {"queue": shared.queues, "notices": shared.notices, "identity center": centers}
+    named = {"queue": queues, "notices": shared.notices, "identity center": centers}
     for name, values in named.items():
         if not values:
             yield Check(ORGANIZATION, name, UNKNOWN, _UNNAMED[name])
@@ -314,6 +312,22 @@ def _mail(probes: Probes, queues: Sequence[str], file: Path | None, role: str) -
             yield asked.rights(config, mailer_arn(config, account, partition, role), file)
         except InvalidPolicyData as error:
             yield Check(ORGANIZATION, "mailer permissions", HOLE, str(error), f"correct {file}")
+
+
+def _queues(
+    probes: Probes, found: Sequence[Target], wanted: _Wanted, named: Sequence[str], mailer: Path | None
+) -> Generator[Check, None, Sequence[str]]:
+    """What is wrong with the queues, and c7n-mailer. ``named``: those of policies that run here. Returns all queues."""
+    from c7n_iamusers.organization.queues import function_queues, open_mailer
+    from c7n_iamusers.organization.readiness import HOLE, ORGANIZATION, Check
+
+    queues = tuple(dict.fromkeys((*named, *function_queues(found, wanted.every))))
+    yield from map(probes.queue, queues)
+    if fault := open_mailer(found, wanted.every, probes.mailer_queue(mailer) if mailer else ()):
+        yield Check(ORGANIZATION, "who may write to c7n-mailer", HOLE, fault, "correct these policies")
+    if mailer:
+        yield from probes.mailer(mailer, named)
+    return queues
 
 
 def _templates(

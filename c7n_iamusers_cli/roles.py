@@ -150,6 +150,7 @@ def roles(
     mailer = MailerOptions(**{each.name: settings.pop(each.name) for each in fields(MailerOptions)})
     _check(runner, settings, only)
     values = account_values(config)
+    _check_queues(policies, values)
     for url in outputs:
         _check_output(url)
     written, listed = _output_places(outputs, values)
@@ -224,6 +225,14 @@ def _check_names(functions: Sequence[Functions], known: RoleSettings, only: str 
             f"the functions have several roles ({', '.join(each.role for each in functions)}): print all, or give the "
             "files of one of them"
         )
+
+
+def _check_queues(policies: Iterable[Any], values: AccountValues) -> None:
+    """Raises InvalidPolicyData where a member account could write to the queue that c7n-mailer reads."""
+    from c7n_iamusers.organization.queues import open_mailer
+
+    if fault := open_mailer(values.targets, [each.data for each in policies]):
+        raise InvalidPolicyData(fault)
 
 
 def _check_partitions(settings: RoleSettings, targets: Iterable[Target]) -> None:

@@ -104,8 +104,7 @@ def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -
     running(local_org)
     for name, value in local_org.environment().items():
         monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
     if not over_http:
         short_circuit(monkeypatch, local_org)
     hurry(monkeypatch)

@@ -334,7 +334,7 @@ def orphaned_mfa(case: Case) -> Texts:
     basis="AWS JSON policy elements: Principal",
 )
 def role_trusts_user(case: Case) -> Texts:
-    """The trust policy of a role in this account names it; the role's trust breaks when the user is deleted."""
+    """The trust policy of a role in this account names it, also by a condition; the trust breaks when it is deleted."""
     roles = case.evidence.trusted_by
     if not roles:
         return roles

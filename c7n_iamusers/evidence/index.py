@@ -13,8 +13,8 @@ from c7n_iamusers.evidence.credential_report import CredentialReport, Row, crede
 from c7n_iamusers.evidence.model import Credential, Evidence, LastUse, Source
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import AppliedPolicy, objects
-from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.text.wording import moment
 
 #: The names of the pieces of evidence, the keys of ``sources``.

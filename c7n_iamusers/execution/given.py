@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import socket
 import stat
 import urllib.error
@@ -125,6 +126,49 @@ def require_size(place: str, size: int, largest: int) -> None:
         raise OSError(f"{place} has more than {largest} bytes: find out what it is, and give what was meant")
 
 
+def shown_place(place: str) -> str:
+    """``place`` for messages: a URL without what may give access, which is all but its scheme, host, port and path."""
+    scheme, separator, rest = place.partition("://")
+    if not separator:
+        return place.partition("?")[0]
+    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    host = host.rpartition("@")[2]
+    if not _HOST.fullmatch(host):
+        return f"{scheme}://..."  # a password with a slash, or a query without one
+    return f"{scheme}://{host}{slash}{re.sub(r';[^/]*', '', path)}"
+
+
+_HOST = re.compile(r"([^:]*|\[[^\]]*\])(:[0-9]*)?")
+#: A field name and a field value (RFC 9110, 5.1 and 5.5), the latter without what no text has (obs-text).
+_HEADER_NAME, _HEADER_VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t -~]*")
+_URL = re.compile(r"[!-~]+")
+
+
+def _check_request(url: str, headers: Mapping[str, str]) -> None:
+    """Raises ValueError, without anything that may be secret, for what http.client would name in its own errors."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError("the name of a header has a character that HTTP does not allow")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"the header {name} has a character that HTTP does not allow")
+    _check_url(url)
+
+
+def _check_url(url: str) -> None:
+    if not _URL.fullmatch(url):
+        raise ValueError("the URL has a space, or another character than those of ASCII: write it as %20")
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise ValueError("its host or port is none") from None
+    if "@" in parts.netloc:
+        # http.client would look it up as a part of the host's name
+        raise ValueError("the URL has a user's name or password: give a header Authorization")
+    if not has_host:
+        raise ValueError("the URL has no host")
+
+
 def read_place(
     place: str,
     headers: Mapping[str, str],
@@ -136,7 +180,10 @@ def read_place(
 
     ``s3``: makes a client for a Region. Raises OSError, http.client.HTTPException, ValueError, and boto3's errors.
     """
-    url = urlsplit(place) if "://" in place else None
+    try:
+        url = urlsplit(place) if "://" in place else None
+    except ValueError:
+        raise ValueError("it is no URL: its host is none") from None
     if url is None:
         content = read_given(_own_path(place), largest)
     elif url.scheme == "file":
@@ -200,6 +247,7 @@ def read_url(
 
     ``headers`` are sent to the URL's own scheme, host and port only, also after a redirect.
     """
+    _check_request(url, headers)
     done: list[bytes | BaseException] = []
     fetch = _Fetch(url, headers, seconds)
 
@@ -240,9 +288,14 @@ class _Fetch(urllib.request.HTTPRedirectHandler):
             opened = opener.open(self._request, timeout=self._seconds)
         except urllib.error.HTTPError as error:
             error.close()  # it holds the answer
-            raise
-        url = self._request.full_url.partition("?")[0]
+            # where a redirect leads to may give access
+            said, elsewhere, _ = str(error.msg).partition(" - Redirection to url")
+            why = " - its redirect is not allowed" if elsewhere else ""
+            raise OSError(f"HTTP Error {error.code}: {said}{why}") from None
+        url = shown_place(self._request.full_url)
         with opened as answer:
+            if answer.status != http.client.OK:
+                raise OSError(f"its answer has the status {answer.status}, which is not the whole list")
             sent_as = answer.headers.get("Content-Encoding", "identity").lower()
             if sent_as not in ("gzip", "identity"):
                 raise ValueError(f"it is sent as {sent_as}, which is not read")
@@ -264,6 +317,11 @@ class _Fetch(urllib.request.HTTPRedirectHandler):
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         """The next request. Raises OSError for a URL that no redirect may lead to."""
+        try:
+            _check_url(newurl)
+        except ValueError as error:
+            fp.close()
+            raise OSError(f"a redirect is not followed: {error}") from None
         scheme, host, _ = _origin(newurl)
         try:
             if scheme not in _DEFAULT_PORTS or (req.type == "https" and scheme != "https"):

@@ -257,6 +257,14 @@ class Probes:
             return Check(place, "queue", HOLE, f"{queue}: {error}", remedy)
         return Check(place, "queue", OK, queue)
 
+    def mailer_queue(self, file: Path) -> tuple[str, ...]:
+        """The queue that c7n-mailer reads; none where its configuration can't be read, which ``mailer`` says."""
+        try:
+            queue: Any = parsed_file(file, _mailer_settings)[0]
+        except ValueError:
+            return ()
+        return (queue,) if isinstance(queue, str) else ()
+
     def mailer(self, file: Path, queues: Sequence[str]) -> Iterator[Check]:
         """Whether c7n-mailer reads one of ``queues``, and its mail server answers. ``file``: its configuration."""
         place, name = ORGANIZATION, "mailer"

@@ -325,7 +325,7 @@ class Shared:
 
 def shared_by(found: Sequence[Target], policies: Iterable[Any]) -> Shared:
     """What the policies and the accounts file name. A value whose variables are not all defined is left out."""
-    parts = [part for data in policies for part in _parts(data)]
+    parts = [part for data in policies for part in parts_of(data)]
     queues, notices = dict[str, None](), dict[str, None]()
     centers = dict[tuple[str, str], None]()
     for target in found:
@@ -349,7 +349,7 @@ def _asked_in(part: Mapping[str, Any], target: Target) -> str:
     return next(iter(filled([part.get("region")], target)), "") or target.region
 
 
-def _parts(data: Any) -> Iterator[Mapping[str, Any]]:
+def parts_of(data: Any) -> Iterator[Mapping[str, Any]]:
     """Everything in a policy that has a type: filters and actions, at any depth."""
     if isinstance(data, Mapping):
         if "type" in data:
@@ -357,7 +357,7 @@ def _parts(data: Any) -> Iterator[Mapping[str, Any]]:
         data = list(data.values())
     if isinstance(data, list):
         for each in data:
-            yield from _parts(each)
+            yield from parts_of(each)
 
 
 def filled(values: Iterable[Any], target: Target) -> list[str]:

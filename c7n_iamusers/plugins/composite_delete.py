@@ -147,8 +147,8 @@ class CompositeDelete(TakingAction):
     - ``active-within``: skip users whose password or access key was used in the last so many days, 30 by default;
       ``none`` skips nobody for that. IAM does not report the use of certificates, SSH keys and service-specific
       credentials
-    - ``trusted-by-role: true``: also users that the trust policy of a role in the account names. Without it they are
-      skipped: a restored user is not trusted again
+    - ``trusted-by-role: true``: also users that the trust policy of a role in the account names, or that meet its
+      conditions on its name, ARN, id or tags. Without it they are skipped: a restored user may not be trusted again
     - ``quarantined-for``: only users that the action ``quarantine`` has held for so many days, without interruption and
       without a recorded use. The record is in the Deny, in the journals beside this output, or in ``record-from``:
       another output, a directory or ``s3://BUCKET/PREFIX``

@@ -105,6 +105,28 @@ def _is_recipient(text: object) -> bool:
     return "@" not in text or is_address(text.removeprefix("slack://"))
 
 
+#: What templates read of a policy. Filters and other actions can name places and secrets.
+_TOLD_OF_POLICY = ("name", "resource", "description", "comment", "comments", "tags", "metadata")
+#: An action of Cloud Custodian whose day templates show, and what they read of it.
+_MARK, _TOLD_OF_MARK = "mark-for-op", ("type", "op", "tag", "days", "hours", "msg")
+
+
+def told_policy(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """What a message has of ``policy``, its data."""
+    marks = [
+        each
+        for each in policy.get("actions") or ()
+        if isinstance(each, Mapping) and each.get("type") == _MARK
+    ]
+    actions = [{key: each[key] for key in _TOLD_OF_MARK if key in each} for each in marks]
+    return {**{key: policy[key] for key in _TOLD_OF_POLICY if key in policy}, "actions": actions}
+
+
+def told_action(action: Mapping[str, Any]) -> dict[str, Any]:
+    """``action`` without where its recipients are read from."""
+    return {key: value for key, value in action.items() if key not in ("to_from", "cc_from")}
+
+
 def in_parts(items: Sequence[Each], fits: Callable[[Sequence[Each]], bool]) -> list[Sequence[Each]]:
     """``items`` in the fewest parts of nearly one length that all fit, in their order.
 

@@ -22,7 +22,7 @@ from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.notices.queue import ATTRIBUTES, FIFO, queue_url, read_queue
 from c7n_iamusers.notices.stock_rows import is_for_stock, rows
 from c7n_iamusers.notices.templates import misspelt, template_fault
-from c7n_iamusers.plugins.messages import for_mailer
+from c7n_iamusers.plugins.messages import for_mailer, told_action, told_policy
 from c7n_iamusers.plugins.resources import Resource, for_message
 from c7n_iamusers.text.wording import visible, visible_log
 
@@ -181,12 +181,18 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
     def pack(self, message: dict[str, Any]) -> str:
         """``message`` as c7n-mailer reads it. The account's alias is text that somebody chose.
 
-        For c7n-mailer's own templates, which show every key of the resources, these are flat.
+        For c7n-mailer's own templates, which show every key of the resources, these are flat. Where lists are read
+        from, and the headers for it, stay here: c7n-mailer logs whole policies.
         """
-        action, resources = message["action"], message["resources"]
+        action, resources = told_action(message["action"]), message["resources"]
         if is_for_stock(action):
             resources = rows(resources, action)
-        told = {"account": visible(str(message.get("account") or "")), "resources": resources}
+        told = {
+            "account": visible(str(message.get("account") or "")),
+            "resources": resources,
+            "action": action,
+            "policy": told_policy(message["policy"]),
+        }
         packed: str = super().pack({**message, **told})
         return packed
 

@@ -17,7 +17,6 @@ from c7n_iamusers.execution.executor import Run
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import read_account
-from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED
 from c7n_iamusers.notices.delivery import UNCHECKED
 from c7n_iamusers.notices.notices import record_exempt
@@ -25,6 +24,7 @@ from c7n_iamusers.plugins import policy_checks, run_outputs
 from c7n_iamusers.plugins.gates import Access, gates_of, unreadable_notices
 from c7n_iamusers.plugins.resources import subject_of
 from c7n_iamusers.plugins.user_action import Resource, UserAction
+from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.safeguards.gates import Calls, Gate, Gates
 from c7n_iamusers.safeguards.guards import Guards
 

@@ -102,7 +102,7 @@ SCHEMA: dict[str, Any] = {
             "from": {"description": "the path or URL"},
             "url": {"description": "the same as from"},
             "format": {"enum": list(FORMATS)},
-            "headers": {"description": "HTTP header -> text"},
+            "headers": {"description": "HTTP header -> text, or {env: NAME}: that of a variable"},
             "min-rules": {"description": "with fewer rules the list counts as cut off", "minimum": 1},
             "sha256": {"description": "of the file: a list that differs is refused"},
         },
@@ -148,8 +148,10 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     in .json, .csv or .yaml; or ``{from: PLACE}`` with any of ``format``, ``headers``, ``min-rules`` and ``sha256``. A
     list with fewer rules, or another SHA-256, is refused. It is read in each run. If it is empty or can't be read, the
     policy fails before anything is done; the same holds for groups. An entry may have more columns, such as ``ticket``,
-    as long as none resembles the name of one that is read. CSV may have commas, semicolons or tabs. The
-    encoding is UTF-8, or that of a byte order mark.
+    as long as none resembles the name of one that is read. CSV may have commas, semicolons or tabs. The encoding is
+    UTF-8, or that of a byte order mark. Cloud Custodian writes the policy into ``metadata.json`` of each output, with
+    the URL and ``headers``: give a secret as ``headers: {Authorization: {env: NAME}}``, which is read from that
+    environment variable, and use no URL that gives access by itself.
 
     Options that select among the other users; by default all are flagged. What is unknown never selects a user:
 

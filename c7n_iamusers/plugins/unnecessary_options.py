@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from c7n_iamusers.evidence.index import CREATION
 from c7n_iamusers.evidence.options import FULL, FilterOptions, parse_options
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES, PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
-from c7n_iamusers.execution.given import read_place
+from c7n_iamusers.execution.given import read_place, shown_place
 from c7n_iamusers.exemptions import NOBODY, ExemptionRule, format_of, parse_list, parse_rules
 from c7n_iamusers.iam.attachments import LISTED_BY_USER
 from c7n_iamusers.iam.users import LISTED_KINDS
@@ -36,12 +37,13 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 class ExemptionSource:
     """A list of exemption rules. ``url``: a URL, or a path relative to the current directory.
 
-    ``min_rules``: a list with fewer rules is refused. ``sha256``: of its uncompressed bytes; empty for any.
+    ``headers``: name -> text, or ``{env: NAME}`` for that of an environment variable. ``min_rules``: a list with fewer
+    rules is refused. ``sha256``: of its uncompressed bytes; empty for any.
     """
 
-    url: str
+    url: str = field(repr=False)
     form: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, Any] = field(default_factory=dict, repr=False)
     min_rules: int = 1
     sha256: str = ""
 
@@ -78,8 +80,8 @@ class ExemptionSource:
 
     @property
     def shown(self) -> str:
-        """The URL for messages, without its query, which may have a signature that gives access."""
-        return self.url.partition("?")[0]
+        """The URL for messages, without what may give access."""
+        return shown_place(self.url)
 
     def _content(self, session_factory: Any) -> bytes:
         def s3(region: str | None) -> Any:
@@ -87,7 +89,9 @@ class ExemptionSource:
 
         try:
             # Not by c7n's resolver: it has no bounds, and keeps what it read, so that a new exemption would not count.
-            return read_place(self.url, self.headers, s3)
+            return read_place(
+                self.url, {name: _text_of(name, each) for name, each in self.headers.items()}, s3
+            )
         except _UNREADABLE as error:
             raise EvidenceUnreadable(
                 f"exempt-from {self.shown} can't be read: {error}. Without the exemptions no user is flagged: correct "
@@ -125,11 +129,11 @@ def parse_source(data: Any, where: str) -> ExemptionSource:
             f"min-rules, sha256, not {found}"
         )
     headers = given.get("headers", {})
-    if not isinstance(headers, Mapping) or not all(map(_is_text, headers.values())):
-        raise InvalidPolicyData(f"{where}: headers must map names to texts")
+    if not isinstance(headers, Mapping) or not all(map(_is_header, headers.values())):
+        raise InvalidPolicyData(f"{where}: headers must map names to texts, or to {{env: NAME}}")
     form = given.get("format", format_of(place))
     if form not in FORMATS:
-        shown = place.partition("?")[0]
+        shown = shown_place(place)
         raise InvalidPolicyData(
             f"{where}: {shown} does not end in .json, .csv, .yaml or .yml: give format: {', '.join(FORMATS)}"
         )
@@ -164,6 +168,21 @@ def _sha256(given: Mapping[str, Any], where: str) -> str:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
+
+
+def _is_header(value: Any) -> bool:
+    return _is_text(value) or (
+        isinstance(value, Mapping) and set(value) == {"env"} and _is_text(value["env"])
+    )
+
+
+def _text_of(name: str, header: Any) -> str:
+    """The text of a header. Raises ValueError where its variable is not set."""
+    if isinstance(header, str):
+        return header
+    if not (found := os.environ.get(header["env"])):
+        raise ValueError(f"the environment variable {header['env']}, for the header {name}, is not set")
+    return found
 
 
 #: Cloud Custodian fills in variables after it has validated a policy.

@@ -96,7 +96,7 @@ class PrincipalPermissions:
 
 MFA_PRESENT, MFA_AGE = "aws:multifactorauthpresent", "aws:multifactorauthage"
 USERNAME = "aws:username"
-_TAG = "aws:principaltag/"
+TAG_PREFIX = "aws:principaltag/"
 
 #: Global condition keys, and prefixes of keys, whose value depends on the principal: an IAM user or a role session of
 #: the same person ("AWS global condition context keys", IAM User Guide).
@@ -115,7 +115,7 @@ _KEYS = frozenset(
         "identitystore:userid",
     }
 )
-_PREFIXES = (_TAG, "saml:")
+_PREFIXES = (TAG_PREFIX, "saml:")
 
 #: The other global keys. Their value does not depend on the principal within the account (same page).
 _GLOBAL = frozenset(
@@ -166,7 +166,7 @@ class RequestContext:
 
     def values(self, key: str) -> Values | None:
         """The possible values of ``key`` (in lower case); None if unknown."""
-        if self.all_tags and key.startswith(_TAG):
+        if self.all_tags and key.startswith(TAG_PREFIX):
             return self.facts.get(key, _MISSING)
         return self.facts.get(key)
 
@@ -182,7 +182,7 @@ def user_context(principal: PrincipalPermissions, with_mfa: bool = False) -> Req
         "aws:userid": frozenset({principal.unique_id}),
         "aws:principalarn": frozenset({principal.arn}),
         "aws:principaltype": frozenset({"User"}),
-        **{_TAG + key.lower(): frozenset({value}) for key, value in tags.items()},
+        **{TAG_PREFIX + key.lower(): frozenset({value}) for key, value in tags.items()},
     }
     if with_mfa and principal.mfa:
         facts[MFA_PRESENT] = frozenset({"true"})
@@ -197,7 +197,7 @@ def session_context(tags: Mapping[str, str] | None = None) -> RequestContext:
     facts: dict[str, Values] = {
         USERNAME: _MISSING,
         "aws:principaltype": frozenset({"AssumedRole"}),
-        **{_TAG + key.lower(): frozenset({value}) for key, value in (tags or {}).items()},
+        **{TAG_PREFIX + key.lower(): frozenset({value}) for key, value in (tags or {}).items()},
     }
     return RequestContext(facts)
 

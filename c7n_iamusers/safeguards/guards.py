@@ -26,10 +26,10 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.deny_all import Quarantine
 from c7n_iamusers.iam.own_changes import DENY_GONE, lapses
 from c7n_iamusers.iam.policy_documents import COMPROMISED
-from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.notices.notices import Notices, notice_refusal
+from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.text.wording import moment, shown
 
 #: Beginnings, and an end, of reasons for leaving a user whose quarantine is in use or broken.

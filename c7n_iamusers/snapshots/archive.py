@@ -19,8 +19,8 @@ from c7n_iamusers.iam.attachments import PERMISSIONS_BOUNDARY
 from c7n_iamusers.iam.deny_all import Quarantine, inline_deny_all, is_bounded, is_same_deny
 from c7n_iamusers.iam.history import History, history_of, last_deletion
 from c7n_iamusers.iam.live_policies import LivePolicies
-from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering
 from c7n_iamusers.text.documents import LARGEST_RECORD
 from c7n_iamusers.text.wording import moment

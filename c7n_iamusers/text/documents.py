@@ -74,20 +74,23 @@ class NotInFormat(ValueError):
 
 def unpacked(data: bytes, largest: int = LARGEST_GIVEN) -> bytes:
     """``data``, uncompressed where it is gzip. Raises NotInFormat, also if that has more than ``largest`` bytes."""
-    if not data.startswith(_GZIP_MARK):
-        return data
-    reader = zlib.decompressobj(_GZIP)
+    return inflated(data, largest, _GZIP) if data.startswith(_GZIP_MARK) else data
+
+
+def inflated(data: bytes, largest: int, wbits: int = zlib.MAX_WBITS) -> bytes:
+    """Compressed ``data`` unpacked. ``wbits``: of zlib; its own format by default. Raises NotInFormat as above."""
+    what, reader = "gzip" if wbits == _GZIP else "zlib", zlib.decompressobj(wbits)
     try:
         found = reader.decompress(data, largest + 1)
     except zlib.error as error:
-        raise NotInFormat(0, f"is not gzip: {error}") from error
+        raise NotInFormat(0, f"is not {what}: {error}") from error
     except MemoryError:
         raise NotInFormat(0, _NO_MEMORY) from None
     if len(found) > largest:
         raise NotInFormat(0, f"has more than {largest} bytes when it is unpacked")
     if not reader.eof or reader.unused_data:
         raise NotInFormat(
-            0, "is damaged gzip: it was cut off" if not reader.eof else "has more after its gzip"
+            0, f"is damaged {what}: it was cut off" if not reader.eof else f"has more after its {what}"
         )
     return found
 

@@ -815,6 +815,53 @@ def test_the_mailer_looks_in_the_region_of_its_queue(fleet: Rehearsal) -> None:
     assert hole["remedy"] == "give region: us-east-1 there"
 
 
+@pytest.mark.parametrize(
+    ("functions", "reads", "is_hole"),
+    [
+        pytest.param(QUEUE, None, True, id="variable"),
+        pytest.param(f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer", None, True, id="by-arn"),
+        pytest.param(
+            f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/iam-users-realtime", None, False, id="own"
+        ),
+        pytest.param(
+            f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/iam-users-realtime",
+            f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/iam-users-realtime",
+            True,
+            id="mailer-reads-it",
+        ),
+    ],
+)
+def test_functions_that_send_to_the_mailers_queue_are_a_hole(
+    fleet: Rehearsal, functions: str, reads: str | None, is_hole: bool
+) -> None:
+    acting = {**POLICY["actions"][1], "transport": {"type": "sqs", "queue": functions}}
+    mode = {
+        "type": "periodic",
+        "schedule": "rate(1 day)",
+        "role": "Functions",
+        "packages": ["c7n_iamusers"],
+        "handler": "c7n_iamusers.handler.run",
+    }
+    policies = [POLICY, {**POLICY, "name": "function", "mode": mode, "actions": [acting]}]
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": policies}))
+    Path("mailer.yml").write_text(yaml.safe_dump({"queue_url": reads or QUEUE}))
+    found = fleet.checks(*(["--mailer", "mailer.yml"] if reads else []))
+    holes = [each for each in found if each["name"] == "who may write to c7n-mailer"]
+    assert [each["status"] for each in holes] == ["hole"] * is_hole
+    assert all("policy function: it sends out of each account to" in each["text"] for each in holes)
+    # and whether it is there
+    assert functions in {each["text"] for each in found if each["name"] == "queue"}
+
+
+def test_a_role_of_an_account_that_sends_to_the_mailers_queue_is_a_hole(fleet: Rehearsal) -> None:
+    """assume_role is true by default: who administers the account can assume its role."""
+    acting = {key: value for key, value in POLICY["actions"][1].items() if key != "assume_role"}
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [{**POLICY, "actions": [acting]}]}))
+    found = [each for each in fleet.checks() if each["name"] == "who may write to c7n-mailer"]
+    assert [each["status"] for each in found] == ["hole"]
+    assert "state assume_role: false, so that the runner sends" in found[0]["text"]
+
+
 def test_a_problem_is_a_paragraph_with_its_remedy(fleet: Rehearsal, mailer: tuple[str, str]) -> None:
     no_owner(fleet)
     Path("policies.yml").write_text(yaml.safe_dump({"policies": [{**POLICY, "actions": []}]}))
@@ -827,7 +874,7 @@ def test_a_problem_is_a_paragraph_with_its_remedy(fleet: Rehearsal, mailer: tupl
 
 def test_an_owner_that_is_no_address_is_told_once(fleet: Rehearsal) -> None:
     announcing = {"type": "notify-owners", "notices": "n", "step": "announce", "days": 30, "to": ["{owner}"]}
-    acting = [{**announcing, "transport": {"type": "sqs", "queue": "{queue_url}"}}]
+    acting = [{**announcing, "transport": {"type": "sqs", "queue": "{queue_url}"}, "assume_role": False}]
     policies = [{**POLICY, "name": name, "actions": acting} for name in ("flag", "again")]
     Path("policies.yml").write_text(yaml.safe_dump({"policies": policies}))
     fleet.change(vars={"owner": "payments team"})

@@ -125,7 +125,7 @@ def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
     (trust,) = function["AssumeRolePolicyDocument"]["Statement"]
     assert (trust["Principal"], trust.get("Condition")) == ({"Service": "lambda.amazonaws.com"}, None)
     places = {each["Action"][-1]: each["Resource"] for each in function["PolicyDocument"]["Statement"]}
-    assert places["sqs:SendMessage"] == ["arn:aws:sqs:us-east-1:123456789012:c7n-mailer"]
+    assert places["sqs:SendMessage"] == ["arn:aws:sqs:us-east-1:123456789012:iam-users-realtime"]
     bucket = "arn:aws:s3:::example-iam-users-realtime/realtime"
     # those of its own account
     assert places["s3:PutObjectAcl"] == [
@@ -145,6 +145,38 @@ def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
         f"arn:aws:iam::*:role/{name}" for name in ("IamUsersDeployer", "IamUsersReader")
     ]
     assert "realtime" not in json.dumps(runner)
+
+
+@pytest.mark.parametrize(
+    ("queue", "refused"),
+    [
+        pytest.param("{queue_url}", True, id="variable"),
+        pytest.param("https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer", True, id="url"),
+        pytest.param("https://queue.amazonaws.com/123456789012/c7n-mailer/", True, id="older-url"),
+        pytest.param("arn:aws:sqs:us-east-1:123456789012:c7n-mailer", True, id="arn"),
+        pytest.param("arn:aws:sqs:us-east-1:999999999999:c7n-mailer", False, id="of-another-account"),
+        pytest.param("{realtime_queue_url}", False, id="of-its-own"),
+    ],
+)
+def test_no_function_may_write_to_the_mailers_queue(tmp_path: Path, queue: str, refused: bool) -> None:
+    text = (ROOT / "policies" / "realtime.yml").read_text()
+    (tmp_path / "realtime.yml").write_text(text.replace("{realtime_queue_url}", queue))
+    for options in (("--role", "function"), ()):
+        done = roles(*options, "--policy", str(tmp_path / "realtime.yml"), policies=())
+        assert done.exit_code == refused, done.output
+        assert ("the queue that c7n-mailer reads" in done.output) == refused
+
+
+@pytest.mark.parametrize(("sends_itself", "refused"), [(False, False), (True, True), (None, True)])
+def test_no_role_of_an_account_may_write_to_the_mailers_queue(
+    tmp_path: Path, sends_itself: bool | None, refused: bool
+) -> None:
+    text = (ROOT / "policies" / "flag-and-notify.yml").read_text()
+    value = "" if sends_itself is None else f"assume_role: {str(sends_itself).lower()}"
+    (tmp_path / "flag.yml").write_text(text.replace("assume_role: false", value))
+    done = roles("--policy", str(tmp_path / "flag.yml"), policies=())
+    assert done.exit_code == refused, done.output
+    assert ("state assume_role: false" in done.output) == refused
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from c7n_iamusers.execution.given import forbidden, read_at_once, read_given, read_place, read_url
+from c7n_iamusers.execution.given import (
+    forbidden,
+    read_at_once,
+    read_given,
+    read_place,
+    read_url,
+    shown_place,
+)
 from c7n_iamusers.text.documents import NotInFormat
 
 SECRET = {"Authorization": "Bearer secret", "X-Api-Key": "secret"}
@@ -60,6 +67,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer_denied(self, _: str) -> None:
         self._send(b"", 403)
+
+    def answer_part(self, _: str) -> None:
+        self._send(b"user\n", 206)
+
+    def answer_nothing(self, _: str) -> None:
+        self._send(b"", 203)
 
     def answer_to(self, url: str) -> None:
         self._send(b"", 302, Location=url)
@@ -280,3 +293,64 @@ def test_a_file_of_the_kernel_says_that_it_is_empty(tmp_path: Path) -> None:
     assert os.stat("/proc/self/status").st_size == 0
     with pytest.raises(OSError, match="has more than 10 bytes"):
         read_given(Path("/proc/self/status"), 10)
+
+
+@pytest.mark.parametrize(("path", "status"), [("part", 206), ("nothing", 203)])
+def test_an_answer_that_is_not_the_whole_is_refused(site: Site, path: str, status: int) -> None:
+    with pytest.raises(OSError, match=f"has the status {status}"):
+        read(f"{site.url}/{path}")
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        pytest.param("policies/x.csv", "policies/x.csv", id="path"),
+        pytest.param("https://h.example/a/x.csv", "https://h.example/a/x.csv", id="url"),
+        pytest.param("s3://b/k/x.csv?region=r", "s3://b/k/x.csv", id="s3"),
+        pytest.param("file:///a@b/x.csv", "file:///a@b/x.csv", id="file"),
+        pytest.param("https://bob:s3@h.example:8443/x.csv", "https://h.example:8443/x.csv", id="password"),
+        pytest.param("https://bob:p/s3@h.example/x.csv", "https://...", id="password-with-a-slash"),
+        pytest.param("https://bob:p?s3@h.example/x.csv", "https://...", id="password-with-a-question"),
+        pytest.param("https://[::1]:80/x.csv#s3", "https://[::1]:80/x.csv", id="fragment"),
+        pytest.param("https://h/a;s3/x.csv;s3?s3#s3", "https://h/a/x.csv", id="parameters"),
+        pytest.param("https://h?s3", "https://h", id="no-path"),
+    ],
+)
+def test_a_place_is_shown_without_what_gives_access(place: str, shown: str) -> None:
+    assert shown_place(place) == shown
+
+
+@pytest.mark.parametrize(
+    ("place", "headers", "fault"),
+    [
+        pytest.param("http://bob:S3CRET@127.0.0.1:1/x", {}, "name or password", id="userinfo"),
+        pytest.param("http://S3CRET@127.0.0.1:1/x", {}, "name or password", id="user"),
+        pytest.param("http://127.0.0.1:S3CRET/x", {}, "host or port", id="port"),
+        pytest.param("http://[S3CRET/x", {}, "no URL", id="bracket"),
+        pytest.param("http://S3CRET\u2100@h/x", {}, "no URL", id="normalized"),
+        pytest.param("http://127.0.0.1:1/x y?S3CRET", {}, "a space", id="space"),
+        pytest.param("http://127.0.0.1:1/x?S3C\nRET", {}, "a space", id="line"),
+        pytest.param("http:///x?S3CRET", {}, "no host", id="no-host"),
+        pytest.param("http://h/x", {"A": "x\r\nB: S3CRET"}, "header A", id="header-line"),
+        pytest.param(
+            "http://h/x", {"Authorization": "S3CRET\u20ac"}, "header Authorization", id="header-letter"
+        ),
+        pytest.param("http://h/x", {"X\nS3CRET": "a"}, "name of a header", id="header-name"),
+    ],
+)
+def test_what_is_no_request_is_refused_without_a_secret_in_the_error(
+    place: str, headers: dict[str, str], fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.getaddrinfo", no_client)  # nothing is looked up
+    with pytest.raises(ValueError, match=fault) as raised:
+        read_place(place, headers, no_client)
+    assert "S3C" not in str(raised.value) + repr(raised.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://u:S3CRET@127.0.0.1:1/x", "http://127.0.0.1:S3CRET/", "ftp://h/?S3CRET"]
+)
+def test_a_redirect_is_refused_without_a_secret_in_the_error(site: Site, url: str) -> None:
+    with pytest.raises(OSError, match=r"HTTP Error 302|not followed") as raised:
+        read(f"{site.url}/to?url={url}")
+    assert "S3CRET" not in str(raised.value) + repr(raised.value.__cause__)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,11 @@ def runner(org: LocalOrg, account: str) -> dict[str, str]:
     iam = org.client("iam", account)
     iam.create_user(UserName="runner", Path="/ci/")
     key = iam.create_access_key(UserName="runner")["AccessKey"]
-    return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    return {
+        "aws_access_key_id": key["AccessKeyId"],
+        "aws_secret_access_key": key["SecretAccessKey"],
+        "aws_session_token": org.token,
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -71,9 +76,13 @@ def shapes(account: str, keys: dict[str, str], path: Path) -> dict[str, dict[str
     """Id -> the profiles by which ``fleet`` comes to the role; the user ``runner`` begins each."""
     role = {"role_arn": f"arn:aws:iam::{account}:role/{ROLE}"}
     script = path / "process"
-    script.write_text(
-        f'#!/bin/sh\necho \'{{"Version": 1, "AccessKeyId": "{keys["aws_access_key_id"]}", "SecretAccessKey": "x"}}\'\n'
-    )
+    given = {
+        "Version": 1,
+        "AccessKeyId": keys["aws_access_key_id"],
+        "SecretAccessKey": "x",
+        "SessionToken": keys["aws_session_token"],
+    }
+    script.write_text(f"#!/bin/sh\necho '{json.dumps(given)}'\n")
     script.chmod(0o700)
     return {
         SOURCE: {"fleet": {**role, "source_profile": "base"}, "base": keys},

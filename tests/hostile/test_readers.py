@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import signal
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -34,6 +36,7 @@ from c7n_iamusers.identity_center.resource_policies import read_resource_policie
 from c7n_iamusers.identity_center.run_records import read_result
 from c7n_iamusers.identity_center.sign_ins import parse_sign_ins
 from c7n_iamusers.notices.exempted import parse_exempted
+from c7n_iamusers.notices.forwarding import Addressed, forwarded
 from c7n_iamusers.notices.notices import parse_record
 from c7n_iamusers.organization.probes import _mailer_settings
 from c7n_iamusers.organization.yaml_edits import with_account_emails
@@ -131,6 +134,11 @@ def notice(text: bytes) -> object:
     return parse_record(text, ACCOUNT, NOW)
 
 
+def message(text: bytes) -> object:
+    packed = base64.b64encode(zlib.compress(text)).decode()
+    return forwarded(packed, {ACCOUNT: Addressed("payments", frozenset())}, NOW)
+
+
 def journal(store: DirectoryStore) -> object:
     from c7n_iamusers.execution.journal import parsed
 
@@ -186,6 +194,7 @@ READERS = [
         names_it=False,
     ),
     Reader("notice.json", content(notice), _STORE, names_it=False),
+    Reader("message-of-a-function", content(message), _STORE, names_it=False),
     Reader("exempted.json", content(lambda text: parse_exempted(text, ACCOUNT)), _STORE, names_it=False),
     Reader("plan-of-a-policy.json", lambda path: content_at(None, str(path)), (OSError,)),
     Reader("accounts-of-a-rehearsal.yml", _yaml, (LocalOrgError,)),

@@ -36,7 +36,7 @@ def send(
     """A request with the base credentials; service: its signing name. Header names are given with underscores."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = AWSRequest(method, org.endpoint_url + path, data=body, headers=named)
-    keys = credentials.BASE
+    keys = credentials.base(org.token)
     signer = SigV4Auth(Credentials(*vars(keys).values()), service, org.settings.region)
     signer.add_auth(request)
     return exchange(org, method, path, body, {**dict(request.headers.items()), **(unsigned or {})})

@@ -141,7 +141,7 @@ def test_a_users_own_call(org: LocalOrg) -> None:
     user = iam.create_user(UserName="ada")["User"]
     made = iam.create_access_key(UserName="ada")["AccessKey"]
     keys = {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
-    org.session(ACCOUNT).client("sts", aws_session_token=None, **keys).get_caller_identity()
+    org.session(ACCOUNT).client("sts", aws_session_token=org.token, **keys).get_caller_identity()
     given = by("Username", "ada")
     (seen,) = org.client("cloudtrail", ACCOUNT).lookup_events(**given)["Events"]
     identity = json.loads(seen["CloudTrailEvent"])["userIdentity"]

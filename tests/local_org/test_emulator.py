@@ -96,6 +96,26 @@ def test_the_environment_leads_a_process_here_and_nowhere_else(
     assert environment["AWS_CONFIG_FILE"] == environment["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
 
 
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
+@pytest.mark.parametrize(
+    "existing", [{}, {"NO_PROXY": "a.example, b.example"}, {"no_proxy": "a.example,b.example"}]
+)
+def test_nothing_for_it_goes_to_a_proxy(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch, name: str, existing: dict[str, str]
+) -> None:
+    for each in ("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(each, raising=False)
+    for each, value in {name: "http://127.0.0.1:1", **existing}.items():
+        monkeypatch.setenv(each, value)
+    assert org.client("iam", PAYMENTS, region_name="us-east-1").list_users()["Users"] == []
+    environment = org.environment()
+    for each, value in environment.items():
+        monkeypatch.setenv(each, value)
+    assert boto3.Session().client("sts").get_caller_identity()["Account"] == "123456789012"
+    kept = ["a.example", "b.example"] if existing else []
+    assert environment["NO_PROXY"].split(",") == ["127.0.0.1", "localhost", *kept]
+
+
 def test_a_session_ignores_the_environment(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
@@ -120,7 +140,10 @@ def test_a_reset_ends_sessions_and_empties_everything(org: LocalOrg) -> None:
     org.reset()
     assert org.calls == []
     assert refusal(iam.list_users) == ("InvalidClientTokenId", 403)
-    assert [url.rsplit("/", 1)[1] for url in org.client("sqs").list_queues()["QueueUrls"]] == ["c7n-mailer"]
+    assert [url.rsplit("/", 1)[1] for url in org.client("sqs").list_queues()["QueueUrls"]] == [
+        "c7n-mailer",
+        "iam-users-realtime",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from moto.core.utils import get_service_model
 from aws_local_org import LocalOrg
 from aws_local_org.authorization import requests
 from aws_local_org.aws_request import AwsRequest
-from aws_local_org.credentials import BASE, Principal, resolve
+from aws_local_org.credentials import Principal, base, resolve
 from aws_local_org.enforcement import Policies, check, policies_of, refusal
 from aws_local_org.errors import AwsError
 from c7n_iamusers.policy_comparison.evaluation import Request
@@ -460,7 +460,7 @@ def test_a_user_has_the_policies_of_its_groups(org: LocalOrg) -> None:
     iam.create_user(UserName="x")
     iam.add_user_to_group(GroupName="g", UserName="x")
     key = iam.create_access_key(UserName="x")["AccessKey"]
-    own = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], "").client("iam")
+    own = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], org.token).client("iam")
     org.configure(enforce=True)
     assert own.get_group(GroupName="g")["Group"]["GroupName"] == "g"
     assert f"User: {IAM}user/x is not authorized" in denied(own.list_users)
@@ -705,4 +705,5 @@ def test_only_the_base_credentials_are_unbound(org: LocalOrg) -> None:
     """Not a role of that name elsewhere."""
     other = replace(CALLER, role_arn=f"{IAM}role/LocalOrgOperator")
     assert why_not(other, "iam", "ListUsers")
-    assert not why_not(resolve(BASE.access_key_id), "iam", "ListUsers")
+    keys = base(org.token)
+    assert not why_not(resolve(keys.access_key_id, keys.session_token), "iam", "ListUsers")

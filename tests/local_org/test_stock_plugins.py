@@ -91,7 +91,7 @@ def test_usage(org: LocalOrg, iam: Any, tmp_path: Path, match: dict[str, Any], e
     key = iam.create_access_key(UserName="member")["AccessKey"]
     session = org.session(ACCOUNT)
     caller = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
-    session.client("iam", endpoint_url=org.endpoint_url, aws_session_token=None, **caller).list_users()
+    session.client("iam", endpoint_url=org.endpoint_url, aws_session_token=org.token, **caller).list_users()
     used = iam.create_access_key(UserName="admin")["AccessKey"]["AccessKeyId"]
     use_of_key(org, used, "s3")
     assert selected(tmp_path, {"type": "usage", "poll-delay": 0, **match}) == expected

@@ -43,7 +43,7 @@ def user_session(org: LocalOrg, policy: dict[str, Any] | None = None) -> boto3.S
     if policy:
         iam.put_user_policy(UserName="ada", PolicyName="p", PolicyDocument=json.dumps(policy))
     key = iam.create_access_key(UserName="ada")["AccessKey"]
-    return boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1")
+    return boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], org.token, region_name="us-east-1")
 
 
 def create_role(org: LocalOrg, account: str, statement: dict[str, Any], **options: Any) -> None:
@@ -170,36 +170,56 @@ def test_a_session_ends(org: LocalOrg, sts: Any) -> None:
     assert 880 < left.total_seconds() <= 900
     iam = session_of(org, issued).client("iam", endpoint_url=org.endpoint_url)
     assert refusal(iam.list_users) is None
-    key = issued["Credentials"]["AccessKeyId"]
-    principal = credentials.resolve(key)
+    key, token = issued["Credentials"]["AccessKeyId"], issued["Credentials"]["SessionToken"]
+    principal = credentials.resolve(key, token)
     assert principal.expires is not None
     past = principal.expires - datetime.timedelta(seconds=901)
-    token = issued["Credentials"]["SessionToken"]
     credentials.issue(key, dataclasses.replace(principal, expires=past), token)
     assert refusal(iam.list_users) == ("ExpiredToken", 403)
 
 
-@pytest.mark.parametrize(
-    ("of_session", "token", "wrong"),
-    [
-        pytest.param(True, "", False, id="its-own"),
-        pytest.param(True, "another", True, id="another"),
-        pytest.param(True, None, True, id="none"),
-        pytest.param(False, None, False, id="user"),
-        pytest.param(False, "another", True, id="user-with-one"),
-    ],
-)
-def test_enforced_sessions_have_their_own_token(
-    org: LocalOrg, sts: Any, of_session: bool, token: str | None, wrong: bool
-) -> None:
+@pytest.mark.parametrize("enforce", [False, True], ids=["open", "enforced"])
+@pytest.mark.parametrize("whose", ["base", "session", "user"])
+def test_every_request_shows_a_token_of_this_run(org: LocalOrg, sts: Any, whose: str, enforce: bool) -> None:
+    """Signatures are not checked, and every process of this machine reaches the server."""
     issued = sts.assume_role(RoleArn=arn(PAYMENTS, "CloudCustodian"), RoleSessionName="test")
-    keys = (session_of(org, issued) if of_session else user_session(org, ALLOW_ALL)).get_credentials()
+    sessions = {
+        "base": org.session(),
+        "session": session_of(org, issued),
+        "user": user_session(org, ALLOW_ALL),
+    }
+    keys = sessions[whose].get_credentials()
     assert keys is not None
-    found = boto3.Session(keys.access_key, keys.secret_key, keys.token if token == "" else token)
-    iam = found.client("iam", endpoint_url=org.endpoint_url, region_name="us-east-1")
-    assert refusal(iam.list_users) is None
-    org.configure(enforce=True)
-    assert refusal(iam.list_users) == (("InvalidClientTokenId", 403) if wrong else None)
+    assert keys.token
+    org.configure(enforce=enforce)
+
+    def answer(token: str | None) -> Any:
+        found = boto3.Session(keys.access_key, keys.secret_key, token, region_name="us-east-1")
+        return refusal(found.client("iam", endpoint_url=org.endpoint_url).list_users)
+
+    assert answer(keys.token) is None
+    for wrong in (
+        None,
+        "local-organization",
+        keys.token[:-1],
+        f"{keys.token}x",
+        "\xe9",
+        sts.meta.region_name,
+    ):
+        assert answer(wrong) == ("InvalidClientTokenId", 403), wrong
+
+
+def test_the_token_of_another_run_opens_nothing(org: LocalOrg) -> None:
+    other = LocalOrg().token
+    client = boto3.client(
+        "sqs",
+        endpoint_url=org.endpoint_url,
+        region_name=org.settings.region,
+        aws_access_key_id=credentials.BASE_KEY_ID,
+        aws_secret_access_key="x",
+        aws_session_token=other,
+    )
+    assert refusal(client.list_queues) == ("UnrecognizedClientException", 403)
 
 
 ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -324,7 +344,8 @@ def test_tags_and_a_source_identity_take_permissions_of_their_own_and_stay_in_a_
     issued = first.assume_role(**wanted, **tags, SourceIdentity="ada")
     assert issued["SourceIdentity"] == "ada"
     second = session_of(org, issued).client("sts", endpoint_url=org.endpoint_url)
-    chained = credentials.resolve(second.assume_role(**wanted)["Credentials"]["AccessKeyId"])
+    issued = second.assume_role(**wanted)["Credentials"]
+    chained = credentials.resolve(issued["AccessKeyId"], issued["SessionToken"])
     assert (chained.session_tags, chained.source_identity) == ((("Team", "red"),), "ada")
     assert refusal(second.assume_role, **wanted, SourceIdentity="eve") == DENIED
 

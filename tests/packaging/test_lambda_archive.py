@@ -144,7 +144,7 @@ FILLED = {
     "account_name": "payments",
     "contact": "cloud@example.com",
     # the emulator finds a queue in the caller's account only
-    "queue_url": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNTS[0]}/c7n-mailer",
+    "realtime_queue_url": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNTS[0]}/iam-users-realtime",
     "lambda_bucket": "realtime",
     "lambda_role": "IamUsersRealtime",
     "lambda_quarantine_role": "IamUsersRealtimeQuarantine",
@@ -173,7 +173,7 @@ def test_the_shipped_functions_run_on_the_events_of_cloudtrail(
 ) -> None:
     variables = {**organization[ACCOUNTS[0]], "C7N_DEBUG_EVENT": "no"}
     upload(variables, "realtime", "exemptions.csv", "user,reason,expires\nsomebody,a test,2999-12-31\n")
-    client_of(variables, "sqs").create_queue(QueueName="c7n-mailer")
+    client_of(variables, "sqs").create_queue(QueueName="iam-users-realtime")
     iam = client_of(variables, "iam")
     names = ("by-console", "by-stack", "by-root", "alice", "failed")
     for name in names:

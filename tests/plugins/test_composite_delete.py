@@ -423,7 +423,7 @@ def test_the_user_behind_the_roles_of_a_profile_is_skipped(
     (tmp_path / "config").write_text(
         f"[profile fleet]\nrole_arn = arn:aws:iam::{account}:role/CloudCustodian\nsource_profile = base\n"
         f"[profile base]\naws_access_key_id = {key['AccessKeyId']}\n"
-        f"aws_secret_access_key = {key['SecretAccessKey']}\n"
+        f"aws_secret_access_key = {key['SecretAccessKey']}\naws_session_token = {org.token}\n"
     )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     data = {"filters": [ALL], "actions": ["composite-delete"]}

@@ -246,3 +246,37 @@ def test_no_slack_message_evaluates_or_links_anything(text: str) -> None:
     assert "https://evil" not in shown
     assert "evil.example" not in shown
     assert not Path("pwned").exists()
+
+
+def test_where_lists_are_read_from_stays_out_of_messages(org: LocalOrg, tmp_path: Path) -> None:
+    """c7n-mailer logs a whole policy where a mail or topic fails, and c7n-mailer's default template prints it."""
+    org.client("iam", account_id=ACCOUNT).create_user(UserName="alice")
+    (tmp_path / "x.csv").write_text("user,reason,expires\nzzz*,r,2099-09-09\n")
+    (tmp_path / "to.json").write_text('["b@example.com"]')
+    exempt = {
+        "from": f"file://{tmp_path}/x.csv?sig=S3CRET",
+        "format": "csv",
+        "headers": {"Authorization": "Bearer S3CRET"},
+    }
+    acting = {
+        **owners.action(tmp_path / "notices"),
+        "to_from": {"url": f"file://{tmp_path}/to.json", "format": "json", "headers": {"X": "S3CRET"}},
+    }
+    marking = {"type": "mark-for-op", "op": "delete", "days": 3, "tag": "x"}
+    data = {
+        "description": "what it is",
+        "metadata": {"team": "x"},
+        "filters": [{"type": "unnecessary", "exempt-from": exempt}],
+        "actions": [acting, marking],
+    }
+    policy(data).run()
+    (message,) = owners.sent(org)
+    assert "S3CRET" not in json.dumps(message)
+    assert message["policy"] == {
+        "name": "under-test",
+        "resource": "aws.iam-user",
+        "description": "what it is",
+        "metadata": {"team": "x"},
+        "actions": [marking],
+    }
+    assert "b@example.com" in message["action"]["to"]

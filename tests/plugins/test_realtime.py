@@ -47,7 +47,7 @@ REALTIME, DENY_REMOVED, DAILY, QUARANTINE = (
 )
 BUCKET, QUEUE = (
     "example-iam-users-realtime",
-    "https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer",
+    "https://sqs.us-east-1.amazonaws.com/123456789012/iam-users-realtime",
 )
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 DENY = {"userName": "bob", "policyName": DENY_ALL_NAME}

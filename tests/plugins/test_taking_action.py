@@ -52,10 +52,10 @@ def iam(org: LocalOrg) -> Any:
     return client
 
 
-def trust(iam: Any, principal: str) -> None:
-    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}
+def trust(iam: Any, principal: str, role: str = "Deployer", **more: Any) -> None:
+    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole", **more}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.create_role(RoleName="Deployer", AssumeRolePolicyDocument=document)
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument=document)
 
 
 def written(kind: str, *filters: Any, output: Path | None = None, **options: Any) -> Any:
@@ -132,6 +132,25 @@ def test_the_active_and_those_whom_a_role_trusts_are_spared(
     rows = outcomes(tmp_path)
     assert "active within 30 days: its access key" in rows["active"]["reason"]
     assert f"a role trusts it: arn:aws:iam::{ACCOUNT}:role/Deployer" in rows["trusted"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "spared"),
+    [
+        pytest.param({"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:user/id*"}}, True, id="arn"),
+        pytest.param({"StringEquals": {"aws:username": "idle"}}, True, id="name"),
+        pytest.param({"StringEquals": {"aws:PrincipalTag/team": "x"}}, True, id="tag"),
+        pytest.param({"StringEquals": {"aws:PrincipalTag/team": "y"}}, False, id="another-tag"),
+        pytest.param({"StringEquals": {"sts:ExternalId": "x"}}, False, id="not-on-the-caller"),
+    ],
+)
+def test_whom_a_role_trusts_by_a_condition_is_spared(
+    org: LocalOrg, iam: Any, tmp_path: Path, kind: str, condition: dict[str, Any], spared: bool
+) -> None:
+    iam.tag_user(UserName="idle", Tags=[{"Key": "Team", "Value": "x"}])
+    trust(iam, f"arn:aws:iam::{ACCOUNT}:root", "Conditional", Condition=condition)
+    assert became(kind, tmp_path, **STATED)["idle"] == ("skipped" if spared else KINDS[kind])
+    assert ("role/Conditional" in str(outcomes(tmp_path)["idle"].get("reason"))) == spared
 
 
 def test_both_are_waived_in_writing(org: LocalOrg, iam: Any, tmp_path: Path, kind: str) -> None:

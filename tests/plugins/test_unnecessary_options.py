@@ -150,6 +150,26 @@ def test_signatures_and_headers_stay_out_of_messages() -> None:
         assert "t0k3n" not in str(error.value)
 
 
+def test_a_header_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, str]] = []
+
+    def read_place(_: str, headers: dict[str, str], __: Any) -> bytes:
+        seen.append(headers)
+        return CSV.encode()
+
+    monkeypatch.setattr("c7n_iamusers.plugins.unnecessary_options.read_place", read_place)
+    data = {"from": "https://h/x.csv", "headers": {"Authorization": {"env": "LIST_TOKEN"}, "X-A": "b"}}
+    monkeypatch.delenv("LIST_TOKEN", raising=False)
+    with pytest.raises(
+        EvidenceUnreadable, match="variable LIST_TOKEN, for the header Authorization, is not set"
+    ):
+        patterns(data)
+    monkeypatch.setenv("LIST_TOKEN", "t0k3n")
+    assert patterns(data) == ["alice"]
+    assert seen == [{"Authorization": "t0k3n", "X-A": "b"}]
+    assert "t0k3n" not in repr(parse_source(data, "here"))
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -186,6 +206,10 @@ def test_signatures_and_headers_stay_out_of_messages() -> None:
         pytest.param(
             {"url": "x.csv", "headers": {"a": 1}}, "here: headers must map names to texts", id="header"
         ),
+        pytest.param(
+            {"url": "x.csv", "headers": {"a": {"env": "A", "b": "c"}}}, "or to {env: NAME}", id="header-keys"
+        ),
+        pytest.param({"url": "x.csv", "headers": {"a": {"env": 1}}}, "or to {env: NAME}", id="header-env"),
     ],
 )
 def test_faulty_sources_name_the_place_and_the_remedy(data: Any, message: str) -> None:

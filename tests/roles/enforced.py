@@ -219,8 +219,8 @@ def _create_places(org: LocalOrg) -> None:
 
 def _let_in(org: LocalOrg, functions: list[dict[str, Any]]) -> None:
     """The policies by which bucket and queue let functions of another account in: what their roles have on them."""
-    queue = org.client("sqs").get_queue_url(QueueName="c7n-mailer")["QueueUrl"]
-    policy = _shared(functions, f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer")
+    queue = org.client("sqs").get_queue_url(QueueName="iam-users-realtime")["QueueUrl"]
+    policy = _shared(functions, f"arn:aws:sqs:us-east-1:{MANAGEMENT}:iam-users-realtime")
     org.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     org.client("s3").put_bucket_policy(Bucket=BUCKET, Policy=_shared(functions, f"arn:aws:s3:::{BUCKET}"))
 

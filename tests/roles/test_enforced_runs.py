@@ -198,7 +198,9 @@ def check_that_others_are_out_of_reach(org: LocalOrg) -> None:
     iam.create_user(UserName="admin")
     iam.attach_user_policy(UserName="admin", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
     key = iam.create_access_key(UserName="admin")["AccessKey"]
-    s3 = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], "").client("s3", region_name="us-east-1")
+    s3 = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], org.token).client(
+        "s3", region_name="us-east-1"
+    )
     for place in ("notices", "quarantine-notices", "output"):
         s3.put_object(Bucket=BUCKET, Key=f"realtime/{place}/{ACCOUNT}/x", Body=b"")
         for other in (

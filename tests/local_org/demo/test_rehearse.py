@@ -113,12 +113,13 @@ def test_a_directory_that_no_rehearsal_made_is_left_alone(tmp_path: Path, marker
 
 def test_only_names_owners_and_variables_are_taken_from_the_checkout() -> None:
     """What reaches real systems is the rehearsal's own: roles, queue, notices, Slack."""
-    role = "arn:aws:iam::1:role/Real"
+    role = "arn:aws:iam::1:role/Abroad"
     file = {
         "vars": {
-            "queue_url": "https://real",
-            "notices": "s3://real",
-            "identity_center_region": "real",
+            "queue_url": "https://abroad",
+            "realtime_queue_url": "https://abroad",
+            "notices": "s3://abroad",
+            "identity_center_region": "abroad",
             "contact": "help@example.com",
         },
         "accounts": [{"account_id": ONE, "name": "shop", "role": role, "vars": {"owner": "o@example.com"}}],
@@ -132,7 +133,7 @@ def test_only_names_owners_and_variables_are_taken_from_the_checkout() -> None:
     assert variables["identity_center_region"] == settings.region
     mailer = _mailer({"slack_token": "xoxb", "from_address": "f@x.y"}, {ONE: entry}, variables, settings, 25)
     assert mailer["account_emails"] == {ONE: ["o@example.com"]}
-    assert "real" not in json.dumps([entry, variables, mailer]).lower()
+    assert "abroad" not in json.dumps([entry, variables, mailer]).lower()
     assert "slack_token" not in mailer
 
 

@@ -120,7 +120,7 @@ def test_an_unknown_key(iam: Any) -> None:
 def test_a_user_acts_with_the_key_in_its_account(org: LocalOrg, iam: Any) -> None:
     iam.create_user(UserName="ada", Path="/eng/")
     made = iam.create_access_key(UserName="ada")["AccessKey"]
-    session = boto3.Session(made["AccessKeyId"], made["SecretAccessKey"], region_name="us-east-1")
+    session = boto3.Session(made["AccessKeyId"], made["SecretAccessKey"], org.token, region_name="us-east-1")
     sts = session.client("sts", endpoint_url=org.endpoint_url)
     assert sts.get_caller_identity()["Arn"] == f"arn:aws:iam::{ACCOUNT}:user/eng/ada"
     mine = session.client("iam", endpoint_url=org.endpoint_url)

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers forward``: messages of functions in member accounts to c7n-mailer's queue, each made anew."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from c7n_iamusers_cli.arguments import targets_in
+from c7n_iamusers_cli.output import say
+
+if TYPE_CHECKING:
+    from c7n_iamusers.notices.forwarding import Addressed
+    from c7n_iamusers.organization.readiness import Target
+
+#: A queue as an account's owner writes it ("Amazon SQS queue and message identifiers", SQS Developer Guide).
+_QUEUE = re.compile(r"https?://[A-Za-z0-9.:-]+/[0-9]{12}/[A-Za-z0-9_-]{1,80}", re.ASCII)
+_REGION = re.compile(r"https://(?:sqs\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.")
+#: Seconds for which a message that was received is hidden from others. A refused one is back after that.
+_HIDDEN = 600
+#: Messages of one run. Whoever fills the queue must not keep a run going.
+_MOST = 10_000
+#: Refusals that are printed; the others are counted.
+_MOST_PRINTED = 100
+#: The variable whose domain is that of addresses, as the shipped policies name it.
+_DOMAIN = "email_domain"
+#: As c7n's ``notify`` sends a message.
+_ATTRIBUTES = {"mtype": {"DataType": "String", "StringValue": "maidmsg/1.0"}}
+
+
+def _queue(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not _QUEUE.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is not the URL of a queue, such as https://sqs.us-east-1.amazonaws.com/123456789012/NAME"
+        )
+    return value
+
+
+@click.command()
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    metavar="URL",
+    callback=_queue,
+    help="The functions' queue, realtime_queue_url.",
+)
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    metavar="URL",
+    callback=_queue,
+    help="The queue that c7n-mailer reads, queue_url.",
+)
+@click.option(
+    "-c",
+    "--config",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="c7n-org's accounts file: whose messages are forwarded, and to whom they may be addressed.",
+)
+@click.option(
+    "--email-domain",
+    "domains",
+    multiple=True,
+    metavar="DOMAIN",
+    help="Whose addresses may be written to, beside those in variables. May be repeated.  [default: the variable "
+    "email_domain of each account]",
+)
+@click.option("--delete-refused", is_flag=True, help="Delete what is refused, once it is named.")
+def forward(source: str, target: str, config: Path, domains: tuple[str, ...], delete_refused: bool) -> None:
+    """Move messages of functions in member accounts to c7n-mailer's queue. Run it before c7n-mailer.
+
+    c7n-mailer evaluates what is in its queue, so a member account must not write there. Each message is made anew of
+    what `step: created` sends: an account of the accounts file, recipients that a variable of the account names or of
+    its email_domain, a template of this package or of c7n-mailer, texts without templates. Nothing else is copied.
+
+    Anything else is refused and named, and the command ends with 1. A refused message stays in the queue, and is there
+    for the next run in ten minutes, so that you can correct the accounts file; --delete-refused removes it. A message
+    is deleted after it was sent: one of which that fails is forwarded again.
+    """
+    from c7n_iamusers.execution.sessions import account_session
+
+    if _key(source) == _key(target):
+        raise click.UsageError("--from and --to are one queue: the functions must have one of their own")
+    accounts = {each.account_id: _addressed(each, domains) for each in targets_in(config)}
+    session = account_session()
+    receiving, sending = (session.client("sqs", region_name=_region(url)) for url in (source, target))
+    queues = _Queues(receiving, sending, source, target)
+    counted = _Count()
+    for message in queues.received():
+        _handle(message, queues, accounts, counted, delete_refused)
+    if len(counted.refused) > _MOST_PRINTED:
+        say(f"and {len(counted.refused) - _MOST_PRINTED} more were refused", err=True)
+    kept = "deleted" if delete_refused else "left in the queue"
+    refused = f"; {len(counted.refused)} refused, {kept}" if counted.refused else ""
+    say(f"{counted.forwarded} forwarded{refused}", err=True)
+    if counted.refused or counted.faults:
+        raise click.exceptions.Exit(1)
+
+
+def _key(queue: str) -> str:
+    """A queue's account and name; its host may be spelt in several ways."""
+    return queue.partition("://")[2].partition("/")[2]
+
+
+def _region(queue: str) -> str | None:
+    found = _REGION.match(queue)
+    return found[1] or found[2] if found else None
+
+
+def _addressed(target: Target, domains: tuple[str, ...]) -> Addressed:
+    from c7n_iamusers.notices.forwarding import Addressed
+    from c7n_iamusers.text.wording import visible
+
+    texts = frozenset(visible(each) for each in target.variables.values() if isinstance(each, str))
+    own = target.variables.get(_DOMAIN)
+    return Addressed(target.name, texts, domains or ((own,) if isinstance(own, str) and own else ()))
+
+
+@dataclass
+class _Count:
+    """``refused``: the ids of messages. ``faults``: calls that AWS refused after a message was sent."""
+
+    forwarded: int = 0
+    refused: list[str] = field(default_factory=list)
+    faults: int = 0
+
+
+@dataclass(frozen=True)
+class _Queues:
+    """The functions' queue and c7n-mailer's, with a client for each. Their methods raise IamUsersError."""
+
+    receiving: Any
+    sending: Any
+    source: str
+    target: str
+
+    def received(self) -> Iterator[Mapping[str, Any]]:
+        """What is in the functions' queue, each message once, until it is empty or a message comes again."""
+        seen = set[str]()
+        asked = {"MaxNumberOfMessages": 10, "VisibilityTimeout": _HIDDEN, "WaitTimeSeconds": 1}
+        while len(seen) < _MOST:
+            answer = _asked(
+                self.receiving.receive_message,
+                QueueUrl=self.source,
+                AttributeNames=["SentTimestamp"],
+                **asked,
+            )
+            new = [each for each in answer.get("Messages", ()) if each["MessageId"] not in seen]
+            if not new:
+                return
+            seen.update(each["MessageId"] for each in new)
+            yield from new
+
+    def send(self, body: str) -> None:
+        _asked(
+            self.sending.send_message, QueueUrl=self.target, MessageBody=body, MessageAttributes=_ATTRIBUTES
+        )
+
+    def delete(self, message: Mapping[str, Any]) -> None:
+        _asked(self.receiving.delete_message, QueueUrl=self.source, ReceiptHandle=message["ReceiptHandle"])
+
+
+def _asked(call: Any, **parameters: Any) -> Any:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from c7n_iamusers.exceptions import EvidenceUnreadable
+    from c7n_iamusers.execution.retries import Backoff
+
+    try:
+        return Backoff().call(call, **parameters)
+    except (BotoCoreError, ClientError) as error:
+        raise EvidenceUnreadable(
+            f"{parameters['QueueUrl']}: {error}: what was not forwarded is still there"
+        ) from error
+
+
+def _handle(
+    message: Mapping[str, Any],
+    queues: _Queues,
+    accounts: Mapping[str, Addressed],
+    counted: _Count,
+    delete_refused: bool,
+) -> None:
+    from c7n_iamusers.exceptions import EvidenceUnreadable
+    from c7n_iamusers.notices.forwarding import forwarded
+
+    name = str(message["MessageId"])
+    sent = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, timezone.utc)
+    try:
+        body = forwarded(str(message["Body"]), accounts, sent)
+    except ValueError as error:
+        counted.refused.append(name)
+        if len(counted.refused) <= _MOST_PRINTED:
+            say(f"refused: message {name} of {sent:%Y-%m-%d %H:%M} UTC: {str(error)[:400]}", err=True)
+        if delete_refused:
+            queues.delete(message)
+        return
+    queues.send(body)
+    counted.forwarded += 1
+    try:
+        queues.delete(message)
+    except EvidenceUnreadable as error:
+        counted.faults += 1
+        say(f"message {name} was forwarded, and can't be deleted: {error}", err=True)
