@@ -140,7 +140,7 @@ def test_a_message_that_cannot_be_deleted_is_said(org: LocalOrg, monkeypatch: py
 def test_the_shipped_accounts_file_and_policies_part_the_queues() -> None:
     variables = yaml.safe_load((ROOT / "accounts.yml").read_text())["vars"]
     assert (variables["queue_url"], variables["realtime_queue_url"]) == (MAILER, FUNCTIONS)
-    for name in ("realtime", "realtime-quarantine"):
+    for name in ("realtime", "realtime-alarm", "realtime-quarantine"):
         for each in yaml.safe_load((ROOT / "policies" / f"{name}.yml").read_text())["policies"]:
             transports = [action["transport"] for action in each["actions"] if "transport" in action]
             assert transports == [{"type": "sqs", "queue": "{realtime_queue_url}"}]

@@ -146,6 +146,18 @@ def test_a_message_of_a_function_is_forwarded_without_what_nothing_reads() -> No
     assert "bob" in slack
 
 
+def test_an_alarm_is_forwarded() -> None:
+    message = deepcopy(MESSAGE)
+    message["action"] |= {"step": "used", "template": "iam-users-used.html"}
+    text = "bob signed in from 192.0.2.1"
+    message["resources"] = [
+        {"UserName": "bob", "Path": "/emergency/", "c7n:IamUser": {"used": {"text": text}}}
+    ]
+    made = result(message)
+    assert made["resources"] == message["resources"]
+    assert text in render(made)[0]
+
+
 @pytest.mark.parametrize("template", ["default", "default.html", None])
 def test_rows_for_templates_of_c7n_mailer_are_forwarded(template: str | None) -> None:
     message = {**changed("action/template", template), "resources": [{**ROW, "Tags": []}]}
