@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from c7n_iamusers.exceptions import SnapshotInvalid
-from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE
+from c7n_iamusers.exceptions import NotRestorable, SnapshotInvalid
+from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, INLINE_POLICY
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.policy_documents import PolicyVersion, canonical_policy, decoded, policy_arns
+from c7n_iamusers.iam.policy_documents import (
+    PolicyVersion,
+    canonical_policy,
+    decoded,
+    json_fault,
+    policy_arns,
+)
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.text.documents import MOST_OF_RECORD, NotInFormat, read_json
+from c7n_iamusers.text.documents import LARGEST_RECORD, MOST_OF_RECORD, NotInFormat, read_json
 from c7n_iamusers.text.shapes import schema_problem
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.wording import moment, visible
 
 SCHEMA_VERSION = 2
 
@@ -154,6 +160,36 @@ class Snapshot:
             **({"partial": True} if self.partial else {}),
         }
         return json.dumps(data, indent=2, sort_keys=True, default=_as_text)
+
+    def checked_json(self) -> bytes:
+        """The content of its file, after it was read back. Raises NotRestorable.
+
+        What a reader here refuses, or IAM would refuse in a restoration, must come to light before the first change.
+        """
+        try:
+            content = self.as_json().encode()
+            if len(content) > LARGEST_RECORD:
+                raise SnapshotInvalid(f"it has {len(content)} bytes, more than {LARGEST_RECORD}")
+            problem = tampering(Snapshot.from_json(content)) or next(self._document_faults(), "")
+        except (SnapshotInvalid, ValueError) as error:
+            problem = str(error)
+        if problem:
+            raise NotRestorable(
+                f"it could not be restored, as its snapshot can't be read again ({visible(problem)}): correct its "
+                "policies or those of its groups, and run again"
+            )
+        return content
+
+    def _document_faults(self) -> Iterator[str]:
+        groups = (
+            {**each, "of": f" of group {group['GroupName']}"}
+            for group in self.groups
+            for each in group.get("GroupPolicyList") or ()
+        )
+        for each in (*self.user.attachments[INLINE_POLICY.name], *groups):
+            document = each["PolicyDocument"]
+            if isinstance(document, str) and (fault := json_fault(document)):
+                yield f"policy {each['PolicyName']}{each.get('of', '')}: {fault}"
 
     @property
     def deactivated(self) -> frozenset[str]:
