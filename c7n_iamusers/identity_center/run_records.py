@@ -22,7 +22,6 @@ from c7n_iamusers.execution.journal import (
     Journal,
     JournalWriter,
     SegmentedJournal,
-    parsed,
     parsed_lines,
     utc_now,
 )
