@@ -6,6 +6,7 @@ IamUsersError                     the root: catch this to catch them all
 ├── InvalidPolicyData             a policy is invalid; nothing was read or changed
 ├── EvidenceUnreadable            evidence for a decision could not be read; no user was changed
 ├── SnapshotRefused               a snapshot could not be made durable; the user was not changed
+├── NotRestorable                 nobody could restore a user by its snapshot; the user was not changed
 ├── SnapshotInvalid               a snapshot file can't be restored from
 ├── JournalRefused                a journal line could not be made durable; its call was not made
 ├── GateClosed                    somebody spared a user right before its first change
@@ -43,6 +44,10 @@ class EvidenceUnreadable(IamUsersError):
 
 class SnapshotRefused(IamUsersError):
     """A snapshot could not be made durable, so its user is not changed."""
+
+
+class NotRestorable(IamUsersError):
+    """A user's snapshot could not be read again, or IAM would refuse a document in it, so the user is left alone."""
 
 
 class SnapshotInvalid(IamUsersError):

@@ -107,7 +107,9 @@ def needed_in_account(part: Any, values: AccountValues) -> Needed:
 def _lists_in_s3(data: dict[str, Any], values: AccountValues) -> Iterator[str]:
     """Bucket and key of the exemptions; in the key, a variable can be anything."""
     given = data.get("exempt-from") or ""
-    url = given if isinstance(given, str) else str(given.get("from") or given.get("url"))
+    if isinstance(given, dict):
+        given = given.get("from") or given.get("url")
+    url = given if isinstance(given, str) else ""
     if not url.startswith(("s3://", "{")):
         return
     for place in values.places("list of exemptions", url):

@@ -327,6 +327,8 @@ class _Restoring:
             say(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
         except KeyError as error:
             say(f"{subject}: an answer of AWS lacks {error}: run again ({len(made)} calls made)", err=True)
+        except Exception as error:  # noqa: BLE001  # one user's failure hides no other user
+            say(f"{subject}: {error!r} ({len(made)} calls made)", err=True)
         return FAILED
 
     def _restored(self, found: RestorableUser, restoration: UserRestoration, planned: Restoration) -> str:

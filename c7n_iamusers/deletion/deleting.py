@@ -10,7 +10,7 @@ from typing import Any
 
 from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
-from c7n_iamusers.exceptions import GateClosed, ReadingOutdated, UserReplaced
+from c7n_iamusers.exceptions import GateClosed, NotRestorable, ReadingOutdated, UserReplaced
 from c7n_iamusers.execution.calls import Plan, Subject
 from c7n_iamusers.execution.executor import (
     DONE,
@@ -88,6 +88,10 @@ class UserDeletion:
         found = self.records.find(user, adopted=self.adopt)
         if reason := deletion.refusal(found):
             return PlannedDeletion(evidence, skipped=reason)
+        try:
+            found.snapshot.checked_json()
+        except NotRestorable as error:
+            return PlannedDeletion(evidence, skipped=str(error))
         held = {kind: count for kind, count in found.snapshot.user.counts().items() if count}
         return PlannedDeletion(evidence, found.snapshot.fingerprint, deletion.plan(found).calls, held)
 
@@ -168,7 +172,7 @@ class _Deletion:
         """Why the user is left alone; None if the plan was applied. Raises _AnotherRound where that may help."""
         try:
             return self._apply(found)
-        except GateClosed as error:
+        except (GateClosed, NotRestorable) as error:
             return str(error)
         except (identity.BoundaryChanged, _InDoubt) as error:
             if not self._pause(delays):

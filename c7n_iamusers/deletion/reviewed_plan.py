@@ -176,6 +176,16 @@ def _require_consistency(account_id: str, users: tuple[PlannedDeletion, ...]) ->
         seen |= keys
 
 
+def readable(planned: PlannedDeletion) -> PlannedDeletion:
+    """``planned``; skipped if ``load_plan`` would refuse it: it would refuse the plan of all users with it."""
+    problem = next(_problems(planned.subject.account_id, planned), "")
+    if not problem:
+        return planned
+    return PlannedDeletion(
+        planned.subject, skipped=f"its plan could not be read again: {problem}: delete it by hand"
+    )
+
+
 def _keys(subject: Subject) -> set[tuple[str, str]]:
     # User names are unique within an account, not distinguished by case (CreateUser, IAM API reference).
     keys = {("user name", subject.name.lower()), ("ARN", subject.arn), ("unique id", subject.unique_id)}

@@ -16,18 +16,20 @@ from c7n_iamusers.evidence.attempts import LONGEST_SESSION, Attempt, Gap, Record
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.retries import Backoff, RateLimit, error_code, items, pages
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.text.wording import moment
 
 #: "The rate of lookup requests is limited to two per second, per account, per Region" (LookupEvents API reference).
 PER_SECOND = 2.0
 #: The pages of 50 events that are read of one name in one Region. Without a call of the user, they are of others.
 LARGEST = 5
-#: The pages of 50 UpdateUser events that are read of an account.
-MOST_RENAMES = 20
+#: The pages of 50 UpdateUser events that are read of an account. A user needs no permission to fill them with calls
+#: that are denied, so what lies beyond is a gap of those users alone that may have had another name then.
+MOST_RENAMES = 40
 
 
 @dataclass(frozen=True)
 class Window:
-    """A user, and since when its calls matter. ``names``: earlier ones that are known; an event keeps the name."""
+    """A user, and since when its calls matter. ``names``: known ones, also its own; an event keeps the name."""
 
     user: IamUser
     since: datetime
@@ -70,9 +72,10 @@ def read_events(
     for client in clients.values():
         RateLimit(PER_SECOND).attach(client)
     first = min(each.since for each in windows) - LONGEST_SESSION
-    renames, gap = _read_renames(home, clients.get(home), first, backoff)
+    renames = _read_renames(home, clients.get(home), first, backoff)
+    gaps = [renames.gaps(each) for each in windows]
     windows = [
-        replace(each, names=former_names(each.user.name, each.names, renames) - {each.user.name})
+        replace(each, names=former_names(each.user.name, each.names, renames.found) - {each.user.name})
         for each in windows
     ]
     with ThreadPoolExecutor(len(clients)) as pool:
@@ -82,10 +85,10 @@ def read_events(
     return {
         each.user.unique_id: Heard(
             tuple(attempt for found in by_region for attempt in found[place].attempts),
-            (*(gap for found in by_region for gap in found[place].gaps), *gap),
-            not gap and all(found[place].covered for found in by_region),
+            (*(gap for found in by_region for gap in found[place].gaps), *of_renames),
+            not of_renames and all(found[place].covered for found in by_region),
         )
-        for place, each in enumerate(windows)
+        for place, (each, of_renames) in enumerate(zip(windows, gaps, strict=True))
     }
 
 
@@ -105,26 +108,54 @@ def former_names(name: str, known: Iterable[str], renames: Iterable[tuple[str, s
     return frozenset(found)
 
 
-def _read_renames(
-    home: str, client: Any, since: datetime, backoff: Backoff
-) -> tuple[list[tuple[str, str]], tuple[Gap, ...]]:
-    """The former and the new name of each user that was renamed, and what could not be read."""
+@dataclass(frozen=True)
+class _Renames:
+    """``found``: the former and the new name of each user that was renamed. ``unread``: why they were not read.
+
+    ``more``: why some were not read, of those before ``read_since``.
+    """
+
+    found: list[tuple[str, str]]
+    unread: str = ""
+    more: str = ""
+    read_since: datetime | None = None
+
+    def gaps(self, window: Window) -> tuple[Gap, ...]:
+        """What that leaves open of one user. ``window``: with the names that the journals know.
+
+        The name of a user that has the only one that the journals know is not in doubt: a renaming there and back
+        would take iam:UpdateUser on it.
+        """
+        if self.unread:
+            return (Gap(self.unread, unread=True),)
+        read = self.read_since is not None and self.read_since <= window.since - LONGEST_SESSION
+        if not self.more or read or window.names == {window.user.name}:
+            return ()
+        return (Gap(self.more, unread=True),)
+
+
+def _read_renames(home: str, client: Any, since: datetime, backoff: Backoff) -> _Renames:
+    """The renamings in the account since ``since``. The newest event comes first."""
     if client is None:
-        why = f"CloudTrail was not read in {home}, which would show whether users were renamed"
-        return [], (Gap(why, unread=True),)
-    found = list[tuple[str, str]]()
+        return _Renames([], f"CloudTrail was not read in {home}, which would show whether users were renamed")
+    found, oldest = list[tuple[str, str]](), None
     attribute = {"AttributeKey": "EventName", "AttributeValue": "UpdateUser"}
     lookup = pages(client, "LookupEvents", backoff, LookupAttributes=[attribute], StartTime=since)
     try:
         for number, page in enumerate(lookup, 1):
-            found += filter(None, map(_renaming, _records(page)))
+            records = list(_records(page))
+            found += filter(None, map(_renaming, records))
+            oldest = moment(records[-1].get("eventTime")) if records else oldest
             if number == MOST_RENAMES and page.get("NextToken"):
-                why = f"CloudTrail in {home} has over {MOST_RENAMES * 50} renamings of users, and not all were read"
-                return found, (Gap(why, unread=True),)
+                why = (
+                    f"CloudTrail in {home} has over {MOST_RENAMES * 50} calls of UpdateUser, not all of which were "
+                    "read, and no journal says which name it had before, if it was renamed"
+                )
+                return _Renames(found, more=why, read_since=oldest)
     except (ClientError, BotoCoreError, KeyError, ValueError) as error:
         why = f"whether users were renamed could not be read from CloudTrail in {home} ({error_code(error)})"
-        return found, (Gap(why, unread=True),)
-    return found, ()
+        return _Renames(found, why)
+    return _Renames(found)
 
 
 def _renaming(record: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -20,6 +20,7 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import matches
 from c7n_iamusers.policy_comparison.administrators import escalations, full_admins
 from c7n_iamusers.policy_comparison.escalation_paths import PATHFINDING, RHINO
+from c7n_iamusers.text.wording import shown
 
 HIGH, MEDIUM, LOW = "high", "medium", "low"
 _BEST = "Security best practices in IAM"
@@ -324,7 +325,7 @@ def orphaned_mfa(case: Case) -> Texts:
     serials = case.evidence.orphaned_mfa
     if not serials:
         return serials
-    return (f"A virtual MFA device with its name is assigned to no user: {', '.join(serials)}.",)
+    return (f"A virtual MFA device with its name is assigned to no user: {_some(serials)}.",)
 
 
 @_finding(
@@ -338,7 +339,7 @@ def role_trusts_user(case: Case) -> Texts:
     roles = case.evidence.trusted_by
     if not roles:
         return roles
-    return (f"The trust policies of these roles name it and break when it is deleted: {', '.join(roles)}.",)
+    return (f"The trust policies of these roles name it and break when it is deleted: {_some(roles)}.",)
 
 
 @_finding(
@@ -431,8 +432,7 @@ def _attached(case: Case, kind: str, title: str) -> Texts:
 
 
 def _some(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"
+    return shown(names, _SHOWN)
 
 
 @dataclass(frozen=True)
@@ -462,10 +462,20 @@ class Findings:
         return None if finding_id in self.unknown else False
 
 
+#: Characters of a finding's text. Names and tags are others' to choose: five ARNs have up to 10,000 characters.
+_LONGEST_TEXT = 2_000
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 3]}..."
+
+
 def evaluate(case: Case) -> Findings:
     """Apply every rule to the user of ``case``."""
     results = [(row, row.rule(case)) for row in FINDING_RULES]
     return Findings(
-        tuple(Finding(row.id, row.severity, text) for row, texts in results for text in texts or ()),
+        tuple(
+            Finding(row.id, row.severity, _bounded(text)) for row, texts in results for text in texts or ()
+        ),
         tuple(row.id for row, texts in results if texts is None),
     )

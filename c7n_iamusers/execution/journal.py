@@ -285,7 +285,8 @@ def _owner(name: str) -> tuple[str, str]:
 def parsed(content: bytes, place: str = "the journal") -> Iterator[Line]:
     """The lines of a journal. Incomplete ones, as a crash leaves them, are skipped.
 
-    Raises OSError, which names ``place``, if no run can have written it: a line or the whole is beyond a bound.
+    Raises OSError, which names ``place``, if no run can have written it: a line or the whole is beyond a bound, or a
+    line has another shape than ``journal_line`` gives it.
     """
     try:
         check_json(content, MOST_JSON)
@@ -293,7 +294,44 @@ def parsed(content: bytes, place: str = "the journal") -> Iterator[Line]:
         raise OSError(f"{place} {error}") from error
     if content.count(b"\n") > MOST_JSON:
         raise OSError(f"{place} has more than {MOST_JSON} lines: find out who wrote it, and move it away")
-    yield from parsed_lines(io.BytesIO(content), place)
+    for line in parsed_lines(io.BytesIO(content), place):
+        if fault := line_fault(line):
+            raise OSError(
+                f"{place} has a line that no run writes ({fault}): find out who wrote it, and move the journal away"
+            )
+        yield line
+
+
+#: What each member of a line is, where the line has it. By hand, since a journal may have two million lines.
+_SHAPE: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("time", "user", "arn", "unique_id", "phase"), str),
+    **dict.fromkeys(("service", "operation", "result", "snapshot", "sha256"), str),
+    **dict.fromkeys(("parameters", "notes", "saved", "record"), dict),
+    **{"status": (str, int), "reason": str, "calls": int, "made": list},
+}
+_REQUIRED = ("time", "user", "arn", "phase")
+#: An ARN has the account in its fifth part.
+_COLONS_OF_ARN = 5
+
+
+def line_fault(line: Line) -> str:
+    """Why no run writes such a line; empty if one may."""
+    for name in _REQUIRED:
+        if name not in line:
+            return f"it lacks {name}"
+    for name, kind in _SHAPE.items():
+        if name in line and not isinstance(line[name], kind):
+            return f"{name} is {type(line[name]).__name__}"
+    if line["arn"].count(":") < _COLONS_OF_ARN:
+        return "arn is no ARN"
+    return _parameters_fault(line.get("parameters") or {})
+
+
+def _parameters_fault(parameters: dict[str, Any]) -> str:
+    tags = parameters.get("Tags", ())
+    if not isinstance(tags, list | tuple) or not all(isinstance(each, dict) for each in tags):
+        return "parameters.Tags is no list of tags"
+    return "" if isinstance(parameters.get("TagKeys", ()), list | tuple) else "parameters.TagKeys is no list"
 
 
 def parsed_lines(texts: Iterable[bytes], place: str = "the journal") -> Iterator[Line]:

@@ -179,9 +179,15 @@ def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcom
     return json.dumps(rows, indent=2).encode()
 
 
+_TEXTS_OF_ROW = ("user", "arn", "unique_id", "status", "reason", "call", "code", "time", "verdict")
+
+
 def _is_row(row: object) -> bool:
     return (
-        isinstance(row, dict) and isinstance(row.get("arn"), str) and isinstance(row.get("history", []), list)
+        isinstance(row, dict)
+        and "arn" in row
+        and all(isinstance(row.get(name, ""), str) for name in _TEXTS_OF_ROW)
+        and isinstance(row.get("history", []), list)
     )
 
 
@@ -294,7 +300,7 @@ def _outcome(subject: Subject, lines: list[Line], name_of: Callable[[str], str |
     last, calls = lines[-1], sum(line["phase"] == BEFORE for line in lines)
     if last["phase"] == OUTCOME:
         status, reason = str(last.get("status")), str(last.get("reason"))
-        return Outcome.of(subject, status, reason, calls=int(last.get("calls", calls)))
+        return Outcome.of(subject, status, reason, calls=last.get("calls", calls))
     when = str(last.get("time"))[:19].replace("T", " ")
     if last.get("operation") == "DeleteUser":
         done = last.get("result") == "done"

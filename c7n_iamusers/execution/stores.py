@@ -299,6 +299,33 @@ def others_may_write(directory: Path, name: str) -> str:
     return ""
 
 
+def foreign_entry(directory: Path) -> str:
+    """What no run leaves in its output ``directory``, in words; empty where each entry is a file or directory of ours.
+
+    That it is ours alone: no link of any kind leads from there to a file elsewhere. Raises OSError.
+    """
+    if not directory.is_symlink() and not directory.exists():
+        return ""
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        return f"{directory} is not a directory"
+    with os.scandir(directory) as entries:
+        faults = (_foreign(Path(each.path), each.stat(follow_symlinks=False)) for each in entries)
+        return next(filter(None, faults), "")
+
+
+def _foreign(path: Path, found: os.stat_result) -> str:
+    if stat.S_ISDIR(found.st_mode):
+        return ""
+    if not stat.S_ISREG(found.st_mode):
+        return f"{path} is {'a link' if stat.S_ISLNK(found.st_mode) else 'not a regular file'}"
+    if found.st_nlink > 1:
+        return f"{path} is a hard link to a file that has another name, too"
+    if found.st_uid not in (os.geteuid(), 0):
+        return f"{path} belongs to user id {found.st_uid}, not to this run's {os.geteuid()}"
+    return ""
+
+
 def as_store(place: Path | Store) -> Store:
     """``place`` as a store."""
     return DirectoryStore(place) if isinstance(place, Path) else place

@@ -17,7 +17,7 @@ from botocore.loaders import create_loader
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.retries import Backoff, error_code, items, pages
 from c7n_iamusers.iam.attachments import ATTACHED_POLICY, GROUP, INLINE_POLICY
-from c7n_iamusers.iam.policy_documents import PolicyInterner, default_documents
+from c7n_iamusers.iam.policy_documents import PolicyInterner, default_documents, with_texts
 from c7n_iamusers.iam.role_trust import tells_apart
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.iam.users import read_detail, read_kind
@@ -103,7 +103,7 @@ def read_account(client: Any, backoff: Backoff, *kinds: str) -> AccountDetails:
     """
     found: dict[str, list[Item]] = defaultdict(list)
     asked = {"Filter": list(kinds), "MaxItems": PAGE_SIZE}
-    for page in pages(client, "GetAccountAuthorizationDetails", backoff, **asked):
+    for page in map(with_texts, pages(client, "GetAccountAuthorizationDetails", backoff, **asked)):
         for name in ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies"):
             found[name] += page.get(name, ())
     return AccountDetails(
@@ -247,7 +247,8 @@ def read_policy_source(
     documents: dict[str, Any] = {}
     roles: dict[str, Any] = {}
     wanted = [*_OF_ACCOUNT, "AWSManagedPolicy"] if aws_managed else _OF_ACCOUNT
-    for page in pages(client, "GetAccountAuthorizationDetails", backoff, Filter=wanted, MaxItems=PAGE_SIZE):
+    asked = {"Filter": wanted, "MaxItems": PAGE_SIZE}
+    for page in map(with_texts, pages(client, "GetAccountAuthorizationDetails", backoff, **asked)):
         users.update({user["UserId"]: shared.of(_trimmed(user)) for user in page.get("UserDetailList", ())})
         if created is not None:
             created.update(
@@ -275,7 +276,7 @@ def read_aws_policies(client: Any, backoff: Backoff, arns: Iterable[str]) -> dic
     for arn in sorted(arns):
         try:
             version = backoff.call(client.get_policy, PolicyArn=arn)["Policy"]["DefaultVersionId"]
-            answer = backoff.call(client.get_policy_version, PolicyArn=arn, VersionId=version)
+            answer = with_texts(backoff.call(client.get_policy_version, PolicyArn=arn, VersionId=version))
         except ClientError as error:
             if error_code(error).startswith("AccessDenied") or error_code(error) == "NoSuchEntity":
                 continue

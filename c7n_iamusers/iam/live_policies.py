@@ -15,7 +15,7 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff, error_code, items
 from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_users import MAX_AGE, TtlCache
-from c7n_iamusers.iam.policy_documents import PolicyVersion, default_version, policy_arns
+from c7n_iamusers.iam.policy_documents import PolicyVersion, default_version, policy_arns, with_texts
 from c7n_iamusers.iam.user import IamUser, Item
 
 T = TypeVar("T")
@@ -107,8 +107,8 @@ def read_policy(client: Any, arn: str, backoff: Backoff) -> PolicyVersion | None
 
     def read() -> PolicyVersion:
         version = backoff.call(client.get_policy, PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        found = backoff.call(client.get_policy_version, PolicyArn=arn, VersionId=version)["PolicyVersion"]
-        return PolicyVersion.of(arn, version, found["Document"])
+        found = with_texts(backoff.call(client.get_policy_version, PolicyArn=arn, VersionId=version))
+        return PolicyVersion.of(arn, version, found["PolicyVersion"]["Document"])
 
     return _unless_gone(read)
 
@@ -120,7 +120,9 @@ def read_group(client: Any, name: str, backoff: Backoff) -> Item | None:
         given = {"GroupName": name}
         group = backoff.call(client.get_group, **given, MaxItems=1)["Group"]
         names = list(items(client, "list_group_policies", "PolicyNames", backoff, **given))
-        inline = [backoff.call(client.get_group_policy, **given, PolicyName=each) for each in names]
+        inline = [
+            with_texts(backoff.call(client.get_group_policy, **given, PolicyName=each)) for each in names
+        ]
         attached = items(client, "list_attached_group_policies", "AttachedPolicies", backoff, **given)
         members = ("PolicyName", "PolicyDocument")
         return {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,76 @@ from urllib.parse import unquote
 
 from c7n_iamusers.iam.attachments import ATTACHED_POLICY, PERMISSIONS_BOUNDARY
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.text.documents import read_json
+from c7n_iamusers.text.documents import DEEPEST, LONGEST_NUMBER, NotInFormat, read_json
 
 
 def canonical_policy(document: object) -> str:
     """A policy document as JSON in canonical form: sorted keys, no white space."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
+#: The members of botocore's shapes that are policy documents. botocore decodes them with the limits of Python alone.
+_DOCUMENTS = frozenset({"PolicyDocument", "AssumeRolePolicyDocument", "Document"})
+#: What ``read_json`` may refuse, in what json.dumps writes. A hit in a text of the document costs a closer look.
+_SUSPECT = re.compile(rf"\\ud[89a-f]|[0-9]{{{LONGEST_NUMBER}}}|Infinity|NaN")
+
+
+def with_texts(answer: Any) -> Any:
+    """A response of IAM in which each policy document that ``read_json`` would refuse is its text, in JSON.
+
+    So it is written and restored as it is, and whoever parses it is told that it can't be. Changes ``answer`` in place.
+    """
+    left = [answer]
+    while left:
+        each = left.pop()
+        if isinstance(each, list):
+            left += [item for item in each if isinstance(item, dict | list)]
+            continue
+        for key, value in each.items():
+            if key in _DOCUMENTS and isinstance(value, dict | str):
+                each[key] = as_read(value)
+            elif isinstance(value, dict | list):
+                left.append(value)
+    return answer
+
+
+def as_read(document: Any) -> Any:
+    """``document``, or its JSON text where ``read_json`` would refuse that."""
+    if isinstance(document, str):
+        # botocore leaves a document as it came, URL-encoded, where Python can't decode it
+        return unquote(document) if document.startswith("%7B") else document
+    text = json.dumps(document)
+    if _SUSPECT.search(text) or text.count("{") + text.count("[") > DEEPEST:
+        try:
+            read_json(text)
+        except NotInFormat:
+            return text
+    return document
+
+
+def json_fault(text: str) -> str:
+    """Why ``text``, which may be URL-encoded, is no JSON, whatever its size; empty if it is JSON."""
+    for each in (text, unquote(text)):
+        try:
+            json.loads(each, parse_int=str, parse_float=str, parse_constant=_no_constant)
+            return ""
+        except RecursionError:
+            return "it is nested too deeply"
+        except ValueError as error:
+            fault = str(error)
+    return fault
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no number in JSON")
+
+
+def comparable(document: Any) -> Any:
+    """``document`` as data; its text where it does not parse. Equal documents are equal in either form."""
+    try:
+        return decoded(as_read(document))
+    except ValueError:
+        return document if isinstance(document, str) else json.dumps(document)
 
 
 def default_documents(policies: Iterable[Item]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam import attachments
-from c7n_iamusers.iam.policy_documents import decoded
+from c7n_iamusers.iam.policy_documents import comparable
 from c7n_iamusers.iam.user import IamUser, Item
 
 
@@ -55,7 +55,7 @@ def _plain(value: Any) -> Any:
     """A policy document as data, and any other text without the white space at its ends, which IAM may drop."""
     if isinstance(value, str) and not value.lstrip().startswith("{"):
         return value.strip()
-    return decoded(value)
+    return comparable(value)
 
 
 def _boundary(user: IamUser) -> str:

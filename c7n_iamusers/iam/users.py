@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.retries import Backoff, error_code, items
 from c7n_iamusers.iam import attachments, read_back
+from c7n_iamusers.iam.policy_documents import with_texts
 from c7n_iamusers.iam.user import IamUser, Item
 
 #: The kinds with their own operation; GetUser returns the others.
@@ -129,7 +130,7 @@ def _read_single(client: Any, name: str, reading: attachments.Reading, backoff: 
 def _with_detail(client: Any, name: str, item: Item, detail: attachments.Detail, backoff: Backoff) -> Item:
     parameters = {parameter: item[member] for parameter, member in detail.parameters.items()}
     method = getattr(client, xform_name(detail.operation))
-    response = backoff.call(method, UserName=name, **parameters, **detail.constants)
+    response = with_texts(backoff.call(method, UserName=name, **parameters, **detail.constants))
     for member in detail.result:
         response = response[member]
     return {**item, **{key: value for key, value in response.items() if key not in _ENVELOPE}}

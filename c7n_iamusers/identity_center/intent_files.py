@@ -47,11 +47,17 @@ _LAYOUT = "<account's name>/<region>/<policy>"
 
 
 def write_intents(output: Path | Store, intents: Intents) -> str:
-    """Replace the intents of a policy's output and return their place. Raises OSError."""
+    """Replace the intents of a policy's output and return their place.
+
+    Raises OSError, and IdentityCenterError, before anything is written, for intents that nobody could read again.
+    """
     store = as_store(output)
+    place = store.place(INTENTS_FILE)
     timed = replace(intents, time=intents.time or utc_now())
-    store.replace(INTENTS_FILE, json.dumps(intents_data(timed), indent=1, default=str).encode())
-    return store.place(INTENTS_FILE)
+    content = json.dumps(intents_data(timed), indent=1, default=str).encode()
+    _read(place, INTENTS_FILE, content, PolicyInterner())
+    store.replace(INTENTS_FILE, content)
+    return place
 
 
 def read_intents(

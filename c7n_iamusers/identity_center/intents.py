@@ -8,9 +8,10 @@ agree. Limits: botocore's shapes of iam (CreateUser, UserDetail), sso-admin (Cre
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from sys import intern
@@ -24,7 +25,8 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.text import shapes
-from c7n_iamusers.text.wording import moment, quoted
+from c7n_iamusers.text.documents import read_json
+from c7n_iamusers.text.wording import moment, quoted, visible
 
 #: The file in a policy's output directory, and its version.
 INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 3
@@ -201,7 +203,7 @@ def _shared(credentials: WorkingCredentials) -> WorkingCredentials:
 
 _USERS, _POLICIES = 5_000, 50_000
 _SHORTEST, _LONGEST = 3600, 12 * 3600
-_ANY = shapes.text(8192)
+_ANY, _SHOWN = shapes.text(8192), 400
 _USER_ARN = re.compile(r"arn:(aws[a-z-]*):iam::(\d{12}):user/(?:[!-~]+/)?([\w+=,.@-]{1,64})", re.ASCII)
 _POLICY_ARN = re.compile(r"arn:(aws[a-z-]*):iam::(\d{12}|aws):policy/[!-~]{1,512}", re.ASCII)
 _POLICY_ARN_TEXT = shapes.text(2048, _POLICY_ARN.pattern)
@@ -329,6 +331,25 @@ def check_intents(data: Any) -> None:
         _check_agreement(data)
     except (ValueError, InvalidPolicyData) as error:
         raise NotIntents(f"{error}: run the policies again, or find out who wrote this") from error
+
+
+def readable(intents: Intents) -> Intents:
+    """``intents`` in which each user that ``check_intents`` would refuse has that as its problem instead of a person.
+
+    A file of intents counts as a whole, so one such user would stop the users of all accounts.
+    """
+    return replace(intents, users=tuple(_readable(user, intents.account_id) for user in intents.users))
+
+
+def _readable(user: UserIntent, account_id: str) -> UserIntent:
+    try:
+        data = read_json(json.dumps(_user_data(user), default=str))
+        _USER(data, "it")
+        _check_user(data, account_id, "it")
+    except ValueError as error:
+        problem = f"its intents could not be read again ({visible(str(error))[:_SHOWN]}): correct the user"
+        return UserIntent(user.subject, None, problem=problem)
+    return user
 
 
 def _check_agreement(data: Mapping[str, Any]) -> None:

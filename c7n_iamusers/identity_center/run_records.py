@@ -22,7 +22,6 @@ from c7n_iamusers.execution.journal import (
     Journal,
     JournalWriter,
     SegmentedJournal,
-    parsed,
     parsed_lines,
     utc_now,
 )
@@ -195,7 +194,7 @@ def pin_of(output: Store, name: str) -> str | None:
     segments = sorted(output.names(f"{journal.removesuffix(_SUFFIX)}/"))
     ((_, texts),) = _texts(output, [segments[-1] if segments else journal])
     ends = deque(texts, maxlen=1)
-    last = next(parsed(ends[0], output.place(journal)), {}) if ends else None
+    last = next(parsed_lines(ends, output.place(journal)), {}) if ends else None
     if last is None:
         return None
     return str(last.get("sha256", "")) if last.get("phase") == _PIN else ""

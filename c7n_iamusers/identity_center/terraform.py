@@ -136,14 +136,14 @@ def _ends(address: str) -> bool:
 
 
 def _imports(desired: model.DesiredAccess, existing: Existing) -> Iterator[dict[str, str]]:
-    """Import blocks; ids are as in the import sections of the resources of hashicorp/aws."""
+    """Import blocks; ids are as in the import sections of the resources of hashicorp/aws, escaped as any text."""
     instance, store = existing.instance.arn, existing.instance.identity_store_id
     for kind, label, identifier in (
         *_imported_sets(desired, existing, instance),
         *_imported_groups(desired, existing, instance, store),
         *_imported_people(desired, existing, store),
     ):
-        yield {"to": f"{kind}.{label}", "id": identifier}
+        yield {"to": f"{kind}.{label}", "id": _escaped(identifier)}
 
 
 def _imported_sets(

@@ -260,7 +260,7 @@ class Notices:
     def _last_announcement(self, unique_id: str, now: datetime) -> Notice | None:
         today = now.astimezone(timezone.utc).date()
         found = [each for each in self._by_user.get(unique_id, ()) if each.step == ANNOUNCED]
-        if not found or today > found[-1].day + timedelta(days=LAPSE_DAYS):
+        if not found or (today - found[-1].day).days > LAPSE_DAYS:
             return None
         lost = self.exemption(unique_id)
         return found[-1] if lost is None or found[-1].time > lost.time else None

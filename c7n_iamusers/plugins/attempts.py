@@ -132,7 +132,7 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def validate(self) -> AttemptsFilter:
         """Raises PolicyValidationError if a Lambda archive would lack this package."""
-        write_privately()
+        write_privately(self.manager)
         require_bounded(self.manager)
         check_options(self)
         validate_lambda_packaging(self.manager)

@@ -133,7 +133,7 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
                 f"source authorization-details lists IAM users only, not {getattr(manager, 'type', manager)}: "
                 "use it with resource aws.iam-user, or leave source out"
             )
-        write_privately()
+        write_privately(manager)
         super().__init__(manager)
         self._backoff = Backoff()
 

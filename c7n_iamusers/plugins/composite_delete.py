@@ -14,7 +14,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import type_schema
 
 from c7n_iamusers.deletion.deleting import UserDeletion
-from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, load_plan
+from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, load_plan, readable
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, Run
@@ -75,7 +75,9 @@ def _proposal(
 
     def work(evidence: Subject, _: Applied) -> tuple[str, str]:
         reason = action.skip_reason(resource)
-        found.append(PlannedDeletion(evidence, skipped=reason) if reason else deletion.propose(evidence))
+        found.append(
+            PlannedDeletion(evidence, skipped=reason) if reason else readable(deletion.propose(evidence))
+        )
         planned = found[0]
         if planned.skipped:
             return guards.refused_status(planned.skipped), planned.skipped
@@ -88,9 +90,11 @@ def _proposal(
 
 
 def _write(manager: Any, store: Store, plan: DeletionPlan) -> None:
+    content = plan.as_json().encode()
     try:
-        store.replace(PLAN_FILE, plan.as_json().encode())
-    except OSError as error:
+        load_plan(content)
+        store.replace(PLAN_FILE, content)
+    except (OSError, PlanInvalid) as error:
         raise PolicyExecutionError(
             f"policy {manager.data.get('name')}: account {plan.account_id}: the plan can't be written to "
             f"{store.place(PLAN_FILE)}: {error}"

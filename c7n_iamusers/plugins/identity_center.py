@@ -377,7 +377,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def validate(self) -> IdentityCenter:
         """Raises PolicyValidationError for faults that can be found without AWS."""
-        write_privately()
+        write_privately(self.manager)
         require_bounded(self.manager)
         check_options(self)
         validate_lambda_packaging(self.manager)

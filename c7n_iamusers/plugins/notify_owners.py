@@ -33,6 +33,7 @@ from c7n_iamusers.plugins.messages import (
     chosen_by_others,
     in_parts,
     late_news,
+    shortened,
 )
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.recorded_notify import AllResources, RecordedNotify, notify_schema
@@ -374,23 +375,10 @@ class NotifyOwners(RecordedNotify):
         return action
 
     def consume_buffer(self, message: dict[str, Any], rbuffer: AllResources) -> None:
-        """Send all users, in as many messages as they need, and record each message.
-
-        Raises PolicyExecutionError, before anything is sent, where one user does not fit a message.
-        """
-        users = [
-            replace(each, resource=sent)
-            for sent, each in zip(rbuffer.resources, self._due_users, strict=True)
-        ]
-        parts = in_parts(users, lambda part: self.fits(self._content(message, part, 1, len(users), users)))
+        """Send all users, in as many messages as they need, and record each message."""
+        users = self._fitting(message, rbuffer.resources)
+        parts = in_parts(users, lambda part: self._fits(message, part, users)) if users else []
         packed = [self._content(message, part, at, len(parts), users) for at, part in enumerate(parts, 1)]
-        for part, content in zip(parts, packed, strict=True):
-            if not self.fits(content):
-                raise PolicyExecutionError(
-                    f"{self.where(message['account_id'])}: {', '.join(map(str, part))} does not fit a message of "
-                    f"{self.buffer_max_size} bytes: use the template iam-users-flagged.html, which needs less of a "
-                    "user. Nobody was addressed"
-                )
         failed, left = list[PolicyExecutionError](), list[Due]()
         for part, content in zip(parts, packed, strict=True):
             try:
@@ -415,6 +403,31 @@ class NotifyOwners(RecordedNotify):
             head = (subjects[0].account_id, self._step.name, now, day, self._addresses)
             more = (what, self._step.event, self._stop(day), self.queue)
             self.record(Notice(*head, receipt, self.policy_name, subjects, *more))
+
+    def _fitting(self, message: dict[str, Any], resources: Sequence[Resource]) -> list[Due]:
+        """The users whose owners are to be addressed, each with what a message has of it.
+
+        A user that fills a message by itself is shortened. One that does not fit even so is left out, and the policy
+        ends with its name once the others' owners are addressed.
+        """
+        users = [replace(each, resource=sent) for sent, each in zip(resources, self._due_users, strict=True)]
+        if self._fits(message, users, users):
+            return users
+        short = [each if self._fits(message, [each], users) else shortened(each) for each in users]
+        fit = [
+            each is user or self._fits(message, [each], users)
+            for each, user in zip(short, users, strict=True)
+        ]
+        self._due_users = [each for each, fits in zip(self._due_users, fit, strict=True) if fits]
+        if left := [str(each) for each, fits in zip(users, fit, strict=True) if not fits]:
+            self._unrecorded.append(
+                f"{', '.join(left)} does not fit a message of {self.buffer_max_size} bytes, even shortened: use the "
+                "template iam-users-flagged.html, which needs less of a user. Its owners were not addressed"
+            )
+        return [each for each, fits in zip(short, fit, strict=True) if fits]
+
+    def _fits(self, message: dict[str, Any], part: Sequence[Due], users: Sequence[Due]) -> bool:
+        return self.fits(self._content(message, part, 1, len(users), users))
 
     def _content(
         self, message: dict[str, Any], part: Sequence[Due], at: int, parts: int, users: Sequence[Due]

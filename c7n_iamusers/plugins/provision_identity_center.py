@@ -32,7 +32,7 @@ from c7n_iamusers.identity_center.center_lock import LockUnavailable
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intent_files import write_intents
-from c7n_iamusers.identity_center.intents import INTENDED, INTENTS_FILE, Intents
+from c7n_iamusers.identity_center.intents import INTENDED, INTENTS_FILE, Intents, readable
 from c7n_iamusers.identity_center.member_accounts import PERMISSIONS as READING
 from c7n_iamusers.identity_center.model import DesiredAccess
 from c7n_iamusers.identity_center.people import AGAINST, hints
@@ -290,7 +290,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         account_id = self.manager.config.account_id or subject_of(resources[0]).account_id
         with ExitStack() as locks:
             try:
-                intents = self._intents(resources, account_id)
+                intents = readable(self._intents(resources, account_id))
                 by_intents = self._settings().mode == provisioning_settings.INTENT
                 planned = None if by_intents else self._plan(intents, output, locks)
                 desired, scope = self._desired(intents) if by_intents else (DesiredAccess(), "")

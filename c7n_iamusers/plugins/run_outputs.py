@@ -14,7 +14,8 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlparse
 
 from c7n.actions import BaseAction
-from c7n.exceptions import PolicyExecutionError
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+from c7n.output import DirectoryOutput
 from c7n.utils import parse_url_config
 
 from c7n_iamusers.execution.bucket_store import BucketStore, bucket_output, put_arguments
@@ -22,7 +23,7 @@ from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
 from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
-from c7n_iamusers.execution.stores import DirectoryStore, Store, make_directory, run_lock
+from c7n_iamusers.execution.stores import DirectoryStore, Store, foreign_entry, make_directory, run_lock
 from c7n_iamusers.plugins.policy_checks import is_pull
 from c7n_iamusers.text.wording import all_visible, quoted
 
@@ -43,13 +44,37 @@ def visible_errors(method: Method) -> Method:
     return cast(Method, wrapped)
 
 
-def write_privately() -> None:
+def write_privately(manager: Any) -> None:
     """Let nobody else read what this process writes from now on: files 0600, directories 0700.
 
     Cloud Custodian makes its output directories and files, which name every user, as the umask has it. Plugins call
     this when a policy is validated, which is before it makes the first of them.
+
+    Raises PolicyValidationError where something else than a run's own files lies in the policy's output directory:
+    Cloud Custodian opens custodian-run.log, resources.json and metadata.json there and follows any link.
     """
     os.umask(os.umask(0o077) | 0o077)
+    directory = _directory_of(manager.ctx)
+    try:
+        fault = foreign_entry(directory) if directory else ""
+    except OSError as error:
+        fault = str(error)
+    if fault:
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: {fault}. Nothing was touched: find out who put it there, and move it "
+            "away, since Cloud Custodian would write through it"
+        )
+
+
+def _directory_of(ctx: Any) -> Path | None:
+    """The directory that Cloud Custodian will write to; None where that is not a lasting one, or none was given."""
+    given = str(ctx.options.output_dir or "")
+    place = given.removeprefix("file://")
+    if not place or "://" in place:
+        return None
+    output = object.__new__(DirectoryOutput)  # which would make the directory
+    output.ctx = ctx
+    return Path(output.get_output_path(place))
 
 
 def output_directory(manager: Any) -> Path:

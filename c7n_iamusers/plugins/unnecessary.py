@@ -241,7 +241,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def validate(self) -> Unnecessary:
         """Raises PolicyValidationError with each fault and what to do."""
-        write_privately()
+        write_privately(self.manager)
         policy_checks.require_bounded(self.manager)
         policy_checks.check_options(self, values=False)
         policy_checks.require_known_region(self.manager)

@@ -159,7 +159,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
     def require_lasting_output(self) -> None:
         """Raises PolicyValidationError for an unknown Region, or a policy in AWS Lambda that writes to its disk."""
-        write_privately()
+        write_privately(self.manager)
         policy_checks.require_bounded(self.manager)
         policy_checks.require_brake(self.manager)
         policy_checks.require_known_region(self.manager)

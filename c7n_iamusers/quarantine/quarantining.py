@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice, takewhile
 
-from c7n_iamusers.exceptions import GateClosed, ReadingOutdated, UserReplaced
+from c7n_iamusers.exceptions import GateClosed, NotRestorable, ReadingOutdated, UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
@@ -121,7 +121,7 @@ class UserQuarantine:
             turn = _Turn(evidence, user, applied, unfit, guards, began)
             try:
                 return self._noted(turn, self._quarantine(turn))
-            except GateClosed as error:
+            except (GateClosed, NotRestorable) as error:
                 return self._noted(turn, self._spared(turn, str(error)))
             except SubjectGone:
                 return _absent(self.run, evidence, applied)

@@ -170,7 +170,7 @@ def read_outputs(
         }
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         outputs = list(
-            pool.map(lambda each: _output(store, each[0], each[1], known), sorted(of_directory.items()))
+            pool.map(lambda each: _read(store, each[0], each[1], known), sorted(of_directory.items()))
         )
     found_users = [each for each in outputs if each]
     if not found_users and not accounts:
@@ -247,17 +247,32 @@ class _Files:
         self.faults.append(why if place in why else f"{of_file} {why}")
 
 
-def _output(
+def _read(
     store: Store, directory: PurePosixPath, names: Iterable[str], known: frozenset[str]
 ) -> PolicyOutput | None:
-    """None for a policy on other resources."""
+    """As ``_output``; whatever is wrong in one directory is said of that directory, and hides no other."""
+    try:
+        return _output(store, directory, names, known)
+    except Exception as error:  # noqa: BLE001  # its files may hold anything
+        return _output(store, directory, (), known, f"holds what no run leaves: {error!r}")
+
+
+def _output(
+    store: Store,
+    directory: PurePosixPath,
+    names: Iterable[str],
+    known: frozenset[str],
+    fault: str = "",
+) -> PolicyOutput | None:
+    """None for a policy on other resources. ``fault``: why nothing of the directory is read."""
     files = _Files(store, directory, names)
+    files.faults += [fault] if fault else []
     metadata = files.data(METADATA, _METADATA, "metadata")
     policy = metadata["policy"] if metadata else {}
     if policy and policy.get("resource") not in USER_TYPES:
         return None
     resources = files.data(RESOURCES, _USERS, "a list of IAM users")
-    rows = _rows(files)
+    rows = () if fault else _rows(files)
     log = (files.content(LOG) or b"").decode(errors="replace")
     layout = _layout(directory.parts, known)
     execution = str((metadata or {}).get("execution", {}).get("id") or "")
@@ -412,15 +427,19 @@ _OUTCOME = {"status": _TEXT}
 _ROWS = listing(
     record(
         {"arn": _USER_ARN, **_OUTCOME},
-        {"history": listing(record(_OUTCOME, others=True), _MANY)},
+        {"unique_id": _TEXT, "time": maybe(_TEXT), "history": listing(record(_OUTCOME, others=True), _MANY)},
         others=True,
     ),
     _MANY,
 )
 _RESULT = record({"users": _ROWS}, others=True)
 _METADATA = record(
-    {"policy": _ANYTHING, "config": _ANYTHING, "execution": _ANYTHING},
-    {"metrics": listing(_ANYTHING, _MANY)},
+    {
+        "policy": record({}, {"name": _TEXT, "resource": _TEXT}, others=True),
+        "config": record({}, {"account_id": maybe(_TEXT)}, others=True),
+        "execution": _ANYTHING,
+    },
+    {"metrics": listing(record({}, {"MetricName": _TEXT}, others=True), _MANY)},
     others=True,
 )
 

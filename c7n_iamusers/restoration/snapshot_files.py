@@ -25,6 +25,10 @@ from c7n_iamusers.text.wording import moment
 Pins = Mapping[str, set[str]]
 
 
+#: Errors that say in words what is wrong.
+_TOLD = (OSError, SnapshotInvalid)
+
+
 @dataclass(frozen=True)
 class RestorableUser:
     """What is on record of one user. ``runs``: the outputs with its snapshots, first the one with the latest.
@@ -78,15 +82,17 @@ def collected(paths: Iterable[Path]) -> Collection:
     """
     found, users, broken = Collection(), defaultdict[str, list[_File]](list), set[str]()
     journals: dict[Path, JournalReader] = {}
-    pins: dict[Path, Pins] = {}
+    pins: dict[Path, Pins | OSError] = {}
     for file, run in _files(paths):
         if run not in journals:
             journals[run] = _journal(run)
             pins[run] = _pins(journals[run])
         try:
             loaded = _load(file, run, pins[run])
-        except (OSError, SnapshotInvalid) as error:
-            found.problems.append(f"{file}: {error}")
+        except Exception as error:  # noqa: BLE001  # it may hold anything, and hides no other user
+            found.problems.append(
+                f"{file}: {error if isinstance(error, _TOLD) else f'no run writes it: {error!r}'}"
+            )
             broken.add(_unique_id(file))
         else:
             users[loaded.snapshot.user.unique_id].append(loaded)
@@ -174,7 +180,15 @@ def _journal(run: Path) -> JournalReader:
     return JournalReader(lambda: [DirectoryStore(run)])
 
 
-def _pins(journal: JournalReader) -> Pins:
+def _pins(journal: JournalReader) -> Pins | OSError:
+    """The pins; the error of a journal that can't be read, so that it is not read for each of its users."""
+    try:
+        return _pinned(journal)
+    except OSError as error:
+        return error
+
+
+def _pinned(journal: JournalReader) -> Pins:
     found = defaultdict[str, set[str]](set)
     for line in journal.lines():
         if line.get("phase") == SNAPSHOT:
@@ -182,7 +196,9 @@ def _pins(journal: JournalReader) -> Pins:
     return found
 
 
-def _load(path: Path, run: Path, pins: Pins) -> _File:
+def _load(path: Path, run: Path, pins: Pins | OSError) -> _File:
+    if isinstance(pins, OSError):
+        raise pins
     content = read_file(path, LARGEST_RECORD)
     if content is None:
         raise SnapshotInvalid("no such file")

@@ -16,7 +16,7 @@ from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.deny_all import BOUNDARY, DENY_ALL_NAME, deny_form, is_brownout, removal_of
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.policy_documents import decoded
+from c7n_iamusers.iam.policy_documents import comparable
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_detail
 
@@ -78,8 +78,8 @@ def _watched(call: ApiCall) -> set[str]:
 def _differs(client: Any, backoff: Backoff, user: IamUser, name: str, call: ApiCall) -> bool:
     """Whether the user's inline policy ``name`` is neither as ``user`` was read nor what a lost try of ``call`` put."""
     held = (i["PolicyDocument"] for i in user.attachments["inline-policy"] if i["PolicyName"] == name)
-    was, put = next(map(decoded, held), None), call.parameters.get("PolicyDocument")
-    expected = [was, decoded(put)] if put else [was]
+    was, put = next(map(comparable, held), None), call.parameters.get("PolicyDocument")
+    expected = [was, comparable(put)] if put else [was]
     return _policy(client, backoff, user.name, name) not in expected
 
 
@@ -140,13 +140,15 @@ def _has_policy(run: Run, call: ApiCall) -> bool:
     """True if the user of that name has exactly the policy that ``call`` put."""
     given = call.parameters
     found = _policy(run.client, run.backoff, given["UserName"], given["PolicyName"])
-    return bool(found == decoded(given["PolicyDocument"]))
+    return bool(found == comparable(given["PolicyDocument"]))
 
 
 def _policy(client: Any, backoff: Backoff, user: str, name: str) -> Any:
     """The document of the inline policy ``name`` that the user of that name has now; None if it has none."""
     try:
-        return decoded(backoff.call(client.get_user_policy, UserName=user, PolicyName=name)["PolicyDocument"])
+        return comparable(
+            backoff.call(client.get_user_policy, UserName=user, PolicyName=name)["PolicyDocument"]
+        )
     except ClientError as error:
         if error_code(error) == "NoSuchEntity":
             return None

@@ -47,9 +47,10 @@ class SnapshotArchive:
     def add(self, snapshot: Snapshot, number: int, journal: JournalWriter) -> None:
         """Write the snapshot durably, and its SHA-256 to ``journal``. ``number``: 1 for the first of its user.
 
-        Raises SnapshotRefused if it can't be written, or a snapshot with that number exists; JournalRefused.
+        Raises NotRestorable; SnapshotRefused if it can't be written, or a snapshot with that number exists;
+        JournalRefused.
         """
-        subject, content = snapshot.user.subject, snapshot.as_json().encode()
+        subject, content = snapshot.user.subject, snapshot.checked_json()
         name = _name(subject, number)
         with self._refusing(subject):
             self._store.create(name, content)
@@ -222,7 +223,9 @@ class UserRecords:
         return replace(found, snapshot=replace(snapshot, partial=partial))
 
     def keep(self, found: RecordedUser) -> None:
-        """Write the snapshot durably, unless it equals the last one. Raises SnapshotRefused, JournalRefused.
+        """Write the snapshot durably, unless it equals the last one.
+
+        Raises NotRestorable, SnapshotRefused, JournalRefused.
 
         A policy with another document makes a further snapshot too, although the user has the same attachments.
         """

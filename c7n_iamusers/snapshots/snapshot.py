@@ -8,24 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from c7n_iamusers.exceptions import SnapshotInvalid
-from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE
+from c7n_iamusers.exceptions import NotRestorable, SnapshotInvalid
+from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, INLINE_POLICY, AttachmentKind
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.policy_documents import PolicyVersion, canonical_policy, decoded, policy_arns
+from c7n_iamusers.iam.policy_documents import (
+    PolicyVersion,
+    canonical_policy,
+    decoded,
+    json_fault,
+    policy_arns,
+)
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.text.documents import MOST_OF_RECORD, NotInFormat, read_json
-from c7n_iamusers.text.shapes import schema_problem
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.documents import LARGEST_RECORD, MOST_OF_RECORD, NotInFormat, read_json
+from c7n_iamusers.text.shapes import Shape, document, listing, maybe, record, schema_problem, text
+from c7n_iamusers.text.wording import moment, visible
 
 SCHEMA_VERSION = 2
 
 _TEXT = {"type": "string", "minLength": 1}
 _TEXTS = {"type": "array", "items": _TEXT}
+_OF_POLICY = ("PolicyArn", "DefaultVersionId", "sha256", "document")
 _SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -80,7 +87,7 @@ SCHEMA: dict[str, Any] = {
             "items": {
                 "type": "object",
                 "additionalProperties": False,
-                "required": ["PolicyArn", "DefaultVersionId", "sha256", "document"],
+                "required": list(_OF_POLICY),
                 "properties": {
                     "PolicyArn": _TEXT,
                     "DefaultVersionId": _TEXT,
@@ -110,6 +117,63 @@ SCHEMA: dict[str, Any] = {
         },
     },
 }
+
+
+_LONGEST, _MANY = 131_072, 10_000
+_SHORT, _REQUIRED = text(_LONGEST), text(_LONGEST, shortest=1)
+
+
+def _value(value: Any, place: str) -> None:
+    """A member of an item other than a document: a text, a number, a yes or no, or tags."""
+    if isinstance(value, list):
+        listing(record({"Key": _SHORT, "Value": _SHORT}, others=True), _MANY)(value, place)
+    elif not isinstance(value, str | int | float | None):
+        raise ValueError(f"{place} must be a text or a number, not {type(value).__name__}")
+
+
+def _item(*required: str) -> Shape:
+    """An item of AWS with the texts ``required``."""
+    shape = record(dict.fromkeys(required, _REQUIRED), others=True)
+
+    def check(value: Any, place: str) -> None:
+        shape(value, place)
+        for key, member in value.items():
+            (document if key == "PolicyDocument" else _value)(member, f"{place}.{key}")
+
+    return check
+
+
+def _held(kind: AttachmentKind) -> Shape:
+    return listing(_item(kind.identifier), _MANY)
+
+
+_INLINE = listing(record({"PolicyName": _REQUIRED, "PolicyDocument": document}, others=True), _MANY)
+_GROUP = record(
+    dict.fromkeys(("GroupName", "GroupId", "Path"), _REQUIRED),
+    {"GroupPolicyList": _INLINE, "AttachedManagedPolicies": listing(_item("PolicyArn"), _MANY)},
+    others=True,
+)
+_QUARANTINE = record({"since": _SHORT, "deactivated": listing(_SHORT, _MANY)}, others=True)
+#: What SCHEMA leaves open, and all that is checked where jsonschema is missing, as in AWS Lambda.
+_SHAPE = record(
+    {
+        "taken": _SHORT,
+        "account_id": _SHORT,
+        "user": record(dict.fromkeys(("UserName", "UserId", "Arn", "Path"), _REQUIRED), others=True),
+        "attachments": record(
+            {kind.name: _held(kind) for kind in ATTACHMENT_KINDS if not kind.later},
+            {kind.name: _held(kind) for kind in ATTACHMENT_KINDS if kind.later},
+        ),
+        "fingerprint": _SHORT,
+        "trusted_by": listing(_SHORT, _MANY),
+        "groups": listing(_GROUP, _MANY),
+        "policies": maybe(listing(record(dict.fromkeys(_OF_POLICY, _REQUIRED)), _MANY)),
+        "rights_read": maybe(_SHORT),
+        "rights_fingerprint": _SHORT,
+    },
+    {"quarantine": maybe(_QUARANTINE)},
+    others=True,
+)
 
 
 @dataclass(frozen=True)
@@ -155,6 +219,36 @@ class Snapshot:
         }
         return json.dumps(data, indent=2, sort_keys=True, default=_as_text)
 
+    def checked_json(self) -> bytes:
+        """The content of its file, after it was read back. Raises NotRestorable.
+
+        What a reader here refuses, or IAM would refuse in a restoration, must come to light before the first change.
+        """
+        try:
+            content = self.as_json().encode()
+            if len(content) > LARGEST_RECORD:
+                raise SnapshotInvalid(f"it has {len(content)} bytes, more than {LARGEST_RECORD}")
+            problem = tampering(Snapshot.from_json(content)) or next(self._document_faults(), "")
+        except (SnapshotInvalid, ValueError) as error:
+            problem = str(error)
+        if problem:
+            raise NotRestorable(
+                f"it could not be restored, as its snapshot can't be read again ({visible(problem)}): correct its "
+                "policies or those of its groups, and run again"
+            )
+        return content
+
+    def _document_faults(self) -> Iterator[str]:
+        groups = (
+            {**each, "of": f" of group {group['GroupName']}"}
+            for group in self.groups
+            for each in group.get("GroupPolicyList") or ()
+        )
+        for each in (*self.user.attachments[INLINE_POLICY.name], *groups):
+            document = each["PolicyDocument"]
+            if isinstance(document, str) and (fault := json_fault(document)):
+                yield f"policy {each['PolicyName']}{each.get('of', '')}: {fault}"
+
     @property
     def deactivated(self) -> frozenset[str]:
         """The ids of the credentials that a quarantine deactivated."""
@@ -170,13 +264,13 @@ class Snapshot:
         return hashlib.sha256(whole.encode()).hexdigest()
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Snapshot:
-        """The snapshot in ``text``. Raises SnapshotInvalid, with the place, if it is not valid for SCHEMA_VERSION.
+    def from_json(cls, content: str | bytes) -> Snapshot:
+        """The snapshot in ``content``. Raises SnapshotInvalid, with the place, if it is not valid for SCHEMA_VERSION.
 
         One of version 1 has no documents: it counts as one whose policies could not be read.
         """
         try:
-            data = read_json(text, most=MOST_OF_RECORD)
+            data = read_json(content, most=MOST_OF_RECORD)
         except NotInFormat as error:
             raise SnapshotInvalid(f"not a snapshot: it is not valid JSON: {error}") from error
         if first := isinstance(data, dict) and data.get("schema_version") == 1:
@@ -186,18 +280,24 @@ class Snapshot:
                 "rights_read": None,
                 "rights_fingerprint": "0" * 64,
             }
-        problem = schema_problem(data, SCHEMA)
-        try:
-            if problem is None and data["user"]["Arn"].split(":")[4] != data["account_id"]:
-                problem = f"account_id {data['account_id']} and the ARN {data['user']['Arn']} name different accounts"
-            if problem is None:
-                found = _snapshot(data)
-                if first or _has_digests(data, found):
-                    return found
-                raise SnapshotInvalid(_CHANGED)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            problem = repr(error)
-        raise SnapshotInvalid(f"not a snapshot of version {SCHEMA_VERSION}: {problem}")
+        if problem := _problem(data):
+            raise SnapshotInvalid(f"not a snapshot of version {SCHEMA_VERSION}: {problem}")
+        found = _snapshot(data)
+        if first or _has_digests(data, found):
+            return found
+        raise SnapshotInvalid(_CHANGED)
+
+
+def _problem(data: Any) -> str | None:
+    if problem := schema_problem(data, SCHEMA):
+        return problem
+    try:
+        _SHAPE(data, "it")
+    except ValueError as error:
+        return str(error)
+    account_id, arn = data["account_id"], data["user"]["Arn"]
+    same = arn.split(":")[4:5] == [account_id]
+    return None if same else f"account_id {account_id} and the ARN {arn} name different accounts"
 
 
 def _snapshot(data: Mapping[str, Any]) -> Snapshot:

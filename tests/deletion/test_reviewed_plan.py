@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from c7n_iamusers.deletion.plan import plan_deletion
-from c7n_iamusers.deletion.reviewed_plan import SCHEMA, DeletionPlan, PlannedDeletion
+from c7n_iamusers.deletion.reviewed_plan import SCHEMA, DeletionPlan, PlannedDeletion, load_plan, readable
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam.deny_all import Quarantine
@@ -34,6 +34,14 @@ def test_what_was_written_comes_back() -> None:
     found = DeletionPlan.from_json(PLAN.as_json())
     calls = tuple(ApiCall(call.service, call.operation, call.parameters) for call in PLANNED.calls)
     assert found == replace(PLAN, made=MADE.isoformat(), users=(replace(PLANNED, calls=calls), SPARED))
+
+
+def test_a_user_whose_plan_nobody_could_read_is_skipped_alone() -> None:
+    odd = ApiCall("iam", "DeleteUserPolicy", {"UserName": "alice", "PolicyName": "a\nb"})
+    found = readable(replace(PLANNED, calls=(odd, *PLANNED.calls)))
+    assert "its plan could not be read again: call 1: DeleteUserPolicy: PolicyName" in found.skipped
+    assert (found.calls, readable(PLANNED), readable(SPARED)) == ((), PLANNED, SPARED)
+    load_plan(replace(PLAN, users=(found, SPARED)).as_json())
 
 
 def test_an_entry_is_found_by_arn_and_unique_id() -> None:

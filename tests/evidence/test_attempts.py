@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -426,6 +427,29 @@ def test_unknown_renamings_are_unread(renames: list[Any]) -> None:
     (gap,) = read(renames=renames, east=lookups(page())).gaps
     assert gap.unread
     assert "renam" in gap.why
+
+
+DENIED = event({"type": "IAMUser", "userName": "mallory"}, eventName="UpdateUser")
+LONG_AGO = event({"type": "IAMUser", "userName": "mallory"}, days=9, eventName="UpdateUser")
+
+
+@pytest.mark.parametrize(
+    ("names", "last", "covered"),
+    [
+        pytest.param({"alice"}, DENIED, True, id="has-the-name-that-the-journals-know"),
+        pytest.param({"alice", "al"}, DENIED, False, id="had-another-name"),
+        pytest.param({"al"}, DENIED, False, id="has-another-name-now"),
+        pytest.param((), DENIED, False, id="no-journal-knows-its-name"),
+        pytest.param((), LONG_AGO, True, id="read-back-to-its-time"),
+    ],
+)
+def test_calls_that_anybody_can_make_leave_only_users_open_whose_name_is_in_doubt(
+    names: Iterable[str], last: dict[str, Any], covered: bool
+) -> None:
+    many = [page(DENIED, last, more=True) for _ in range(MOST_RENAMES)]
+    found = read(Window(ALICE, SINCE, frozenset(names)), renames=many, east=lookups(*[page()] * 3))
+    assert found.covered is covered
+    assert [gap.unread for gap in found.gaps] == ([] if covered else [True])
 
 
 def test_a_renaming_that_was_denied_is_none() -> None:

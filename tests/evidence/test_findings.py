@@ -207,6 +207,18 @@ def test_texts_name_what_is_meant() -> None:
     assert way.startswith("May become an administrator, by iam:PutUserPolicy (own), within its boundary arn:")
 
 
+@pytest.mark.parametrize("what", ["orphaned_mfa", "trusted_by"])
+def test_a_finding_names_a_few_of_many_and_its_text_is_bounded(what: str) -> None:
+    held = tuple(f"arn:aws:iam::1:x/{number}" for number in range(1_900))
+    given: dict[str, Any] = {what: held}
+    (text,) = (text for text in found(evidence(**given)).values() if "x/0" in text)
+    assert "x/4 and 1895 more." in text
+    assert "x/5" not in text
+    given = {what: tuple("y" * 600 + each for each in held)}
+    long = found(evidence(**given))
+    assert max(map(len, long.values())) == 2_000
+
+
 def test_each_key_is_a_finding() -> None:
     case = Case(BOUNDED, evidence(key(), key(number=2)), Exemption(None), NOW)
     assert [each.id for each in evaluate(case).found].count("key-never-used") == 2

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalReader, parsed
+from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalReader, journal_line, parsed
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
@@ -113,16 +113,44 @@ def test_a_journal_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("torn", "expected"),
     [
-        pytest.param(b"", [{"a": 1}, {"a": 2}], id="whole"),
-        pytest.param(b'{"phase": "befo\n', [{"a": 1}, {"a": 2}], id="torn"),
-        pytest.param(b'{"phase": "\xc3\n', [{"a": 1}, {"a": 2}], id="torn-in-a-character"),
-        pytest.param(b"\x00\x00\n", [{"a": 1}, {"a": 2}], id="zeros-after-a-power-cut"),
-        pytest.param(b"[1]\n7\n\n", [{"a": 1}, {"a": 2}], id="no-objects"),
+        pytest.param(b"", [1, 2], id="whole"),
+        pytest.param(b'{"phase": "befo\n', [1, 2], id="torn"),
+        pytest.param(b'{"phase": "\xc3\n', [1, 2], id="torn-in-a-character"),
+        pytest.param(b"\x00\x00\n", [1, 2], id="zeros-after-a-power-cut"),
+        pytest.param(b"[1]\n7\n\n", [1, 2], id="no-objects"),
     ],
 )
-def test_an_incomplete_line_hides_no_other(torn: bytes, expected: list[dict[str, int]]) -> None:
-    content = json.dumps({"a": 1}).encode() + b"\n" + torn + json.dumps({"a": 2}).encode() + b"\n"
-    assert list(parsed(content)) == expected
+def test_an_incomplete_line_hides_no_other(torn: bytes, expected: list[int]) -> None:
+    first, second = (journal_line(NOW, ALICE, "before", {"number": number}) for number in (1, 2))
+    assert numbers(list(parsed(first + torn + second))) == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        pytest.param({"arn": "x"}, "arn is no ARN", id="arn"),
+        pytest.param({"arn": None}, "arn is NoneType", id="no-arn"),
+        pytest.param({"unique_id": ["AIDA1"]}, "unique_id is list", id="unique-id"),
+        pytest.param({"user": 5}, "user is int", id="user"),
+        pytest.param({"time": {}}, "time is dict", id="time"),
+        pytest.param({"parameters": []}, "parameters is list", id="parameters"),
+        pytest.param({"parameters": {"Tags": [1]}}, r"parameters\.Tags is no list", id="tags"),
+        pytest.param({"parameters": {"TagKeys": 5}}, r"parameters\.TagKeys is no list", id="tag-keys"),
+        pytest.param({"phase": "outcome", "status": "failed", "calls": []}, "calls is list", id="calls"),
+        pytest.param({"phase": "outcome", "status": "restored", "made": 5}, "made is int", id="made"),
+    ],
+)
+def test_a_whole_line_that_no_run_writes_makes_the_journal_unreadable(
+    changed: dict[str, Any], why: str
+) -> None:
+    line = {**json.loads(journal_line(NOW, ALICE, "before", {})), **changed}
+    with pytest.raises(OSError, match=rf"of alice has a line that no run writes \({why}"):
+        list(parsed(json.dumps(line).encode(), "the journal of alice"))
+
+
+def test_a_line_without_whom_it_is_about_makes_the_journal_unreadable() -> None:
+    with pytest.raises(OSError, match="it lacks time"):
+        list(parsed(b'{"phase": "before"}'))
 
 
 class Names(list[str]):

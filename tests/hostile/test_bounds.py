@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from c7n_iamusers.evidence.account_report import read_details
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData, NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.journal import JournalReader, parsed
+from c7n_iamusers.execution.journal import JournalReader, journal_line, parsed
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, read_file
 from c7n_iamusers.identity_center.run_lock import _LOCK, force_unlock
 from c7n_iamusers.identity_center.run_records import RUNS
@@ -263,10 +263,10 @@ def test_a_lock_is_bounded(tmp_path: Path) -> None:
 
 
 def test_a_line_of_a_journal_is_bounded(tmp_path: Path) -> None:
-    line = json.dumps({"a": "x" * (LONGEST_LINE - 20)}).encode() + b"\n"
+    line = journal_line(NOW, next(users()), "before", {"a": "x" * (LONGEST_LINE - 1000)})
     assert len(list(parsed(line * 2))) == 2
     with pytest.raises(OSError, match=rf"here has a line of {LONGEST_LINE + 10} bytes"):
-        list(parsed(b'{"b": 1}\n' + b" " * (LONGEST_LINE + 9) + b"\n", "here"))
+        list(parsed(line + b" " * (LONGEST_LINE + 9) + b"\n", "here"))
     with pytest.raises(OSError, match=rf"here has more than {MOST_JSON} brackets"):
         next(parsed(b"{}\n" * (MOST_JSON // 2 + 1), "here"))
 
@@ -274,7 +274,7 @@ def test_a_line_of_a_journal_is_bounded(tmp_path: Path) -> None:
 def test_blank_lines_of_a_journal_take_no_memory() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     content = b"\n" * (8 << 20)
-    assert next(parsed(content + b'{"a": 1}\n')) == {"a": 1}
+    assert next(parsed(content + journal_line(NOW, next(users()), "before", {"a": 1})))["a"] == 1
     with pytest.raises(OSError, match=rf"here has more than {MOST_JSON} lines"):
         next(parsed(b"\n" * (MOST_JSON + 1), "here"))
     assert (

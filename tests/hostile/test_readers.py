@@ -139,6 +139,13 @@ def message(text: bytes) -> object:
     return forwarded(packed, {ACCOUNT: Addressed("payments", frozenset())}, NOW)
 
 
+def snapshot_file(path: Path) -> object:
+    found = collected([path])
+    if found.problems:
+        raise OSError("; ".join(found.problems))
+    return found
+
+
 def journal(store: DirectoryStore) -> object:
     from c7n_iamusers.execution.journal import parsed
 
@@ -166,7 +173,7 @@ READERS = [
         (IamUsersError, OSError),
         False,
     ),
-    Reader("alice.AIDA1.json", lambda path: collected([path]), (IamUsersError, OSError)),
+    Reader("alice.AIDA1.json", snapshot_file, (IamUsersError, OSError)),
     Reader("identity-center-intents.json", lambda path: read_intents(path.parent, trusted=True)),
     *(
         Reader(name, in_store(outputs))

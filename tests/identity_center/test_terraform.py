@@ -187,6 +187,16 @@ def named(found: Mapping[str, Any], kind: str, name: str, argument: str) -> Any:
     return made
 
 
+def test_no_id_of_an_import_is_a_template() -> None:
+    evil = '/${file("credentials")}%{if true}/Auditor'
+    rich = replace(RICH, customer_policies=frozenset({evil}))
+    asked = desired(intents(ACCOUNT, "alice", "bob", permission_set=rich))
+    found = terraform_configuration(asked, live(replace(rich, boundary="")))
+    ids = [each["id"] for each in found["import"]]
+    assert any('$${file("credentials")}%%{if true}' in each for each in ids)
+    assert not [each for each in ids if re.search(r"(?<!\$)\$\{|(?<!%)%\{", each)]
+
+
 def test_what_this_tool_made_is_imported() -> None:
     found = terraform_configuration(REQUESTED, live())
     assert imported(found) == {

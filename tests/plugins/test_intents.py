@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +15,11 @@ from c7n.exceptions import PolicyExecutionError
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.stores import DirectoryStore, Store
-from c7n_iamusers.identity_center.intent_files import read_intents
+from c7n_iamusers.identity_center.intent_files import read_intents, write_intents
+from c7n_iamusers.identity_center.intents import check_intents, intents_data, readable
 from c7n_iamusers.identity_center.member_accounts import PERMISSIONS
 from tests.access_center import ACCOUNT, READ_ONLY
+from tests.desired import intents as some_intents
 from tests.plugins.provisioning_rehearsal import ACTION, Rehearsal
 from tests.policies import policy
 
@@ -72,6 +76,54 @@ def test_intents_hold_everything_and_identity_center_is_not_called(rehearsal: Re
     age = datetime.now(timezone.utc) - datetime.fromisoformat(found["time"])
     assert abs(age.total_seconds()) < 3600
     assert (rehearsal.output / "identity-center-intents.json").stat().st_mode & 0o777 == 0o600
+
+
+STATEMENT = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}
+ODD = {"digits": "1" * 41, "infinity": "1e400", "half-a-character": '"\\ud800"'}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("derive", [False, True], ids=["by-name", "derived"])
+def test_a_policy_that_a_careful_reader_refuses_stops_nobody_else(
+    derive: bool, odd: str, rehearsal: Rehearsal
+) -> None:
+    for name in ("alice", "mallory"):
+        rehearsal.user(name)
+    policy_of_alice = json.dumps({"Version": "2012-10-17", "Statement": [STATEMENT]})
+    iam = rehearsal.org.client("iam", ACCOUNT)
+    iam.put_user_policy(UserName="alice", PolicyName="p", PolicyDocument=policy_of_alice)
+    backend = rehearsal.org.backend("iam", ACCOUNT)
+    mallory = next(each for each in backend.users.values() if each.name == "mallory")
+    mallory.policies["odd"] = (
+        '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*", '
+        f'"Condition": {{"NumericLessThan": {{"s3:max-keys": {ODD[odd]}}}}}}}]}}'
+    )
+    without: dict[str, Any] = {"group": None, "permission_set": None, "derive": True} if derive else {}
+    rehearsal.run(mode="intent", **without)
+    (found,) = read_intents(rehearsal.output.parent)
+    assert {user.subject.name for user in found.users} == {"alice", "mallory"}
+    assert rehearsal.outcomes()["alice"]["status"] == "intended"
+    assert rehearsal.outcomes()["mallory"]["status"] == ("skipped" if derive else "intended")
+
+
+def test_a_user_whose_intents_nobody_could_read_is_refused_alone() -> None:
+    given = some_intents(ACCOUNT, "alice", "mallory")
+    alice, mallory = given.users
+    assert mallory.person
+    long = replace(mallory, person=replace(mallory.person, email="e" * 255))
+    found = readable(replace(given, users=(alice, long)))
+    assert found.users[0] == alice
+    assert found.users[1].person is None
+    assert "it.person.email must have 3 to 254 characters, not 255" in found.users[1].problem
+    check_intents(json.loads(json.dumps(intents_data(replace(found, time=datetime.now(timezone.utc))))))
+
+
+def test_intents_that_nobody_could_read_are_not_written(tmp_path: Path) -> None:
+    write_intents(tmp_path, some_intents(ACCOUNT, "alice"))
+    before = (tmp_path / "identity-center-intents.json").read_bytes()
+    with pytest.raises(IdentityCenterError, match="can't be read as intents"):
+        write_intents(tmp_path, replace(some_intents(ACCOUNT, "alice"), policy="no name of a policy"))
+    assert (tmp_path / "identity-center-intents.json").read_bytes() == before
 
 
 def test_an_invalid_user_stands_in_the_intents_and_ends_the_policy_after_the_others(

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import zlib
+from contextlib import nullcontext
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -151,9 +153,43 @@ def test_a_user_that_fits_no_message_is_named(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(NotifyOwners, "buffer_max_size", 500)
-    with pytest.raises(PolicyExecutionError, match=r"alice does not fit a message.*Nobody was addressed"):
+    with pytest.raises(PolicyExecutionError, match=r"alice, bob does not fit a message.*were not addressed"):
         notify(tmp_path)
     assert records(tmp_path) == sent(org) == []
+
+
+def trust(iam: Any, name: str, roles: int) -> None:
+    """Roles with long and random paths that trust the user, so that a message can't be made small by compression."""
+    statement = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/{name}"}}
+    document = {"Version": "2012-10-17", "Statement": [{**statement, "Action": "sts:AssumeRole"}]}
+    for number in range(roles):
+        digests = (hashlib.sha256(f"{number} {part}".encode()).hexdigest() for part in range(7))
+        path = f"/{''.join(digests)}/"
+        iam.create_role(RoleName=f"r{number}", Path=path, AssumeRolePolicyDocument=json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        pytest.param(12_000, ["alice", "bob", "mallory"], id="shortened"),
+        pytest.param(2_600, ["alice", "bob"], id="left-out"),
+    ],
+)
+def test_a_user_that_is_too_large_keeps_nobody_from_being_addressed(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, told: list[str]
+) -> None:
+    iam.create_user(UserName="mallory")
+    trust(iam, "mallory", 60)
+    monkeypatch.setattr(NotifyOwners, "buffer_max_size", size)
+    left_out = pytest.raises(PolicyExecutionError, match="mallory does not fit a message")
+    with nullcontext() if "mallory" in told else left_out:
+        notify(tmp_path, template="mine.html")
+    messages = sent(org)
+    found = {each["UserName"]: each["c7n:IamUser"] for message in messages for each in message["resources"]}
+    assert sorted(found) == told
+    assert sorted(user["user"] for record in records(tmp_path) for user in record["users"]) == told
+    shortened = {name for name, known in found.items() if known["findings"][-1]["id"] == "shortened"}
+    assert shortened == set(told) - {"alice", "bob"}
 
 
 def test_who_was_addressed_is_not_addressed_again(org: LocalOrg, iam: Any, tmp_path: Path) -> None:

@@ -275,6 +275,50 @@ def test_outcomes_of_provisioning_and_of_a_killed_run_count(left: Outputs) -> No
     assert (found.rows[2]["unique_id"], found.rows[2]["time"]) == ("AIDAALICE", NOW.isoformat())
 
 
+BROKEN: dict[str, tuple[str, Any]] = {
+    "journal": (
+        "journal.jsonl",
+        {
+            "time": "2026-01-01T00:00:00+00:00",
+            "user": "x",
+            "arn": "x",
+            "unique_id": "AIDAX",
+            "phase": "before",
+        },
+    ),
+    "outcomes": ("outcomes.json", [{"arn": ALICE.arn, "status": "deleted", "unique_id": {}}]),
+    "policy": ("metadata.json", {"policy": {"name": [], "resource": []}, "config": {}, "execution": {}}),
+    "metrics": (
+        "metadata.json",
+        {"policy": {}, "config": {}, "execution": {}, "metrics": [{"MetricName": {}}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_what_no_run_leaves_makes_its_account_unreadable_and_no_other(left: Outputs, broken: str) -> None:
+    left.leave("alice", name="payments")
+    place = left.leave("alice", name="research")
+    name, content = BROKEN[broken]
+    (place / name).write_text(json.dumps(content))
+    assert {each.name: each.state for each in read(left)} == {"payments": RAN, "research": UNREADABLE}
+
+
+def test_an_error_that_nobody_foresaw_makes_its_account_unreadable_and_no_other(
+    left: Outputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left.leave("alice", name="payments")
+    left.leave("alice", name="research")
+
+    def rows(files: Any) -> Any:
+        return () if "payments" in str(files.directory) else [][1]
+
+    monkeypatch.setattr(outputs, "_rows", rows)
+    found = {each.name: each for each in read(left)}
+    assert (found["payments"].state, found["research"].state) == (RAN, UNREADABLE)
+    assert "holds what no run leaves: IndexError" in found["research"].why
+
+
 def test_policies_on_other_resources_are_passed_over(left: Outputs) -> None:
     left.leave("alice")
     other = json.dumps(metadata("buckets", ACCOUNT, 0, ["ResourceCount"], resource="aws.s3"))

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,65 @@ def test_what_was_changed_is_refused_and_stops_no_other_user(
     (message,) = found.problems
     assert message.startswith(f"{file_of(run, ALICE)}: ")
     assert problem in message
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        pytest.param(
+            lambda data: data["attachments"]["access-key"][0].update(AccessKeyId=[]),
+            r"it\.attachments\.access-key\[0\]\.AccessKeyId must be a text, not list",
+            id="identifier",
+        ),
+        pytest.param(
+            lambda data: data["attachments"]["access-key"][0].update(Status={}),
+            r"access-key\[0\]\.Status must be a text or a number, not dict",
+            id="member",
+        ),
+        pytest.param(
+            lambda data: data["attachments"]["inline-policy"][0].update(PolicyDocument=[]),
+            "PolicyDocument must be a policy document, not list",
+            id="document",
+        ),
+        pytest.param(
+            lambda data: data.update(
+                groups=[{"GroupName": "g", "GroupId": "G", "Path": "/", "GroupPolicyList": 5}]
+            ),
+            "GroupPolicyList must be a list, not int",
+            id="group",
+        ),
+        pytest.param(
+            lambda data: data["user"].update(Arn="x"), "the ARN x name different accounts", id="arn"
+        ),
+    ],
+)
+@pytest.mark.parametrize("library", [True, False], ids=["with-jsonschema", "without-it"])
+def test_a_snapshot_with_what_no_run_writes_is_a_problem_and_stops_no_other_user(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    library: bool,
+    edit: Callable[[dict[str, Any]], object],
+    why: str,
+) -> None:
+    if not library:
+        monkeypatch.setitem(sys.modules, "jsonschema", None)
+    run = output(tmp_path / "run", snapshot(ALICE), snapshot(BOB))
+    change(file_of(run, ALICE), edit)
+    found = collected([run])
+    assert [each.recorded.subject for each in found.users] == [BOB.subject]
+    (problem,) = found.problems
+    assert re.search(why, problem)
+
+
+def test_a_journal_that_can_not_be_read_stops_no_other_run(tmp_path: Path) -> None:
+    broken = output(tmp_path / "payments" / "delete", snapshot(ALICE))
+    output(tmp_path / "research" / "delete", snapshot(BOB))
+    with (broken / "journal.jsonl").open("a") as journal:
+        journal.write(json.dumps({"time": "x", "user": "x", "arn": "x", "phase": "before"}) + "\n")
+    found = collected([tmp_path])
+    assert [each.recorded.subject for each in found.users] == [BOB.subject]
+    (problem,) = found.problems
+    assert "has a line that no run writes (arn is no ARN)" in problem
 
 
 @pytest.mark.parametrize(

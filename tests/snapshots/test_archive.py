@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.exceptions import JournalRefused, SnapshotRefused
+from c7n_iamusers.exceptions import JournalRefused, NotRestorable, SnapshotRefused
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import Journal
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.snapshots.archive import SnapshotArchive
-from c7n_iamusers.snapshots.snapshot import Snapshot
+from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from tests.records import EVERYTHING, user
 
 ALICE = user(tags={"Team": "a"}, **EVERYTHING)
-FIRST = Snapshot(ALICE, "2026-11-24T00:00:00+00:00", "0" * 64)
-SECOND = replace(FIRST, fingerprint="1" * 64)
+FIRST = Snapshot(ALICE, "2026-11-24T00:00:00+00:00", fingerprint(ALICE))
+SECOND = replace(FIRST, taken="2026-11-25T00:00:00+00:00")
 
 
 def archive(path: Path) -> SnapshotArchive:
@@ -58,7 +58,7 @@ def test_snapshots_of_a_user_are_kept_in_their_order(tmp_path: Path) -> None:
 )
 def test_no_name_of_a_snapshot_is_an_option_or_hidden(name: str, file: str, tmp_path: Path) -> None:
     whole = user(name=name, **EVERYTHING)
-    snapshot = replace(FIRST, user=whole)
+    snapshot = replace(FIRST, user=whole, fingerprint=fingerprint(whole))
     add(tmp_path, snapshot, 1)
     assert [each.name for each in (tmp_path / "snapshots").iterdir()] == [f"{file}.{whole.unique_id}.json"]
     assert archive(tmp_path).of(whole.subject) == [snapshot]
@@ -99,8 +99,49 @@ def test_another_user_of_the_same_name_has_snapshots_of_its_own(tmp_path: Path) 
     add(tmp_path, FIRST, 1)
     other = user(unique_id="AIDAOTHER")
     assert archive(tmp_path).of(other.subject) == []
-    add(tmp_path, replace(FIRST, user=other), 1)
+    add(tmp_path, replace(FIRST, user=other, fingerprint=fingerprint(other)), 1)
     assert archive(tmp_path).of(ALICE.subject) == [FIRST]
+
+
+def of_policy(document: Any) -> Snapshot:
+    whole = user(inline_policy=({"PolicyName": "p", "PolicyDocument": document},))
+    return replace(FIRST, user=whole, fingerprint=fingerprint(whole))
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "why"),
+    [
+        pytest.param(of_policy({"Statement": float("inf")}), "has Infinity", id="infinity"),
+        pytest.param(
+            of_policy('{"Statement": Infinity}'), "policy p: Infinity is no number", id="infinity-in-a-text"
+        ),
+        pytest.param(of_policy({"Statement": 10**40}), "more than 40 characters", id="digits"),
+        pytest.param(of_policy("no JSON"), "policy p: Expecting value", id="no-json"),
+        pytest.param(of_policy("x" * 9_000_000), "more than 8388608", id="size"),
+        pytest.param(
+            replace(FIRST, fingerprint="1" * 64), "does not match its fingerprint", id="fingerprint"
+        ),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(snapshot: Snapshot, why: str, tmp_path: Path) -> None:
+    with pytest.raises(NotRestorable, match=why):
+        add(tmp_path, snapshot, 1)
+    assert not (tmp_path / "snapshots").exists()
+    assert lines(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param({"Statement": [{"Sid": "\N{GRINNING FACE}"}]}, id="emoji"),
+        pytest.param('{"Statement": ' + "1" * 5000 + "}", id="digits-in-a-text"),
+        pytest.param('{"Statement": "\\ud800"}', id="half-a-character-in-a-text"),
+        pytest.param("%7B%22Statement%22%3A%5B%5D%7D", id="url-encoded"),
+    ],
+)
+def test_what_can_be_read_again_is_written(document: Any, tmp_path: Path) -> None:
+    add(tmp_path, of_policy(document), 1)
+    assert archive(tmp_path).of(ALICE.subject) == [of_policy(document)]
 
 
 def test_a_place_that_cannot_be_written_refuses(tmp_path: Path) -> None:
