@@ -146,6 +146,14 @@ def test_a_message_of_a_function_is_forwarded_without_what_nothing_reads() -> No
     assert "bob" in slack
 
 
+def test_the_use_of_a_user_is_forwarded() -> None:
+    message = changed("resources/0/c7n:IamUser", {"used": {"text": "ConsoleLogin", "event": "x"}})
+    message["action"] |= {"step": "used", "template": "iam-users-used.html"}
+    found = result(message)
+    assert (found["action"]["step"], found["action"]["template"]) == ("used", "iam-users-used.html")
+    assert found["resources"][0]["c7n:IamUser"] == {"used": {"text": "ConsoleLogin"}}
+
+
 @pytest.mark.parametrize("template", ["default", "default.html", None])
 def test_rows_for_templates_of_c7n_mailer_are_forwarded(template: str | None) -> None:
     message = {**changed("action/template", template), "resources": [{**ROW, "Tags": []}]}
