@@ -79,7 +79,7 @@ def forward(source: str, target: str, config: Path, domains: tuple[str, ...], de
     """Move messages of functions in member accounts to c7n-mailer's queue. Run it before c7n-mailer.
 
     c7n-mailer evaluates what is in its queue, so a member account must not write there. Each message is made anew of
-    what `step: created` sends: an account of the accounts file, recipients that a variable of the account names or of
+    what functions send: an account of the accounts file, recipients that a variable of the account names or of
     its email_domain, a template of this package or of c7n-mailer, texts without templates. Nothing else is copied.
 
     Anything else is refused and named, and the command ends with 1. A refused message stays in the queue, and is there

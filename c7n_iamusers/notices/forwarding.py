@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from c7n_iamusers.notices.stock_rows import CREATED, USED, plain
+from c7n_iamusers.notices.stock_rows import CREATED, plain
 from c7n_iamusers.notices.templates import STOCK
 from c7n_iamusers.text.documents import MOST_OF_RECORD, NotInFormat, inflated, read_json
 from c7n_iamusers.text.shapes import Shape, listing, one_of, record, text, whole
@@ -30,8 +30,10 @@ LARGEST_BODY, LARGEST_MESSAGE = 1024 * 1024, 4 * 1024 * 1024
 #: What c7n puts into a message at most (c7n/actions/notify.py), and room for its attributes.
 MOST_SENT = 262_144 - 256
 _MOST_USERS, _LONGEST, _MOST_RECIPIENTS = 5_000, 4_000, 20
-#: The mails of ``step: created`` and ``step: used``, and c7n-mailer's own; the same for Slack.
-_MAIL = ("iam-users-created.html", "iam-users-used.html", "default", "default.html")
+#: The steps of functions: a new credential, and the use of a user that nobody should use.
+_STEPS = (CREATED, "used")
+#: Their mails, and c7n-mailer's own; the same for Slack.
+_MAIL = (*(f"iam-users-{each}.html" for each in _STEPS), "default", "default.html")
 _SLACK = ("slack_iam_users", "slack_default")
 #: A recipient that c7n-mailer looks up by the account's id in its own configuration.
 _LOOKED_UP = "account-emails"
@@ -187,7 +189,7 @@ _ENVELOPE = record(
 _ACTION = _object(
     {
         "type": _as_is(one_of("notify-owners")),
-        "step": _as_is(one_of(CREATED, USED)),
+        "step": _as_is(one_of(*_STEPS)),
         "to": _list(_TEXT, _MOST_RECIPIENTS),
         "subject": _as_is(text(500, r"[^\x00-\x1f{}]+")),
         "violation_desc": _PLAIN,
@@ -207,7 +209,7 @@ _ACTION = _object(
         "contact": _TEXT,
     },
 )
-#: What iam-users-created.html, iam-users-used.html and slack_iam_users read of a user.
+#: What these mails and slack_iam_users read of a user.
 _KNOWN = _object(
     {},
     {

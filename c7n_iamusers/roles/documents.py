@@ -55,6 +55,8 @@ _OF_FUNCTION = [
 _OF_RULE = [f"events:{each}" for each in ("DescribeRule", "ListTargetsByRule", "PutRule", "PutTargets")]
 _BUCKET = re.compile(r"[\w.-]{3,255}", re.ASCII)
 Document = Mapping[str, Any]
+#: What `c7n-iamusers preflight` asks of a queue.
+_READ_QUEUE = ("sqs:GetQueueAttributes", "sqs:GetQueueUrl")
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,7 @@ def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> 
     statements = [
         _allow(["sts:AssumeRole"], assumed, _owned_by(settings.organization)),
         *_place_statements(places, settings, needs.setup),
+        *_forwarding(needs, settings),
     ]
     if needs.setup and settings.mailer:
         statements.append(_allow([_SIMULATING], [settings.mailer]))
@@ -194,6 +197,16 @@ def _of_mailer(role: MailerRole) -> RoleDocument:
     found = RoleDocument(MAILER, *_path_and_name(role.arn), text, trust, _document([*allowed, *asked]))
     _check_length(found)
     return found
+
+
+def _forwarding(needs: RoleNeeds, settings: RoleSettings) -> Iterator[Document]:
+    """`c7n-iamusers forward` takes what functions sent out of their queues. It sends as the runner's policies do."""
+    queues = dict.fromkeys(
+        queue_arn(queue, settings.partition) for each in needs.functions for queue in each.places.queues
+    )
+    if queues:
+        asked = _READ_QUEUE if needs.setup else ()
+        yield _allow([*asked, "sqs:DeleteMessage", "sqs:ReceiveMessage"], list(queues))
 
 
 def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
@@ -291,7 +304,7 @@ def _place_statements(places: Places, settings: RoleSettings, setup: bool = Fals
     partition, owned = settings.partition, _owned_by(settings.organization)
     if places.queues:
         queues = [queue_arn(each, partition) for each in places.queues]
-        asked = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"] if setup else []
+        asked = _READ_QUEUE if setup else ()
         yield _allow([*asked, "sqs:SendMessage"], queues)
     if counted := [queue_arn(each, partition) for each in places.counted]:
         # the dead-letter queue of a queue is in the same account and Region, and may have any name

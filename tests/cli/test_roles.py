@@ -140,11 +140,13 @@ def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
         ["iam:GetRole"],
         [f"arn:aws:iam::*:role/{name}" for name in names],
     )
-    # the functions' queue and buckets are not the runner's
     assert runner["PolicyDocument"]["Statement"][0]["Resource"] == [
         f"arn:aws:iam::*:role/{name}" for name in ("IamUsersDeployer", "IamUsersReader")
     ]
-    assert "realtime" not in json.dumps(runner)
+    # of the functions' places only their queue is the runner's, for `forward`
+    (forwarding,) = [each for each in runner["PolicyDocument"]["Statement"] if "realtime" in json.dumps(each)]
+    assert forwarding["Action"] == ["sqs:DeleteMessage", "sqs:ReceiveMessage"]
+    assert forwarding["Resource"] == ["arn:aws:sqs:us-east-1:123456789012:iam-users-realtime"]
 
 
 @pytest.mark.parametrize(

@@ -146,16 +146,12 @@ def test_a_message_of_a_function_is_forwarded_without_what_nothing_reads() -> No
     assert "bob" in slack
 
 
-def test_an_alarm_is_forwarded() -> None:
-    message = deepcopy(MESSAGE)
+def test_the_use_of_a_user_is_forwarded() -> None:
+    message = changed("resources/0/c7n:IamUser", {"used": {"text": "ConsoleLogin", "event": "x"}})
     message["action"] |= {"step": "used", "template": "iam-users-used.html"}
-    text = "bob signed in from 192.0.2.1"
-    message["resources"] = [
-        {"UserName": "bob", "Path": "/emergency/", "c7n:IamUser": {"used": {"text": text}}}
-    ]
-    made = result(message)
-    assert made["resources"] == message["resources"]
-    assert text in render(made)[0]
+    found = result(message)
+    assert (found["action"]["step"], found["action"]["template"]) == ("used", "iam-users-used.html")
+    assert found["resources"][0]["c7n:IamUser"] == {"used": {"text": "ConsoleLogin"}}
 
 
 @pytest.mark.parametrize("template", ["default", "default.html", None])

@@ -129,7 +129,18 @@ def test_the_functions_run_with_exactly_their_role(
     told = org.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"realtime/notices/{ACCOUNT}/")["Contents"]
     assert sum("-used-" in each["Key"] for each in told) == 1
     assert runs.ran == set(FUNCTIONS)
-    check_that_all_is_needed(runs, {FUNCTION: 5, QUARANTINE: 15, DEPLOYER: 9})
+    queues = yaml.safe_load(runs.accounts.read_text())["vars"]
+    places = ("--from", queues["realtime_queue_url"], "--to", queues["queue_url"])
+    runs.command("forward", *places, "-c", str(runs.accounts))
+    assert (
+        len(
+            org.client("sqs").receive_message(QueueUrl=queues["queue_url"], MaxNumberOfMessages=10)[
+                "Messages"
+            ]
+        )
+        == 2
+    )
+    check_that_all_is_needed(runs, {FUNCTION: 5, QUARANTINE: 15, DEPLOYER: 9, RUNNER: 3})
     check_that_others_are_out_of_reach(org)
     runs.put("function", without(runs.documents["function"], "sqs:SendMessage"))
     with pytest.raises(
