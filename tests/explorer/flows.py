@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is run: a row a flow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from c7n.config import Config
+from c7n.exceptions import PolicyExecutionError
+from c7n.policy import PolicyCollection
+from c7n.resources import load_resources
+from c7n.utils import reset_session_cache
+
+from c7n_iamusers.entry import register
+from tests.explorer.world import ACCOUNT, EXEMPTIONS, NOTICES, World
+from tests.policies import WAIVED
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
+Command = Callable[[World, Path], None]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """``command``: what is run, and run again. ``prepare``: what happens before, undisturbed, with the same output.
+
+    ``policy``: the directory of its outcomes. ``goal``: what becomes of alice, see judge.GOALS. ``gives_back``: it may
+    give her back what she had before ``prepare``. ``journal``: the name of its journal.
+    """
+
+    name: str
+    command: Command
+    policy: str
+    goal: str
+    prepare: tuple[Command, ...] = ()
+    gives_back: bool = False
+    journal: str = "journal.jsonl"
+
+
+def _users(action: Mapping[str, Any], name: str) -> Command:
+    """A policy over all users but the exempt, with the place of STOP."""
+
+    def command(_world: World, output: Path) -> None:
+        taking = action["type"] != "release"
+        given = {**WAIVED, "notices": str(NOTICES), **action} if taking else dict(action)
+        filters: list[dict[str, Any]] = [{"type": "unnecessary", "exempt-from": str(EXEMPTIONS)}]
+        run_policy({"name": name, "filters": filters, "actions": [given]}, output)
+
+    return command
+
+
+def run_policy(data: Mapping[str, Any], output: Path) -> None:
+    """Run a policy on the account's users as custodian does. Raises what it raises."""
+    load_resources(("aws.iam-user",))
+    register()
+    reset_session_cache()
+    config = Config.empty(
+        account_id=ACCOUNT, output_dir=str(output), region="us-east-1", assume_role=ROLE, cache_period=0
+    )
+    whole = {"resource": "aws.iam-user", "source": "authorization-details", **json.loads(json.dumps(data))}
+    (found,) = PolicyCollection.from_data({"policies": [whole]}, config)
+    found.validate()
+    found.run()
+
+
+DELETE = _users({"type": "composite-delete"}, "delete")
+QUARANTINE = _users({"type": "quarantine"}, "quarantine")
+LISTEN = _users({"type": "quarantine", "credentials": "keep"}, "listen")
+BROWNOUT = _users({"type": "quarantine", "brownout": 15}, "brownout")
+RELEASE = _users({"type": "release"}, "release")
+
+FLOWS = {
+    each.name: each
+    for each in (
+        Flow("composite-delete", DELETE, "delete", "deleted"),
+        Flow("quarantine", QUARANTINE, "quarantine", "quarantined"),
+        Flow("quarantine-keep", LISTEN, "listen", "listened to"),
+        Flow("brownout", BROWNOUT, "brownout", "browned out"),
+        Flow("release", RELEASE, "release", "given back", (QUARANTINE,), gives_back=True),
+        Flow("release-kept", RELEASE, "release", "given back", (LISTEN,), gives_back=True),
+        Flow("delete-quarantined", DELETE, "delete", "deleted", (LISTEN, QUARANTINE)),
+    )
+}
+
+#: How a run may end: with an error that says what it is about.
+EXPECTED_ERRORS = (PolicyExecutionError,)

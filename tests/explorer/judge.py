@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The invariants, judged from AWS's state and the files of a run alone. Knows nothing of the package but its files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests.explorer.facts import Facts, difference, laid_over
+from tests.explorer.rights import rights
+
+#: Names that this tool gives to what it puts on a user, and AWS's policy that it uses.
+DENY, BROWNOUT, OWN_TAGS = "c7n-iamusers-deny-all", "c7n-iamusers-brownout", "c7n-iamusers-"
+AWS_DENY = "arn:aws:iam::aws:policy/AWSDenyAll"
+_SWITCHED = ("access-key", "ssh-key", "certificate", "service")
+_ON = ("Active", "Set")
+_TIME = re.compile(r"\d{8}T\d{6}Z|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+User = Mapping[str, Any]
+
+
+@dataclass
+class Judge:
+    """``target``: "account/unique id" of alice. ``origin``: the facts that the flow may bring her back to.
+
+    ``aws``: ARN -> document of AWS's policies. ``theirs``: the facts as they would be without the tool. ``allowed``:
+    what alice may have at most. ``run``: the facts as this run found them; others' changes are in all three.
+    ``broken``: what does not hold, in words, each beginning with the name of its invariant.
+    """
+
+    target: str
+    origin: Facts
+    theirs: Facts
+    aws: Mapping[str, str]
+    broken: list[str] = field(default_factory=list)
+    run: Facts = field(default_factory=dict)
+    allowed: Facts = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        users = {**self.theirs["users"], self.target: self.origin["users"][self.target]}
+        self.allowed, self.run = {**self.theirs, "users": users}, self.theirs
+
+    @property
+    def account(self) -> str:
+        """Alice's account."""
+        return self.target.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """Her name, as it was."""
+        return str(self.origin["users"][self.target]["name"])
+
+    def begin(self, found: Facts) -> None:
+        """A run begins."""
+        self.run = found
+
+    def others_did(self, before: Facts, after: Facts) -> None:
+        """Somebody else changed something."""
+        changes = difference(before, after)
+        self.theirs, self.allowed, self.run = (
+            laid_over(each, changes) for each in (self.theirs, self.allowed, self.run)
+        )
+
+    def found(self, facts: Facts, now: datetime, after: str) -> None:
+        """What AWS has ``after`` a call of the tool."""
+        for kind in ("groups", "policies", "roles"):
+            if changes := difference(self.theirs[kind], facts[kind]):
+                self._note("untouched", after, f"{kind} changed: {changes}")
+        own = f":mfa/{self.name}"
+        devices = ({key: each for key, each in found["devices"].items() if not key.endswith(own)} for found in (self.theirs, facts))
+        if changes := difference(*devices):
+            self._note("untouched", after, f"devices changed: {changes}")
+        for key in {*facts["users"], *self.theirs["users"]} - {self.target}:
+            held, theirs = facts["users"].get(key), self.theirs["users"].get(key)
+            if held != theirs and not self._is_restored(key, facts):
+                self._note("untouched", after, f"user {key} changed: {difference(theirs, held)}")
+        for key in facts["users"]:
+            if key == self.target or self._is_restored(key, facts):
+                self._within(key, facts, now, after)
+
+    def _is_restored(self, key: str, facts: Facts) -> bool:
+        user = facts["users"].get(key)
+        return bool(
+            user
+            and key not in self.theirs["users"]
+            and key.startswith(f"{self.account}/")
+            and user["name"] == self.name
+        )
+
+    def _within(self, key: str, facts: Facts, now: datetime, after: str) -> None:
+        user, most = facts["users"][key], self.allowed["users"].get(self.target)
+        if most is None:
+            return  # others deleted her, and what is left is theirs
+        if wider := self.rights_of(user, facts, now) - self.rights_of(most, self.allowed, now):
+            self._note("never wider", after, f"{key} may {sorted(wider)[:3]}")
+        known = most["credentials"]
+        same = key == self.target
+        for credential, status in user["credentials"].items():
+            if status in _ON and same and known.get(credential) not in _ON:
+                self._note("never wider", after, f"{key}: {credential} is {status}, and was {known.get(credential)}")
+            if not same and credential.split()[0] not in ("ssh-key", "certificate"):
+                self._note("never wider", after, f"{key}: {credential} is new")
+
+    def rights_of(self, user: User, facts: Facts, now: datetime) -> set[Any]:
+        """What ``user`` may do by ``facts``."""
+        prefix = f"{self.account}/"
+        own = {key.removeprefix(prefix): text for key, text in facts["policies"].items() if key.startswith(prefix)}
+        groups = {key.removeprefix(prefix): each for key, each in facts["groups"].items() if key.startswith(prefix)}
+        return rights(user, {**self.aws, **own}, groups, now)
+
+    def ended(self, status: str, facts: Facts, now: datetime, why: str) -> None:
+        """``status``: what the outcome says became of alice. ``why``: what the trace did."""
+        check = OUTCOMES.get(status)
+        if check is None:
+            self._note("outcome", why, f"unknown status {status!r}")
+        elif problem := check(self, facts, now):
+            self._note("outcome", why, f"it says {status}: {problem}")
+
+    def reached(self, goal: str, facts: Facts, now: datetime, why: str) -> None:
+        """The runs are over, and ``goal`` should be reached."""
+        if problem := GOALS[goal](self, facts, now):
+            self._note("converges", why, problem)
+
+    def unchanged(self, before: Facts, after: Facts, why: str) -> None:
+        """A run that had nothing to do changed nothing."""
+        if changes := difference(before, after):
+            self._note("idempotent", why, f"changed {changes}")
+
+    def no_secrets(self, secrets: Iterable[str], places: Iterable[Path]) -> None:
+        """No file below ``places`` holds one of ``secrets``."""
+        for path in (each for place in places for each in place.rglob("*") if each.is_file()):
+            content = path.read_bytes()
+            if any(each.encode() in content for each in secrets):
+                self._note("no secrets", str(path), "holds a secret")
+
+    def _note(self, invariant: str, when: str, what: str) -> None:
+        self.broken.append(f"{invariant}: {when}: {what}")
+
+    def note(self, invariant: str, when: str, what: str) -> None:
+        """What else does not hold."""
+        self._note(invariant, when, what)
+
+
+def _denied(judge: Judge, user: User, facts: Facts, now: datetime) -> str:
+    found = judge.rights_of(user, facts, now)
+    return f"she may {sorted(found)[:2]}" if found else ""
+
+
+def _is_gone(judge: Judge, facts: Facts, _: datetime) -> str:
+    return "she is there" if judge.target in facts["users"] else ""
+
+
+def _is_deleted(judge: Judge, facts: Facts, _: datetime) -> str:
+    if judge.target in facts["users"]:
+        return "she is there"
+    left = [key for key, owner in facts["devices"].items() if key.endswith(f":mfa/{judge.name}") and not owner]
+    return f"left: {left}" if left and judge.name not in _names(judge, facts) else ""
+
+
+def _names(judge: Judge, facts: Facts) -> set[str]:
+    return {each["name"] for key, each in facts["users"].items() if key.startswith(f"{judge.account}/")}
+
+
+def _is_quarantined(judge: Judge, facts: Facts, now: datetime) -> str:
+    return _held(judge, facts, now, keep=False)
+
+
+def _is_listened_to(judge: Judge, facts: Facts, now: datetime) -> str:
+    return _held(judge, facts, now, keep=True)
+
+
+def _held(judge: Judge, facts: Facts, now: datetime, *, keep: bool) -> str:
+    user = facts["users"].get(judge.target)
+    if user is None:
+        return "she is gone"
+    if found := _denied(judge, user, facts, now):
+        return found
+    on = [each for each, status in user["credentials"].items() if _switches(each) and status == "Active"]
+    if on and not keep:
+        return f"active: {on}"
+    theirs = judge.theirs["users"].get(judge.target)
+    if theirs is None:
+        return ""
+    changes = difference(_plain(theirs, keep), _plain(user, keep))
+    return f"it changed more than that: {changes}" if changes else ""
+
+
+def _switches(credential: str) -> bool:
+    return credential.split()[0] in _SWITCHED
+
+
+def _plain(user: User, keep: bool) -> User:
+    """``user`` without what a quarantine puts on it."""
+    credentials = {
+        each: status if keep or not _switches(each) else "switched" for each, status in user["credentials"].items()
+    }
+    return {
+        **user,
+        "credentials": credentials,
+        "tags": {key: each for key, each in user["tags"].items() if not key.startswith(OWN_TAGS)},
+        "inline": {key: each for key, each in user["inline"].items() if key not in (DENY, BROWNOUT)},
+        "attached": {key: each for key, each in user["attached"].items() if key != AWS_DENY},
+        "boundary": "" if user["boundary"] == AWS_DENY else user["boundary"],
+    }
+
+
+def _is_browned_out(judge: Judge, facts: Facts, now: datetime) -> str:
+    user = facts["users"].get(judge.target)
+    return "she is gone" if user is None else _held(judge, facts, now, keep=True)
+
+
+def _is_given_back(judge: Judge, facts: Facts, _: datetime) -> str:
+    user, was = facts["users"].get(judge.target), judge.allowed["users"].get(judge.target)
+    if user is None:
+        return "she is gone"
+    changes = difference(was, user)
+    return f"it is not as before: {changes}" if changes else ""
+
+
+#: What comes back of a deleted user.
+_COMES_BACK = ("name", "path", "tags", "boundary", "groups", "inline", "attached")
+
+
+def _is_restored(judge: Judge, facts: Facts, _: datetime) -> str:
+    found = [each for key, each in facts["users"].items() if each["name"] == judge.name and key.startswith(judge.account)]
+    if len(found) != 1:
+        return f"there are {len(found)} of that name"
+    was, user = judge.allowed["users"][judge.target], dict(found[0])
+    user["tags"] = {key: each for key, each in user["tags"].items() if not key.startswith(OWN_TAGS)}
+    changes = difference({key: was[key] for key in _COMES_BACK}, {key: user[key] for key in _COMES_BACK})
+    return f"it is not as before: {changes}" if changes else ""
+
+
+def _is_same(judge: Judge, facts: Facts, _: datetime) -> str:
+    changes = difference(judge.run["users"].get(judge.target), facts["users"].get(judge.target))
+    return f"changed: {changes}" if changes and judge.target in facts["users"] else ""
+
+
+def _anything(_judge: Judge, _facts: Facts, _now: datetime) -> str:
+    return ""
+
+
+Check = Callable[[Judge, Facts, datetime], str]
+#: What each status of an outcome says about alice. That a failure was raised is judged apart.
+OUTCOMES: Mapping[str, Check] = {
+    "deleted": _is_gone,
+    "skipped": _is_same,
+    "unchanged": _is_same,
+    "failed": _anything,
+    "quarantined": lambda judge, facts, now: "" if judge.target not in facts["users"] else _denied(judge, facts["users"][judge.target], facts, now),
+    "browned-out": lambda judge, facts, now: _denied(judge, facts["users"][judge.target], facts, now),
+    "released": _is_given_back,
+}
+#: What a flow is to reach, once nothing disturbs it.
+GOALS: Mapping[str, Check] = {
+    "deleted": _is_deleted,
+    "quarantined": _is_quarantined,
+    "listened to": _is_listened_to,
+    "browned out": _is_browned_out,
+    "given back": _is_given_back,
+    "restored": _is_restored,
+    "anything": _anything,
+}
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A run's journal, from its file. ``since``: how many lines earlier runs wrote."""
+
+    path: Path
+    since: int = 0
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines of calls of this run. An incomplete one is none."""
+        try:
+            texts = self.path.read_text(errors="replace").splitlines()[self.since :]
+        except OSError:
+            return []
+        found = []
+        for text in texts:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if line.get("phase") in ("before", "tried", "after"):
+                found.append(line)
+        return found
+
+    def announces(self, operation: str) -> bool:
+        """Whether its last line is of the call that is about to be made."""
+        lines = self.lines()
+        return bool(lines) and lines[-1]["phase"] in ("before", "tried") and lines[-1]["operation"] == operation
+
+    def disagreement(self, made: list[Made], *, alone: bool) -> str:
+        """Where it disagrees with ``made``: the changing calls in order. ``alone``: nobody else changed anything."""
+        calls = list(made)
+        for before, answers in _by_call(self.lines()):
+            tries = sum(each["phase"] == "tried" for each in answers) + 1
+            applied = False
+            while calls and tries and calls[0].is_of(before):
+                applied, tries = calls.pop(0).applied or applied, tries - 1
+            result = answers[-1].get("result") if answers else None
+            if result == "failed" and applied:
+                return f"{before['operation']} failed, it says, and AWS applied it"
+            if result == "done" and not applied and alone:
+                return f"{before['operation']} is done, it says, and AWS did not apply it"
+        return ""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A changing call on the wire, and whether AWS applied it."""
+
+    operation: str
+    parameters: Mapping[str, str]
+    applied: bool
+
+    def is_of(self, line: Mapping[str, Any]) -> bool:
+        """Whether it is a try of the call that ``line`` of a journal announces."""
+        texts = {name: each for name, each in line["parameters"].items() if isinstance(each, str)}
+        return self.operation == line["operation"] and texts.items() <= self.parameters.items()
+
+
+def _by_call(lines: list[dict[str, Any]]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    found: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
+    for line in lines:
+        if line["phase"] == "before":
+            found.append((line, []))
+        elif found:
+            found[-1][1].append(line)
+    return found
+
+
+def normal(facts: Facts) -> Facts:
+    """``facts`` without times, to compare the ends of two traces."""
+    found: Facts = json.loads(_TIME.sub("TIME", json.dumps(facts)))
+    return found

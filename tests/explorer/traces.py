@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One flow with what happens in it, run in a process of its own.
+
+A trace's text is ``flow: what@call, what@call``. Calls are numbered from 0, as the undisturbed flow makes them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from c7n.exceptions import PolicyExecutionError
+
+from tests.explorer import actors, faults, runner
+from tests.explorer.alone import CLOCK
+from tests.explorer.facts import Facts, documents, read, secrets
+from tests.explorer.flows import FLOWS, Flow
+from tests.explorer.judge import Journal, Judge, Made
+from tests.explorer.wire import Call, Endless, Exchange, Killed, Send
+from tests.explorer.world import ACCOUNT, ALICE, OTHER, OUTPUT, SECOND_OUTPUT, NOTICES, World
+
+TARGET = f"{ACCOUNT}/{ALICE}"
+#: How a run may end besides with success: with an error that says what AWS, or the disk, answered.
+TOLD = (PolicyExecutionError, ClientError, BotoCoreError, ResponseParserError, SystemExit)
+#: Real seconds after which a trace counts as endless.
+LONGEST = 120
+
+
+@dataclass(frozen=True)
+class Event:
+    """``what`` happens at the call with ``number``."""
+
+    what: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.what}@{self.number}"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A flow by name, and what happens in its first run."""
+
+    flow: str
+    events: tuple[Event, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.flow}: {', '.join(map(str, self.events))}"
+
+    @classmethod
+    def parse(cls, text: str) -> Trace:
+        """The reverse of str. Raises ValueError."""
+        flow, _, rest = text.partition(": ")
+        if flow not in FLOWS:
+            raise ValueError(f"no flow {flow!r}: there are {', '.join(FLOWS)}")
+        events = [re.fullmatch(r"(\S+)@(\d+)", each) for each in rest.split(", ") if each]
+        if not all(events):
+            raise ValueError(f"{rest!r} is not what@call, what@call")
+        return cls(flow, tuple(Event(each[1], int(each[2])) for each in events if each))
+
+
+@dataclass(frozen=True)
+class Result:
+    """``broken``: the invariants that do not hold, in words. ``calls``: those of the first run."""
+
+    trace: Trace
+    broken: tuple[str, ...]
+    calls: tuple[Call, ...] = ()
+
+
+@dataclass
+class Prepared:
+    """A flow whose world stands, in the working directory. ``origin``: the facts before ``prepare``."""
+
+    world: World
+    flow: Flow
+    origin: Facts
+    start: Facts
+    aws: dict[str, str]
+    calls: tuple[Call, ...] = ()
+
+    @classmethod
+    def of(cls, world: World, flow: Flow) -> Prepared:
+        """Make the world of ``flow`` in the working directory, which is empty.
+
+        The flow is run once before, so that each trace finds all modules and models loaded.
+        """
+        CLOCK.restart()
+        world.populate()
+        for command in (*flow.prepare, flow.command):
+            command(world, OUTPUT)
+        shutil.rmtree(OUTPUT)
+        world.populate()
+        origin = read(world.org, (ACCOUNT, OTHER))
+        for command in flow.prepare:
+            command(world, OUTPUT)
+        return cls(world, flow, origin, read(world.org, (ACCOUNT, OTHER)), documents(world.org, ACCOUNT))
+
+
+@dataclass
+class Running:
+    """A trace that is run, in a process of its own, whose world is this one alone."""
+
+    prepared: Prepared
+    trace: Trace
+    made: list[Made] = field(default_factory=list)
+    number: int = 0
+    killed: bool = False
+    saved: Path | None = None
+    acted: bool = False
+    lasting: list[tuple[str, Call]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.world, self.flow = self.prepared.world, self.prepared.flow
+        origin = self.prepared.origin if self.flow.gives_back else self.prepared.start
+        self.judge = Judge(TARGET, origin, self.prepared.start, self.prepared.aws)
+        self.secrets = secrets(self.world.org, (ACCOUNT, OTHER))
+        wire = self.world.wire
+        wire.before, wire.after, wire.exchange = self._before, self._after, self._exchange
+
+    def facts(self) -> Facts:
+        """What AWS has now."""
+        return read(self.world.org, (ACCOUNT, OTHER))
+
+    def run(self) -> Result:
+        """Run it, run it again until it settles, and judge."""
+        CLOCK.restart()
+        self._once(1)
+        first = tuple(self.world.wire.calls)
+        runner.mend()
+        again = self._once(2)
+        calls = [each for each in self.world.wire.calls if each.changes]
+        facts = self.facts()
+        if not self._excused() and again:
+            self.judge.note("converges", "run 2", f"it failed: {again}"[:300])
+        if not self._excused():
+            self.judge.reached(self.flow.goal, facts, CLOCK.true_time(), "run 2")
+        if calls or again:
+            third = self._once(3)
+            changing = [str(each) for each in self.world.wire.calls if each.changes]
+            if changing and not again:
+                self.judge.note("idempotent", "run 3", f"it called {changing}")
+            if third and not self._excused():
+                self.judge.note("converges", "run 3", f"it failed: {third}"[:300])
+        self.judge.no_secrets(self.secrets, [each for each in (OUTPUT, SECOND_OUTPUT, NOTICES) if each.exists()])
+        return Result(self.trace, tuple(dict.fromkeys(self.judge.broken)), first)
+
+    def _excused(self) -> bool:
+        """Whether something happened after which a run need not reach the flow's goal."""
+        return any(each.what in actors.ACTORS or runner.excuses(each.what) for each in self.trace.events)
+
+    def _once(self, number: int) -> str:
+        """One run; the error that it raised, in words."""
+        self.number, self.made, self.lasting = number, [], []
+        wire = self.world.wire
+        wire.calls, wire.dead, wire.aside = [], False, False
+        began = self.facts()
+        self.judge.begin(began)
+        journal = self._journal()
+        since = len(journal.path.read_bytes().splitlines()) if journal.path.exists() else 0
+        self.journal = Journal(journal.path, since)
+        row, error = self._row(), ""
+        try:
+            self.flow.command(self.world, OUTPUT)
+        except Killed:
+            self._bury()
+            return "killed"
+        except Endless:
+            self.judge.note("ends", f"run {number}", "it makes calls without an end")
+            return "endless"
+        except TOLD as told:
+            error = f"{type(told).__name__}: {told}"
+        except Exception as crash:  # noqa: BLE001  # whatever it is, it is what is looked for
+            last = traceback.extract_tb(crash.__traceback__)[-1]
+            where = f"{Path(last.filename).name}:{last.name}"
+            self.judge.note("no crash", f"run {number}", f"{type(crash).__name__} in {where}: {crash}"[:300])
+            error = str(crash) or type(crash).__name__
+        finally:
+            wire.aside = True
+        self._judge_end(row, error)
+        return error
+
+    def _bury(self) -> None:
+        """The disk is as it was when the process was killed."""
+        self.killed = True
+        if self.saved:
+            for place in (OUTPUT, SECOND_OUTPUT, NOTICES):
+                shutil.rmtree(place, ignore_errors=True)
+                if (self.saved / place).exists():
+                    shutil.copytree(self.saved / place, place)
+
+    def _journal(self) -> Journal:
+        return Journal(OUTPUT / self.flow.policy / self.flow.journal)
+
+    def _row(self) -> dict[str, Any]:
+        """The outcome of alice."""
+        try:
+            rows = json.loads((OUTPUT / self.flow.policy / "outcomes.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        found: list[dict[str, Any]] = [row for row in rows if row.get("unique_id") == ALICE]
+        return found[0] if found else {}
+
+    def _judge_end(self, row_before: dict[str, Any], error: str) -> None:
+        facts, now, why = self.facts(), CLOCK.true_time(), f"run {self.number}"
+        if self.journal.path.exists() and (
+            problem := self.journal.disagreement(self.made, alone=not self.acted)
+        ):
+            self.judge.note("journal", why, problem)
+        row = self._row()
+        if row and row != row_before:
+            self.judge.ended(row["status"], facts, now, why)
+            if row["status"] == "failed" and not error:
+                self.judge.note("told", why, "its outcome is failed, and the run ended as if all were well")
+        elif not error and any(each.applied for each in self.made):
+            self.judge.note("told", why, "it changed something, and there is no outcome")
+
+    # what happens on the wire
+
+    def _events(self, number: int) -> list[str]:
+        return [each.what for each in self.trace.events if each.number == number] if self.number == 1 else []
+
+    def _before(self, call: Call, request: Any) -> None:
+        for what in self._events(call.number):
+            if what in actors.ACTORS:
+                self._act(actors.ACTORS[what])
+            elif what in runner.FAULTS:
+                runner.FAULTS[what](self)
+            elif what == "killed":
+                self._kill()
+        if call.changes and call.service == "iam":
+            if not self.journal.announces(call.operation):
+                self.judge.note("journal", f"run {self.number}, {call} #{call.number}", "no line announces it")
+
+    def _act(self, act: Callable[[World], object]) -> None:
+        before, self.acted = self.facts(), True
+        with self.world.wire.others():
+            act(self.world)
+        self.judge.others_did(before, self.facts())
+
+    def _kill(self) -> None:
+        self.saved = Path("saved")
+        for place in (OUTPUT, SECOND_OUTPUT, NOTICES):
+            if place.exists():
+                shutil.copytree(place, self.saved / place)
+        self.world.wire.dead = True
+        raise Killed
+
+    def _exchange(self, call: Call) -> Exchange | None:
+        for what in self._events(call.number):
+            if what in actors.ACTORS or what in runner.FAULTS or what in ("killed", "killed-after"):
+                continue
+            if faults.is_lasting(what):
+                self.lasting.append((what, call))
+            elif what == "stale":
+                return None
+            else:
+                return faults.exchange_of(what, self._shortened)
+        for what, first in self.lasting:
+            if faults.also_meets(what, first, call):
+                return faults.exchange_of(what, self._shortened)
+        return None
+
+    def _shortened(self, send: Send) -> AWSResponse:
+        before = self.world.org.settings.page_limit
+        self.world.org.configure(page_limit=1)
+        try:
+            return send()
+        finally:
+            self.world.org.configure(page_limit=before)
+
+    def _after(self, call: Call, status: int) -> None:
+        if call.changes:
+            self.made.append(Made(call.operation, call.parameters, 200 <= status < 300))
+            self.judge.found(self.facts(), CLOCK.true_time(), f"run {self.number}, {call} #{call.number}")
+        if "killed-after" in self._events(call.number):
+            self._kill()
+
+
+def in_own_process(prepared: Prepared, trace: Trace, number: int) -> tuple[int, int]:
+    """Begin ``trace`` in a copy of this process and of the working directory; its id, and where its result is read."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(writing)
+        return child, reading
+    try:
+        signal.alarm(LONGEST)
+        own = Path(f"../trace-{os.getpid()}-{number}").resolve()
+        shutil.copytree(".", own)
+        os.chdir(own)
+        try:
+            result = Running(prepared, trace).run()
+            found: Any = {"broken": list(result.broken), "calls": [vars(each) for each in result.calls]}
+        except BaseException:  # noqa: BLE001  # the explorer's own defects are told as such
+            found = {"broken": [f"explorer: {traceback.format_exc()}"], "calls": []}
+        os.chdir("..")
+        shutil.rmtree(own, ignore_errors=True)
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(json.dumps(found).encode())
+    finally:
+        os._exit(0)
+    raise AssertionError
+
+
+def result_of(trace: Trace, content: bytes, status: int) -> Result:
+    """The result that the process of ``trace`` left."""
+    if os.waitstatus_to_exitcode(status) or not content:
+        return Result(trace, (f"ends: it ended by {os.waitstatus_to_exitcode(status)}",))
+    found = json.loads(content)
+    return Result(trace, tuple(found["broken"]), tuple(Call(**each) for each in found["calls"]))

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between botocore and the local organization: counts the calls of a run, and lets things happen at one of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ConnectionClosedError
+from botocore.httpsession import URLLib3Session
+
+from aws_local_org.application import MotoDispatcher
+from aws_local_org.faults import ConnectionLost
+from tests.explorer.alone import CALL_SECONDS, CLOCK
+from tests.in_process import _answer, _without_flask
+
+#: No trace makes so many calls, unless it does not end.
+MOST_CALLS = 3_000
+_READING = ("Get", "List", "Describe", "Generate", "Simulate", "Assume", "Is", "Lookup", "Head")
+_SCOPE = re.compile(r"Credential=[^/,]+/\d{8}/[^/]+/([^/]+)/aws4_request")
+
+
+class Killed(BaseException):
+    """The process of the run ends here. Nothing of it reaches AWS or the disk any more."""
+
+
+class Endless(BaseException):
+    """The run makes calls without an end."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request of a run. ``parameters``: as on the wire, and flat. ``body``, ``target``: as sent."""
+
+    number: int
+    service: str
+    operation: str
+    parameters: dict[str, str]
+    body: str = field(repr=False, default="")
+    target: str = field(repr=False, default="")
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is to change something."""
+        return not self.operation.startswith(_READING)
+
+    def __str__(self) -> str:
+        return f"{self.service}:{self.operation}"
+
+
+#: Sends the request to AWS and gives its answer.
+Send = Callable[[], AWSResponse]
+#: What happens in place of an exchange. It may raise what botocore's HTTP session raises.
+Exchange = Callable[[Call, Any, Send], AWSResponse]
+
+
+@dataclass
+class Wire:
+    """``before``, ``after``: called with each call of a run. ``exchange``: the one for a call; None: a plain one.
+
+    ``calls``: those of the run so far. ``aside``: others are at work, whose calls are not counted. ``dead``: the run
+    was killed.
+    """
+
+    application: Any
+    before: Callable[[Call, Any], None] = lambda _call, _request: None
+    after: Callable[[Call, int], None] = lambda _call, _status: None
+    exchange: Callable[[Call], Exchange | None] = lambda _call: None
+    calls: list[Call] = field(default_factory=list)
+    total: int = 0
+    aside: bool = True
+    dead: bool = False
+
+    def install(self) -> None:
+        """Take the place of HTTP in this process, for good."""
+        URLLib3Session.send = lambda _session, request: self._send(request)
+        MotoDispatcher.call = _without_flask(MotoDispatcher.call)
+
+    @contextmanager
+    def others(self) -> Iterator[None]:
+        """In the block, calls are those of others."""
+        before, self.aside = self.aside, True
+        try:
+            yield
+        finally:
+            self.aside = before
+
+    def plain(self, request: Any) -> AWSResponse:
+        """The organization's own answer."""
+        try:
+            return _answer(self.application, request)
+        except ConnectionLost as error:
+            raise ConnectionClosedError(error=error, request=request, endpoint_url=request.url) from error
+
+    def _send(self, request: Any) -> AWSResponse:
+        self.total += 1
+        if self.total > MOST_CALLS:
+            raise Endless
+        CLOCK.sleep(CALL_SECONDS)
+        if self.aside:
+            return self.plain(request)
+        if self.dead:
+            raise Killed
+        call = parsed(len(self.calls), request)
+        self.calls.append(call)
+        self.before(call, request)
+        statuses: list[int] = []
+
+        def send() -> AWSResponse:
+            answer = self.plain(request)
+            statuses.append(answer.status_code)
+            _ = answer.content
+            return answer
+
+        exchange = self.exchange(call)
+        try:
+            return exchange(call, request, send) if exchange else send()
+        finally:
+            self.after(call, statuses[0] if statuses else 0)
+
+
+def parsed(number: int, request: Any) -> Call:
+    """The call that ``request`` of botocore is."""
+    body = request.body or b""
+    body = body if isinstance(body, (bytes, str)) else body.read()
+    text = body.decode(errors="replace") if isinstance(body, bytes) else body
+    headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+    scope = _SCOPE.search(headers.get("authorization", ""))
+    service, target = scope[1] if scope else "unsigned", headers.get("x-amz-target", "")
+    if target:
+        given = json.loads(text or "{}")
+        return Call(number, service, target.rpartition(".")[2], _flat(given), text, target)
+    fields = dict(parse_qsl(text)) if "form-urlencoded" in headers.get("content-type", "") else {}
+    operation = fields.pop("Action", "") or f"{request.method} {urlsplit(request.url).path}"
+    fields.pop("Version", None)
+    return Call(number, service, operation, fields, text)
+
+
+def _flat(given: dict[str, Any]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
