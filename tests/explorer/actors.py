@@ -1,10 +1,230 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What other people do meanwhile: a row each, by the name that traces have."""
+"""What other people do meanwhile: a row each, by the name that traces have.
+
+Each is somebody with a console in front of them: what can't be done any more, since alice is gone, is left undone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
-from tests.explorer.world import World
+from botocore.exceptions import ClientError
 
-ACTORS: dict[str, Callable[[World], object]] = {}
+from tests.explorer.alone import CLOCK
+from tests.explorer.judge import AWS_DENY, BROWNOUT, DENY
+from tests.explorer.world import ACCOUNT, ALICE, EXEMPTIONS, NOTICES, PASSWORD, World, allow, deny, document
+
+TEAM = f"arn:aws:iam::{ACCOUNT}:policy/team"
+WIDE = f"arn:aws:iam::{ACCOUNT}:policy/wide"
+#: Gates are asked anew after half a minute.
+_HALF_A_MINUTE = 31
+Act = Callable[[Any, str], object]
+
+
+def name_of_alice(world: World) -> str:
+    """Her name now; empty if she is gone."""
+    users = world.org.backend("iam", ACCOUNT).users.values()
+    return next((user.name for user in users if user.id == ALICE), "")
+
+
+def _to_alice(*acts: Act) -> Callable[[World], object]:
+    def act(world: World) -> None:
+        name = name_of_alice(world)
+        for each in acts if name else ():
+            with suppress(ClientError):
+                each(world.client(), name)
+
+    return act
+
+
+def _empty(iam: Any, name: str) -> None:
+    """Remove everything that a deletion in the console removes."""
+    user = {"UserName": name}
+    with suppress(ClientError):
+        iam.delete_login_profile(**user)
+    for key in iam.list_access_keys(**user)["AccessKeyMetadata"]:
+        iam.delete_access_key(**user, AccessKeyId=key["AccessKeyId"])
+    for each in iam.list_signing_certificates(**user)["Certificates"]:
+        iam.delete_signing_certificate(**user, CertificateId=each["CertificateId"])
+    for each in iam.list_ssh_public_keys(**user)["SSHPublicKeys"]:
+        iam.delete_ssh_public_key(**user, SSHPublicKeyId=each["SSHPublicKeyId"])
+    for each in iam.list_service_specific_credentials(**user)["ServiceSpecificCredentials"]:
+        iam.delete_service_specific_credential(
+            **user, ServiceSpecificCredentialId=each["ServiceSpecificCredentialId"]
+        )
+    for each in iam.list_mfa_devices(**user)["MFADevices"]:
+        iam.deactivate_mfa_device(**user, SerialNumber=each["SerialNumber"])
+        if ":mfa/" in each["SerialNumber"]:
+            iam.delete_virtual_mfa_device(SerialNumber=each["SerialNumber"])
+    for each in iam.list_groups_for_user(**user)["Groups"]:
+        iam.remove_user_from_group(**user, GroupName=each["GroupName"])
+    for each in iam.list_attached_user_policies(**user)["AttachedPolicies"]:
+        iam.detach_user_policy(**user, PolicyArn=each["PolicyArn"])
+    for each in iam.list_user_policies(**user)["PolicyNames"]:
+        iam.delete_user_policy(**user, PolicyName=each)
+
+
+def _delete(iam: Any, name: str) -> None:
+    _empty(iam, name)
+    iam.delete_user(UserName=name)
+
+
+def _create(iam: Any, name: str) -> None:
+    """Somebody else gets the name, with what alice has of everything that has names."""
+    iam.create_user(UserName=name)
+    iam.create_login_profile(UserName=name, Password=PASSWORD)
+    iam.create_access_key(UserName=name)
+    iam.attach_user_policy(UserName=name, PolicyArn=TEAM)
+    iam.add_user_to_group(UserName=name, GroupName="Developers")
+    iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=document(allow("rds:*")))
+
+
+def _recreated(world: World) -> None:
+    iam, name = world.client(), name_of_alice(world)
+    if name:
+        _delete(iam, name)
+    with suppress(ClientError):
+        _create(iam, "alice")
+
+
+def _renamed_and_replaced(world: World) -> None:
+    _to_alice(lambda iam, name: iam.update_user(UserName=name, NewUserName="alice-renamed"))(world)
+    with suppress(ClientError):
+        _create(world.client(), "alice")
+
+
+def _put(name: str, *statements: dict[str, Any]) -> Act:
+    return lambda iam, user: iam.put_user_policy(
+        UserName=user, PolicyName=name, PolicyDocument=document(*statements)
+    )
+
+
+def _remove_deny(iam: Any, name: str) -> None:
+    for policy in (DENY, BROWNOUT):
+        with suppress(ClientError):
+            iam.delete_user_policy(UserName=name, PolicyName=policy)
+    with suppress(ClientError):
+        iam.detach_user_policy(UserName=name, PolicyArn=AWS_DENY)
+
+
+def _attach(arn: str) -> Act:
+    return lambda iam, name: iam.attach_user_policy(UserName=name, PolicyArn=arn)
+
+
+def _switch(status: str, *which: str) -> Act:
+    def act(iam: Any, name: str) -> None:
+        user = {"UserName": name}
+        for each in iam.list_access_keys(**user)["AccessKeyMetadata"]:
+            if each["AccessKeyId"].endswith(which):
+                iam.update_access_key(**user, AccessKeyId=each["AccessKeyId"], Status=status)
+        if "K2" in which and "K3" in which:
+            for each in iam.list_signing_certificates(**user)["Certificates"]:
+                iam.update_signing_certificate(**user, CertificateId=each["CertificateId"], Status=status)
+            for each in iam.list_ssh_public_keys(**user)["SSHPublicKeys"]:
+                iam.update_ssh_public_key(**user, SSHPublicKeyId=each["SSHPublicKeyId"], Status=status)
+
+    return act
+
+
+def _drop_key(which: str) -> Act:
+    def act(iam: Any, name: str) -> None:
+        for each in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
+            if each["AccessKeyId"].endswith(which):
+                iam.delete_access_key(UserName=name, AccessKeyId=each["AccessKeyId"])
+
+    return act
+
+
+def _new_password(iam: Any, name: str) -> None:
+    with suppress(ClientError):
+        iam.delete_login_profile(UserName=name)
+    iam.create_login_profile(UserName=name, Password=PASSWORD)
+
+
+def _in_account(act: Callable[[Any], object]) -> Callable[[World], object]:
+    def acts(world: World) -> None:
+        with suppress(ClientError):
+            act(world.client())
+
+    return acts
+
+
+def _group_deleted(iam: Any) -> None:
+    for user in iam.get_group(GroupName="Guard")["Users"]:
+        iam.remove_user_from_group(GroupName="Guard", UserName=user["UserName"])
+    iam.delete_group_policy(GroupName="Guard", PolicyName="own")
+    iam.delete_group(GroupName="Guard")
+
+
+def _exempted(_world: World) -> None:
+    with EXEMPTIONS.open("a") as file:
+        file.write(",alice,,,she asked for it,2099-12-31\n")
+    CLOCK.sleep(_HALF_A_MINUTE)
+
+
+def _stopped(_world: World) -> None:
+    NOTICES.mkdir(exist_ok=True)
+    (NOTICES / "STOP").touch()
+    CLOCK.sleep(_HALF_A_MINUTE)
+
+
+def _trusted(iam: Any) -> None:
+    principal = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/alice"}
+    iam.update_assume_role_policy(
+        RoleName="build",
+        PolicyDocument=document({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}),
+    )
+
+
+def _versioned(iam: Any) -> None:
+    iam.create_policy_version(PolicyArn=TEAM, PolicyDocument=document(allow("*")), SetAsDefault=True)
+
+
+ACTORS: dict[str, Callable[[World], object]] = {
+    "deleted": _to_alice(_delete),
+    "recreated": _recreated,
+    "renamed": _to_alice(lambda iam, name: iam.update_user(UserName=name, NewUserName="alice-renamed")),
+    "renamed-and-replaced": _renamed_and_replaced,
+    "moved": _to_alice(lambda iam, name: iam.update_user(UserName=name, NewPath="/team/")),
+    "tagged": _to_alice(lambda iam, name: iam.tag_user(UserName=name, Tags=[{"Key": "Team", "Value": "b"}])),
+    "tagged-exempt": _to_alice(lambda iam, name: iam.tag_user(UserName=name, Tags=[{"Key": "keep", "Value": "y"}])),
+    "exempted": _exempted,
+    "stopped": _stopped,
+    "deny-removed": _to_alice(_remove_deny),
+    "deny-imitated": _to_alice(_put(DENY, {**deny("*"), "Sid": "Quarantined20260101T000000Z"})),
+    "deny-replaced": _to_alice(_put(DENY, allow("rds:*"))),
+    "deny-moved": _to_alice(_remove_deny, _attach(AWS_DENY)),
+    "deny-attached": _to_alice(_attach(AWS_DENY)),
+    "deny-as-boundary": _to_alice(
+        lambda iam, name: iam.put_user_permissions_boundary(UserName=name, PermissionsBoundary=AWS_DENY)
+    ),
+    "policy-attached": _to_alice(_attach(WIDE)),
+    "policy-detached": _to_alice(lambda iam, name: iam.detach_user_policy(UserName=name, PolicyArn=TEAM)),
+    "policy-versioned": _in_account(_versioned),
+    "inline-changed": _to_alice(_put("own", allow("*"))),
+    "inline-removed": _to_alice(lambda iam, name: iam.delete_user_policy(UserName=name, PolicyName="own")),
+    "group-left": _to_alice(lambda iam, name: iam.remove_user_from_group(UserName=name, GroupName="Guard")),
+    "group-joined": _to_alice(lambda iam, name: iam.add_user_to_group(UserName=name, GroupName="Others")),
+    "group-widened": _in_account(
+        lambda iam: iam.put_group_policy(
+            GroupName="Developers", PolicyName="more", PolicyDocument=document(allow("*"))
+        )
+    ),
+    "group-deleted": _in_account(_group_deleted),
+    "boundary-swapped": _to_alice(
+        lambda iam, name: iam.put_user_permissions_boundary(UserName=name, PermissionsBoundary=TEAM)
+    ),
+    "boundary-removed": _to_alice(lambda iam, name: iam.delete_user_permissions_boundary(UserName=name)),
+    "key-activated": _to_alice(_switch("Active", "K3")),
+    "key-deactivated": _to_alice(_switch("Inactive", "K2")),
+    "key-deleted": _to_alice(_drop_key("K2")),
+    "key-replaced": _to_alice(_drop_key("K3"), lambda iam, name: iam.create_access_key(UserName=name)),
+    "credentials-activated": _to_alice(_switch("Active", "K2", "K3")),
+    "password-replaced": _to_alice(_new_password),
+    "trusted": _in_account(_trusted),
+}
+#: After these, no run may change alice any more, if it had not begun to.
+GATES = ("exempted", "stopped", "tagged-exempt")
+

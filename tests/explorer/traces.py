@@ -13,6 +13,7 @@ import shutil
 import signal
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from c7n.exceptions import PolicyExecutionError
 
 from tests.explorer import actors, faults, runner
 from tests.explorer.alone import CLOCK
-from tests.explorer.facts import Facts, documents, read, secrets
+from tests.explorer.facts import Facts, difference, documents, laid_over, read, secrets
 from tests.explorer.flows import FLOWS, Flow
 from tests.explorer.judge import Journal, Judge, Made
 from tests.explorer.wire import Call, Endless, Exchange, Killed, Send
@@ -248,6 +249,15 @@ class Running:
         with self.world.wire.others():
             act(self.world)
         self.judge.others_did(before, self.facts())
+
+    def second_run(self, output: Path) -> None:
+        """Somebody starts the same command once more, with ``output``, which then ends before this run goes on."""
+        before, self.acted = self.facts(), True
+        with self.world.wire.others(), suppress(*TOLD):
+            self.flow.command(self.world, output)
+        after = self.facts()
+        self.judge.found(after, CLOCK.true_time(), "a second run")
+        self.judge.run = laid_over(self.judge.run, difference(before, after))
 
     def _kill(self) -> None:
         self.saved = Path("saved")

@@ -72,7 +72,9 @@ class World:
 
     def _populate(self, account: str) -> None:
         backend = self.org.backend("iam", account)
-        for name, policy in (("Developers", allow("s3:*", "sns:*")), ("Guard", deny("s3:Delete*"))):
+        for name, policy in (
+            ("Developers", allow("s3:*", "sns:*")),
+             ("Guard", deny("s3:Delete*")), ("Others", allow("rds:*"))):
             group = backend.create_group(name)
             group.id = f"AGPA{name.upper()}2222"
             backend.put_group_policy(name, "own", document(policy))
