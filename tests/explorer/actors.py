@@ -24,9 +24,10 @@ Act = Callable[[Any, str], object]
 
 
 def name_of_alice(world: World) -> str:
-    """Her name now; empty if she is gone."""
+    """Her name now, or that of whom a restoration made in her place; empty if she is gone."""
     users = world.org.backend("iam", ACCOUNT).users.values()
-    return next((user.name for user in users if user.id == ALICE), "")
+    names = {user.id: user.name for user in users}
+    return names.get(ALICE) or ("alice" if "alice" in names.values() else "")
 
 
 def _to_alice(*acts: Act) -> Callable[[World], object]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import concurrent.futures
 import concurrent.futures.thread
 import datetime as real_datetime
+import importlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -100,6 +102,9 @@ def install() -> None:
         setattr(time, name, function)
     for module in (concurrent.futures, concurrent.futures.thread):
         module.ThreadPoolExecutor = Inline  # type: ignore[attr-defined,misc,assignment]
+    os.fsync = lambda _: None
+    # the clock is replaced, so that what this loads finds it
+    importlib.import_module("tests.quick_botocore").install()
 
 
 def install_dates() -> None:

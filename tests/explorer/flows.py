@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from c7n.config import Config
-from c7n.exceptions import PolicyExecutionError
 from c7n.policy import PolicyCollection
 from c7n.resources import load_resources
 from c7n.utils import reset_session_cache
 
 from c7n_iamusers.entry import register
-from tests.explorer.world import ACCOUNT, EXEMPTIONS, NOTICES, World
+from tests.explorer.wire import Killed
+from tests.explorer.world import ACCOUNT, EXEMPTIONS, NOTICES, OUTPUT, World
 from tests.policies import WAIVED
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
@@ -29,6 +30,7 @@ class Flow:
 
     ``policy``: the directory of its outcomes. ``goal``: what becomes of alice, see judge.GOALS. ``gives_back``: it may
     give her back what she had before ``prepare``. ``journal``: the name of its journal.
+    ``outcomes``: it writes an outcome of each user.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Flow:
     prepare: tuple[Command, ...] = ()
     gives_back: bool = False
     journal: str = "journal.jsonl"
+    outcomes: bool = True
 
 
 def _users(action: Mapping[str, Any], name: str) -> Command:
@@ -66,6 +69,28 @@ def run_policy(data: Mapping[str, Any], output: Path) -> None:
     found.run()
 
 
+def _restore(_world: World, output: Path) -> None:
+    """``c7n-iamusers restore``. Raises ClickException."""
+    from c7n_iamusers_cli.restore import restore
+
+    places = (output, *([OUTPUT] if output != OUTPUT else ()))
+    given = [str(each) for each in places if each.exists()]
+    journal = ("--journal", str(output / "delete" / "restore-journal.jsonl")) if output == OUTPUT else ()
+    restore.main([*given, "--role", ROLE, "--yes", "--accept-aws-changes", *journal], standalone_mode=False)
+
+
+def _killed(command: Command, calls: int) -> Command:
+    """``command``, killed when it has made so many calls."""
+
+    def run(world: World, output: Path) -> None:
+        world.wire.kill_at(calls)
+        with suppress(Killed):
+            command(world, output)
+        world.wire.kill_at(None)
+
+    return run
+
+
 DELETE = _users({"type": "composite-delete"}, "delete")
 QUARANTINE = _users({"type": "quarantine"}, "quarantine")
 LISTEN = _users({"type": "quarantine", "credentials": "keep"}, "listen")
@@ -82,8 +107,9 @@ FLOWS = {
         Flow("release", RELEASE, "release", "given back", (QUARANTINE,), gives_back=True),
         Flow("release-kept", RELEASE, "release", "given back", (LISTEN,), gives_back=True),
         Flow("delete-quarantined", DELETE, "delete", "deleted", (LISTEN, QUARANTINE)),
+        Flow("delete-resumed", DELETE, "delete", "deleted", (_killed(DELETE, 33),)),
+        Flow("release-resumed", RELEASE, "release", "given back", (QUARANTINE, _killed(RELEASE, 30)), gives_back=True),
+        Flow("restore", _restore, "delete", "restored", (DELETE,), True, "restore-journal.jsonl", False),
+        Flow("restore-half", _restore, "delete", "restored", (_killed(DELETE, 36),), True, "restore-journal.jsonl", False),
     )
 }
-
-#: How a run may end: with an error that says what it is about.
-EXPECTED_ERRORS = (PolicyExecutionError,)

@@ -11,12 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.explorer.facts import Facts, difference, laid_over
+from tests.explorer.facts import GONE, Facts, difference, laid_over
 from tests.explorer.rights import rights
 
 #: Names that this tool gives to what it puts on a user, and AWS's policy that it uses.
 DENY, BROWNOUT, OWN_TAGS = "c7n-iamusers-deny-all", "c7n-iamusers-brownout", "c7n-iamusers-"
 AWS_DENY = "arn:aws:iam::aws:policy/AWSDenyAll"
+#: Whom the list of exemptions has.
+EXEMPT = "bob"
 _SWITCHED = ("access-key", "ssh-key", "certificate", "service")
 _ON = ("Active", "Set")
 _TIME = re.compile(r"\d{8}T\d{6}Z|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -39,6 +41,7 @@ class Judge:
     broken: list[str] = field(default_factory=list)
     run: Facts = field(default_factory=dict)
     allowed: Facts = field(default_factory=dict)
+    selected: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         users = {**self.theirs["users"], self.target: self.origin["users"][self.target]}
@@ -55,12 +58,18 @@ class Judge:
         return str(self.origin["users"][self.target]["name"])
 
     def begin(self, found: Facts) -> None:
-        """A run begins."""
+        """A run begins. Whoever is in alice's account by then may be selected, but those who are exempt."""
         self.run = found
+        users = found["users"].items()
+        self.selected = {key for key, user in users if key.startswith(self.account) and user["name"] != EXEMPT}
 
     def others_did(self, before: Facts, after: Facts) -> None:
         """Somebody else changed something."""
-        changes = difference(before, after)
+        changes: Any = difference(before, after) or {}
+        for key, changed in (changes.get("users") or {}).items():
+            if self._is_restored(key, before) and changed != GONE:
+                of_hers = {"users": {self.target: {each: changed[each] for each in {*changed} & {*_COMES_BACK}}}}
+                self.allowed = laid_over(self.allowed, of_hers)
         self.theirs, self.allowed, self.run = (
             laid_over(each, changes) for each in (self.theirs, self.allowed, self.run)
         )
@@ -68,7 +77,7 @@ class Judge:
     def found(self, facts: Facts, now: datetime, after: str) -> None:
         """What AWS has ``after`` a call of the tool."""
         for kind in ("groups", "policies", "roles"):
-            if changes := difference(self.theirs[kind], facts[kind]):
+            if changes := difference(self._named(self.theirs[kind]), self._named(facts[kind])):
                 self._note("untouched", after, f"{kind} changed: {changes}")
         own = f":mfa/{self.name}"
         devices = ({key: each for key, each in found["devices"].items() if not key.endswith(own)} for found in (self.theirs, facts))
@@ -76,11 +85,17 @@ class Judge:
             self._note("untouched", after, f"devices changed: {changes}")
         for key in {*facts["users"], *self.theirs["users"]} - {self.target}:
             held, theirs = facts["users"].get(key), self.theirs["users"].get(key)
-            if held != theirs and not self._is_restored(key, facts):
+            if held != theirs and key not in self.selected and not self._is_restored(key, facts):
                 self._note("untouched", after, f"user {key} changed: {difference(theirs, held)}")
         for key in facts["users"]:
-            if key == self.target or self._is_restored(key, facts):
+            if key in self.selected or self._is_restored(key, facts):
                 self._within(key, facts, now, after)
+
+    def _named(self, found: Facts) -> Facts:
+        """``found`` with alice named as it is once she is gone: AWS then puts her unique id in place of her ARN."""
+        alice = f"arn:aws:iam::{self.account}:user/{self.name}"
+        named: Facts = json.loads(json.dumps(found).replace(alice, self.target.partition("/")[2]))
+        return named
 
     def _is_restored(self, key: str, facts: Facts) -> bool:
         user = facts["users"].get(key)
@@ -92,13 +107,14 @@ class Judge:
         )
 
     def _within(self, key: str, facts: Facts, now: datetime, after: str) -> None:
-        user, most = facts["users"][key], self.allowed["users"].get(self.target)
+        of = self.target if self._is_restored(key, facts) else key
+        user, most = facts["users"][key], self.allowed["users"].get(of)
         if most is None:
             return  # others deleted her, and what is left is theirs
         if wider := self.rights_of(user, facts, now) - self.rights_of(most, self.allowed, now):
             self._note("never wider", after, f"{key} may {sorted(wider)[:3]}")
         known = most["credentials"]
-        same = key == self.target
+        same = key == of
         for credential, status in user["credentials"].items():
             if status in _ON and same and known.get(credential) not in _ON:
                 self._note("never wider", after, f"{key}: {credential} is {status}, and was {known.get(credential)}")

@@ -123,6 +123,10 @@ FAULTS: dict[str, Fault] = {
     "second-run": lambda disturbed: disturbed.second_run(OUTPUT),
     "second-run-elsewhere": lambda disturbed: disturbed.second_run(SECOND_OUTPUT),
 }
+#: With these, whatever runs here may get an OSError.
+DISK = ("disk-full", "disk-nearly-full", "disk-read-only", "output-removed")
+#: After these, the journal no longer says what was written to it. That it is gone altogether must stop the run.
+UNTRUE = ("journal-cut", "journal-edited")
 #: After these, a run need not reach its goal: what it would rest on was destroyed.
 _DESTROYED = ("snapshot-edited", "snapshot-removed", "journal-", "outcomes-edited", "output-removed")
 

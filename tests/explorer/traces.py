@@ -22,9 +22,10 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from c7n.exceptions import PolicyExecutionError
+from click import ClickException
 
 from tests.explorer import actors, faults, runner
-from tests.explorer.alone import CLOCK
+from tests.explorer.alone import CLOCK, install_dates
 from tests.explorer.facts import Facts, difference, documents, laid_over, read, secrets
 from tests.explorer.flows import FLOWS, Flow
 from tests.explorer.judge import Journal, Judge, Made
@@ -33,7 +34,7 @@ from tests.explorer.world import ACCOUNT, ALICE, OTHER, OUTPUT, SECOND_OUTPUT, N
 
 TARGET = f"{ACCOUNT}/{ALICE}"
 #: How a run may end besides with success: with an error that says what AWS, or the disk, answered.
-TOLD = (PolicyExecutionError, ClientError, BotoCoreError, ResponseParserError, SystemExit)
+TOLD = (PolicyExecutionError, ClientError, BotoCoreError, ResponseParserError, ClickException, SystemExit)
 #: Real seconds after which a trace counts as endless.
 LONGEST = 120
 
@@ -101,6 +102,7 @@ class Prepared:
         world.populate()
         for command in (*flow.prepare, flow.command):
             command(world, OUTPUT)
+        install_dates()
         shutil.rmtree(OUTPUT)
         world.populate()
         origin = read(world.org, (ACCOUNT, OTHER))
@@ -171,7 +173,7 @@ class Running:
         journal = self._journal()
         since = len(journal.path.read_bytes().splitlines()) if journal.path.exists() else 0
         self.journal = Journal(journal.path, since)
-        row, error = self._row(), ""
+        outcomes, error = self._outcomes(), ""
         try:
             self.flow.command(self.world, OUTPUT)
         except Killed:
@@ -182,15 +184,26 @@ class Running:
             return "endless"
         except TOLD as told:
             error = f"{type(told).__name__}: {told}"
+        except OSError as told:
+            if not self._happened(runner.DISK):
+                self._note_crash(told)
+            error = f"{type(told).__name__}: {told}"
         except Exception as crash:  # noqa: BLE001  # whatever it is, it is what is looked for
-            last = traceback.extract_tb(crash.__traceback__)[-1]
-            where = f"{Path(last.filename).name}:{last.name}"
-            self.judge.note("no crash", f"run {number}", f"{type(crash).__name__} in {where}: {crash}"[:300])
+            self._note_crash(crash)
             error = str(crash) or type(crash).__name__
         finally:
             wire.aside = True
-        self._judge_end(row, error)
+        self._judge_end(outcomes, error)
         return error
+
+    def _note_crash(self, crash: Exception) -> None:
+        last = traceback.extract_tb(crash.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.name}"
+        self.judge.note("no crash", f"run {self.number}", f"{type(crash).__name__} in {where}: {crash}"[:300])
+
+    def _happened(self, names: tuple[str, ...]) -> bool:
+        """Whether one of ``names`` happened in this run."""
+        return self.number == 1 and any(each.what in names for each in self.trace.events)
 
     def _bury(self) -> None:
         """The disk is as it was when the process was killed."""
@@ -204,27 +217,26 @@ class Running:
     def _journal(self) -> Journal:
         return Journal(OUTPUT / self.flow.policy / self.flow.journal)
 
-    def _row(self) -> dict[str, Any]:
-        """The outcome of alice."""
+    def _outcomes(self) -> dict[str, dict[str, Any]]:
+        """The outcomes by unique id."""
         try:
             rows = json.loads((OUTPUT / self.flow.policy / "outcomes.json").read_text())
         except (OSError, ValueError):
             return {}
-        found: list[dict[str, Any]] = [row for row in rows if row.get("unique_id") == ALICE]
-        return found[0] if found else {}
+        return {str(row.get("unique_id")): row for row in rows}
 
-    def _judge_end(self, row_before: dict[str, Any], error: str) -> None:
+    def _judge_end(self, before: dict[str, dict[str, Any]], error: str) -> None:
         facts, now, why = self.facts(), CLOCK.true_time(), f"run {self.number}"
-        if self.journal.path.exists() and (
-            problem := self.journal.disagreement(self.made, alone=not self.acted)
-        ):
-            self.judge.note("journal", why, problem)
-        row = self._row()
-        if row and row != row_before:
+        if not self._happened(runner.UNTRUE) and self.journal.path.exists():
+            if problem := self.journal.disagreement(self.made, alone=not self.acted):
+                self.judge.note("journal", why, problem)
+        outcomes = self._outcomes()
+        row = outcomes.get(ALICE, {})
+        if row and row != before.get(ALICE):
             self.judge.ended(row["status"], facts, now, why)
             if row["status"] == "failed" and not error:
                 self.judge.note("told", why, "its outcome is failed, and the run ended as if all were well")
-        elif not error and any(each.applied for each in self.made):
+        if self.flow.outcomes and outcomes == before and not error and any(each.applied for each in self.made):
             self.judge.note("told", why, "it changed something, and there is no outcome")
 
     # what happens on the wire
@@ -233,6 +245,9 @@ class Running:
         return [each.what for each in self.trace.events if each.number == number] if self.number == 1 else []
 
     def _before(self, call: Call, request: Any) -> None:
+        if call.changes and call.service == "iam":
+            if not self._cut(call.number) and not self.journal.announces(call.operation):
+                self.judge.note("journal", f"run {self.number}, {call} #{call.number}", "no line announces it")
         for what in self._events(call.number):
             if what in actors.ACTORS:
                 self._act(actors.ACTORS[what])
@@ -240,9 +255,12 @@ class Running:
                 runner.FAULTS[what](self)
             elif what == "killed":
                 self._kill()
-        if call.changes and call.service == "iam":
-            if not self.journal.announces(call.operation):
-                self.judge.note("journal", f"run {self.number}, {call} #{call.number}", "no line announces it")
+
+    def _cut(self, number: int) -> bool:
+        """Whether somebody made an earlier line of the journal unreadable."""
+        return self.number == 1 and any(
+            each.what in runner.UNTRUE and each.number < number for each in self.trace.events
+        )
 
     def _act(self, act: Callable[[World], object]) -> None:
         before, self.acted = self.facts(), True
@@ -298,7 +316,7 @@ class Running:
             self._kill()
 
 
-def in_own_process(prepared: Prepared, trace: Trace, number: int) -> tuple[int, int]:
+def in_own_process(prepared: Prepared, trace: Trace) -> tuple[int, int]:
     """Begin ``trace`` in a copy of this process and of the working directory; its id, and where its result is read."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -307,7 +325,7 @@ def in_own_process(prepared: Prepared, trace: Trace, number: int) -> tuple[int, 
         return child, reading
     try:
         signal.alarm(LONGEST)
-        own = Path(f"../trace-{os.getpid()}-{number}").resolve()
+        own = Path(f"../trace-{os.getpid()}").resolve()
         shutil.copytree(".", own)
         os.chdir(own)
         try:

@@ -91,6 +91,17 @@ class Wire:
         finally:
             self.aside = before
 
+    def kill_at(self, number: int | None) -> None:
+        """Kill the run at its call with that number; None: no more."""
+        self.calls, self.dead, self.aside = [], False, number is None
+
+        def kill(call: Call, _request: Any) -> None:
+            if call.number == number:
+                self.dead = True
+                raise Killed
+
+        self.before = kill
+
     def plain(self, request: Any) -> AWSResponse:
         """The organization's own answer."""
         try:
