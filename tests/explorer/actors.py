@@ -6,12 +6,14 @@ Each is somebody with a console in front of them: what can't be done any more, s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from aws_local_org.identity_center import state
+from aws_local_org.identity_center.state import DirectoryEntry, Instance
 from tests.explorer.alone import CLOCK
 from tests.explorer.judge import AWS_DENY, BROWNOUT, DENY
 from tests.explorer.world import ACCOUNT, ALICE, EXEMPTIONS, NOTICES, PASSWORD, World, allow, deny, document
@@ -226,6 +228,90 @@ ACTORS: dict[str, Callable[[World], object]] = {
     "password-replaced": _to_alice(_new_password),
     "trusted": _in_account(_trusted),
 }
-#: After these, no run may change alice any more, if it had not begun to.
-GATES = ("exempted", "stopped", "tagged-exempt")
+
+
+def _to_center(act: Callable[[Any, Any, dict[str, str], dict[str, str], Instance], object]) -> Callable[[World], object]:
+    """``act`` gets clients of Identity Center and of its store, and what the calls of each always have."""
+
+    def acts(world: World) -> None:
+        (instance,) = state.instances
+        given, here = {"InstanceArn": instance.arn}, {"IdentityStoreId": instance.store.id}
+        with suppress(ClientError, StopIteration):
+            act(world.org.client("sso-admin"), world.org.client("identitystore"), given, here, instance)
+
+    return acts
+
+
+def _entry(entries: Mapping[str, DirectoryEntry], name: str) -> str:
+    """The id of whom or what has that name. Raises StopIteration."""
+    return next(key for key, each in entries.items() if name in each.attributes.values())
+
+
+def _set(instance: Instance, name: str) -> str:
+    return next(arn for arn, each in instance.permission_sets.items() if each.name == name)
+
+
+def _member(instance: Instance, group: str) -> str:
+    wanted = _entry(instance.store.groups, group)
+    return next(key for key, each in instance.store.memberships.items() if each.group_id == wanted)
+
+
+GROUP = f"iam-{ACCOUNT}-Readers"
+_BOB = {
+    "UserName": "bob@example.com",
+    "DisplayName": "bob",
+    "Name": {"GivenName": "bob", "FamilyName": "Example"},
+    "Emails": [{"Value": "bob@example.com", "Primary": True}],
+}
+
+
+def _assigned(center: Any, _store: Any, given: dict[str, str], _here: dict[str, str], found: Instance) -> None:
+    center.create_account_assignment(
+        **given,
+        PermissionSetArn=_set(found, "Readers"),
+        PrincipalType="GROUP",
+        PrincipalId=_entry(found.store.groups, "Auditors"),
+        TargetType="AWS_ACCOUNT",
+        TargetId=ACCOUNT,
+    )
+
+
+CENTER_ACTORS: dict[str, Callable[[World], object]] = {
+    "person-created": _to_center(lambda _, store, __, here, ___: store.create_user(**here, **_BOB)),
+    "person-deleted": _to_center(
+        lambda _, store, __, here, found: store.delete_user(**here, UserId=_entry(found.store.users, "bob@example.com"))
+    ),
+    "directory-group-created": _to_center(
+        lambda _, store, __, here, ___: store.create_group(**here, DisplayName=GROUP)
+    ),
+    "directory-group-deleted": _to_center(
+        lambda _, store, __, here, found: store.delete_group(**here, GroupId=_entry(found.store.groups, GROUP))
+    ),
+    "member-added": _to_center(
+        lambda _, store, __, here, found: store.create_group_membership(
+            **here,
+            GroupId=_entry(found.store.groups, GROUP),
+            MemberId={"UserId": _entry(found.store.users, "carol@example.com")},
+        )
+    ),
+    "member-removed": _to_center(
+        lambda _, store, __, here, found: store.delete_group_membership(**here, MembershipId=_member(found, GROUP))
+    ),
+    "set-created": _to_center(lambda center, _, given, *__: center.create_permission_set(**given, Name="Readers")),
+    "set-widened": _to_center(
+        lambda center, _, given, __, found: center.attach_managed_policy_to_permission_set(
+            **given,
+            PermissionSetArn=_set(found, "Readers"),
+            ManagedPolicyArn="arn:aws:iam::aws:policy/AdministratorAccess",
+        )
+    ),
+    "assigned": _to_center(_assigned),
+    "lock-deleted": _to_center(
+        lambda center, _, given, __, found: center.delete_permission_set(
+            **given, PermissionSetArn=_set(found, "c7n-iamusers-lock")
+        )
+    ),
+}
+#: By name, whatever flow they disturb.
+EVERYBODY = {**ACTORS, **CENTER_ACTORS}
 

@@ -10,6 +10,7 @@ import concurrent.futures
 import concurrent.futures.thread
 import datetime as real_datetime
 import importlib
+import logging
 import os
 import sys
 import time
@@ -102,6 +103,7 @@ def install() -> None:
         setattr(time, name, function)
     for module in (concurrent.futures, concurrent.futures.thread):
         module.ThreadPoolExecutor = Inline  # type: ignore[attr-defined,misc,assignment]
+    logging.raiseExceptions = False  # the disk of the logs is full as well
     os.fsync = lambda _: None
     # the clock is replaced, so that what this loads finds it
     importlib.import_module("tests.quick_botocore").install()

@@ -12,30 +12,31 @@ from pathlib import Path
 
 from tests.explorer import actors, runner
 from tests.explorer.faults import faults_at
+from tests.explorer.flows import FLOWS
 from tests.explorer.traces import Event, Prepared, Result, Trace, in_own_process, result_of
 from tests.explorer.wire import Call
 
 KILLS = ("killed", "killed-after")
 
 
-def happenings(call: Call) -> Iterator[str]:
-    """The names of all that can happen at ``call``."""
+def happenings(flow: str, call: Call) -> Iterator[str]:
+    """The names of all that can happen at ``call`` of ``flow``."""
     yield from KILLS
     yield from runner.FAULTS
-    yield from actors.ACTORS
+    yield from actors.CENTER_ACTORS if FLOWS[flow].center else actors.ACTORS
     yield from faults_at(call)
 
 
 def singles(flow: str, calls: Iterable[Call]) -> list[Trace]:
     """A trace for everything that can happen at each of the undisturbed flow's ``calls``."""
-    return [Trace(flow, (Event(what, call.number),)) for call in calls for what in happenings(call)]
+    return [Trace(flow, (Event(what, call.number),)) for call in calls for what in happenings(flow, call)]
 
 
 def pairs(flow: str, calls: tuple[Call, ...], chance: random.Random) -> Iterator[Trace]:
     """Two things that happen at two calls, without an end."""
     while True:
         first, second = sorted(chance.sample(calls, 2), key=lambda call: call.number)
-        events = (Event(chance.choice([*happenings(call)]), call.number) for call in (first, second))
+        events = (Event(chance.choice([*happenings(flow, call)]), call.number) for call in (first, second))
         yield Trace(flow, tuple(events))
 
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
-
-from moto.iam.models import AWSManagedPolicy
 
 from aws_local_org import LocalOrg
 from aws_local_org.identity_center import state
 
 Facts = dict[str, Any]
+_OF_AWS = "arn:aws:iam::aws:"
 #: What a missing part of facts is in a difference.
 GONE = "<gone>"
 
@@ -33,14 +33,16 @@ def read(org: LocalOrg, accounts: Iterable[str]) -> Facts:
         for group in backend.groups.values():
             found["groups"][f"{account}/{group.name}"] = _holder(group)
         for role in backend.roles.values():
+            if role.path.startswith("/aws-reserved/"):
+                continue  # Identity Center makes them of what ``center`` has
             found["roles"][f"{account}/{role.name}"] = {
                 **_holder(role),
                 "trust": _plain(role.assume_role_policy_document),
             }
         for serial, device in backend.virtual_mfa_devices.items():
             found["devices"][f"{account}/{serial}"] = device.user.id if device.user else ""
-        for policy in backend.managed_policies.values():
-            if not isinstance(policy, AWSManagedPolicy):
+        for arn, policy in backend.managed_policies.items():
+            if not arn.startswith(_OF_AWS):
                 found["policies"][f"{account}/{policy.arn}"] = _default(policy)
     return found
 
@@ -48,7 +50,7 @@ def read(org: LocalOrg, accounts: Iterable[str]) -> Facts:
 def documents(org: LocalOrg, account: str) -> dict[str, str]:
     """ARN -> document of AWS's own policies."""
     policies = org.backend("iam", account).managed_policies.values()
-    return {each.arn: _default(each) for each in policies if isinstance(each, AWSManagedPolicy)}
+    return {each.arn: _default(each) for each in policies if each.arn.startswith(_OF_AWS)}
 
 
 def secrets(org: LocalOrg, accounts: Iterable[str]) -> set[str]:
@@ -89,7 +91,12 @@ def _default(policy: Any) -> str:
 
 
 def _plain(text: Any) -> str:
-    return json.dumps(json.loads(text), sort_keys=True) if isinstance(text, str) else json.dumps(text, sort_keys=True)
+    return _sorted(text) if isinstance(text, str) else json.dumps(text, sort_keys=True)
+
+
+@cache
+def _sorted(text: str) -> str:
+    return json.dumps(json.loads(text), sort_keys=True)
 
 
 def _center() -> dict[str, Any]:

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from c7n.config import Config
+from c7n.exceptions import PolicyExecutionError
 from c7n.policy import PolicyCollection
 from c7n.resources import load_resources
 from c7n.utils import reset_session_cache
 
 from c7n_iamusers.entry import register
+from c7n_iamusers_cli.restore import restore
 from tests.explorer.wire import Killed
-from tests.explorer.world import ACCOUNT, EXEMPTIONS, NOTICES, OUTPUT, World
+from tests.desired import intents
+from tests.explorer.world import ACCOUNT, EXEMPTIONS, NOTICES, OTHER, OUTPUT, World
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.policies import WAIVED
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
@@ -30,7 +34,7 @@ class Flow:
 
     ``policy``: the directory of its outcomes. ``goal``: what becomes of alice, see judge.GOALS. ``gives_back``: it may
     give her back what she had before ``prepare``. ``journal``: the name of its journal.
-    ``outcomes``: it writes an outcome of each user.
+    ``outcomes``: it writes an outcome of each user. ``center``: it is about Identity Center, and not about alice's user.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Flow:
     gives_back: bool = False
     journal: str = "journal.jsonl"
     outcomes: bool = True
+    center: bool = False
 
 
 def _users(action: Mapping[str, Any], name: str) -> Command:
@@ -69,14 +74,47 @@ def run_policy(data: Mapping[str, Any], output: Path) -> None:
     found.run()
 
 
-def _restore(_world: World, output: Path) -> None:
+def _restore(*options: str) -> Command:
     """``c7n-iamusers restore``. Raises ClickException."""
-    from c7n_iamusers_cli.restore import restore
 
-    places = (output, *([OUTPUT] if output != OUTPUT else ()))
-    given = [str(each) for each in places if each.exists()]
-    journal = ("--journal", str(output / "delete" / "restore-journal.jsonl")) if output == OUTPUT else ()
-    restore.main([*given, "--role", ROLE, "--yes", "--accept-aws-changes", *journal], standalone_mode=False)
+    def command(_world: World, output: Path) -> None:
+        given = ["--role", ROLE, "--yes", "--accept-aws-changes", *options]
+        if output != OUTPUT:
+            output.mkdir(exist_ok=True)
+            given += ["--journal", str(output / "restore-journal.jsonl")]
+        restore.main([str(OUTPUT), *given], standalone_mode=False)
+
+    return command
+
+
+def _provision(world: World, output: Path) -> None:
+    """A run over the intents of alice and bob. Raises PolicyExecutionError."""
+    fleet = _fleet(world, output)
+    fleet.leave(intents(ACCOUNT, "alice", "bob"), intents(OTHER, "alice"))
+    _require(fleet.run())
+
+
+def _prune(world: World, output: Path) -> None:
+    """A run over the intents of alice alone, which removes what was bob's."""
+    fleet = _fleet(world, output)
+    fleet.forget()
+    fleet.leave(intents(ACCOUNT, "alice"), intents(OTHER, "alice"))
+    _require(fleet.run(prune=True, lock_out=True))
+
+
+def _undo(world: World, output: Path) -> None:
+    """Undo the first run."""
+    fleet = _fleet(world, output)
+    _require(fleet.undo(_fleet(world, OUTPUT).results()[0]) if output == OUTPUT else [])
+
+
+def _fleet(world: World, output: Path) -> FleetRehearsal:
+    return FleetRehearsal(world.org, output.resolve(), 20.0)
+
+
+def _require(failures: list[str]) -> None:
+    if failures:
+        raise PolicyExecutionError("; ".join(failures))
 
 
 def _killed(command: Command, calls: int) -> Command:
@@ -109,7 +147,10 @@ FLOWS = {
         Flow("delete-quarantined", DELETE, "delete", "deleted", (LISTEN, QUARANTINE)),
         Flow("delete-resumed", DELETE, "delete", "deleted", (_killed(DELETE, 33),)),
         Flow("release-resumed", RELEASE, "release", "given back", (QUARANTINE, _killed(RELEASE, 30)), gives_back=True),
-        Flow("restore", _restore, "delete", "restored", (DELETE,), True, "restore-journal.jsonl", False),
-        Flow("restore-half", _restore, "delete", "restored", (_killed(DELETE, 36),), True, "restore-journal.jsonl", False),
+        Flow("provision", _provision, "", "provisioned", outcomes=False, center=True),
+        Flow("undo", _undo, "", "undone", (_provision,), outcomes=False, center=True),
+        Flow("prune", _prune, "", "pruned", (_provision,), outcomes=False, center=True),
+        Flow("restore", _restore(), "delete", "restored", (DELETE,), True, "restore-journal.jsonl", False),
+        Flow("restore-half", _restore("--user", "alice"), "delete", "restored", (_killed(DELETE, 36),), True, "restore-journal.jsonl", False),
     )
 }

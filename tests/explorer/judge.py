@@ -21,6 +21,8 @@ AWS_DENY = "arn:aws:iam::aws:policy/AWSDenyAll"
 EXEMPT = "bob"
 _SWITCHED = ("access-key", "ssh-key", "certificate", "service")
 _ON = ("Active", "Set")
+#: Whose ids are new when they are uploaded again.
+_UPLOADED = ("ssh-key ", "certificate ")
 _TIME = re.compile(r"\d{8}T\d{6}Z|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 User = Mapping[str, Any]
 
@@ -114,12 +116,13 @@ class Judge:
         if wider := self.rights_of(user, facts, now) - self.rights_of(most, self.allowed, now):
             self._note("never wider", after, f"{key} may {sorted(wider)[:3]}")
         known = most["credentials"]
-        same = key == of
         for credential, status in user["credentials"].items():
-            if status in _ON and same and known.get(credential) not in _ON:
+            is_uploaded = credential.startswith(_UPLOADED) and credential not in known
+            if status in _ON and not is_uploaded and known.get(credential) not in _ON:
                 self._note("never wider", after, f"{key}: {credential} is {status}, and was {known.get(credential)}")
-            if not same and credential.split()[0] not in ("ssh-key", "certificate"):
-                self._note("never wider", after, f"{key}: {credential} is new")
+        for kind in _UPLOADED:
+            if _active(user, kind) > _active(most, kind):
+                self._note("never wider", after, f"{key} has more of {kind} than it had")
 
     def rights_of(self, user: User, facts: Facts, now: datetime) -> set[Any]:
         """What ``user`` may do by ``facts``."""
@@ -159,6 +162,10 @@ class Judge:
     def note(self, invariant: str, when: str, what: str) -> None:
         """What else does not hold."""
         self._note(invariant, when, what)
+
+
+def _active(user: User, kind: str) -> int:
+    return sum(status in _ON for each, status in user["credentials"].items() if each.startswith(kind))
 
 
 def _denied(judge: Judge, user: User, facts: Facts, now: datetime) -> str:

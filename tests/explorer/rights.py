@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -44,13 +44,19 @@ def rights(user: Mapping[str, Any], documents: Mapping[str, str], groups: Mappin
     for name in user["groups"]:
         texts += _texts(groups.get(name, {}), documents)
     boundary = user["boundary"]
-    bounds = None if not boundary else [documents.get(boundary, _NOTHING)]
-    return {
+    bounds = None if not boundary else (documents.get(boundary, _NOTHING),)
+    ends = any("aws:CurrentTime" in text for text in texts)
+    return set(_allowed(tuple(texts), bounds, now if ends else None))
+
+
+@cache
+def _allowed(texts: tuple[str, ...], bounds: tuple[str, ...] | None, now: datetime | None) -> frozenset[Probe]:
+    return frozenset(
         (action, resource, holds)
         for holds in (False, True)
         for action, resource in PROBES
         if _is_allowed(texts, bounds, action, resource, holds, now)
-    }
+    )
 
 
 _NOTHING = '{"Version": "2012-10-17", "Statement": []}'
@@ -62,7 +68,7 @@ def _texts(holder: Mapping[str, Any], documents: Mapping[str, str]) -> Iterator[
 
 
 def _is_allowed(
-    texts: list[str], bounds: list[str] | None, action: str, resource: str, holds: bool, now: datetime
+    texts: Iterable[str], bounds: Iterable[str] | None, action: str, resource: str, holds: bool, now: datetime | None
 ) -> bool:
     found = _effects(texts, action, resource, holds, now)
     if "Deny" in found or "Allow" not in found:
@@ -70,7 +76,7 @@ def _is_allowed(
     return bounds is None or _effects(bounds, action, resource, holds, now) == {"Allow"}
 
 
-def _effects(texts: list[str], action: str, resource: str, holds: bool, now: datetime) -> set[str]:
+def _effects(texts: Iterable[str], action: str, resource: str, holds: bool, now: datetime | None) -> set[str]:
     return {
         effect
         for text in texts
@@ -108,9 +114,9 @@ def _covers(patterns: tuple[bool, list[re.Pattern[str]]], text: str) -> bool:
     return any(each.fullmatch(text) for each in found) is wanted
 
 
-def _applies(condition: Any, holds: bool, now: datetime) -> bool:
+def _applies(condition: Any, holds: bool, now: datetime | None) -> bool:
     if not condition:
         return True
-    if list(condition) == ["DateLessThan"] and list(condition["DateLessThan"]) == ["aws:CurrentTime"]:
+    if now and list(condition) == ["DateLessThan"] and list(condition["DateLessThan"]) == ["aws:CurrentTime"]:
         return now < datetime.fromisoformat(condition["DateLessThan"]["aws:CurrentTime"].replace("Z", "+00:00"))
     return holds

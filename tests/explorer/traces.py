@@ -6,6 +6,7 @@ A trace's text is ``flow: what@call, what@call``. Calls are numbered from 0, as 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -26,12 +27,22 @@ from click import ClickException
 
 from tests.explorer import actors, faults, runner
 from tests.explorer.alone import CLOCK, install_dates
+from tests.explorer.center import Access, CenterJudge, reading, without_lock
 from tests.explorer.facts import Facts, difference, documents, laid_over, read, secrets
 from tests.explorer.flows import FLOWS, Flow
 from tests.explorer.judge import Journal, Judge, Made
 from tests.explorer.wire import Call, Endless, Exchange, Killed, Send
 from tests.explorer.world import ACCOUNT, ALICE, OTHER, OUTPUT, SECOND_OUTPUT, NOTICES, World
 
+ALL = frozenset((reading("alice", ACCOUNT), reading("bob", ACCOUNT), reading("alice", OTHER)))
+OF_ALICE = frozenset(each for each in ALL if each[0].startswith("alice"))
+NONE: tuple[frozenset[Access], frozenset[Access], str] = (frozenset(), frozenset(), "")
+#: By the goal of a flow: what its intents ask for, what may never be missing, and what becomes of the rest.
+WANTED = {
+    "provisioned": (ALL, frozenset(), "provisioned"),
+    "pruned": (OF_ALICE, OF_ALICE, "provisioned"),
+    "undone": (frozenset(), frozenset(), "undone"),
+}
 TARGET = f"{ACCOUNT}/{ALICE}"
 #: How a run may end besides with success: with an error that says what AWS, or the disk, answered.
 TOLD = (PolicyExecutionError, ClientError, BotoCoreError, ResponseParserError, ClickException, SystemExit)
@@ -108,6 +119,8 @@ class Prepared:
         origin = read(world.org, (ACCOUNT, OTHER))
         for command in flow.prepare:
             command(world, OUTPUT)
+        gc.collect()
+        gc.freeze()  # so that a trace's process does not copy the pages of what stays
         return cls(world, flow, origin, read(world.org, (ACCOUNT, OTHER)), documents(world.org, ACCOUNT))
 
 
@@ -128,6 +141,7 @@ class Running:
         self.world, self.flow = self.prepared.world, self.prepared.flow
         origin = self.prepared.origin if self.flow.gives_back else self.prepared.start
         self.judge = Judge(TARGET, origin, self.prepared.start, self.prepared.aws)
+        self.center = CenterJudge(self.prepared.origin["center"], self.prepared.start["center"], *WANTED.get(self.flow.goal, NONE))
         self.secrets = secrets(self.world.org, (ACCOUNT, OTHER))
         wire = self.world.wire
         wire.before, wire.after, wire.exchange = self._before, self._after, self._exchange
@@ -148,20 +162,24 @@ class Running:
         if not self._excused() and again:
             self.judge.note("converges", "run 2", f"it failed: {again}"[:300])
         if not self._excused():
-            self.judge.reached(self.flow.goal, facts, CLOCK.true_time(), "run 2")
+            if self.flow.center:
+                self.center.reached(facts["center"], "run 2")
+            else:
+                self.judge.reached(self.flow.goal, facts, CLOCK.true_time(), "run 2")
         if calls or again:
             third = self._once(3)
-            changing = [str(each) for each in self.world.wire.calls if each.changes]
-            if changing and not again:
-                self.judge.note("idempotent", "run 3", f"it called {changing}")
+            changing = [str(each) for each in self.world.wire.calls if each.changes and not self.flow.center]
+            changed = difference(without_lock(facts["center"]), without_lock(self.facts()["center"]))
+            if (changing or changed) and not again:
+                self.judge.note("idempotent", "run 3", f"it called {changing}, changed {changed}")
             if third and not self._excused():
                 self.judge.note("converges", "run 3", f"it failed: {third}"[:300])
         self.judge.no_secrets(self.secrets, [each for each in (OUTPUT, SECOND_OUTPUT, NOTICES) if each.exists()])
-        return Result(self.trace, tuple(dict.fromkeys(self.judge.broken)), first)
+        return Result(self.trace, tuple(dict.fromkeys((*self.judge.broken, *self.center.broken))), first)
 
     def _excused(self) -> bool:
         """Whether something happened after which a run need not reach the flow's goal."""
-        return any(each.what in actors.ACTORS or runner.excuses(each.what) for each in self.trace.events)
+        return any(each.what in actors.EVERYBODY or runner.excuses(each.what) for each in self.trace.events)
 
     def _once(self, number: int) -> str:
         """One run; the error that it raised, in words."""
@@ -249,8 +267,8 @@ class Running:
             if not self._cut(call.number) and not self.journal.announces(call.operation):
                 self.judge.note("journal", f"run {self.number}, {call} #{call.number}", "no line announces it")
         for what in self._events(call.number):
-            if what in actors.ACTORS:
-                self._act(actors.ACTORS[what])
+            if what in actors.EVERYBODY:
+                self._act(actors.EVERYBODY[what])
             elif what in runner.FAULTS:
                 runner.FAULTS[what](self)
             elif what == "killed":
@@ -266,7 +284,9 @@ class Running:
         before, self.acted = self.facts(), True
         with self.world.wire.others():
             act(self.world)
-        self.judge.others_did(before, self.facts())
+        after = self.facts()
+        self.judge.others_did(before, after)
+        self.center.others_did(before["center"], after["center"])
 
     def second_run(self, output: Path) -> None:
         """Somebody starts the same command once more, with ``output``, which then ends before this run goes on."""
@@ -274,7 +294,7 @@ class Running:
         with self.world.wire.others(), suppress(*TOLD):
             self.flow.command(self.world, output)
         after = self.facts()
-        self.judge.found(after, CLOCK.true_time(), "a second run")
+        self._judge_state(after, "a second run")
         self.judge.run = laid_over(self.judge.run, difference(before, after))
 
     def _kill(self) -> None:
@@ -287,7 +307,7 @@ class Running:
 
     def _exchange(self, call: Call) -> Exchange | None:
         for what in self._events(call.number):
-            if what in actors.ACTORS or what in runner.FAULTS or what in ("killed", "killed-after"):
+            if what in actors.EVERYBODY or what in runner.FAULTS or what in ("killed", "killed-after"):
                 continue
             if faults.is_lasting(what):
                 self.lasting.append((what, call))
@@ -308,10 +328,15 @@ class Running:
         finally:
             self.world.org.configure(page_limit=before)
 
+    def _judge_state(self, facts: Facts, after: str) -> None:
+        self.judge.found(facts, CLOCK.true_time(), after)
+        if self.flow.center:
+            self.center.found(facts["center"], after)
+
     def _after(self, call: Call, status: int) -> None:
         if call.changes:
             self.made.append(Made(call.operation, call.parameters, 200 <= status < 300))
-            self.judge.found(self.facts(), CLOCK.true_time(), f"run {self.number}, {call} #{call.number}")
+            self._judge_state(self.facts(), f"run {self.number}, {call} #{call.number}")
         if "killed-after" in self._events(call.number):
             self._kill()
 
@@ -319,6 +344,7 @@ class Running:
 def in_own_process(prepared: Prepared, trace: Trace) -> tuple[int, int]:
     """Begin ``trace`` in a copy of this process and of the working directory; its id, and where its result is read."""
     reading, writing = os.pipe()
+    gc.disable()
     child = os.fork()
     if child:
         os.close(writing)
@@ -328,6 +354,8 @@ def in_own_process(prepared: Prepared, trace: Trace) -> tuple[int, int]:
         own = Path(f"../trace-{os.getpid()}").resolve()
         shutil.copytree(".", own)
         os.chdir(own)
+        for descriptor in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
         try:
             result = Running(prepared, trace).run()
             found: Any = {"broken": list(result.broken), "calls": [vars(each) for each in result.calls]}

@@ -67,8 +67,30 @@ class World:
         self.org.reset()
         for account in (ACCOUNT, OTHER):
             self._populate(account)
+        self._populate_center()
         EXEMPTIONS.write_text("account,user,path,tag,reason,expires\n,bob,,,break-glass access,2099-12-31\n,,,keep=*,asked for,2099-12-31\n")
         NOTICES.mkdir(exist_ok=True)
+
+    def _populate_center(self) -> None:
+        """Carol audits, and alice is known already."""
+        center, store = self.org.client("sso-admin"), self.org.client("identitystore")
+        (instance,) = center.list_instances()["Instances"]
+        given = {"InstanceArn": instance["InstanceArn"]}
+        here: dict[str, Any] = {"IdentityStoreId": instance["IdentityStoreId"]}
+        ids = {}
+        for name in ("alice", "carol"):
+            email = f"{name}@example.com"
+            who = {"Name": {"GivenName": name, "FamilyName": "Example"}, "Emails": [{"Value": email, "Primary": True}]}
+            ids[name] = store.create_user(**here, UserName=email, DisplayName=name, **who)["UserId"]
+        group = store.create_group(**here, DisplayName="Auditors")["GroupId"]
+        store.create_group_membership(**here, GroupId=group, MemberId={"UserId": ids["carol"]})
+        arn = center.create_permission_set(**given, Name="Audit")["PermissionSet"]["PermissionSetArn"]
+        policy = "arn:aws:iam::aws:policy/SecurityAudit"
+        center.attach_managed_policy_to_permission_set(**given, PermissionSetArn=arn, ManagedPolicyArn=policy)
+        center.create_account_assignment(
+            **given, PermissionSetArn=arn, PrincipalType="GROUP", PrincipalId=group, TargetType="AWS_ACCOUNT", TargetId=ACCOUNT
+        )
+        center.list_account_assignment_creation_status(**given)  # it is there from then on
 
     def _populate(self, account: str) -> None:
         backend = self.org.backend("iam", account)
