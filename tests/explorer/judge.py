@@ -68,13 +68,14 @@ class Judge:
     def others_did(self, before: Facts, after: Facts) -> None:
         """Somebody else changed something."""
         changes: Any = difference(before, after) or {}
-        for key, changed in (changes.get("users") or {}).items():
-            if self._is_restored(key, before) and changed != GONE:
-                of_hers = {"users": {self.target: {each: changed[each] for each in {*changed} & {*_COMES_BACK}}}}
-                self.allowed = laid_over(self.allowed, of_hers)
-        self.theirs, self.allowed, self.run = (
-            laid_over(each, changes) for each in (self.theirs, self.allowed, self.run)
-        )
+        users = changes.get("users") or {}
+        restored = [key for key in users if self._is_restored(key, before)]
+        theirs = {**changes, "users": {key: each for key, each in users.items() if key not in restored}}
+        self.theirs, self.allowed = laid_over(self.theirs, theirs), laid_over(self.allowed, theirs)
+        self.run = laid_over(self.run, changes)
+        for changed in (users[key] for key in restored if users[key] != GONE):
+            of_hers = {key: each for key, each in changed.items() if key in _COMES_BACK}
+            self.allowed = laid_over(self.allowed, {"users": {self.target: of_hers}})
 
     def found(self, facts: Facts, now: datetime, after: str) -> None:
         """What AWS has ``after`` a call of the tool."""
