@@ -33,7 +33,7 @@ class Judge:
 
     ``aws``: ARN -> document of AWS's policies. ``theirs``: the facts as they would be without the tool. ``allowed``:
     what alice may have at most. ``run``: the facts as this run found them; others' changes are in all three.
-    ``broken``: what does not hold, in words, each beginning with the name of its invariant.
+    ``undenied``: others took our Deny off. ``broken``: what does not hold, in words, each beginning with the name of its invariant.
     """
 
     target: str
@@ -44,6 +44,7 @@ class Judge:
     run: Facts = field(default_factory=dict)
     allowed: Facts = field(default_factory=dict)
     selected: set[str] = field(default_factory=set)
+    undenied: bool = False
 
     def __post_init__(self) -> None:
         users = {**self.theirs["users"], self.target: self.origin["users"][self.target]}
@@ -73,6 +74,8 @@ class Judge:
         theirs = {**changes, "users": {key: each for key, each in users.items() if key not in restored}}
         self.theirs, self.allowed = laid_over(self.theirs, theirs), laid_over(self.allowed, theirs)
         self.run = laid_over(self.run, changes)
+        held = (_has_our_deny(each["users"].get(self.target, {})) for each in (before, after))
+        self.undenied |= [*held] == [True, False]
         for changed in (users[key] for key in restored if users[key] != GONE):
             of_hers = {key: each for key, each in changed.items() if key in _COMES_BACK}
             self.allowed = laid_over(self.allowed, {"users": {self.target: of_hers}})
@@ -132,8 +135,14 @@ class Judge:
         groups = {key.removeprefix(prefix): each for key, each in facts["groups"].items() if key.startswith(prefix)}
         return rights(user, {**self.aws, **own}, groups, now)
 
-    def ended(self, status: str, facts: Facts, now: datetime, why: str) -> None:
-        """``status``: what the outcome says became of alice. ``why``: what the trace did."""
+    def ended(self, row: Mapping[str, Any], facts: Facts, now: datetime, why: str) -> None:
+        """``row``: what the outcome says became of alice. ``why``: what the trace did."""
+        status = str(row["status"])
+        user = facts["users"].get(self.target)
+        if status == "released" and self.undenied and user:
+            # nothing tells any more that it was this tool that switched them off: it names them, and leaves them
+            off = [each for each, found in user["credentials"].items() if found == "Inactive" and each.split()[1] in row["reason"]]
+            facts = laid_over(facts, {"users": {self.target: {"credentials": dict.fromkeys(off, "Active")}}})
         check = OUTCOMES.get(status)
         if check is None:
             self._note("outcome", why, f"unknown status {status!r}")
@@ -211,6 +220,10 @@ def _held(judge: Judge, facts: Facts, now: datetime, *, keep: bool) -> str:
         return ""
     changes = difference(_plain(theirs, keep), _plain(user, keep))
     return f"it changed more than that: {changes}" if changes else ""
+
+
+def _has_our_deny(user: User) -> bool:
+    return "Deny" in user.get("inline", {}).get(DENY, "") or AWS_DENY in (user.get("boundary"), *user.get("attached", ()))
 
 
 def _switches(credential: str) -> bool:

@@ -251,7 +251,7 @@ class Running:
         outcomes = self._outcomes()
         row = outcomes.get(ALICE, {})
         if row and row != before.get(ALICE):
-            self.judge.ended(row["status"], facts, now, why)
+            self.judge.ended(row, facts, now, why)
             if row["status"] == "failed" and not error:
                 self.judge.note("told", why, "its outcome is failed, and the run ended as if all were well")
         if self.flow.outcomes and outcomes == before and not error and any(each.applied for each in self.made):
