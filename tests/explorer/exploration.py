@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -29,14 +30,14 @@ def happenings(flow: str, call: Call) -> Iterator[str]:
 
 def singles(flow: str, calls: Iterable[Call]) -> list[Trace]:
     """A trace for everything that can happen at each of the undisturbed flow's ``calls``."""
-    return [Trace(flow, (Event(what, call.number),)) for call in calls for what in happenings(flow, call)]
+    return [Trace(flow, (Event(what, call.at),)) for call in calls for what in happenings(flow, call)]
 
 
 def pairs(flow: str, calls: tuple[Call, ...], chance: random.Random) -> Iterator[Trace]:
     """Two things that happen at two calls, without an end."""
     while True:
         first, second = sorted(chance.sample(calls, 2), key=lambda call: call.number)
-        events = (Event(chance.choice([*happenings(flow, call)]), call.number) for call in (first, second))
+        events = (Event(chance.choice([*happenings(flow, call)]), call.at) for call in (first, second))
         yield Trace(flow, tuple(events))
 
 
@@ -76,8 +77,8 @@ def _ended(waiting: deque[tuple[Trace, int, int]]) -> Result:
 
 def workplace(base: Path, flow: str) -> Path:
     """An empty directory for the world of ``flow``, which becomes the working directory."""
-    place = base / flow / "world"
-    place.mkdir(parents=True)
+    place = Path(tempfile.mkdtemp(prefix=f"{flow}-", dir=base)) / "world"
+    place.mkdir()
     os.chdir(place)
     return place
 

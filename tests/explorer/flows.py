@@ -47,6 +47,11 @@ class Flow:
     outcomes: bool = True
     center: bool = False
 
+    @property
+    def takes(self) -> bool:
+        """Whether it takes something from alice, so that gates keep it from that."""
+        return self.goal in ("deleted", "quarantined", "listened to", "browned out")
+
 
 def _users(action: Mapping[str, Any], name: str) -> Command:
     """A policy over all users but the exempt, with the place of STOP."""
@@ -117,14 +122,14 @@ def _require(failures: list[str]) -> None:
         raise PolicyExecutionError("; ".join(failures))
 
 
-def _killed(command: Command, calls: int) -> Command:
-    """``command``, killed when it has made so many calls."""
+def _killed(command: Command, place: str) -> Command:
+    """``command``, killed at a call of it."""
 
     def run(world: World, output: Path) -> None:
-        world.wire.kill_at(calls)
+        world.wire.kill_at(place)
         with suppress(Killed):
             command(world, output)
-        world.wire.kill_at(None)
+        world.wire.kill_at("")
 
     return run
 
@@ -145,12 +150,12 @@ FLOWS = {
         Flow("release", RELEASE, "release", "given back", (QUARANTINE,), gives_back=True),
         Flow("release-kept", RELEASE, "release", "given back", (LISTEN,), gives_back=True),
         Flow("delete-quarantined", DELETE, "delete", "deleted", (LISTEN, QUARANTINE)),
-        Flow("delete-resumed", DELETE, "delete", "deleted", (_killed(DELETE, 33),)),
-        Flow("release-resumed", RELEASE, "release", "given back", (QUARANTINE, _killed(RELEASE, 30)), gives_back=True),
+        Flow("delete-resumed", DELETE, "delete", "deleted", (_killed(DELETE, "DeactivateMFADevice"),)),
+        Flow("release-resumed", RELEASE, "release", "given back", (QUARANTINE, _killed(RELEASE, "DeleteUserPolicy")), gives_back=True),
         Flow("provision", _provision, "", "provisioned", outcomes=False, center=True),
         Flow("undo", _undo, "", "undone", (_provision,), outcomes=False, center=True),
         Flow("prune", _prune, "", "pruned", (_provision,), outcomes=False, center=True),
         Flow("restore", _restore(), "delete", "restored", (DELETE,), True, "restore-journal.jsonl", False),
-        Flow("restore-half", _restore("--user", "alice"), "delete", "restored", (_killed(DELETE, 36),), True, "restore-journal.jsonl", False),
+        Flow("restore-half", _restore("--user", "alice"), "delete", "restored", (_killed(DELETE, "DetachUserPolicy"),), True, "restore-journal.jsonl", False),
     )
 }

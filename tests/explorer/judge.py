@@ -21,6 +21,8 @@ AWS_DENY = "arn:aws:iam::aws:policy/AWSDenyAll"
 EXEMPT = "bob"
 _SWITCHED = ("access-key", "ssh-key", "certificate", "service")
 _ON = ("Active", "Set")
+#: What the id of the statement of a quarantine's Deny begins with, which any machine may release.
+_QUARANTINED = '"Sid": "Quarantined'
 #: Whose ids are new when they are uploaded again.
 _UPLOADED = ("ssh-key ", "certificate ")
 _TIME = re.compile(r"\d{8}T\d{6}Z|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -33,13 +35,14 @@ class Judge:
 
     ``aws``: ARN -> document of AWS's policies. ``theirs``: the facts as they would be without the tool. ``allowed``:
     what alice may have at most. ``run``: the facts as this run found them; others' changes are in all three.
-    ``undenied``: others took our Deny off. ``broken``: what does not hold, in words, each beginning with the name of its invariant.
+    ``releases``: it may end a quarantine, whoever put it on. ``undenied``: others took our Deny off. ``broken``: what does not hold, in words, each beginning with the name of its invariant.
     """
 
     target: str
     origin: Facts
     theirs: Facts
     aws: Mapping[str, str]
+    releases: bool = False
     broken: list[str] = field(default_factory=list)
     run: Facts = field(default_factory=dict)
     allowed: Facts = field(default_factory=dict)
@@ -74,6 +77,10 @@ class Judge:
         theirs = {**changes, "users": {key: each for key, each in users.items() if key not in restored}}
         self.theirs, self.allowed = laid_over(self.theirs, theirs), laid_over(self.allowed, theirs)
         self.run = laid_over(self.run, changes)
+        hers = self.allowed["users"].get(self.target, {})
+        if self.releases and _QUARANTINED in hers.get("inline", {}).get(DENY, ""):
+            ended = {"users": {self.target: {"inline": {DENY: GONE}}}}
+            self.allowed = laid_over(self.allowed, ended)
         held = (_has_our_deny(each["users"].get(self.target, {})) for each in (before, after))
         self.undenied |= [*held] == [True, False]
         for changed in (users[key] for key in restored if users[key] != GONE):

@@ -99,14 +99,15 @@ def _replaced(pattern: str) -> Fault:
     return fault
 
 
-def _slept(_: Disturbed) -> None:
-    CLOCK.sleep(2 * 3_600)
+def _pause(seconds: float) -> Fault:
+    return lambda _: CLOCK.sleep(seconds)
 
 
 FAULTS: dict[str, Fault] = {
     "clock-forward": _jump(_DAY),
     "clock-back": _jump(-_DAY),
-    "slept": _slept,
+    "paused": _pause(16),
+    "slept": _pause(2 * 3_600),
     "disk-full": _limit(0),
     "disk-nearly-full": _limit(100),
     "disk-read-only": _read_only,

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """One flow with what happens in it, run in a process of its own.
 
-A trace's text is ``flow: what@call, what@call``. Calls are numbered from 0, as the undisturbed flow makes them.
+A trace's text is ``flow: what@call, what@call``, with calls such as ``DeleteUser`` or, for its third, ``GetUser#3``.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import re
 import shutil
@@ -52,13 +53,13 @@ LONGEST = 120
 
 @dataclass(frozen=True)
 class Event:
-    """``what`` happens at the call with ``number``."""
+    """``what`` happens at a call (see wire.Call)."""
 
     what: str
-    number: int
+    at: str
 
     def __str__(self) -> str:
-        return f"{self.what}@{self.number}"
+        return f"{self.what}@{self.at}"
 
 
 @dataclass(frozen=True)
@@ -77,19 +78,23 @@ class Trace:
         flow, _, rest = text.partition(": ")
         if flow not in FLOWS:
             raise ValueError(f"no flow {flow!r}: there are {', '.join(FLOWS)}")
-        events = [re.fullmatch(r"(\S+)@(\d+)", each) for each in rest.split(", ") if each]
+        events = [re.fullmatch(r"(\S+)@(\S+)", each) for each in rest.split(", ") if each]
         if not all(events):
             raise ValueError(f"{rest!r} is not what@call, what@call")
-        return cls(flow, tuple(Event(each[1], int(each[2])) for each in events if each))
+        return cls(flow, tuple(Event(each[1], each[2]) for each in events if each))
 
 
 @dataclass(frozen=True)
 class Result:
-    """``broken``: the invariants that do not hold, in words. ``calls``: those of the first run."""
+    """``broken``: the invariants that do not hold, in words. ``calls``: those of the first run.
+
+    ``missed``: where nothing could happen, as the run did not come there; in words.
+    """
 
     trace: Trace
     broken: tuple[str, ...]
     calls: tuple[Call, ...] = ()
+    missed: str = ""
 
 
 @dataclass
@@ -135,12 +140,14 @@ class Running:
     killed: bool = False
     saved: Path | None = None
     acted: bool = False
+    cut: bool = False
+    closed: float = math.inf
     lasting: list[tuple[str, Call]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.world, self.flow = self.prepared.world, self.prepared.flow
         origin = self.prepared.origin if self.flow.gives_back else self.prepared.start
-        self.judge = Judge(TARGET, origin, self.prepared.start, self.prepared.aws)
+        self.judge = Judge(TARGET, origin, self.prepared.start, self.prepared.aws, self.flow.gives_back)
         self.center = CenterJudge(self.prepared.origin["center"], self.prepared.start["center"], *WANTED.get(self.flow.goal, NONE))
         self.secrets = secrets(self.world.org, (ACCOUNT, OTHER))
         wire = self.world.wire
@@ -174,8 +181,9 @@ class Running:
                 self.judge.note("idempotent", "run 3", f"it called {changing}, changed {changed}")
             if third and not self._excused():
                 self.judge.note("converges", "run 3", f"it failed: {third}"[:300])
+        missed = {each.at for each in self.trace.events} - {each.at for each in first}
         self.judge.no_secrets(self.secrets, [each for each in (OUTPUT, SECOND_OUTPUT, NOTICES) if each.exists()])
-        return Result(self.trace, tuple(dict.fromkeys((*self.judge.broken, *self.center.broken))), first)
+        return Result(self.trace, tuple(dict.fromkeys((*self.judge.broken, *self.center.broken))), first, ", ".join(missed))
 
     def _excused(self) -> bool:
         """Whether something happened after which a run need not reach the flow's goal."""
@@ -183,6 +191,9 @@ class Running:
 
     def _once(self, number: int) -> str:
         """One run; the error that it raised, in words."""
+        late = self.flow.takes and not self.made and any(each.what in actors.LATE for each in self.trace.events)
+        if number == 2 and (late or self.closed < math.inf):
+            self.closed = 0.0
         self.number, self.made, self.lasting = number, [], []
         wire = self.world.wire
         wire.calls, wire.dead, wire.aside = [], False, False
@@ -259,26 +270,25 @@ class Running:
 
     # what happens on the wire
 
-    def _events(self, number: int) -> list[str]:
-        return [each.what for each in self.trace.events if each.number == number] if self.number == 1 else []
+    def _events(self, call: Call) -> list[str]:
+        return [each.what for each in self.trace.events if each.at == call.at] if self.number == 1 else []
 
     def _before(self, call: Call, request: Any) -> None:
         if call.changes and call.service == "iam":
-            if not self._cut(call.number) and not self.journal.announces(call.operation):
-                self.judge.note("journal", f"run {self.number}, {call} #{call.number}", "no line announces it")
-        for what in self._events(call.number):
+            if not self.cut and not self.journal.announces(call.operation):
+                self.judge.note("journal", f"run {self.number}, {call}", "no line announces it")
+        if call.changes and CLOCK.elapsed >= self.closed:
+            self.judge.note("gates", f"run {self.number}, {call}", "somebody had spared her, or stopped all runs")
+        for what in self._events(call):
             if what in actors.EVERYBODY:
+                if self.flow.takes and what in actors.GATES and not self.made:
+                    self.closed = min(self.closed, CLOCK.elapsed + actors.GATE_SECONDS)
                 self._act(actors.EVERYBODY[what])
             elif what in runner.FAULTS:
                 runner.FAULTS[what](self)
+                self.cut |= what in runner.UNTRUE
             elif what == "killed":
                 self._kill()
-
-    def _cut(self, number: int) -> bool:
-        """Whether somebody made an earlier line of the journal unreadable."""
-        return self.number == 1 and any(
-            each.what in runner.UNTRUE and each.number < number for each in self.trace.events
-        )
 
     def _act(self, act: Callable[[World], object]) -> None:
         before, self.acted = self.facts(), True
@@ -306,7 +316,7 @@ class Running:
         raise Killed
 
     def _exchange(self, call: Call) -> Exchange | None:
-        for what in self._events(call.number):
+        for what in self._events(call):
             if what in actors.EVERYBODY or what in runner.FAULTS or what in ("killed", "killed-after"):
                 continue
             if faults.is_lasting(what):
@@ -336,8 +346,8 @@ class Running:
     def _after(self, call: Call, status: int) -> None:
         if call.changes:
             self.made.append(Made(call.operation, call.parameters, 200 <= status < 300))
-            self._judge_state(self.facts(), f"run {self.number}, {call} #{call.number}")
-        if "killed-after" in self._events(call.number):
+            self._judge_state(self.facts(), f"run {self.number}, {call}")
+        if "killed-after" in self._events(call):
             self._kill()
 
 
@@ -358,7 +368,8 @@ def in_own_process(prepared: Prepared, trace: Trace) -> tuple[int, int]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
         try:
             result = Running(prepared, trace).run()
-            found: Any = {"broken": list(result.broken), "calls": [vars(each) for each in result.calls]}
+            calls = [vars(each) for each in result.calls]
+            found: Any = {"broken": result.broken, "missed": result.missed, "calls": calls}
         except BaseException:  # noqa: BLE001  # the explorer's own defects are told as such
             found = {"broken": [f"explorer: {traceback.format_exc()}"], "calls": []}
         os.chdir("..")
@@ -375,4 +386,5 @@ def result_of(trace: Trace, content: bytes, status: int) -> Result:
     if os.waitstatus_to_exitcode(status) or not content:
         return Result(trace, (f"ends: it ended by {os.waitstatus_to_exitcode(status)}",))
     found = json.loads(content)
-    return Result(trace, tuple(found["broken"]), tuple(Call(**each) for each in found["calls"]))
+    calls = tuple(Call(**each) for each in found["calls"])
+    return Result(trace, tuple(found["broken"]), calls, found.get("missed", ""))

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -36,9 +36,13 @@ class Endless(BaseException):
 
 @dataclass(frozen=True)
 class Call:
-    """One request of a run. ``parameters``: as on the wire, and flat. ``body``, ``target``: as sent."""
+    """One request of a run, its ``nth`` of that operation. ``parameters``: as on the wire, and flat.
+
+    ``body``, ``target``: as sent.
+    """
 
     number: int
+    nth: int
     service: str
     operation: str
     parameters: dict[str, str]
@@ -50,8 +54,13 @@ class Call:
         """Whether it is to change something."""
         return not self.operation.startswith(_READING)
 
+    @property
+    def at(self) -> str:
+        """The place in a trace: ``DeleteUser``, or ``GetUser#3`` for the third."""
+        return self.operation if self.nth == 1 else f"{self.operation}#{self.nth}"
+
     def __str__(self) -> str:
-        return f"{self.service}:{self.operation}"
+        return f"{self.service}:{self.at}"
 
 
 #: Sends the request to AWS and gives its answer.
@@ -91,12 +100,12 @@ class Wire:
         finally:
             self.aside = before
 
-    def kill_at(self, number: int | None) -> None:
-        """Kill the run at its call with that number; None: no more."""
-        self.calls, self.dead, self.aside = [], False, number is None
+    def kill_at(self, place: str) -> None:
+        """Kill the run at that place (see Call); none, if it is empty."""
+        self.calls, self.dead, self.aside = [], False, not place
 
         def kill(call: Call, _request: Any) -> None:
-            if call.number == number:
+            if call.at == place:
                 self.dead = True
                 raise Killed
 
@@ -118,7 +127,7 @@ class Wire:
             return self.plain(request)
         if self.dead:
             raise Killed
-        call = parsed(len(self.calls), request)
+        call = parsed(self.calls, request)
         self.calls.append(call)
         self.before(call, request)
         statuses: list[int] = []
@@ -136,8 +145,14 @@ class Wire:
             self.after(call, statuses[0] if statuses else 0)
 
 
-def parsed(number: int, request: Any) -> Call:
+def parsed(earlier: Sequence[Call], request: Any) -> Call:
     """The call that ``request`` of botocore is."""
+    found = _parsed(request)
+    nth = 1 + sum(each.operation == found.operation for each in earlier)
+    return replace(found, number=len(earlier), nth=nth)
+
+
+def _parsed(request: Any) -> Call:
     body = request.body or b""
     body = body if isinstance(body, (bytes, str)) else body.read()
     text = body.decode(errors="replace") if isinstance(body, bytes) else body
@@ -146,11 +161,11 @@ def parsed(number: int, request: Any) -> Call:
     service, target = scope[1] if scope else "unsigned", headers.get("x-amz-target", "")
     if target:
         given = json.loads(text or "{}")
-        return Call(number, service, target.rpartition(".")[2], _flat(given), text, target)
+        return Call(0, 0, service, target.rpartition(".")[2], _flat(given), text, target)
     fields = dict(parse_qsl(text)) if "form-urlencoded" in headers.get("content-type", "") else {}
-    operation = fields.pop("Action", "") or f"{request.method} {urlsplit(request.url).path}"
+    operation = fields.pop("Action", "") or f"{request.method}{urlsplit(request.url).path}"
     fields.pop("Version", None)
-    return Call(number, service, operation, fields, text)
+    return Call(0, 0, service, operation, fields, text)
 
 
 def _flat(given: dict[str, Any]) -> dict[str, str]:

@@ -96,7 +96,7 @@ class World:
         backend = self.org.backend("iam", account)
         for name, policy in (
             ("Developers", allow("s3:*", "sns:*")),
-             ("Guard", deny("s3:Delete*")), ("Others", allow("rds:*"))):
+             ("Base", deny("s3:Delete*")), ("Others", allow("rds:*"))):
             group = backend.create_group(name)
             group.id = f"AGPA{name.upper()}2222"
             backend.put_group_policy(name, "own", document(policy))
@@ -126,8 +126,8 @@ class World:
         )
         for serial in (f"arn:aws:iam::{account}:mfa/{name}", f"GAHT1234567{number}"):
             seeding.add_mfa_device(backend, user, serial, _LONG_AGO)
-        for group in ("Developers", "Guard"):
+        for group in ("Base", "Developers"):  # what denies something goes first, and comes back last (own)
             backend.add_user_to_group(group, name)
         for arn in (team, "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"):
             backend.attach_user_policy(arn, name)
-        backend.put_user_policy(name, "own", document(allow("ec2:*"), deny("ec2:Terminate*")))
+        backend.put_user_policy(name, "own", document(allow("ec2:*"), deny("ec2:Terminate*", "sqs:SendMessage")))
