@@ -12,6 +12,7 @@ from tests.explorer.mutants import MUTANTS
 
 import argparse
 import importlib
+import itertools
 import json
 import os
 import subprocess
@@ -86,12 +87,24 @@ class _Stage:
         (result,) = self.exploration.explored(prepared, [trace], 1)
         return result
 
+    def sample(self, flow: str, number: int) -> list[Any]:
+        """The results of the first traces of the sample with seed 0, and of the undisturbed flow."""
+        prepared = self.set(flow)
+        (plain,) = self.exploration.explored(prepared, [self.traces.Trace(flow)], 1)
+        chosen = itertools.islice(self.exploration.sampled(flow, plain.calls, 0), number)
+        return [plain, *self.exploration.explored(prepared, chosen, 1)]
+
 
 def _serve() -> int:
+    """A line is a trace, or ``sample FLOW NUMBER``. The answer: what is new of what they break; where none came to."""
+    from tests.explorer import gaps
+
     stage = _Stage()
     for line in sys.stdin:
-        result = stage.run(line.strip())
-        print(json.dumps({"broken": result.broken, "missed": result.missed}), flush=True)
+        kind, *given = line.split()
+        results = stage.sample(given[0], int(given[1])) if kind == "sample" else [stage.run(line.strip())]
+        broken = [f"{each.trace}: {what}" for each in results for what in gaps.new(str(each.trace), each.broken)]
+        print(json.dumps({"broken": broken, "missed": results[0].missed}), flush=True)
     return 0
 
 

@@ -281,6 +281,7 @@ def _assigned(center: Any, _store: Any, given: dict[str, str], _here: dict[str, 
         TargetType="AWS_ACCOUNT",
         TargetId=ACCOUNT,
     )
+    center.list_account_assignment_creation_status(**given)  # it is there from then on
 
 
 CENTER_ACTORS: dict[str, Callable[[World], object]] = {

@@ -48,6 +48,9 @@ class Judge:
     allowed: Facts = field(default_factory=dict)
     selected: set[str] = field(default_factory=set)
     undenied: bool = False
+    exposed: set[str] = field(default_factory=set)
+    met: list[str] = field(default_factory=list)
+    replaced: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         users = {**self.theirs["users"], self.target: self.origin["users"][self.target]}
@@ -82,13 +85,16 @@ class Judge:
             ended = {"users": {self.target: {"inline": {DENY: GONE}}}}
             self.allowed = laid_over(self.allowed, ended)
         held = (_has_our_deny(each["users"].get(self.target, {})) for each in (before, after))
+        names = {key for key, each in after["users"].items() if key.startswith(self.account) and each["name"] == self.name}
+        self.exposed |= names - before["users"].keys()
+        self.replaced |= self.exposed
         self.undenied |= [*held] == [True, False]
         for changed in (users[key] for key in restored if users[key] != GONE):
             of_hers = {key: each for key, each in changed.items() if key in _COMES_BACK}
             self.allowed = laid_over(self.allowed, {"users": {self.target: of_hers}})
 
-    def found(self, facts: Facts, now: datetime, after: str) -> None:
-        """What AWS has ``after`` a call of the tool."""
+    def found(self, facts: Facts, now: datetime, after: str, operation: str = "") -> None:
+        """What AWS has ``after`` a call of the tool, which is of ``operation``."""
         for kind in ("groups", "policies", "roles"):
             if changes := difference(self._named(self.theirs[kind]), self._named(facts[kind])):
                 self._note("untouched", after, f"{kind} changed: {changes}")
@@ -98,7 +104,14 @@ class Judge:
             self._note("untouched", after, f"devices changed: {changes}")
         for key in {*facts["users"], *self.theirs["users"]} - {self.target}:
             held, theirs = facts["users"].get(key), self.theirs["users"].get(key)
-            if held != theirs and key not in self.selected and not self._is_restored(key, facts):
+            if key in self.replaced and held and theirs and _undenied(held) == _undenied(theirs):
+                continue  # that our Deny comes off again is judged at the end
+            if held == theirs or key in self.selected or self._is_restored(key, facts):
+                continue
+            if key in self.exposed and held and operation:
+                self.met.append(operation)
+                self.theirs = laid_over(self.theirs, {"users": {key: difference(theirs, held)}})
+            else:
                 self._note("untouched", after, f"user {key} changed: {difference(theirs, held)}")
         for key in facts["users"]:
             if key in self.selected or self._is_restored(key, facts):
@@ -145,6 +158,13 @@ class Judge:
     def ended(self, row: Mapping[str, Any], facts: Facts, now: datetime, why: str) -> None:
         """``row``: what the outcome says became of alice. ``why``: what the trace did."""
         status = str(row["status"])
+        for operation in {*self.met} - {"PutUserPolicy", "DeleteUserPolicy"}:
+            if operation not in row["reason"]:
+                self._note("told", why, f"{operation} met somebody else of that name, and the outcome does not say so")
+        for key in self.replaced & facts["users"].keys() - self.selected:
+            if _has_our_deny(facts["users"][key]) and not _has_our_deny(self.theirs["users"].get(key, {})):
+                self._note("untouched", why, f"our Deny is left on {key}")
+        self.met = []
         user = facts["users"].get(self.target)
         if status == "released" and self.undenied and user:
             # nothing tells any more that it was this tool that switched them off: it names them, and leaves them
@@ -227,6 +247,10 @@ def _held(judge: Judge, facts: Facts, now: datetime, *, keep: bool) -> str:
         return ""
     changes = difference(_plain(theirs, keep), _plain(user, keep))
     return f"it changed more than that: {changes}" if changes else ""
+
+
+def _undenied(user: User) -> User:
+    return {**user, "inline": {name: each for name, each in user["inline"].items() if name not in (DENY, BROWNOUT)}}
 
 
 def _has_our_deny(user: User) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Twenty-odd defects, each put into the package as it is loaded, and a trace that finds it: the explorer proves itself."""
+"""Defects, each put into the package as it is loaded, and a trace that finds it: the explorer proves itself."""
 
 from __future__ import annotations
 
@@ -62,7 +62,6 @@ MUTANTS = {
         Mutant("no-line-before", "c7n_iamusers/execution/journal.py", "        line = journal_line(self._now(), subject, phase, entry)\n        try:", "        if phase == BEFORE:\n            return\n        line = journal_line(self._now(), subject, phase, entry)\n        try:".replace("BEFORE", "'before'"), "quarantine: "),
         # who has the name
         Mutant("identity-not-compared", _IDENTITY, '        if detail["UserId"] != user.unique_id:', "        if not detail:", "composite-delete: recreated@DeleteLoginProfile"),
-        Mutant("identity-not-checked-before", _EXECUTOR, "        if BEFORE in call.checked:\n            self._check()\n", "", "composite-delete: recreated@DeleteUserPolicy"),
         Mutant("boundary-not-compared", _IDENTITY, "        if boundary_matters() and", "        if not detail and", "restore: boundary-swapped@GetUser#13"),
         Mutant("anothers-deny-stays", _IDENTITY, "        run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)", "        str(removal_of(call))", "quarantine: recreated@PutUserPolicy"),
         # what answers mean

@@ -7,6 +7,7 @@ A trace's text is ``flow: what@call, what@call``, with calls such as ``DeleteUse
 from __future__ import annotations
 
 import gc
+import io
 import json
 import math
 import os
@@ -15,7 +16,7 @@ import shutil
 import signal
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,15 @@ class Prepared:
 
         The flow is run once before, so that each trace finds all modules and models loaded.
         """
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            origin = cls._prepare(world, flow)
+        gc.collect()
+        gc.freeze()  # so that a trace's process does not copy the pages of what stays
+        return cls(world, flow, origin, read(world.org, (ACCOUNT, OTHER)), documents(world.org, ACCOUNT))
+
+
+    @staticmethod
+    def _prepare(world: World, flow: Flow) -> Facts:
         CLOCK.restart()
         world.populate()
         for command in (*flow.prepare, flow.command):
@@ -124,9 +134,7 @@ class Prepared:
         origin = read(world.org, (ACCOUNT, OTHER))
         for command in flow.prepare:
             command(world, OUTPUT)
-        gc.collect()
-        gc.freeze()  # so that a trace's process does not copy the pages of what stays
-        return cls(world, flow, origin, read(world.org, (ACCOUNT, OTHER)), documents(world.org, ACCOUNT))
+        return origin
 
 
 @dataclass
@@ -338,15 +346,17 @@ class Running:
         finally:
             self.world.org.configure(page_limit=before)
 
-    def _judge_state(self, facts: Facts, after: str) -> None:
-        self.judge.found(facts, CLOCK.true_time(), after)
+    def _judge_state(self, facts: Facts, after: str, operation: str = "") -> None:
+        self.judge.found(facts, CLOCK.true_time(), after, operation)
         if self.flow.center:
             self.center.found(facts["center"], after)
 
     def _after(self, call: Call, status: int) -> None:
         if call.changes:
             self.made.append(Made(call.operation, call.parameters, 200 <= status < 300))
-            self._judge_state(self.facts(), f"run {self.number}, {call}")
+            self._judge_state(self.facts(), f"run {self.number}, {call}", call.operation)
+        elif call.operation == "GetUser" and status == 200:
+            self.judge.exposed.clear()
         if "killed-after" in self._events(call):
             self._kill()
 
