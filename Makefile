@@ -26,7 +26,7 @@ POLICIES := $(wildcard policies/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast test-second coverage soak check format docs demo lifecycle bench dist renew clean
+.PHONY: help install test test-fast test-second coverage soak explore check format docs demo lifecycle bench dist renew clean
 
 REFERENCES := attachment-kinds findings
 
@@ -66,6 +66,10 @@ coverage: $(INSTALLED)  ## run the tests, and fail where they reach less of the 
 soak: $(INSTALLED)  ## 100,000 random pairs of policies, twenty times the examples of each property, all hostile files, some minutes
 	SOAK_PAIRS=$(or $(SOAK_PAIRS),100000) SOAK_SEED=$(or $(SOAK_SEED),0) $(BIN)/python -m pytest -n auto --dist load \
 	  tests/policy_comparison/test_random_pairs.py $(shell grep -lrE --include='test_*.py' 'from tests.examples' tests)
+
+# more: docs/reliability.md, e.g. make explore EXPLORE='--flow restore --seconds 300'
+explore: $(INSTALLED)  ## try what can go wrong at each call of each flow, at most an hour, into docs/reliability.md
+	PYTHONHASHSEED=0 $(BIN)/python -W ignore -m tests.explorer $(or $(EXPLORE),--mutants --page docs/reliability.md)
 
 check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, policies: exactly what CI checks
 	$(BIN)/ruff format --check $(SOURCES)
@@ -109,5 +113,5 @@ renew: $(INSTALLED)  ## renew deploy/requirements.txt, ask a vulnerability datab
 	$(BIN)/python deploy/supply_chain.py renew
 
 clean:  ## remove the virtual environment and everything that was built
-	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage .coverage.* .demo .rehearsal .hypothesis .*_cache
+	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage .coverage.* .demo .rehearsal .explorer .hypothesis .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

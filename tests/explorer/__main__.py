@@ -3,13 +3,6 @@
 
 from __future__ import annotations
 
-# isort: off
-from tests.explorer import alone
-
-alone.install()
-from tests.explorer.mutants import MUTANTS
-# isort: on
-
 import argparse
 import importlib
 import itertools
@@ -23,10 +16,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from tests.explorer import alone
+from tests.explorer.mutants import MUTANTS
+
 
 def main() -> int:
     """See the module. The status is 1 where something was found."""
     options = _options()
+    alone.install()
     if options.mutant:
         MUTANTS[options.mutant].install()
     if options.serve:
@@ -47,7 +44,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--most", type=int, default=sys.maxsize, help="traces of each flow")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--replay", metavar="TRACE", help="run one trace, as it was printed, and show its calls")
+    parser.add_argument(
+        "--replay", metavar="TRACE", help="run one trace, as it was printed, and show its calls"
+    )
     parser.add_argument("--mutants", action="store_true", help="first show that each seeded defect is found")
     parser.add_argument("--mutant", choices=MUTANTS, help="with a seeded defect")
     parser.add_argument("--serve", action="store_true", help="run the traces that are read, a line each")
@@ -87,6 +86,12 @@ class _Stage:
         (result,) = self.exploration.explored(prepared, [trace], 1)
         return result
 
+    def singles(self, flow: str) -> list[Any]:
+        """All traces of one happening."""
+        (plain,) = self.exploration.explored(self.set(flow), [self.traces.Trace(flow)], 1)
+        found: list[Any] = self.exploration.singles(flow, plain.calls)
+        return found
+
     def sample(self, flow: str, number: int) -> list[Any]:
         """The results of the first traces of the sample with seed 0, and of the undisturbed flow."""
         prepared = self.set(flow)
@@ -103,7 +108,9 @@ def _serve() -> int:
     for line in sys.stdin:
         kind, *given = line.split()
         results = stage.sample(given[0], int(given[1])) if kind == "sample" else [stage.run(line.strip())]
-        broken = [f"{each.trace}: {what}" for each in results for what in gaps.new(str(each.trace), each.broken)]
+        broken = [
+            f"{each.trace}: {what}" for each in results for what in gaps.new(str(each.trace), each.broken)
+        ]
         print(json.dumps({"broken": broken, "missed": results[0].missed}), flush=True)
     return 0
 
@@ -142,7 +149,8 @@ def _explore_all(options: argparse.Namespace) -> int:
             print(f"a known gap is closed, take it out of gaps.py: {gap.witness}", flush=True)
             found += 1
     if target:
-        target.write_text(page.written(target.read_text(), results, stage))
+        possible = {name: len(stage.singles(name)) for name in names}
+        target.write_text(page.written(target.read_text(), results, possible))
     return found
 
 

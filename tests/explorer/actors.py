@@ -42,31 +42,35 @@ def _to_alice(*acts: Act) -> Callable[[World], object]:
     return act
 
 
+#: What hangs on a user: the call that lists it, the list in the answer, what names an item, the call that removes it.
+_ATTACHED = (
+    ("list_access_keys", "AccessKeyMetadata", "AccessKeyId", "delete_access_key"),
+    ("list_signing_certificates", "Certificates", "CertificateId", "delete_signing_certificate"),
+    ("list_ssh_public_keys", "SSHPublicKeys", "SSHPublicKeyId", "delete_ssh_public_key"),
+    (
+        "list_service_specific_credentials",
+        "ServiceSpecificCredentials",
+        "ServiceSpecificCredentialId",
+        "delete_service_specific_credential",
+    ),
+    ("list_mfa_devices", "MFADevices", "SerialNumber", "deactivate_mfa_device"),
+    ("list_groups_for_user", "Groups", "GroupName", "remove_user_from_group"),
+    ("list_attached_user_policies", "AttachedPolicies", "PolicyArn", "detach_user_policy"),
+    ("list_user_policies", "PolicyNames", "PolicyName", "delete_user_policy"),
+)
+
+
 def _empty(iam: Any, name: str) -> None:
     """Remove everything that a deletion in the console removes."""
     user = {"UserName": name}
     with suppress(ClientError):
         iam.delete_login_profile(**user)
-    for key in iam.list_access_keys(**user)["AccessKeyMetadata"]:
-        iam.delete_access_key(**user, AccessKeyId=key["AccessKeyId"])
-    for each in iam.list_signing_certificates(**user)["Certificates"]:
-        iam.delete_signing_certificate(**user, CertificateId=each["CertificateId"])
-    for each in iam.list_ssh_public_keys(**user)["SSHPublicKeys"]:
-        iam.delete_ssh_public_key(**user, SSHPublicKeyId=each["SSHPublicKeyId"])
-    for each in iam.list_service_specific_credentials(**user)["ServiceSpecificCredentials"]:
-        iam.delete_service_specific_credential(
-            **user, ServiceSpecificCredentialId=each["ServiceSpecificCredentialId"]
-        )
-    for each in iam.list_mfa_devices(**user)["MFADevices"]:
-        iam.deactivate_mfa_device(**user, SerialNumber=each["SerialNumber"])
-        if ":mfa/" in each["SerialNumber"]:
-            iam.delete_virtual_mfa_device(SerialNumber=each["SerialNumber"])
-    for each in iam.list_groups_for_user(**user)["Groups"]:
-        iam.remove_user_from_group(**user, GroupName=each["GroupName"])
-    for each in iam.list_attached_user_policies(**user)["AttachedPolicies"]:
-        iam.detach_user_policy(**user, PolicyArn=each["PolicyArn"])
-    for each in iam.list_user_policies(**user)["PolicyNames"]:
-        iam.delete_user_policy(**user, PolicyName=each)
+    for listing, key, member, removing in _ATTACHED:
+        for item in getattr(iam, listing)(**user)[key]:
+            each = item if isinstance(item, str) else item[member]
+            getattr(iam, removing)(**user, **{member: each})
+            if ":mfa/" in each:
+                iam.delete_virtual_mfa_device(SerialNumber=each)
 
 
 def _delete(iam: Any, name: str) -> None:
@@ -198,7 +202,9 @@ ACTORS: dict[str, Callable[[World], object]] = {
     "renamed-and-replaced": _renamed_and_replaced,
     "moved": _to_alice(lambda iam, name: iam.update_user(UserName=name, NewPath="/team/")),
     "tagged": _to_alice(lambda iam, name: iam.tag_user(UserName=name, Tags=[{"Key": "Team", "Value": "b"}])),
-    "tagged-exempt": _to_alice(lambda iam, name: iam.tag_user(UserName=name, Tags=[{"Key": "keep", "Value": "y"}])),
+    "tagged-exempt": _to_alice(
+        lambda iam, name: iam.tag_user(UserName=name, Tags=[{"Key": "keep", "Value": "y"}])
+    ),
     "exempted": _long_ago(_exempted),
     "exempted-just-now": _exempted,
     "stopped": _long_ago(_stopped),
@@ -237,7 +243,9 @@ ACTORS: dict[str, Callable[[World], object]] = {
 }
 
 
-def _to_center(act: Callable[[Any, Any, dict[str, str], dict[str, str], Instance], object]) -> Callable[[World], object]:
+def _to_center(
+    act: Callable[[Any, Any, dict[str, str], dict[str, str], Instance], object],
+) -> Callable[[World], object]:
     """``act`` gets clients of Identity Center and of its store, and what the calls of each always have."""
 
     def acts(world: World) -> None:
@@ -272,7 +280,9 @@ _BOB = {
 }
 
 
-def _assigned(center: Any, _store: Any, given: dict[str, str], _here: dict[str, str], found: Instance) -> None:
+def _assigned(
+    center: Any, _store: Any, given: dict[str, str], _here: dict[str, str], found: Instance
+) -> None:
     center.create_account_assignment(
         **given,
         PermissionSetArn=_set(found, "Readers"),
@@ -287,13 +297,17 @@ def _assigned(center: Any, _store: Any, given: dict[str, str], _here: dict[str, 
 CENTER_ACTORS: dict[str, Callable[[World], object]] = {
     "person-created": _to_center(lambda _, store, __, here, ___: store.create_user(**here, **_BOB)),
     "person-deleted": _to_center(
-        lambda _, store, __, here, found: store.delete_user(**here, UserId=_entry(found.store.users, "bob@example.com"))
+        lambda _, store, __, here, found: store.delete_user(
+            **here, UserId=_entry(found.store.users, "bob@example.com")
+        )
     ),
     "directory-group-created": _to_center(
         lambda _, store, __, here, ___: store.create_group(**here, DisplayName=GROUP)
     ),
     "directory-group-deleted": _to_center(
-        lambda _, store, __, here, found: store.delete_group(**here, GroupId=_entry(found.store.groups, GROUP))
+        lambda _, store, __, here, found: store.delete_group(
+            **here, GroupId=_entry(found.store.groups, GROUP)
+        )
     ),
     "member-added": _to_center(
         lambda _, store, __, here, found: store.create_group_membership(
@@ -303,9 +317,13 @@ CENTER_ACTORS: dict[str, Callable[[World], object]] = {
         )
     ),
     "member-removed": _to_center(
-        lambda _, store, __, here, found: store.delete_group_membership(**here, MembershipId=_member(found, GROUP))
+        lambda _, store, __, here, found: store.delete_group_membership(
+            **here, MembershipId=_member(found, GROUP)
+        )
     ),
-    "set-created": _to_center(lambda center, _, given, *__: center.create_permission_set(**given, Name="Readers")),
+    "set-created": _to_center(
+        lambda center, _, given, *__: center.create_permission_set(**given, Name="Readers")
+    ),
     "set-widened": _to_center(
         lambda center, _, given, __, found: center.attach_managed_policy_to_permission_set(
             **given,
@@ -322,6 +340,15 @@ CENTER_ACTORS: dict[str, Callable[[World], object]] = {
 }
 #: After these, a run changes nothing unless it has begun to; after those in LATE, the next one does not.
 GATES, LATE = ("exempted", "exempted-just-now", "stopped"), ("tagged-exempt",)
+#: After these, a run that takes something reaches its goal all the same, when it is run again.
+BENIGN = (
+    "renamed",
+    "moved",
+    "tagged",
+    *("policy-attached", "policy-detached", "policy-versioned", "inline-changed", "inline-removed"),
+    *("group-left", "group-joined", "group-widened", "group-deleted", "boundary-swapped", "boundary-removed"),
+    *("key-activated", "key-deactivated", "key-deleted", "key-replaced", "credentials-activated"),
+    "password-replaced",
+)
 #: By name, whatever flow they disturb.
 EVERYBODY = {**ACTORS, **CENTER_ACTORS}
-

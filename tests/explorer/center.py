@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The invariants of Identity Center, judged from its state alone. Knows nothing of the package but the name of its lock.
+"""The invariants of Identity Center, judged from its state alone. Of the package it knows the name of the lock.
 
 ``facts``: see tests.explorer.facts, its ``center``.
 """
@@ -50,9 +50,10 @@ def without_lock(center: Facts) -> Facts:
 
 @dataclass
 class CenterJudge:
-    """``origin``: before anything was provisioned; ``start``: as the run finds it. ``wanted``: what the intents ask for.
+    """``origin``: before anything was provisioned; ``start``: as the run finds it.
 
-    ``kept``: access that no moment may be without. ``goal``: "provisioned" or "undone".
+    ``wanted``: what the intents ask for. ``kept``: access that no moment may be without.
+    ``goal``: "provisioned" or "undone".
     """
 
     origin: Facts

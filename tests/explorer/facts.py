@@ -25,26 +25,34 @@ GONE = "<gone>"
 
 def read(org: LocalOrg, accounts: Iterable[str]) -> Facts:
     """The facts of ``accounts`` and of Identity Center."""
-    found: Facts = {"users": {}, "groups": {}, "policies": {}, "roles": {}, "devices": {}, "center": _center()}
+    found: Facts = {
+        "users": {},
+        "groups": {},
+        "policies": {},
+        "roles": {},
+        "devices": {},
+        "center": _center(),
+    }
     for account in accounts:
-        backend = org.backend("iam", account)
-        for user in backend.users.values():
-            found["users"][f"{account}/{user.id}"] = _user(user)
-        for group in backend.groups.values():
-            found["groups"][f"{account}/{group.name}"] = _holder(group)
-        for role in backend.roles.values():
-            if role.path.startswith("/aws-reserved/"):
-                continue  # Identity Center makes them of what ``center`` has
-            found["roles"][f"{account}/{role.name}"] = {
-                **_holder(role),
-                "trust": _plain(role.assume_role_policy_document),
-            }
-        for serial, device in backend.virtual_mfa_devices.items():
-            found["devices"][f"{account}/{serial}"] = device.user.id if device.user else ""
-        for arn, policy in backend.managed_policies.items():
-            if not arn.startswith(_OF_AWS):
-                found["policies"][f"{account}/{policy.arn}"] = _default(policy)
+        for kind, facts in _of_account(org.backend("iam", account)).items():
+            found[kind] |= {f"{account}/{key}": each for key, each in facts.items()}
     return found
+
+
+def _of_account(backend: Any) -> dict[str, Facts]:
+    # Identity Center makes the roles below that path of what ``center`` has
+    roles = [role for role in backend.roles.values() if not role.path.startswith("/aws-reserved/")]
+    policies = [each for arn, each in backend.managed_policies.items() if not arn.startswith(_OF_AWS)]
+    devices = backend.virtual_mfa_devices.items()
+    return {
+        "users": {user.id: _user(user) for user in backend.users.values()},
+        "groups": {group.name: _holder(group) for group in backend.groups.values()},
+        "roles": {
+            each.name: {**_holder(each), "trust": _plain(each.assume_role_policy_document)} for each in roles
+        },
+        "devices": {serial: device.user.id if device.user else "" for serial, device in devices},
+        "policies": {policy.arn: _default(policy) for policy in policies},
+    }
 
 
 def documents(org: LocalOrg, account: str) -> dict[str, str]:
@@ -103,8 +111,12 @@ def _center() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for instance in state.instances:
         store = instance.store
-        found["people"] = {each.id: json.dumps(each.attributes, sort_keys=True) for each in store.users.values()}
-        found["groups"] = {each.id: json.dumps(each.attributes, sort_keys=True) for each in store.groups.values()}
+        found["people"] = {
+            each.id: json.dumps(each.attributes, sort_keys=True) for each in store.users.values()
+        }
+        found["groups"] = {
+            each.id: json.dumps(each.attributes, sort_keys=True) for each in store.groups.values()
+        }
         found["memberships"] = {
             f"{each.group_id} {each.user_id}": "member" for each in store.memberships.values()
         }

@@ -59,7 +59,13 @@ def faults_at(call: Call) -> Iterator[str]:
         for status in STATUSES:
             yield from (f"{status}-{form}{kind}" for form in BODIES)
         yield from (f"{status}-{form}{kind}" for status, form in PAGES)
-        yield from (f"lost{kind}", f"timeout{kind}", f"lost{kind}-on", f"502-html{kind}-on", f"200-html{kind}-on")
+        yield from (
+            f"lost{kind}",
+            f"timeout{kind}",
+            f"lost{kind}-on",
+            f"502-html{kind}-on",
+            f"200-html{kind}-on",
+        )
     yield from ("not-sent", "cut-off", "cut-in-half", "denied-on", "throttled-on", "expired-on", "down-on")
     if not call.changes and call.operation.startswith(("List", "GetAccount", "GetGroup")):
         yield "short-page"
@@ -122,7 +128,12 @@ def _broken(name: str, applied: bool, _call: Call, request: Any, send: Send) -> 
         content = answer.content
         headers = {key: value for key, value in answer.headers.items() if key.lower() != "content-length"}
         length = str(len(content) if name == "cut-off" else len(content) // 2)
-        return response(request.url, answer.status_code, content[: len(content) // 2], {**headers, "Content-Length": length})
+        return response(
+            request.url,
+            answer.status_code,
+            content[: len(content) // 2],
+            {**headers, "Content-Length": length},
+        )
     if applied:
         send()
     if name == "timeout":

@@ -18,8 +18,8 @@ from c7n.utils import reset_session_cache
 
 from c7n_iamusers.entry import register
 from c7n_iamusers_cli.restore import restore
-from tests.explorer.wire import Killed
 from tests.desired import intents
+from tests.explorer.wire import Killed
 from tests.explorer.world import ACCOUNT, EXEMPTIONS, NOTICES, OTHER, OUTPUT, World
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.policies import WAIVED
@@ -34,7 +34,7 @@ class Flow:
 
     ``policy``: the directory of its outcomes. ``goal``: what becomes of alice, see judge.GOALS. ``gives_back``: it may
     give her back what she had before ``prepare``. ``journal``: the name of its journal.
-    ``outcomes``: it writes an outcome of each user. ``center``: it is about Identity Center, and not about alice's user.
+    ``outcomes``: it writes an outcome of each user. ``center``: it is about Identity Center.
     """
 
     name: str
@@ -151,11 +151,27 @@ FLOWS = {
         Flow("release-kept", RELEASE, "release", "given back", (LISTEN,), gives_back=True),
         Flow("delete-quarantined", DELETE, "delete", "deleted", (LISTEN, QUARANTINE)),
         Flow("delete-resumed", DELETE, "delete", "deleted", (_killed(DELETE, "DeactivateMFADevice"),)),
-        Flow("release-resumed", RELEASE, "release", "given back", (QUARANTINE, _killed(RELEASE, "DeleteUserPolicy")), gives_back=True),
+        Flow(
+            "release-resumed",
+            RELEASE,
+            "release",
+            "given back",
+            (QUARANTINE, _killed(RELEASE, "DeleteUserPolicy")),
+            gives_back=True,
+        ),
         Flow("provision", _provision, "", "provisioned", outcomes=False, center=True),
         Flow("undo", _undo, "", "undone", (_provision,), outcomes=False, center=True),
         Flow("prune", _prune, "", "pruned", (_provision,), outcomes=False, center=True),
         Flow("restore", _restore(), "delete", "restored", (DELETE,), True, "restore-journal.jsonl", False),
-        Flow("restore-half", _restore("--user", "alice"), "delete", "restored", (_killed(DELETE, "DetachUserPolicy"),), True, "restore-journal.jsonl", False),
+        Flow(
+            "restore-half",
+            _restore("--user", "alice"),
+            "delete",
+            "restored",
+            (_killed(DELETE, "DetachUserPolicy"),),
+            True,
+            "restore-journal.jsonl",
+            False,
+        ),
     )
 }

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 
 @dataclass(frozen=True)
 class Gap:
-    """``traces``, ``broken``: globs of the traces, and of what they break. ``why``: in words, for the page.
+    """``traces``, ``broken``: patterns of the traces, and of what they break. ``why``: in words, for the page.
 
     ``witness``: a trace that shows it. Once it holds, the entry has to go.
     """
@@ -21,18 +21,19 @@ class Gap:
 
     def covers(self, trace: str, broken: str) -> bool:
         """Whether ``broken`` of ``trace`` is this gap."""
-        return fnmatchcase(trace, self.traces) and fnmatchcase(broken, self.broken)
+        return bool(re.fullmatch(self.traces, trace) and re.fullmatch(self.broken, broken))
 
 
 GAPS = (
     Gap(
-        "*delete*: *policy-attached@*",
-        "never wider: run 1, iam:Delete*",
+        r".*delete.*: .*(policy-attached|inline-changed)@.*",
+        "never wider: run 1, iam:Delete.*",
         "composite-delete: policy-attached@DeleteUser",
-        "DeleteUser refuses a user that has an inline policy, so the Deny goes right before it. Whoever attaches a policy to "
-        "a user while that user is being deleted makes DeleteUser fail; the Deny is put on again at once. By then the user's "
-        "own Denies are gone, so for these calls an open session of it, which no credential is left of, can do what the new "
-        "policy allows. AWSDenyAll as the boundary, which DeleteUser does not mind, would close this.",
+        "DeleteUser refuses a user that has an inline policy, so the Deny goes right before it. Whoever gives a "
+        "policy to a user while that user is being deleted makes DeleteUser fail; the Deny is put on again at once. By "
+        "then the user's own Denies are gone, so for these calls an open session of it, without any credential left, "
+        "can do what the new policy allows. AWSDenyAll as the boundary, which DeleteUser does not mind, would close "
+        "this.",
     ),
 )
 

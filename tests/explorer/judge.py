@@ -35,7 +35,8 @@ class Judge:
 
     ``aws``: ARN -> document of AWS's policies. ``theirs``: the facts as they would be without the tool. ``allowed``:
     what alice may have at most. ``run``: the facts as this run found them; others' changes are in all three.
-    ``releases``: it may end a quarantine, whoever put it on. ``undenied``: others took our Deny off. ``broken``: what does not hold, in words, each beginning with the name of its invariant.
+    ``releases``: it may end a quarantine, whoever put it on. ``undenied``: others took our Deny off.
+    ``broken``: what does not hold, in words, each beginning with the name of its invariant.
     """
 
     target: str
@@ -70,7 +71,9 @@ class Judge:
         """A run begins. Whoever is in alice's account by then may be selected, but those who are exempt."""
         self.run = found
         users = found["users"].items()
-        self.selected = {key for key, user in users if key.startswith(self.account) and user["name"] != EXEMPT}
+        self.selected = {
+            key for key, user in users if key.startswith(self.account) and user["name"] != EXEMPT
+        }
 
     def others_did(self, before: Facts, after: Facts) -> None:
         """Somebody else changed something."""
@@ -85,7 +88,11 @@ class Judge:
             ended = {"users": {self.target: {"inline": {DENY: GONE}}}}
             self.allowed = laid_over(self.allowed, ended)
         held = (_has_our_deny(each["users"].get(self.target, {})) for each in (before, after))
-        names = {key for key, each in after["users"].items() if key.startswith(self.account) and each["name"] == self.name}
+        names = {
+            key
+            for key, each in after["users"].items()
+            if key.startswith(self.account) and each["name"] == self.name
+        }
         self.exposed |= names - before["users"].keys()
         self.replaced |= self.exposed
         self.undenied |= [*held] == [True, False]
@@ -99,23 +106,30 @@ class Judge:
             if changes := difference(self._named(self.theirs[kind]), self._named(facts[kind])):
                 self._note("untouched", after, f"{kind} changed: {changes}")
         own = f":mfa/{self.name}"
-        devices = ({key: each for key, each in found["devices"].items() if not key.endswith(own)} for found in (self.theirs, facts))
+        devices = (
+            {key: each for key, each in found["devices"].items() if not key.endswith(own)}
+            for found in (self.theirs, facts)
+        )
         if changes := difference(*devices):
             self._note("untouched", after, f"devices changed: {changes}")
-        for key in {*facts["users"], *self.theirs["users"]} - {self.target}:
-            held, theirs = facts["users"].get(key), self.theirs["users"].get(key)
-            if key in self.replaced and held and theirs and _undenied(held) == _undenied(theirs):
-                continue  # that our Deny comes off again is judged at the end
-            if held == theirs or key in self.selected or self._is_restored(key, facts):
-                continue
-            if key in self.exposed and held and operation:
-                self.met.append(operation)
-                self.theirs = laid_over(self.theirs, {"users": {key: difference(theirs, held)}})
-            else:
-                self._note("untouched", after, f"user {key} changed: {difference(theirs, held)}")
+        for key in {*facts["users"], *self.theirs["users"]} - {self.target, *self.selected}:
+            if not self._is_restored(key, facts):
+                self._untouched(key, facts, after, operation)
         for key in facts["users"]:
             if key in self.selected or self._is_restored(key, facts):
                 self._within(key, facts, now, after)
+
+    def _untouched(self, key: str, facts: Facts, after: str, operation: str) -> None:
+        held, theirs = facts["users"].get(key), self.theirs["users"].get(key)
+        if key in self.replaced and held and theirs:
+            if _undenied(held) == _undenied(theirs):
+                return  # that our Deny comes off again is judged at the end
+            if key in self.exposed and operation:
+                self.met.append(operation)
+                self.theirs = laid_over(self.theirs, {"users": {key: difference(theirs, held)}})
+                return
+        if held != theirs:
+            self._note("untouched", after, f"user {key} changed: {difference(theirs, held)}")
 
     def _named(self, found: Facts) -> Facts:
         """``found`` with alice named as it is once she is gone: AWS then puts her unique id in place of her ARN."""
@@ -143,7 +157,9 @@ class Judge:
         for credential, status in user["credentials"].items():
             is_uploaded = credential.startswith(_UPLOADED) and credential not in known
             if status in _ON and not is_uploaded and known.get(credential) not in _ON:
-                self._note("never wider", after, f"{key}: {credential} is {status}, and was {known.get(credential)}")
+                self._note(
+                    "never wider", after, f"{key}: {credential} is {status}, and was {known.get(credential)}"
+                )
         for kind in _UPLOADED:
             if _active(user, kind) > _active(most, kind):
                 self._note("never wider", after, f"{key} has more of {kind} than it had")
@@ -151,8 +167,14 @@ class Judge:
     def rights_of(self, user: User, facts: Facts, now: datetime) -> set[Any]:
         """What ``user`` may do by ``facts``."""
         prefix = f"{self.account}/"
-        own = {key.removeprefix(prefix): text for key, text in facts["policies"].items() if key.startswith(prefix)}
-        groups = {key.removeprefix(prefix): each for key, each in facts["groups"].items() if key.startswith(prefix)}
+        own = {
+            key.removeprefix(prefix): text
+            for key, text in facts["policies"].items()
+            if key.startswith(prefix)
+        }
+        groups = {
+            key.removeprefix(prefix): each for key, each in facts["groups"].items() if key.startswith(prefix)
+        }
         return rights(user, {**self.aws, **own}, groups, now)
 
     def ended(self, row: Mapping[str, Any], facts: Facts, now: datetime, why: str) -> None:
@@ -160,7 +182,11 @@ class Judge:
         status = str(row["status"])
         for operation in {*self.met} - {"PutUserPolicy", "DeleteUserPolicy"}:
             if operation not in row["reason"]:
-                self._note("told", why, f"{operation} met somebody else of that name, and the outcome does not say so")
+                self._note(
+                    "told",
+                    why,
+                    f"{operation} met somebody else of that name, and the outcome does not say so",
+                )
         for key in self.replaced & facts["users"].keys() - self.selected:
             if _has_our_deny(facts["users"][key]) and not _has_our_deny(self.theirs["users"].get(key, {})):
                 self._note("untouched", why, f"our Deny is left on {key}")
@@ -168,7 +194,11 @@ class Judge:
         user = facts["users"].get(self.target)
         if status == "released" and self.undenied and user:
             # nothing tells any more that it was this tool that switched them off: it names them, and leaves them
-            off = [each for each, found in user["credentials"].items() if found == "Inactive" and each.split()[1] in row["reason"]]
+            off = [
+                each
+                for each, found in user["credentials"].items()
+                if found == "Inactive" and each.split()[1] in row["reason"]
+            ]
             facts = laid_over(facts, {"users": {self.target: {"credentials": dict.fromkeys(off, "Active")}}})
         check = OUTCOMES.get(status)
         if check is None:
@@ -217,7 +247,9 @@ def _is_gone(judge: Judge, facts: Facts, _: datetime) -> str:
 def _is_deleted(judge: Judge, facts: Facts, _: datetime) -> str:
     if judge.target in facts["users"]:
         return "she is there"
-    left = [key for key, owner in facts["devices"].items() if key.endswith(f":mfa/{judge.name}") and not owner]
+    left = [
+        key for key, owner in facts["devices"].items() if key.endswith(f":mfa/{judge.name}") and not owner
+    ]
     return f"left: {left}" if left and judge.name not in _names(judge, facts) else ""
 
 
@@ -250,11 +282,17 @@ def _held(judge: Judge, facts: Facts, now: datetime, *, keep: bool) -> str:
 
 
 def _undenied(user: User) -> User:
-    return {**user, "inline": {name: each for name, each in user["inline"].items() if name not in (DENY, BROWNOUT)}}
+    return {
+        **user,
+        "inline": {name: each for name, each in user["inline"].items() if name not in (DENY, BROWNOUT)},
+    }
 
 
 def _has_our_deny(user: User) -> bool:
-    return "Deny" in user.get("inline", {}).get(DENY, "") or AWS_DENY in (user.get("boundary"), *user.get("attached", ()))
+    return "Deny" in user.get("inline", {}).get(DENY, "") or AWS_DENY in (
+        user.get("boundary"),
+        *user.get("attached", ()),
+    )
 
 
 def _switches(credential: str) -> bool:
@@ -264,7 +302,8 @@ def _switches(credential: str) -> bool:
 def _plain(user: User, keep: bool) -> User:
     """``user`` without what a quarantine puts on it."""
     credentials = {
-        each: status if keep or not _switches(each) else "switched" for each, status in user["credentials"].items()
+        each: status if keep or not _switches(each) else "switched"
+        for each, status in user["credentials"].items()
     }
     return {
         **user,
@@ -294,7 +333,11 @@ _COMES_BACK = ("name", "path", "tags", "boundary", "groups", "inline", "attached
 
 
 def _is_restored(judge: Judge, facts: Facts, _: datetime) -> str:
-    found = [each for key, each in facts["users"].items() if each["name"] == judge.name and key.startswith(judge.account)]
+    found = [
+        each
+        for key, each in facts["users"].items()
+        if each["name"] == judge.name and key.startswith(judge.account)
+    ]
     if len(found) != 1:
         return f"there are {len(found)} of that name"
     was, user = judge.allowed["users"][judge.target], dict(found[0])
@@ -319,7 +362,9 @@ OUTCOMES: Mapping[str, Check] = {
     "skipped": _is_same,
     "unchanged": _is_same,
     "failed": _anything,
-    "quarantined": lambda judge, facts, now: "" if judge.target not in facts["users"] else _denied(judge, facts["users"][judge.target], facts, now),
+    "quarantined": lambda judge, facts, now: (
+        "" if judge.target not in facts["users"] else _denied(judge, facts["users"][judge.target], facts, now)
+    ),
     "browned-out": lambda judge, facts, now: _denied(judge, facts["users"][judge.target], facts, now),
     "released": _is_given_back,
 }
@@ -333,77 +378,3 @@ GOALS: Mapping[str, Check] = {
     "restored": _is_restored,
     "anything": _anything,
 }
-
-
-@dataclass(frozen=True)
-class Journal:
-    """A run's journal, from its file. ``since``: how many lines earlier runs wrote."""
-
-    path: Path
-    since: int = 0
-
-    def lines(self) -> list[dict[str, Any]]:
-        """The lines of calls of this run. An incomplete one is none."""
-        try:
-            texts = self.path.read_text(errors="replace").splitlines()[self.since :]
-        except OSError:
-            return []
-        found = []
-        for text in texts:
-            try:
-                line = json.loads(text)
-            except ValueError:
-                continue
-            if line.get("phase") in ("before", "tried", "after"):
-                found.append(line)
-        return found
-
-    def announces(self, operation: str) -> bool:
-        """Whether its last line is of the call that is about to be made."""
-        lines = self.lines()
-        return bool(lines) and lines[-1]["phase"] in ("before", "tried") and lines[-1]["operation"] == operation
-
-    def disagreement(self, made: list[Made], *, alone: bool) -> str:
-        """Where it disagrees with ``made``: the changing calls in order. ``alone``: nobody else changed anything."""
-        calls = list(made)
-        for before, answers in _by_call(self.lines()):
-            tries = sum(each["phase"] == "tried" for each in answers) + 1
-            applied = False
-            while calls and tries and calls[0].is_of(before):
-                applied, tries = calls.pop(0).applied or applied, tries - 1
-            result = answers[-1].get("result") if answers else None
-            if result == "failed" and applied:
-                return f"{before['operation']} failed, it says, and AWS applied it"
-            if result == "done" and not applied and alone:
-                return f"{before['operation']} is done, it says, and AWS did not apply it"
-        return ""
-
-
-@dataclass(frozen=True)
-class Made:
-    """A changing call on the wire, and whether AWS applied it."""
-
-    operation: str
-    parameters: Mapping[str, str]
-    applied: bool
-
-    def is_of(self, line: Mapping[str, Any]) -> bool:
-        """Whether it is a try of the call that ``line`` of a journal announces."""
-        texts = {name: each for name, each in line["parameters"].items() if isinstance(each, str)}
-        return self.operation == line["operation"] and texts.items() <= self.parameters.items()
-
-
-def _by_call(lines: list[dict[str, Any]]) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    found: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
-    for line in lines:
-        if line["phase"] == "before":
-            found.append((line, []))
-        elif found:
-            found[-1][1].append(line)
-    return found
-
-
-def normal(facts: Facts) -> Facts:
-    """``facts`` without times, to compare the ends of two traces."""
-    found: Facts = json.loads(_TIME.sub("TIME", json.dumps(facts)))
-    return found

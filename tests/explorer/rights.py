@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an IAM user may do by its policies: a small evaluator of its own, of single requests. Pure.
 
-"Policy evaluation logic" (IAM User Guide): an explicit Deny, a boundary, an Allow. It knows one condition, the date of a
-brownout. Any other may hold or not, so each question is asked twice.
+"Policy evaluation logic" (IAM User Guide): an explicit Deny, a boundary, an Allow. It knows one condition, the date of
+a brownout. Any other may hold or not, so each question is asked twice.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ PROBES = (
 Probe = tuple[str, str, bool]
 
 
-def rights(user: Mapping[str, Any], documents: Mapping[str, str], groups: Mapping[str, Any], now: datetime) -> set[Probe]:
+def rights(
+    user: Mapping[str, Any], documents: Mapping[str, str], groups: Mapping[str, Any], now: datetime
+) -> set[Probe]:
     """What ``user`` (see facts) may do: action, resource, and whether what is not known of conditions holds.
 
     ``documents``: ARN -> text of the managed policy. ``groups``: name -> inline and attached policies. A policy or
@@ -50,7 +52,9 @@ def rights(user: Mapping[str, Any], documents: Mapping[str, str], groups: Mappin
 
 
 @cache
-def _allowed(texts: tuple[str, ...], bounds: tuple[str, ...] | None, now: datetime | None) -> frozenset[Probe]:
+def _allowed(
+    texts: tuple[str, ...], bounds: tuple[str, ...] | None, now: datetime | None
+) -> frozenset[Probe]:
     return frozenset(
         (action, resource, holds)
         for holds in (False, True)
@@ -68,7 +72,12 @@ def _texts(holder: Mapping[str, Any], documents: Mapping[str, str]) -> Iterator[
 
 
 def _is_allowed(
-    texts: Iterable[str], bounds: Iterable[str] | None, action: str, resource: str, holds: bool, now: datetime | None
+    texts: Iterable[str],
+    bounds: Iterable[str] | None,
+    action: str,
+    resource: str,
+    holds: bool,
+    now: datetime | None,
 ) -> bool:
     found = _effects(texts, action, resource, holds, now)
     if "Deny" in found or "Allow" not in found:
@@ -118,5 +127,7 @@ def _applies(condition: Any, holds: bool, now: datetime | None) -> bool:
     if not condition:
         return True
     if now and list(condition) == ["DateLessThan"] and list(condition["DateLessThan"]) == ["aws:CurrentTime"]:
-        return now < datetime.fromisoformat(condition["DateLessThan"]["aws:CurrentTime"].replace("Z", "+00:00"))
+        return now < datetime.fromisoformat(
+            condition["DateLessThan"]["aws:CurrentTime"].replace("Z", "+00:00")
+        )
     return holds

@@ -45,7 +45,9 @@ def _limit(spare: int) -> Fault:
     return fault
 
 
-_OS = {name: getattr(os, name) for name in ("open", "replace", "rename", "link", "unlink", "mkdir", "truncate")}
+_OS = {
+    name: getattr(os, name) for name in ("open", "replace", "rename", "link", "unlink", "mkdir", "truncate")
+}
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -111,7 +113,9 @@ FAULTS: dict[str, Fault] = {
     "disk-full": _limit(0),
     "disk-nearly-full": _limit(100),
     "disk-read-only": _read_only,
-    "snapshot-edited": _edited("snapshots/*.json", lambda text: text.replace(b"ec2:Terminate", b"ec2:Describe")),
+    "snapshot-edited": _edited(
+        "snapshots/*.json", lambda text: text.replace(b"ec2:Terminate", b"ec2:Describe")
+    ),
     "snapshot-removed": _removed("snapshots/*.json"),
     "journal-cut": _edited("*journal.jsonl", lambda text: text[:-20]),
     "journal-edited": _edited("*journal.jsonl", lambda text: text.replace(b"AIDAALICE", b"AIDAMALLO")),

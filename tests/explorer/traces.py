@@ -15,7 +15,6 @@ import re
 import shutil
 import signal
 import traceback
-from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,9 +31,10 @@ from tests.explorer.alone import CLOCK, install_dates
 from tests.explorer.center import Access, CenterJudge, reading, without_lock
 from tests.explorer.facts import Facts, difference, documents, laid_over, read, secrets
 from tests.explorer.flows import FLOWS, Flow
-from tests.explorer.judge import Journal, Judge, Made
+from tests.explorer.journals import Journal, Made
+from tests.explorer.judge import Judge
 from tests.explorer.wire import Call, Endless, Exchange, Killed, Send
-from tests.explorer.world import ACCOUNT, ALICE, OTHER, OUTPUT, SECOND_OUTPUT, NOTICES, World
+from tests.explorer.world import ACCOUNT, ALICE, NOTICES, OTHER, OUTPUT, SECOND_OUTPUT, World
 
 ALL = frozenset((reading("alice", ACCOUNT), reading("bob", ACCOUNT), reading("alice", OTHER)))
 OF_ALICE = frozenset(each for each in ALL if each[0].startswith("alice"))
@@ -121,7 +121,6 @@ class Prepared:
         gc.freeze()  # so that a trace's process does not copy the pages of what stays
         return cls(world, flow, origin, read(world.org, (ACCOUNT, OTHER)), documents(world.org, ACCOUNT))
 
-
     @staticmethod
     def _prepare(world: World, flow: Flow) -> Facts:
         CLOCK.restart()
@@ -156,7 +155,9 @@ class Running:
         self.world, self.flow = self.prepared.world, self.prepared.flow
         origin = self.prepared.origin if self.flow.gives_back else self.prepared.start
         self.judge = Judge(TARGET, origin, self.prepared.start, self.prepared.aws, self.flow.gives_back)
-        self.center = CenterJudge(self.prepared.origin["center"], self.prepared.start["center"], *WANTED.get(self.flow.goal, NONE))
+        self.center = CenterJudge(
+            self.prepared.origin["center"], self.prepared.start["center"], *WANTED.get(self.flow.goal, NONE)
+        )
         self.secrets = secrets(self.world.org, (ACCOUNT, OTHER))
         wire = self.world.wire
         wire.before, wire.after, wire.exchange = self._before, self._after, self._exchange
@@ -190,48 +191,62 @@ class Running:
             if third and not self._excused():
                 self.judge.note("converges", "run 3", f"it failed: {third}"[:300])
         missed = {each.at for each in self.trace.events} - {each.at for each in first}
-        self.judge.no_secrets(self.secrets, [each for each in (OUTPUT, SECOND_OUTPUT, NOTICES) if each.exists()])
-        return Result(self.trace, tuple(dict.fromkeys((*self.judge.broken, *self.center.broken))), first, ", ".join(missed))
+        self.judge.no_secrets(
+            self.secrets, [each for each in (OUTPUT, SECOND_OUTPUT, NOTICES) if each.exists()]
+        )
+        return Result(
+            self.trace,
+            tuple(dict.fromkeys((*self.judge.broken, *self.center.broken))),
+            first,
+            ", ".join(missed),
+        )
 
     def _excused(self) -> bool:
         """Whether something happened after which a run need not reach the flow's goal."""
-        return any(each.what in actors.EVERYBODY or runner.excuses(each.what) for each in self.trace.events)
+        harmless = actors.BENIGN if self.flow.takes else ()
+        return any(
+            (each.what in actors.EVERYBODY and each.what not in harmless) or runner.excuses(each.what)
+            for each in self.trace.events
+        )
 
     def _once(self, number: int) -> str:
         """One run; the error that it raised, in words."""
-        late = self.flow.takes and not self.made and any(each.what in actors.LATE for each in self.trace.events)
-        if number == 2 and (late or self.closed < math.inf):
-            self.closed = 0.0
-        self.number, self.made, self.lasting = number, [], []
-        wire = self.world.wire
-        wire.calls, wire.dead, wire.aside = [], False, False
-        began = self.facts()
-        self.judge.begin(began)
-        journal = self._journal()
-        since = len(journal.path.read_bytes().splitlines()) if journal.path.exists() else 0
-        self.journal = Journal(journal.path, since)
-        outcomes, error = self._outcomes(), ""
+        self._begin(number)
+        outcomes = self._outcomes()
         try:
-            self.flow.command(self.world, OUTPUT)
+            error = self._ran()
         except Killed:
             self._bury()
             return "killed"
         except Endless:
             self.judge.note("ends", f"run {number}", "it makes calls without an end")
             return "endless"
-        except TOLD as told:
-            error = f"{type(told).__name__}: {told}"
-        except OSError as told:
-            if not self._happened(runner.DISK):
-                self._note_crash(told)
-            error = f"{type(told).__name__}: {told}"
-        except Exception as crash:  # noqa: BLE001  # whatever it is, it is what is looked for
-            self._note_crash(crash)
-            error = str(crash) or type(crash).__name__
         finally:
-            wire.aside = True
+            self.world.wire.aside = True
         self._judge_end(outcomes, error)
         return error
+
+    def _begin(self, number: int) -> None:
+        spared = any(each.what in actors.LATE for each in self.trace.events) and not self.made
+        if number == 2 and ((self.flow.takes and spared) or self.closed < math.inf):
+            self.closed = 0.0
+        self.number, self.made, self.lasting = number, [], []
+        wire = self.world.wire
+        wire.calls, wire.dead, wire.aside = [], False, False
+        self.judge.begin(self.facts())
+        path = OUTPUT / self.flow.policy / self.flow.journal
+        self.journal = Journal(path, len(path.read_bytes().splitlines()) if path.exists() else 0)
+
+    def _ran(self) -> str:
+        try:
+            self.flow.command(self.world, OUTPUT)
+        except TOLD as told:
+            return f"{type(told).__name__}: {told}"
+        except Exception as crash:  # noqa: BLE001  # whatever it is, it is what is looked for
+            if not (isinstance(crash, OSError) and self._happened(runner.DISK)):
+                self._note_crash(crash)
+            return f"{type(crash).__name__}: {crash}"
+        return ""
 
     def _note_crash(self, crash: Exception) -> None:
         last = traceback.extract_tb(crash.__traceback__)[-1]
@@ -251,9 +266,6 @@ class Running:
                 if (self.saved / place).exists():
                     shutil.copytree(self.saved / place, place)
 
-    def _journal(self) -> Journal:
-        return Journal(OUTPUT / self.flow.policy / self.flow.journal)
-
     def _outcomes(self) -> dict[str, dict[str, Any]]:
         """The outcomes by unique id."""
         try:
@@ -264,16 +276,17 @@ class Running:
 
     def _judge_end(self, before: dict[str, dict[str, Any]], error: str) -> None:
         facts, now, why = self.facts(), CLOCK.true_time(), f"run {self.number}"
-        if not self._happened(runner.UNTRUE) and self.journal.path.exists():
-            if problem := self.journal.disagreement(self.made, alone=not self.acted):
-                self.judge.note("journal", why, problem)
+        told = self.journal.path.exists() and not self._happened(runner.UNTRUE)
+        if told and (problem := self.journal.disagreement(self.made, alone=not self.acted)):
+            self.judge.note("journal", why, problem)
         outcomes = self._outcomes()
         row = outcomes.get(ALICE, {})
         if row and row != before.get(ALICE):
             self.judge.ended(row, facts, now, why)
             if row["status"] == "failed" and not error:
                 self.judge.note("told", why, "its outcome is failed, and the run ended as if all were well")
-        if self.flow.outcomes and outcomes == before and not error and any(each.applied for each in self.made):
+        silent = self.flow.outcomes and outcomes == before and not error
+        if silent and any(each.applied for each in self.made):
             self.judge.note("told", why, "it changed something, and there is no outcome")
 
     # what happens on the wire
@@ -282,26 +295,30 @@ class Running:
         return [each.what for each in self.trace.events if each.at == call.at] if self.number == 1 else []
 
     def _before(self, call: Call, request: Any) -> None:
-        if call.changes and call.service == "iam":
-            if not self.cut and not self.journal.announces(call.operation):
-                self.judge.note("journal", f"run {self.number}, {call}", "no line announces it")
-        if call.changes and CLOCK.elapsed >= self.closed:
-            self.judge.note("gates", f"run {self.number}, {call}", "somebody had spared her, or stopped all runs")
+        if call.changes:
+            self._judge_call(call)
         for what in self._events(call):
             if what in actors.EVERYBODY:
-                if self.flow.takes and what in actors.GATES and not self.made:
-                    self.closed = min(self.closed, CLOCK.elapsed + actors.GATE_SECONDS)
-                self._act(actors.EVERYBODY[what])
+                self._act(what)
             elif what in runner.FAULTS:
                 runner.FAULTS[what](self)
                 self.cut |= what in runner.UNTRUE
             elif what == "killed":
                 self._kill()
 
-    def _act(self, act: Callable[[World], object]) -> None:
+    def _judge_call(self, call: Call) -> None:
+        when = f"run {self.number}, {call}"
+        if call.service == "iam" and not self.cut and not self.journal.announces(call.operation):
+            self.judge.note("journal", when, "no line announces it")
+        if CLOCK.elapsed >= self.closed:
+            self.judge.note("gates", when, "somebody had spared her, or stopped all runs")
+
+    def _act(self, what: str) -> None:
+        if self.flow.takes and what in actors.GATES and not self.made:
+            self.closed = min(self.closed, CLOCK.elapsed + actors.GATE_SECONDS)
         before, self.acted = self.facts(), True
         with self.world.wire.others():
-            act(self.world)
+            actors.EVERYBODY[what](self.world)
         after = self.facts()
         self.judge.others_did(before, after)
         self.center.others_did(before["center"], after["center"])
@@ -370,25 +387,30 @@ def in_own_process(prepared: Prepared, trace: Trace) -> tuple[int, int]:
         os.close(writing)
         return child, reading
     try:
-        signal.alarm(LONGEST)
-        own = Path(f"../trace-{os.getpid()}").resolve()
-        shutil.copytree(".", own)
-        os.chdir(own)
-        for descriptor in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
-        try:
-            result = Running(prepared, trace).run()
-            calls = [vars(each) for each in result.calls]
-            found: Any = {"broken": result.broken, "missed": result.missed, "calls": calls}
-        except BaseException:  # noqa: BLE001  # the explorer's own defects are told as such
-            found = {"broken": [f"explorer: {traceback.format_exc()}"], "calls": []}
-        os.chdir("..")
-        shutil.rmtree(own, ignore_errors=True)
+        content = _run_apart(prepared, trace)
         with os.fdopen(writing, "wb") as pipe:
-            pipe.write(json.dumps(found).encode())
+            pipe.write(content)
     finally:
         os._exit(0)
     raise AssertionError
+
+
+def _run_apart(prepared: Prepared, trace: Trace) -> bytes:
+    signal.alarm(LONGEST)
+    own = Path(f"../trace-{os.getpid()}").resolve()
+    shutil.copytree(".", own)
+    os.chdir(own)
+    for descriptor in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    try:
+        result = Running(prepared, trace).run()
+        calls = [vars(each) for each in result.calls]
+        found: Any = {"broken": result.broken, "missed": result.missed, "calls": calls}
+    except BaseException:  # noqa: BLE001  # the explorer's own defects are told as such
+        found = {"broken": [f"explorer: {traceback.format_exc()}"], "missed": "", "calls": []}
+    os.chdir("..")
+    shutil.rmtree(own, ignore_errors=True)
+    return json.dumps(found).encode()
 
 
 def result_of(trace: Trace, content: bytes, status: int) -> Result:
@@ -397,4 +419,4 @@ def result_of(trace: Trace, content: bytes, status: int) -> Result:
         return Result(trace, (f"ends: it ended by {os.waitstatus_to_exitcode(status)}",))
     found = json.loads(content)
     calls = tuple(Call(**each) for each in found["calls"])
-    return Result(trace, tuple(found["broken"]), calls, found.get("missed", ""))
+    return Result(trace, tuple(found["broken"]), calls, found["missed"])

@@ -174,5 +174,3 @@ def _flat(given: dict[str, Any]) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-

@@ -20,7 +20,12 @@ from tests.explorer.wire import Wire
 ACCOUNT, OTHER = "111122223333", "444455556666"
 ALICE, BOB = "AIDAALICEALICEALICE2", "AIDABOBBOBBOBBOBBOB22"
 #: Where everything of a trace is, relative to its working directory.
-OUTPUT, SECOND_OUTPUT, NOTICES, EXEMPTIONS = Path("out"), Path("second"), Path("notices"), Path("exemptions.csv")
+OUTPUT, SECOND_OUTPUT, NOTICES, EXEMPTIONS = (
+    Path("out"),
+    Path("second"),
+    Path("notices"),
+    Path("exemptions.csv"),
+)
 PASSWORD = "correct-Horse-7-battery"
 _LONG_AGO = datetime(2025, 1, 1, tzinfo=timezone.utc)
 
@@ -68,7 +73,11 @@ class World:
         for account in (ACCOUNT, OTHER):
             self._populate(account)
         self._populate_center()
-        EXEMPTIONS.write_text("account,user,path,tag,reason,expires\n,bob,,,break-glass access,2099-12-31\n,,,keep=*,asked for,2099-12-31\n")
+        EXEMPTIONS.write_text(
+            "account,user,path,tag,reason,expires\n"
+            ",bob,,,break-glass access,2099-12-31\n"
+            ",,,keep=*,asked for,2099-12-31\n"
+        )
         NOTICES.mkdir(exist_ok=True)
 
     def _populate_center(self) -> None:
@@ -80,7 +89,10 @@ class World:
         ids = {}
         for name in ("alice", "carol"):
             email = f"{name}@example.com"
-            who = {"Name": {"GivenName": name, "FamilyName": "Example"}, "Emails": [{"Value": email, "Primary": True}]}
+            who = {
+                "Name": {"GivenName": name, "FamilyName": "Example"},
+                "Emails": [{"Value": email, "Primary": True}],
+            }
             ids[name] = store.create_user(**here, UserName=email, DisplayName=name, **who)["UserId"]
         group = store.create_group(**here, DisplayName="Auditors")["GroupId"]
         store.create_group_membership(**here, GroupId=group, MemberId={"UserId": ids["carol"]})
@@ -88,7 +100,12 @@ class World:
         policy = "arn:aws:iam::aws:policy/SecurityAudit"
         center.attach_managed_policy_to_permission_set(**given, PermissionSetArn=arn, ManagedPolicyArn=policy)
         center.create_account_assignment(
-            **given, PermissionSetArn=arn, PrincipalType="GROUP", PrincipalId=group, TargetType="AWS_ACCOUNT", TargetId=ACCOUNT
+            **given,
+            PermissionSetArn=arn,
+            PrincipalType="GROUP",
+            PrincipalId=group,
+            TargetType="AWS_ACCOUNT",
+            TargetId=ACCOUNT,
         )
         center.list_account_assignment_creation_status(**given)  # it is there from then on
 
@@ -96,15 +113,23 @@ class World:
         backend = self.org.backend("iam", account)
         for name, policy in (
             ("Developers", allow("s3:*", "sns:*")),
-             ("Base", deny("s3:Delete*")), ("Others", allow("rds:*"))):
+            ("Base", deny("s3:Delete*")),
+            ("Others", allow("rds:*")),
+        ):
             group = backend.create_group(name)
             group.id = f"AGPA{name.upper()}2222"
             backend.put_group_policy(name, "own", document(policy))
         team = backend.create_policy("", "/", document(allow("sqs:*", "dynamodb:*")), "team", {}).arn
         backend.create_policy("", "/", document(allow("*")), "wide", {})
-        trust = document({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"})
+        trust = document(
+            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        )
         backend.create_role("build", trust, "/", None, "", [], "3600")
-        ids = {"alice": ALICE, "bob": BOB} if account == ACCOUNT else {"alice": f"{ALICE[:-1]}3", "bob": f"{BOB[:-1]}3"}
+        ids = (
+            {"alice": ALICE, "bob": BOB}
+            if account == ACCOUNT
+            else {"alice": f"{ALICE[:-1]}3", "bob": f"{BOB[:-1]}3"}
+        )
         for number, name in enumerate(ids):
             self._add_user(backend, account, name, ids[name], number, team)
 
@@ -116,7 +141,9 @@ class World:
         seeding.set_password(user, _LONG_AGO)
         mark = f"{name.upper()}{account[:1]}{number}".ljust(14, "A").replace("0", "2").replace("1", "3")
         for index, active in ((2, True), (3, False)):
-            seeding.add_access_key(backend, user, key_id=f"AKIA{mark}K{index}", created=_LONG_AGO, active=active)
+            seeding.add_access_key(
+                backend, user, key_id=f"AKIA{mark}K{index}", created=_LONG_AGO, active=active
+            )
         seeding.add_signing_certificate(
             user, CERTIFICATES[number], certificate_id=f"CERT{mark}AAAAAAAA", uploaded=_LONG_AGO
         )
@@ -130,4 +157,6 @@ class World:
             backend.add_user_to_group(group, name)
         for arn in (team, "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"):
             backend.attach_user_policy(arn, name)
-        backend.put_user_policy(name, "own", document(allow("ec2:*"), deny("ec2:Terminate*", "sqs:SendMessage")))
+        backend.put_user_policy(
+            name, "own", document(allow("ec2:*"), deny("ec2:Terminate*", "sqs:SendMessage"))
+        )
