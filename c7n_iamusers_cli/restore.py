@@ -345,7 +345,7 @@ class _Restoring:
 
         path = self.options.journal or found.run / RESTORE_JOURNAL
         lines = restore_lines({path, *self.opened, *(run / RESTORE_JOURNAL for run in found.runs)})
-        journal = NoJournal() if self.options.dry_run else self._journal(path)
+        journal: Any = NoJournal() if self.options.dry_run else self._journal(path)
 
         def check() -> None:
             self.interruption.check()

@@ -83,9 +83,9 @@ class Inline(concurrent.futures.Executor):
             future.set_exception(error)
         return future
 
-    def map(self, function: Callable[..., Any], *given: Iterable[Any], **_: Any) -> Iterator[Any]:
+    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], **_: Any) -> Iterator[Any]:
         """See Executor."""
-        futures = [self.submit(function, *each) for each in zip(*given, strict=False)]
+        futures = [self.submit(fn, *each) for each in zip(*iterables, strict=False)]
         return iter([each.result() for each in futures])
 
 
@@ -102,9 +102,9 @@ def install() -> None:
     for name, function in replaced.items():
         setattr(time, name, function)
     for module in (concurrent.futures, concurrent.futures.thread):
-        module.ThreadPoolExecutor = Inline  # type: ignore[attr-defined,misc,assignment]
+        module.ThreadPoolExecutor = Inline  # type: ignore[attr-defined]
     logging.raiseExceptions = False  # the disk of the logs is full as well
-    os.fsync = lambda _: None
+    os.fsync = lambda fd: None
     # the clock is replaced, so that what this loads finds it
     importlib.import_module("tests.quick_botocore").install()
 

@@ -67,6 +67,8 @@ def faults_at(call: Call) -> Iterator[str]:
             f"200-html{kind}-on",
         )
     yield from ("not-sent", "cut-off", "cut-in-half", "denied-on", "throttled-on", "expired-on", "down-on")
+    if not call.changes and call.nth > 1:
+        yield "stale"
     if not call.changes and call.operation.startswith(("List", "GetAccount", "GetGroup")):
         yield "short-page"
 

@@ -51,7 +51,8 @@ class Journal:
             result = answers[-1].get("result") if answers else None
             if result == "failed" and applied:
                 return f"{before['operation']} failed, it says, and AWS applied it"
-            if result == "done" and not applied and alone:
+            exists = any(each.applied and each.is_of(before) for each in made)  # by an earlier try
+            if result == "done" and not exists and alone:
                 return f"{before['operation']} is done, it says, and AWS did not apply it"
         return ""
 

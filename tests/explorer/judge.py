@@ -68,8 +68,12 @@ class Judge:
         return str(self.origin["users"][self.target]["name"])
 
     def begin(self, found: Facts) -> None:
-        """A run begins. Whoever is in alice's account by then may be selected, but those who are exempt."""
+        """A run begins."""
         self.run = found
+        self.listed(found)
+
+    def listed(self, found: Facts) -> None:
+        """A run was told who there is: whoever is in alice's account by then may be selected, but the exempt."""
         users = found["users"].items()
         self.selected = {
             key for key, user in users if key.startswith(self.account) and user["name"] != EXEMPT

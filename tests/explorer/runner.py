@@ -39,7 +39,7 @@ def _limit(spare: int) -> Fault:
 
     def fault(_: Disturbed) -> None:
         sizes = [each.stat().st_size for each in _files("*journal.jsonl")] or [0]
-        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         resource.setrlimit(resource.RLIMIT_FSIZE, (max(sizes) + spare if spare else 0, hard))
 
     return fault

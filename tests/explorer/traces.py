@@ -347,13 +347,18 @@ class Running:
             if faults.is_lasting(what):
                 self.lasting.append((what, call))
             elif what == "stale":
-                return None
+                return self._stale
             else:
                 return faults.exchange_of(what, self._shortened)
         for what, first in self.lasting:
             if faults.also_meets(what, first, call):
                 return faults.exchange_of(what, self._shortened)
         return None
+
+    def _stale(self, call: Call, request: Any, send: Send) -> AWSResponse:
+        """The answer of the last time, if there is one: what was changed since is not yet visible."""
+        last = self.world.wire.answers.get(call.question)
+        return faults.response(request.url, *last) if last else send()
 
     def _shortened(self, send: Send) -> AWSResponse:
         before = self.world.org.settings.page_limit
@@ -372,6 +377,8 @@ class Running:
         if call.changes:
             self.made.append(Made(call.operation, call.parameters, 200 <= status < 300))
             self._judge_state(self.facts(), f"run {self.number}, {call}", call.operation)
+        elif call.at == "GetAccountAuthorizationDetails":
+            self.judge.listed(self.facts())
         elif call.operation == "GetUser" and status == 200:
             self.judge.exposed.clear()
         if "killed-after" in self._events(call):

@@ -55,6 +55,11 @@ class Call:
         return not self.operation.startswith(_READING)
 
     @property
+    def question(self) -> str:
+        """What it asks, whenever it does."""
+        return f"{self.service} {self.operation} {sorted(self.parameters.items())}"
+
+    @property
     def at(self) -> str:
         """The place in a trace: ``DeleteUser``, or ``GetUser#3`` for the third."""
         return self.operation if self.nth == 1 else f"{self.operation}#{self.nth}"
@@ -73,7 +78,7 @@ Exchange = Callable[[Call, Any, Send], AWSResponse]
 class Wire:
     """``before``, ``after``: called with each call of a run. ``exchange``: the one for a call; None: a plain one.
 
-    ``calls``: those of the run so far. ``aside``: others are at work, whose calls are not counted. ``dead``: the run
+    ``calls``: those of the run so far. ``answers``: the last one to each question. ``aside``: others are at work, whose calls are not counted. ``dead``: the run
     was killed.
     """
 
@@ -82,14 +87,17 @@ class Wire:
     after: Callable[[Call, int], None] = lambda _call, _status: None
     exchange: Callable[[Call], Exchange | None] = lambda _call: None
     calls: list[Call] = field(default_factory=list)
+    answers: dict[str, tuple[int, bytes, dict[str, str]]] = field(default_factory=dict)
     total: int = 0
     aside: bool = True
     dead: bool = False
 
     def install(self) -> None:
         """Take the place of HTTP in this process, for good."""
-        URLLib3Session.send = lambda _session, request: self._send(request)
-        MotoDispatcher.call = _without_flask(MotoDispatcher.call)
+        http: Any = URLLib3Session
+        moto: Any = MotoDispatcher
+        http.send = lambda _session, request: self._send(request)
+        moto.call = _without_flask(moto.call)
 
     @contextmanager
     def others(self) -> Iterator[None]:
@@ -135,7 +143,7 @@ class Wire:
         def send() -> AWSResponse:
             answer = self.plain(request)
             statuses.append(answer.status_code)
-            _ = answer.content
+            self.answers[call.question] = (answer.status_code, answer.content, dict(answer.headers.items()))
             return answer
 
         exchange = self.exchange(call)
