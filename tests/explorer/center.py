@@ -68,7 +68,21 @@ class CenterJudge:
 
     def others_did(self, before: Facts, after: Facts) -> None:
         """Somebody else changed something."""
-        changes = difference(before, after)
+        changes: Any = {  # what the run made is not theirs, whatever they do to it
+            kind: {
+                key: each
+                for key, each in found.items()
+                if key not in before[kind] or key in self.theirs[kind]
+            }
+            for kind, found in (difference(before, after) or {}).items()
+        }
+        if self.kept:  # it removes whom no intents ask for from the groups that it made
+            memberships = changes.get("memberships") or {}
+            own = {key for key in memberships if key.split()[0] not in self.origin["groups"]}
+            changes = {
+                **changes,
+                "memberships": {key: each for key, each in memberships.items() if key not in own},
+            }
         self.theirs = laid_over(self.theirs, changes)
         self.most |= access(after) - access(before)
         self.kept &= access(after) | (self.kept - access(before))

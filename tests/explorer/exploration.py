@@ -80,6 +80,7 @@ def workplace(base: Path, flow: str) -> Path:
     place = Path(tempfile.mkdtemp(prefix=f"{flow}-", dir=base)) / "world"
     place.mkdir()
     os.chdir(place)
+    os.environ["XDG_CACHE_HOME"] = str(place / "cache")
     return place
 
 

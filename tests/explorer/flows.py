@@ -17,6 +17,7 @@ from c7n.resources import load_resources
 from c7n.utils import reset_session_cache
 
 from c7n_iamusers.entry import register
+from c7n_iamusers.exceptions import IamUsersError
 from c7n_iamusers_cli.restore import restore
 from tests.desired import intents
 from tests.explorer.wire import Killed
@@ -96,7 +97,7 @@ def _provision(world: World, output: Path) -> None:
     """A run over the intents of alice and bob. Raises PolicyExecutionError."""
     fleet = _fleet(world, output)
     fleet.leave(intents(ACCOUNT, "alice", "bob"), intents(OTHER, "alice"))
-    _require(fleet.run())
+    _require(fleet.run)
 
 
 def _prune(world: World, output: Path) -> None:
@@ -104,20 +105,26 @@ def _prune(world: World, output: Path) -> None:
     fleet = _fleet(world, output)
     fleet.forget()
     fleet.leave(intents(ACCOUNT, "alice"), intents(OTHER, "alice"))
-    _require(fleet.run(prune=True, lock_out=True))
+    _require(lambda: fleet.run(prune=True, lock_out=True))
 
 
 def _undo(world: World, output: Path) -> None:
     """Undo the first run."""
     fleet = _fleet(world, output)
-    _require(fleet.undo(_fleet(world, OUTPUT).results()[0]) if output == OUTPUT else [])
+    if output == OUTPUT:
+        _require(lambda: fleet.undo(fleet.results()[0]))
 
 
 def _fleet(world: World, output: Path) -> FleetRehearsal:
     return FleetRehearsal(world.org, output.resolve(), 20.0)
 
 
-def _require(failures: list[str]) -> None:
+def _require(run: Callable[[], list[str]]) -> None:
+    """Raises PolicyExecutionError in place of what the command says and ends with."""
+    try:
+        failures = run()
+    except IamUsersError as error:
+        failures = [str(error)]
     if failures:
         raise PolicyExecutionError("; ".join(failures))
 

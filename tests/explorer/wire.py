@@ -78,8 +78,8 @@ Exchange = Callable[[Call, Any, Send], AWSResponse]
 class Wire:
     """``before``, ``after``: called with each call of a run. ``exchange``: the one for a call; None: a plain one.
 
-    ``calls``: those of the run so far. ``answers``: the last one to each question. ``aside``: others are at work, whose calls are not counted. ``dead``: the run
-    was killed.
+    ``answers``: the last one to each question. ``calls``: those of the run so far. ``aside``: others are at work, whose
+    calls are not counted. ``dead``: the run was killed.
     """
 
     application: Any
