@@ -22,12 +22,12 @@ KINDS = ("AWS and the network", "the runner", "other people", "two at once")
 
 def kind_of(trace: Trace) -> str:
     """One of KINDS."""
-    whats = [each.what for each in trace.events]
-    if len(whats) != 1:
+    names = [each.what for each in trace.events]
+    if len(names) != 1:
         return KINDS[3]
-    if whats[0] in actors.EVERYBODY:
+    if names[0] in actors.EVERYBODY:
         return KINDS[2]
-    return KINDS[1] if whats[0] in (*runner.FAULTS, *exploration.KILLS) else KINDS[0]
+    return KINDS[1] if names[0] in (*runner.FAULTS, *exploration.KILLS) else KINDS[0]
 
 
 def written(text: str, results: Path, possible: dict[str, int]) -> str:
