@@ -15,9 +15,12 @@ from c7n.exceptions import PolicyExecutionError
 from c7n.policy import PolicyCollection
 from c7n.resources import load_resources
 from c7n.utils import reset_session_cache
+from click import ClickException
 
 from c7n_iamusers.entry import register
 from c7n_iamusers.exceptions import IamUsersError
+from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers_cli.restore import restore
 from tests.desired import intents
 from tests.explorer.wire import Killed
@@ -88,7 +91,10 @@ def _restore(*options: str) -> Command:
         if output != OUTPUT:
             output.mkdir(exist_ok=True)
             given += ["--journal", str(output / "restore-journal.jsonl")]
-        restore.main([str(OUTPUT), *given], standalone_mode=False)
+        try:
+            restore.main([str(OUTPUT), *given], standalone_mode=False)
+        except IamUsersError as error:  # as c7n-iamusers itself does
+            raise ClickException(str(error)) from error
 
     return command
 
@@ -115,8 +121,15 @@ def _undo(world: World, output: Path) -> None:
         _require(lambda: fleet.undo(fleet.results()[0]))
 
 
-def _fleet(world: World, output: Path) -> FleetRehearsal:
-    return FleetRehearsal(world.org, output.resolve(), 20.0)
+class _Fleet(FleetRehearsal):
+    """With the delays between retries that users have."""
+
+    def center(self, _region: str = "us-east-1") -> Center:
+        return connect(self.org.session(), "us-east-1", Backoff(), self.per_second)
+
+
+def _fleet(world: World, output: Path) -> _Fleet:
+    return _Fleet(world.org, output.resolve(), 20.0)
 
 
 def _require(run: Callable[[], list[str]]) -> None:

@@ -36,6 +36,8 @@ class Judge:
     ``aws``: ARN -> document of AWS's policies. ``theirs``: the facts as they would be without the tool. ``allowed``:
     what alice may have at most. ``run``: the facts as this run found them; others' changes are in all three.
     ``releases``: it may end a quarantine, whoever put it on. ``undenied``: others took our Deny off.
+    ``earlier``: alice as she was allowed to be before others changed her who was restored in her place: what they took
+    away can't be told from what is not visible yet, and is given again.
     ``broken``: what does not hold, in words, each beginning with the name of its invariant.
     """
 
@@ -49,6 +51,7 @@ class Judge:
     allowed: Facts = field(default_factory=dict)
     selected: set[str] = field(default_factory=set)
     undenied: bool = False
+    earlier: list[User] = field(default_factory=list)
     exposed: set[str] = field(default_factory=set)
     met: list[str] = field(default_factory=list)
     replaced: set[str] = field(default_factory=set)
@@ -102,6 +105,7 @@ class Judge:
         self.undenied |= [*held] == [True, False]
         for changed in (users[key] for key in restored if users[key] != GONE):
             of_hers = {key: each for key, each in changed.items() if key in _COMES_BACK}
+            self.earlier.append(self.allowed["users"][self.target])
             self.allowed = laid_over(self.allowed, {"users": {self.target: of_hers}})
 
     def found(self, facts: Facts, now: datetime, after: str, operation: str = "") -> None:
@@ -155,7 +159,9 @@ class Judge:
         user, most = facts["users"][key], self.allowed["users"].get(of)
         if most is None:
             return  # others deleted her, and what is left is theirs
-        if wider := self.rights_of(user, facts, now) - self.rights_of(most, self.allowed, now):
+        bounds = [most, *(self.earlier if of != key else ())]
+        allowed = set().union(*(self.rights_of(each, self.allowed, now) for each in bounds))
+        if wider := self.rights_of(user, facts, now) - allowed:
             self._note("never wider", after, f"{key} may {sorted(wider)[:3]}")
         known = most["credentials"]
         for credential, status in user["credentials"].items():

@@ -234,7 +234,7 @@ class Running:
             self.closed = 0.0
         self.number, self.made, self.lasting = number, [], []
         wire = self.world.wire
-        wire.calls, wire.dead, wire.aside = [], False, False
+        wire.calls, wire.total, wire.dead, wire.aside = [], 0, False, False
         self.judge.begin(self.facts())
         path = OUTPUT / self.flow.policy / self.flow.journal
         self.journal = Journal(path, len(path.read_bytes().splitlines()) if path.exists() else 0)
