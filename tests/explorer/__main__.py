@@ -67,6 +67,8 @@ class _Stage:
         self.flows: Any = importlib.import_module("tests.explorer.flows").FLOWS
         self.world: Any = importlib.import_module("tests.explorer.world").World()
         self.prepared: Any = None
+        #: Flow -> how many traces of one happening it has.
+        self.possible: dict[str, int] = {}
 
     def set(self, flow: str) -> Any:
         """The world of ``flow``, ready for traces."""
@@ -85,12 +87,6 @@ class _Stage:
             return self.traces.Result(trace, (f"prepares: {error!r}"[:300],))
         (result,) = self.exploration.explored(prepared, [trace], 1)
         return result
-
-    def singles(self, flow: str) -> list[Any]:
-        """All traces of one happening."""
-        (plain,) = self.exploration.explored(self.set(flow), [self.traces.Trace(flow)], 1)
-        found: list[Any] = self.exploration.singles(flow, plain.calls)
-        return found
 
     def sample(self, flow: str, number: int) -> list[Any]:
         """The results of the first traces of the sample with seed 0, and of the undisturbed flow."""
@@ -149,8 +145,7 @@ def _explore_all(options: argparse.Namespace) -> int:
             print(f"a known gap is closed, take it out of gaps.py: {gap.witness}", flush=True)
             found += 1
     if target:
-        possible = {name: len(stage.singles(name)) for name in names}
-        target.write_text(page.written(target.read_text(), results, possible))
+        target.write_text(page.written(target.read_text(), results, stage.possible))
     return found
 
 
@@ -163,6 +158,7 @@ def _explore(stage: _Stage, name: str, options: argparse.Namespace, seconds: flo
     if plain.broken:
         print(f"{name} does not hold undisturbed: {plain.broken}", flush=True)
         return 1
+    stage.possible[name] = len(exploration.singles(name, plain.calls))
     lines = results.read_text().splitlines() if results.exists() else []
     known = {json.loads(line)["trace"] for line in lines}
     traces = _chosen(exploration.sampled(name, plain.calls, options.seed), options, known)

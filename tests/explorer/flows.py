@@ -118,7 +118,7 @@ def _undo(world: World, output: Path) -> None:
     """Undo the first run."""
     fleet = _fleet(world, output)
     if output == OUTPUT:
-        _require(lambda: fleet.undo(fleet.results()[0]))
+        _require(lambda: fleet.undo(fleet.results()[0]) if fleet.results() else ["no result of a run"])
 
 
 class _Fleet(FleetRehearsal):

@@ -45,7 +45,7 @@ GAPS = (
     ),
     Gap(
         "(provision|prune): .*set-widened@.*",
-        r"never wider: run \d, identitystore:CreateGroupMembership.*",
+        r"never wider: run \d, .*given .*AdministratorAccess.*",
         "provision: set-widened@CreateAccountAssignment",
         "A permission set is compared before it is assigned, and not again right before people join its group. Whoever "
         "adds a policy to the set in between gives that to them too, as it would a minute later.",

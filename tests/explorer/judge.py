@@ -104,7 +104,7 @@ class Judge:
         self.replaced |= self.exposed
         self.undenied |= [*held] == [True, False]
         for changed in (users[key] for key in restored if users[key] != GONE):
-            of_hers = {key: each for key, each in changed.items() if key in _COMES_BACK}
+            of_hers = {key: each for key, each in changed.items() if key in (*_COMES_BACK, "credentials")}
             self.earlier.append(self.allowed["users"][self.target])
             self.allowed = laid_over(self.allowed, {"users": {self.target: of_hers}})
 

@@ -124,6 +124,7 @@ class Prepared:
     @staticmethod
     def _prepare(world: World, flow: Flow) -> Facts:
         CLOCK.restart()
+        world.wire.total = 0
         world.populate()
         for command in (*flow.prepare, flow.command):
             command(world, OUTPUT)
