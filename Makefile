@@ -26,7 +26,7 @@ POLICIES := $(wildcard policies/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast test-second coverage soak mutants check check-types check-code check-policies format docs demo lifecycle bench dist renew clean
+.PHONY: help install test test-fast test-second coverage soak explore mutants check check-types check-code check-policies format docs demo lifecycle bench dist renew clean
 
 REFERENCES := attachment-kinds findings
 
@@ -70,6 +70,10 @@ soak: $(INSTALLED)  ## 100,000 random pairs of policies, twenty times the exampl
 # fewer, others, or of one room: make mutants MUTANTS='--sample 50 --seed 3 --room deletion'
 mutants: $(INSTALLED)  ## change the code in one place at a time, and see whether a test fails; an hour, on Python 3.12 or newer
 	$(BIN)/python -m tests.mutants $(MUTANTS)
+
+# more: docs/reliability.md, e.g. make explore EXPLORE='--flow restore --seconds 300'
+explore: $(INSTALLED)  ## try what can go wrong at each call of each flow, at most an hour, into docs/reliability.md
+	PYTHONHASHSEED=0 $(BIN)/python -W ignore -m tests.explorer $(or $(EXPLORE),--mutants --page docs/reliability.md)
 
 check:  ## format, lint, types, import directions, YAML, spelling, policies: exactly what CI checks
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-types check-code check-policies
@@ -120,5 +124,5 @@ renew: $(INSTALLED)  ## renew deploy/requirements.txt, ask a vulnerability datab
 	$(BIN)/python deploy/supply_chain.py renew
 
 clean:  ## remove the virtual environment and everything that was built
-	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage .coverage.* .demo .rehearsal .hypothesis .mutants .*_cache
+	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage .coverage.* .demo .rehearsal .explorer .hypothesis .mutants .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

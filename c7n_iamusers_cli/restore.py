@@ -359,14 +359,20 @@ class _Restoring:
 
         path = self.options.journal or found.run / RESTORE_JOURNAL
         lines = restore_lines({path, *self.opened, *(run / RESTORE_JOURNAL for run in found.runs)})
-        journal = NoJournal() if self.options.dry_run else self._journal(path)
+        journal: Any = NoJournal() if self.options.dry_run else self._journal(path)
+
+        def check() -> None:
+            self.interruption.check()
+            if not self.options.dry_run:
+                journal.require_in_place()
+
         writer = self.session.client("iam", config=SINGLE_TRY)
         reader = self.session.client("iam")
         executor = Executor(
             {"iam": writer},
             journal,
             self.backoff,
-            before_each=self.interruption.check,
+            before_each=check,
             caller=self.caller,
             shows=change_shows(reader, self.backoff),
         )

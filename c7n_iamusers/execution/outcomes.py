@@ -265,20 +265,27 @@ def missing_outcomes(
     Also that of a user whose DeleteUser had no answer, and of which a run could only say that it failed: it is deleted
     once ListUsers does not have it.
 
+    ``lines``: in the order in which they were written. Their times do not tell: a clock is set back in the middle of a run.
     ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such user;
     called only if the response of DeleteUser is missing.
     """
     written = {(row["arn"], row.get("unique_id", "")): moment(row.get("time")) or _NEVER for row in rows}
+    known = {
+        (row["arn"], row.get("unique_id", ""), str(each.get("time")))
+        for row in rows
+        for each in (row, *row.get("history", ()))
+        if isinstance(each, Mapping)
+    }
     failed = {(row["arn"], row.get("unique_id", "")) for row in rows if row.get("status") == FAILED}
     users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
         if line.get("phase") in (BEFORE, AFTER, OUTCOME) and line.get("unique_id"):
             users[str(line.get("arn")), str(line["unique_id"])].append(line)
     for key, its in users.items():
-        # An outcome's line has the time of its row. The sort is stable, so lines of the same time keep their order.
-        its.sort(key=lambda line: moment(line.get("time")) or _NEVER)
-        subject = Subject(str(its[-1].get("user")), *key)
-        if written.get(key, _NEVER) < (moment(its[-1].get("time")) or _NEVER):
+        subject, last = Subject(str(its[-1].get("user")), *key), its[-1]
+        # an outcome's line has the time of its row
+        is_known = last["phase"] == OUTCOME and (*key, str(last.get("time"))) in known
+        if not is_known and written.get(key, _NEVER) < (moment(last.get("time")) or _NEVER):
             yield subject, _outcome(subject, its, name_of)
         elif key in failed and (sent := _unanswered_deletion(its)) and name_of(subject.unique_id) is None:
             reason = f"DeleteUser was sent at {sent} UTC, no answer came, and the user is gone"

@@ -20,7 +20,7 @@ from c7n_iamusers.restoration.plan import Restoration
 from c7n_iamusers.restoration.restoring import UserRestoration
 from c7n_iamusers_cli.main import main
 from tests.full_users import create_full_user
-from tests.interference import deny
+from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, delete, user_names
 from tests.policies import ACCOUNT, policy
 from tests.used_permissions import observed
@@ -128,6 +128,18 @@ def test_the_account_is_as_before_but_for_what_is_listed(
         "before",
         "after",
     ]
+
+
+def test_nothing_further_is_changed_once_the_journal_is_removed(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(tmp_path / "out")
+    on_call(monkeypatch, "CreateUser", lambda: journal.unlink(missing_ok=True))
+    result = restore(run, journal=journal)
+    assert result.exit_code == 1
+    assert "restore-journal.jsonl is gone" in result.output
+    (alice,) = iam.get_account_authorization_details(Filter=["User"])["UserDetailList"]
+    assert (alice["AttachedManagedPolicies"], alice["GroupList"]) == ([], [])
 
 
 def test_restoring_twice_changes_nothing(

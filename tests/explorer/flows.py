@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is run: a row a flow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from c7n.config import Config
+from c7n.exceptions import PolicyExecutionError
+from c7n.policy import PolicyCollection
+from c7n.resources import load_resources
+from c7n.utils import reset_session_cache
+from click import ClickException
+
+from c7n_iamusers.entry import register
+from c7n_iamusers.exceptions import IamUsersError
+from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.identity_center.aws.instance import Center, connect
+from c7n_iamusers_cli.restore import restore
+from tests.desired import intents
+from tests.explorer.wire import Killed
+from tests.explorer.world import ACCOUNT, EXEMPTIONS, NOTICES, OTHER, OUTPUT, World
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.policies import WAIVED
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
+Command = Callable[[World, Path], None]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """``command``: what is run, and run again. ``prepare``: what happens before, undisturbed, with the same output.
+
+    ``policy``: the directory of its outcomes. ``goal``: what becomes of alice, see judge.GOALS. ``gives_back``: it may
+    give her back what she had before ``prepare``. ``journal``: the name of its journal.
+    ``outcomes``: it writes an outcome of each user. ``center``: it is about Identity Center.
+    """
+
+    name: str
+    command: Command
+    policy: str
+    goal: str
+    prepare: tuple[Command, ...] = ()
+    gives_back: bool = False
+    journal: str = "journal.jsonl"
+    outcomes: bool = True
+    center: bool = False
+
+    @property
+    def takes(self) -> bool:
+        """Whether it takes something from alice, so that gates keep it from that."""
+        return self.goal in ("deleted", "quarantined", "listened to", "browned out")
+
+
+def _users(action: Mapping[str, Any], name: str) -> Command:
+    """A policy over all users but the exempt, with the place of STOP."""
+
+    def command(_world: World, output: Path) -> None:
+        taking = action["type"] != "release"
+        given = {**WAIVED, "notices": str(NOTICES), **action} if taking else dict(action)
+        filters: list[dict[str, Any]] = [{"type": "unnecessary", "exempt-from": str(EXEMPTIONS)}]
+        run_policy({"name": name, "filters": filters, "actions": [given]}, output)
+
+    return command
+
+
+def run_policy(data: Mapping[str, Any], output: Path) -> None:
+    """Run a policy on the account's users as custodian does. Raises what it raises."""
+    load_resources(("aws.iam-user",))
+    register()
+    reset_session_cache()
+    config = Config.empty(
+        account_id=ACCOUNT, output_dir=str(output), region="us-east-1", assume_role=ROLE, cache_period=0
+    )
+    whole = {"resource": "aws.iam-user", "source": "authorization-details", **json.loads(json.dumps(data))}
+    (found,) = PolicyCollection.from_data({"policies": [whole]}, config)
+    found.validate()
+    found.run()
+
+
+def _restore(*options: str) -> Command:
+    """``c7n-iamusers restore``. Raises ClickException."""
+
+    def command(_world: World, output: Path) -> None:
+        given = ["--role", ROLE, "--yes", "--accept-aws-changes", *options]
+        if output != OUTPUT:
+            output.mkdir(exist_ok=True)
+            given += ["--journal", str(output / "restore-journal.jsonl")]
+        try:
+            restore.main([str(OUTPUT), *given], standalone_mode=False)
+        except IamUsersError as error:  # as c7n-iamusers itself does
+            raise ClickException(str(error)) from error
+
+    return command
+
+
+def _provision(world: World, output: Path) -> None:
+    """A run over the intents of alice and bob. Raises PolicyExecutionError."""
+    fleet = _fleet(world, output)
+    fleet.leave(intents(ACCOUNT, "alice", "bob"), intents(OTHER, "alice"))
+    _require(fleet.run)
+
+
+def _prune(world: World, output: Path) -> None:
+    """A run over the intents of alice alone, which removes what was bob's."""
+    fleet = _fleet(world, output)
+    fleet.forget()
+    fleet.leave(intents(ACCOUNT, "alice"), intents(OTHER, "alice"))
+    _require(lambda: fleet.run(prune=True, lock_out=True))
+
+
+def _undo(world: World, output: Path) -> None:
+    """Undo the first run."""
+    fleet = _fleet(world, output)
+    if output == OUTPUT:
+        _require(lambda: fleet.undo(fleet.results()[0]) if fleet.results() else ["no result of a run"])
+
+
+class _Fleet(FleetRehearsal):
+    """With the delays between retries that users have."""
+
+    def center(self, _region: str = "us-east-1") -> Center:
+        return connect(self.org.session(), "us-east-1", Backoff(), self.per_second)
+
+
+def _fleet(world: World, output: Path) -> _Fleet:
+    return _Fleet(world.org, output.resolve(), 20.0)
+
+
+def _require(run: Callable[[], list[str]]) -> None:
+    """Raises PolicyExecutionError in place of what the command says and ends with."""
+    try:
+        failures = run()
+    except IamUsersError as error:
+        failures = [str(error)]
+    if failures:
+        raise PolicyExecutionError("; ".join(failures))
+
+
+def _killed(command: Command, place: str) -> Command:
+    """``command``, killed at a call of it."""
+
+    def run(world: World, output: Path) -> None:
+        world.wire.kill_at(place)
+        with suppress(Killed):
+            command(world, output)
+        world.wire.kill_at("")
+
+    return run
+
+
+DELETE = _users({"type": "composite-delete"}, "delete")
+QUARANTINE = _users({"type": "quarantine"}, "quarantine")
+LISTEN = _users({"type": "quarantine", "credentials": "keep"}, "listen")
+BROWNOUT = _users({"type": "quarantine", "brownout": 15}, "brownout")
+RELEASE = _users({"type": "release"}, "release")
+
+FLOWS = {
+    each.name: each
+    for each in (
+        Flow("composite-delete", DELETE, "delete", "deleted"),
+        Flow("quarantine", QUARANTINE, "quarantine", "quarantined"),
+        Flow("quarantine-keep", LISTEN, "listen", "listened to"),
+        Flow("brownout", BROWNOUT, "brownout", "browned out"),
+        Flow("release", RELEASE, "release", "given back", (QUARANTINE,), gives_back=True),
+        Flow("release-kept", RELEASE, "release", "given back", (LISTEN,), gives_back=True),
+        Flow("delete-quarantined", DELETE, "delete", "deleted", (LISTEN, QUARANTINE)),
+        Flow("delete-resumed", DELETE, "delete", "deleted", (_killed(DELETE, "DeactivateMFADevice"),)),
+        Flow(
+            "release-resumed",
+            RELEASE,
+            "release",
+            "given back",
+            (QUARANTINE, _killed(RELEASE, "DeleteUserPolicy")),
+            gives_back=True,
+        ),
+        Flow("provision", _provision, "", "provisioned", outcomes=False, center=True),
+        Flow("undo", _undo, "", "undone", (_provision,), outcomes=False, center=True),
+        Flow("prune", _prune, "", "pruned", (_provision,), outcomes=False, center=True),
+        Flow("restore", _restore(), "delete", "restored", (DELETE,), True, "restore-journal.jsonl", False),
+        Flow(
+            "restore-half",
+            _restore("--user", "alice"),
+            "delete",
+            "restored",
+            (_killed(DELETE, "DetachUserPolicy"),),
+            True,
+            "restore-journal.jsonl",
+            False,
+        ),
+    )
+}

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Defects, each put into the package as it is loaded, and a trace that finds it: the explorer proves itself."""
+
+from __future__ import annotations
+
+import importlib.machinery
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """In the module ``file`` of the package, ``before`` becomes ``after``. ``trace``: one that finds it."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+    trace: str
+
+    def install(self) -> None:
+        """Change the module when this process loads it. Raises ValueError unless ``before`` is in it once."""
+        path = _PACKAGE / self.file
+        text = path.read_text()
+        if text.count(self.before) != 1:
+            raise ValueError(f"mutant {self.name}: {self.before!r} is not once in {self.file}")
+        loader: Any = importlib.machinery.SourceFileLoader
+        original = loader.get_code
+
+        def get_code(own: Any, name: str) -> Any:
+            if Path(own.path).resolve() != path:
+                return original(own, name)
+            return compile(text.replace(self.before, self.after), own.path, "exec", dont_inherit=True)
+
+        loader.get_code = get_code
+
+
+_GATES = "c7n_iamusers/safeguards/gates.py"
+_EXECUTOR = "c7n_iamusers/execution/executor.py"
+_IDENTITY = "c7n_iamusers/safeguards/identity.py"
+_RETRIES = "c7n_iamusers/execution/retries.py"
+_DELETION = "c7n_iamusers/deletion/plan.py"
+_DELETING = "c7n_iamusers/deletion/deleting.py"
+_QUARANTINE = "c7n_iamusers/quarantine/plan.py"
+_QUARANTINING = "c7n_iamusers/quarantine/quarantining.py"
+_RESTORATION = "c7n_iamusers/restoration/plan.py"
+
+MUTANTS = {
+    each.name: each
+    for each in (
+        # gates and guards
+        Mutant(
+            "gates-asked-once",
+            _GATES,
+            "MAX_AGE, CALLS = 30.0, 10",
+            "MAX_AGE, CALLS = 3000.0, 10",
+            "quarantine: stopped@GetUser#2",
+        ),
+        Mutant(
+            "exemptions-ignored",
+            "c7n_iamusers/safeguards/guards.py",
+            '    if rule is None:\n        return None\n    return f"exempt',
+            '    if rule or not rule:\n        return None\n    return f"exempt',
+            "quarantine: exempted@ListAccessKeys",
+        ),
+        Mutant(
+            "a-namesake-is-taken",
+            "c7n_iamusers/safeguards/guards.py",
+            "    if evidence.unique_id == user.unique_id:\n",
+            "    if True:\n",
+            "quarantine: recreated@GetCallerIdentity",
+        ),
+        # orders
+        Mutant(
+            "deny-put-last",
+            _DELETION,
+            "(*deny.put, *removals,",
+            "(*removals, *deny.put,",
+            "composite-delete: ",
+        ),
+        Mutant(
+            "deny-lifted-first",
+            _DELETION,
+            "(*deny.put, *removals, *orphan_calls(user.subject, orphaned_mfa), *deny.lift, end)",
+            "(*deny.put, *deny.lift, *removals, *orphan_calls(user.subject, orphaned_mfa), end)",
+            "composite-delete: ",
+        ),
+        Mutant("no-snapshot", _DELETING, "        self.of.records.keep(found)\n", "", "restore: "),
+        Mutant(
+            "no-line-before",
+            "c7n_iamusers/execution/journal.py",
+            "                self._file.write(line)\n",
+            "                self._file.write(line if phase != 'before' else b'')\n",
+            "quarantine: ",
+        ),
+        # who has the name
+        Mutant(
+            "identity-not-compared",
+            _IDENTITY,
+            '        if detail["UserId"] != user.unique_id:',
+            "        if not detail:",
+            "composite-delete: recreated@DeleteLoginProfile",
+        ),
+        Mutant(
+            "boundary-not-compared",
+            _IDENTITY,
+            "        if boundary_matters() and",
+            "        if not detail and",
+            "restore: boundary-swapped@GetUser#13",
+        ),
+        Mutant(
+            "anothers-deny-stays",
+            _IDENTITY,
+            "        run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)",
+            "        str(removal_of(call))",
+            "quarantine: recreated@PutUserPolicy",
+        ),
+        # what answers mean
+        Mutant(
+            "a-proxy-refuses",
+            _RETRIES,
+            "    return Verdict.REFUSED if named else Verdict.UNKNOWN",
+            "    return Verdict.REFUSED if status else Verdict.UNKNOWN",
+            "composite-delete: 403-html-applied@DeleteUser",
+        ),
+        Mutant(
+            "a-lost-answer-is-a-refusal",
+            _RETRIES,
+            "    if isinstance(error, (*_NO_ANSWER, AnswerUnreadable)):\n        return Verdict.UNKNOWN",
+            "    if isinstance(error, (*_NO_ANSWER, AnswerUnreadable)):\n        return Verdict.REFUSED",
+            "quarantine: lost-applied@PutUserPolicy",
+        ),
+        Mutant(
+            "nothing-is-lost",
+            _EXECUTOR,
+            "        self.lost = self.lost or verdict is Verdict.UNKNOWN\n",
+            "",
+            "quarantine: lost-applied-on@PutUserPolicy",
+        ),
+        Mutant(
+            "a-clock-orders-lines",
+            "c7n_iamusers/execution/outcomes.py",
+            "        is_known = last",
+            "        its.sort(key=lambda line: str(line.get('time')))\n        last = its[-1]\n        is_known = last",
+            "composite-delete: clock-back@DetachUserPolicy",
+        ),
+        # what is put on and given back
+        Mutant(
+            "credentials-stay-active",
+            _QUARANTINE,
+            "    off = [] if keep else list",
+            "    off = [] if user else list",
+            "quarantine: ",
+        ),
+        Mutant(
+            "all-are-activated",
+            "c7n_iamusers/iam/own_changes.py",
+            "for kind, item in off if item[kind.identifier] in quarantine.deactivated]",
+            "for kind, item in off]",
+            "release: ",
+        ),
+        Mutant(
+            "restored-under-another-boundary",
+            "c7n_iamusers/iam/deny_all.py",
+            '    return aws_deny_all(user.arn.split(":")[1])',
+            '    return "arn:aws:iam::aws:policy/PowerUserAccess"',
+            "restore: ",
+        ),
+        Mutant(
+            "no-boundary-given-back",
+            _RESTORATION,
+            "    return given, tuple(restore_boundary(was, own))\n",
+            "    return given, ()\n",
+            "restore: ",
+        ),
+        # what is told
+        Mutant(
+            "failures-not-raised",
+            "c7n_iamusers/plugins/run_outputs.py",
+            "    if not problems:\n        return\n",
+            "    if problems or not problems:\n        return\n",
+            "quarantine: denied-on@UpdateAccessKey",
+        ),
+        Mutant(
+            "a-removed-journal-is-not-noticed",
+            "c7n_iamusers/execution/stores.py",
+            "    if found is None or not os.path.samestat(found, os.fstat(descriptor)):",
+            "    if False:",
+            "composite-delete: journal-removed@DeleteAccessKey",
+        ),
+        Mutant(
+            "deleted-is-said-too-early",
+            "c7n_iamusers/execution/executor.py",
+            "        if self.lost:\n            return UNKNOWN if",
+            "        if self.lost:\n            return DONE if",
+            "composite-delete: renamed@DeleteUser, lost@DeleteUser",
+        ),
+        Mutant(
+            "restored-over-a-removed-journal",
+            "c7n_iamusers_cli/restore.py",
+            "                journal.require_in_place()\n",
+            "                pass\n",
+            "restore: output-removed@GetGroup",
+        ),
+        # Identity Center
+        Mutant(
+            "undo-takes-what-others-use",
+            "c7n_iamusers/identity_center/undo_checks.py",
+            "    def _joined(self, group: model.KnownGroup, more: Iterable[str] = ()) -> str:\n",
+            "    def _joined(self, group: model.KnownGroup, more: Iterable[str] = ()) -> str:\n        return ''\n",
+            "undo: member-added@DeleteAccountAssignment",
+        ),
+    )
+}

@@ -1,0 +1,433 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One flow with what happens in it, run in a process of its own.
+
+A trace's text is ``flow: what@call, what@call``, with calls such as ``DeleteUser`` or, for its third, ``GetUser#3``.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import traceback
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from c7n.exceptions import PolicyExecutionError
+from click import ClickException
+
+from tests.explorer import actors, faults, runner
+from tests.explorer.alone import CLOCK, install_dates
+from tests.explorer.center import Access, CenterJudge, reading, without_lock
+from tests.explorer.facts import Facts, difference, documents, laid_over, read, secrets
+from tests.explorer.flows import FLOWS, Flow
+from tests.explorer.journals import Journal, Made
+from tests.explorer.judge import Judge
+from tests.explorer.wire import Call, Endless, Exchange, Killed, Send
+from tests.explorer.world import ACCOUNT, ALICE, NOTICES, OTHER, OUTPUT, SECOND_OUTPUT, World
+
+ALL = frozenset((reading("alice", ACCOUNT), reading("bob", ACCOUNT), reading("alice", OTHER)))
+OF_ALICE = frozenset(each for each in ALL if each[0].startswith("alice"))
+NONE: tuple[frozenset[Access], frozenset[Access], str] = (frozenset(), frozenset(), "")
+#: By the goal of a flow: what its intents ask for, what may never be missing, and what becomes of the rest.
+WANTED = {
+    "provisioned": (ALL, frozenset(), "provisioned"),
+    "pruned": (OF_ALICE, OF_ALICE, "provisioned"),
+    "undone": (frozenset(), frozenset(), "undone"),
+}
+TARGET = f"{ACCOUNT}/{ALICE}"
+#: How a run may end besides with success: with an error that says what AWS, or the disk, answered.
+TOLD = (PolicyExecutionError, ClientError, BotoCoreError, ResponseParserError, ClickException, SystemExit)
+#: Real seconds after which a trace counts as endless.
+LONGEST = 120
+
+
+@dataclass(frozen=True)
+class Event:
+    """``what`` happens at a call (see wire.Call)."""
+
+    what: str
+    at: str
+
+    def __str__(self) -> str:
+        return f"{self.what}@{self.at}"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A flow by name, and what happens in its first run."""
+
+    flow: str
+    events: tuple[Event, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.flow}: {', '.join(map(str, self.events))}"
+
+    @classmethod
+    def parse(cls, text: str) -> Trace:
+        """The reverse of str. Raises ValueError."""
+        flow, _, rest = text.partition(": ")
+        if flow not in FLOWS:
+            raise ValueError(f"no flow {flow!r}: there are {', '.join(FLOWS)}")
+        events = [re.fullmatch(r"(\S+)@(\S+)", each) for each in rest.split(", ") if each]
+        if not all(events):
+            raise ValueError(f"{rest!r} is not what@call, what@call")
+        return cls(flow, tuple(Event(each[1], each[2]) for each in events if each))
+
+
+@dataclass(frozen=True)
+class Result:
+    """``broken``: the invariants that do not hold, in words. ``calls``: those of the first run.
+
+    ``missed``: where nothing could happen, as the run did not come there; in words.
+    """
+
+    trace: Trace
+    broken: tuple[str, ...]
+    calls: tuple[Call, ...] = ()
+    missed: str = ""
+
+
+@dataclass
+class Prepared:
+    """A flow whose world stands, in the working directory. ``origin``: the facts before ``prepare``."""
+
+    world: World
+    flow: Flow
+    origin: Facts
+    start: Facts
+    aws: dict[str, str]
+    calls: tuple[Call, ...] = ()
+
+    @classmethod
+    def of(cls, world: World, flow: Flow) -> Prepared:
+        """Make the world of ``flow`` in the working directory, which is empty.
+
+        The flow is run once before, so that each trace finds all modules and models loaded.
+        """
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            origin = cls._prepare(world, flow)
+        gc.collect()
+        gc.freeze()  # so that a trace's process does not copy the pages of what stays
+        return cls(world, flow, origin, read(world.org, (ACCOUNT, OTHER)), documents(world.org, ACCOUNT))
+
+    @staticmethod
+    def _prepare(world: World, flow: Flow) -> Facts:
+        CLOCK.restart()
+        world.wire.total = 0
+        world.populate()
+        for command in (*flow.prepare, flow.command):
+            command(world, OUTPUT)
+        install_dates()
+        shutil.rmtree(OUTPUT)
+        world.populate()
+        origin = read(world.org, (ACCOUNT, OTHER))
+        for command in flow.prepare:
+            command(world, OUTPUT)
+        return origin
+
+
+@dataclass
+class Running:
+    """A trace that is run, in a process of its own, whose world is this one alone."""
+
+    prepared: Prepared
+    trace: Trace
+    made: list[Made] = field(default_factory=list)
+    number: int = 0
+    killed: bool = False
+    saved: Path | None = None
+    acted: bool = False
+    cut: bool = False
+    closed: float = math.inf
+    lasting: list[tuple[str, Call]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.world, self.flow = self.prepared.world, self.prepared.flow
+        origin = self.prepared.origin if self.flow.gives_back else self.prepared.start
+        self.judge = Judge(TARGET, origin, self.prepared.start, self.prepared.aws, self.flow.gives_back)
+        self.center = CenterJudge(
+            self.prepared.origin["center"], self.prepared.start["center"], *WANTED.get(self.flow.goal, NONE)
+        )
+        self.secrets = secrets(self.world.org, (ACCOUNT, OTHER))
+        wire = self.world.wire
+        wire.before, wire.after, wire.exchange = self._before, self._after, self._exchange
+
+    def facts(self) -> Facts:
+        """What AWS has now."""
+        return read(self.world.org, (ACCOUNT, OTHER))
+
+    def run(self) -> Result:
+        """Run it, run it again until it settles, and judge."""
+        CLOCK.restart()
+        self._once(1)
+        first = tuple(self.world.wire.calls)
+        runner.mend()
+        again = self._once(2)
+        calls = [each for each in self.world.wire.calls if each.changes]
+        facts = self.facts()
+        if not self._excused() and again:
+            self.judge.note("converges", "run 2", f"it failed: {again}"[:300])
+        if not self._excused():
+            if self.flow.center:
+                self.center.reached(facts["center"], "run 2")
+            else:
+                self.judge.reached(self.flow.goal, facts, CLOCK.true_time(), "run 2")
+        if calls or again:
+            third = self._once(3)
+            changing = [str(each) for each in self.world.wire.calls if each.changes and not self.flow.center]
+            changed = difference(without_lock(facts["center"]), without_lock(self.facts()["center"]))
+            if (changing or changed) and not again:
+                self.judge.note("idempotent", "run 3", f"it called {changing}, changed {changed}")
+            if third and not self._excused():
+                self.judge.note("converges", "run 3", f"it failed: {third}"[:300])
+        missed = {each.at for each in self.trace.events} - {each.at for each in first}
+        self.judge.no_secrets(
+            self.secrets, [each for each in (OUTPUT, SECOND_OUTPUT, NOTICES) if each.exists()]
+        )
+        return Result(
+            self.trace,
+            tuple(dict.fromkeys((*self.judge.broken, *self.center.broken))),
+            first,
+            ", ".join(missed),
+        )
+
+    def _excused(self) -> bool:
+        """Whether something happened after which a run need not reach the flow's goal."""
+        harmless = actors.BENIGN if self.flow.takes else ()
+        if not self.flow.outcomes and any(each.what == "second-run-elsewhere" for each in self.trace.events):
+            return True  # whom another restoration, or another provisioning, made is not this one's
+        return any(
+            (each.what in actors.EVERYBODY and each.what not in harmless) or runner.excuses(each.what)
+            for each in self.trace.events
+        )
+
+    def _once(self, number: int) -> str:
+        """One run; the error that it raised, in words."""
+        self._begin(number)
+        outcomes = self._outcomes()
+        try:
+            error = self._ran()
+        except Killed:
+            self._bury()
+            return "killed"
+        except Endless:
+            self.judge.note("ends", f"run {number}", "it makes calls without an end")
+            return "endless"
+        finally:
+            self.world.wire.aside = True
+        self._judge_end(outcomes, error)
+        return error
+
+    def _begin(self, number: int) -> None:
+        spared = any(each.what in actors.LATE for each in self.trace.events) and not self.made
+        if number == 2 and ((self.flow.takes and spared) or self.closed < math.inf):
+            self.closed = 0.0
+        self.number, self.made, self.lasting = number, [], []
+        wire = self.world.wire
+        wire.calls, wire.total, wire.dead, wire.aside = [], 0, False, False
+        self.judge.begin(self.facts())
+        path = OUTPUT / self.flow.policy / self.flow.journal
+        self.journal = Journal(path, len(path.read_bytes().splitlines()) if path.exists() else 0)
+
+    def _ran(self) -> str:
+        try:
+            self.flow.command(self.world, OUTPUT)
+        except TOLD as told:
+            return f"{type(told).__name__}: {told}"
+        except Exception as crash:  # noqa: BLE001  # whatever it is, it is what is looked for
+            if not (isinstance(crash, OSError) and self._happened(runner.DISK)):
+                self._note_crash(crash)
+            return f"{type(crash).__name__}: {crash}"
+        return ""
+
+    def _note_crash(self, crash: Exception) -> None:
+        last = traceback.extract_tb(crash.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.name}"
+        self.judge.note("no crash", f"run {self.number}", f"{type(crash).__name__} in {where}: {crash}"[:300])
+
+    def _happened(self, names: tuple[str, ...]) -> bool:
+        """Whether one of ``names`` happened in this run."""
+        return self.number == 1 and any(each.what in names for each in self.trace.events)
+
+    def _bury(self) -> None:
+        """The disk is as it was when the process was killed."""
+        self.killed = True
+        if self.saved:
+            for place in (OUTPUT, SECOND_OUTPUT, NOTICES):
+                shutil.rmtree(place, ignore_errors=True)
+                if (self.saved / place).exists():
+                    shutil.copytree(self.saved / place, place)
+
+    def _outcomes(self) -> dict[str, dict[str, Any]]:
+        """The outcomes by unique id."""
+        try:
+            rows = json.loads((OUTPUT / self.flow.policy / "outcomes.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return {str(row.get("unique_id")): row for row in rows}
+
+    def _judge_end(self, before: dict[str, dict[str, Any]], error: str) -> None:
+        facts, now, why = self.facts(), CLOCK.true_time(), f"run {self.number}"
+        told = self.journal.path.exists() and not self._happened(runner.UNTRUE)
+        if told and (problem := self.journal.disagreement(self.made, alone=not self.acted)):
+            self.judge.note("journal", why, problem)
+        outcomes = self._outcomes()
+        row = outcomes.get(ALICE, {})
+        if row and row != before.get(ALICE):
+            self.judge.ended(row, facts, now, why)
+            if row["status"] == "failed" and not error:
+                self.judge.note("told", why, "its outcome is failed, and the run ended as if all were well")
+        silent = self.flow.outcomes and outcomes == before and not error
+        if silent and any(each.applied for each in self.made):
+            self.judge.note("told", why, "it changed something, and there is no outcome")
+
+    # what happens on the wire
+
+    def _events(self, call: Call) -> list[str]:
+        return [each.what for each in self.trace.events if each.at == call.at] if self.number == 1 else []
+
+    def _before(self, call: Call, request: Any) -> None:
+        if call.changes:
+            self._judge_call(call)
+        for what in self._events(call):
+            if what in actors.EVERYBODY:
+                self._act(what)
+            elif what in runner.FAULTS:
+                runner.FAULTS[what](self)
+                self.cut |= what in runner.UNTRUE
+            elif what == "killed":
+                self._kill()
+
+    def _judge_call(self, call: Call) -> None:
+        when = f"run {self.number}, {call}"
+        if call.service == "iam" and not self.cut and not self.journal.announces(call.operation):
+            self.judge.note("journal", when, "no line announces it")
+        if CLOCK.elapsed >= self.closed:
+            self.judge.note("gates", when, "somebody had spared her, or stopped all runs")
+
+    def _act(self, what: str) -> None:
+        if self.flow.takes and what in actors.GATES and not self.made:
+            self.closed = min(self.closed, CLOCK.elapsed + actors.GATE_SECONDS)
+        before, self.acted = self.facts(), True
+        with self.world.wire.others():
+            actors.EVERYBODY[what](self.world)
+        after = self.facts()
+        self.judge.others_did(before, after)
+        self.center.others_did(before["center"], after["center"])
+
+    def second_run(self, output: Path) -> None:
+        """Somebody starts the same command once more, with ``output``, which then ends before this run goes on."""
+        before, self.acted = self.facts(), True
+        with self.world.wire.others(), suppress(*TOLD):
+            self.flow.command(self.world, output)
+        after = self.facts()
+        self._judge_state(after, "a second run")
+        self.judge.run = laid_over(self.judge.run, difference(before, after))
+
+    def _kill(self) -> None:
+        self.saved = Path("saved")
+        for place in (OUTPUT, SECOND_OUTPUT, NOTICES):
+            if place.exists():
+                shutil.copytree(place, self.saved / place)
+        self.world.wire.dead = True
+        raise Killed
+
+    def _exchange(self, call: Call) -> Exchange | None:
+        for what in self._events(call):
+            if what in actors.EVERYBODY or what in runner.FAULTS or what in ("killed", "killed-after"):
+                continue
+            if faults.is_lasting(what):
+                self.lasting.append((what, call))
+            elif what == "stale":
+                return self._stale
+            else:
+                return faults.exchange_of(what, self._shortened)
+        for what, first in self.lasting:
+            if faults.also_meets(what, first, call):
+                return faults.exchange_of(what, self._shortened)
+        return None
+
+    def _stale(self, call: Call, request: Any, send: Send) -> AWSResponse:
+        """The answer of the last time, if there is one: what was changed since is not yet visible."""
+        last = self.world.wire.answers.get(call.question)
+        return faults.response(request.url, *last) if last else send()
+
+    def _shortened(self, send: Send) -> AWSResponse:
+        before = self.world.org.settings.page_limit
+        self.world.org.configure(page_limit=1)
+        try:
+            return send()
+        finally:
+            self.world.org.configure(page_limit=before)
+
+    def _judge_state(self, facts: Facts, after: str, operation: str = "") -> None:
+        self.judge.found(facts, CLOCK.true_time(), after, operation)
+        if self.flow.center:
+            self.center.found(facts["center"], after)
+
+    def _after(self, call: Call, status: int) -> None:
+        if call.changes:
+            self.made.append(Made(call.operation, call.parameters, 200 <= status < 300))
+            self._judge_state(self.facts(), f"run {self.number}, {call}", call.operation)
+        elif call.at == "GetAccountAuthorizationDetails":
+            self.judge.listed(self.facts())
+        elif call.operation == "GetUser" and status == 200:
+            self.judge.exposed.clear()
+        if "killed-after" in self._events(call):
+            self._kill()
+
+
+def in_own_process(prepared: Prepared, trace: Trace) -> tuple[int, int]:
+    """Begin ``trace`` in a copy of this process and of the working directory; its id, and where its result is read."""
+    reading, writing = os.pipe()
+    gc.disable()
+    child = os.fork()
+    if child:
+        os.close(writing)
+        return child, reading
+    try:
+        content = _run_apart(prepared, trace)
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(content)
+    finally:
+        os._exit(0)
+    raise AssertionError
+
+
+def _run_apart(prepared: Prepared, trace: Trace) -> bytes:
+    signal.alarm(LONGEST)
+    own = Path(f"../trace-{os.getpid()}").resolve()
+    shutil.copytree(".", own)
+    os.chdir(own)
+    os.environ["XDG_CACHE_HOME"] = str(own / "cache")  # where locks of this machine are
+    for descriptor in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    try:
+        result = Running(prepared, trace).run()
+        calls = [vars(each) for each in result.calls]
+        found: Any = {"broken": result.broken, "missed": result.missed, "calls": calls}
+    except BaseException:  # noqa: BLE001  # the explorer's own defects are told as such
+        found = {"broken": [f"explorer: {traceback.format_exc()}"], "missed": "", "calls": []}
+    os.chdir("..")
+    shutil.rmtree(own, ignore_errors=True)
+    return json.dumps(found).encode()
+
+
+def result_of(trace: Trace, content: bytes, status: int) -> Result:
+    """The result that the process of ``trace`` left."""
+    if os.waitstatus_to_exitcode(status) or not content:
+        return Result(trace, (f"ends: it ended by {os.waitstatus_to_exitcode(status)}",))
+    found = json.loads(content)
+    calls = tuple(Call(**each) for each in found["calls"])
+    return Result(trace, tuple(found["broken"]), calls, found["missed"])
