@@ -447,31 +447,6 @@ class NotifyOwners(RecordedNotify):
                 more = (what, self._step.event, self._stop(day))
                 self.record(Notice(*head, receipt, self.policy_name, subjects, *more))
 
-    def _fitting(self, message: dict[str, Any], resources: Sequence[Resource]) -> list[Due]:
-        """The users whose owners are to be addressed, each with what a message has of it.
-
-        A user that fills a message by itself is shortened. One that does not fit even so is left out, and the policy
-        ends with its name once the others' owners are addressed.
-        """
-        users = [replace(each, resource=sent) for sent, each in zip(resources, self._due_users, strict=True)]
-        if self._fits(message, users, users):
-            return users
-        short = [each if self._fits(message, [each], users) else shortened(each) for each in users]
-        fit = [
-            each is user or self._fits(message, [each], users)
-            for each, user in zip(short, users, strict=True)
-        ]
-        self._due_users = [each for each, fits in zip(self._due_users, fit, strict=True) if fits]
-        if left := [str(each) for each, fits in zip(users, fit, strict=True) if not fits]:
-            self._unrecorded.append(
-                f"{', '.join(left)} does not fit a message of {self.buffer_max_size} bytes, even shortened: use the "
-                "template iam-users-flagged.html, which needs less of a user. Its owners were not addressed"
-            )
-        return [each for each, fits in zip(short, fit, strict=True) if fits]
-
-    def _fits(self, message: dict[str, Any], part: Sequence[Due], users: Sequence[Due]) -> bool:
-        return self.fits(self._content(message, part, 1, len(users), users))
-
     def _sent(self, message: dict[str, Any], content: str) -> str:
         """The id of the message in the queue. Raises PolicyExecutionError where AWS does not say that it is there."""
         try:
@@ -499,6 +474,31 @@ class NotifyOwners(RecordedNotify):
         action.setdefault("action_desc", action_text(self.data["step"], action))
         found: str = self.pack({**message, "action": action, "resources": [each.resource for each in part]})
         return found
+
+    def _fitting(self, message: dict[str, Any], resources: Sequence[Resource]) -> list[Due]:
+        """The users whose owners are to be addressed, each with what a message has of it.
+
+        A user that fills a message by itself is shortened. One that does not fit even so is left out, and the policy
+        ends with its name once the others' owners are addressed.
+        """
+        users = [replace(each, resource=sent) for sent, each in zip(resources, self._due_users, strict=True)]
+        if self._fits(message, users, users):
+            return users
+        short = [each if self._fits(message, [each], users) else shortened(each) for each in users]
+        fit = [
+            each is user or self._fits(message, [each], users)
+            for each, user in zip(short, users, strict=True)
+        ]
+        self._due_users = [each for each, fits in zip(self._due_users, fit, strict=True) if fits]
+        if left := [str(each) for each, fits in zip(users, fit, strict=True) if not fits]:
+            self._unrecorded.append(
+                f"{', '.join(left)} does not fit a message of {self.buffer_max_size} bytes, even shortened: use the "
+                "template iam-users-flagged.html, which needs less of a user. Its owners were not addressed"
+            )
+        return [each for each, fits in zip(short, fit, strict=True) if fits]
+
+    def _fits(self, message: dict[str, Any], part: Sequence[Due], users: Sequence[Due]) -> bool:
+        return self.fits(self._content(message, part, 1, len(users), users))
 
     def _stop(self, day: date) -> date | None:
         """The day on which credentials stop working, as the message about users of ``day`` says."""
