@@ -43,6 +43,11 @@ def _element(name: str, element: patterns.Element) -> dict[str, list[str]]:
     return {f"Not{name}" if element.negated else name: sorted(element.patterns)}
 
 
+#: The steps of a reduction: a second at most. A user's own policies can be made to take more, and its set must not
+#: depend on the machine, or on who came before, so these are no seconds.
+MOST_STEPS = 200_000
+
+
 def canonical(
     statements: Iterable[PolicyStatement], given: Iterable[PolicyStatement] = ()
 ) -> tuple[PolicyStatement, ...]:
@@ -55,7 +60,7 @@ def _canonical(
     statements: frozenset[PolicyStatement], given: frozenset[PolicyStatement]
 ) -> tuple[PolicyStatement, ...]:
     try:
-        found = _reduced_to_few(statements, given, patterns.Budget())
+        found = _reduced_to_few(statements, given, patterns.Budget(MOST_STEPS))
     except patterns.OutOfBudget:
         found = statements  # longer, and equally correct
     return tuple(sorted(found, key=_text))

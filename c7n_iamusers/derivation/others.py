@@ -20,6 +20,7 @@ from c7n_iamusers.policy_comparison.comparison import (
 )
 from c7n_iamusers.policy_comparison.other_policies import TRUST, Caller, OtherPolicy
 from c7n_iamusers.policy_comparison.others_comparison import Finding, Party, difference
+from c7n_iamusers.policy_comparison.patterns import clock_of
 from c7n_iamusers.policy_comparison.principals import (
     PrincipalPermissions,
     RequestContext,
@@ -111,9 +112,10 @@ def _findings(
     if not others.policies:
         return
     session, user = sides.parties(others.known)
+    clock = clock_of(options.clock, sides.principal.account_id)
     for policy in others.policies:
-        lost = Finding(policy) if policy.problem else difference(policy, user, session, options.clock)
-        yield difference(policy, session, user, options.clock), lost
+        lost = Finding(policy) if policy.problem else difference(policy, user, session, clock)
+        yield difference(policy, session, user, clock), lost
 
 
 _REMEDY = (

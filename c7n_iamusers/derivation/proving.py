@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
-from c7n_iamusers.derivation.canonical import includes
+from c7n_iamusers.derivation.canonical import MOST_STEPS, includes
 from c7n_iamusers.derivation.model import (
     DerivationOptions,
     DerivedSet,
@@ -22,7 +22,7 @@ from c7n_iamusers.derivation.permission_set import PermissionSet, duration_secon
 from c7n_iamusers.derivation.user_policies import StatementTranslation, UserPolicies
 from c7n_iamusers.policy_comparison import comparison
 from c7n_iamusers.policy_comparison.comparison import Proof
-from c7n_iamusers.policy_comparison.patterns import Budget, Clock, OutOfBudget
+from c7n_iamusers.policy_comparison.patterns import Budget, Clock, OutOfBudget, clock_of, ran_out
 from c7n_iamusers.policy_comparison.principals import (
     ManagedPolicy,
     PrincipalPermissions,
@@ -38,7 +38,7 @@ def mapping_of(
     held: UserPolicies, derived: DerivedSet, statements: Iterable[PolicyStatement]
 ) -> tuple[comparison.PolicyMapping, ...]:
     """What happens to each policy and statement of the user in ``derived``. ``statements``: those of ``derived``."""
-    listed, budget = list(statements), Budget()
+    listed, budget = list(statements), Budget(MOST_STEPS)
     found = [*_aws(held, derived)]
     found += [_target(each, derived, listed, budget) for policy in held.own for each in policy.translations]
     boundary = held.principal.boundary
@@ -231,10 +231,12 @@ class ExistingSetProofs:
             found, sides = self._alike[alike][0], None
         else:
             sides = _sides(user, held)
-            given = (sides.new, sides.session, sides.old, sides.user, user.options.clock)
-            found = Proof(*comparison.compare(*given))
-            # A customer-managed policy is another one in each account.
-            if not (_depends(sides) or held.customer_policies or held.boundary):
+            clock = clock_of(user.options.clock, user.principal.account_id)
+            before = ran_out(clock)
+            found = Proof(*comparison.compare(sides.new, sides.session, sides.old, sides.user, clock))
+            # A customer-managed policy is another one in each account, and time may have run out in this one.
+            shared = not (_depends(sides) or held.customer_policies or held.boundary)
+            if shared and ran_out(clock) == before:
                 self._alike[alike] = found, user
         if not others.policies:
             return replace(found, scope=others.scope)

@@ -23,7 +23,7 @@ from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.policy_documents import COMPROMISED, canonical_policy
 from c7n_iamusers.policy_comparison import principals
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, TOO_COMPLEX, WIDER, Proof, Witness
-from c7n_iamusers.policy_comparison.patterns import variables
+from c7n_iamusers.policy_comparison.patterns import clock_of, ran_out, variables
 from c7n_iamusers.policy_comparison.statements import DENY, EVERYTHING, PolicyStatement
 
 
@@ -199,9 +199,15 @@ class UserDeriver:
         values = tuple((key, context.values(key)) for key in keys.read)
         tagged = bool(self._options.username_tag) and principal.person == principal.user_name
         key = (shape, values, tagged, context.values(principals.MFA_PRESENT))
-        if key not in self._results:
-            self._results[key] = self._derive(principal, principals.RequestContext(_known(values, context)))
-        result, varies = self._results[key], keys.varies or self._options.username_tag
+        result = self._results.get(key)
+        if result is None:
+            clock = clock_of(self._options.clock, principal.account_id)
+            before = ran_out(clock)
+            result = self._derive(principal, principals.RequestContext(_known(values, context)))
+            # that the time of this account is over is no answer for another's
+            if ran_out(clock) == before:
+                self._results[key] = result
+        varies = keys.varies or self._options.username_tag
         return self._with_own_proof(principal, context, result) if result.proof and varies else result
 
     def _derive(
@@ -223,7 +229,7 @@ class UserDeriver:
         session: principals.RequestContext,
         user: principals.RequestContext,
     ) -> Proof:
-        return prove(held, derived, session, user, self._options.clock)
+        return prove(held, derived, session, user, clock_of(self._options.clock, held.principal.account_id))
 
     def _with_own_proof(
         self,

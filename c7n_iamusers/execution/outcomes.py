@@ -265,7 +265,8 @@ def missing_outcomes(
     Also that of a user whose DeleteUser had no answer, and of which a run could only say that it failed: it is deleted
     once ListUsers does not have it.
 
-    ``lines``: in the order in which they were written. Their times do not tell: a clock is set back in the middle of a run.
+    ``lines``: in the order in which they were written. Their times do not tell: a clock is set back in the middle of a
+    run.
     ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such user;
     called only if the response of DeleteUser is missing.
     """

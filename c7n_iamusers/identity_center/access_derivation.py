@@ -39,7 +39,7 @@ from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.others import OrganizationPolicies, OthersIndex, ResourcePolicies
 from c7n_iamusers.identity_center.people import Candidate
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER, Proof
-from c7n_iamusers.policy_comparison.patterns import Clock
+from c7n_iamusers.policy_comparison.patterns import AccountTimes, Clock
 from c7n_iamusers.policy_comparison.principals import (
     GroupPermissions,
     ManagedPolicy,
@@ -72,10 +72,11 @@ class AccessDerivation:
     ) -> None:
         """``username_tags``: reads the session tags that hold the username; by default there are none.
 
-        ``clock``: bounds the time of each proof; see ``patterns.Budget``. ``organization``, ``resources``: see
-        ``OthersIndex``; the first is called once, and only if there are users to compare.
+        ``clock``: bounds the time of each proof, and of all proofs of an account; see ``patterns.Budget``.
+        ``organization``, ``resources``: see ``OthersIndex``; the first is called once, and only if there are users to
+        compare.
         """
-        self._clock = clock
+        self._clock = AccountTimes(clock) if clock else None
         self._organization, self._resources = organization, resources
         self._others: OthersIndex | None = None
         self._username_tags = username_tags

@@ -320,11 +320,14 @@ class Notices:
         return found[-1].what.get(unique_id) if found else None
 
     def was_told(self, unique_id: str, policy: str, what: str, since: datetime) -> bool:
-        """Whether a message of ``policy`` to inform said ``what`` of the user at ``since``, nearly, or later."""
+        """Whether a message of ``policy`` to inform said ``what`` of the user at ``since``, nearly, or later.
+
+        ``what``: a status, without what may belong to it, such as a time.
+        """
         return any(
             each.step == INFORMED
             and each.policy == policy
-            and each.what.get(unique_id) == what
+            and each.what.get(unique_id, "").partition(":")[0] == what
             and each.time >= since - _CLOCK_SKEW
             for each in self._by_user.get(unique_id, ())
         )

@@ -141,6 +141,33 @@ def in_parts(items: Sequence[Each], fits: Callable[[Sequence[Each]], bool]) -> l
         number += 1
 
 
+#: Characters of a text, and members of a list, of a user that does not fit a message in full.
+_LONGEST_TEXT, _LONGEST_LIST = 300, 10
+_SHORTENED = "More is known of it than fits a message: the output of the policy has all of it."
+
+
+def shortened(user: Due) -> Due:
+    """``user`` with the beginnings of long texts and lists, and a finding that says so.
+
+    Its tags stay whole: c7n-mailer looks for owners there.
+    """
+    resource = {key: value if key == "Tags" else _beginnings(value) for key, value in user.resource.items()}
+    known = resource.get(ANNOTATION) or {}
+    told = {"id": "shortened", "severity": "low", "text": _SHORTENED}
+    findings = [*(known.get("findings") or ()), told]
+    return replace(user, resource={**resource, ANNOTATION: {**known, "findings": findings}})
+
+
+def _beginnings(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST_TEXT else f"{value[:_LONGEST_TEXT]}..."
+    if isinstance(value, list | tuple):
+        return [_beginnings(each) for each in value[:_LONGEST_LIST]]
+    if isinstance(value, Mapping):
+        return {key: _beginnings(each) for key, each in value.items()}
+    return value
+
+
 #: The user's person has access through Identity Center.
 ACCESS = "access"
 #: The policy selected the user, and nothing else is known.
@@ -252,34 +279,8 @@ def late_news(late: Owed) -> Due:
     arn = late.user.arn
     path = f"/{arn.partition(':user/')[2]}".rpartition("/")[0] + "/"
     known = {"UserName": late.user.name, "UserId": late.user.unique_id, "Arn": arn, "Path": path}
-    return Due({**known, ANNOTATION: {"outcome": dict(late.outcome)}}, late.time.date(), news=late.status)
-
-
-#: Characters of a text, and members of a list, of a user that does not fit a message in full.
-_LONGEST_TEXT, _LONGEST_LIST = 300, 10
-_SHORTENED = "More is known of it than fits a message: the output of the policy has all of it."
-
-
-def shortened(user: Due) -> Due:
-    """``user`` with the beginnings of long texts and lists, and a finding that says so.
-
-    Its tags stay whole: c7n-mailer looks for owners there.
-    """
-    resource = {key: value if key == "Tags" else _beginnings(value) for key, value in user.resource.items()}
-    known = resource.get(ANNOTATION) or {}
-    told = {"id": "shortened", "severity": "low", "text": _SHORTENED}
-    findings = [*(known.get("findings") or ()), told]
-    return replace(user, resource={**resource, ANNOTATION: {**known, "findings": findings}})
-
-
-def _beginnings(value: Any) -> Any:
-    if isinstance(value, str):
-        return value if len(value) <= _LONGEST_TEXT else f"{value[:_LONGEST_TEXT]}..."
-    if isinstance(value, list | tuple):
-        return [_beginnings(each) for each in value[:_LONGEST_LIST]]
-    if isinstance(value, Mapping):
-        return {key: _beginnings(each) for key, each in value.items()}
-    return value
+    resource = {**known, ANNOTATION: {"outcome": dict(late.outcome)}}
+    return Due(resource, late.time.date(), news=news_of(resource))
 
 
 class Step(ABC):

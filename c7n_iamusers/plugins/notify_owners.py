@@ -404,6 +404,21 @@ class NotifyOwners(RecordedNotify):
             more = (what, self._step.event, self._stop(day), self.queue)
             self.record(Notice(*head, receipt, self.policy_name, subjects, *more))
 
+    def _content(
+        self, message: dict[str, Any], part: Sequence[Due], at: int, parts: int, users: Sequence[Due]
+    ) -> str:
+        """One part of the message about ``users``, packed as c7n-mailer reads it."""
+        action = {**message["action"], "part": at, "parts": parts, "users": len(users)}
+        name = str(action.get("account-name") or message.get("account") or message["account_id"])
+        # c7n-mailer sends each owner that it finds in a tag only that owner's users
+        counted = "resource-owner" not in (*action["to"], *action.get("cc", ()))
+        subject = self._step.subject(name, users, counted, at, parts)
+        action.setdefault("subject", subject)
+        action.setdefault("violation_desc", plain(f"{subject} (AWS account {message['account_id']})"))
+        action.setdefault("action_desc", action_text(self.data["step"], action))
+        found: str = self.pack({**message, "action": action, "resources": [each.resource for each in part]})
+        return found
+
     def _fitting(self, message: dict[str, Any], resources: Sequence[Resource]) -> list[Due]:
         """The users whose owners are to be addressed, each with what a message has of it.
 
@@ -428,21 +443,6 @@ class NotifyOwners(RecordedNotify):
 
     def _fits(self, message: dict[str, Any], part: Sequence[Due], users: Sequence[Due]) -> bool:
         return self.fits(self._content(message, part, 1, len(users), users))
-
-    def _content(
-        self, message: dict[str, Any], part: Sequence[Due], at: int, parts: int, users: Sequence[Due]
-    ) -> str:
-        """One part of the message about ``users``, packed as c7n-mailer reads it."""
-        action = {**message["action"], "part": at, "parts": parts, "users": len(users)}
-        name = str(action.get("account-name") or message.get("account") or message["account_id"])
-        # c7n-mailer sends each owner that it finds in a tag only that owner's users
-        counted = "resource-owner" not in (*action["to"], *action.get("cc", ()))
-        subject = self._step.subject(name, users, counted, at, parts)
-        action.setdefault("subject", subject)
-        action.setdefault("violation_desc", plain(f"{subject} (AWS account {message['account_id']})"))
-        action.setdefault("action_desc", action_text(self.data["step"], action))
-        found: str = self.pack({**message, "action": action, "resources": [each.resource for each in part]})
-        return found
 
     def _stop(self, day: date) -> date | None:
         """The day on which credentials stop working, as the message about users of ``day`` says."""

@@ -290,15 +290,31 @@ def _assumptions(interpretation: Interpretation, others: list[Interpretation]) -
         yield f"if a variable without a value invalidates {what}"
 
 
-@lru_cache(maxsize=4096)
 def widening(new: Access, old: Access, clock: patterns.Clock | None = None) -> tuple[Witness, ...]:
     """A witness for each Allow of ``new`` that is not proven to be within ``old``."""
+    try:
+        return _widening(new, old, clock)
+    except patterns.OutOfTime:
+        return (Witness(TOO_COMPLEX, TOO_COMPLEX, "", "the policies"),)
+
+
+def _exceeds(new: Access, old: Access, clock: patterns.Clock | None) -> bool:
+    """Whether there is a witness; stops at the first."""
+    try:
+        return _has_witness(new, old, clock)
+    except patterns.OutOfTime:
+        return True
+
+
+@lru_cache(maxsize=4096)
+def _widening(new: Access, old: Access, clock: patterns.Clock | None) -> tuple[Witness, ...]:
+    """Raises OutOfTime, which is not cached."""
     return tuple(_witnesses(new, old, clock))
 
 
 @lru_cache(maxsize=4096)
-def _exceeds(new: Access, old: Access, clock: patterns.Clock | None) -> bool:
-    """Whether there is a witness; stops at the first."""
+def _has_witness(new: Access, old: Access, clock: patterns.Clock | None) -> bool:
+    """Raises OutOfTime, which is not cached."""
     return next(_witnesses(new, old, clock), None) is not None
 
 
@@ -314,6 +330,8 @@ def _witness(allow: Scope, new: Access, old: Access, budget: patterns.Budget) ->
             for part, cover in _obligations(requests, new, old):
                 if found := uncovered(part, cover, budget):
                     return Witness(*found, _conditions_text(part), allow.source)
+    except patterns.OutOfTime:
+        raise
     except patterns.TooComplex:
         return Witness(TOO_COMPLEX, TOO_COMPLEX, _conditions_text(RequestSet.of(allow)), allow.source)
     return None

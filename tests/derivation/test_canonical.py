@@ -2,15 +2,16 @@
 from __future__ import annotations
 
 from itertools import permutations
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c7n_iamusers.derivation.canonical import canonical, includes
+from c7n_iamusers.derivation.canonical import MOST_STEPS, canonical, includes
 from c7n_iamusers.policy_comparison.comparison import EQUAL, Policies, compare
-from c7n_iamusers.policy_comparison.patterns import Budget
+from c7n_iamusers.policy_comparison.patterns import PATTERN_STEPS, Budget
 from c7n_iamusers.policy_comparison.principals import RequestContext
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
 from tests.derivation.users import HOME, allow, deny, document
@@ -136,3 +137,25 @@ def test_the_form_depends_on_no_order_and_loses_nothing(
     assert short == canonical(parsed(*other_order)) == canonical(short)
     anybody = RequestContext()
     assert compare(Policies(short), anybody, Policies(parsed(*statements)), anybody)[0] == EQUAL
+
+
+def test_a_reduction_that_takes_too_many_steps_ends_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spent = 0
+    spend = Budget.spend
+
+    def counted(self: Budget, steps: int) -> None:
+        nonlocal spent
+        spent += steps
+        spend(self, steps)
+
+    monkeypatch.setattr(Budget, "spend", counted)
+    chance = Random(1)
+    names = ["".join(chance.choices("abcdefgh**??", k=12)) for _ in range(400)]
+    hard = parsed(
+        allow(" ".join(f"s3:{each}" for each in names[:200])),
+        allow(" ".join(f"s3:{each}" for each in names[200:]), "a"),
+    )
+    assert {each.actions.patterns for each in canonical(hard)} == {each.actions.patterns for each in hard}
+    assert spent < MOST_STEPS + PATTERN_STEPS

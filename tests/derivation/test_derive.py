@@ -201,11 +201,11 @@ def test_a_user_whose_policies_take_too_long_is_refused_with_the_reason(
         user(inline=[allow(f"s3:Get{n}*", f"arn:aws:s3:::{n}*b*c") for n in range(9)]),
         user("bob", inline=[READ]),
     ]
-    comparison.widening.cache_clear()
+    comparison._widening.cache_clear()
     with monkeypatch.context() as patch:
         patch.setattr(patterns, "QUESTION_STEPS", 60)
         derivation = derive(users, PLAIN)
-    comparison.widening.cache_clear()
+    comparison._widening.cache_clear()
     assert verdicts(derivation) == {"bob": EQUAL}
     assert "which is too complex to compare" in derivation.refused[0].reason
     assert "derive: {accept: [...]} with verdict: undecided" in derivation.refused[0].reason

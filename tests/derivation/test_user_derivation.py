@@ -13,10 +13,24 @@ from hypothesis import strategies as st
 from c7n_iamusers.derivation import user_derivation
 from c7n_iamusers.derivation.model import DerivationOptions
 from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver, render
-from c7n_iamusers.policy_comparison.comparison import NARROWER
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED
+from c7n_iamusers.policy_comparison.patterns import ACCOUNT_SECONDS, AccountTimes
 from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, depends_on_principal, user_context
 from tests.derivation.test_derive import users
-from tests.derivation.users import FORCE_MFA, HOME, PLAIN, READ, RESEARCH, WRITE, allow, aws, deny, own, user
+from tests.derivation.users import (
+    FORCE_MFA,
+    HOME,
+    PAYMENTS,
+    PLAIN,
+    READ,
+    RESEARCH,
+    WRITE,
+    allow,
+    aws,
+    deny,
+    own,
+    user,
+)
 from tests.examples import examples
 
 TEAM: dict[str, Any] = {"Condition": {"StringEquals": {"aws:PrincipalTag/team": "blue"}}}
@@ -112,3 +126,19 @@ def test_the_order_of_a_users_policies_makes_no_difference() -> None:
     policies = [own("A", READ), own("B", WRITE), aws("C")]
     first, second = (user("alice", attached=tuple(each)) for each in (policies, policies[::-1]))
     assert content(UserDeriver(PLAIN).of(first)) == content(UserDeriver(PLAIN).of(second))
+
+
+def test_that_the_time_of_one_account_is_over_is_no_answer_for_another() -> None:
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 1.0
+        return now
+
+    times = AccountTimes(clock)
+    times.of(PAYMENTS).used = ACCOUNT_SECONDS
+    shared = UserDeriver(replace(PLAIN, clock=times))
+    inline = [allow("sqs:Get*", "arn:aws:sqs:*:*:*b"), allow("sqs:Send*", "arn:aws:sqs:*:*:*c")]
+    found = [shared.of(user("alice", each, inline=inline)).proof for each in (PAYMENTS, RESEARCH)]
+    assert [proof and proof.verdict for proof in found] == [UNDECIDED, EQUAL]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -20,6 +21,7 @@ from c7n_iamusers.policy_comparison.comparison import (
     Witness,
     compare,
 )
+from c7n_iamusers.policy_comparison.patterns import AccountTimes
 from c7n_iamusers.policy_comparison.principals import RequestContext
 from c7n_iamusers.policy_comparison.statements import parse_policy
 from tests.examples import examples
@@ -232,7 +234,7 @@ def test_what_falls_into_too_many_pieces_is_undecided(monkeypatch: pytest.Monkey
     new = [allow("s:*", "a/*")]
     old = [*(allow(f"s:{letter}*", "a/*") for letter in "abc"), allow_but("s:a* s:b* s:c*")]
     assert compare(policies(new), ANYBODY, policies(old), ANYBODY)[0] == NARROWER
-    comparison.widening.cache_clear()
+    comparison._widening.cache_clear()
     monkeypatch.setattr(coverage, "_MOST_PIECES", 2)
     verdict, (witness,) = compare(policies(new), ANYBODY, policies(old), ANYBODY)
     assert (verdict, witness.action, witness.statement) == (UNDECIDED, TOO_COMPLEX, "p, statement 1")
@@ -242,13 +244,13 @@ def test_the_steps_of_a_question_are_numbered(monkeypatch: pytest.MonkeyPatch) -
     new = [allow(f"s3:Get{letter}*", f"arn:aws:s3:::{letter}*b*c") for letter in "abcd"]
     old = [allow(f"s3:*et{letter}*", "arn:aws:s3:::*b*c") for letter in "abcd"]
     assert compare(policies(new), ANYBODY, policies(old), ANYBODY)[0] == NARROWER
-    comparison.widening.cache_clear()
+    comparison._widening.cache_clear()
     monkeypatch.setattr(patterns, "QUESTION_STEPS", 100)
     # what was found before is kept, and costs what it did then
     verdict, witnesses = compare(policies(new), ANYBODY, policies(old), ANYBODY)
     assert verdict == UNDECIDED
     assert {witness.action for witness in witnesses} == {TOO_COMPLEX}
-    comparison.widening.cache_clear()
+    comparison._widening.cache_clear()
 
 
 def test_a_comparison_that_takes_too_long_is_undecided() -> None:
@@ -266,6 +268,48 @@ def test_a_comparison_that_takes_too_long_is_undecided() -> None:
 
     assert verdict(0.0) == NARROWER
     assert verdict(patterns.QUESTION_SECONDS / 2) == UNDECIDED
+
+
+@dataclass(eq=False)
+class Ticking:
+    """A clock that goes on by ``step`` seconds at each look."""
+
+    now: float = 0.0
+    step: float = 0.0
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+def test_an_account_has_its_time_and_what_is_simple_is_answered_after_it() -> None:
+    clock = Ticking()
+    times = AccountTimes(clock)
+
+    def verdict(account_id: str, name: str, step: float) -> str:
+        new, old = [allow("s3:Get*", f"arn:aws:s3:::{name}*b")], [allow("s3:*", "arn:aws:s3:::*b")]
+        clock.step = step
+        return compare(policies(new), ANYBODY, policies(old), ANYBODY, times.of(account_id))[0]
+
+    assert verdict("1", "one", patterns.ACCOUNT_SECONDS) == UNDECIDED
+    assert times.of("1").left == patterns.LATE_SECONDS
+    assert verdict("1", "two", 0.0) == NARROWER
+    assert verdict("1", "three", 1.0) == UNDECIDED
+    # neither another account's time nor its answers
+    assert verdict("2", "three", 1.0) == NARROWER
+    # and what was found once is known
+    assert verdict("1", "three", 1.0) == NARROWER
+
+
+def test_many_costly_questions_take_an_account_little_more_than_its_time() -> None:
+    clock = Ticking(step=0.1)
+    times = AccountTimes(clock)
+    for number in range(100):
+        new = [allow("s3:Get*", f"arn:aws:s3:::{number}{letter}*b*c") for letter in "abcdefghijklmnopq"]
+        old = [allow("s3:*et*", f"arn:aws:s3:::{number}*b*c")]
+        compare(policies(new), ANYBODY, policies(old), ANYBODY, times.of("1"))
+    late = 2 * 100 * (patterns.LATE_SECONDS + clock.step)
+    assert patterns.ACCOUNT_SECONDS < clock.now < patterns.ACCOUNT_SECONDS + late + 5
 
 
 def test_policies_that_are_legal_and_made_to_blow_up_are_given_up(
