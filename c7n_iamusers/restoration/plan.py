@@ -77,7 +77,7 @@ def _quarantines(snapshot: Snapshot, current: limits.CurrentState, history: Hist
         yield from (f"not known is {each}" for each in limits.not_known(snapshot))
     if snapshot.quarantine:
         yield f"it was in quarantine since {snapshot.quarantine['since']}: it is restored as it was before that"
-    if current.user and own_changes.quarantine_of(current.user, history):
+    if current.user and _in_quarantine(current.user, history):
         yield "it is in quarantine now: the action release ends that"
 
 
@@ -256,7 +256,7 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
 
 def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.CurrentState) -> Restoration:
     snapshot, history = removed_by_us(recorded.snapshots, recorded.history), recorded.history
-    if own_changes.quarantine_of(now, history):
+    if _in_quarantine(now, history):
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         snapshot = replace(snapshot, quarantine=None)
     ours = frozenset(history.deactivated_ids())
@@ -402,6 +402,12 @@ def _existing_item(now: IamUser | None, kind: attachments.AttachmentKind, item: 
     return next((held for held in items if str(held[member]).strip() == wanted), None)
 
 
+def _in_quarantine(now: IamUser, history: History) -> bool:
+    """Whether ``now`` is in quarantine; also if only the Deny that a deletion put back shows that."""
+    put_back = history.record is None and history.attached_for() == "quarantine"
+    return own_changes.quarantine_of(now, history) is not None or (put_back and deny_all.holds_attached(now))
+
+
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
     """The calls that remove the Deny-all of a stopped deletion. If it was a quarantine's too, that one is put again."""
     history, record = recorded.history, own_changes.deny_record_of(now)
@@ -415,7 +421,7 @@ def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
             )
         else:
             yield deny_all.remove_inline_deny(now, "restoration")
-    free = history.quarantine is None
+    free = history.quarantine is None and not _in_quarantine(now, history)
     if (
         (free or history.attached_for() == "deletion")
         and history.attached_deny()

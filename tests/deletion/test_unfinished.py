@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A deletion that began and did not end, and what happens in the days after: nobody loses sight of its user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from c7n.exceptions import PolicyExecutionError
+from click.testing import CliRunner, Result
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.plugins.taking_action import TakingAction
+from c7n_iamusers_cli.main import main
+from tests.cli.test_restore import ROLE
+from tests.interference import deny, on_call
+from tests.plugins.deletions import NAME, acting, delete, outcomes, user_names
+from tests.policies import ACCOUNT
+
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+PAYROLL = {"group": "payroll", "reason": "the owner objected", "expires": "2999-12-31"}
+#: Any quarantine is longer.
+SHORT = {"quarantined-for": 1e-9}
+BUCKETS, QUEUE = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("Buckets", "Queue"))
+
+
+class Killed(BaseException):
+    """The task was stopped."""
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c7n_iamusers.execution.retries.time.sleep", lambda _: None)
+    monkeypatch.setattr("c7n_iamusers.execution.interruption.time.sleep", lambda _: None)
+
+
+@pytest.fixture
+def iam(org: LocalOrg) -> Any:
+    """alice with a key, a password, a group and two policies."""
+    iam = org.client("iam", ACCOUNT)
+    iam.create_user(UserName="alice")
+    iam.create_login_profile(UserName="alice", Password="correct-Horse-7-battery")
+    iam.create_access_key(UserName="alice")
+    iam.create_group(GroupName="payroll")
+    iam.add_user_to_group(UserName="alice", GroupName="payroll")
+    for name, action in (("Buckets", "s3:*"), ("Queue", "sqs:*")):
+        statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.create_policy(PolicyName=name, PolicyDocument=document)
+        iam.attach_user_policy(UserName="alice", PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/{name}")
+    iam.generate_credential_report()
+    return iam
+
+
+def kill(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
+    def die() -> None:
+        raise Killed
+
+    on_call(monkeypatch, operation, die)
+
+
+#: How a deletion ends before its end.
+STOPS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "killed-after-the-groups": lambda patch: kill(patch, "DetachUserPolicy"),
+    "killed-under-the-deny": lambda patch: kill(patch, "DeleteUserPolicy"),
+    "killed-after-the-deny-was-lifted": lambda patch: kill(patch, "DeleteUser"),
+    "refused": lambda patch: deny(patch, "DeleteUser"),
+}
+
+
+@pytest.fixture(params=STOPS)
+def stop(request: pytest.FixtureRequest) -> Callable[[pytest.MonkeyPatch], None]:
+    return STOPS[request.param]
+
+
+def begin(
+    output: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop: Callable[[pytest.MonkeyPatch], None] = STOPS["refused"],
+    *denied: str,
+    filters: Any = None,
+    **options: Any,
+) -> None:
+    """A deletion that ``stop`` stops. ``denied``: operations that the role may not use."""
+    given = {} if filters is None else {"filters": filters}
+    with monkeypatch.context() as patch:
+        stop(patch)
+        for operation in denied:
+            deny(patch, operation)
+        with pytest.raises((PolicyExecutionError, Killed)):
+            acting({"type": "composite-delete", **options}, output, **given).run()
+
+
+def again(output: Path, *exempt: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """The row of alice after a further run."""
+    with ExitStack() as stack:
+        stack.enter_context(pytest.raises(PolicyExecutionError))
+        acting({"type": "composite-delete", **options}, output, *exempt).run()
+    return outcomes(output)["alice"]
+
+
+def restore(run: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["restore", str(run), "--role", ROLE, *arguments])
+
+
+def attached(iam: Any) -> set[str]:
+    held = iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
+    return {each["PolicyArn"] for each in held}
+
+
+def test_an_exemption_by_what_the_deletion_removed_spares_the_user(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Any
+) -> None:
+    begin(tmp_path, monkeypatch, stop)
+    noted: list[Any] = []
+    monkeypatch.setattr(TakingAction, "note_exempt", lambda _, found: noted.extend(found))
+    row = again(tmp_path, PAYROLL)
+    assert user_names(iam) == ["alice"]
+    assert row["status"] == "failed"
+    assert "is left unfinished: exempt by group 'payroll'" in row["reason"]
+    assert "c7n-iamusers restore OUTPUT --user alice" in row["reason"]
+    assert [(subject.name, rule.pattern) for subject, rule in noted] == [("alice", "payroll")]
+
+
+def trusted(iam: Any) -> None:
+    alice = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/alice"}
+    statement = {"Effect": "Allow", "Principal": alice, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.create_role(RoleName="r", AssumeRolePolicyDocument=document)
+
+
+def leaked(iam: Any) -> None:
+    policy = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    iam.attach_user_policy(UserName="alice", PolicyArn=policy)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [(trusted, "a role trusts it"), (leaked, "one of its keys leaked")],
+    ids=["trusted-by-a-role", "leaked"],
+)
+def test_a_user_that_a_gate_spares_later_is_never_skipped(
+    iam: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop: Any,
+    change: Callable[[Any], None],
+    why: str,
+) -> None:
+    begin(tmp_path, monkeypatch, stop, **{"trusted-by-role": False})
+    change(iam)
+    row = again(tmp_path, **{"trusted-by-role": False})
+    assert (user_names(iam), row["status"]) == (["alice"], "failed")
+    assert why in row["reason"]
+    assert "of its attachments are removed: run again to finish" in row["reason"]
+
+
+def test_a_user_that_an_earlier_step_spares_later_is_never_skipped(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Any
+) -> None:
+    begin(tmp_path, monkeypatch, stop)
+    policy = acting("composite-delete", tmp_path)
+    (resource,) = policy.resource_manager.resources()
+    resource["c7n:IamUser"]["provisioning"] = {"status": "failed", "reason": "no e-mail"}
+    with policy.ctx:
+        policy.resource_manager.actions[0].process([resource])
+    row = outcomes(tmp_path)["alice"]
+    assert (user_names(iam), row["status"]) == (["alice"], "failed")
+    assert "its replacement in Identity Center is failed: no e-mail" in row["reason"]
+
+
+def test_the_filter_is_asked_again_about_the_whole_user(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Any
+) -> None:
+    filters = [{"type": "unnecessary", "exempt": "none", "kinds": ["mixed"]}]
+    begin(tmp_path, monkeypatch, stop, filters=filters)
+    acting("composite-delete", tmp_path, filters=filters).run()
+    assert (user_names(iam), outcomes(tmp_path)["alice"]["status"]) == ([], "deleted")
+
+
+def test_a_plan_of_it_tells_that_it_is_unfinished(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(tmp_path, monkeypatch)
+    again(tmp_path, PAYROLL, **{"plan-only": True})
+    (planned,) = json.loads((tmp_path / NAME / "deletion-plan.json").read_text())["users"]
+    assert "is left unfinished: exempt by group 'payroll'" in planned["skipped"]
+
+
+def quarantine(output: Path, monkeypatch: pytest.MonkeyPatch, *denied: str) -> None:
+    with monkeypatch.context() as patch:
+        for operation in denied:
+            deny(patch, operation)
+        acting("quarantine", output, name="park").run()
+
+
+@pytest.fixture(params=[(), ("PutUserPolicy",)], ids=["inline", "attached"])
+def denied(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """What the role may not do, so that the Deny has this form."""
+    found: tuple[str, ...] = request.param
+    return found
+
+
+def test_a_quarantine_goes_on_where_the_user_could_not_be_deleted(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, denied: tuple[str, ...]
+) -> None:
+    quarantine(tmp_path, monkeypatch, *denied)
+    begin(tmp_path, monkeypatch, STOPS["refused"], *denied, **SHORT)
+    with monkeypatch.context() as patch:
+        for operation in denied:
+            deny(patch, operation)
+        with pytest.raises(PolicyExecutionError, match="is in progress or was stopped"):
+            acting("quarantine", tmp_path, name="park").run()
+        delete(tmp_path, **SHORT)
+    assert (user_names(iam), outcomes(tmp_path)["alice"]["status"]) == ([], "deleted")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_restoration_leaves_the_quarantine_on_and_a_release_ends_it(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    denied: tuple[str, ...],
+    times: int,
+) -> None:
+    from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
+
+    iam.upload_ssh_public_key(UserName="alice", SSHPublicKeyBody=SSH_PUBLIC_KEYS[0])
+    quarantine(tmp_path, monkeypatch, *denied)
+    for _ in range(times):
+        begin(tmp_path, monkeypatch, STOPS["refused"], *denied, **SHORT)
+    assert "its quarantine stays on until release ends it" in outcomes(tmp_path)["alice"]["reason"]
+    result = restore(tmp_path / NAME, "--user", "alice", "--yes")
+    assert result.exit_code == 0, result.output
+    inline = iam.list_user_policies(UserName="alice")["PolicyNames"]
+    assert bool(inline) is not (DENY_ALL in attached(iam))
+    (key,) = iam.list_ssh_public_keys(UserName="alice")["SSHPublicKeys"]
+    assert key["Status"] == "Inactive"
+    acting("release", tmp_path, name="release").run()
+    assert iam.list_user_policies(UserName="alice")["PolicyNames"] == []
+    assert attached(iam) == {BUCKETS, QUEUE}
