@@ -256,6 +256,9 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
 
 def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.CurrentState) -> Restoration:
     snapshot, history = removed_by_us(recorded.snapshots, recorded.history), recorded.history
+    # Of a restoration that was stopped, its own Deny is on the user.
+    restoring = current.own_deny is not None and current.own_deny.form in deny.deny_forms(now)
+    begun = restoring or own_changes.deletion_begun(now, history) is not None
     if _in_quarantine(now, history):
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         snapshot = replace(snapshot, quarantine=None)
@@ -286,16 +289,28 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
         Plan(recorded.subject, calls),
         lifting,
         snapshot,
-        whole_snapshot(recorded.snapshots, history),
+        whole_snapshot(recorded.snapshots, history) if begun else _as_it_is(snapshot, plain, current.rights),
         after,
         current.rights,
-        before_removals(recorded.snapshots, history),
+        before_removals(recorded.snapshots, history) if begun else None,
         # without the unique id, which it still has
         lost=tuple(limits.lost(snapshot))[1:] if calls else (),
-        notes=tuple(notes(snapshot, current, history, False, False)) if calls else (),
+        notes=(*(() if begun else _ENDED), *notes(snapshot, current, history, False, False)) if calls else (),
         user_exists=True,
         settled=not calls,
     )
+
+
+def _as_it_is(snapshot: Snapshot, now: IamUser, current: CurrentRights) -> Snapshot:
+    """``now``, read live, as a snapshot: what a user may do whose deletion somebody has ended by hand."""
+    groups = tuple(current.groups[name] for name in now.groups or () if name in current.groups)
+    return replace(snapshot, user=now, groups=groups, policies=tuple(current.policies.values()))
+
+
+#: The note on a user that a deletion removed something from, and that its Deny-all is not on any more.
+_ENDED = (
+    "somebody ended its deletion, since the Deny-all of that is not on it: what it lacks may be gone on purpose",
+)
 
 
 def _given(

@@ -238,11 +238,13 @@ class UserRecords:
     def keep(self, found: RecordedUser) -> None:
         """Write the snapshot durably, unless it equals the last one. Raises SnapshotRefused, JournalRefused.
 
-        A policy with another document makes a further snapshot too, although the user has the same attachments.
+        A policy with another document makes a further snapshot too, although the user has the same attachments; and so
+        does the end of a deletion, since the last one was not whole.
         """
         taken = found.snapshot
         if not any(
             (each.fingerprint, each.rights_fingerprint) == (taken.fingerprint, taken.rights_fingerprint)
+            and each.deletion_begun <= taken.deletion_begun
             for each in found.earlier[-1:]
         ):
             self._archive.add(found.snapshot, len(found.earlier) + 1, self._journal)

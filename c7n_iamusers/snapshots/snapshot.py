@@ -352,13 +352,14 @@ _KINDS = {kind.name: kind for kind in ATTACHMENT_KINDS}
 
 
 def whole_snapshot(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
-    """The last of ``snapshots`` (all of one user), plus what we removed before it according to ``history``.
+    """The last of ``snapshots`` (all of one user), plus what the deletion that it is of removed before it.
 
-    What a stopped run of ours had removed is restored. What somebody else removed between two runs is not.
+    What a stopped run of ours had removed is restored. What somebody else removed between two runs is not, nor what an
+    earlier deletion removed that somebody has ended since.
     """
-    ordered = sorted(snapshots, key=_taken)
-    last = ordered[-1]
-    return _with_items(last, ordered, _missing(ordered[:-1], last.user, history.removed(_taken(last))))
+    counted = _of_last_deletion(snapshots)
+    last, removed = counted[-1], history.removed(_taken(counted[-1]), _taken(counted[0]))
+    return _with_items(last, counted, _missing(counted[:-1], last.user, removed))
 
 
 def with_removed(user: IamUser, snapshots: Sequence[Snapshot], history: History) -> IamUser:
@@ -371,16 +372,15 @@ def with_removed(user: IamUser, snapshots: Sequence[Snapshot], history: History)
 
 def removed_by_us(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
     """The last of ``snapshots``, with only those attachments that we removed according to ``history``."""
-    ordered = sorted(snapshots, key=_taken)
-    bare = replace(ordered[-1], user=IamUser(ordered[-1].user.detail, dict.fromkeys(_KINDS, ())))
-    return _with_items(bare, ordered, _missing(ordered, bare.user, history.removed()))
+    counted = _of_last_deletion(snapshots)
+    bare = replace(counted[-1], user=IamUser(counted[-1].user.detail, dict.fromkeys(_KINDS, ())))
+    return _with_items(bare, counted, _missing(counted, bare.user, history.removed(since=_taken(counted[0]))))
 
 
 def before_removals(snapshots: Sequence[Snapshot], history: History) -> Snapshot | None:
-    """The last of ``snapshots`` before our first removal according to ``history``; None if it is the last of all."""
-    ordered, first = sorted(snapshots, key=_taken), min(history.removed().values(), default=_END)
-    before = [each for each in ordered if _taken(each) <= first]
-    return before[-1] if before and before[-1] is not ordered[-1] else None
+    """The last whole one of ``snapshots``, if our deletion removed anything between it and the last of all."""
+    first, *later = _of_last_deletion(snapshots)
+    return first if later and history.removed(_taken(later[-1]), _taken(first)) else None
 
 
 def _of_last_deletion(snapshots: Iterable[Snapshot]) -> list[Snapshot]:

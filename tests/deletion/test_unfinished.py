@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -244,3 +245,72 @@ def test_a_restoration_leaves_the_quarantine_on_and_a_release_ends_it(
     acting("release", tmp_path, name="release").run()
     assert iam.list_user_policies(UserName="alice")["PolicyNames"] == []
     assert attached(iam) == {BUCKETS, QUEUE}
+
+
+def by_hand(iam: Any, output: Path) -> None:
+    """A colleague undoes the deletion, and leaves Buckets out on purpose."""
+    iam.delete_user_policy(UserName="alice", PolicyName="c7n-iamusers-deny-all")
+    iam.attach_user_policy(UserName="alice", PolicyArn=QUEUE)
+    iam.add_user_to_group(UserName="alice", GroupName="payroll")
+
+
+def from_a_copy(iam: Any, output: Path) -> None:
+    """It is restored from a copy of the output; later its owner detaches Buckets."""
+    copy = shutil.copytree(output / NAME, output.parent / "copy")
+    assert restore(copy, "--user", "alice", "--yes").exit_code == 0
+    iam.detach_user_policy(UserName="alice", PolicyArn=BUCKETS)
+
+
+def with_another_journal(iam: Any, output: Path) -> None:
+    """It is restored with a journal elsewhere; later its owner detaches Buckets."""
+    journal = str(output.parent / "restore.jsonl")
+    assert restore(output / NAME, "--user", "alice", "--yes", "--journal", journal).exit_code == 0
+    iam.detach_user_policy(UserName="alice", PolicyArn=BUCKETS)
+
+
+@pytest.fixture(params=[by_hand, from_a_copy, with_another_journal])
+def ended(request: pytest.FixtureRequest, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The output of a deletion that was undone, so that alice lacks Buckets."""
+    output = tmp_path / "output"
+    begin(output, monkeypatch)
+    request.param(iam, output)
+    assert attached(iam) == {QUEUE}
+    return output
+
+
+def test_after_a_deletion_that_was_undone_a_later_one_restores_what_the_user_had_then(
+    iam: Any, ended: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(ended, monkeypatch, STOPS["killed-after-the-groups"])
+    delete(ended)
+    assert user_names(iam) == []
+    result = restore(ended / NAME)
+    assert result.exit_code == 0, result.output
+    assert attached(iam) == {QUEUE}
+    assert [each["GroupName"] for each in iam.list_groups_for_user(UserName="alice")["Groups"]] == ["payroll"]
+
+
+def test_a_deletion_that_was_undone_keeps_no_quarantine_from_being_released(
+    iam: Any, ended: Path, monkeypatch: pytest.MonkeyPatch, denied: tuple[str, ...]
+) -> None:
+    quarantine(ended, monkeypatch, *denied)
+    acting("release", ended, name="release").run()
+    rows = json.loads((ended / "release" / "outcomes.json").read_text())
+    assert [row["status"] for row in rows] == ["released"]
+    assert (iam.list_user_policies(UserName="alice")["PolicyNames"], attached(iam)) == ([], {QUEUE})
+
+
+def test_what_an_undone_deletion_removed_is_given_back_only_if_somebody_accepts_it(
+    iam: Any, ended: Path
+) -> None:
+    result = restore(ended / NAME, "--user", "alice", "--yes")
+    assert result.exit_code == 1
+    assert "somebody ended its deletion" in result.output
+    assert "newly allowed: s3:" in result.output
+    assert attached(iam) == {QUEUE}
+    result = restore(ended / NAME, "--user", "alice", "--yes", "--accept-wider", "alice")
+    assert result.exit_code == 0, result.output
+    assert (attached(iam), iam.list_user_policies(UserName="alice")["PolicyNames"]) == (
+        {BUCKETS, QUEUE},
+        [],
+    )

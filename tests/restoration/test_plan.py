@@ -441,7 +441,8 @@ def test_what_a_quarantine_had_switched_off_comes_back_active() -> None:
 
 def test_what_a_stopped_run_had_removed_before_the_last_snapshot_comes_back_too() -> None:
     first = replace(SNAPSHOT, taken="2026-11-01T00:00:00+00:00")
-    last = replace(SNAPSHOT, user=holding(ALICE, group=(), ssh_public_key=()), groups=())
+    left = holding(ALICE, group=(), ssh_public_key=())
+    last = replace(SNAPSHOT, user=left, groups=(), deletion_begun=True)
     ours = AppliedCall(datetime(2026, 11, 2, tzinfo=timezone.utc), "RemoveUserFromGroup", IN_GROUP, {})
     found = plan_restoration(Recorded((first, last), History((ours,))), state_with(None), TOKEN)
     assert [operation for operation in operations(found) if "Certificate" not in operation] == [
