@@ -17,8 +17,10 @@ from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, SWI
 from c7n_iamusers.iam.deny_all import (
     DENY_ALL_NAME,
     FORMER_BOUNDARY,
+    FORMS,
     PUT_BACK,
     QUARANTINE_TAG,
+    UNTIL_THE_END,
     Quarantine,
     is_same_deny,
 )
@@ -103,6 +105,12 @@ class History:
         by_deletion = any(notes.get("for") == "deletion" or notes.get(PUT_BACK) for notes in mine)
         lasting = by_deletion and put > (self.restored_at or _BEGINNING)
         return lasting or bool(self.removed(since=put))
+
+    def restoring_under(self) -> str:
+        """The form of the Deny-all that a restoration put on which did not end; empty if there is none."""
+        since = self.restored_at or _BEGINNING
+        puts = [each for each in self.calls if each.notes.get(UNTIL_THE_END) and each.time > since]
+        return FORMS[puts[-1].operation] if puts else ""
 
     def lifted_for_deletion(self) -> bool:
         """Whether a deletion lifted its Deny-all, right before DeleteUser, and nothing put one on or restored since."""

@@ -117,9 +117,12 @@ def deletes(user: IamUser, denies: History, history: History) -> bool:
     """Whether ``user`` is as a deletion in ``history`` left it; else somebody has ended that deletion.
 
     Either it is under a Deny-all that the deletion put on, or under which it removed anything; or nothing is attached
-    to it any more; or the deletion lifted its Deny for DeleteUser, and nothing that it removed is back. ``denies``: the
-    history that knows which Deny-all is ours.
+    to it any more; or the deletion lifted its Deny for DeleteUser, and nothing that it removed is back; or the user is
+    under the Deny-all of a restoration that did not end. ``denies``: the history that knows which Deny-all is ours.
     """
+    removed = history.removed()
+    if removed and _is_on(user, history.restoring_under()):
+        return True
     statement, form = deny_all.inline_deny_all(user), own_deny(user, denies)
     if statement is not None:
         operation, put = "PutUserPolicy", denies.inline_deny(statement)
@@ -129,7 +132,6 @@ def deletes(user: IamUser, denies: History, history: History) -> bool:
         operation, put = "PutUserPermissionsBoundary", denies.boundary_deny() if form else None
     if put is not None:
         return history.deletes_under(operation, put)
-    removed = history.removed()
     back = (
         (kind.name, str(item[kind.identifier])) in removed
         for kind in attachments.ATTACHMENT_KINDS
@@ -214,6 +216,16 @@ def denied(user: IamUser, quarantine: deny_all.Quarantine) -> bool:
         return False
     forms = {deny_all.ATTACHED: deny_all.holds_attached(user), deny_all.BOUNDARY: deny_all.is_bounded(user)}
     return forms.get(quarantine.deny, any(forms.values()))
+
+
+def _is_on(user: IamUser, form: str) -> bool:
+    """Whether a Deny-all of this form is on ``user``."""
+    forms = {
+        deny_all.INLINE: deny_all.holds_inline,
+        deny_all.ATTACHED: deny_all.holds_attached,
+        deny_all.BOUNDARY: deny_all.is_bounded,
+    }
+    return form in forms and forms[form](user)
 
 
 def left_inactive(

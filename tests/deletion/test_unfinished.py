@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +98,7 @@ def begin(
 
 def again(output: Path, *exempt: dict[str, Any], **options: Any) -> dict[str, Any]:
     """The row of alice after a further run."""
-    with ExitStack() as stack:
-        stack.enter_context(pytest.raises(PolicyExecutionError))
+    with pytest.raises(PolicyExecutionError):
         acting({"type": "composite-delete", **options}, output, *exempt).run()
     return outcomes(output)["alice"]
 
@@ -314,3 +313,29 @@ def test_what_an_undone_deletion_removed_is_given_back_only_if_somebody_accepts_
         {BUCKETS, QUEUE},
         [],
     )
+
+
+def test_a_deletion_goes_on_after_a_restoration_that_was_stopped(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Any
+) -> None:
+    begin(tmp_path, monkeypatch, stop)
+    with monkeypatch.context() as patch, suppress(Killed):
+        on_call(patch, "AttachUserPolicy", after_one())
+        restore(tmp_path / NAME, "--user", "alice", "--yes")
+    delete(tmp_path)
+    assert user_names(iam) == []
+    result = restore(tmp_path / NAME)
+    assert result.exit_code == 0, result.output
+    assert attached(iam) == {BUCKETS, QUEUE}
+    assert [each["GroupName"] for each in iam.list_groups_for_user(UserName="alice")["Groups"]] == ["payroll"]
+
+
+def after_one() -> Callable[[], None]:
+    """The task is stopped at the second call."""
+    calls = iter(range(2))
+
+    def happens() -> None:
+        if next(calls, None):
+            raise Killed
+
+    return happens
