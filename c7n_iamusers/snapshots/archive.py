@@ -96,11 +96,11 @@ class RecordedUser:
     earlier: Sequence[Snapshot]
     history: History
     known: History
+    whole: IamUser
     quarantine: Quarantine | None
     broken: Quarantine | None = None
     unread: str = ""
     begun: str | None = None
-    whole: IamUser = field(default_factory=lambda: IamUser({}))
 
     @property
     def begun_elsewhere(self) -> str | None:
@@ -221,7 +221,7 @@ class UserRecords:
         begun = own_changes.deletion_begun(user, known)
         whole = with_removed(user, self._stores.snapshots(user), known) if begun else user
         found = RecordedUser(
-            user, snapshot, earlier, history, known, quarantine, broken, rights.unread, begun, whole
+            user, snapshot, earlier, history, known, whole, quarantine, broken, rights.unread, begun
         )
         partial = bool(adopted and found.begun_elsewhere) or any(each.partial for each in earlier)
         return replace(found, snapshot=replace(snapshot, partial=partial, deletion_begun=bool(begun)))

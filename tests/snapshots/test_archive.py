@@ -138,5 +138,5 @@ def test_a_user_gets_a_whole_snapshot_again_once_its_deletion_has_ended(
         for begun in (last, now):
             earlier = archive(tmp_path).of(ALICE.subject)
             taken = replace(FIRST, deletion_begun=begun)
-            records.keep(RecordedUser(ALICE, taken, earlier, NOTHING_KNOWN, NOTHING_KNOWN, None))
+            records.keep(RecordedUser(ALICE, taken, earlier, NOTHING_KNOWN, NOTHING_KNOWN, ALICE, None))
     assert [each.deletion_begun for each in archive(tmp_path).of(ALICE.subject)] == marks
