@@ -12,8 +12,6 @@ from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
 
 _OWN_DOCUMENT = deny_all.deny_all_document("Restoration")
-#: The note of the call that puts on the Deny-all of a restoration.
-_UNTIL_THE_END = "until-the-end"
 #: The form that a restored user does not get: attached, AWSDenyAll would be more than its snapshot has.
 NOT_ATTACHED = {deny_all.ATTACHED: "not used"}
 
@@ -35,7 +33,7 @@ class OwnDeny:
         found = None
         for call, applied in calls:
             # A user's own Deny-all that was given back has the same purpose, and not this note.
-            if (form := deny_all.deny_form(call)) and call.notes.get(_UNTIL_THE_END):
+            if (form := deny_all.deny_form(call)) and call.notes.get(deny_all.UNTIL_THE_END):
                 if applied is not False:
                     given = call.parameters
                     former = str(call.notes.get(deny_all.FORMER_BOUNDARY, ""))
@@ -98,7 +96,7 @@ def denied_meanwhile(
         return given, ()
     found = deny_all.plan_deny_all(after, (*documents, _OWN_DOCUMENT), "restoration", refused)
     former = now.attachments[attachments.PERMISSIONS_BOUNDARY.name]
-    put = (replace(call, notes={**call.notes, _UNTIL_THE_END: True}) for call in found.put)
+    put = (replace(call, notes={**call.notes, deny_all.UNTIL_THE_END: True}) for call in found.put)
     return (*put, *given), found.lift or tuple(restore_boundary(now, former))
 
 

@@ -77,7 +77,7 @@ def _quarantines(snapshot: Snapshot, current: limits.CurrentState, history: Hist
         yield from (f"not known is {each}" for each in limits.not_known(snapshot))
     if snapshot.quarantine:
         yield f"it was in quarantine since {snapshot.quarantine['since']}: it is restored as it was before that"
-    if current.user and own_changes.quarantine_of(current.user, history):
+    if current.user and _in_quarantine(current.user, history):
         yield "it is in quarantine now: the action release ends that"
 
 
@@ -256,7 +256,10 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
 
 def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.CurrentState) -> Restoration:
     snapshot, history = removed_by_us(recorded.snapshots, recorded.history), recorded.history
-    if own_changes.quarantine_of(now, history):
+    # Of a restoration that was stopped, its own Deny is on the user.
+    restoring = current.own_deny is not None and current.own_deny.form in deny.deny_forms(now)
+    begun = restoring or own_changes.deletion_begun(now, history) is not None
+    if _in_quarantine(now, history):
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         snapshot = replace(snapshot, quarantine=None)
     ours = frozenset(history.deactivated_ids())
@@ -286,16 +289,28 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
         Plan(recorded.subject, calls),
         lifting,
         snapshot,
-        whole_snapshot(recorded.snapshots, history),
+        whole_snapshot(recorded.snapshots, history) if begun else _as_it_is(snapshot, plain, current.rights),
         after,
         current.rights,
-        before_removals(recorded.snapshots, history),
+        before_removals(recorded.snapshots, history) if begun else None,
         # without the unique id, which it still has
         lost=tuple(limits.lost(snapshot))[1:] if calls else (),
-        notes=tuple(notes(snapshot, current, history, False, False)) if calls else (),
+        notes=(*(() if begun else _ENDED), *notes(snapshot, current, history, False, False)) if calls else (),
         user_exists=True,
         settled=not calls,
     )
+
+
+def _as_it_is(snapshot: Snapshot, now: IamUser, current: CurrentRights) -> Snapshot:
+    """``now``, read live, as a snapshot: what a user may do whose deletion somebody has ended by hand."""
+    groups = tuple(current.groups[name] for name in now.groups or () if name in current.groups)
+    return replace(snapshot, user=now, groups=groups, policies=tuple(current.policies.values()))
+
+
+#: The note on a user that a deletion removed something from, and that its Deny-all is not on any more.
+_ENDED = (
+    "somebody ended its deletion, since the Deny-all of that is not on it: what it lacks may be gone on purpose",
+)
 
 
 def _given(
@@ -402,6 +417,12 @@ def _existing_item(now: IamUser | None, kind: attachments.AttachmentKind, item: 
     return next((held for held in items if str(held[member]).strip() == wanted), None)
 
 
+def _in_quarantine(now: IamUser, history: History) -> bool:
+    """Whether ``now`` is in quarantine; also if only the Deny that a deletion put back shows that."""
+    put_back = history.record is None and history.attached_for() == "quarantine"
+    return own_changes.quarantine_of(now, history) is not None or (put_back and deny_all.holds_attached(now))
+
+
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
     """The calls that remove the Deny-all of a stopped deletion. If it was a quarantine's too, that one is put again."""
     history, record = recorded.history, own_changes.deny_record_of(now)
@@ -415,7 +436,7 @@ def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
             )
         else:
             yield deny_all.remove_inline_deny(now, "restoration")
-    free = history.quarantine is None
+    free = history.quarantine is None and not _in_quarantine(now, history)
     if (
         (free or history.attached_for() == "deletion")
         and history.attached_deny()
