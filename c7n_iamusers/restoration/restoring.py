@@ -13,7 +13,7 @@ from typing import Any
 from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref
 from c7n_iamusers.execution.executor import DONE, FAILED, GONE, Applied, CallFailed, Executor, SubjectGone
-from c7n_iamusers.execution.journal import OUTCOME, JournalWriter
+from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.deny_all import deny_form
 from c7n_iamusers.iam.live_policies import has_members, read_group, read_policy
@@ -25,6 +25,7 @@ from c7n_iamusers.restoration.limits import CurrentState, created_group
 from c7n_iamusers.restoration.plan import CREATED, REPLACES, TOKEN, Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange
 from c7n_iamusers.safeguards.identity import BoundaryChanged, identity_check
+from c7n_iamusers.snapshots.archive import note_lapse
 from c7n_iamusers.snapshots.snapshot import Snapshot, whole_snapshot
 from c7n_iamusers.text.wording import moment
 
@@ -277,6 +278,9 @@ class UserRestoration:
             made = sorted({*earlier, *self._restored_now(), *current})
             entry = {"status": RESTORED, "made": made, "without": list(restoration.missing_groups)}
             self.journal.write(self.recorded.subject, OUTCOME, **entry)
+        if user and restoration.user_exists:
+            history = self.recorded.history.with_calls(self.applied.made, now := utc_now())
+            note_lapse(self.journal, user, history, now)
 
     def _restored_ids(self) -> dict[str, bool]:
         """Unique ids of users that earlier restorations created -> whether these are complete."""
