@@ -319,7 +319,7 @@ def plan_deny_all(
     if attached_fits(user) and ATTACHED not in refused:
         return DenyAllPlan(ATTACHED, (_attach(user, why),), detach)
     if BOUNDARY not in refused:
-        return DenyAllPlan(BOUNDARY, (_bound(user, why),))
+        return DenyAllPlan(BOUNDARY, (bound(user, why),))
     told = f"{user.subject}: no Deny-all can be put on it, and nothing is removed without one"
     raise DenyRefused(f"{told}: {_why_none(user, bool(fitting), refused)}")
 
@@ -369,7 +369,8 @@ def _attach(user: IamUser, why: str) -> ApiCall:
     return ApiCall("iam", "AttachUserPolicy", parameters, checked=frozenset({AFTER}), notes={"for": why})
 
 
-def _bound(user: IamUser, why: str) -> ApiCall:
+def bound(user: IamUser, why: str) -> ApiCall:
+    """The call that makes AWSDenyAll the boundary. Its journal line has the one that it replaces."""
     former = [str(item["PermissionsBoundaryArn"]) for item in user.attachments["permissions-boundary"]]
     parameters = {"UserName": user.name, "PermissionsBoundary": deny_all_arn(user)}
     notes = {"for": why, FORMER_BOUNDARY: former[0] if former else ""}
@@ -463,9 +464,9 @@ def inline_fits(user: IamUser, document: str, name: str = DENY_ALL_NAME) -> bool
     return sum(_size(item["PolicyDocument"]) for item in others) + len(document) <= INLINE_QUOTA
 
 
-def attached_fits(user: IamUser) -> bool:
-    """Whether one more managed policy fits the quota."""
-    return len(user.attachments["attached-policy"]) < ATTACHED_QUOTA
+def attached_fits(user: IamUser, more: int = 1) -> bool:
+    """Whether so many ``more`` managed policies fit the quota."""
+    return len(user.attachments["attached-policy"]) + more <= ATTACHED_QUOTA
 
 
 def identified_call(operation: str, parameters: dict[str, Any]) -> ApiCall:

@@ -261,12 +261,12 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
         snapshot = replace(snapshot, quarantine=None)
     ours = frozenset(history.deactivated_ids())
     given = tuple(_attachments(snapshot, now, current, current.groups, ours))
-    lifting = tuple(_lift(recorded, now))
+    lifting = tuple(_lift(recorded, now, user_after(snapshot, now, (), current.rights)))
     former = _former_boundary(recorded) if history.boundary_deny() else None
     # AWSDenyAll that a quarantine put on since is not ours to lift.
     others = {deny_all.ATTACHED: history.attached_deny(), deny_all.BOUNDARY: history.boundary_deny()}
     own = current.own_deny
-    own = None if lifting or (own and others.get(own.form)) else own
+    own = None if own and (others.get(own.form) or (lifting and own.form != deny_all.BOUNDARY)) else own
     plain = own_changes.without_own_changes(now, history, former)
     if own and own.form == deny_all.ATTACHED:
         plain = deny.without_attached(plain)
@@ -276,7 +276,11 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
         else plain.attachments[attachments.PERMISSIONS_BOUNDARY.name]
     )
     after = user_after(snapshot, plain, boundary, current.rights)
-    if not lifting:
+    if lifting:
+        bounded = own is not None or history.boundary_deny() is not None
+        full = user_after(snapshot, now, (), current.rights)
+        given, lifting = deny.with_room(now, full, given, own, lifting, bounded)
+    else:
         earlier = filter(deny_all.denies_all, reversed(history.inline_denies()))
         given, lifting = deny.denied_meanwhile(
             now, after, given, own, tuple(earlier)[:1], deny_all.NONE_REFUSED
@@ -402,14 +406,18 @@ def _existing_item(now: IamUser | None, kind: attachments.AttachmentKind, item: 
     return next((held for held in items if str(held[member]).strip() == wanted), None)
 
 
-def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
-    """The calls that remove the Deny-all of a stopped deletion. If it was a quarantine's too, that one is put again."""
+def _lift(recorded: Recorded, now: IamUser, full: IamUser) -> Iterator[ApiCall]:
+    """The calls that remove the Deny-all of a stopped deletion. If it was a quarantine's too, that one is put again.
+
+    ``full``: the user with all that is given.
+    """
     history, record = recorded.history, own_changes.deny_record_of(now)
     deny = deny_all.inline_deny_all(now)
     ours = deny and any(deny_all.is_same_deny(each, deny) for each in history.inline_denies())
     if ours and not (record and record.quarantine and not record.deletion):
         if record and record.quarantine:
-            document = deny_all.deny_all_document(record.quarantine.sids[0])
+            documents = [deny_all.deny_all_document(sid) for sid in record.quarantine.sids]
+            document = next((each for each in documents if deny_all.inline_fits(full, each)), documents[-1])
             yield deny_all.put_back(
                 now, deny_all.remove_inline_deny(now, "restoration"), document, "quarantine"
             )

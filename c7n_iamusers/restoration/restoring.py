@@ -15,7 +15,7 @@ from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref
 from c7n_iamusers.execution.executor import DONE, FAILED, GONE, Applied, CallFailed, Executor, SubjectGone
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.iam.deny_all import deny_form
+from c7n_iamusers.iam.deny_all import deny_form, is_denial
 from c7n_iamusers.iam.live_policies import has_members, read_group, read_policy
 from c7n_iamusers.iam.policy_documents import PolicyVersion, policy_arns
 from c7n_iamusers.iam.user import IamUser, Item
@@ -215,17 +215,17 @@ class UserRestoration:
     def _give(self, restoration: Restoration) -> bool:
         """Make the calls before the Deny is lifted, until one needs the id of something whose response was lost.
 
-        After CreateUser, and after the Deny is put, the user is read again before it gets anything. False if somebody
-        else created a group first.
+        After CreateUser, and after a Deny is put or gives way to another, the user is read again before it gets
+        anything. False if somebody else created a group first.
         """
         whole = _checked(restoration.plan)
         calls = whole.calls[: len(restoration.giving.calls)]
         if calls[0].operation == "CreateUser":
             self.executor.apply(replace(restoration.plan, calls=restoration.plan.calls[:1]), self.applied)
             return True
-        if form := deny_form(calls[0]):
+        if is_denial(calls[0]):
             self._make(replace(whole, calls=calls[:1]), whole)
-            self.denied.add(form)
+            self.denied = (self.denied | {deny_form(calls[0])}) - {"", lifted_form(calls[0])}
             return True
         try:
             while ready := tuple(takewhile(self._has_ids, calls)):

@@ -26,6 +26,7 @@ from c7n_iamusers.restoration.restoring import RightsReader
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from c7n_iamusers_cli.main import main
 from tests.cli.test_restore import ADMINISTRATOR, ROLE, details, public, restore
+from tests.fakes import client_error
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, delete, user_names
 from tests.policies import ACCOUNT
@@ -450,6 +451,59 @@ def test_killed_after_any_call_a_living_user_is_given_all_back_under_its_deny(
         with pytest.raises(Killed):
             restore(run, "--user", "alice")
     assert restore(run, "--user", "alice").exit_code == 0
+    assert (details(iam), public(iam, "alice")) == (before, material)
+
+
+def fill_quotas(iam: Any, attached: int) -> None:
+    """No room for an inline Deny beside what alice has, and ``attached`` policies more."""
+    filling = document(*(f"s3:Get{'x' * 60}{n:02}" for n in range(25)))
+    iam.put_user_policy(UserName="alice", PolicyName="filling", PolicyDocument=filling)
+    for number in range(attached):
+        iam.create_policy(PolicyName=f"P{number}", PolicyDocument=document("s3:GetObject"))
+        iam.attach_user_policy(UserName="alice", PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/P{number}")
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3, 99])
+@pytest.mark.parametrize(
+    ("attached", "refused"), [(0, "DeleteUser"), (8, "DeleteUserPolicy")], ids=["attached", "boundary"]
+)
+def test_a_living_user_is_given_all_back_although_it_has_no_room_beside_the_deny_of_its_deletion(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    attached: int,
+    refused: str,
+    calls: int,
+) -> None:
+    fill_quotas(iam, attached)
+    before, material, made, asked = details(iam), public(iam, "alice"), [0], [0]
+
+    def refuse() -> None:
+        asked[0] += 1
+        if refused == "DeleteUser" or asked[0] > 1:  # the policy that fills the quota is the first
+            raise client_error("AccessDenied")
+
+    with monkeypatch.context() as patch:
+        on_call(patch, refused, refuse)
+        for _ in range(2):  # the second one chooses its form by what the first has left
+            with pytest.raises(PolicyExecutionError):
+                delete(tmp_path / "out")
+
+    def die(name: str, parameters: dict[str, Any]) -> None:
+        made[0] += 1
+        assert is_denied(iam)
+        if made[0] == calls:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        watch(patch, die)
+        if calls < 99:
+            with pytest.raises(Killed):
+                restore(run, "--user", "alice")
+    result = restore(run, "--user", "alice")
+    assert result.exit_code == 0, result.output
     assert (details(iam), public(iam, "alice")) == (before, material)
 
 
