@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from c7n_iamusers_cli.output import print_table, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.calls import Subject
+    from c7n_iamusers.execution.executor import CallFailed
     from c7n_iamusers.execution.interruption import Interruption
     from c7n_iamusers.restoration.plan import Restoration
     from c7n_iamusers.restoration.restoring import UserRestoration
@@ -73,6 +75,13 @@ if TYPE_CHECKING:
     "more is listed first. With its account if users of several accounts have the name.",
 )
 @click.option(
+    "--without",
+    metavar="PART",
+    multiple=True,
+    help="Leave this part out (repeatable), which AWS refuses for good: a group or an inline policy by its name, a "
+    "managed policy by its ARN, a key or certificate by its id. If it denied anything, see --accept-wider.",
+)
+@click.option(
     "--accept-aws-changes",
     is_flag=True,
     help="Restore users although AWS itself has added to AWS-managed policies that they had. It is listed first.",
@@ -96,6 +105,7 @@ def restore(
     names: tuple[str, ...],
     recreate_groups: bool,
     wider: tuple[str, ...],
+    without: tuple[str, ...],
     accept_aws_changes: bool,
     yes: bool,
     journal: Path | None,
@@ -131,6 +141,7 @@ def restore(
     wanted = [each for each in collection.users if _is_wanted(each.recorded.subject, accounts, names)]
     _check_found(wanted, accounts, (*names, *wider))
     _check_unambiguous(wanted, wider)
+    _check_parts(wanted, without)
     options = _Options(
         dry_run,
         frozenset(names),
@@ -140,6 +151,7 @@ def restore(
         external_id,
         frozenset(wider),
         _Confirmation(accept_aws_changes),
+        frozenset(without),
     )
     results: dict[str, list[str]] = {}
     if role and ACCOUNT_ID in role:
@@ -186,6 +198,15 @@ def _check_unambiguous(wanted: Sequence[RestorableUser], wider: Sequence[str]) -
         raise click.ClickException(
             f"{', '.join(several)} is in several accounts: give --accept-wider ACCOUNT_ID/NAME: nothing was done"
         )
+
+
+def _check_parts(wanted: Sequence[RestorableUser], without: Sequence[str]) -> None:
+    """Every part that is left out must be one of a user. Raises ClickException."""
+    from c7n_iamusers.restoration.limits import parts
+
+    known = {part for user in wanted for each in user.recorded.snapshots for part in parts(each)}
+    if missing := sorted(set(without) - known):
+        raise click.ClickException(f"no user has the part {', '.join(missing)}: nothing was done")
 
 
 def _by_account(users: Sequence[RestorableUser]) -> dict[str, list[RestorableUser]]:
@@ -251,6 +272,7 @@ class _Options:
     external_id: str = ""
     wider: frozenset[str] = frozenset()
     aws_changes: _Confirmation = field(default_factory=lambda: _Confirmation(given=False))
+    without: frozenset[str] = frozenset()
 
 
 @contextmanager
@@ -311,7 +333,10 @@ class _Restoring:
                 say(f"{subject} {left}")
                 return LEFT
             return self._restored(found, restoration, planned)
-        except (IamUsersError, CallFailed, ClientError, BotoCoreError, OSError) as error:
+        except CallFailed as error:
+            way = _way_without(error, found)
+            say(f"{describe(subject, error)} ({len(made)} calls made){way}", err=True)
+        except (IamUsersError, ClientError, BotoCoreError, OSError) as error:
             say(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
         except KeyError as error:
             say(f"{subject}: an answer of AWS lacks {error}: run again ({len(made)} calls made)", err=True)
@@ -367,6 +392,7 @@ class _Restoring:
             lines,
             self.names,
             self.options.recreate_groups,
+            self.options.without,
         )
 
     def _journal(self, path: Path) -> Any:
@@ -404,6 +430,15 @@ class _Restoring:
         if sys.stdin.isatty() and click.confirm(f"Restore {found.recorded.subject}?"):
             return ""
         return "check the warnings, then give --yes"
+
+
+def _way_without(error: CallFailed, found: RestorableUser) -> str:
+    """How to restore the user without the part that ``error`` is about, in words; empty if it is about none."""
+    from c7n_iamusers.restoration.limits import part_of, parts
+
+    part = part_of(error.call)
+    known = any(part in parts(each) for each in found.recorded.snapshots)
+    return f". If AWS refuses it for good, --without {shlex.quote(part)} restores the rest" if known else ""
 
 
 def _left_alone(planned: Restoration) -> str:

@@ -77,8 +77,8 @@ class UserRestoration:
     """Restores the user of ``recorded`` through ``executor`` in the account ``account_id``.
 
     ``lines``: the journal lines of earlier restorations. ``names``: unique id -> name of each user in the account.
-    ``seen``: the current state when the last plan was made. ``denied``: the forms of the Deny-all that are on the user,
-    by what AWS has shown in this run and by what this run did.
+    ``left_out``: parts that do not come back. ``seen``: the current state when the last plan was made. ``denied``: the
+    forms of the Deny-all that are on the user, by what AWS has shown in this run and by what this run did.
     """
 
     recorded: Recorded
@@ -90,6 +90,7 @@ class UserRestoration:
     lines: tuple[Mapping[str, Any], ...]
     names: Mapping[str, str]
     recreate_groups: bool = False
+    left_out: frozenset[str] = frozenset()
     applied: Applied = field(default_factory=Applied)
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     seen: CurrentState | None = None
@@ -118,7 +119,7 @@ class UserRestoration:
         known = [time for time in (history.restored_at, self._given_back()) if time]
         recorded = replace(self.recorded, history=replace(history, restored_at=max(known, default=None)))
         self.seen = self._current_state(token)
-        return plan_restoration(recorded, self.seen, token, self.recreate_groups)
+        return plan_restoration(recorded, self.seen, token, self.recreate_groups, self.left_out)
 
     def apply(self, first: Restoration, shown: RightsChange) -> None:
         """Apply ``first`` and what is left after it, compare rights again, lift the Deny, and read all back.
@@ -277,6 +278,7 @@ class UserRestoration:
         if self.applied.calls or restoration.user_exists or any(not earlier.get(each) for each in current):
             made = sorted({*earlier, *self._restored_now(), *current})
             entry = {"status": RESTORED, "made": made, "without": list(restoration.missing_groups)}
+            entry |= {"left_out": sorted(self.left_out)} if self.left_out else {}
             self.journal.write(self.recorded.subject, OUTCOME, **entry)
         if user and restoration.user_exists:
             history = self.recorded.history.with_calls(self.applied.made, now := utc_now())

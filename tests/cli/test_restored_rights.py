@@ -507,6 +507,94 @@ def test_a_living_user_is_given_all_back_although_it_has_no_room_beside_the_deny
     assert (details(iam), public(iam, "alice")) == (before, material)
 
 
+def refuse_for_good(monkeypatch: pytest.MonkeyPatch, operation: str, part: str) -> None:
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def make_api_call(self: Any, name: str, parameters: dict[str, Any]) -> Any:
+        if name == operation and part in parameters.values():
+            raise client_error("PolicyNotAttachable")
+        return original(self, name, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["deleted", "half-deleted"])
+@pytest.mark.parametrize(
+    ("operation", "part"),
+    [("AttachUserPolicy", READ_ONLY), ("PutUserPolicy", "inline")],
+    ids=["deprecated-policy", "document-of-an-old-grammar"],
+)
+def test_what_aws_refuses_for_good_is_left_out_on_request(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    part: str,
+    half: bool,
+) -> None:
+    before, material = details(iam), public(iam, "alice")
+    with monkeypatch.context() as patch:
+        if half:
+            deny(patch, "DeleteUser")
+            with pytest.raises(PolicyExecutionError):
+                delete(tmp_path / "out")
+        else:
+            delete(tmp_path / "out")
+    refuse_for_good(monkeypatch, operation, part)
+    result = restore(run, "--user", "alice")
+    assert f"--without {part} restores the rest" in result.output
+    assert is_denied(iam)
+    result = restore(run, "--user", "alice", "--without", part)
+    assert f"{part} is left out" in result.output
+    assert result.exit_code == 0, result.output
+    key, name = {"AttachUserPolicy": ("AttachedManagedPolicies", "PolicyArn")}.get(
+        operation, ("UserPolicyList", "PolicyName")
+    )
+    left = [each for each in before["alice"].pop(key) if each[name] != part]
+    alice = {**before["alice"], **({key: left} if left else {})}
+    assert (details(iam), public(iam, "alice")) == ({"alice": alice}, material)
+    again = restore(run, "--user", "alice")
+    assert (again.exit_code, details(iam)) == (0, {"alice": alice})
+
+
+def test_a_part_that_denies_is_left_out_only_once_that_is_accepted(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path
+) -> None:
+    delete(tmp_path / "out")
+    result = restore(run, "--without", "Ops")
+    assert result.exit_code == 1
+    assert "no longer denied: inline policy rules of group Ops" in result.output
+    assert user_names(iam) == []
+    assert restore(run, "--without", "Ops", "--accept-wider", "alice").exit_code == 0
+    assert iam.list_groups_for_user(UserName="alice")["Groups"] == []
+
+
+def test_a_part_that_nobody_has_is_refused(org: LocalOrg, iam: Any, tmp_path: Path, run: Path) -> None:
+    delete(tmp_path / "out")
+    result = restore(run, "--without", "Opps")
+    assert (result.exit_code, user_names(iam)) == (1, [])
+    assert "no user has the part Opps: nothing was done" in result.output
+
+
+def test_a_certificate_that_another_user_has_by_now_is_not_taken_for_its_own(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(tmp_path / "out")
+
+    def refuse() -> None:
+        raise client_error("DuplicateCertificate")
+
+    on_call(monkeypatch, "UploadSigningCertificate", refuse)
+    result = restore(run)
+    assert "UploadSigningCertificate failed with DuplicateCertificate" in result.output
+    left_out = result.output.partition("--without ")[2].split()[0]
+    assert restore(run, "--without", left_out).exit_code == 0
+    assert public(iam, "alice")[1] == []
+    assert not is_denied(iam)
+
+
 @pytest.mark.parametrize("operation", ["UploadSSHPublicKey", "UploadSigningCertificate"])
 def test_a_lost_answer_of_an_upload_leaves_no_active_credential_with_rights(
     org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, operation: str
