@@ -459,7 +459,8 @@ def _left_alone(planned: Restoration) -> str:
 def _print(planned: Restoration, change: RightsChange, planned_only: bool) -> None:
     calls = planned.plan.calls
     doing = "would be restored" if planned_only else "is being restored"
-    say(f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else 'is restored already'}")
+    done = "has everything back" if change.wider or change.unknown else "is restored already"
+    say(f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else done}")
     if planned_only:
         for call in calls:
             say(f"  {call.permission} {_shown(call.parameters)}")

@@ -216,7 +216,7 @@ def _plan_for_existing_user(
         lost=tuple(limits.lost(snapshot))[1:] if calls else (),
         notes=tuple(notes(removed, current, history, False, False, left_out)) if calls else (),
         user_exists=True,
-        settled=not calls,
+        settled=not calls and not history.removed(),
     )
 
 

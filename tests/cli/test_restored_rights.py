@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable
@@ -907,15 +908,34 @@ def test_a_deny_of_the_second_run_is_watched_until_the_end(
         assert "its permissions boundary was changed during this run" in result.output
 
 
-def test_what_changes_after_the_deny_is_lifted_is_said(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("refused", "lift"),
+    [("", "PutUserPermissionsBoundary"), ("DeleteUser", "DeleteUserPolicy")],
+    ids=["deleted", "half-deleted"],
+)
+def test_what_changes_after_the_deny_is_lifted_is_said_until_it_is_accepted(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    refused: str,
+    lift: str,
 ) -> None:
-    delete(tmp_path / "out")
     with monkeypatch.context() as patch:
-        on_call(patch, "PutUserPermissionsBoundary", once(lambda: new_version(iam, OWN, "s3:*")))
-        result = disturbed(run)
+        deny(patch, refused)
+        with pytest.raises(PolicyExecutionError) if refused else contextlib.nullcontext():
+            delete(tmp_path / "out")
+    with monkeypatch.context() as patch:
+        on_call(patch, lift, once(lambda: new_version(iam, OWN, "s3:*")))
+        result = disturbed(run, "--user", "alice")
     assert result.exit_code == 1
     assert "and no Deny-all of this run is on it: newly allowed" in result.output
+    again = restore(run, "--user", "alice")
+    assert again.exit_code == 1
+    assert "it could do more than before: newly allowed" in again.output
+    assert restore(run, "--user", "alice", "--accept-wider", "alice").exit_code == 0
+    assert restore(run, "--user", "alice").exit_code == 0
 
 
 def test_a_group_of_somebody_else_gets_no_old_policies(
