@@ -10,7 +10,7 @@ aws_request      which operation a request asks for; call_log, faults, credentia
 authorization    what a request must be allowed; enforcement: whether the caller's policies allow it (setting enforce)
 iam              IAM over moto's; sts; organization, account_management: AWS Organizations, contacts and Regions
 cloudtrail       the event history and LookupEvents; scripted_events: events of calls that nobody made
-governance       OpsItems of Systems Manager, and rules of AWS Config that do not exist
+governance       OpsItems of Systems Manager, and rules of AWS Config that do not exist; queues: messages that expire
 identity_center  IAM Identity Center: sso-admin and identitystore
 seed, seeding    fill accounts with an invented population; load, loading: with a copy of a real account
 smtp_sink        an SMTP server that keeps every mail as a file

@@ -14,7 +14,16 @@ from moto.core.model_instances import reset_model_data
 from moto.iam.models import iam_backends
 from moto.sqs.models import sqs_backends
 
-from aws_local_org import account_management, cloudtrail, credentials, governance, iam, identity_center, sts
+from aws_local_org import (
+    account_management,
+    cloudtrail,
+    credentials,
+    governance,
+    iam,
+    identity_center,
+    queues,
+    sts,
+)
 from aws_local_org import settings as settings_module
 from aws_local_org.call_log import CallLog, CallRecord
 from aws_local_org.settings import Settings
@@ -27,6 +36,8 @@ PROVISIONER_ROLE = "IdentityCenterProvisioner"
 
 #: The queue in the management account through which c7n's notify reaches c7n-mailer.
 MAILER_QUEUE = "c7n-mailer"
+#: Seconds for which its messages are kept: the longest that SQS has.
+RETENTION = 14 * 24 * 60 * 60
 
 ADMINISTRATOR = "arn:{partition}:iam::aws:policy/AdministratorAccess"
 
@@ -85,6 +96,7 @@ def install() -> None:
     account_management.install()
     cloudtrail.install()
     governance.install()
+    queues.install()
 
 
 def clear() -> None:
@@ -112,7 +124,7 @@ def build(settings: Settings) -> None:
         f"arn:{partition}:iam::{account_id}:role/{settings.role_name}" for account_id in settings.account_ids
     ]
     _role(partition, management, PROVISIONER_ROLE, [root, *custodians])
-    sqs_backends[management][settings.region].create_queue(MAILER_QUEUE, {})
+    sqs_backends[management][settings.region].create_queue(MAILER_QUEUE, {}, MessageRetentionPeriod=RETENTION)
     identity_center.populate(settings)  # creates the role of AWS Organizations in every member account
     for account_id, _ in settings.member_accounts:
         backend = iam_backends[account_id]["aws"]

@@ -7,8 +7,13 @@ context keys" (IAM User Guide); "Required permissions for Amazon S3 API operatio
 
 from __future__ import annotations
 
+import base64
+import binascii
 import calendar
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from email import message_from_bytes
+from email.utils import parseaddr
 from functools import cache
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlparse
@@ -517,6 +522,29 @@ def _of_other_services(principal: Principal, request: AwsRequest) -> Iterator[_W
         yield "organizations:TagResource", None
 
 
+#: Operations of SES that send as somebody.
+_SENDING = frozenset({"SendEmail", "SendRawEmail"})
+
+
+def _of_ses(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
+    sender = _sender(request.parameters)
+    if request.operation not in _SENDING or not sender:
+        yield from _of_other_services(principal, request)
+        return
+    yield f"ses:{request.operation}", _arn(principal, request, f"identity/{sender}")
+
+
+def _sender(parameters: Parameters) -> str | None:
+    """The address from which a mail is sent; that of a raw one stands in its header."""
+    raw = dict(parameters.get("RawMessage") or {}).get("Data") or b""
+    text = raw if isinstance(raw, bytes) else str(raw).encode()
+    if text and b"\n" not in text:
+        with suppress(binascii.Error):
+            text = base64.b64decode(text)
+    source = parameters.get("Source") or message_from_bytes(text)["From"]
+    return parseaddr(str(source))[1] or None if source else None
+
+
 _FINDERS: Mapping[str, Callable[[Principal, AwsRequest], Iterator[_Wanted]]] = {
     "events": _of_events,
     "lambda": _of_lambda,
@@ -524,6 +552,7 @@ _FINDERS: Mapping[str, Callable[[Principal, AwsRequest], Iterator[_Wanted]]] = {
     "sso-admin": _of_center,
     "identitystore": _of_store,
     "s3": _of_s3,
+    "ses": _of_ses,
     "sqs": _of_sqs,
     "sts": _of_sts,
 }
@@ -552,6 +581,7 @@ _KNOWN_OF_SERVICES: Mapping[str, frozenset[str]] = {
             *("s3:x-amz-acl", *(f"s3:x-amz-grant-{each}" for each in _GRANTS)),
         }
     ),
+    "ses": frozenset({"ses:fromaddress"}),
     "sqs": _REQUEST_TAGS,
     "sso-admin": _REQUEST_TAGS,
     "sts": _REQUEST_TAGS
@@ -628,6 +658,8 @@ def _of_request(principal: Principal, request: AwsRequest, action: str) -> _Cont
         given["aws:tagkeys"] = tuple(tags) or tuple(parameters.get("TagKeys") or ()) or None
     if action == "iam:PassRole":
         given["iam:passedtoservice"] = _PASSED_TO[request.service]
+    if request.service == "ses":
+        given["ses:fromaddress"] = _sender(parameters)
     if request.service == "sts":
         given |= {
             "sts:externalid": parameters.get("ExternalId"),

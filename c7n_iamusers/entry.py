@@ -26,6 +26,7 @@ FILTERS = {
     "unnecessary": "c7n_iamusers.plugins.unnecessary:Unnecessary",
     "identity-center": "c7n_iamusers.plugins.identity_center:IdentityCenter",
     "attempts": "c7n_iamusers.plugins.attempts:AttemptsFilter",
+    "alarm": "c7n_iamusers.plugins.alarm:Alarm",
 }
 ACTIONS = {
     "composite-delete": "c7n_iamusers.plugins.composite_delete:CompositeDelete",

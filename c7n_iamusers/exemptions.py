@@ -16,7 +16,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.user_patterns import FIELDS, matches, pattern_doubt, pattern_fault
+from c7n_iamusers.iam.user_patterns import FIELDS, is_everybody, matches, pattern_doubt, pattern_fault
 from c7n_iamusers.text.documents import NotInFormat
 from c7n_iamusers.text.rows import FORMATS, Row, read_rows
 from c7n_iamusers.text.wording import joined, quoted, visible
@@ -28,6 +28,8 @@ class ExemptionRule:
 
     ``expires``: the last day, in UTC, on which the rule protects. ``owner``: a person or team to ask. ``account``: a
     glob over the id or the name, in any case, of the only accounts where the rule holds; empty for all accounts.
+    ``everybody``: states that the pattern is meant to match every user of every account.
+    ``alarm``: USE if somebody is to be told when such a user is used; otherwise empty.
     """
 
     field: str
@@ -36,6 +38,8 @@ class ExemptionRule:
     expires: date
     owner: str = ""
     account: str = ""
+    everybody: bool = False
+    alarm: str = ""
 
     def holds_in(self, account_id: str, name: str) -> bool:
         """Whether the rule holds in an account. ``name``: empty if it is not known: a rule that may hold then holds."""
@@ -47,11 +51,11 @@ class ExemptionRule:
     def as_data(self) -> dict[str, Any]:
         """The rule as in a policy."""
         data = {self.field: self.pattern, "reason": self.reason, "expires": self.expires.isoformat()}
-        more = {"owner": self.owner, "account": self.account}
-        return {**data, **{key: text for key, text in more.items() if text}}
+        more = {"owner": self.owner, "account": self.account, "alarm": self.alarm, EVERYBODY: self.everybody}
+        return {**data, **{key: value for key, value in more.items() if value}}
 
     def __str__(self) -> str:
-        """As in logs, where ``read_usage`` finds it."""
+        """As in logs."""
         account = f" in account {json.dumps(self.account)}" if self.account else ""
         return f"{self.field} {json.dumps(self.pattern)}{account} until {self.expires.isoformat()}"
 
@@ -63,24 +67,15 @@ class ExemptionRule:
 
 #: What identifies a rule: field, pattern, last day, account.
 RuleKey = tuple[str, str, str, str]
-_TEXT = r'"(?:[^"\\]|\\.)*"'
-_RULE = re.compile(
-    rf"(user|path|tag|group) ({_TEXT})(?: in account ({_TEXT}))? until (\d{{4}}-\d\d-\d\d)(?:: (\d+) users)?"
-    rf"(?:, reason ({_TEXT}))?(?:, owner ({_TEXT}))?"
-)
-_USED, _UNUSED = "exempt by ", "exemptions that protect nobody: "
 
 
 def usage_lines(rules: Sequence[ExemptionRule], users: Mapping[ExemptionRule, int]) -> Iterator[str]:
-    """For the log: how many users of an account each rule protects, and why.
-
-    ``read_usage`` and ``read_explanations`` are the reverse.
-    """
+    """For the log: how many users of an account each rule protects, and why."""
     for rule in rules:
         if users.get(rule):
-            yield f"{_USED}{rule}: {users[rule]} users{_explanation(rule)}"
+            yield f"exempt by {rule}: {users[rule]} users{_explanation(rule)}"
     if unused := [f"{rule}{_explanation(rule)}" for rule in rules if not users.get(rule)]:
-        yield _UNUSED + ", ".join(unused)
+        yield f"exemptions that protect nobody: {', '.join(unused)}"
 
 
 def _explanation(rule: ExemptionRule) -> str:
@@ -88,53 +83,12 @@ def _explanation(rule: ExemptionRule) -> str:
     return f", reason {json.dumps(rule.reason)}{owner}"
 
 
-def read_usage(line: str) -> dict[RuleKey, int]:
-    """Rule -> number of users, of a log line from ``usage_lines``; empty for any other line."""
-    return {_key(found): int(found[5] or 0) for found in _logged(line)}
-
-
-def read_explanations(line: str) -> dict[RuleKey, tuple[str, str]]:
-    """Rule -> reason and owner, of a log line from ``usage_lines``; empty for any other line, and by older versions."""
-    return {_key(found): (json.loads(found[6]), _plain(found[7])) for found in _logged(line) if found[6]}
-
-
-def _logged(line: str) -> Iterator[re.Match[str]]:
-    start = next((at for at in (line.find(_USED), line.find(_UNUSED)) if at >= 0), len(line))
-    return _RULE.finditer(line, start)
-
-
-def _key(found: re.Match[str]) -> RuleKey:
-    return found[1], _plain(found[2]), found[4], _plain(found[3])
-
-
-def _plain(text: str | None) -> str:
-    return str(json.loads(text)) if text else ""
-
-
-_USER = re.compile(r"arn:[a-z-]+:iam::\d{12}:user/\S+")
-_EXEMPT_BY, _DENIED_BY, _RELEASE = " is exempt by ", ", and still denied everything by ", ": release"
-_OURS, _OTHER = "our Deny-all", "a policy"
-
-
 def denied_line(arn: str, rule: ExemptionRule, ours: bool) -> str:
-    """For the log: that an exempt user is denied everything. ``ours``: by a quarantine, as far as its Deny-all says.
-
-    ``read_denied`` is the reverse.
-    """
+    """For the log: that an exempt user is denied everything. ``ours``: by a quarantine, as far as its Deny-all says."""
     return (
-        f"{arn}{_EXEMPT_BY}{rule}{_DENIED_BY}{_OURS if ours else _OTHER}{_RELEASE} it (policies/release.yml), or "
-        "remove the exemption"
+        f"{arn} is exempt by {rule}, and still denied everything by {'our Deny-all' if ours else 'a policy'}: release "
+        "it (policies/release.yml), or remove the exemption"
     )
-
-
-def read_denied(line: str) -> tuple[str, bool] | None:
-    """The ARN, and whether a quarantine denies, of a log line from ``denied_line``; None for any other line."""
-    # by parts: one expression for the whole line would take the square of its length
-    before, _, after = line.partition(_EXEMPT_BY)
-    _, denied, by = after.rpartition(_DENIED_BY)
-    who, release, _ = by.rpartition(_RELEASE)
-    found = _USER.fullmatch(before.rpartition(" ")[2])
-    return (found[0], who == _OURS) if found and denied and release else None
 
 
 @dataclass(frozen=True)
@@ -151,7 +105,11 @@ class Exemption:
 
 #: The value of ``exempt`` in a policy without exemptions.
 NOBODY = "none"
-_KEYS = (*FIELDS, "account", "reason", "owner", "expires")
+#: The key of a rule that is meant to exempt every user of every account.
+EVERYBODY = "everybody"
+#: The value of ``alarm``: nobody signs in or calls AWS as such a user without an alarm.
+USE = "use"
+_KEYS = (*FIELDS, "account", "reason", "owner", "expires", "alarm", EVERYBODY)
 
 
 def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -> Exemption:
@@ -248,13 +206,33 @@ def _parse_rule(entry: Any, where: str, faults: list[str], free_keys: bool) -> E
     owner = _text(entry, "owner", where, faults, "name a person or a team") if "owner" in entry else ""
     expires = _expires(entry, where, faults)
     account = _account(entry, where, faults) if "account" in entry else ""
+    alarm = entry.get("alarm", "")
+    if alarm not in ("", USE):
+        faults.append(f"{where}: alarm must be {USE}, or be left out, not {quoted(alarm)}")
+    everybody = _everybody(entry, where, faults)
+    if pattern and not everybody and is_everybody(field, pattern) and not account.strip("*?"):
+        faults.append(
+            f"{where}: {field} {quoted(pattern)} exempts every user, so that the policy does nothing: name the users "
+            f"by a pattern, or their account; if everybody is meant, write {EVERYBODY}: true"
+        )
     if len(faults) > known or expires is None:
         return None
-    return ExemptionRule(field, pattern, reason, expires, owner, account)
+    return ExemptionRule(field, pattern, reason, expires, owner, account, everybody, str(alarm))
+
+
+def _everybody(entry: Mapping[str, Any], where: str, faults: list[str]) -> bool:
+    """In a CSV it is a text, and empty where the row does not state it."""
+    value = entry.get(EVERYBODY)
+    stated = {"true": True, "false": False, "": False, "none": False}.get(str(value).strip().lower())
+    if stated is None:
+        faults.append(f"{where}: {EVERYBODY} must be true or false, not {quoted(value)}")
+    return bool(stated)
 
 
 def _unknown_keys(entry: Mapping[str, Any], where: str, free_keys: bool) -> Iterator[str]:
-    expected = f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner and account"
+    expected = (
+        f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner, account, alarm and everybody"
+    )
     for key in sorted(str(key) for key in entry if key not in _KEYS):
         meant = _resembled(key)
         if meant or not free_keys or not key.strip():

@@ -102,6 +102,13 @@ partition_option = click.option(
 )
 
 
+#: A service, a role or a user, or an account; or nothing.
+_PRINCIPAL = re.compile(
+    r"([a-z0-9-]+\.)+amazonaws\.com(\.cn)?"
+    r"|arn:(?P<partition>[a-z-]+):iam::(?P<account>[0-9]{12}):(?P<name>root|(role|user)/[\w+=,.@/-]*[\w+=,.@-])"
+    r"|",
+    re.ASCII,
+)
 policy_files = click.option(
     "-u",
     "--use",
@@ -185,3 +192,22 @@ def _check_partition(name: str) -> None:
 
     if name not in partitions():
         raise click.BadParameter(f"there is no partition {name!r}; it is one of {', '.join(partitions())}")
+
+
+def check_principal(option: str, principal: str, role: str) -> None:
+    """Raises click.UsageError for one that ``role`` (its ARN) can't trust, or that would let in too many."""
+    found = _PRINCIPAL.fullmatch(principal)
+    if found is None:
+        raise click.UsageError(
+            f"{option}: {principal!r} is neither a service, such as ec2.amazonaws.com, nor the ARN of a role "
+            "or user. Give the role of a session in its place; for a federated principal leave the option out, and "
+            "create the role with its trust policy yourself"
+        )
+    _, partition, _, _, account = role.split(":")[:5]
+    if found["account"] and found["partition"] != partition:
+        raise click.UsageError(f"{option}: {principal} is in another partition than {role}")
+    if found["name"] == "root" and found["account"] != account:
+        raise click.UsageError(
+            f"{option}: {principal} would let every role and user of account {found['account']} act as {role} that "
+            "its own policies allow to: give the ARN of one role there"
+        )

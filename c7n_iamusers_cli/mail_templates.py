@@ -123,6 +123,11 @@ def checks(
         yield Check(_PLACE, _NAME, OK, "; ".join(f"{name} in {place}" for name, place in well.items()))
 
 
+def names(policies: Iterable[Mapping[str, Any]], found: Sequence[Target]) -> list[str]:
+    """The templates that ``policies`` name in the accounts ``found``, each once."""
+    return sorted({each.name for each in _uses(policies, found)})
+
+
 def refused_by_mailer(mailer: Path) -> Iterator[Check]:
     """What c7n-mailer itself refuses. A file that can't be read is told by the check of its queue."""
     from c7n_mailer.cli import CONFIG_SCHEMA

@@ -23,6 +23,10 @@ SUBCOMMANDS = {
     ),
     "demo": ("aws_local_org.demo.command:demo", "Run and check the whole workflow on a local organization."),
     "evidence": ("c7n_iamusers_cli.evidence:evidence", "Show the evidence on the IAM users of accounts."),
+    "exemptions": (
+        "c7n_iamusers_cli.exemptions:exemptions",
+        "Check the exemptions that owners ask for in replies.",
+    ),
     "guardrail": (
         "c7n_iamusers_cli.guardrail:guardrail",
         "Print a service control policy against new credentials.",
@@ -58,6 +62,7 @@ SUBCOMMANDS = {
     "roles": ("c7n_iamusers_cli.roles:roles", "Print the IAM roles that given policies take."),
     "shard": ("c7n_iamusers_cli.shard:shard", "Print the accounts file of one of several machines."),
     "restore": ("c7n_iamusers_cli.restore:restore", "Restore users from their snapshots."),
+    "user": ("c7n_iamusers_cli.user:user", "Show what was done to one user, or give it back."),
 }
 
 

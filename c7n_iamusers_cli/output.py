@@ -18,6 +18,10 @@ import click
 from c7n_iamusers.text.wording import visible
 
 Row = Sequence[Any]
+#: The exit codes of the commands, which docs/exit-codes.md explains. click itself ends with USAGE.
+PROBLEM, USAGE, ATTENTION = 1, 2, 3
+#: Plus the number of the signal that ended the command.
+SIGNAL = 128
 #: The minimum width of a column in characters.
 _NARROWEST = 8
 #: The width that rich draws around a cell: a line and two spaces.
@@ -29,6 +33,12 @@ def format_option(*formats: str) -> Callable[[Any], Any]:
     return click.option(
         "--format", "output_format", type=click.Choice(formats), default=formats[0], show_default=True
     )
+
+
+def end_check(problems: int, attention: int) -> None:
+    """End the command with PROBLEM if there are any, otherwise with ATTENTION if there is anything to look at."""
+    if problems or attention:
+        raise click.exceptions.Exit(PROBLEM if problems else ATTENTION)
 
 
 def say(line: str, err: bool = False) -> None:

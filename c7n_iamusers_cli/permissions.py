@@ -86,10 +86,15 @@ def needed_in_account(part: Any, values: AccountValues) -> Needed:
     from c7n.actions import Notify
 
     from c7n_iamusers.iam.permissions import Needed
+    from c7n_iamusers.notices.queue import ATTRIBUTES, METRIC
 
     found, data = frozenset(part.get_permissions()), part_data(part)
     if isinstance(part, Notify):
-        sending = frozenset() if data.get("assume_role") is False else frozenset(Notify.get_permissions(part))
+        sending = frozenset[str]()
+        if data.get("assume_role") is not False:
+            # of a queue of which runs read whether messages leave it
+            counting = (ATTRIBUTES, METRIC) if getattr(part, "queue", "") else ()
+            sending = frozenset((*Notify.get_permissions(part), *counting))
         return Needed(_UNDECLARED["notify"], sending)
     if not _is_own(part):
         return Needed(_UNDECLARED.get(getattr(part, "type", ""), frozenset()), found)
@@ -112,7 +117,6 @@ def _lists_in_s3(data: dict[str, Any], values: AccountValues) -> Iterator[str]:
 
 def needed_in_center(part: Any) -> frozenset[str]:
     """What a filter or action needs by a role for Identity Center; nothing if it uses the policy's own session."""
-    from c7n_iamusers.identity_center.aws import organization_policies
     from c7n_iamusers.identity_center.aws.sign_in_events import PERMISSION
 
     data = part_data(part)
@@ -120,8 +124,7 @@ def needed_in_center(part: Any) -> frozenset[str]:
         return frozenset()
     # `c7n-iamusers provision` applies the intents, by such a role.
     if data.get("mode") == "intent":
-        # It counts the organization's policies in the verdicts.
-        found = (*part.permissions_to_apply(), *organization_policies.PERMISSIONS)
+        found = part.permissions_to_apply()
     else:
         found = part.get_permissions() if data.get("role") else ()
     # `c7n-iamusers provision --sign-ins` writes this file.

@@ -3,29 +3,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.exceptions import EvidenceUnreadable, IdentityCenterError
 from c7n_iamusers_cli.arguments import account_choice, role_arn, targets_in
-from c7n_iamusers_cli.output import format_option, print_json, progress_bar, say
+from c7n_iamusers_cli.organization_checks import BUDGET, center, members
+from c7n_iamusers_cli.output import end_check, format_option, print_json, progress_bar, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.exemptions import ExemptionRule
     from c7n_iamusers.iam.permissions import Needed
+    from c7n_iamusers.organization.likely_mistakes import NamesRead
     from c7n_iamusers.organization.probes import Probes
     from c7n_iamusers.organization.readiness import Check, Target
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: Accounts at once.
 _WORKERS = 8
-#: Seconds for the tries of one call.
-_BUDGET = 30
 #: Plugins that act in Identity Center by a role of their own need these there, and not in the account.
 _ELSEWHERE = ("sso:", "identitystore:", "sts:")
 #: What people read in place of a status.
@@ -63,6 +65,28 @@ _UNNAMED = {
     help="With --mailer: what c7n-mailer gets as -t. It finds the templates of this package without it.",
 )
 @click.option(
+    "--email-domain",
+    "domains",
+    multiple=True,
+    metavar="DOMAIN",
+    help="The owner of each account must have an address of this domain. May be repeated.",
+)
+@click.option(
+    "-s",
+    "--output-dir",
+    "outputs",
+    multiple=True,
+    metavar="OUTPUT_DIR",
+    help="What c7n-org will be given as -s, s3://BUCKET/PREFIX: is the bucket there, and in this Region? Repeatable.",
+)
+@click.option(
+    "--mailer-role",
+    metavar="ARN",
+    callback=role_arn,
+    help="With --mailer: the role that runs c7n-mailer.  [default: role or profile of its configuration, or else who "
+    "runs this command]",
+)
+@click.option(
     "--region",
     metavar="NAME",
     help="The Region of Identity Center, where neither the policies nor identity_center_region name it.",
@@ -76,6 +100,9 @@ def preflight(
     role: str | None,
     mailer: Path | None,
     mailer_templates: str | None,
+    mailer_role: str | None,
+    domains: tuple[str, ...],
+    outputs: tuple[str, ...],
     region: str | None,
     output_format: str,
 ) -> None:
@@ -84,35 +111,57 @@ def preflight(
     For each account: its role is in it, can be assumed and can read; the role may do what the policies need, as far as
     its identity policies tell (iam:SimulatePrincipalPolicy), which leaves out service control policies; its Region; its
     owner's address; the variables; the policies with these filled in, and the list of exemptions; for policies with a
-    Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the
-    place of the notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail
-    server, and each template of the policies: it is found and rendered by the c7n-mailer of this environment, so run
-    the command where c7n-mailer runs, in its working directory. Nothing is changed but for a probe that is put beside
-    the notices and deleted, and a credential report that is requested where there is none. The command fails where
-    there is a problem. What is `unknown` was not checked.
+    Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the place of the
+    notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail server, whether
+    its role may do what this configuration needs, and each template of the policies: it is found and rendered by the
+    c7n-mailer of this environment, so run the command where c7n-mailer runs, in its working directory.
+
+    What is valid and probably a mistake needs attention: accounts of the organization that the file lacks, exemptions
+    that match nobody or nearly match a user, owners of a domain that no other has, a queue in which messages wait, a
+    bucket in another Region. Variables as this package ships them are problems.
+
+    Nothing is changed but for a probe that is put beside the notices and deleted, and a credential report that is
+    requested where there is none. The command ends with 1 where there is a problem, otherwise with 3 where something
+    needs attention or is unknown, as it was not checked.
     """
-    if mailer_templates and not mailer:
-        raise click.UsageError("--mailer-templates is for the check of c7n-mailer: also give --mailer")
+    if (mailer_templates or mailer_role) and not mailer:
+        option = "--mailer-templates" if mailer_templates else "--mailer-role"
+        raise click.UsageError(f"{option} is for the check of c7n-mailer: also give --mailer")
     targets = targets_in(config, names, tags, strict=False)
     wanted = _wanted(files)
+    probes, read = _probes(targets), list["NamesRead"]()
     found = [
-        *_checks(targets, wanted, role, region, mailer),
+        *_of_accounts(probes, targets, wanted, read),
+        *_policies(targets, wanted),
+        *_shared(probes, targets, wanted, role, region, mailer, mailer_role or ""),
+        *map(probes.bucket, (each for each in outputs if each.startswith("s3://"))),
         *_templates(targets, wanted, mailer, mailer_templates),
         *_accounts(targets, config),
-        *_exemptions(config, wanted),
+        *members(targets, _center_roles(targets, wanted, role), config),
+        *_texts(probes, targets, wanted, config, domains),
+        *_exemptions(config, wanted, read),
     ]
     if output_format == "json":
         print_json([asdict(each) for each in found])
     else:
         for line in _lines(found):
             say(line)
-    problems = [each for each in found if each.status == "hole"]
-    if unknown := sum(each.status == "unknown" for each in found):
-        say(f"{_count(unknown, 'check')} could not be made: see unknown", err=True)
-    if problems:
-        places = len({each.place for each in problems})
-        say(f"{_count(len(problems), 'problem')} in {_count(places, 'place')}", err=True)
-        raise click.exceptions.Exit(1)
+    _end(found)
+
+
+def _end(found: Sequence[Check]) -> None:
+    """The last line, with all that is not well, and the exit code."""
+    statuses = Counter(each.status for each in found)
+    problems, attention, unknown = (statuses[each] for each in ("hole", "attention", "unknown"))
+    places = len({each.place for each in found if each.status == "hole"})
+    said = [
+        f"{_count(problems, 'problem')} in {_count(places, 'place')}" if problems else "",
+        f"{attention} to look at" if attention else "",
+        f"{unknown} unknown, so not checked" if unknown else "",
+    ]
+    if any(said):
+        say("; ".join(filter(None, said)), err=True)
+    end_check(problems, attention + unknown)
 
 
 def _count(number: int, noun: str) -> str:
@@ -185,29 +234,44 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
     )
 
 
-def _checks(
-    found: Sequence[Target], wanted: _Wanted, role: str | None, region: str | None, mailer: Path | None
+def _of_accounts(
+    probes: Probes, found: Sequence[Target], wanted: _Wanted, read: list[NamesRead]
 ) -> Iterator[Check]:
-    from c7n_iamusers.execution.retries import Backoff
-    from c7n_iamusers.execution.sessions import account_session, caller_of
-    from c7n_iamusers.organization.probes import ORGANIZATION, Probes
-    from c7n_iamusers.organization.readiness import UNKNOWN, Check, shared_by
-
-    session = account_session(region=found[0].region if found else "")
-    probes = Probes(session, caller_of(session), Backoff(budget=_BUDGET))
+    """``read``: gets what the users of each account tell of exemptions."""
     with ThreadPoolExecutor(_WORKERS) as pool, progress_bar("accounts") as progress:
-        for number, checks in enumerate(pool.map(lambda each: _account(probes, each, wanted), found), 1):
+        for number, checks in enumerate(
+            pool.map(lambda each: _account(probes, each, wanted, read), found), 1
+        ):
             yield from checks
             progress(number, len(found))
-    yield from _policies(found, wanted)
+
+
+def _shared(
+    probes: Probes,
+    found: Sequence[Target],
+    wanted: _Wanted,
+    role: str | None,
+    region: str | None,
+    mailer: Path | None,
+    mailer_role: str,
+) -> Iterator[Check]:
+    """What all accounts use."""
+    from c7n_iamusers.organization.readiness import OK, ORGANIZATION, UNKNOWN, Check, shared_by
+
     shared = shared_by(found, wanted.data)
     yield from map(probes.queue, shared.queues)
-    yield from map(probes.notices, shared.notices)
+    yield from chain.from_iterable(map(probes.in_queue, shared.queues))
+    for place in shared.notices:
+        notices = probes.notices(place)
+        yield notices
+        if place.startswith("s3://") and notices.status == OK:
+            yield probes.bucket(place)
     if mailer:
         yield from probes.mailer(mailer, shared.queues)
+    yield from _mail(probes, shared.queues, mailer, mailer_role)
     centers = _centers(shared.centers, role)
     for each, known in centers:
-        yield from _center(each, known or region)
+        yield from center(each, known or region)
     named = {"queue": shared.queues, "notices": shared.notices, "identity center": centers}
     for name, values in named.items():
         if not values:
@@ -218,14 +282,53 @@ def _checks(
         yield Check(ORGANIZATION, "functions", UNKNOWN, told, remedy)
 
 
+def _probes(found: Sequence[Target]) -> Probes:
+    from c7n_iamusers.execution.retries import Backoff
+    from c7n_iamusers.execution.sessions import account_session, caller_of
+    from c7n_iamusers.organization.probes import Probes
+
+    session = account_session(region=found[0].region if found else "")
+    return Probes(session, caller_of(session), Backoff(budget=BUDGET))
+
+
+def _mail(probes: Probes, queues: Sequence[str], file: Path | None, role: str) -> Iterator[Check]:
+    """Whether mails can be known to leave the ``queues``, and whether c7n-mailer may take them. ``role``: its ARN.
+
+    ``file``: its configuration; the check of the mailer tells of one that can't be read.
+    """
+    from c7n_iamusers.exceptions import InvalidPolicyData
+    from c7n_iamusers.organization.mail_probes import MailProbes
+    from c7n_iamusers.organization.readiness import HOLE, ORGANIZATION, Check
+    from c7n_iamusers_cli.mailer import mailer_arn, mailer_config
+
+    asked = MailProbes(probes.session, probes.caller, probes.backoff)
+    for queue in queues:
+        yield from asked.delivery(queue)
+    try:
+        config = mailer_config(file) if file else None
+    except InvalidPolicyData:
+        return
+    if file and config:
+        _, partition, _, _, account, _ = probes.caller.split(":", 5)
+        try:
+            yield asked.rights(config, mailer_arn(config, account, partition, role), file)
+        except InvalidPolicyData as error:
+            yield Check(ORGANIZATION, "mailer permissions", HOLE, str(error), f"correct {file}")
+
+
 def _templates(
     found: Sequence[Target], wanted: _Wanted, mailer: Path | None, templates: str | None
 ) -> Iterator[Check]:
-    """Whether c7n-mailer makes a message of each template; nothing without its configuration."""
+    """Whether c7n-mailer makes a message of each template."""
+    from c7n_iamusers.organization.readiness import ORGANIZATION, UNKNOWN, Check
     from c7n_iamusers_cli import mail_templates
 
     if mailer:
         yield from mail_templates.checks(mailer, templates, wanted.every, found)
+    elif names := mail_templates.names(wanted.every, found):
+        told = f"not checked: whether c7n-mailer finds and renders {', '.join(names)}"
+        remedy = "give its configuration by --mailer, in the environment of c7n-mailer"
+        yield Check(ORGANIZATION, "templates", UNKNOWN, told, remedy)
 
 
 def _centers(named: Sequence[tuple[str, str]], role: str | None) -> Sequence[tuple[str, str]]:
@@ -235,24 +338,43 @@ def _centers(named: Sequence[tuple[str, str]], role: str | None) -> Sequence[tup
     return [(role, region) for region in dict.fromkeys(region for _, region in named) or [""]]
 
 
-def _exemptions(config: Path, wanted: _Wanted) -> Iterator[Check]:
-    """Whether each exemption holds in an account of the file, and not only in those that -a and -t choose."""
-    from c7n_iamusers.organization.probes import ORGANIZATION
-    from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, exemptions_of_no_account
+def _center_roles(found: Sequence[Target], wanted: _Wanted, role: str | None) -> list[str]:
+    """The roles that work in the management account."""
+    from c7n_iamusers.organization.readiness import shared_by
+
+    return [each for each, _ in _centers(shared_by(found, wanted.data).centers, role)]
+
+
+def _exemptions(config: Path, wanted: _Wanted, read: Sequence[NamesRead]) -> Iterator[Check]:
+    """Whether each exemption holds in an account of the file, and matches a user there.
+
+    All accounts count, and not only those that -a and -t choose.
+    """
+    from c7n_iamusers.organization.likely_mistakes import idle_exemptions
+    from c7n_iamusers.organization.readiness import (
+        HOLE,
+        OK,
+        ORGANIZATION,
+        UNKNOWN,
+        Check,
+        exemptions_of_no_account,
+    )
 
     if wanted.unread:
         yield Check(ORGANIZATION, "exemptions", UNKNOWN, wanted.unread)
-    if void := exemptions_of_no_account(targets_in(config, strict=False), wanted.rules):
+    every = targets_in(config, strict=False)
+    doubts = list(idle_exemptions(read, every, wanted.rules, datetime.now(timezone.utc).date()))
+    yield from doubts
+    if void := exemptions_of_no_account(every, wanted.rules):
         remedy = f"correct the account of each, or remove the rule, or check with an accounts file other than {config}"
         yield Check(ORGANIZATION, "exemptions", HOLE, f"of no account: {'; '.join(void)}", remedy)
-    elif wanted.rules:
-        yield Check(ORGANIZATION, "exemptions", OK, f"{len(wanted.rules)} rules, each of an account")
+    elif wanted.rules and not doubts:
+        yield Check(ORGANIZATION, "exemptions", OK, f"{len(wanted.rules)} rules, each matches a user")
 
 
 def _accounts(found: Sequence[Target], config: Path) -> Iterator[Check]:
     """Whether each account is in the file once."""
-    from c7n_iamusers.organization.probes import ORGANIZATION
-    from c7n_iamusers.organization.readiness import HOLE, OK, Check, given_twice
+    from c7n_iamusers.organization.readiness import HOLE, OK, ORGANIZATION, Check, given_twice
 
     if twice := given_twice(found):
         told = f"in {config}: {', '.join(twice)}: two runs would process the same users at the same time"
@@ -261,12 +383,25 @@ def _accounts(found: Sequence[Target], config: Path) -> Iterator[Check]:
         yield Check(ORGANIZATION, "accounts", OK, f"{len(found)} accounts, each once")
 
 
-def _account(probes: Probes, target: Target, wanted: _Wanted) -> list[Check]:
+def _texts(
+    probes: Probes, found: Sequence[Target], wanted: _Wanted, config: Path, domains: Sequence[str]
+) -> Iterator[Check]:
+    """Owners of another domain, and variables as they are shipped."""
+    from c7n_iamusers.organization.likely_mistakes import owners_domains, placeholders
+
+    yield from owners_domains(found, targets_in(config, strict=False), domains)
+    used = {name for names in wanted.used.values() for name in names}
+    yield from placeholders(found, used, probes.caller.split(":")[4])
+
+
+def _account(probes: Probes, target: Target, wanted: _Wanted, read: list[NamesRead]) -> list[Check]:
+    from c7n_iamusers.organization.likely_mistakes import names_of
     from c7n_iamusers.organization.readiness import HOLE, Check, file_checks
 
     found: list[Check] = []
+    take = (lambda users: read.append(names_of(target, users, wanted.rules))) if wanted.rules else None
     try:
-        found.extend(probes.account(target, wanted.needed, wanted.functions))
+        found.extend(probes.account(target, wanted.needed, wanted.functions, take))
     # Whatever is wrong with one account's answers, the others are checked all the same.
     except Exception as error:  # noqa: BLE001
         told = f"{type(error).__name__}: {error}"
@@ -276,8 +411,7 @@ def _account(probes: Probes, target: Target, wanted: _Wanted) -> list[Check]:
 
 def _policies(found: Sequence[Target], wanted: _Wanted) -> Iterator[Check]:
     """Each policy with the variables of each account, as its plugins check it. A fault of all accounts counts once."""
-    from c7n_iamusers.organization.probes import ORGANIZATION
-    from c7n_iamusers.organization.readiness import HOLE, OK, Check, with_valid_owner
+    from c7n_iamusers.organization.readiness import HOLE, OK, ORGANIZATION, Check, with_valid_owner
     from c7n_iamusers_cli.policies import policy_fault
 
     places: dict[str, list[str]] = {}
@@ -292,61 +426,6 @@ def _policies(found: Sequence[Target], wanted: _Wanted) -> Iterator[Check]:
             yield Check(place, "policies", HOLE, fault, remedy)
     if wanted.data and not places:
         yield Check(ORGANIZATION, "policies", OK, f"{len(wanted.data)} policies are valid in each account")
-
-
-def _center(role: str, region: str | None) -> Iterator[Check]:
-    """The organization's instance, as provisioning finds it, by ``role``."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from c7n_iamusers.execution.retries import Backoff
-    from c7n_iamusers.execution.sessions import account_session
-    from c7n_iamusers.identity_center.aws.instance import connect
-    from c7n_iamusers.organization.probes import ORGANIZATION
-    from c7n_iamusers.organization.readiness import HOLE, OK, Check
-
-    name, trust = (
-        "identity center role",
-        f"let the trust policy of {role} name the identity that runs this command",
-    )
-    try:
-        session = account_session(role)
-    except EvidenceUnreadable as error:
-        yield Check(ORGANIZATION, name, HOLE, str(error), trust)
-        return
-    yield Check(ORGANIZATION, name, OK, role)
-    try:
-        instance = connect(session, region or session.region_name, Backoff(budget=_BUDGET)).instance
-    except (IdentityCenterError, ClientError, BotoCoreError) as error:
-        remedy = (
-            "correct identity_center_region in the accounts file, or region: in the policy, to the instance's primary "
-            f"Region; where access is denied, allow sso:ListInstances and sso:DescribeInstance to {role}"
-        )
-        yield Check(ORGANIZATION, "identity center", HOLE, str(error), remedy)
-        return
-    yield _of_the_organization(session, instance)
-
-
-def _of_the_organization(session: Any, instance: Any) -> Check:
-    from c7n_iamusers.execution.retries import Backoff
-    from c7n_iamusers.organization.probes import ORGANIZATION
-    from c7n_iamusers.organization.reader import OrganizationReader
-    from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check
-
-    name, where = "identity center", f"{instance.arn} in {instance.region}"
-    try:
-        management = OrganizationReader(session, Backoff(budget=_BUDGET)).management_account()
-    except EvidenceUnreadable as error:
-        told = f"{where}: whether it is the organization's is not known: {error}"
-        return Check(ORGANIZATION, name, UNKNOWN, told, "allow organizations:DescribeOrganization")
-    if instance.owner not in ("", management):
-        return Check(
-            ORGANIZATION,
-            name,
-            HOLE,
-            f"{where} is an account instance, of account {instance.owner}: it can't give access to accounts",
-            f"give --role, a role of the management account {management} or of a delegated administrator",
-        )
-    return Check(ORGANIZATION, name, OK, where)
 
 
 def _lines(found: Iterable[Check]) -> Iterator[str]:

@@ -29,24 +29,25 @@ from c7n_iamusers.execution.sessions import fleet_session
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun
-from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
-from c7n_iamusers.identity_center.aws.organization_policies import read_organization_policies
+from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
 from c7n_iamusers.identity_center.aws_config import TEMPLATE as PROFILE_TEMPLATE
 from c7n_iamusers.identity_center.aws_config import check_template
 from c7n_iamusers.identity_center.center_lock import remove as remove_center_lock
+from c7n_iamusers.identity_center.former_members import deleted_by_policies
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
-from c7n_iamusers.identity_center.others import OrganizationPolicies, ResourcePolicies
+from c7n_iamusers.identity_center.others import ResourcePolicies
 from c7n_iamusers.identity_center.people import PeopleMap, parse_people
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
 from c7n_iamusers.identity_center.reports import hint_lines, side_effect_lines
 from c7n_iamusers.identity_center.resource_policies import read_resource_policies
+from c7n_iamusers.identity_center.run_history import created_so_far
 from c7n_iamusers.identity_center.run_lock import force_unlock as remove_lock
-from c7n_iamusers.identity_center.run_records import asks_to_stop, created_so_far, run_of_result
+from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
 from c7n_iamusers.identity_center.terraform import write_terraform
 from c7n_iamusers.identity_center.terraform_ownership import Ours
@@ -258,7 +259,8 @@ _BUDGET = 300.0
 @click.option(
     "--prune",
     is_flag=True,
-    help="Also remove managed objects that are no longer requested (`-` in the plan).",
+    help="Also remove managed objects that are no longer requested (`-` in the plan). With --export and --lock-out: "
+    "let Terraform destroy what only an earlier export in DIR has, except for people.",
 )
 @click.option(
     "--prune-former",
@@ -267,7 +269,15 @@ _BUDGET = 300.0
     metavar="DAYS",
     help="Also remove memberships that an earlier run made for IAM users that are deleted for at least DAYS days, by "
     "what audits and such runs recorded; 30, for example. It may be the only access of these people. Needs "
-    "--member-role.",
+    "--member-role and --deletions.",
+)
+@click.option(
+    "--deletions",
+    type=_Place(exists=True, file_okay=False),
+    multiple=True,
+    metavar="DIR",
+    help="The output of the policies that delete IAM users, a directory or s3://BUCKET/PREFIX: people whose users they "
+    "deleted have moved, and are no former ones. Repeatable.",
 )
 @click.option(
     "--lock-out",
@@ -362,6 +372,7 @@ def command(
     audited: bool,
     prune: bool,
     former_days: int | None,
+    deletions: tuple[str, ...],
     lock_out: bool,
     migrate: bool,
     role: str | None,
@@ -439,14 +450,12 @@ def command(
             _chosen(accounts, chosen, tags),
         )
         derivation = _derivation(
-            None if export and not with_imports else center,
-            session_in,
-            region,
-            _resources(resource_policies, max_age),
+            None if export and not with_imports else center, _resources(resource_policies, max_age)
         )
         fleet = replace(
             read_fleet(_store(output_dir), identity_source, trust, derivation),
             profile_names=profile_names or "",
+            deleted=_deleted(deletions),
         )
     if export:
         for line in (
@@ -454,7 +463,7 @@ def command(
             *derivation.warnings,
             *derivation.scope_lines(),
             *hint_lines(fleet.desired),
-            *_exported(fleet, export[1], center if with_imports else None),
+            *_exported(fleet, export[1], center if with_imports else None, prune),
         ):
             say(line)
         return
@@ -462,7 +471,7 @@ def command(
         with _errors_with_remedy():
             _exit(audit(fleet, center(), say, reading))
         return
-    removals = _choices(prune, lock_out, migrate, former_days, reading)
+    removals = _choices(prune, lock_out, migrate, former_days, reading, deletions)
     plan_options = _plan_options(plan_out, reviewed, plan_sha256, dry_run)
     _exit(_provision(fleet, center, timeout, dry_run, removals, plan_options, quotas, reading))
 
@@ -477,6 +486,11 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is
         raise click.UsageError(f"{name} can't be limited by -a or -t: it is for all accounts")
     if len(given := [name for name, value in modes.items() if value]) > 1:
         raise click.UsageError(f"{' and '.join(given)} can't be used together: each is a run of its own")
+    if modes["--export"] and changing["--prune"] and not changing["--lock-out"]:
+        raise click.UsageError(
+            "--export with --prune ends access that may be the only one of its people, as no run recorded it: give "
+            "--lock-out too"
+        )
     if given and changing["--aws-config"]:
         raise click.UsageError(
             f"--aws-config and {given[0]} can't be used together: it is for a run that gives access"
@@ -490,11 +504,21 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is
 
 
 def _choices(
-    prune: bool, lock_out: bool, migrate: bool, former_days: int | None, reading: ReadAccounts | None
+    prune: bool,
+    lock_out: bool,
+    migrate: bool,
+    former_days: int | None,
+    reading: ReadAccounts | None,
+    deletions: tuple[str, ...],
 ) -> Choices:
-    """Raises click.UsageError if nothing can tell which IAM users are deleted."""
+    """Raises click.UsageError if nothing can tell which IAM users are deleted, and which of them by this tool."""
     if former_days and reading is None:
         raise click.UsageError("--prune-former needs --member-role, to read which IAM users are deleted")
+    if former_days and not deletions:
+        raise click.UsageError(
+            "--prune-former needs --deletions DIR, the output of the policies that delete IAM users: people whose "
+            "users this tool deleted would else look as if they had left; if it deletes none, give an empty directory"
+        )
     return Choices(prune, lock_out, migrate, former_days or 0)
 
 
@@ -507,7 +531,9 @@ def _chosen(path: Path | None, names: tuple[str, ...], tags: tuple[str, ...]) ->
     return frozenset(target.account_id for target in targets_in(path, names, tags))
 
 
-def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None) -> Iterator[str]:
+def _exported(
+    fleet: Fleet, directory: Path, center: Callable[[], Center] | None, prune: bool
+) -> Iterator[str]:
     """``center``: to look up what exists, if given."""
     desired, existing = fleet.desired, None
     try:
@@ -517,7 +543,7 @@ def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None
                 run = AccessRun(center(), fleet.desired, Evidence(fleet.derivation.proofs))
                 plan, desired, existing = run.existing(Ours.of(created_so_far(fleet.output)))
             yield from side_effect_lines(plan)
-        yield from write_terraform(directory, desired, existing)
+        yield from write_terraform(directory, desired, existing, prune)
     except OSError as error:
         raise IdentityCenterError(
             f"the Terraform configuration can't be written to {directory}: {error}: give a directory that you can write"
@@ -701,30 +727,23 @@ def _center(session_in: _SessionIn, region: str | None) -> Center:
     return connect(session, region or session.region_name, Backoff(budget=_BUDGET))
 
 
-def _derivation(
-    center: Callable[[], Center] | None,
-    session_in: _SessionIn,
-    region: str | None,
-    resources: ResourcePolicies | None,
-) -> AccessDerivation:
+def _derivation(center: Callable[[], Center] | None, resources: ResourcePolicies | None) -> AccessDerivation:
     """``center``: None for a derivation that reads neither Identity Center nor the organization."""
     if center is None:
         return AccessDerivation(clock=time.monotonic, resources=resources)
-    return AccessDerivation(
-        lambda: username_tags(center()),
-        clock=time.monotonic,
-        organization=lambda: _organization(session_in, region),
-        resources=resources,
-    )
+    return AccessDerivation.at(center, time.monotonic, resources)
+
+
+def _deleted(places: tuple[str, ...]) -> frozenset[str]:
+    """The unique ids of the users that policies deleted. Raises IdentityCenterError for outcomes of no run; OSError."""
+    try:
+        return deleted_by_policies(map(_store, places))
+    except ValueError as error:
+        raise IdentityCenterError(f"--deletions: {error}") from error
 
 
 def _resources(places: tuple[Path, ...], max_age: timedelta) -> ResourcePolicies | None:
     return read_resource_policies(places, max_age, utc_now()) if places else None
-
-
-def _organization(session_in: _SessionIn, region: str | None) -> OrganizationPolicies | str:
-    session = session_in(region)
-    return read_organization_policies(session, region or session.region_name, Backoff(budget=_BUDGET))
 
 
 def _reading(member_role: str, region: str | None, external_id: Callable[[str], str]) -> ReadAccounts:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,20 @@ import click
 
 from c7n_iamusers.exceptions import OutputUnreadable
 from c7n_iamusers_cli.arguments import read_accounts
-from c7n_iamusers_cli.output import format_option, say
+from c7n_iamusers_cli.output import end_check, format_option, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store
-    from c7n_iamusers.report.fleet import Expected, Fleet
+    from c7n_iamusers.report.accounts import Expected
+    from c7n_iamusers.report.fleet import Fleet
+    from c7n_iamusers.report.mail import MailReport
+    from c7n_iamusers.report.outputs import PolicyOutput
 
 _S3 = "s3://"
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _AGE = re.compile(r"(\d{1,4})([mhd])", re.ASCII)
+#: Accounts whose notices are read at once.
+_AT_ONCE = 8
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -98,10 +104,18 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     help="Where to write it, also s3://BUCKET/KEY.  [default: report.html, report.json or report.csv]",
 )
 @click.option(
+    "--notices",
+    "notices_place",
+    metavar="PLACE",
+    help="Where the notices are, if not where the policies name them: a directory or s3://BUCKET/PREFIX.",
+)
+@click.option(
     "--check",
     is_flag=True,
-    help="End with 1 where a user failed, an account did not run, is denied or unreadable, or a quarantine is in use, "
-    "broken or of an exempt user; a line for each.",
+    help="End with 1 where something blocks the next step: a user failed or is counted twice, an account did not run, "
+    "is denied or unreadable, a quarantine is in use, broken or of an exempt user, a mail did not leave the queue for "
+    "a day, or an owner was not told. Otherwise end with 3 where something needs attention: an exemption protects "
+    "nobody, or a policy selects nobody any more. A line for each.",
 )
 def report(
     places: tuple[str, ...],
@@ -112,6 +126,7 @@ def report(
     since: datetime | None,
     output_format: str,
     output: str | None,
+    notices_place: str | None,
     check: bool,
 ) -> None:
     """Report on all accounts that policies ran over: users, evidence, outcomes, progress. AWS is not asked.
@@ -121,29 +136,76 @@ def report(
     """
     if (names or tags) and accounts_file is None:
         raise click.UsageError("-a and -t choose accounts of the accounts file: give -c FILE too")
-    from c7n_iamusers.report.fleet import Wanted, fleet_of
+    from c7n_iamusers.report.accounts import Wanted
+    from c7n_iamusers.report.checks import BLOCKING
+    from c7n_iamusers.report.fleet import fleet_of
     from c7n_iamusers.report.outputs import read_outputs
 
     wanted = Wanted([name for file in files for name in _policies(file)], since, bool(names or tags))
     expected = list(_expected(accounts_file, names, tags)) if accounts_file else []
     known = [each.name for each in expected]
     now = datetime.now(timezone.utc)
-    # the outputs are held until the fleet is made of them, and no longer
-    fleet = fleet_of(
-        list({each.place: each for place in places for each in read_outputs(_store(place), known)}.values()),
-        expected,
-        now.date(),
-        wanted,
+    outputs = list(
+        {each.place: each for place in places for each in read_outputs(_store(place), known)}.values()
     )
+    mail = _mail(outputs, expected if wanted.expected_only else None, notices_place, now)
+    fleet = fleet_of(outputs, expected, now.date(), wanted, mail.needs)
+    del outputs  # a report may be on 600,000 users
     place = output or f"report.{output_format}"
     asked = {"outputs": list(places), "expected": bool(expected)}
     data = {"generated": now.isoformat(timespec="seconds"), **asked, **fleet.as_data()}
     _write(place, output_format, data)
     _tell(fleet, data["totals"], place)
-    if check and fleet.attention:
+    for remark in mail.remarks:
+        say(remark)
+    if check:
         for each in fleet.attention:
-            say(f"{_who(each)}{each['what']}: {each['why']}", err=True)
-        raise click.exceptions.Exit(1)
+            level = "" if each["level"] == BLOCKING else f"{each['level']}: "
+            say(f"{level}{_who(each)}{each['what']}: {each['why']}", err=True)
+        end_check(*_levels(fleet))
+
+
+def _levels(fleet: Fleet) -> tuple[int, int]:
+    """How many lines are blocking, and how many need attention."""
+    from c7n_iamusers.report.checks import BLOCKING
+
+    blocking = sum(each["level"] == BLOCKING for each in fleet.attention)
+    return blocking, len(fleet.attention) - blocking
+
+
+def _mail(
+    outputs: Sequence[PolicyOutput], only: Sequence[Expected] | None, given: str | None, now: datetime
+) -> MailReport:
+    """What the notices that the runs name say of their mails. ``only``: the accounts that count; None for all.
+
+    ``given``: the place of the notices, if it is another one.
+    """
+    from c7n_iamusers.exceptions import NoticesUnreadable
+    from c7n_iamusers.notices.notices import Notices
+    from c7n_iamusers.report.mail import mail_report, places_of
+
+    if only is not None:
+        outputs = [each for each in outputs if each.account in {known.id for known in only}]
+    known, faults = dict[tuple[str, str], Notices](), dict[tuple[str, str], str]()
+
+    def read(key: tuple[str, str], must: bool) -> None:
+        account, named = key
+        place = given or named
+        if not place.startswith(_S3) and not Path(place).is_dir():
+            if must:
+                faults[key] = (
+                    f"there is no directory {place}: run this command where c7n-org ran, or give --notices PLACE"
+                )
+            return
+        try:
+            known[key] = Notices.read(_store(place), account, now)
+        except (NoticesUnreadable, OutputUnreadable) as error:
+            faults[key] = f"{error}: let this user read {place}, or correct notices"
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(lambda each: read(*each), places_of(outputs).items()))
+    names = {each.account: each.name for each in outputs if each.name}
+    return mail_report(outputs, known, faults, names, now)
 
 
 def _who(row: Mapping[str, Any]) -> str:
@@ -180,10 +242,11 @@ def _target(place: str) -> tuple[Store, str]:
 
 
 def _tell(fleet: Fleet, totals: Mapping[str, Any], place: str) -> None:
+    blocking, attention = _levels(fleet)
     say(
-        f"{place}: {totals['users']} users in {totals['accounts']} accounts: {totals['deleted']} deleted, "
-        f"{totals['left']} still there, {totals['high']} of these of high severity; "
-        f"{len(fleet.attention)} need attention"
+        f"{place}: {totals['users']} users seen in {totals['accounts']} accounts: {totals['deleted']} deleted, "
+        f"{totals['gone']} deleted by others, {totals['left']} still there, of which {totals['exempt']} are exempt and "
+        f"{totals['high']} of high severity; {blocking} blocking, {attention} to look at"
     )
     for each in fleet.policies:
         say(_did(each))
@@ -251,7 +314,7 @@ def _expected(path: Path, names: tuple[str, ...], tags: tuple[str, ...]) -> Iter
 
     Raises OutputUnreadable and InvalidPolicyData.
     """
-    from c7n_iamusers.report.fleet import Expected
+    from c7n_iamusers.report.accounts import Expected
 
     rows = read_accounts(
         path,

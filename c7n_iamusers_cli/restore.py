@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,44 @@ if TYPE_CHECKING:
     from c7n_iamusers.restoration.restoring import UserRestoration
     from c7n_iamusers.restoration.rights import RightsChange
     from c7n_iamusers.restoration.snapshot_files import RestorableUser
+
+
+def acceptances(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options by which somebody accepts what a restoration asks about, or would refuse."""
+    for option in (
+        click.option(
+            "--yes",
+            is_flag=True,
+            help="Don't ask before giving administrator rights or using snapshots that no journal proves.",
+        ),
+        click.option(
+            "--accept-aws-changes",
+            is_flag=True,
+            help="Restore users although AWS itself has added to AWS-managed policies that they had. It is listed "
+            "first.",
+        ),
+        click.option(
+            "--without",
+            metavar="PART",
+            multiple=True,
+            help="Leave this part out (repeatable), which AWS refuses for good: a group or an inline policy by its "
+            "name, a managed policy by its ARN, a key or certificate by its id. If it denied anything, see "
+            "--accept-wider.",
+        ),
+        click.option(
+            "--accept-wider",
+            "wider",
+            metavar="[ACCOUNT_ID/]NAME",
+            multiple=True,
+            help="Restore this user (repeatable) although it could do more than before, or nobody can tell. What it "
+            "could do more is listed first. With its account if users of several accounts have the name.",
+        ),
+        click.option(
+            "--recreate-groups", is_flag=True, help="Create missing groups again, with their policies."
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -65,32 +103,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Only this user (repeatable). Required to change a user that still exists, or whose snapshot is partial.",
 )
-@click.option("--recreate-groups", is_flag=True, help="Create missing groups again, with their policies.")
-@click.option(
-    "--accept-wider",
-    "wider",
-    metavar="[ACCOUNT_ID/]NAME",
-    multiple=True,
-    help="Restore this user (repeatable) although it could do more than before, or nobody can tell. What it could do "
-    "more is listed first. With its account if users of several accounts have the name.",
-)
-@click.option(
-    "--without",
-    metavar="PART",
-    multiple=True,
-    help="Leave this part out (repeatable), which AWS refuses for good: a group or an inline policy by its name, a "
-    "managed policy by its ARN, a key or certificate by its id. If it denied anything, see --accept-wider.",
-)
-@click.option(
-    "--accept-aws-changes",
-    is_flag=True,
-    help="Restore users although AWS itself has added to AWS-managed policies that they had. It is listed first.",
-)
-@click.option(
-    "--yes",
-    is_flag=True,
-    help="Don't ask before giving administrator rights or using snapshots that no journal proves.",
-)
+@acceptances
 @click.option(
     "--journal",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import click
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers_cli.arguments import (
+    check_principal,
     external_id,
     is_role_arn,
     organization_id,
@@ -20,6 +21,7 @@ from c7n_iamusers_cli.arguments import (
     role_arn,
     role_name,
 )
+from c7n_iamusers_cli.mailer import MailerOptions, mailer_options, mailer_role
 from c7n_iamusers_cli.output import format_option, print_json
 from c7n_iamusers_cli.permissions import (
     account_values,
@@ -41,13 +43,6 @@ _FILLED_IN = re.compile(r"\{(account_id|region|policy_name|now|uuid)([!:][^{}]*)
 _CHANGING = re.compile(r"\{(now|uuid)[^{}]*\}")
 #: The modes of Cloud Custodian that make a Lambda function and a rule of EventBridge.
 _MODES = ("cloudtrail", "periodic")
-#: A service, a role or a user, or an account; or nothing.
-_PRINCIPAL = re.compile(
-    r"([a-z0-9-]+\.)+amazonaws\.com(\.cn)?"
-    r"|arn:(?P<partition>[a-z-]+):iam::(?P<account>[0-9]{12}):(?P<name>root|(role|user)/[\w+=,.@/-]*[\w+=,.@-])"
-    r"|",
-    re.ASCII,
-)
 #: The account of the role itself, in its policy.
 _OWN_ACCOUNT = "${aws:PrincipalAccount}"
 
@@ -99,6 +94,7 @@ _OWN_ACCOUNT = "${aws:PrincipalAccount}"
 @click.option(
     "--output-dir", "-s", "outputs", multiple=True, metavar="URL", help="The runner's s3:// output."
 )
+@mailer_options
 @click.option(
     "--restore",
     is_flag=True,
@@ -119,7 +115,7 @@ _OWN_ACCOUNT = "${aws:PrincipalAccount}"
     "--role",
     "only",
     type=click.Choice(
-        ["member-reader", "member-remover", "function", "deployer", "identity-center", "runner"]
+        ["member-reader", "member-remover", "function", "deployer", "identity-center", "runner", "mailer"]
     ),
     help="Print this one alone.",
 )
@@ -135,7 +131,7 @@ def roles(
     setup: bool,
     only: str | None,
     output_format: str,
-    **settings: str,
+    **settings: Any,
 ) -> None:
     """Print the roles that the policies in the given files take, one document each.
 
@@ -143,13 +139,15 @@ def roles(
     Identity Center, and runner for the account in which c7n-org runs. Policies that change users are the remover's,
     all others the reader's. Policies with a Lambda mode run as the role that mode.role names, which is function (and
     function-2, ... where they name several), and c7n-org deploys them as deployer; these are for each member account.
-    What each may do comes from what the filters and actions declare. The printed JSON has a member for each role; with
-    --role it is the document alone.
+    What each may do comes from what the filters and actions declare. With --mailer there is one more, mailer, which
+    runs c7n-mailer, by that file alone. The printed JSON has a member for each role; with --role it is the document
+    alone.
     """
-    from c7n_iamusers.roles.documents import FUNCTION, RoleSettings, role_documents
+    from c7n_iamusers.roles.documents import RoleSettings, role_documents
     from c7n_iamusers.roles.rendering import rendered_role
 
     policies = [policy for file in files for policy in loaded(file)]
+    mailer = MailerOptions(**{each.name: settings.pop(each.name) for each in fields(MailerOptions)})
     _check(runner, settings, only)
     values = account_values(config)
     for url in outputs:
@@ -157,25 +155,21 @@ def roles(
     written, listed = _output_places(outputs, values)
     pulling = [each for each in policies if each.execution_mode == "pull"]
     names = _Names([*parts_of(pulling)], values)
-    known = RoleSettings(runner, center=center or names.center(), **settings)
+    of_mailer = mailer_role(mailer, runner, setup)
+    known = RoleSettings(
+        runner, center=center or names.center(), mailer=of_mailer.arn if of_mailer else "", **settings
+    )
     _check_partitions(known, values.targets)
     places = names.places(written, listed)
     functions = _functions([each for each in policies if each not in pulling], values, outputs)
     needs = replace(role_needs(pulling, values, restore, undo), functions=functions, setup=setup)
-    for each in functions:
-        if each.role.rpartition("/")[2] in (known.reader, known.remover, known.deployer):
-            raise InvalidPolicyData(
-                f"mode.role is {each.role}, and so is --reader, --remover or --deployer: the functions have a role of "
-                "their own, so give another name"
-            )
-    if only == FUNCTION and len(functions) > 1:
-        raise InvalidPolicyData(
-            f"the functions have several roles ({', '.join(each.role for each in functions)}): print all, or give the "
-            "files of one of them"
-        )
-    found = {each.kind: rendered_role(each, output_format) for each in role_documents(needs, known, places)}
+    _check_names(functions, known, only)
+    documents = [*role_documents(needs, known, places), *([of_mailer.document()] if of_mailer else [])]
+    found = {each.kind: rendered_role(each, output_format) for each in documents}
     if only and only not in found:
-        raise InvalidPolicyData(f"the policies take no role {only}; they take {', '.join(found)}")
+        raise InvalidPolicyData(
+            f"the policies take no role {only}; they take {', '.join(found)}, and with --mailer FILE also mailer"
+        )
     print_json(found[only] if only else found)
 
 
@@ -212,23 +206,23 @@ def _check(runner: str, settings: Mapping[str, str], only: str | None) -> None:
         raise click.UsageError(
             "--reader, --remover and --deployer are three roles: give them different names, or print one by --role"
         )
-    principal = settings["runner_principal"]
-    found = _PRINCIPAL.fullmatch(principal)
-    if found is None:
-        raise click.UsageError(
-            f"--runner-principal: {principal!r} is neither a service, such as ec2.amazonaws.com, nor the ARN of a role "
-            "or user. Give the role of a session in its place; for a federated principal leave the option out, and "
-            "create the role with its trust policy yourself"
-        )
-    _, partition, _, _, account = runner.split(":")[:5]
-    if found["account"] and found["partition"] != partition:
-        raise click.UsageError(
-            f"--runner-principal: {principal} is in another partition than --runner {runner}"
-        )
-    if found["name"] == "root" and found["account"] != account:
-        raise click.UsageError(
-            f"--runner-principal: {principal} would let every role and user of account {found['account']} run as the "
-            "runner that its own policies allow to: give the ARN of one role there"
+    check_principal("--runner-principal", settings["runner_principal"], runner)
+
+
+def _check_names(functions: Sequence[Functions], known: RoleSettings, only: str | None) -> None:
+    """Raises InvalidPolicyData where the functions would share a role, or ``only`` one of several is asked for."""
+    from c7n_iamusers.roles.documents import FUNCTION
+
+    for each in functions:
+        if each.role.rpartition("/")[2] in (known.reader, known.remover, known.deployer):
+            raise InvalidPolicyData(
+                f"mode.role is {each.role}, and so is --reader, --remover or --deployer: the functions have a role of "
+                "their own, so give another name"
+            )
+    if only == FUNCTION and len(functions) > 1:
+        raise InvalidPolicyData(
+            f"the functions have several roles ({', '.join(each.role for each in functions)}): print all, or give the "
+            "files of one of them"
         )
 
 
@@ -363,8 +357,9 @@ class _Names:
         """Where the runner's own session sends and writes, and what it reads: journals, plans, and who signed in."""
         from c7n_iamusers.roles.documents import Places
 
-        sending = [part_data(part) for part in self.parts if part_data(part).get("assume_role") is False]
-        queues = self._named("queue", [(data.get("transport") or {}).get("queue") for data in sending])
+        sending = [part for part in self.parts if part_data(part).get("assume_role") is False]
+        queues = self._named("queue", map(_queue, sending))
+        counted = self._named("queue", [_queue(part) for part in sending if getattr(part, "queue", "")])
         notices = self._notices()
         records, sign_ins, plans = (
             tuple(each for part in self.parts for each in self._places(part, key))
@@ -377,6 +372,7 @@ class _Names:
             (*sign_ins, *plans),
             (*notices.listed, *listed),
             notices.tops,
+            counted,
         )
 
     def _notices(self) -> Places:
@@ -433,6 +429,10 @@ class _Names:
         url = part_data(part).get(key)
         found = self.values.places(key, url, self.account) if url else ()
         return tuple(each for each in found if each.startswith("s3://"))
+
+
+def _queue(part: Any) -> Any:
+    return (part_data(part).get("transport") or {}).get("queue")
 
 
 def _is_notify(part: Any) -> bool:

@@ -14,8 +14,6 @@ from c7n_iamusers.exemptions import (
     find_exemption,
     in_account,
     parse_rules,
-    read_explanations,
-    read_usage,
     usage_lines,
 )
 from tests.records import groups, user
@@ -235,11 +233,40 @@ def without(key: str) -> dict[str, Any]:
             {**without("user"), "path": "emergency/*"}, r"must begin and end with / or \*", id="path-begin"
         ),
         pytest.param("ci-*", r"exempt\[0\]: must be a mapping", id="not-a-mapping"),
+        pytest.param({**GOOD, "user": "*"}, r"user '\*' exempts every user.*everybody: true", id="everybody"),
+        pytest.param({**GOOD, "user": "?*"}, r"exempts every user", id="every-name"),
+        pytest.param({**without("user"), "path": "/*"}, r"path '/\*' exempts every user", id="every-path"),
+        pytest.param({**without("user"), "path": "*"}, r"path '\*' exempts every user", id="any-path"),
+        pytest.param({**without("user"), "group": "*"}, r"group '\*' exempts every user", id="every-group"),
+        pytest.param({**GOOD, "user": "*", "account": "*"}, r"exempts every user", id="every-account"),
+        pytest.param(
+            {**GOOD, "user": "*", "everybody": "no"}, r"everybody must be true or false", id="unclear"
+        ),
+        pytest.param({**GOOD, "user": "*", "everybody": False}, r"exempts every user", id="not-everybody"),
     ],
 )
 def test_faulty_rules_name_the_place_and_the_remedy(entry: Any, message: str) -> None:
     with pytest.raises(InvalidPolicyData, match=message):
         parse_rules([entry], "exempt")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param({"user": "*", "everybody": True}, id="meant"),
+        pytest.param({"user": "*", "everybody": "TRUE"}, id="meant-in-a-csv"),
+        pytest.param({"user": "*", "account": "sandbox-*"}, id="of-some-accounts"),
+        pytest.param({"path": "/?*/"}, id="whoever-has-a-path"),
+        pytest.param({"user": "?"}, id="short-names"),
+        pytest.param({"user": "*-*"}, id="with-a-dash"),
+        pytest.param({"tag": "Exempt=*"}, id="a-tag"),
+        pytest.param({"user": "a*", "everybody": ""}, id="an-empty-cell"),
+    ],
+)
+def test_who_is_meant_is_exempt(entry: dict[str, Any]) -> None:
+    (rule,) = parse_rules([{**without("user"), **entry}], "exempt")
+    (again,) = parse_rules([rule.as_data()], "again")
+    assert again == rule
 
 
 def test_all_faults_are_reported_at_once() -> None:
@@ -298,7 +325,7 @@ def test_a_pattern_that_can_protect_nobody_is_a_fault(field: str, pattern: str, 
     ("field", "pattern", "name"),
     [
         pytest.param("user", "a+b=c,d.e@f_g-9", "a+b=c,d.e@f_g-9", id="every-character"),
-        pytest.param("user", "*", "jane", id="anybody"),
+        pytest.param("user", "j*", "jane", id="anybody"),
         pytest.param("user", "*" * 80 + "x" * 64, "x" * 64, id="longest"),
         pytest.param("user", "[!a]?ne[]0]0", "jane00", id="classes"),
         pytest.param("user", "jane.*", "jane.doe", id="dot"),
@@ -354,34 +381,9 @@ def test_doubtful_rules_are_reported(field: str, pattern: str, message: str) -> 
     assert all(f"exemption by {field} {pattern!r} (because) {message}" in each for each in found)
 
 
-@pytest.mark.parametrize("pattern", ["al*", 'a "quoted" name', "back\\slash", "zwei: 3 users", "für\n*"])
-@pytest.mark.parametrize("account", ["", ACCOUNT, 'dev "*" until 2027-01-01'])
-def test_a_log_line_of_usage_is_read_back(pattern: str, account: str) -> None:
-    used, unused, other = (
-        replace(rule("user", pattern), account=account),
-        replace(rule("path", pattern), reason=f'{pattern}, owner "nobody"', owner="the, owners"),
-        rule("tag", "Team=a: 7 users"),
-    )
-    lines = [
-        f"2026-11-24 - INFO - unnecessary: {each}" for each in usage_lines((unused, used, other), {used: 2})
+def test_the_log_says_whom_each_rule_protects() -> None:
+    used, unused = rule("user", "al*"), replace(rule("path", "/ci/\n*"), owner="the, owners")
+    assert list(usage_lines((unused, used), {used: 2})) == [
+        'exempt by user "al*" until 2027-01-01: 2 users, reason "because"',
+        'exemptions that protect nobody: path "/ci/\\n*" until 2027-01-01, reason "because", owner "the, owners"',
     ]
-    assert [each for each in lines if "\n" in each] == []
-    assert [read_usage(each) for each in lines] == [
-        {("user", pattern, "2027-01-01", account): 2},
-        {("path", pattern, "2027-01-01", ""): 0, ("tag", "Team=a: 7 users", "2027-01-01", ""): 0},
-    ]
-    assert [read_explanations(each) for each in lines] == [
-        {("user", pattern, "2027-01-01", account): ("because", "")},
-        {
-            ("path", pattern, "2027-01-01", ""): (f'{pattern}, owner "nobody"', "the, owners"),
-            ("tag", "Team=a: 7 users", "2027-01-01", ""): ("because", ""),
-        },
-    ]
-
-
-@pytest.mark.parametrize(
-    "line", ["", "exempt by user al* until 2027-01-01: 2 users", 'user "a" until 2027-01-01: 2 users']
-)
-def test_other_lines_report_no_usage(line: str) -> None:
-    assert not read_usage(line)
-    assert not read_explanations(line)

@@ -22,6 +22,7 @@ from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import parse_list
 from c7n_iamusers.identity_center.aws_config import Role, aws_config
+from c7n_iamusers.notices.requests import replies
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = Path(c7n_iamusers.__file__).parent / "mailer_templates"
@@ -57,6 +58,7 @@ STATES: dict[str, dict[str, Any]] = {
         "findings": FINDINGS,
         "attempts": {"state": "heard", "quarantined": True, "attempts": [ATTEMPT]},
     },
+    "used": {"used": {"text": "console sign-in from 203.0.113.7, which <failed>"}},
     "your-access": {
         "findings": FINDINGS,
         "provisioning": {"status": "provisioned", "username": "b@example.com", "permission-set": "Readers"},
@@ -113,7 +115,9 @@ def test_mails_name_account_users_and_the_way_in(state: str) -> None:
     # who calls as a user in quarantine, or has a new one, is not yet known to be a person
     # nor has anybody who was not deleted lost anything
     way_in = (
-        () if state in ("heard", "created", "deleted") else ("https://d-1.awsapps.com/start", "first time")
+        ()
+        if state in ("heard", "created", "deleted", "used")
+        else ("https://d-1.awsapps.com/start", "first time")
     )
     for expected in ("111122223333", "payments", "a+b=c,d.e@f-g", "second", *way_in):
         assert expected in text
@@ -168,6 +172,14 @@ def test_the_call_that_created_a_credential_is_named() -> None:
     assert "1 group; not read yet: login profile, access key" in text
     (slack,) = json.loads(render("created", "slack_template", [user("created")]))["attachments"]
     assert slack["fields"][0]["value"].startswith("CreateAccessKey by &lt;root&gt;.")
+
+
+def test_an_alarm_says_what_was_done() -> None:
+    text = render("used", "template", [user("used")])
+    assert "console sign-in from 203.0.113.7, which &lt;failed&gt;" in text
+    assert "Say so at once to cloud@example.com" in text
+    (slack,) = json.loads(render("used", "slack_template", [user("used")]))["attachments"]
+    assert slack["fields"][0]["value"].startswith("console sign-in from 203.0.113.7, which &lt;failed&gt;.")
 
 
 def test_days_that_differ_stand_beside_each_user() -> None:
@@ -467,7 +479,7 @@ def test_a_part_says_which_one_it_is_and_how_many_users_there_are() -> None:
     assert "Part 1" not in whole
 
 
-@pytest.mark.parametrize("state", ["created", "deleted", "heard", "replaced"])
+@pytest.mark.parametrize("state", ["created", "deleted", "heard", "replaced", "used"])
 def test_every_part_of_a_split_mail_says_which_one_it_is(state: str) -> None:
     said = "<b>Part 2 of 3</b>, with 1 of the 5 users."
     assert said in render(state, "template", [user(state)], part=2, parts=3, users=5)
@@ -495,7 +507,25 @@ def test_a_notice_has_the_row_that_exempts_its_users() -> None:
         ("user", "a+b=c,d.e@f-g", "111122223333"),
     ]
     assert {(each.reason, each.owner) for each in rules} == {("needed", "owner@example.com")}
-    assert text.splitlines()[0] == (ROOT / "policies" / "exemptions.csv").read_text().splitlines()[0]
+    # the columns after these are for those who keep the list
+    assert (ROOT / "policies" / "exemptions.csv").read_text().startswith(f"{text.splitlines()[0]},")
+
+
+def test_the_rows_of_a_notice_are_read_from_replies() -> None:
+    text, link = objection(["jane.doe", "a+b=c,d.e@f-g"])
+    (body,) = urllib.parse.parse_qs(urllib.parse.urlsplit(link).query)["body"]
+    whole = render(
+        "flagged", "template", [noticed("jane.doe", "2026-12-24"), noticed("left", "2026-12-24")], days=None
+    )
+    head = b"From: owner@example.com\nContent-Type: text/"
+    for mail in (
+        head + b"plain\n\n" + body.replace('""', '"needed"').encode(),
+        head + b"plain\n\n> " + text.replace('""', '"needed"').replace("\n", "\n> ").encode(),
+        head + b"html\n\n" + whole.replace("&#34;&#34;", '"needed"', 1).encode(),
+    ):
+        (reply,) = replies(mail, "reply")
+        assert reply.rows[0][:4] == ("111122223333", "jane.doe", "", "needed")
+        assert len(reply.rows) + reply.unfilled == 2
 
 
 @pytest.mark.parametrize("count", [1, 3, 500])

@@ -75,7 +75,8 @@ def run(org: LocalOrg, **action: Any) -> dict[str, Any]:
 
 def command(*arguments: str) -> Result:
     result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == 0, result.output
+    # preflight: other accounts of the organization are not in the file, and not all of a mailer is known
+    assert result.exit_code == (3 if arguments[0] == "preflight" else 0), result.output
     return result
 
 

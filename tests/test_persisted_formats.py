@@ -21,7 +21,7 @@ from c7n_iamusers.execution.journal import OUTCOME, SNAPSHOT, JournalReader, jou
 from c7n_iamusers.execution.outcomes import DELETED, SKIPPED, Outcome
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.policy_documents import PolicyVersion
-from c7n_iamusers.notices.notices import Notice, parse_notice
+from c7n_iamusers.notices.notices import Notice, parse_record
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from tests.records import ACCOUNT, EVERYTHING, user
 
@@ -69,6 +69,7 @@ NOTICE = Notice(
     (ALICE.subject,),
     {ALICE.unique_id: "deleted"},
     stop=date(2026, 12, 10),
+    queue="https://sqs.us-east-1.amazonaws.com/123456789012/mailer",
 )
 CALL = {
     "service": "iam",
@@ -130,12 +131,14 @@ def test_a_plan_is_read_as_it_was_made() -> None:
 
 
 def test_a_notice_is_read_as_it_was_written() -> None:
-    found = parse_notice(kept("notice.json"), ACCOUNT, TAKEN)
-    assert (found.day, found.stop, found.users, found.what) == (
+    found = parse_record(kept("notice.json"), ACCOUNT, TAKEN)
+    assert isinstance(found, Notice)
+    assert (found.day, found.stop, found.users, found.what, found.queue) == (
         NOTICE.day,
         NOTICE.stop,
         NOTICE.users,
         NOTICE.what,
+        NOTICE.queue,
     )
     assert found.name == f"{ACCOUNT}/20261124T123015Z-announce-50067b87b5af.json"
 

@@ -50,6 +50,7 @@ FILES = {
     "findings-to-security-hub": ["iam-users-findings"],
     "realtime": ["iam-users-realtime", "iam-users-realtime-deny", "iam-users-realtime-daily"],
     "realtime-quarantine": ["iam-users-realtime-quarantine"],
+    "realtime-alarm": ["iam-users-alarm-sign-in", "iam-users-alarm-call", "iam-users-alarm-hourly"],
 }
 #: The numbers under ``vars`` of accounts.yml, as the policies name them.
 NUMBERS = {
@@ -98,14 +99,18 @@ def destructive(policy: dict[str, Any]) -> dict[str, Any]:
 def test_all_of_them_share_one_list_of_exemptions(policy: dict[str, Any]) -> None:
     flag = part(policy, "filters", "unnecessary")
     if policy["name"] == "iam-users-release":
-        assert not flag
-        assert policy["filters"] == [{"type": "value", "key": "UserName", "op": "in", "value": []}]
+        # exempt or not, but only whom somebody names
+        assert flag == {"type": "unnecessary", "exempt": "none"}
+        assert policy["filters"][0] == {"type": "value", "key": "UserName", "op": "in", "value": []}
         return
     if policy["name"] == "iam-users-realtime-deny":
         # an exemption does not hide that somebody removed a Deny
         assert flag == {"type": "unnecessary", "exempt": "none"}
         assert {each["type"] for each in policy["actions"]} == {"notify-owners"}
         return
+    if policy["name"].startswith("iam-users-alarm"):
+        assert not flag
+        flag = part(policy, "filters", "alarm")
     # a Lambda function has no files of the checkout
     assert flag["exempt-from"] == (IN_LAMBDA if "mode" in policy else EXEMPTIONS)
     assert "exempt" not in flag
@@ -212,7 +217,8 @@ def test_the_owner_of_the_account_is_told_of_each_step_and_that_is_on_record() -
         for action in policy["actions"]:
             assert action["type"] != "notify"
             if action["type"] == "notify-owners":
-                assert action["to"] == ["{owner}"]
+                alarms = ["{alarm_to}"] if action["step"] == "used" else []
+                assert action["to"] == [*alarms, "{owner}"]
                 assert "mode" in policy or action["notices"] == "{notices}"
                 assert "subject" not in action
                 assert action is policy["actions"][-1]
@@ -225,6 +231,7 @@ def test_the_owner_of_the_account_is_told_of_each_step_and_that_is_on_record() -
         "iam-users-heard",
         "iam-users-delete",
         "iam-users-delete-people",
+        "iam-users-release",
     }
 
 
@@ -261,7 +268,7 @@ def test_the_role_of_our_own_runs_is_the_one_that_the_roles_are_printed_for() ->
 def test_functions_of_several_accounts_do_not_overwrite_one_another(policy: dict[str, Any]) -> None:
     assert "{account_id}" in policy["mode"]["execution-options"]["output_dir"]
     (notify,) = [each for each in policy["actions"] if each["type"] == "notify-owners"]
-    assert notify["step"] == "created"
+    assert notify["step"] in ("created", "used")
     # nothing that deletes rests on what a member account can write
     assert notify["notices"].startswith("s3://{lambda_bucket}/realtime/")
 

@@ -31,6 +31,7 @@ from tests.readme import (
     BLOCKS,
     COMMANDS,
     EVERYBODY,
+    MADE_ELSEWHERE,
     POLICIES,
     ROOT,
     SAMPLES,
@@ -40,8 +41,10 @@ from tests.readme import (
     UNUSED,
     by_hand,
     copy_checkout,
+    documented_paths,
     in_shell,
     of_rehearsal,
+    path_pattern,
     saved_report,
     substituted,
 )
@@ -109,6 +112,10 @@ def test_what_examples_write_is_ignored_by_git() -> None:
 
 
 REMOVER = "IamUsersRemover"
+
+
+#: That of accounts.yml.
+QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer"
 
 
 @pytest.fixture
@@ -181,29 +188,50 @@ def mail_server(checkout: Path) -> Iterator[None]:
         yield
 
 
+def not_left(checkout: Path) -> list[str]:
+    """The paths in the documents that are not below ``checkout``, without those that other tests make."""
+    left = [str(path.relative_to(checkout)) for path in checkout.rglob("*") if path.is_file()]
+    # tests/test_output_layout.py has those of the output
+    in_output = tuple(path for path in documented_paths() if path.startswith(("DIR/", "PREFIX/", "journal/")))
+    return [
+        path
+        for path in documented_paths() - MADE_ELSEWHERE.keys() - {*in_output}
+        if not any(re.fullmatch(f"(?:.*/)?{path_pattern(path).pattern}", each) for each in left)
+    ]
+
+
+def create_remover(account: Any, runner: str) -> None:
+    """The role that removes users, for whoever is in the account ``runner``."""
+    principal = {"AWS": f"arn:aws:iam::{runner}:root"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    account.create_role(RoleName=REMOVER, AssumeRolePolicyDocument=trust)
+    account.attach_role_policy(RoleName=REMOVER, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+
+
 @pytest.mark.usefixtures("mail_server")
 def test_commands_run_in_order(account: Any, org: LocalOrg, checkout: Path) -> None:
     """Once; but the quarantined user is released in between, and put into quarantine by the same command again.
 
     That policies may run twice, the test above shows.
     """
-
-    principal = {"AWS": f"arn:aws:iam::{org.settings.management_account}:root"}
-    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    account.create_role(RoleName=REMOVER, AssumeRolePolicyDocument=trust)
-    account.attach_role_policy(RoleName=REMOVER, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    create_remover(account, org.settings.management_account)
 
     def run(text: str) -> None:
         in_shell(substituted(text), checkout, org.environment())
 
     (park,) = [text for text in COMMANDS if "quarantine-one.yml" in text]
+    (daily,) = [text for text in COMMANDS if "policies/remind.yml" in text]
     for text in COMMANDS:
         releases = "release-one.yml" in text
         if releases:
             assert quarantined(account) == {"retired-bot"}
         if "delete-one.yml" in text:
-            let_days_pass(org, checkout / "notices", checkout / "output/removal", 14)
+            # as c7n-mailer runs daily, and finds nothing more
+            org.client("sqs").purge_queue(QueueUrl=QUEUE)
+            for days in (1, 1, 12):
+                let_days_pass(org, checkout / "notices", checkout / "output/removal", days)
+                run(daily)
         if not of_rehearsal(text) and not by_hand(text):
             run(text)
         if releases:
@@ -214,3 +242,4 @@ def test_commands_run_in_order(account: Any, org: LocalOrg, checkout: Path) -> N
         (checkout / "output/moved/payments/us-east-1/iam-users-moved/resources.json").read_text()
     )
     assert {user["UserName"] for user in moved} == {"dana.smith", "ana.silva"}
+    assert not_left(checkout) == []

@@ -50,6 +50,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copy(path / "saved" / name, path / name)
     (path / "output" / "removal").mkdir(parents=True)
     (path / "output" / "intents").mkdir()
+    (path / "replies").mkdir()
     monkeypatch.chdir(path)
     for line in LINES:
         if line.startswith(SHELL):
@@ -74,6 +75,9 @@ def parsed(line: str) -> dict[str, Any]:
     group: Any = {"c7n-iamusers": main, "c7n-org": c7n_org}[program]
     name, *options = rest
     command = group.get_command(click.Context(group), name)
+    if isinstance(command, click.Group):
+        name, *options = options
+        command = command.get_command(click.Context(command), name)
     assert command, line
     found: dict[str, Any] = command.make_context(name, options).params
     return found
@@ -150,7 +154,9 @@ def test_what_needs_no_earlier_run_runs(org: LocalOrg, checkout: Path) -> None:
             _, *options = words(line)
             if options[0] in ("owners", "roles", "guardrail", "evidence", "preflight"):
                 result = CliRunner().invoke(main, options)
-                assert result.exit_code == 0, (line, result.output)
+                # the shipped accounts file has placeholders, and users that no exemption matches
+                well = (0, 3) if options[0] == "preflight" else (0,)
+                assert result.exit_code in well, (line, result.output)
 
 
 def test_stop_is_the_file_that_stops(checkout: Path) -> None:

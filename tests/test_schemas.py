@@ -56,7 +56,9 @@ def test_unnecessary_spells_its_options_out() -> None:
     assert all(found.values())
     assert found["kinds"]["items"]["enum"] == list(KINDS)
     assert found["findings"]["properties"]["none-of"]["items"]["enum"] == list(FINDING_IDS)
-    assert set(found["exempt"]["items"]["properties"]) == {*RULE, "path", "tag", "group", "owner", "account"}
+    assert set(found["exempt"]["items"]["properties"]) == {
+        *(*RULE, "path", "tag", "group", "owner", "account", "everybody", "alarm")
+    }
 
 
 @pytest.mark.parametrize(
@@ -147,6 +149,7 @@ def test_every_example_is_of_its_schema_and_validates(whole: dict[str, Any], nam
 
 #: What a plugin's bare name lacks, which c7n's schema lets pass.
 LACKING = {
+    "alarm": "alarm lacks exempt-from: write '- type: alarm'",
     "identity-center": "identity-center lacks state: write '- type: identity-center'",
     "notify-owners": "notify-owners lacks notices, step, days, transport: write '- type: notify-owners'",
     "notify-people": "notify-people lacks notices, email-domains, transport: write '- type: notify-people'",
@@ -169,6 +172,7 @@ def test_a_bare_name_works_or_says_what_it_lacks(whole: dict[str, Any], name: st
 
 #: An option that each plugin lacks, with what its message says.
 MISSPELT = {
+    "alarm": ("exemptfrom", "write exempt-from"),
     "unnecessary": ("unusedfor", "write unused-for"),
     "identity-center": ("stat", "write state"),
     "attempts": ("sinc", "write since"),

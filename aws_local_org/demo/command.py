@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -34,7 +35,7 @@ from aws_local_org.seed import seed
 from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers.execution.given import parsed_file
 from c7n_iamusers.text.documents import read_yaml
-from c7n_iamusers_cli.output import print_table
+from c7n_iamusers_cli.output import PROBLEM, print_table
 
 #: The marker file in a demo's directory, which allows the next demo to replace its content.
 MARKER = ".c7n-iamusers-demo"
@@ -313,6 +314,7 @@ class Demo(steps.Workflow):
         return [
             (f"c7n-org: a machine of {name} calls AWS, and is heard; c7n-mailer: mail its owner", self.hear),
             (f"c7n-org: the owner in {name} exempts the machine, and it is released", self.release),
+            ("c7n-org: on the next day, read that the mail has left the queue", self.daily),
         ]
 
     def hear(self) -> None:
@@ -325,7 +327,10 @@ class Demo(steps.Workflow):
         self.deliver("attempts")
         page, log = self.work / "report.html", self.work / "logs" / "report-heard.log"
         code = self.commands.report("report-heard", self.work / "output", self.accounts, page)
-        if not code or f"user {planted.CALLED} of account {self.first.account_id}" not in log.read_text():
+        if (
+            code != PROBLEM
+            or f"user {planted.CALLED} of account {self.first.account_id}" not in log.read_text()
+        ):
             self.faults.append(
                 f"c7n-iamusers report --check misses that {planted.CALLED} is in use, see {log}"
             )
@@ -389,11 +394,25 @@ class Demo(steps.Workflow):
             ]
 
     def report(self) -> None:
-        """The page names every planted user."""
+        """The page names every planted user. Report, terminal and mails have AWS's own numbers."""
         super().report()
-        page = self.work / "report.html"
+        page, data = self.work / "report.html", self.work / "report.json"
         text = page.read_text() if page.exists() else ""
         self.faults += [f"the report does not name {name}" for name in planted.STORIES if name not in text]
+        self.commands.report("report", self.work / "output", self.accounts, data)
+        numbers = {
+            account_id: expect.numbers_of(
+                before,
+                self.after[account_id],
+                len(announcements(self.notices, account_id)),
+                self.is_exempt,
+            )
+            for account_id, before in self.before.items()
+        }
+        said = (self.work / "logs" / "report.log").read_text()
+        self.faults += expect.number_faults(
+            numbers, json.loads(data.read_text()), said, mails(self.work / "mails")
+        )
 
     def _check_records(self, account: AccountState, expected: set[str], step: str, what: str = "") -> None:
         found = announcements(self.notices, account.account_id, step, what)

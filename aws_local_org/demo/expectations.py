@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -237,6 +237,88 @@ def why_left(user: UserState, account: AccountState, announced: bool, active_day
     if user.trusted_by:
         return "a role trusts it"
     return "a Bedrock API key, whose use AWS does not tell" if user.name.startswith(_BEDROCK) else ""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How many users an account had at any time, and how many of them were announced, are gone, left and exempt."""
+
+    users: int
+    announced: int
+    deleted: int
+    left: int
+    exempt: int
+
+
+def numbers_of(
+    before: AccountState, after: AccountState, announced: int, is_exempt: Callable[[UserState], bool]
+) -> Numbers:
+    """The numbers of an account by AWS's own answers. ``announced``: users whose announcement is on record."""
+    had = {user.unique_id for each in (before, after) for user in each.users}
+    exempted = sum(map(is_exempt, after.users))
+    return Numbers(len(had), announced, len(deleted(before, after)), len(after.users), exempted)
+
+
+def number_faults(
+    expected: Mapping[str, Numbers], report: Mapping[str, Any], said: str, mails: Iterable[EmailMessage]
+) -> list[str]:
+    """The report, what it said on the terminal and the mails must have the same numbers.
+
+    ``expected``: account id -> its numbers. ``report``: in JSON.
+    """
+    rows = {row["account"]: row for row in report["accounts"]}
+    rows |= {"all accounts": {**report["totals"]}}
+    every = {
+        **expected,
+        "all accounts": Numbers(*map(sum, zip(*map(astuple, expected.values()), strict=True))),
+    }
+    found = [
+        (f"{name}: {key} in the report", getattr(numbers, key), rows.get(name, {}).get(key))
+        for name, numbers in every.items()
+        for key in ("users", "left", "exempt")
+    ]
+    whole = every["all accounts"]
+    counted = {row["policy"]: row for row in report["policies"]}
+    gone = sum(row["outcomes"].get("deleted", 0) for row in counted.values())
+    found += [
+        ("deleted in the report", whole.deleted, report["totals"]["deleted"]),
+        ("deleted by the policies of the report", whole.deleted, gone),
+        ("selected to be announced in the report", whole.announced, counted["iam-users-flag"]["selected"]),
+        *_on_the_terminal(said, len(expected), whole),
+        *_in_mails(expected, list(mails)),
+    ]
+    return [f"{what}: {other}, and not {number}" for what, number, other in found if number != other]
+
+
+def _on_the_terminal(said: str, accounts: int, whole: Numbers) -> Iterator[tuple[str, int, int | None]]:
+    pattern = (
+        r"(\d+) users seen in (\d+) accounts: (\d+) deleted, 0 deleted by others, (\d+) still there, "
+        r"of which (\d+) are exempt"
+    )
+    line = re.search(pattern, said)
+    expected = {
+        "users": whole.users,
+        "accounts": accounts,
+        "deleted": whole.deleted,
+        "left": whole.left,
+        "exempt": whole.exempt,
+    }
+    for at, (what, number) in enumerate(expected.items(), 1):
+        yield f"{what} on the terminal", number, int(line[at]) if line else None
+
+
+def _in_mails(
+    expected: Mapping[str, Numbers], mails: Sequence[EmailMessage]
+) -> Iterator[tuple[str, int, int | None]]:
+    subjects = {
+        "announced": r"[^:]*: (\d+) IAM users? (?:is|are) to be deleted",
+        "deleted": r"[^:]*: (\d+) IAM users? deleted",
+    }
+    for account_id, numbers in expected.items():
+        about = [str(mail["Subject"]) for mail in mails if account_id in _text(mail)]
+        for what, subject in subjects.items():
+            said = sum(int(found[1]) for each in about if (found := re.match(subject, each)))
+            yield f"{account_id}: {what} in the subjects of mails", getattr(numbers, what), said
 
 
 def _unfinished(account: AccountState, output: PolicyOutput) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from aws_local_org import LocalOrg
 from aws_local_org.iam.seeding import set_access_key_last_used, set_password_last_used
+from aws_local_org.queues import age as age_queues
 
 #: The inline policy of a quarantine, and the moment in its statement id.
 DENY_ALL = "c7n-iamusers-deny-all"
@@ -146,9 +147,9 @@ def announcements(
 def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> None:
     """As if that many days had passed, in which nobody used an IAM user.
 
-    The last uses of passwords and access keys, the notices, and the moments of quarantines and releases, in the inline
-    Deny and in the journals below ``outputs``, move into the past; so do the credentials of users under that Deny,
-    which were created before it.
+    The last uses of passwords and access keys, the notices, the mailer's queue and the moments of quarantines and
+    releases, in the inline Deny and in the journals below ``outputs``, move into the past; so do the credentials of
+    users under that Deny, which were created before it.
     """
     back = timedelta(days=days)
     for account_id, _ in org.settings.member_accounts:
@@ -156,11 +157,14 @@ def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> Non
         backend.report = None  # AWS makes a new credential report after four hours
         for user in backend.users.values():
             _age_user(user, back)
+    age_queues(org.backend("sqs"), back)
     for path in (*notices.glob("*/*.json"), *notices.glob("exempt/*/*.json")):
         record = json.loads(path.read_text())
         record["time"] = (datetime.fromisoformat(record["time"]) - back).isoformat()
         for key in {"day", "credentials-stop"} & record.keys():
             record[key] = (date.fromisoformat(record[key]) - back).isoformat()
+        if record.get("created"):  # the queue that was read
+            record["created"] = (datetime.fromisoformat(record["created"]) - back).isoformat()
         path.write_text(json.dumps(record))
     for path in outputs.rglob("journal.jsonl"):
         lines = [_aged_line(json.loads(line), back) for line in path.read_text().splitlines()]

@@ -43,6 +43,11 @@ class AccountPolicies:
     known: Mapping[str, frozenset[str | None]] = field(default_factory=dict)
     scope: tuple[Coverage, ...] = ()
 
+    @property
+    def scope_text(self) -> str:
+        """The scope in words; empty if nobody looked at any."""
+        return "; ".join(map(str, self.scope))
+
 
 #: Account id -> the policies of others.
 PoliciesOf: TypeAlias = Callable[[str], AccountPolicies]

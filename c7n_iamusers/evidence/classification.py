@@ -15,7 +15,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import FIELDS, matches, pattern_fault
-from c7n_iamusers.text.wording import quoted
+from c7n_iamusers.text.wording import quoted, shown
 
 HINTED_KINDS = (model.HUMAN, model.MACHINE, model.MIXED)
 
@@ -245,7 +245,7 @@ def _path_tags_groups(user: IamUser) -> Iterator[str]:
         yield f"path {user.path}"
     for title, names in (("tags", tuple(user.tags)), ("groups", user.groups or ())):
         if names:
-            yield f"{title}: {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}"
+            yield f"{title}: {shown(names, _SHOWN)}"
 
 
 #: The name prefix of users that the Bedrock console creates for API keys ("API keys", Amazon Bedrock User Guide).

@@ -40,6 +40,8 @@ QUARANTINED = "quarantined"
 #: Denied everything for some minutes.
 BROWNED_OUT = "browned-out"
 RELEASED = "released"
+#: Made again by ``c7n-iamusers restore``, whose journal says so.
+RESTORED = "restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Outcome:
     ``status``: one of this module's constants. ``calls``: the number of changing calls. ``seconds``: wall time.
     ``code`` and ``call``: the error code and the failed call, such as ``iam:DeleteUser``. ``time``: ISO 8601 in UTC.
     ``verdict``: how all access of the user's person compares with the user's permissions; empty if not compared.
+    ``scope``: which policies of others count in the verdict, in words.
     """
 
     user: str
@@ -62,6 +65,7 @@ class Outcome:
     unique_id: str = ""
     time: str = ""
     verdict: str = ""
+    scope: str = ""
 
     @classmethod
     def of(cls, subject: Subject, status: str, reason: str = "", **more: Any) -> Outcome:
@@ -77,7 +81,7 @@ class Outcome:
         who = {"user": self.user, "arn": self.arn, "unique_id": self.unique_id}
         what = {"status": self.status, "reason": self.reason, "call": self.call, "code": self.code}
         row = {**who, **what, "calls": self.calls, "seconds": round(self.seconds, 3), "time": self.time}
-        return {**row, "verdict": self.verdict} if self.verdict else row
+        return {**row, "verdict": self.verdict, "scope": self.scope} if self.verdict else row
 
 
 #: Processes one user and returns status and reason. It records the calls that it makes in ``Applied``.
@@ -120,13 +124,14 @@ def _failure(subject: Subject, error: Exception) -> tuple[str, str]:
     return describe(subject, error), error_code(error)
 
 
-def write_outcomes(place: Path | Store, outcomes: Iterable[Outcome]) -> None:
+def write_outcomes(output: Path | Store, outcomes: Iterable[Outcome]) -> None:
     """Merge ``outcomes`` into the ``outcomes.json`` of a directory or store, which others may write to.
 
     Raises OSError if it can't be written, ValueError if the existing one is invalid.
     """
-    store, new = as_store(place), list(outcomes)
-    store.update(OUTCOMES, lambda content: merged_outcomes(_rows(store, content), new))
+    store, new = as_store(output), list(outcomes)
+    place = store.place(OUTCOMES)
+    store.update(OUTCOMES, lambda content: merged_outcomes(rows_of(place, content), new))
 
 
 def load_outcomes(store: Store) -> list[dict[str, Any]]:
@@ -134,16 +139,17 @@ def load_outcomes(store: Store) -> list[dict[str, Any]]:
 
     Raises OSError if it can't be read, ValueError if a run can't have written it.
     """
-    return _rows(store, store.read(OUTCOMES))
+    return rows_of(store.place(OUTCOMES), store.read(OUTCOMES))
 
 
-def _rows(store: Store, content: bytes | None) -> list[dict[str, Any]]:
+def rows_of(place: str, content: bytes | None) -> list[dict[str, Any]]:
+    """The rows of the ``outcomes.json`` at ``place``, for errors. Raises ValueError if a run can't have written it."""
     try:
         rows: Any = read_json(content or b"[]", most=MOST_JSON)
     except NotInFormat as error:
-        raise ValueError(_invalid_file(store, str(error))) from error
+        raise ValueError(_invalid_file(place, str(error))) from error
     if not (isinstance(rows, list) and all(map(_is_row, rows))):
-        raise ValueError(_invalid_file(store, "no list of users' outcomes"))
+        raise ValueError(_invalid_file(place, "no list of users' outcomes"))
     found: list[dict[str, Any]] = rows
     return found
 
@@ -179,8 +185,8 @@ def _is_row(row: object) -> bool:
     )
 
 
-def _invalid_file(store: Store, why: str) -> str:
-    return f"{store.place(OUTCOMES)} is not a file of outcomes ({why}), and is not overwritten: move it away"
+def _invalid_file(place: str, why: str) -> str:
+    return f"{place} is not a file of outcomes ({why}), and is not overwritten: move it away"
 
 
 class OutcomeWriter:

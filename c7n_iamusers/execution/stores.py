@@ -153,8 +153,9 @@ class DirectoryStore:
 
     def update(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
         """See Store."""
-        make_directory(self.directory)
-        with file_lock(self.directory / f".{name}.lock"):
+        path = self._path(name)
+        make_directory(path.parent)
+        with file_lock(path.with_name(f".{path.name}.lock")):
             self.replace(name, change(self.read(name)))
 
     def names(self, prefix: str, *last: str, since: datetime | None = None) -> list[str]:

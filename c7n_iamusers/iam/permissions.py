@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +127,8 @@ _DENYING = {
 _READING = ("iam:Generate", "iam:Get", "iam:List", "iam:Simulate")
 #: The condition key for the organization of the account that owns a resource, such as a bucket.
 RESOURCE_ORGANIZATION = "aws:ResourceOrgID"
+#: Stands for any name in a resource that is asked about.
+_SOMETHING = "c7n-iamusers-preflight"
 #: A condition's operator, key and value.
 _NO_CONDITION = ("", "", "")
 
@@ -196,3 +198,23 @@ def _statement(
     statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
     operator, key, value = condition
     return {**statement, "Condition": {operator: {key: value}}} if key else statement
+
+
+def simulation(
+    principal: str, actions: Sequence[str], resources: Iterable[str], context: Mapping[str, str]
+) -> dict[str, Any]:
+    """The parameters of SimulatePrincipalPolicy: whether ``principal`` (an ARN) may do ``actions`` on ``resources``.
+
+    ``context``: condition key -> value.
+    """
+    found: dict[str, Any] = {
+        "PolicySourceArn": principal,
+        "ActionNames": list(actions),
+        "ResourceArns": [each if each == "*" else each.replace("*", _SOMETHING) for each in resources],
+    }
+    if context:
+        found["ContextEntries"] = [
+            {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+            for key, value in context.items()
+        ]
+    return found

@@ -68,6 +68,20 @@ def pattern_fault(field: str, pattern: str) -> str:
     return fault and f"{fault}: {_remedy(field, pattern)}"
 
 
+#: Values of each field that have nothing in common: a pattern that matches them all was written to match anything.
+_UNLIKE = {
+    "user": ("a", "Z", "0", "alice.smith@example.com", "=_+,-"),
+    "group": ("a", "Z", "0", "Admins", "=_+,.@-"),
+    "path": ("/", "/a/", "/Team/0/"),
+}
+
+
+def is_everybody(field: str, pattern: str) -> bool:
+    """Whether ``pattern`` matches every user that has a ``field`` (one of FIELDS): ``*``, or ``/*`` for a path."""
+    values = _UNLIKE.get(field, ())
+    return bool(values) and all(fnmatchcase(each, pattern) for each in values)
+
+
 def pattern_doubt(field: str, pattern: str) -> str:
     """What in a pattern that some user can match is probably a mistake; empty if nothing is."""
     if "[^" in pattern:

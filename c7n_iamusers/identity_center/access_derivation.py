@@ -32,6 +32,8 @@ from c7n_iamusers.iam.denied_users import is_denied
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.ability import inability
+from c7n_iamusers.identity_center.aws.instance import Center, username_tags
+from c7n_iamusers.identity_center.aws.organization_policies import read_organization_policies
 from c7n_iamusers.identity_center.desired import AccessRequest, Checks
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.others import OrganizationPolicies, OthersIndex, ResourcePolicies
@@ -82,6 +84,21 @@ class AccessDerivation:
         self.results: list[Derivation] = []
         self.proofs = ExistingSetProofs()
 
+    @classmethod
+    def at(
+        cls, center: Callable[[], Center], clock: Clock, resources: ResourcePolicies | None = None
+    ) -> AccessDerivation:
+        """The derivation for a run that gives access at ``center``, with the policies of its organization.
+
+        ``center``: called only when something is to be read.
+        """
+
+        def organization() -> OrganizationPolicies | str:
+            at = center()
+            return read_organization_policies(at.session, at.instance.region, at.backoff)
+
+        return cls(lambda: username_tags(center()), None, clock, organization, resources)
+
     def checks(
         self, intents: Sequence[Intents], elsewhere: Mapping[str, Mapping[str, Any] | None] = _NO_ROLES
     ) -> Checks:
@@ -111,6 +128,10 @@ class AccessDerivation:
             requests += found
             refused += left
         return requests, refused
+
+    def scope(self, account_id: str) -> str:
+        """Which policies of others count in the verdicts of the account, in words; empty if nobody looked at them."""
+        return self.proofs.others(account_id).scope_text
 
     def scope_lines(self) -> list[str]:
         """Which policies of others count in the verdicts, in lines."""

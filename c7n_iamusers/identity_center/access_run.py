@@ -27,7 +27,7 @@ from c7n_iamusers.identity_center.changes import (
     set_key,
     user_key,
 )
-from c7n_iamusers.identity_center.deletion_checks import DeletionChecks
+from c7n_iamusers.identity_center.deletion_checks import FRESH, DeletionChecks
 from c7n_iamusers.identity_center.feeding import (
     creates_in_store,
     external_names,
@@ -41,7 +41,7 @@ from c7n_iamusers.identity_center.permission_sets import (
     permission_set_calls,
 )
 from c7n_iamusers.identity_center.plan import Evidence, plan_access
-from c7n_iamusers.identity_center.replacements import MembershipUsers
+from c7n_iamusers.identity_center.replacements import History, MembershipUsers
 from c7n_iamusers.identity_center.terraform_ownership import (
     Existing,
     Ours,
@@ -87,6 +87,15 @@ class Recheck:
             for grant in group.grants
             if reviewed or not group.shared
         }
+        self._clock = clock
+        self._filled = {
+            membership_key(person, name): group
+            for name, group in desired.groups.items()
+            if (reviewed or not group.shared) and name in state.groups
+            for person in desired.members(name)
+        }
+        #: Name of a group -> when its assignments were read, and those of others, in words.
+        self._assignments_read: dict[str, tuple[float, str]] = {}
         self._sets = {set_key(name): requested for name, requested in desired.permission_sets.items()}
         self._groups = {group_key(name): group for name, group in desired.groups.items()}
         self._people = {user_key(key): person for key, person in desired.people.items()}
@@ -157,11 +166,14 @@ class Recheck:
         return RecheckResult((), {operations.MEMBERSHIP_ID: found}) if found else RecheckResult(change.calls)
 
     def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
-        """A check to make right before an assignment, as people who have joined the group would gain access; and right
-        before a deletion.
+        """A check to make right before an assignment, as people who have joined the group would gain access; before a
+        membership of an existing group, as the person would gain what others have assigned to it; and before a
+        deletion.
         """
         if change.action == model.REMOVE:
             return self._deletion_checks.before(change, parameters)
+        if change.kind == model.MEMBERSHIP and change.key in self._filled:
+            return partial(self._check_assignments, self._filled[change.key], parameters["GroupId"])
         if change.kind != model.ASSIGNMENT or change.key not in self._assigned:
             return None
         group_id, account = parameters["PrincipalId"], parameters["TargetId"]
@@ -178,10 +190,40 @@ class Recheck:
                 "added them, and remove them"
             )
 
+    def _check_assignments(self, group: model.Group, group_id: str) -> None:
+        now = self._clock()
+        asked, further = self._assignments_read.get(group.name, (now - 2 * FRESH, ""))
+        if now - asked > FRESH:
+            further = self._assigned_by_others(group, group_id)
+            self._assignments_read[group.name] = now, further
+        if further:
+            raise IdentityCenterError(
+                f"group {group.name} has been assigned {further} since it was read, which is not requested, and the "
+                "membership would give it, so it was not made: find out who assigned it, and remove it"
+            )
+
+    def _assigned_by_others(self, group: model.Group, group_id: str) -> str:
+        """What the group gives that neither is requested nor was known to the plan, in words; empty for nothing.
+
+        A caller that may not list it finds nothing: the plan refuses what it can't know.
+        """
+        known = self._state.groups.get(group.name)
+        further = self._reader.assignments.of_group_if_listed(group_id) - {model.UNKNOWN_ASSIGNMENT}
+        further = further.difference(
+            known.assignments if known else (), own_assignments(group, self._state)[0]
+        )
+        names = self._reader.permission_sets.names(sorted({each.permission_set_arn for each in further}))
+        grants = {
+            model.Grant(each.account_id, names.get(each.permission_set_arn, each.permission_set_arn))
+            for each in further
+        }
+        return shown([str(each) for each in sorted(grants - group.grants)]) if grants - group.grants else ""
+
     def unexpected_members_since(
         self, ended: Mapping[str, ChangeResult], stopped: Callable[[], bool]
     ) -> tuple[str, ...]:
-        """The people who have joined a group that the run assigned or filled, in sentences. Never raises ERRORS.
+        """The people who have joined a group that the run assigned or filled, and what others have assigned to it, in
+        sentences. Never raises ERRORS.
 
         Those who were members before the run are in the plan. ``stopped``: whether to stop reading.
         """
@@ -258,16 +300,23 @@ class Recheck:
             unexpected_members = self._unexpected_members(
                 group, group_id, created_ids | (known.members if known else frozenset())
             )
+            further = self._assigned_by_others(group, group_id)
         except ERRORS as error:
             return (
                 f"group {group.name} could not be read again ({error}), so it is not known who has joined it and has "
                 f"access to account {accounts}: run with --audit"
             )
-        if not unexpected_members:
+        if not (unexpected_members or further):
             return ""
+        if not unexpected_members:
+            return (
+                f"group {group.name} has been assigned {further} during this run, which is not requested, and its "
+                "members have it: find out who assigned it, and remove it"
+            )
+        more = f", and has been assigned {further}" if further else ""
         return (
             f"group {group.name} has been joined during this run by {unexpected_members}, who are not requested and "
-            f"have access to account {accounts} through it: find out who added them, and remove them"
+            f"have access to account {accounts} through it{more}: find out who did this, and remove it"
         )
 
     def _unexpected_members(self, group: model.Group, group_id: str, more: Collection[str] = ()) -> str:
@@ -301,7 +350,8 @@ class Report:
 
     ``ended``: key of a change -> its result. ``unexpected_members``: people who joined groups during the run, in
     sentences. ``changed_sets``: permission sets that others changed during the run, in sentences. ``groups``: by name,
-    the requested groups that existed before the run.
+    the requested groups that existed before the run; ``sets``: the ARNs of permission sets, likewise. ``scopes``:
+    account id -> see ``Outcome.scope``.
     """
 
     desired: model.DesiredAccess
@@ -310,9 +360,37 @@ class Report:
     unexpected_members: tuple[str, ...] = ()
     changed_sets: tuple[str, ...] = ()
     groups: Mapping[str, model.KnownGroup] = field(default_factory=dict)
+    sets: Mapping[str, str] = field(default_factory=dict)
+    scopes: Mapping[str, str] = field(default_factory=dict)
+
+    def made(self, key: str, name: str) -> str:
+        """An id of an object that the run made or found, by the key of its change; empty if it did not."""
+        ended = self.ended.get(key)
+        return str(ended.values.get(name, "")) if ended and ended.status == DONE else ""
+
+    def group_id(self, name: str) -> str:
+        """The id of a requested group; empty if there is none."""
+        known = self.groups.get(name)
+        return known.group_id if known else self.made(group_key(name), operations.GROUP_ID)
+
+    def assignments(self) -> Iterator[tuple[str, model.Assignment]]:
+        """Group id and assignment of all access that is requested for users who are served, as far as it exists."""
+        for name in sorted({claim.group for claim in self.plan.served}):
+            group_id = self.group_id(name)
+            for grant in sorted(self.desired.groups[name].grants) if group_id else ():
+                arn = self.sets.get(grant.permission_set) or self.made(
+                    set_key(grant.permission_set), PERMISSION_SET_ARN
+                )
+                if arn:
+                    yield group_id, model.Assignment(grant.account_id, arn)
 
     def outcomes(self) -> Iterator[tuple[str, Outcome]]:
         """For each IAM user: the place of its intents, and its outcome."""
+        for place, found in self._outcomes():
+            scope = self.scopes.get(found.arn.split(":")[4], "") if found.verdict else ""
+            yield place, replace(found, scope=scope) if scope else found
+
+    def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
         for refused in self.plan.refused:
             yield refused.place, refused_outcome(refused)
         for each in self.plan.missing:
@@ -434,9 +512,14 @@ class AccessRun:
         return self._planned(self._state)
 
     @property
+    def history(self) -> History:
+        """What earlier runs made."""
+        return self._evidence.history
+
+    @property
     def membership_users(self) -> MembershipUsers:
-        """The IAM users of memberships that earlier runs made."""
-        return self._evidence.membership_users
+        """The IAM users of memberships that earlier runs made, of those that were read."""
+        return self._evidence.history.membership_users(self._state)
 
     @property
     def reviewed_groups(self) -> frozenset[str]:
@@ -522,10 +605,7 @@ class AccessRun:
         return group is not None and group.shared
 
     def _with_all_assignments(self, group: model.KnownGroup) -> model.KnownGroup:
-        try:
-            held = self._reader.assignments.of_group(group.group_id)
-        except IdentityCenterError:
-            held = frozenset({model.UNKNOWN_ASSIGNMENT})
+        held = self._reader.assignments.of_group_if_listed(group.group_id)
         return replace(group, assignments=group.assignments | held)
 
     def _planned(self, state: model.CenterState, as_is: bool = False) -> Report:
@@ -544,7 +624,20 @@ class AccessRun:
             found, self._state, self._reader.store.groups_of, self._evidence.quotas.groups_per_person
         )
         fed = "" if as_is or self._evidence.source_is_stated else self._fed_by_others(found)
-        return Report(self._desired, replace(found, over_quota=over, fed_by_others=fed))
+        others = self._evidence.proofs.others
+        subjects = [
+            *(each.subject for each in self._desired.claims),
+            *(each.subject for each in found.refused),
+        ]
+        accounts = {each.account_id for each in subjects}
+        scopes = {each: others(each).scope_text for each in accounts}
+        return Report(
+            self._desired,
+            replace(found, over_quota=over, fed_by_others=fed),
+            groups=self._state.groups,
+            sets={name: each.arn for name, each in self._state.permission_sets.items()},
+            scopes=scopes,
+        )
 
     def _fed_by_others(self, found: model.AccessPlan) -> str:
         if not creates_in_store(found):
@@ -587,11 +680,10 @@ class AccessRun:
             center.caller,
         )
         ended = SingleWriter(context, report.plan.work, options).run()
-        return Report(
-            self._desired,
-            report.plan,
-            ended,
-            recheck.unexpected_members_since(ended, options.stopped),
-            recheck.changed_sets_since(ended, options.stopped),
-            self._state.groups,
+        return replace(
+            report,
+            desired=self._desired,
+            ended=ended,
+            unexpected_members=recheck.unexpected_members_since(ended, options.stopped),
+            changed_sets=recheck.changed_sets_since(ended, options.stopped),
         )

@@ -40,6 +40,12 @@ def check_group(
             "if its members may have this access and newcomers all that the group has"
         )
     further = sorted(known.assignments.difference(own), key=str)
+    if model.UNKNOWN_ASSIGNMENT in further:
+        raise IdentityCenterError(
+            f"the assignments of group {group.name} can't be read, so it is not known what else it gives: only the "
+            "management account may call sso:ListAccountAssignmentsForPrincipal: set role: to a role of it, or set "
+            "shared-group: true"
+        )
     if further:
         raise IdentityCenterError(
             f"group {group.name} also gives its members {_listed(further, names or {})}: give another group name "

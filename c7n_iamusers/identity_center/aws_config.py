@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -40,6 +40,7 @@ _HEAD = (
 _URL = r"https://[A-Za-z0-9][A-Za-z0-9./_-]{0,500}"
 _REGION = r"[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2}"
 _ACCOUNT, _ROLE = r"\d{12}", r"[\w+=,.@-]{1,32}"
+_PROFILE = re.compile(rf"^sso_account_id = ({_ACCOUNT})\nsso_role_name = ({_ROLE})$", re.ASCII | re.MULTILINE)
 _LINES = tuple(
     re.compile(line, re.ASCII)
     for line in (
@@ -135,11 +136,17 @@ def file_of(username: str, email: str) -> str:
 
 
 def config_files(
-    report: Report, instance: Instance, accounts: Mapping[str, str], template: str = TEMPLATE
+    report: Report,
+    instance: Instance,
+    accounts: Mapping[str, str],
+    template: str,
+    read: Callable[[list[str]], Mapping[str, str]],
 ) -> Iterator[tuple[str, str]]:
     """File and content for each person of the run who has access now. Raises IdentityCenterError.
 
-    ``accounts``: id -> name, as far as known.
+    It has all that the person holds in the accounts that were read. What an earlier run wrote stays for other accounts:
+    access there replaces that of a deleted IAM user. ``accounts``: id -> name, as far as known. ``read``: the texts of
+    those of the files that exist.
     """
     ready = {
         (place, each.arn) for place, each in report.outcomes() if each.status in (PROVISIONED, UNCHANGED)
@@ -151,8 +158,31 @@ def config_files(
                 Role(each.account_id, each.permission_set, accounts.get(each.account_id, ""))
                 for each in report.desired.groups[claim.group].grants
             )
-    for key, found in sorted(roles.items()):
-        yield file_of(*key), aws_config(instance.portal, instance.region, found, template)
+    for total in report.plan.totals:
+        if total.person in roles:
+            roles[total.person].update(
+                Role(total.account_id, each.set_name, accounts.get(total.account_id, ""))
+                for each in total.beyond
+                if re.fullmatch(_ROLE, each.set_name, re.ASCII) and re.fullmatch(_ACCOUNT, total.account_id)
+            )
+    files = {file_of(*key): found for key, found in sorted(roles.items())}
+    present = read(list(files))
+    for name, found in files.items():
+        there = {each.account_id for each in found}
+        left = {
+            Role(account_id, permission_set, accounts.get(account_id, ""))
+            for account_id, permission_set in _earlier_roles(present.get(name, ""), instance.portal)
+            if account_id not in there
+        }
+        yield name, aws_config(instance.portal, instance.region, found | left, template)
+
+
+def _earlier_roles(text: str, portal: str) -> list[tuple[str, str]]:
+    """Account id and permission set of the profiles that a run wrote; none if somebody else has changed the file."""
+    try:
+        return _PROFILE.findall(verified_config(text, portal))
+    except IdentityCenterError:
+        return []
 
 
 def _names(roles: list[Role], template: str) -> dict[Role, str]:

@@ -14,7 +14,7 @@ from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.text.wording import shown
 
 #: Seconds for which an answer about a group counts for the memberships of all its members: it takes a few calls.
-_FRESH = 5.0
+FRESH = 5.0
 
 
 class DeletionChecks:
@@ -61,8 +61,8 @@ class DeletionChecks:
 
     def _check_membership(self, change: model.Change, group_id: str) -> None:
         now = self._clock()
-        asked, reason = self._asked.get(group_id, (now - 2 * _FRESH, ""))
-        if now - asked > _FRESH:
+        asked, reason = self._asked.get(group_id, (now - 2 * FRESH, ""))
+        if now - asked > FRESH:
             reason = self._why_members_stay(group_id)
             self._asked[group_id] = now, reason
         if reason:

@@ -284,6 +284,7 @@ def _merged(
             request.place,
             request.verdict,
             request.earlier,
+            request.candidate.on_file,
         )
         claims.setdefault((request.subject.arn, request.group.name, request.place), claim)
     return model.DesiredAccess(sets, groups, people, tuple(claims.values()), refused, external)

@@ -3,20 +3,21 @@
 
 AWS does not tell when a user was deleted. So an audit, and a run that prunes former memberships, records when it first
 found all of a membership's users deleted, as read in their accounts. A user that exists again ends the time, also if
-only a plain run of ``provision`` meets it.
+only a plain run of ``provision`` meets it. Users that this tool deleted don't count: their people have moved.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.execution.outcomes import DELETED, OUTCOMES, rows_of
+from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, deleted_users
 from c7n_iamusers.identity_center.model import DesiredAccess, Instance, Refusal, UnexpectedMember
 from c7n_iamusers.identity_center.replacements import MembershipUsers, identities, identity
@@ -94,6 +95,21 @@ def updated(
     return {**dict.fromkeys(gone, now), **kept}
 
 
+def deleted_by_policies(outputs: Iterable[Store]) -> frozenset[str]:
+    """The unique ids of the users that policies deleted, by the outcomes below their outputs.
+
+    Whoever may have written these can only make a run keep more. Raises OSError, ValueError.
+    """
+    return frozenset(
+        str(row["unique_id"])
+        for output in outputs
+        for name, content in read_all(output, output.names("", OUTCOMES))
+        for row in rows_of(output.place(name), content)
+        for each in (row, *row.get("history", ()))
+        if each.get("status") == DELETED and row.get("unique_id")
+    )
+
+
 def present_members(
     desired: DesiredAccess, refused: Iterable[Refusal], membership_users: MembershipUsers
 ) -> frozenset[MemberKey]:
@@ -107,24 +123,29 @@ def present_members(
 
 def end_times(output: Store, instance: Instance, present: Collection[MemberKey]) -> None:
     """End the times of memberships whose users exist. Raises IdentityCenterError, OSError."""
+
+    def left(content: bytes | None) -> bytes:
+        earlier = parse(content, output.place(FILE), instance.arn) if content else {}
+        return as_json({key: moment for key, moment in earlier.items() if key not in present}, instance.arn)
+
     content = output.read(FILE)
-    if not content:
-        return
-    earlier = parse(content, output.place(FILE), instance.arn)
-    left = {key: moment for key, moment in earlier.items() if key not in present}
-    if left != earlier:
-        output.replace(FILE, as_json(left, instance.arn))
+    if content and not parse(content, output.place(FILE), instance.arn).keys().isdisjoint(present):
+        output.update(FILE, left)
 
 
 @dataclass(frozen=True)
 class FormerMembers:
     """Former memberships at ``now``. ``since``: when their users were first found deleted.
 
-    ``gone``: the memberships all of whose users are deleted, as just read.
+    ``gone``: the memberships all of whose users are deleted, as just read, and none by this tool. ``moved``: those with
+    users that this tool deleted. ``unknown``, ``reviewed``: see ``updated``.
     """
 
     since: Mapping[MemberKey, datetime]
     gone: frozenset[MemberKey]
+    moved: frozenset[MemberKey]
+    unknown: frozenset[MemberKey]
+    reviewed: frozenset[str]
     now: datetime
 
     @classmethod
@@ -136,25 +157,40 @@ class FormerMembers:
         membership_users: MembershipUsers,
         read: ReadAccounts | None,
         reviewed: Collection[str],
-        now: Callable[[], datetime] | None = None,
+        deleted_here: Collection[str] = (),
     ) -> FormerMembers:
         """Those among ``members``, and what was recorded in ``output``. ``reviewed``: see ``updated``.
 
-        Raises IdentityCenterError, OSError, and what ``read`` raises.
+        ``deleted_here``: the unique ids of users that this tool deleted. Raises IdentityCenterError, OSError, and what
+        ``read`` raises.
         """
         keys = {_key(each) for each in members if each.is_former}
-        users = {key: membership_users[key] for key in keys if membership_users.get(key)}
+        made = {key: membership_users[key] for key in keys if membership_users.get(key)}
+        moved = frozenset(
+            key for key, found in made.items() if not set(found.values()).isdisjoint(deleted_here)
+        )
+        users = {key: found for key, found in made.items() if key not in moved}
         deleted, unread = deleted_users({each for found in users.values() for each in found.items()}, read)
         gone = frozenset(key for key, found in users.items() if deleted.issuperset(found.values()))
-        unknown = {key for key, found in users.items() if not unread.isdisjoint(found.values())}
-        content, moment = output.read(FILE), (now or utc_now)()
+        unknown = frozenset(key for key, found in users.items() if not unread.isdisjoint(found.values()))
+        content, moment = output.read(FILE), utc_now()
         earlier = parse(content, output.place(FILE), instance.arn) if content else {}
-        return cls(updated(earlier, gone, unknown, reviewed, moment), gone, moment)
+        since = updated(earlier, gone, unknown, reviewed, moment)
+        return cls(since, gone, moved, unknown, frozenset(reviewed), moment)
 
     def record(self, output: Store, instance: Instance) -> None:
-        """Replace the record in ``output``. Raises OSError."""
+        """Bring the record in ``output`` up to date, also where another run has changed it since it was read.
+
+        Raises IdentityCenterError, OSError.
+        """
+
+        def change(content: bytes | None) -> bytes:
+            earlier = parse(content, output.place(FILE), instance.arn) if content else {}
+            found = updated(earlier, self.gone, self.unknown, self.reviewed, self.now)
+            return as_json(found, instance.arn)
+
         if self.since or output.read(FILE):
-            output.replace(FILE, as_json(self.since, instance.arn))
+            output.update(FILE, change)
 
     def expired(self, days: int) -> frozenset[MemberKey]:
         """The memberships of ``gone`` that are former for at least ``days``."""
@@ -166,6 +202,8 @@ class FormerMembers:
 
     def age(self, member: UnexpectedMember) -> str:
         """For how long the member's users are deleted, to be added to a sentence; empty if that is not known."""
+        if _key(member) in self.moved:
+            return ": this tool deleted its IAM users, so it is no leaver's, and --prune-former leaves it"
         moment = self.since.get(_key(member))
         if moment is None:
             return ""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,15 @@ from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, UserIntent, intents_data
 from c7n_iamusers.identity_center.model import Person
-from c7n_iamusers.identity_center.people import KEYS, Identity, PeopleMap, PersonRow, from_email, identify
+from c7n_iamusers.identity_center.people import (
+    KEYS,
+    Identity,
+    PeopleMap,
+    PersonRow,
+    from_email,
+    identify,
+    several_users,
+)
 from c7n_iamusers.text.wording import folded, shown, visible
 
 _TAG, _EMAIL = "tag:", " (e-mail)"
@@ -34,7 +43,8 @@ class PeopleAuthority:
     ``people``: the file of ``people-from``; None if there is none. ``email_tags``: keys of the tags with a user's own
     e-mail; empty for ``Email``. ``username_tags``: keys of those that may have its username; empty for any.
     ``domains``: the organization's e-mail domains; empty for any. ``trusted``: intents count if neither the file nor
-    the account has anything. ``only_file``: only users in the file have a person.
+    the account has anything. ``only_file``: only users in the file have a person. ``other_tags``: further keys of tags
+    that name a user's person, by other policies.
     """
 
     people: PeopleMap | None = None
@@ -43,6 +53,30 @@ class PeopleAuthority:
     trusted: bool = False
     only_file: bool = False
     username_tags: tuple[str, ...] = ()
+    other_tags: frozenset[str] = frozenset()
+
+    @property
+    def naming_tags(self) -> frozenset[str]:
+        """The keys of the tags that name a user's person, folded."""
+        keys = (*(self.email_tags or _EMAIL_TAGS), *self.username_tags, *self.other_tags)
+        return frozenset(map(folded, keys))
+
+    def names_in(self, detail: Mapping[str, Any]) -> frozenset[str]:
+        """The usernames and e-mails of the person of a user that no policy may have selected, folded.
+
+        ``detail``: botocore's ``UserDetail``. A row of the file counts instead of tags; an unreadable one does not.
+        """
+        name, account_id = str(detail["UserName"]), str(detail["Arn"]).split(":")[4]
+        row = None
+        if self.people:
+            with suppress(InvalidPolicyData):
+                row = self.people.find(account_id, name)
+        if row:
+            return frozenset(folded(text) for key in ("username", "email") if (text := row.texts.get(key)))
+        if self.only_file:
+            return frozenset()
+        tags = (tag for tag in detail.get("Tags") or () if folded(str(tag["Key"])) in self.naming_tags)
+        return frozenset({folded(name), *(folded(str(tag["Value"]).strip()) for tag in tags)})
 
     def completed(self, policy: PeopleAuthority) -> PeopleAuthority:
         """This authority, completed from ``policy``."""
@@ -129,6 +163,36 @@ class PeopleAuthority:
         tags = detail.get("Tags") or ()
         known = {folded(str(tag["Value"]).strip()) for tag in tags if folded(str(tag["Key"])) in keys}
         return folded(email) in {*known, folded(str(detail["UserName"]))}
+
+
+def with_own_people(
+    users: Iterable[UserIntent],
+    details: Iterable[Mapping[str, Any]],
+    names_in: Callable[[Mapping[str, Any]], Collection[str]],
+) -> tuple[UserIntent, ...]:
+    """``users`` of one account, refused if another of its users names their person, unless the people file does.
+
+    ``details``: botocore's ``UserDetail`` of all users of the account, also of those that no policy has selected: one
+    person would get the access of both. ``names_in``: the usernames and e-mails of a user's person, folded.
+    """
+    listed = list(users)
+    asked = {text for each in listed if each.person and not each.on_file for text in each.person.key}
+    named: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for detail in details if asked else ():
+        for text in asked.intersection(names_in(detail)):
+            named[text][str(detail["UserId"])] = str(detail["UserName"])
+    return tuple(_with_own_person(each, named) for each in listed)
+
+
+def _with_own_person(user: UserIntent, named: Mapping[str, Mapping[str, str]]) -> UserIntent:
+    """``named``: username or e-mail -> unique id and name of the users that have it."""
+    if user.person is None or user.on_file:
+        return user
+    users = {unique_id: name for text in user.person.key for unique_id, name in named.get(text, {}).items()}
+    if not users.keys() - {user.subject.unique_id}:
+        return user
+    names = {*users.values(), user.subject.name}
+    return replace(user, person=None, problem=several_users(user.person, user.subject.account_id, names))
 
 
 def _of_row(user: UserIntent, row: PersonRow, name: str) -> Identity:

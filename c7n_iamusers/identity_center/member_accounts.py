@@ -24,7 +24,7 @@ from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.iam.accounts import PolicySource, read_aws_policies, read_policy_source
 from c7n_iamusers.iam.denied_users import is_denied
 from c7n_iamusers.iam.policy_documents import PolicyInterner
-from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
+from c7n_iamusers.identity_center.intent_checks import PeopleAuthority, with_own_people
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 
 _ACCOUNT_ID = "{account_id}"
@@ -315,7 +315,8 @@ def _confirmed(
         remedy = f"allow the role to be assumed, with {', '.join(PERMISSIONS)}"
         problem = f"was not read again: {now}: {remedy}, {_TRUST}"
         return replace(intents, users=tuple(_refused(user, problem) for user in intents.users))
-    users = tuple(_user(user, now, authority) for user in intents.users)
+    found = (_user(user, now, authority) for user in intents.users)
+    users = with_own_people(found, now.users.values(), authority.names_in)
     return replace(intents, users=users, source=now.source)
 
 

@@ -196,7 +196,7 @@ class Claim:
 
     ``rests_on``: where username and e-mail were found, in words. ``place``: the directory of the intents that request
     it. ``verdict``: of the proof of its permission set. ``earlier``: access under earlier names that may be kept
-    instead.
+    instead. ``on_file``: the people file names the person.
     """
 
     subject: Subject
@@ -207,6 +207,7 @@ class Claim:
     place: str = ""
     verdict: str = ""
     earlier: EarlierAccess | None = None
+    on_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)

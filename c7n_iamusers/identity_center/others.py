@@ -53,12 +53,25 @@ class OrganizationPolicies:
 class ResourcePolicies:
     """``policies``: that can tell principals apart. ``accounts``: those of which resources were read.
 
-    ``place``: where they were found.
+    ``place``: where they were found. ``types``: of the resources, such as aws.s3. ``unread``: account id -> what was
+    not read there, in words.
     """
 
     policies: tuple[OtherPolicy, ...]
     accounts: frozenset[str]
     place: str
+    types: tuple[str, ...] = ()
+    unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def coverage(self, account_id: str) -> Coverage:
+        """What was looked at for the verdicts of the account."""
+        if account_id not in self.accounts:
+            return Coverage(RESOURCE, UNREADABLE, f"{self.place} has no run in this account")
+        if unread := self.unread.get(account_id):
+            return Coverage(RESOURCE, UNREADABLE, f"not all in {self.place}: {shown(unread)}")
+        read = f"{', '.join(self.types)} in {self.place}"
+        read += f"; not all of account {shown(sorted(self.unread))}" if self.unread else ""
+        return Coverage(RESOURCE, READ, read)
 
 
 class OthersIndex:
@@ -95,7 +108,7 @@ class OthersIndex:
         """What the verdicts of the accounts rest on, in lines."""
         alike: defaultdict[str, list[str]] = defaultdict(list)
         for account_id, found in sorted(self._known.items()):
-            alike["; ".join(map(str, found.scope))].append(account_id)
+            alike[found.scope_text].append(account_id)
         for text, accounts in alike.items():
             yield f"Scope of the verdicts in account {shown(accounts)}: {text}"
 
@@ -136,10 +149,8 @@ class OthersIndex:
             yield self._of_organization(kind)
         if self._resources is None:
             yield Coverage(RESOURCE, NOT_ASKED, "give --resource-policies")
-        elif account_id not in self._resources.accounts:
-            yield Coverage(RESOURCE, UNREADABLE, f"{self._resources.place} has no run in this account")
         else:
-            yield Coverage(RESOURCE, READ, f"those in {self._resources.place}")
+            yield self._resources.coverage(account_id)
 
     def _of_organization(self, kind: str) -> Coverage:
         if self._organization is None:

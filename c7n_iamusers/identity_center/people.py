@@ -299,6 +299,16 @@ def _shared(candidates: Sequence[Candidate]) -> dict[tuple[str, PersonKey], tupl
     return {place: tuple(sorted(names)) for place, names in users.items()}
 
 
+def several_users(person: Person, account_id: str, names: Iterable[str]) -> str:
+    """Why a person that several IAM users of an account name is refused. ``names``: of these users."""
+    return (
+        f"the e-mail {quoted(person.email)} is that of several IAM users of account {account_id} "
+        f"({shown(sorted(names))}), and one person would get the access of all of them: if they are one person's, give "
+        f"each of them a row with {', '.join(_REQUIRED)} in the people file (people-from, or --people-from); if "
+        "not, give each the e-mail of its own person"
+    )
+
+
 def _written(text: str) -> str:
     return f"; it has {special(text)}" if not text.isascii() else ""
 
@@ -331,12 +341,7 @@ def _distinct(
     ]
     names = shared.get((account_id, key), ())
     if names and not candidate.on_file:
-        problems.append(
-            f"the e-mail {quoted(candidate.person.email)} is that of several IAM users of account {account_id} "
-            f"({shown(names)}), and one person would get the access of all of them: if they are one person's, give "
-            f"each of them a row with {', '.join(_REQUIRED)} in the people file (people-from, or --people-from); if "
-            "not, give each the e-mail of its own person"
-        )
+        problems.append(several_users(candidate.person, account_id, names))
     return replace(candidate, person=None, problem="; ".join(problems)) if problems else candidate
 
 

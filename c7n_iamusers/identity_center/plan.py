@@ -16,7 +16,7 @@ from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.adoption import same_person
 from c7n_iamusers.identity_center.changes import Changes, Problems
 from c7n_iamusers.identity_center.lookalikes import lookalikes, special
-from c7n_iamusers.identity_center.replacements import MembershipUsers
+from c7n_iamusers.identity_center.replacements import History, inherited_access
 from c7n_iamusers.identity_center.side_effects import SideEffects
 from c7n_iamusers.identity_center.spelling import refused_spellings
 from c7n_iamusers.identity_center.totals import Comparison, review
@@ -30,7 +30,7 @@ _NO_REMOVALS = model.Choices()
 class Evidence:
     """What is known besides Identity Center's state.
 
-    ``proofs``: compares permission sets with the policies of IAM users. ``membership_users``: see ``replacements``.
+    ``proofs``: compares permission sets with the policies of IAM users. ``history``: see ``replacements``.
     ``emptied``: accounts without requested access that have none of those IAM users, except quarantined ones.
     ``expired``: group name and folded username of memberships that an earlier run made, and that go although they may
     be all access of their people: see ``Choices.former_days``. ``source_is_stated``: whoever runs this says that no
@@ -39,7 +39,7 @@ class Evidence:
     """
 
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
-    membership_users: MembershipUsers = field(default_factory=dict)
+    history: History = field(default_factory=History)
     quotas: model.CenterQuotas = field(default_factory=model.CenterQuotas)
     emptied: frozenset[str] = frozenset()
     source_is_stated: bool = False
@@ -61,15 +61,21 @@ def plan_access(
     people, unrecognized = _recognized(desired.people, state)
     problems = Problems(desired, state, people, unrecognized, instance, known.quotas)
     spelled = refused_spellings(desired, people, known.proofs)
-    claims = [claim for claim in desired.claims if not (problems.of(claim) or claim in spelled)]
+    inherited = inherited_access(desired.claims, people, state, known.history)
+    reasons = {claim: inherited.get(claim) or problems.of(claim) for claim in desired.claims}
+    claims = [claim for claim in desired.claims if not (reasons[claim] or claim in spelled)]
     refused = [
         model.Refusal(
-            claim.subject, f"{claim.subject}: {problem}", _CODE, claim.place, claim.person not in unrecognized
+            claim.subject,
+            f"{claim.subject}: {reason}",
+            _CODE,
+            claim.place,
+            claim.person not in unrecognized and claim not in inherited,
         )
-        for claim in desired.claims
-        if (problem := problems.of(claim))
+        for claim, reason in reasons.items()
+        if reason
     ]
-    refused += [refusal for claim, refusal in spelled.items() if not problems.of(claim)]
+    refused += [refusal for claim, refusal in spelled.items() if not reasons[claim]]
     side_effects = SideEffects(desired, state, people, claims, instance)
     builder = Changes(desired, state, people, claims, instance, known.proofs, side_effects)
     found = review(
@@ -80,7 +86,7 @@ def plan_access(
             claims,
             instance,
             known.proofs,
-            known.membership_users,
+            known.history,
             choices,
             earlier,
             side_effects,

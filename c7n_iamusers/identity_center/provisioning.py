@@ -25,7 +25,8 @@ from c7n_iamusers.identity_center.intent_files import MAX_AGE, check_complete, r
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed, emptied_accounts, roles_of
 from c7n_iamusers.identity_center.plan import Evidence
-from c7n_iamusers.identity_center.replacements import MembershipUsers
+from c7n_iamusers.identity_center.replacements import History
+from c7n_iamusers.identity_center.run_history import created_so_far, read_history
 from c7n_iamusers.identity_center.run_lock import exclusive
 from c7n_iamusers.identity_center.totals import Held, held_by_people
 from c7n_iamusers.identity_center.writer import writer
@@ -42,9 +43,9 @@ class Fleet:
 
     ``unchecked``: settings of the intents that were not checked against a policy, in lines. ``trusted``: what others
     can write in ``output`` is believed. ``source_is_stated``: whoever runs this has said the identity source.
-    ``only``: the accounts whose intents were chosen; None for all.
-    can write in ``output`` is believed. ``accounts``: id -> name, as far as known. ``profile_names``: the template of
-    the profiles in the files for people's ``~/.aws/config``; empty if none are written.
+    ``only``: the accounts whose intents were chosen; None for all. ``accounts``: id -> name, as far as known.
+    ``profile_names``: the template of the profiles in the files for people's ``~/.aws/config``; empty if none are
+    written. ``deleted``: the unique ids of IAM users that this tool deleted.
     """
 
     output: Store
@@ -57,6 +58,7 @@ class Fleet:
     only: frozenset[str] | None = None
     accounts: Mapping[str, str] = field(default_factory=dict)
     profile_names: str = ""
+    deleted: frozenset[str] = frozenset()
 
     def check_runs(self) -> None:
         """Raises IdentityCenterError if others can write what earlier runs left in ``output``."""
@@ -161,7 +163,9 @@ def _authorities(
         if settings:
             intent_checks.check_settings(each, settings)
         authorities[each.account_id, each.policy] = given.completed(settings.authority) if settings else given
-    return authorities
+    # One policy selects a user that another policy's tag names.
+    tags = frozenset[str]().union(*(each.naming_tags for each in authorities.values()))
+    return {key: replace(each, other_tags=tags) for key, each in authorities.items()}
 
 
 def provision(
@@ -216,10 +220,9 @@ def _run(
         if plan_options.reviewed
         else {}
     )
-    membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)
     evidence = Evidence(
         fleet.derivation.proofs,
-        membership_users,
+        read_history(fleet.output, center.instance),
         quotas,
         only=fleet.only,
         source_is_stated=fleet.source_is_stated,
@@ -238,9 +241,7 @@ def _run(
             f"{plan_options.out} --plan-sha256 {digest}"
         )
     if plan_options.reviewed:
-        plan_files.check_reviewed(
-            plan_options.reviewed, reviewed, report.plan, run_records.created_so_far(fleet.output)
-        )
+        plan_files.check_reviewed(plan_options.reviewed, reviewed, report.plan, created_so_far(fleet.output))
         options = replace(options, adopts=False) if options else None
     elif options:
         plan_files.refuse_unreviewed(report.plan)
@@ -264,9 +265,8 @@ def _planned(
             present = present_members(report.desired, report.plan.refused, run.membership_users)
             end_times(fleet.output, center.instance, present)
         return report
-    report = run.plan(_emptied(fleet, run.membership_users, read))
-    members, users = report.plan.unexpected_members, run.membership_users
-    found = FormerMembers.read(fleet.output, center.instance, members, users, read, run.reviewed_groups)
+    report = run.plan(_emptied(fleet, run.history, read))
+    found = _former_members(fleet, center, run, report.plan.unexpected_members, read)
     if applies:
         found.record(fleet.output, center.instance)
     return run.plan_without(found.expired(choices.former_days))
@@ -324,14 +324,20 @@ def _write_profiles(
     if not instance.portal:
         yield f"no profiles were written: the access portal's URL in partition {instance.partition} is not known"
         return
+    place, present = f"{aws_config.PROFILES}/", dict[str, str]()
+
+    def read(names: Sequence[str]) -> Mapping[str, str]:
+        for name, content in read_all(fleet.output, [f"{place}{each}" for each in names]):
+            present[name.removeprefix(place)] = (content or b"").decode(errors="replace")
+        return present
+
     try:
-        files = dict(aws_config.config_files(report, instance, fleet.accounts, fleet.profile_names))
+        files = dict(aws_config.config_files(report, instance, fleet.accounts, fleet.profile_names, read))
     except IdentityCenterError as error:
         yield f"no profiles were written: {error}"
         return
-    contents = {f"{aws_config.PROFILES}/{name}": text.encode() for name, text in files.items()}
-    present = dict(read_all(fleet.output, sorted(contents)))
-    replace_all(fleet.output, [(name, text) for name, text in contents.items() if text != present[name]])
+    new = ((name, text) for name, text in files.items() if text != present.get(name))
+    replace_all(fleet.output, [(f"{place}{name}", text.encode()) for name, text in new])
     say(f"Profiles for ~/.aws/config: {len(files)} files in {fleet.output.place(aws_config.PROFILES)}")
 
 
@@ -359,9 +365,10 @@ def audit(
     ):
         say(line)
     unchecked = [" ".join(each.removeprefix("  ! ").split()) for each in fleet.unchecked]
-    membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)
-    run = AccessRun(center, fleet.desired, Evidence(fleet.derivation.proofs, membership_users))
-    found = run.read_for_audit(_emptied(fleet, membership_users, read))
+    history = read_history(fleet.output, center.instance)
+    run = AccessRun(center, fleet.desired, Evidence(fleet.derivation.proofs, history))
+    found = run.read_for_audit(_emptied(fleet, history, read))
+    membership_users = run.membership_users
     report, state = found.report, found.state
     rows = list(_lines(report, state, found.managed_sets))
     members = report.plan.unexpected_members
@@ -406,17 +413,34 @@ def audit(
 
 
 def _emptied(
-    fleet: Fleet, membership_users: MembershipUsers, read: ReadAccounts | None
+    fleet: Fleet, history: History, read: ReadAccounts | None
 ) -> Callable[[Collection[str]], frozenset[str]]:
     """Which accounts are ``emptied``, see Evidence."""
     refused_in = {each.subject.account_id for each in fleet.desired.refused}
     empty = frozenset(each.account_id for each in fleet.intents) - refused_in
 
     def emptied(accounts: Collection[str]) -> frozenset[str]:
-        users = {each for found in membership_users.values() for each in found.items()}
-        return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, users, read)
+        return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, history.users, read)
 
     return emptied
+
+
+def _former_members(
+    fleet: Fleet,
+    center: Center,
+    run: AccessRun,
+    members: Sequence[model.UnexpectedMember],
+    read: ReadAccounts | None,
+) -> FormerMembers:
+    return FormerMembers.read(
+        fleet.output,
+        center.instance,
+        members,
+        run.membership_users,
+        read,
+        run.reviewed_groups,
+        fleet.deleted,
+    )
 
 
 def _former_lines(
@@ -427,9 +451,7 @@ def _former_lines(
     read: ReadAccounts | None,
 ) -> Iterator[str]:
     """The former members, those whose IAM users are deleted for the longest time first. Records their ages."""
-    ages = FormerMembers.read(
-        fleet.output, center.instance, members, run.membership_users, read, run.reviewed_groups
-    )
+    ages = _former_members(fleet, center, run, members, read)
     for each in sorted(members, key=lambda each: (ages.moment(each), _member_line(each))):
         if each.is_former:
             yield f"  = {_member_line(each)}{ages.age(each)}"

@@ -10,13 +10,55 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.text.wording import folded
+from c7n_iamusers.identity_center.run_objects import MembershipKey
+from c7n_iamusers.text.wording import folded, shown
 
 #: Group name and username (folded) -> the IAM users for whom earlier runs made that membership: ARN -> unique id.
 MembershipUsers = Mapping[tuple[str, str], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class History:
+    """What earlier runs made, by the ids that it has now.
+
+    ``memberships``: ids of group and user -> the IAM users for whom runs made that membership: ARN -> unique id.
+    ``assignments``: group id and what was assigned to it; None if nobody has read it.
+    """
+
+    memberships: Mapping[MembershipKey, Mapping[str, str]] = field(default_factory=dict)
+    assignments: frozenset[tuple[str, model.Assignment]] | None = None
+
+    @property
+    def users(self) -> frozenset[tuple[str, str]]:
+        """ARN and unique id of all IAM users."""
+        return frozenset(each for users in self.memberships.values() for each in users.items())
+
+    def membership_users(self, state: model.CenterState) -> MembershipUsers:
+        """By names, those of the memberships in ``state``. Another user or group of the same name does not count."""
+        names = {
+            **state.current.usernames,
+            **{each.user_id: each.username for each in state.usernames.values()},
+        }
+        found = {}
+        for group in _groups(state).values():
+            for user_id in group.members:
+                if users := self.memberships.get((group.group_id, user_id)):
+                    found[group.name, folded(names.get(user_id, f"user id {user_id}"))] = users
+        return found
+
+    def others_assignments(self, group: model.KnownGroup) -> list[model.Assignment]:
+        """The group's assignments that no run made, as far as that is known."""
+        made, held = self.assignments, group.assignments - {model.UNKNOWN_ASSIGNMENT}
+        return [each for each in sorted(held) if made is not None and (group.group_id, each) not in made]
+
+
+def _groups(state: model.CenterState) -> dict[str, model.KnownGroup]:
+    """All groups that were read, by id."""
+    return {**state.current.groups, **{each.group_id: each for each in state.groups.values()}}
 
 
 def identity(subject: Subject) -> str:
@@ -27,6 +69,44 @@ def identity(subject: Subject) -> str:
 def identities(users: Mapping[str, str]) -> frozenset[str]:
     """The same for users as a run recorded them: ARN -> unique id."""
     return frozenset(unique_id or arn for arn, unique_id in users.items())
+
+
+def inherited_access(
+    claims: Iterable[model.Claim],
+    people: Mapping[model.PersonKey, model.KnownPerson],
+    state: model.CenterState,
+    history: History,
+) -> dict[model.Claim, str]:
+    """Claims whose person has access that a run gave for another IAM user of the account -> why they are refused.
+
+    As with several users of one address at once, only the people file can say that they are one person's. A renamed
+    user, and a later one of the same name, are no others.
+    """
+    groups = _groups(state)
+    #: User id and account id -> group name, ARN and unique id.
+    given: defaultdict[tuple[str, str], set[tuple[str, str, str]]] = defaultdict(set)
+    for (group_id, user_id), users in history.memberships.items():
+        group = groups.get(group_id)
+        for arn, unique_id in users.items() if group and user_id in group.members else ():
+            given[user_id, arn.split(":")[4]].add((group.name if group else "", arn, unique_id))
+    found = {}
+    for claim in claims:
+        known, subject = people.get(claim.person), claim.subject
+        if claim.on_file or known is None:
+            continue
+        others = {
+            f"{arn.rpartition('/')[2]} (group {group})"
+            for group, arn, unique_id in given.get((known.user_id, subject.account_id), ())
+            if subject.arn != arn and identity(subject) != (unique_id or arn)
+        }
+        if others:
+            found[claim] = (
+                f"an earlier run gave {known.username} access for other IAM users of account {subject.account_id}: "
+                f"{shown(sorted(others))}, and one person would get the access of all of them: if they are one "
+                "person's, give this user a row with account, user, email in the people file (people-from, or "
+                "--people-from); if not, give it the e-mail of its own person, or undo that run first"
+            )
+    return found
 
 
 class Replacements:

@@ -2,13 +2,17 @@
 """Reads policies of resources from ``resources.json`` files, which policies of Cloud Custodian leave in their output.
 
 Each file has ``metadata.json`` beside it, with the account and the time of the run. A resource has its policy under one
-of ``_POLICIES``, by the resource's source or by a filter such as ``cross-account`` or ``has-statement``.
+of ``_POLICIES``, by the resource's source or by a filter such as ``cross-account`` or ``has-statement``. A run that
+failed leaves its metadata and the resources of an earlier run, or none; a policy that Cloud Custodian was denied is
+left out. So what was not answered is told from what has no policy, and counts as not read.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,39 +31,61 @@ _ARNS = (
     "TopicArn",
     "QueueArn",
     "FunctionArn",
+    "FileSystemArn",
     "KeyArn",
     "repositoryArn",
     "VaultARN",
 )
 _POLICIES = ("Policy", "c7n:Policy", "c7n:AccessPolicy", "AccessPolicies", "ResourcePolicy")
-_BUCKETS = frozenset({"aws.s3", "s3"})
+_BUCKET, _QUEUE = "s3", "sqs"
+#: Resource types of which a resource without the key of a policy has no policy: a run that can't read it fails. Of all
+#: others it may have been denied, as Cloud Custodian passes over that.
+_NONE_WITHOUT_KEY = frozenset({_QUEUE, "sns", "ecr"})
+_KNOWN = frozenset({*_NONE_WITHOUT_KEY, _BUCKET, "kms-key", "lambda", "secrets-manager", "efs"})
+#: The call by which Cloud Custodian reads a queue. It leaves queues out that it is denied.
+_READ_QUEUE = "sqs.GetQueueAttributes"
+_COUNT, _FAILED = "ResourceCount", "PolicyException"
 
 
 def read_resource_policies(
     places: Iterable[Path], max_age: timedelta, now: datetime, partition: str = "aws"
 ) -> ResourcePolicies:
-    """The policies in the files ``places``, and in all ``resources.json`` below directories.
+    """The policies in the runs of ``places``: directories, with all below them, or files.
 
     Raises IdentityCenterError if a file can't be read, is of an unknown account, or is older than ``max_age``; if there
-    is none; and if resources of a file have no ARN.
+    is none; and if resources of a file have a policy and no ARN.
     """
     found: list[OtherPolicy] = []
-    accounts: set[str] = set()
+    types, unread = defaultdict[str, set[str]](set), defaultdict[str, list[str]](list)
     listed = list(places)
-    files = [file for place in listed for file in _files(place)]
-    if not files:
-        raise _unusable(", ".join(map(str, listed)), f"there is no {_FILE} there")
-    for file in files:
-        run = _Run(file, max_age, now)
-        accounts.add(run.account_id)
+    for directory in sorted({each for place in listed for each in _directories(place)}):
+        run = _Run(directory)
+        if not run.is_of_policies:
+            continue
+        run.check_age(max_age, now)
+        types[run.account_id].add(run.type)
         found += [each for each in run.policies(partition) if each.distinguishes]
-    return ResourcePolicies(tuple(found), frozenset(accounts), ", ".join(map(str, listed)))
+        unread[run.account_id] += run.unread(partition)
+    if not types:
+        raise _unusable(", ".join(map(str, listed)), f"there is no {_FILE} of resources with policies there")
+    everywhere = frozenset[str]().union(*types.values())
+    for account_id, there in types.items():
+        unread[account_id] += (f"no run of aws.{each}" for each in sorted(everywhere - there))
+    return ResourcePolicies(
+        tuple(found),
+        frozenset(types),
+        ", ".join(map(str, listed)),
+        tuple(f"aws.{each}" for each in sorted(everywhere)),
+        {account_id: tuple(each) for account_id, each in unread.items() if each},
+    )
 
 
-def _files(place: Path) -> list[Path]:
+def _directories(place: Path) -> set[Path]:
+    """The directories of runs."""
     if not place.is_dir():
-        return [place]
-    return sorted(each for each in place.rglob(f"{_FILE}*") if each.name in (_FILE, f"{_FILE}.gz"))
+        return {place.parent}
+    names = {name for each in (_FILE, _METADATA) for name in (each, f"{each}.gz")}
+    return {each.parent for each in place.rglob("*.json*") if each.name in names}
 
 
 def _unusable(place: object, why: str) -> IdentityCenterError:
@@ -70,41 +96,82 @@ def _unusable(place: object, why: str) -> IdentityCenterError:
 
 
 class _Run:
-    """A file of resources and what its metadata says. Raises IdentityCenterError."""
+    """A run's metadata and resources, in ``directory``. Raises IdentityCenterError."""
 
-    def __init__(self, file: Path, max_age: timedelta, now: datetime) -> None:
-        self._file = file
-        beside = file.with_name(file.name.replace(_FILE, _METADATA))
-        metadata = self._read(beside if beside.exists() else file.with_name(_METADATA))
+    def __init__(self, directory: Path) -> None:
+        self._file, metadata = _present(directory / _FILE), _present(directory / _METADATA)
+        self._metadata = self._read(metadata)
         try:
-            self.account_id = str(metadata["config"]["account_id"])
-            self._type = str(metadata["policy"]["resource"])
-            self._time = datetime.fromtimestamp(float(metadata["execution"]["start"]), timezone.utc)
-        except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
-            raise _unusable(beside, f"it does not tell account, resource and time ({error!r})") from error
+            self.account_id = str(self._metadata["config"]["account_id"])
+            self.type = str(self._metadata["policy"]["resource"]).removeprefix("aws.")
+            self._time = datetime.fromtimestamp(float(self._metadata["execution"]["start"]), timezone.utc)
+            self._metrics = {each["MetricName"]: each["Value"] for each in self._metadata.get("metrics", ())}
+            self._calls = int(self._metadata.get("api-stats", {}).get(_READ_QUEUE, 0))
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
+            raise _unusable(metadata, f"it does not tell account, resource and time ({error!r})") from error
+
+    @property
+    def is_of_policies(self) -> bool:
+        """Whether the run lists resources that can have policies."""
+        return self.type in _KNOWN or any(map(_policy, self._resources))
+
+    def check_age(self, max_age: timedelta, now: datetime) -> None:
+        """Raises IdentityCenterError if the run is older than ``max_age``."""
         if now - self._time > max_age:
-            raise _unusable(file, f"it is of {self._time:%Y-%m-%d %H:%M} UTC, longer ago than --max-age")
+            raise _unusable(
+                self._file, f"it is of {self._time:%Y-%m-%d %H:%M} UTC, longer ago than --max-age"
+            )
 
     def policies(self, partition: str) -> Iterator[OtherPolicy]:
-        resources = self._read(self._file)
-        if not isinstance(resources, list) or not all(isinstance(each, dict) for each in resources):
-            raise _unusable(self._file, "it is not a list of resources")
-        for resource in resources:
-            policy = next((resource[key] for key in _POLICIES if resource.get(key)), None)
-            if policy is not None:
+        """The policies that were read, also by a run that failed later."""
+        for resource in self._resources:
+            if policy := _policy(resource):
                 arn = self._arn(resource, partition)
+                if not arn:
+                    raise _unusable(self._file, f"a resource of type {self.type} has a policy and no ARN")
                 yield parse_other_policy(RESOURCE, arn, self.account_id, arn, policy)
 
+    def unread(self, partition: str) -> Iterator[str]:
+        """The resources of which it is not known whether they have a policy, in words."""
+        count = self._metrics.get(_COUNT)
+        if count is None or _FAILED in self._metrics:
+            yield f"the run in {self._file.parent} failed"
+        elif count != len(self._resources):
+            yield f"{self._file} is not of the run in {_METADATA} beside it"
+        if self.type == _QUEUE and self._calls != len(self._resources):
+            yield (
+                f"the run in {self._file.parent} asked for {self._calls} queues and has {len(self._resources)}: allow "
+                "sqs:GetQueueAttributes to its role, and run it with --cache-period 0"
+            )
+        for resource in self._resources if self.type not in _NONE_WITHOUT_KEY else ():
+            if not any(key in resource for key in _POLICIES):
+                yield self._arn(resource, partition) or f"a resource of type aws.{self.type}"
+
+    @cached_property
+    def _resources(self) -> list[dict[str, Any]]:
+        found = self._read(self._file) if self._file.exists() else []
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise _unusable(self._file, "it is not a list of resources")
+        return found
+
     def _arn(self, resource: Mapping[str, Any], partition: str) -> str:
-        if self._type in _BUCKETS and "Name" in resource:
+        """Empty if it is not known."""
+        if self.type == _BUCKET and "Name" in resource:
             return f"arn:{partition}:s3:::{resource['Name']}"
-        arn = next((resource[key] for key in _ARNS if str(resource.get(key)).startswith("arn:")), None)
-        if arn is None:
-            raise _unusable(self._file, f"a resource of type {self._type} has a policy and no ARN")
-        return str(arn)
+        return next((str(resource[key]) for key in _ARNS if str(resource.get(key)).startswith("arn:")), "")
 
     def _read(self, file: Path) -> Any:
         try:
             return read_json(unpacked(read_given(file)))
         except (OSError, ValueError) as error:
             raise _unusable(file, f"it can't be read: {error}") from error
+
+
+def _present(file: Path) -> Path:
+    """The compressed file if only that exists."""
+    packed = file.with_name(f"{file.name}.gz")
+    return packed if packed.exists() and not file.exists() else file
+
+
+def _policy(resource: Mapping[str, Any]) -> Any:
+    return next((resource[key] for key in _POLICIES if resource.get(key)), None)

@@ -81,6 +81,13 @@ _RECORDED = {
 
 
 DELETE = "delete"
+
+
+def membership_of(row: Mapping[str, Any]) -> MembershipKey:
+    """The ids of group and user, of a row of a result's ``memberships``."""
+    return row["group-id"], row["user-id"]
+
+
 #: Group id and user id.
 MembershipKey = tuple[str, str]
 
@@ -433,7 +440,13 @@ def _removed(value: Any, place: str) -> None:
 
 
 _MEMBERSHIPS = shapes.listing(
-    _with({"group": _ID, "username": _ID, "users": shapes.mapping(_USER_ARN, _ANY)}), _MANY
+    _with(
+        {
+            **dict.fromkeys(("group", "username", "group-id", "user-id"), _ID),
+            "users": shapes.mapping(_USER_ARN, _ANY),
+        }
+    ),
+    _MANY,
 )
 
 
@@ -451,7 +464,7 @@ _RESULT = _with(
         "removed": shapes.listing(_removed, _MANY),
         "memberships": _MEMBERSHIPS,
         "permission-sets": shapes.mapping(_ID, _SETTINGS),
-        "groups": shapes.mapping(_ID, shapes.listing(_assigned, _MANY)),
+        **dict.fromkeys(("assignments", "groups"), shapes.mapping(_ID, shapes.listing(_assigned, _MANY))),
         "resumes": shapes.listing(_RUN, _MANY),
     },
 )

@@ -31,13 +31,14 @@ from c7n_iamusers.execution.stores import DirectoryStore, Store, others_may_writ
 from c7n_iamusers.identity_center import run_objects
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
-from c7n_iamusers.identity_center.changes import assignment_key
+from c7n_iamusers.identity_center.changes import assignment_key, membership_key, user_key
 from c7n_iamusers.identity_center.intents import permission_set_data
-from c7n_iamusers.identity_center.model import ASSIGNMENT, GROUP, MEMBERSHIP, USER, Change, Claim, Instance
-from c7n_iamusers.identity_center.replacements import MembershipUsers
+from c7n_iamusers.identity_center.model import ASSIGNMENT, MEMBERSHIP, Change, Claim, Instance
+from c7n_iamusers.identity_center.operations import USER_ID
+from c7n_iamusers.identity_center.replacements import History
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, ChangeResult
 from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
-from c7n_iamusers.text.wording import folded, json_pieces
+from c7n_iamusers.text.wording import json_pieces
 
 RUNS = "identity-center-runs"
 JOURNAL, RESULT, RESULT_SCHEMA = "journal.jsonl", "result.json", 1
@@ -80,7 +81,9 @@ class RunDirectory:
         for run in self.resumed:
             name = f"{RUNS}/{run}/{JOURNAL}"
             try:
-                run_objects.check_instance(run_objects.created_by(_lines(self.output, name)), instance)
+                run_objects.check_instance(
+                    run_objects.created_by(lines_of_journal(self.output, name)), instance
+                )
             except ValueError as error:
                 raise IdentityCenterError(
                     f"{self.output.place(name)}: the killed run can't be continued here: {error}: run again with the "
@@ -155,14 +158,16 @@ def read_results(output: Store) -> Iterator[tuple[str, dict[str, Any]]]:
     A result without a journal, or with objects that its journal does not show, is left out.
     """
     names = [name for name in output.names(f"{RUNS}/", RESULT) if name.count("/") == 2]
-    shown = _ShownMemberships()
+    shown = set[run_objects.MembershipKey]()
     for name, content in read_all(output, names):
         data = _result(output.place(name), content)
         pin = _check_pin(output, name, content or b"")
         if pin is None or (not pin and _not_journaled(output, name, data)):
             continue
-        shown.add(map(run_objects.Created.from_data, data["created"]))
-        yield name.split("/")[1], data if pin else {**data, "memberships": shown.among(data)}
+        created = map(run_objects.Created.from_data, data["created"])
+        shown |= {each.membership for each in created if each.kind == MEMBERSHIP}
+        rows = [row for row in data.get("memberships", ()) if pin or run_objects.membership_of(row) in shown]
+        yield name.split("/")[1], {**data, "memberships": rows}
 
 
 def check_writers(output: Store) -> None:
@@ -179,36 +184,6 @@ def check_writers(output: Store) -> None:
                 f"this run's user the only owner and writer of the output, or move the file away; or, if you trust "
                 "everyone who can write there, give --trust-intents"
             )
-
-
-class _ShownMemberships:
-    """The memberships that runs of earlier versions made, by name. Their journals have ids only."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-        self._made: set[run_objects.MembershipKey] = set()
-
-    def add(self, created: Iterable[run_objects.Created]) -> None:
-        """Objects that the journal of a run shows."""
-        for each in created:
-            if each.kind == MEMBERSHIP:
-                self._made.add(each.membership)
-            elif each.kind in _NAMES:
-                self._names[each.identifier] = str(each.parameters[_NAMES[each.kind]])
-
-    def among(self, result: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The rows of ``result`` that were shown so far."""
-        made = {
-            (self._names[group], folded(self._names[user]))
-            for group, user in self._made
-            if group in self._names and user in self._names
-        }
-        rows = result.get("memberships", ())
-        return [row for row in rows if (row["group"], folded(row["username"])) in made]
-
-
-#: The parameters with the names of groups and users.
-_NAMES = {GROUP: "DisplayName", USER: "UserName"}
 
 
 def pin_of(output: Store, name: str) -> str | None:
@@ -297,24 +272,30 @@ def _digest(row: Mapping[str, Any]) -> bytes:
     return sha256(json.dumps(row, sort_keys=True).encode()).digest()
 
 
+def with_journal(output: Store, journal: str = JOURNAL) -> set[str]:
+    """The times of runs that have a journal of that name. Raises OSError."""
+    names = (name.split("/") for name in output.names(f"{RUNS}/"))
+    forms = (journal, journal.removesuffix(_SUFFIX))
+    return {parts[1] for parts in names if len(parts) > 2 and parts[2] in forms}
+
+
 def unfinished(output: Store) -> list[str]:
     """The times of killed runs that no other run has continued. Raises as ``read_results``."""
-    names = [name.split("/") for name in output.names(f"{RUNS}/")]
-    begun = {
-        parts[1] for parts in names if len(parts) > 2 and parts[2] in (JOURNAL, JOURNAL.removesuffix(_SUFFIX))
-    }
     finished: set[str] = set()
     for time, result in read_results(output):
         finished |= {time, *result.get("resumes", ())}
-    return sorted(begun - finished)
+    return sorted(with_journal(output) - finished)
 
 
 def _lines_of(output: Store, names: Iterable[str]) -> Iterator[dict[str, Any]]:
-    return (line for name in names for line in _lines(output, name))
+    return (line for name in names for line in lines_of_journal(output, name))
 
 
-def _lines(output: Store, name: str) -> Iterator[dict[str, Any]]:
-    """Raises IdentityCenterError for lines that no run writes. A line that a crash has cut off is left out."""
+def lines_of_journal(output: Store, name: str) -> Iterator[dict[str, Any]]:
+    """The lines of a journal. Raises IdentityCenterError for lines that no run writes.
+
+    A line that a crash has cut off is left out.
+    """
     segments = sorted(output.names(f"{name.removesuffix(_SUFFIX)}/"))
     for each, texts in _texts(output, [name, *segments]):
         for line in parsed_lines(texts, output.place(each)):
@@ -396,6 +377,7 @@ def overall_result(
         "created": (each.as_data() for each in created),
         "removed": (each.as_data() for each in removed),
         "memberships": _memberships(report),
+        "assignments": _requested(report),
         "groups": _groups_before(report, created),
         "permission-sets": {
             name: permission_set_data(requested)
@@ -404,41 +386,28 @@ def overall_result(
     }
 
 
-def membership_users_of_runs(
-    output: Store, instance: Instance, since: str = ""
-) -> dict[tuple[str, str], dict[str, str]]:
-    """Group and username (folded) -> the IAM users for whom runs in ``output`` made that membership: ARN -> unique id.
-
-    Of IAM users that had one ARN one after the other, the last counts. Only runs with the same instance count, of those
-    since the time ``since`` of a run. Raises IdentityCenterError and OSError.
-    """
-    found: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
-    for time, result in read_results(output):
-        if result.get("instance") != instance.arn or time < since:
-            continue
-        for row in result.get("memberships", ()):
-            found[row["group"], folded(row["username"])].update(row["users"])
-    return dict(found)
-
-
-def created_so_far(output: Store) -> Iterator[run_objects.Created]:
-    """The objects that runs in ``output`` created, including killed runs. Raises IdentityCenterError and OSError."""
-    for _, result in read_results(output):
-        yield from map(run_objects.Created.from_data, result["created"])
-    for time in unfinished(output):
-        yield from run_objects.created_by(_lines(output, f"{RUNS}/{time}/{JOURNAL}"))
-
-
 def _memberships(report: Report) -> Iterator[dict[str, Any]]:
-    """The IAM users of each membership of this run."""
+    """The IAM users of each membership of this run that exists now."""
     people = report.desired.people
     rows = sorted(
-        (each.group, people[each.person].username, each.subject.arn, each.subject.unique_id)
-        for each in report.plan.served
+        (each.group, each.person, each.subject.arn, each.subject.unique_id) for each in report.plan.served
     )
-    for (group, username), users in groupby(rows, itemgetter(0, 1)):
-        of_users = {arn: unique_id for _, _, arn, unique_id in users}
-        yield {"group": group, "username": username, "users": of_users}
+    for (group, person), users in groupby(rows, itemgetter(0, 1)):
+        known, group_id = report.plan.known_people.get(person), report.group_id(group)
+        user_id = known.user_id if known else report.made(user_key(person), USER_ID)
+        ended = report.ended.get(membership_key(person, group))
+        if user_id and group_id and (ended is None or ended.status == DONE):
+            named = {"group": group, "username": people[person].username}
+            of_users = {arn: unique_id for _, _, arn, unique_id in users}
+            yield {**named, "group-id": group_id, "user-id": user_id, "users": of_users}
+
+
+def _requested(report: Report) -> dict[str, list[list[str]]]:
+    """Id of each group of people who are served -> its requested assignments, also those that existed before."""
+    found: defaultdict[str, list[list[str]]] = defaultdict(list)
+    for group_id, each in report.assignments():
+        found[group_id].append([each.account_id, each.permission_set_arn])
+    return dict(found)
 
 
 def _groups_before(report: Report, created: Iterable[run_objects.Created]) -> dict[str, list[list[str]]]:
@@ -494,7 +463,7 @@ def apply_and_record(
         raise IdentityCenterError(report.plan.fed_by_others)
     killed = unfinished(output)
     nothing_to_do = not (report.plan.work or killed)
-    if nothing_to_do and not _unrecorded_users(report, membership_users_of_runs(output, center.instance)):
+    if nothing_to_do and not _is_unrecorded(report, run.history):
         return report, None
     run.check_creations(report)
     directory = RunDirectory.begin(output, now())
@@ -510,13 +479,14 @@ def apply_and_record(
     return report, None if nothing_to_do else (output.place(directory.result), digest)
 
 
-def _unrecorded_users(report: Report, recorded: MembershipUsers) -> bool:
-    """Whether memberships serve IAM users of which no run has recorded that.
+def _is_unrecorded(report: Report, history: History) -> bool:
+    """Whether memberships serve IAM users, or groups have requested assignments, of which no run has recorded that.
 
-    A pruning or an undo would else not know them, and end the access that replaces theirs.
+    A pruning or an undo would else not know them, and end the access that replaces theirs, or keep it for ever.
     """
-    return any(
-        recorded.get((row["group"], folded(row["username"])), {}).get(arn) != unique_id
+    recorded = history.assignments or frozenset()
+    return any(each not in recorded for each in report.assignments()) or any(
+        history.memberships.get(run_objects.membership_of(row), {}).get(arn) != unique_id
         for row in _memberships(report)
         for arn, unique_id in row["users"].items()
     )

@@ -2,7 +2,9 @@
 """A desired access as Terraform configuration in JSON syntax.
 
 What existed before is looked up by ``data`` blocks, and what an earlier configuration of this export may own although
-it is not in this one gets a ``removed`` block, by which Terraform forgets it and does not destroy it.
+it is not in this one gets a ``removed`` block, by which Terraform forgets it and does not destroy it: that it is not
+requested now may be due to an account that could not be read. Only policies of a permission set that is still owned
+are detached.
 
 Arguments, attributes that force a replacement, and ids for import are those of the source of hashicorp/aws:
 internal/service/identitystore and internal/service/ssoadmin. Blocks are those of Terraform 1.7 (``import`` 1.5).
@@ -13,10 +15,11 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
@@ -33,7 +36,27 @@ _INSTANCE = "${tolist(data.aws_ssoadmin_instances.this.arns)[0]}"
 _STORE = "${tolist(data.aws_ssoadmin_instances.this.identity_store_ids)[0]}"
 _LABEL = re.compile(r"[^A-Za-z0-9]+")
 _USER = "aws_identitystore_user"
-_USER_ADDRESS = re.compile(rf"{_USER}\.r_\w+", re.ASCII)
+_SET = "aws_ssoadmin_permission_set"
+#: What belongs to a permission set, and grants what it grants.
+_PARTS = frozenset(
+    {
+        "aws_ssoadmin_customer_managed_policy_attachment",
+        "aws_ssoadmin_managed_policy_attachment",
+        "aws_ssoadmin_permission_set_inline_policy",
+        "aws_ssoadmin_permissions_boundary_attachment",
+    }
+)
+_KINDS = frozenset(
+    {
+        *_PARTS,
+        _SET,
+        _USER,
+        "aws_identitystore_group",
+        "aws_identitystore_group_membership",
+        "aws_ssoadmin_account_assignment",
+    }
+)
+_ADDRESS = re.compile(rf"({'|'.join(sorted(_KINDS))})\.r_\w+", re.ASCII)
 #: All arguments of a user but the identity store: like the single writer, Terraform creates users and never changes
 #: them. ``user_name`` forces a replacement, and is the same name in another case if it differs.
 _USER_ARGUMENTS = (
@@ -55,17 +78,23 @@ _USER_ARGUMENTS = (
 #: Without a known state, nothing exists.
 _NOTHING = Existing(model.CenterState(), {}, model.Instance(_INSTANCE, _STORE, "", ""))
 
+_NO_ADDRESSES: Mapping[str, str] = MappingProxyType({})
+
 #: Type, label and arguments of a resource.
 _Resource = tuple[str, str, dict[str, Any]]
 
 
 def terraform_configuration(
-    desired: model.DesiredAccess, existing: Existing | None = None, earlier: Collection[str] = ()
+    desired: model.DesiredAccess,
+    existing: Existing | None = None,
+    earlier: Mapping[str, str] = _NO_ADDRESSES,
+    destroys: bool = False,
 ) -> dict[str, Any]:
     """The configuration. Labels depend only on names.
 
     ``existing``: what this tool made of it gets ``import`` blocks, all else ``data`` blocks, so that the first apply
-    changes nothing of it. ``earlier``: addresses of users in an earlier configuration; they are not destroyed.
+    changes nothing of it. ``earlier``: addresses in an earlier configuration -> that of the permission set that they
+    are a part of, if any. ``destroys``: Terraform destroys these, except for users.
     """
     served = existing.served(desired) if existing else desired
     writer = _Writer(served, existing or _NOTHING)
@@ -81,7 +110,12 @@ def terraform_configuration(
         if existing
         else set()
     )
-    forgotten = sorted({*others, *earlier} - kept)
+    gone = {
+        address
+        for address, whole in earlier.items()
+        if whole not in kept and not (destroys and _ends(address))
+    }
+    forgotten = sorted((others | gone) - kept)
     removed = [{"from": address, "lifecycle": {"destroy": False}} for address in forgotten]
     version = ">= 1.7" if removed else ">= 1.5" if existing else ">= 1.0"
     return {
@@ -94,6 +128,11 @@ def terraform_configuration(
         **({"import": list(_imports(served, existing))} if existing else {}),
         **({"removed": removed} if removed else {}),
     }
+
+
+def _ends(address: str) -> bool:
+    """Whether a pruning export may destroy the resource: a user may have other access."""
+    return not address.startswith(f"{_USER}.")
 
 
 def _imports(desired: model.DesiredAccess, existing: Existing) -> Iterator[dict[str, str]]:
@@ -115,7 +154,7 @@ def _imported_sets(
         if known is None or existing.set_of_others(name):
             continue
         whole, present = f"{known.arn},{instance}", known.settings
-        yield "aws_ssoadmin_permission_set", _label(name), whole
+        yield _SET, _label(name), whole
         for policy in sorted(requested.managed_policies & present.managed_policies):
             label = _label(f"{name} {policy}")
             yield "aws_ssoadmin_managed_policy_attachment", label, f"{policy},{whole}"
@@ -177,7 +216,7 @@ class _Writer:
         policies: dict[str, list[str]] = {}
         for name, requested in sorted(self._desired.permission_sets.items()):
             if not self._existing.set_of_others(name):
-                yield "aws_ssoadmin_permission_set", _label(name), self._permission_set(requested)
+                yield _SET, _label(name), self._permission_set(requested)
                 attached = list(_policies(requested, self._instance))
                 policies[name] = [f"{kind}.{label}" for kind, label, _ in attached]
                 yield from attached
@@ -203,7 +242,7 @@ class _Writer:
         for name in sorted(self._desired.permission_sets):
             if known_set := self._existing.set_of_others(name):
                 found = {"instance_arn": self._instance, "arn": known_set.arn}
-                yield "aws_ssoadmin_permission_set", _label(name), found
+                yield _SET, _label(name), found
         for name, group in sorted(self._desired.groups.items()):
             if group.external:
                 yield "aws_identitystore_group", _label(name), self._by_name(name)
@@ -353,16 +392,21 @@ FILE = "identity-center.tf.json"
 
 
 def write_terraform(
-    directory: Path, desired: model.DesiredAccess, existing: Existing | None = None
+    directory: Path,
+    desired: model.DesiredAccess,
+    existing: Existing | None = None,
+    prune: bool = False,
 ) -> Iterator[str]:
     """Write the configuration, replacing an earlier one; yields lines for the console.
 
     Raises OSError, and IdentityCenterError for an earlier file that is no configuration. ``existing``: see
-    ``terraform_configuration``.
+    ``terraform_configuration``. ``prune``: what only an earlier configuration has is destroyed, but for users, and
+    unless users are refused because evidence is missing or wrong.
     """
     store = DirectoryStore(directory)
-    earlier = _earlier_users(store.read(FILE), store.place(FILE))
-    configuration = terraform_configuration(desired, existing, earlier)
+    earlier = _earlier(store.read(FILE), store.place(FILE))
+    unjudged = [each for each in desired.refused if each.code not in model.DECISIONS]
+    configuration = terraform_configuration(desired, existing, earlier, prune and not unjudged)
     text = json.dumps(configuration, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     store.replace(FILE, text.encode())
     for kind, resources in sorted(configuration.get("resource", {}).items()):
@@ -373,24 +417,40 @@ def write_terraform(
         yield f"  {len(configuration['import']):>5} import blocks, for what this tool made"
     if removed := configuration.get("removed"):
         yield f"  {len(removed):>5} removed blocks: Terraform forgets these if it owns them, and destroys none"
+    if prune and unjudged:
+        yield (
+            f"  ! nothing is pruned: {len(unjudged)} users are refused because evidence is missing or wrong, and what "
+            "an earlier export gave may be theirs: correct that, and export again"
+        )
     for refused in desired.refused:
         yield f"  ! refused {refused.reason}"
     yield f"Wrote {directory / FILE}"
 
 
-def _earlier_users(content: bytes | None, place: str) -> frozenset[str]:
-    """The addresses of the users that an earlier configuration may have created. Raises IdentityCenterError."""
+def _earlier(content: bytes | None, place: str) -> dict[str, str]:
+    """The addresses that Terraform may own by an earlier configuration; see ``terraform_configuration``.
+
+    Raises IdentityCenterError.
+    """
     if content is None:
-        return frozenset()
+        return {}
     try:
         data = read_json(content)
-        labels = data.get("resource", {}).get(_USER, {})
-        addresses = [f"{_USER}.{label}" for label in labels] + [
-            each["from"] for each in data.get("removed", ())
-        ]
+        found = {
+            f"{kind}.{label}": _whole(kind, arguments)
+            for kind, resources in data.get("resource", {}).items()
+            for label, arguments in resources.items()
+        }
+        found |= {str(each["from"]): "" for each in data.get("removed", ())}
     except (NotInFormat, AttributeError, KeyError, TypeError) as error:
         raise IdentityCenterError(
-            f"{place} is not a configuration of an earlier export ({error}), so the people it has created are not "
-            "known: move it away, or give another directory"
+            f"{place} is not a configuration of an earlier export ({error}), so what it has created is not known: move "
+            "it away, or give another directory"
         ) from error
-    return frozenset(each for each in addresses if isinstance(each, str) and _USER_ADDRESS.fullmatch(each))
+    return {address: whole for address, whole in found.items() if _ADDRESS.fullmatch(address)}
+
+
+def _whole(kind: str, arguments: Mapping[str, Any]) -> str:
+    """The address of the permission set that the resource is a part of; empty for none."""
+    of_set = str(arguments.get("permission_set_arn", "")) if kind in _PARTS else ""
+    return of_set.removeprefix("${").removesuffix(".arn}")

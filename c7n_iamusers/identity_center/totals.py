@@ -14,7 +14,7 @@ from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import model, operations, run_objects
 from c7n_iamusers.identity_center.changes import membership_key
 from c7n_iamusers.identity_center.permission_sets import differs, lasts_longer, may_widen
-from c7n_iamusers.identity_center.replacements import MembershipUsers, Replacements
+from c7n_iamusers.identity_center.replacements import History, Replacements
 from c7n_iamusers.identity_center.side_effects import DIRECT, SideEffects
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER
 from c7n_iamusers.text.wording import folded, shown
@@ -87,6 +87,13 @@ UNJUDGED_PERHAPS = (
     "the membership is not requested, and no run with results here made it; it may replace the access of IAM users "
     f"{_UNJUDGED}"
 )
+#: {}: permission sets and accounts.
+_OTHERS = (
+    "the group also has {}, which no run assigned, and that would end: find out who assigned it, and remove it or give "
+    "it by another group; until then no choice removes the membership"
+)
+OTHERS_ASSIGNED = f"an earlier run made the membership, and {_OTHERS}"
+OTHERS_ASSIGNED_PERHAPS = f"the membership is not requested, and {_OTHERS}"
 UNKNOWN_ORIGIN = (
     "the membership is not requested, and no run with results here made it: find out who did; --prune --lock-out "
     "removes it"
@@ -119,7 +126,7 @@ class Comparison:
     claims: Sequence[model.Claim]
     instance: model.Instance
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
-    membership_users: MembershipUsers = field(default_factory=dict)
+    history: History = field(default_factory=History)
     choices: model.Choices = field(default_factory=model.Choices)
     earlier: frozenset[str] = frozenset()
     side_effects: SideEffects | None = None
@@ -150,7 +157,13 @@ class _Review:
         self._side_effects = comparison.side_effects or SideEffects(
             comparison.desired, comparison.state, comparison.people, comparison.claims, comparison.instance
         )
-        self._replacements = Replacements(comparison.claims, comparison.refused, comparison.membership_users)
+        self._membership_users = comparison.history.membership_users(comparison.state)
+        self._replacements = Replacements(comparison.claims, comparison.refused, self._membership_users)
+        self._earlier = {
+            each.earlier.group.name: each.earlier.group for each in comparison.desired.claims if each.earlier
+        }
+        #: Group id -> see ``_given_by_others``; one list for all members.
+        self._others: dict[str, list[str]] = {}
         self._leaving: set[tuple[str, str]] = set()
         self._changes: dict[str, tuple[model.Change, bool]] = {}
         self._unexpected_members: list[model.UnexpectedMember] = []
@@ -192,8 +205,25 @@ class _Review:
         requested = self._requested.get(name, set())
         leaving = [self._remove_membership(group, user) for user in sorted(group.members - requested)]
         is_asked_for = name in self._comparison.desired.groups
-        if not is_asked_for and all(leaving) and not self._uncovered_accounts(group):
+        if not is_asked_for and all(leaving) and self._is_ours(group):
             self._remove_group(group, [change for change in leaving if change])
+
+    def _given_by_others(self, group: model.KnownGroup) -> list[str]:
+        """What the group gives by assignments that neither a run made nor intents request, in words."""
+        if group.group_id not in self._others:
+            name, asked = self._named.get(group.group_id, ""), frozenset[model.Grant]()
+            for found in (self._comparison.desired.groups, self._earlier):
+                asked |= found[name].grants if name in found else frozenset()
+            grants = {
+                model.Grant(each.account_id, self._set_name(each.permission_set_arn))
+                for each in self._comparison.history.others_assignments(group)
+            }
+            self._others[group.group_id] = [str(each) for each in sorted(grants - asked)]
+        return self._others[group.group_id]
+
+    def _is_ours(self, group: model.KnownGroup) -> bool:
+        """Whether runs made all that the group gives, in accounts with intents."""
+        return not (self._uncovered_accounts(group) or self._given_by_others(group))
 
     def _remove_membership(self, group: model.KnownGroup, user_id: str) -> tuple[model.Change, bool] | None:
         """The removal of a membership that is not requested; None if it must stay."""
@@ -228,16 +258,22 @@ class _Review:
         """Why a membership that is not requested must stay; empty if it may go."""
         if self._comparison.desired.external:
             return "ask the owner of the identity provider to remove it"
+        made = (group.name, folded(username)) in self._membership_users
+        if others := self._given_by_others(group):
+            return (OTHERS_ASSIGNED if made else OTHERS_ASSIGNED_PERHAPS).format(shown(others))
         if self._is_expired(group, username):
             return ""
         if self._is_former_and_gone(group, username):
             return FORMER_AND_GONE
+        return self._why_needed(group, username, made, is_replaced)
+
+    def _why_needed(self, group: model.KnownGroup, username: str, made: bool, is_replaced: bool) -> str:
+        """The same by what the membership may replace. ``made``: an earlier run made it."""
         if outside := self._uncovered_accounts(group):
             return f"it also gives account {shown(outside)}, which has no intents here: run over all accounts"
         if is_replaced:
             return ""
         accounts = {each.account_id for each in group.assignments}
-        made = (group.name, folded(username)) in self._comparison.membership_users
         if unjudged := self._replacements.unjudged(group.name, username, accounts):
             return (UNJUDGED if made else UNJUDGED_PERHAPS).format(shown(unjudged))
         if self._comparison.choices.lock_out:
@@ -247,7 +283,7 @@ class _Review:
     def _is_expired(self, group: model.KnownGroup, username: str) -> bool:
         """Whether it is former for too long, and the group gives nothing in accounts without those IAM users."""
         key = group.name, folded(username)
-        accounts = {arn.split(":")[4] for arn in self._comparison.membership_users.get(key, ())}
+        accounts = {arn.split(":")[4] for arn in self._membership_users.get(key, ())}
         return key in self._comparison.expired and accounts.issuperset(
             each.account_id for each in group.assignments
         )
@@ -255,14 +291,14 @@ class _Review:
     def _is_former_and_gone(self, group: model.KnownGroup, username: str) -> bool:
         """Whether an earlier run made the membership, for accounts without such IAM users now."""
         outside = self._uncovered_accounts(group)
-        made = (group.name, folded(username)) in self._comparison.membership_users
+        made = (group.name, folded(username)) in self._membership_users
         return bool(outside) and made and self._comparison.emptied.issuperset(outside)
 
     def _covering_claims(
         self, group: model.KnownGroup, username: str, person: model.PersonKey | None
     ) -> list[model.Claim]:
         """The person's claims that give all that the group gives, if no run with results made the membership."""
-        if person is None or (group.name, folded(username)) in self._comparison.membership_users:
+        if person is None or (group.name, folded(username)) in self._membership_users:
             return []
         found: list[model.Claim] = []
         for each in sorted(group.assignments):

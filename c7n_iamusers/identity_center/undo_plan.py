@@ -110,16 +110,39 @@ def differ(requested: PermissionSet, present: PermissionSet) -> bool:
     )
 
 
+#: Members of DescribeUser that Identity Center sets by itself, also of Name.
+_OF_SERVICE = frozenset(
+    {
+        "CreatedAt",
+        "CreatedBy",
+        "Formatted",
+        "IdentityStoreId",
+        "ResponseMetadata",
+        "Revision",
+        "UpdatedAt",
+        "UpdatedBy",
+        "UserArn",
+        "UserId",
+        "UserStatus",
+    }
+)
+
+
 def has_changed(attributes: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """Whether the user has changed since its creation, or has come under an identity provider."""
-    emails = [each.get("Value") for each in attributes.get("Emails") or ()]
-    name = attributes.get("Name") or {}
+    """Whether the user has changed since its creation, or has come under an identity provider.
+
+    Any attribute that its creation did not give, such as a title, is of others.
+    """
+    present = {key: value for key, value in attributes.items() if value and key not in _OF_SERVICE}
+    emails = [each.get("Value") for each in present.get("Emails", ())]
+    name = {key: text for key, text in present.get("Name", {}).items() if text and key not in _OF_SERVICE}
+    asked = {key: value for key, value in given.items() if key not in _OF_SERVICE}
     return (
-        any(attributes.get(key) != given[key] for key in ("UserName", "DisplayName"))
-        or any(name.get(key) != text for key, text in given["Name"].items())
+        present.keys() != asked.keys()
+        or any(present[key] != asked[key] for key in ("UserName", "DisplayName"))
+        or name != given["Name"]
         or emails != [each["Value"] for each in given["Emails"]]
         or attributes.get("UserStatus", "ENABLED") != "ENABLED"
-        or bool(attributes.get("ExternalIds"))
     )
 
 

@@ -26,12 +26,12 @@ from c7n_iamusers.identity_center.aws.created_reader import CreatedReader
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.intents import permission_set_from
-from c7n_iamusers.identity_center.replacements import MembershipUsers
+from c7n_iamusers.identity_center.replacements import History
+from c7n_iamusers.identity_center.run_history import UNDO_JOURNAL, read_history, read_successors
 from c7n_iamusers.identity_center.run_lock import exclusive
 from c7n_iamusers.identity_center.run_records import (
     check_journaled,
     journals_of,
-    membership_users_of_runs,
     open_journal,
     read_result,
     time_of_result,
@@ -41,7 +41,7 @@ from c7n_iamusers.identity_center.undo_plan import plan_undo
 from c7n_iamusers.identity_center.undo_restoration import RestorationPlan, plan_restoration
 from c7n_iamusers.identity_center.writer.change import RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
-from c7n_iamusers.text.wording import escaping, folded, shown
+from c7n_iamusers.text.wording import escaping, shown
 
 #: Reads accounts: account id -> unique id of each of its IAM users -> why its person has no access by it, empty if it
 #: may have; or why the account can't be read.
@@ -61,14 +61,14 @@ def needed_memberships(
     state: run_objects.CreatedState,
     reader: CenterReader,
     read_users: ReadUsers,
-    later: MembershipUsers,
+    later: History,
 ) -> dict[run_objects.MembershipKey, str]:
     """The memberships whose people may have no other access to an account, and why.
 
     ``result``: of the run that created them. ``later``: the IAM users whose access later runs found to rest on
     memberships. Raises ClientError.
     """
-    membership_users = _users_of_memberships(result, state, reader, later)
+    membership_users = _users_of_memberships(result, state, later)
     content = _contents(reader)
     accounts = {arn.split(":")[4] for users in membership_users.values() for arn, _ in users}
     existing = read_users(sorted(accounts))
@@ -87,24 +87,17 @@ def needed_memberships(
 
 
 def _users_of_memberships(
-    result: Mapping[str, Any],
-    state: run_objects.CreatedState,
-    reader: CenterReader,
-    later: MembershipUsers,
+    result: Mapping[str, Any], state: run_objects.CreatedState, later: History
 ) -> dict[run_objects.MembershipKey, set[tuple[str, str]]]:
     """Membership -> ARN and unique id of its IAM users; none if the run of ``result`` has none for it.
 
     A user of ``later`` counts in addition: whoever may have written it can only make an undo keep more.
     """
-    rows = {(row["group"], folded(row["username"])): row["users"] for row in result.get("memberships", ())}
-    groups = {group: reader.store.name_of_group(group) for group in {each for each, _ in state.memberships}}
-    found: dict[run_objects.MembershipKey, set[tuple[str, str]]] = {}
-    for group_id, user_id in sorted(state.memberships):
-        attributes = reader.store.user_attributes(user_id) or {}
-        key = (str(groups[group_id]), folded(str(attributes.get("UserName", ""))))
-        own = rows.get(key, {})
-        found[group_id, user_id] = {*own.items(), *later.get(key, {}).items()} if own else set()
-    return found
+    rows = {run_objects.membership_of(row): row["users"] for row in result.get("memberships", ())}
+    return {
+        key: {*own.items(), *later.memberships.get(key, {}).items()} if (own := rows.get(key, {})) else set()
+        for key in sorted(state.memberships)
+    }
 
 
 def _missing_reason(arn: str, unique_id: str, existing: Mapping[str, Mapping[str, str] | str]) -> str:
@@ -164,7 +157,7 @@ def _is_current(known: model.KnownPermissionSet | None, assignment: model.Assign
     return known is not None and assignment.account_id in known.accounts - known.stale
 
 
-JOURNAL, UNDONE = "undo-journal.jsonl", "undone.json"
+UNDONE = "undone.json"
 
 
 def undo(
@@ -188,28 +181,12 @@ def undo(
     Raises IdentityCenterError if the result can't be read or is of another instance, and ClientError if Identity Center
     can't be read; both before the first change.
     """
-    say = escaping(say)
-    data, place = read_result(output, result, digest), output.place(result)
-    if missing := [name for name in ("region", "instance", "permission-sets") if name not in data]:
-        raise IdentityCenterError(
-            f"{place} lacks {', '.join(missing)}, so it is not the complete result of a run"
-        )
-    if isinstance(output, DirectoryStore):
-        for name in (result, *journals_of(result, data)):
-            _check_owned(output.directory / name)
-    check_journaled(output, result, data)
-    center = center_in(data["region"])
-    if center.instance.arn != data["instance"]:
-        raise IdentityCenterError(
-            f"{place} belongs to instance {data['instance']}, not to {center.instance.arn}: give the --role and "
-            "--region of that one"
-        )
-    with _result_errors(place):
-        run_objects.check_instance(map(run_objects.Created.from_data, data["created"]), center.instance)
+    say, place = escaping(say), output.place(result)
+    data, center = _checked_result(output, result, center_in, digest)
     reader = CenterReader.of(center)
     with exclusive(output, center.instance, center) if options else nullcontext():
         restoration = _restoration(data, output, result, reader, center.instance)
-        later = membership_users_of_runs(output, center.instance, time_of_result(result))
+        later = read_history(output, center.instance, time_of_result(result))
         plan = _plan(data, center, reader, read_users, restoration, accounts or {}, later)
         for line in _lines(plan):
             say(line)
@@ -220,6 +197,31 @@ def undo(
         recheck = _UndoRecheck(reader, restoration, center.instance, plan, options.clock)
         prefix = result[: result.rfind("/") + 1]
         return _apply(plan, center, output, prefix, say, options, recheck)
+
+
+def _checked_result(
+    output: Store, result: str, center_in: Callable[[str], Center], digest: str
+) -> tuple[dict[str, Any], Center]:
+    """The result, by the ids that later undos have given to its objects, and the Identity Center that it is of."""
+    data, place = read_result(output, result, digest), output.place(result)
+    if missing := [name for name in ("region", "instance", "permission-sets") if name not in data]:
+        raise IdentityCenterError(
+            f"{place} lacks {', '.join(missing)}, so it is not the complete result of a run"
+        )
+    successors = read_successors(output)
+    if isinstance(output, DirectoryStore):
+        for name in (result, *journals_of(result, data), *successors.journals):
+            _check_owned(output.directory / name)
+    check_journaled(output, result, data)
+    center = center_in(data["region"])
+    if center.instance.arn != data["instance"]:
+        raise IdentityCenterError(
+            f"{place} belongs to instance {data['instance']}, not to {center.instance.arn}: give the --role and "
+            "--region of that one"
+        )
+    with _result_errors(place):
+        run_objects.check_instance(map(run_objects.Created.from_data, data["created"]), center.instance)
+    return successors.of_result(data), center
 
 
 def _require_consent(plan: run_objects.UndoPlan, place: str, accepted: Callable[[], bool]) -> None:
@@ -281,7 +283,7 @@ def _plan(
     read_users: ReadUsers | None,
     restoration: RestorationPlan,
     accounts: Mapping[str, str],
-    later: MembershipUsers,
+    later: History,
 ) -> run_objects.UndoPlan:
     state = CreatedReader(reader).read(map(run_objects.Created.from_data, data["created"]))
     requested = {name: permission_set_from(each) for name, each in data["permission-sets"].items()}
@@ -362,7 +364,7 @@ def _apply(
     """``prefix``: of the names of the undo's files."""
     if not (plan.changes or plan.kept):
         return []
-    with open_journal(output, f"{prefix}{JOURNAL}") as journal:
+    with open_journal(output, f"{prefix}{UNDO_JOURNAL}") as journal:
         context = WriterContext(
             center.clients,
             center.instance,

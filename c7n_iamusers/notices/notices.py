@@ -1,40 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record of messages about IAM users: recipients, time, and day of the deletion. And the STOP file beside it.
+"""The record of messages about IAM users: recipients, time, and day of the deletion.
 
 c7n-mailer delivers later and elsewhere, and does not report errors, so no action can know that a mail arrived. A notice
-proves only that a message with these addresses entered the queue. Tags are no proof: anybody with iam:TagUser writes
-them. One file holds one message: ``<account id>/<time>-<step>-<digest>.json``.
+proves only that a message with these addresses entered the queue; ``delivery`` says whether it has left it. Tags are no
+proof: anybody with iam:TagUser writes them. One file holds one message: ``<account id>/<time>-<step>-<digest>.json``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
-from typing import Any, TypeVar
+from typing import Any
 
-from c7n_iamusers.exceptions import NoticesUnreadable, Stopped
+from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.stores import Store, read_all
+from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.notices import delivery
+from c7n_iamusers.notices.delivery import EXPIRED, LEFT, WAITING, Delivery, Reading, parse_reading
 from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
-from c7n_iamusers.text.documents import LARGEST_RECORD, MOST_OF_RECORD, read_json
+from c7n_iamusers.notices.records import Records
+from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
 from c7n_iamusers.text.wording import as_text, is_address, moment
 
-Parsed = TypeVar("Parsed")
 ANNOUNCED, INFORMED = "announced", "informed"
 #: A user or credential was created, replaced or activated, or our Deny was removed.
 CREATED, DENY_REMOVED = "created", "deny-removed"
-#: The name of a file beside the notices, or in an account's directory there. While it exists, no destructive action
-#: begins with another user. Names that begin with it count too, in any case and with blanks before: an editor may make
-#: STOP.txt of it.
-STOP = "STOP"
-#: Names of accounts' directories, from the first text up to the second one; no name of a STOP file lies between them.
-_ACCOUNTS = ("0", ":")
+#: Somebody signed in or called AWS as a user whose use is an alarm.
+USED = "used"
 #: Days after the announced day for which an announcement counts. Later the user has to be announced again: people
 #: forget, and the user may have been exempt in between.
 LAPSE_DAYS = 90
@@ -48,11 +45,13 @@ class Notice:
     """One message about ``users`` of an account, as it entered the queue.
 
     ``step``: ``announced``; ``reminded-N``, N days before ``day``; ``informed``, of what became of the users;
-    ``created`` or ``deny-removed``, of what was done to them; or ``access``, to a person who has access. ``day``: the
-    first one, in UTC, on which the users may be deleted; of steps that announce nothing, that of the message.
+    ``created`` or ``deny-removed``, of what was done to them; ``used``, of an alarm; or ``access``, to a person who has
+    access. ``day``: the first one, in UTC, on which the users may be deleted; of steps that announce nothing, that of
+    the message.
     ``message_id``: the queue's answer. ``what``: of ``informed``, unique id -> what the message says of the user.
     ``event``: the id of the event (``CredentialEvent``) that the message reports; empty if it reports none.
     ``stop``: the first day, in UTC, on which their credentials may stop working, where the message says so.
+    ``queue``: the URL of the queue; empty where nobody asks whether the message left it (``delivery: unchecked``).
     """
 
     account_id: str
@@ -66,6 +65,7 @@ class Notice:
     what: Mapping[str, str] = field(default_factory=dict)
     event: str = ""
     stop: date | None = None
+    queue: str = ""
 
     @property
     def name(self) -> str:
@@ -90,6 +90,7 @@ class Notice:
             **({"credentials-stop": self.stop.isoformat()} if self.stop else {}),
             "addresses": list(self.addresses),
             "message-id": self.message_id,
+            **({"queue": self.queue} if self.queue else {"delivery": delivery.UNCHECKED}),
             "policy": self.policy,
             "users": users,
             **({"event": self.event} if self.event else {}),
@@ -97,29 +98,32 @@ class Notice:
         return json.dumps(data, indent=1).encode() + b"\n"
 
 
-def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
-    """The notice in a file in the directory of ``account_id``. Raises ValueError if the content is not one."""
+def parse_record(content: bytes, account_id: str, now: datetime) -> Notice | Reading:
+    """The notice, or the reading of a queue, in a file in the directory of ``account_id``.
+
+    Raises ValueError if the content is neither.
+    """
     data = read_json(content, most=MOST_OF_RECORD)
     if not isinstance(data, Mapping):
         raise ValueError("it is not a JSON object")
-    time = moment(data.get("time"))
-    if time is None:
-        raise ValueError("it has no time")
-    if time > now + _CLOCK_SKEW:
-        raise ValueError(f"its time {as_text(time)} is in the future")
     if data.get("account") != account_id:
         raise ValueError(f"it is of account {data.get('account')}")
-    day = date.fromisoformat(_text(data, "day"))
-    if day < time.date():
-        raise ValueError(f"its day {day} is before its time {as_text(time)}")
-    addresses = data.get("addresses")
+    if data.get("step") == delivery.STEP:
+        reading = parse_reading(data)
+        _check_past(reading.time, now)
+        return reading
+    return _notice(data, account_id, now)
+
+
+def _notice(data: Mapping[str, Any], account_id: str, now: datetime) -> Notice:
+    time, day = _time_and_day(data, now)
+    addresses, users = data.get("addresses"), data.get("users")
     if (
         not isinstance(addresses, list)
         or not addresses
         or not all(isinstance(each, str) and is_address(each) for each in addresses)
     ):
         raise ValueError("it has no addresses, or one that is no e-mail address")
-    users = data.get("users")
     if not isinstance(users, list):
         raise ValueError("it has no users")
     words = (_text(data, "message-id"), _text(data, "policy"))
@@ -127,9 +131,30 @@ def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
     what = {str(each["unique-id"]): _text(each, "what") for each in users if "what" in each}
     event = _text(data, "event") if "event" in data else ""
     stop = date.fromisoformat(_text(data, "credentials-stop")) if "credentials-stop" in data else None
-    return Notice(
-        account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects, what, event, stop
-    )
+    head = (account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects)
+    return Notice(*head, what, event, stop, _queue(data))
+
+
+def _time_and_day(data: Mapping[str, Any], now: datetime) -> tuple[datetime, date]:
+    time = moment(data.get("time"))
+    if time is None:
+        raise ValueError("it has no time")
+    _check_past(time, now)
+    day = date.fromisoformat(_text(data, "day"))
+    if day < time.date():
+        raise ValueError(f"its day {day} is before its time {as_text(time)}")
+    return time, day
+
+
+def _check_past(time: datetime, now: datetime) -> None:
+    if time > now + _CLOCK_SKEW:
+        raise ValueError(f"its time {as_text(time)} is in the future")
+
+
+def _queue(data: Mapping[str, Any]) -> str:
+    if "queue" not in data and data.get("delivery") == delivery.UNCHECKED:
+        return ""
+    return _text(data, "queue")
 
 
 def _subject(data: Any) -> Subject:
@@ -149,7 +174,7 @@ class Notices:
     """The notices of one account, and which of its users were exempt then. ``place``: where they are, for people.
 
     ``recorded``: whether there is a record of who was exempt, be it of nobody. ``stop``: the STOP file of the account
-    alone; empty if there is none.
+    alone; empty if there is none. ``readings``: of queues; None if nobody asks whether a message has left its queue.
     """
 
     def __init__(
@@ -159,14 +184,17 @@ class Notices:
         exempted: Iterable[Exempted] = (),
         recorded: bool = True,
         stop: str = "",
+        readings: Iterable[Reading] | None = (),
     ) -> None:
         self.place, self.recorded, self.stop = place, recorded, stop
+        self._readings = None if readings is None else list(readings)
+        self.all = sorted(notices, key=lambda each: each.time)
         self._exempted: dict[str, list[Exempted]] = {}
         for each in sorted(exempted, key=lambda each: each.time):
             self._exempted.setdefault(each.user.unique_id, []).append(each)
         self._by_user: dict[str, list[Notice]] = {}
         self._announced: dict[str, dict[str, Notice]] = {}
-        for notice in sorted(notices, key=lambda each: each.time):
+        for notice in self.all:
             for user in notice.users:
                 self._by_user.setdefault(user.unique_id, []).append(notice)
                 if notice.step == ANNOUNCED:
@@ -174,19 +202,38 @@ class Notices:
 
     @classmethod
     def read(
-        cls, store: Store, account_id: str, now: datetime, broken: Callable[[str], object] | None = None
+        cls,
+        store: Store,
+        account_id: str,
+        now: datetime,
+        broken: Callable[[str], object] | None = None,
+        *,
+        checked: bool = True,
     ) -> Notices:
         """All notices of an account: two lists, and one read for each file that this process does not know as it is.
 
         Raises NoticesUnreadable. ``broken``: called with what is wrong with a file, which then is left out. Only for
-        messages on which no deletion rests.
+        messages on which no deletion rests. ``checked``: whether it counts if messages have left their queue.
         """
         own, exempt = directories(account_id)
-        records = _Records(store, broken)
-        notices, stops = records.read(own, lambda content: parse_notice(content, account_id, now))
+        records = Records(store, broken)
+        sent, stops = records.read(own, lambda content: parse_record(content, account_id, now))
         found, _ = records.read(exempt, lambda content: parse_exempted(content, account_id))
         exempted = (each for its in found for each in its)
-        return cls(notices, store.place(account_id), exempted, bool(found), next(iter(stops), ""))
+        notices = (each for each in sent if isinstance(each, Notice))
+        readings = (each for each in sent if isinstance(each, Reading)) if checked else None
+        return cls(notices, store.place(account_id), exempted, bool(found), next(iter(stops), ""), readings)
+
+    def delivery(self, notice: Notice, now: datetime) -> Delivery:
+        """What is known of the message of ``notice``. One that nobody asks about counts as gone from its queue."""
+        if self._readings is None or not notice.queue:
+            return Delivery(LEFT, notice.time)
+        return delivery.delivery_of(notice.time, notice.queue, self._readings, now)
+
+    def awaits(self, queue: str, now: datetime) -> bool:
+        """Whether a reading of ``queue`` (its URL) can still say that a message has left it."""
+        found = (self.delivery(each, now) for each in self.all if each.queue == queue)
+        return any(each.state == WAITING for each in found)
 
     def require_records(self) -> None:
         """Raises NoticesUnreadable if users are announced, and no record says who was exempt then."""
@@ -198,10 +245,19 @@ class Notices:
             )
 
     def announcement(self, unique_id: str, now: datetime) -> Notice | None:
-        """The latest announcement, if it has not lapsed; None if the user was not announced, or was exempt after it.
+        """The latest announcement, if it has not lapsed, and its message can't have expired unread; else None.
 
-        Its owner relies on the day of which it heard last.
+        None also if the user was exempt after it. Its owner relies on the day of which it heard last.
         """
+        found = self._last_announcement(unique_id, now)
+        return None if found is None or self.delivery(found, now).state == EXPIRED else found
+
+    def expired(self, unique_id: str, now: datetime) -> Notice | None:
+        """The announcement that would count, if its message could not have expired unread."""
+        found = self._last_announcement(unique_id, now)
+        return found if found and self.delivery(found, now).state == EXPIRED else None
+
+    def _last_announcement(self, unique_id: str, now: datetime) -> Notice | None:
         today = now.astimezone(timezone.utc).date()
         found = [each for each in self._by_user.get(unique_id, ()) if each.step == ANNOUNCED]
         if not found or today > found[-1].day + timedelta(days=LAPSE_DAYS):
@@ -235,6 +291,21 @@ class Notices:
         """Whether a message of ``step`` was sent about the user at ``since`` or later."""
         return any(each.step == step and each.time >= since for each in self._by_user.get(unique_id, ()))
 
+    def named(self, name: str) -> list[tuple[Subject, Notice]]:
+        """The messages about each user that had this name, in any case; the oldest first of each user."""
+        return [
+            (user, notice)
+            for unique_id, its in self._by_user.items()
+            for notice in its
+            for user in notice.users
+            if user.unique_id == unique_id and user.name.casefold() == name.casefold()
+        ]
+
+    def last(self, unique_id: str, step: str) -> datetime | None:
+        """When a message of ``step`` was last sent about the user; None if none was."""
+        times = (each.time for each in self._by_user.get(unique_id, ()) if each.step == step)
+        return max(times, default=None)
+
     def reports(self, unique_id: str, event: str) -> bool:
         """Whether a message about the user reports the event with this id."""
         return bool(event) and any(each.event == event for each in self._by_user.get(unique_id, ()))
@@ -248,6 +319,16 @@ class Notices:
         ]
         return found[-1].what.get(unique_id) if found else None
 
+    def was_told(self, unique_id: str, policy: str, what: str, since: datetime) -> bool:
+        """Whether a message of ``policy`` to inform said ``what`` of the user at ``since``, nearly, or later."""
+        return any(
+            each.step == INFORMED
+            and each.policy == policy
+            and each.what.get(unique_id) == what
+            and each.time >= since - _CLOCK_SKEW
+            for each in self._by_user.get(unique_id, ())
+        )
+
     def is_before_day(self, unique_id: str, now: datetime) -> bool:
         """Whether the user is announced for a day that is yet to come."""
         notice = self.announcement(unique_id, now)
@@ -258,7 +339,7 @@ def record_exempt(
     store: Store, account_id: str, exempt: Iterable[tuple[Subject, ExemptionRule]], now: datetime
 ) -> None:
     """Record who is exempt ``now``, where that is not known yet. Raises NoticesUnreadable, OSError."""
-    notices = Notices.read(store, account_id, now)
+    notices = Notices.read(store, account_id, now, checked=False)
     notices.require_records()
     if found := notices.unrecorded(exempt, now):
         # the clock of whoever announced one of them may be ahead
@@ -269,69 +350,6 @@ def record_exempt(
 def directories(account_id: str) -> tuple[str, str]:
     """Below the place of the notices: the directory of an account's notices, and that of its exempt users."""
     return f"{account_id}/", exempted_place(account_id)
-
-
-#: Of the directories read last: the place -> the name of each record -> its version and content. See ``_Records``.
-_KNOWN: dict[str, dict[str, tuple[str, Any]]] = {}
-_KNOWN_PLACES = 4
-
-
-@dataclass(frozen=True)
-class _Records:
-    """Reads the records in ``store``. ``broken``: see Notices.read.
-
-    All policies of the process share what was read: a name is read again once its version in the list has changed.
-    """
-
-    store: Store
-    broken: Callable[[str], object] | None = None
-
-    def read(self, directory: str, parse: Callable[[bytes], Parsed]) -> tuple[list[Parsed], list[str]]:
-        """The records in ``directory``, in the order of their names; and its STOP files. Raises NoticesUnreadable."""
-        try:
-            found = self.store.entries(directory)
-            stops = [self.store.place(f"{directory}{name}") for name in sorted(found) if is_stop(name)]
-            versions = {f"{directory}{name}": found[name] for name in sorted(found) if not is_stop(name)}
-            for fault in (self._fault(name) for name, version in versions.items() if not version):
-                if self.broken is None:
-                    raise OSError(f"{fault}, and move it away")
-                self.broken(fault)
-            return list(self._parsed(directory, versions, parse)), stops
-        except OSError as error:
-            raise NoticesUnreadable(
-                f"the notices in {self.store.place(directory)} can't be read: {error}"
-            ) from error
-
-    def _fault(self, name: str) -> str:
-        """What is wrong with what is no file, such as a link that leads nowhere: a record may be missing there."""
-        return f"{self.store.place(name)} is a link or a directory, not a file of a run: find out who put it there"
-
-    def _parsed(
-        self, directory: str, versions: Mapping[str, str], parse: Callable[[bytes], Parsed]
-    ) -> Iterator[Parsed]:
-        key = self.store.place(directory)
-        names = [each for each, version in versions.items() if version and each.endswith(".json")]
-        before, known = _KNOWN.pop(key, {}), dict[str, tuple[str, Any]]()
-        _KNOWN[key] = known
-        while len(_KNOWN) > _KNOWN_PLACES:
-            _KNOWN.pop(next(iter(_KNOWN)), None)
-        known.update({each: before[each] for each in names if before.get(each, ("",))[0] == versions[each]})
-        unknown = [each for each in names if each not in known]
-        for name, content in read_all(self.store, unknown, LARGEST_RECORD):
-            with _parsing(self.store, name, self.broken):
-                known[name] = (versions[name], parse(content or b""))
-        yield from (known[each][1] for each in names if each in known)
-
-
-@contextmanager
-def _parsing(store: Store, name: str, broken: Callable[[str], object] | None) -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, TypeError, RecursionError) as error:
-        fault = f"{store.place(name)} is no notice: {error}. Find out who wrote it, move it away"
-        if broken is None:
-            raise NoticesUnreadable(f"{fault} and run again") from error
-        broken(fault)
 
 
 def notice_refusal(
@@ -349,6 +367,13 @@ def notice_refusal(
     deletion. ``before_stop``: whether even before the day on which its credentials stop working, as its owners heard.
     """
     notice, lost = notices.announcement(unique_id, now), notices.exemption(unique_id)
+    if expired := notices.expired(unique_id, now):
+        found = notices.delivery(expired, now)
+        return (
+            f"its message may have expired unread: {_announced(expired)}, nothing says that the message left its queue "
+            f"before {found.expires:%Y-%m-%d %H:%M} UTC ({found}); run the policy with the action notify-owners, which "
+            "announces it anew"
+        )
     if notice is None and lost:
         return (
             f"it was {lost}, and was not announced since: restore its {_LOST[lost.field]} or exempt it again if it is "
@@ -359,48 +384,28 @@ def notice_refusal(
             f"its owners were not addressed: {notices.place} has no announcement of it that still counts; run the "
             "policy with the action notify-owners"
         )
-    said = f"announced on {notice.time:%Y-%m-%d} to {', '.join(notice.addresses)}"
+    said = _announced(notice)
     if now < notice.time + timedelta(days=days):
-        return f"{said}, which is not yet {days:g} days ago"
+        return f"announced less than {days:g} days ago: {_sent(notice)}"
     if not before_day and now.astimezone(timezone.utc).date() < notice.day:
-        return f"{said} for {notice.day}, which is yet to come"
+        return f"its day is yet to come: {said} for {notice.day}"
     if notice.stop and not before_stop and now.astimezone(timezone.utc).date() < notice.stop:
-        return f"{said}, with {notice.stop} as the day on which its credentials stop working, which is yet to come"
+        return f"the day on which its credentials stop working is yet to come: {said}, with {notice.stop}"
+    found = notices.delivery(notice, now)
+    if found.state != LEFT:
+        return (
+            f"its message may still be in the queue: {said}, and {found}. What SQS can't tell, delivery: "
+            f"{delivery.UNCHECKED} in this action waives"
+        )
     return None
 
 
-def is_stop(name: str) -> bool:
-    """Whether a file of this name is a STOP file."""
-    return name.strip().casefold().startswith(STOP.casefold())
+def _announced(notice: Notice) -> str:
+    return f"announced {_sent(notice)}"
 
 
-def stops_in(store: Store, place: str = "") -> list[str]:
-    """The STOP files beside the notices, or in an account's directory ``place``. Raises OSError.
-
-    Takes one call, or two where there are more than a thousand accounts.
-    """
-    found = store.entries(place, leap=_ACCOUNTS)
-    return sorted(f"{place}{each}" for each in found if is_stop(each))
-
-
-def check_stop(store: Store, place: str = "") -> None:
-    """Raises Stopped if there is one (see ``stops_in``), and NoticesUnreadable if that can't be read."""
-    try:
-        found = stops_in(store, place)
-    except OSError as error:
-        raise NoticesUnreadable(
-            f"whether there is a file {store.place(place + STOP)} can't be read: {error}. The user was not touched: "
-            "make it readable and run again"
-        ) from error
-    if found:
-        raise stopped(store.place(found[0]))
-
-
-def stopped(file: str) -> Stopped:
-    """The error that ``file`` causes."""
-    return Stopped(
-        f"the file {file} stops every destructive action: the user was not touched. Remove the file and run again"
-    )
+def _sent(notice: Notice) -> str:
+    return f"on {notice.time:%Y-%m-%d} to {', '.join(notice.addresses)}"
 
 
 def due_for(

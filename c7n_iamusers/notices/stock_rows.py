@@ -17,6 +17,7 @@ from c7n_iamusers.notices.templates import OURS, STOCK, TEMPLATES
 ANNOTATION = "c7n:IamUser"
 #: Steps of messages, as their actions name them. ``access``: those of notify-people.
 ANNOUNCE, REMIND, INFORM, CREATED, ACCESS = "announce", "remind", "inform", "created", "access"
+USED = "used"
 _KINDS = {
     "human": "person",
     "machine": "program",
@@ -72,8 +73,9 @@ def _row(resource: Mapping[str, Any]) -> dict[str, str]:
 def _known(known: Mapping[str, Any], notice: Mapping[str, Any]) -> list[str]:
     """What became of the user, of its person's access, and what happened, as far as the message says it."""
     found = [str(notice[key]) for key in ("was-exempt", "came-back") if notice.get(key)]
-    if text := (known.get("created") or {}).get("text"):
-        found.append(str(text))
+    for key in ("created", "used"):
+        if text := (known.get(key) or {}).get("text"):
+            found.append(str(text))
     for each in ((known.get("attempts") or {}).get("attempts") or ())[:1]:
         call = " ".join(str(each[key]) for key in ("service", "action") if each.get(key)) or "a call"
         found.append(f"still in use: {call} on {str(each.get('time'))[:16].replace('T', ' ')} UTC")
@@ -106,6 +108,10 @@ _TEXTS = {
         "people sign in through IAM Identity Center{start}, programs use a role; then delete the user. If nobody knows "
         "who did it, an account may be in the wrong hands: say so at once."
     ),
+    USED: (
+        "These users are kept for emergencies, and their use is an alarm. If there is no emergency that you know of, "
+        "somebody may have their password or key: say so at once."
+    ),
     ACCESS: "Sign in through IAM Identity Center{start} as the user in the column What is known.",
 }
 _ASK = {
@@ -113,6 +119,7 @@ _ASK = {
     REMIND: " A user must stay? Ask for an exemption with a reason and an end before that day: {whom}.",
     INFORM: " Something broke, or a user must stay? Write to {whom}.",
     CREATED: " It must stay? Ask for an exemption with a reason and an end: {whom}.",
+    USED: " Nobody knows of it? Write to {whom}.",
     ACCESS: " For questions write to {whom}.",
 }
 

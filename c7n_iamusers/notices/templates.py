@@ -19,6 +19,7 @@ OURS: Mapping[str, tuple[str, ...]] = {
         "iam-users-flagged.html",
         "iam-users-heard.html",
         "iam-users-replaced.html",
+        "iam-users-used.html",
         "iam-users-your-access.html",
     ),
     "slack_template": ("slack_iam_users",),

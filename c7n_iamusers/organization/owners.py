@@ -11,6 +11,7 @@ from typing import Any
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.text.wording import foreign_domain, is_address, quoted
 
+_ACTIVE = "ACTIVE"
 ACCOUNTS, TAG, CONTACT, ORGANIZATION = "accounts", "tag", "alternate-contact", "organization"
 #: AlternateContactType of GetAlternateContact.
 CONTACTS = ("SECURITY", "OPERATIONS", "BILLING")
@@ -57,6 +58,19 @@ class Account:
 
     def __str__(self) -> str:
         return f"account {self.account_id} ({self.name})"
+
+
+@dataclass(frozen=True)
+class Member:
+    """An account of the organization. ``email``: of its root user. ``state``: ACTIVE, SUSPENDED and others."""
+
+    account: Account
+    email: str
+    state: str
+
+    @property
+    def is_active(self) -> bool:
+        return self.state == _ACTIVE
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import parse_qsl, urlparse
 from uuid import uuid4
 
 import boto3
@@ -22,19 +22,33 @@ from c7n_iamusers.execution.given import parsed_file
 from c7n_iamusers.execution.retries import Backoff, error_code, items
 from c7n_iamusers.execution.sessions import account_of, external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.iam.accounts import detail_attachments
 from c7n_iamusers.iam.permissions import Needed, changes_users
 from c7n_iamusers.iam.role_trust import is_trusted
-from c7n_iamusers.notices.notices import stops_in
-from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, Target, filled, simulations
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.notices.queue import queue_region, queue_url
+from c7n_iamusers.notices.stop import stops_in
+from c7n_iamusers.organization.likely_mistakes import QUEUE_ATTRIBUTES, bucket_doubt, queue_doubts
+from c7n_iamusers.organization.readiness import (
+    HOLE,
+    OK,
+    ORGANIZATION,
+    UNKNOWN,
+    Check,
+    Target,
+    filled,
+    simulations,
+)
 from c7n_iamusers.text.documents import read_yaml
 
 _ERRORS = (ClientError, BotoCoreError)
 _SESSION_NAME = "c7n-iamusers"
 _NO_REPORT = frozenset({"ReportNotPresent", "ReportExpired"})
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+#: LocationConstraint, where it is not the name of the Region (GetBucketLocation, Amazon S3 API Reference).
+_LOCATIONS = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
 #: Where SimulatePrincipalPolicy does not look ("Testing IAM policies with the IAM policy simulator").
 _BEYOND = "as far as identity policies tell: service control policies may still deny"
-ORGANIZATION = "organization"
 LAMBDA = "lambda.amazonaws.com"
 #: Seconds for the mail server to answer.
 _CONNECTING = 5.0
@@ -50,12 +64,17 @@ class Probes:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def account(
-        self, target: Target, needed: Needed | None, functions: Iterable[str] = ()
+        self,
+        target: Target,
+        needed: Needed | None,
+        functions: Iterable[str] = (),
+        take_users: Callable[[Iterator[IamUser]], object] | None = None,
     ) -> Iterator[Check]:
         """What the account itself tells.
 
         ``needed``: the permissions of the policies that run here; None if there are none. ``functions``: the roles of
-        those that run as Lambda functions. The role that only deploys these reads no users.
+        those that run as Lambda functions. The role that only deploys these reads no users. ``take_users``: gets all
+        users of the account, if they can be read; None where one page is enough.
         """
         place = str(target)
         if not target.roles and not target.profile:
@@ -73,7 +92,7 @@ class Probes:
         yield Check(place, "role", OK, target.roles[-1] if target.roles else f"profile {target.profile}")
         roles = dict.fromkeys(filled(functions, target))
         if needed is not None or not roles:
-            yield self._read(place, iam)
+            yield self._read(place, iam, take_users)
             yield self._report(place, iam)
         if needed is not None:
             yield self._permissions(target, iam, needed)
@@ -121,10 +140,18 @@ class Probes:
         with self._lock:
             return self.session.client(service, region_name=region, config=SINGLE_TRY, **keys)
 
-    def _read(self, place: str, iam: Any) -> Check:
+    def _read(
+        self, place: str, iam: Any, take_users: Callable[[Iterator[IamUser]], object] | None = None
+    ) -> Check:
         action = "iam:GetAccountAuthorizationDetails"
         try:
-            self.backoff.call(iam.get_account_authorization_details, MaxItems=1)
+            if take_users:
+                details = items(
+                    iam, action.partition(":")[2], "UserDetailList", self.backoff, Filter=["User"]
+                )
+                take_users(IamUser(each, detail_attachments(each)) for each in details)
+            else:
+                self.backoff.call(iam.get_account_authorization_details, MaxItems=1)
         except _ERRORS as error:
             return Check(place, "read", HOLE, str(error), f"allow {action} to the role, also in SCPs")
         return Check(place, "read", OK, action)
@@ -279,6 +306,35 @@ class Probes:
             told = f"{notices} has a file {stops[0]}, which stops quarantine and deletion in all accounts"
             return Check(place, name, HOLE, told, f"remove {stops[0]} there when they may run")
         return Check(place, name, OK, notices)
+
+    def in_queue(self, queue: str) -> Iterator[Check]:
+        """Whether messages leave a queue in time. Nothing where it can't be read, which ``queue`` tells."""
+        url = queue_url(queue, "", "")
+        try:
+            client = self._client("sqs", queue_region(url))
+            found = self.backoff.call(
+                client.get_queue_attributes, QueueUrl=url, AttributeNames=[*QUEUE_ATTRIBUTES]
+            )["Attributes"]
+        except (*_ERRORS, ValueError):
+            return
+        yield from queue_doubts(queue, found)
+
+    def bucket(self, url: str) -> Check:
+        """Whether the bucket of ``url``, an output of Cloud Custodian, is there and in the Region of the runner."""
+        place, name = ORGANIZATION, "bucket"
+        parsed = urlparse(url)
+        try:
+            client = self._client("s3", dict(parse_qsl(parsed.query)).get("region"))
+            found = self.backoff.call(client.get_bucket_location, Bucket=parsed.netloc)["LocationConstraint"]
+        except _ERRORS as error:
+            if error_code(error) == "NoSuchBucket":
+                return Check(place, name, HOLE, f"{url}: {error}", f"create the bucket {parsed.netloc}")
+            told = f"{url}: whether it is in the runner's Region is not checked: {error}"
+            return Check(place, name, UNKNOWN, told, f"allow s3:GetBucketLocation on it to {self.caller}")
+        region = _LOCATIONS.get(found, found)
+        return bucket_doubt(url, region, client.meta.region_name) or Check(
+            place, name, OK, f"{url} in {region}"
+        )
 
     def _store(self, notices: str, existing: bool = False) -> Store:
         """``existing``: the directory or, where it is not there yet, the nearest one in which it will be made."""

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,25 +10,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.executor import SINGLE_TRY
 from c7n_iamusers.execution.retries import Backoff, RateLimit, error_code, items
-from c7n_iamusers.organization.owners import Account
+from c7n_iamusers.organization.owners import Account, Member
 
 #: Calls a second. "Rate of GetAlternateContact requests per account: 10 per second" (quotas of Account Management).
 _RATE = 8.0
-_ACTIVE = "ACTIVE"
 _WHO = "give --role, a role of the management account or of a delegated administrator"
-
-
-@dataclass(frozen=True)
-class Member:
-    """An account of the organization. ``email``: of its root user. ``state``: ACTIVE, SUSPENDED and others."""
-
-    account: Account
-    email: str
-    state: str
-
-    @property
-    def is_active(self) -> bool:
-        return self.state == _ACTIVE
 
 
 class OrganizationReader:

@@ -13,12 +13,15 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS, partitions, region_fault
 from c7n_iamusers.iam.deny_all import aws_deny_all
-from c7n_iamusers.iam.permissions import Needed, role_policy
+from c7n_iamusers.iam.permissions import Needed, role_policy, simulation
 from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
 from c7n_iamusers.text.wording import folded, quoted, visible
 
-OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
+#: A HOLE keeps a run from working. What needs ATTENTION may be meant. What is UNKNOWN was not checked.
+OK, HOLE, ATTENTION, UNKNOWN = "ok", "hole", "attention", "unknown"
+#: The place of what is checked once, and not for each account.
+ORGANIZATION = "organization"
 #: The variables of accounts.yml that are checked beside those that the policies use.
 QUEUE, NOTICES = "queue_url", "notices"
 CENTER_ROLE, CENTER_REGION = "identity_center_role", "identity_center_region"
@@ -31,13 +34,11 @@ _PLACEHOLDER = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)([!:][^{}]*)?\}(?!\})")
 #: What differs between runs over the same accounts.
 _ACCOUNT, _RUN = frozenset({"account_id", "region"}), frozenset({"now", "policy_name", "uuid"})
 _OF_CENTER = ("provision-identity-center", "identity-center")
-#: Stands for any name in a resource that is asked about.
-_SOMETHING = "c7n-iamusers-preflight"
 
 
 @dataclass(frozen=True)
 class Check:
-    """``place``: an account, or the organization. ``status``: OK, HOLE or UNKNOWN. ``remedy``: what to do."""
+    """``place``: an account or ORGANIZATION. ``status``: OK, HOLE, ATTENTION or UNKNOWN. ``remedy``: what to do."""
 
     place: str
     name: str
@@ -448,20 +449,8 @@ def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:
     found = []
     every = Needed(needed.own | needed.others, restoring=needed.restoring)
     for statement in role_policy(every, target.account_id, target.partition)["Statement"]:
+        denying = aws_deny_all(target.partition)
+        context = {key: denying for keys in statement.get("Condition", {}).values() for key in keys}
         resources = listed(statement["Resource"])
-        asked: dict[str, Any] = {
-            "PolicySourceArn": target.roles[-1],
-            "ActionNames": statement["Action"],
-            "ResourceArns": [each if each == "*" else each.replace("*", _SOMETHING) for each in resources],
-        }
-        for keys in statement.get("Condition", {}).values():
-            asked["ContextEntries"] = [
-                {
-                    "ContextKeyName": key,
-                    "ContextKeyValues": [aws_deny_all(target.partition)],
-                    "ContextKeyType": "string",
-                }
-                for key in keys
-            ]
-        found.append(asked)
+        found.append(simulation(target.roles[-1], statement["Action"], resources, context))
     return found

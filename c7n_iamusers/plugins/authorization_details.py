@@ -159,7 +159,7 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         ):
             found = read_users(client, self._backoff, *(ACCOUNT_KINDS if self._assesses() else ("Group",)))
         require_own_account(self.manager, found.users)
-        self._complete_outcomes()
+        self._make_up("complete_outcomes", "send_owed")
         if self._assesses():
             AccountReadings.of(self.manager).add(ACCOUNT, account_piece(found.account, began))
         for resource in found.users:
@@ -180,18 +180,23 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         ):
             found = users_by_name_or_id(client, ids, self._backoff)
         require_own_account(self.manager, found)
+        self._make_up("send_owed")  # the outcomes of a function that is running now are not missing
         return _sourced(found, Source("GetUser", began))
 
     def augment(self, resources: list[Resource]) -> list[Resource]:
         """The resources unchanged: the lists have all members."""
         return resources
 
-    def _complete_outcomes(self) -> None:
-        """Let our actions write the outcomes of killed runs. c7n does not call actions if no user is selected."""
+    def _make_up(self, *names: str) -> None:
+        """Let our actions write the outcomes of killed runs, and then tell owners what these did not tell.
+
+        ``names``: of these methods. c7n does not call actions if no user is selected.
+        """
         if not getattr(self.manager.config, "dryrun", False):
-            for action in self.manager.actions or ():
-                if complete := getattr(action, "complete_outcomes", None):
-                    complete()
+            for name in names:
+                for action in self.manager.actions or ():
+                    if make_up := getattr(action, name, None):
+                        make_up()
 
     def _client(self) -> Any:
         return local_session(self.manager.session_factory).client("iam", self.manager.config.region)

@@ -156,6 +156,8 @@ class CompositeDelete(TakingAction):
       record in ``notices`` (a directory or ``s3://BUCKET/PREFIX``), and whose announced day has come. A file ``STOP``
       there, or in the account's directory there, makes each further user fail, untouched. ``noticed: none``: also
       users whose owner nobody told; ``notices`` is then the place of ``STOP`` alone
+    - ``delivery: unchecked``: also announcements of which nothing says that their message left the queue, see
+      ``notify-owners``
     - ``require: provisioned``: read Identity Center again as the policy's filter ``identity-center`` does, and skip
       users without working access. ``used``: also those whose people have not signed in by it. ``none``: also people
       without any other access

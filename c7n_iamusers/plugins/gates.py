@@ -15,7 +15,9 @@ from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center.access_state import AccessState
-from c7n_iamusers.notices.notices import Notices, check_stop, directories, stopped
+from c7n_iamusers.notices.delivery import UNCHECKED
+from c7n_iamusers.notices.notices import Notices, directories
+from c7n_iamusers.notices.stop import check_stop, stopped
 from c7n_iamusers.plugins import run_outputs
 from c7n_iamusers.plugins.policy_checks import exemption_rules
 from c7n_iamusers.safeguards.gates import Calls, Gate, Gates
@@ -49,8 +51,8 @@ def gates_of(
         stops = not data.get("plan-only")  # which changes nothing
         if stops:
             gates.append(Gate("whether there is a STOP file", lambda: _unless_stopped(store)))
-        noticed = guards.noticed is not None
-        gates.append(Gate("the notices", lambda: _notices(store, account_id, noticed, stops)))
+        noticed, checked = guards.noticed is not None, data.get("delivery") != UNCHECKED
+        gates.append(Gate("the notices", lambda: _notices(store, account_id, noticed, stops, checked)))
     if readers := access(calls):
         what = "the access through Identity Center"
         gates.append(Gate(what, lambda: {"missing": _missing(readers, accepted)}, patient=True))
@@ -76,12 +78,12 @@ def _unless_stopped(store: Store, place: str = "") -> Mapping[str, Any]:
     return {}
 
 
-def _notices(store: Store, account_id: str, noticed: bool, stops: bool) -> Mapping[str, Any]:
+def _notices(store: Store, account_id: str, noticed: bool, stops: bool, checked: bool) -> Mapping[str, Any]:
     """``notices`` of Guards if ``noticed``. Raises Stopped for a STOP file in the account's directory if ``stops``."""
     own, _ = directories(account_id)
     if not noticed:
         return _unless_stopped(store, own)
-    found = Notices.read(store, account_id, utc_now())
+    found = Notices.read(store, account_id, utc_now(), checked=checked)
     if found.stop and stops:
         raise stopped(found.stop)
     found.require_records()

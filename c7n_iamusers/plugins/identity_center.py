@@ -34,6 +34,7 @@ from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.member_accounts import PERMISSIONS as READING
 from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet, Person
 from c7n_iamusers.identity_center.people import Candidate
+from c7n_iamusers.identity_center.permission_sets import differs
 from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
 from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.policy_checks import (
@@ -46,6 +47,7 @@ from c7n_iamusers.plugins.policy_checks import (
 )
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, visible_errors, write_privately
+from c7n_iamusers.policy_comparison.comparison import EQUAL
 from c7n_iamusers.safeguards.gates import Calls
 from c7n_iamusers.text.wording import visible_log
 
@@ -215,7 +217,7 @@ class AccessGate:
             return access_state.AccessState(access_state.PENDING, wanted)
         by_username, by_email, groups = found[candidate.person]
         held = access.of(by_username.user_id, groups) if by_username else ()
-        if earlier := self._earlier(candidate.subject.arn, held):
+        if earlier := self._earlier(candidate.subject.arn, held, wanted):
             wanted = access_state.RequiredSet(earlier)
         state = access_state.access_state(
             candidate.person, by_username, by_email, held, access.account_id, wanted
@@ -239,14 +241,21 @@ class AccessGate:
         after = now - timedelta(days=self._data.get("used-within", USED_WITHIN))
         return _Use(sign_ins, roles, after)
 
-    def _earlier(self, arn: str, held: Iterable[KnownPermissionSet]) -> str:
-        """The name of a permission set as an earlier version named it, if the person has access by that one."""
+    def _earlier(self, arn: str, held: Iterable[KnownPermissionSet], wanted: access_state.RequiredSet) -> str:
+        """The name of a permission set as an earlier version named it, if it gives the person as much as ``wanted``."""
         claim = self._claims.get(arn)
         if claim is None or claim.earlier is None:
             return ""
         name = claim.earlier.grant.permission_set
         found = (each for each in held if each.settings.name == name)
-        return next((name for each in found if may_replace(claim, each, self._proofs)), "")
+        # One that grants less may replace it in a run, and is not enough to take the IAM user away.
+        same = (
+            self._proofs.verdict(arn, each.settings) == EQUAL
+            or bool(wanted.form and not differs(wanted.form, each.settings))
+            for each in found
+            if may_replace(claim, each, self._proofs)
+        )
+        return name if any(same) else ""
 
     def _wanted(self) -> access_state.RequiredSet:
         given = self._data.get("permission-set", "")
@@ -268,20 +277,18 @@ class AccessGate:
         if options.get("identity-center-mfa"):
             inventory = AccountReadings.of(self._manager).inventory(PIECES, Backoff())
             credentials = credentials_of_users(inventory, details, created, utc_now())
-        users = provisioning_settings.user_intents(candidates, details, credentials)
+        names_in = self._identity.names_in(self._identity.people())
+        users = provisioning_settings.user_intents(candidates, details, credentials, names_in)
         intents = Intents(account_id, self._where, users, derive=options, source=source)
         derivation = AccessDerivation(lambda: username_tags(self._connected_center()), clock=time.monotonic)
         desired = desired_access([intents], derivation)
         self._proofs = derivation.proofs
         self._claims = {claim.subject.arn: claim for claim in desired.claims}
         found: dict[str, Wanted] = {each.subject.arn: each.reason for each in desired.refused}
-        return {
-            **found,
-            **{
-                claim.subject.arn: access_state.RequiredSet(claim.grant.permission_set)
-                for claim in desired.claims
-            },
-        }
+        for claim in desired.claims:
+            name = claim.grant.permission_set
+            found[claim.subject.arn] = access_state.RequiredSet(name, desired.permission_sets[name])
+        return found
 
     def _connected_center(self) -> Center:
         if self._center is None:

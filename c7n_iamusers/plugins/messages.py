@@ -16,8 +16,17 @@ from typing import Any, TypeVar
 
 from c7n_iamusers.evidence.attempts import HEARD
 from c7n_iamusers.evidence.credential_events import credential_event
+from c7n_iamusers.evidence.user_calls import user_call
 from c7n_iamusers.exceptions import Stopped
-from c7n_iamusers.execution.outcomes import DELETED, FAILED, PROVISIONED, SKIPPED, UNCHANGED
+from c7n_iamusers.execution.outcomes import (
+    DELETED,
+    FAILED,
+    PROVISIONED,
+    RELEASED,
+    RESTORED,
+    SKIPPED,
+    UNCHANGED,
+)
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.intents import INTENDED
 from c7n_iamusers.notices.notices import (
@@ -25,13 +34,15 @@ from c7n_iamusers.notices.notices import (
     CREATED,
     DENY_REMOVED,
     INFORMED,
+    USED,
     Notices,
     due_for,
     reminder,
 )
+from c7n_iamusers.notices.owed import CHANGED, Owed
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
 from c7n_iamusers.safeguards.guards import not_quarantined
-from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, visible
+from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, shown, visible
 
 Each = TypeVar("Each")
 
@@ -117,6 +128,8 @@ _ACCESS = (PROVISIONED, UNCHANGED, access_state.USED)
 #: In a subject, after a number of users, in this order.
 _WORDS = {
     DELETED: "deleted",
+    RESTORED: "restored",
+    RELEASED: "released from quarantine",
     ACCESS: "with access through IAM Identity Center",
     INTENDED: "with access through IAM Identity Center on its way",
     HEARD: "still in use",
@@ -124,19 +137,23 @@ _WORDS = {
     access_state.ABSENT: "without access through IAM Identity Center",
     FAILED: "failed",
     SKIPPED: "left alone",
+    SELECTED: "to look at",
 }
 
 
 def news_of(resource: Mapping[str, Any]) -> str:
     """What the policy's filters and actions found or did: a word, and for some words what belongs to it.
 
-    ``skipped: <kind of the reason>``, ``heard: <time of the newest attempt>``, ``deleted``, ``failed``, ``access`` and
-    so on. An action counts before a filter.
+    ``skipped: <kind of the reason>``, ``heard: <time of the newest attempt>``, ``released: <time>``, ``deleted``,
+    ``failed``, ``access`` and so on. An action counts before a filter.
     """
     known = resource.get(ANNOTATION, {})
     outcome, made, attempts, access = (
         known.get(key) or {} for key in ("outcome", "provisioning", "attempts", "identity-center")
     )
+    if outcome.get("status") in (RELEASED, RESTORED):
+        # each time is news: it may be put in quarantine or deleted again in between
+        return f"{outcome['status']}: {outcome.get('time')}"
     if outcome:
         return _with_kind(str(outcome.get("status")), str(outcome.get("reason") or ""))
     if made:
@@ -179,17 +196,14 @@ def was_skipped(resource: Mapping[str, Any]) -> bool:
     return (resource.get(ANNOTATION, {}).get("outcome") or {}).get("status") == SKIPPED
 
 
-def news_line(
-    account: str, news: Iterable[str], day: date, policy: str, *, counted: bool = True, part: str = ""
-) -> str:
+def news_line(account: str, news: Iterable[str], day: date, *, counted: bool = True, part: str = "") -> str:
     """The subject. ``news``: of all users. ``counted``: not where each recipient gets other users."""
     found = Counter(each.partition(":")[0] for each in news)
     order = [*_WORDS, *sorted(found.keys() - _WORDS.keys())]
-    words = {**_WORDS, SELECTED: f"selected by {policy}"}
     said = list[str]()
     for each in (each for each in order if each in found):
         noun = "" if said else " IAM user" if counted and found[each] == 1 else " IAM users"
-        text = f"{noun} {words.get(each, each.replace('-', ' '))}"
+        text = f"{noun} {_WORDS.get(each, each.replace('-', ' '))}"
         said.append((f"{found[each]}{text}" if counted else text).strip())
     return headline(f"{account}: {', '.join(said)} on {day}{part}")
 
@@ -209,6 +223,14 @@ class Due:
 
     def __str__(self) -> str:
         return f"{self.resource['UserName']} ({self.news})" if self.news else str(self.resource["UserName"])
+
+
+def late_news(late: Owed) -> Due:
+    """What an earlier run did to a user, which may be gone, and did not tell."""
+    arn = late.user.arn
+    path = f"/{arn.partition(':user/')[2]}".rpartition("/")[0] + "/"
+    known = {"UserName": late.user.name, "UserId": late.user.unique_id, "Arn": arn, "Path": path}
+    return Due({**known, ANNOTATION: {"outcome": dict(late.outcome)}}, late.time.date(), news=late.status)
 
 
 class Step(ABC):
@@ -304,14 +326,19 @@ class Inform(Step):
             each
             for each in self.every(users, now)
             if not was_stopped(each.resource)
-            and is_new(each.news, notices.said(key := str(each.resource["UserId"]), self.policy))
+            and self._is_new(each.news, key := str(each.resource["UserId"]), notices, now)
             and not (was_skipped(each.resource) and notices.is_before_day(key, now))
         ]
+
+    def _is_new(self, news: str, key: str, notices: Notices, now: datetime) -> bool:
+        """Also what was done again, such as a quarantine after a release, of which another policy told."""
+        again = news in CHANGED and not notices.was_told(key, self.policy, news, now)
+        return again or is_new(news, notices.said(key, self.policy))
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
         news, end = [each.news for each in users], part_of(part, parts)
-        return news_line(account, news, users[0].day, self.policy, counted=counted, part=end)
+        return news_line(account, news, users[0].day, counted=counted, part=end)
 
 
 def _announced(resource: Resource, announced: datetime, day: date, notices: Notices) -> Due:
@@ -389,3 +416,49 @@ class Created(Step):
         if newest is None or newest < now - timedelta(days=self._days):
             return False
         return not notices.has(key, CREATED, newest)
+
+
+#: Within so long after a message about a user, its further calls are not told; each sign-in is.
+_ALARM_PAUSE = timedelta(hours=1)
+
+
+class Used(Step):
+    """Says that somebody signed in or called AWS as users: by an ``event``'s call, or by the filter ``attempts``."""
+
+    name = USED
+    missed = "These users were used, and nobody was told"
+
+    def __init__(self, event: Any = None) -> None:
+        self._call, self._has_event = user_call(event), bool(event)
+        self.event = self._call.id if self._call else ""
+
+    def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
+        """See Step."""
+        found = ((each, self._use(each, notices, now)) for each in users)
+        return [Due(each, now.date(), {"used": {"text": text}}) for each, text in found if text]
+
+    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+        """See Step."""
+        who = f" {shown([str(each.resource['UserName']) for each in users], 3)}" if counted else "s"
+        return headline(
+            f"ALARM: {account}: break-glass user{who} used on {users[0].day}{part_of(part, parts)}"
+        )
+
+    def _use(self, resource: Resource, notices: Notices, now: datetime) -> str:
+        """What is to be told of the user's use; empty if nothing is."""
+        key, told = str(resource["UserId"]), notices.last(str(resource["UserId"]), USED)
+        if not self._has_event:
+            attempts = ((resource.get(ANNOTATION) or {}).get("attempts") or {}).get("attempts") or ()
+            newest = max(attempts, key=lambda each: str(each.get("time")), default=None)
+            time = moment(newest.get("time")) if newest else None
+            return _heard(newest) if newest and time and (told is None or time > told) else ""
+        call = self._call
+        if call is None or not call.is_of(key, str(resource["UserName"])) or notices.reports(key, call.id):
+            return ""
+        return "" if told and now - told < _ALARM_PAUSE and not call.is_sign_in else str(call)
+
+
+def _heard(attempt: Mapping[str, Any]) -> str:
+    what = " ".join(str(attempt[key]) for key in ("service", "action") if attempt.get(key)) or "a call"
+    what += f" from {attempt['address']}" if attempt.get("address") else ""
+    return f"{what} on {str(attempt.get('time'))[:16].replace('T', ' ')} UTC"

@@ -3,28 +3,23 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-from c7n.actions.notify import Notify
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.retries import Verdict, error_code, message_of, verdict_on
-from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.notices import exempted
+from c7n_iamusers.notices import delivery, exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
-from c7n_iamusers.notices.stock_rows import action_text, is_for_stock, plain, rows
-from c7n_iamusers.notices.templates import misspelt, template_fault
+from c7n_iamusers.notices.owed import Owed, owed
+from c7n_iamusers.notices.stock_rows import action_text, plain
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.messages import (
@@ -34,62 +29,45 @@ from c7n_iamusers.plugins.messages import (
     Inform,
     Remind,
     Step,
+    Used,
     chosen_by_others,
-    for_mailer,
     in_parts,
+    late_news,
 )
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
-from c7n_iamusers.plugins.resources import annotate, by_risk, for_message, subject_of
-from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store, visible_errors
-from c7n_iamusers.text.wording import is_address, quoted, visible, visible_log
+from c7n_iamusers.plugins.recorded_notify import AllResources, RecordedNotify, notify_schema
+from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
+from c7n_iamusers.plugins.run_outputs import (
+    NOTICES,
+    fail_at_the_end,
+    notices_store,
+    run_store,
+    visible_errors,
+)
+from c7n_iamusers.text.wording import is_address, quoted
 
 Resource = dict[str, Any]
 
 
-#: The steps that announce nothing: what became of users; and who created a credential, or removed our Deny.
-INFORM, CREATED = "inform", "created"
-
-
-_TEXT, _FLAG = {"type": "string"}, {"type": "boolean"}
-#: What c7n-mailer reads of an action (c7n_mailer/*_delivery.py, utils*.py, msg-templates/), and ``notify`` leaves open.
-_OF_MAILER = {
-    "slack_template": _TEXT,
-    "slack_msg_color": _TEXT,
-    "action_desc": _TEXT,
-    "violation_desc": _TEXT,
-    "template_format": {"enum": ["html", "plain"]},
-    "priority_header": {"enum": [*range(1, 6), *map(str, range(1, 6))]},
-    "resource_ldap_lookup_username": _FLAG,
-    "email_ldap_username_manager": _FLAG,
-}
-#: What the templates of this package read.
-_OF_TEMPLATES = {"account-name": _TEXT, "contact": _TEXT, "start-url": _TEXT}
-
-
-def notify_schema(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of ``notify`` for an action ``name`` with ``options`` of its own, closed: other keys are refused.
-
-    The example of ``notify`` has a ``region`` under ``transport``. It is allowed, and c7n does not read it.
-    """
-    schema: dict[str, Any] = copy.deepcopy(Notify.schema)
-    schema["properties"] |= {"type": {"enum": [name]}, **_OF_MAILER, **_OF_TEMPLATES, **options}
-    for transport in schema["properties"]["transport"]["oneOf"]:
-        transport["properties"]["region"] = _TEXT
-        transport["additionalProperties"] = False
-    return {**schema, "additionalProperties": False}
+#: The steps that announce nothing: what became of users; who created a credential, or removed our Deny; and who used
+#: an exempt user whose use is an alarm.
+INFORM, CREATED, USED = "inform", "created", "used"
+#: Of these a message too many is better than none, and what they say is no message's about a deletion.
+_AT_ONCE = (CREATED, USED)
 
 
 def _schema() -> dict[str, Any]:
     number = {"minimum": 0, "maximum": policy_checks.LARGEST}
     options = {
         "notices": NOTICES,
-        "step": {"enum": ["announce", "remind", INFORM, CREATED]},
+        "step": {"enum": ["announce", "remind", INFORM, CREATED, USED]},
         "days": policy_checks.or_variable({"type": "integer", **number}),
         "email-domains": EMAIL_DOMAINS,
+        "delivery": {"enum": [delivery.UNCHECKED]},
         "quarantined-for": policy_checks.or_variable({"type": "number", **number}),
     }
     schema = notify_schema("notify-owners", options)
-    informing = {"properties": {"step": {"enum": [INFORM]}}}
+    informing = {"properties": {"step": {"enum": [INFORM, USED]}}}
     schema["anyOf"] = [
         {"required": [*each["required"], "notices", "step", *days], **further}
         for each in schema["anyOf"]
@@ -102,113 +80,6 @@ _NOBODY = (
     "notify-owners has no e-mail address in to: (those that c7n-mailer looks up later are not known here): give one, "
     'such as "{owner}" with a var owner of each account in accounts.yml'
 )
-
-
-#: Room for the attributes of a message, which count too.
-_ATTRIBUTES = 256
-
-
-class _AllResources:
-    """Takes the place of c7n's buffer, which sends a message before it knows how many there will be."""
-
-    full = False
-
-    def __init__(self, envelope: dict[str, Any], size: int) -> None:
-        self.resources: list[Resource] = []
-
-    def add(self, resource: Resource) -> None:
-        """Add a resource to the message."""
-        self.resources.append(resource)
-
-    def __len__(self) -> int:
-        return len(self.resources)
-
-
-class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
-    """``notify`` with a record of each message beside the notices."""
-
-    log = visible_log("custodian.actions")
-    message_buffer_class = _AllResources
-    _store: Store
-    _unrecorded: list[str]
-
-    def validate(self) -> Any:
-        """Raises PolicyValidationError where a template is misspelt: c7n-mailer would send an empty message."""
-        if fault := misspelt(self.data):
-            raise PolicyValidationError(f"policy {self.policy_name}: {self.type}: {fault}")
-        return super().validate()
-
-    def record(self, notice: Notice) -> None:
-        """Write the record of a message that was sent, or remember that it can't be written."""
-        names, to = ", ".join(each.name for each in notice.users), ", ".join(notice.addresses)
-        try:
-            self._store.create(notice.name, notice.as_json())
-        except OSError as error:
-            self._unrecorded.append(
-                f"a message about {names} was sent to {to} (message {notice.message_id}), but "
-                f"{self._store.place(notice.name)} can't be written: {error}; a later run may send it again"
-            )
-            return
-        for user in notice.users:
-            what = notice.what.get(user.unique_id) or notice.day
-            self.log.info("%s: %s: %s to %s", user, notice.step, what, to)
-
-    def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
-        """The action as c7n-mailer may evaluate it. Raises PolicyExecutionError where it may not."""
-        given: dict[str, Any] = super().expand_variables(message)
-        if fault := template_fault(given):
-            where = self.where(message["account_id"])
-            raise PolicyExecutionError(f"{where}: {self.type}: {fault}. Nobody was addressed")
-        action, refused = for_mailer(given)
-        for each in refused:
-            fault = "it is not one e-mail address, nor a recipient that nobody else chooses"
-            self.log.warning("%s: %s gets no message: %s", self.type, each, fault)
-        return action
-
-    def pack(self, message: dict[str, Any]) -> str:
-        """``message`` as c7n-mailer reads it. The account's alias is text that somebody chose.
-
-        For c7n-mailer's own templates, which show every key of the resources, these are flat.
-        """
-        action, resources = message["action"], message["resources"]
-        if is_for_stock(action):
-            resources = rows(resources, action)
-        told = {"account": visible(str(message.get("account") or "")), "resources": resources}
-        packed: str = super().pack({**message, **told})
-        return packed
-
-    def get_permissions(self) -> tuple[str, ...]:
-        """What sending needs, by the session of ``assume_role``, and what the policy's own session needs."""
-        return (*super().get_permissions(), "iam:ListAccountAliases")
-
-    def fits(self, content: str) -> bool:
-        """Whether the packed ``content`` fits a message."""
-        return len(content) + _ATTRIBUTES <= int(self.buffer_max_size)
-
-    @property
-    def policy_name(self) -> str:
-        """The policy's name."""
-        return str(self.manager.data.get("name"))
-
-    def prepare_resources(self, resources: list[Resource]) -> list[Resource]:
-        """What the message has of ``resources``, which stay whole for later actions."""
-        prepared: list[Resource] = super().prepare_resources(for_message(resources, self.data))
-        return prepared
-
-    @contextmanager
-    def refused(self, account_id: str) -> Iterator[None]:
-        """Raises PolicyExecutionError for notices that can't be read or written."""
-        try:
-            yield
-        except (OSError, NoticesUnreadable) as error:
-            raise PolicyExecutionError(
-                f"{self.where(account_id)}: the notices can't be read and written: {error}. Nobody was addressed: "
-                f"make {self.data['notices']} readable and writable for the runner, or correct notices, and run again"
-            ) from error
-
-    def where(self, account_id: str) -> str:
-        """The policy and the account, for messages."""
-        return f"policy {self.policy_name}: account {account_id}"
 
 
 class NotifyOwners(RecordedNotify):
@@ -245,6 +116,10 @@ class NotifyOwners(RecordedNotify):
     too many is better than none. This step announces nothing: no user is deleted because of it. Give it notices of its
     own: where a Lambda function in each account writes them, let no deletion depend on them.
 
+    ``step: used``, which has no ``days``, says that somebody signed in or called AWS as a user that the filter
+    ``alarm`` selects: by the event of CloudTrail, or, in other modes, by the filter ``attempts``. Each sign-in is told,
+    a failed one too; of other calls the first, and then one an hour. No event is told twice.
+
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
     Anybody who can write there can forge a notice: let only the runner's role write. A file ``STOP`` there stops the
@@ -266,6 +141,16 @@ class NotifyOwners(RecordedNotify):
     whatever became of the rule: it is announced again, and the mail says so. Where there are announcements and no
     record of who was exempt, which is written before them, nobody is addressed, quarantined or deleted: somebody
     removed it.
+
+    Each run reads what is in the queue before it sends, and where a message may still be there, and records that beside
+    the notices. An announcement counts once its message has left the queue before it could expire: two readings a
+    minute or more apart found no message visible, in flight or delayed, and none more in the dead-letter queue. Where
+    other policies keep the queue busy, CloudWatch's age of the oldest message does too. So run the policy daily, and
+    give these policies a queue of their own. What may have expired unread is announced anew. This takes
+    ``sqs:GetQueueAttributes`` on both queues and ``cloudwatch:GetMetricStatistics``. ``delivery: unchecked`` waives it.
+
+    What an earlier run did to users and did not tell, since it was killed or the queue refused the message, the next
+    run of the policy with the same output tells first, by ``outcomes.json`` and the notices.
 
     The options are those of ``notify``, of c7n-mailer, and those here; others are refused. What else a template of your
     own needs goes into ``metadata`` of the policy, which is part of the message.
@@ -311,15 +196,17 @@ class NotifyOwners(RecordedNotify):
     def validate(self) -> NotifyOwners:
         """Raises PolicyValidationError if the policy states no exemptions or no recipients."""
         policy_checks.check_options(self)
-        days = () if self._informs else ("days",)
+        without_days = self.data.get("step") in (INFORM, USED)
+        days = () if without_days else ("days",)
         require_keys(self.manager, self.type, self.data, ("notices", "step", *days, "transport"))
-        if self._informs and "days" in self.data:
+        if without_days and "days" in self.data:
             raise PolicyValidationError(
-                f"policy {self.policy_name}: {self.type}: step: {INFORM} is for no day: remove days"
+                f"policy {self.policy_name}: {self.type}: step: {self.data['step']} is for no day: remove days"
             )
         super().validate()
         policy_checks.check_numbers(self, PolicyValidationError)
-        policy_checks.require_exemptions(self.manager, self.type)
+        self._require_known_delivery()
+        self._require_exemptions()
         policy_checks.require_bounded(self.manager)
         policy_checks.validate_lambda_packaging(self.manager)
         if not policy_checks.is_pull(self.manager) and not str(self.data["notices"]).startswith(
@@ -345,6 +232,64 @@ class NotifyOwners(RecordedNotify):
                 "chooses that recipient: name one, or address callers by step: created with email-domains"
             )
         return self
+
+    def _require_known_delivery(self) -> None:
+        """Raises PolicyValidationError for a topic, of which nobody can read what became of a message."""
+        topic = self._transport.get("type") == "sns"
+        if topic and self.data["step"] not in _AT_ONCE and "delivery" not in self.data:
+            raise PolicyValidationError(
+                f"policy {self.policy_name}: {self.type}: nothing tells whether a message to an SNS topic reached "
+                f"anybody: use a queue, or write delivery: {delivery.UNCHECKED}"
+            )
+
+    @property
+    def queue(self) -> str:
+        """See RecordedNotify. What announces nothing is not asked for."""
+        return "" if self.data.get("step") in _AT_ONCE else super().queue
+
+    def send_owed(self) -> None:
+        """Tell owners what earlier runs did to users and did not tell, be it that none is selected now.
+
+        The source calls it at the beginning of each run. What can't be sent stays owed, and hinders nothing.
+        """
+        account_id, now = str(self.manager.config.account_id), utc_now()
+        try:
+            if self.data["step"] in _AT_ONCE or policy_checks.idle_region(self.manager):
+                return
+            self._store = notices_store(self.manager, self.data["notices"])
+            notices = Notices.read(self._store, account_id, now, checked=bool(self.queue))
+            found = self._owed(notices, now) if self._informs else []
+            self.note_counts(account_id, notices, now, sending=bool(found))
+            if found:
+                self._send_late(found)
+        except (
+            PolicyExecutionError,
+            NoticesUnreadable,
+            OSError,
+            ValueError,
+            ClientError,
+            BotoCoreError,
+        ) as error:
+            self.log.error(
+                "%s: account %s: owners can't be told what they are owed: %s", self.type, account_id, error
+            )
+
+    def _owed(self, notices: Notices, now: datetime) -> list[Owed]:
+        try:
+            store = run_store(self.manager).store
+        except PolicyExecutionError:
+            return []  # the policy changes nobody without an output that lasts
+        return owed(load_outcomes(store), notices, self.policy_name, now)
+
+    def _send_late(self, found: Sequence[Owed]) -> None:
+        self._step, self._addresses, self._unrecorded = Inform(self.policy_name), (), list[str]()
+        self._due_users = [late_news(each) for each in found]
+        self.log.warning(
+            "%s: an earlier run did not tell owners of: %s", self.type, ", ".join(map(str, self._due_users))
+        )
+        super().process([each.resource for each in self._due_users], None)
+        if self._unrecorded:
+            raise PolicyExecutionError("; ".join(self._unrecorded))
 
     @visible_errors
     def process(self, resources: list[Resource], event: Any = None) -> None:
@@ -377,23 +322,24 @@ class NotifyOwners(RecordedNotify):
             due = self._step.due(by_risk(resources), notices, now)
             if due:
                 self._prepare_records(account_id, now, notices)
+            self.note_counts(account_id, notices, now, sending=bool(due))
         for each in due:
             for key, value in each.annotation.items():
                 annotate(each.resource, key, value)
-        if not due and self.data["step"] in (INFORM, CREATED):
+        if not due and self.data["step"] in (INFORM, *_AT_ONCE):
             self.log.info("%s: account %s: nothing new, no message is sent", self.type, account_id)
         self._due_users, self._unrecorded = due, list[str]()
         if due:
             # The annotation has what a message needs of a call, and not all that CloudTrail records.
-            super().process([each.resource for each in due], None if self.data["step"] == CREATED else event)
+            super().process([each.resource for each in due], None if self.data["step"] in _AT_ONCE else event)
         if self._unrecorded:
             raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
 
     def _read(self, account_id: str, now: datetime) -> Notices:
-        if self.data["step"] == CREATED:
+        if self.data["step"] in _AT_ONCE:
             # where nothing is announced, a message too many is better than none
             return Notices.read(self._store, account_id, now, self._leave_out)
-        notices = Notices.read(self._store, account_id, now)
+        notices = Notices.read(self._store, account_id, now, checked=bool(self.queue))
         notices.require_records()
         return notices
 
@@ -408,7 +354,7 @@ class NotifyOwners(RecordedNotify):
 
     def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
         """Record who is exempt by which rule. Raises PolicyExecutionError where that can't be read or written."""
-        if self.data["step"] == CREATED:
+        if self.data["step"] in _AT_ONCE:
             return
         account_id, now = exempt[0][0].account_id, utc_now()
         store = notices_store(self.manager, self.data["notices"])
@@ -427,7 +373,7 @@ class NotifyOwners(RecordedNotify):
             raise PolicyExecutionError(f"{self.where(message['account_id'])}: {_NOBODY}{said}")
         return action
 
-    def consume_buffer(self, message: dict[str, Any], rbuffer: _AllResources) -> None:
+    def consume_buffer(self, message: dict[str, Any], rbuffer: AllResources) -> None:
         """Send all users, in as many messages as they need, and record each message.
 
         Raises PolicyExecutionError, before anything is sent, where one user does not fit a message.
@@ -445,32 +391,30 @@ class NotifyOwners(RecordedNotify):
                     f"{self.buffer_max_size} bytes: use the template iam-users-flagged.html, which needs less of a "
                     "user. Nobody was addressed"
                 )
+        failed, left = list[PolicyExecutionError](), list[Due]()
         for part, content in zip(parts, packed, strict=True):
-            receipt = self._sent(message, content)
-            self._due_users = self._due_users[len(part) :]
-            now, by_day = utc_now(), dict[date, list[Due]]()
-            for each in part:
-                # the run may have begun on the day before
-                by_day.setdefault(max(each.day, now.date()), []).append(each)
-            for day, found in by_day.items():
-                subjects = tuple(subject_of(each.resource) for each in found)
-                what = {str(each.resource["UserId"]): each.news for each in found if each.news}
-                head = (subjects[0].account_id, self._step.name, now, day, self._addresses)
-                more = (what, self._step.event, self._stop(day))
-                self.record(Notice(*head, receipt, self.policy_name, subjects, *more))
+            try:
+                receipt = self.sent(message, content)
+            except PolicyExecutionError as error:  # the other messages are sent all the same
+                failed.append(error)
+                left += part
+            else:
+                self._record_part(part, receipt)
+        self._due_users = left
+        if failed:
+            raise failed[0]
 
-    def _sent(self, message: dict[str, Any], content: str) -> str:
-        """The id of the message in the queue. Raises PolicyExecutionError where AWS does not say that it is there."""
-        try:
-            return str(self.send_data_message(message, content))
-        except (ClientError, BotoCoreError, ResponseParserError, KeyError) as error:
-            # c7n takes the id out of the answer: a KeyError is an answer that is not one of AWS.
-            refused = not isinstance(error, KeyError) and verdict_on(error) is Verdict.REFUSED
-            what = "the message was not sent" if refused else "no answer says whether the message was sent"
-            raise PolicyExecutionError(
-                f"{self.where(message['account_id'])}: {what}, so nothing is recorded and the next run sends it: "
-                f"{error_code(error)}: {message_of(error)}"
-            ) from error
+    def _record_part(self, part: Sequence[Due], receipt: str) -> None:
+        now, by_day = utc_now(), dict[date, list[Due]]()
+        for each in part:
+            # the run may have begun on the day before
+            by_day.setdefault(max(each.day, now.date()), []).append(each)
+        for day, found in by_day.items():
+            subjects = tuple(subject_of(each.resource) for each in found)
+            what = {str(each.resource["UserId"]): each.news for each in found if each.news}
+            head = (subjects[0].account_id, self._step.name, now, day, self._addresses)
+            more = (what, self._step.event, self._stop(day), self.queue)
+            self.record(Notice(*head, receipt, self.policy_name, subjects, *more))
 
     def _content(
         self, message: dict[str, Any], part: Sequence[Due], at: int, parts: int, users: Sequence[Due]
@@ -496,9 +440,21 @@ class NotifyOwners(RecordedNotify):
     def _informs(self) -> bool:
         return bool(self.data.get("step") == INFORM)
 
+    def _require_exemptions(self) -> None:
+        """Raises PolicyValidationError if the policy states no exemptions; an alarm is about those alone."""
+        if self.data.get("step") != USED:
+            policy_checks.require_exemptions(self.manager, self.type)
+        elif not any(each.type == "alarm" for each in self.manager.filters):
+            raise PolicyValidationError(
+                f"policy {self.policy_name}: {self.type}: step: {USED} needs the filter alarm at the top level of "
+                "filters: add '- type: alarm' with exempt-from"
+            )
+
     def _make_step(self, event: Any) -> Step:
         if self._informs:
             return Inform(self.policy_name)
+        if self.data["step"] == USED:
+            return Used(event)
         policy_checks.check_numbers(self, PolicyExecutionError)
         step, days = self.data["step"], self.data["days"]
         if step == CREATED:

@@ -14,13 +14,14 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import PROVISIONED, UNCHANGED
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.aws_config import PROFILES, file_of, verified_config
+from c7n_iamusers.notices.delivery import UNCHECKED
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.notices.stock_rows import ACCESS, action_text, plain
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.messages import headline
-from c7n_iamusers.plugins.notify_owners import RecordedNotify, notify_schema
 from c7n_iamusers.plugins.policy_checks import acts_on, check_options, require_exemptions
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS, INTENT
+from c7n_iamusers.plugins.recorded_notify import RecordedNotify, notify_schema
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store, visible_errors
 from c7n_iamusers.text.wording import folded, foreign_domain, is_address, quoted
@@ -34,7 +35,12 @@ _EVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
 def _schema() -> dict[str, Any]:
-    options = {"notices": NOTICES, "email-domains": EMAIL_DOMAINS, "profiles-from": NOTICES}
+    options = {
+        "notices": NOTICES,
+        "email-domains": EMAIL_DOMAINS,
+        "profiles-from": NOTICES,
+        "delivery": {"enum": [UNCHECKED]},
+    }
     schema = notify_schema("notify-people", options)
     del schema["anyOf"]
     left = {key: value for key, value in schema["properties"].items() if key not in _RECIPIENTS}
@@ -64,7 +70,7 @@ class NotifyPeople(RecordedNotify):
     with a warning.
 
     ``notices`` is the place that ``notify-owners`` uses. A record there keeps the next run from writing again about the
-    same IAM user. It is no announcement.
+    same IAM user. It is no announcement. ``delivery: unchecked`` leaves out whether the message left the queue.
 
     Without ``subject`` the mail's subject is ``payments: you have access through IAM Identity Center``, with
     ``account-name``, or else the account's alias or id.
@@ -138,7 +144,7 @@ class NotifyPeople(RecordedNotify):
         place = self.data.get("profiles-from")
         self._files = notices_store(self.manager, place, option="profiles-from") if place else None
         with self.refused(account_id):
-            notices = Notices.read(self._store, account_id, now)
+            notices = Notices.read(self._store, account_id, now, checked=bool(self.queue))
             self._people = {
                 str(each["UserId"]): address
                 for each in resources
@@ -146,13 +152,15 @@ class NotifyPeople(RecordedNotify):
             }
             if self._people:
                 self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
+            self.note_counts(account_id, notices, now, sending=bool(self._people))
         if self._people:
             super().process([each for each in resources if str(each["UserId"]) in self._people], event)
         if self._unrecorded:
             raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
 
     def consume_buffer(self, message: dict[str, Any], rbuffer: Any) -> None:
-        """Send a message to each person, and record it."""
+        """Send a message to each person, and record it. Raises PolicyExecutionError at the end if one was refused."""
+        failed = list[PolicyExecutionError]()
         by_address: dict[str, list[Resource]] = {}
         for resource in rbuffer.resources:
             by_address.setdefault(folded(self._people[str(resource["UserId"])]), []).append(resource)
@@ -166,10 +174,16 @@ class NotifyPeople(RecordedNotify):
             start_url = str((access_of(users[0]) or {}).get("start-url", ""))
             action.setdefault("action_desc", action_text(ACCESS, action, start_url))
             content = self.pack({**message, "action": action, "resources": users})
-            receipt, now = str(self.send_data_message(message, content)), utc_now()
+            try:
+                receipt, now = self.sent(message, content), utc_now()
+            except PolicyExecutionError as error:  # the others are written to all the same
+                failed.append(error)
+                continue
             subjects = tuple(map(subject_of, users))
             head = (subjects[0].account_id, STEP, now, now.date(), (address,))
-            self.record(Notice(*head, receipt, self.policy_name, subjects))
+            self.record(Notice(*head, receipt, self.policy_name, subjects, queue=self.queue))
+        if failed:
+            raise failed[0]
 
     def _profiles(self, resource: Resource) -> str:
         """The content for ``~/.aws/config`` of the user's person; empty if there is none that a run wrote."""

@@ -215,7 +215,7 @@ def _blocks(filters: Any) -> Iterator[dict[str, Any]]:
 def _lists(filters: Any) -> Iterator[Any]:
     """The value of each ``exempt-from`` in a policy's filters."""
     for each in _blocks(filters):
-        if each.get("type") == "unnecessary" and "exempt-from" in each:
+        if each.get("type") in ("unnecessary", "alarm") and "exempt-from" in each:
             yield each["exempt-from"]
 
 

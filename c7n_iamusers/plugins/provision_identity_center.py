@@ -26,7 +26,8 @@ from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.accounts import read_aws_policies, read_policy_source
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun, Report, refused_outcome
-from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
+from c7n_iamusers.identity_center.aws import organization_policies
+from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.center_lock import LockUnavailable
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
@@ -38,6 +39,7 @@ from c7n_iamusers.identity_center.people import AGAINST, hints
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import refuse_unreviewed
 from c7n_iamusers.identity_center.reports import write_people_to_add
+from c7n_iamusers.identity_center.run_history import read_history
 from c7n_iamusers.identity_center.run_lock import instance_lock, lock_of_center
 from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
@@ -72,14 +74,16 @@ def refuse_as_a_whole(report: Report) -> None:
         raise IdentityCenterError(shared.reason)
 
 
-def intended_outcomes(intents: Intents, desired: DesiredAccess) -> list[Outcome]:
+def intended_outcomes(intents: Intents, desired: DesiredAccess, scope: str = "") -> list[Outcome]:
     """The outcomes of users whose intents were written. ``desired``: what these intents alone come to.
+
+    ``scope``: see ``Outcome``.
 
     A user that is refused by these will be refused by ``provision``, too, unless it changes until then.
     """
     refused = {each.subject.arn: refused_outcome(each) for each in desired.refused}
     verdicts = {claim.subject.arn: claim.verdict for claim in desired.claims}
-    return [
+    found = [
         refused.get(user.subject.arn)
         or Outcome.of(
             user.subject,
@@ -89,6 +93,7 @@ def intended_outcomes(intents: Intents, desired: DesiredAccess) -> list[Outcome]
         )
         for user in intents.users
     ]
+    return [replace(each, scope=scope) if each.verdict else each for each in found]
 
 
 def intended_claims(intents: Intents, desired: DesiredAccess) -> dict[str, Mapping[str, str]]:
@@ -149,7 +154,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
       file with the columns account, user, email, username, given-name, family-name, display-name. The e-mail is enough:
       it is the username, and the names are taken from it. Contradicting tags are reported. Of two users with the same
       username or e-mail, only the one that is not in the file is refused. Several users of the account with one address
-      are refused unless the file has a row for each of them, as a team's address would be one person with all access.
+      (selected or not, and those whose access by an earlier run the person still has) are refused unless the file has a
+      row for each of them, as a team's address would be one person with all access.
       ``people-from: {file: people.csv, only: true}`` refuses users that are not in the file. ``email-domains`` refuses
       addresses of other domains. Addresses that mix scripts, look like another's, or are not in Unicode form NFKC are
       refused. With ``mode: intent``, ``c7n-iamusers provision -u`` uses these settings of the policy; without ``-u``
@@ -254,7 +260,11 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
 
     def permissions_to_apply(self) -> tuple[str, ...]:
         """The IAM actions that planning and writing need in the account of Identity Center, in each mode."""
-        return (*self.permissions, *provisioning_settings.username_tag_permission(self.data))
+        return (
+            *self.permissions,
+            *provisioning_settings.username_tag_permission(self.data),
+            *organization_policies.PERMISSIONS,
+        )
 
     def validate(self) -> ProvisionIdentityCenter:
         """Raises PolicyValidationError for faults that can be found without AWS."""
@@ -283,13 +293,13 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
                 intents = self._intents(resources, account_id)
                 by_intents = self._settings().mode == provisioning_settings.INTENT
                 planned = None if by_intents else self._plan(intents, output, locks)
-                desired = self._desired(intents) if by_intents else DesiredAccess()
+                desired, scope = self._desired(intents) if by_intents else (DesiredAccess(), "")
             except (IamUsersError, ClientError, BotoCoreError) as error:
                 failures = [failed(subject_of(resource), error) for resource in resources]
                 write_outcomes(output, [each.at(utc_now()) for each in failures])
                 raise PolicyExecutionError(self._error_text(account_id, error)) from error
             if planned is None:
-                self._write_intents(output, resources, intents, desired)
+                self._write_intents(output, resources, intents, desired, scope)
             else:
                 self._apply(output, resources, *planned)
 
@@ -331,23 +341,33 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         source = replace(source, policies={**documents, **source.policies})
         inventory = AccountReadings.of(self.manager).inventory(PIECES, backoff)
         selected = {each.subject.unique_id for each in candidates}
-        details = {key: detail for key, detail in details.items() if key in selected}
-        credentials = credentials_of_users(inventory, details, created, utc_now())
-        users = provisioning_settings.user_intents(candidates, details, credentials)
+        asked = {key: detail for key, detail in details.items() if key in selected}
+        credentials = credentials_of_users(inventory, asked, created, utc_now())
+        names_in = settings.identity.names_in(people)
+        users = provisioning_settings.user_intents(candidates, details, credentials, names_in)
         return replace(intents, users=users, source=source)
 
-    def _desired(self, intents: Intents) -> DesiredAccess:
-        """What the intents come to by themselves. Whether Identity Center has the username tag is not known here."""
+    def _desired(self, intents: Intents) -> tuple[DesiredAccess, str]:
+        """What the intents come to by themselves, and the scope of the verdicts.
+
+        Whether Identity Center has the username tag is not known here.
+        """
         tag = str((intents.derive or {}).get("username-tag", ""))
         derivation = AccessDerivation(lambda: frozenset({tag}), clock=time.monotonic)
-        return desired_access([intents], derivation, derivation.checks([intents]))
+        desired = desired_access([intents], derivation, derivation.checks([intents]))
+        return desired, derivation.scope(intents.account_id)
 
     def _write_intents(
-        self, output: Store, resources: list[Resource], intents: Intents, desired: DesiredAccess
+        self,
+        output: Store,
+        resources: list[Resource],
+        intents: Intents,
+        desired: DesiredAccess,
+        scope: str,
     ) -> None:
         path = write_intents(output, intents)
         self.log.info("%s: the intents of %d users are in %s", self.type, len(intents.users), path)
-        outcomes, claims = intended_outcomes(intents, desired), intended_claims(intents, desired)
+        outcomes, claims = intended_outcomes(intents, desired, scope), intended_claims(intents, desired)
         self._end(output, resources, outcomes, claims, {"start-url": ""})
 
     def _plan(self, intents: Intents, output: Store, locks: ExitStack) -> tuple[Center, AccessRun, Report]:
@@ -355,9 +375,10 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         session = identity_center_session(self.manager, self.data.get("role"), region)
         center = connect(session, region, Backoff())
         self._take_lock(center, output, locks)
-        derivation = AccessDerivation(lambda: username_tags(center), clock=time.monotonic)
+        derivation = AccessDerivation.at(lambda: center, time.monotonic)
         desired = desired_access([intents], derivation, derivation.checks([intents]))
-        run = AccessRun(center, desired, Evidence(derivation.proofs))
+        history = read_history(output, center.instance)
+        run = AccessRun(center, desired, Evidence(derivation.proofs, history))
         for warning in derivation.warnings:
             self.log.warning("%s: %s", self.type, warning)
         for line in derivation.scope_lines():

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
-from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
+from c7n_iamusers.identity_center.intent_checks import PeopleAuthority, with_own_people
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.people import (
     KEYS,
@@ -120,6 +120,21 @@ class IdentitySettings:
         users = [(subject_of(resource), self._identity(resource, people)) for resource in resources]
         return identify(users, account_id, self._data.get("email-domains", ()))
 
+    def names_in(self, people: PeopleMap | None) -> Callable[[Mapping[str, Any]], frozenset[str]]:
+        """Reads the usernames and e-mails of the person of any user of the account, folded.
+
+        It takes botocore's ``UserDetail``.
+        """
+
+        def names(detail: Mapping[str, Any]) -> frozenset[str]:
+            found = self._identity(detail, people)
+            if self.only_file and not found.on_file:
+                return frozenset()
+            own = () if found.on_file else (str(detail["UserName"]),)
+            return frozenset(map(folded, (*own, *(found.texts[name] for name in _IDENTIFYING))))
+
+        return names
+
     def _identity(self, resource: Mapping[str, Any], people: PeopleMap | None) -> Identity:
         texts = {name: self._first(keys, resource) for name, keys in self.keys.items()}
         origins = {name: " or ".join(keys) for name, keys in self.keys.items()}
@@ -173,9 +188,13 @@ def user_intents(
     candidates: Iterable[Candidate],
     details: Mapping[str, Mapping[str, Any]],
     credentials: Mapping[str, WorkingCredentials],
+    names_in: Callable[[Mapping[str, Any]], frozenset[str]],
 ) -> tuple[UserIntent, ...]:
-    """The intents of ``candidates``. ``details``, ``credentials``: unique id -> ``UserDetail``, working credentials."""
-    return tuple(
+    """The intents of ``candidates``. ``details``, ``credentials``: unique id -> ``UserDetail``, working credentials.
+
+    ``details``: of all users of the account. ``names_in``: see ``with_own_people``.
+    """
+    users = (
         UserIntent(
             each.subject,
             each.person,
@@ -187,6 +206,7 @@ def user_intents(
         )
         for each in candidates
     )
+    return with_own_people(users, details.values(), names_in)
 
 
 def _listed(keys: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:

@@ -67,11 +67,11 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
     trusted by a role are skipped unless the policy says otherwise. All criteria of the filter are checked again on live
     data.
 
-    ``noticed`` and ``notices`` ask for a record of ``notify-owners``, as with ``composite-delete``. ``noticed: 16``
-    counts from the announcement, so the announced day, which is that of the deletion, need not have come. If the
-    announcement said by ``quarantined-for`` when credentials stop working, users are skipped until that day, except for
-    a brownout. In a Lambda mode, where no announcement precedes it, write ``noticed: none``; the file ``STOP`` in
-    ``notices`` stops it then, too. Exemption lists, notices, ``STOP``, access and trust are asked as
+    ``noticed``, ``notices`` and ``delivery`` ask for a record of ``notify-owners``, as with ``composite-delete``.
+    ``noticed: 16`` counts from the announcement, so the announced day, which is that of the deletion, need not have
+    come. If the announcement said by ``quarantined-for`` when credentials stop working, users are skipped until that
+    day, except for a brownout. In a Lambda mode, where no announcement precedes it, write ``noticed: none``; the file
+    ``STOP`` in ``notices`` stops it then, too. Exemption lists, notices, ``STOP``, access and trust are asked as
     ``composite-delete`` does, right before the first change of each user. Where that can't be read, users fail,
     untouched.
 

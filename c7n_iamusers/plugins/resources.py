@@ -223,6 +223,7 @@ _SENT_OF_ANNOTATION = frozenset(
         "unread",
         "attempts",
         "created",
+        "used",
         "notice",
         "provisioning",
         "identity-center",

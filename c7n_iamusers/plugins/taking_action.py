@@ -19,6 +19,7 @@ from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import read_account
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED
+from c7n_iamusers.notices.delivery import UNCHECKED
 from c7n_iamusers.notices.notices import record_exempt
 from c7n_iamusers.plugins import policy_checks, run_outputs
 from c7n_iamusers.plugins.gates import Access, gates_of, unreadable_notices
@@ -41,6 +42,7 @@ OPTIONS: Mapping[str, Any] = {
         policy_checks.or_variable({"type": "number", "minimum": 0, "maximum": policy_checks.LARGEST})
     ),
     "notices": run_outputs.NOTICES,
+    "delivery": {"enum": [UNCHECKED]},
     "require": {"enum": [PROVISIONED, USED, NONE]},
 }
 
@@ -88,11 +90,19 @@ class TakingAction(UserAction):
             )
 
     def require_notices(self) -> None:
-        """Raises PolicyValidationError for ``noticed`` without ``notices``. These alone are the place of STOP."""
+        """Raises PolicyValidationError for ``noticed`` without ``notices``, or ``delivery`` without ``noticed``.
+
+        ``notices`` alone are the place of STOP.
+        """
         if self.data.get("noticed", NONE) != NONE and "notices" not in self.data:
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: {self.type}: noticed (days) needs notices, where "
                 "notify-owners records them: give both"
+            )
+        if "delivery" in self.data and self.data.get("noticed", NONE) == NONE:
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: {self.type}: delivery: {UNCHECKED} is about the messages "
+                "that noticed asks for, and this action asks for none: leave delivery out"
             )
 
     def require_access_filter(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
@@ -27,12 +27,24 @@ from c7n_iamusers.evidence.index import CREATION, EvidenceIndex, Inventory
 from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.evidence.options import BULK, FULL, FilterOptions
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
+from c7n_iamusers.evidence.seen_users import (
+    BY_NOBODY,
+    BY_OTHERS,
+    BY_US,
+    EXEMPT,
+    LEFT_OUT,
+    SEEN,
+    SeenUser,
+    SeenUsers,
+    sees_all,
+)
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.iam.own_changes import quarantine_of
+from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import FIELDS
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.resources import (
@@ -75,6 +87,11 @@ SCHEMA: dict[str, Any] = {
                     "description": "an id, or a glob over ids and names: the only accounts of the rule"
                 },
                 "expires": {"description": "required: the last day, in UTC, as 'YYYY-MM-DD'"},
+                "everybody": {"description": "true, where a pattern such as * is meant to match every user"},
+                "alarm": {
+                    "description": "use: the filter alarm selects such a user",
+                    "enum": [exemptions.USE],
+                },
             },
             "examples": [{"path": "/emergency/*", "reason": "break-glass access", "expires": "2027-12-31"}],
         },
@@ -293,8 +310,22 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         flagging = Flagging(self.manager, client, Backoff(), options, utc_now, self.log)
         with self.executor_factory(max_workers=self.max_workers) as pool:
             found = flagging.flagged(resources, rules, pool, elsewhere)
+        self._note_seen((*rules, *elsewhere), list(flagging.seen.values()))
         self._note_exempt(flagging.exempt)
         return found
+
+    def _note_seen(self, rules: Sequence[exemptions.ExemptionRule], users: Sequence[SeenUser]) -> None:
+        """Write all users that this filter saw, and those that an earlier filter of the policy saw, to the output."""
+        ctx = self.manager.ctx
+        if not ctx.output:
+            return
+        complete = policy_checks.is_pull(self.manager) and sees_all(self.manager.data.get("filters"))
+        seen = SeenUsers(str(ctx.execution_id), complete, rules, users)
+        before = self.manager.__dict__.get(_SEEN_BEFORE)
+        if before and before.execution == seen.execution:
+            seen = before.and_then(seen)
+        self.manager.__dict__[_SEEN_BEFORE] = seen
+        ctx.output.write_file(SEEN, seen.content())
 
     def _note_exempt(self, exempt: Sequence[tuple[Subject, exemptions.ExemptionRule]]) -> None:
         """Let our actions note who is exempt. c7n gives them the other users only, and calls none if there are none."""
@@ -309,13 +340,16 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
 
 
 Found = tuple[Resource, Assessment]
+#: The attribute of the policy's manager for what its filters saw in this run.
+_SEEN_BEFORE = "_c7n_iamusers_seen"
 
 
 @dataclass(frozen=True)
 class Flagging:
     """One run of the filter. ``client``: an IAM client. ``clock``: returns the current time in UTC.
 
-    ``exempt``: the users that exemptions protect, and by which rules, after ``flagged``.
+    After ``flagged``: ``exempt``: the users that exemptions protect, and by which rules. ``seen``: unique id -> what
+    became of each user that exists.
     """
 
     manager: Any
@@ -325,6 +359,7 @@ class Flagging:
     clock: Callable[[], datetime]
     log: VisibleLog
     exempt: list[tuple[Subject, exemptions.ExemptionRule]] = field(default_factory=list)
+    seen: dict[str, SeenUser] = field(default_factory=dict)
 
     def flagged(
         self,
@@ -341,6 +376,7 @@ class Flagging:
         Raises PolicyExecutionError if groups, roles or policies of the account can't be read.
         """
         records = user_records(self.manager, self.client, resources, self.backoff)
+        self.seen.update((each.user.unique_id, _seen(each.user)) for each in records)
         unprotected = list(self._unprotected(records, rules, elsewhere))
         found = self._selected(unprotected, pool) if unprotected else []
         for resource, assessment in found:
@@ -361,20 +397,31 @@ class Flagging:
     ) -> Iterator[tuple[UserRecord, exemptions.Exemption]]:
         today = self.clock().date()
         spared: Counter[exemptions.ExemptionRule] = Counter()
+        # a rule may be there twice; the first one counts
+        numbers = {rule: number for number, rule in reversed([*enumerate(rules)])}
         for record in records:
             try:
                 exemption = exemptions.find_exemption(record.user, rules, today)
             except EvidenceUnreadable as error:
                 self.log.warning("unnecessary: %s is left alone: %s", record.user.subject, error)
+                self._leave_out(record.user, str(error))
                 continue
             annotate_anew(record.resource, {"exemption": exemption.rule and exemption.rule.as_data()})
             if exemption.rule:
-                spared[exemption.rule] += 1
-                self.exempt.extend((record.user.subject, each) for each in (exemption.rule, *exemption.more))
-                if is_denied(record.user.detail):
-                    ours = quarantine_of(record.user) is not None
+                protecting = (exemption.rule, *exemption.more)
+                spared.update(set(protecting))
+                self.exempt.extend((record.user.subject, each) for each in protecting)
+                denied = _denied(record.user)
+                self.seen[record.user.unique_id] = SeenUser(
+                    *(record.user.arn, record.user.unique_id, EXEMPT, ""),
+                    rule=numbers[exemption.rule],
+                    denied=denied,
+                    more=tuple({numbers[each]: None for each in exemption.more if each != exemption.rule}),
+                )
+                if denied:
                     self.log.warning(
-                        "unnecessary: %s", exemptions.denied_line(record.user.arn, exemption.rule, ours)
+                        "unnecessary: %s",
+                        exemptions.denied_line(record.user.arn, exemption.rule, denied == BY_US),
                     )
             else:
                 yield record, exemption
@@ -393,6 +440,7 @@ class Flagging:
         for each in filter(None, settled):
             if reason := selection.left_out_by(each[1], now):
                 left_out.setdefault(reason, []).append(each[1].user.name)
+                self._leave_out(each[1].user, reason)
             else:
                 chosen.append(each)
         for reason, names in sorted(left_out.items()):
@@ -431,6 +479,7 @@ class Flagging:
             return assessor.assess(record.user, record.source, exemption)
         except EvidenceUnreadable as error:
             self.log.warning("unnecessary: %s is left alone: %s", record.user.subject, error)
+            self._leave_out(record.user, str(error))
             return None
 
     def _settled(
@@ -443,6 +492,7 @@ class Flagging:
             return resource, assessor.with_user_lists(found)
         except (ClientError, BotoCoreError) as error:
             if _is_gone(error):
+                del self.seen[found.user.unique_id]
                 return None
             unread = " and ".join(kind.plural for kind in unread_kinds(found.evidence))
             self.log.warning("unnecessary: %s: its %s can't be read: %s", found.user.subject, unread, error)
@@ -452,12 +502,27 @@ class Flagging:
         try:
             return resource, assessor.with_all_attachments(found)
         except (ClientError, BotoCoreError) as error:
-            if not _is_gone(error):
-                self.log.warning(
-                    "unnecessary: %s is left alone, what is attached to it can't be read: %s",
-                    *(found.user.subject, error),
-                )
+            if _is_gone(error):
+                del self.seen[found.user.unique_id]
+                return None
+            why = f"what is attached to it can't be read: {error}"
+            self.log.warning("unnecessary: %s is left alone, %s", found.user.subject, why)
+            self._leave_out(found.user, why)
             return None
+
+    def _leave_out(self, user: IamUser, why: str) -> None:
+        self.seen[user.unique_id] = replace(_seen(user), state=LEFT_OUT, why=why)
+
+
+def _seen(user: IamUser) -> SeenUser:
+    return SeenUser(user.arn, user.unique_id)
+
+
+def _denied(user: IamUser) -> str:
+    """Who denies everything to the user."""
+    if not is_denied(user.detail):
+        return BY_NOBODY
+    return BY_OTHERS if quarantine_of(user) is None else BY_US
 
 
 def _is_gone(error: Exception) -> bool:

@@ -173,11 +173,14 @@ _Error = type[PolicyValidationError] | type[PolicyExecutionError]
 
 
 class FilterText:
-    """The filter's ``data`` in the policy of ``manager``. ``error``: the exception class for faults."""
+    """The filter's ``data`` in the policy of ``manager``. ``error``: the exception class for faults.
 
-    def __init__(self, data: Mapping[str, Any], manager: Any) -> None:
+    ``name``: of the filter.
+    """
+
+    def __init__(self, data: Mapping[str, Any], manager: Any, name: str = "unnecessary") -> None:
         self._data, self._manager = data, manager
-        self._where = f"policy {manager.data.get('name')}: filter unnecessary"
+        self._where = f"policy {manager.data.get('name')}: filter {name}"
 
     @property
     def states_exemptions(self) -> bool:
@@ -277,7 +280,7 @@ def _gathering(faults: list[str]) -> Iterator[None]:
 
 
 def _filled(value: Any) -> Any:
-    """``value`` with each variable replaced by text that is valid in a pattern."""
+    """``value`` with each variable replaced by text that is valid in a pattern, and does not match everybody."""
     if isinstance(value, Mapping):
         return {key: _filled(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -285,7 +288,7 @@ def _filled(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     key, mark, glob = value.rpartition("=")  # the key of a tag is no glob
-    return f"{_VARIABLE.sub('x', key)}{mark}{_VARIABLE.sub('*', glob)}"
+    return f"{_VARIABLE.sub('x', key)}{mark}{_VARIABLE.sub('*a*', glob)}"
 
 
 def _without_unfilled_days(filled: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:

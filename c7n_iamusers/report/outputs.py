@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -20,11 +20,11 @@ from sys import intern
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import ANNOTATION
-from c7n_iamusers.exceptions import OutputUnreadable
+from c7n_iamusers.evidence.seen_users import FLAGGED, SEEN, SeenUsers, parse_seen, sees_all
+from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed
 from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
-from c7n_iamusers.exemptions import RuleKey, read_denied, read_explanations, read_usage
 from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, read_json, unpacked
 from c7n_iamusers.text.shapes import Shape, listing, mapping, maybe, one_of, record, text, whole
 
@@ -32,7 +32,7 @@ RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log
 #: Of provisioning: the file beside an account's outcomes, and the directory of its own runs.
 RESULT_FILE, RUNS = "identity-center-result.json", "identity-center-runs"
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
-_NAMES = (RESOURCES, METADATA, LOG, OUTCOMES, RESULT_FILE, JOURNAL)
+_NAMES = (RESOURCES, METADATA, LOG, SEEN, OUTCOMES, RESULT_FILE, JOURNAL)
 _GZ = ".gz"
 #: Directories that are read at once, so that a bucket's answers are waited for together.
 _AT_ONCE = 8
@@ -42,20 +42,12 @@ _DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
 _DATE_PARTS = 4
 #: The resource of a policy on IAM users.
 USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
-_JUDGED = re.compile(r"unnecessary: of (\d+) users (\d+) are not exempt")
+_NOTIFYING = ("notify-owners", "notify-people")
 _DENIED = ("AccessDenied", "not authorized to perform")
 
 #: How a policy's run ended in an account.
 RAN, ACTION_FAILED, TOO_MANY = "ran", "action failed", "too many users"
 DENIED, FAILED, STOPPED, UNREADABLE = "denied", "failed", "did not run", "unreadable"
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Whom a policy's exemptions protect in an account. ``exempt``: how many users. ``rules``: by each rule."""
-
-    exempt: int
-    rules: Mapping[RuleKey, int]
 
 
 #: What is shown of the annotation, and its value where it is missing. Anything else is left out.
@@ -107,16 +99,24 @@ class Selected:
 
 
 @dataclass(frozen=True)
+class Mail:
+    """What an action of a policy records of its messages. ``notices``: their place. ``step``: what they are for."""
+
+    notices: str
+    step: str
+
+
+@dataclass(frozen=True)
 class PolicyOutput:
     """What the run of one policy has left for one account.
 
     ``place``: where, for people. ``run``: what it shares with the same run's other accounts. ``account``: the id, or
     empty. ``name``: c7n-org's name of the account, or empty. ``time``: when the run began. ``state``: how it ended;
     empty where only a record of outcomes lies here. ``users``: those that were selected, None where that is not known.
-    ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``usage``: None where the log does not say.
-    ``explanations``: reason and owner of rules, by the log; of lists too.
-    ``denied``: the ARNs of exempt users that are denied everything, and whether a quarantine does that; None where the
-    filter unnecessary did not run.
+    ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``execution``: Cloud Custodian's id of the run, or empty.
+    ``sees_all``: whether a filter ``unnecessary`` gets all users of the account. ``seen``: those that it got, without
+    the selected ones in ``users``; ``complete`` says whether both are all. None where it was not called. ``mails``:
+    what its actions record; empty also where the run left no metadata.
     """
 
     place: str
@@ -132,14 +132,18 @@ class PolicyOutput:
     users: tuple[Selected, ...] | None
     rows: tuple[Mapping[str, Any], ...]
     rules: tuple[Mapping[str, Any], ...]
-    usage: Usage | None
-    explanations: Mapping[RuleKey, tuple[str, str]]
-    denied: Mapping[str, bool] | None
+    execution: str
+    sees_all: bool
+    seen: SeenUsers | None
+    mails: tuple[Mail, ...] = ()
 
 
-def read_outputs(store: Store, names: Iterable[str] = ()) -> list[PolicyOutput]:
+def read_outputs(
+    store: Store, names: Iterable[str] = (), accounts: Collection[str] = ()
+) -> list[PolicyOutput]:
     """The outputs of policies on IAM users below ``store``. ``names``: of accounts, for those with a ``/``.
 
+    ``accounts``: names and ids of the only accounts that are wanted; what the directories of others hold is not read.
     What can't be read is an output whose state is UNREADABLE. Raises OutputUnreadable where nothing lies there that a
     run leaves, or the place itself can't be read.
     """
@@ -158,12 +162,18 @@ def read_outputs(store: Store, names: Iterable[str] = ()) -> list[PolicyOutput]:
             "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
         )
     known = frozenset(names)
+    if accounts:
+        of_directory = {
+            path: files
+            for path, files in of_directory.items()
+            if not (own := _layout(path.parts, known).owners) or own & {*accounts}
+        }
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         outputs = list(
             pool.map(lambda each: _output(store, each[0], each[1], known), sorted(of_directory.items()))
         )
     found_users = [each for each in outputs if each]
-    if not found_users:
+    if not found_users and not accounts:
         raise OutputUnreadable(
             f"{store} holds runs of policies on other resources only: give -s one of policies on aws.iam-user"
         )
@@ -198,7 +208,7 @@ class _Files:
             content = self._store.read(self._names[name])
             return unpacked(content, LARGEST) if content else content
         except (OSError, NotInFormat) as error:
-            self._fault(name, str(error))
+            self.fault(name, str(error))
             return None
 
     def data(self, name: str, shape: Shape, what: str) -> Any:
@@ -209,12 +219,12 @@ class _Files:
         try:
             data = read_json(content, most=MOST_JSON)
         except NotInFormat as error:
-            self._fault(name, f"is no JSON ({error}): it was cut off, or is not a run's")
+            self.fault(name, f"is no JSON ({error}): it was cut off, or is not a run's")
             return None
         try:
             shape(data, what)
         except ValueError as error:
-            self._fault(name, f"is not {what} that a run leaves: {error}")
+            self.fault(name, f"is not {what} that a run leaves: {error}")
             return None
         return data
 
@@ -222,15 +232,16 @@ class _Files:
         try:
             yield from parsed(self.content(JOURNAL) or b"")
         except OSError as error:
-            self._fault(JOURNAL, str(error))
+            self.fault(JOURNAL, str(error))
         try:
             objects = self._store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
             for name, content in read_all(self._store, objects):
                 yield from parsed(content or b"", self._store.place(name))
         except OSError as error:
-            self._fault(BUCKET_JOURNALS, str(error))
+            self.fault(BUCKET_JOURNALS, str(error))
 
-    def _fault(self, name: str, why: str) -> None:
+    def fault(self, name: str, why: str) -> None:
+        """Note what is wrong with a file."""
         place = self._store.place(self._names.get(name, name))
         of_file = place.rpartition("/")[2] or name
         self.faults.append(why if place in why else f"{of_file} {why}")
@@ -249,8 +260,11 @@ def _output(
     rows = _rows(files)
     log = (files.content(LOG) or b"").decode(errors="replace")
     layout = _layout(directory.parts, known)
+    execution = str((metadata or {}).get("execution", {}).get("id") or "")
+    seen = _seen(files, execution)
     account = str((metadata or {}).get("config", {}).get("account_id") or "") or layout.account
     state, why = _state(files, metadata, resources is not None, log)
+    users = tuple(_selected(resources or ())) if state in (RAN, ACTION_FAILED) else None
     return PolicyOutput(
         place=store.place(str(directory)).removesuffix("/."),
         run=f"{store}/{layout.run}".rstrip("/"),
@@ -262,13 +276,40 @@ def _output(
         state=state,
         why=why,
         dry_run=bool((metadata or {}).get("config", {}).get("dryrun")),
-        users=tuple(_selected(resources or ())) if state in (RAN, ACTION_FAILED) else None,
+        users=users,
         rows=rows,
         rules=tuple(_rules(policy.get("filters"))),
-        usage=_usage(log),
-        explanations=_explanations(log),
-        denied=_denied(log),
+        execution=execution,
+        sees_all=sees_all(policy.get("filters")),
+        seen=seen and _without_selected(seen, users or ()),
+        mails=tuple(_mails(policy.get("actions"))),
     )
+
+
+def _seen(files: _Files, execution: str) -> SeenUsers | None:
+    """What the filter ``unnecessary`` saw in this ``execution``; the file may be an earlier one's."""
+    if (data := files.data(SEEN, _ANYTHING, "a list of seen users")) is None:
+        return None
+    try:
+        found = parse_seen(data)
+    except (ValueError, InvalidPolicyData) as error:
+        files.fault(SEEN, f"is not a list of seen users that a run leaves: {error}")
+        return None
+    return found if found.execution == execution else None
+
+
+def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
+    """Those that it flagged and the policy selected are in ``users``: a report may be on 600,000 of them."""
+    selected = {each.unique_id for each in users}
+    kept = (each for each in seen.users if each.state != FLAGGED or each.unique_id not in selected)
+    return replace(seen, users=tuple(kept))
+
+
+def _mails(actions: Any) -> Iterator[Mail]:
+    """Those that report credentials announce nothing, and nobody asks what becomes of them."""
+    for each in actions if isinstance(actions, list) else ():
+        if isinstance(each, dict) and each.get("type") in _NOTIFYING and each.get("step") != "created":
+            yield Mail(str(each.get("notices") or ""), str(each.get("step") or ""))
 
 
 def _selected(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]:
@@ -407,39 +448,6 @@ def _rules(filters: Any) -> Iterator[Mapping[str, Any]]:
                 yield from _rules(each.get(name))
 
 
-def _usage(log: str) -> Usage | None:
-    """What the last run that wrote to the log says; None for a log of a version that says less."""
-    found, rules = None, dict[RuleKey, int]()
-    for line in log.splitlines():
-        if use := read_usage(line):
-            rules |= use
-        elif judged := _JUDGED.search(line):
-            exempt = int(judged[1]) - int(judged[2])
-            found = Usage(exempt, rules) if exempt <= sum(rules.values()) else None
-            rules = {}
-    return found
-
-
-def _explanations(log: str) -> dict[RuleKey, tuple[str, str]]:
-    # each account has the same rules
-    return {
-        key: (intern(reason), intern(owner))
-        for line in log.splitlines()
-        for key, (reason, owner) in read_explanations(line).items()
-    }
-
-
-def _denied(log: str) -> Mapping[str, bool] | None:
-    """What the last run that wrote to the log says."""
-    found, denied = None, dict[str, bool]()
-    for line in log.splitlines():
-        if each := read_denied(line):
-            denied |= [each]
-        elif _JUDGED.search(line):
-            found, denied = denied, {}
-    return found
-
-
 @dataclass(frozen=True)
 class _Layout:
     run: str
@@ -447,6 +455,11 @@ class _Layout:
     region: str
     account: str
     policy: str
+
+    @property
+    def owners(self) -> frozenset[str]:
+        """The account's id and name, as far as the directories say them."""
+        return frozenset(filter(None, (self.account, self.name)))
 
 
 def _layout(parts: Sequence[str], known: frozenset[str]) -> _Layout:

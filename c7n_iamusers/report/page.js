@@ -19,7 +19,7 @@
     };
     user.text = [name, arn, uid, accountId, accountName, kind, severity, status, policy, quarantine && `quarantine ${quarantine} quarantined`,
       user.reason, ...user.finding].join(" ").toLowerCase();
-    user.urgency = status === "failed" ? 0 : quarantine && quarantine !== "stands" ? 1 : status === "deleted" ? 3 : 2;
+    user.urgency = status === "failed" ? 0 : quarantine && quarantine !== "stands" ? 1 : ["deleted", "gone"].includes(status) ? 3 : 2;
     user.rank = user.urgency * 10 + ["high", "medium", "low", "unknown"].indexOf(severity);
     return user;
   });
@@ -97,7 +97,7 @@
   }
 
   function line(user) {
-    const row = make("tr", "", `user${user.status === "deleted" ? " gone" : ""}`);
+    const row = make("tr", "", `user${["deleted", "gone"].includes(user.status) ? " gone" : ""}`);
     row.tabIndex = -1;
     row.dataset.user = user.id;
     row.setAttribute("aria-expanded", "false");

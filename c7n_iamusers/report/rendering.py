@@ -16,6 +16,7 @@ from importlib.resources import files
 from itertools import chain
 from typing import Any
 
+from c7n_iamusers.evidence.seen_users import EXEMPT, LEFT_OUT
 from c7n_iamusers.execution.outcomes import (
     BROWNED_OUT,
     DELETED,
@@ -27,7 +28,9 @@ from c7n_iamusers.execution.outcomes import (
     SKIPPED,
     UNCHANGED,
 )
-from c7n_iamusers.report.fleet import FLAGGED, SEVERITIES, UNJUDGED, UNSEEN
+from c7n_iamusers.report.accounts import UNSEEN
+from c7n_iamusers.report.checks import KINDS
+from c7n_iamusers.report.users import FLAGGED, GONE, SEVERITIES, UNJUDGED
 from c7n_iamusers.text.wording import all_visible, cell, json_pieces, moment, visible
 
 Row = Mapping[str, Any]
@@ -41,6 +44,9 @@ _STATUSES = (
     RELEASED,
     PROVISIONED,
     UNCHANGED,
+    LEFT_OUT,
+    EXEMPT,
+    GONE,
     DELETED,
 )
 _UNKNOWN = "not known"
@@ -96,6 +102,7 @@ _COLUMNS: dict[str, Callable[[Row, Row], str]] = {
     "oldest_credential": _text("oldest_credential"),
     "replacement": lambda user, _: " ".join(user.get("replacement", ())),
     "status": _text("status"),
+    "exempt": lambda user, _: "yes" if user.get("exempt") else "",
     "reason": _text("reason"),
     "quarantine": _text("quarantine"),
     "policy": _text("policy"),
@@ -147,7 +154,8 @@ def _hash(text: str) -> str:
 
 
 def _grouped(attention: Iterable[Row]) -> dict[str, list[Row]]:
-    kinds: dict[str, list[Row]] = {"account": [], "failure": [], "quarantine": []}
+    """By their kind, each of which is a heading of the page."""
+    kinds: dict[str, list[Row]] = {each: [] for each in KINDS}
     for each in attention:
         kinds[each["kind"]].append(each)
     return kinds
@@ -218,7 +226,7 @@ class _Counts:
     def add(self, user: Row) -> None:
         labels = tuple(self.labels_of(user))
         self.total.update(labels)
-        if user["status"] != DELETED:
+        if user["left"]:
             self.left.update(labels)
 
     def chart(self, severity: Mapping[str, str]) -> Chart:

@@ -14,6 +14,7 @@ from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref
 from c7n_iamusers.execution.executor import DONE, FAILED, GONE, Applied, CallFailed, Executor, SubjectGone
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
+from c7n_iamusers.execution.outcomes import RESTORED
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.deny_all import deny_form, is_denial
 from c7n_iamusers.iam.live_policies import has_members, read_group, read_policy
@@ -68,8 +69,6 @@ class RightsReader:
 _DENY_READS = 4
 #: Rounds of planning and applying. Usually three are enough: the user, its attachments, their status.
 _ROUNDS = 8
-#: The status of the journal line that ends a restoration.
-RESTORED = "restored"
 
 
 @dataclass

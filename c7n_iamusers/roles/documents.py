@@ -13,11 +13,15 @@ from urllib.parse import urlparse
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.permissions import RESOURCE_ORGANIZATION, Needed, role_policy
+from c7n_iamusers.notices.mailer_needs import MailerNeed
+from c7n_iamusers.notices.queue import ATTRIBUTES, METRIC, queue_arn
 from c7n_iamusers.text.wording import quoted
 
 #: The kinds of roles: four in each member account, one where Identity Center is administered, and who runs c7n-org.
 READER, REMOVER, CENTER, RUNNER = "member-reader", "member-remover", "identity-center", "runner"
 FUNCTION, DEPLOYER = "function", "deployer"
+#: Who runs c7n-mailer.
+MAILER = "mailer"
 #: "Maximum characters in all inline policies of a role" (IAM and STS quotas), which count no white space.
 _LONGEST_POLICY = 10_240
 _VERSION = "2012-10-17"
@@ -32,6 +36,8 @@ _OF_ORGANIZATION = frozenset(
 )
 #: Beside the notices: what `preflight` creates there, and deletes.
 _PROBE = ".preflight-*"
+#: By which `preflight` asks what a role may do.
+_SIMULATING = "iam:SimulatePrincipalPolicy"
 #: Services whose documentation has aws:SourceAccount in the trust policy of a role that they assume. EC2 gives none;
 #: Lambda's guide mentions it in general only, and a condition that does not hold would stop the function. iam:PassRole
 #: keeps the roles of both within their account.
@@ -55,6 +61,8 @@ Document = Mapping[str, Any]
 class Places:
     """What a role itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs.
 
+    ``counted``: those of ``queues`` of which it reads whether messages have left them.
+
     ``written``, ``read``: everything below them. ``objects``: single ones that are read. ``listed``: prefixes for which
     keys are listed; that of a directory ends with a slash. ``tops``: directories of which only what is directly in them
     is listed. A ``*`` in a key matches anything.
@@ -66,6 +74,7 @@ class Places:
     objects: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
     tops: tuple[str, ...] = ()
+    counted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,8 +110,8 @@ class RoleSettings:
     """``reader``, ``remover``, ``deployer``: names. ``runner``, ``center``: ARNs; ``center``: empty if unknown.
 
     ``runner_principal``: who may assume the runner's role, an ARN or a service such as ``ec2.amazonaws.com``; empty if
-    the role exists. ``external_id``: that c7n-org gives for member roles; empty for none. ``organization``: its id, if
-    buckets and roles of any other are to be denied; else empty.
+    the role exists. ``mailer``: the ARN of c7n-mailer's role, or empty. ``external_id``: that c7n-org gives for member
+    roles; empty for none. ``organization``: its id, if buckets and roles of any other are to be denied; else empty.
     """
 
     runner: str
@@ -113,6 +122,7 @@ class RoleSettings:
     external_id: str = ""
     organization: str = ""
     deployer: str = ""
+    mailer: str = ""
 
     @property
     def partition(self) -> str:
@@ -146,12 +156,44 @@ def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> 
         _allow(["sts:AssumeRole"], assumed, _owned_by(settings.organization)),
         *_place_statements(places, settings, needs.setup),
     ]
+    if needs.setup and settings.mailer:
+        statements.append(_allow([_SIMULATING], [settings.mailer]))
     trust = _trust_of_runner(settings) if settings.runner_principal else None
     text = "Runs c7n-org with the policies of c7n-iamusers"
     found.append(RoleDocument(RUNNER, *_path_and_name(settings.runner), text, trust, _document(statements)))
     for each in found:
         _check_length(each)
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class MailerRole:
+    """``arn``: of the role. ``principal``: who may assume it, an ARN or a service; empty if it exists.
+
+    ``needs``: what c7n-mailer needs. ``setup``: whether `c7n-iamusers preflight --mailer` may ask about it as it.
+    """
+
+    arn: str
+    principal: str
+    needs: tuple[MailerNeed, ...]
+    setup: bool = False
+
+    def document(self) -> RoleDocument:
+        """The role, to be printed. Raises InvalidPolicyData."""
+        return _of_mailer(self)
+
+
+def _of_mailer(role: MailerRole) -> RoleDocument:
+    asked = [_allow([_SIMULATING], [role.arn])] if role.setup else []
+    allowed = [
+        _allow([*each.actions], each.resources, {"StringEquals": each.condition} if each.condition else None)
+        for each in role.needs
+    ]
+    trust = trust_policy(role.principal) if role.principal else None
+    text = "Runs c7n-mailer"
+    found = RoleDocument(MAILER, *_path_and_name(role.arn), text, trust, _document([*allowed, *asked]))
+    _check_length(found)
+    return found
 
 
 def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
@@ -167,7 +209,7 @@ def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocume
     ):
         if needed is not None:
             if needs.setup:
-                needed |= Needed(bound=frozenset({("iam:SimulatePrincipalPolicy", f"iam::*:role/{name}")}))
+                needed |= Needed(bound=frozenset({(_SIMULATING, f"iam::*:role/{name}")}))
             policy = role_policy(needed, "*", settings.partition, settings.organization)
             yield RoleDocument(kind, "/", name, text, trust, policy)
 
@@ -251,6 +293,10 @@ def _place_statements(places: Places, settings: RoleSettings, setup: bool = Fals
         queues = [queue_arn(each, partition) for each in places.queues]
         asked = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"] if setup else []
         yield _allow([*asked, "sqs:SendMessage"], queues)
+    if counted := [queue_arn(each, partition) for each in places.counted]:
+        # the dead-letter queue of a queue is in the same account and Region, and may have any name
+        yield _allow([ATTRIBUTES], [f"{each.rpartition(':')[0]}:*" for each in counted])
+        yield _allow([METRIC], ["*"])
     written = [_below(each) for each in places.written]
     read = [
         *written,
@@ -270,6 +316,10 @@ def _place_statements(places: Places, settings: RoleSettings, setup: bool = Fals
         yield _allow(["s3:PutObject", "s3:PutObjectAcl"], arns(written), owned)
         if setup:
             yield _allow(["s3:DeleteObject"], arns(written, _PROBE), owned)
+            buckets = sorted({bucket for bucket, _ in written})
+            yield _allow(
+                ["s3:GetBucketLocation"], [f"arn:{partition}:s3:::{each}" for each in buckets], owned
+            )
 
 
 def _listing(
@@ -304,24 +354,6 @@ def _owned_by(organization: str) -> Document:
 
 def _document(statements: Iterable[Document]) -> Document:
     return {"Version": _VERSION, "Statement": list(statements)}
-
-
-def queue_arn(queue: str, partition: str) -> str:
-    """The ARN of a queue, from its ARN or URL. Raises InvalidPolicyData for anything else."""
-    if queue.startswith("arn:"):
-        return queue
-    url = urlparse(queue)
-    path = url.path.strip("/").split("/")
-    labels = (url.hostname or "").split(".")
-    # sqs.REGION.amazonaws.com, and the older REGION.queue.amazonaws.com and queue.amazonaws.com
-    region = {"sqs": labels[1:2], "queue": ["us-east-1"]}.get(labels[0], labels[:1])
-    if url.scheme != "https" or len(path) != 2 or not {"sqs", "queue"} & set(labels[:2]):
-        raise InvalidPolicyData(
-            f"{quoted(queue)} is not the ARN or the https URL of a queue, so the runner's permission for it "
-            "can't be given: "
-            "correct it in the policy, or in the variable that it comes from"
-        )
-    return f"arn:{partition}:sqs:{region[0]}:{path[0]}:{path[1]}"
 
 
 def _below(url: str) -> tuple[str, str]:

@@ -355,7 +355,7 @@ def _not_quarantined(
         return NOT_QUARANTINED
     since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"
     if (now - quarantine.since).total_seconds() < days * 86_400:
-        return f"in quarantine since {since}, which is less than {days:g} days ago"
+        return f"in quarantine for less than {days:g} days: since {since}"
     use = use_since(user, keys, quarantine.since)
     return f"{_IN_USE} since {since}: {use}" if use else None
 

@@ -75,9 +75,10 @@ def test_a_choice_of_no_account(arguments: list[str], told: str) -> None:
 @pytest.mark.parametrize("command", [EVIDENCE, PREFLIGHT, (*REPORT, "--check")], ids=lambda each: each[0])
 def test_only_the_accounts_that_are_chosen(command: tuple[str, ...]) -> None:
     """The account that can't be entered, and of which there is no output, is not asked for."""
+    well = 3 if command == PREFLIGHT else 0  # without policies, nothing names a queue
     assert run(*command).exit_code == 1
-    assert run(*command, "-a", "payments").exit_code == 0
-    assert run(*command, "-a", ACCOUNT, "-t", "wave:1").exit_code == 0
+    assert run(*command, "-a", "payments").exit_code == well
+    assert run(*command, "-a", ACCOUNT, "-t", "wave:1").exit_code == well
 
 
 def test_an_account_under_two_names_is_shown_once(org: LocalOrg) -> None:

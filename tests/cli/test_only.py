@@ -155,8 +155,13 @@ def test_the_shipped_policies_are_narrowed_or_refused(name: str) -> None:
 
 def test_nobody_is_released_before_somebody_is_named() -> None:
     text = (ROOT / "policies" / "release.yml").read_text()
-    assert selected(yaml.safe_load(text)) == {"iam-users-release": []}
-    assert selected(written(only(text, "--user", "bob"))) == {"iam-users-release": ["bob"]}
+
+    def by_name(data: dict[str, Any]) -> dict[str, list[str]]:
+        (policy,) = data["policies"]
+        return selected({"policies": [{**policy, "filters": policy["filters"][:1], "actions": []}]})
+
+    assert by_name(yaml.safe_load(text)) == {"iam-users-release": []}
+    assert by_name(written(only(text, "--user", "bob"))) == {"iam-users-release": ["bob"]}
 
 
 def test_variables_can_be_filled_into_the_text() -> None:

@@ -3,11 +3,22 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
-from c7n_iamusers_cli.output import print_json, print_json_rows, print_table
+from c7n_iamusers_cli.main import SUBCOMMANDS
+from c7n_iamusers_cli.output import (
+    ATTENTION,
+    PROBLEM,
+    USAGE,
+    end_check,
+    print_json,
+    print_json_rows,
+    print_table,
+)
 
 ROWS = [["payments", 5, None], ["platform", 120, "[bold]"]]
 
@@ -89,3 +100,28 @@ def test_rows_of_json_one_by_one_are_as_a_whole_list(
     whole = capsys.readouterr().out
     print_json_rows(iter(rows))
     assert capsys.readouterr().out == whole
+
+
+@pytest.mark.parametrize(
+    ("problems", "attention", "code"),
+    [
+        pytest.param(2, 0, PROBLEM, id="problems"),
+        pytest.param(1, 5, PROBLEM, id="problems-come-first"),
+        pytest.param(0, 1, ATTENTION, id="attention"),
+    ],
+)
+def test_what_a_check_ends_with(problems: int, attention: int, code: int) -> None:
+    with pytest.raises(click.exceptions.Exit) as ended:
+        end_check(problems, attention)
+    assert ended.value.exit_code == code
+
+
+def test_a_check_that_found_nothing_ends_well() -> None:
+    end_check(0, 0)
+
+
+def test_the_page_of_exit_codes_has_each_code_and_command() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "exit-codes.md").read_text()
+    assert [code for code in (0, PROBLEM, USAGE, ATTENTION) if f"\n| {code} | " not in page] == []
+    # these print a directory, or serve until they are stopped
+    assert [name for name in SUBCOMMANDS if f"`{name}" not in page] == ["local-org", "mailer-templates"]

@@ -23,7 +23,7 @@ from tests.conftest import hurry
 from tests.fakes import client_error
 from tests.in_process import short_circuit
 
-A, B, MANAGEMENT = "111122223333", "444455556666", "123456789012"
+A, B, C, MANAGEMENT = "111122223333", "444455556666", "777788889999", "123456789012"
 QUEUE = f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/c7n-mailer"
 CENTER = f"arn:aws:iam::{MANAGEMENT}:role/IdentityCenterProvisioner"
 ROLE = f"arn:aws:iam::{A}:role/CloudCustodian"
@@ -64,7 +64,7 @@ class Rehearsal:
                 "regions": ["us-east-1"],
                 "vars": {"owner": "owner@example.com"},
             }
-            for each, name in ((A, "payments"), (B, "research"))
+            for each, name in ((A, "payments"), (B, "research"), (C, "platform"))
         ]
         self.accounts: dict[str, Any] = {"vars": shared, "accounts": rows}
         Path("policies.yml").write_text(yaml.safe_dump({"policies": [POLICY]}))
@@ -107,6 +107,10 @@ class Rehearsal:
     def holes(self, *arguments: str) -> list[dict[str, str]]:
         return [each for each in self.checks(*arguments) if each["status"] == "hole"]
 
+    def doubts(self, *arguments: str) -> list[dict[str, str]]:
+        """What needs attention."""
+        return [each for each in self.checks(*arguments) if each["status"] == "attention"]
+
 
 @pytest.fixture
 def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
@@ -114,8 +118,25 @@ def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reh
     return Rehearsal(org, tmp_path)
 
 
-def test_without_a_hole(fleet: Rehearsal) -> None:
-    result = fleet.run()
+@pytest.fixture
+def mailer(fleet: Rehearsal) -> Iterator[tuple[str, str]]:
+    """The option for a c7n-mailer whose mail server answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings = {
+            "queue_url": QUEUE,
+            "region": "us-east-1",
+            "from_address": "c@example.com",
+            "smtp_server": "127.0.0.1",
+            "smtp_port": server.getsockname()[1],
+        }
+        Path("mailer.yml").write_text(yaml.safe_dump(settings))
+        yield "--mailer", "mailer.yml"
+
+
+def test_without_a_hole(fleet: Rehearsal, mailer: tuple[str, str]) -> None:
+    policy = {**POLICY, "actions": POLICY["actions"][:1]}
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [policy]}))
+    result = fleet.run(*mailer)
     assert result.exit_code == 0, result.output
     checked = "ok: role, read, credential report, permissions, region, owner, texts, variables"
     assert result.stdout.splitlines() == [
@@ -123,8 +144,11 @@ def test_without_a_hole(fleet: Rehearsal) -> None:
         f"  {checked}",
         f"research ({B})",
         f"  {checked}",
+        f"platform ({C})",
+        f"  {checked}",
         "organization",
-        "  ok: policies, queue, notices, identity center role, identity center, accounts",
+        "  ok: policies, queue, notices, mailer, mailer permissions, identity center role, identity center, accounts, "
+        "accounts of the organization",
     ]
     assert result.stderr == ""
 
@@ -142,13 +166,19 @@ def test_the_files_that_come_along_have_no_hole(
         for name in ("IamUsersRealtime", "IamUsersRealtimeQuarantine"):
             function_role(org, each["account_id"], name=name)
     result = CliRunner().invoke(main, ["preflight", "-c", str(tmp_path / "accounts.yml"), *given])
-    assert result.exit_code == 0, result.output
-    assert [line for line in result.stdout.splitlines() if not line.startswith("  ok: ")][-3:] == [
-        "organization",
-        "  unknown: functions: not checked: whether the account's role may deploy functions",
-        "    what to do: compare it with what `c7n-iamusers roles --role deployer` prints",
+    assert result.exit_code == 3, result.output
+    told = [
+        line for line in result.stdout.splitlines() if not line.startswith(("  ok: ", "    what to do: "))
     ]
-    assert "whether the account's role may deploy functions" in result.stdout
+    ours = [f"{name} ({each})" for each, name in ((A, "payments"), (B, "research"), (C, "platform"))]
+    assert told[:4] == [*ours, "organization"]
+    assert [each.split(": ")[:2] for each in told[4:]] == [
+        ["  unknown", "functions"],
+        ["  unknown", "templates"],
+        *[["  attention", "placeholders"]] * 4,
+        ["  attention", "exemptions"],
+    ]
+    assert result.stderr == "5 to look at; 2 unknown, so not checked\n"
 
 
 def test_an_exemption_of_no_account_is_a_hole(fleet: Rehearsal) -> None:
@@ -160,8 +190,8 @@ def test_an_exemption_of_no_account_is_a_hole(fleet: Rehearsal) -> None:
     assert hole["name"] == "exemptions"
     assert hole["text"] == 'of no account: user "x" in account "paymets" until 2999-12-31'
     rules.unlink()
-    (unknown,) = (each for each in fleet.checks() if each["status"] == "unknown")
-    assert "exemptions.csv" in unknown["text"]
+    unknown = {each["name"]: each["text"] for each in fleet.checks() if each["status"] == "unknown"}
+    assert "exemptions.csv" in unknown["exemptions"]
 
 
 def test_it_changes_nothing(fleet: Rehearsal) -> None:
@@ -494,6 +524,38 @@ def test_a_hole_of_what_all_share(
 
 
 @pytest.mark.parametrize(
+    ("name", "attributes", "told"),
+    [
+        pytest.param(
+            "q", {"MessageRetentionPeriod": "86400"}, "keeps messages for 1 day, 0:00:00", id="too-short"
+        ),
+        pytest.param("q", {"MessageRetentionPeriod": "259200"}, "", id="long-enough"),
+        pytest.param(
+            "q",
+            {
+                "RedrivePolicy": '{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:123456789012:d", "maxReceiveCount": 1}'
+            },
+            "sqs:GetQueueAttributes on https://sqs.us-east-1.amazonaws.com/123456789012/d (",
+            id="dead-letter-queue",
+        ),
+    ],
+)
+def test_a_queue_that_lets_no_announcement_count(
+    fleet: Rehearsal, name: str, attributes: dict[str, str], told: str
+) -> None:
+    sqs = fleet.org.client("sqs")
+    if "RedrivePolicy" in attributes:
+        sqs.create_queue(QueueName="d")
+    sqs.create_queue(QueueName=name, Attributes=attributes)
+    if "RedrivePolicy" in attributes:
+        sqs.delete_queue(QueueUrl=f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/d")
+    fleet.shared(queue_url=f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/{name}")
+    texts = [each["text"] for each in fleet.holes()]
+    assert len(texts) == bool(told)
+    assert all(told in each for each in texts)
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         pytest.param({"queue_url": f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer"}, id="queue-by-arn"),
@@ -673,7 +735,9 @@ def test_what_nothing_names_is_said(fleet: Rehearsal) -> None:
         ("queue", "unknown"),
         ("notices", "unknown"),
         ("identity center", "unknown"),
+        ("templates", "unknown"),
         ("accounts", "ok"),
+        ("accounts of the organization", "ok"),
     ]
 
 
@@ -744,9 +808,17 @@ def test_the_mailer(fleet: Rehearsal, changes: dict[str, Any], told: str) -> Non
     assert told in texts.get("hole", "")
 
 
-def test_a_problem_is_a_paragraph_with_its_remedy(fleet: Rehearsal) -> None:
+def test_the_mailer_looks_in_the_region_of_its_queue(fleet: Rehearsal) -> None:
+    Path("mailer.yml").write_text(yaml.safe_dump({"queue_url": QUEUE, "region": "eu-west-1"}))
+    (hole,) = fleet.holes("--mailer", "mailer.yml")
+    assert f"reads {QUEUE} in eu-west-1, where it is not" in hole["text"]
+    assert hole["remedy"] == "give region: us-east-1 there"
+
+
+def test_a_problem_is_a_paragraph_with_its_remedy(fleet: Rehearsal, mailer: tuple[str, str]) -> None:
     no_owner(fleet)
-    result = fleet.run()
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [{**POLICY, "actions": []}]}))
+    result = fleet.run(*mailer)
     assert result.exit_code == 1
     told, remedy = "no owner's address (vars.owner)", "run c7n-iamusers owners --write, or write"
     assert f"\n  problem: owner: {told}\n    what to do: {remedy}" in result.stdout
@@ -783,3 +855,122 @@ def test_without_credentials(fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch) 
     result = fleet.run()
     assert result.exit_code == 1
     assert "there are no valid credentials" in result.stderr
+
+
+def test_accounts_that_the_file_lacks_or_has_too_many_are_named(fleet: Rehearsal) -> None:
+    fleet.accounts["accounts"].pop()
+    fleet.change(account_id="999999999999", role="arn:aws:iam::999999999999:role/CloudCustodian")
+    found = {(each["place"], each["name"]): each["text"] for each in fleet.doubts()}
+    lacking = found["organization", "accounts"]
+    assert lacking == f"accounts.yml lacks payments ({A}), platform ({C}), so that no policy runs there"
+    assert "it is not in the organization" in found["payments (999999999999)", "account"]
+
+
+def test_a_closed_account_is_a_hole(fleet: Rehearsal) -> None:
+    fleet.org.client("organizations").close_account(AccountId=B)
+    (hole,) = [each for each in fleet.holes() if each["name"] == "account"]
+    assert (hole["place"], "SUSPENDED" in hole["text"]) == (f"research ({B})", True)
+
+
+def test_an_organization_that_can_not_be_listed_is_unknown(
+    fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault(monkeypatch, "ListAccounts", "AccessDeniedException")
+    (found,) = [each for each in fleet.checks() if each["name"] == "accounts of the organization"]
+    assert (found["status"], "organizations:ListAccounts" in found["remedy"]) == ("unknown", True)
+
+
+def exempting(*rules: dict[str, str]) -> None:
+    dated = [{"reason": "r", "expires": "2999-12-31", **each} for each in rules]
+    policy = {**POLICY, "filters": [{"type": "unnecessary", "exempt": dated}]}
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [policy]}))
+
+
+def test_exemptions_are_held_against_the_users_of_all_accounts(fleet: Rehearsal) -> None:
+    for account_id, name in ((A, "alice"), (B, "alice-backup"), (C, "bob")):
+        fleet.org.client("iam", account_id).create_user(UserName=name)
+    exempting({"user": "alice"}, {"user": "nobody"})
+    near, idle = (each for each in fleet.doubts() if each["name"] == "exemptions")
+    assert 'user "alice" until 2999-12-31 (r) matches nobody in research' in near["text"]
+    assert "nearly matches alice-backup in research" in near["text"]
+    assert idle["text"].startswith('1 match nobody: user "nobody" until 2999-12-31 (r)')
+    exempting({"user": "alice*"}, {"user": "bob"})
+    assert [each for each in fleet.checks() if each["name"] == "exemptions" and each["status"] != "ok"] == []
+
+
+def test_an_exemption_is_unknown_where_users_can_not_be_read(
+    fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault(monkeypatch, "GetAccountAuthorizationDetails", "AccessDenied")
+    exempting({"user": "nobody"})
+    assert [each["status"] for each in fleet.checks() if each["name"] == "exemptions"] == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        pytest.param((), "attention", id="of-nobody-else"),
+        pytest.param(("--email-domain", "example.com"), "hole", id="of-another"),
+        pytest.param(("--email-domain", "example.com", "--email-domain", "exmaple.com"), "", id="stated"),
+    ],
+)
+def test_the_domain_of_an_owner(fleet: Rehearsal, given: tuple[str, ...], status: str) -> None:
+    fleet.change(vars={"owner": "owner@exmaple.com"})
+    found = [each for each in fleet.checks(*given) if each["name"] == "owner's domain"]
+    assert [(each["place"], each["status"]) for each in found] == [(f"payments ({A})", status)] * bool(status)
+    assert all("exmaple.com" in each["text"] for each in found)
+
+
+def test_what_waits_in_the_queue_is_named(fleet: Rehearsal) -> None:
+    sqs = fleet.org.client("sqs")
+    sqs.send_message(QueueUrl=QUEUE, MessageBody="x")
+    sqs.set_queue_attributes(QueueUrl=QUEUE, Attributes={"MessageRetentionPeriod": "7200"})
+    waiting, short = (each["text"] for each in fleet.doubts() if each["name"] == "queue")
+    assert waiting == f"{QUEUE}: 1 messages wait in it; each is lost after 2 hours"
+    assert short.startswith(f"{QUEUE} keeps a message for 2 hours only")
+
+
+def test_a_bucket_in_another_region_is_named(fleet: Rehearsal) -> None:
+    s3 = fleet.org.client("s3")
+    s3.create_bucket(Bucket="there", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.create_bucket(Bucket="here")
+    fleet.shared(notices="s3://there/notices?sse=AES256")
+    outputs = ("s3://there/output", "s3://there/output?region=eu-west-1", "s3://here/output", "output")
+    found = fleet.checks(*(part for each in outputs for part in ("-s", each)))
+    told = [(each["status"], each["text"]) for each in found if each["name"] == "bucket"]
+    elsewhere = "the bucket is in eu-west-1, and would be asked in us-east-1"
+    assert told == [
+        ("attention", f"s3://there/notices?sse=AES256: {elsewhere}"),
+        ("attention", f"s3://there/output: {elsewhere}"),
+        ("ok", "s3://there/output?region=eu-west-1 in eu-west-1"),
+        ("ok", "s3://here/output in us-east-1"),
+    ]
+    remedies = [each["remedy"] for each in found if each["name"] == "bucket"]
+    assert "write s3://there/notices?region=eu-west-1&sse=AES256, or" in remedies[0]
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "status"),
+    [
+        pytest.param("GetBucketLocation", "AccessDenied", "unknown", id="denied"),
+        pytest.param("GetBucketLocation", "NoSuchBucket", "hole", id="missing"),
+    ],
+)
+def test_a_bucket_that_does_not_answer(
+    fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch, operation: str, code: str, status: str
+) -> None:
+    fault(monkeypatch, operation, code)
+    found = [each for each in fleet.checks("-s", "s3://out/x") if each["name"] == "bucket"]
+    assert [each["status"] for each in found] == [status]
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "code"),
+    [pytest.param(False, "unknown", 3, id="without"), pytest.param(True, "ok", 0, id="with-it")],
+)
+def test_templates_are_unknown_without_a_mailer(
+    fleet: Rehearsal, mailer: tuple[str, str], given: bool, status: str, code: int
+) -> None:
+    result = fleet.run(*(mailer if given else ()))
+    last = "1 unknown, so not checked\n" if code else ""
+    assert (result.exit_code, result.stderr) == (code, last), result.output

@@ -191,9 +191,9 @@ def test_a_signal_leaves_no_lock(
 
 def test_the_role_is_assumed(fleet: FleetRehearsal) -> None:
     provision(fleet, "--dry-run")
-    # For the organization's policies, and for Identity Center.
+    # Once, for the organization's policies and for Identity Center.
     assumed = [call.parameters["RoleArn"] for call in fleet.org.calls if call.operation == "AssumeRole"]
-    assert assumed == [ROLE, ROLE]
+    assert assumed == [ROLE]
 
 
 def test_no_bar_and_no_colour_where_there_is_no_terminal(fleet: FleetRehearsal) -> None:
@@ -518,6 +518,14 @@ def test_a_session_tag_is_asked_for_where_a_policy_names_one(fleet: FleetRehears
             id="out-in-no-directory",
         ),
         pytest.param(["--export", "terraform", __file__], "is a file", id="export-to-a-file"),
+        pytest.param(
+            ["--prune-former", "30", "--member-role", "arn:aws:iam::{account_id}:role/R"],
+            "--prune-former needs --deletions DIR",
+            id="former-without-deletions",
+        ),
+        pytest.param(
+            ["--export", "terraform", "tf", "--prune"], "give --lock-out too", id="export-that-prunes"
+        ),
         pytest.param(
             ["--plan-sha256", "ab"], "--plan and --plan-sha256 must be used together", id="digest-alone"
         ),

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import json
 import stat
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,8 +15,21 @@ from c7n_org.cli import run_account
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.notices.notices import Notice
 from c7n_iamusers_cli.main import main
-from tests.report.fleet_outputs import ACCOUNT, DELETE, OTHER_ACCOUNT, Outputs, metadata, outcome
+from tests.report.fleet_outputs import (
+    ACCOUNT,
+    DELETE,
+    FLAG,
+    OTHER_ACCOUNT,
+    Outputs,
+    metadata,
+    outcome,
+    seen,
+    seen_user,
+)
 
 ACCOUNTS = f"""
 accounts:
@@ -41,7 +55,9 @@ def test_a_page_for_its_owner_alone_in_the_working_directory(left: Outputs) -> N
     left.leave("alice", outcomes=[outcome("alice", "deleted")])
     found = report("-s", "output")
     assert found.exit_code == 0, found.output
-    assert found.stdout.startswith("report.html: 1 users in 1 accounts: 1 deleted, 0 still there")
+    assert found.stdout.startswith(
+        "report.html: 1 users seen in 1 accounts: 1 deleted, 0 deleted by others, 0 still there"
+    )
     path = Path("report.html")
     assert path.read_text().startswith("<!DOCTYPE html>")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -64,7 +80,7 @@ def test_a_report_is_replaced(left: Outputs) -> None:
 
 
 def test_exemptions_that_ended_or_match_nobody_are_named(left: Outputs) -> None:
-    left.leave("alice", log="unnecessary: of 5 users 5 are not exempt, 5 are flagged: 5 human")
+    left.leave("alice", seen=seen(seen_user("alice")))
     assert report("-s", "output").stdout.splitlines()[2:] == [
         "exemption by user 'git-*' until 2999-06-30: matches nobody"
     ]
@@ -160,6 +176,7 @@ def test_runs_that_did_not_happen_over_the_output_of_the_run_before(org: LocalOr
     )
     for account in (ACCOUNT, OTHER_ACCOUNT):
         org.client("iam", account).create_user(UserName="alice")
+        org.client("iam", account).create_user(UserName="bob")
 
     def run(name: str, account: str, role: str = "CloudCustodian") -> bool:
         reset_session_cache()  # c7n would take the session of an earlier test
@@ -290,3 +307,79 @@ def test_an_output_in_a_bucket(org: LocalOrg, left: Outputs, monkeypatch: pytest
     missing = report("-s", "s3://no-such-bucket/x?region=us-east-1")
     assert missing.exit_code == 1
     assert "NoSuchBucket" in missing.output
+
+
+def queued(path: Path, ago: timedelta) -> Notice:
+    """An announcement to the owner of alice, of which nothing says that it left the queue."""
+    now = datetime.now(timezone.utc)
+    alice = Subject("alice", f"arn:aws:iam::{ACCOUNT}:user/alice", "AIDAALICE")
+    day, to = (now + timedelta(days=30)).date(), ("owner@example.com",)
+    notice = Notice(ACCOUNT, "announced", now - ago, day, to, "m-1", FLAG, (alice,), queue="https://sqs/1/q")
+    store = DirectoryStore(path)
+    store.create(notice.name, notice.as_json())
+    return notice
+
+
+def ran(left: Outputs, policy: str, step: str, *users: str, **more: Any) -> None:
+    """As the policy ran a moment ago, with an action that mails."""
+    action = {"type": "notify-owners", "step": step, "notices": "notices"}
+    found = metadata(policy, ACCOUNT, 0, ["ResourceCount"], actions=[action])
+    found["execution"]["start"] = datetime.now(timezone.utc).timestamp()
+    left.leave(*users, policy=policy, files={"metadata.json": json.dumps(found)}, **more)
+
+
+def test_check_waits_a_day_for_mails_to_leave_the_queue(left: Outputs) -> None:
+    ran(left, FLAG, "announce", "alice")
+    queued(Path("notices"), timedelta(hours=23))
+    found = report("-s", "output", "--check")
+    assert found.exit_code == 0, found.output
+    assert "not known yet to have left the queue: 1 mail about 1 users of payments, since " in found.stdout
+    queued(Path("elsewhere"), timedelta(hours=25))
+    found = report("-s", "output", "--check", "--notices", "elsewhere")
+    assert found.exit_code == 1
+    told = f"account {ACCOUNT} (payments): not known to have left the queue: 1 mail about 1 users of payments"
+    assert found.stderr.startswith(told)
+    assert "run the policy with the action notify-owners daily" in found.stderr
+    assert report("-s", "output").exit_code == 0
+    assert "Mails that may not have been sent" not in Path("report.html").read_text()
+    report("-s", "output", "--notices", "elsewhere")
+    assert "Mails that may not have been sent" in Path("report.html").read_text()
+
+
+def test_check_counts_what_owners_are_owed(left: Outputs) -> None:
+    now = datetime.now(timezone.utc).isoformat()
+    Path("notices").mkdir()
+    ran(left, DELETE, "inform", outcomes=[outcome("alice", "deleted", time=now)])
+    found = report("-s", "output", "--check")
+    assert found.exit_code == 1
+    assert f"(payments): owners not told: 1 users that {DELETE} changed since " in found.stderr
+    assert "alice (deleted): run it again with the same output" in found.stderr
+
+
+def test_check_names_notices_that_are_not_there(left: Outputs) -> None:
+    ran(left, FLAG, "announce", "alice")
+    found = report("-s", "output", "--check")
+    assert found.exit_code == 1
+    assert (
+        "there is no directory notices: run this command where c7n-org ran, or give --notices" in found.stderr
+    )
+    queued(Path("notices"), timedelta(hours=1))
+    Path("notices", ACCOUNT, "broken.json").write_text("{")
+    found = report("-s", "output", "--check")
+    assert (found.exit_code, "is no notice" in found.stderr) == (1, True)
+
+
+@pytest.mark.usefixtures("org")
+def test_check_names_a_bucket_of_notices_that_can_not_be_read(left: Outputs) -> None:
+    ran(left, FLAG, "announce", "alice")
+    found = report("-s", "output", "--check", "--notices", "s3://nobodys-bucket/n?region=us-east-1")
+    assert found.exit_code == 1
+    assert "what owners were told is not known: the notices in s3://nobodys-bucket/n" in found.stderr
+
+
+def test_check_of_other_accounts_leaves_mails_out(left: Outputs) -> None:
+    ran(left, FLAG, "announce", "alice")
+    left.leave("bob", name="research", account=OTHER_ACCOUNT)
+    queued(Path("notices"), timedelta(hours=25))
+    assert report("-s", "output", "-c", "accounts.yml", "-t", "wave:1", "--check").exit_code == 1
+    assert report("-s", "output", "-c", "accounts.yml", "-t", "wave:2", "--check").exit_code == 0

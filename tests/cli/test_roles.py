@@ -94,9 +94,10 @@ def test_each_call_is_in_the_role_that_makes_it() -> None:
     assert not {each for each in reader if not each.startswith(("iam:Get", "iam:List", "iam:Generate"))}
     assert {"iam:DeleteUser", "iam:UpdateAccessKey", "iam:TagUser"} <= remover
     assert "iam:CreateUser" not in remover
-    assert {each.split(":")[0] for each in center} == {"sso", "identitystore"}
+    assert {each.split(":")[0] for each in center} == {"sso", "identitystore", "organizations"}
     assert {"sso:CreateAccountAssignment", "identitystore:CreateUser"} <= center
-    assert runner == {"sts:AssumeRole", "sqs:SendMessage"}
+    counting = {"sqs:GetQueueAttributes", "cloudwatch:GetMetricStatistics"}
+    assert runner == {"sts:AssumeRole", "sqs:SendMessage", *counting}
     assert found["identity-center"]["RoleName"] == "IdentityCenterProvisioner"
 
 
@@ -468,7 +469,10 @@ def test_exemptions_in_a_bucket_that_the_accounts_file_names(tmp_path: Path, com
                 ("arn:aws:iam::123456789012:oidc-provider/example.com", "is neither a service"),
                 ("arn:aws:iam::123456789012:user/", "is neither a service"),
                 ("arn:aws:iam::999999999999:root", "would let every role and user of account 999999999999"),
-                (f"{GOV}::123456789012:role/CI", "is in another partition than --runner"),
+                (
+                    f"{GOV}::123456789012:role/CI",
+                    "is in another partition than arn:aws:iam::123456789012:role/Runner",
+                ),
             )
         ),
         *(
@@ -652,6 +656,119 @@ def test_permissions_are_those_of_the_policys_own_session(
     listed = [action for each in found["Statement"] for action in each["Action"]]
     assert {each.split(":")[0] for each in listed} == services
     assert "sts:AssumeRole" not in listed
+
+
+def test_who_sends_an_announcement_reads_whether_it_left_the_queue() -> None:
+    counting = {"sqs:GetQueueAttributes", "cloudwatch:GetMetricStatistics"}
+    found = printed(roles("--format", "json", *REALTIME, policies=("flag-and-notify",)))
+    assert counting <= actions(found["runner"])
+    places = {each["Action"][-1]: each["Resource"] for each in found["runner"]["PolicyDocument"]["Statement"]}
+    # its dead-letter queue is there too, and has any name
+    assert places["sqs:GetQueueAttributes"] == ["arn:aws:sqs:us-east-1:123456789012:*"]
+    # what announces nothing is not asked for
+    assert not counting & (actions(found["function"]) | actions(found["member-reader"]))
+
+
+@pytest.mark.parametrize(
+    ("mode", "assume_role", "kind"),
+    [
+        pytest.param(None, True, "member-reader", id="policy"),
+        pytest.param({"type": "periodic", "schedule": "rate(1 day)"}, False, "function", id="function"),
+    ],
+)
+def test_whoever_sends_an_announcement_reads_the_queue(
+    tmp_path: Path, mode: dict[str, Any] | None, assume_role: bool, kind: str
+) -> None:
+    announcing = {
+        "type": "notify-owners",
+        "notices": "s3://notices/n",
+        "step": "announce",
+        "days": 30,
+        "template": "iam-users-flagged.html",
+        "to": ["a@example.com"],
+        "transport": {"type": "sqs", "queue": "https://sqs.us-east-1.amazonaws.com/123456789012/q"},
+        "assume_role": assume_role,
+    }
+    data: dict[str, Any] = {
+        "name": "flag",
+        "resource": "aws.iam-user",
+        "source": "authorization-details",
+        "filters": [{"type": "unnecessary", "exempt": "none"}],
+        "actions": [announcing],
+    }
+    if mode:
+        packed = {"packages": ["c7n_iamusers"], "handler": "c7n_iamusers.handler.run"}
+        data["mode"] = {**mode, **packed, "role": "F", "execution-options": {"output_dir": "s3://out/x"}}
+    file = tmp_path / "flag.yml"
+    counting = {"sqs:GetQueueAttributes", "cloudwatch:GetMetricStatistics"}
+    for delivery, counts in ((None, counting), ("unchecked", set())):
+        announcing |= {"delivery": delivery} if delivery else {}
+        file.write_text(yaml.safe_dump({"policies": [data]}))
+        options = ("-u", str(file), "--runner", RUNNER, "--format", "json")
+        found = printed(CliRunner().invoke(main, ["roles", *options]))
+        assert counting & actions(found[kind]) == counts
+        assert not counting & actions(found["runner"])
+
+
+def test_the_role_of_the_mailer(tmp_path: Path) -> None:
+    file = tmp_path / "mailer.yml"
+    file.write_text("queue_url: https://sqs.us-east-1.amazonaws.com/123456789012/q\nsmtp_server: x\n")
+    options = ("--mailer", str(file), "--format", "json")
+    found = printed(roles(*options))
+    assert actions(found["mailer"]) == {"sqs:DeleteMessage", "sqs:ReceiveMessage"}
+    assert (found["mailer"]["RoleName"], "AssumeRolePolicyDocument" in found["mailer"]) == (
+        "IamUsersMailer",
+        False,
+    )
+    # nobody else takes messages out of the queue
+    assert not {"sqs:DeleteMessage"} & set().union(
+        *(actions(found[kind]) for kind in found if kind != "mailer")
+    )
+    found = printed(
+        roles(*options, "--setup", "--mailer-role", "M", "--mailer-principal", "ec2.amazonaws.com")
+    )
+    (trust,) = found["mailer"]["AssumeRolePolicyDocument"]["Statement"]
+    assert (found["mailer"]["RoleName"], trust["Principal"]) == ("M", {"Service": "ec2.amazonaws.com"})
+    asking = [
+        each["Resource"]
+        for kind in ("mailer", "runner")
+        for each in found[kind]["PolicyDocument"]["Statement"]
+        if "iam:SimulatePrincipalPolicy" in each["Action"]
+    ]
+    assert asking == [["arn:aws:iam::123456789012:role/M"]] * 2
+    file.write_text(file.read_text() + "role: arn:aws:iam::999999999999:role/x/Mailer\n")
+    (trust,) = printed(roles(*options, "--role", "mailer"))["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "lambda.amazonaws.com"}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        pytest.param(None, ("--role", "mailer"), "and with --mailer FILE also mailer", id="no-file"),
+        pytest.param(
+            None, ("--mailer-role", "M"), "depends on its configuration: give --mailer FILE", id="name-alone"
+        ),
+        pytest.param("queue_url: asq://x", (), "is not the ARN or the https URL of a queue", id="azure"),
+        pytest.param("region: x", (), "it has no queue_url", id="no-queue"),
+        pytest.param("- a", (), "it has no queue_url", id="list"),
+        pytest.param("\tqueue_url: x", (), "can't be read as c7n-mailer's configuration", id="tab"),
+        pytest.param(
+            "{queue_url: https://sqs.us-east-1.amazonaws.com/1/q, role: a b}",
+            (),
+            "'a b', the role of c7n-mailer, is neither the name nor the ARN of a role",
+            id="no-role",
+        ),
+    ],
+)
+def test_a_mailer_without_a_role(
+    tmp_path: Path, text: str | None, options: tuple[str, ...], said: str
+) -> None:
+    file = tmp_path / "mailer.yml"
+    if text is not None:
+        file.write_text(text)
+    result = roles(*options, *(() if text is None else ("--mailer", str(file))))
+    assert result.exit_code != 0
+    assert said in " ".join(result.output.split()) or said in str(result.exception)
 
 
 @pytest.mark.parametrize(

@@ -156,14 +156,17 @@ def test_an_account_that_c7n_org_only_logs_fails_its_shard(
     assert "Error running policy in payments" in capfd.readouterr().out
 
 
-def finishing(tmp_path: Path, printed: str, **more: str) -> tuple[int, list[list[str]]]:
+def finishing(tmp_path: Path, printed: str, code: int = 0, **more: str) -> tuple[int, list[list[str]]]:
     """The exit code of the last task, and the commands that it ran.
 
-    A command that notes its arguments, and prints ``printed``, stands for c7n-iamusers.
+    A command that notes its arguments, and prints ``printed``, stands for c7n-iamusers. As ``report`` it ends with
+    ``code``.
     """
     told = tmp_path / "told"
     command = tmp_path / "c7n-iamusers"
-    command.write_text(f'#!/bin/sh\necho "$@" >> {told}\ncat {tmp_path}/printed\n')
+    command.write_text(
+        f'#!/bin/sh\necho "$@" >> {told}\ncat {tmp_path}/printed\n[ $1 != report ] || exit {code}\n'
+    )
     command.chmod(0o755)
     (tmp_path / "printed").write_text(printed)
     given = {
@@ -179,8 +182,8 @@ def finishing(tmp_path: Path, printed: str, **more: str) -> tuple[int, list[list
         "RAN": "[2,5]",
         **more,
     }
-    code = Processes(str(ROOT / "deploy" / "run"), str(tmp_path), given).start("finish", {})()
-    return code, [line.split() for line in told.read_text().splitlines()]
+    ended = Processes(str(ROOT / "deploy" / "run"), str(tmp_path), given).start("finish", {})()
+    return ended, [line.split() for line in told.read_text().splitlines()]
 
 
 def test_shards_without_an_account_leave_nothing_to_report(
@@ -207,3 +210,8 @@ def test_the_report_is_on_this_execution_and_its_shards(tmp_path: Path) -> None:
             "policies/b.yml#of-b --check --output s3://outputs/report.html?region=us-east-1"
         ).split()
     )
+
+
+@pytest.mark.parametrize(("code", "ended"), [(0, 0), (3, 0), (1, 1), (2, 1), (143, 1)])
+def test_only_what_blocks_the_next_step_fails_the_execution(tmp_path: Path, code: int, ended: int) -> None:
+    assert finishing(tmp_path, "accounts: [one]", code)[0] == ended

@@ -272,6 +272,18 @@ def test_reasons_tell_the_facts() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("number", "named"),
+    [
+        pytest.param(5, "t0, t1, t2, t3, t4", id="all"),
+        pytest.param(8, "t0, t1, t2, t3, t4 and 3 more", id="many"),
+    ],
+)
+def test_a_reason_says_how_many_more_there_are(number: int, named: str) -> None:
+    tagged: Any = user("omega", tags={f"t{each}": "" for each in range(number)})
+    assert f"tags: {named}" in classify(tagged, evidence()).reasons
+
+
 def test_what_could_not_be_read_is_a_reason() -> None:
     denied = {"credential-report": Source("GetCredentialReport", None, "AccessDenied: it needs ...")}
     unread = ("login-profile", "access-key", "signing-certificate")

@@ -28,7 +28,7 @@ from c7n_iamusers.identity_center.run_records import RUNS
 from c7n_iamusers.notices.exempted import Exempted
 from c7n_iamusers.notices.exempted import as_json as exempted_as_json
 from c7n_iamusers.notices.exempted import place_of as exempted_place
-from c7n_iamusers.notices.notices import Notice, Notices, parse_notice
+from c7n_iamusers.notices.notices import Notice, Notices, parse_record
 from c7n_iamusers.plugins.unnecessary_options import parse_source
 from c7n_iamusers.restoration.snapshot_files import collected
 from c7n_iamusers.snapshots.archive import SnapshotArchive
@@ -238,7 +238,7 @@ def test_a_notice_is_bounded(tmp_path: Path) -> None:
     ):
         Notices.read(DirectoryStore(tmp_path), ACCOUNT, NOW)
     with pytest.raises(NotInFormat, match="brackets"):
-        parse_notice(brackets(MOST_OF_RECORD), ACCOUNT, NOW)
+        parse_record(brackets(MOST_OF_RECORD), ACCOUNT, NOW)
     path.unlink()
     grown(tmp_path / exempted_place(ACCOUNT, NOW), LARGEST_RECORD + 1)
     with pytest.raises(NoticesUnreadable, match="bytes, and no run writes more"):

@@ -34,7 +34,7 @@ from c7n_iamusers.identity_center.resource_policies import read_resource_policie
 from c7n_iamusers.identity_center.run_records import read_result
 from c7n_iamusers.identity_center.sign_ins import parse_sign_ins
 from c7n_iamusers.notices.exempted import parse_exempted
-from c7n_iamusers.notices.notices import parse_notice
+from c7n_iamusers.notices.notices import parse_record
 from c7n_iamusers.organization.probes import _mailer_settings
 from c7n_iamusers.organization.yaml_edits import with_account_emails
 from c7n_iamusers.plugins.provisioning_settings import permission_set_of
@@ -128,7 +128,7 @@ def content(parse: Callable[[bytes], object]) -> Callable[[Path], object]:
 
 
 def notice(text: bytes) -> object:
-    return parse_notice(text, ACCOUNT, NOW)
+    return parse_record(text, ACCOUNT, NOW)
 
 
 def journal(store: DirectoryStore) -> object:

@@ -201,6 +201,38 @@ def test_the_name_of_a_file_is_plain_and_ones_own() -> None:
     assert file_of("Alice", "A@x.org") == file_of("alice", "a@X.org")
 
 
+def with_profiles(fleet: FleetRehearsal, tmp_path: Path) -> set[tuple[str, str]]:
+    """The accounts and permission sets of Alice's file, after a run."""
+    found = replace(read_fleet(fleet.store, trust=TrustOptions(trusted=True)), profile_names=TEMPLATE)
+    assert provision(found, fleet.center(), fleet.said.append, ApplyOptions(30.0)) == []
+    text = (fleet.output / PROFILES / file_of("alice@example.com", "alice@example.com")).read_text()
+    found = read(tmp_path, text)["profiles"].values()
+    return {(each["sso_account_id"], each["sso_role_name"]) for each in found}
+
+
+def test_access_that_replaces_a_deleted_iam_user_stays_in_the_file(
+    fleet: FleetRehearsal, tmp_path: Path
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "alice"))
+    both = {(ACCOUNT, "Readers"), (OTHER_ACCOUNT, "Readers")}
+    assert with_profiles(fleet, tmp_path) == both
+    fleet.leave(intents(ACCOUNT), intents(OTHER_ACCOUNT, "alice"))
+    assert with_profiles(fleet, tmp_path) == both
+    (file,) = (fleet.output / PROFILES).iterdir()
+    file.write_text(file.read_text() + "credential_process = evil\n")
+    assert with_profiles(fleet, tmp_path) == {(OTHER_ACCOUNT, "Readers")}
+
+
+def test_the_file_has_what_its_person_still_holds_in_an_account(
+    fleet: FleetRehearsal, tmp_path: Path
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    with_profiles(fleet, tmp_path)
+    fleet.forget()
+    fleet.leave(intents(ACCOUNT, "alice", set_name="Writers"))
+    assert with_profiles(fleet, tmp_path) == {(ACCOUNT, "Readers"), (ACCOUNT, "Writers")}
+
+
 def modes(path: Path) -> tuple[int, set[int]]:
     return stat.S_IMODE(path.stat().st_mode), {stat.S_IMODE(each.stat().st_mode) for each in path.iterdir()}
 

@@ -449,11 +449,16 @@ def test_a_result_that_was_changed_after_the_run(
 
 def forged_result(fleet: FleetRehearsal, group: str, username: str, users: dict[str, str]) -> Path:
     """A result of no run, by which one has put the person into the group for IAM users."""
+    groups = fleet.instance.store.groups.values()
+    ids = {
+        "group-id": next(each.id for each in groups if each.attributes["DisplayName"] == group),
+        "user-id": user_id(fleet, username),
+    }
     data = {
         "schema": 1,
         "instance": fleet.instance.arn,
         "created": [],
-        "memberships": [{"group": group, "username": username, "users": users}],
+        "memberships": [{"group": group, "username": username, **ids, "users": users}],
     }
     file = fleet.output / "identity-center-runs" / "20260101T000000.000000Z" / "result.json"
     file.parent.mkdir()

@@ -7,22 +7,25 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.outcomes import DELETED, Outcome, write_outcomes
+from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import former_members, provisioning
-from c7n_iamusers.identity_center.former_members import parse, updated
+from c7n_iamusers.identity_center.former_members import FormerMembers, deleted_by_policies, parse, updated
 from c7n_iamusers.identity_center.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.model import Choices
 from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, provision, read_fleet
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
-from tests.desired import intents
+from tests.desired import intents, user
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import assign, set_by_hand
+from tests.identity_center.test_totals_of_people import assign, create_user, join, set_by_hand, user_id
 
 NOW = datetime(2026, 11, 28, tzinfo=timezone.utc)
 ALICE, BOB = "alice@example.com", "bob@example.com"
@@ -59,17 +62,19 @@ def on_day(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return set_day
 
 
-def audited(fleet: FleetRehearsal, read: Read) -> list[str]:
+def audited(fleet: FleetRehearsal, read: Read, deleted: Collection[str] = ()) -> list[str]:
     fleet.said = []
-    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
+    found = replace(read_fleet(fleet.store, trust=TrustOptions(trusted=True)), deleted=frozenset(deleted))
     audit(found, fleet.center(), fleet.said.append, read)
     return [line for line in fleet.lines("=") if " in group " in line]
 
 
-def pruned(fleet: FleetRehearsal, read: Read, days: int = 30, dry: bool = False) -> list[str]:
+def pruned(
+    fleet: FleetRehearsal, read: Read, days: int = 30, dry: bool = False, deleted: Collection[str] = ()
+) -> list[str]:
     fleet.org.clear_calls()
     fleet.said = []
-    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
+    found = replace(read_fleet(fleet.store, trust=TrustOptions(trusted=True)), deleted=frozenset(deleted))
     options = None if dry else ApplyOptions(30.0)
     choices = Choices(former_days=days)
     return provision(found, fleet.center(), fleet.said.append, options, choices, read=read)
@@ -308,3 +313,102 @@ def test_users_are_known_by_their_unique_ids(
     on_day(31)
     assert pruned(fleet, read) == []
     assert (BOB in fleet.members()[GROUP]) is stays
+
+
+def group_id(fleet: FleetRehearsal, name: str = GROUP) -> str:
+    groups = fleet.instance.store.groups.values()
+    return next(each.id for each in groups if each.attributes["DisplayName"] == name)
+
+
+def test_what_a_colleague_assigned_in_the_same_account_keeps_the_members(
+    fleet: FleetRehearsal, on_day: Callable[[int], None]
+) -> None:
+    bob_leaves(fleet)
+    on_call = set_by_hand(fleet, "OnCall", "arn:aws:iam::aws:policy/PowerUserAccess")
+    assign(fleet, on_call, group_id(fleet), ACCOUNT, "GROUP")
+    on_day(0)
+    (line,) = [each for each in audited(fleet, accounts_with("alice")) if each.startswith(f"= {BOB}")]
+    assert f"the group also has OnCall in account {ACCOUNT}, which no run assigned" in line
+    on_day(31)
+    pruned(fleet, accounts_with("alice"))
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    fleet.org.client("sso-admin").delete_account_assignment(
+        InstanceArn=fleet.instance.arn,
+        TargetId=ACCOUNT,
+        TargetType="AWS_ACCOUNT",
+        PermissionSetArn=on_call,
+        PrincipalType="GROUP",
+        PrincipalId=group_id(fleet),
+    )
+    assert pruned(fleet, accounts_with("alice")) == []
+    assert fleet.members() == {GROUP: {ALICE}}
+
+
+def test_who_was_hired_under_a_former_name_is_somebody_else(
+    fleet: FleetRehearsal, on_day: Callable[[int], None]
+) -> None:
+    bob_leaves(fleet)
+    on_day(0)
+    audited(fleet, accounts_with("alice"))
+    fleet.org.client("identitystore").delete_user(
+        IdentityStoreId=fleet.instance.store.id, UserId=user_id(fleet, BOB)
+    )
+    join(fleet, GROUP, create_user(fleet, BOB))
+    on_day(31)
+    pruned(fleet, accounts_with("alice"))
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    (line,) = [each for each in fleet.lines("!") if "unexpected" in each]
+    assert f"{BOB} in group {GROUP}" in line
+    assert "no run with results here made it" in line
+
+
+def test_former_people_whose_membership_was_undone_and_restored(
+    fleet: FleetRehearsal, on_day: Callable[[int], None]
+) -> None:
+    bob_leaves(fleet)
+    on_day(0)
+    audited(fleet, accounts_with("alice"))
+    on_day(31)
+    assert pruned(fleet, accounts_with("alice")) == []
+    assert fleet.undo(fleet.results()[-1]) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    on_day(32)
+    (line,) = [each for each in audited(fleet, accounts_with("alice")) if each.startswith(f"= {BOB}")]
+    assert "an earlier run made the membership" in line
+
+
+def test_whose_iam_user_this_tool_deleted_has_not_left(
+    fleet: FleetRehearsal, on_day: Callable[[int], None], tmp_path: Path
+) -> None:
+    bob_leaves(fleet)
+    outcome = Outcome.of(user(ACCOUNT, "bob", None, "x").subject, DELETED)
+    write_outcomes(tmp_path / ACCOUNT / "us-east-1" / "delete", [outcome])
+    deleted = deleted_by_policies([DirectoryStore(tmp_path)])
+    assert deleted == {f"AIDA{ACCOUNT}BOB"}
+    on_day(0)
+    audited(fleet, accounts_with("alice"))
+    on_day(40)
+    (line,) = [
+        each for each in audited(fleet, accounts_with("alice"), deleted) if each.startswith(f"= {BOB}")
+    ]
+    assert "this tool deleted its IAM users" in line
+    assert pruned(fleet, accounts_with("alice"), deleted=deleted) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    on_day(80)
+    assert pruned(fleet, accounts_with("alice")) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}, "the time begins anew"
+
+
+def test_two_audits_at_once_lose_no_record(fleet: FleetRehearsal, on_day: Callable[[int], None]) -> None:
+    bob_leaves(fleet)
+    on_day(0)
+    read = accounts_with("alice")
+    ours = FormerMembers({}, frozenset({(GROUP, BOB)}), frozenset(), frozenset(), frozenset({GROUP}), NOW)
+    ours = replace(ours, since={(GROUP, BOB): NOW})
+    theirs = replace(ours, gone=frozenset({("x", "y")}), reviewed=frozenset({"x"}), since={("x", "y"): NOW})
+    instance = fleet.center().instance
+    for each in (ours, theirs):
+        each.record(fleet.store, instance)
+    content = fleet.store.read(former_members.FILE) or b""
+    assert parse(content, "", instance.arn).keys() == {(GROUP, BOB), ("x", "y")}
+    assert audited(fleet, read)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
+from c7n_iamusers.identity_center.intent_checks import PeopleAuthority, with_own_people
 from c7n_iamusers.identity_center.intents import UserIntent
 from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.identity_center.people import PeopleMap, PersonRow, people_map
@@ -204,3 +204,68 @@ def test_who_is_a_claim_alone(
 def test_whom_the_file_names_needs_no_tag() -> None:
     authority = PeopleAuthority(people())
     assert authority.refusal_reason(checked(ALICE, people=people()), detail()) == ""
+
+
+def other(name: str = "bot", **tags: str) -> dict[str, Any]:
+    """A user of the account that no policy has selected."""
+    return {**detail(name, **tags), "UserId": name, "Arn": f"arn:aws:iam::{ACCOUNT}:user/{name}"}
+
+
+@pytest.mark.parametrize(
+    ("there", "authority", "refused"),
+    [
+        pytest.param(other(Email=" Alice@Example.com"), {}, True, id="tag"),
+        pytest.param(other(Mail="alice@example.com"), {"email_tags": ("Mail",)}, True, id="the-policy's-tag"),
+        pytest.param(
+            other(Mail="alice@example.com"),
+            {"other_tags": frozenset({"mail"})},
+            True,
+            id="another-policy's-tag",
+        ),
+        pytest.param(other(Login="alice@example.com"), {"username_tags": ("Login",)}, True, id="username"),
+        pytest.param(other("alice@example.com"), {}, True, id="name-of-the-user"),
+        pytest.param(
+            other(Email="alice@example.com"),
+            {"people": people_map("p.csv", [PersonRow(2, {"account": "1", "user": "bot"})])},
+            True,
+            id="a-faulty-row-that-may-be-its",
+        ),
+        pytest.param(
+            other("alice2"),
+            {
+                "people": people_map(
+                    "p.csv",
+                    [PersonRow(2, {"account": ACCOUNT, "user": "alice2", "email": "alice@example.com"})],
+                )
+            },
+            True,
+            id="people-file",
+        ),
+        pytest.param(other(Owner="alice@example.com"), {}, False, id="a-tag-that-names-nobody"),
+        pytest.param(other(Email="alice+bot@example.com"), {}, False, id="another-address"),
+        pytest.param(
+            other(Email="alice@example.com"),
+            {
+                "people": people_map(
+                    "p.csv", [PersonRow(2, {"account": ACCOUNT, "user": "bot", "email": "bot@example.com"})]
+                )
+            },
+            False,
+            id="its-own-row",
+        ),
+        pytest.param(other(Email="alice@example.com"), {"only_file": True}, False, id="tags-don't-count"),
+    ],
+)
+def test_a_person_that_another_user_of_the_account_names(
+    there: dict[str, Any], authority: dict[str, Any], refused: bool
+) -> None:
+    own = {**detail(Email="alice@example.com"), "UserId": ALICE.subject.unique_id, "Arn": ALICE.subject.arn}
+    (found,) = with_own_people([ALICE], [own, there], PeopleAuthority(**authority).names_in)
+    assert (found.person is None, "give each of them a row with" in found.problem) == (refused, refused)
+    assert f"({', '.join(sorted(['alice', there['UserName']]))})" in found.problem or not refused
+
+
+def test_whom_the_people_file_names_may_share_an_address() -> None:
+    claimed = replace(ALICE, on_file=True)
+    there = [other(Email="alice@example.com")]
+    assert with_own_people([claimed], there, PeopleAuthority().names_in) == (claimed,)

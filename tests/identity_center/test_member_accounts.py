@@ -405,3 +405,10 @@ def test_a_quarantined_user_is_of_no_use(held: dict[str, Any], usable: bool) -> 
     found = LiveAccount(PolicySource(), {"AIDA": one_user})
     assert found.usable_arns() == ({one_user["Arn"]} if usable else set())
     assert [not reason for reason in found.unusable().values()] == [usable]
+
+
+def test_an_address_of_a_user_that_no_policy_selects() -> None:
+    bot = detail(UserName="ci-bot", UserId="AIDABOT", Arn=f"arn:aws:iam::{ACCOUNT}:user/ci-bot")
+    found = one(ASKED, now(detail(), bot))
+    assert found.person is None
+    assert f"several IAM users of account {ACCOUNT} (alice, ci-bot)" in found.problem

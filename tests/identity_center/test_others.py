@@ -36,6 +36,7 @@ from c7n_iamusers.identity_center.resource_policies import read_resource_policie
 from c7n_iamusers.policy_comparison.comparison import NOT_ASKED, READ, UNREADABLE
 from c7n_iamusers.policy_comparison.other_policies import RCP, RESOURCE, SCP, TRUST, parse_other_policy
 from c7n_iamusers_cli.main import main
+from tests import interference
 from tests.access_center import ACCOUNT, MARK, OTHER_ACCOUNT
 from tests.derivation.users import allow, deny, document
 from tests.derived import derived, holder
@@ -381,14 +382,18 @@ def output(
     account: str = ACCOUNT,
     age: timedelta = timedelta(),
     write: Callable[[Path, bytes], object] = lambda path, data: path.write_bytes(data),
+    **changes: Any,
 ) -> Path:
-    """The output of a policy of Cloud Custodian."""
+    """The output of a policy of Cloud Custodian. ``changes``: of its metadata."""
     place = directory / account / "eu-west-1" / f"collect-{kind}"
     place.mkdir(parents=True)
     metadata = {
         "policy": {"name": "collect", "resource": kind},
         "config": {"account_id": account, "region": "eu-west-1"},
         "execution": {"start": (NOW - age).timestamp()},
+        "metrics": [{"MetricName": "ResourceCount", "Value": len(resources)}],
+        "api-stats": {"sqs.GetQueueAttributes": len(resources)},
+        **changes,
     }
     write(place / "metadata.json", json.dumps(metadata).encode())
     write(place / "resources.json", json.dumps(resources).encode())
@@ -441,7 +446,7 @@ def test_compressed_output_and_policies_that_name_nobody(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("made", "told"),
     [
-        pytest.param(lambda place: None, "there is no resources.json there", id="nothing"),
+        pytest.param(lambda place: None, "there is no resources.json of resources", id="nothing"),
         pytest.param(lambda place: output(place, [], age=timedelta(days=2)), "longer ago than --max-age", id="old"),
         pytest.param(lambda place: output(place, {}), "it is not a list of resources", id="no-list"),
         pytest.param(
@@ -465,6 +470,77 @@ def test_output_that_is_none(tmp_path: Path, made: Callable[[Path], object], tol
         collected(tmp_path)
 
 
+PLAIN = {"Name": "plain", "Policy": None}
+FAILED = [{"MetricName": "PolicyException", "Value": 1}]
+FUNCTION = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:f"
+
+
+@pytest.mark.parametrize(
+    ("kind", "resources", "changes", "told"),
+    [
+        pytest.param("aws.s3", [PLAIN], {}, "", id="no-policy"),
+        pytest.param("aws.s3", [PLAIN, {"Name": "pay"}], {}, "arn:aws:s3:::pay", id="no-answer"),
+        pytest.param(
+            "aws.s3", [{"Name": "pay", "c7n:DeniedMethods": ["get_bucket_policy"]}], {}, "arn:aws:s3:::pay",
+            id="denied",
+        ),
+        pytest.param("aws.lambda", [{"FunctionArn": FUNCTION}], {}, FUNCTION, id="denied-or-none"),
+        pytest.param("aws.lambda", [{"FunctionArn": FUNCTION, "c7n:Policy": "{}"}], {}, "", id="function"),
+        pytest.param("aws.kms-key", [{"Arn": KEY}], {}, KEY, id="key"),
+        pytest.param("aws.sqs", [{"QueueArn": QUEUE}], {}, "", id="queue-without-policy"),
+        pytest.param(
+            "aws.sqs", [{"QueueArn": QUEUE}], {"api-stats": {"sqs.GetQueueAttributes": 2}},
+            "asked for 2 queues and has 1", id="queue-left-out",
+        ),
+        pytest.param("aws.sqs", [{"QueueArn": QUEUE}], {"api-stats": {}}, "--cache-period 0", id="from-a-cache"),
+        pytest.param("aws.sns", [{"TopicArn": "arn:aws:sns:r:1:t"}], {}, "", id="topic-without-policy"),
+        pytest.param("aws.s3", [PLAIN], {"metrics": FAILED}, "failed", id="failed-with-earlier-resources"),
+        pytest.param("aws.s3", None, {"metrics": FAILED}, "failed", id="failed-without-resources"),
+        pytest.param("aws.s3", [PLAIN], {"metrics": []}, "failed", id="cut-off"),
+        pytest.param(
+            "aws.s3", [PLAIN], {"metrics": [{"MetricName": "ResourceCount", "Value": 3}]}, "is not of the run",
+            id="resources-of-another-run",
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_not_answered_is_not_read(
+    tmp_path: Path, kind: str, resources: list[Any] | None, changes: dict[str, Any], told: str
+) -> None:
+    output(tmp_path, [PLAIN], account=OTHER_ACCOUNT)
+    output(tmp_path, [], "aws.s3" if kind != "aws.s3" else "aws.sns")
+    place = output(tmp_path, resources or [], kind, **changes)
+    if resources is None:
+        (place / "resources.json").unlink()
+    output(tmp_path, [], kind if kind != "aws.s3" else "aws.sns", account=OTHER_ACCOUNT)
+    output(tmp_path, [{"UserName": "u"}], "aws.iam-user", metrics=FAILED)
+    found = collected(tmp_path)
+    here, there = (OthersIndex({}, None, found).of(each).scope[-1] for each in (ACCOUNT, OTHER_ACCOUNT))
+    assert (here.status, there.status) == (UNREADABLE if told else READ, READ)
+    assert told in here.detail
+    assert (f"not all of account {ACCOUNT}" in there.detail) is bool(told)
+    assert "iam-user" not in here.detail + there.detail
+
+
+def test_a_type_that_only_other_accounts_have_was_not_read(tmp_path: Path) -> None:
+    output(tmp_path, [PLAIN])
+    output(tmp_path, [PLAIN], account=OTHER_ACCOUNT)
+    output(tmp_path, [], "aws.kms-key", account=OTHER_ACCOUNT)
+    scope = OthersIndex({}, None, collected(tmp_path)).of(ACCOUNT).scope[-1]
+    assert (scope.status, "no run of aws.kms-key" in scope.detail) == (UNREADABLE, True)
+
+
+def test_a_bucket_policy_that_denies_cloud_custodian_too(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data,) = [each for each in shown_policies() if each["name"] == "buckets-with-policies"]
+    org.client("s3", ACCOUNT).create_bucket(Bucket="pay")
+    with monkeypatch.context() as patch:
+        interference.deny(patch, "GetBucketPolicy")
+        run_of(data, tmp_path)
+    found = read_resource_policies([tmp_path], timedelta(hours=1), datetime.now(timezone.utc))
+    assert found.unread == {ACCOUNT: ("arn:aws:s3:::pay",)}
+
+
 def test_a_bucket_that_only_denies_iam_users_refuses_them(fleet: FleetRehearsal, tmp_path: Path) -> None:
     alice = user_in(fleet.org, ACCOUNT, "alice", allow("s3:Get*"))
     fleet.leave(derived_intents(ACCOUNT, alice))
@@ -475,7 +551,7 @@ def test_a_bucket_that_only_denies_iam_users_refuses_them(fleet: FleetRehearsal,
     planned = provision(fleet, "--dry-run", "--resource-policies", kept)
     (refused,) = [line for line in planned.output.splitlines() if "! refused" in line]
     assert "resource policy of arn:aws:s3:::pay" in refused
-    assert f"resource policies read (those in {kept})" in planned.output
+    assert f"resource policies read (aws.s3 in {kept})" in planned.output
 
 
 def shown_policies() -> list[dict[str, Any]]:

@@ -362,3 +362,42 @@ def test_nobody_joins_before_the_permission_set_is_narrowed(
         assert fleet.members() == {GROUP: {ALICE, BOB}}
         operations = [each.operation for each in fleet.mutations()]
         assert operations.index("ProvisionPermissionSet") < operations.index("CreateGroupMembership")
+
+
+def assigns_theirs(fleet: FleetRehearsal) -> None:
+    arn = set_by_hand(fleet, "Theirs", ADMINISTRATOR)
+    groups = fleet.instance.store.groups.values()
+    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == GROUP)
+    assign(fleet, arn, group_id, OTHER_ACCOUNT, "GROUP")
+
+
+def test_who_would_gain_what_others_assign_to_the_group_does_not_join(
+    fleet: FleetRehearsal, racing: Racing
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    fleet.leave(intents(ACCOUNT, "alice", "bob"))
+    failures = racing("CreateUser", assigns_theirs)
+    assert fleet.members() == {GROUP: {ALICE}}
+    assert any(f"has been assigned Theirs in account {OTHER_ACCOUNT} since" in each for each in failures)
+
+
+@pytest.mark.parametrize("stands", [True, False], ids=["a-group-that-stands", "a-new-group"])
+def test_what_others_assign_to_the_group_beside_a_new_member_is_reported(
+    fleet: FleetRehearsal, racing: Racing, stands: bool
+) -> None:
+    fleet.leave(intents(ACCOUNT, *(["bob"] if stands else [])))
+    assert fleet.run() == []
+    fleet.leave(intents(ACCOUNT, "alice", *(["bob"] if stands else [])))
+    (failure,) = racing("CreateGroupMembership", assigns_theirs)
+    assert failure.startswith(
+        f"group {GROUP} has been assigned Theirs in account {OTHER_ACCOUNT} during this run"
+    )
+
+
+def test_what_is_requested_for_an_existing_group_is_no_assignment_of_others(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    fleet.leave(intents(ACCOUNT, "alice", "bob"))
+    assert fleet.run() == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}

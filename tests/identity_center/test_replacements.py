@@ -168,3 +168,51 @@ def test_without_a_record_other_access_must_give_as_much(
     join(fleet, group, user_id(fleet, BOB))
     assert fleet.run(prune=True) == []
     assert (BOB not in fleet.members()[group]) is goes
+
+
+def of_team(name: str, *actions: str) -> UserIntent:
+    return holder(ACCOUNT, name, *map(allow, actions), who=person("team"))
+
+
+@pytest.mark.parametrize(
+    ("then", "given"),
+    [
+        pytest.param(of_team("bob", "s3:Get*"), False, id="another-user"),
+        pytest.param(replace(of_team("bob", "s3:Get*"), on_file=True), True, id="on-the-people-file"),
+        pytest.param(
+            replace(
+                of_team("bob", "s3:Get*"),
+                subject=replace(of_team("bob").subject, unique_id=of_team("alice").subject.unique_id),
+            ),
+            True,
+            id="renamed",
+        ),
+        pytest.param(
+            replace(
+                of_team("alice", "s3:Get*"), subject=replace(of_team("alice").subject, unique_id="AIDANEW")
+            ),
+            True,
+            id="made-again",
+        ),
+    ],
+)
+def test_access_of_another_user_is_not_inherited(
+    fleet: FleetRehearsal, then: UserIntent, given: bool
+) -> None:
+    then = replace(then, detail={**(then.detail or {}), "UserId": then.subject.unique_id})
+    fleet.leave(now(derived(ACCOUNT, of_team("alice", "*"))))
+    assert fleet.run() == []
+    before = fleet.members()
+    fleet.leave(now(derived(ACCOUNT, then)))
+    failures = fleet.run()
+    assert (fleet.members() != before) is given
+    assert any("alice (group iam-" in each for each in failures) is not given
+
+
+def test_access_that_was_undone_is_not_inherited(fleet: FleetRehearsal) -> None:
+    fleet.leave(now(derived(ACCOUNT, of_team("alice", "*"))))
+    assert fleet.run() == []
+    assert fleet.undo(fleet.results()[-1]) == []
+    fleet.leave(now(derived(ACCOUNT, of_team("bob", "s3:Get*"))))
+    assert fleet.run() == []
+    assert list(fleet.members().values()) == [{"team@example.com"}]

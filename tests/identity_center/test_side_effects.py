@@ -142,6 +142,31 @@ def test_who_joins_a_shared_group_gains_what_it_has_elsewhere(fleet: FleetRehear
     assert fleet.lines("!") == [total]
 
 
+@pytest.mark.parametrize("plural", [False, True], ids=["few-groups", "a-delegate-of-many"])
+def test_a_group_that_a_delegate_can_not_ask_about_refuses_its_own_claims_alone(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, plural: bool
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "dora"))
+    assert fleet.run() == []
+
+    def refused() -> None:
+        raise client_error("AccessDeniedException")
+
+    on_call(monkeypatch, "ListAccountAssignmentsForPrincipal", refused)
+    monkeypatch.setattr("c7n_iamusers.identity_center.aws.reader._FEW", 0 if plural else 50)
+    fleet.leave(intents(ACCOUNT, "alice", "bob"), intents(OTHER_ACCOUNT, "dora", set_name="Writers"))
+    failures = fleet.run()
+    assert [each.partition(":")[0] for each in failures] == [
+        f"user {name} of account {ACCOUNT}" for name in ("alice", "bob")
+    ]
+    assert all("only the management account may call" in each for each in failures)
+    assert fleet.members() == {
+        f"iam-{ACCOUNT}-Readers": {ALICE},
+        f"iam-{OTHER_ACCOUNT}-Readers": {"dora@example.com"},
+        f"iam-{OTHER_ACCOUNT}-Writers": {"dora@example.com"},
+    }
+
+
 def test_what_a_delegated_administrator_can_not_ask_is_not_passed_over(
     fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,12 +13,14 @@ import pytest
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.model import (
+    NOT_DERIVED,
     Assignment,
     CenterState,
     DesiredAccess,
     KnownGroup,
     KnownPermissionSet,
     KnownPerson,
+    Refusal,
 )
 from c7n_iamusers.identity_center.terraform import FILE, terraform_configuration, write_terraform
 from c7n_iamusers.identity_center.terraform_ownership import Existing, Ours, exported_description
@@ -312,15 +314,75 @@ def test_a_refusal_takes_nothing_away() -> None:
     }
 
 
-def test_people_of_an_earlier_export_are_never_destroyed(tmp_path: Path) -> None:
+BOB = intents(ACCOUNT, "bob", permission_set=RICH)
+UNREAD = Refusal(user(ACCOUNT, "carol", person("carol")).subject, "account 1 can't be read")
+
+
+def addresses(directory: Path) -> set[str]:
+    """What Terraform owns by the configuration."""
+    found = json.loads((directory / FILE).read_text())
+    return {f"{kind}.{label}" for kind, made in found.get("resource", {}).items() for label in made}
+
+
+def kept_by_removal(directory: Path) -> set[str]:
+    found = json.loads((directory / FILE).read_text())
+    assert found["terraform"]["required_version"] == ">= 1.7" or "removed" not in found
+    return {each["from"] for each in found.get("removed", ()) if each["lifecycle"] == {"destroy": False}}
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param(desired(BOB), id="no-longer-requested"),
+        pytest.param(replace(desired(BOB), refused=(UNREAD,)), id="refused-before-planning"),
+        pytest.param(DesiredAccess(), id="nothing-is-requested"),
+        pytest.param(
+            desired(intents(ACCOUNT, "bob", permission_set=replace(RICH, name="Other"))), id="another-set"
+        ),
+    ],
+)
+def test_nothing_of_an_earlier_export_is_destroyed(tmp_path: Path, later: DesiredAccess) -> None:
     list(write_terraform(tmp_path, REQUESTED))
+    before = addresses(tmp_path)
     for _ in range(2):  # an export after the next one, too
-        said = list(write_terraform(tmp_path, desired(intents(ACCOUNT, "bob", permission_set=RICH))))
-        found = json.loads((tmp_path / FILE).read_text())
-        (gone,) = found["removed"]
-        assert gone["from"].startswith("aws_identitystore_user.r_alice_example_com")
-        assert found["terraform"]["required_version"] == ">= 1.7"
-        assert any("1 removed blocks" in line for line in said)
+        said = list(write_terraform(tmp_path, later))
+        assert kept_by_removal(tmp_path) == before - addresses(tmp_path) != set()
+        assert any(" removed blocks" in line for line in said)
+
+
+def test_what_a_set_no_longer_has_is_detached(tmp_path: Path) -> None:
+    list(write_terraform(tmp_path, REQUESTED))
+    before = addresses(tmp_path)
+    narrower = replace(RICH, managed_policies=frozenset(), inline_policy="")
+    list(write_terraform(tmp_path, desired(*(intents(ACCOUNT, "alice", "bob", permission_set=narrower),))))
+    assert sorted(
+        each.partition(".")[0] for each in before - addresses(tmp_path) - kept_by_removal(tmp_path)
+    ) == [
+        "aws_ssoadmin_managed_policy_attachment",
+        "aws_ssoadmin_permission_set_inline_policy",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("later", "destroyed"),
+    [
+        pytest.param(desired(BOB), {"aws_identitystore_group_membership"}, id="pruned"),
+        pytest.param(replace(desired(BOB), refused=(UNREAD,)), set(), id="users-are-unjudged"),
+        pytest.param(
+            replace(desired(BOB), refused=(replace(UNREAD, code=NOT_DERIVED),)),
+            {"aws_identitystore_group_membership"},
+            id="users-are-refused-by-decision",
+        ),
+    ],
+)
+def test_only_a_pruning_export_destroys(tmp_path: Path, later: DesiredAccess, destroyed: set[str]) -> None:
+    list(write_terraform(tmp_path, REQUESTED))
+    before = addresses(tmp_path)
+    said = list(write_terraform(tmp_path, later, prune=True))
+    left = before - addresses(tmp_path) - kept_by_removal(tmp_path)
+    assert {each.partition(".")[0] for each in left} == destroyed
+    assert any("nothing is pruned: 1 users" in line for line in said) is not bool(destroyed)
+    assert any(each.startswith("aws_identitystore_user.r_alice") for each in kept_by_removal(tmp_path))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"removed": [1]}', '{"resource": 1}'])
@@ -331,7 +393,7 @@ def test_a_file_that_is_no_export_is_not_replaced(tmp_path: Path, content: str) 
     assert (tmp_path / FILE).read_text() == content
 
 
-def test_an_earlier_file_can_add_nothing_but_users(tmp_path: Path) -> None:
+def test_an_earlier_file_can_add_nothing_else(tmp_path: Path) -> None:
     rows = [{"from": "aws_iam_role.admin"}, {"from": "aws_identitystore_user.r_x\n"}, {"from": 1}]
     (tmp_path / FILE).write_text(json.dumps({"removed": rows}))
     list(write_terraform(tmp_path, REQUESTED))

@@ -11,7 +11,7 @@ from typing import Any
 from c7n_iamusers.identity_center.access_run import AccessRun
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.provisioning import TrustOptions, read_fleet
-from c7n_iamusers.identity_center.run_records import created_so_far
+from c7n_iamusers.identity_center.run_history import created_so_far
 from c7n_iamusers.identity_center.terraform import terraform_configuration
 from c7n_iamusers.identity_center.terraform_ownership import Ours
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT

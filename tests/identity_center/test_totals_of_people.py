@@ -354,8 +354,13 @@ def test_names_of_the_version_before_stay_in_use(fleet: FleetRehearsal) -> None:
     assert groups_of(fleet, ALICE) == {group}
 
 
-def test_migration_shows_and_applies_the_replacement(fleet: FleetRehearsal) -> None:
+@pytest.mark.parametrize("results_lost", [False, True])
+def test_migration_shows_and_applies_the_replacement(fleet: FleetRehearsal, results_lost: bool) -> None:
     name, group = stand_under_earlier_names(fleet, BEFORE)
+    if results_lost:
+        for each in fleet.results():
+            each.unlink()
+            (each.parent / "journal.jsonl").unlink()
     fleet.leave(BEFORE)
     fleet.run(dry=True, migrate=True)
     assert any(line.startswith(f"- permission set {name}") for line in fleet.lines("-"))

@@ -19,6 +19,7 @@ from tests.derivation.users import allow
 from tests.derived import derived, holder
 from tests.desired import person
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.test_totals_of_people import assign, set_by_hand
 
 ALICE = "alice@example.com"
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -163,3 +164,53 @@ def test_a_later_record_adds_users_and_replaces_none(fleet: FleetRehearsal) -> N
     assert len(fleet.results()) == 2
     fleet.undo(result, read_users=with_users(another))
     assert fleet.members() == before
+
+
+def test_runs_are_undone_one_after_the_other(fleet: FleetRehearsal) -> None:
+    """An undo recreates a group and a permission set under new ids, which the undo of an earlier run finds."""
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*"))))
+    assert fleet.run() == []
+    first = fleet.members()
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:Get*"))))
+    fleet.run()
+    assert fleet.run(prune=True) == []
+    assert fleet.members().keys().isdisjoint(first)
+    created, replaced, pruned = fleet.results()
+    assert fleet.undo(pruned) == []
+    assert fleet.undo(replaced) == []
+    assert fleet.members() == first
+    assert fleet.undo(created) == []
+    assert (fleet.members(), fleet.assigned(), fleet.usernames()) == ({}, set(), set())
+    assert not [each for each in fleet.instance.permission_sets.values() if each.name.startswith("iam-")]
+
+
+def test_what_an_undo_recreated_is_pruned_and_recreated_again(fleet: FleetRehearsal) -> None:
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*"))))
+    assert fleet.run() == []
+    first = fleet.members()
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:Get*"))))
+    fleet.run()
+    for _ in range(2):
+        assert fleet.run(prune=True) == []
+        assert fleet.members().keys().isdisjoint(first)
+        assert fleet.undo(fleet.results()[-1]) == []
+        assert fleet.members().keys() > first.keys()
+    fleet.undo(fleet.results()[1])
+    assert fleet.undo(fleet.results()[0]) == []
+    assert (fleet.members(), fleet.assigned(), fleet.usernames()) == ({}, set(), set())
+
+
+@pytest.mark.parametrize("lock_out", [False, True], ids=["prune", "lock-out"])
+def test_a_pruned_run_leaves_what_a_colleague_assigned(fleet: FleetRehearsal, lock_out: bool) -> None:
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*"))))
+    assert fleet.run() == []
+    ((group, members),) = fleet.members().items()
+    (group_id,) = fleet.instance.store.groups
+    on_call = set_by_hand(fleet, "OnCall", "arn:aws:iam::aws:policy/PowerUserAccess")
+    assign(fleet, on_call, group_id, ACCOUNT, "GROUP")
+    before = fleet.assigned()
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:Get*"))))
+    fleet.run(prune=True, lock_out=lock_out)
+    assert fleet.members()[group] == members
+    assert fleet.assigned() > before
+    assert any(f"the group also has OnCall in account {ACCOUNT}" in each for each in fleet.said)

@@ -12,7 +12,7 @@ from c7n_iamusers.identity_center.run_objects import Created, CreatedSet, Create
 from c7n_iamusers.identity_center.undo_plan import plan_undo
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN, WANTED, known_set
 
-USER = {
+USER: dict[str, Any] = {
     "UserName": "alice",
     "DisplayName": "Alice",
     "Name": {"GivenName": "A", "FamilyName": "L"},
@@ -190,6 +190,30 @@ def test_what_the_run_did_not_create_is_not_even_looked_at() -> None:
             id="user-renamed",
         ),
         pytest.param(
+            {"users": {3: replace(ALICE, attributes={**USER, "Title": "Director"})}},
+            ["DeleteUser"],
+            "it has changed",
+            id="user-with-a-title",
+        ),
+        pytest.param(
+            {"users": {3: replace(ALICE, attributes={**USER, "PhoneNumbers": [{"Value": "+49 1"}]})}},
+            ["DeleteUser"],
+            "it has changed",
+            id="user-with-a-phone",
+        ),
+        pytest.param(
+            {"users": {3: replace(ALICE, attributes={**USER, "Extensions": {"aws:x": {"y": 1}}})}},
+            ["DeleteUser"],
+            "it has changed",
+            id="user-with-what-is-not-known",
+        ),
+        pytest.param(
+            {"users": {3: replace(ALICE, attributes={**USER, "Name": {**USER["Name"], "MiddleName": "B"}})}},
+            ["DeleteUser"],
+            "it has changed",
+            id="user-with-a-middle-name",
+        ),
+        pytest.param(
             {"users": {3: replace(ALICE, attributes={**USER, "ExternalIds": [{"Issuer": "i", "Id": "1"}]})}},
             ["DeleteUser"],
             "it has changed",
@@ -202,6 +226,13 @@ def test_what_changed_since_stays(changes: dict[str, Any], stays: list[str], rea
     assert deleted(state) == [operation for operation in EVERYTHING if operation not in stays]
     assert len(undone(state).kept) == len(stays)
     assert reason in " ".join(kept.reason for kept in undone(state).kept)
+
+
+def test_what_identity_center_itself_adds_to_a_user_is_no_change() -> None:
+    name = {**USER["Name"], "Formatted": "Alice Example", "MiddleName": ""}
+    more = {"UserId": "u", "IdentityStoreId": "d-1", "UserStatus": "ENABLED", "CreatedBy": "x", "Title": ""}
+    state = replace(WHOLE, users={3: replace(ALICE, attributes={**USER, **more, "Name": name})})
+    assert deleted(state) == list(EVERYTHING)
 
 
 EARLIER_GROUP = replace(

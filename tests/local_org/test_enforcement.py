@@ -37,6 +37,13 @@ def document(*actions: str, effect: str = "Allow", resource: str = "*", **given:
     ("service", "operation", "parameters", "wanted"),
     [
         ("iam", "ListUsers", {}, {("iam:ListUsers", "*")}),
+        (
+            "ses",
+            "SendRawEmail",
+            {"RawMessage": {"Data": b"From: A <a@example.com>\n\nx"}},
+            {("ses:SendRawEmail", f"arn:aws:ses:us-east-1:{ACCOUNT}:identity/a@example.com")},
+        ),
+        ("ses", "SendRawEmail", {"RawMessage": {"Data": b"x"}}, {("ses:SendRawEmail", None)}),
         ("iam", "GetUser", {"UserName": "x"}, {("iam:GetUser", f"{IAM}user/x")}),
         ("iam", "CreateUser", {"UserName": "x", "Path": "/a/"}, {("iam:CreateUser", f"{IAM}user/a/x")}),
         ("iam", "DeleteUser", {"UserName": "ci"}, {("iam:DeleteUser", f"{IAM}user/team/ci")}),

@@ -43,7 +43,7 @@ def exempt(days: float, rule: ExemptionRule = RULE) -> Exempted:
         pytest.param([0], [5], 30, "exempt on 2026-03-06 by tag 'Purpose=break-glass'", id="lost-since"),
         pytest.param([], [0], 30, "restore its tag or exempt it again", id="never-announced"),
         pytest.param([5], [0], 35, None, id="announced-since"),
-        pytest.param([0, 6], [5], 35, "which is not yet 30 days ago", id="announced-again-too-early"),
+        pytest.param([0, 6], [5], 35, "announced less than 30 days ago", id="announced-again-too-early"),
         pytest.param([0, 6], [5], 36, None, id="announced-again"),
         pytest.param([0, 6], [5, 7], 36, "exempt on 2026-03-08", id="exempt-once-more"),
         pytest.param([0, 6], [7, 5], 36, "exempt on 2026-03-08", id="in-any-order"),

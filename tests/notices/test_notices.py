@@ -17,15 +17,14 @@ from c7n_iamusers.notices.notices import (
     CREATED,
     INFORMED,
     LAPSE_DAYS,
-    STOP,
     Notice,
     Notices,
-    check_stop,
     due_for,
     notice_refusal,
-    parse_notice,
+    parse_record,
     reminder,
 )
+from c7n_iamusers.notices.stop import STOP, check_stop
 from c7n_iamusers.text.documents import LARGEST
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
 
@@ -57,7 +56,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 )
 def test_an_event_is_reported_once(event: str, asked: str, reported: bool) -> None:
     written = replace(NOTICE, step=CREATED, day=NOW.date(), event=event)
-    read = parse_notice(written.as_json(), ACCOUNT, after(1))
+    read = parse_record(written.as_json(), ACCOUNT, after(1))
     assert read == written
     found = Notices([read], "notices")
     assert found.reports(ALICE.unique_id, asked) == reported
@@ -112,6 +111,8 @@ def test_no_directory_is_no_notice(tmp_path: Path) -> None:
         pytest.param({"users": "alice"}, "no users", id="no-users"),
         pytest.param({"users": [{"user": "alice"}]}, "no arn", id="user-without-id"),
         pytest.param({"message-id": ""}, "no message-id", id="no-message"),
+        pytest.param({"delivery": ""}, "no queue", id="no-queue-and-no-waiver"),
+        pytest.param({"queue": ""}, "no queue", id="empty-queue"),
         pytest.param(
             {"users": [{"user": "alice", "arn": ALICE.arn, "unique-id": ALICE.unique_id, "what": 1}]},
             "no what",
@@ -130,15 +131,15 @@ def test_what_is_no_notice_touches_nobody(tmp_path: Path, change: dict[str, Any]
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"], ids=["empty", "torn", "list", "bytes"])
 def test_no_json(content: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        parse_notice(content, ACCOUNT, NOW)
+        parse_record(content, ACCOUNT, NOW)
 
 
 @pytest.mark.parametrize(
     ("days", "at", "reason"),
     [
         pytest.param(30, after(30), None, id="the-day"),
-        pytest.param(30, after(29.9), "not yet 30 days ago", id="a-little-before"),
-        pytest.param(10, after(29), "for 2026-03-31, which is yet to come", id="before-the-announced-day"),
+        pytest.param(30, after(29.9), "less than 30 days ago", id="a-little-before"),
+        pytest.param(10, after(29), "its day is yet to come: announced", id="before-the-announced-day"),
         pytest.param(30, after(30 + LAPSE_DAYS), None, id="the-last-day-it-counts"),
         pytest.param(30, after(31 + LAPSE_DAYS), "no announcement of it that still counts", id="lapsed"),
     ],
@@ -166,10 +167,10 @@ def test_what_is_no_announcement_of_the_user(notice: Notice) -> None:
 @pytest.mark.parametrize(
     ("now", "options", "reason"),
     [
-        pytest.param(15, {"before_day": True}, "with 2026-03-17 as the day on which its creden", id="before"),
+        pytest.param(15, {"before_day": True}, "credentials stop working is yet to come", id="before"),
         pytest.param(16, {"before_day": True}, None, id="on-the-day"),
         pytest.param(15, {"before_day": True, "before_stop": True}, None, id="brownout"),
-        pytest.param(16, {}, "for 2026-03-31, which is yet to come", id="deletion"),
+        pytest.param(16, {}, "its day is yet to come: announced", id="deletion"),
     ],
 )
 def test_credentials_work_until_the_day_that_was_announced(
@@ -184,7 +185,7 @@ def test_credentials_work_until_the_day_that_was_announced(
 
 @pytest.mark.parametrize(
     ("days", "reason"),
-    [(30, "not yet 30 days ago"), (50, "for 2026-04-21, which is yet to come"), (51, None)],
+    [(30, "less than 30 days ago"), (50, "for 2026-04-21"), (51, None)],
 )
 def test_the_day_of_the_last_announcement_counts(days: float, reason: str | None) -> None:
     later = replace(NOTICE, time=after(20), day=date(2026, 4, 21), message_id="message-2")
@@ -217,7 +218,6 @@ def test_who_is_reminded(at: datetime, sent: tuple[Notice, ...], due: bool) -> N
 
 
 STOPS = [
-    STOP,
     "STOP.txt",
     "stop",
     "Stop.md",

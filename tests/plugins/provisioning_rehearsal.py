@@ -103,7 +103,11 @@ class Rehearsal:
         iam.delete_user(UserName=name)
 
     def run(
-        self, account: str = ACCOUNT, actions: tuple[dict[str, Any], ...] = (), **changes: Any
+        self,
+        account: str = ACCOUNT,
+        actions: tuple[dict[str, Any], ...] = (),
+        filters: tuple[dict[str, Any], ...] = (),
+        **changes: Any,
     ) -> dict[str, dict[str, Any]]:
         """IAM user -> its row of outcomes.json, after a run of the action with ``changes`` (None: without the key).
 
@@ -112,7 +116,7 @@ class Rehearsal:
         accept = {} if "derive" in changes else {"accept": list(ACCEPT_ALL)}
         changed = {**ACTION, **accept, **{key.replace("_", "-"): value for key, value in changes.items()}}
         action = {key: value for key, value in changed.items() if value is not None}
-        found = policy({"actions": [action, *actions]}, self.output.parent, account)
+        found = policy({"filters": list(filters), "actions": [action, *actions]}, self.output.parent, account)
         found.expand_variables(found.get_variables())
         found.validate()
         if self.url:

@@ -208,3 +208,30 @@ def test_an_external_run_again_changes_nothing(rehearsal: Rehearsal) -> None:
     outcomes = rehearsal.run(identity_source="external", group="d")
     assert rehearsal.mutations() == []
     assert outcomes["alice"]["status"] == "unchanged"
+
+
+@pytest.mark.parametrize("mode", ["apply", "intent"])
+def test_a_user_with_the_address_of_one_that_is_not_selected(rehearsal: Rehearsal, mode: str) -> None:
+    rehearsal.user("alice")
+    rehearsal.user("ci-bot", Email="alice@example.com")
+    rehearsal.user("carol")
+    with pytest.raises(PolicyExecutionError, match="failed for 1 users"):
+        rehearsal.run(mode=mode, filters=({"not": [{"UserName": "alice"}]},))
+    outcomes = rehearsal.outcomes()
+    assert outcomes.keys() == {"ci-bot", "carol"}
+    assert outcomes["carol"]["status"] in ("provisioned", "intended")
+    assert f"several IAM users of account {ACCOUNT} (alice, ci-bot)" in outcomes["ci-bot"]["reason"]
+    assert "alice@example.com" not in rehearsal.usernames()
+
+
+def test_a_user_with_the_address_of_one_that_a_run_served(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice.admin", Email="team@example.com")
+    rehearsal.user("bob.readonly")
+    rehearsal.run(filters=({"UserName": "alice.admin"},))
+    rehearsal.remove_user("alice.admin")
+    tag = {"Key": "Email", "Value": "team@example.com"}
+    rehearsal.org.client("iam", ACCOUNT).tag_user(UserName="bob.readonly", Tags=[tag])
+    with pytest.raises(PolicyExecutionError, match="failed for 1 users"):
+        rehearsal.run()
+    assert "alice.admin (group iam-" in rehearsal.outcomes()["bob.readonly"]["reason"]
+    assert rehearsal.mutations() == []

@@ -16,7 +16,8 @@ from c7n_iamusers.identity_center.aws.access_check import AccessReader
 from c7n_iamusers.identity_center.aws.identity_store import IdentityStore
 from c7n_iamusers.identity_center.aws.permission_sets import Assignments, PermissionSets
 from c7n_iamusers.identity_center.model import Person
-from c7n_iamusers.notices.notices import Notices, check_stop
+from c7n_iamusers.notices.notices import Notices
+from c7n_iamusers.notices.stop import check_stop
 from c7n_iamusers.safeguards.gates import MAX_AGE, Calls, Gate, Gates
 from c7n_iamusers.safeguards.guards import Guards
 from tests.access_center import ACCOUNT, INSTANCE

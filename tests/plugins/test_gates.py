@@ -231,7 +231,7 @@ def test_a_day_that_is_moved_between_two_turns_counts(
     after_the_first(monkeypatch, clock, lambda: change(org, place, **moved))
     rows = run(tmp_path, kind, noticed=30, notices=place)
     assert statuses(rows) == {"alice": KINDS[kind], "bob": "skipped", "carol": "skipped"}
-    assert "which is yet to come" in rows["bob"]["reason"]
+    assert "is yet to come: announced on" in rows["bob"]["reason"]
 
 
 def exempted(org: LocalOrg, iam: Any, place: str) -> None:

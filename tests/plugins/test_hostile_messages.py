@@ -176,6 +176,7 @@ def message(text: str, template: str) -> dict[str, Any]:
         "findings": [finding, {**finding, "severity": "medium"}],
         "notice": {"day": "2027-01-01", "was-exempt": text, "came-back": text},
         "created": {"text": text},
+        "used": {"text": text},
         "outcome": outcome,
         "attempts": {"attempts": [{**attempt, "time": "2026-11-25T09:30:00+00:00"}]},
         "provisioning": {"status": "provisioned", "username": text, "permission-set": text, "region": text},

@@ -228,6 +228,32 @@ def test_derived_sets_are_compared_too(fleet: FleetRehearsal, tmp_path: Path) ->
     assert selected(fleet, tmp_path, derive=True) == {"alice"}
     iam.attach_user_policy(UserName="alice", PolicyArn=AUDIT)
     assert selected(fleet, tmp_path, derive=True) == set()
+    iam.detach_user_policy(UserName="alice", PolicyArn=AUDIT)
+    assert selected(fleet, tmp_path, derive=True) == {"alice"}
+
+
+@pytest.mark.parametrize("change", ["emptied", "boundary"])
+def test_a_derived_set_that_was_changed_by_hand_is_no_access(
+    fleet: FleetRehearsal, tmp_path: Path, change: str
+) -> None:
+    fleet.org.client("iam", ACCOUNT).attach_user_policy(UserName="alice", PolicyArn=READ_ONLY)
+    action = {**FILTER, "type": "provision-identity-center", "identity-source": "identity-center"}
+    policy(
+        {"filters": [{"UserName": "alice"}], "actions": [{**action, "derive": True}]}, tmp_path / "apply"
+    ).run()
+    assert selected(fleet, tmp_path, derive=True) == {"alice"}
+    sso = fleet.org.client("sso-admin")
+    (made,) = [each for each in fleet.instance.permission_sets.values() if each.name.startswith("iam-")]
+    given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": made.arn}
+    if change == "emptied":
+        sso.detach_managed_policy_from_permission_set(**given, ManagedPolicyArn=READ_ONLY)
+    else:
+        sso.put_permissions_boundary_to_permission_set(
+            **given, PermissionsBoundary={"ManagedPolicyArn": AUDIT}
+        )
+    sso.provision_permission_set(**given, TargetType="ALL_PROVISIONED_ACCOUNTS")
+    assert selected(fleet, tmp_path, derive=True) == set()
+    assert "alice" in selected(fleet, tmp_path, "pending", derive=True)
 
 
 @pytest.mark.parametrize("as_it_was", [True, False], ids=["as-it-was", "changed-since"])

@@ -15,7 +15,7 @@ from c7n_mailer.utils import get_message_subject
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.notices.notices import STOP
+from c7n_iamusers.notices.stop import STOP
 from c7n_iamusers.plugins.notify_owners import NotifyOwners
 from tests.gateway import FEW_FORMS, Gateway, operation
 from tests.interference import deny
@@ -52,6 +52,8 @@ def action(notices: Path | str, **options: Any) -> dict[str, Any]:
         "to": [OWNER, "account-emails"],
         "transport": {"type": "sqs", "queue": QUEUE},
         "assume_role": False,
+        # tests/plugins/test_delivery.py is about messages in the queue
+        "delivery": "unchecked",
         **options,
     }
     return {key: value for key, value in found.items() if value is not None}
@@ -414,7 +416,7 @@ def test_who_lost_the_tag_of_its_exemption_stays_until_it_is_announced_again(
     assert named["UserName"] == "alice"
     assert named["c7n:IamUser"]["notice"]["was-exempt"].endswith("by tag 'Purpose=break-glass'")
     run({"type": kind, **noticed(notices)})
-    assert "which is not yet 30 days ago" in outcomes(output)["alice"]["reason"]
+    assert "announced less than 30 days ago" in outcomes(output)["alice"]["reason"]
 
 
 def changes(org: LocalOrg) -> set[str]:
@@ -429,7 +431,7 @@ def noticed(notices: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("days", "reason"),
-    [(None, "were not addressed"), (29, "which is not yet 30 days ago"), (30, None)],
+    [(None, "were not addressed"), (29, "announced less than 30 days ago"), (30, None)],
     ids=["unannounced", "too-early", "the-day"],
 )
 def test_a_user_goes_only_with_a_notice(

@@ -71,7 +71,10 @@ def test_each_person_gets_one_mail_and_only_once(
     assert all(len(each["action"]["to"]) == 1 for each in messages.values())
     subject = "payments: you have access through IAM Identity Center"
     assert {get_message_subject(each) for each in messages.values()} == {subject}
-    assert sorted((each["step"], each["addresses"][0], len(each["users"])) for each in records(tmp_path)) == [
+    messages_on_record = [each for each in records(tmp_path) if each["step"] != "queue"]
+    assert sorted(
+        (each["step"], each["addresses"][0], len(each["users"])) for each in messages_on_record
+    ) == [
         ("access", "alice@example.com", 2),
         ("access", "bob@example.com", 1),
         ("access", "frank@example.com", 1),

@@ -18,6 +18,7 @@ from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.entry import register
 from c7n_iamusers.plugins.provision_identity_center import ProvisionIdentityCenter
 from tests.access_center import ACCOUNT
+from tests.desired import ACCEPT_ALL
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import ACTION, MANAGEMENT, Rehearsal
@@ -87,6 +88,65 @@ def test_a_role_for_identity_centers_sessions_counts_for_a_permission_set_by_nam
     assert (row["status"], row["verdict"]) == ("skipped", "wider")
     assert f"trust policy of {role['Arn']}" in row["reason"]
     assert rehearsal.assigned() == set()
+
+
+GUARD = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Deny",
+            "Action": "s3:*",
+            "Resource": "*",
+            "Condition": {
+                "ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/aws-reserved/sso.amazonaws.com/*"}
+            },
+        }
+    ],
+}
+
+
+def guarded(rehearsal: Rehearsal) -> None:
+    """A service control policy of the account denies IAM users what sessions of Identity Center may do."""
+    organizations = rehearsal.org.client("organizations")
+    (root,) = organizations.list_roots()["Roots"]
+    organizations.enable_policy_type(RootId=root["Id"], PolicyType="SERVICE_CONTROL_POLICY")
+    made = organizations.create_policy(
+        Content=json.dumps(GUARD), Description="", Name="Guard", Type="SERVICE_CONTROL_POLICY"
+    )
+    unit = organizations.create_organizational_unit(ParentId=root["Id"], Name="Workloads")
+    unit_id = unit["OrganizationalUnit"]["Id"]
+    organizations.move_account(AccountId=ACCOUNT, SourceParentId=root["Id"], DestinationParentId=unit_id)
+    organizations.attach_policy(PolicyId=made["Policy"]["PolicySummary"]["Id"], TargetId=unit_id)
+
+
+@pytest.mark.parametrize("by_name", [True, False], ids=["by-name", "derived"])
+def test_policies_of_the_organization_count(rehearsal: Rehearsal, by_name: bool) -> None:
+    rehearsal.user("alice")
+    document = {"Version": "2012-10-17", "Statement": [STATEMENT]}
+    rehearsal.org.client("iam", ACCOUNT).put_user_policy(
+        UserName="alice", PolicyName="Own", PolicyDocument=json.dumps(document)
+    )
+    guarded(rehearsal)
+    wanted = {"name": "Readers", "session-duration": "PT1H", "inline-policy": document}
+    derived: dict[str, Any] = {"permission_set": None, "group": None, "derive": True}
+    row = rehearsal.run(**({"permission_set": wanted, "accept": None} if by_name else derived))["alice"]
+    assert (row["status"], row["verdict"]) == ("skipped", "wider")
+    assert "service control policy of Guard" in row["reason"]
+    assert "service control policies read" in row["scope"]
+    assert rehearsal.assigned() == set()
+
+
+@pytest.mark.parametrize("mode", ["apply", "intent"])
+def test_each_verdict_says_what_it_rests_on(rehearsal: Rehearsal, mode: str) -> None:
+    rehearsal.user("alice")
+    rehearsal.user("bob", Email="")
+    with pytest.raises(PolicyExecutionError):
+        rehearsal.run(mode=mode)
+    outcomes = rehearsal.outcomes()
+    controls = {"apply": "service control policies read", "intent": "service control policies not looked at"}
+    assert controls[mode] in outcomes["alice"]["scope"]
+    assert "trust policies read" in outcomes["alice"]["scope"]
+    assert "scope" not in outcomes["bob"]
 
 
 def test_shared_state_is_read_once_and_people_by_two_calls_each(rehearsal: Rehearsal) -> None:
@@ -260,6 +320,7 @@ def test_every_call_is_declared(rehearsal: Rehearsal, monkeypatch: pytest.Monkey
         rehearsal.run(**changes)
         made.update(f"{call.service}:{call.operation}" for call in rehearsal.org.calls)
 
+    guarded(rehearsal)
     faults.refuse_next("CreateGroupMembership", "ConflictException", Reason="UNIQUENESS_CONSTRAINT_VIOLATION")
     run(permission_set=rich)
     run(permission_set=poor)
@@ -274,7 +335,8 @@ def test_every_call_is_declared(rehearsal: Rehearsal, monkeypatch: pytest.Monkey
     own, edge = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("Own", "Edge"))
     iam.attach_user_policy(UserName="alice", PolicyArn=own)
     iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=edge)
-    run(derive=True, group=None, permission_set=None)
+    accepted = {**ACCEPT_ALL[0], "account": ACCOUNT, "user": "alice"}
+    run(derive={"accept": [accepted]}, group=None, permission_set=None)
     found = policy({"actions": [ACTION]}).resource_manager.actions[0]
     used = {each.replace("sso-admin:", "sso:") for each in made if not each.startswith("iam:")}
     assert used == {each for each in found.get_permissions() if not each.startswith("iam:")}

@@ -498,7 +498,7 @@ def test_a_broken_record_silences_nothing(
     # what can be read counts, so nothing is sent twice
     (message,) = sent(org)
     assert [each["UserName"] for each in message["resources"]] == ["bob"]
-    assert f"realtime/notices/{ACCOUNT}/x.json is no notice: it has no time" in caplog.text
+    assert f"realtime/notices/{ACCOUNT}/x.json is no notice: it is of account None" in caplog.text
 
 
 def test_each_call_is_news(org: LocalOrg, iam: Any) -> None:

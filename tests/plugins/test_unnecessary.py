@@ -16,7 +16,7 @@ from c7n.resources.iam import User
 from aws_local_org import LocalOrg
 from aws_local_org.seed import seed
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
-from c7n_iamusers.exemptions import read_denied, read_usage
+from c7n_iamusers.evidence.seen_users import SEEN, SeenUsers, parse_seen
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.plugins.policy_checks import exemption_rules
 from c7n_iamusers.plugins.unnecessary import Unnecessary
@@ -78,16 +78,75 @@ def test_any_user_is_flagged_with_the_evidence(iam: Any, source: str) -> None:
 
 
 def test_an_exempt_user_that_is_denied_everything_is_named(
-    iam: Any, caplog: pytest.LogCaptureFixture
+    iam: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     quarantine = Quarantine(datetime(2026, 11, 1, tzinfo=timezone.utc), "policy", "a test", ())
     document = deny_all_document(quarantine.sids[0])
     iam.put_user_policy(UserName="carol", PolicyName=DENY_ALL_NAME, PolicyDocument=document)
     iam.put_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME, PolicyDocument=document)
     iam.attach_user_policy(UserName="dave", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
-    flagged({"user": "carol"}, {"group": "Keep"}, {"user": "bob"})
-    found = dict(filter(None, (read_denied(record.getMessage()) for record in caplog.records)))
-    assert {arn.rpartition("/")[2]: ours for arn, ours in found.items()} == {"carol": True, "dave": False}
+    found = seen_in(tmp_path, exempted({"user": "carol"}, {"group": "Keep"}, {"user": "bob"}))
+    by = {each.arn.rpartition("/")[2]: each.denied for each in found.users if each.rule is not None}
+    assert by == {"bob": "", "carol": "quarantine", "dave": "policy"}
+    assert caplog.text.count("and still denied everything by ") == 2
+
+
+def exempted(*exempt: dict[str, Any], **options: Any) -> dict[str, Any]:
+    return {"type": "unnecessary", "exempt": [{**RULE, **rule} for rule in exempt] or "none", **options}
+
+
+def seen_in(output: Path, *filters: Any, **more: Any) -> SeenUsers:
+    """What the filters of a policy saw in a run."""
+    found = policy({"filters": list(filters), **more}, output)
+    found.run()
+    seen = parse_seen(json.loads((output / "under-test" / SEEN).read_text()))
+    assert seen.execution == found.ctx.execution_id
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("filters", "states", "complete"),
+    [
+        pytest.param(
+            [exempted({"path": "/emergency/*"}, **{"min-age": 3000}), {"tag:Purpose": "absent"}],
+            {
+                "alice": "left out: min-age",
+                "bob": "exempt",
+                "carol": "left out: min-age",
+                "dave": "left out: min-age",
+            },
+            True,
+            id="exempt-and-left-out",
+        ),
+        pytest.param(
+            [{"UserName": "alice"}, exempted()],
+            {"alice": "flagged"},
+            False,
+            id="not-the-first-filter",
+        ),
+        pytest.param(
+            [{"or": [{"UserName": "alice"}, exempted({"user": "bob"})]}],
+            {"alice": "flagged", "bob": "exempt", "carol": "flagged", "dave": "flagged"},
+            True,
+            id="among-the-first",
+        ),
+        pytest.param(
+            [exempted({"user": "bob"}), exempted({"user": "carol"}, {"user": "dave"})],
+            {"alice": "flagged", "bob": "exempt", "carol": "exempt", "dave": "exempt"},
+            True,
+            id="two-filters",
+        ),
+    ],
+)
+def test_all_users_that_it_saw_are_in_the_output(
+    iam: Any, tmp_path: Path, filters: list[Any], states: dict[str, str], complete: bool
+) -> None:
+    found = seen_in(tmp_path, *filters)
+    said = {
+        each.arn.rpartition("/")[2]: ": ".join(filter(None, (each.state, each.why))) for each in found.users
+    }
+    assert (said, found.complete) == (states, complete)
+    assert sum(found.protected().values()) == list(states.values()).count("exempt")
 
 
 @pytest.mark.parametrize("source", ["authorization-details", "describe"])
@@ -143,15 +202,30 @@ def test_faulty_rules_do_not_validate(org: LocalOrg, rule: dict[str, Any], messa
         policy({"filters": [{"type": "unnecessary", "exempt": [rule]}]})
 
 
-def test_the_log_says_how_many_users_each_rule_protects(iam: Any, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO"):
-        flagged({"path": "/emergency/*"}, {"user": "[cd]*"}, {"user": "nobody"})
-    found = [usage for line in caplog.messages if (usage := read_usage(line))]
-    assert found == [
-        {("path", "/emergency/*", "2999-12-31", ""): 1},
-        {("user", "[cd]*", "2999-12-31", ""): 2},
-        {("user", "nobody", "2999-12-31", ""): 0},
-    ]
+def test_how_many_users_each_rule_protects(iam: Any, tmp_path: Path) -> None:
+    rules = {"path": "/emergency/*"}, {"user": "[cd]*"}, {"user": "nobody"}
+    found = seen_in(tmp_path, exempted(*rules))
+    assert {rule.pattern: users for rule, users in found.protected().items()} == {
+        "/emergency/*": 1,
+        "[cd]*": 2,
+        "nobody": 0,
+    }
+
+
+def test_a_rule_protects_whom_another_protects_too(iam: Any, tmp_path: Path) -> None:
+    """It is not mistyped."""
+    found = seen_in(tmp_path, exempted({"user": "b*"}, {"path": "/emergency/*"}, {"user": "bob"}))
+    assert {rule.pattern: users for rule, users in found.protected().items()} == {
+        "b*": 1,
+        "/emergency/*": 1,
+        "bob": 1,
+    }
+    assert [each.protecting for each in found.users if each.state == "exempt"] == [(0, 1, 2)]
+
+
+def test_the_rules_of_a_later_filter_count_on(iam: Any, tmp_path: Path) -> None:
+    found = seen_in(tmp_path, exempted({"user": "bob"}), exempted({"user": "carol"}, {"user": "c*"}))
+    assert [each.protecting for each in found.users if each.state == "exempt"] == [(0,), (1, 2)]
 
 
 def test_the_log_says_what_leaves_users_out(iam: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -187,8 +261,10 @@ def test_a_rule_holds_in_its_account_for_filter_and_actions(
     caplog.set_level("INFO")
     assert ("alice" in {each["UserName"] for each in manager.resources()}) is not held
     assert bool(exemption_rules(manager, ACCOUNT)) is held
-    used = [usage for line in caplog.messages if (usage := read_usage(line))]
-    assert used == [{("user", "alice", "2999-12-31", account): int(held)}]
+    line = f'user "alice" in account "{account}" until 2999-12-31'
+    assert (
+        f"exempt by {line}: 1 users" if held else f"exemptions that protect nobody: {line}"
+    ) in caplog.text
     assert ("is not known, so these exemptions may be of other accounts" in caplog.text) is (
         held and account == "dev-*"
     )

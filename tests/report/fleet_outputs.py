@@ -6,10 +6,13 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+
+from c7n_iamusers.evidence.seen_users import EXEMPT, FLAGGED, SEEN, SeenUser, SeenUsers
+from c7n_iamusers.exemptions import ExemptionRule, parse_rules
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
@@ -45,6 +48,29 @@ def outcome(name: str, status: str, reason: str = "", days: float = 0, **more: A
     return {**who, "status": status, "reason": reason, "call": "", "code": "", "time": at(days), **more}
 
 
+def seen_user(name: str, account: str = ACCOUNT, **more: Any) -> SeenUser:
+    """A user that the filter saw, see ``SeenUser``."""
+    return SeenUser(
+        f"arn:aws:iam::{account}:user/{name}", f"AIDA{name.upper()}", **{"state": FLAGGED, **more}
+    )
+
+
+def exempt_user(name: str, account: str = ACCOUNT, denied: str = "") -> SeenUser:
+    """A user that the first rule protects."""
+    return seen_user(name, account, state=EXEMPT, rule=0, denied=denied)
+
+
+def seen(*users: SeenUser, rules: Sequence[ExemptionRule] | None = None, complete: bool = True) -> SeenUsers:
+    """What the filter saw in a run, which ``leave`` names; by default with RULE as its only exemption."""
+    known = parse_rules([RULE], "exempt") if rules is None else tuple(rules)
+    return SeenUsers("", complete, known, users)
+
+
+def execution(policy: str, account: str, days: float) -> str:
+    """The id of a run."""
+    return f"{policy} in {account} {days:g} days ago"
+
+
 def metadata(policy: str, account: str, days: float, metrics: Sequence[str], **more: Any) -> dict[str, Any]:
     return {
         "policy": {
@@ -53,7 +79,10 @@ def metadata(policy: str, account: str, days: float, metrics: Sequence[str], **m
             "filters": [{"or": [{"type": "unnecessary", "exempt": [RULE]}]}],
             **more,
         },
-        "execution": {"id": "1", "start": datetime.fromisoformat(at(days)).timestamp()},
+        "execution": {
+            "id": execution(policy, account, days),
+            "start": datetime.fromisoformat(at(days)).timestamp(),
+        },
         "config": {"account_id": account, "dryrun": False},
         "metrics": [{"MetricName": each, "Value": 1} for each in metrics],
     }
@@ -74,6 +103,7 @@ class Outputs:
         days: float = 0,
         metrics: Sequence[str] = ("ResourceCount",),
         outcomes: Sequence[dict[str, Any]] = (),
+        seen: SeenUsers | None = None,
         log: str = "",
         run: str = "",
         files: Mapping[str, str | None] | None = None,
@@ -86,6 +116,7 @@ class Outputs:
             "resources.json": json.dumps(resources),
             "metadata.json": json.dumps(metadata(policy, account, days, metrics)),
             "custodian-run.log": log,
+            **({SEEN: replace(seen, execution=execution(policy, account, days)).content()} if seen else {}),
             **({"outcomes.json": json.dumps(outcomes)} if outcomes else {}),
             **(files or {}),
         }
@@ -97,6 +128,6 @@ class Outputs:
     def compress(self) -> None:
         """As c7n's output to a bucket does with its own files."""
         for path in self.root.rglob("*"):
-            if path.name in ("resources.json", "metadata.json", "custodian-run.log"):
+            if path.name in ("resources.json", "metadata.json", "custodian-run.log", SEEN):
                 path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
                 path.unlink()

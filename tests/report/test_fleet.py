@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
@@ -11,9 +12,12 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
+from c7n_iamusers.evidence.seen_users import BY_OTHERS, BY_US, LEFT_OUT, SeenUsers
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.exemptions import ExemptionRule, denied_line, parse_rules, usage_lines
-from c7n_iamusers.report.fleet import ANY, Expected, Fleet, Wanted, fleet_of
+from c7n_iamusers.exemptions import ExemptionRule, parse_rules
+from c7n_iamusers.report.accounts import ANY, Expected, Wanted
+from c7n_iamusers.report.checks import ATTENTION, BLOCKING, need
+from c7n_iamusers.report.fleet import Fleet, fleet_of
 from c7n_iamusers.report.outputs import read_outputs
 from c7n_iamusers.report.rendering import render_csv, render_html, render_json
 from tests.report.fleet_outputs import (
@@ -25,9 +29,13 @@ from tests.report.fleet_outputs import (
     RULE,
     Outputs,
     at,
+    exempt_user,
     finding,
+    metadata,
     outcome,
     resource,
+    seen,
+    seen_user,
 )
 
 IN_USE = (
@@ -385,9 +393,9 @@ def test_a_run_that_did_not_happen_needs_attention(
 
 
 def test_a_report_on_some_accounts_leaves_the_others_out(left: Outputs) -> None:
-    left.leave("alice", log=NOBODY)
+    left.leave("alice", seen=NOBODY)
     failed = {**outcome("bob", "failed"), "arn": f"arn:aws:iam::{OTHER_ACCOUNT}:user/bob"}
-    left.leave("bob", name="research", account=OTHER_ACCOUNT, outcomes=[failed], log=NOBODY)
+    left.leave("bob", name="research", account=OTHER_ACCOUNT, outcomes=[failed], seen=NOBODY)
     left.leave(name="research", account=OTHER_ACCOUNT, policy=DELETE, files=STOPPED)
     assert len(fleet(left, PAYMENTS).attention) == 2
     found = fleet(left, PAYMENTS, wanted=Wanted(expected_only=True))
@@ -474,38 +482,31 @@ def test_a_release_ends_the_failure_of_a_policy_that_found_the_quarantine_broken
     assert (users(fleet(left))["alice"]["status"], needs(fleet(left))) == ("released", [])
 
 
-OURS = denied_line(resource("alice")["Arn"], parse_rules([RULE], "exempt")[0], True)
-OTHER = OURS.replace("our Deny-all", "a policy")
 QUARANTINED_BEFORE = [outcome("alice", "quarantined", days=9)]
 
 
 @pytest.mark.parametrize(
-    ("line", "outcomes", "named"),
+    ("denied", "outcomes", "named"),
     [
-        pytest.param(OURS, QUARANTINED_BEFORE, True, id="in-quarantine"),
-        pytest.param(OURS, [], True, id="by-the-deny-itself"),
-        pytest.param(OTHER, QUARANTINED_BEFORE, True, id="by-the-outcomes"),
-        pytest.param(OTHER, [], False, id="denied-by-others"),
-        pytest.param("", QUARANTINED_BEFORE, False, id="not-denied-or-not-exempt"),
-        pytest.param(OURS, [outcome("alice", "released", days=1)], False, id="released-since"),
-        pytest.param(OURS, [outcome("alice", "released", days=3)], True, id="released-before"),
-        pytest.param(OURS, [outcome("alice", "quarantined", IN_USE, days=9)], True, id="in-use-before"),
+        pytest.param(BY_US, QUARANTINED_BEFORE, True, id="in-quarantine"),
+        pytest.param(BY_US, [], True, id="by-the-deny-itself"),
+        pytest.param(BY_OTHERS, QUARANTINED_BEFORE, True, id="by-the-outcomes"),
+        pytest.param(BY_OTHERS, [], False, id="denied-by-others"),
+        pytest.param("", QUARANTINED_BEFORE, False, id="not-denied"),
+        pytest.param(None, QUARANTINED_BEFORE, False, id="not-exempt"),
+        pytest.param(BY_US, [outcome("alice", "released", days=1)], False, id="released-since"),
+        pytest.param(BY_US, [outcome("alice", "released", days=3)], True, id="released-before"),
+        pytest.param(BY_US, [outcome("alice", "quarantined", IN_USE, days=9)], True, id="in-use-before"),
     ],
 )
 def test_an_exempt_user_that_is_still_denied_needs_attention(
-    left: Outputs, line: str, outcomes: list[dict[str, Any]], named: bool
+    left: Outputs, denied: str | None, outcomes: list[dict[str, Any]], named: bool
 ) -> None:
-    left.leave("bob", days=9, policy=DELETE, log=f"{OURS}\n{NOBODY}")
-    left.leave("bob", days=2, log=f"{OURS}\n{NOBODY}\nunnecessary: {line}\n{NOBODY}")
+    left.leave("bob", days=9, policy=DELETE, seen=seen(exempt_user("alice", denied=BY_US)))
+    alice = seen_user("alice") if denied is None else exempt_user("alice", denied=denied)
+    left.leave("bob", days=2, seen=seen(alice))
     left.leave(policy=PARK, days=9, outcomes=outcomes)
     assert needs(fleet(left)) == ([(ACCOUNT, "alice", "quarantine of an exempt user")] if named else [])
-
-
-def test_who_is_exempt_is_the_user_that_has_the_arn_now(left: Outputs) -> None:
-    left.leave(policy=DELETE, days=5, outcomes=[outcome("alice", "deleted", days=5)])
-    left.leave({**resource("alice"), "UserId": "AIDAAGAIN", "CreateDate": at(3)}, log=f"{OURS}\n{NOBODY}")
-    left.leave(policy="later", outcomes=[outcome("alice", "skipped", "already gone", days=4)])
-    assert [each["unique_id"] for each in fleet(left).attention] == ["AIDAAGAIN"]
 
 
 STOP = "the file notices/STOP stops every destructive action: the user was not touched. Remove the file and run again"
@@ -526,7 +527,7 @@ def test_users_that_a_stop_file_kept_are_one_line(left: Outputs) -> None:
 
 def test_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
     active = "active within 30 days: its password was used on 2026-11-20 12:00 UTC"
-    soon = "announced on 2026-11-{} to {}, which is not yet 23 days ago"
+    soon = "announced less than 23 days ago: on 2026-11-{} to {}"
     rows = [
         outcome("alice", "quarantined"),
         outcome("bob", "skipped", active),
@@ -554,7 +555,7 @@ def test_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
         "dry_run": False,
         "selected": 5,
         "outcomes": {"quarantined": 1, "skipped": 3},
-        "skipped": {"announced on ... to ... which is not yet 23 days ago": 2, "active within 30 days": 1},
+        "skipped": {"announced less than 23 days ago": 2, "active within 30 days": 1},
     }
     release = {"policy": RELEASE, "time": at(1), "accounts": 2, "not_run": ["999999999999"], "dry_run": False}
     assert fleet(left).policies == (park, {**release, "selected": 0, "outcomes": {}, "skipped": {}})
@@ -659,57 +660,62 @@ def test_runs_are_dated_and_show_the_progress(left: Outputs) -> None:
     assert found[2]["outcomes"] == {"deleted": 1, "skipped": 1}
 
 
-USED = (
-    'unnecessary: exempt by user "git-*" until 2999-06-30: 2 users\n'
-    "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human"
-)
-NOBODY = "unnecessary: of 5 users 5 are not exempt, 5 are flagged: 5 human"
+USED, NOBODY = seen(exempt_user("git-a"), exempt_user("git-b"), seen_user("alice")), seen(seen_user("alice"))
 
 
 @pytest.mark.parametrize(
-    ("logs", "count"),
+    ("in_accounts", "count"),
     [
         pytest.param([USED, USED], 4, id="of-all-accounts"),
         pytest.param([USED, NOBODY], 2, id="of-one"),
         pytest.param([NOBODY, NOBODY], 0, id="nobody"),
-        pytest.param([NOBODY, ""], None, id="a-log-that-does-not-say"),
+        pytest.param([NOBODY, None], None, id="not-known-of-one"),
+        pytest.param([NOBODY, seen(complete=False)], None, id="not-all-users-of-one"),
     ],
 )
-def test_whom_a_rule_protects(left: Outputs, logs: list[str], count: int | None) -> None:
-    for name, account, log in zip(("payments", "research"), (ACCOUNT, OTHER_ACCOUNT), logs, strict=True):
-        left.leave("alice", name=name, account=account, log=log)
+def test_whom_a_rule_protects(left: Outputs, in_accounts: list[SeenUsers | None], count: int | None) -> None:
+    for name, account, each in zip(
+        ("payments", "research"), (ACCOUNT, OTHER_ACCOUNT), in_accounts, strict=True
+    ):
+        left.leave("alice", name=name, account=account, seen=each)
     (rule,) = fleet(left).exemptions
     assert (rule["pattern"], rule["users"], rule["owner"]) == ("git-*", count, "platform@example.com")
 
 
-@pytest.mark.parametrize("users", ["4", "0"], ids=["used", "unused"])
-def test_a_rule_of_a_list_has_the_reason_and_owner_that_the_log_says(left: Outputs, users: str) -> None:
+def test_an_account_without_users_hides_no_exemption_that_protects_nobody(left: Outputs) -> None:
+    """Cloud Custodian calls no filter there."""
+    left.leave("alice", seen=NOBODY)
+    left.leave(name="research", account=OTHER_ACCOUNT)
+    (rule,) = fleet(left).exemptions
+    assert rule["users"] == 0
+
+
+@pytest.mark.parametrize("users", [1, 0], ids=["used", "unused"])
+def test_a_rule_of_a_list_has_its_reason_and_owner(left: Outputs, users: int) -> None:
     """The list itself is not in the output."""
     rule = ExemptionRule("user", "ci-*", "a list's", date(2999, 1, 1), "team <a>")
-    lines = usage_lines([rule], {rule: int(users)})
-    left.leave("alice", log="\n".join(f"unnecessary: {each}" for each in [*lines, NOBODY]))
+    left.leave("alice", seen=seen(*[exempt_user("ci-a")] * users, rules=[rule]))
     found = {each["pattern"]: (each["reason"], each["owner"]) for each in fleet(left).exemptions}
     assert found == {"git-*": ("CodeCommit", "platform@example.com"), "ci-*": ("a list's", "team <a>")}
 
 
 def test_a_rule_matches_nobody_only_where_all_accounts_were_seen(left: Outputs) -> None:
-    left.leave("alice", log=NOBODY)
+    left.leave("alice", seen=NOBODY)
     (rule,) = fleet(left, Expected(ACCOUNT, "payments"), Expected(OTHER_ACCOUNT, "research")).exemptions
     assert rule["users"] is None
 
 
 def test_a_rule_of_an_account_that_matches_nobody_is_named(left: Outputs) -> None:
-    rule = 'user "git-*" in account "777788889999" until 2999-06-30'
-    unused = f"unnecessary: exemptions that protect nobody: {rule}\n{NOBODY}"
+    rules = parse_rules([{**RULE, "account": "777788889999"}], "exempt")
     for name, account in (("payments", ACCOUNT), ("research", OTHER_ACCOUNT)):
-        left.leave("alice", name=name, account=account, log=unused)
+        left.leave("alice", name=name, account=account, seen=seen(rules=rules))
     found = {each["account"]: each["users"] for each in fleet(left).exemptions}
     assert found["777788889999"] == 0
 
 
 def test_the_same_rule_in_two_policies_counts_its_users_once(left: Outputs) -> None:
-    left.leave("alice", log=USED)
-    left.leave("alice", policy=DELETE, log=USED)
+    left.leave("alice", seen=USED)
+    left.leave("alice", policy=DELETE, seen=USED)
     (rule,) = fleet(left).exemptions
     assert (rule["users"], rule["policies"]) == (2, [DELETE, FLAG])
 
@@ -724,7 +730,7 @@ def test_the_same_rule_in_two_policies_counts_its_users_once(left: Outputs) -> N
     ],
 )
 def test_the_end_of_a_rule(left: Outputs, expires: str, state: str) -> None:
-    left.leave("alice", log=USED.replace("2999-06-30", expires))
+    left.leave("alice", seen=seen(rules=parse_rules([{**RULE, "expires": expires}], "exempt")))
     found = {each["expires"]: each["state"] for each in fleet(left).exemptions}
     assert found[expires] == state
 
@@ -790,3 +796,155 @@ def large(name: str, account: str) -> dict[str, Any]:
     ]
     sources = {f"source-{number}": {"source": "ListUsers", "time": at(number)} for number in range(6)}
     return resource(name, account, credentials=keys, findings=findings, sources=sources)
+
+
+def totals(found: Fleet) -> dict[str, int]:
+    """The numbers of users."""
+    return {key: found.as_data()["totals"][key] for key in ("users", "deleted", "gone", "left", "exempt")}
+
+
+def test_exempt_users_and_those_left_out_are_users_that_are_left(left: Outputs) -> None:
+    old = seen_user("old", state=LEFT_OUT, why="unused-for")
+    left.leave("alice", seen=seen(seen_user("alice"), exempt_user("git-a"), old, seen_user("other")))
+    found = fleet(left)
+    assert totals(found) == {"users": 4, "deleted": 0, "gone": 0, "left": 4, "exempt": 1}
+    assert {name: (each["status"], each["reason"]) for name, each in users(found).items()} == {
+        "alice": ("flagged", ""),
+        "git-a": ("exempt", 'user "git-*" until 2999-06-30: CodeCommit'),
+        "old": ("left out", "unused-for"),
+        "other": ("left out", f"another filter of {FLAG}"),
+    }
+    (account,) = found.accounts
+    assert (account.as_data()["left"], account.as_data()["exempt"]) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("later", "gone"),
+    [
+        pytest.param({"seen": seen(seen_user("bob"))}, True, id="not-in-the-account"),
+        pytest.param({"seen": seen(seen_user("alice"))}, False, id="left-out"),
+        pytest.param({"seen": seen(seen_user("bob"), complete=False)}, False, id="not-all-seen"),
+        pytest.param({}, False, id="nothing-seen"),
+        pytest.param({"seen": seen(seen_user("bob")), "account": OTHER_ACCOUNT}, False, id="other-account"),
+    ],
+)
+def test_a_user_that_somebody_else_deleted_is_gone(left: Outputs, later: dict[str, Any], gone: bool) -> None:
+    """Its failure blocks nothing any more, and its quarantine is over."""
+    rows = [outcome("alice", "failed", "iam:DeleteUser was denied", days=3)]
+    left.leave("alice", days=3, outcomes=rows, seen=seen(seen_user("alice"), seen_user("bob")))
+    left.leave("bob", policy=DELETE, days=1, **later)
+    found = fleet(left)
+    assert (totals(found)["gone"], totals(found)["left"] - ("account" in later)) == (int(gone), 2 - gone)
+    assert users(found)["alice"]["status"] == ("gone" if gone else "failed")
+    assert [each["kind"] for each in found.attention if each["level"] == BLOCKING] == ["failure"] * (not gone)
+
+
+def test_a_user_that_was_created_again_counts_once(left: Outputs) -> None:
+    left.leave("alice", days=3)
+    left.leave({**resource("alice"), "UserId": "AIDAAGAIN"}, policy=DELETE)
+    assert totals(fleet(left)) == {"users": 2, "deleted": 0, "gone": 1, "left": 1, "exempt": 0}
+
+
+@pytest.mark.parametrize(
+    ("second", "named"),
+    [
+        pytest.param({"name": "pay", "days": 0.1}, True, id="two-names"),
+        pytest.param({"run": "copy"}, True, id="a-copy"),
+        pytest.param({"run": "later", "days": 0.1}, False, id="a-later-run"),
+        pytest.param({"policy": DELETE}, False, id="another-policy"),
+        pytest.param({"name": "research", "account": OTHER_ACCOUNT}, False, id="another-account"),
+    ],
+)
+def test_users_of_one_run_in_two_places_are_counted_twice(
+    left: Outputs, second: dict[str, Any], named: bool
+) -> None:
+    left.leave("alice", "bob")
+    left.leave("alice", **second)
+    found = [each for each in fleet(left).attention if each["kind"] == "twice"]
+    assert [(each["level"], each["what"]) for each in found] == [(BLOCKING, "counted twice")] * named
+    assert all(each["why"].startswith("1 users are in ") and ": alice: " in each["why"] for each in found)
+
+
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [
+        pytest.param({}, True, id="mistyped"),
+        pytest.param({"expires": "2026-11-24"}, False, id="expired"),
+        pytest.param({"user": "al*"}, False, id="of-somebody"),
+    ],
+)
+def test_an_exemption_that_protects_nobody_needs_attention(
+    left: Outputs, rule: dict[str, str], named: bool
+) -> None:
+    alice = exempt_user("alice") if "user" in rule else seen_user("alice")
+    policy = {"policy": {"name": FLAG, "resource": "aws.iam-user", "filters": []}}
+    data = json.dumps({**metadata(FLAG, ACCOUNT, 0, ["ResourceCount"]), **policy})
+    rules = parse_rules([{**RULE, **rule}], "exempt")
+    left.leave("alice", seen=seen(alice, rules=rules), files={"metadata.json": data})
+    found = fleet(left).attention
+    assert [(each["level"], each["what"]) for each in found] == [
+        (ATTENTION, "an exemption that protects nobody")
+    ] * named
+
+
+MOVED: dict[str, Any] = {"policy": PARK, "days": 2, "run": "park"}
+
+
+@pytest.mark.parametrize(
+    ("since", "now", "named"),
+    [
+        pytest.param([], {"seen": seen(seen_user("alice"))}, True, id="still-there"),
+        pytest.param([], {"seen": None}, True, id="not-seen"),
+        pytest.param([], {"seen": seen(seen_user("bob"))}, False, id="gone"),
+        pytest.param([], {"seen": seen(exempt_user("alice"))}, False, id="exempt"),
+        pytest.param([outcome("alice", "quarantined", days=2)], {}, False, id="handed-on"),
+        pytest.param([outcome("alice", "skipped", "active", days=2)], {}, True, id="skipped-by-another"),
+        pytest.param(
+            [], {"metrics": ["PolicyException"], "files": {"resources.json": None}}, False, id="failed"
+        ),
+    ],
+)
+def test_a_policy_that_selects_nobody_any_more_needs_attention(
+    left: Outputs, since: list[dict[str, Any]], now: dict[str, Any], named: bool
+) -> None:
+    left.leave("alice", days=3, run="first")
+    if since:
+        left.leave("alice", outcomes=since, **MOVED)
+    left.leave(run="second", **now)
+    found = [each for each in fleet(left).attention if each["kind"] == "selection"]
+    assert [(each["level"], each["account"], each["what"]) for each in found] == [
+        (ATTENTION, ACCOUNT, "selected nobody")
+    ] * named
+    assert all("selected 1 users on 2026-11-22, and now nobody" in each["why"] for each in found)
+
+
+def test_a_policy_that_is_done_with_its_users_may_select_nobody(left: Outputs) -> None:
+    left.leave("alice", policy=RELEASE, days=3, run="1", outcomes=[outcome("alice", "released", days=3)])
+    left.leave("bob", policy=PARK, seen=seen(seen_user("alice")))
+    left.leave(policy=RELEASE, run="2")
+    assert [each for each in fleet(left).attention if each["kind"] == "selection"] == []
+
+
+def test_further_lines_stand_among_those_of_their_level(left: Outputs) -> None:
+    left.leave("alice", seen=NOBODY)
+    mail = need(BLOCKING, "mail", "mails that did not leave the queue", "12 messages since 2026-11-23")
+    found = fleet_of(read_outputs(DirectoryStore(left.root)), (), NOW.date(), further=[mail])
+    assert [each["kind"] for each in found.attention] == ["mail", "exemption"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        pytest.param("active within 30 days: its key was used", "active within 30 days", id="colon"),
+        pytest.param("in quarantine since 2026-11-20 12:00 UTC, quiet", "in quarantine", id="a-time"),
+        pytest.param(
+            f"user a.b of account {ACCOUNT}: it has no tag Email: add one", "it has no tag Email", id="who"
+        ),
+        pytest.param("claimed by a@example.com and by b@example.com", "claimed", id="addresses"),
+        pytest.param("a@example.com", "a@example.com", id="nothing-else"),
+    ],
+)
+def test_a_reason_in_few_words(left: Outputs, reason: str, words: str) -> None:
+    left.leave("alice", policy=PARK, outcomes=[outcome("alice", "skipped", reason)])
+    (found,) = fleet(left).policies
+    assert found["skipped"] == {words: 1}

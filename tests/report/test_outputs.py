@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.evidence.assessment import ANNOTATION
+from c7n_iamusers.evidence.seen_users import SEEN
 from c7n_iamusers.exceptions import OutputUnreadable
 from c7n_iamusers.execution.bucket_store import BucketStore
 from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
@@ -32,7 +34,19 @@ from c7n_iamusers.report.outputs import (
 )
 from tests.interference import deny
 from tests.policies import policy
-from tests.report.fleet_outputs import ACCOUNT, DELETE, FLAG, NOW, Outputs, metadata, outcome, resource
+from tests.report.fleet_outputs import (
+    ACCOUNT,
+    DELETE,
+    FLAG,
+    NOW,
+    Outputs,
+    exempt_user,
+    metadata,
+    outcome,
+    resource,
+    seen,
+    seen_user,
+)
 
 ALICE = Subject("alice", f"arn:aws:iam::{ACCOUNT}:user/alice", "AIDAALICE")
 
@@ -176,7 +190,9 @@ def test_what_c7n_leaves_of_users(org: LocalOrg, left: Outputs, caplog: pytest.L
     (found,) = read(left)
     assert found.state == RAN
     assert [each.arn.rpartition("/")[2] for each in found.users or ()] == ["alice"]
-    assert found.usage == outputs.Usage(1, {("user", "git-*", "2999-12-31", ""): 1})
+    assert found.seen
+    assert {rule.pattern: users for rule, users in found.seen.protected().items()} == {"git-*": 1}
+    assert (found.seen.complete, [each.state for each in found.seen.users]) == (True, ["exempt"])
 
 
 def test_of_users_only_what_a_report_shows_is_held(left: Outputs) -> None:
@@ -195,39 +211,42 @@ def test_of_users_only_what_a_report_shows_is_held(left: Outputs) -> None:
     assert (one.arn is other.arn, one.unique_id is other.unique_id) == (True, True)
 
 
+def test_the_users_that_the_filter_saw_without_those_that_the_policy_selected(left: Outputs) -> None:
+    left.leave("alice", seen=seen(seen_user("alice"), exempt_user("git-a"), seen_user("bob")))
+    (found,) = read(left)
+    assert found.seen
+    assert [(each.arn.rpartition("/")[2], each.state) for each in found.seen.users] == [
+        ("git-a", "exempt"),
+        ("bob", "flagged"),
+    ]
+    assert [*found.seen.protected().values()] == [1]
+
+
+def test_what_an_earlier_run_saw_does_not_count(left: Outputs) -> None:
+    left.leave("alice", seen=seen(exempt_user("git-a")), days=1)
+    left.leave("alice")
+    assert [each.seen for each in read(left)] == [None]
+
+
 @pytest.mark.parametrize(
-    ("log", "usage"),
+    ("content", "told"),
     [
-        pytest.param("", None, id="no-log"),
+        pytest.param("[", "is no JSON", id="torn"),
+        pytest.param("[]", "must be an object", id="list"),
         pytest.param(
-            'unnecessary: exempt by user "git-*" until 2999-06-30: 2 users\n'
-            "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human",
-            {("user", "git-*", "2999-06-30", ""): 2},
-            id="told",
+            replace(seen(), rules=()).content().replace("[]", "[{}]", 1), "exactly one of", id="no-rule"
         ),
-        pytest.param("unnecessary: of 5 users 5 are not exempt, 0 are flagged: none", {}, id="no-rule"),
-        pytest.param(
-            'unnecessary: exemptions that protect nobody: user "a" until 2027-06-30, path "/b/" until 2027-06-30\n'
-            "unnecessary: of 5 users 5 are not exempt, 0 are flagged: none",
-            {("user", "a", "2027-06-30", ""): 0, ("path", "/b/", "2027-06-30", ""): 0},
-            id="nobody",
-        ),
-        pytest.param(
-            "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human", None, id="older-version"
-        ),
-        pytest.param(
-            'unnecessary: exempt by user "git-*" until 2999-06-30: 2 users\n'
-            "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human\n"
-            "unnecessary: of 4 users 4 are not exempt, 4 are flagged: 4 human",
-            {},
-            id="the-last-run-counts",
-        ),
+        pytest.param(seen(replace(exempt_user("x"), rule=7)).content(), "exempt by no rule", id="rule-7"),
+        pytest.param(seen(replace(exempt_user("x"), more=(7,))).content(), "exempt by no rule", id="more-7"),
+        pytest.param(seen(replace(exempt_user("x"), rule=None)).content(), "exempt by no rule", id="by-none"),
+        pytest.param(seen(seen_user("x", rule=0)).content(), "exempt by no rule", id="not-exempt"),
     ],
 )
-def test_whom_exemptions_protect(left: Outputs, log: str, usage: dict[Any, int] | None) -> None:
-    left.leave("alice", log=log)
+def test_a_list_of_seen_users_that_no_run_leaves(left: Outputs, content: str, told: str) -> None:
+    left.leave("alice", files={SEEN: content})
     (found,) = read(left)
-    assert (found.usage and found.usage.rules) == usage
+    assert found.state == UNREADABLE
+    assert told in found.why
 
 
 def test_a_run_without_a_date_has_that_of_its_other_accounts(left: Outputs) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.report.fleet import Expected, fleet_of
+from c7n_iamusers.report.accounts import Expected
+from c7n_iamusers.report.fleet import fleet_of
 from c7n_iamusers.report.outputs import read_outputs
 from c7n_iamusers.report.rendering import render_csv, render_html, render_json
-from tests.report.fleet_outputs import DELETE, NOW, Outputs, at, finding, outcome, resource
+from tests.report.fleet_outputs import DELETE, NOW, Outputs, at, finding, outcome, resource, seen, seen_user
 
 HOSTILE = "</script><script>alert(1)</script><!--&\u2028\u202e"
 VOID = {"meta", "input", "link", "br", "hr", "img"}
@@ -152,7 +153,7 @@ def test_failures_and_missing_accounts_stand_before_everything_else(left: Output
     left.leave("alice", policy=DELETE, outcomes=[outcome("alice", "failed", "iam:DeleteUser was denied")])
     words = page(left, Expected("111122223333", "payments"), Expected("999999999999", "absent")).words
     order = [
-        "2 things need attention",
+        "2 things block the next step",
         "absent",
         "never ran",
         "iam:DeleteUser was denied",
@@ -212,7 +213,7 @@ def test_ages(left: Outputs, annotation: dict[str, Any], activity: str, age: str
 
 
 def test_exemptions_that_match_nobody_or_end_are_marked(left: Outputs) -> None:
-    left.leave("alice", log="unnecessary: of 5 users 5 are not exempt, 5 are flagged: 5 human")
+    left.leave("alice", seen=seen(seen_user("alice")))
     words = page(left).words
     assert "matches nobody" in words
     assert "2999-06-30" in words

@@ -148,12 +148,12 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
                 "quarantine": quarantine(ago(days=5) + timedelta(seconds=1)),
                 "quarantined_for": 5,
             },
-            "in quarantine since 2026-11-19 12:00 UTC, which is less than 5 days ago",
+            "in quarantine for less than 5 days: since 2026-11-19 12:00 UTC",
             id="quarantined-a-second-too-shortly",
         ),
         pytest.param(
             {"user": quarantined(ago(days=4)), "quarantine": quarantine(ago(days=4)), "quarantined_for": 5},
-            "in quarantine since 2026-11-20 12:00 UTC, which is less than 5 days ago",
+            "in quarantine for less than 5 days: since 2026-11-20 12:00 UTC",
             id="quarantined-too-shortly",
         ),
         pytest.param(

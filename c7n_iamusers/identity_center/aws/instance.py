@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError, ParamValidationError
@@ -85,7 +85,7 @@ SERVICES = ("sso-admin", "identitystore")
 class Center:
     """An instance. ``clients``: boto3 service name -> client, all with ``rate``.
 
-    ``account_id`` and ``caller`` (an ARN): whom they act as.
+    ``account_id`` and ``caller`` (an ARN): whom they act as. ``session``: boto3's, which they are of.
     """
 
     clients: Mapping[str, Any]
@@ -94,6 +94,7 @@ class Center:
     rate: RateLimit
     account_id: str
     caller: str = ""
+    session: Any = field(default=None, repr=False)
 
     @property
     def is_delegated(self) -> bool:
@@ -115,7 +116,7 @@ def connect(
         rate.attach(client)
     instance = resolve_instance(clients["sso-admin"], backoff)
     caller = backoff.call(session.client("sts", region_name=region).get_caller_identity)
-    return Center(clients, instance, backoff, rate, str(caller["Account"]), str(caller["Arn"]))
+    return Center(clients, instance, backoff, rate, str(caller["Account"]), str(caller["Arn"]), session)
 
 
 #: The IAM action that ``username_tags`` needs.

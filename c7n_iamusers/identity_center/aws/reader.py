@@ -52,8 +52,8 @@ class CenterReader:
         """The state of the accounts with requested access, and of ``more_accounts``.
 
         ``everybody``: read all users. ``unused``: also read managed groups and permission sets without assignments, as
-        an interrupted removal leaves them. Raises IdentityCenterError if the caller may not list assignments of groups,
-        and ClientError.
+        an interrupted removal leaves them. Groups have UNKNOWN_ASSIGNMENT if the caller may not list theirs. Raises
+        ClientError.
         """
         usernames, emails = self._people(list(desired.people.values()), everybody)
         accounts = sorted({*_accounts(desired), *more_accounts})
@@ -168,12 +168,7 @@ class CenterReader:
         if settled or (requested is None and not known.is_managed):
             # Its members don't change, so its assignments in other accounts don't matter.
             return replace(known, assignments=here)
-        try:
-            return replace(known, assignments=self.assignments.of_group(group_id))
-        except IdentityCenterError:
-            if requested is not None and not requested.shared:
-                raise
-            return replace(known, assignments=here | {model.UNKNOWN_ASSIGNMENT})
+        return replace(known, assignments=here | self.assignments.of_group_if_listed(group_id))
 
     def _current(
         self,
@@ -289,10 +284,7 @@ class CenterReader:
 
     def _if_unused(self, group: model.KnownGroup) -> model.KnownGroup | None:
         """The group if it has no members and no assignments, else None."""
-        try:
-            used = self.store.memberships(group.group_id) or self.assignments.of_group(group.group_id)
-        except IdentityCenterError:
-            return None
+        used = self.store.memberships(group.group_id) or self.assignments.of_group_if_listed(group.group_id)
         return None if used else group
 
     def group_names(self, group_ids: list[str]) -> dict[str, str]:
@@ -320,7 +312,7 @@ class CenterReader:
             # Other assignments don't matter, and a delegated administrator may not list them.
             frozenset(each for each in _own(group, sets) if self.assignments.exists(each, known.group_id))
             if group.shared
-            else self.assignments.of_group(known.group_id)
+            else self.assignments.of_group_if_listed(known.group_id)
         )
         return replace(known, members=frozenset(memberships), assignments=held, memberships=memberships)
 

@@ -86,7 +86,8 @@ def test_the_whole_job(tmp_path: Path, no_local_org: None, monkeypatch: pytest.M
             if row["user"] == IN_USE
         )
     # each of these mails is on record
-    assert len(list((work / "notices").glob("*/*.json"))) == 6 * 3 + 1 + 1
+    messages = [each for each in (work / "notices").glob("*/*.json") if not each.stem.endswith("-queue")]
+    assert len(messages) == 6 * 3 + 1 + 1
     assert not (ROOT / "notices").exists()
 
 

@@ -22,6 +22,8 @@ from aws_local_org.demo.expectations import (
     leaving,
     left_faults,
     mail_faults,
+    number_faults,
+    numbers_of,
     population_faults,
     quarantine_faults,
     recorded_faults,
@@ -284,6 +286,77 @@ def test_people_who_went_without_a_replacement_are_named() -> None:
 )
 def test_mail_faults(received: list[EmailMessage], fault: str | None) -> None:
     check(mail_faults(BEFORE, ["alice", "ci"], ["owner@example.com"], "Gone", received), fault)
+
+
+def counted(**changes: Any) -> dict[str, Any]:
+    """The report of an account where two of four users were announced and deleted, and two are exempt."""
+    row = {"users": 4, "left": 2, "exempt": 2}
+    flag = {"policy": "iam-users-flag", "selected": 2, "outcomes": {}}
+    delete = {"policy": "iam-users-delete", "selected": 4, "outcomes": {"deleted": 2, "skipped": 2}}
+    report: dict[str, Any] = {
+        "totals": {**row, "deleted": 2},
+        "accounts": [{"account": BEFORE.account_id, **row}],
+        "policies": [flag, delete],
+    }
+    return {**report, **changes}
+
+
+SAID = "4 users seen in 1 accounts: 2 deleted, 0 deleted by others, 2 still there, of which 2 are exempt and 0 of"
+ANNOUNCING = mail(subject="payments: 2 IAM users are to be deleted on 2026-12-25")
+#: The same users again.
+REMINDING = mail(subject="payments: reminder: 2 IAM users are to be deleted on 2026-12-25")
+TELLING = mail(subject="payments: 2 IAM users deleted, 1 left alone on 2026-12-25")
+
+
+@pytest.mark.parametrize(
+    ("report", "said", "received", "fault"),
+    [
+        pytest.param({}, SAID, (ANNOUNCING, REMINDING, TELLING), None, id="alike"),
+        pytest.param(
+            {"accounts": [{"account": BEFORE.account_id, "users": 2, "left": 0, "exempt": 0}]},
+            SAID,
+            (ANNOUNCING, TELLING),
+            "111122223333: users in the report: 2, and not 4",
+            id="exempt-users-are-not-seen",
+        ),
+        pytest.param(
+            {"totals": {"users": 4, "left": 2, "exempt": 2, "deleted": 3}},
+            SAID,
+            (ANNOUNCING, TELLING),
+            "deleted in the report: 3, and not 2",
+            id="totals",
+        ),
+        pytest.param(
+            {},
+            SAID.replace("4 users", "2 users"),
+            (ANNOUNCING, TELLING),
+            "users on the terminal: 2, and not 4",
+            id="terminal",
+        ),
+        pytest.param(
+            {}, "", (ANNOUNCING, TELLING), "left on the terminal: None, and not 2", id="nothing-said"
+        ),
+        pytest.param(
+            {},
+            SAID,
+            (TELLING,),
+            "111122223333: announced in the subjects of mails: 0, and not 2",
+            id="no-mail",
+        ),
+        pytest.param(
+            {},
+            SAID,
+            (ANNOUNCING, mail(subject="payments: 1 IAM user deleted on 2026-12-25")),
+            "111122223333: deleted in the subjects of mails: 1, and not 2",
+            id="mail",
+        ),
+    ],
+)
+def test_number_faults(
+    report: dict[str, Any], said: str, received: tuple[EmailMessage, ...], fault: str | None
+) -> None:
+    numbers = numbers_of(BEFORE, AFTER, 2, lambda user: user in (GIT, BREAK_GLASS))
+    check(number_faults({BEFORE.account_id: numbers}, counted(**report), said, received), fault)
 
 
 @pytest.mark.parametrize(

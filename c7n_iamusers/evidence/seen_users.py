@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every user that a run of the filter ``unnecessary`` saw in an account, and why those were left out. Pure.
+
+The filter writes this beside ``resources.json``, which has the selected users alone. ``report`` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from sys import intern
+from typing import Any
+
+from c7n_iamusers.exemptions import ExemptionRule, parse_rules
+from c7n_iamusers.text.shapes import listing, one_of, record, text, whole
+
+#: The file in the output directory of a policy.
+SEEN = "users-seen.json"
+#: What the filter made of a user. FLAGGED: the policy's other filters may still leave it out.
+FLAGGED, EXEMPT, LEFT_OUT = "flagged", "exempt", "left out"
+#: Who denies everything to an exempt user: nobody, our Deny-all, or a policy of others.
+BY_NOBODY, BY_US, BY_OTHERS = "", "quarantine", "policy"
+_BLOCKS = ("or", "and", "not")
+_TEXT, _MANY = text(100_000), 1_000_000
+_SHAPE = record(
+    {
+        "execution": text(100),
+        "complete": one_of(True, False),
+        "rules": listing(record({}, others=True), _MANY),
+        "users": listing(
+            record(
+                {"arn": text(2048, r"arn:[a-z-]+:iam::\d{12}:user/.+"), "unique_id": _TEXT},
+                {
+                    "state": one_of(FLAGGED, EXEMPT, LEFT_OUT),
+                    "why": _TEXT,
+                    "rule": whole(0),
+                    "more": listing(whole(0), _MANY),
+                    "denied": one_of(BY_NOBODY, BY_US, BY_OTHERS),
+                },
+            ),
+            _MANY,
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenUser:
+    """A user that the filter saw.
+
+    ``state``: FLAGGED, EXEMPT or LEFT_OUT. ``why``: of a user that is left out: the option, or what could not be read.
+    ``rule``: the number of the first rule that protects an exempt one. ``more``: of further rules that do. ``denied``:
+    who denies everything to it.
+    """
+
+    arn: str
+    unique_id: str
+    state: str = FLAGGED
+    why: str = ""
+    rule: int | None = None
+    denied: str = BY_NOBODY
+    more: tuple[int, ...] = ()
+
+    @property
+    def protecting(self) -> tuple[int, ...]:
+        """The numbers of all rules that protect it."""
+        return () if self.rule is None else (self.rule, *self.more)
+
+    def moved(self, by: int) -> SeenUser:
+        """The same where so many rules stand before its own."""
+        if self.rule is None:
+            return self
+        return replace(self, rule=self.rule + by, more=tuple(each + by for each in self.more))
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON types; without what says nothing."""
+        known = {
+            "arn": self.arn,
+            "unique_id": self.unique_id,
+            "state": self.state,
+            "why": self.why,
+            "denied": self.denied,
+            "more": list(self.more),
+        }
+        found = {key: value for key, value in known.items() if value}
+        return found if self.rule is None else {**found, "rule": self.rule}
+
+
+@dataclass(frozen=True)
+class SeenUsers:
+    """``execution``: Cloud Custodian's id of the run. ``complete``: whether these are all users of the account.
+
+    ``rules``: the policy's exemptions, those of other accounts among them.
+    """
+
+    execution: str
+    complete: bool
+    rules: Sequence[ExemptionRule]
+    users: Sequence[SeenUser]
+
+    def protected(self) -> dict[ExemptionRule, int]:
+        """Rule -> how many users it protects, alone or beside other rules."""
+        found = dict.fromkeys(self.rules, 0)
+        for each in self.users:
+            for number in each.protecting:
+                found[self.rules[number]] += 1
+        return found
+
+    def and_then(self, later: SeenUsers) -> SeenUsers:
+        """With what a ``later`` filter of the same run made of the users that it got."""
+        known = {each.unique_id: each for each in self.users}
+        users = known | {each.unique_id: each.moved(len(self.rules)) for each in later.users}
+        complete = self.complete or later.complete
+        return SeenUsers(self.execution, complete, (*self.rules, *later.rules), tuple(users.values()))
+
+    def content(self) -> str:
+        """The file. ``parse_seen`` is the reverse."""
+        data = {
+            "execution": self.execution,
+            "complete": self.complete,
+            "rules": [each.as_data() for each in self.rules],
+            "users": [each.as_data() for each in self.users],
+        }
+        return json.dumps(data, separators=(",", ":"))
+
+
+def parse_seen(data: Any) -> SeenUsers:
+    """What the filter wrote, by the JSON of its file. Raises ValueError or InvalidPolicyData."""
+    _SHAPE(data, SEEN)
+    rules = tuple(_rule(json.dumps(each, sort_keys=True)) for each in data["rules"])
+    # each run has the same users
+    users = tuple(map(_user, data["users"]))
+    for each in users:
+        if bool(each.protecting) != (each.state == EXEMPT) or max(each.protecting, default=-1) >= len(rules):
+            raise ValueError(f"{SEEN}: {each.arn} is exempt by no rule, or names one without being exempt")
+    return SeenUsers(data["execution"], data["complete"], rules, users)
+
+
+def _user(data: Mapping[str, Any]) -> SeenUser:
+    known = {"arn": intern(data["arn"]), "unique_id": intern(data["unique_id"])}
+    return SeenUser(**{**data, **known, "more": tuple(data.get("more", ()))})
+
+
+@lru_cache(maxsize=100_000)
+def _rule(text: str) -> ExemptionRule:
+    """Each account has the same rules."""
+    (rule,) = parse_rules([json.loads(text)], "rules")
+    return rule
+
+
+def sees_all(filters: Any) -> bool:
+    """Whether a filter ``unnecessary`` is among the first that get the users, by a policy's ``filters``.
+
+    One within ``or`` gets all users that the block gets; within ``and`` and ``not``, only the first does.
+    """
+    if not isinstance(filters, list) or not filters:
+        return False
+    first = filters[0]
+    if not isinstance(first, Mapping):
+        return bool(first == "unnecessary")
+    if first.get("type") == "unnecessary":
+        return True
+    for name in _BLOCKS:
+        if name in first:
+            inner = first[name]
+            return any(sees_all([each]) for each in _listed(inner)) if name == "or" else sees_all(inner)
+    return False
+
+
+def _listed(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list) else ()

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a CloudTrail event says about a sign-in or a call by an IAM user. Pure.
+
+"CloudTrail userIdentity element" and "AWS Management Console sign-in events" (CloudTrail User Guide).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.text.wording import moment
+
+#: The source of events of the console's sign-in, whose answer says whether it succeeded.
+SIGN_IN = "signin.amazonaws.com"
+#: The longest texts of an event that are kept.
+_LONGEST = 200
+
+
+@dataclass(frozen=True)
+class UserCall:
+    """A sign-in or a call, also one that failed. ``source``: of the event, such as ``s3.amazonaws.com``.
+
+    ``user_id``: the unique id of the caller; empty where the event does not say it, as of a sign-in that failed.
+    ``error``: AWS's code or message; empty if it succeeded. ``id``: CloudTrail's id of the event. ``arn``: that of the
+    caller at the time, or empty.
+    """
+
+    name: str
+    source: str
+    time: datetime
+    user_name: str
+    user_id: str = ""
+    address: str = ""
+    region: str = ""
+    error: str = ""
+    id: str = ""
+    arn: str = ""
+
+    def is_of(self, unique_id: str, name: str) -> bool:
+        """Whether the user with this unique id and name is the caller."""
+        return self.user_id == unique_id if self.user_id else self.user_name.casefold() == name.casefold()
+
+    def before(self, user: IamUser) -> IamUser:
+        """The caller ``user`` with the name and path that it had at the call, which it may have changed by that."""
+        path, found, name = self.arn.partition(":user/")[2].rpartition("/")
+        known = {"UserName": name, "Path": f"/{path}{found}", "Arn": self.arn}
+        return replace(user, detail={**user.detail, **known}) if name else user
+
+    @property
+    def is_sign_in(self) -> bool:
+        """Whether somebody signed in to the console, or tried to."""
+        return self.source == SIGN_IN
+
+    def __str__(self) -> str:
+        what = "console sign-in" if self.is_sign_in else f"{self.source.partition('.')[0]} {self.name}"
+        where = f" from {self.address}" if self.address else ""
+        place = f" in {self.region}" if self.region else ""
+        ended = f", which failed: {self.error}" if self.error else ""
+        return f"{what}{where}{place} on {self.time:%Y-%m-%d %H:%M} UTC{ended}"
+
+
+def user_call(event: Any) -> UserCall | None:
+    """The call in an ``event`` of EventBridge; None where there is none, or its caller is no IAM user.
+
+    ``called`` in its detail has the names of a call that ``handler.any_call`` renamed.
+    """
+    detail = _mapping(_mapping(event).get("detail"))
+    who, time = _mapping(detail.get("userIdentity")), moment(detail.get("eventTime"))
+    called = _mapping(detail.get("called"))
+    name = _text(called.get("name") or detail.get("eventName"))
+    source = _text(called.get("source") or detail.get("eventSource"))
+    if who.get("type") != "IAMUser" or not name or time is None:
+        return None
+    answer = _mapping(detail.get("responseElements"))
+    failed = "failed" if answer.get(name) == "Failure" else ""
+    return UserCall(
+        name,
+        source,
+        time,
+        _text(who.get("userName")),
+        _text(who.get("principalId")),
+        _text(detail.get("sourceIPAddress")),
+        _text(detail.get("awsRegion")),
+        _text(detail.get("errorCode")) or _text(detail.get("errorMessage")) or failed,
+        _text(detail.get("eventID")),
+        _text(who.get("arn")),
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    return value[:_LONGEST] if isinstance(value, str) else ""

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What owners have not been told yet, by the outcomes and notices on record: a run may end between the two. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.outcomes import BROWNED_OUT, DELETED, QUARANTINED, RELEASED
+from c7n_iamusers.notices.notices import LAPSE_DAYS, Notices
+from c7n_iamusers.text.wording import moment
+
+#: Outcomes of which an owner must hear, since the user was changed.
+CHANGED = frozenset({DELETED, QUARANTINED, BROWNED_OUT, RELEASED})
+#: What is longer ago is not made up for: the policy told nobody by then.
+_REMEMBERED = timedelta(days=LAPSE_DAYS)
+
+
+@dataclass(frozen=True)
+class Owed:
+    """What became of ``user`` at ``time``, and no message says so. ``outcome``: its row, without earlier ones."""
+
+    user: Subject
+    time: datetime
+    outcome: Mapping[str, Any]
+
+    @property
+    def status(self) -> str:
+        """One of CHANGED."""
+        return str(self.outcome["status"])
+
+
+def owed(rows: Iterable[Mapping[str, Any]], notices: Notices, policy: str, now: datetime) -> list[Owed]:
+    """What ``policy`` did to users by its outcomes, and never told. ``rows``: of its ``outcomes.json``.
+
+    The last change of each user counts. What was done long ago is left out.
+    """
+    found = []
+    for row in rows:
+        changes = [each for each in (*row.get("history", ()), row) if each.get("status") in CHANGED]
+        time = moment(changes[-1].get("time")) if changes else None
+        unique_id = str(row.get("unique_id") or "")
+        if time is None or not unique_id or time < now - _REMEMBERED:
+            continue
+        last = {key: value for key, value in changes[-1].items() if key != "history"}
+        if not notices.was_told(unique_id, policy, str(last["status"]), time):
+            user = Subject(
+                str(row.get("user") or str(row["arn"]).rpartition("/")[2]), str(row["arn"]), unique_id
+            )
+            found.append(Owed(user, time, last))
+    return found

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is valid in the accounts file and the exemptions, and probably not meant so. Pure.
+
+Each is a Check before the first run: HOLE where it can't be meant, ATTENTION where it may be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from difflib import SequenceMatcher, get_close_matches
+from fnmatch import fnmatchcase
+from typing import Any
+
+from c7n_iamusers.exemptions import ExemptionRule, in_account
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.iam.user_patterns import matches
+from c7n_iamusers.organization.owners import OWNER, Member, address_fault
+from c7n_iamusers.organization.readiness import (
+    ATTENTION,
+    CENTER_ROLE,
+    HOLE,
+    ORGANIZATION,
+    QUEUE,
+    UNKNOWN,
+    Check,
+    Target,
+)
+from c7n_iamusers.text.wording import folded, quoted, shown
+
+#: The account of AWS's documentation, the management account in what this package ships. Nobody has it.
+EXAMPLE_ACCOUNT = "123456789012"
+#: Variables as the accounts file that this package ships has them.
+SHIPPED = {
+    "contact": "cloud-governance@example.com",
+    "start_url": "https://d-1234567890.awsapps.com/start",
+    "email_domain": "example.com",
+    "lambda_bucket": "example-iam-users-realtime",
+}
+_MANY = 10
+
+
+def of_the_organization(
+    chosen: Iterable[Target],
+    every: Iterable[Target],
+    members: Mapping[str, Member],
+    management: str,
+    file: str,
+) -> Iterator[Check]:
+    """Which accounts of the organization ``every`` lacks, and which of those ``chosen`` are closed or not in it.
+
+    ``members``: id -> account. ``management``: the id of the management account, which may be left out. ``file``: the
+    name of the accounts file.
+    """
+    known = {each.account_id for each in every}
+    lacking = [
+        f"{each.account.name} ({account_id})"
+        for account_id, each in sorted(members.items())
+        if each.is_active and account_id not in {*known, management}
+    ]
+    if lacking:
+        told = f"{file} lacks {shown(lacking, _MANY)}, so that no policy runs there"
+        remedy = (
+            "add what is to be covered; `c7n-org aws-accounts` writes an accounts file from AWS Organizations"
+        )
+        yield Check(ORGANIZATION, "accounts", ATTENTION, told, remedy)
+    for each in chosen:
+        member = members.get(each.account_id)
+        if member is None:
+            told = "it is not in the organization: it was removed, or its id is mistyped"
+            yield Check(str(each), "account", ATTENTION, told, f"correct its id, or remove it from {file}")
+        elif not member.is_active:
+            told = f"it is {member.state} in the organization, so that no policy can run there"
+            yield Check(str(each), "account", HOLE, told, f"remove it from {file}")
+
+
+def owners_domains(
+    chosen: Iterable[Target], every: Sequence[Target], domains: Collection[str]
+) -> Iterator[Check]:
+    """Owners of the accounts ``chosen`` whose address is of another domain than the organization's.
+
+    ``domains``: the organization's; where none is given, an owner whose domain neither another owner nor the contact
+    has. ``every``: all accounts of the file.
+    """
+    remedy = "correct vars.owner in the accounts file: the address gets the names of all users and how they sign in"
+    known = Counter(_domain(each.variables.get(OWNER)) for each in every)
+    known.update({_domain(each) for each in {str(target.variables.get("contact")) for target in every}})
+    for target in chosen:
+        owner = target.variables.get(OWNER)
+        domain = _domain(owner)
+        if not domain:
+            continue  # it has a check of its own
+        if domains:
+            if fault := address_fault(owner, domains):
+                yield Check(str(target), "owner's domain", HOLE, f"vars.owner: {fault}", remedy)
+        elif known[domain] == 1 and (others := [each for each in known if each not in ("", domain)]):
+            like = get_close_matches(domain, others, 1, 0.75)
+            meant = f"; {like[0]} is the domain of others" if like else ""
+            told = f"no other owner has an address of {domain}{meant}"
+            more = f"{remedy}; or state your domains by --email-domain"
+            yield Check(str(target), "owner's domain", ATTENTION, told, more)
+
+
+def _domain(address: Any) -> str:
+    return "" if address_fault(address) else folded(str(address).rpartition("@")[2])
+
+
+def placeholders(found: Sequence[Target], used: Collection[str], runner_account: str) -> Iterator[Check]:
+    """Variables that still have the value with which this package ships.
+
+    ``used``: those that policies use; empty if none are given. In the local organization, whose runner is in the
+    EXAMPLE_ACCOUNT, they do no harm: there the texts need attention, and the account is its own.
+    """
+    is_local = runner_account == EXAMPLE_ACCOUNT
+    where: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for target in found:
+        for name, value in target.variables.items():
+            if (name in used or name in (QUEUE, CENTER_ROLE) or not used) and _is_shipped(
+                name, value, is_local
+            ):
+                where[name, str(value)].append(target.name)
+    for (name, value), names in where.items():
+        of = "" if len(names) == len(found) else f" in {shown(names)}"
+        told = f"{name}{of} is {value}, as this package ships it"
+        status = ATTENTION if is_local else HOLE
+        yield Check(
+            ORGANIZATION, "placeholders", status, told, f"write your own as {name} in the accounts file"
+        )
+
+
+def _is_shipped(name: str, value: Any, is_local: bool) -> bool:
+    if name in SHIPPED:
+        return bool(value == SHIPPED[name])
+    return not is_local and bool(re.search(rf"(?<!\d){EXAMPLE_ACCOUNT}(?!\d)", str(value)))
+
+
+@dataclass(frozen=True)
+class NamesRead:
+    """What the users of an account tell of exemptions.
+
+    ``matched``: the rules that match a user. ``unmatched``: field -> the values of the users that no rule matches.
+    """
+
+    target: Target
+    matched: frozenset[ExemptionRule]
+    unmatched: Mapping[str, frozenset[str]]
+
+
+def names_of(target: Target, users: Iterable[IamUser], rules: Sequence[ExemptionRule]) -> NamesRead:
+    """What ``users``, which are all of an account, tell of those of the ``rules`` that hold there."""
+    held, _ = in_account(rules, target.account_id, target.name)
+    fields = {each.field for each in held}
+    keys = {folded(each.pattern.partition("=")[0]) for each in held if each.field == "tag"}
+    matched, unmatched = set[ExemptionRule](), defaultdict[str, set[str]](set)
+    for user in users:
+        own = [each for each in held if matches(user, each.field, each.pattern)]
+        matched.update(own)
+        for field in () if own else fields:
+            unmatched[field].update(_values(user, field, keys))
+    found = {field: frozenset(values) for field, values in unmatched.items()}
+    return NamesRead(target, frozenset(matched), found)
+
+
+def _values(user: IamUser, field: str, keys: Collection[str]) -> Iterable[str]:
+    if field == "user":
+        return (user.name,)
+    if field == "path":
+        return (user.path,)
+    if field == "group":
+        return user.groups or ()
+    return [f"{key}={value}" for key, value in user.tags.items() if folded(key) in keys]
+
+
+def idle_exemptions(
+    read: Iterable[NamesRead], every: Iterable[Target], rules: Iterable[ExemptionRule], today: date
+) -> Iterator[Check]:
+    """Rules that match nobody, and rules that nearly match a user of an account where they match nobody.
+
+    ``read``: of the accounts whose users could be read. ``every``: all accounts of the file. Expired rules, and those
+    that hold in no account, are not judged.
+    """
+    names = {each.target.account_id: _Index(each) for each in read}
+    targets = tuple(every)
+    idle, unread = list[str](), dict[str, str]()
+    unjudged = 0
+    for rule in (each for each in rules if today <= each.expires):
+        held = [each for each in targets if rule.holds_in(each.account_id, each.name)]
+        there = [names[each.account_id] for each in held if each.account_id in names]
+        is_idle = not any(rule in each.read.matched for each in there)
+        if near := [(each, value) for each in there for value in each.near(rule, is_idle)]:
+            yield _nearly(rule, is_idle, near)
+        elif held and is_idle:
+            missing = {each.account_id: str(each) for each in held if each.account_id not in names}
+            unread |= missing
+            unjudged += bool(missing)
+            idle += [] if missing else [f"{rule} ({rule.reason})"]
+    if idle:
+        remedy = (
+            "if a rule is mistyped, whom it means is not exempt: correct it; if its users are gone, remove it"
+        )
+        told = f"{len(idle)} match nobody: {shown(idle, _MANY, '; ')}"
+        yield Check(ORGANIZATION, "exemptions", ATTENTION, told, remedy)
+    if unjudged:
+        told = (
+            f"whether {unjudged} of the rules match anybody: not read: {shown(list(unread.values()), _MANY)}"
+        )
+        yield Check(
+            ORGANIZATION, "exemptions", UNKNOWN, told, "check all accounts, by a role that reads users"
+        )
+
+
+def _nearly(rule: ExemptionRule, is_idle: bool, near: Sequence[tuple[_Index, str]]) -> Check:
+    where = f"in {shown(list(dict.fromkeys(each.read.target.name for each, _ in near)))}"
+    values = shown([f"{value} in {each.read.target.name}" for each, value in near])
+    told = (
+        f"{rule} ({rule.reason}) matches nobody{'' if is_idle else f' {where}'}, and nearly matches {values}"
+    )
+    remedy = (
+        f"a user that no rule matches is not exempt: correct {rule.field} {quoted(rule.pattern)}, or add a rule; if "
+        "other users are meant, give the rule their account"
+    )
+    return Check(ORGANIZATION, "exemptions", ATTENTION, told, remedy)
+
+
+#: What may be around the words of a name, and a pattern's stars.
+_AROUND = "*_+=,.@-/: "
+_WORD_ENDS = re.compile(r"[_+=,.@/: -]")
+#: Shorter cores are in many names by accident.
+_TELLING, _ALIKE = 4, 0.8
+
+
+class _Index:
+    """The values of an account's users that no rule matches, by the words that they begin with."""
+
+    def __init__(self, read: NamesRead) -> None:
+        self.read = read
+        self._begun: dict[str, dict[str, list[str]]] = {}
+        self._folded: dict[str, list[tuple[str, str]]] = {}
+
+    def near(self, rule: ExemptionRule, wide: bool) -> list[str]:
+        """Values that begin with the words of the rule, or differ in case. ``wide``: also those that resemble it.
+
+        None where the rule matches a user of the account.
+        """
+        core = folded(rule.pattern).strip(_AROUND)
+        if not core or rule in self.read.matched:
+            return []
+        self._fill(rule.field)
+        if found := self._begun[rule.field].get(core):
+            return sorted(found)
+        return sorted(self._resembling(rule, core)) if wide else []
+
+    def _fill(self, field: str) -> None:
+        if field in self._begun:
+            return
+        begun, texts = defaultdict[str, list[str]](list), list[tuple[str, str]]()
+        for value in self.read.unmatched.get(field, ()):
+            text = folded(value).strip(_AROUND)
+            texts.append((text, value))
+            for each in {text, *(text[: end.start()] for end in _WORD_ENDS.finditer(text))}:
+                begun[each].append(value)
+        self._begun[field], self._folded[field] = begun, texts
+
+    def _resembling(self, rule: ExemptionRule, core: str) -> Iterator[str]:
+        """An organization may have 100,000 users and hundreds of such rules, so the cheap comparisons come first."""
+        if set(core) & set("*?["):
+            pattern = folded(rule.pattern)
+            yield from (value for _, value in self._folded[rule.field] if fnmatchcase(folded(value), pattern))
+        elif len(core) >= _TELLING:
+            length, first, last = len(core), core[0], core[-1]
+            compared = SequenceMatcher(None, "", core, autojunk=False)
+            for text, value in self._folded[rule.field]:
+                if core in text or (
+                    -2 <= len(text) - length <= 2
+                    and (text[:1] == first or text[-1:] == last)
+                    and _is_alike(compared, text)
+                ):
+                    yield value
+
+
+def _is_alike(compared: SequenceMatcher[str], text: str) -> bool:
+    compared.set_seq1(text)
+    # the upper bound of the ratio is cheaper than the ratio
+    return compared.quick_ratio() >= _ALIKE and compared.ratio() >= _ALIKE
+
+
+#: What SQS keeps messages by default, and a weekend with a day to spare. Seconds.
+_RETENTION = 4 * 24 * 3600
+_WAITING = tuple(f"ApproximateNumberOfMessages{each}" for each in ("", "NotVisible", "Delayed"))
+#: The attributes of a queue that ``queue_doubts`` reads.
+QUEUE_ATTRIBUTES = (*_WAITING, "MessageRetentionPeriod")
+
+
+def queue_doubts(queue: str, attributes: Mapping[str, str]) -> Iterator[Check]:
+    """Whether messages wait in the queue, and may be lost there. ``attributes``: of GetQueueAttributes."""
+    seconds = int(attributes["MessageRetentionPeriod"])
+    kept = f"{seconds / 3600:g} hours"
+    if waiting := sum(int(attributes[each]) for each in _WAITING):
+        told = f"{queue}: {waiting} messages wait in it; each is lost after {kept}"
+        yield Check(
+            ORGANIZATION, "queue", ATTENTION, told, "look whether c7n-mailer runs, and reads this queue"
+        )
+    if seconds < _RETENTION:
+        told = f"{queue} keeps a message for {kept} only, so that mails are lost when c7n-mailer stands still"
+        yield Check(
+            ORGANIZATION, "queue", ATTENTION, told, "set its MessageRetentionPeriod to 345600 or more"
+        )
+
+
+def bucket_doubt(place: str, region: str, asked: str) -> Check | None:
+    """Whether the bucket of ``place`` is in the Region in which runs ask it."""
+    if region == asked:
+        return None
+    url, _, query = place.partition("?")
+    kept = [each for each in query.split("&") if each and not each.startswith("region=")]
+    told = f"{place}: the bucket is in {region}, and would be asked in {asked}"
+    remedy = f"write {url}?{'&'.join([f'region={region}', *kept])}, or name a bucket in {asked}"
+    return Check(ORGANIZATION, "bucket", ATTENTION, told, remedy)

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a report's check names: what is BLOCKING the next step, and what needs ATTENTION and halts nothing. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from itertools import combinations
+
+from c7n_iamusers.evidence.seen_users import EXEMPT
+from c7n_iamusers.execution.outcomes import FAILED, SKIPPED
+from c7n_iamusers.report import outputs as ended
+from c7n_iamusers.report.accounts import Account
+from c7n_iamusers.report.outputs import PolicyOutput
+from c7n_iamusers.report.users import BROKEN, OF_EXEMPT, Row, User, Users, began, is_stopped, when
+from c7n_iamusers.safeguards.guards import quarantine_trouble
+from c7n_iamusers.text.wording import shown
+
+BLOCKING, ATTENTION = "blocking", "attention"
+#: A broken quarantine is named for so many days, unless the user is released or deleted.
+REMEMBERED = timedelta(days=14)
+#: What a line may be about.
+KINDS = ("account", "failure", "quarantine", "mail", "twice", "exemption", "selection")
+_NOBODY = dict.fromkeys(("account", "name", "user", "unique_id"), "")
+
+
+def need(
+    level: str, kind: str, what: str, why: str, account: Account | None = None, user: User | None = None
+) -> Row:
+    """A line of the check. ``level``: BLOCKING or ATTENTION. ``kind``: one of KINDS.
+
+    ``what``, ``why``: in words. ``account``, ``user``: whom it is about; None for several.
+    """
+    who = {**_NOBODY, **({"account": account.id, "name": account.name} if account else {})}
+    who |= {"user": user.name, "unique_id": user.unique_id} if user else {}
+    return {"level": level, "kind": kind, **who, "what": what, "why": why}
+
+
+def needs(
+    accounts: Sequence[Account],
+    outputs: Sequence[PolicyOutput],
+    latest: Mapping[tuple[str, str, str], PolicyOutput],
+    exemptions: Iterable[Row],
+    known: Users,
+    account_of: Callable[[PolicyOutput], str],
+) -> Iterator[Row]:
+    """All lines, the blocking ones first. ``latest``: account, policy and Region -> its latest output."""
+    users = [(account, user) for account in accounts for user in account.users]
+    yield from _accounts(accounts)
+    yield from _stopped([user for _, user in users])
+    yield from _failed(users)
+    yield from _quarantines(users)
+    yield from _counted_twice(outputs, account_of)
+    yield from _protecting_nobody(exemptions)
+    yield from _selecting_nobody({each.id: each for each in accounts}, outputs, latest, known, account_of)
+
+
+def _accounts(accounts: Sequence[Account]) -> Iterator[Row]:
+    for account in accounts:
+        failed = any(user.event()["status"] == FAILED for user in account.users)
+        # Users that failed end their policy with an error, and are named themselves.
+        if account.state != ended.RAN and not (failed and account.state == ended.ACTION_FAILED):
+            yield need(BLOCKING, "account", account.state, "; ".join(account.why), account)
+
+
+def _stopped(users: Iterable[User]) -> Iterator[Row]:
+    """One line for all users before whom a file STOP ended a run, since it is one cause, and none was touched."""
+    found: defaultdict[str, list[User]] = defaultdict(list)
+    for user in users:
+        if is_stopped(event := user.event()):
+            found[event["reason"].removeprefix(f"user {user.name} of account {user.account}: ")].append(user)
+    for reason, stopped in found.items():
+        who = f"{len(stopped)} users in {len({each.account for each in stopped})} accounts"
+        why = f"{who}: {reason}. This line goes away when the same policies have run again"
+        yield need(BLOCKING, "failure", "stopped", why)
+
+
+def _failed(users: Iterable[tuple[Account, User]]) -> Iterator[Row]:
+    for account, user in users:
+        event = user.event()
+        if (
+            event["status"] == FAILED
+            and not is_stopped(event)
+            and quarantine_trouble(event["reason"]) != BROKEN
+        ):
+            reason = event["reason"] or "no reason was left"
+            yield need(BLOCKING, "failure", f"{event['policy']} failed", reason, account, user)
+
+
+def _quarantines(users: Iterable[tuple[Account, User]]) -> Iterator[Row]:
+    for account, user in users:
+        if trouble := user.trouble():
+            why = _why(trouble, user).removeprefix(f"quarantine {trouble}: ")
+            yield need(BLOCKING, "quarantine", f"quarantine {trouble}", why, account, user)
+
+
+def _why(trouble: str, user: User) -> str:
+    """What is wrong with a quarantine, in words, and for how long a broken one is named."""
+    if trouble == OF_EXEMPT:
+        return "it is exempt, and still denied everything: release it (policies/release.yml), or remove the exemption"
+    event = user.troubling()
+    if event is None:
+        return user.heard()
+    reason = str(event["reason"])
+    if quarantine_trouble(reason) != BROKEN or event in user.of_policies(user.events):
+        return reason
+    until = when(event).date() + REMEMBERED
+    return (
+        f"{reason}. {event['policy']} found this on {event['time'][:10]}; it is named until {until}, or until the user "
+        "is released or deleted"
+    )
+
+
+def _counted_twice(
+    outputs: Iterable[PolicyOutput], account_of: Callable[[PolicyOutput], str]
+) -> Iterator[Row]:
+    """Users that one run of a policy selected in two places: every number of the run counts them twice.
+
+    An account that is in the accounts file under two names, two Regions, or a copy of an output beside it.
+    """
+    together: defaultdict[tuple[str, str, str], list[PolicyOutput]] = defaultdict(list)
+    for output in (each for each in outputs if each.users):
+        for run in {output.execution, output.run} - {""}:
+            together[run, output.policy, account_of(output)].append(output)
+    pairs: dict[tuple[str, str], list[str]] = {}
+    for group in together.values():
+        for one, other in combinations(group, 2):
+            named = [{each.arn for each in output.users or ()} for output in (one, other)]
+            pairs[one.place, other.place] = sorted(set.intersection(*named))
+    for (place, other_place), both in pairs.items():
+        if both:
+            names = shown([each.rpartition("/")[2] for each in both])
+            why = (
+                f"{len(both)} users are in {place} and in {other_place}: {names}: leave one entry of the account in "
+                "the accounts file, one Region, or one copy of the output"
+            )
+            yield need(BLOCKING, "twice", "counted twice", why)
+
+
+def _protecting_nobody(exemptions: Iterable[Row]) -> Iterator[Row]:
+    for each in exemptions:
+        if each["users"] == 0 and each["state"] != "expired":
+            where = f" in account {each['account']!r}" if each["account"] else ""
+            rule = f"{each['field']} {each['pattern']!r}{where} until {each['expires']} ({each['reason']})"
+            why = f"{rule}: if it is mistyped, whom it means is not exempt; if the user is gone, remove it"
+            yield need(ATTENTION, "exemption", "an exemption that protects nobody", why)
+
+
+def _selecting_nobody(
+    accounts: Mapping[str, Account],
+    outputs: Iterable[PolicyOutput],
+    latest: Mapping[tuple[str, str, str], PolicyOutput],
+    known: Users,
+    account_of: Callable[[PolicyOutput], str],
+) -> Iterator[Row]:
+    """Policies that selected nobody in an account, although users of the run before should still be there.
+
+    Not users that are gone or exempt, that the policy itself is done with, or that another policy has handled since.
+    """
+    before: dict[tuple[str, str, str], PolicyOutput] = {}
+    for output in sorted(outputs, key=began):
+        key = (account_of(output), output.policy, output.region)
+        if output.users and output is not latest.get(key):
+            before[key] = output
+    for key, output in latest.items():
+        if output.users != () or output.state != ended.RAN or key not in before:
+            continue
+        former = before[key]
+        users = [known.of(each.arn, each.unique_id, key[0]) for each in former.users or ()]
+        missed = [each.name for each in users if _is_missed(each, former)]
+        if missed:
+            why = (
+                f"{output.policy} selected {len(users)} users on {began(former):%Y-%m-%d}, and now nobody. "
+                f"{len(missed)} of them are neither gone nor exempt, and no other policy has handled them: "
+                f"{shown(missed)}: look whether its filters or variables were changed"
+            )
+            yield need(ATTENTION, "selection", "selected nobody", why, accounts.get(key[0]))
+
+
+def _is_missed(user: User, former: PolicyOutput) -> bool:
+    handled = [
+        each
+        for each in user.events
+        if each["status"] not in (SKIPPED, FAILED)
+        and (each["policy"] == former.policy or when(each) >= began(former))
+    ]
+    return user.is_left() and user.judged != EXEMPT and not handled

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a report says of mails: those that may not have left their queue, and what owners were not told. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from c7n_iamusers.notices.delivery import EXPIRED, LEFT, ONCE, Delivery
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
+from c7n_iamusers.notices.owed import Owed, owed
+from c7n_iamusers.report.outputs import PolicyOutput
+from c7n_iamusers.text.wording import shown
+
+BLOCKING, KIND = "blocking", "mail"
+#: The step of messages that say what became of users.
+INFORM, ANNOUNCE = "inform", "announce"
+#: A message that is in the queue for longer is a problem. A second reading of an empty queue may be due a day later.
+_PATIENCE, _PATIENCE_ONCE = timedelta(days=1), timedelta(days=2)
+#: One that may have expired is named for so many days, unless its users are announced anew.
+_REMEMBERED = timedelta(days=14)
+#: The account and the place of its notices.
+Place = tuple[str, str]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class MailReport:
+    """``needs``: lines of the check, which block. ``remarks``: what may still become well, in words."""
+
+    needs: tuple[Row, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass
+class _Group:
+    """Messages of one queue of which the same is known. ``delivery``: of the oldest."""
+
+    delivery: Delivery
+    oldest: Notice
+    sent: int = 0
+    users: int = 0
+    accounts: dict[str, None] = field(default_factory=dict)
+
+
+def places_of(outputs: Iterable[PolicyOutput]) -> dict[Place, bool]:
+    """Where runs have recorded messages -> whether there must be a record: a policy announced, and selected users."""
+    found: dict[Place, bool] = {}
+    for output in outputs:
+        for mail in output.mails if output.account and not output.dry_run else ():
+            must = mail.step == ANNOUNCE and bool(output.users)
+            key = (output.account, mail.notices)
+            found[key] = found.get(key, False) or must
+    return found
+
+
+def mail_report(
+    outputs: Sequence[PolicyOutput],
+    notices: Mapping[Place, Notices],
+    faults: Mapping[Place, str],
+    names: Mapping[str, str],
+    now: datetime,
+) -> MailReport:
+    """``notices``: what could be read of ``places_of``. ``faults``: why not. ``names``: of accounts, by their ids."""
+    needs = [*_unreadable(faults, names), *_not_told(outputs, notices, names, now)]
+    remarks = []
+    for (_, late), group in sorted(_groups(notices, now).items(), key=lambda each: each[1].oldest.time):
+        if late:
+            needs.append(
+                _need("not known to have left the queue", _sentence(group, names), group.accounts, names)
+            )
+        else:
+            remarks.append(f"not known yet to have left the queue: {_sentence(group, names)}")
+    return MailReport(tuple(needs), tuple(remarks))
+
+
+def _need(what: str, why: str, accounts: Iterable[str], names: Mapping[str, str]) -> Row:
+    account, *others = accounts
+    account = "" if others else account
+    who = {"account": account, "name": names.get(account, ""), "user": "", "unique_id": ""}
+    return {"level": BLOCKING, "kind": KIND, **who, "what": what, "why": why}
+
+
+def _unreadable(faults: Mapping[Place, str], names: Mapping[str, str]) -> Iterator[Row]:
+    accounts: defaultdict[str, list[str]] = defaultdict(list)
+    for (account, _), fault in faults.items():
+        accounts[fault].append(account)
+    for fault, of in accounts.items():
+        yield _need("what owners were told is not known", fault, of, names)
+
+
+def _not_told(
+    outputs: Iterable[PolicyOutput],
+    notices: Mapping[Place, Notices],
+    names: Mapping[str, str],
+    now: datetime,
+) -> Iterator[Row]:
+    """What policies did to users and never told their owners, in one line for each policy and account."""
+    found: defaultdict[tuple[str, str], dict[str, Owed]] = defaultdict(dict)
+    for output in outputs:
+        for mail in output.mails if not output.dry_run else ():
+            known = notices.get((output.account, mail.notices))
+            if mail.step == INFORM and known is not None:
+                missing = owed(output.rows, known, output.policy, now)
+                found[output.policy, output.account] |= {each.user.unique_id: each for each in missing}
+    for (policy, account), users in found.items():
+        if users:
+            since = min(each.time for each in users.values())
+            told = shown([f"{each.user.name} ({each.status})" for each in users.values()])
+            why = (
+                f"{len(users)} users that {policy} changed since {since:%Y-%m-%d %H:%M} UTC: {told}: run it again with "
+                "the same output: it tells their owner before it goes on"
+            )
+            yield _need("owners not told", why, [account], names)
+
+
+def _groups(notices: Mapping[Place, Notices], now: datetime) -> dict[tuple[Any, bool], _Group]:
+    """By what is known of the messages, and whether that is a problem."""
+    found: dict[tuple[Any, bool], _Group] = {}
+    for (account, _), its in notices.items():
+        for notice in its.all:
+            state = its.delivery(notice, now)
+            if state.state == LEFT or _is_past(notice, state, its, now):
+                continue
+            late = state.state == EXPIRED or now - notice.time >= (
+                _PATIENCE_ONCE if state.why == ONCE else _PATIENCE
+            )
+            group = found.setdefault(((notice.queue, state.state, state.why), late), _Group(state, notice))
+            if notice.time < group.oldest.time:
+                group.oldest, group.delivery = notice, state
+            group.sent, group.users = group.sent + 1, group.users + len(notice.users)
+            group.accounts[account] = None
+    return found
+
+
+def _is_past(notice: Notice, state: Delivery, its: Notices, now: datetime) -> bool:
+    """Whether nothing can be done about a message any more, or was done: its users are announced anew."""
+    if state.state == EXPIRED and now >= state.expires + _REMEMBERED:
+        return True
+    return notice.step == ANNOUNCED and all(
+        its.has(each.unique_id, ANNOUNCED, notice.time + timedelta(seconds=1)) for each in notice.users
+    )
+
+
+def _sentence(group: _Group, names: Mapping[str, str]) -> str:
+    """How many, since when, and what to do."""
+    mails = "1 mail" if group.sent == 1 else f"{group.sent} mails"
+    of = shown([names.get(each) or each for each in group.accounts])
+    said = f"{mails} about {group.users} users of {of}, since {group.oldest.time:%Y-%m-%d %H:%M} UTC"
+    if group.delivery.state == EXPIRED:
+        since = f"{group.delivery.expires:%Y-%m-%d %H:%M} UTC"
+        said += f", may have expired unread since {since}, so announcements do not count and are sent anew"
+    return f"{said}, by {group.oldest.queue}: {group.delivery}"

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What outputs and notices say of one user: what was done to it, by whom and when, and what comes next. Pure.
+
+AWS is not asked. What somebody else did, or a run whose output is elsewhere, is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+from c7n_iamusers.execution.calls import AFTER, Subject
+from c7n_iamusers.execution.journal import OUTCOME
+from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED, RESTORED
+from c7n_iamusers.notices.exempted import Exempted
+from c7n_iamusers.notices.notices import Notice, Notices
+from c7n_iamusers.report.outputs import UNREADABLE, PolicyOutput
+from c7n_iamusers.text.wording import as_text, moment
+
+#: What is known of a user beside the statuses of outcomes: it was selected by a policy, or its owner was addressed.
+SELECTED, ANNOUNCED = "selected", "announced"
+#: The statuses after which a user is in another state than before.
+_CHANGING = (QUARANTINED, RELEASED, DELETED, RESTORED)
+_FIRST = datetime.min.replace(tzinfo=timezone.utc)
+#: Times in a journal and in an outcome are of one clock, and written one after the other.
+_SAME = timedelta(seconds=1)
+Line = Mapping[str, Any]
+#: The place of an output and a user -> the lines of its journals about the user. May raise OSError.
+JournalOf = Callable[[str, Subject], Iterable[Line]]
+
+
+@dataclass(frozen=True)
+class Event:
+    """``what``: the status of an outcome, or the step of a message. ``by``: the ARN of who made the calls, if known.
+
+    ``to``: the addresses of a message. ``place``: of the output or the notices.
+    """
+
+    time: datetime | None
+    what: str
+    why: str = ""
+    policy: str = ""
+    by: str = ""
+    to: tuple[str, ...] = ()
+    place: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON types only."""
+        texts = {"what": self.what, "why": self.why, "policy": self.policy, "by": self.by}
+        return {"time": as_text(self.time) or "", **texts, "to": list(self.to), "place": self.place}
+
+
+@dataclass(frozen=True)
+class UserHistory:
+    """One user that had the name. ``account``: the id. ``account_name``: c7n-org's, or empty.
+
+    ``events``: the oldest first. ``state``: the last status that changed it (QUARANTINED, RELEASED, DELETED, RESTORED),
+    or else ANNOUNCED or SELECTED. ``next``: sentences. ``outputs``: the places with outcomes of it, the latest first.
+    """
+
+    subject: Subject
+    account: str
+    account_name: str
+    events: tuple[Event, ...]
+    state: str
+    next: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def last(self) -> datetime:
+        """When something was last done to it, or said of it."""
+        return max((each.time for each in self.events if each.time), default=_FIRST)
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON types only."""
+        return {
+            "user": self.subject.name,
+            "arn": self.subject.arn,
+            "unique_id": self.subject.unique_id,
+            "account": self.account,
+            "account_name": self.account_name,
+            "state": self.state,
+            "events": [each.as_data() for each in self.events],
+            "next": list(self.next),
+            "outputs": list(self.outputs),
+        }
+
+
+@dataclass
+class _Known:
+    subject: Subject
+    account: str
+    account_name: str = ""
+    events: list[Event] = field(default_factory=list)
+    outputs: dict[str, datetime] = field(default_factory=dict)
+
+
+def histories(
+    name: str,
+    outputs: Sequence[PolicyOutput],
+    journal_of: JournalOf,
+    notices: Mapping[str, Notices],
+    quarantined_for: Mapping[str, float],
+    now: datetime,
+) -> list[UserHistory]:
+    """All users that ever had the ``name`` (in any case, as in IAM), the one with the latest event first.
+
+    ``notices``: of each account, by its id. ``quarantined_for``: account id -> the days of a quarantine.
+    Raises OSError if a journal can't be read.
+    """
+    found = dict[str, _Known]()
+    for each in sorted(outputs, key=lambda output: output.time or _FIRST):
+        _add_output(found, each, name)
+    for known in found.values():
+        _add_callers(known, journal_of)
+    for account, its in notices.items():
+        _add_notices(found, its, account, name)
+    told = [_history(each, notices.get(each.account), quarantined_for, now) for each in found.values()]
+    return sorted(told, key=lambda each: (each.last, each.subject.unique_id), reverse=True)
+
+
+def unread(outputs: Iterable[PolicyOutput]) -> list[str]:
+    """The outputs that can't be read, in words: what they hold of the user is not known."""
+    return [f"{each.place}: {each.why}" for each in outputs if each.state == UNREADABLE]
+
+
+def _is_named(arn: str, name: str) -> bool:
+    return arn.rpartition("/")[2].casefold() == name.casefold()
+
+
+def _known(found: dict[str, _Known], arn: str, unique_id: str) -> _Known:
+    subject = Subject(arn.rpartition("/")[2], arn, unique_id)
+    return found.setdefault(unique_id or arn, _Known(subject, subject.account_id))
+
+
+def _add_output(found: dict[str, _Known], output: PolicyOutput, name: str) -> None:
+    with_rows = set[str]()
+    for row in (each for each in output.rows if _is_named(str(each["arn"]), name)):
+        known = _known(found, str(row["arn"]), str(row.get("unique_id") or ""))
+        known.account_name = output.name or known.account_name
+        with_rows.add(known.subject.unique_id)
+        for entry in (*row.get("history", ()), row):
+            time = moment(entry.get("time")) or (output.time if entry is row else None)
+            texts = (str(entry.get("status") or ""), str(entry.get("reason") or ""), output.policy)
+            by = "?" if entry.get("calls") else ""
+            known.events.append(Event(time, *texts, by=by, place=output.place))
+        known.outputs[output.place] = max(each.time or _FIRST for each in known.events)
+    for user in output.users or ():
+        if _is_named(user.arn, name) and user.unique_id not in with_rows:
+            known = _known(found, user.arn, user.unique_id)
+            known.account_name = output.name or known.account_name
+            # of a policy that runs daily, the last time
+            known.events = [
+                each for each in known.events if (each.what, each.policy) != (SELECTED, output.policy)
+            ]
+            known.events.append(Event(output.time, SELECTED, policy=output.policy, place=output.place))
+
+
+def _add_callers(known: _Known, journal_of: JournalOf) -> None:
+    """Who made the calls of each outcome, and the restorations, by the journals."""
+    restored = list[Event]()
+    for place in known.outputs:
+        lines = [*journal_of(place, known.subject)]
+        calls = sorted(
+            (time, str(line["caller"]))
+            for line in lines
+            if line.get("phase") == AFTER and line.get("caller") and (time := moment(line.get("time")))
+        )
+        known.events = [
+            replace(each, by=_caller(calls, each.time)) if each.place == place and each.by else each
+            for each in known.events
+        ]
+        for line in lines:
+            if (line.get("phase"), line.get("status")) == (OUTCOME, RESTORED):
+                time, made = moment(line.get("time")), ", ".join(map(str, line.get("made") or ()))
+                again = made and made != known.subject.unique_id
+                why = f"with the unique id {made}" if again else "what was removed from it"
+                restored.append(Event(time, RESTORED, why, by=_caller(calls, time), place=place))
+    for each in restored:
+        if (each.time, each.what) not in {(known_one.time, known_one.what) for known_one in known.events}:
+            known.events.append(each)
+
+
+def _caller(calls: Sequence[tuple[datetime, str]], at: datetime | None) -> str:
+    earlier = [by for time, by in calls if at is None or time <= at + _SAME]
+    return earlier[-1] if earlier else ""
+
+
+def _add_notices(found: dict[str, _Known], notices: Notices, account: str, name: str) -> None:
+    for user, notice in notices.named(name):
+        known = found.setdefault(user.unique_id, _Known(user, account))
+        why = notice.what.get(user.unique_id, "")
+        if notice.step == ANNOUNCED:
+            why = f"for {notice.day}" + (f", credentials stop on {notice.stop}" if notice.stop else "")
+        known.events.append(
+            Event(notice.time, notice.step, why, notice.policy, to=notice.addresses, place=notices.place)
+        )
+
+
+def _history(
+    known: _Known, notices: Notices | None, quarantined_for: Mapping[str, float], now: datetime
+) -> UserHistory:
+    # a notice has no fractions of a second: of one second, what outputs have comes first
+    events = tuple(sorted(known.events, key=lambda each: (each.time or _FIRST).replace(microsecond=0)))
+    unique_id = known.subject.unique_id
+    notice = notices.announcement(unique_id, now) if notices else None
+    lost = notices.exemption(unique_id) if notices else None
+    changing = [each for each in events if each.what in _CHANGING]
+    state = changing[-1].what if changing else ANNOUNCED if notice else SELECTED
+    held = quarantined_for.get(known.account, 0)
+    comes = tuple(_next(state, events, notice, lost, held, notices))
+    outputs = tuple(sorted(known.outputs, key=lambda place: known.outputs[place], reverse=True))
+    return UserHistory(known.subject, known.account, known.account_name, events, state, comes, outputs)
+
+
+def _next(
+    state: str,
+    events: Sequence[Event],
+    notice: Notice | None,
+    lost: Exempted | None,
+    held: float,
+    notices: Notices | None,
+) -> Iterator[str]:
+    if notices and notices.stop:
+        yield f"the file {notices.stop} stops every policy that changes users of its account, until it is removed"
+    last = next((each for each in reversed(events) if each.what in (*_CHANGING, FAILED)), None)
+    if last and last.what == FAILED:
+        yield f"the next run of {last.policy} tries again what failed"
+    if state == DELETED:
+        yield (
+            "nothing: it is deleted. --give-back restores it from its snapshot; its password, secret keys, MFA "
+            "devices and unique id can't come back"
+        )
+    elif state == RESTORED:
+        yield "it is another user for AWS: it is announced anew, unless it is exempt"
+    elif state == QUARANTINED:
+        since = next(each.time for each in reversed(events) if each.what == QUARANTINED)
+        yield (
+            f"it is deleted on {_deletion_day(notice, since, held)} at the earliest, if nobody uses it until then, and "
+            "no exemption protects it. --give-back releases it"
+        )
+    else:
+        yield _until_touched(notice, lost, notices)
+
+
+def _until_touched(notice: Notice | None, lost: Exempted | None, notices: Notices | None) -> str:
+    """What comes next for a user that is free."""
+    if notices is None:
+        return "what its owner was told is not known: give -c, or --notices"
+    if notice is None and lost:
+        return f"it was {lost}: it must be announced anew before anything is done to it"
+    if notice is None:
+        return "its owner is addressed by the next announcement that selects it; nothing is done to it before"
+    stop = f"denied everything on {notice.stop}, and " if notice.stop else ""
+    return (
+        f"its announcement still counts: it is {stop}deleted on {notice.day} at the earliest, if it is not used, and "
+        "no exemption protects it"
+    )
+
+
+def _deletion_day(notice: Notice | None, since: datetime | None, held: float) -> date | str:
+    days = [notice.day] if notice else []
+    if since:
+        days.append((since + timedelta(days=held)).date())
+    return max(days, default="an unknown day")

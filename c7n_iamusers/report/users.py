@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The users of a fleet: what runs saw of each, what became of it, and whether it is still there. Pure.
+
+A user is *seen* if a run listed it in its account, selected it or left an outcome of it. It is *selected* by a policy
+if it is in the policy's ``resources.json``. It is *left* if it is seen and neither deleted nor gone; exempt users are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+from sys import intern
+from typing import Any
+
+from c7n_iamusers.evidence.attempts import HEARD, heard_reason
+from c7n_iamusers.evidence.findings import HIGH, LOW, MEDIUM
+from c7n_iamusers.evidence.model import UNKNOWN
+from c7n_iamusers.evidence.seen_users import BY_NOBODY, BY_US, EXEMPT, LEFT_OUT
+from c7n_iamusers.evidence.seen_users import FLAGGED as LISTED
+from c7n_iamusers.exceptions import Stopped
+from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED, SKIPPED
+from c7n_iamusers.report.outputs import EVIDENCE, Evidence, PolicyOutput, Selected
+from c7n_iamusers.safeguards.guards import not_quarantined, quarantine_trouble
+from c7n_iamusers.text.wording import as_text, moment
+
+#: The status of a user that a policy selected, and on whom no action has reported.
+FLAGGED = "flagged"
+#: The status of a user that somebody else deleted.
+GONE = "gone"
+#: The severity of a user whose evidence stands in no output.
+UNJUDGED = "unknown"
+SEVERITIES = (HIGH, MEDIUM, LOW, UNJUDGED)
+#: A quarantine of which nothing bad is known, and the statuses that put a user into one or end it.
+STANDS = "stands"
+#: What is wrong with a quarantine that somebody undid in part, and with one of a user that has an exemption since.
+BROKEN, OF_EXEMPT = "broken", "of an exempt user"
+_CHANGING = frozenset({QUARANTINED, RELEASED, DELETED})
+FIRST = datetime.min.replace(tzinfo=timezone.utc)
+LAST = datetime.max.replace(tzinfo=timezone.utc)
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class User:
+    """A user of an account: its evidence, and what became of it.
+
+    ``selected``: whether a policy selected it. ``judged``: what the filter ``unnecessary`` made of it last, at
+    ``judged_at``; ``why``: the exemption, or what left it out; ``denied``: who denied everything to an exempt one then.
+    ``gone_since``: when a run missed it in its account, because somebody else had deleted it; None if none did.
+    ``found``: the evidence of the latest runs that selected it; a later one's members take the place of an earlier
+    one's. ``severity``: of its worst finding; UNJUDGED where no output has its evidence. ``attempts``: the evidence of
+    that name. ``problems``: evidence that could not be read, in words.
+    ``remembered_from``: the first day whose broken quarantines are named although they were completed since.
+    """
+
+    account: str
+    name: str
+    arn: str
+    unique_id: str
+    remembered_from: date = date.max
+    selected: bool = False
+    judged: str = ""
+    why: str = ""
+    denied: str = BY_NOBODY
+    judged_at: datetime = FIRST
+    gone_since: datetime | None = None
+    first_seen: datetime = LAST
+    last_seen: datetime | None = None
+    created: str = ""
+    found: tuple[Evidence, ...] = ()
+    severity: str = UNJUDGED
+    attempts: Any = None
+    problems: tuple[str, ...] = ()
+    events: list[Row] = field(default_factory=list)
+
+    def add(self, event: Row) -> None:
+        """Add an outcome, if it is not known yet."""
+        if event not in self.events:
+            self.events.append(event)
+            self.first_seen = min(self.first_seen, moment(event["time"]) or LAST)
+
+    def judge(self, state: str, why: str, denied: str, at: datetime) -> None:
+        """Take what a run at ``at`` made of it. Runs come in the order of their time."""
+        self.judged, self.why, self.denied, self.judged_at = state, why, denied, at
+        self.first_seen = min(self.first_seen, at)
+
+    def latest(self) -> datetime:
+        """When it was there by the latest run or outcome."""
+        return max(self.judged_at, self.last_seen or FIRST, *map(when, self.events), FIRST)
+
+    def may_exist(self, at: datetime) -> bool:
+        """Whether it was neither created after a time nor deleted before."""
+        deleted = (when(each) for each in self.events if each["status"] == DELETED)
+        return (moment(self.created) or FIRST) <= at <= min(deleted, default=LAST)
+
+    def event(self) -> Row:
+        """What counts of ``events``: a deletion, then the failure of any policy since, then the latest.
+
+        A failure because of a file STOP counts only where there is no other.
+        """
+        newest = max(self.events, key=when, default=None)
+        if newest and newest["status"] == DELETED:
+            return newest
+        if self.gone_since:
+            since = f"{self.gone_since:%Y-%m-%d %H:%M} UTC"
+            return _status(GONE, f"somebody else deleted it: a run of {since} did not find it any more")
+        if newest is None:
+            return self._without_outcome()
+        ended_at = self.ended()
+        failed = [
+            each
+            for each in self.of_policies(self.events)
+            if each["status"] == FAILED and (when(each) > ended_at or not quarantine_trouble(each["reason"]))
+        ]
+        return max(failed, key=lambda each: (not is_stopped(each), when(each)), default=newest)
+
+    def _without_outcome(self) -> Row:
+        if self.judged == EXEMPT:
+            return _status(EXEMPT, self.why)
+        return _status(FLAGGED, "") if self.selected or not self.judged else _status(LEFT_OUT, self.why)
+
+    def is_deleted(self) -> bool:
+        """Whether a policy deleted it."""
+        return any(each["status"] == DELETED for each in self.events)
+
+    def is_left(self) -> bool:
+        """Whether it is still there, as far as runs have seen."""
+        return not self.gone_since and not self.is_deleted()
+
+    def is_exempt(self) -> bool:
+        """Whether it is still there and was exempt when a run judged it last."""
+        return self.judged == EXEMPT and self.is_left()
+
+    def reason(self) -> str:
+        """Why ``event`` is as it is. If only because the user is in no quarantine: why it was left out of that."""
+        reason = str(self.event()["reason"])
+        return self.left_out() or reason if not_quarantined(reason) else reason
+
+    def left_out(self) -> str:
+        """Why a policy last skipped it since its release, for more than that it is in no quarantine; empty if none."""
+        ended_at = self.ended()
+        skipped = [each for each in self.events if each["status"] == SKIPPED and when(each) > ended_at]
+        said = [each for each in skipped if not not_quarantined(each["reason"])]
+        return str(max(said, key=when)["reason"]) if said else ""
+
+    def trouble(self) -> str:
+        """What is wrong with its quarantine: empty, ``in use``, ``broken`` or OF_EXEMPT."""
+        if not self.is_left():
+            return ""
+        if self._is_exempt_and_denied():
+            return OF_EXEMPT
+        event = self.troubling()
+        return quarantine_trouble(event["reason"]) if event else "in use" if self.heard() else ""
+
+    def _is_exempt_and_denied(self) -> bool:
+        """Whether a quarantine denies everything to it although it is exempt, and was not released since."""
+        ours = self.denied == BY_US or (self.denied != BY_NOBODY and self.stands())
+        return self.judged == EXEMPT and ours and self.ended() <= self.judged_at
+
+    def troubling(self) -> Row | None:
+        """The newest outcome that says what is wrong with its quarantine, since its last release.
+
+        The latest outcome of each policy counts. One of the last days that says ``broken`` counts although a later run
+        found the quarantine complete: that run or the one before completed it, and nobody may have seen that.
+        """
+        if not self.is_left():
+            return None
+        ended_at = self.ended()
+        since = [each for each in self.events if when(each) > ended_at]
+        latest = self.of_policies(since)
+        broken = [
+            each
+            for each in since
+            if quarantine_trouble(each["reason"]) == BROKEN
+            and (each in latest or when(each).date() >= self.remembered_from)
+        ]
+        found = broken or [each for each in latest if quarantine_trouble(each["reason"])]
+        return max(found, key=when, default=None)
+
+    def ended(self) -> datetime:
+        """When it was last released or deleted."""
+        ends = [when(each) for each in self.events if each["status"] in (RELEASED, DELETED)]
+        return max(ends, default=FIRST)
+
+    def of_policies(self, events: Iterable[Row]) -> list[Row]:
+        """The latest of ``events`` of each policy."""
+        return list({each["policy"]: each for each in sorted(events, key=when)}.values())
+
+    def heard(self) -> str:
+        """Who still calls AWS as the user under its quarantine, in words; empty if nobody, or it was released since."""
+        found = self.attempts
+        if not isinstance(found, Mapping) or found.get("state") != HEARD or not found.get("quarantined"):
+            return ""
+        if self.ended() > (moment(found.get("as_of")) or LAST):
+            return ""
+        return f"heard since {found.get('since')}: {heard_reason(found)}"
+
+    def quarantine(self) -> str:
+        """What is known of its quarantine: empty where it is in none, STANDS, or what is wrong with it."""
+        return self.trouble() or (STANDS if self.stands() else "")
+
+    def stands(self) -> bool:
+        """Whether it was put in quarantine, and not released or deleted since."""
+        states = [each["status"] for each in sorted(self.events, key=when) if each["status"] in _CHANGING]
+        return bool(states) and states[-1] == QUARANTINED
+
+    def evidence(self) -> Row:
+        """The members of ``found``, made anew each time."""
+        return {key: value for each in self.found for key, value in each.data().items()}
+
+    def note(self) -> None:
+        """Take out of the evidence what several parts of a report ask for."""
+        evidence = self.evidence()
+        findings = evidence.get("findings")
+        if isinstance(findings, list) and evidence.get("kind"):
+            severities = {each.get("severity") for each in findings}
+            self.severity = next((each for each in (HIGH, MEDIUM) if each in severities), LOW)
+        self.attempts = evidence.get("attempts")
+        self.problems = tuple(
+            intern(f"{name} could not be read: {source['problem']}")
+            for name, source in (evidence.get("sources") or {}).items()
+            if isinstance(source, dict) and source.get("problem")
+        )
+
+    def as_data(self) -> Row:
+        """JSON types only."""
+        event, evidence = self.event(), self.evidence()
+        of_evidence = {key: evidence.get(key, empty) for key, empty in EVIDENCE.items() if key != "kind"}
+        return {
+            "account": self.account,
+            "user": self.name,
+            "arn": self.arn,
+            "unique_id": self.unique_id,
+            "created": self.created,
+            "last_seen": as_text(self.last_seen) or "",
+            "status": event["status"],
+            "reason": self.reason(),
+            "policy": event["policy"],
+            "time": event["time"],
+            "left": self.is_left(),
+            "exempt": self.is_exempt(),
+            "quarantine": self.quarantine(),
+            "severity": self.severity,
+            **of_evidence,
+            "kind": evidence.get("kind") or UNKNOWN,
+            "oldest_credential": _oldest(evidence.get("credentials") or ()),
+            "outcomes": sorted(self.events, key=when, reverse=True),
+        }
+
+
+def _status(status: str, reason: str) -> Row:
+    """What counts of a user where no outcome does."""
+    return {"status": status, "reason": reason, "policy": "", "time": ""}
+
+
+def _oldest(credentials: Iterable[Mapping[str, Any]]) -> str:
+    """When the oldest active one was created; empty where none is, or the output does not say."""
+    return min(
+        (str(each["created"]) for each in credentials if each.get("active") and each.get("created")),
+        default="",
+    )
+
+
+def when(event: Row) -> datetime:
+    """The time of an outcome; the earliest one where it has none."""
+    return moment(event["time"]) or FIRST
+
+
+def is_stopped(event: Row) -> bool:
+    """Whether a file STOP ended the run before the user."""
+    return bool(event["status"] == FAILED and event["code"] == Stopped.__name__)
+
+
+class Users:
+    """The users that outputs name, by ARN and unique id. A user that is created again has the ARN of the former one."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str], User] = {}
+        self._of_arn: defaultdict[str, tuple[User, ...]] = defaultdict(tuple)
+
+    def of(self, arn: str, unique_id: str, account: str) -> User:
+        """The user of an ARN with this unique id. ``account``: that of the run."""
+        if user := self.found.get((arn, unique_id)):
+            return user
+        # The ARN's account, and not the run's, is the user's.
+        user = User(intern(arn.split(":")[4] or account), arn.rpartition("/")[2], arn, unique_id)
+        self.found[arn, unique_id] = user
+        self._of_arn[arn] += (user,)
+        return user
+
+    def at(self, arn: str, at: datetime, account: str) -> User:
+        """Who had an ARN at a time, for what names no unique id; a user without one if all were deleted before."""
+        there = sorted(
+            (each for each in self._of_arn[arn] if each.may_exist(at)),
+            key=lambda each: moment(each.created) or each.first_seen,
+        )
+        begun = [each for each in there if each.first_seen <= at or each.created]
+        return begun[-1] if begun else there[0] if there else self.of(arn, "", account)
+
+    def why_skipped(self, row: Mapping[str, Any]) -> str:
+        """The reason of an outcome in a few words; for a user in no quarantine, why it was left out of that."""
+        reason = str(row.get("reason") or "")
+        if not not_quarantined(reason):
+            return _in_few_words(reason)
+        user = self.found.get((str(row["arn"]), str(row.get("unique_id") or "")))
+        why = user.left_out() if user else ""
+        return f"not in quarantine: {_in_few_words(why)}" if why else "not in quarantine"
+
+
+def users_of(outputs: Iterable[PolicyOutput], account_of: Callable[[PolicyOutput], str]) -> Users:
+    """All users that ``outputs`` name. ``account_of``: the id, or else the name, of an output's account."""
+    known = Users()
+    outputs = sorted(outputs, key=began)
+    for output in outputs:
+        _judge(known, output, account_of(output))
+        for each in output.users or ():
+            _select(known.of(each.arn, each.unique_id, account_of(output)), each, output)
+    unnamed = list[tuple[str, Row, PolicyOutput]]()
+    for arn, unique_id, event, output in _entries(outputs):
+        if unique_id:
+            known.of(arn, unique_id, account_of(output)).add(event)
+        else:
+            unnamed.append((arn, event, output))
+    for arn, event, output in unnamed:
+        known.at(arn, moment(event["time"]) or began(output), account_of(output)).add(event)
+    _note_gone(known, outputs, account_of)
+    return known
+
+
+def _note_gone(
+    known: Users, outputs: Iterable[PolicyOutput], account_of: Callable[[PolicyOutput], str]
+) -> None:
+    """Whom the latest run that saw all users of an account did not see, and whose name another user has since."""
+    listed = {
+        account_of(each): each.time for each in outputs if each.time and each.seen and each.seen.complete
+    }
+    newest = dict[str, User]()
+    for user in sorted(known.found.values(), key=User.latest):
+        missed = listed.get(user.account)
+        if missed and user.latest() < missed:
+            user.gone_since = missed
+        if (former := newest.get(user.arn)) and not former.gone_since:
+            former.gone_since = user.first_seen
+        newest[user.arn] = user
+
+
+def _judge(known: Users, output: PolicyOutput, account: str) -> None:
+    """What the filter ``unnecessary`` made of users that the policy did not select."""
+    rules = output.seen.rules if output.seen else ()
+    for each in output.seen.users if output.seen else ():
+        user, state, why = known.of(each.arn, each.unique_id, account), each.state, each.why
+        if each.rule is not None:
+            why = f"{rules[each.rule]}: {rules[each.rule].reason}"
+        elif state == LISTED and output.users is not None:
+            state, why = LEFT_OUT, f"another filter of {output.policy}"
+        user.judge(state, intern(why), each.denied, began(output))
+
+
+def _entries(outputs: Iterable[PolicyOutput]) -> Iterator[tuple[str, str, Row, PolicyOutput]]:
+    """The ARN, unique id and event of each outcome, the earlier ones of its row first."""
+    for output in outputs:
+        for row in output.rows:
+            for entry in (*row.get("history", ()), row):
+                # an earlier outcome without a time is not of this run
+                event = event_of(entry, output, output.time if entry is row else None)
+                yield str(row["arn"]), str(entry.get("unique_id") or ""), event, output
+
+
+def _select(user: User, selected: Selected, output: PolicyOutput) -> None:
+    """Outputs come in the order of their time, so what a later one knows takes the place."""
+    user.judge(LISTED, "", BY_NOBODY, began(output))
+    user.selected = True
+    user.last_seen = output.time or user.last_seen
+    user.created = as_text(moment(selected.created)) or user.created
+    if keys := selected.evidence.keys:
+        kept = (each for each in user.found if not each.keys <= keys)
+        user.found = (*kept, selected.evidence)
+
+
+def event_of(row: Mapping[str, Any], output: PolicyOutput, otherwise: datetime | None) -> Row:
+    """The outcome of ``row``. ``otherwise``: its time where it has none."""
+    # with fractions of a second: a run may write that the one before was stopped, and then what it did itself
+    time = moment(row.get("time")) or otherwise
+    texts = {key: intern(str(row.get(key) or "")) for key in ("status", "reason", "call", "code")}
+    return {"time": time.isoformat() if time else "", "policy": output.policy, **texts}
+
+
+def began(output: PolicyOutput) -> datetime:
+    """When the run began; the last time where it is not known."""
+    return output.time or LAST
+
+
+#: The beginning of a reason that names the user itself.
+_WHO = re.compile(r"user \S+ of account \d{12}: ")
+#: Where the details begin that differ between users that are skipped for the same reason: a time, an address, a list.
+_DETAIL = re.compile(
+    r"[:;]| \(|,? (?:since|until|on|at|of|by|for|to) (?:\d{4}-\d\d-\d\d|\S*@)|\d{4}-\d\d-\d\d|\S*@"
+)
+
+
+def _in_few_words(reason: str) -> str:
+    """The first part of ``reason``, which several users may have in common."""
+    text = reason[found.end() :] if (found := _WHO.match(reason)) else reason
+    return _DETAIL.split(text, maxsplit=1)[0].strip(" ,") or text

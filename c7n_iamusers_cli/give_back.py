@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Giving one user back: the action ``release``, or ``c7n-iamusers restore``, and then a mail to its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers_cli.only import narrowed
+from c7n_iamusers_cli.output import say
+from c7n_iamusers_cli.restore import restore
+from c7n_iamusers_cli.user import open_place
+
+if TYPE_CHECKING:
+    from c7n_iamusers.execution.stores import Store
+    from c7n_iamusers.organization.readiness import Target
+    from c7n_iamusers.report.user_history import UserHistory
+    from c7n_iamusers_cli.user import Record
+
+_S3 = "s3://"
+_RELEASE, _NOTIFY, _LATER = "release", "notify-owners", "raise-at-the-end"
+#: Where copies of what a bucket holds of deleted users lie, from which they are restored.
+COPIES = Path("given-back")
+
+
+def give_back(
+    context: click.Context,
+    record: Record,
+    history: UserHistory,
+    policies: Path,
+    accepted: Mapping[str, Any],
+) -> None:
+    """Release or restore the user, and mail its owner. Raises ClickException if it is not given back, or not told.
+
+    ``policies``: the file with the policy that releases. ``accepted``: the options of a restoration.
+    """
+    target = _target(record, history)
+    release = _Release(_release_policy(policies, history.subject.name), target, _base(record, history))
+    if _is_deleted(record, history):
+        _restore(context, record, history, target, accepted, release)
+    else:
+        release.run(history)
+    say(
+        "The next run takes it again unless it is exempt. A row for the list of exemptions, whose reason and last day "
+        f'you write: {history.account},"{history.subject.name}",,"REASON",{target.variables.get("owner") or ""},'
+        "YYYY-MM-DD"
+    )
+
+
+def _target(record: Record, history: UserHistory) -> Target:
+    """The account's entry. Raises ClickException if it has none, or one by which no policy can run here."""
+    found = [each for each in record.targets if each.account_id == history.account]
+    if not found:
+        raise click.ClickException(f"the accounts file has no account {history.account}: nothing was done")
+    (target, *_) = found
+    if target.role_fault:
+        raise click.ClickException(f"{target}: {target.role_fault}: correct it: nothing was done")
+    if len(target.roles) != 1:
+        raise click.ClickException(
+            f"{target} has {len(target.roles)} roles in the accounts file, and one is needed: run c7n-org with "
+            "policies/release.yml, or c7n-iamusers restore with credentials of the account: nothing was done"
+        )
+    return target
+
+
+def _is_deleted(record: Record, history: UserHistory) -> bool:
+    """Whether a deletion took something from the user that a release can't give back."""
+    from c7n_iamusers.execution.outcomes import DELETED, RESTORED
+    from c7n_iamusers.iam.history import history_of
+
+    lines = [line for place in history.outputs for line in record.journal(place, history.subject)]
+    return history.state in (DELETED, RESTORED) or history_of(history.subject, lines).deletion_unfinished()
+
+
+def _base(record: Record, history: UserHistory) -> str:
+    """The directory or URL of the account's outputs, in which the one of the user's quarantine lies."""
+    from c7n_iamusers.execution.outcomes import QUARANTINED
+
+    of_quarantine = [each.place for each in reversed(history.events) if each.what == QUARANTINED]
+    places = [*of_quarantine, *history.outputs]
+    if not places:
+        raise click.ClickException(
+            f"{history.subject}: no run has changed it, by the outputs in {', '.join(record.places)}: nothing was done"
+        )
+    if not places[0].startswith(_S3):
+        return str(Path(places[0]).parent)
+    above = PurePosixPath(places[0].removeprefix(_S3)).parent
+    # the account's id precedes the policy there
+    return record.url(f"{_S3}{above.parent if above.name == history.account else above}")
+
+
+def _release_policy(file: Path, name: str) -> dict[str, Any]:
+    """The policy that releases the user ``name`` and nobody else, by the file's own. Raises InvalidPolicyData."""
+    from c7n_iamusers.execution.given import parsed_file
+    from c7n_iamusers.text.documents import read_json, read_yaml
+
+    read = read_json if file.suffix == ".json" else read_yaml
+    try:
+        data = parsed_file(file, lambda content: narrowed(read(content), [name]))
+    except ValueError as error:
+        raise InvalidPolicyData(
+            f"{file}: nothing was done: {error}: run in the checkout's root, or give the file as -u"
+        ) from error
+    found = [
+        each for each in data["policies"] if {_RELEASE, _NOTIFY} <= {*map(_kind, each.get("actions") or ())}
+    ]
+    if len(found) != 1:
+        raise InvalidPolicyData(
+            f"{file}: nothing was done: one policy must have the actions {_RELEASE} and {_NOTIFY}, as "
+            f"policies/release.yml, and {len(found)} have them"
+        )
+    return {**data, "policies": found}
+
+
+def _kind(action: Any) -> str:
+    return str(action.get("type") if isinstance(action, Mapping) else action)
+
+
+class _Release:
+    """The policy ``data`` as c7n-org runs it in the account of ``target``, with its output below ``base``."""
+
+    def __init__(self, data: dict[str, Any], target: Target, base: str) -> None:
+        from c7n.config import Config
+        from c7n.exceptions import PolicyValidationError
+        from c7n.policy import PolicyCollection
+        from c7n.resources import load_resources
+        from c7n.utils import reset_session_cache
+
+        from c7n_iamusers import register
+
+        load_resources(("aws.iam-user",))
+        register()
+        reset_session_cache()
+        config = Config.empty(
+            region=target.region,
+            account_id=target.account_id,
+            assume_role=target.roles[0],
+            external_id=target.external_id or None,
+            output_dir=base,
+            cache_period=0,
+        )
+        self._target = target
+        (self._policy,) = PolicyCollection.from_data(data, config)
+        entry = {"name": target.name, "account_id": target.account_id, "regions": [target.region]}
+        self._policy.conditions.env_vars["account"] = entry
+        try:
+            self._policy.expand_variables(self._policy.get_variables(dict(target.variables)))
+            self._policy.validate()
+        except (PolicyValidationError, KeyError, ValueError) as error:
+            raise InvalidPolicyData(f"{target}: nothing was done: {error}") from error
+
+    def run(self, history: UserHistory) -> None:
+        """Release the user. Raises ClickException if it is not released, or its owner is not told."""
+        from c7n_iamusers.execution.outcomes import RELEASED, load_outcomes
+        from c7n_iamusers.plugins.run_outputs import run_store
+
+        began, fault = datetime.now(timezone.utc), self._fault(self._policy.run)
+        try:
+            rows = load_outcomes(run_store(self._policy.resource_manager).store)
+        except (OSError, ValueError) as error:
+            raise click.ClickException(
+                f"{history.subject}: what became of it can't be read: {error}"
+            ) from error
+        new = [
+            row
+            for row in rows
+            if row.get("unique_id") == history.subject.unique_id and str(row.get("time")) >= began.isoformat()
+        ]
+        for row in new:
+            say(f"{history.subject}: {': '.join(filter(None, (row['status'], row.get('reason'))))}")
+        if not new and not fault:
+            fault = f"account {self._target} has no user {history.subject.name} with this unique id any more"
+        if not any(row["status"] == RELEASED for row in new):
+            raise click.ClickException(f"{history.subject} was not released{f': {fault}' if fault else ''}")
+        self._told(history, fault)
+
+    def tell(self, history: UserHistory, status: str) -> None:
+        """Mail the owner that the user, which exists, has ``status`` now. Raises ClickException if it is not told."""
+        from c7n.utils import local_session
+
+        from c7n_iamusers.execution.journal import utc_now
+        from c7n_iamusers.execution.outcomes import Outcome
+        from c7n_iamusers.execution.retries import Backoff
+        from c7n_iamusers.iam.users import read_detail
+        from c7n_iamusers.plugins.resources import annotate, subject_of
+
+        manager = self._policy.resource_manager
+
+        def notify() -> None:
+            client = local_session(manager.session_factory).client("iam", self._target.region)
+            found = read_detail(client, history.subject.name, Backoff())
+            if found is None:
+                raise ValueError("it is gone")
+            resource = {**found, "CreateDate": str(found.get("CreateDate") or "")}
+            annotate(resource, "outcome", Outcome.of(subject_of(resource), status).at(utc_now()).as_data())
+            with self._policy.ctx:
+                for action in manager.actions:  # which grows by the error of the message
+                    if action.type in (_NOTIFY, _LATER):
+                        action.process([resource])
+
+        self._told(history, self._fault(notify))
+
+    def _fault(self, run: Any) -> str:
+        """What ends ``run``, in words; empty if nothing does."""
+        from botocore.exceptions import BotoCoreError, ClientError
+        from c7n.exceptions import CustodianError
+
+        try:
+            run()
+        except (CustodianError, ClientError, BotoCoreError, OSError, ValueError) as error:
+            return str(error)
+        return ""
+
+    def _told(self, history: UserHistory, fault: str) -> None:
+        if fault:
+            raise click.ClickException(
+                f"{history.subject} was given back, but its owner may not know it: {fault}"
+            )
+        say(f"{history.subject}: its owner {self._target.variables.get('owner')} gets a mail")
+
+
+def _restore(
+    context: click.Context,
+    record: Record,
+    history: UserHistory,
+    target: Target,
+    accepted: Mapping[str, Any],
+    release: _Release,
+) -> None:
+    from c7n_iamusers.execution.outcomes import RESTORED
+
+    copies = [_Copy(record.url(place), history) for place in history.outputs if place.startswith(_S3)]
+    directories = {Path(each) for each in history.outputs if not each.startswith(_S3)}
+    directories |= {each.fetched() for each in copies}
+    known = _restorations(history)
+    try:
+        context.invoke(
+            restore,
+            snapshots=tuple(sorted(each for each in directories if (each / "snapshots").is_dir())),
+            dry_run=False,
+            role=target.roles[0],
+            external_id=target.external_id,
+            accounts=(history.account,),
+            names=(history.subject.name,),
+            journal=None,
+            **accepted,
+        )
+    finally:
+        for each in copies:
+            each.put_back()
+    after = next(each for each in record.histories(history.subject.name) if each.subject == history.subject)
+    if _restorations(after) == known:
+        raise click.ClickException(f"{history.subject}: nothing was restored, so its owner gets no mail")
+    release.tell(history, RESTORED)
+
+
+def _restorations(history: UserHistory) -> int:
+    from c7n_iamusers.execution.outcomes import RESTORED
+
+    return sum(each.what == RESTORED for each in history.events)
+
+
+class _Copy:
+    """A copy of what the output at ``url``, in a bucket, holds of a user: ``restore`` reads and writes files."""
+
+    def __init__(self, url: str, history: UserHistory) -> None:
+        from c7n_iamusers.execution.stores import DirectoryStore
+
+        self._store: Store = open_place(url)
+        self._unique_id = history.subject.unique_id
+        self.directory = COPIES / url.partition("?")[0].removeprefix(_S3)
+        self._files = DirectoryStore(self.directory)
+
+    def fetched(self) -> Path:
+        """The directory with the copy. A journal of restorations there, which a stopped run left, stays."""
+        from c7n_iamusers.execution.journal import BUCKET_JOURNALS, RESTORE_JOURNAL
+        from c7n_iamusers.snapshots.archive import SNAPSHOTS
+
+        names = [*self._store.names(f"{SNAPSHOTS}/"), *self._store.names(BUCKET_JOURNALS)]
+        own = [each for each in names if f".{self._unique_id}." in each]
+        if not (self.directory / RESTORE_JOURNAL).exists():
+            own.append(RESTORE_JOURNAL)
+        for name in own:
+            if content := self._store.read(name):
+                self._files.replace(name, content)
+        return self.directory
+
+    def put_back(self) -> None:
+        """Put the journal of restorations into the bucket."""
+        from c7n_iamusers.execution.journal import RESTORE_JOURNAL
+
+        if content := self._files.read(RESTORE_JOURNAL):
+            self._store.replace(RESTORE_JOURNAL, content)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of ``preflight`` by a role of the management account: of Identity Center, and the organization's accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from c7n_iamusers.exceptions import EvidenceUnreadable, IdentityCenterError
+from c7n_iamusers_cli.arguments import targets_in
+
+if TYPE_CHECKING:
+    from c7n_iamusers.organization.readiness import Check, Target
+
+#: Seconds for the tries of one call.
+BUDGET = 30
+
+
+def center(role: str, region: str | None) -> Iterator[Check]:
+    """The organization's instance, as provisioning finds it, by ``role``."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from c7n_iamusers.execution.retries import Backoff
+    from c7n_iamusers.execution.sessions import account_session
+    from c7n_iamusers.identity_center.aws.instance import connect
+    from c7n_iamusers.organization.readiness import HOLE, OK, ORGANIZATION, Check
+
+    name, trust = (
+        "identity center role",
+        f"let the trust policy of {role} name the identity that runs this command",
+    )
+    try:
+        session = account_session(role)
+    except EvidenceUnreadable as error:
+        yield Check(ORGANIZATION, name, HOLE, str(error), trust)
+        return
+    yield Check(ORGANIZATION, name, OK, role)
+    try:
+        instance = connect(session, region or session.region_name, Backoff(budget=BUDGET)).instance
+    except (IdentityCenterError, ClientError, BotoCoreError) as error:
+        remedy = (
+            "correct identity_center_region in the accounts file, or region: in the policy, to the instance's primary "
+            f"Region; where access is denied, allow sso:ListInstances and sso:DescribeInstance to {role}"
+        )
+        yield Check(ORGANIZATION, "identity center", HOLE, str(error), remedy)
+        return
+    yield _of_the_organization(session, instance)
+
+
+def _of_the_organization(session: Any, instance: Any) -> Check:
+    from c7n_iamusers.execution.retries import Backoff
+    from c7n_iamusers.organization.reader import OrganizationReader
+    from c7n_iamusers.organization.readiness import HOLE, OK, ORGANIZATION, UNKNOWN, Check
+
+    name, where = "identity center", f"{instance.arn} in {instance.region}"
+    try:
+        management = OrganizationReader(session, Backoff(budget=BUDGET)).management_account()
+    except EvidenceUnreadable as error:
+        told = f"{where}: whether it is the organization's is not known: {error}"
+        return Check(ORGANIZATION, name, UNKNOWN, told, "allow organizations:DescribeOrganization")
+    if instance.owner not in ("", management):
+        return Check(
+            ORGANIZATION,
+            name,
+            HOLE,
+            f"{where} is an account instance, of account {instance.owner}: it can't give access to accounts",
+            f"give --role, a role of the management account {management} or of a delegated administrator",
+        )
+    return Check(ORGANIZATION, name, OK, where)
+
+
+def members(found: Sequence[Target], roles: Sequence[str], config: Path) -> Iterator[Check]:
+    """Whether the accounts file has each account of the organization, and no other.
+
+    ``roles``: by which the organization may be read; or else without one.
+    """
+    from c7n_iamusers.execution.retries import Backoff
+    from c7n_iamusers.execution.sessions import account_session
+    from c7n_iamusers.organization.likely_mistakes import of_the_organization
+    from c7n_iamusers.organization.reader import OrganizationReader
+    from c7n_iamusers.organization.readiness import OK, ORGANIZATION, UNKNOWN, Check
+
+    problem, name = "", "accounts of the organization"
+    for role in (*dict.fromkeys(roles), None):
+        try:
+            session = account_session(role, region=found[0].region if found else "")
+            reader = OrganizationReader(session, Backoff(budget=BUDGET))
+            known, management = reader.members(), reader.management_account()
+        except EvidenceUnreadable as error:
+            problem = problem or str(error)
+            continue
+        every = targets_in(config, strict=False)
+        doubts = list(of_the_organization(found, every, known, management, str(config)))
+        yield from doubts or [Check(ORGANIZATION, name, OK, f"{len(known)} accounts")]
+        return
+    remedy = (
+        "allow organizations:ListAccounts and DescribeOrganization, as `c7n-iamusers roles --setup` prints"
+    )
+    yield Check(ORGANIZATION, name, UNKNOWN, f"not checked: {problem}", remedy)

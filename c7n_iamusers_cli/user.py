@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers user``: what was done to one user, by whom, when, and what comes next; and giving it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from c7n_iamusers.exceptions import NoticesUnreadable, OutputUnreadable
+from c7n_iamusers_cli.arguments import targets_in
+from c7n_iamusers_cli.output import format_option, print_json, say
+from c7n_iamusers_cli.restore import acceptances
+
+if TYPE_CHECKING:
+    from c7n_iamusers.execution.calls import Subject
+    from c7n_iamusers.execution.stores import Store
+    from c7n_iamusers.notices.notices import Notices
+    from c7n_iamusers.organization.readiness import Target
+    from c7n_iamusers.report.outputs import PolicyOutput
+    from c7n_iamusers.report.user_history import Event, UserHistory
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_S3 = "s3://"
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "-s",
+    "--output-dir",
+    "places",
+    required=True,
+    multiple=True,
+    metavar="OUTPUT_DIR",
+    help="What custodian or c7n-org was given as -s, or what holds several of these. Repeatable.",
+)
+@click.option(
+    "-c",
+    "--accounts",
+    "accounts_file",
+    type=_FILE,
+    metavar="FILE",
+    help="c7n-org's accounts file, with notices and owners. With --give-back, that with the role that changes users.",
+)
+@click.option(
+    "-a",
+    "--account",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only in the account of this name or id, which is faster. Repeatable.",
+)
+@click.option(
+    "--notices",
+    "notices_place",
+    metavar="PLACE",
+    help="Where the notices are.  [default: notices under vars in the accounts file]",
+)
+@format_option("text", "json")
+@click.option(
+    "--give-back",
+    is_flag=True,
+    help="Release the user from quarantine, or restore it if it was deleted, and mail its owner. Needs -c.",
+)
+@click.option(
+    "-u",
+    "--use",
+    "policies",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("policies", "release.yml"),
+    show_default=True,
+    metavar="FILE",
+    help="With --give-back: the policy with the actions release and notify-owners.",
+)
+@acceptances
+@click.pass_context
+def user(
+    context: click.Context,
+    /,
+    name: str,
+    places: tuple[str, ...],
+    accounts_file: Path | None,
+    names: tuple[str, ...],
+    notices_place: str | None,
+    output_format: str,
+    give_back: bool,
+    policies: Path,
+    **accepted: Any,
+) -> None:
+    """Show what was done to the user NAME, by whom, when, and what comes next, by all outputs and notices.
+
+    AWS is not asked. Each user that had the name is shown, the latest first. The command ends with 1 if nobody of this
+    name is on record, or if something can't be read, so that more may be on record than it shows.
+
+    --give-back undoes what was done last: it runs the action release for this user alone, or does what c7n-iamusers
+    restore does, with its questions and refusals, whose options it has; then the owner gets a mail.
+    """
+    targets = targets_in(accounts_file, strict=False) if accounts_file else ()
+    asked = {each for target in targets_of(targets, names) for each in (target.account_id, target.name)} | {
+        *names
+    }
+    record = Record(places, asked, targets, notices_place)
+    found = record.histories(name)
+    if output_format == "json":
+        users = [each.as_data() for each in found]
+        print_json({"name": name, "users": users, "unread": record.problems})
+    else:
+        for each in found:
+            _show(each)
+    for problem in record.problems:
+        say(f"can't be read: {problem}", err=True)
+    if not found:
+        where = f" in {', '.join(names)}" if names else ""
+        raise click.ClickException(
+            f"no user {name}{where} is on record in {', '.join(places)}: correct the name, or give -s and -a of the "
+            "runs that touched it"
+        )
+    if give_back:
+        from c7n_iamusers_cli.give_back import give_back as give
+
+        if accounts_file is None:
+            raise click.UsageError("--give-back needs the role and the owner of the account: give -c FILE")
+        give(context, record, _one(found), policies, accepted)
+    elif record.problems:
+        raise click.exceptions.Exit(1)
+
+
+def targets_of(targets: Sequence[Target], names: Sequence[str]) -> list[Target]:
+    """The accounts with one of ``names``. Raises OutputUnreadable for a name that is no account's."""
+    known = {each for target in targets for each in (target.account_id, target.name)}
+    if targets and (unknown := [each for each in names if each not in known]):
+        raise OutputUnreadable(
+            f"the accounts file has no account {', '.join(unknown)}: correct -a, or the file"
+        )
+    return [each for each in targets if {each.account_id, each.name} & {*names}]
+
+
+def open_place(place: str) -> Store:
+    """The store of a directory, or of ``s3://BUCKET/PREFIX``. Raises OutputUnreadable if there is no such directory."""
+    from c7n_iamusers.execution.stores import DirectoryStore
+
+    if not place.startswith(_S3):
+        if not Path(place).is_dir():
+            raise OutputUnreadable(
+                f"{place} is no directory: give the one that custodian or c7n-org was given as -s"
+            )
+        return DirectoryStore(Path(place))
+    from c7n_iamusers.execution.bucket_store import bucket_output
+    from c7n_iamusers.execution.sessions import fleet_session
+
+    return bucket_output(place, fleet_session(None, None))
+
+
+class Record:
+    """What outputs and notices hold. ``asked``: ids and names of the only accounts that are wanted; empty for all.
+
+    ``problems``: what can't be read, in words, after ``histories``.
+    """
+
+    def __init__(
+        self,
+        places: Sequence[str],
+        asked: set[str],
+        targets: Sequence[Target],
+        notices_place: str | None,
+    ) -> None:
+        self.places, self.targets = places, targets
+        self._asked, self._notices_place = asked, notices_place
+        self.problems: list[str] = []
+
+    def histories(self, name: str) -> list[UserHistory]:
+        """See user_history.histories."""
+        from c7n_iamusers.report.user_history import histories
+
+        self.problems = []
+        outputs = list(self._outputs())
+        notices = dict(self._notices(name, outputs))
+        held = {
+            each.account_id: days
+            for each in self.targets
+            if isinstance(days := each.variables.get("quarantined_for_days"), int | float)
+        }
+        return histories(name, outputs, self.journal, notices, held, datetime.now(timezone.utc))
+
+    def journal(self, place: str, subject: Subject) -> list[Mapping[str, Any]]:
+        """The lines about a user in the journals of an output. What can't be read is a problem."""
+        from c7n_iamusers.execution.journal import JournalReader
+
+        try:
+            return [*JournalReader(lambda: [open_place(self.url(place))]).of(subject)]
+        except (OSError, OutputUnreadable) as error:
+            self.problems.append(f"the journal in {place}: {error}")
+            return []
+
+    def url(self, place: str) -> str:
+        """``place`` with the options of the output that holds it, such as its Region."""
+        (query, *_) = [
+            *(each.partition("?")[2] for each in self.places if place.startswith(each.partition("?")[0])),
+            "",
+        ]
+        return f"{place}?{query}" if query else place
+
+    def _outputs(self) -> Iterator[PolicyOutput]:
+        from c7n_iamusers.report.outputs import read_outputs
+        from c7n_iamusers.report.user_history import unread
+
+        known = [each.name for each in self.targets]
+        for place in self.places:
+            found = read_outputs(open_place(place), known, self._asked)
+            self.problems += unread(found)
+            yield from found
+
+    def _notices(self, name: str, outputs: Sequence[PolicyOutput]) -> Iterator[tuple[str, Notices]]:
+        """The notices of each account that may have the user."""
+        from c7n_iamusers.notices.notices import Notices
+
+        now = datetime.now(timezone.utc)
+        for target in self.targets:
+            place = self._notices_place or target.variables.get("notices")
+            if not place or (self._asked and not {target.account_id, target.name} & self._asked):
+                continue
+            try:
+                found = Notices.read(notices_store(str(place)), target.account_id, now, self.problems.append)
+                yield target.account_id, found
+            except (NoticesUnreadable, OutputUnreadable) as error:
+                self.problems.append(str(error))
+
+
+def notices_store(place: str) -> Store:
+    """A directory of notices need not exist yet."""
+    from c7n_iamusers.execution.stores import DirectoryStore
+
+    return open_place(place) if place.startswith(_S3) else DirectoryStore(Path(place))
+
+
+def _one(found: Sequence[UserHistory]) -> UserHistory:
+    """The latest user of the name. Raises ClickException if several accounts have one."""
+    accounts = sorted({each.account for each in found})
+    if len(accounts) > 1:
+        raise click.ClickException(
+            f"{found[0].subject.name} is in {', '.join(accounts)}: name one account by -a: nothing was done"
+        )
+    return found[0]
+
+
+def _show(history: UserHistory) -> None:
+    named = f" ({history.account_name})" if history.account_name not in ("", history.account) else ""
+    say(f"user {history.subject.name} of account {history.account}{named}: {history.state}")
+    say(f"  {history.subject.arn}, unique id {history.subject.unique_id or 'unknown'}")
+    for event in history.events:
+        say(f"  {_line(event)}")
+    for each in history.next:
+        say(f"  next: {each}")
+
+
+def _line(event: Event) -> str:
+    time = f"{event.time:%Y-%m-%d %H:%M} UTC" if event.time else "at an unknown time"
+    parts = [f"{event.what}{f': {event.why}' if event.why else ''}"]
+    parts += [f"to {', '.join(event.to)}"] if event.to else []
+    parts += [f"policy {event.policy}"] if event.policy else []
+    parts += [f"by {event.by}"] if event.by else []
+    return f"{time}  {', '.join(parts)} ({event.place})"

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One user, by outputs and notices of real runs: what was done, by whom, what comes next; and giving it back."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.exemptions import parse_list
+from c7n_iamusers.notices import exempted
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice
+from c7n_iamusers_cli.main import main
+from tests.full_users import create_full_user
+from tests.plugins.deletions import acting
+from tests.policies import ACCOUNT
+from tests.readme import ROOT
+
+QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer"
+BUCKET = "governance"
+CALLER = f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/"
+
+
+@pytest.fixture
+def iam(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """alice and bob; the checkout's accounts and its policy that releases."""
+    monkeypatch.chdir(tmp_path)
+    accounts = yaml.safe_load((ROOT / "accounts.yml").read_text())
+    (tmp_path / "accounts.yml").write_text(yaml.safe_dump(accounts))
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "release.yml").write_bytes((ROOT / "policies" / "release.yml").read_bytes())
+    client = create_full_user(org, "alice", "/team/")
+    client.create_user(UserName="bob")
+    return client
+
+
+def user(name: str, *arguments: str, output: str = "output", accounts: bool = True) -> Result:
+    file = ["-c", "accounts.yml"] if accounts else []
+    return CliRunner().invoke(main, ["user", name, "-s", output, *file, *arguments])
+
+
+def run(action: dict[str, Any], output: str | Path = "output") -> None:
+    """As c7n-org runs it in the account that accounts.yml names payments."""
+    place = f"{output}/payments/us-east-1"
+    where: Any = place if place.startswith("s3://") else Path(place)
+    acting(action, where, name=f"iam-users-{action['type']}").run()
+
+
+def subject(iam: Any, name: str) -> Subject:
+    found = iam.get_user(UserName=name)["User"]
+    return Subject(name, found["Arn"], found["UserId"])
+
+
+def announce(iam: Any, *names: str, days: int = 20) -> Notice:
+    """Their owner was addressed so many days ago, for a day thirty days later."""
+    time = utc_now() - timedelta(days=days)
+    day = time.date() + timedelta(days=30)
+    subjects = tuple(subject(iam, name) for name in names)
+    notice = Notice(
+        ACCOUNT, ANNOUNCED, time, day, ("payments-owner@example.com",), "1", "iam-users-flag", subjects
+    )
+    store = DirectoryStore(Path("notices"))
+    store.create(exempted.place_of(ACCOUNT, time), exempted.as_json(ACCOUNT, time, ()))
+    store.create(notice.name, notice.as_json())
+    return notice
+
+
+def state(iam: Any, name: str = "alice") -> Any:
+    """What the user can do and with what: its policies, and the status of its keys."""
+    return (
+        iam.list_user_policies(UserName=name)["PolicyNames"],
+        [each["Status"] for each in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]],
+        [each["GroupName"] for each in iam.list_groups_for_user(UserName=name)["Groups"]],
+    )
+
+
+def messages(org: LocalOrg) -> list[dict[str, Any]]:
+    found = org.client("sqs").receive_message(QueueUrl=QUEUE, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(zlib.decompress(base64.b64decode(each["Body"]))) for each in found]
+
+
+def names_of(found: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(each["what"], each["policy"]) for each in found]
+
+
+def test_it_says_what_was_done_by_whom_and_what_comes_next(org: LocalOrg, iam: Any) -> None:
+    notice = announce(iam, "alice", "bob")
+    run({"type": "quarantine"})
+    result = user("ALICE", "--format", "json")
+    assert result.exit_code == 0, result.output
+    (found,) = json.loads(result.output)["users"]
+    assert (found["user"], found["account"], found["account_name"]) == ("alice", ACCOUNT, "payments")
+    assert found["state"] == "quarantined"
+    told, done = found["events"]
+    assert (told["what"], told["to"]) == ("announced", ["payments-owner@example.com"])
+    assert (done["what"], done["policy"]) == ("quarantined", "iam-users-quarantine")
+    assert done["by"].startswith(CALLER)
+    assert done["place"] == "output/payments/us-east-1/iam-users-quarantine"
+    # the quarantine began today, and lasts fourteen days
+    day = max(notice.day, utc_now().date() + timedelta(days=14))
+    assert f"deleted on {day} at the earliest" in found["next"][0]
+    text = user("alice").output
+    assert f"user alice of account {ACCOUNT} (payments): quarantined" in text
+    assert f"by {CALLER}" in text
+    assert "next: it is deleted on" in text
+
+
+def test_the_next_step_of_a_user_that_nothing_was_done_to(org: LocalOrg, iam: Any) -> None:
+    notice = announce(iam, "alice")
+    Path("output").mkdir()
+    run({"type": "quarantine", "noticed": 99, "notices": "notices"})
+    result = user("alice", "-a", "payments")
+    assert f"deleted on {notice.day} at the earliest" in result.output
+    assert "skipped: announced less than 99 days ago" in result.output
+    Path("notices", ACCOUNT, "STOP").touch()
+    assert "STOP stops every policy" in user("alice", "-a", ACCOUNT).output
+    assert "give -c, or --notices" in user("alice", accounts=False).output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["nobody"], "no user nobody is on record in output", id="name"),
+        pytest.param(
+            ["alice", "-a", "research"], "no user alice in research is on record", id="other-account"
+        ),
+        pytest.param(["alice", "-a", "typo"], "has no account typo", id="no-account"),
+        pytest.param(["alice", "-s", "nowhere"], "nowhere is no directory", id="no-output"),
+        pytest.param(["ali*"], "no user ali* is on record", id="glob"),
+    ],
+)
+def test_who_is_not_on_record_is_no_quiet_success(
+    org: LocalOrg, iam: Any, arguments: list[str], told: str
+) -> None:
+    run({"type": "quarantine"})
+    result = user(*arguments)
+    assert result.exit_code == 1
+    assert told in result.output
+
+
+def test_what_cannot_be_read_is_named_and_is_an_error(org: LocalOrg, iam: Any) -> None:
+    run({"type": "quarantine"})
+    Path("output/payments/us-east-1/iam-users-quarantine/resources.json").write_text("[")
+    Path("notices", ACCOUNT).mkdir(parents=True)
+    Path("notices", ACCOUNT, "20261101T000000Z-announced-0.json").write_text("{}")
+    result = user("alice")
+    assert result.exit_code == 1
+    assert "user alice of account" in result.output
+    assert result.output.count("can't be read: ") == 2
+
+
+def test_a_quarantined_user_is_given_back_and_its_owner_told(org: LocalOrg, iam: Any) -> None:
+    before = state(iam)
+    run({"type": "quarantine"})
+    assert state(iam) != before
+    result = user("alice", "-a", "payments", "--give-back")
+    assert result.exit_code == 0, result.output
+    assert state(iam) == before
+    assert state(iam, "bob")[0]  # still in quarantine
+    (message,) = messages(org)
+    assert message["action"]["to"] == ["payments-owner@example.com"]
+    assert message["action"]["subject"].startswith("payments: 1 IAM user released from quarantine on ")
+    assert "owner payments-owner@example.com gets a mail" in result.output
+    assert f'{ACCOUNT},"alice",,"REASON",payments-owner@example.com' in result.output
+    (found,) = json.loads(user("alice", "--format", "json").output)["users"]
+    assert found["state"] == "released"
+    assert names_of(found["events"])[-2:] == [
+        ("released", "iam-users-release"),
+        ("informed", "iam-users-release"),
+    ]
+
+
+@pytest.mark.parametrize("action", ["quarantine", "composite-delete"])
+def test_the_emergency_page_of_the_runbook_gives_the_user_back(org: LocalOrg, iam: Any, action: str) -> None:
+    page = (
+        (ROOT / "docs" / "runbook.md").read_text().partition("## In an emergency\n")[2].partition("\n## ")[0]
+    )
+    look, give = re.findall(r"^ +c7n-iamusers (user .*)$", page, re.MULTILINE)
+    Path("accounts-remove.yml").write_bytes(Path("accounts.yml").read_bytes())
+    before = state(iam)
+    run({"type": action})
+    for line in (look, give):
+        words = [*line.replace("jane.doe", "alice").split(), *(["--yes"] if line == give else [])]
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 0, result.output
+        (shown, *_) = re.findall(r"^user alice .*: ([a-z]+)$", result.output, re.MULTILINE)
+        assert f"`{shown}`" in page
+    assert state(iam)[2] == before[2]
+    assert len(messages(org)) == 1
+    # the row that it prints, once it has a reason and a day
+    (row,) = re.findall(rf"{ACCOUNT},.*", result.output)
+    row = row.replace("REASON", "needed").replace("YYYY-MM-DD", "2999-12-31")
+    (*_, rule) = parse_list((ROOT / "policies" / "exemptions.csv").read_text() + row, "csv", "list")
+    assert (rule.pattern, rule.account) == ("alice", ACCOUNT)
+
+
+def test_a_second_release_is_news_too(org: LocalOrg, iam: Any) -> None:
+    for _ in range(2):
+        run({"type": "quarantine"})
+        assert user("alice", "--give-back").exit_code == 0
+    assert len(messages(org)) == 2
+
+
+def test_a_user_that_is_free_is_not_given_back(org: LocalOrg, iam: Any) -> None:
+    run({"type": "quarantine"})
+    assert user("alice", "--give-back").exit_code == 0
+    again = user("alice", "--give-back")
+    assert again.exit_code == 1
+    assert "was not released" in again.output
+    assert "not in quarantine" in again.output
+
+
+def test_a_deleted_user_is_restored_and_its_owner_told(org: LocalOrg, iam: Any) -> None:
+    groups = state(iam)[2]
+    run({"type": "composite-delete"})
+    shown = user("alice").output
+    assert "deleted" in shown
+    assert "--give-back restores it" in shown
+    result = user("alice", "--give-back", "--yes")
+    assert result.exit_code == 0, result.output
+    assert state(iam)[2] == groups
+    (message,) = messages(org)
+    (told,) = message["resources"]
+    assert (told["UserName"], told["UserId"]) == ("alice", subject(iam, "alice").unique_id)
+    assert message["action"]["subject"].startswith("payments: 1 IAM user restored on ")
+    (found, *_) = [
+        each
+        for each in json.loads(user("alice", "--format", "json").output)["users"]
+        if each["state"] == "restored"
+    ]
+    assert (found["events"][-1]["what"], found["events"][-1]["by"][: len(CALLER)]) == ("restored", CALLER)
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.get_user(UserName="bob")
+
+
+def widen(iam: Any) -> None:
+    allow = {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.put_group_policy(GroupName="group-0", PolicyName="more", PolicyDocument=document)
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "told"),
+    [
+        pytest.param(widen, ["--yes"], "give --accept-wider alice", id="wider-rights"),
+        pytest.param(
+            lambda iam: None,
+            ["-u", "elsewhere.yml", "--yes"],
+            "elsewhere.yml: nothing was done",
+            id="no-policy-that-releases",
+        ),
+    ],
+)
+def test_a_restoration_refuses_as_the_command_restore_does(
+    org: LocalOrg, iam: Any, change: Callable[[Any], None], arguments: list[str], told: str
+) -> None:
+    run({"type": "composite-delete"})
+    change(iam)
+    result = user("alice", "--give-back", *arguments)
+    assert result.exit_code == 1
+    assert told in result.output
+    assert messages(org) == []
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.get_user(UserName="alice")
+
+
+def test_a_mail_that_is_not_queued_is_an_error_although_the_user_is_back(org: LocalOrg, iam: Any) -> None:
+    run({"type": "quarantine"})
+    org.client("sqs").delete_queue(QueueUrl=QUEUE)
+    result = user("alice", "--give-back")
+    assert result.exit_code == 1
+    assert "was given back, but its owner may not know it" in result.output
+    assert state(iam)[0] == [f"inline-{number}" for number in range(3)]
+
+
+@pytest.mark.parametrize("action", ["quarantine", "composite-delete"])
+def test_output_in_a_bucket_serves_too(org: LocalOrg, iam: Any, action: str) -> None:
+    org.client("s3").create_bucket(Bucket=BUCKET)
+    before, output = state(iam)[2], f"s3://{BUCKET}/runs?region=us-east-1"
+    acting(
+        {"type": action},
+        f"s3://{BUCKET}/runs/payments/us-east-1?region=us-east-1",  # type: ignore[arg-type]
+        name=f"iam-users-{action}",
+    ).run()
+    result = user("alice", "-a", "payments", "--give-back", "--yes", output=output)
+    assert result.exit_code == 0, result.output
+    assert state(iam)[2] == before
+    assert len(messages(org)) == 1
+    shown = json.loads(user("alice", "--format", "json", output=output).output)["users"]
+    assert {"quarantine": "released", "composite-delete": "restored"}[action] in {
+        each["state"] for each in shown
+    }

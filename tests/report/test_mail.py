@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a report says of mails that may not have left the queue, and of owners who were not told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.outcomes import DELETED, SKIPPED
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.notices.delivery import Reading
+from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, Notice, Notices
+from c7n_iamusers.report.mail import MailReport, mail_report, places_of
+from c7n_iamusers.report.outputs import Mail, PolicyOutput, read_outputs
+from tests.report.fleet_outputs import ACCOUNT, DELETE, FLAG, NOW, OTHER_ACCOUNT, Outputs, outcome
+
+QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+ALICE, BOB = (
+    Subject(name, f"arn:aws:iam::{ACCOUNT}:user/{name}", f"AIDA{name.upper()}") for name in ("alice", "bob")
+)
+PLACE = (ACCOUNT, "notices")
+
+
+def announced(ago: timedelta, *users: Subject, queue: str = QUEUE, **more: Any) -> Notice:
+    head = (ACCOUNT, ANNOUNCED, NOW - ago, date(2027, 1, 1), ("owner@example.com",), f"m-{ago}", FLAG)
+    return replace(Notice(*head, users or (ALICE,), queue=queue), **more)
+
+
+def reading(ago: timedelta, waiting: int | None = 0, **more: Any) -> Reading:
+    return Reading(QUEUE, NOW - ago, **{"waiting": waiting, "retention": 4 * DAY, "dead": 0, **more})
+
+
+def told(notices: list[Notice], readings: list[Reading], account: str = ACCOUNT) -> MailReport:
+    known = {(account, "notices"): Notices(notices, "notices", readings=readings)}
+    return mail_report((), known, {}, {ACCOUNT: "payments"}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("notices", "readings", "needs", "remarks"),
+    [
+        pytest.param([announced(HOUR)], [reading(HOUR)], 0, 1, id="on-the-first-day"),
+        pytest.param([announced(25 * HOUR)], [reading(25 * HOUR)], 1, 0, id="after-24-hours"),
+        pytest.param([announced(25 * HOUR)], [reading(HOUR, 3)], 1, 0, id="busy"),
+        pytest.param(
+            [announced(25 * HOUR)], [reading(HOUR)], 0, 1, id="empty-once-and-the-next-run-settles-it"
+        ),
+        pytest.param([announced(49 * HOUR)], [reading(HOUR)], 1, 0, id="empty-once-and-no-next-run"),
+        pytest.param([announced(25 * HOUR)], [reading(2 * HOUR), reading(HOUR)], 0, 0, id="left"),
+        pytest.param([announced(25 * HOUR, queue="")], [], 0, 0, id="waived"),
+        pytest.param([announced(10 * DAY)], [reading(10 * DAY)], 1, 0, id="may-have-expired"),
+        pytest.param([announced(19 * DAY)], [reading(19 * DAY)], 0, 0, id="expired-two-weeks-ago"),
+        pytest.param([announced(10 * DAY), announced(HOUR)], [reading(10 * DAY)], 0, 1, id="announced-anew"),
+        pytest.param(
+            [announced(10 * DAY, ALICE, BOB), announced(HOUR)],
+            [reading(10 * DAY)],
+            1,
+            1,
+            id="one-of-two-anew",
+        ),
+        pytest.param(
+            [announced(10 * DAY, step=INFORMED, day=date(2026, 11, 15))],
+            [reading(10 * DAY)],
+            1,
+            0,
+            id="not-announced",
+        ),
+    ],
+)
+def test_mails_that_may_not_have_left(
+    notices: list[Notice], readings: list[Reading], needs: int, remarks: int
+) -> None:
+    found = told(notices, readings)
+    assert (len(found.needs), len(found.remarks)) == (needs, remarks)
+    assert {(each["level"], each["kind"]) for each in found.needs} <= {("blocking", "mail")}
+
+
+def test_it_says_how_many_since_when_and_what_to_do() -> None:
+    (need,) = told([announced(30 * HOUR, ALICE, BOB), announced(26 * HOUR)], [reading(HOUR, 7)]).needs
+    assert need["what"] == "not known to have left the queue"
+    assert need["why"].startswith(
+        f"2 mails about 3 users of payments, since 2026-11-24 06:00 UTC, by {QUEUE}: "
+    )
+    assert "7 messages in the queue: look whether c7n-mailer runs" in need["why"]
+    assert (need["account"], need["name"]) == (ACCOUNT, "payments")
+    (need,) = told([announced(10 * DAY)], [reading(9 * DAY, 7)]).needs
+    assert "may have expired unread since 2026-11-19 12:00 UTC, so announcements do not count" in need["why"]
+
+
+def test_one_cause_in_several_accounts_is_one_line() -> None:
+    notices = {
+        (account, "notices"): Notices([announced(25 * HOUR, account_id=account)], "notices")
+        for account in (ACCOUNT, OTHER_ACCOUNT)
+    }
+    (need,) = mail_report((), notices, {}, {ACCOUNT: "payments"}, NOW).needs
+    assert "2 mails about 2 users of payments, 444455556666, since" in need["why"]
+    assert need["account"] == ""
+    faults = {(account, "notices"): "it can't be read" for account in (ACCOUNT, OTHER_ACCOUNT)}
+    (need,) = mail_report((), {}, faults, {}, NOW).needs
+    assert (need["what"], need["why"]) == ("what owners were told is not known", "it can't be read")
+
+
+def output(tmp_path: Path, *rows: dict[str, Any], policy: str = DELETE, **more: Any) -> PolicyOutput:
+    Outputs(tmp_path).leave(policy=policy, outcomes=rows)
+    (found,) = read_outputs(DirectoryStore(tmp_path))
+    return replace(found, mails=(Mail("notices", "inform"),), **more)
+
+
+def informed(what: str, ago: timedelta, user: Subject = ALICE) -> Notice:
+    head = (ACCOUNT, INFORMED, NOW - ago, (NOW - ago).date(), ("owner@example.com",), "m", DELETE, (user,))
+    return Notice(*head, what={user.unique_id: what})
+
+
+@pytest.mark.parametrize(
+    ("rows", "notices", "names"),
+    [
+        pytest.param([outcome("alice", DELETED, days=1)], [], "alice (deleted)", id="killed-before-the-mail"),
+        pytest.param(
+            [outcome("alice", DELETED, days=1), outcome("bob", DELETED, days=1)],
+            [informed(DELETED, HOUR)],
+            "bob (deleted)",
+            id="one-message-was-refused",
+        ),
+        pytest.param([outcome("alice", DELETED, days=1)], [informed(DELETED, HOUR)], "", id="told"),
+        pytest.param([outcome("alice", SKIPPED, days=1)], [], "", id="nothing-was-done"),
+    ],
+)
+def test_owners_who_were_not_told(
+    tmp_path: Path, rows: list[dict[str, Any]], notices: list[Notice], names: str
+) -> None:
+    known = {PLACE: Notices(notices, "notices")}
+    found = mail_report([output(tmp_path, *rows)], known, {}, {}, NOW).needs
+    assert len(found) == bool(names)
+    for each in found:
+        assert (each["what"], each["account"], each["kind"]) == ("owners not told", ACCOUNT, "mail")
+        assert (
+            f"1 users that {DELETE} changed since 2026-11-24 12:00 UTC: {names}: run it again" in each["why"]
+        )
+
+
+def test_a_dry_run_owes_nothing(tmp_path: Path) -> None:
+    dry = output(tmp_path, outcome("alice", DELETED), dry_run=True)
+    assert mail_report([dry], {PLACE: Notices([], "notices")}, {}, {}, NOW) == MailReport()
+    assert places_of([dry]) == {}
+
+
+def test_only_who_announced_must_have_notices(tmp_path: Path) -> None:
+    ran = output(tmp_path)
+    assert places_of([ran]) == {PLACE: False}
+    left = Outputs(tmp_path / "flag")
+    left.leave("alice")
+    (flag,) = read_outputs(DirectoryStore(left.root))
+    flag = replace(flag, mails=(Mail("notices", "announce"),))
+    assert places_of([flag, ran]) == {PLACE: True}
+    assert places_of([replace(flag, users=())]) == {PLACE: False}
+    assert datetime(2026, 11, 25, 12, tzinfo=timezone.utc) == NOW

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where runs leave their files, on disk and in a bucket: what the documents say of it is what commands do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aws_local_org import LocalOrg
+from tests.policies import ACCOUNT
+from tests.readme import (
+    COMMANDS,
+    MADE_ELSEWHERE,
+    ROOT,
+    TEXT,
+    copy_checkout,
+    documented_paths,
+    path_pattern,
+    shell,
+)
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
+BUCKET = "outputs"
+RUN = {
+    "custodian": f"custodian run --assume {ROLE} --region us-east-1 delete.yml",
+    "c7n-org": "c7n-org run -c accounts.yml -u delete.yml",
+}
+DELETE = {
+    "name": "iam-users-delete",
+    "resource": "aws.iam-user",
+    "source": "authorization-details",
+    "filters": [{"type": "unnecessary", "exempt": "none"}],
+    "actions": [{"type": "composite-delete", "noticed": "none", "require": "none", "active-within": "none"}],
+}
+
+
+def rows(header: str) -> list[list[str]]:
+    """The cells of the README's table under ``header``, whose first cell it is."""
+    (table,) = re.findall(rf"^\| {re.escape(header)} \|.*\n\|[ |-]+\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
+    return [[cell.strip() for cell in line.strip("|\n ").split("|")] for line in table.splitlines()]
+
+
+#: -s -> by which command -> where the policy's files are.
+PLACES = {
+    output.strip("`"): {"custodian": one.strip("`"), "c7n-org": other.strip("`")}
+    for output, one, other in rows("`-s`")
+}
+FILES = [re.findall("`([^`]*)`", cells[0]) for cells in rows("file")]
+
+
+@pytest.fixture
+def run(org: LocalOrg, tmp_path: Path) -> Any:
+    """Runs a command in a checkout; two users are to be deleted."""
+    checkout = copy_checkout(tmp_path)
+    (checkout / "delete.yml").write_text(yaml.safe_dump({"policies": [DELETE]}))
+    org.client("s3").create_bucket(Bucket=BUCKET)
+    for name in ("alice", "bob"):
+        org.client("iam", ACCOUNT).create_user(UserName=name)
+    return lambda text: shell(f"{text} --cache-period 0", checkout, org.environment())
+
+
+@pytest.mark.parametrize("program", list(RUN))
+@pytest.mark.parametrize("output", list(PLACES))
+def test_files_are_where_the_readme_says(
+    org: LocalOrg, run: Any, tmp_path: Path, output: str, program: str
+) -> None:
+    in_bucket = output.startswith("s3://")
+    place = output.replace("BUCKET", BUCKET).replace("REGION", "us-east-1")
+    done = run(f"{RUN[program]} -s '{place}'")
+    assert done.returncode == 0, done.stderr
+    if in_bucket:
+        listed = org.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+        left = {each["Key"] for each in listed}
+    else:
+        files = (each for each in (tmp_path / "DIR").rglob("*") if each.is_file() and each.name[0] != ".")
+        left = {str(each.relative_to(tmp_path)) for each in files}
+    ours = PLACES[output][program]
+    own = {f"{ours}{names[-1] if in_bucket else names[0]}" for names in FILES}
+    (texts,) = re.findall(r"Cloud Custodian's own files \(([^)]*)\) are beside these", TEXT)
+    beside = re.findall(r"`(PREFIX/[^`]*<hour>/)`", TEXT)
+    theirs = beside[program == "c7n-org"] if in_bucket else ours
+    own |= {f"{theirs}{name}{'.gz' if in_bucket else ''}" for name in re.findall("`([^`]*)`", texts)}
+    patterns = [path_pattern(each) for each in own]
+    assert [each.pattern for each in patterns if not any(map(each.fullmatch, left))] == []
+    assert [each for each in left if not any(pattern.fullmatch(each) for pattern in patterns)] == []
+    assert sum("snapshots/" in each for each in left) == 2
+
+
+def test_without_a_region_nobody_is_touched(org: LocalOrg, run: Any) -> None:
+    done = run(f"{RUN['c7n-org']} -s s3://{BUCKET}/PREFIX")
+    assert done.returncode == 1
+    (told,) = re.findall(r"ends with a traceback \(`([^`]*)`\)", TEXT)
+    assert told in done.stderr
+    assert len(org.client("iam", ACCOUNT).list_users()["Users"]) == 2
+
+
+def test_every_output_in_a_bucket_has_its_region() -> None:
+    texts = [
+        *COMMANDS,
+        *(path.read_text() for path in (*ROOT.glob("docs/*.md"), *ROOT.glob("policies/*.yml"))),
+    ]
+    given = [
+        each
+        for text in texts
+        for each in re.findall(r"(?:custodian|c7n-org) run\b[^`\n]* -s \"?(s3://[^ \"`]*)", text)
+    ]
+    assert given
+    assert [each for each in given if "?region=" not in each] == []
+
+
+def test_each_path_in_a_document_is_one_that_a_test_makes() -> None:
+    """Here, by the commands of the README, or elsewhere."""
+    paths = documented_paths()
+    assert {"notices/<account id>/*-informed-*.json", "identity-center-runs/", "DIR/<policy>/"} <= paths
+    assert MADE_ELSEWHERE.keys() <= paths
+    for path, (module, text) in MADE_ELSEWHERE.items():
+        assert text in (ROOT / "tests" / module).read_text(), path
