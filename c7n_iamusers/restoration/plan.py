@@ -10,6 +10,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref, Subject
+from c7n_iamusers.execution.outcomes import CREATED
 from c7n_iamusers.iam import attachments, deny_all, own_changes
 from c7n_iamusers.iam.deny_all import TAGS_PER_USER
 from c7n_iamusers.iam.history import History
@@ -20,9 +21,8 @@ from c7n_iamusers.restoration.notes import notes
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_change, user_after
 from c7n_iamusers.snapshots.snapshot import Snapshot, before_removals, removed_by_us, whole_snapshot
 
-#: The Ref that CreateUser saves: the new unique id. The notes of its journal line: the unique id that it replaces, and
-#: the value of the tag RESTORED_FROM.
-CREATED, REPLACES, TOKEN = "created-user", "replaces", "token"
+#: The notes of the journal line of CreateUser: the unique id that it replaces, and the value of the tag RESTORED_FROM.
+REPLACES, TOKEN = "replaces", "token"
 _EXISTS = frozenset({"EntityAlreadyExists"})
 
 

@@ -12,6 +12,7 @@ import pytest
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan, Ref
+from c7n_iamusers.execution.outcomes import CREATED
 from c7n_iamusers.iam.deny_all import (
     DENY_ALL_NAME,
     INLINE_QUOTA,
@@ -28,7 +29,7 @@ from c7n_iamusers.quarantine.plan import plan_release
 from c7n_iamusers.restoration import limits
 from c7n_iamusers.restoration.deny import OwnDeny
 from c7n_iamusers.restoration.limits import CurrentState, administrative
-from c7n_iamusers.restoration.plan import CREATED, Recorded, Restoration, plan_restoration
+from c7n_iamusers.restoration.plan import Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.quarantine.test_plan import FULL_INLINE, LATER, apply, attached, in_quarantine
