@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +14,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers_cli.arguments import ACCOUNT_ID, account_ids, external_id, role_template
-from c7n_iamusers_cli.output import print_table, say
+from c7n_iamusers_cli.output import say
+from c7n_iamusers_cli.restore_output import (
+    FAILED,
+    LEFT,
+    RESTORED,
+    SAME,
+    left_alone,
+    print_accounts,
+    print_plan,
+    way_without,
+)
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.calls import Subject
-    from c7n_iamusers.execution.executor import CallFailed
     from c7n_iamusers.execution.interruption import Interruption
     from c7n_iamusers.restoration.plan import Restoration
     from c7n_iamusers.restoration.restoring import UserRestoration
@@ -172,15 +180,11 @@ def restore(
             results[account_id] = _in_account(
                 role.replace(ACCOUNT_ID, account_id), account_id, users, options
             )
-        _print_accounts(results, dry_run)
+        print_accounts(results, dry_run)
     else:
         with _restoring(role, options) as restoring:
             results[""] = [restoring.restore(each) for each in wanted]
     _fail(results, len(wanted), len(collection.problems))
-
-
-#: What became of a user.
-RESTORED, SAME, LEFT, FAILED = "restored", "restored already", "left alone", "not restored"
 
 
 def _is_wanted(subject: Subject, accounts: Sequence[str], names: Sequence[str]) -> bool:
@@ -242,13 +246,6 @@ def _in_account(role: str, account_id: str, users: Sequence[RestorableUser], opt
         say(f"account {account_id}: {names}: not restored: {error}", err=True)
         return [FAILED] * len(users)
     return became
-
-
-def _print_accounts(results: dict[str, list[str]], dry_run: bool) -> None:
-    columns = (RESTORED, SAME, LEFT, FAILED)
-    counts = [(account_id, Counter(became)) for account_id, became in results.items()]
-    head = ("account", "would be restored" if dry_run else RESTORED, *columns[1:])
-    print_table(head, [(account_id, *(count[each] for each in columns)) for account_id, count in counts])
 
 
 def _fail(results: dict[str, list[str]], users: int, problems: int) -> None:
@@ -342,12 +339,12 @@ class _Restoring:
             restoration = self._restoration(found)
             made = restoration.applied.made
             planned = restoration.plan()
-            if subject.name not in self.options.names and (left := _left_alone(planned)):
+            if subject.name not in self.options.names and (left := left_alone(planned)):
                 say(f"{subject} {left}")
                 return LEFT
             return self._restored(found, restoration, planned)
         except CallFailed as error:
-            way = _way_without(error, found)
+            way = way_without(error, found)
             say(f"{describe(subject, error)} ({len(made)} calls made){way}", err=True)
         except (IamUsersError, ClientError, BotoCoreError, OSError) as error:
             say(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
@@ -362,7 +359,7 @@ class _Restoring:
         change = RightsChange() if planned.settled else planned.rights_change()
         subject = planned.plan.subject
         why = self._why_not(planned, change)
-        _print(planned, change, planned_only=self.options.dry_run or bool(why))
+        print_plan(planned, change, planned_only=self.options.dry_run or bool(why))
         if not why and not self.options.dry_run:
             why = self._ask(found, planned, change)
         if why:
@@ -443,59 +440,3 @@ class _Restoring:
         if sys.stdin.isatty() and click.confirm(f"Restore {found.recorded.subject}?"):
             return ""
         return "check the warnings, then give --yes"
-
-
-def _way_without(error: CallFailed, found: RestorableUser) -> str:
-    """How to restore the user without the part that ``error`` is about, in words; empty if it is about none."""
-    from c7n_iamusers.restoration.limits import part_of, parts
-
-    part = part_of(error.call)
-    known = any(part in parts(each) for each in found.recorded.snapshots)
-    return f". If AWS refuses it for good, --without {shlex.quote(part)} restores the rest" if known else ""
-
-
-def _left_alone(planned: Restoration) -> str:
-    """Why the user is changed only by --user, in words; empty if it is restored anyway."""
-    name = planned.plan.subject.name
-    if planned.user_exists and not planned.plan.calls:
-        return "still exists: nothing to restore"
-    if planned.user_exists:
-        return (
-            f"still exists and is left alone: give --user {name} to restore what was removed from it, by "
-            f"{len(planned.plan.calls)} calls"
-        )
-    if planned.deleted_by_others:
-        return f"was deleted by somebody else and is left alone: give --user {name} to restore it"
-    return ""
-
-
-def _print(planned: Restoration, change: RightsChange, planned_only: bool) -> None:
-    calls = planned.plan.calls
-    doing = "would be restored" if planned_only else "is being restored"
-    done = "has everything back" if change.wider or change.unknown else "is restored already"
-    say(f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else done}")
-    if planned_only:
-        for call in calls:
-            say(f"  {call.permission} {_shown(call.parameters)}")
-    for title, lines in (
-        ("can't be restored", planned.lost),
-        ("note", planned.notes),
-        ("it could do more than before", change.wider),
-        ("its rights can't be compared", change.unknown),
-        ("AWS changed its own policy", change.by_aws),
-    ):
-        for line in lines:
-            say(f"  {title}: {line}")
-
-
-def _shown(parameters: Mapping[str, Any]) -> str:
-    """``parameters`` on one line; of a text with several, such as a certificate, the first."""
-    import json
-
-    def first(value: Any) -> Any:
-        line, *more = value.splitlines() if isinstance(value, str) else [value]
-        return f"{line} ..." if more else value
-
-    return json.dumps(
-        {name: first(value) for name, value in parameters.items()}, default=str, ensure_ascii=False
-    )
