@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,13 +25,15 @@ from c7n_iamusers.execution.executor import (
 from c7n_iamusers.execution.executor import FAILED as FAILED_CALL
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
-from c7n_iamusers.iam.attachments import MFA_DEVICE
-from c7n_iamusers.iam.deny_all import deny_form, is_bare, is_brownout, is_denial, put_back
+from c7n_iamusers.iam.attachments import ACCESS_KEY, ATTACHMENT_KINDS, MFA_DEVICE
+from c7n_iamusers.iam.deny_all import PUT_BACK, deny_form, holds_inline, is_bare, is_denial, put_back
+from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.iam.own_changes import own_deny
 from c7n_iamusers.iam.permissions import RIGHTS as RIGHTS_PERMISSIONS
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.iam.users import read_key_use, unassigned_mfa
+from c7n_iamusers.iam.users import KeyUse, read_key_use, unassigned_mfa
 from c7n_iamusers.safeguards import identity
 from c7n_iamusers.safeguards.gates import AskedOfUser, NoteExempt, before_first_change, note_nobody
 from c7n_iamusers.safeguards.guards import (
@@ -48,6 +50,8 @@ from c7n_iamusers.text.wording import visible_log
 
 LOG = visible_log("custodian.c7n_iamusers")
 StatusAndReason = tuple[str, str]
+#: The results of calls that were applied, or may have been.
+_MAYBE_APPLIED = (DONE, UNKNOWN, INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,9 @@ class UserDeletion:
     ``guards``: asked anew for each user, right before its first change; see Gates. ``recheck``: why the policy's filter
     no longer selects a user. ``adopt``: continue deletions that began with another output. ``refused``: forms of the
     Deny that the role may not use, with AWS's error code, as found out during the run. ``note_exempt``: records that a
-    user was exempt, which voids its announcement.
+    user was exempt, which voids its announcement. ``spared``: unique id -> why an earlier step leaves the user alone.
+
+    A user whose deletion is unfinished is judged as it was before that, and is never skipped: see RecordedUser.
     """
 
     run: Run
@@ -71,9 +77,12 @@ class UserDeletion:
     sessions: SignInSessions = NO_SESSIONS
     now: Callable[[], datetime] = utc_now
     note_exempt: NoteExempt = note_nobody
+    spared: Mapping[str, str] = field(default_factory=dict)
 
     def delete(self, evidence: Subject, applied: Applied) -> StatusAndReason:
         """Delete one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
+        if (reason := self.spared.get(evidence.unique_id)) and not self.records.began_deletion(evidence):
+            return SKIPPED, reason
         deletion = _Deletion(self, evidence, applied)
         status, reason = deletion.run()
         reason = "; ".join(filter(None, (reason, deletion.sessions)))
@@ -81,12 +90,16 @@ class UserDeletion:
 
     def propose(self, evidence: Subject) -> PlannedDeletion:
         """What ``delete`` would do now. Changes nothing. Raises ClientError or an IamUsersError."""
+        if (reason := self.spared.get(evidence.unique_id)) and not self.records.began_deletion(evidence):
+            return PlannedDeletion(evidence, skipped=reason)
         deletion = _Deletion(self, evidence, Applied())
         user = self.users.read(evidence.name)
         if user is None:
             return PlannedDeletion(evidence, skipped=deletion.absent()[1])
         found = self.records.find(user, adopted=self.adopt)
         if reason := deletion.refusal(found):
+            if found.begun:
+                raise GateClosed(deletion.unfinished(reason, found.begun))
             return PlannedDeletion(evidence, skipped=reason)
         held = {kind: count for kind, count in found.snapshot.user.counts().items() if count}
         return PlannedDeletion(evidence, found.snapshot.fingerprint, deletion.plan(found).calls, held)
@@ -157,13 +170,19 @@ class _Deletion:
             reason = self._applied_or_refused(self.found, delays)
         except _AnotherRound:
             return None
-        if reason and (rule := exempting_rule(user, self.guards().rules, self.of.now())):
+        if reason and (rule := exempting_rule(self.found.whole, self.guards().rules, self.of.now())):
             self.of.note_exempt([(user.subject, rule)])
         if reason and self.applied.changed:
             return FAILED, f"{self.evidence}: stopped after {self.applied.calls} calls: {reason}"
+        if reason and self.found.begun:
+            return FAILED, self.unfinished(reason, self.found.begun)
         if reason:
             return refused_status(reason), reason
         return (DELETED, "") if self.applied.ended("DeleteUser") == DONE else self.absent()
+
+    def unfinished(self, reason: str, begun: str) -> str:
+        """Why a deletion is left unfinished that began at ``begun``."""
+        return f"{self.evidence}: its deletion began {begun}, and is left unfinished: {reason}"
 
     def _applied_or_refused(self, found: RecordedUser, delays: Iterator[float]) -> str | None:
         """Why the user is left alone; None if the plan was applied. Raises _AnotherRound where that may help."""
@@ -187,13 +206,15 @@ class _Deletion:
         user, guards, run = found.user, self.guards(), self.of.run
         asked = guards.ask_key_use or self.of.recheck is not no_recheck
         keys = read_key_use(run.client, user, run.backoff) if asked else ()
-        emptied = self.applied.changed or _emptied(found)
+        # A run that passed these guards has removed everything, finally its Deny.
+        emptied = self.applied.changed or (is_bare(user) and found.history.lifted_for_deletion())
         reason = refusal(
             self.evidence,
             user,
             guards,
             self.of.now(),
             keys,
+            whole=found.whole,
             quarantine=found.quarantine,
             broken=found.broken,
             emptied=emptied,
@@ -210,7 +231,14 @@ class _Deletion:
                 f"a deletion of it began {found.begun_elsewhere} with another output, and is in progress or was "
                 "stopped: run that policy again with that output, or set adopt: true if that output is lost"
             )
-        return self.of.recheck(user, keys)
+        if spared := self.of.spared.get(user.unique_id):
+            return spared
+        # What is gone is not used any more, and what it was used for was judged when the deletion began.
+        held = {str(item["AccessKeyId"]) for item in user.attachments[ACCESS_KEY.name]}
+        listed = (str(item["AccessKeyId"]) for item in found.whole.attachments[ACCESS_KEY.name])
+        return self.of.recheck(
+            found.whole, (*keys, *(KeyUse(each, None) for each in listed if each not in held))
+        )
 
     def plan(self, found: RecordedUser) -> Plan:
         """All calls of the deletion. Raises DenyRefused."""
@@ -232,12 +260,14 @@ class _Deletion:
         plan = self.plan(found)
         if self.of.reviewed is not None:
             planned = self.of.reviewed.of(found.user.subject)
-            begun_on = found.earlier if found.history.calls else ()
+            begun_on = found.earlier if found.begun else ()
             if reason := review_refusal(planned, found.snapshot, plan, begun_on):
                 return reason
         self.of.records.keep(found)
         clock, now = self.of.run.backoff.clock, self.of.now
-        self.applied.ask = before_first_change(self.evidence, found.user, self.guards, self.began, clock, now)
+        self.applied.ask = before_first_change(
+            self.evidence, found.whole, self.guards, self.began, clock, now
+        )
         try:
             self._make_calls(found, plan)
         except Exception:
@@ -286,15 +316,22 @@ class _Deletion:
     def _put_deny_back(self, found: RecordedUser) -> None:
         """Put the Deny on again if it was lifted and DeleteUser then failed: a session may still be open.
 
+        It has the purpose and the record that it had, so that a quarantine goes on.
+
         Raises UserReplaced if another user has the name now: the Deny may be on that one.
         """
         made = self.applied.made
         rest = made[:-1] if self.applied.ended("DeleteUser") in (FAILED_CALL, UNKNOWN, INTERRUPTED) else made
-        removals = [call for call, _ in rest[-1:] if is_denial(call) and not deny_form(call)]
-        if not removals:
+        lifts = [
+            call for call, end in rest[-1:] if is_denial(call) and not deny_form(call) and end != FAILED_CALL
+        ]
+        if not lifts:
             return
-        document = deletion_documents(self.of.now(), found.quarantine)[-1]
-        plan = Plan(self.evidence, (put_back(found.user, removals[0], document, "deletion"),))
+        # Nothing else is left on the user, so there is room for the whole record.
+        document = deletion_documents(self.of.now(), found.quarantine)[0]
+        why = found.known.attached_for() if lifts[0].operation == "DetachUserPolicy" else ""
+        put = put_back(found.user, lifts[0], document, why or "deletion")
+        plan = Plan(self.evidence, (replace(put, notes={**put.notes, PUT_BACK: True}),))
         try:
             identify = self._identify(found, plan)
             if identify():
@@ -334,23 +371,27 @@ class _Deletion:
 
     def _failure_note(self) -> str:
         """See Applied.failure_note."""
-        on, removed = bool(self.found and self.found.quarantine and self.applied.calls), 0
-        for call, result in self.applied.made:
-            if result not in (DONE, "unknown", "interrupted"):
-                continue
-            if is_denial(call):
-                on = bool(deny_form(call))
-            elif not is_brownout(call):
-                removed += 1
-        if not on:
-            return (
-                f"{self.undenied}, so an open session of it still works: run again" if self.undenied else ""
-            )
-        quarantined = self.found and self.found.quarantine
-        deny = "; its quarantine stays on until release ends it" if quarantined else " and to remove the Deny"
+        found, made = self.found, self.applied.made
+        if found is None or not (found.begun or made):
+            return ""
+        denials = [bool(deny_form(call)) for call, end in made if is_denial(call) and end in _MAYBE_APPLIED]
+        held = found.quarantine or holds_inline(found.user) or own_deny(found.user, found.known)
+        on = denials[-1] if denials else bool(held)
+        if not on and self.undenied:
+            return f"{self.undenied}, so an open session of it still works: run again"
+        if not on and not found.begun:
+            return ""
+        removed = _identities(found.whole) - _identities(found.user)
+        removed |= set(History().with_calls(made, self.of.now()).removed())
+        state = "it is locked out by our Deny-all" if on else "no Deny-all is on it"
+        deny = (
+            "; its quarantine stays on until release ends it"
+            if found.quarantine
+            else " and to remove the Deny"
+        )
         return (
-            f"it is locked out by our Deny-all, and {removed} of its attachments are removed: run again to finish, or "
-            f"run c7n-iamusers restore OUTPUT --user {self.evidence.name} to restore them{deny}"
+            f"{state}, and {len(removed)} of its attachments are removed: run again to finish, or run c7n-iamusers "
+            f"restore OUTPUT --user {self.evidence.name} to restore them{deny if on else ''}"
         )
 
     def _pause(self, delays: Iterator[float]) -> bool:
@@ -374,9 +415,7 @@ def _removing(plan: Plan, denying: int) -> int:
     return next(ends, len(plan.calls))
 
 
-def _emptied(found: RecordedUser) -> bool:
-    """True if a deletion removed everything, finally its Deny, by the journal, and nothing was restored since."""
-    calls, restored = found.history.calls, found.history.restored_at
-    lifts = ("DeleteUserPolicy", "DetachUserPolicy")
-    lifted = [each.time for each in calls if each.operation in lifts and each.notes.get("for") == "deletion"]
-    return bool(lifted) and is_bare(found.user) and (restored is None or lifted[-1] > restored)
+def _identities(user: IamUser) -> set[tuple[str, str]]:
+    """Kind and identifier of each attachment of ``user``."""
+    kinds = [kind for kind in ATTACHMENT_KINDS if kind.removals]
+    return {(kind.name, str(item[kind.identifier])) for kind in kinds for item in user.attachments[kind.name]}

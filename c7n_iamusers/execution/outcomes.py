@@ -30,6 +30,10 @@ from c7n_iamusers.text.wording import moment, visible_log
 
 LOG = visible_log("custodian.c7n_iamusers")
 OUTCOMES = "outcomes.json"
+#: Earlier outcomes that a row keeps, beside the last of each status: a user with another reason each day must not let
+#: the file grow without end.
+MOST_FORMER = 20
+_INTERRUPTED = "Interrupted"
 DELETED = "deleted"
 SKIPPED = "skipped"
 FAILED = "failed"
@@ -100,12 +104,9 @@ def outcome_of(
         status, reason = work(subject, applied)
     except Interrupted as error:
         if not applied.calls:
-            return Outcome.of(subject, SKIPPED, f"{error} before its turn: run again")
-        status, reason, code = (
-            FAILED,
-            f"{subject}: {error} after {applied.calls} calls: run again",
-            "Interrupted",
-        )
+            return Outcome.of(subject, SKIPPED, f"{error} before its turn: run again", code=_INTERRUPTED)
+        status, code = FAILED, _INTERRUPTED
+        reason = f"{subject}: {error} after {applied.calls} calls: run again"
     except Exception as error:  # noqa: BLE001  # any error of one user must leave the other users' outcomes intact
         status, (reason, code) = FAILED, _failure(subject, error)
         call = error.call.permission if isinstance(error, CallFailed) else ""
@@ -159,6 +160,8 @@ def rows_of(place: str, content: bytes | None) -> list[dict[str, Any]]:
 def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
     """The content of ``outcomes.json``: a row with the latest outcome of each user, earlier ones under ``history``.
 
+    One that says the same as the row takes its place, and so a run a day does not make the file grow. That a run was
+    stopped before a user's turn says nothing on the user, so a failure stays.
     A unique id identifies a user. Rows and outcomes without one, of an earlier version, are matched by ARN.
     """
     rows = list(earlier)
@@ -169,16 +172,30 @@ def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcom
         at = place.get((arn, unique_id), place.get((arn, "")) if unique_id else latest.get(arn))
         before = rows[at] if at is not None else None
         row = {**outcome.as_data()}
+        if before and before.get("status") == FAILED and _before_its_turn(outcome):
+            continue
         if before:
             row["unique_id"] = unique_id or before.get("unique_id", "")
             former = {key: value for key, value in before.items() if key != "history"}
-            row["history"] = [*before.get("history", ()), former]
+            same = all(former.get(key) == row[key] for key in ("status", "reason"))
+            if history := [*before.get("history", ()), *([] if same else [former])]:
+                row["history"] = _kept(history)
         if at is None:
             at = len(rows)
             rows.append(row)
         rows[at] = row
         place[arn, row["unique_id"]] = latest[arn] = at
     return json.dumps(rows, indent=2).encode()
+
+
+def _kept(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    older, recent = history[:-MOST_FORMER], history[-MOST_FORMER:]
+    last = {each.get("status"): each for each in older}
+    return [*(each for each in older if last[each.get("status")] is each), *recent]
+
+
+def _before_its_turn(outcome: Outcome) -> bool:
+    return outcome.status == SKIPPED and outcome.code == _INTERRUPTED
 
 
 def _is_row(row: object) -> bool:

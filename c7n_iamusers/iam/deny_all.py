@@ -38,6 +38,10 @@ QUARANTINE_TAG = f"{OWN_TAGS}quarantine"
 DEACTIVATED_TAG = f"{OWN_TAGS}deactivated"
 #: The key in the ``notes`` of a journal line for the ARN of the boundary that a call replaces, empty if there was none.
 FORMER_BOUNDARY = "former-boundary"
+#: The key in the ``notes`` of a call that puts on the Deny-all of a restoration, which its last call lifts.
+UNTIL_THE_END = "until-the-end"
+#: The key in the ``notes`` of a call that puts back the Deny-all that a deletion had lifted for DeleteUser.
+PUT_BACK = "put-back"
 #: "IAM and AWS STS quotas" and, for the characters of a value, "Tags for IAM resources" (IAM User Guide).
 TAGS_PER_USER = 50
 VALUE_LENGTH = 256

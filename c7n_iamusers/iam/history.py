@@ -19,9 +19,13 @@ from c7n_iamusers.iam.deny_all import (
     BOUNDARY,
     DENY_ALL_NAME,
     FORMER_BOUNDARY,
+    FORMS,
     GONE_DENY,
+    PUT_BACK,
     QUARANTINE_TAG,
+    UNTIL_THE_END,
     Quarantine,
+    is_same_deny,
 )
 from c7n_iamusers.text.wording import moment
 
@@ -82,11 +86,19 @@ class History:
 
     @property
     def quarantine(self) -> Quarantine | None:
-        """The record of the latest quarantine, unless a later call of ours ended it."""
+        """The record of the latest quarantine, unless a later call of ours ended it.
+
+        A Deny-all that a deletion lifts for DeleteUser, and puts back where that fails, does not end it.
+        """
         if self.record is None:
             return None
-        since = self.record.since
-        if any(each.time >= since and _releases(each) for each in self.calls):
+        ends, since = 0, self.record.since
+        for each in self.calls:
+            if each.time >= since and _releases(each):
+                ends += 1
+            elif ends and each.notes.get(PUT_BACK):
+                ends -= 1
+        if ends:
             return None
         lapsed = self.gone.get(self.record.deny, _BEGINNING) > since
         return replace(self.record, deny=GONE_DENY) if lapsed else self.record
@@ -97,11 +109,36 @@ class History:
             each.time >= record.since and each.answered and _puts_deny_all(each) for each in self.calls
         )
 
-    def deletion_unfinished(self) -> bool:
-        """Whether a deletion removed attachments that were not restored, or its attached or boundary Deny remains."""
-        denies = ((self.attached_for(), self.attached_deny()), (self.boundary_for(), self.boundary_deny()))
-        ended = self.restored_at or _BEGINNING
-        return bool(self.removed()) or any(why == "deletion" and at and at > ended for why, at in denies)
+    def deletes_under(self, operation: str, put: datetime) -> bool:
+        """Whether a deletion put on, or back, the Deny-all that ``operation`` put on at ``put``, or removed anything
+        since; and the user was not restored after that.
+        """
+        mine = [each.notes for each in self.calls if each.operation == operation and each.time == put]
+        by_deletion = any(notes.get("for") == "deletion" or notes.get(PUT_BACK) for notes in mine)
+        lasting = by_deletion and put > (self.restored_at or _BEGINNING)
+        return lasting or bool(self.removed(since=put))
+
+    def restoring_under(self) -> str:
+        """The form of the Deny-all that a restoration put on which did not end; empty if there is none."""
+        since = self.restored_at or _BEGINNING
+        puts = [each for each in self.calls if each.notes.get(UNTIL_THE_END) and each.time > since]
+        return FORMS[puts[-1].operation] if puts else ""
+
+    def lifted_for_deletion(self) -> bool:
+        """Whether a deletion lifted its Deny-all, right before DeleteUser, and nothing put one on or restored since."""
+        changes = [
+            each for each in self.calls if (_puts_deny_all(each) and each.answered) or _lifts_deny_all(each)
+        ]
+        last = changes[-1] if changes else None
+        lifts = last is not None and _lifts_deny_all(last) and last.notes.get("for") == "deletion"
+        return bool(last and lifts and last.time > (self.restored_at or _BEGINNING))
+
+    def began_deletion(self) -> bool:
+        """Whether a deletion of ours made any call on the user since it was last restored, whatever became of it."""
+        since = self.restored_at or _BEGINNING
+        return any(
+            each.time > since and (each.removed or each.notes.get("for") == "deletion") for each in self.calls
+        )
 
     def attached_for(self) -> str:
         """What we attached AWSDenyAll for, ``deletion`` or ``quarantine``; empty if unknown."""
@@ -115,18 +152,22 @@ class History:
         puts = [each for each in self.calls if each.operation == operation and each.time == since]
         return str(puts[-1].notes.get("for", "")) if puts else ""
 
-    def removed(self, until: datetime | None = None) -> dict[tuple[str, str], datetime]:
-        """Kind and identifier of each removed attachment -> time of its last removal, up to ``until`` if given.
+    def removed(
+        self, until: datetime | None = None, since: datetime | None = None
+    ) -> dict[tuple[str, str], datetime]:
+        """Kind and identifier of each removed attachment -> time of its last removal, ``since`` and ``until`` if given.
 
         Attachments that were restored since are left out, and so is a Deny-all of ours. What was gone when it was to be
         removed is among them: each was read right before, and where a proxy sends a request twice, the second answer
         says so of what the first has removed. See ``doubtful``.
         """
-        since = self.restored_at
+        first, restored = since or _BEGINNING, self.restored_at
         return {
             key: each.time
             for key, each in self._removals()
-            if (until is None or each.time <= until) and (since is None or each.time > since)
+            if each.time >= first
+            and (until is None or each.time <= until)
+            and (restored is None or each.time > restored)
         }
 
     def doubtful(self) -> list[tuple[str, str]]:
@@ -245,6 +286,16 @@ class History:
             str(given.get("PolicyDocument")) for given in puts if given.get("PolicyName") == DENY_ALL_NAME
         ]
 
+    def inline_deny(self, statement: Mapping[str, Any]) -> datetime | None:
+        """When we put on the inline Deny-all with ``statement``, which is on the user; None if another followed."""
+        puts = [
+            (each, is_same_deny(str(each.parameters.get("PolicyDocument")), statement))
+            for each in self.calls
+            if each.operation == "PutUserPolicy" and _puts_deny_all(each)
+        ]
+        known = [(each, same) for each, same in puts if same or each.answered]
+        return known[-1][0].time if known and known[-1][1] else None
+
     def _removals(self) -> Iterator[tuple[tuple[str, str], AppliedCall]]:
         attached = False  # our AWSDenyAll
         for each in self.calls:
@@ -303,7 +354,8 @@ def _is_begun(record: Mapping[str, Any], calls: Iterable[AppliedCall]) -> bool:
 
 def _quarantines(call: AppliedCall) -> bool:
     tagged = any(tag.get("Key") == QUARANTINE_TAG for tag in call.parameters.get("Tags") or ())
-    return call.notes.get("for") == QUARANTINE or call.parameters.get("Status") == INACTIVE or tagged
+    put = call.notes.get("for") == QUARANTINE and not call.notes.get(PUT_BACK)
+    return put or call.parameters.get("Status") == INACTIVE or tagged
 
 
 def _tells_deletion(line: Mapping[str, Any]) -> bool:
@@ -364,6 +416,12 @@ def _puts_deny_all(call: AppliedCall) -> bool:
     return call.operation in names and _is_deny_all(call, names[call.operation])
 
 
+def _lifts_deny_all(call: AppliedCall) -> bool:
+    if call.operation == "DeleteUserPolicy":
+        return bool(call.parameters.get("PolicyName") == DENY_ALL_NAME)
+    return call.operation == "DetachUserPolicy" and _is_deny_all(call, "PolicyArn")
+
+
 def _releases(call: AppliedCall) -> bool:
     """Whether the call removes a quarantine's Deny or its tag, at a release or at the end of a deletion."""
     if _ends_inline_deny(call):
@@ -373,7 +431,7 @@ def _releases(call: AppliedCall) -> bool:
         return not _is_deny_all(call, "PermissionsBoundary")
     if call.operation == "DeleteUserPermissionsBoundary":
         return True
-    return call.operation == "DetachUserPolicy" and _is_deny_all(call, "PolicyArn")
+    return call.operation == "DetachUserPolicy" and _is_deny_all(call, "PolicyArn") and "for" in call.notes
 
 
 def _ends_inline_deny(call: AppliedCall) -> bool:

@@ -102,21 +102,51 @@ def deny_record_of(user: IamUser) -> deny_all.DenyRecord | None:
 
 
 def deletion_begun(user: IamUser, history: History = NOTHING_KNOWN) -> str | None:
-    """When a deletion of ``user`` began, in words, by its Deny-all and the journal; None if there is none.
+    """When the unfinished deletion of ``user`` began, in words, by its Deny-all and the journal; None if there is none.
 
-    An inline Deny-all without a quarantine is a deletion's; earlier versions recorded no time. With another form, the
-    journal shows what the deletion removed.
+    It lasts as long as the user is as the deletion left it (see ``deletes``). An inline Deny-all that has no record of
+    a quarantine is a deletion's, whatever the journal has.
     """
-    if deny_all.inline_deny_all(user) is None:
-        if not (own_deny(user, history) and history.deletion_unfinished()):
-            return None
-        first = min(history.removed().values(), default=None)
-        return f"on {first:%Y-%m-%d %H:%M} UTC" if first else "at an unknown time"
     record = deny_record_of(user)
-    begun: datetime | None = record.deletion if record else None
-    if begun is None:
-        return None if record and record.quarantine else "at an unknown time"
-    return f"on {begun:%Y-%m-%d %H:%M} UTC"
+    begun = record.deletion if record else None
+    marked = deny_all.holds_inline(user) and (begun or not (record and record.quarantine))
+    if not marked and not deletes(user, history, history):
+        return None
+    begun = begun or min(history.removed().values(), default=None)
+    return f"on {begun:%Y-%m-%d %H:%M} UTC" if begun else "at an unknown time"
+
+
+def deletes(user: IamUser, denies: History, history: History) -> bool:
+    """Whether ``user`` is as a deletion in ``history`` left it; else somebody has ended that deletion.
+
+    Either it is under a Deny-all that the deletion put on, or under which it removed anything; or nothing is attached
+    to it any more; or the deletion lifted its Deny for DeleteUser, and nothing that it removed is back; or the user is
+    under the Deny-all of a restoration that did not end. ``denies``: the history that knows which Deny-all is ours.
+    """
+    removed = history.removed()
+    if removed and _is_on(user, history.restoring_under()):
+        return True
+    statement, form = deny_all.inline_deny_all(user), own_deny(user, denies)
+    if statement is not None:
+        operation, put = "PutUserPolicy", denies.inline_deny(statement)
+    elif form == deny_all.ATTACHED:
+        operation, put = "AttachUserPolicy", denies.attached_deny()
+    else:
+        operation, put = "PutUserPermissionsBoundary", denies.boundary_deny() if form else None
+    if put is not None:
+        return history.deletes_under(operation, put)
+    back = (
+        (kind.name, str(item[kind.identifier])) in removed
+        for kind in attachments.ATTACHMENT_KINDS
+        for item in user.attachments[kind.name]
+    )
+    return bool(removed) and (deny_all.is_bare(user) or (history.lifted_for_deletion() and not any(back)))
+
+
+def in_quarantine(user: IamUser, history: History) -> bool:
+    """Whether ``user`` is in quarantine; also if only the Deny that a deletion put back shows that."""
+    put_back = history.record is None and history.attached_for() == "quarantine"
+    return quarantine_of(user, history) is not None or (put_back and deny_all.holds_attached(user))
 
 
 def without_own_changes(
@@ -195,6 +225,16 @@ def denied(user: IamUser, quarantine: deny_all.Quarantine) -> bool:
         return False
     forms = {deny_all.ATTACHED: deny_all.holds_attached(user), deny_all.BOUNDARY: deny_all.is_bounded(user)}
     return forms.get(quarantine.deny, any(forms.values()))
+
+
+def _is_on(user: IamUser, form: str) -> bool:
+    """Whether a Deny-all of this form is on ``user``."""
+    forms = {
+        deny_all.INLINE: deny_all.holds_inline,
+        deny_all.ATTACHED: deny_all.holds_attached,
+        deny_all.BOUNDARY: deny_all.is_bounded,
+    }
+    return form in forms and forms[form](user)
 
 
 def contradictions(user: IamUser, history: History, now: datetime) -> dict[str, list[str]]:

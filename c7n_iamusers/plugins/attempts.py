@@ -42,7 +42,7 @@ from c7n_iamusers.iam.accounts import home_region
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.iam.history import History, history_of
-from c7n_iamusers.iam.own_changes import quarantine_of, without_own_changes
+from c7n_iamusers.iam.own_changes import deletion_begun, quarantine_of, without_own_changes
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use, read_user
 from c7n_iamusers.plugins.policy_checks import (
@@ -271,7 +271,7 @@ class _Reading:
         """Whether the listing and the journals show that the user is in no quarantine, so that nothing need be read."""
         if "UserPolicyList" not in resource or is_denied(resource):
             return False
-        return not self._history(IamUser(resource, {})).deletion_unfinished()
+        return not self._history(IamUser(resource, {})).removed()
 
     def _history(self, user: IamUser) -> History:
         return history_of(
@@ -290,7 +290,7 @@ class _Reading:
             return _Listened(None, None, gaps=(Gap(why, unread=True),))
         history = self._history(user)
         quarantine = quarantine_of(user, history)
-        if quarantine is None and history.deletion_unfinished():
+        if quarantine is None and deletion_begun(user, history):
             # The run that deletes it ended between lifting the Deny, right at the end, and the user.
             quarantine = history.record
         if quarantine is None and days is None:

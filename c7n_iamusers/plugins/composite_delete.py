@@ -74,8 +74,7 @@ def _proposal(
     subject, found = subject_of(resource), []
 
     def work(evidence: Subject, _: Applied) -> tuple[str, str]:
-        reason = action.skip_reason(resource)
-        found.append(PlannedDeletion(evidence, skipped=reason) if reason else deletion.propose(evidence))
+        found.append(deletion.propose(evidence))
         planned = found[0]
         if planned.skipped:
             return guards.refused_status(planned.skipped), planned.skipped
@@ -171,7 +170,7 @@ class CompositeDelete(TakingAction):
     - ``plan: FILE`` or ``s3://BUCKET/KEY``: delete only what is in this reviewed plan. Users that have changed since
       are skipped. ``plan-sha256``: refuse a plan with another SHA-256
     - ``adopt: true``: continue a deletion that began with another output, which is lost. What was removed before is in
-      no snapshot; the new one is marked as partial. Without it such users are skipped
+      no snapshot; the new one is marked as partial. Without it such users fail
 
     The output has ``snapshots/*.json`` (for ``c7n-iamusers restore``), ``journal.jsonl`` (a line before and after each
     call) and ``outcomes.json`` (a row for each user: deleted, skipped or failed, with the reason). With
@@ -271,8 +270,8 @@ class CompositeDelete(TakingAction):
         """See UserAction."""
         return self.deletion(run).delete
 
-    def skip_reason(self, resource: Mapping[str, Any]) -> str | None:
-        """Why a user in use, or whose replacement failed, is skipped; None if neither, or neither is asked for."""
+    def _spared(self, resource: Mapping[str, Any]) -> str | None:
+        """Why a user in use, or whose replacement failed, is spared; None if neither, or neither is asked for."""
         annotation = resource.get(ANNOTATION, {})
         # CloudTrail shows an event minutes late, so asking it again would say no more than the filter did.
         attempts = annotation.get("attempts") or {}
@@ -332,6 +331,9 @@ class CompositeDelete(TakingAction):
             adopt,
             sessions=sessions,
             note_exempt=self.note_exempt,
+            spared={
+                str(each["UserId"]): reason for each in self._resources if (reason := self._spared(each))
+            },
         )
 
     def _require_plan_of_digest(self, error: type[Exception]) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -23,7 +23,6 @@ from c7n_iamusers.execution.executor import LOG, SINGLE_TRY, Applied, Executor, 
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import JournalReader, JournalWriter
 from c7n_iamusers.execution.outcomes import (
-    SKIPPED,
     Outcome,
     OutcomeWriter,
     Work,
@@ -153,10 +152,6 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             )
         return signin_sessions.SignInSessions(client, run.account_id, run.backoff)
 
-    def skip_reason(self, resource: Mapping[str, Any]) -> str | None:
-        """Why a user is skipped because of an earlier action's result; None if it is not."""
-        return None
-
     def require_lasting_output(self) -> None:
         """Raises PolicyValidationError for an unknown Region, or a policy in AWS Lambda that writes to its disk."""
         write_privately()
@@ -270,9 +265,6 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         self, writer: OutcomeWriter, work: Work, interruption: Interruption, resource: Resource
     ) -> Outcome:
         subject = subject_of(resource)
-        reason = self.skip_reason(resource)
-        if reason is not None:
-            return writer.add(subject, Outcome.of(subject, SKIPPED, reason))
         return writer.add(subject, outcome_of(subject, work, interruption))
 
     def report(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:

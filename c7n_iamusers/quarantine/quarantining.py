@@ -156,9 +156,9 @@ class UserQuarantine:
         return outcome
 
     def _spared(self, turn: _Turn, reason: str) -> tuple[str, str]:
-        """The outcome if somebody spared the user right before its first change."""
+        """The outcome of a user that is left alone for ``reason``, maybe right before its first change."""
         if not turn.applied.changed:
-            return SKIPPED, reason
+            return FAILED if self.records.deletion_begun(turn.user) else refused_status(reason), reason
         unsure = "no answer says whether our Deny-all is on it: look, and release it"
         return FAILED, f"{turn.evidence}: stopped after {turn.applied.calls} calls: {reason}; {unsure}"
 
@@ -166,7 +166,7 @@ class UserQuarantine:
         evidence, user, applied = turn.evidence, turn.user, turn.applied
         keys = read_key_use(self.run.client, user, self.run.backoff)
         if reason := self._refusal(evidence, user, keys, turn.guards()):
-            return self._spared(turn, reason) if applied.changed else (refused_status(reason), reason)
+            return self._spared(turn, reason)
         found = self.records.find(user, applied.made)
         self.records.note_lapse(found)
         if left := self._left_to_others(evidence, found):
@@ -231,10 +231,10 @@ class UserQuarantine:
                 "says so: find out who did, remove it, and quarantine the user"
             )
         # one without a record is replaced
-        if not forged and (begun := deletion_begun(user, found.known)):
-            return (
-                SKIPPED,
-                f"a deletion of it began {begun} and is in progress or was stopped: its Deny-all stays on",
+        if not forged and found.begun:
+            return FAILED, (
+                f"{evidence}: a deletion of it began {found.begun} and is in progress or was stopped: finish it by its "
+                f"policy, or run c7n-iamusers restore OUTPUT --user {user.name}"
             )
         if caused and any(each.answered and each.time >= caused for each in calls):
             return SKIPPED, "a run changed it since the event: one that is delivered again changes nothing"
@@ -463,9 +463,9 @@ _NOT_OURS = (
 
 def _unreleasable(user: IamUser, history: History) -> str:
     """Why a release must change nothing; empty if it may."""
-    if (begun := deletion_begun(user)) or history.deletion_unfinished():
+    if begun := deletion_begun(user, history):
         return (
-            f"a deletion of it began {begun or 'before'}, and a release does not restore what that removed: run "
+            f"a deletion of it began {begun}, and a release does not restore what that removed: run "
             f"c7n-iamusers restore OUTPUT --user {user.name}"
         )
     if lifted := predated(user, history):

@@ -12,8 +12,6 @@ from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
 
 _OWN_DOCUMENT = deny_all.deny_all_document("Restoration")
-#: The note of the call that puts on the Deny-all of a restoration.
-_UNTIL_THE_END = "until-the-end"
 #: The form that a restored user does not get: attached, AWSDenyAll would be more than its snapshot has.
 NOT_ATTACHED = {deny_all.ATTACHED: "not used"}
 
@@ -35,7 +33,7 @@ class OwnDeny:
         found = None
         for call, applied in calls:
             # A user's own Deny-all that was given back has the same purpose, and not this note.
-            if (form := deny_all.deny_form(call)) and call.notes.get(_UNTIL_THE_END):
+            if (form := deny_all.deny_form(call)) and call.notes.get(deny_all.UNTIL_THE_END):
                 if applied is not False:
                     given = call.parameters
                     former = str(call.notes.get(deny_all.FORMER_BOUNDARY, ""))
@@ -67,6 +65,16 @@ def boundary_was_lifted(calls: Iterable[tuple[ApiCall, bool | None]]) -> bool:
         elif applied and lifted_form(call) == deny_all.BOUNDARY:
             lifted = True
     return lifted
+
+
+def was_lifted(calls: Iterable[tuple[ApiCall, bool | None]]) -> bool:
+    """Whether the last of ``calls`` that put or lifted a Deny-all lifted it, or may have; see ``OwnDeny.after``."""
+    changes = [
+        bool(lifted_form(call))
+        for call, applied in calls
+        if applied is not False and (lifted_form(call) or deny_all.deny_form(call))
+    ]
+    return bool(changes) and changes[-1]
 
 
 def deny_forms(user: IamUser) -> frozenset[str]:
@@ -131,7 +139,7 @@ def with_room(
 
 
 def _until_the_end(put: ApiCall) -> ApiCall:
-    return replace(put, notes={**put.notes, _UNTIL_THE_END: True})
+    return replace(put, notes={**put.notes, deny_all.UNTIL_THE_END: True})
 
 
 def _lift_own(now: IamUser, own: OwnDeny | None) -> Iterator[ApiCall]:

@@ -32,7 +32,7 @@ class CurrentState:
     ``user``: the user with the snapshot's name; None if there is none. ``rights``: the groups and managed policies of
     the snapshot and of the user that exist. ``memberless``: names of groups without a member; read only if groups are
     recreated. ``own_groups``: names of groups that restorations created. ``own_deny``: see OwnDeny.
-    ``boundary_lifted``: see deny.boundary_was_lifted.
+    ``boundary_lifted``: see deny.boundary_was_lifted. ``deny_lifted``: see deny.was_lifted.
 
     ``restored_ids``: unique ids of users that restorations created. ``tokens``: values of their tag RESTORED_FROM.
     ``finished_ids``: those of ``restored_ids`` that were restored completely, except for memberships in
@@ -50,6 +50,7 @@ class CurrentState:
     last_restored: datetime | None = None
     own_deny: OwnDeny | None = None
     boundary_lifted: bool = False
+    deny_lifted: bool = False
 
     @property
     def policies(self) -> frozenset[str]:

@@ -20,13 +20,15 @@ def notes(
     recreate_groups: bool,
     new_unique_id: bool,
     left_out: frozenset[str],
+    ended: bool = False,
 ) -> Iterator[str]:
     """Notes for people. ``new_unique_id``: the user has, or gets, another unique id than in the snapshot.
 
-    ``left_out``: the parts that do not come back.
+    ``left_out``: the parts that do not come back. ``ended``: somebody ended the user's deletion.
     """
     vanished = [] if recreate_groups else limits.missing_groups(snapshot, current.groups)
     return chain(
+        _ENDED if ended else (),
         _left_out(snapshot, left_out, recreate_groups),
         _policies(snapshot, current),
         (
@@ -41,6 +43,12 @@ def notes(
         _restored_tag(snapshot, current) if new_unique_id else (),
         _trust_policies(snapshot) if new_unique_id else (),
     )
+
+
+#: The note on a user that a deletion removed something from, and that its Deny-all is not on any more.
+_ENDED = (
+    "somebody ended its deletion, since the Deny-all of that is not on it: what it lacks may be gone on purpose",
+)
 
 
 def _left_out(whole: Snapshot, left_out: frozenset[str], recreate_groups: bool) -> Iterator[str]:
@@ -80,7 +88,7 @@ def _quarantines(snapshot: Snapshot, current: limits.CurrentState, history: Hist
         yield from (f"not known is {each}" for each in limits.not_known(snapshot))
     if snapshot.quarantine:
         yield f"it was in quarantine since {snapshot.quarantine['since']}: it is restored as it was before that"
-    if current.user and own_changes.quarantine_of(current.user, history):
+    if current.user and own_changes.in_quarantine(current.user, history):
         yield "it is in quarantine now: the action release ends that"
 
 

@@ -173,7 +173,8 @@ def _plan_for_existing_user(
     recorded: Recorded, now: IamUser, current: limits.CurrentState, left_out: frozenset[str]
 ) -> Restoration:
     removed, history = removed_by_us(recorded.snapshots, recorded.history), recorded.history
-    if own_changes.quarantine_of(now, history):
+    begun = _is_restoring(now, current, history) or own_changes.deletion_begun(now, history) is not None
+    if own_changes.in_quarantine(now, history):
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         removed = replace(removed, quarantine=None)
     snapshot = limits.without_parts(removed, left_out)
@@ -208,16 +209,32 @@ def _plan_for_existing_user(
         Plan(recorded.subject, calls),
         lifting,
         snapshot,
-        whole_snapshot(recorded.snapshots, history),
+        whole_snapshot(recorded.snapshots, history) if begun else _as_it_is(snapshot, plain, current.rights),
         after,
         current.rights,
-        before_removals(recorded.snapshots, history),
+        before_removals(recorded.snapshots, history) if begun else None,
         # without the unique id, which it still has
         lost=tuple(limits.lost(snapshot))[1:] if calls else (),
-        notes=tuple(notes(removed, current, history, False, False, left_out)) if calls else (),
+        notes=tuple(notes(removed, current, history, False, False, left_out, ended=not begun))
+        if calls
+        else (),
         user_exists=True,
         settled=not calls and not history.removed(),
     )
+
+
+def _is_restoring(now: IamUser, current: limits.CurrentState, history: History) -> bool:
+    """Whether a restoration was not done: its own Deny is on the user, or it has lifted that, and saw more rights."""
+    own = current.own_deny
+    return (own is not None and own.form in deny.deny_forms(now)) or (
+        current.deny_lifted and bool(history.removed())
+    )
+
+
+def _as_it_is(snapshot: Snapshot, now: IamUser, current: CurrentRights) -> Snapshot:
+    """``now``, read live, as a snapshot: what a user may do whose deletion somebody has ended by hand."""
+    groups = tuple(current.groups[name] for name in now.groups or () if name in current.groups)
+    return replace(snapshot, user=now, groups=groups, policies=tuple(current.policies.values()))
 
 
 def _given(
@@ -340,7 +357,7 @@ def _lift(recorded: Recorded, now: IamUser, full: IamUser) -> Iterator[ApiCall]:
             )
         else:
             yield deny_all.remove_inline_deny(now, "restoration")
-    free = history.quarantine is None
+    free = history.quarantine is None and not own_changes.in_quarantine(now, history)
     if (
         (free or history.attached_for() == "deletion")
         and history.attached_deny()

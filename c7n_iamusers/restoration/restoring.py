@@ -21,7 +21,7 @@ from c7n_iamusers.iam.live_policies import has_members, read_group, read_policy
 from c7n_iamusers.iam.policy_documents import PolicyVersion, policy_arns
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_user
-from c7n_iamusers.restoration.deny import OwnDeny, boundary_was_lifted, deny_forms, lifted_form
+from c7n_iamusers.restoration.deny import OwnDeny, boundary_was_lifted, deny_forms, lifted_form, was_lifted
 from c7n_iamusers.restoration.limits import CurrentState, created_group
 from c7n_iamusers.restoration.plan import REPLACES, TOKEN, Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange
@@ -356,6 +356,7 @@ class UserRestoration:
             self._last_restored(),
             OwnDeny.after(calls),
             boundary_was_lifted(calls),
+            was_lifted(calls),
         )
 
     def _calls(self) -> Iterator[tuple[ApiCall, bool | None]]:

@@ -163,6 +163,7 @@ def refusal(
     now: datetime,
     keys: Sequence[KeyUse] = (),
     *,
+    whole: IamUser | None = None,
     quarantine: Quarantine | None = None,
     broken: Quarantine | None = None,
     emptied: bool = False,
@@ -170,13 +171,14 @@ def refusal(
     """Why ``user``, read live, must be left alone; None if it may be changed.
 
     ``evidence``: the user that was flagged. ``keys``: the last use of each access key, if the guards need it.
+    ``whole``: the user with what an unfinished deletion removed, if that is more: an exemption holds for that too.
     ``quarantine``: the one that the user is in. ``broken``: the one whose Deny somebody else removed. ``emptied``: an
     earlier run, which passed these guards, has removed everything from it, including the Deny at the end.
     """
     return (
         identity_refusal(evidence, user, guards.callers)
-        or (None if guards.include_compromised else compromised(user))
-        or gates_refusal(evidence, user, guards, now)
+        or (None if guards.include_compromised else compromised(whole or user))
+        or gates_refusal(evidence, whole or user, guards, now)
         or (None if emptied else _broken(user, quarantine or broken, guards.quarantined_for))
         or _active(user, guards.active_within, now, keys)
         or (None if emptied else _not_quarantined(user, quarantine, guards.quarantined_for, now, keys))

@@ -16,12 +16,12 @@ from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam import own_changes
 from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.iam.attachments import PERMISSIONS_BOUNDARY
-from c7n_iamusers.iam.deny_all import Quarantine, inline_deny_all, is_bounded, is_same_deny
+from c7n_iamusers.iam.deny_all import Quarantine, is_bounded
 from c7n_iamusers.iam.history import LAPSED, History, history_of, last_deletion
 from c7n_iamusers.iam.live_policies import LivePolicies
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering
+from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering, with_removed
 from c7n_iamusers.text.documents import LARGEST_RECORD
 from c7n_iamusers.text.wording import moment
 
@@ -87,6 +87,8 @@ class RecordedUser:
     ``history``: what was done to it according to this output's journal. ``known``: the same according to the journals
     of all outputs. ``quarantine``: the one that the user is in. ``broken``: the one whose Deny somebody else removed.
     ``unread``: why the documents that decide its rights are not in the snapshot; empty if they are.
+    ``begun``: when the deletion began that is unfinished, in words, if one is. ``whole``: the user with what that
+    removed, by the snapshots and journals of all outputs: what it is judged by.
     """
 
     user: IamUser
@@ -94,19 +96,16 @@ class RecordedUser:
     earlier: Sequence[Snapshot]
     history: History
     known: History
+    whole: IamUser
     quarantine: Quarantine | None
     broken: Quarantine | None = None
     unread: str = ""
+    begun: str | None = None
 
     @property
     def begun_elsewhere(self) -> str | None:
         """When a deletion began with another output, as text; None if there is none."""
-        deny = inline_deny_all(self.user)
-        if deny:
-            ours = any(is_same_deny(each, deny) for each in self.history.inline_denies())
-        else:
-            ours = self.history.deletion_unfinished()
-        return None if ours else own_changes.deletion_begun(self.user, self.known)
+        return None if own_changes.deletes(self.user, self.known, self.history) else self.begun
 
 
 @dataclass(frozen=True)
@@ -136,12 +135,15 @@ class RecordStores:
         """What runs with any of the outputs did to ``user``."""
         return self._history(self.known, user, made, now)
 
-    def snapshot_before(self, user: IamUser, since: datetime) -> Snapshot | None:
-        """The last snapshot of ``user`` until ``since``, in any of the outputs; the first one if all are later."""
-        taken = [
+    def snapshots(self, user: IamUser) -> list[Snapshot]:
+        """The snapshots of ``user`` in all outputs. Raises SnapshotRefused."""
+        return [
             each for store in (self.here, *self.others()) for each in SnapshotArchive(store).of(user.subject)
         ]
-        ordered = sorted(taken, key=lambda each: str(each.taken))
+
+    def snapshot_before(self, user: IamUser, since: datetime) -> Snapshot | None:
+        """The last snapshot of ``user`` until ``since``, in any of the outputs; the first one if all are later."""
+        ordered = sorted(self.snapshots(user), key=lambda each: str(each.taken))
         before = [each for each in ordered if (moment(each.taken) or since) <= since]
         return next(iter((*reversed(before), *ordered)), None)
 
@@ -154,10 +156,9 @@ class RecordStores:
         recorded = history.former_boundary() if since else None
         if recorded is not None:
             return ({"PermissionsBoundaryArn": recorded},) if recorded else ()
-        taken = [
-            each for store in (self.here, *self.others()) for each in SnapshotArchive(store).of(user.subject)
+        before = [
+            each for each in self.snapshots(user) if since is None or (moment(each.taken) or since) <= since
         ]
-        before = [each for each in taken if since is None or (moment(each.taken) or since) <= since]
         if not before:
             return None
         last = max(before, key=lambda each: str(each.taken))
@@ -217,18 +218,33 @@ class UserRecords:
             rights_read=rights.read,
         )
         broken = None if quarantine else own_changes.broken_quarantine(user, known)
-        found = RecordedUser(user, snapshot, earlier, history, known, quarantine, broken, rights.unread)
+        begun = own_changes.deletion_begun(user, known)
+        whole = with_removed(user, self._stores.snapshots(user), known) if begun else user
+        found = RecordedUser(
+            user, snapshot, earlier, history, known, whole, quarantine, broken, rights.unread, begun
+        )
         partial = bool(adopted and found.begun_elsewhere) or any(each.partial for each in earlier)
-        return replace(found, snapshot=replace(snapshot, partial=partial))
+        return replace(found, snapshot=replace(snapshot, partial=partial, deletion_begun=bool(begun)))
+
+    def began_deletion(self, subject: Subject) -> bool:
+        """Whether, by the journals, a deletion changed the user since it was last restored. Raises SnapshotRefused."""
+        with _refusing(subject):
+            return history_of(subject, self._stores.known.of(subject)).began_deletion()
+
+    def deletion_begun(self, user: IamUser) -> str | None:
+        """When an unfinished deletion of ``user`` began, in words; None if there is none. Raises SnapshotRefused."""
+        return own_changes.deletion_begun(user, self._stores.known_history(user, (), self._now()))
 
     def keep(self, found: RecordedUser) -> None:
         """Write the snapshot durably, unless it equals the last one. Raises SnapshotRefused, JournalRefused.
 
-        A policy with another document makes a further snapshot too, although the user has the same attachments.
+        A policy with another document makes a further snapshot too, although the user has the same attachments; and so
+        does the end of a deletion, since the last one was not whole.
         """
         taken = found.snapshot
         if not any(
             (each.fingerprint, each.rights_fingerprint) == (taken.fingerprint, taken.rights_fingerprint)
+            and each.deletion_begun <= taken.deletion_begun
             for each in found.earlier[-1:]
         ):
             self._archive.add(found.snapshot, len(found.earlier) + 1, self._journal)

@@ -108,6 +108,10 @@ SCHEMA: dict[str, Any] = {
             "type": "boolean",
             "description": "another run had begun to delete the user; what that run removed is not in this snapshot",
         },
+        "deletion_begun": {
+            "type": "boolean",
+            "description": "a deletion of the user was unfinished; what that removed is in an earlier snapshot",
+        },
     },
 }
 
@@ -120,7 +124,8 @@ class Snapshot:
     ``policies``: the managed policies of user, groups and boundary; None if they were not read, as in version 1. Both
     were read at ``rights_read``: a restoration compares what they allowed then with what they allow now.
     ``quarantine``: ``{since, deactivated, ...}`` if the user was in quarantine. ``partial``: another run had begun to
-    delete it. Times are datetimes, or ISO 8601 text once loaded.
+    delete it. ``deletion_begun``: the user was as an unfinished deletion left it, so this is not all that it had; one
+    without that is whole. Times are datetimes, or ISO 8601 text once loaded.
     """
 
     user: IamUser
@@ -133,6 +138,7 @@ class Snapshot:
     partial: bool = False
     policies: tuple[PolicyVersion, ...] | None = None
     rights_read: datetime | str | None = None
+    deletion_begun: bool = False
 
     def as_json(self) -> str:
         """The snapshot as JSON text. Raises KeyError if a kind was not read."""
@@ -152,6 +158,7 @@ class Snapshot:
             "rights_fingerprint": self.rights_fingerprint,
             "quarantine": self.quarantine,
             **({"partial": True} if self.partial else {}),
+            **({"deletion_begun": True} if self.deletion_begun else {}),
         }
         return json.dumps(data, indent=2, sort_keys=True, default=_as_text)
 
@@ -222,6 +229,7 @@ def _snapshot(data: Mapping[str, Any]) -> Snapshot:
             for each in data["policies"]
         ),
         data["rights_read"],
+        data.get("deletion_begun", False),
     )
 
 
@@ -344,27 +352,42 @@ _KINDS = {kind.name: kind for kind in ATTACHMENT_KINDS}
 
 
 def whole_snapshot(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
-    """The last of ``snapshots`` (all of one user), plus what we removed before it according to ``history``.
+    """The last of ``snapshots`` (all of one user), plus what the deletion that it is of removed before it.
 
-    What a stopped run of ours had removed is restored. What somebody else removed between two runs is not.
+    What a stopped run of ours had removed is restored. What somebody else removed between two runs is not, nor what an
+    earlier deletion removed that somebody has ended since.
     """
-    ordered = sorted(snapshots, key=_taken)
-    last = ordered[-1]
-    return _with_items(last, ordered, _missing(ordered[:-1], last.user, history.removed(_taken(last))))
+    counted = _of_last_deletion(snapshots)
+    last, removed = counted[-1], history.removed(_taken(counted[-1]), _taken(counted[0]))
+    return _with_items(last, counted, _missing(counted[:-1], last.user, removed))
+
+
+def with_removed(user: IamUser, snapshots: Sequence[Snapshot], history: History) -> IamUser:
+    """``user``, read live during an unfinished deletion, with what that removed from it according to ``history``."""
+    if not snapshots:
+        return user
+    counted = _of_last_deletion(snapshots)
+    return _with(user, _missing(counted, user, history.removed(since=_taken(counted[0]))))
 
 
 def removed_by_us(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
     """The last of ``snapshots``, with only those attachments that we removed according to ``history``."""
-    ordered = sorted(snapshots, key=_taken)
-    bare = replace(ordered[-1], user=IamUser(ordered[-1].user.detail, dict.fromkeys(_KINDS, ())))
-    return _with_items(bare, ordered, _missing(ordered, bare.user, history.removed()))
+    counted = _of_last_deletion(snapshots)
+    bare = replace(counted[-1], user=IamUser(counted[-1].user.detail, dict.fromkeys(_KINDS, ())))
+    return _with_items(bare, counted, _missing(counted, bare.user, history.removed(since=_taken(counted[0]))))
 
 
 def before_removals(snapshots: Sequence[Snapshot], history: History) -> Snapshot | None:
-    """The last of ``snapshots`` before our first removal according to ``history``; None if it is the last of all."""
-    ordered, first = sorted(snapshots, key=_taken), min(history.removed().values(), default=_END)
-    before = [each for each in ordered if _taken(each) <= first]
-    return before[-1] if before and before[-1] is not ordered[-1] else None
+    """The last whole one of ``snapshots``, if our deletion removed anything between it and the last of all."""
+    first, *later = _of_last_deletion(snapshots)
+    return first if later and history.removed(_taken(later[-1]), _taken(first)) else None
+
+
+def _of_last_deletion(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
+    """The last whole one of ``snapshots`` and all later ones, in order; all if none is whole."""
+    ordered = sorted(snapshots, key=_taken)
+    whole = [number for number, each in enumerate(ordered) if not each.deletion_begun]
+    return ordered[whole[-1] :] if whole else ordered
 
 
 def _missing(
@@ -397,10 +420,8 @@ def _with_items(last: Snapshot, snapshots: Sequence[Snapshot], items: dict[str, 
 
     Of a group or policy that several snapshots have, the last one counts.
     """
-    attachments = {
-        kind: (*held, *sorted(items.get(kind, ()), key=lambda item: str(item[_KINDS[kind].identifier])))
-        for kind, held in last.user.attachments.items()
-    }
+    user = _with(last.user, items)
+    attachments = user.attachments
     details = {group["GroupName"]: group for each in snapshots for group in each.groups}
     groups = tuple(
         details[item["GroupName"]] for item in attachments["group"] if item["GroupName"] in details
@@ -409,8 +430,16 @@ def _with_items(last: Snapshot, snapshots: Sequence[Snapshot], items: dict[str, 
     needed = policy_arns(IamUser({}, attachments), groups)
     policies = tuple(versions[arn] for arn in needed if arn in versions)
     read = any(each.policies is not None for each in snapshots)
-    user = replace(last.user, attachments=attachments)
-    return replace(last, user=user, groups=groups, policies=policies if read else None)
+    return replace(last, user=user, groups=groups, policies=policies if read else None, deletion_begun=False)
+
+
+def _with(user: IamUser, items: Mapping[str, Iterable[Item]]) -> IamUser:
+    """``user`` with ``items`` (kind -> items) added."""
+    attachments = {
+        kind: (*held, *sorted(items.get(kind, ()), key=lambda item: str(item[_KINDS[kind].identifier])))
+        for kind, held in user.attachments.items()
+    }
+    return replace(user, attachments=attachments)
 
 
 def _is(kind: str, item: Item, identity: str) -> bool:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,19 @@ import pytest
 
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import Journal
-from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED, Outcome, OutcomeWriter, missing_outcomes
+from c7n_iamusers.execution.outcomes import (
+    DELETED,
+    FAILED,
+    MOST_FORMER,
+    SKIPPED,
+    Outcome,
+    OutcomeWriter,
+    merged_outcomes,
+    missing_outcomes,
+    outcome_of,
+)
 from c7n_iamusers.execution.stores import DirectoryStore
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
@@ -37,12 +49,55 @@ def run(path: Path, *outcomes: tuple[Subject, str]) -> None:
 
 def test_the_latest_outcome_is_the_row_and_earlier_ones_its_history(tmp_path: Path) -> None:
     run(tmp_path, (ALICE, FAILED), (BOB, DELETED))
-    run(tmp_path, (ALICE, FAILED))
+    run(tmp_path, (ALICE, SKIPPED))
     run(tmp_path, (ALICE, DELETED))
     alice, bob = rows(tmp_path)
-    assert (alice["status"], [each["status"] for each in alice["history"]]) == (DELETED, [FAILED, FAILED])
+    assert (alice["status"], [each["status"] for each in alice["history"]]) == (DELETED, [FAILED, SKIPPED])
     assert all("history" not in each for each in alice["history"])
     assert (bob["status"], "history" in bob) == (DELETED, False)
+
+
+def test_a_run_a_day_does_not_make_the_file_grow(tmp_path: Path) -> None:
+    run(tmp_path, (ALICE, SKIPPED), (BOB, FAILED))
+    run(tmp_path, (ALICE, SKIPPED), (BOB, FAILED))
+    assert ["history" in row for row in rows(tmp_path)] == [False, False]
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        for day in range(MOST_FORMER + 5):
+            writer = OutcomeWriter(DirectoryStore(tmp_path), journal)
+            writer.add(ALICE, Outcome.of(ALICE, SKIPPED, f"used on day {day}"))
+            writer.close()
+    alice, _ = rows(tmp_path)
+    days = range(3, MOST_FORMER + 4)
+    assert [each["reason"] for each in alice["history"]] == [f"used on day {day}" for day in days]
+    run(tmp_path, (ALICE, FAILED), (ALICE, DELETED))
+    assert len(rows(tmp_path)[0]["history"]) == MOST_FORMER + 1
+
+
+def test_the_last_outcome_of_each_status_is_kept(tmp_path: Path) -> None:
+    outcomes = [Outcome.of(ALICE, SKIPPED, f"used on day {day}") for day in range(3 * MOST_FORMER)]
+    changed = [Outcome.of(ALICE, "quarantined", reason) for reason in ("first", "second")]
+    (row,) = json.loads(merged_outcomes([], [*outcomes[:5], *changed, *outcomes[5:]]))
+    kept = [each["reason"] for each in row["history"]]
+    assert kept[0] == "second"
+    assert len(kept) == MOST_FORMER + 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(FAILED, FAILED), (DELETED, SKIPPED)], ids=["failed-before", "not-failed"]
+)
+def test_a_run_that_is_stopped_before_a_users_turn_does_not_hide_its_failure(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    run(tmp_path, (ALICE, before))
+    with Interruption() as interruption:
+        signal.raise_signal(signal.SIGTERM)
+        stopped = outcome_of(ALICE, lambda *_: (DELETED, ""), interruption)
+    assert stopped.status == SKIPPED
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        writer = OutcomeWriter(DirectoryStore(tmp_path), journal)
+        writer.add(ALICE, stopped)
+        writer.close()
+    assert [row["status"] for row in rows(tmp_path)] == [after]
 
 
 def test_a_killed_run_has_written_outcomes_until_seconds_before(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.iam.history import AppliedCall, History, history_of, last_deletion
+from c7n_iamusers.iam.own_changes import deletion_begun
+from c7n_iamusers.iam.user import IamUser
 from tests.records import user
 
 ALICE = user()
@@ -121,7 +124,9 @@ def test_a_deletion_whose_lift_got_no_answer_ends_when_the_user_is_restored(
     notes = {"for": "deletion"}
     lines = [*call(1, *ATTACH, notes=notes), call(2, *DETACH, notes=notes)[0]]
     outcome = [line("outcome", 3, status="restored", made=list(restored))]
-    assert history_of(ALICE.subject, [*lines, *outcome]).deletion_unfinished() is unfinished
+    history = history_of(ALICE.subject, [*lines, *outcome])
+    assert history.deletes_under("AttachUserPolicy", at(1)) is unfinished
+    assert history.began_deletion() is unfinished
 
 
 def test_notes_come_with_the_call() -> None:
@@ -342,6 +347,16 @@ def denied(hour: int) -> list[dict[str, Any]]:
 OLD = Quarantine(at(1), "", "", ("AKIA1",), "attached")
 
 
+def by(why: str, **more: Any) -> dict[str, Any]:
+    return {"notes": {"for": why, **more}}
+
+
+#: A deletion of who is in that quarantine lifts its Deny at 2, and puts it back at 3.
+BACK = by("quarantine", **{"put-back": True})
+LIFTED = [recorded(RECORD, 1), *denied(1), *call(2, *DETACH, **by("deletion"))]
+PUT_BACK = [*LIFTED, *call(3, *ATTACH, **BACK)]
+
+
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
@@ -365,6 +380,21 @@ OLD = Quarantine(at(1), "", "", ("AKIA1",), "attached")
         ),
         pytest.param([recorded(RECORD, 1), *switch(2, "Inactive")], RECORD, id="no-deny-but-inactive"),
         pytest.param([recorded(RECORD, 1)], None, id="stopped-before-its-first-call"),
+        pytest.param(LIFTED, None, id="lifted-by-a-deletion"),
+        pytest.param(PUT_BACK, RECORD, id="put-back-by-the-deletion"),
+        pytest.param([*PUT_BACK, recorded(LATER, 2)], RECORD, id="put-back-begins-no-other"),
+        pytest.param([*PUT_BACK, *call(4, *DETACH, **by("deletion"))], None, id="and-lifted-again"),
+        pytest.param([*PUT_BACK, *call(4, *DETACH, **by("release"))], None, id="and-released"),
+        pytest.param(
+            [
+                *LIFTED,
+                *call(4, *ATTACH, **by("deletion")),
+                *call(5, *DETACH, **by("deletion")),
+                *call(6, *ATTACH, **by("deletion", **{"put-back": True})),
+            ],
+            None,
+            id="another-deletion-put-back-its-own",
+        ),
         pytest.param([line("quarantine", 1, record={"since": "x"})], None, id="torn"),
         pytest.param([line("quarantine", 1)], None, id="empty"),
         pytest.param([*call(1, *ATTACH), *switch(2, "Inactive")], OLD, id="version-before"),
@@ -377,7 +407,12 @@ OLD = Quarantine(at(1), "", "", ("AKIA1",), "attached")
         pytest.param(call(1, *ATTACH), None, id="a-deny-alone-is-a-deletion's"),
         pytest.param(switch(1, "Inactive"), None, id="no-deny"),
         pytest.param(
-            [*call(1, *ATTACH), *switch(2, "Inactive"), *switch(3, "Active"), *call(3, *DETACH)],
+            [
+                *call(1, *ATTACH),
+                *switch(2, "Inactive"),
+                *switch(3, "Active"),
+                *call(3, *DETACH, **by("release")),
+            ],
             None,
             id="released-by-the-version-before",
         ),
@@ -387,6 +422,67 @@ def test_the_record_of_the_latest_quarantine(
     lines: list[dict[str, Any]], expected: Quarantine | None
 ) -> None:
     assert history_of(ALICE.subject, lines).quarantine == expected
+
+
+#: A user with AWSDenyAll attached, one with a policy of its own, one with nothing.
+HELD = user(attached_policy=({"PolicyName": "AWSDenyAll", "PolicyArn": DENY_ALL},))
+OWN, BARE = user(attached_policy=({"PolicyName": "s3", "PolicyArn": READ_ONLY},)), user()
+REMOVAL, OTHER = ("DetachUserPolicy", {"PolicyArn": READ_ONLY}), ("DeleteAccessKey", KEY)
+
+
+def inline(sid: str) -> tuple[Any, Any]:
+    """A user with an inline Deny of this statement id, and the call that put it on."""
+    document = deny_all_document(sid)
+    held = user(inline_policy=({"PolicyName": DENY_ALL_NAME, "PolicyDocument": json.loads(document)},))
+    return held, ("PutUserPolicy", {"PolicyName": DENY_ALL_NAME, "PolicyDocument": document})
+
+
+PARKED, PARK = inline("Quarantined20261124T010000ZJournaled")
+DOOMED, DOOM = inline("Quarantined20261124T010000ZJournaledDeletion20261124T020000Z")
+
+
+@pytest.mark.parametrize(
+    ("now", "lines", "begun"),
+    [
+        pytest.param(HELD, call(1, *ATTACH, **by("deletion")), True, id="its-deny-is-on"),
+        pytest.param(HELD, denied(1), False, id="a-quarantine's-deny-is-on"),
+        pytest.param(HELD, [*denied(1), *call(2, *REMOVAL)], True, id="removed-under-that"),
+        pytest.param(HELD, [*call(1, *REMOVAL), *denied(2)], False, id="removed-before-that"),
+        pytest.param(HELD, [*call(1, *OTHER), *PUT_BACK[1:]], True, id="its-deny-was-put-back"),
+        pytest.param(OWN, call(1, *OTHER), False, id="somebody-took-the-deny-off"),
+        pytest.param(BARE, call(1, *OTHER), True, id="somebody-took-the-deny-off-and-gave-nothing-back"),
+        pytest.param(BARE, [], False, id="never-had-anything"),
+        pytest.param(
+            OWN,
+            [*call(1, *OTHER), *call(2, *DETACH, **by("deletion"))],
+            True,
+            id="lifted-and-something-new-attached",
+        ),
+        pytest.param(
+            OWN, [*call(1, *REMOVAL), *call(2, *DETACH, **by("deletion"))], False, id="lifted-and-given-back"
+        ),
+        pytest.param(DOOMED, [], True, id="no-journal-and-the-deny-says-so"),
+        pytest.param(PARKED, [], False, id="no-journal-and-a-quarantine's-deny"),
+        pytest.param(PARKED, [*call(1, *PARK), *call(2, *REMOVAL)], True, id="removed-under-its-inline-deny"),
+        pytest.param(
+            PARKED, [*call(1, *REMOVAL), *call(2, *PARK)], False, id="removed-before-its-inline-deny"
+        ),
+        pytest.param(
+            PARKED,
+            [*call(1, *PARK), *call(2, *DOOM, **by("deletion")), *call(3, *REMOVAL)],
+            False,
+            id="restored-elsewhere-to-its-inline-deny",
+        ),
+    ],
+)
+def test_a_deletion_is_unfinished_as_long_as_the_user_is_as_it_left_it(
+    now: IamUser, lines: list[dict[str, Any]], begun: bool
+) -> None:
+    history = history_of(ALICE.subject, lines)
+    assert (deletion_begun(now, history) is not None) is begun
+    if now is not DOOMED:
+        restored = [*lines, line("outcome", 9, status="restored", made=[ALICE.unique_id])]
+        assert deletion_begun(now, history_of(ALICE.subject, restored)) is None
 
 
 def test_what_the_run_in_hand_did_comes_after() -> None:

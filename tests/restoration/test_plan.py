@@ -22,7 +22,7 @@ from c7n_iamusers.iam.deny_all import (
     is_denial,
 )
 from c7n_iamusers.iam.history import AppliedCall, History
-from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, quarantine_of
+from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, deletion_begun, quarantine_of
 from c7n_iamusers.iam.policy_documents import PolicyVersion
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.quarantine.plan import plan_release
@@ -31,7 +31,7 @@ from c7n_iamusers.restoration.deny import OwnDeny
 from c7n_iamusers.restoration.limits import CurrentState, administrative
 from c7n_iamusers.restoration.plan import Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights
-from c7n_iamusers.snapshots.snapshot import Snapshot
+from c7n_iamusers.snapshots.snapshot import Snapshot, with_removed
 from tests.quarantine.test_plan import FULL_INLINE, LATER, apply, attached, in_quarantine
 from tests.records import ACCOUNT, EVERYTHING, groups, user
 
@@ -449,7 +449,8 @@ def test_what_a_quarantine_had_switched_off_comes_back_active() -> None:
 
 def test_what_a_stopped_run_had_removed_before_the_last_snapshot_comes_back_too() -> None:
     first = replace(SNAPSHOT, taken="2026-11-01T00:00:00+00:00")
-    last = replace(SNAPSHOT, user=holding(ALICE, group=(), ssh_public_key=()), groups=())
+    left = holding(ALICE, group=(), ssh_public_key=())
+    last = replace(SNAPSHOT, user=left, groups=(), deletion_begun=True)
     ours = AppliedCall(datetime(2026, 11, 2, tzinfo=timezone.utc), "RemoveUserFromGroup", IN_GROUP, {})
     found = plan_restoration(Recorded((first, last), History((ours,))), state_with(None), TOKEN)
     assert [operation for operation in operations(found) if "Certificate" not in operation] == [
@@ -473,25 +474,32 @@ def stopped_after(
     was: IamUser = ALICE,
     before: IamUser | None = None,
     refused: tuple[str, ...] = (),
+    at: datetime = BEGUN,
     **known: Any,
 ) -> tuple[IamUser, History]:
     """``was``, or what a quarantine made of it (``before``), after ``count`` calls of its deletion; the journal."""
     given, history = before or was, known.get("history", NOTHING_KNOWN)
     record = quarantine_of(given, history)
-    calls = plan_deletion(
-        given, BEGUN, quarantine=record, refused=dict.fromkeys(refused, "AccessDenied")
-    ).calls[:count]
+    calls = plan_deletion(given, at, quarantine=record, refused=dict.fromkeys(refused, "AccessDenied")).calls[
+        :count
+    ]
     now = apply(given, Plan(was.subject, tuple(c for c in calls if is_denial(c) or c.operation in _KNOWN)))
     for call in calls:
-        kind = {"RemoveUserFromGroup": "group", "DeleteLoginProfile": "login_profile"}.get(call.operation)
-        kind = kind or {"DeleteAccessKey": "access_key", "DeleteSSHPublicKey": "ssh_public_key"}.get(
-            call.operation
-        )
+        kind = _EMPTIED.get(call.operation)
         now = holding(now, **{kind: ()}) if kind else now
-    return now, history.with_calls([(call, "done") for call in calls], BEGUN)
+    return now, history.with_calls([(call, "done") for call in calls], at)
 
 
 _KNOWN = ("DeleteUserPolicy", "DetachUserPolicy")
+_EMPTIED = {
+    "RemoveUserFromGroup": "group",
+    "DeleteLoginProfile": "login_profile",
+    "DeleteAccessKey": "access_key",
+    "DeleteSigningCertificate": "signing_certificate",
+    "DeleteSSHPublicKey": "ssh_public_key",
+    "DeleteServiceSpecificCredential": "service_specific_credential",
+    "DeactivateMFADevice": "mfa_device",
+}
 FULL = holding(ALICE, inline_policy=FULL_INLINE)
 NO_ROOM = holding(FULL, attached_policy=attached(10))
 
@@ -552,6 +560,30 @@ def test_a_living_user_gets_back_what_was_removed_and_the_deny_is_lifted_last(
     for word in ("console password", "AKIA1", "AKIA2"):
         assert [line for line in found.lost if word in line], word
     assert not [line for line in found.lost if "unique id" in line]
+
+
+@pytest.mark.parametrize("quarantined", [False, True], ids=["", "in-quarantine"])
+@pytest.mark.parametrize(
+    ("was", "refused"),
+    [
+        pytest.param(ALICE, (), id="inline"),
+        pytest.param(FULL, (), id="attached"),
+        pytest.param(NO_ROOM, (), id="boundary"),
+    ],
+)
+def test_a_deletion_is_known_as_unfinished_after_each_of_its_calls(
+    was: IamUser, refused: tuple[str, ...], quarantined: bool
+) -> None:
+    """By the Deny that is on the user, or by the journal once that is lifted; with all that it removed so far."""
+    before, known = in_quarantine(was, refused) if quarantined else (was, NOTHING_KNOWN)
+    snapshot = replace(SNAPSHOT, user=was, taken=LATER)
+    calls = plan_deletion(before, LATER, quarantine=quarantine_of(before, known)).calls
+    for count in range(1, len(calls)):
+        now, history = stopped_after(count, was, before, at=LATER, history=known)
+        assert deletion_begun(now, history), calls[count - 1]
+        whole = with_removed(now, [snapshot], history).attachments
+        for kind in ("group", "attached-policy", "inline-policy"):
+            assert not [item for item in was.attachments[kind] if item not in whole[kind]], calls[count - 1]
 
 
 @pytest.mark.parametrize(

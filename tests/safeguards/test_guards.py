@@ -30,7 +30,7 @@ from tests.records import ACCOUNT, groups, user
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 TODAY = NOW.date()
 ROLE = f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/session"
-ALICE = user(group=groups("Developers"))
+ALICE, STRIPPED = user(group=groups("Developers")), user()
 AWS_DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 LEAKED = ({"PolicyName": "AWSCompromisedKeyQuarantineV3", "PolicyArn": "arn:aws:iam::aws:policy/x"},)
 
@@ -104,6 +104,12 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
             id="exempt-now",
         ),
         pytest.param({"rules": [rule(date(2026, 11, 23))]}, None, id="exemption-expired"),
+        pytest.param({"user": STRIPPED, "rules": [rule(TODAY)]}, None, id="no-longer-in-the-group"),
+        pytest.param(
+            {"user": STRIPPED, "whole": ALICE, "rules": [rule(TODAY)]},
+            "exempt by group",
+            id="its-deletion-took-it-out-of-the-group",
+        ),
         pytest.param(
             {"user": password_used(ago(days=1)), "active_within": 7},
             "active within 7 days: its password was used on 2026-11-23 12:00 UTC",
@@ -262,7 +268,7 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
 )
 def test_refusal(change: dict[str, Any], reason: str | None) -> None:
     given: dict[str, Any] = {"evidence": ALICE.subject, "user": ALICE, "keys": [], **change}
-    state = {key: given.pop(key) for key in ("quarantine", "broken", "emptied") if key in given}
+    state = {key: given.pop(key) for key in ("quarantine", "broken", "emptied", "whole") if key in given}
     settings = {key: given.pop(key) for key in list(given) if key not in ("evidence", "user", "keys")}
     guards = Guards(**{"callers": (ROLE,), **settings})
     found = refusal(given["evidence"], given["user"], guards, NOW, given["keys"], **state)

@@ -5,6 +5,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from c7n_iamusers.exceptions import JournalRefused, SnapshotRefused
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import Journal
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.snapshots.archive import SnapshotArchive
+from c7n_iamusers.iam.own_changes import NOTHING_KNOWN
+from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, SnapshotArchive, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.records import EVERYTHING, user
 
@@ -114,3 +116,27 @@ def test_a_broken_one_refuses_rather_than_passing_for_none(tmp_path: Path) -> No
     place(tmp_path).write_text("{")
     with pytest.raises(SnapshotRefused, match="move a broken snapshot away"):
         archive(tmp_path).of(ALICE.subject)
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "marks"),
+    [
+        pytest.param(False, False, [False], id="the-same"),
+        pytest.param(False, True, [False], id="a-deletion-began-and-removed-nothing-yet"),
+        pytest.param(True, True, [True], id="in-the-same-deletion"),
+        pytest.param(True, False, [True, False], id="somebody-ended-the-deletion"),
+    ],
+)
+def test_a_user_gets_a_whole_snapshot_again_once_its_deletion_has_ended(
+    tmp_path: Path, last: bool, now: bool, marks: list[bool]
+) -> None:
+    account: Any = SimpleNamespace(roles=())
+    live: Any = None
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        stores = RecordStores(DirectoryStore(tmp_path), lambda: [])
+        records = UserRecords(stores, journal, account, live, "p")
+        for begun in (last, now):
+            earlier = archive(tmp_path).of(ALICE.subject)
+            taken = replace(FIRST, deletion_begun=begun)
+            records.keep(RecordedUser(ALICE, taken, earlier, NOTHING_KNOWN, NOTHING_KNOWN, ALICE, None))
+    assert [each.deletion_begun for each in archive(tmp_path).of(ALICE.subject)] == marks

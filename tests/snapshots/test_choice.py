@@ -9,7 +9,13 @@ import pytest
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME
 from c7n_iamusers.iam.history import History, history_of
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.snapshots.snapshot import Snapshot, before_removals, removed_by_us, whole_snapshot
+from c7n_iamusers.snapshots.snapshot import (
+    Snapshot,
+    before_removals,
+    removed_by_us,
+    whole_snapshot,
+    with_removed,
+)
 from tests.records import groups, user
 
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -45,11 +51,17 @@ OUR_DENY = ("DeleteUserPolicy", {"PolicyName": DENY_ALL_NAME})
 Call = tuple[str, dict[str, str]]
 
 
-def taken(month: int, *gone: str, details: tuple[Any, ...] = (), **attachments: Any) -> Snapshot:
-    """Of the first of that month at noon: what Alice had, but for the kinds ``gone``; ``attachments`` instead."""
+def taken(
+    month: int, *gone: str, details: tuple[Any, ...] = (), whole: bool = False, **attachments: Any
+) -> Snapshot:
+    """Of the first of that month at noon: what Alice had, but for the kinds ``gone``; ``attachments`` instead.
+
+    From February on, a deletion of hers had begun, unless the snapshot is ``whole``.
+    """
     held = {kind: items for kind, items in ALICE.items() if kind not in gone}
-    given = user(**{**held, **attachments})
-    return Snapshot(given, f"2026-{month:02}-01T12:00:00+00:00", "0" * 64, groups=details)
+    given, begun = user(**{**held, **attachments}), month > 1 and not whole
+    time = f"2026-{month:02}-01T12:00:00+00:00"
+    return Snapshot(given, time, "0" * 64, groups=details, deletion_begun=begun)
 
 
 def done(time: str, *calls: Call, result: str | None = "done", who: str = "") -> list[dict[str, Any]]:
@@ -128,7 +140,7 @@ def test_the_last_comes_back_with_what_we_had_removed_before_it(
     snapshots = [(JANUARY, JUNE)[each] for each in order]
     found = whole_snapshot(snapshots, history(journal))
     assert held(found.user) == {**LEFT, **{kind: ALICE[kind] for kind in more}}
-    assert replace(found, user=JUNE.user) == JUNE
+    assert replace(found, user=JUNE.user) == replace(JUNE, deletion_begun=False)
     assert found.user.detail == JUNE.user.detail
 
 
@@ -145,6 +157,33 @@ def test_a_right_that_was_given_back_after_our_removal_and_taken_by_others_stays
     journal = history(done(AFTER_JANUARY, ("DetachUserPolicy", {"PolicyArn": ADMIN})))
     found = whole_snapshot([first, again, last], journal)
     assert found.user.attachments["attached-policy"] == ()
+
+
+def test_what_a_deletion_removed_that_somebody_ended_stays_away() -> None:
+    """June shows alice whole, after the deletion of January was undone; whoever did that left the key out."""
+    june = taken(6, "access_key", whole=True)
+    journal = history(done(AFTER_JANUARY, KEY, GROUP), done(AFTER_JUNE, POLICY))
+    assert whole_snapshot([JANUARY, june], journal) == june
+    assert held(removed_by_us([JANUARY, june], journal).user) == {"attached_policy": ALICE["attached_policy"]}
+    assert before_removals([JANUARY, june], journal) is None
+    later = taken(7, "access_key", "attached_policy")
+    assert held(whole_snapshot([JANUARY, june, later], journal).user) == held(june.user)
+
+
+def test_a_user_is_judged_with_all_that_its_deletion_has_removed_so_far() -> None:
+    live = user(attached_policy=policies(DENY_ALL))
+    journal = history(done(AFTER_JANUARY, KEY, GROUP), done(AFTER_JUNE, POLICY))
+    found = with_removed(live, [JANUARY, taken(6, "access_key", "group")], journal)
+    assert found.detail == live.detail
+    assert held(found) == {
+        "access_key": ALICE["access_key"],
+        "group": ALICE["group"],
+        "attached_policy": policies(DENY_ALL, READ_ONLY),
+    }
+    assert held(with_removed(live, [JANUARY, taken(6, "access_key", "group", whole=True)], journal)) == {
+        "attached_policy": policies(DENY_ALL, READ_ONLY)
+    }
+    assert with_removed(live, [], journal) == live
 
 
 def test_a_deny_that_a_stranger_attached_comes_back() -> None:
@@ -184,7 +223,7 @@ def test_a_policy_that_we_had_removed_comes_back_as_it_was_last() -> None:
 def test_what_the_last_holds_itself_is_as_the_last_holds_it() -> None:
     last = taken(6, inline_policy=(inline("s3", {"Version": "june"}),))
     found = whole_snapshot([JANUARY, last], history(done(AFTER_JANUARY, INLINE)))
-    assert found == last
+    assert found == replace(last, deletion_begun=False)
 
 
 def test_a_group_is_restored_with_its_details() -> None:
@@ -235,7 +274,7 @@ def test_a_living_user_is_given_only_what_we_removed(
 ) -> None:
     found = removed_by_us([JUNE, JANUARY], history(journal))
     assert held(found.user) == {kind: ALICE[kind] for kind in kinds}
-    assert replace(found, user=JUNE.user) == JUNE
+    assert replace(found, user=JUNE.user) == replace(JUNE, deletion_begun=False)
     assert found.user.detail == JUNE.user.detail
 
 
@@ -245,11 +284,11 @@ def test_a_living_user_is_given_only_what_we_removed(
         pytest.param([], None, id="nothing-removed"),
         pytest.param(done("02-10T10:00", KEY), 2, id="removed-before-the-last"),
         pytest.param(done("03-10T10:00", KEY), None, id="removed-after-the-last"),
-        pytest.param(done("01-10T10:00", KEY), 1, id="removed-after-the-first"),
+        pytest.param(done("01-10T10:00", KEY), None, id="by-a-deletion-that-ended-since"),
         pytest.param(done("02-10T10:00", KEY, result="failed"), None, id="refused"),
         pytest.param(done("02-10T10:00", KEY, result="unknown"), 2, id="perhaps-removed"),
     ],
 )
 def test_the_last_snapshot_before_the_first_removal(lines: list[dict[str, Any]], month: int | None) -> None:
-    snapshots = [taken(each) for each in (1, 2, 3)]
+    snapshots = [taken(1), taken(2, whole=True), taken(3)]
     assert before_removals(snapshots, history(lines)) == (snapshots[month - 1] if month else None)
