@@ -136,9 +136,8 @@ class History:
     def began_deletion(self) -> bool:
         """Whether a deletion of ours made any call on the user since it was last restored, whatever became of it."""
         since = self.restored_at or _BEGINNING
-        return any(
-            each.time > since and (each.removed or each.notes.get("for") == "deletion") for each in self.calls
-        )
+        denied = any(each.time > since and each.notes.get("for") == "deletion" for each in self.calls)
+        return denied or bool(self.removed())
 
     def attached_for(self) -> str:
         """What we attached AWSDenyAll for, ``deletion`` or ``quarantine``; empty if unknown."""
