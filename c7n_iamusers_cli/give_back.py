@@ -74,7 +74,7 @@ def _is_deleted(record: Record, history: UserHistory) -> bool:
     from c7n_iamusers.iam.history import history_of
 
     lines = [line for place in history.outputs for line in record.journal(place, history.subject)]
-    return history.state in (DELETED, RESTORED) or history_of(history.subject, lines).deletion_unfinished()
+    return history.state in (DELETED, RESTORED) or history_of(history.subject, lines).began_deletion()
 
 
 def _base(record: Record, history: UserHistory) -> str:

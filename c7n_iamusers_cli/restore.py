@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers_cli.arguments import ACCOUNT_ID, account_ids, external_id, role_template
-from c7n_iamusers_cli.output import print_table, say
+from c7n_iamusers_cli.output import say
+from c7n_iamusers_cli.restore_output import (
+    FAILED,
+    LEFT,
+    RESTORED,
+    SAME,
+    left_alone,
+    print_accounts,
+    print_plan,
+    way_without,
+)
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.calls import Subject
@@ -38,6 +48,14 @@ def acceptances(command: Callable[..., Any]) -> Callable[..., Any]:
             is_flag=True,
             help="Restore users although AWS itself has added to AWS-managed policies that they had. It is listed "
             "first.",
+        ),
+        click.option(
+            "--without",
+            metavar="PART",
+            multiple=True,
+            help="Leave this part out (repeatable), which AWS refuses for good: a group or an inline policy by its "
+            "name, a managed policy by its ARN, a key or certificate by its id. If it denied anything, see "
+            "--accept-wider.",
         ),
         click.option(
             "--accept-wider",
@@ -108,6 +126,7 @@ def restore(
     names: tuple[str, ...],
     recreate_groups: bool,
     wider: tuple[str, ...],
+    without: tuple[str, ...],
     accept_aws_changes: bool,
     yes: bool,
     journal: Path | None,
@@ -143,6 +162,7 @@ def restore(
     wanted = [each for each in collection.users if _is_wanted(each.recorded.subject, accounts, names)]
     _check_found(wanted, accounts, (*names, *wider))
     _check_unambiguous(wanted, wider)
+    _check_parts(wanted, without)
     options = _Options(
         dry_run,
         frozenset(names),
@@ -152,6 +172,7 @@ def restore(
         external_id,
         frozenset(wider),
         _Confirmation(accept_aws_changes),
+        frozenset(without),
     )
     results: dict[str, list[str]] = {}
     if role and ACCOUNT_ID in role:
@@ -159,15 +180,11 @@ def restore(
             results[account_id] = _in_account(
                 role.replace(ACCOUNT_ID, account_id), account_id, users, options
             )
-        _print_accounts(results, dry_run)
+        print_accounts(results, dry_run)
     else:
         with _restoring(role, options) as restoring:
             results[""] = [restoring.restore(each) for each in wanted]
     _fail(results, len(wanted), len(collection.problems))
-
-
-#: What became of a user.
-RESTORED, SAME, LEFT, FAILED = "restored", "restored already", "left alone", "not restored"
 
 
 def _is_wanted(subject: Subject, accounts: Sequence[str], names: Sequence[str]) -> bool:
@@ -200,6 +217,15 @@ def _check_unambiguous(wanted: Sequence[RestorableUser], wider: Sequence[str]) -
         )
 
 
+def _check_parts(wanted: Sequence[RestorableUser], without: Sequence[str]) -> None:
+    """Every part that is left out must be one of a user. Raises ClickException."""
+    from c7n_iamusers.restoration.limits import parts
+
+    known = {part for user in wanted for each in user.recorded.snapshots for part in parts(each)}
+    if missing := sorted(set(without) - known):
+        raise click.ClickException(f"no user has the part {', '.join(missing)}: nothing was done")
+
+
 def _by_account(users: Sequence[RestorableUser]) -> dict[str, list[RestorableUser]]:
     found: dict[str, list[RestorableUser]] = {}
     for each in users:
@@ -220,13 +246,6 @@ def _in_account(role: str, account_id: str, users: Sequence[RestorableUser], opt
         say(f"account {account_id}: {names}: not restored: {error}", err=True)
         return [FAILED] * len(users)
     return became
-
-
-def _print_accounts(results: dict[str, list[str]], dry_run: bool) -> None:
-    columns = (RESTORED, SAME, LEFT, FAILED)
-    counts = [(account_id, Counter(became)) for account_id, became in results.items()]
-    head = ("account", "would be restored" if dry_run else RESTORED, *columns[1:])
-    print_table(head, [(account_id, *(count[each] for each in columns)) for account_id, count in counts])
 
 
 def _fail(results: dict[str, list[str]], users: int, problems: int) -> None:
@@ -263,6 +282,7 @@ class _Options:
     external_id: str = ""
     wider: frozenset[str] = frozenset()
     aws_changes: _Confirmation = field(default_factory=lambda: _Confirmation(given=False))
+    without: frozenset[str] = frozenset()
 
 
 @contextmanager
@@ -319,11 +339,14 @@ class _Restoring:
             restoration = self._restoration(found)
             made = restoration.applied.made
             planned = restoration.plan()
-            if subject.name not in self.options.names and (left := _left_alone(planned)):
+            if subject.name not in self.options.names and (left := left_alone(planned)):
                 say(f"{subject} {left}")
                 return LEFT
             return self._restored(found, restoration, planned)
-        except (IamUsersError, CallFailed, ClientError, BotoCoreError, OSError) as error:
+        except CallFailed as error:
+            way = way_without(error, found)
+            say(f"{describe(subject, error)} ({len(made)} calls made){way}", err=True)
+        except (IamUsersError, ClientError, BotoCoreError, OSError) as error:
             say(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
         except KeyError as error:
             say(f"{subject}: an answer of AWS lacks {error}: run again ({len(made)} calls made)", err=True)
@@ -338,7 +361,7 @@ class _Restoring:
         change = RightsChange() if planned.settled else planned.rights_change()
         subject = planned.plan.subject
         why = self._why_not(planned, change)
-        _print(planned, change, planned_only=self.options.dry_run or bool(why))
+        print_plan(planned, change, planned_only=self.options.dry_run or bool(why))
         if not why and not self.options.dry_run:
             why = self._ask(found, planned, change)
         if why:
@@ -387,6 +410,7 @@ class _Restoring:
             lines,
             self.names,
             self.options.recreate_groups,
+            self.options.without,
         )
 
     def _journal(self, path: Path) -> Any:
@@ -424,49 +448,3 @@ class _Restoring:
         if sys.stdin.isatty() and click.confirm(f"Restore {found.recorded.subject}?"):
             return ""
         return "check the warnings, then give --yes"
-
-
-def _left_alone(planned: Restoration) -> str:
-    """Why the user is changed only by --user, in words; empty if it is restored anyway."""
-    name = planned.plan.subject.name
-    if planned.user_exists and not planned.plan.calls:
-        return "still exists: nothing to restore"
-    if planned.user_exists:
-        return (
-            f"still exists and is left alone: give --user {name} to restore what was removed from it, by "
-            f"{len(planned.plan.calls)} calls"
-        )
-    if planned.deleted_by_others:
-        return f"was deleted by somebody else and is left alone: give --user {name} to restore it"
-    return ""
-
-
-def _print(planned: Restoration, change: RightsChange, planned_only: bool) -> None:
-    calls = planned.plan.calls
-    doing = "would be restored" if planned_only else "is being restored"
-    say(f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else 'is restored already'}")
-    if planned_only:
-        for call in calls:
-            say(f"  {call.permission} {_shown(call.parameters)}")
-    for title, lines in (
-        ("can't be restored", planned.lost),
-        ("note", planned.notes),
-        ("it could do more than before", change.wider),
-        ("its rights can't be compared", change.unknown),
-        ("AWS changed its own policy", change.by_aws),
-    ):
-        for line in lines:
-            say(f"  {title}: {line}")
-
-
-def _shown(parameters: Mapping[str, Any]) -> str:
-    """``parameters`` on one line; of a text with several, such as a certificate, the first."""
-    import json
-
-    def first(value: Any) -> Any:
-        line, *more = value.splitlines() if isinstance(value, str) else [value]
-        return f"{line} ..." if more else value
-
-    return json.dumps(
-        {name: first(value) for name, value in parameters.items()}, default=str, ensure_ascii=False
-    )

@@ -169,6 +169,7 @@ class _Deletion:
         if self.applied.calls and user.unique_id != self.evidence.unique_id:
             raise UserReplaced(f"{self.evidence}: the name now belongs to another user", user.unique_id)
         self.found = self.of.records.find(user, self.applied.made, self.of.adopt)
+        self.of.records.note_lapse(self.found)
         try:
             reason = self._applied_or_refused(self.found, delays)
         except _AnotherRound:

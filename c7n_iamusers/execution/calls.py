@@ -76,6 +76,8 @@ _NOTHING: Mapping[str, Any] = {}
 _REMOVING = ("Delete", "Detach", "Remove", "Deactivate", "Untag")
 #: Codes that say that what a call is about does not exist.
 MISSING_CODES = frozenset({"NoSuchEntity", "ResourceNotFoundException"})
+#: Codes that say that what a call uploads exists: on its user, or on another one, which only a read shows.
+_HELD_CODES = frozenset({"DuplicateCertificate", "DuplicateSSHPublicKey", "EntityAlreadyExists"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,10 @@ class ApiCall:
     def removes(self) -> bool:
         """Whether the call takes something away: it removes an object, or deactivates a credential."""
         return self.operation.startswith(_REMOVING) or self.parameters.get("Status") == "Inactive"
+
+    def may_be_there(self, code: str) -> bool:
+        """Whether what the call makes may be there, although AWS refused it with ``code``."""
+        return self.operation.startswith("Upload") and code in _HELD_CODES
 
     @property
     def permission(self) -> str:

@@ -396,7 +396,8 @@ class _Attempt:
             self.journaled.tried(error)
             self.backoff.sleep(delay)
             return ""
-        if self.journaled.lost and self._settled(parameters):
+        unsure = self.journaled.lost or self.journaled.call.may_be_there(error_code(error))
+        if unsure and self._settled(parameters):
             return self.journaled.result_if_done
         raise error
 

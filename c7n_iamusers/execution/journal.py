@@ -47,7 +47,8 @@ def journal_line(time: datetime, subject: Subject, phase: str, entry: dict[str, 
     ``unknown``) and ``saved`` ids. ``tried``, for each try that is repeated, and ``after`` add ``request_id`` of AWS's
     answer, the error ``code`` and HTTP ``status``, and the ``caller``'s ARN; each only if there is one. A line without
     a request id is of a try without an answer of AWS. ``snapshot``: its name and ``sha256``.
-    ``quarantine``: the record of what was active before. ``outcome``: a row of ``outcomes.json``.
+    ``quarantine``: the record of what was active before. ``lapsed``: what a run saw that contradicts the journal.
+    ``outcome``: a row of ``outcomes.json``.
     """
     who = {"user": subject.name, "arn": subject.arn, "unique_id": subject.unique_id}
     who = {"time": time.isoformat(), **who, "phase": phase}

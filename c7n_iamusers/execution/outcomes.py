@@ -46,6 +46,8 @@ BROWNED_OUT = "browned-out"
 RELEASED = "released"
 #: Made again by ``c7n-iamusers restore``, whose journal says so.
 RESTORED = "restored"
+#: The Ref that the CreateUser of a restoration saves: the new unique id.
+CREATED = "created-user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +313,36 @@ def missing_outcomes(
             yield subject, Outcome.of(subject, DELETED, reason, calls=calls)
 
 
+def unfinished_restorations(lines: Iterable[Line]) -> Iterator[Outcome]:
+    """The outcomes of users that a restoration changed and was not done with, from the ``lines`` of its journal.
+
+    Each is of the user that is there: the one that was created anew, if one was.
+    """
+    users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
+    for line in lines:
+        if line.get("phase") in (BEFORE, AFTER, OUTCOME) and line.get("unique_id"):
+            users[str(line.get("arn")), str(line["unique_id"])].append(line)
+    for (arn, unique_id), its in users.items():
+        its.sort(key=lambda line: moment(line.get("time")) or _NEVER)
+        ended = [number for number, line in enumerate(its, 1) if line["phase"] == OUTCOME]
+        since = its[ended[-1] :] if ended else its
+        calls = sum((line["phase"] == BEFORE) - (line.get("result") == FAILED) for line in since)
+        if calls <= 0:
+            continue
+        made = [line["saved"][CREATED] for line in its if CREATED in (line.get("saved") or {})]
+        subject = Subject(str(its[-1].get("user")), arn, str(made[-1] if made else unique_id))
+        reason = (
+            f"{subject}: a restoration of it ended at {_shown_time(since[-1])} UTC, after {calls} calls, and is not "
+            "done: the user has a part of what it had, and may be locked out by our Deny-all: run c7n-iamusers restore "
+            "again; where AWS refuses a part for good, give --without"
+        )
+        yield Outcome.of(subject, FAILED, reason, calls=calls, time=str(since[-1].get("time")))
+
+
+def _shown_time(line: Line) -> str:
+    return str(line.get("time"))[:19].replace("T", " ")
+
+
 def _unanswered_deletion(lines: Iterable[Line]) -> str:
     """When a DeleteUser was sent of which no answer says what became of it, as text; empty if none was."""
     unsure = (
@@ -318,7 +350,7 @@ def _unanswered_deletion(lines: Iterable[Line]) -> str:
         for line in lines
         if line.get("operation") == "DeleteUser" and line.get("result") in ("unknown", "interrupted")
     )
-    return str(next((line.get("time") for line in unsure), ""))[:19].replace("T", " ")
+    return next(map(_shown_time, unsure), "")
 
 
 def _outcome(subject: Subject, lines: list[Line], name_of: Callable[[str], str | None]) -> Outcome:
@@ -326,7 +358,7 @@ def _outcome(subject: Subject, lines: list[Line], name_of: Callable[[str], str |
     if last["phase"] == OUTCOME:
         status, reason = str(last.get("status")), str(last.get("reason"))
         return Outcome.of(subject, status, reason, calls=last.get("calls", calls))
-    when = str(last.get("time"))[:19].replace("T", " ")
+    when = _shown_time(last)
     if last.get("operation") == "DeleteUser":
         done = last.get("result") == "done"
         unsure = last["phase"] == BEFORE or last.get("result") in ("unknown", "interrupted")

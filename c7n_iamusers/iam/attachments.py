@@ -77,14 +77,12 @@ class Restoration:
     """The call that restores an item. ``parameters``: parameter -> member of the item.
 
     ``match``: the member that identifies a restored item, if it gets a new identifier.
-    ``present_codes``: the error codes for an item that already exists. ``resource``: as in ``Removal``.
-    ``result``: the member of the response that has the new identifier.
+    ``resource``: as in ``Removal``. ``result``: the member of the response that has the new identifier.
     """
 
     operation: str
     parameters: Mapping[str, str]
     match: str | None = None
-    present_codes: frozenset[str] = frozenset()
     resource: str = ON_USER
     result: str = ""
 
@@ -218,7 +216,6 @@ SIGNING_CERTIFICATE = AttachmentKind(
         "UploadSigningCertificate",
         {"CertificateBody": "CertificateBody"},
         match="CertificateBody",
-        present_codes=frozenset({"DuplicateCertificate", "EntityAlreadyExists"}),
         result="Certificate",
     ),
     credential=CredentialTraits(
@@ -240,7 +237,6 @@ SSH_PUBLIC_KEY = AttachmentKind(
         "UploadSSHPublicKey",
         {"SSHPublicKeyBody": "SSHPublicKeyBody"},
         match="Fingerprint",
-        present_codes=frozenset({"DuplicateSSHPublicKey"}),
         result="SSHPublicKey",
     ),
     credential=CredentialTraits(

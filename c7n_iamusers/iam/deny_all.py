@@ -183,6 +183,8 @@ INLINE_QUOTA = 2048
 ATTACHED_QUOTA = 10
 #: The forms of the Deny-all in a quarantine's record, and the operation that puts each.
 INLINE, ATTACHED, BOUNDARY = "inline", "attached", "boundary"
+#: In place of the form where a run saw the user without its Deny-all: whatever denies it now is somebody else's.
+GONE_DENY = "gone"
 FORMS = {"PutUserPolicy": INLINE, "AttachUserPolicy": ATTACHED, "PutUserPermissionsBoundary": BOUNDARY}
 #: The forms that AWS refused, with the error code, where it refused none.
 NONE_REFUSED: Mapping[str, str] = MappingProxyType({})
@@ -321,7 +323,7 @@ def plan_deny_all(
     if attached_fits(user) and ATTACHED not in refused:
         return DenyAllPlan(ATTACHED, (_attach(user, why),), detach)
     if BOUNDARY not in refused:
-        return DenyAllPlan(BOUNDARY, (_bound(user, why),))
+        return DenyAllPlan(BOUNDARY, (bound(user, why),))
     told = f"{user.subject}: no Deny-all can be put on it, and nothing is removed without one"
     raise DenyRefused(f"{told}: {_why_none(user, bool(fitting), refused)}")
 
@@ -371,7 +373,8 @@ def _attach(user: IamUser, why: str) -> ApiCall:
     return ApiCall("iam", "AttachUserPolicy", parameters, checked=frozenset({AFTER}), notes={"for": why})
 
 
-def _bound(user: IamUser, why: str) -> ApiCall:
+def bound(user: IamUser, why: str) -> ApiCall:
+    """The call that makes AWSDenyAll the boundary. Its journal line has the one that it replaces."""
     former = [str(item["PermissionsBoundaryArn"]) for item in user.attachments["permissions-boundary"]]
     parameters = {"UserName": user.name, "PermissionsBoundary": deny_all_arn(user)}
     notes = {"for": why, FORMER_BOUNDARY: former[0] if former else ""}
@@ -465,9 +468,9 @@ def inline_fits(user: IamUser, document: str, name: str = DENY_ALL_NAME) -> bool
     return sum(_size(item["PolicyDocument"]) for item in others) + len(document) <= INLINE_QUOTA
 
 
-def attached_fits(user: IamUser) -> bool:
-    """Whether one more managed policy fits the quota."""
-    return len(user.attachments["attached-policy"]) < ATTACHED_QUOTA
+def attached_fits(user: IamUser, more: int = 1) -> bool:
+    """Whether so many ``more`` managed policies fit the quota."""
+    return len(user.attachments["attached-policy"]) + more <= ATTACHED_QUOTA
 
 
 def identified_call(operation: str, parameters: dict[str, Any]) -> ApiCall:

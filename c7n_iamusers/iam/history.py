@@ -8,16 +8,19 @@ can attach AWSDenyAll. A run writes a journal line right before each call, and a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, SWITCHABLE_KINDS
 from c7n_iamusers.iam.deny_all import (
+    ATTACHED,
+    BOUNDARY,
     DENY_ALL_NAME,
     FORMER_BOUNDARY,
     FORMS,
+    GONE_DENY,
     PUT_BACK,
     QUARANTINE_TAG,
     UNTIL_THE_END,
@@ -28,6 +31,9 @@ from c7n_iamusers.text.wording import moment
 
 #: The phase of a line that holds a quarantine's record.
 QUARANTINE = "quarantine"
+#: The phase of a line that says what a run saw of a user that contradicts its record. Its members: ``gone``, forms of
+#: our Deny-all that are not on it any more; ``active``, ids of credentials that we had deactivated.
+LAPSED = "lapsed"
 #: The results of calls that changed nothing: failed, or already done by somebody else.
 _FAILED, _GONE = "failed", "gone"
 #: The results of calls that may have been applied.
@@ -68,12 +74,15 @@ class History:
     """``calls``: ordered by time, all of one user, whatever names it had.
 
     ``record``: of the latest quarantine, written before its first call. ``restored_at``: when a restoration last gave
-    the user, which still exists, everything back that had been removed.
+    the user, which still exists, everything back that had been removed. ``gone`` and ``active``: when a run last saw
+    each of what is in lines of phase LAPSED.
     """
 
     calls: tuple[AppliedCall, ...] = ()
     record: Quarantine | None = None
     restored_at: datetime | None = None
+    gone: Mapping[str, datetime] = field(default_factory=dict)
+    active: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def quarantine(self) -> Quarantine | None:
@@ -83,17 +92,20 @@ class History:
         """
         if self.record is None:
             return None
-        ends = 0
+        ends, since = 0, self.record.since
         for each in self.calls:
-            if each.time >= self.record.since and _releases(each):
+            if each.time >= since and _releases(each):
                 ends += 1
             elif ends and each.notes.get(PUT_BACK):
                 ends -= 1
-        return None if ends else self.record
+        if ends:
+            return None
+        lapsed = self.gone.get(self.record.deny, _BEGINNING) > since
+        return replace(self.record, deny=GONE_DENY) if lapsed else self.record
 
     def deny_stood(self, record: Quarantine) -> bool:
         """Whether the Deny-all of ``record`` was on the user for certain."""
-        return record.deny == "own" or any(
+        return record.deny in ("own", GONE_DENY) or any(
             each.time >= record.since and each.answered and _puts_deny_all(each) for each in self.calls
         )
 
@@ -124,9 +136,8 @@ class History:
     def began_deletion(self) -> bool:
         """Whether a deletion of ours made any call on the user since it was last restored, whatever became of it."""
         since = self.restored_at or _BEGINNING
-        return any(
-            each.time > since and (each.removed or each.notes.get("for") == "deletion") for each in self.calls
-        )
+        denied = any(each.time > since and each.notes.get("for") == "deletion" for each in self.calls)
+        return denied or bool(self.removed())
 
     def attached_for(self) -> str:
         """What we attached AWSDenyAll for, ``deletion`` or ``quarantine``; empty if unknown."""
@@ -176,7 +187,7 @@ class History:
                 found = None if _is_restoration(each) else each.time
             elif each.operation == "DetachUserPolicy" and each.answered:
                 found = None
-        return found
+        return self._unless_gone(ATTACHED, found)
 
     def boundary_deny(self) -> datetime | None:
         """Since when our AWSDenyAll is the boundary; None if it is not, by the journal.
@@ -191,7 +202,10 @@ class History:
         )
         last = next(known, None)
         ours = last is not None and _is_deny_all(last, "PermissionsBoundary") and not _is_restoration(last)
-        return last.time if last and ours else None
+        return self._unless_gone(BOUNDARY, last.time if last and ours else None)
+
+    def _unless_gone(self, form: str, put: datetime | None) -> datetime | None:
+        return put if put and self.gone.get(form, _BEGINNING) <= put else None
 
     def former_boundary(self) -> str | None:
         """The ARN of the boundary that our AWSDenyAll replaced, empty if there was none; None if unknown."""
@@ -206,24 +220,27 @@ class History:
 
         Not of those that a restoration gave back inactive, as they were before.
         """
-        last = self._switches(since).items()
-        return tuple(
-            sorted(
-                identity
-                for identity, each in last
-                if each.parameters.get("Status") == INACTIVE and not _is_restoration(each)
-            )
-        )
+        return tuple(sorted(self.deactivations(since)))
+
+    def deactivations(self, since: datetime | None = None) -> dict[str, AppliedCall]:
+        """The same ids -> the call that deactivated each."""
+        return {
+            identity: each
+            for identity, each in self._switches(since).items()
+            if each.parameters.get("Status") == INACTIVE and not _is_restoration(each)
+        }
 
     def activated_ids(self, since: datetime) -> frozenset[str]:
-        """The ids of the credentials that we activated from ``since`` on for certain and did not deactivate later.
+        """The ids of the credentials that we activated for certain, or a run saw active, from ``since`` on.
 
-        Where one is inactive now, somebody else deactivated it.
+        We did not deactivate them later: where one is inactive now, somebody else deactivated it.
         """
-        last = self._switches(since).items()
-        return frozenset(
-            identity for identity, each in last if each.parameters.get("Status") == ACTIVE and each.answered
+        last = self._switches(since)
+        ours = (
+            key for key, each in last.items() if each.parameters.get("Status") == ACTIVE and each.answered
         )
+        seen = (key for key, at in self.active.items() if at > (last[key].time if key in last else since))
+        return frozenset((*ours, *seen))
 
     def _switches(self, since: datetime | None) -> dict[str, AppliedCall]:
         """The id of each credential whose status we changed -> the last call that did, from ``since`` on if given."""
@@ -307,7 +324,19 @@ def history_of(
     latest = max(recorded, key=lambda line: moment(line.get("time")) or _BEGINNING, default=None)
     record = latest.get("record") if latest else None
     found = Quarantine.from_data(record) if isinstance(record, Mapping) else None
-    return History(calls, found or _unrecorded_quarantine(History(calls)), _restored_at(subject, mine))
+    gone, active = (_last_seen(mine, member) for member in ("gone", "active"))
+    return History(
+        calls, found or _unrecorded_quarantine(History(calls)), _restored_at(subject, mine), gone, active
+    )
+
+
+def _last_seen(lines: Iterable[Mapping[str, Any]], member: str) -> dict[str, datetime]:
+    """Each of what the ``member`` of lines of phase LAPSED names -> when it was named last."""
+    found: dict[str, datetime] = {}
+    for line in (each for each in lines if each.get("phase") == LAPSED):
+        time = moment(line.get("time")) or _BEGINNING
+        found |= {name: max(time, found.get(name, time)) for name in map(str, line.get(member) or ())}
+    return found
 
 
 def last_deletion(lines: Iterable[Mapping[str, Any]]) -> datetime | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 from c7n_iamusers.iam import attachments, deny_all
 from c7n_iamusers.iam.history import History
@@ -13,6 +13,9 @@ from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.text.wording import moment
 
 NOTHING_KNOWN = History()
+#: A read contradicts only calls that are older: IAM is eventually consistent, and another run may be at work.
+SETTLED = timedelta(minutes=15)
+_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 #: Why a quarantine no longer holds whose Deny somebody else removed or changed.
 DENY_GONE = "its Deny-all is gone or was changed"
 #: Why credentials stay inactive that we deactivated.
@@ -140,6 +143,12 @@ def deletes(user: IamUser, denies: History, history: History) -> bool:
     return bool(removed) and (deny_all.is_bare(user) or (history.lifted_for_deletion() and not any(back)))
 
 
+def in_quarantine(user: IamUser, history: History) -> bool:
+    """Whether ``user`` is in quarantine; also if only the Deny that a deletion put back shows that."""
+    put_back = history.record is None and history.attached_for() == "quarantine"
+    return quarantine_of(user, history) is not None or (put_back and deny_all.holds_attached(user))
+
+
 def without_own_changes(
     user: IamUser, history: History, former_boundary: Iterable[Item] | None = None
 ) -> IamUser:
@@ -173,7 +182,7 @@ def without_own_changes(
 
 
 def _is_in_force(user: IamUser, record: deny_all.Quarantine, history: History) -> bool:
-    if record.deny == "none":
+    if record.deny in ("none", deny_all.GONE_DENY):
         return False
     if record.deny == "boundary":
         return deny_all.is_bounded(user) and history.boundary_deny() is not None
@@ -212,7 +221,7 @@ def denied(user: IamUser, quarantine: deny_all.Quarantine) -> bool:
     """Whether the Deny-all of ``quarantine`` is on ``user``. Its record is valid only as long as it is."""
     if quarantine.deny == "inline":
         return deny_all.holds_inline(user)
-    if quarantine.deny == "none":
+    if quarantine.deny in ("none", deny_all.GONE_DENY):
         return False
     forms = {deny_all.ATTACHED: deny_all.holds_attached(user), deny_all.BOUNDARY: deny_all.is_bounded(user)}
     return forms.get(quarantine.deny, any(forms.values()))
@@ -226,6 +235,24 @@ def _is_on(user: IamUser, form: str) -> bool:
         deny_all.BOUNDARY: deny_all.is_bounded,
     }
     return form in forms and forms[form](user)
+
+
+def contradictions(user: IamUser, history: History, now: datetime) -> dict[str, list[str]]:
+    """What on ``user``, read after the journals, contradicts ``history``: see LAPSED. Empty if nothing does.
+
+    Somebody else ended what the journal says. It does not count again once it is in the journal.
+    """
+    until, record = now - SETTLED, history.quarantine
+    forms = {deny_all.ATTACHED: deny_all.holds_attached(user), deny_all.BOUNDARY: deny_all.is_bounded(user)}
+    puts = {deny_all.ATTACHED: history.attached_deny(), deny_all.BOUNDARY: history.boundary_deny()}
+    if record and record.deny == "own":
+        forms["own"], puts["own"] = any(forms.values()), record.since
+    gone = [form for form, put in puts.items() if put and put <= until and not forms[form]]
+    off, seen = history.deactivations(), history.activated_ids(_BEGINNING)
+    on = (str(item[kind.identifier]) for kind, item in switchable(user, attachments.ACTIVE))
+    active = [each for each in on if each in off and off[each].answered and off[each].time <= until]
+    found = {"gone": gone, "active": [each for each in active if each not in seen]}
+    return {name: names for name, names in found.items() if names}
 
 
 def left_inactive(
@@ -250,7 +277,7 @@ def left_inactive(
     )
     earlier = f"{DEACTIVATED_EARLIER}, before that of {since}. {UNKNOWN_SINCE}"
     given_back = history.activated_ids(quarantine.since)
-    taken = "a release that was stopped activated these, and somebody else has deactivated them since"
+    taken = "these were active again after that, and somebody else has deactivated them since"
     return [
         *(_staying(removed, recorded_inactive(user, without_activated(quarantine, history))) if gone else ()),
         *_staying(earlier, deactivated_earlier(user, quarantine.deactivated, history)),
@@ -283,7 +310,7 @@ def _created_since(kind: attachments.AttachmentKind, item: Item, since: datetime
 
 
 def without_activated(quarantine: deny_all.Quarantine, history: History) -> deny_all.Quarantine:
-    """``quarantine`` without the credentials that a stopped release has activated already.
+    """``quarantine`` without the credentials that a stopped release has activated, or somebody else, as a run saw.
 
     Where one of them is inactive again, somebody else deactivated it, such as for a leak: no release activates it.
     """

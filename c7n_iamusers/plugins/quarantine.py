@@ -227,6 +227,10 @@ class Release(UserAction):
     If a credential is active that the quarantine did not find active, somebody created or activated it since, passwords
     included. Nothing is changed then, and the outcome is ``failed`` and names it: a thief may have made it for later.
 
+    ``AWSDenyAll`` has no record in itself. Once a run has seen the user without it, the journal says so, and what is
+    put on later is not this tool's. Where a key was used that the quarantine had deactivated, nothing is changed, and
+    the outcome is ``failed``. Off and on again between two runs, with no key used, is not seen.
+
     ``AWSDenyAll`` stays if no record shows that this tool put it on, and the outcome is then ``failed``: somebody else
     may have put it on, or a quarantine with another output, which ``record-from`` names. So does an inline policy with
     a name of ours that is not exactly ours: if it denies anything, the outcome is ``failed``.

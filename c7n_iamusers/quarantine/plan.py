@@ -13,6 +13,7 @@ from c7n_iamusers.iam import deny_all, own_changes
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, SWITCHABLE_KINDS, TAG, AttachmentKind
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.iam.users import KeyUse
 
 _GONE = frozenset({"NoSuchEntity"})
 #: The form in a record if no Deny could be put on the user, so that only its credentials are inactive.
@@ -140,7 +141,8 @@ def record_to_release(
         # this Deny and did not activate since.
         recorded = history.record or deny_all.Quarantine(now, "", "", known=False)
         since = history.attached_deny() if form == deny_all.ATTACHED else history.boundary_deny()
-        return replace(recorded, deactivated=history.deactivated_ids(since), deny=form)
+        ids = set(history.deactivated_ids(since)) - history.activated_ids(since or now)
+        return replace(recorded, deactivated=tuple(sorted(ids)), deny=form)
     if claimed and history.record and history.record.since == claimed.since:
         # The journal shows its release, which ended before it removed the tag.
         return replace(history.record, deactivated=())
@@ -199,6 +201,23 @@ def plan_release(
     return ReleasePlan(plan, tuple(notes))
 
 
+def used_under_aws_deny_all(record: deny_all.Quarantine, history: History, keys: Iterable[KeyUse]) -> str:
+    """Why the AWSDenyAll on a user may be somebody else's, in words; empty if no use of ``keys`` says so.
+
+    It has no record in itself. Where a key was used that ``record`` had deactivated, somebody ended that quarantine.
+    """
+    if record.deny in (deny_all.INLINE, NO_DENY, deny_all.GONE_DENY):
+        return ""
+    off = {identity: call.time for identity, call in history.deactivations().items()}
+    used = [
+        f"access key {each.key_id} on {each.at:%Y-%m-%d %H:%M} UTC"
+        for each in keys
+        if each.at and each.key_id in record.deactivated
+        if each.at > off.get(each.key_id, record.since) + own_changes.SETTLED
+    ]
+    return f"used after its quarantine had deactivated it: {', '.join(used)}{_USED_SINCE}" if used else ""
+
+
 def still_denying(user: IamUser) -> str:
     """What denies ``user``, and may be a Deny of ours without a record here, in words; empty if nothing does."""
     forms = {
@@ -222,6 +241,10 @@ _ACTIVATED_SINCE = (
     ": active, and not active when the quarantine began, so somebody created or activated it since. "
     "Without the Deny-all it could be used: find out who did; deactivate or delete it, and release again. Nothing was "
     "changed"
+)
+_USED_SINCE = (
+    ". So somebody activated it, and AWSDenyAll may be somebody else's by now: ask who holds the user; remove it by "
+    "hand, and activate by hand what is needed. Nothing was changed"
 )
 _UNKNOWN_BOUNDARY = (
     "AWSDenyAll is its permissions boundary, and no record here says who set it or what it replaced. The record is in "

@@ -44,6 +44,7 @@ from c7n_iamusers.quarantine.plan import (
     plan_release,
     record_to_release,
     still_denying,
+    used_under_aws_deny_all,
 )
 from c7n_iamusers.safeguards import identity
 from c7n_iamusers.safeguards.gates import AskedOfUser, NoteExempt, before_first_change, note_nobody
@@ -59,7 +60,7 @@ from c7n_iamusers.safeguards.guards import (
     refusal,
     refused_status,
 )
-from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, UserRecords
+from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, UserRecords, note_lapse
 from c7n_iamusers.text.wording import shown
 
 
@@ -167,6 +168,7 @@ class UserQuarantine:
         if reason := self._refusal(evidence, user, keys, turn.guards()):
             return self._spared(turn, reason)
         found = self.records.find(user, applied.made)
+        self.records.note_lapse(found)
         if left := self._left_to_others(evidence, found):
             return left
         if self.brownout:
@@ -243,7 +245,11 @@ class UserQuarantine:
     ) -> str | None:
         """Why the user is left alone; None if it may be quarantined. That its Deny was removed is said anyway."""
         reason = refusal(evidence, user, guards, self.now(), keys) or self.recheck(user, keys)
-        if reason and (undone := self.records.find(user).broken):
+        if reason is None:
+            return None
+        found = self.records.find(user)
+        self.records.note_lapse(found)
+        if undone := found.broken:
             gone = quarantine_broken(undone, lapses(user, undone))
             return f"{gone}. It was not put in quarantine again: {reason}"
         return reason
@@ -334,6 +340,7 @@ class UserRelease:
         if not self.include_compromised and (reason := compromised(user)):
             return SKIPPED, reason
         history = self.stores.known_history(user, (), self.now())
+        note_lapse(self.run.journal, user, history, self.now())
         if problem := _unreleasable(user, history):
             return FAILED, f"{evidence}: {problem}. Nothing was changed"
         record = record_to_release(user, history, self.now(), self.trust_tags)
@@ -344,9 +351,10 @@ class UserRelease:
             return self._end_brownout(evidence, user, applied, ended)
         former = self.stores.former_boundary(user, history) if is_bounded(user) else None
         planned = plan_release(user, record, history, former, self.trust_tags)
-        if problem := planned.problem or self._lost(user, record):
-            return FAILED, f"{evidence}: {problem}"
         keys = read_key_use(self.run.client, user, self.run.backoff)
+        used = "" if self.trust_tags else used_under_aws_deny_all(record, history, keys)
+        if problem := planned.problem or self._lost(user, record) or used:
+            return FAILED, f"{evidence}: {problem}"
         if inactive := self._give_back(evidence, user, planned.plan, applied):
             return (
                 FAILED,

@@ -22,8 +22,8 @@ from typing import Any
 from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.evidence.seen_users import FLAGGED, SEEN, SeenUsers, parse_seen, sees_all
 from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
-from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed
-from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes
+from c7n_iamusers.execution.journal import BUCKET_JOURNALS, RESTORE_JOURNAL, parsed
+from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes, unfinished_restorations
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
 from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, read_json, unpacked
 from c7n_iamusers.text.shapes import Shape, listing, mapping, maybe, one_of, record, text, whole
@@ -32,7 +32,10 @@ RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log
 #: Of provisioning: the file beside an account's outcomes, and the directory of its own runs.
 RESULT_FILE, RUNS = "identity-center-result.json", "identity-center-runs"
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
-_NAMES = (RESOURCES, METADATA, LOG, SEEN, OUTCOMES, RESULT_FILE, JOURNAL)
+_JOURNALS = (JOURNAL, RESTORE_JOURNAL)
+#: In place of a policy's name, for what ``c7n-iamusers restore`` did.
+_RESTORE = "restore"
+_NAMES = (RESOURCES, METADATA, LOG, SEEN, OUTCOMES, RESULT_FILE, *_JOURNALS)
 _GZ = ".gz"
 #: Directories that are read at once, so that a bucket's answers are waited for together.
 _AT_ONCE = 8
@@ -156,7 +159,7 @@ def read_outputs(
         path = PurePosixPath(name)
         if RUNS not in path.parts:
             of_directory.setdefault(path.parent, []).append(name)
-    if not any(PurePosixPath(name).name.removesuffix(_GZ) != JOURNAL for name in found):
+    if not any(PurePosixPath(name).name.removesuffix(_GZ) not in _JOURNALS for name in found):
         raise OutputUnreadable(
             f"{store} holds no output of a run: no {RESOURCES}, {METADATA} or {OUTCOMES} lies in it or below it: give "
             "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
@@ -228,11 +231,15 @@ class _Files:
             return None
         return data
 
-    def journal(self) -> Iterator[Mapping[str, Any]]:
+    def lines(self, name: str) -> Iterator[Mapping[str, Any]]:
+        """Those of the journal in the file ``name``."""
         try:
-            yield from parsed(self.content(JOURNAL) or b"")
+            yield from parsed(self.content(name) or b"")
         except OSError as error:
-            self.fault(JOURNAL, str(error))
+            self.fault(name, str(error))
+
+    def journal(self) -> Iterator[Mapping[str, Any]]:
+        yield from self.lines(JOURNAL)
         try:
             objects = self._store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
             for name, content in read_all(self._store, objects):
@@ -373,7 +380,7 @@ def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str,
 
 
 def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
-    """Outcomes, those of provisioning and of a run that was killed among them."""
+    """Outcomes, those of provisioning, of a run that was killed and of restorations that are not done among them."""
     rows = list(files.data(OUTCOMES, _ROWS, "a list of outcomes") or ())
     result = files.data(RESULT_FILE, _RESULT, "a result of provisioning") or {}
     lines = [*files.journal()]
@@ -385,6 +392,11 @@ def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
         *(
             {**each.as_data(), "unique_id": subject.unique_id, "time": last.get(subject.unique_id, "")}
             for subject, each in stopped
+        ),
+        # a later outcome of the policy says nothing of them
+        *(
+            {**each.as_data(), "policy": _RESTORE}
+            for each in unfinished_restorations(files.lines(RESTORE_JOURNAL))
         ),
     )
 

@@ -385,7 +385,8 @@ def event_of(row: Mapping[str, Any], output: PolicyOutput, otherwise: datetime |
     # with fractions of a second: a run may write that the one before was stopped, and then what it did itself
     time = moment(row.get("time")) or otherwise
     texts = {key: intern(str(row.get(key) or "")) for key in ("status", "reason", "call", "code")}
-    return {"time": time.isoformat() if time else "", "policy": output.policy, **texts}
+    policy = intern(str(row.get("policy") or output.policy))
+    return {"time": time.isoformat() if time else "", "policy": policy, **texts}
 
 
 def began(output: PolicyOutput) -> datetime:

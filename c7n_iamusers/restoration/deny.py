@@ -67,6 +67,16 @@ def boundary_was_lifted(calls: Iterable[tuple[ApiCall, bool | None]]) -> bool:
     return lifted
 
 
+def was_lifted(calls: Iterable[tuple[ApiCall, bool | None]]) -> bool:
+    """Whether the last of ``calls`` that put or lifted a Deny-all lifted it, or may have; see ``OwnDeny.after``."""
+    changes = [
+        bool(lifted_form(call))
+        for call, applied in calls
+        if applied is not False and (lifted_form(call) or deny_all.deny_form(call))
+    ]
+    return bool(changes) and changes[-1]
+
+
 def deny_forms(user: IamUser) -> frozenset[str]:
     """The forms of the Deny-all that are on ``user``."""
     held = {
@@ -96,8 +106,40 @@ def denied_meanwhile(
         return given, ()
     found = deny_all.plan_deny_all(after, (*documents, _OWN_DOCUMENT), "restoration", refused)
     former = now.attachments[attachments.PERMISSIONS_BOUNDARY.name]
-    put = (replace(call, notes={**call.notes, deny_all.UNTIL_THE_END: True}) for call in found.put)
-    return (*put, *given), found.lift or tuple(restore_boundary(now, former))
+    return (*map(_until_the_end, found.put), *given), found.lift or tuple(restore_boundary(now, former))
+
+
+def with_room(
+    now: IamUser,
+    full: IamUser,
+    given: tuple[ApiCall, ...],
+    own: OwnDeny | None,
+    lifting: tuple[ApiCall, ...],
+    bounded: bool,
+) -> tuple[tuple[ApiCall, ...], tuple[ApiCall, ...]]:
+    """``given`` and ``lifting``, which lifts a deletion's Deny-all from ``now``, in an order that quotas allow.
+
+    A deletion chooses a form that fits what is left of the user. Where that has no room beside what the user had,
+    AWSDenyAll as the boundary, which takes no room, takes its place first. ``full``: the user under its Deny-all, with
+    all that is given. ``bounded``: if its boundary is AWSDenyAll, it is ours.
+    """
+    inner = tuple(call for call in lifting if lifted_form(call) != deny_all.BOUNDARY)
+    if not given or not inner:
+        return given, (*lifting, *_lift_own(now, own))
+    if bounded and deny_all.is_bounded(now):
+        outer = tuple(call for call in lifting if call not in inner)
+        return (*inner, *given), outer or tuple(_lift_own(now, own))
+    if deny_all.is_bounded(now) or (
+        deny_all.inline_fits(full, "", "") and deny_all.attached_fits(full, more=0)
+    ):
+        return given, lifting
+    put = deny_all.bound(now, "restoration")
+    former = now.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+    return (_until_the_end(put), *inner, *given), tuple(restore_boundary(now, former))
+
+
+def _until_the_end(put: ApiCall) -> ApiCall:
+    return replace(put, notes={**put.notes, deny_all.UNTIL_THE_END: True})
 
 
 def _lift_own(now: IamUser, own: OwnDeny | None) -> Iterator[ApiCall]:

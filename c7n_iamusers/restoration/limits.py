@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from c7n_iamusers.evidence.index import Inventory, applied_policies
@@ -32,7 +32,7 @@ class CurrentState:
     ``user``: the user with the snapshot's name; None if there is none. ``rights``: the groups and managed policies of
     the snapshot and of the user that exist. ``memberless``: names of groups without a member; read only if groups are
     recreated. ``own_groups``: names of groups that restorations created. ``own_deny``: see OwnDeny.
-    ``boundary_lifted``: see deny.boundary_was_lifted.
+    ``boundary_lifted``: see deny.boundary_was_lifted. ``deny_lifted``: see deny.was_lifted.
 
     ``restored_ids``: unique ids of users that restorations created. ``tokens``: values of their tag RESTORED_FROM.
     ``finished_ids``: those of ``restored_ids`` that were restored completely, except for memberships in
@@ -50,6 +50,7 @@ class CurrentState:
     last_restored: datetime | None = None
     own_deny: OwnDeny | None = None
     boundary_lifted: bool = False
+    deny_lifted: bool = False
 
     @property
     def policies(self) -> frozenset[str]:
@@ -191,6 +192,65 @@ def _administrative(grants: tuple[AppliedPolicy, ...], unread: str) -> Iterator[
         yield f"{each}, perhaps: {why}"
 
 
+def parts(snapshot: Snapshot, with_groups: bool = True) -> dict[str, str]:
+    """The identifier of each part that a call of its own gives back -> the part in words.
+
+    A name for groups and inline policies, an ARN for managed policies, an id for keys and certificates.
+    ``with_groups``: also policies of groups.
+    """
+    found = {
+        str(item[kind.identifier]): f"{kind.title} {item[kind.identifier]}"
+        for kind in attachments.ATTACHMENT_KINDS
+        for item in (snapshot.user.attachments[kind.name] if kind.restoration else ())
+    }
+    for group in snapshot.groups if with_groups else ():
+        for name in group_policies(group):
+            found.setdefault(name, f"policy {name} of group {group['GroupName']}")
+    return found
+
+
+#: The beginning of the Ref that a call saves, before the id of what it gives back under a new one.
+NEW_ID = "the new id of "
+
+
+def part_of(call: ApiCall) -> str:
+    """The identifier of the part that ``call`` gives back, as in ``parts``; empty if it gives none."""
+    named = (str(call.parameters.get(name, "")) for name in ("PolicyArn", "PolicyName", "GroupName"))
+    saved = (name.removeprefix(NEW_ID) for name in call.save if name.startswith(NEW_ID))
+    return next(filter(None, (*saved, *named)), "")
+
+
+def without_parts(snapshot: Snapshot, left_out: frozenset[str]) -> Snapshot:
+    """``snapshot`` without the parts ``left_out``, by their identifiers."""
+    if not left_out:
+        return snapshot
+    held = dict(snapshot.user.attachments)
+    for kind in (each for each in attachments.ATTACHMENT_KINDS if each.restoration):
+        held[kind.name] = tuple(item for item in held[kind.name] if item[kind.identifier] not in left_out)
+    groups = tuple(
+        {
+            **group,
+            **{
+                member: [each for each in group.get(member) or () if each[name] not in left_out]
+                for member, name in _GROUP_POLICIES.items()
+            },
+        }
+        for group in snapshot.groups
+    )
+    return replace(snapshot, user=replace(snapshot.user, attachments=held), groups=groups)
+
+
+#: The members of GroupDetail with a group's policies, and the member that identifies each.
+_GROUP_POLICIES = {"GroupPolicyList": "PolicyName", "AttachedManagedPolicies": "PolicyArn"}
+
+
+def group_policies(group: Item) -> frozenset[str]:
+    """Names of inline policies and ARNs of attached policies of ``group``, a ``GroupDetail``."""
+    return frozenset(
+        str(each[name]) for member, name in _GROUP_POLICIES.items() for each in group.get(member) or ()
+    )
+
+
 def missing_groups(snapshot: Snapshot, present: frozenset[str]) -> list[Item]:
     """The user's groups that no longer exist, as botocore's ``GroupDetail`` if the snapshot has it."""
     details = {group["GroupName"]: group for group in snapshot.groups}
@@ -210,11 +270,7 @@ def unfinished_groups(snapshot: Snapshot, current: CurrentState) -> list[Item]:
 
 def _held(group: Item, current: CurrentState) -> frozenset[str]:
     """Names of inline policies and ARNs of attached policies that the group of the name has now."""
-    now = current.rights.groups[group["GroupName"]]
-    inline = (str(policy["PolicyName"]) for policy in now.get("GroupPolicyList") or ())
-    return frozenset(
-        (*inline, *(str(each["PolicyArn"]) for each in now.get("AttachedManagedPolicies") or ()))
-    )
+    return group_policies(current.rights.groups[group["GroupName"]])
 
 
 def rights_with_groups(snapshot: Snapshot, current: CurrentState) -> CurrentRights:

@@ -6,114 +6,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref, Subject
+from c7n_iamusers.execution.outcomes import CREATED
 from c7n_iamusers.iam import attachments, deny_all, own_changes
 from c7n_iamusers.iam.deny_all import TAGS_PER_USER
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
 from c7n_iamusers.restoration import deny, limits
+from c7n_iamusers.restoration.notes import notes
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_change, user_after
 from c7n_iamusers.snapshots.snapshot import Snapshot, before_removals, removed_by_us, whole_snapshot
 
-
-def notes(
-    snapshot: Snapshot,
-    current: limits.CurrentState,
-    history: History,
-    recreate_groups: bool,
-    new_unique_id: bool,
-) -> Iterator[str]:
-    """Notes for people. ``new_unique_id``: the user has, or gets, another unique id than in the snapshot."""
-    vanished = [] if recreate_groups else limits.missing_groups(snapshot, current.groups)
-    return chain(
-        _policies(snapshot, current),
-        (
-            f"group {group['GroupName']} no longer exists: --recreate-groups creates it again with its policies"
-            for group in vanished
-        ),
-        _group_policies(snapshot, current) if recreate_groups else (),
-        _quarantines(snapshot, current, own_changes.NOTHING_KNOWN if new_unique_id else history),
-        _inactive(snapshot, history),
-        _doubtful(snapshot, history),
-        _extras(snapshot, current),
-        _restored_tag(snapshot, current) if new_unique_id else (),
-        _trust_policies(snapshot) if new_unique_id else (),
-    )
-
-
-def _policies(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
-    for item in snapshot.user.attachments[attachments.ATTACHED_POLICY.name]:
-        if item["PolicyArn"] not in current.policies:
-            yield f"managed policy {item['PolicyArn']} no longer exists: it is not attached"
-
-
-def _group_policies(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
-    unfinished = limits.unfinished_groups(snapshot, current)
-    for group in unfinished:
-        yield f"group {group['GroupName']} has no member and lacks policies that it had: they are added again"
-    for group in (*limits.missing_groups(snapshot, current.groups), *unfinished):
-        for policy in group.get("AttachedManagedPolicies", ()):
-            if policy["PolicyArn"] not in current.policies:
-                arn = policy["PolicyArn"]
-                yield f"managed policy {arn} of group {group['GroupName']} no longer exists: it is not attached"
-
-
-def _restored_tag(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
-    tag = f"the tag {limits.RESTORED_FROM}"
-    if current.user is None and len(limits.restorable_tags(snapshot.user)) >= TAGS_PER_USER:
-        yield f"it has no room for {tag}: if this run is stopped, delete the new user before the next run"
-    elif current.user is None or limits.is_restored_user(current):
-        yield f"it has {tag}, which names the user that it replaces: remove it once everything is restored"
-
-
-def _quarantines(snapshot: Snapshot, current: limits.CurrentState, history: History) -> Iterator[str]:
-    if snapshot.partial:
-        yield "another run had begun to delete it before: what that run removed is not in this output"
-        yield from (f"not known is {each}" for each in limits.not_known(snapshot))
-    if snapshot.quarantine:
-        yield f"it was in quarantine since {snapshot.quarantine['since']}: it is restored as it was before that"
-    if current.user and _in_quarantine(current.user, history):
-        yield "it is in quarantine now: the action release ends that"
-
-
-def _inactive(snapshot: Snapshot, history: History) -> Iterator[str]:
-    """The credentials that come back inactive, as in the snapshot, although we had deactivated them."""
-    off = own_changes.deactivated_earlier(snapshot.user, snapshot.deactivated, history)
-    if named := ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in off if kind.restoration):
-        why = f"this tool deactivated these under a quarantine and did not activate them. {own_changes.UNKNOWN_SINCE}"
-        yield f"{why}; they come back inactive, with new ids: {named}; activate by hand the ones that are needed"
-
-
-def _doubtful(snapshot: Snapshot, history: History) -> Iterator[str]:
-    """What comes back although it was gone when this tool was to remove it."""
-    for name, identifier in history.doubtful():
-        kind = next(each for each in attachments.ATTACHMENT_KINDS if each.name == name)
-        items = snapshot.user.attachments[name] if kind.restoration else ()
-        if any(str(item[kind.identifier]) == identifier for item in items):
-            yield (
-                f"{kind.title} {identifier} was gone when this tool was to remove it, right after it was read: AWS may "
-                "have answered twice, or somebody removed it on purpose: take it away again in that case"
-            )
-
-
-def _extras(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
-    for each in limits.extras(snapshot.user, current.user) if current.user else ():
-        yield f"it has {each}, which is not in its snapshot: left as it is"
-
-
-def _trust_policies(snapshot: Snapshot) -> Iterator[str]:
-    for role in snapshot.trusted_by:
-        yield f"the trust policy of {role} named the user: save it again, since it has the id of the deleted user"
-
-
-#: The Ref that CreateUser saves: the new unique id. The notes of its journal line: the unique id that it replaces, and
-#: the value of the tag RESTORED_FROM.
-CREATED, REPLACES, TOKEN = "created-user", "replaces", "token"
+#: The notes of the journal line of CreateUser: the unique id that it replaces, and the value of the tag RESTORED_FROM.
+REPLACES, TOKEN = "replaces", "token"
 _EXISTS = frozenset({"EntityAlreadyExists"})
 
 
@@ -171,18 +80,24 @@ class Restoration:
 
 
 def plan_restoration(
-    recorded: Recorded, current: limits.CurrentState, token: str = "", recreate_groups: bool = False
+    recorded: Recorded,
+    current: limits.CurrentState,
+    token: str = "",
+    recreate_groups: bool = False,
+    left_out: frozenset[str] = frozenset(),
 ) -> Restoration:
     """The calls that restore the user of ``recorded``, under a Deny-all that the last call lifts.
 
     First the user, then credentials, groups and policies. A user whose unique id still exists only gets back what we
     removed from it: what else it lacks, somebody removed on purpose. ``token``: the value of the tag RESTORED_FROM,
-    which identifies the new user if the response of CreateUser is lost. A call may have a Ref for an id that an earlier
+    which identifies the new user if the response of CreateUser is lost. ``left_out``: parts that do not come back; what
+    they denied is missing then, as any Deny that is gone. A call may have a Ref for an id that an earlier
     call of the plan returns. Raises RestorationRefused if another user has the name, or the boundary no longer exists.
     """
     if current.user is not None and current.user.unique_id == recorded.subject.unique_id:
-        return _plan_for_existing_user(recorded, current.user, current)
-    snapshot = whole = whole_snapshot(recorded.snapshots, recorded.history)
+        return _plan_for_existing_user(recorded, current.user, current, left_out)
+    whole = whole_snapshot(recorded.snapshots, recorded.history)
+    snapshot = limits.without_parts(whole, left_out)
     finished = current.user is not None and current.user.unique_id in current.finished_ids
     if finished:
         # It was restored completely before: what else it lacks, somebody removed since.
@@ -216,7 +131,7 @@ def plan_restoration(
         before_removals(recorded.snapshots, recorded.history),
         current.own_groups,
         tuple(limits.lost(whole)),
-        tuple(notes(whole, current, recorded.history, recreate_groups, True)),
+        tuple(notes(whole, current, recorded.history, recreate_groups, True, left_out)),
         deleted_by_others=(
             current.user is None
             and recorded.journaled
@@ -254,22 +169,23 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
     return replace(snapshot, user=user, groups=groups)
 
 
-def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.CurrentState) -> Restoration:
-    snapshot, history = removed_by_us(recorded.snapshots, recorded.history), recorded.history
-    # Of a restoration that was stopped, its own Deny is on the user.
-    restoring = current.own_deny is not None and current.own_deny.form in deny.deny_forms(now)
-    begun = restoring or own_changes.deletion_begun(now, history) is not None
-    if _in_quarantine(now, history):
+def _plan_for_existing_user(
+    recorded: Recorded, now: IamUser, current: limits.CurrentState, left_out: frozenset[str]
+) -> Restoration:
+    removed, history = removed_by_us(recorded.snapshots, recorded.history), recorded.history
+    begun = _is_restoring(now, current, history) or own_changes.deletion_begun(now, history) is not None
+    if own_changes.in_quarantine(now, history):
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
-        snapshot = replace(snapshot, quarantine=None)
+        removed = replace(removed, quarantine=None)
+    snapshot = limits.without_parts(removed, left_out)
     ours = frozenset(history.deactivated_ids())
     given = tuple(_attachments(snapshot, now, current, current.groups, ours))
-    lifting = tuple(_lift(recorded, now))
+    lifting = tuple(_lift(recorded, now, user_after(snapshot, now, (), current.rights)))
     former = _former_boundary(recorded) if history.boundary_deny() else None
     # AWSDenyAll that a quarantine put on since is not ours to lift.
     others = {deny_all.ATTACHED: history.attached_deny(), deny_all.BOUNDARY: history.boundary_deny()}
     own = current.own_deny
-    own = None if lifting or (own and others.get(own.form)) else own
+    own = None if own and (others.get(own.form) or (lifting and own.form != deny_all.BOUNDARY)) else own
     plain = own_changes.without_own_changes(now, history, former)
     if own and own.form == deny_all.ATTACHED:
         plain = deny.without_attached(plain)
@@ -279,7 +195,11 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
         else plain.attachments[attachments.PERMISSIONS_BOUNDARY.name]
     )
     after = user_after(snapshot, plain, boundary, current.rights)
-    if not lifting:
+    if lifting:
+        bounded = own is not None or history.boundary_deny() is not None
+        full = user_after(snapshot, now, (), current.rights)
+        given, lifting = deny.with_room(now, full, given, own, lifting, bounded)
+    else:
         earlier = filter(deny_all.denies_all, reversed(history.inline_denies()))
         given, lifting = deny.denied_meanwhile(
             now, after, given, own, tuple(earlier)[:1], deny_all.NONE_REFUSED
@@ -295,9 +215,19 @@ def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.Cu
         before_removals(recorded.snapshots, history) if begun else None,
         # without the unique id, which it still has
         lost=tuple(limits.lost(snapshot))[1:] if calls else (),
-        notes=(*(() if begun else _ENDED), *notes(snapshot, current, history, False, False)) if calls else (),
+        notes=tuple(notes(removed, current, history, False, False, left_out, ended=not begun))
+        if calls
+        else (),
         user_exists=True,
-        settled=not calls,
+        settled=not calls and not history.removed(),
+    )
+
+
+def _is_restoring(now: IamUser, current: limits.CurrentState, history: History) -> bool:
+    """Whether a restoration was not done: its own Deny is on the user, or it has lifted that, and saw more rights."""
+    own = current.own_deny
+    return (own is not None and own.form in deny.deny_forms(now)) or (
+        current.deny_lifted and bool(history.removed())
     )
 
 
@@ -305,12 +235,6 @@ def _as_it_is(snapshot: Snapshot, now: IamUser, current: CurrentRights) -> Snaps
     """``now``, read live, as a snapshot: what a user may do whose deletion somebody has ended by hand."""
     groups = tuple(current.groups[name] for name in now.groups or () if name in current.groups)
     return replace(snapshot, user=now, groups=groups, policies=tuple(current.policies.values()))
-
-
-#: The note on a user that a deletion removed something from, and that its Deny-all is not on any more.
-_ENDED = (
-    "somebody ended its deletion, since the Deny-all of that is not on it: what it lacks may be gone on purpose",
-)
 
 
 def _given(
@@ -385,15 +309,14 @@ def _restore(
     ours: frozenset[str],
 ) -> Iterator[ApiCall]:
     assert kind.restoration, f"{kind.name} does not come back"
-    held, new_id = _existing_item(now, kind, item), f"the new id of {item[kind.identifier]}"
+    held, new_id = _existing_item(now, kind, item), f"{limits.NEW_ID}{item[kind.identifier]}"
     if held is None:
         given = {name: _text(item[member]) for name, member in kind.restoration.parameters.items()}
         user = {"UserName": snapshot.user.name}
-        present = kind.restoration.present_codes
         result = kind.restoration.result
         saved = {new_id: (result, kind.identifier)} if result else {}
         operation, why = kind.restoration.operation, {"for": "restoration"}
-        yield ApiCall("iam", operation, {**user, **given}, present, save=saved, notes=why)
+        yield ApiCall("iam", operation, {**user, **given}, save=saved, notes=why)
     inactive = (
         item.get("Status") == attachments.INACTIVE and item[kind.identifier] not in snapshot.deactivated
     )
@@ -417,26 +340,24 @@ def _existing_item(now: IamUser | None, kind: attachments.AttachmentKind, item: 
     return next((held for held in items if str(held[member]).strip() == wanted), None)
 
 
-def _in_quarantine(now: IamUser, history: History) -> bool:
-    """Whether ``now`` is in quarantine; also if only the Deny that a deletion put back shows that."""
-    put_back = history.record is None and history.attached_for() == "quarantine"
-    return own_changes.quarantine_of(now, history) is not None or (put_back and deny_all.holds_attached(now))
+def _lift(recorded: Recorded, now: IamUser, full: IamUser) -> Iterator[ApiCall]:
+    """The calls that remove the Deny-all of a stopped deletion. If it was a quarantine's too, that one is put again.
 
-
-def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
-    """The calls that remove the Deny-all of a stopped deletion. If it was a quarantine's too, that one is put again."""
+    ``full``: the user with all that is given.
+    """
     history, record = recorded.history, own_changes.deny_record_of(now)
     deny = deny_all.inline_deny_all(now)
     ours = deny and any(deny_all.is_same_deny(each, deny) for each in history.inline_denies())
     if ours and not (record and record.quarantine and not record.deletion):
         if record and record.quarantine:
-            document = deny_all.deny_all_document(record.quarantine.sids[0])
+            documents = [deny_all.deny_all_document(sid) for sid in record.quarantine.sids]
+            document = next((each for each in documents if deny_all.inline_fits(full, each)), documents[-1])
             yield deny_all.put_back(
                 now, deny_all.remove_inline_deny(now, "restoration"), document, "quarantine"
             )
         else:
             yield deny_all.remove_inline_deny(now, "restoration")
-    free = history.quarantine is None and not _in_quarantine(now, history)
+    free = history.quarantine is None and not own_changes.in_quarantine(now, history)
     if (
         (free or history.attached_for() == "deletion")
         and history.attached_deny()

@@ -13,19 +13,20 @@ from typing import Any
 from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref
 from c7n_iamusers.execution.executor import DONE, FAILED, GONE, Applied, CallFailed, Executor, SubjectGone
-from c7n_iamusers.execution.journal import OUTCOME, JournalWriter
-from c7n_iamusers.execution.outcomes import RESTORED
+from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
+from c7n_iamusers.execution.outcomes import CREATED, RESTORED
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.iam.deny_all import deny_form
+from c7n_iamusers.iam.deny_all import deny_form, is_denial
 from c7n_iamusers.iam.live_policies import has_members, read_group, read_policy
 from c7n_iamusers.iam.policy_documents import PolicyVersion, policy_arns
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_user
-from c7n_iamusers.restoration.deny import OwnDeny, boundary_was_lifted, deny_forms, lifted_form
+from c7n_iamusers.restoration.deny import OwnDeny, boundary_was_lifted, deny_forms, lifted_form, was_lifted
 from c7n_iamusers.restoration.limits import CurrentState, created_group
-from c7n_iamusers.restoration.plan import CREATED, REPLACES, TOKEN, Recorded, Restoration, plan_restoration
+from c7n_iamusers.restoration.plan import REPLACES, TOKEN, Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange
 from c7n_iamusers.safeguards.identity import BoundaryChanged, identity_check
+from c7n_iamusers.snapshots.archive import note_lapse
 from c7n_iamusers.snapshots.snapshot import Snapshot, whole_snapshot
 from c7n_iamusers.text.wording import moment
 
@@ -75,8 +76,8 @@ class UserRestoration:
     """Restores the user of ``recorded`` through ``executor`` in the account ``account_id``.
 
     ``lines``: the journal lines of earlier restorations. ``names``: unique id -> name of each user in the account.
-    ``seen``: the current state when the last plan was made. ``denied``: the forms of the Deny-all that are on the user,
-    by what AWS has shown in this run and by what this run did.
+    ``left_out``: parts that do not come back. ``seen``: the current state when the last plan was made. ``denied``: the
+    forms of the Deny-all that are on the user, by what AWS has shown in this run and by what this run did.
     """
 
     recorded: Recorded
@@ -88,6 +89,7 @@ class UserRestoration:
     lines: tuple[Mapping[str, Any], ...]
     names: Mapping[str, str]
     recreate_groups: bool = False
+    left_out: frozenset[str] = frozenset()
     applied: Applied = field(default_factory=Applied)
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     seen: CurrentState | None = None
@@ -116,7 +118,7 @@ class UserRestoration:
         known = [time for time in (history.restored_at, self._given_back()) if time]
         recorded = replace(self.recorded, history=replace(history, restored_at=max(known, default=None)))
         self.seen = self._current_state(token)
-        return plan_restoration(recorded, self.seen, token, self.recreate_groups)
+        return plan_restoration(recorded, self.seen, token, self.recreate_groups, self.left_out)
 
     def apply(self, first: Restoration, shown: RightsChange) -> None:
         """Apply ``first`` and what is left after it, compare rights again, lift the Deny, and read all back.
@@ -213,17 +215,17 @@ class UserRestoration:
     def _give(self, restoration: Restoration) -> bool:
         """Make the calls before the Deny is lifted, until one needs the id of something whose response was lost.
 
-        After CreateUser, and after the Deny is put, the user is read again before it gets anything. False if somebody
-        else created a group first.
+        After CreateUser, and after a Deny is put or gives way to another, the user is read again before it gets
+        anything. False if somebody else created a group first.
         """
         whole = _checked(restoration.plan)
         calls = whole.calls[: len(restoration.giving.calls)]
         if calls[0].operation == "CreateUser":
             self.executor.apply(replace(restoration.plan, calls=restoration.plan.calls[:1]), self.applied)
             return True
-        if form := deny_form(calls[0]):
+        if is_denial(calls[0]):
             self._make(replace(whole, calls=calls[:1]), whole)
-            self.denied.add(form)
+            self.denied = (self.denied | {deny_form(calls[0])}) - {"", lifted_form(calls[0])}
             return True
         try:
             while ready := tuple(takewhile(self._has_ids, calls)):
@@ -275,7 +277,11 @@ class UserRestoration:
         if self.applied.calls or restoration.user_exists or any(not earlier.get(each) for each in current):
             made = sorted({*earlier, *self._restored_now(), *current})
             entry = {"status": RESTORED, "made": made, "without": list(restoration.missing_groups)}
+            entry |= {"left_out": sorted(self.left_out)} if self.left_out else {}
             self.journal.write(self.recorded.subject, OUTCOME, **entry)
+        if user and restoration.user_exists:
+            history = self.recorded.history.with_calls(self.applied.made, now := utc_now())
+            note_lapse(self.journal, user, history, now)
 
     def _restored_ids(self) -> dict[str, bool]:
         """Unique ids of users that earlier restorations created -> whether these are complete."""
@@ -350,6 +356,7 @@ class UserRestoration:
             self._last_restored(),
             OwnDeny.after(calls),
             boundary_was_lifted(calls),
+            was_lifted(calls),
         )
 
     def _calls(self) -> Iterator[tuple[ApiCall, bool | None]]:

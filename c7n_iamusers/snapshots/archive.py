@@ -17,7 +17,7 @@ from c7n_iamusers.iam import own_changes
 from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.iam.attachments import PERMISSIONS_BOUNDARY
 from c7n_iamusers.iam.deny_all import Quarantine, is_bounded
-from c7n_iamusers.iam.history import History, history_of, last_deletion
+from c7n_iamusers.iam.history import LAPSED, History, history_of, last_deletion
 from c7n_iamusers.iam.live_policies import LivePolicies
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
@@ -272,9 +272,22 @@ class UserRecords:
         begun = bool(made or history_of(subject, self._stores.own.of(subject)).calls)
         return self._archive.of(subject) if begun else ()
 
+    def note_lapse(self, found: RecordedUser) -> None:
+        """See ``note_lapse`` of this module."""
+        note_lapse(self._journal, found.user, found.known, self._now())
+
     def note_quarantine(self, subject: Subject, record: Quarantine) -> None:
         """Journal the record of a quarantine, before its first call. Raises JournalRefused."""
         self._journal.write(subject, "quarantine", record=record.as_data())
+
+
+def note_lapse(journal: JournalWriter, user: IamUser, history: History, now: datetime) -> None:
+    """Journal what of ``user`` contradicts ``history``, so that no later run takes somebody else's work for ours.
+
+    Raises JournalRefused.
+    """
+    if seen := own_changes.contradictions(user, history, now):
+        journal.write(user.subject, LAPSED, **seen)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from c7n_iamusers.restoration.restoring import RightsReader
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from c7n_iamusers_cli.main import main
 from tests.cli.test_restore import ADMINISTRATOR, ROLE, details, public, restore
+from tests.fakes import client_error
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, delete, user_names
 from tests.policies import ACCOUNT
@@ -453,6 +455,147 @@ def test_killed_after_any_call_a_living_user_is_given_all_back_under_its_deny(
     assert (details(iam), public(iam, "alice")) == (before, material)
 
 
+def fill_quotas(iam: Any, attached: int) -> None:
+    """No room for an inline Deny beside what alice has, and ``attached`` policies more."""
+    filling = document(*(f"s3:Get{'x' * 60}{n:02}" for n in range(25)))
+    iam.put_user_policy(UserName="alice", PolicyName="filling", PolicyDocument=filling)
+    for number in range(attached):
+        iam.create_policy(PolicyName=f"P{number}", PolicyDocument=document("s3:GetObject"))
+        iam.attach_user_policy(UserName="alice", PolicyArn=f"arn:aws:iam::{ACCOUNT}:policy/P{number}")
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3, 99])
+@pytest.mark.parametrize(
+    ("attached", "refused"), [(0, "DeleteUser"), (8, "DeleteUserPolicy")], ids=["attached", "boundary"]
+)
+def test_a_living_user_is_given_all_back_although_it_has_no_room_beside_the_deny_of_its_deletion(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    attached: int,
+    refused: str,
+    calls: int,
+) -> None:
+    fill_quotas(iam, attached)
+    before, material, made, asked = details(iam), public(iam, "alice"), [0], [0]
+
+    def refuse() -> None:
+        asked[0] += 1
+        if refused == "DeleteUser" or asked[0] > 1:  # the policy that fills the quota is the first
+            raise client_error("AccessDenied")
+
+    with monkeypatch.context() as patch:
+        on_call(patch, refused, refuse)
+        for _ in range(2):  # the second one chooses its form by what the first has left
+            with pytest.raises(PolicyExecutionError):
+                delete(tmp_path / "out")
+
+    def die(name: str, parameters: dict[str, Any]) -> None:
+        made[0] += 1
+        assert is_denied(iam)
+        if made[0] == calls:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        watch(patch, die)
+        if calls < 99:
+            with pytest.raises(Killed):
+                restore(run, "--user", "alice")
+    result = restore(run, "--user", "alice")
+    assert result.exit_code == 0, result.output
+    assert (details(iam), public(iam, "alice")) == (before, material)
+
+
+def refuse_for_good(monkeypatch: pytest.MonkeyPatch, operation: str, part: str) -> None:
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def make_api_call(self: Any, name: str, parameters: dict[str, Any]) -> Any:
+        if name == operation and part in parameters.values():
+            raise client_error("PolicyNotAttachable")
+        return original(self, name, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["deleted", "half-deleted"])
+@pytest.mark.parametrize(
+    ("operation", "part"),
+    [("AttachUserPolicy", READ_ONLY), ("PutUserPolicy", "inline")],
+    ids=["deprecated-policy", "document-of-an-old-grammar"],
+)
+def test_what_aws_refuses_for_good_is_left_out_on_request(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    part: str,
+    half: bool,
+) -> None:
+    before, material = details(iam), public(iam, "alice")
+    with monkeypatch.context() as patch:
+        if half:
+            deny(patch, "DeleteUser")
+            with pytest.raises(PolicyExecutionError):
+                delete(tmp_path / "out")
+        else:
+            delete(tmp_path / "out")
+    refuse_for_good(monkeypatch, operation, part)
+    result = restore(run, "--user", "alice")
+    assert f"--without {part} restores the rest" in result.output
+    assert is_denied(iam)
+    result = restore(run, "--user", "alice", "--without", part)
+    assert f"{part} is left out" in result.output
+    assert result.exit_code == 0, result.output
+    key, name = {"AttachUserPolicy": ("AttachedManagedPolicies", "PolicyArn")}.get(
+        operation, ("UserPolicyList", "PolicyName")
+    )
+    left = [each for each in before["alice"].pop(key) if each[name] != part]
+    alice = {**before["alice"], **({key: left} if left else {})}
+    assert (details(iam), public(iam, "alice")) == ({"alice": alice}, material)
+    again = restore(run, "--user", "alice")
+    assert (again.exit_code, details(iam)) == (0, {"alice": alice})
+
+
+def test_a_part_that_denies_is_left_out_only_once_that_is_accepted(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path
+) -> None:
+    delete(tmp_path / "out")
+    result = restore(run, "--without", "Ops")
+    assert result.exit_code == 1
+    assert "no longer denied: inline policy rules of group Ops" in result.output
+    assert user_names(iam) == []
+    assert restore(run, "--without", "Ops", "--accept-wider", "alice").exit_code == 0
+    assert iam.list_groups_for_user(UserName="alice")["Groups"] == []
+
+
+def test_a_part_that_nobody_has_is_refused(org: LocalOrg, iam: Any, tmp_path: Path, run: Path) -> None:
+    delete(tmp_path / "out")
+    result = restore(run, "--without", "Opps")
+    assert (result.exit_code, user_names(iam)) == (1, [])
+    assert "no user has the part Opps: nothing was done" in result.output
+
+
+def test_a_certificate_that_another_user_has_by_now_is_not_taken_for_its_own(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(tmp_path / "out")
+
+    def refuse() -> None:
+        raise client_error("DuplicateCertificate")
+
+    on_call(monkeypatch, "UploadSigningCertificate", refuse)
+    result = restore(run)
+    assert "UploadSigningCertificate failed with DuplicateCertificate" in result.output
+    left_out = result.output.partition("--without ")[2].split()[0]
+    assert restore(run, "--without", left_out).exit_code == 0
+    assert public(iam, "alice")[1] == []
+    assert not is_denied(iam)
+
+
 @pytest.mark.parametrize("operation", ["UploadSSHPublicKey", "UploadSigningCertificate"])
 def test_a_lost_answer_of_an_upload_leaves_no_active_credential_with_rights(
     org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch, operation: str
@@ -765,15 +908,34 @@ def test_a_deny_of_the_second_run_is_watched_until_the_end(
         assert "its permissions boundary was changed during this run" in result.output
 
 
-def test_what_changes_after_the_deny_is_lifted_is_said(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("refused", "lift"),
+    [("", "PutUserPermissionsBoundary"), ("DeleteUser", "DeleteUserPolicy")],
+    ids=["deleted", "half-deleted"],
+)
+def test_what_changes_after_the_deny_is_lifted_is_said_until_it_is_accepted(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    refused: str,
+    lift: str,
 ) -> None:
-    delete(tmp_path / "out")
     with monkeypatch.context() as patch:
-        on_call(patch, "PutUserPermissionsBoundary", once(lambda: new_version(iam, OWN, "s3:*")))
-        result = disturbed(run)
+        deny(patch, refused)
+        with pytest.raises(PolicyExecutionError) if refused else contextlib.nullcontext():
+            delete(tmp_path / "out")
+    with monkeypatch.context() as patch:
+        on_call(patch, lift, once(lambda: new_version(iam, OWN, "s3:*")))
+        result = disturbed(run, "--user", "alice")
     assert result.exit_code == 1
     assert "and no Deny-all of this run is on it: newly allowed" in result.output
+    again = restore(run, "--user", "alice")
+    assert again.exit_code == 1
+    assert "it could do more than before: newly allowed" in again.output
+    assert restore(run, "--user", "alice", "--accept-wider", "alice").exit_code == 0
+    assert restore(run, "--user", "alice").exit_code == 0
 
 
 def test_a_group_of_somebody_else_gets_no_old_policies(

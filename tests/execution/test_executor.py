@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import contextlib
 import json
 from contextlib import nullcontext
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
@@ -188,6 +190,28 @@ def test_a_failure_after_a_lost_answer_is_unknown(tmp_path: Path, answers: list[
         bench.apply(DELETE)
     assert bench.journal() == [("before", "DeleteUser", None), ("after", "DeleteUser", result)]
     assert bench.applied.made == [(DELETE, result)]
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "shown", "result"),
+    [
+        pytest.param("UploadSigningCertificate", "DuplicateCertificate", True, "done", id="its-own"),
+        pytest.param("UploadSigningCertificate", "DuplicateCertificate", False, "failed", id="another-users"),
+        pytest.param("UploadSigningCertificate", "InvalidCertificate", True, "failed", id="another-code"),
+        pytest.param("CreateGroup", "EntityAlreadyExists", True, "failed", id="another-call"),
+    ],
+)
+def test_what_is_uploaded_already_is_success_only_where_a_read_shows_it(
+    tmp_path: Path, operation: str, code: str, shown: bool, result: str
+) -> None:
+    bench, call = (
+        Bench(tmp_path, **{xform_name(operation): [client_error(code)]}),
+        ApiCall("iam", operation, {}),
+    )
+    with Journal(bench.path) as journal, contextlib.suppress(CallFailed):
+        executor = Executor({"iam": bench.client}, journal, bench.sleeps.backoff(), shows=lambda *_: shown)
+        executor.apply(Plan(ALICE, (call,)), bench.applied)
+    assert bench.journal()[1:] == [("after", operation, result)]
 
 
 @pytest.mark.parametrize(

@@ -179,9 +179,10 @@ def use_password(org: LocalOrg) -> None:
         set_password_last_used(org.backend("iam", ACCOUNT).get_user("alice"), later())
 
 
-def use_key(org: LocalOrg) -> None:
+def use_key(org: LocalOrg, name: str = "") -> None:
     with org.lock:
-        (key, *_) = org.backend("iam", ACCOUNT).get_user("alice").access_keys
+        keys = org.backend("iam", ACCOUNT).get_user("alice").access_keys
+        key = next(each for each in keys if name in ("", each.access_key_id))
         set_access_key_last_used(key, later(), service="s3", region="eu-west-1")
 
 
@@ -332,6 +333,57 @@ def test_where_the_role_may_use_no_deny_credentials_are_switched_off_all_the_sam
 def _ids(iam: Any, member: str) -> list[str]:
     keys = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
     return [key[member] for key in keys if key["AccessKeyId"] != keys[0]["AccessKeyId"]]
+
+
+def days_ago(output: Path, days: int) -> None:
+    """Move what the journal of ``output`` has into the past."""
+
+    def earlier(found: re.Match[str]) -> str:
+        return (datetime.fromisoformat(found[0]) - timedelta(days=days)).isoformat()
+
+    journal = output / "under-test" / "journal.jsonl"
+    journal.write_text(re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00", earlier, journal.read_text()))
+
+
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+
+
+def by_hand(iam: Any, form: str, key: str, on: bool) -> None:
+    """Put AWSDenyAll on and deactivate ``key``, or undo both."""
+    alice = {"UserName": "alice"}
+    if form == "attached":
+        (iam.attach_user_policy if on else iam.detach_user_policy)(**alice, PolicyArn=DENY_ALL)
+    elif on:
+        iam.put_user_permissions_boundary(**alice, PermissionsBoundary=DENY_ALL)
+    else:
+        iam.delete_user_permissions_boundary(**alice)
+    iam.update_access_key(**alice, AccessKeyId=key, Status="Inactive" if on else "Active")
+
+
+@pytest.mark.parametrize(("form", "policies"), [("attached", 0), ("boundary", 7)])
+@pytest.mark.parametrize("seen", ["by-a-run", "by-its-use"])
+def test_a_release_leaves_a_user_that_security_holds_after_somebody_undid_its_quarantine(
+    org: LocalOrg, iam: Any, tmp_path: Path, form: str, policies: int, seen: str
+) -> None:
+    fill(iam, 0, policies)
+    iam.delete_login_profile(UserName="alice")
+    key = str(iam.list_access_keys(UserName="alice")["AccessKeyMetadata"][1]["AccessKeyId"])
+    quarantine(tmp_path)
+    days_ago(tmp_path, 20)
+    by_hand(iam, form, key, on=False)
+    if seen == "by-a-run":
+        with pytest.raises(PolicyExecutionError, match="quarantine broken"):
+            delete(tmp_path, **{"quarantined-for": 1})
+    else:
+        use_key(org, key)
+    by_hand(iam, form, key, on=True)  # it leaked
+    held = state(iam)
+    with pytest.raises(PolicyExecutionError, match="AWSDenyAll"):
+        release(tmp_path)
+    after = state(iam)
+    assert after[0][0]["AttachedManagedPolicies"] == held[0][0]["AttachedManagedPolicies"]
+    assert after[0][0]["PermissionsBoundary"] == held[0][0]["PermissionsBoundary"]
+    assert set(statuses(iam)) == {"Inactive"}
 
 
 def test_a_boundary_of_unknown_origin_is_not_released(org: LocalOrg, iam: Any, tmp_path: Path) -> None:

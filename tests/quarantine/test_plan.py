@@ -24,8 +24,17 @@ from c7n_iamusers.iam.deny_all import (
     is_denial,
 )
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, deletion_begun, lapses, left_inactive, quarantine_of
+from c7n_iamusers.iam.own_changes import (
+    NOTHING_KNOWN,
+    broken_quarantine,
+    contradictions,
+    deletion_begun,
+    lapses,
+    left_inactive,
+    quarantine_of,
+)
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.quarantine.plan import (
     QuarantinePlan,
     ReleasePlan,
@@ -33,6 +42,7 @@ from c7n_iamusers.quarantine.plan import (
     plan_release,
     record_to_release,
     still_denying,
+    used_under_aws_deny_all,
 )
 from tests.records import user
 
@@ -621,6 +631,101 @@ def test_a_release_names_what_an_earlier_quarantine_deactivated_whose_deny_someb
     )
     assert "stay inactive: access key AKIA1, signing certificate CERT1, SSH public key APKA1" in note
     assert "AKIA2" not in note
+
+
+def lapsed(history: History, time: datetime, **seen: list[str]) -> History:
+    """``history`` with what a run saw at ``time``."""
+    gone, active = (dict.fromkeys(seen.get(name, ()), time) for name in ("gone", "active"))
+    return replace(history, gone=gone, active=active)
+
+
+SOON = NOW + timedelta(minutes=14)
+IN_FORM = [user(**CREDENTIALS), *(each for each, _ in FORMS), SHAPES[9].values[0], SHAPES[10].values[0]]
+
+
+@pytest.mark.parametrize(
+    ("before", "form"), [*zip(IN_FORM, (INLINE, ATTACHED, BOUNDARY, "own", "own"), strict=True)]
+)
+@pytest.mark.parametrize(
+    ("undone", "now", "seen"),
+    [
+        pytest.param("nothing", LATER, {}, id="nothing"),
+        pytest.param("deny", LATER, {"gone"}, id="its-deny"),
+        pytest.param("deny", SOON, set(), id="its-deny-so-lately-that-a-read-may-be-old"),
+        pytest.param("key", LATER, {"active"}, id="a-key"),
+        pytest.param("key", SOON, set(), id="a-key-so-lately"),
+        pytest.param("other-key", LATER, {}, id="a-key-that-was-off-before"),
+    ],
+)
+def test_what_contradicts_the_journal_is_seen_once(
+    before: IamUser, form: str, undone: str, now: datetime, seen: set[str]
+) -> None:
+    held, history = in_quarantine(before)
+    found = {
+        "nothing": held,
+        "deny": replace(held, attachments=user().attachments),
+        "key": with_keys(held, AKIA1="Active", AKIA2="Inactive"),
+        "other-key": with_keys(held, AKIA1="Inactive", AKIA2="Active"),
+    }[undone]
+    named = {"gone": [form], "active": ["AKIA1"]}
+    # the inline Deny has its record in itself
+    expected = {name: named[name] for name in seen if (name, form) != ("gone", INLINE)}
+    assert contradictions(found, history, now) == expected
+    assert contradictions(found, lapsed(history, now, **expected), now) == {}
+
+
+@pytest.mark.parametrize("before", IN_FORM[1:], ids=[ATTACHED, BOUNDARY, "parked", "bounded"])
+def test_a_deny_that_a_run_saw_gone_is_ours_no_more(before: IamUser) -> None:
+    held, history = in_quarantine(before)
+    form = history.record.deny if history.record else ""
+    known = lapsed(history, LATER, gone=[form])
+    assert quarantine_of(held, history) is not None
+    assert quarantine_of(held, known) is None
+    broken = broken_quarantine(held, known)
+    assert broken is not None
+    assert lapses(held, broken)
+    record = record_to_release(held, known, LATEST)
+    assert record is not None
+    assert not {"UpdateAccessKey", "DetachUserPolicy", "DeleteUserPermissionsBoundary"} & {
+        call.operation for call in plan_release(held, record, known, None).plan.calls
+    }
+    # one that is put on later is ours again
+    again = known.with_calls([(call, "done") for call in quarantine(before).plan.calls], LATEST)
+    again = replace(again, record=replace(history.record, since=LATEST)) if history.record else again
+    assert quarantine_of(held, again) is not None
+
+
+@pytest.mark.parametrize("before", IN_FORM[:3], ids=[INLINE, ATTACHED, BOUNDARY])
+def test_a_key_that_a_run_saw_active_and_somebody_deactivated_stays_inactive(before: IamUser) -> None:
+    held, history = in_quarantine(before)
+    known = lapsed(history, LATER, active=["AKIA1"])
+    record = record_to_release(held, known, LATEST)
+    assert record is not None
+    released = release(held, record, known, before)
+    assert "AKIA1" not in {call.parameters.get("AccessKeyId") for call in released.plan.calls}
+    assert "access key AKIA1" in " ".join(released.notes)
+
+
+@pytest.mark.parametrize(
+    ("before", "used", "refused"),
+    [
+        pytest.param(IN_FORM[1], LATER, True, id="attached"),
+        pytest.param(IN_FORM[2], LATER, True, id="boundary"),
+        pytest.param(IN_FORM[3], LATER, True, id="own"),
+        pytest.param(IN_FORM[0], LATER, False, id="inline"),
+        pytest.param(IN_FORM[1], SOON, False, id="while-aws-applied-it"),
+        pytest.param(IN_FORM[1], None, False, id="never"),
+    ],
+)
+def test_no_aws_deny_all_is_ours_for_certain_once_a_key_was_used_that_we_deactivated(
+    before: IamUser, used: datetime | None, refused: bool
+) -> None:
+    held, history = in_quarantine(before)
+    record = record_to_release(held, history, LATEST)
+    assert record is not None
+    keys = [KeyUse("AKIA1", used), KeyUse("AKIA2", LATER)]
+    found = used_under_aws_deny_all(record, history, keys)
+    assert (("access key AKIA1" in found), "AKIA2" in found) == (refused, False)
 
 
 def test_a_release_names_no_key_that_we_activated_since_or_that_is_gone() -> None:

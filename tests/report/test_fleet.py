@@ -436,6 +436,52 @@ def test_failures_and_quarantines_need_attention(left: Outputs) -> None:
     assert [each["why"] for each in found.attention] == ["iam:DeleteUser was denied", IN_USE, BROKEN]
 
 
+def restoring(phase: str, days: float, operation: str = "AttachUserPolicy", **more: Any) -> dict[str, Any]:
+    """A line of the journal of a restoration of alice."""
+    who = {"user": "alice", "arn": f"arn:aws:iam::{ACCOUNT}:user/alice", "unique_id": "AIDAALICE"}
+    return {"time": at(days), **who, "phase": phase, "operation": operation, **more}
+
+
+CREATED = [
+    restoring("before", 2, "CreateUser"),
+    restoring("after", 2, "CreateUser", result="done", saved={"created-user": "AIDANEW"}),
+]
+REFUSED = [restoring("before", 1), restoring("after", 1, result="failed")]
+ENDED = restoring("outcome", 1, status="restored", made=["AIDANEW"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "rows", "named"),
+    [
+        pytest.param([*CREATED, *REFUSED], [], ["restore failed"], id="refused-half-way"),
+        pytest.param([CREATED[0]], [], ["restore failed"], id="killed"),
+        pytest.param([*CREATED, *REFUSED, ENDED], [], [], id="ended"),
+        pytest.param([*CREATED, ENDED, restoring("lapsed", 0)], [], [], id="ended-and-what-it-saw"),
+        pytest.param([ENDED, restoring("before", 0.5)], [], ["restore failed"], id="another-one-began"),
+        pytest.param(REFUSED, [], [], id="refused-at-once"),
+        pytest.param(
+            [*CREATED, *REFUSED],
+            [outcome("alice", "skipped", "not announced") | {"unique_id": "AIDANEW"}],
+            ["restore failed"],
+            id="and-a-policy-skipped-it",
+        ),
+        pytest.param(
+            [*CREATED, *REFUSED],
+            [outcome("alice", "deleted") | {"unique_id": "AIDANEW"}],
+            [],
+            id="and-it-was-deleted",
+        ),
+    ],
+)
+def test_a_restoration_that_is_not_done_needs_attention(
+    left: Outputs, lines: list[dict[str, Any]], rows: list[dict[str, Any]], named: list[str]
+) -> None:
+    journal = "".join(json.dumps(each) + "\n" for each in lines)
+    deleted = outcome("alice", "deleted", days=9)
+    left.leave(policy=DELETE, outcomes=[deleted, *rows], files={"restore-journal.jsonl": journal})
+    assert [what for _, user, what in needs(fleet(left)) if user == "alice"] == named
+
+
 AGAIN = (
     "quarantine broken: that of 2026-11-01 12:00 UTC no longer holds (its Deny-all is gone): find out who undid it. It "
     "was put in quarantine again, and the days count from now; "

@@ -11,8 +11,16 @@ import pytest
 
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.exceptions import RestorationRefused
-from c7n_iamusers.execution.calls import Plan, Ref
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document, is_denial
+from c7n_iamusers.execution.calls import ApiCall, Plan, Ref
+from c7n_iamusers.execution.outcomes import CREATED
+from c7n_iamusers.iam.deny_all import (
+    DENY_ALL_NAME,
+    INLINE_QUOTA,
+    Quarantine,
+    deny_all_document,
+    inline_fits,
+    is_denial,
+)
 from c7n_iamusers.iam.history import AppliedCall, History
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, deletion_begun, quarantine_of
 from c7n_iamusers.iam.policy_documents import PolicyVersion
@@ -21,7 +29,7 @@ from c7n_iamusers.quarantine.plan import plan_release
 from c7n_iamusers.restoration import limits
 from c7n_iamusers.restoration.deny import OwnDeny
 from c7n_iamusers.restoration.limits import CurrentState, administrative
-from c7n_iamusers.restoration.plan import CREATED, Recorded, Restoration, plan_restoration
+from c7n_iamusers.restoration.plan import Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights
 from c7n_iamusers.snapshots.snapshot import Snapshot, with_removed
 from tests.quarantine.test_plan import FULL_INLINE, LATER, apply, attached, in_quarantine
@@ -686,6 +694,27 @@ def test_the_deny_of_a_quarantine_is_put_again_and_stays(count: int, calls: list
         assert sid.startswith(QUARANTINE)
         assert "Deletion" not in sid
         assert [note for note in found.notes if "the action release ends that" in note]
+
+
+def test_the_deny_of_a_quarantine_that_is_put_again_leaves_room_for_what_is_given() -> None:
+    policy = {"PolicyName": "big", "PolicyDocument": {"Sid": "x" * (INLINE_QUOTA - 190)}}
+    keys = [{"AccessKeyId": f"AKIA{number:016}", "Status": "Active"} for number in range(5)]
+    was = holding(ALICE, inline_policy=(policy,), access_key=keys)
+    held, known = in_quarantine(was)
+    assert "Journaled" in str(held.attachments["inline-policy"])  # there is no room for ids
+    removed = holding(held, inline_policy=held.attachments["inline-policy"][1:])
+    given = {"UserName": "alice", "PolicyName": "big"}
+    gone = [ApiCall("iam", "DeleteUserPolicy", given)]
+    deletion = plan_deletion(removed, BEGUN, quarantine=quarantine_of(held, known)).calls[0]
+    history = known.with_calls([(each, "done") for each in (*gone, deletion)], LATER + timedelta(1))
+    found = revive(held, apply(removed, Plan(ALICE.subject, (deletion,))), history)
+    after = apply(removed, found.plan)
+    (document,) = [
+        json.dumps(each["PolicyDocument"], separators=(",", ":"))
+        for each in after.attachments["inline-policy"]
+        if each["PolicyName"] == DENY_ALL_NAME
+    ]
+    assert inline_fits(was, document)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a restoration tells people beside its calls: what stays as it is, and what they may have to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from c7n_iamusers.iam import attachments, own_changes
+from c7n_iamusers.iam.deny_all import TAGS_PER_USER
+from c7n_iamusers.iam.history import History
+from c7n_iamusers.restoration import limits
+from c7n_iamusers.snapshots.snapshot import Snapshot
+
+
+def notes(
+    snapshot: Snapshot,
+    current: limits.CurrentState,
+    history: History,
+    recreate_groups: bool,
+    new_unique_id: bool,
+    left_out: frozenset[str],
+    ended: bool = False,
+) -> Iterator[str]:
+    """Notes for people. ``new_unique_id``: the user has, or gets, another unique id than in the snapshot.
+
+    ``left_out``: the parts that do not come back. ``ended``: somebody ended the user's deletion.
+    """
+    vanished = [] if recreate_groups else limits.missing_groups(snapshot, current.groups)
+    return chain(
+        _ENDED if ended else (),
+        _left_out(snapshot, left_out, recreate_groups),
+        _policies(snapshot, current),
+        (
+            f"group {group['GroupName']} no longer exists: --recreate-groups creates it again with its policies"
+            for group in vanished
+        ),
+        _group_policies(snapshot, current) if recreate_groups else (),
+        _quarantines(snapshot, current, own_changes.NOTHING_KNOWN if new_unique_id else history),
+        _inactive(snapshot, history),
+        _doubtful(snapshot, history),
+        _extras(snapshot, current),
+        _restored_tag(snapshot, current) if new_unique_id else (),
+        _trust_policies(snapshot) if new_unique_id else (),
+    )
+
+
+#: The note on a user that a deletion removed something from, and that its Deny-all is not on any more.
+_ENDED = (
+    "somebody ended its deletion, since the Deny-all of that is not on it: what it lacks may be gone on purpose",
+)
+
+
+def _left_out(whole: Snapshot, left_out: frozenset[str], recreate_groups: bool) -> Iterator[str]:
+    for identity, part in limits.parts(whole, recreate_groups).items():
+        if identity in left_out:
+            yield f"{part} is left out, as --without asks"
+
+
+def _policies(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+    for item in snapshot.user.attachments[attachments.ATTACHED_POLICY.name]:
+        if item["PolicyArn"] not in current.policies:
+            yield f"managed policy {item['PolicyArn']} no longer exists: it is not attached"
+
+
+def _group_policies(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+    unfinished = limits.unfinished_groups(snapshot, current)
+    for group in unfinished:
+        yield f"group {group['GroupName']} has no member and lacks policies that it had: they are added again"
+    for group in (*limits.missing_groups(snapshot, current.groups), *unfinished):
+        for policy in group.get("AttachedManagedPolicies", ()):
+            if policy["PolicyArn"] not in current.policies:
+                arn = policy["PolicyArn"]
+                yield f"managed policy {arn} of group {group['GroupName']} no longer exists: it is not attached"
+
+
+def _restored_tag(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+    tag = f"the tag {limits.RESTORED_FROM}"
+    if current.user is None and len(limits.restorable_tags(snapshot.user)) >= TAGS_PER_USER:
+        yield f"it has no room for {tag}: if this run is stopped, delete the new user before the next run"
+    elif current.user is None or limits.is_restored_user(current):
+        yield f"it has {tag}, which names the user that it replaces: remove it once everything is restored"
+
+
+def _quarantines(snapshot: Snapshot, current: limits.CurrentState, history: History) -> Iterator[str]:
+    if snapshot.partial:
+        yield "another run had begun to delete it before: what that run removed is not in this output"
+        yield from (f"not known is {each}" for each in limits.not_known(snapshot))
+    if snapshot.quarantine:
+        yield f"it was in quarantine since {snapshot.quarantine['since']}: it is restored as it was before that"
+    if current.user and own_changes.in_quarantine(current.user, history):
+        yield "it is in quarantine now: the action release ends that"
+
+
+def _inactive(snapshot: Snapshot, history: History) -> Iterator[str]:
+    """The credentials that come back inactive, as in the snapshot, although we had deactivated them."""
+    off = own_changes.deactivated_earlier(snapshot.user, snapshot.deactivated, history)
+    if named := ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in off if kind.restoration):
+        why = f"this tool deactivated these under a quarantine and did not activate them. {own_changes.UNKNOWN_SINCE}"
+        yield f"{why}; they come back inactive, with new ids: {named}; activate by hand the ones that are needed"
+
+
+def _doubtful(snapshot: Snapshot, history: History) -> Iterator[str]:
+    """What comes back although it was gone when this tool was to remove it."""
+    for name, identifier in history.doubtful():
+        kind = next(each for each in attachments.ATTACHMENT_KINDS if each.name == name)
+        items = snapshot.user.attachments[name] if kind.restoration else ()
+        if any(str(item[kind.identifier]) == identifier for item in items):
+            yield (
+                f"{kind.title} {identifier} was gone when this tool was to remove it, right after it was read: AWS may "
+                "have answered twice, or somebody removed it on purpose: take it away again in that case"
+            )
+
+
+def _extras(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+    for each in limits.extras(snapshot.user, current.user) if current.user else ():
+        yield f"it has {each}, which is not in its snapshot: left as it is"
+
+
+def _trust_policies(snapshot: Snapshot) -> Iterator[str]:
+    for role in snapshot.trusted_by:
+        yield f"the trust policy of {role} named the user: save it again, since it has the id of the deleted user"

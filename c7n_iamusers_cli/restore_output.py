@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``c7n-iamusers restore`` says of a user and its plan."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from c7n_iamusers_cli.output import print_table, say
+
+if TYPE_CHECKING:
+    from c7n_iamusers.execution.executor import CallFailed
+    from c7n_iamusers.restoration.plan import Restoration
+    from c7n_iamusers.restoration.rights import RightsChange
+    from c7n_iamusers.restoration.snapshot_files import RestorableUser
+
+#: What became of a user.
+RESTORED, SAME, LEFT, FAILED = "restored", "restored already", "left alone", "not restored"
+
+
+def print_accounts(results: dict[str, list[str]], dry_run: bool) -> None:
+    """A table: account -> how many of its users became what."""
+    columns = (RESTORED, SAME, LEFT, FAILED)
+    counts = [(account_id, Counter(became)) for account_id, became in results.items()]
+    head = ("account", "would be restored" if dry_run else RESTORED, *columns[1:])
+    print_table(head, [(account_id, *(count[each] for each in columns)) for account_id, count in counts])
+
+
+def way_without(error: CallFailed, found: RestorableUser) -> str:
+    """How to restore the user without the part that ``error`` is about, in words; empty if it is about none."""
+    from c7n_iamusers.restoration.limits import part_of, parts
+
+    part = part_of(error.call)
+    known = any(part in parts(each) for each in found.recorded.snapshots)
+    return f". If AWS refuses it for good, --without {shlex.quote(part)} restores the rest" if known else ""
+
+
+def left_alone(planned: Restoration) -> str:
+    """Why the user is changed only by --user, in words; empty if it is restored anyway."""
+    name = planned.plan.subject.name
+    if planned.user_exists and not planned.plan.calls:
+        return "still exists: nothing to restore"
+    if planned.user_exists:
+        return (
+            f"still exists and is left alone: give --user {name} to restore what was removed from it, by "
+            f"{len(planned.plan.calls)} calls"
+        )
+    if planned.deleted_by_others:
+        return f"was deleted by somebody else and is left alone: give --user {name} to restore it"
+    return ""
+
+
+def print_plan(planned: Restoration, change: RightsChange, planned_only: bool) -> None:
+    """What is done, or with ``planned_only`` would be, and all that somebody has to know or accept before."""
+    calls = planned.plan.calls
+    doing = "would be restored" if planned_only else "is being restored"
+    done = "has everything back" if change.wider or change.unknown else "is restored already"
+    say(f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else done}")
+    if planned_only:
+        for call in calls:
+            say(f"  {call.permission} {_shown(call.parameters)}")
+    for title, lines in (
+        ("can't be restored", planned.lost),
+        ("note", planned.notes),
+        ("it could do more than before", change.wider),
+        ("its rights can't be compared", change.unknown),
+        ("AWS changed its own policy", change.by_aws),
+    ):
+        for line in lines:
+            say(f"  {title}: {line}")
+
+
+def _shown(parameters: Mapping[str, Any]) -> str:
+    """``parameters`` on one line; of a text with several, such as a certificate, the first."""
+    import json
+
+    def first(value: Any) -> Any:
+        line, *more = value.splitlines() if isinstance(value, str) else [value]
+        return f"{line} ..." if more else value
+
+    return json.dumps(
+        {name: first(value) for name, value in parameters.items()}, default=str, ensure_ascii=False
+    )
