@@ -29,7 +29,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: Accounts at once.
 _WORKERS = 8
 #: Plugins that act in Identity Center by a role of their own need these there, and not in the account.
-_ELSEWHERE = ("sso:", "identitystore:", "sts:")
+_ELSEWHERE = ("sso:", "identitystore:", "organizations:", "sts:")
 #: What people read in place of a status.
 _SHOWN = {"hole": "problem"}
 #: What is not checked where nothing names it.

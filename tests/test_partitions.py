@@ -143,6 +143,7 @@ def test_from_preflight_to_restoration(org: LocalOrg, tmp_path: Path) -> None:
         to=["owner@example.com"],
         transport={"type": "sqs", "queue": queue(org)},
         assume_role=False,
+        delivery="unchecked",
     )
     assert notified["notice"]["day"]
     assert run(org, **provisioning(org))["provisioning"]["status"] == "provisioned"

@@ -149,7 +149,7 @@ def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> Non
 
     The last uses of passwords and access keys, the notices, the mailer's queue and the moments of quarantines and
     releases, in the inline Deny and in the journals below ``outputs``, move into the past; so do the credentials of
-    users under that Deny, which were created before it.
+    users under that Deny, which were created before it. Outcomes, and what owners were told of them, stay.
     """
     back = timedelta(days=days)
     for account_id, _ in org.settings.member_accounts:
@@ -160,6 +160,8 @@ def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> Non
     age_queues(org.backend("sqs"), back)
     for path in (*notices.glob("*/*.json"), *notices.glob("exempt/*/*.json")):
         record = json.loads(path.read_text())
+        if record.get("step") == "informed":
+            continue
         record["time"] = (datetime.fromisoformat(record["time"]) - back).isoformat()
         for key in {"day", "credentials-stop"} & record.keys():
             record[key] = (date.fromisoformat(record[key]) - back).isoformat()

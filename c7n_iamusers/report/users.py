@@ -398,7 +398,7 @@ def began(output: PolicyOutput) -> datetime:
 _WHO = re.compile(r"user \S+ of account \d{12}: ")
 #: Where the details begin that differ between users that are skipped for the same reason: a time, an address, a list.
 _DETAIL = re.compile(
-    r"[:;]| \(|,? (?:since|until|on|at|of|by|for|to) (?:\d{4}-\d\d-\d\d|\S*@)|\d{4}-\d\d-\d\d|\S*@"
+    r"[:;]| \(|,? (?:since|until|on|at|of|by|for|to) (?:\d{4}-\d\d-\d\d|\S*@)|\d{4}-\d\d-\d\d|(?<!\S)\S*@"
 )
 
 

@@ -133,7 +133,7 @@ def test_what_cannot_be_read_is_no_quiet_success(checkout: Path, broken: str) ->
     assert result.exit_code == 1
     told = {
         "no-notices": "no variable notices",
-        "notice": "it has no time",
+        "notice": "it is of account None",
         "list": "exemptions.csv",
         "fifo": "FIFO",
         "deep": "replies/deep.eml: ",

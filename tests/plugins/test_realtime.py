@@ -359,9 +359,8 @@ def test_creator_and_owner_are_addressed_once(
 def test_no_other_role_that_looks_like_ours_is_left_out(
     org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = shipped(REALTIME)
     for who in trail.NO_RUNNERS.values():
-        found.push(now_event("CreateAccessKey", who, BOB), None)
+        shipped(REALTIME).push(now_event("CreateAccessKey", who, BOB), None)
     assert len(sent(org)) == len(trail.NO_RUNNERS)
     monkeypatch.setattr(Interruption, "sleep", lambda *_: None)
     push(QUARANTINE, now_event("CreateUser", trail.NO_RUNNERS["path"], BOB))
