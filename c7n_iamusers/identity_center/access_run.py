@@ -121,6 +121,9 @@ class Recheck:
         known = self._reader.permission_sets.find([requested.name], accounts).get(requested.name)
         check_permission_set(requested, known)
         calls = permission_set_calls(requested, known, self._instance, accounts)
+        if calls and change.calls:
+            # What the change replaces is recorded again, if its first call has failed.
+            calls = (replace(calls[0], notes=change.calls[0].notes), *calls[1:])
         return RecheckResult(calls, {PERMISSION_SET_ARN: known.arn} if known else {})
 
     def _group(self, change: model.Change, _: Mapping[str, Any]) -> RecheckResult:
