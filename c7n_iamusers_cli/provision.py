@@ -34,7 +34,7 @@ from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
 from c7n_iamusers.identity_center.aws_config import TEMPLATE as PROFILE_TEMPLATE
 from c7n_iamusers.identity_center.aws_config import check_template
 from c7n_iamusers.identity_center.center_lock import remove as remove_center_lock
-from c7n_iamusers.identity_center.former_members import deleted_by_policies
+from c7n_iamusers.identity_center.former_members import DeletedHere, Deletions
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
@@ -67,7 +67,7 @@ def _age(_context: click.Context, _parameter: click.Parameter, text: str) -> tim
     return timedelta(**{units[found.group(2)]: int(found.group(1))})
 
 
-_PATH, _S3 = click.Path(path_type=Path), "s3://"
+_PATH, _S3, _NONE = click.Path(path_type=Path), "s3://", "none"
 
 
 class _Place(click.Path):
@@ -77,6 +77,15 @@ class _Place(click.Path):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> str | bytes | os.PathLike[str]:
         return value if str(value).startswith(_S3) else super().convert(value, param, ctx)
+
+
+class _PlaceOrNone(_Place):
+    """A ``_Place``, or ``none``."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        return value if value == _NONE else super().convert(value, param, ctx)
 
 
 def _in_a_directory(_context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
@@ -273,11 +282,11 @@ _BUDGET = 300.0
 )
 @click.option(
     "--deletions",
-    type=_Place(exists=True, file_okay=False),
+    type=_PlaceOrNone(exists=True, file_okay=False),
     multiple=True,
     metavar="DIR",
     help="The output of the policies that delete IAM users, a directory or s3://BUCKET/PREFIX: people whose users they "
-    "deleted have moved, and are no former ones. Repeatable.",
+    "deleted have moved, and are no former ones. Repeatable. `none` if no policy deletes any.",
 )
 @click.option(
     "--lock-out",
@@ -517,7 +526,7 @@ def _choices(
     if former_days and not deletions:
         raise click.UsageError(
             "--prune-former needs --deletions DIR, the output of the policies that delete IAM users: people whose "
-            "users this tool deleted would else look as if they had left; if it deletes none, give an empty directory"
+            "users this tool deleted would else look as if they had left; if no policy deletes any, give none as DIR"
         )
     return Choices(prune, lock_out, migrate, former_days or 0)
 
@@ -734,12 +743,15 @@ def _derivation(center: Callable[[], Center] | None, resources: ResourcePolicies
     return AccessDerivation.at(center, time.monotonic, resources)
 
 
-def _deleted(places: tuple[str, ...]) -> frozenset[str]:
-    """The unique ids of the users that policies deleted. Raises IdentityCenterError for outcomes of no run; OSError."""
+def _deleted(places: tuple[str, ...]) -> DeletedHere | None:
+    """Tells which users policies deleted; None without ``places``. Raises IdentityCenterError, OSError."""
     try:
-        return deleted_by_policies(map(_store, places))
-    except ValueError as error:
+        found = [(place, Deletions(_store(place))) for place in places if place != _NONE]
+    except (IdentityCenterError, ValueError) as error:
         raise IdentityCenterError(f"--deletions: {error}") from error
+    for place, each in found:
+        say(f"Deletions: {len(each.known)} IAM users deleted by policies, by {place}")
+    return (lambda ids: {one for _, each in found for one in each.among(ids)}) if places else None
 
 
 def _resources(places: tuple[Path, ...], max_age: timedelta) -> ResourcePolicies | None:

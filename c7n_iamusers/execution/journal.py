@@ -245,7 +245,7 @@ class _Journal:
         self._objects = store.names(BUCKET_JOURNALS)
         self._by_id, self._by_name = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
         for name in self._objects:
-            user, unique_id = _owner(name)
+            user, unique_id = user_of_object(name)
             self._by_id[unique_id].append(name)
             self._by_name[user].append(name)
 
@@ -266,7 +266,7 @@ class _Journal:
         for other in self._ids.get(subject.arn, set()) - {subject.unique_id}:
             yield from (line for line in self._by_user[other] if line.get("arn") == subject.arn)
         for name in self._by_name.get(subject.file_name, ()):
-            if _owner(name)[1] != subject.unique_id:
+            if user_of_object(name)[1] != subject.unique_id:
                 lines = parsed(self._store.read(name) or b"", self._store.place(name))
                 yield from (line for line in lines if line.get("arn") == subject.arn)
 
@@ -277,7 +277,7 @@ class _Journal:
             yield from parsed(self._store.read(name) or b"", self._store.place(name))
 
 
-def _owner(name: str) -> tuple[str, str]:
+def user_of_object(name: str) -> tuple[str, str]:
     """The user name and the unique id in the name of an object; empty texts where it is no run's."""
     user, _, unique_id = name.rpartition("/")[2].removesuffix(".jsonl").rpartition(".")
     return (user, unique_id) if user and name.endswith(".jsonl") else ("", "")

@@ -69,7 +69,9 @@ _RESOURCES: Mapping[str, tuple[str, ...]] = {
             (_ACCOUNT, _INSTANCE): "ListPermissionSetsProvisionedToAccount",
             (_INSTANCE, _PERMISSION_SET): (
                 "AttachCustomerManagedPolicyReferenceToPermissionSet AttachManagedPolicyToPermissionSet "
-                "CreatePermissionSet DeleteInlinePolicyFromPermissionSet DeletePermissionSet DescribePermissionSet "
+                "CreatePermissionSet DeleteInlinePolicyFromPermissionSet DeletePermissionSet "
+                "DeletePermissionsBoundaryFromPermissionSet DescribePermissionSet "
+                "DetachCustomerManagedPolicyReferenceFromPermissionSet "
                 "DetachManagedPolicyFromPermissionSet GetInlinePolicyForPermissionSet "
                 "GetPermissionsBoundaryForPermissionSet ListAccountsForProvisionedPermissionSet "
                 "ListCustomerManagedPolicyReferencesInPermissionSet ListManagedPoliciesInPermissionSet "

@@ -121,6 +121,9 @@ class Recheck:
         known = self._reader.permission_sets.find([requested.name], accounts).get(requested.name)
         check_permission_set(requested, known)
         calls = permission_set_calls(requested, known, self._instance, accounts)
+        if calls and change.calls:
+            # What the change replaces is recorded again, if its first call has failed.
+            calls = (replace(calls[0], notes=change.calls[0].notes), *calls[1:])
         return RecheckResult(calls, {PERMISSION_SET_ARN: known.arn} if known else {})
 
     def _group(self, change: model.Change, _: Mapping[str, Any]) -> RecheckResult:
@@ -609,7 +612,9 @@ class AccessRun:
         return replace(group, assignments=group.assignments | held)
 
     def _planned(self, state: model.CenterState, as_is: bool = False) -> Report:
-        self._state = replace(state, is_delegated=self._center.is_delegated)
+        self._state = replace(
+            state, is_delegated=self._center.is_delegated, current=self._with_former_names(state)
+        )
         if not self._choices.migrate:
             self._desired = with_earlier_names(self._desired, self._state, self._evidence.proofs)
         found = plan_access(
@@ -637,6 +642,14 @@ class AccessRun:
             groups=self._state.groups,
             sets={name: each.arn for name, each in self._state.permission_sets.items()},
             scopes=scopes,
+        )
+
+    def _with_former_names(self, state: model.CenterState) -> model.CurrentAccess:
+        """``state.current`` with the usernames of users who had requested usernames at earlier runs."""
+        read = {*state.current.usernames, *(each.user_id for each in state.usernames.values())}
+        former = self._evidence.history.served_as_others(self._desired.claims, state) - read
+        return replace(
+            state.current, usernames={**self._reader.usernames(sorted(former)), **state.current.usernames}
         )
 
     def _fed_by_others(self, found: model.AccessPlan) -> str:

@@ -14,7 +14,7 @@ from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Ref, Subject
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
-from c7n_iamusers.identity_center import model, operations, permission_sets
+from c7n_iamusers.identity_center import model, operations, permission_sets, run_objects
 from c7n_iamusers.identity_center.adoption import check_group, check_members
 from c7n_iamusers.identity_center.side_effects import SideEffects
 from c7n_iamusers.policy_comparison.administrators import admin_policies, unknown
@@ -188,6 +188,9 @@ class Changes:
         requested, known = self._desired.permission_sets[name], self._state.permission_sets.get(name)
         accounts = sorted(self._accounts[name])
         calls = permission_sets.permission_set_calls(requested, known, self._instance, accounts)
+        if known and calls:
+            record = run_objects.settings_record(known, self._state.changing)
+            calls = (replace(calls[0], notes={run_objects.RECORD: record.as_data()}), *calls[1:])
         rests_on = f"its tag {'='.join(MANAGED_TAG)}" if known else ""
         fresh = name in self._fresh
         action = model.CREATE if known is None else model.UPDATE if calls else _action_if_exists(fresh)

@@ -9,15 +9,16 @@ only a plain run of ``provision`` meets it. Users that this tool deleted don't c
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed, user_of_object, utc_now
 from c7n_iamusers.execution.outcomes import DELETED, OUTCOMES, rows_of
-from c7n_iamusers.execution.stores import Store, read_all
+from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, deleted_users
 from c7n_iamusers.identity_center.model import DesiredAccess, Instance, Refusal, UnexpectedMember
 from c7n_iamusers.identity_center.replacements import MembershipUsers, identities, identity
@@ -28,6 +29,8 @@ from c7n_iamusers.text.wording import folded
 
 #: Group name and folded username.
 MemberKey = tuple[str, str]
+#: Which of these unique ids are those of users that this tool deleted.
+DeletedHere = Callable[[Collection[str]], Collection[str]]
 #: The name of the record.
 FILE, SCHEMA = f"{RUNS}/former.json", 1
 
@@ -95,19 +98,56 @@ def updated(
     return {**dict.fromkeys(gone, now), **kept}
 
 
-def deleted_by_policies(outputs: Iterable[Store]) -> frozenset[str]:
-    """The unique ids of the users that policies deleted, by the outcomes below their outputs.
+class Deletions:
+    """The users that policies deleted, by the outcomes and journals below their output.
 
-    Whoever may have written these can only make a run keep more. Raises OSError, ValueError.
+    A journal also has the deletions of a killed run, which has not written its outcomes. Whoever may have written these
+    can only make a run keep more. ``known``: unique ids, without those that only a bucket's journal of a user has.
     """
-    return frozenset(
-        str(row["unique_id"])
-        for output in outputs
-        for name, content in read_all(output, output.names("", OUTCOMES))
-        for row in rows_of(output.place(name), content)
-        for each in (row, *row.get("history", ()))
-        if each.get("status") == DELETED and row.get("unique_id")
-    )
+
+    def __init__(self, output: Store) -> None:
+        """Raises IdentityCenterError if no policy has left anything on users there; OSError, ValueError."""
+        self._output, self._objects = output, defaultdict[str, list[str]](list)
+        # What runs of provision left there is on no deletions.
+        names = [name for name in output.names("", OUTCOMES, JOURNAL) if f"{RUNS}/" not in name]
+        for name in output.names(""):
+            if f"/{BUCKET_JOURNALS}" in f"/{name}" and (unique_id := user_of_object(name)[1]):
+                self._objects[unique_id].append(name)
+        if not (names or self._objects):
+            raise IdentityCenterError(
+                f"{output} has no {OUTCOMES} and no journal of a policy, so it does not tell which IAM users policies "
+                "deleted, and their people would look as if they had left: give the output of the policies that delete "
+                "IAM users, or none if none of them deletes any"
+            )
+        found = set[str]()
+        for name, content in read_all(output, names):
+            is_outcomes = name.endswith(OUTCOMES)
+            found |= self._in_outcomes(name, content) if is_outcomes else self._in_journal(name, content)
+        self.known = frozenset(found)
+
+    def among(self, unique_ids: Collection[str]) -> frozenset[str]:
+        """Those of ``unique_ids`` that policies deleted. Raises OSError."""
+        further = [name for each in set(unique_ids) - self.known for name in self._objects.get(each, ())]
+        read = (self._in_journal(*each) for each in read_all(self._output, further))
+        return self.known.union(*read).intersection(unique_ids)
+
+    def _in_outcomes(self, name: str, content: bytes | None) -> set[str]:
+        return {
+            str(row["unique_id"])
+            for row in rows_of(self._output.place(name), content)
+            for each in (row, *row.get("history", ()))
+            if each.get("status") == DELETED and row.get("unique_id")
+        }
+
+    def _in_journal(self, name: str, content: bytes | None) -> set[str]:
+        """A deletion of which no answer is recorded counts."""
+        lines = parsed(content or b"", self._output.place(name))
+        results = {
+            str(line["unique_id"]): line.get("result")
+            for line in lines
+            if line.get("operation") == "DeleteUser" and line.get("unique_id")
+        }
+        return {unique_id for unique_id, result in results.items() if result != "failed"}
 
 
 def present_members(
@@ -157,22 +197,24 @@ class FormerMembers:
         membership_users: MembershipUsers,
         read: ReadAccounts | None,
         reviewed: Collection[str],
-        deleted_here: Collection[str] = (),
+        deleted_here: DeletedHere | None = None,
     ) -> FormerMembers:
         """Those among ``members``, and what was recorded in ``output``. ``reviewed``: see ``updated``.
 
-        ``deleted_here``: the unique ids of users that this tool deleted. Raises IdentityCenterError, OSError, and what
-        ``read`` raises.
+        ``deleted_here``: None if that was not read; then nobody is known to have left. Raises IdentityCenterError,
+        OSError, and what ``read`` and ``deleted_here`` raise.
         """
         keys = {_key(each) for each in members if each.is_former}
         made = {key: membership_users[key] for key in keys if membership_users.get(key)}
-        moved = frozenset(
-            key for key, found in made.items() if not set(found.values()).isdisjoint(deleted_here)
-        )
+        ids = {unique_id for found in made.values() for unique_id in found.values()}
+        here = deleted_here(ids) if deleted_here else ()
+        moved = frozenset(key for key, found in made.items() if not set(found.values()).isdisjoint(here))
         users = {key: found for key, found in made.items() if key not in moved}
         deleted, unread = deleted_users({each for found in users.values() for each in found.items()}, read)
         gone = frozenset(key for key, found in users.items() if deleted.issuperset(found.values()))
         unknown = frozenset(key for key, found in users.items() if not unread.isdisjoint(found.values()))
+        if deleted_here is None:
+            gone, unknown = frozenset(), unknown | gone
         content, moment = output.read(FILE), utc_now()
         earlier = parse(content, output.place(FILE), instance.arn) if content else {}
         since = updated(earlier, gone, unknown, reviewed, moment)

@@ -33,7 +33,9 @@ REMOVING = (
     "identitystore:ListGroupMembershipsForMember",
     "sso:DeleteAccountAssignment",
     "sso:DeletePermissionSet",
+    "sso:DeletePermissionsBoundaryFromPermissionSet",
     "sso:DescribeAccountAssignmentDeletionStatus",
+    "sso:DetachCustomerManagedPolicyReferenceFromPermissionSet",
     "sso:ListAccountAssignmentDeletionStatus",
 )
 

@@ -72,7 +72,7 @@ def permission_set_calls(
     """The calls that create the permission set, or change what differs and provision it to all its accounts.
 
     If nothing differs, it is provisioned to those of ``accounts`` that have an earlier form of it, as an interrupted
-    run leaves them.
+    run leaves them. Policies that were added by hand go, too: see ``check_permission_set``.
     """
     if known is None:
         return tuple(_creation(requested, instance))
@@ -189,7 +189,10 @@ def _policy_changes(
     if present.inline_policy and not requested.inline_policy:
         yield ApiCall("sso-admin", "DeleteInlinePolicyFromPermissionSet", target)
     yield from _attachments("Attach", "To", target, requested.managed_policies - present.managed_policies)
+    yield from _references(target, present.customer_policies - requested.customer_policies, "Detach", "From")
     yield from _references(target, requested.customer_policies - present.customer_policies)
+    if present.boundary and not requested.boundary:
+        yield ApiCall("sso-admin", "DeletePermissionsBoundaryFromPermissionSet", target)
 
 
 def _attribute_changes(
@@ -235,14 +238,17 @@ def _attachments(
         yield ApiCall("sso-admin", operation, {**target, "ManagedPolicyArn": arn})
 
 
-def _references(target: Mapping[str, Any], policies: frozenset[str]) -> Iterator[ApiCall]:
+def _references(
+    target: Mapping[str, Any], policies: frozenset[str], verb: str = "Attach", preposition: str = "To"
+) -> Iterator[ApiCall]:
+    operation = f"{verb}CustomerManagedPolicyReference{preposition}PermissionSet"
     for policy in sorted(policies):
         parameters = {**target, "CustomerManagedPolicyReference": policy_reference(policy)}
-        yield ApiCall("sso-admin", "AttachCustomerManagedPolicyReferenceToPermissionSet", parameters)
+        yield ApiCall("sso-admin", operation, parameters)
 
 
 def _boundary(target: Mapping[str, Any], requested: PermissionSet, present: str) -> Iterator[ApiCall]:
-    if requested.boundary == present:
+    if requested.boundary in ("", present):
         return
     boundary: dict[str, Any] = {"ManagedPolicyArn": requested.boundary}
     if not requested.boundary.startswith("arn:"):

@@ -16,7 +16,7 @@ from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.adoption import same_person
 from c7n_iamusers.identity_center.changes import Changes, Problems
 from c7n_iamusers.identity_center.lookalikes import lookalikes, special
-from c7n_iamusers.identity_center.replacements import History, inherited_access
+from c7n_iamusers.identity_center.replacements import History, changed_people, inherited_access
 from c7n_iamusers.identity_center.side_effects import SideEffects
 from c7n_iamusers.identity_center.spelling import refused_spellings
 from c7n_iamusers.identity_center.totals import Comparison, review
@@ -61,7 +61,10 @@ def plan_access(
     people, unrecognized = _recognized(desired.people, state)
     problems = Problems(desired, state, people, unrecognized, instance, known.quotas)
     spelled = refused_spellings(desired, people, known.proofs)
-    inherited = inherited_access(desired.claims, people, state, known.history)
+    inherited = {
+        **inherited_access(desired.claims, people, state, known.history),
+        **changed_people(desired.claims, people, state, known.history),
+    }
     reasons = {claim: inherited.get(claim) or problems.of(claim) for claim in desired.claims}
     claims = [claim for claim in desired.claims if not (reasons[claim] or claim in spelled)]
     refused = [

@@ -20,7 +20,12 @@ from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.changes import changed
 from c7n_iamusers.identity_center.desired import desired_access
-from c7n_iamusers.identity_center.former_members import FormerMembers, end_times, present_members
+from c7n_iamusers.identity_center.former_members import (
+    DeletedHere,
+    FormerMembers,
+    end_times,
+    present_members,
+)
 from c7n_iamusers.identity_center.intent_files import MAX_AGE, check_complete, read_intents
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed, emptied_accounts, roles_of
@@ -45,7 +50,7 @@ class Fleet:
     can write in ``output`` is believed. ``source_is_stated``: whoever runs this has said the identity source.
     ``only``: the accounts whose intents were chosen; None for all. ``accounts``: id -> name, as far as known.
     ``profile_names``: the template of the profiles in the files for people's ``~/.aws/config``; empty if none are
-    written. ``deleted``: the unique ids of IAM users that this tool deleted.
+    written. ``deleted``: tells which IAM users this tool deleted; None if that was not read.
     """
 
     output: Store
@@ -58,7 +63,7 @@ class Fleet:
     only: frozenset[str] | None = None
     accounts: Mapping[str, str] = field(default_factory=dict)
     profile_names: str = ""
-    deleted: frozenset[str] = frozenset()
+    deleted: DeletedHere | None = None
 
     def check_runs(self) -> None:
         """Raises IdentityCenterError if others can write what earlier runs left in ``output``."""
@@ -455,6 +460,8 @@ def _former_lines(
     for each in sorted(members, key=lambda each: (ages.moment(each), _member_line(each))):
         if each.is_former:
             yield f"  = {_member_line(each)}{ages.age(each)}"
+    if fleet.deleted is None and any(each.is_former for each in members):
+        yield "  ? since when IAM users are deleted is not recorded: this tool may have deleted them: give --deletions"
     try:
         ages.record(fleet.output, center.instance)
     except OSError as error:

@@ -3,7 +3,8 @@
 
 A membership replaces the access of the IAM users for whom a run made it. It may go if each of these has access by
 other claims now. Other IAM users of the same person don't count: the membership may be all that is left of a deleted
-one. Neither do users whose evidence could not be read: of these nobody has decided anything.
+one. Neither do users whose evidence could not be read: of these nobody has decided anything. Nor does access of another
+human who has the person's username by now.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ class History:
     """What earlier runs made, by the ids that it has now.
 
     ``memberships``: ids of group and user -> the IAM users for whom runs made that membership: ARN -> unique id.
-    ``assignments``: group id and what was assigned to it; None if nobody has read it.
+    ``assignments``: group id and what was assigned to it; None if nobody has read it. ``served``: folded username, as
+    requested -> id of the user who had it -> the IAM users (``identity``) who were given access as that person.
     """
 
     memberships: Mapping[MembershipKey, Mapping[str, str]] = field(default_factory=dict)
     assignments: frozenset[tuple[str, model.Assignment]] | None = None
+    served: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
 
     @property
     def users(self) -> frozenset[tuple[str, str]]:
@@ -39,16 +42,22 @@ class History:
 
     def membership_users(self, state: model.CenterState) -> MembershipUsers:
         """By names, those of the memberships in ``state``. Another user or group of the same name does not count."""
-        names = {
-            **state.current.usernames,
-            **{each.user_id: each.username for each in state.usernames.values()},
-        }
-        found = {}
+        names, found = _usernames(state), {}
         for group in _groups(state).values():
             for user_id in group.members:
                 if users := self.memberships.get((group.group_id, user_id)):
                     found[group.name, folded(names.get(user_id, f"user id {user_id}"))] = users
         return found
+
+    def served_as_others(self, claims: Iterable[model.Claim], state: model.CenterState) -> frozenset[str]:
+        """The ids of users who had the usernames of ``claims``, whom nobody or somebody else has by now."""
+        now = {claim.person[0]: state.usernames.get(claim.person[0]) for claim in claims}
+        return frozenset(
+            user_id
+            for username, known in now.items()
+            if not known or known.user_id not in self.served.get(username, ())
+            for user_id in self.served.get(username, ())
+        )
 
     def others_assignments(self, group: model.KnownGroup) -> list[model.Assignment]:
         """The group's assignments that no run made, as far as that is known."""
@@ -59,6 +68,11 @@ class History:
 def _groups(state: model.CenterState) -> dict[str, model.KnownGroup]:
     """All groups that were read, by id."""
     return {**state.current.groups, **{each.group_id: each for each in state.groups.values()}}
+
+
+def _usernames(state: model.CenterState) -> dict[str, str]:
+    """User id -> username of the users that were read."""
+    return {**state.current.usernames, **{each.user_id: each.username for each in state.usernames.values()}}
 
 
 def identity(subject: Subject) -> str:
@@ -109,16 +123,47 @@ def inherited_access(
     return found
 
 
+def changed_people(
+    claims: Iterable[model.Claim],
+    people: Mapping[model.PersonKey, model.KnownPerson],
+    state: model.CenterState,
+    history: History,
+) -> dict[model.Claim, str]:
+    """Claims whose username belonged to another user when a run gave access by it -> why they are refused.
+
+    A directory renames people, and gives an address to somebody else. A tag of an IAM user does not follow. Only the
+    people file can say who is meant. A user that is deleted, without another of its name, is created anew.
+    """
+    names, found = _usernames(state), {}
+    for claim in claims:
+        known, served = people.get(claim.person), history.served.get(claim.person[0], {})
+        if claim.on_file or (known and known.user_id in served):
+            continue
+        if others := [
+            f"user id {user_id}, {f'now {names[user_id]}' if user_id in names else 'now deleted'}"
+            for user_id, users in sorted(served.items())
+            if user_id in names or (known and identity(claim.subject) in users)
+        ]:
+            found[claim] = (
+                f"an earlier run gave access to another Identity Center user as {claim.person[0]}: {shown(others)}; "
+                f"{f'user id {known.user_id} has that username now' if known else 'nobody has that username now'}, so "
+                "the access may be another human's: give this user a row with account, user, email of its person in "
+                "the people file (people-from, or --people-from), or correct its tag"
+            )
+    return found
+
+
 class Replacements:
-    """``claims``: those not refused. ``refused``: all refusals of the run."""
+    """``claims``: those not refused. ``refused``: all refusals of the run. ``served``: see ``History``."""
 
     def __init__(
         self,
         claims: Sequence[model.Claim],
         refused: Iterable[model.Refusal],
         membership_users: MembershipUsers,
+        served: Mapping[str, Collection[str]] | None = None,
     ) -> None:
-        self._membership_users = membership_users
+        self._membership_users, self._served = membership_users, served or {}
         self._of_user: defaultdict[str, list[model.Claim]] = defaultdict(list)
         self._of_person: defaultdict[model.PersonKey, list[model.Claim]] = defaultdict(list)
         for claim in claims:
@@ -132,17 +177,26 @@ class Replacements:
                 self._unjudged[identity(refusal.subject)] = refusal.subject
 
     def claims(
-        self, group: str, username: str, person: model.PersonKey | None, accounts: Collection[str]
+        self,
+        group: str,
+        username: str,
+        person: model.PersonKey | None,
+        accounts: Collection[str],
+        user_id: str = "",
     ) -> list[model.Claim]:
-        """The claims that replace the membership, which gives access to ``accounts``; none if it is not replaced.
+        """The claims that replace the membership of ``user_id``, which gives access to ``accounts``; none if it is not
+        replaced.
 
-        Without a record of its IAM users, only access under new names replaces that under the earlier ones.
+        Access of another user under the same requested username replaces nothing. Without a record of its IAM users,
+        only access under new names replaces that under the earlier ones.
         """
         users = self._users(group, username)
         if users:
             found = [claim for each in sorted(users) for claim in self._of_user.get(each, ())]
             complete = {identity(claim.subject) for claim in found} == users
             if not complete or not users.isdisjoint(self._refused):
+                return []
+            if any(c.person != person and user_id in self._served.get(c.person[0], ()) for c in found):
                 return []
         else:
             found = [

@@ -14,7 +14,7 @@ from typing import Any
 
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center import model, run_objects
-from c7n_iamusers.identity_center.replacements import History
+from c7n_iamusers.identity_center.replacements import History, identities
 from c7n_iamusers.identity_center.run_records import (
     JOURNAL,
     RUNS,
@@ -22,6 +22,7 @@ from c7n_iamusers.identity_center.run_records import (
     read_results,
     with_journal,
 )
+from c7n_iamusers.text.wording import folded
 
 #: The journal of an undo, beside the result of the run.
 UNDO_JOURNAL = "undo-journal.jsonl"
@@ -128,6 +129,7 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
     """
     successors = read_successors(output)
     memberships: defaultdict[run_objects.MembershipKey, dict[str, str]] = defaultdict(dict)
+    served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     assignments, killed = set(successors.assignments), with_journal(output)
     for time, result in read_results(output):
         killed -= {time, *result.get("resumes", ())}
@@ -141,10 +143,15 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
         }
         for row in result["memberships"] if time >= since else ():
             memberships[successors.membership(run_objects.membership_of(row))].update(row["users"])
+            served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
     for time in sorted(killed):
         lines = lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")
         assignments |= _assignments(run_objects.created_by(lines), successors)
-    return History(dict(memberships), frozenset(assignments))
+    people = {
+        username: {user_id: frozenset(users) for user_id, users in found.items()}
+        for username, found in served.items()
+    }
+    return History(dict(memberships), frozenset(assignments), people)
 
 
 def created_so_far(output: Store) -> Iterator[run_objects.Created]:

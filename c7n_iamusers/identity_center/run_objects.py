@@ -53,7 +53,7 @@ class Created:
 
 @dataclass(frozen=True)
 class Removed:
-    """An object that a run removed, or may have removed. ``kind``: one of ``model.KINDS``.
+    """An object that a run removed, or may have removed. ``kind``: one of ``model.KINDS``, or ``SETTINGS``.
 
     ``record``: all that is needed to restore it: see ``membership_record`` and the following.
     """
@@ -71,12 +71,15 @@ class Removed:
         return cls(data["kind"], {key: data[key] for key in _RECORDED[data["kind"]]})
 
 
+#: The kind of the record of an existing permission set's former settings, which a run replaced.
+SETTINGS = "settings of permission set"
 _NAMED = ("group", "group-id")
 _RECORDED = {
     model.MEMBERSHIP: (*_NAMED, "user-id", "username", "gives"),
     model.ASSIGNMENT: (*_NAMED, "account", "permission-set", "permission-set-arn", "content"),
     model.GROUP: (*_NAMED, "description"),
     model.PERMISSION_SET: ("permission-set-arn", "settings"),
+    SETTINGS: ("permission-set-arn", "settings", "stale", "holders", "members"),
 }
 
 
@@ -242,6 +245,32 @@ def permission_set_record(known: model.KnownPermissionSet) -> Removed:
     return Removed(model.PERMISSION_SET, {"permission-set-arn": known.arn, "settings": settings})
 
 
+def settings_record(known: model.KnownPermissionSet, changing: model.CurrentAccess) -> Removed:
+    """All settings of the permission set, which a run replaces, and whose access that changes.
+
+    ``changing``: see ``model.CenterState``. ``stale``: accounts that had an earlier form. ``holders``: account ids and
+    ids of the principals there. ``members``: group id -> user ids.
+    """
+    held = sorted(
+        [account, principal]
+        for account, sets in changing.holders.items()
+        for _, principal in sets.get(known.arn, ())
+    )
+    groups = {principal for _, principal in held} & changing.groups.keys()
+    members = {group_id: sorted(changing.groups[group_id].members) for group_id in sorted(groups)}
+    more = {"stale": sorted(known.stale), "holders": held, "members": members}
+    return Removed(SETTINGS, {**permission_set_record(known).record, **more})
+
+
+def holders_in(record: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """Account id and user id of each holder in a ``settings_record``."""
+    return frozenset(
+        (account, user)
+        for account, principal in record["holders"]
+        for user in record["members"].get(principal, [principal])
+    )
+
+
 #: Operation -> the kind of object that it creates, and the name under which its id is saved (empty: none).
 CREATING = {
     "CreatePermissionSet": (model.PERMISSION_SET, "permission-set"),
@@ -309,13 +338,17 @@ class RemovedObjects:
             key = json.dumps([line.get("operation"), line.get("parameters")], sort_keys=True)
             if record:
                 removed = Removed.from_data(record)
-                self._under_way[key] = identity = _identity(removed)
-                if _digest(identity) not in self._own:
+                identity = _identity(removed)
+                if identity not in self._found:
+                    self._under_way[key] = identity
+                if _digest(_identity(removed, of_set=True)) not in self._own:
                     self._found.setdefault(identity, removed)
                 return
             if key in self._under_way and failed:
                 self._found.pop(self._under_way[key], None)
                 return
+            if line.get("result") and self._under_way.get(key, "").startswith(_CHANGING):
+                del self._under_way[key]
         if created := _created_identity(line):
             (self._own.discard if failed else self._own.add)(_digest(created))
 
@@ -335,9 +368,15 @@ def _digest(identity: str) -> bytes:
     return sha256(identity.encode()).digest()[:16]
 
 
-def _identity(removed: Removed) -> str:
+def _identity(removed: Removed, of_set: bool = False) -> str:
+    """``of_set``: for SETTINGS, that of their permission set."""
     ids = ("group-id", "user-id", "account", "permission-set-arn")
-    return json.dumps([removed.kind, *(removed.record.get(name, "") for name in ids)])
+    kind = model.PERMISSION_SET if of_set and removed.kind == SETTINGS else removed.kind
+    return json.dumps([kind, *(removed.record.get(name, "") for name in ids)])
+
+
+#: How the ``_identity`` of SETTINGS begins. A change takes several calls: a later one that fails takes back nothing.
+_CHANGING = json.dumps([SETTINGS])[:-1]
 
 
 def _created_identity(line: Mapping[str, Any]) -> str:
@@ -424,6 +463,15 @@ _REMOVED = {
     ),
     model.GROUP: _with({**_GROUP_IDS, "description": _ANY}),
     model.PERMISSION_SET: _with({"permission-set-arn": _ID, "settings": _SETTINGS}),
+    SETTINGS: _with(
+        {
+            "permission-set-arn": _ID,
+            "settings": _SETTINGS,
+            "stale": shapes.listing(_ACCOUNT, _MANY),
+            "holders": shapes.listing(_PAIR, _MANY),
+            "members": shapes.mapping(_ID, shapes.listing(_ID, _MANY)),
+        }
+    ),
 }
 
 
@@ -435,8 +483,8 @@ def _created(value: Any, place: str) -> None:
 def _removed(value: Any, place: str) -> None:
     _with({"kind": shapes.one_of(*_REMOVED)})(value, place)
     _REMOVED[value["kind"]](value, place)
-    if any(len(each) != 2 for each in value.get("gives", ())):
-        raise ValueError(f"{place}.gives must have pairs of an account and a content")
+    if any(len(each) != 2 for each in (*value.get("gives", ()), *value.get("holders", ()))):
+        raise ValueError(f"{place} must have pairs of an account and a content or a principal")
 
 
 _MEMBERSHIPS = shapes.listing(

@@ -158,7 +158,9 @@ class _Review:
             comparison.desired, comparison.state, comparison.people, comparison.claims, comparison.instance
         )
         self._membership_users = comparison.history.membership_users(comparison.state)
-        self._replacements = Replacements(comparison.claims, comparison.refused, self._membership_users)
+        self._replacements = Replacements(
+            comparison.claims, comparison.refused, self._membership_users, comparison.history.served
+        )
         self._earlier = {
             each.earlier.group.name: each.earlier.group for each in comparison.desired.claims if each.earlier
         }
@@ -229,7 +231,7 @@ class _Review:
         """The removal of a membership that is not requested; None if it must stay."""
         accounts = tuple(sorted({each.account_id for each in group.assignments}))
         person, username = self._ids.get(user_id), self._username(user_id)
-        replaced = self._replacements.claims(group.name, username, person, accounts)
+        replaced = self._replacements.claims(group.name, username, person, accounts, user_id)
         replaced = replaced or self._covering_claims(group, username, person)
         reason = self._why_stays(group, username, bool(replaced))
         if reason:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
@@ -171,7 +171,12 @@ def plan_undo(
         for change in changes
         if change.key in back.existing
     ]
-    return run_objects.UndoPlan((*back.changes, *going), (*back.kept, *undo.kept, *there), undo.basis)
+    # Who goes must not get former settings that allow more.
+    ends = tuple(each.key for each in going if each.kind in (model.MEMBERSHIP, model.ASSIGNMENT))
+    late = [each for each in back.changes if each.key in back.settings and back.settings[each.key].widens]
+    first = [each for each in back.changes if each not in late]
+    last = [replace(each, needs=(*each.needs, *ends)) for each in late]
+    return run_objects.UndoPlan((*first, *going, *last), (*back.kept, *undo.kept, *there), undo.basis)
 
 
 @dataclass

@@ -3,23 +3,31 @@
 
 A deleted group or permission set is recreated from its record. An existing one, recreated by an interrupted undo or by
 others, is used only if it is unchanged: a membership is restored only if its group gives nothing else than before, and
-an assignment only if no person has joined the group since.
+an assignment only if no person has joined the group since. Former settings of a permission set come back if it has none
+but those of before and of the run, and, where they may allow more, only to those who had them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref
 from c7n_iamusers.identity_center import model, operations, permission_sets
-from c7n_iamusers.identity_center.changes import administrative, assignment_key, granted, group_key, set_key
+from c7n_iamusers.identity_center.changes import (
+    administrative,
+    assignment_key,
+    changed,
+    granted,
+    group_key,
+    set_key,
+)
 from c7n_iamusers.identity_center.intents import permission_set_from
-from c7n_iamusers.identity_center.run_objects import Kept, RemovedState, content_of
+from c7n_iamusers.identity_center.run_objects import SETTINGS, Kept, RemovedState, content_of, holders_in
 from c7n_iamusers.text.wording import shown
 
 NEW_ROLE = (
@@ -34,7 +42,50 @@ _EARLIER_FORM = (
     "account {} has an earlier form of its permission set, whose content AWS does not tell: provision the permission "
     "set there, and run the undo again"
 )
+#: {}: accounts.
+_LOST = "account {} had an earlier form of it before the run, whose content AWS does not tell"
+_CHANGED = "its settings have changed since the run"
 NO_GROUP = "its group no longer exists, or is not managed"
+
+
+@dataclass(frozen=True)
+class FormerSettings:
+    """The ``settings`` of a permission set before a run, which ``requested`` others; None if that is not known.
+
+    ``widens``: they may allow more than those of now. ``holders``: account id and user id of those who had them.
+    """
+
+    arn: str
+    settings: PermissionSet
+    requested: PermissionSet | None
+    widens: bool = False
+    holders: frozenset[tuple[str, str]] = frozenset()
+
+    def reason(self, known: model.KnownPermissionSet | None) -> str:
+        """Why they are not restored to the permission set as it is now; empty if they may be.
+
+        A run that stopped in the middle of its change has left some settings of before and some of its own.
+        """
+        if known is None or known.arn != self.arn:
+            return "the permission set no longer exists"
+        if not known.settings.is_managed:
+            return NOT_OURS
+        if self.requested is None:
+            return "the result of the run does not have what it requested"
+        now, either = known.settings, (self.settings, self.requested)
+        sets = [
+            (now.managed_policies, *(each.managed_policies for each in either)),
+            (now.customer_policies, *(each.customer_policies for each in either)),
+        ]
+        same = all(old & new <= present <= old | new for present, old, new in sets)
+        same &= now.inline_policy in [each.inline_policy for each in either]
+        same &= now.boundary in [each.boundary for each in either]
+        same &= now.description in [each.description for each in either]
+        same &= now.relay_state in [each.relay_state for each in either]
+        same &= duration_seconds(now.session_duration) in [
+            duration_seconds(each.session_duration) for each in either
+        ]
+        return "" if same else _CHANGED
 
 
 @dataclass(frozen=True)
@@ -44,6 +95,7 @@ class RestorationPlan:
     ``permission_sets``: by name, those to recreate. ``of_people``: user id -> the keys of the changes that restore the
     user's memberships. ``existing``: the ``deletion_key`` of objects that exist again. ``former``: key of an
     assignment's change -> the former members of its group. ``unexpected``: the user ids that ``kept`` names.
+    ``settings``: key of a permission set's change -> the settings to restore.
     """
 
     changes: tuple[model.Change, ...] = ()
@@ -53,6 +105,7 @@ class RestorationPlan:
     existing: frozenset[str] = frozenset()
     former: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unexpected: frozenset[str] = frozenset()
+    settings: Mapping[str, FormerSettings] = field(default_factory=dict)
 
 
 def deletion_key(kind: str, *ids: str) -> str:
@@ -60,9 +113,16 @@ def deletion_key(kind: str, *ids: str) -> str:
     return f"{kind} {'/'.join(ids)}"
 
 
-def plan_restoration(removed_state: RemovedState, instance: model.Instance) -> RestorationPlan:
-    """The plan for ``removed_state.removed``. Raises KeyError, TypeError for malformed records."""
-    return _Restoration(removed_state, instance).result()
+def plan_restoration(
+    removed_state: RemovedState,
+    instance: model.Instance,
+    requested: Mapping[str, PermissionSet] | None = None,
+) -> RestorationPlan:
+    """The plan for ``removed_state.removed``. Raises KeyError, TypeError for malformed records.
+
+    ``requested``: the run's requested permission sets, by name.
+    """
+    return _Restoration(removed_state, instance, requested or {}).result()
 
 
 Record = Mapping[str, Any]
@@ -71,8 +131,14 @@ Record = Mapping[str, Any]
 class _Restoration:
     """Each step returns why its object can't be restored; empty if it is restored or exists."""
 
-    def __init__(self, removed_state: RemovedState, instance: model.Instance) -> None:
-        self._removed_state, self._instance = removed_state, instance
+    def __init__(
+        self,
+        removed_state: RemovedState,
+        instance: model.Instance,
+        requested: Mapping[str, PermissionSet],
+    ) -> None:
+        self._removed_state, self._instance, self._of_run = removed_state, instance, requested
+        self._settings: dict[str, FormerSettings] = {}
         self._former: defaultdict[str, set[str]] = defaultdict(set)
         for each in removed_state.removed:
             if each.kind == model.MEMBERSHIP:
@@ -95,6 +161,7 @@ class _Restoration:
             model.GROUP: self._group,
             model.ASSIGNMENT: self._assignment,
             model.MEMBERSHIP: self._membership,
+            SETTINGS: self._former_settings,
         }
         kept = [
             Kept(f"{each.kind} {_title(each.kind, each.record)}", f"can't be restored: {reason}")
@@ -118,6 +185,7 @@ class _Restoration:
             frozenset(self._existing),
             former,
             frozenset(self._unexpected),
+            self._settings,
         )
 
     def _permission_set(self, record: Record) -> str:
@@ -144,6 +212,27 @@ class _Restoration:
         self._requested[requested.name] = requested
         details = (NEW_ROLE.format(requested.name), *granted(requested))
         self._add(key, model.PERMISSION_SET, record, calls, (), details, administrative(requested, {}))
+        return ""
+
+    def _former_settings(self, record: Record) -> str:
+        arn, settings = record["permission-set-arn"], permission_set_from(record["settings"])
+        former = FormerSettings(arn, settings, self._of_run.get(settings.name))
+        known = self._removed_state.permission_sets.get(arn)
+        if known is None or known.arn != arn:
+            return former.reason(None)
+        if record["stale"]:
+            return _LOST.format(shown(record["stale"]))
+        calls = permission_sets.permission_set_calls(settings, known, self._instance, known.accounts)
+        if not calls:
+            return ""
+        if reason := former.reason(known):
+            return reason
+        widens = permission_sets.may_widen(settings, known.settings) or bool(known.stale)
+        key = f"{SETTINGS} {settings.name}"
+        self._settings[key] = replace(former, widens=widens, holders=holders_in(record))
+        details = tuple(changed(known.settings, settings))
+        admin = administrative(settings, {})
+        self._add(key, model.PERMISSION_SET, record, calls, (), details, admin, model.UPDATE)
         return ""
 
     def _group(self, record: Record) -> str:
@@ -249,10 +338,11 @@ class _Restoration:
         needs: tuple[str, ...] = (),
         details: tuple[str, ...] = (),
         administrative: str = "",
+        action: str = "",
     ) -> None:
         title = _title(kind, record)
         subject = self._instance.subject(kind, title)
-        action = model.ASSIGN if kind == model.ASSIGNMENT else model.CREATE
+        action = action or (model.ASSIGN if kind == model.ASSIGNMENT else model.CREATE)
         self._changes.append(
             model.Change(
                 key,
@@ -269,7 +359,7 @@ class _Restoration:
 
 
 def _title(kind: str, record: Record) -> str:
-    if kind == model.PERMISSION_SET:
+    if kind in (model.PERMISSION_SET, SETTINGS):
         return str(record["settings"]["name"])
     if kind == model.ASSIGNMENT:
         return f"{record['group']} -> {record['permission-set']} in account {record['account']}"

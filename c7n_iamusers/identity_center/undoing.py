@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store
@@ -26,6 +27,7 @@ from c7n_iamusers.identity_center.aws.created_reader import CreatedReader
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.intents import permission_set_from
+from c7n_iamusers.identity_center.permission_sets import permission_set_calls
 from c7n_iamusers.identity_center.replacements import History
 from c7n_iamusers.identity_center.run_history import UNDO_JOURNAL, read_history, read_successors
 from c7n_iamusers.identity_center.run_lock import exclusive
@@ -38,7 +40,7 @@ from c7n_iamusers.identity_center.run_records import (
 )
 from c7n_iamusers.identity_center.undo_checks import UndoChecks
 from c7n_iamusers.identity_center.undo_plan import plan_undo
-from c7n_iamusers.identity_center.undo_restoration import RestorationPlan, plan_restoration
+from c7n_iamusers.identity_center.undo_restoration import FormerSettings, RestorationPlan, plan_restoration
 from c7n_iamusers.identity_center.writer.change import RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
 from c7n_iamusers.text.wording import escaping, shown
@@ -251,7 +253,12 @@ def _restoration(
         removed = [run_objects.Removed.from_data(each) for each in data.get("removed", ())]
     removed_state = CreatedReader(reader).read_removed(removed)
     with _result_errors(place):
-        return plan_restoration(removed_state, instance)
+        return plan_restoration(removed_state, instance, _requested(data))
+
+
+def _requested(data: Mapping[str, Any]) -> dict[str, PermissionSet]:
+    """The permission sets that the run requested, by name."""
+    return {name: permission_set_from(each) for name, each in data["permission-sets"].items()}
 
 
 @contextmanager
@@ -286,7 +293,7 @@ def _plan(
     later: History,
 ) -> run_objects.UndoPlan:
     state = CreatedReader(reader).read(map(run_objects.Created.from_data, data["created"]))
-    requested = {name: permission_set_from(each) for name, each in data["permission-sets"].items()}
+    requested = _requested(data)
     needed = needed_memberships(data, state, reader, read_users, later) if read_users else {}
     before = {
         group_id: [model.Assignment(account, arn) for account, arn in given]
@@ -308,7 +315,8 @@ class _UndoRecheck:
         clock: Callable[[], float],
     ) -> None:
         self._deletion_checks = UndoChecks(reader, plan.changes, plan.basis, clock)
-        self._reader, self._former = reader, restoration.former
+        self._reader, self._former, self._settings = reader, restoration.former, restoration.settings
+        self._instance = instance
         desired = model.DesiredAccess(permission_sets=restoration.permission_sets)
         self._recheck = Recheck(reader, desired, model.CenterState(), instance)
 
@@ -317,6 +325,12 @@ class _UndoRecheck:
         if change.action == run_objects.DELETE:
             # A deletion that came too early is retried.
             return RecheckResult(change.calls)
+        if former := self._settings.get(change.key):
+            known = self._reader.permission_sets.read(former.arn)
+            if reason := former.reason(known):
+                raise _not_restored(change, reason)
+            accounts = known.accounts if known else ()
+            return RecheckResult(permission_set_calls(former.settings, known, self._instance, accounts))
         return (
             self._group(change, parameters)
             if change.kind == model.GROUP
@@ -324,14 +338,37 @@ class _UndoRecheck:
         )
 
     def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
-        """A check to make right before a deletion, and before an assignment is restored: no person may have joined the
-        group.
+        """A check to make right before a deletion, before an assignment is restored: no person may have joined the
+        group; and before settings are: nobody may have changed them, or have come to hold them.
         """
         if change.action == run_objects.DELETE:
             return self._deletion_checks.before(change, parameters)
+        if former := self._settings.get(change.key):
+            return partial(self._check_settings, change, former)
         if change.kind != model.ASSIGNMENT:
             return None
         return partial(self._check_members, change, parameters["PrincipalId"])
+
+    def _check_settings(self, change: model.Change, former: FormerSettings) -> None:
+        known = self._reader.permission_sets.read(former.arn)
+        if (reason := former.reason(known)) or known is None:
+            raise _not_restored(change, reason)
+        if not former.widens:
+            return
+        held = {
+            (account, user)
+            for account in known.accounts
+            for kind, principal in self._reader.assignments.holders(account, known.arn)
+            for user in ([principal] if kind == "USER" else self._reader.store.members(principal))
+        }
+        if joined := {user for _, user in held - former.holders}:
+            names = self._reader.usernames(sorted(joined))
+            people = shown(sorted(names.get(user, f"user id {user}") for user in joined))
+            raise _not_restored(
+                change,
+                f"its former settings may allow more, and {people} did not hold it in all these accounts before the "
+                "run: end their access by it, and run the undo again",
+            )
 
     def _check_members(self, change: model.Change, group_id: str) -> None:
         if joined := sorted(self._reader.store.members(group_id) - self._former[change.key]):
@@ -350,6 +387,12 @@ class _UndoRecheck:
         if used or found.description != parameters["Description"]:
             raise IdentityCenterError(f"group {found.name} was created by others in the meantime: run again")
         return RecheckResult((), {operations.GROUP_ID: found.group_id})
+
+
+def _not_restored(change: model.Change, reason: str) -> IdentityCenterError:
+    return IdentityCenterError(
+        f"the former settings of permission set {change.name} are not restored: {reason}"
+    )
 
 
 def _apply(

@@ -218,6 +218,15 @@ def test_refusals_are_named_and_end_the_command_with_1(fleet: FleetRehearsal) ->
     assert len(fleet.assigned()) == 2
 
 
+def test_deletions_of_a_place_without_outcomes(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    former = ("--prune-former", "30", "--member-role", "arn:aws:iam::{account_id}:role/R", "--deletions")
+    refused = provision(fleet, *former, str(tmp_path))
+    assert refused.exit_code != 0
+    assert f"--deletions: {tmp_path} has no outcomes.json" in refused.output
+    assert fleet.mutations() == []
+    assert "Plan:" in provision(fleet, *former, "none", "--dry-run").output
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.journal import journal_line
 from c7n_iamusers.execution.outcomes import DELETED, Outcome, write_outcomes
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import former_members, provisioning
-from c7n_iamusers.identity_center.former_members import FormerMembers, deleted_by_policies, parse, updated
+from c7n_iamusers.identity_center.former_members import Deletions, FormerMembers, parse, updated
 from c7n_iamusers.identity_center.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.model import Choices
 from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, provision, read_fleet
@@ -64,7 +65,9 @@ def on_day(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 def audited(fleet: FleetRehearsal, read: Read, deleted: Collection[str] = ()) -> list[str]:
     fleet.said = []
-    found = replace(read_fleet(fleet.store, trust=TrustOptions(trusted=True)), deleted=frozenset(deleted))
+    found = replace(
+        read_fleet(fleet.store, trust=TrustOptions(trusted=True)), deleted=frozenset(deleted).intersection
+    )
     audit(found, fleet.center(), fleet.said.append, read)
     return [line for line in fleet.lines("=") if " in group " in line]
 
@@ -74,7 +77,9 @@ def pruned(
 ) -> list[str]:
     fleet.org.clear_calls()
     fleet.said = []
-    found = replace(read_fleet(fleet.store, trust=TrustOptions(trusted=True)), deleted=frozenset(deleted))
+    found = replace(
+        read_fleet(fleet.store, trust=TrustOptions(trusted=True)), deleted=frozenset(deleted).intersection
+    )
     options = None if dry else ApplyOptions(30.0)
     choices = Choices(former_days=days)
     return provision(found, fleet.center(), fleet.said.append, options, choices, read=read)
@@ -383,7 +388,7 @@ def test_whose_iam_user_this_tool_deleted_has_not_left(
     bob_leaves(fleet)
     outcome = Outcome.of(user(ACCOUNT, "bob", None, "x").subject, DELETED)
     write_outcomes(tmp_path / ACCOUNT / "us-east-1" / "delete", [outcome])
-    deleted = deleted_by_policies([DirectoryStore(tmp_path)])
+    deleted = Deletions(DirectoryStore(tmp_path)).known
     assert deleted == {f"AIDA{ACCOUNT}BOB"}
     on_day(0)
     audited(fleet, accounts_with("alice"))
@@ -412,3 +417,58 @@ def test_two_audits_at_once_lose_no_record(fleet: FleetRehearsal, on_day: Callab
     content = fleet.store.read(former_members.FILE) or b""
     assert parse(content, "", instance.arn).keys() == {(GROUP, BOB), ("x", "y")}
     assert audited(fleet, read)
+
+
+def deleting_journal(result: str = "done") -> bytes:
+    """The journal of a run that deleted bob, and was killed before it wrote outcomes."""
+    call = {"service": "iam", "operation": "DeleteUser", "parameters": {"UserName": "bob"}}
+    subject = user(ACCOUNT, "bob", None, "x").subject
+    lines = [journal_line(NOW, subject, "before", call)]
+    return b"".join(
+        [*lines, journal_line(NOW, subject, "after", {**call, "result": result})] if result else lines
+    )
+
+
+PUT = f"journal/20261128T000000Z-ab/bob.AIDA{ACCOUNT}BOB.jsonl"
+
+
+@pytest.mark.parametrize("name", ["journal.jsonl", PUT], ids=["file", "object-of-a-user"])
+@pytest.mark.parametrize(
+    ("result", "is_deleted"),
+    [("done", True), ("", True), ("unknown", True), ("failed", False)],
+    ids=["done", "killed-in-the-call", "no-answer", "refused-by-aws"],
+)
+def test_a_killed_runs_journal_has_its_deletions(
+    tmp_path: Path, name: str, result: str, is_deleted: bool
+) -> None:
+    store = DirectoryStore(tmp_path)
+    store.replace(f"{ACCOUNT}/delete/{name}", deleting_journal(result))
+    bob = f"AIDA{ACCOUNT}BOB"
+    assert Deletions(store).among([bob, "AIDAOTHER"]) == ({bob} if is_deleted else set())
+
+
+def test_a_place_without_outcomes_does_not_tell_who_was_deleted(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.replace("account/policy/resources.json", b"[]")
+    store.replace("identity-center-runs/20261128T000000.000000Z/journal.jsonl", deleting_journal())
+    with pytest.raises(IdentityCenterError, match=r"has no outcomes\.json and no journal of a policy"):
+        Deletions(store)
+
+
+def test_no_time_begins_before_the_deletions_were_read(
+    fleet: FleetRehearsal, on_day: Callable[[int], None]
+) -> None:
+    bob_leaves(fleet)
+    on_day(0)
+    fleet.said = []
+    audit(
+        read_fleet(fleet.store, trust=TrustOptions(trusted=True)),
+        fleet.center(),
+        fleet.said.append,
+        accounts_with("alice"),
+    )
+    assert "is not recorded: this tool may have deleted them: give --deletions" in "".join(fleet.lines("?"))
+    assert not fleet.store.read(former_members.FILE)
+    on_day(31)
+    assert pruned(fleet, accounts_with("alice")) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}

@@ -18,9 +18,9 @@ from c7n_iamusers.identity_center.replacements import Replacements
 from tests.access_center import ACCOUNT, MARK
 from tests.derivation.users import allow
 from tests.derived import derived, holder
-from tests.desired import intents, person
+from tests.desired import intents, person, user
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import join, user_id
+from tests.identity_center.test_totals_of_people import create_user, join, user_id
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 UNREAD = WorkingCredentials(unread=("access-key",), problem="AccessDenied")
@@ -216,3 +216,91 @@ def test_access_that_was_undone_is_not_inherited(fleet: FleetRehearsal) -> None:
     fleet.leave(now(derived(ACCOUNT, of_team("bob", "s3:Get*"))))
     assert fleet.run() == []
     assert list(fleet.members().values()) == [{"team@example.com"}]
+
+
+MARRIED = "alice.smith@example.com"
+
+
+def rename(fleet: FleetRehearsal, username: str, then: str) -> None:
+    """The owner of the directory renames a user."""
+    fleet.org.client("identitystore").update_user(
+        IdentityStoreId=fleet.instance.store.id,
+        UserId=user_id(fleet, username),
+        Operations=[
+            {"AttributePath": "userName", "AttributeValue": then},
+            {"AttributePath": "emails", "AttributeValue": [{"Value": then, "Primary": True}]},
+        ],
+    )
+
+
+def delete(fleet: FleetRehearsal, username: str) -> None:
+    fleet.org.client("identitystore").delete_user(
+        IdentityStoreId=fleet.instance.store.id, UserId=user_id(fleet, username)
+    )
+
+
+RENAMED = "nobody has that username now"
+RECYCLED = "has that username now"
+
+
+@pytest.mark.parametrize("iam_user", ["alice", "alice2"], ids=["same-iam-user", "another-iam-user"])
+@pytest.mark.parametrize("hired", [False, True], ids=["renamed", "address-given-to-another"])
+def test_a_username_of_another_human_gets_nothing(fleet: FleetRehearsal, iam_user: str, hired: bool) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    before = fleet.members()
+    rename(fleet, ALICE, MARRIED)
+    if hired:
+        create_user(fleet, ALICE)
+    fleet.leave(intents(ACCOUNT, users=(user(ACCOUNT, iam_user, person("alice")),)))
+    (failure,) = fleet.run(prune=True)
+    assert f"now {MARRIED}" in failure
+    assert (RECYCLED if hired else RENAMED) in failure
+    assert fleet.mutations() == []
+    assert fleet.members() == {group: {MARRIED} for group in before}
+
+
+def test_a_new_human_with_the_username_of_a_deleted_one_gets_nothing(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "alice", "bob"))
+    assert fleet.run() == []
+    delete(fleet, ALICE)
+    create_user(fleet, ALICE)
+    (failure,) = fleet.run()
+    assert "now deleted" in failure
+    assert list(fleet.members().values()) == [{BOB}]
+    fleet.leave(intents(ACCOUNT, users=(user(ACCOUNT, "new", person("alice")),)))
+    assert fleet.run() == []
+    assert list(fleet.members().values()) == [{ALICE, BOB}], "of another IAM user, it is the new human's"
+
+
+def test_a_deleted_user_is_created_anew(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    delete(fleet, ALICE)
+    assert fleet.run() == []
+    assert fleet.run() == []
+    assert list(fleet.members().values()) == [{ALICE}]
+
+
+def test_a_tag_that_follows_the_rename_serves(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    rename(fleet, ALICE, MARRIED)
+    create_user(fleet, ALICE)
+    alice = replace(person("alice"), username=MARRIED, email=MARRIED)
+    fleet.leave(intents(ACCOUNT, users=(user(ACCOUNT, "alice", alice),)))
+    assert fleet.run(prune=True) == []
+    assert list(fleet.members().values()) == [{MARRIED}]
+
+
+def test_the_people_file_gives_a_recycled_address_but_takes_nothing_from_its_former_holder(
+    fleet: FleetRehearsal,
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    rename(fleet, ALICE, MARRIED)
+    create_user(fleet, ALICE)
+    alice = replace(user(ACCOUNT, "alice", person("alice")), on_file=True)
+    fleet.leave(intents(ACCOUNT, users=(alice,), set_name="Writers"))
+    fleet.run(prune=True)
+    assert fleet.members() == {f"iam-{ACCOUNT}-Readers": {MARRIED}, f"iam-{ACCOUNT}-Writers": {ALICE}}

@@ -158,7 +158,7 @@ class CreatedReader:
 def _named_sets(removed: run_objects.Removed) -> Iterator[tuple[str, str]]:
     """ARN and name of the permission set of the record."""
     record = removed.record
-    if removed.kind == model.PERMISSION_SET:
+    if removed.kind in (model.PERMISSION_SET, run_objects.SETTINGS):
         yield record["permission-set-arn"], record["settings"]["name"]
     elif removed.kind == model.ASSIGNMENT:
         yield record["permission-set-arn"], record["permission-set"]

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Undoing a run that changed an existing permission set: its former settings come back, to nobody new."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center import undoing
+from c7n_iamusers.identity_center.model import CurrentAccess
+from c7n_iamusers.identity_center.run_objects import Removed, removed_by, settings_record
+from tests.access_center import ACCOUNT, AUDIT, READ_ONLY, known_set
+from tests.desired import ACCEPT_ALL, intents, readers
+from tests.identity_center.fleet_rehearsal import FleetRehearsal, provision_earlier_form
+from tests.identity_center.test_totals_of_people import ALICE, BOB, create_user, join
+from tests.identity_center.test_undoing import incomplete, undone
+from tests.plugins.provisioning_rehearsal import Killed, after_change
+
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+GROUP = f"iam-{ACCOUNT}-Readers"
+STATEMENT = {"Action": "s3:GetObject", "Effect": "Allow", "Resource": "arn:aws:s3:::b/*"}
+INLINE = json.dumps({"Statement": [STATEMENT], "Version": "2012-10-17"}, separators=(",", ":"))
+ADMINS = replace(readers(), managed_policies=frozenset({ADMIN}))
+
+
+def requests(fleet: FleetRehearsal, permission_set: PermissionSet, *names: str) -> None:
+    fleet.forget()
+    fleet.leave(intents(ACCOUNT, *(names or ("alice",)), permission_set=permission_set, accept=ACCEPT_ALL))
+
+
+def ran(fleet: FleetRehearsal, *sets: PermissionSet) -> None:
+    """A run for each of ``sets``, for alice."""
+    for each in sets:
+        requests(fleet, each)
+        assert fleet.run() == []
+
+
+def content(fleet: FleetRehearsal) -> dict[str, Any]:
+    (found,) = fleet.instance.permission_sets.values()
+    return deepcopy({key: value for key, value in vars(found).items() if key not in ("arn", "created")})
+
+
+def policies(fleet: FleetRehearsal) -> set[str]:
+    (found,) = fleet.instance.permission_sets.values()
+    return set(found.managed_policies)
+
+
+def by_hand(fleet: FleetRehearsal, policy: str = AUDIT) -> None:
+    arn = next(arn for arn, each in fleet.instance.permission_sets.items() if each.name == "Readers")
+    given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": arn, "ManagedPolicyArn": policy}
+    fleet.org.client("sso-admin").attach_managed_policy_to_permission_set(**given)
+
+
+OTHERS = [
+    pytest.param(ADMINS, id="other-managed-policies"),
+    pytest.param(replace(readers(), inline_policy=INLINE), id="inline-policy"),
+    pytest.param(replace(readers(), session_duration="PT8H"), id="longer-sessions"),
+    pytest.param(replace(readers(), description="Else"), id="description"),
+]
+BOUND = pytest.param(replace(readers(), boundary=READ_ONLY), False, id="boundary-that-no-run-removes")
+
+
+@pytest.mark.parametrize(
+    ("then", "back"),
+    [
+        *(
+            pytest.param(*each.values, back, id=f"{each.id}-{back}")
+            for each in OTHERS
+            for back in (False, True)
+        ),
+        BOUND,
+    ],
+)
+def test_former_settings_come_back(fleet: FleetRehearsal, then: PermissionSet, back: bool) -> None:
+    first, second = (then, readers()) if back else (readers(), then)
+    ran(fleet, first)
+    before = content(fleet)
+    ran(fleet, second)
+    assert content(fleet) != before
+    result = fleet.results()[-1]
+    assert fleet.undo(result, dry=True) == []
+    (line,) = fleet.lines("+")
+    assert line.startswith("+ permission set Readers")
+    assert fleet.undo(result) == []
+    assert content(fleet) == before
+    assert undone(result)["complete"] is True
+    assert fleet.undo(result) == []
+    assert fleet.mutations() == []
+
+
+def test_settings_that_others_have_changed_since_stay(fleet: FleetRehearsal) -> None:
+    ran(fleet, readers(), ADMINS)
+    by_hand(fleet)
+    result = fleet.results()[-1]
+    assert incomplete(fleet.undo(result)) == 1
+    (line,) = fleet.lines("!")
+    assert line.endswith(
+        "settings of permission set Readers: can't be restored: its settings have changed since the run"
+    )
+    assert policies(fleet) == {ADMIN, AUDIT}
+    assert undone(result)["complete"] is False
+
+
+def test_what_others_change_after_the_plan_stays(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran(fleet, readers(), ADMINS)
+    original = undoing._apply
+
+    def apply(*given: Any) -> list[str]:
+        by_hand(fleet)
+        return original(*given)
+
+    monkeypatch.setattr(undoing, "_apply", apply)
+    failures = fleet.undo(fleet.results()[-1])
+    assert "its settings have changed since the run" in failures[0]
+    assert policies(fleet) == {ADMIN, AUDIT}
+
+
+def test_wider_settings_come_back_only_to_those_who_had_them(fleet: FleetRehearsal) -> None:
+    ran(fleet, ADMINS, readers())
+    result = fleet.results()[-1]
+    join(fleet, GROUP, create_user(fleet, "carol@example.com"))
+    (failure,) = fleet.undo(result)
+    assert "carol@example.com did not hold it in all these accounts before the run" in failure
+    assert (policies(fleet), fleet.mutations()) == ({READ_ONLY}, [])
+
+
+def test_whom_the_run_added_goes_before_wider_settings_come_back(fleet: FleetRehearsal) -> None:
+    ran(fleet, ADMINS)
+    requests(fleet, readers(), "alice", "bob")
+    assert fleet.run() == []
+    assert fleet.undo(fleet.results()[-1]) == []
+    assert policies(fleet) == {ADMIN}
+    assert BOB not in fleet.usernames()
+    made = [each.operation for each in fleet.mutations()]
+    assert made.index("DeleteGroupMembership") < made.index("AttachManagedPolicyToPermissionSet")
+
+
+def test_who_was_removed_comes_back_after_the_settings(fleet: FleetRehearsal) -> None:
+    both = replace(readers(), managed_policies=frozenset({READ_ONLY, AUDIT}))
+    requests(fleet, both, "alice", "bob")
+    assert fleet.run() == []
+    requests(fleet, readers())
+    assert fleet.run(prune=True, lock_out=True) == []
+    result = fleet.results()[-1]
+    assert fleet.members() == {GROUP: {ALICE}}
+    assert incomplete(fleet.undo(result)) == 1
+    assert (policies(fleet), fleet.members()) == ({READ_ONLY, AUDIT}, {GROUP: {ALICE}})
+    assert fleet.undo(result) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+
+
+def test_narrower_settings_come_back_also_to_who_joined(fleet: FleetRehearsal) -> None:
+    ran(fleet, replace(readers(), session_duration="PT1H"), replace(readers(), session_duration="PT8H"))
+    join(fleet, GROUP, create_user(fleet, "carol@example.com"))
+    assert fleet.undo(fleet.results()[-1]) == []
+    (found,) = fleet.instance.permission_sets.values()
+    assert found.session_duration == "PT1H"
+
+
+def test_an_earlier_form_in_an_account_is_lost(fleet: FleetRehearsal) -> None:
+    ran(fleet, readers())
+    (arn,) = fleet.instance.permission_sets
+    provision_earlier_form(fleet, arn)
+    ran(fleet, readers())
+    assert incomplete(fleet.undo(fleet.results()[-1])) == 1
+    assert f"account {ACCOUNT} had an earlier form of it before the run" in fleet.lines("!")[0]
+
+
+@pytest.mark.parametrize("number", range(1, 4))
+@pytest.mark.parametrize("sets", [(readers(), ADMINS), (ADMINS, readers())], ids=["widened", "narrowed"])
+def test_a_run_and_an_undo_that_are_killed_at_any_call(
+    fleet: FleetRehearsal,
+    number: int,
+    sets: tuple[PermissionSet, PermissionSet],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran(fleet, sets[0])
+    before = content(fleet)
+    requests(fleet, sets[1])
+    acts: list[Callable[[], list[str]]] = [fleet.run, lambda: fleet.undo(fleet.results()[-1])]
+    for act in acts:
+        with monkeypatch.context() as patch:
+            after_change(patch, number, Killed())
+            with pytest.raises(Killed):
+                act()
+        assert act() == []
+    assert content(fleet) == before
+
+
+def test_the_record_is_durable_before_the_first_call(fleet: FleetRehearsal) -> None:
+    ran(fleet, replace(readers(), inline_policy=INLINE), ADMINS)
+    journal = (fleet.results()[-1].parent / "journal.jsonl").read_text().splitlines()
+    lines = [json.loads(line) for line in journal]
+    first = next(
+        line for line in lines if line["phase"] == "before" and "PermissionSetArn" in line["parameters"]
+    )
+    assert first["notes"]["removed"]["settings"]["inline_policy"] == INLINE
+
+
+def test_former_settings_need_consent(fleet: FleetRehearsal) -> None:
+    ran(fleet, ADMINS, readers())
+    with pytest.raises(IdentityCenterError, match="give people access by what"):
+        fleet.undo(fleet.results()[-1], accepted=False)
+    assert fleet.mutations() == []
+
+
+FIRST = settings_record(known_set(readers()), CurrentAccess())
+THEN = settings_record(known_set(ADMINS), CurrentAccess())
+
+
+def call(phase: str, number: int, record: Removed | None = None, result: str = "") -> dict[str, Any]:
+    notes = {"notes": {"removed": record.as_data()}} if record else {}
+    ended = {"result": result} if result else {}
+    return {"phase": phase, "operation": "X", "parameters": {"n": number}, **notes, **ended}
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param([call("before", 1, FIRST), call("after", 1, None, "failed")], [], id="nothing-changed"),
+        pytest.param(
+            [
+                call("before", 1, FIRST),
+                call("after", 1, None, "done"),
+                call("before", 2),
+                call("after", 2, None, "failed"),
+                call("before", 2, THEN),
+                call("after", 2, None, "failed"),
+            ],
+            [FIRST],
+            id="a-later-call-failed",
+        ),
+        pytest.param(
+            [
+                call("before", 1, FIRST),
+                call("after", 1, None, "unknown"),
+                call("before", 1, FIRST),
+                call("after", 1, None, "failed"),
+            ],
+            [FIRST],
+            id="no-answer-and-failed-again",
+        ),
+        pytest.param(
+            [call("before", 1, FIRST), call("after", 1, None, "done"), call("before", 3, THEN)],
+            [FIRST],
+            id="continued-by-another-run",
+        ),
+    ],
+)
+def test_the_settings_before_the_first_change_count(
+    lines: list[dict[str, Any]], expected: list[Removed]
+) -> None:
+    assert removed_by(lines) == expected
