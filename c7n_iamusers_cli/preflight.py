@@ -413,7 +413,8 @@ def _account(probes: Probes, target: Target, wanted: _Wanted, read: list[NamesRe
     from c7n_iamusers.organization.readiness import HOLE, Check, file_checks
 
     found: list[Check] = []
-    take = (lambda users: read.append(names_of(target, users, wanted.rules))) if wanted.rules else None
+    today = datetime.now(timezone.utc).date()
+    take = (lambda users: read.append(names_of(target, users, wanted.rules, today))) if wanted.rules else None
     try:
         found.extend(probes.account(target, wanted.needed, wanted.functions, take))
     # Whatever is wrong with one account's answers, the others are checked all the same.

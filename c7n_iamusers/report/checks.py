@@ -52,7 +52,7 @@ def needs(
     yield from _failed(users)
     yield from _quarantines(users)
     yield from _counted_twice(outputs, account_of)
-    yield from _protecting_nobody(exemptions)
+    yield from _exemptions(exemptions)
     yield from _selecting_nobody({each.id: each for each in accounts}, outputs, latest, known, account_of)
 
 
@@ -138,11 +138,15 @@ def _counted_twice(
             yield need(BLOCKING, "twice", "counted twice", why)
 
 
-def _protecting_nobody(exemptions: Iterable[Row]) -> Iterator[Row]:
+def _exemptions(exemptions: Iterable[Row]) -> Iterator[Row]:
+    """Those that protect nobody; BLOCKING where they did until they expired."""
     for each in exemptions:
-        if each["users"] == 0 and each["state"] != "expired":
-            where = f" in account {each['account']!r}" if each["account"] else ""
-            rule = f"{each['field']} {each['pattern']!r}{where} until {each['expires']} ({each['reason']})"
+        where = f" in account {each['account']!r}" if each["account"] else ""
+        rule = f"{each['field']} {each['pattern']!r}{where} until {each['expires']} ({each['reason']})"
+        if each["lapsed"]:
+            why = f"{rule} no longer protects {shown(each['lapsed'])}: give it a later day; or remove it, and they go"
+            yield need(BLOCKING, "exemption", "an exemption that has expired", why)
+        elif each["users"] == 0:
             why = f"{rule}: if it is mistyped, whom it means is not exempt; if the user is gone, remove it"
             yield need(ATTENTION, "exemption", "an exemption that protects nobody", why)
 

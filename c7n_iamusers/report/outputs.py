@@ -314,9 +314,11 @@ def _seen(files: _Files, execution: str) -> SeenUsers | None:
 
 
 def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
-    """Those that it flagged and the policy selected are in ``users``: a report may be on 600,000 of them."""
+    """Without those of whom ``users``, the selected ones, says it all: a report may be on 600,000 of them."""
     selected = {each.unique_id for each in users}
-    kept = (each for each in seen.users if each.state != FLAGGED or each.unique_id not in selected)
+    kept = (
+        each for each in seen.users if each.expired or each.state != FLAGGED or each.unique_id not in selected
+    )
     return replace(seen, users=tuple(kept))
 
 

@@ -147,7 +147,7 @@ def test_without_a_hole(fleet: Rehearsal, mailer: tuple[str, str]) -> None:
         f"platform ({C})",
         f"  {checked}",
         "organization",
-        "  ok: policies, queue, notices, mailer, mailer permissions, identity center role, identity center, accounts, "
+        "  ok: policies, queue, mailer, notices, mailer permissions, identity center role, identity center, accounts, "
         "accounts of the organization",
     ]
     assert result.stderr == ""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
-from c7n_iamusers.evidence.seen_users import BY_OTHERS, BY_US, LEFT_OUT, SeenUsers
+from c7n_iamusers.evidence.seen_users import BY_OTHERS, BY_US, EXEMPT, FLAGGED, LEFT_OUT, SeenUsers
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule, parse_rules
 from c7n_iamusers.report.accounts import ANY, Expected, Wanted
@@ -869,7 +869,7 @@ def test_users_of_one_run_in_two_places_are_counted_twice(
     ("rule", "named"),
     [
         pytest.param({}, True, id="mistyped"),
-        pytest.param({"expires": "2026-11-24"}, False, id="expired"),
+        pytest.param({"expires": "2026-11-24"}, True, id="expired"),
         pytest.param({"user": "al*"}, False, id="of-somebody"),
     ],
 )
@@ -885,6 +885,63 @@ def test_an_exemption_that_protects_nobody_needs_attention(
     assert [(each["level"], each["what"]) for each in found] == [
         (ATTENTION, "an exemption that protects nobody")
     ] * named
+
+
+EXPIRED = parse_rules([{**RULE, "user": "al*", "expires": "2026-11-24"}], "exempt")
+RENEWED = parse_rules([{**RULE, "user": "al*", "expires": "2026-11-24"}, {**RULE, "user": "al*"}], "exempt")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "level"),
+    [
+        pytest.param(None, seen(seen_user("alice", expired=(0,)), rules=EXPIRED), BLOCKING, id="selected"),
+        pytest.param(
+            None,
+            seen(seen_user("alice", state=LEFT_OUT, why="kinds", expired=(0,)), rules=EXPIRED),
+            BLOCKING,
+            id="left-out",
+        ),
+        pytest.param(None, seen(exempt_user("alice"), rules=EXPIRED), BLOCKING, id="since-the-run"),
+        pytest.param(None, seen(seen_user("alice"), rules=EXPIRED), ATTENTION, id="of-nobody"),
+        pytest.param(
+            seen(exempt_user("alice"), rules=EXPIRED),
+            seen(seen_user("alice", state=EXEMPT, rule=1), rules=RENEWED),
+            None,
+            id="renewed",
+        ),
+        pytest.param(
+            seen(seen_user("alice", expired=(0,)), rules=EXPIRED),
+            seen(seen_user("alice"), rules=USED.rules),
+            None,
+            id="removed",
+        ),
+        pytest.param(
+            seen(seen_user("alice", expired=(0,)), rules=EXPIRED),
+            seen(seen_user("alice"), rules=()),
+            BLOCKING,
+            id="then-a-run-without-exemptions",
+        ),
+        pytest.param(
+            seen(seen_user("alice", expired=(0,)), rules=EXPIRED),
+            seen(rules=EXPIRED),
+            None,
+            id="deleted-since",
+        ),
+    ],
+)
+def test_an_exemption_that_has_expired(
+    left: Outputs, before: SeenUsers | None, now: SeenUsers, level: str | None
+) -> None:
+    """Whoever it protected is announced, and deleted in the end; nobody may have decided that."""
+    if before:
+        left.leave("alice", policy=PARK, days=1, seen=before)
+    chosen = [each for each in now.users if each.state == FLAGGED]
+    left.leave(*("alice" for _ in chosen), seen=now)
+    found = [each for each in fleet(left).attention if "'al*'" in each["why"]]
+    assert [each["level"] for each in found if each["level"] == BLOCKING or not before] == [level] * bool(
+        level
+    )
+    assert all("alice of account" in each["why"] for each in found if each["level"] == BLOCKING)
 
 
 MOVED: dict[str, Any] = {"policy": PARK, "days": 2, "run": "park"}
