@@ -975,6 +975,63 @@ def test_a_policy_that_selects_nobody_any_more_needs_attention(
     assert all("selected 1 users on 2026-11-22, and now nobody" in each["why"] for each in found)
 
 
+def narrowed(*names: str, policy: str = RELEASE, account: str = ACCOUNT, days: float = 0) -> dict[str, str]:
+    """The metadata of a policy for users of these names alone."""
+    filters = [{"type": "value", "key": "UserName", "op": "in", "value": list(names)}, "unnecessary"]
+    return {"metadata.json": json.dumps(metadata(policy, account, days, ["ResourceCount"], filters=filters))}
+
+
+@pytest.mark.parametrize(
+    ("names", "runs", "missing"),
+    [
+        pytest.param(["alicex"], [{}], "alicex", id="mistyped"),
+        pytest.param(["alice"], [{"selected": "alice"}], "", id="selected"),
+        pytest.param(["alice", "Bob"], [{"selected": "alice"}], "Bob", id="one-of-two"),
+        pytest.param(["alice"], [{"seen": seen(exempt_user("alice"), complete=False)}], "", id="exempt"),
+        pytest.param(
+            ["alice"],
+            [{"seen": seen(seen_user("alice", state=LEFT_OUT, why="kinds"), complete=False)}],
+            "",
+            id="left-out-for-a-reason",
+        ),
+        pytest.param(
+            ["alice"],
+            [{"seen": seen(seen_user("alice"), complete=False)}],
+            "alice",
+            id="left-out-by-another-filter",
+        ),
+        pytest.param(["alice"], [{"outcomes": [outcome("alice", "released", days=3)]}], "", id="done-before"),
+        pytest.param(
+            ["alice"], [{"outcomes": [outcome("alice", "skipped", days=3)]}], "alice", id="skipped-before"
+        ),
+        pytest.param(
+            ["alice"],
+            [{"selected": "alice"}, {"name": "research", "account": OTHER_ACCOUNT}],
+            "",
+            id="in-another-account",
+        ),
+        pytest.param([], [{}], "its list of names is empty", id="as-it-is-shipped"),
+    ],
+)
+def test_a_named_user_whom_nothing_happened_to_blocks(
+    left: Outputs, names: list[str], runs: Sequence[dict[str, Any]], missing: str
+) -> None:
+    for each in runs:
+        more = {key: value for key, value in each.items() if key != "selected"}
+        chosen = [each["selected"]] if "selected" in each else []
+        files = narrowed(*names, account=more.get("account", ACCOUNT))
+        left.leave(*chosen, policy=RELEASE, files=files, **more)
+    found = [each for each in fleet(left).attention if each["kind"] == "selection"]
+    assert [each["level"] for each in found] == [BLOCKING] * bool(missing)
+    assert all(missing in each["why"] for each in found)
+
+
+def test_a_policy_for_all_users_again_names_nobody(left: Outputs) -> None:
+    left.leave(policy=RELEASE, days=1, files=narrowed("alicex", days=1))
+    left.leave(policy=RELEASE)
+    assert [each for each in fleet(left).attention if each["kind"] == "selection"] == []
+
+
 def test_a_policy_that_is_done_with_its_users_may_select_nobody(left: Outputs) -> None:
     left.leave("alice", policy=RELEASE, days=3, run="1", outcomes=[outcome("alice", "released", days=3)])
     left.leave("bob", policy=PARK, seen=seen(seen_user("alice")))
