@@ -186,9 +186,9 @@ def _missing_named(latest: Iterable[PolicyOutput], known: Users) -> Iterator[Row
 
 def _found_in(output: PolicyOutput) -> Iterator[str]:
     """The names of the users that it selected, or left for a reason that it states."""
-    left = [each for each in output.seen.users if each.state != FLAGGED] if output.seen else []
-    for each in (*(output.users or ()), *left):
-        yield each.arn.rpartition("/")[2]
+    left = [each.arn for each in output.seen.users if each.state != FLAGGED] if output.seen else []
+    for arn in (*(each.arn for each in output.users or ()), *left):
+        yield arn.rpartition("/")[2]
 
 
 def _selecting_nobody(
