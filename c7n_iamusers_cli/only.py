@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.iam.user_patterns import NAME_KEY, named_alone
 from c7n_iamusers.text.wording import quoted
 from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.yaml_files import as_yaml, output_options, put
@@ -20,11 +21,6 @@ from c7n_iamusers_cli.yaml_files import as_yaml, output_options, put
 _NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _GLOB = frozenset("*?[]{}")
 _RESOURCES = ("aws.iam-user", "iam-user")
-_KEY = "UserName"
-#: What Cloud Custodian's filter ``value`` takes for something else than the value itself.
-_MEANINGS = frozenset(("absent", "present", "not-null", "empty"))
-#: ``op`` of that filter -> whether its value is a list of names.
-_OPERATORS = {None: False, "eq": False, "equal": False, "in": True}
 
 
 def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -116,35 +112,17 @@ def _narrowed(policy: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     if not isinstance(mode, Mapping) or mode.get("type", "pull") != "pull":
         raise ValueError(f"{where}: it is deployed as a function, and would replace the one for all users")
     for each in filters:
-        before = _named(each)
+        before = named_alone(each)
         if before and (others := [name for name in names if name not in before]):
             raise ValueError(
                 f"{where} to {', '.join(others)}: it is for {', '.join(before)} alone; begin with the file for all "
                 "users"
             )
     # a condition on names that holds for all of these says nothing beside the new one; an empty one waited for names
-    rest = [each for each in filters if _named(each) is None]
+    rest = [each for each in filters if named_alone(each) is None]
     return {**policy, "filters": [_condition(names), *rest]}
 
 
 def _condition(names: Sequence[str]) -> dict[str, Any]:
     # As a list, since the filter takes a name such as `present` for another condition.
-    return {"type": "value", "key": _KEY, "op": "in", "value": list(names)}
-
-
-def _named(condition: Any) -> tuple[str, ...] | None:
-    """Whom a filter selects by nothing but their names; None for any other. An empty one waits for names."""
-    if not isinstance(condition, Mapping):
-        return None
-    if set(condition) == {_KEY}:
-        found, is_list = condition[_KEY], False
-    elif condition.get("type") == "value" and condition.get("key") == _KEY:
-        if not set(condition) <= {"type", "key", "op", "value"} or condition.get("op") not in _OPERATORS:
-            return None
-        found, is_list = condition.get("value"), _OPERATORS[condition.get("op")]
-    else:
-        return None
-    values = found if is_list else [found]
-    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
-        return None
-    return None if not is_list and _MEANINGS.intersection(values) else tuple(values)
+    return {"type": "value", "key": NAME_KEY, "op": "in", "value": list(names)}

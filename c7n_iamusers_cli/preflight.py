@@ -266,7 +266,7 @@ def _shared(
         yield notices
         if place.startswith("s3://") and notices.status == OK:
             yield probes.bucket(place)
-    yield from _mail(probes, shared.queues, mailer, mailer_role)
+    yield from _mail(probes, shared.queues, found, mailer, mailer_role)
     centers = _centers(shared.centers, role)
     for each, known in centers:
         yield from center(each, known or region)
@@ -289,13 +289,16 @@ def _probes(found: Sequence[Target]) -> Probes:
     return Probes(session, caller_of(session), Backoff(budget=BUDGET))
 
 
-def _mail(probes: Probes, queues: Sequence[str], file: Path | None, role: str) -> Iterator[Check]:
-    """Whether mails can be known to leave the ``queues``, and whether c7n-mailer may take them. ``role``: its ARN.
+def _mail(
+    probes: Probes, queues: Sequence[str], found: Sequence[Target], file: Path | None, role: str
+) -> Iterator[Check]:
+    """Whether mails can be known to leave the ``queues``, and whether c7n-mailer may take and send them.
 
-    ``file``: its configuration; the check of the mailer tells of one that can't be read.
+    ``file``: its configuration. ``role``: its ARN.
     """
     from c7n_iamusers.exceptions import InvalidPolicyData
     from c7n_iamusers.organization.mail_probes import MailProbes
+    from c7n_iamusers.organization.owners import OWNER, address_fault
     from c7n_iamusers.organization.readiness import HOLE, ORGANIZATION, Check
     from c7n_iamusers_cli.mailer import mailer_arn, mailer_config
 
@@ -304,9 +307,14 @@ def _mail(probes: Probes, queues: Sequence[str], file: Path | None, role: str) -
         yield from asked.delivery(queue)
     try:
         config = mailer_config(file) if file else None
-    except InvalidPolicyData:
+    except InvalidPolicyData as error:
+        remedy = "give queue_url, from_address, and smtp_server or ses_region"
+        yield Check(ORGANIZATION, "mailer", HOLE, str(error), remedy)
         return
     if file and config:
+        owners = (str(each.variables.get(OWNER)) for each in found)
+        recipient = next((each for each in owners if not address_fault(each)), "")
+        yield from asked.mailer(config, file, queues, recipient)
         _, partition, _, _, account, _ = probes.caller.split(":", 5)
         try:
             yield asked.rights(config, mailer_arn(config, account, partition, role), file)
@@ -323,11 +331,20 @@ def _queues(
 
     queues = tuple(dict.fromkeys((*named, *function_queues(found, wanted.every))))
     yield from map(probes.queue, queues)
-    if fault := open_mailer(found, wanted.every, probes.mailer_queue(mailer) if mailer else ()):
+    if fault := open_mailer(found, wanted.every, _queue_of(mailer) if mailer else ()):
         yield Check(ORGANIZATION, "who may write to c7n-mailer", HOLE, fault, "correct these policies")
-    if mailer:
-        yield from probes.mailer(mailer, named)
     return queues
+
+
+def _queue_of(mailer: Path) -> tuple[str, ...]:
+    """The queue that c7n-mailer reads; none where its configuration can't be read, which ``_mail`` says."""
+    from c7n_iamusers.exceptions import InvalidPolicyData
+    from c7n_iamusers_cli.mailer import mailer_config
+
+    try:
+        return (mailer_config(mailer)["queue_url"],)
+    except InvalidPolicyData:
+        return ()
 
 
 def _templates(
@@ -413,7 +430,8 @@ def _account(probes: Probes, target: Target, wanted: _Wanted, read: list[NamesRe
     from c7n_iamusers.organization.readiness import HOLE, Check, file_checks
 
     found: list[Check] = []
-    take = (lambda users: read.append(names_of(target, users, wanted.rules))) if wanted.rules else None
+    today = datetime.now(timezone.utc).date()
+    take = (lambda users: read.append(names_of(target, users, wanted.rules, today))) if wanted.rules else None
     try:
         found.extend(probes.account(target, wanted.needed, wanted.functions, take))
     # Whatever is wrong with one account's answers, the others are checked all the same.

@@ -114,8 +114,9 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     is_flag=True,
     help="End with 1 where something blocks the next step: a user failed or is counted twice, an account did not run, "
     "is denied or unreadable, a quarantine is in use, broken or of an exempt user, a mail did not leave the queue for "
-    "a day, or an owner was not told. Otherwise end with 3 where something needs attention: an exemption protects "
-    "nobody, or a policy selects nobody any more. A line for each.",
+    "a day, an owner was not told, an exemption expired and nothing else protects its users, or a policy for named "
+    "users selected none of them. Otherwise end with 3 where something needs attention: an exemption protects nobody, "
+    "or a policy selects nobody any more. A line for each.",
 )
 def report(
     places: tuple[str, ...],

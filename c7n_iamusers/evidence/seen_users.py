@@ -37,6 +37,7 @@ _SHAPE = record(
                     "why": _TEXT,
                     "rule": whole(0),
                     "more": listing(whole(0), _MANY),
+                    "expired": listing(whole(0), _MANY),
                     "denied": one_of(BY_NOBODY, BY_US, BY_OTHERS),
                 },
             ),
@@ -52,7 +53,7 @@ class SeenUser:
 
     ``state``: FLAGGED, EXEMPT or LEFT_OUT. ``why``: of a user that is left out: the option, or what could not be read.
     ``rule``: the number of the first rule that protects an exempt one. ``more``: of further rules that do. ``denied``:
-    who denies everything to it.
+    who denies everything to it. ``expired``: of a user that no rule protects: the expired ones that match it.
     """
 
     arn: str
@@ -62,6 +63,7 @@ class SeenUser:
     rule: int | None = None
     denied: str = BY_NOBODY
     more: tuple[int, ...] = ()
+    expired: tuple[int, ...] = ()
 
     @property
     def protecting(self) -> tuple[int, ...]:
@@ -70,9 +72,9 @@ class SeenUser:
 
     def moved(self, by: int) -> SeenUser:
         """The same where so many rules stand before its own."""
-        if self.rule is None:
-            return self
-        return replace(self, rule=self.rule + by, more=tuple(each + by for each in self.more))
+        rule = None if self.rule is None else self.rule + by
+        more, expired = (tuple(each + by for each in numbers) for numbers in (self.more, self.expired))
+        return replace(self, rule=rule, more=more, expired=expired)
 
     def as_data(self) -> dict[str, Any]:
         """JSON types; without what says nothing."""
@@ -83,6 +85,7 @@ class SeenUser:
             "why": self.why,
             "denied": self.denied,
             "more": list(self.more),
+            "expired": list(self.expired),
         }
         found = {key: value for key, value in known.items() if value}
         return found if self.rule is None else {**found, "rule": self.rule}
@@ -133,14 +136,16 @@ def parse_seen(data: Any) -> SeenUsers:
     # each run has the same users
     users = tuple(map(_user, data["users"]))
     for each in users:
-        if bool(each.protecting) != (each.state == EXEMPT) or max(each.protecting, default=-1) >= len(rules):
+        numbers = (*each.protecting, *each.expired)
+        if bool(each.protecting) != (each.state == EXEMPT) or max(numbers, default=-1) >= len(rules):
             raise ValueError(f"{SEEN}: {each.arn} is exempt by no rule, or names one without being exempt")
     return SeenUsers(data["execution"], data["complete"], rules, users)
 
 
 def _user(data: Mapping[str, Any]) -> SeenUser:
     known = {"arn": intern(data["arn"]), "unique_id": intern(data["unique_id"])}
-    return SeenUser(**{**data, **known, "more": tuple(data.get("more", ()))})
+    numbers = {key: tuple(data.get(key, ())) for key in ("more", "expired")}
+    return SeenUser(**{**data, **known, **numbers})
 
 
 @lru_cache(maxsize=100_000)

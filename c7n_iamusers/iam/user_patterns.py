@@ -8,6 +8,7 @@ import string
 import unicodedata
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.user import IamUser
@@ -43,6 +44,32 @@ _MATCHERS: Mapping[str, Callable[[IamUser, str], bool]] = {
     "group": _matches_group,
 }
 FIELDS = tuple(_MATCHERS)
+
+#: The key of a user's name, in what AWS lists.
+NAME_KEY = "UserName"
+#: What Cloud Custodian's filter ``value`` takes for something else than the value itself.
+_MEANINGS = frozenset(("absent", "present", "not-null", "empty"))
+#: ``op`` of that filter -> whether its value is a list of names.
+_OPERATORS = {None: False, "eq": False, "equal": False, "in": True}
+
+
+def named_alone(condition: Any) -> tuple[str, ...] | None:
+    """Whom a policy's filter selects by nothing but their names; None for any other. An empty one waits for names."""
+    if not isinstance(condition, Mapping):
+        return None
+    if set(condition) == {NAME_KEY}:
+        found, is_list = condition[NAME_KEY], False
+    elif condition.get("type") == "value" and condition.get("key") == NAME_KEY:
+        if not set(condition) <= {"type", "key", "op", "value"} or condition.get("op") not in _OPERATORS:
+            return None
+        found, is_list = condition.get("value"), _OPERATORS[condition.get("op")]
+    else:
+        return None
+    values = found if is_list else [found]
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        return None
+    return None if not is_list and _MEANINGS.intersection(values) else tuple(values)
+
 
 #: Characters of a pattern: brackets that are not closed take the square of its length, in fnmatch too.
 LONGEST = 2048

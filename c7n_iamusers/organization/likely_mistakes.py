@@ -142,26 +142,35 @@ class NamesRead:
     """What the users of an account tell of exemptions.
 
     ``matched``: the rules that match a user. ``unmatched``: field -> the values of the users that no rule matches.
+    ``lapsed``: expired rule -> the names of the users that it matches, where only expired rules do.
     """
 
     target: Target
     matched: frozenset[ExemptionRule]
     unmatched: Mapping[str, frozenset[str]]
+    lapsed: Mapping[ExemptionRule, frozenset[str]]
 
 
-def names_of(target: Target, users: Iterable[IamUser], rules: Sequence[ExemptionRule]) -> NamesRead:
-    """What ``users``, which are all of an account, tell of those of the ``rules`` that hold there."""
+def names_of(
+    target: Target, users: Iterable[IamUser], rules: Sequence[ExemptionRule], today: date
+) -> NamesRead:
+    """What ``users``, which are all of an account, tell of those of the ``rules`` that hold there on ``today``."""
     held, _ = in_account(rules, target.account_id, target.name)
     fields = {each.field for each in held}
     keys = {folded(each.pattern.partition("=")[0]) for each in held if each.field == "tag"}
     matched, unmatched = set[ExemptionRule](), defaultdict[str, set[str]](set)
+    lapsed = defaultdict[ExemptionRule, set[str]](set)
     for user in users:
         own = [each for each in held if matches(user, each.field, each.pattern)]
         matched.update(own)
+        for rule in own if all(each.expires < today for each in own) else ():
+            lapsed[rule].add(user.name)
         for field in () if own else fields:
             unmatched[field].update(_values(user, field, keys))
     found = {field: frozenset(values) for field, values in unmatched.items()}
-    return NamesRead(target, frozenset(matched), found)
+    return NamesRead(
+        target, frozenset(matched), found, {each: frozenset(names) for each, names in lapsed.items()}
+    )
 
 
 def _values(user: IamUser, field: str, keys: Collection[str]) -> Iterable[str]:
@@ -177,16 +186,21 @@ def _values(user: IamUser, field: str, keys: Collection[str]) -> Iterable[str]:
 def idle_exemptions(
     read: Iterable[NamesRead], every: Iterable[Target], rules: Iterable[ExemptionRule], today: date
 ) -> Iterator[Check]:
-    """Rules that match nobody, and rules that nearly match a user of an account where they match nobody.
+    """Rules that match nobody, that nearly match a user where they match nobody, or that a user has outlived.
 
-    ``read``: of the accounts whose users could be read. ``every``: all accounts of the file. Expired rules, and those
-    that hold in no account, are not judged.
+    ``read``: of the accounts whose users could be read. ``every``: all accounts of the file. Rules that hold in no
+    account are not judged.
     """
     names = {each.target.account_id: _Index(each) for each in read}
     targets = tuple(every)
     idle, unread = list[str](), dict[str, str]()
     unjudged = 0
-    for rule in (each for each in rules if today <= each.expires):
+    for rule in rules:
+        if lapsed := [
+            (each.read.target, name) for each in names.values() for name in each.read.lapsed.get(rule, ())
+        ]:
+            yield _lapsed(rule, lapsed)
+            continue
         held = [each for each in targets if rule.holds_in(each.account_id, each.name)]
         there = [names[each.account_id] for each in held if each.account_id in names]
         is_idle = not any(rule in each.read.matched for each in there)
@@ -210,6 +224,14 @@ def idle_exemptions(
         yield Check(
             ORGANIZATION, "exemptions", UNKNOWN, told, "check all accounts, by a role that reads users"
         )
+
+
+def _lapsed(rule: ExemptionRule, users: Iterable[tuple[Target, str]]) -> Check:
+    names = shown(sorted(f"{name} in {target.name}" for target, name in users))
+    told = f"{rule} ({rule.reason}) has expired, so that it no longer protects {names}"
+    return Check(
+        ORGANIZATION, "exemptions", HOLE, told, "give it a later day; if these users are to go, remove it"
+    )
 
 
 def _nearly(rule: ExemptionRule, is_idle: bool, near: Sequence[tuple[_Index, str]]) -> Check:

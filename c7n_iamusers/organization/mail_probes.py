@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks AWS whether it can be known that mails leave the queue, and whether c7n-mailer may take them out of it."""
+"""Asks AWS whether it can be known that mails leave the queue, and whether c7n-mailer may take them out of it.
+
+And asks the mail server whether it takes them from c7n-mailer.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import smtplib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -15,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.executor import SINGLE_TRY
-from c7n_iamusers.execution.retries import Backoff, items
+from c7n_iamusers.execution.retries import Backoff, error_code, items
 from c7n_iamusers.execution.sessions import caller_of
 from c7n_iamusers.iam.permissions import simulation
 from c7n_iamusers.notices.mailer_needs import MAILER_REGION, MailerNeed, mailer_needs
@@ -28,6 +35,7 @@ from c7n_iamusers.notices.queue import (
     read_queue,
 )
 from c7n_iamusers.organization.readiness import HOLE, OK, ORGANIZATION, UNKNOWN, Check
+from c7n_iamusers.text.wording import visible
 
 _ERRORS = (ClientError, BotoCoreError)
 #: Where SimulatePrincipalPolicy does not look ("Testing IAM policies with the IAM policy simulator").
@@ -36,6 +44,8 @@ _BEYOND = "as far as identity policies tell: service control policies may still 
 _RETENTION = timedelta(days=3)
 #: The key of AWS with which SQS encrypts for whoever may use the queue.
 _OF_SQS = "alias/aws/sqs"
+#: Seconds for each answer of the mail server.
+_ANSWERING = 10.0
 _SESSION_OF_ROLE = re.compile(
     r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<name>[^/]+)/.*", re.ASCII
 )
@@ -112,6 +122,67 @@ class MailProbes:
         number = sum(len(each.actions) for each in needs)
         return Check(place, name, OK, f"{principal}: {number} actions are allowed, {_BEYOND}")
 
+    def mailer(
+        self, config: Mapping[str, Any], file: Path, queues: Sequence[str], recipient: str
+    ) -> Iterator[Check]:
+        """Whether c7n-mailer with its ``config`` reads one of ``queues``, and its mail server takes a mail from it.
+
+        ``file``: where the configuration stands. ``recipient``: the address of an owner; empty if none is known. No
+        mail is sent.
+        """
+        place, name, queue = ORGANIZATION, "mailer", config["queue_url"]
+        if queues and queue not in queues:
+            told = f"{file} reads {queue}, and mails go to {', '.join(queues)}"
+            yield Check(place, name, HOLE, told, "give one queue as queue_url there and in the accounts file")
+        if not config.get("from_address"):
+            told = f"{file} has no from_address, and c7n-mailer sends nothing without it"
+            yield Check(place, name, HOLE, told, "give one that your mail system accepts")
+            return
+        if not config.get("smtp_server"):
+            yield Check(place, name, UNKNOWN, f"{file}: not checked: no smtp_server, so mails go through SES")
+            return
+        yield self._server(config, file, recipient)
+
+    def _server(self, config: Mapping[str, Any], file: Path, recipient: str) -> Check:
+        """Whether the mail server takes a mail to ``recipient`` from c7n-mailer."""
+        place, name = ORGANIZATION, "mailer"
+        where = f"{config['smtp_server']}:{config.get('smtp_port', 25)}"
+        try:
+            _begin_mail(config, self._password(config), recipient)
+        except _ERRORS as error:
+            told = f"{where}: not checked: smtp_password can't be decrypted: {error}"
+            remedy = (
+                f"allow kms:Decrypt on its key to {self.caller}, or run this command as c7n-mailer's role"
+            )
+            return Check(place, name, UNKNOWN, told, remedy)
+        except OSError as error:
+            remedy = f"correct smtp_server, smtp_port, smtp_ssl or from_address in {file}, or the mail server"
+            return Check(place, name, HOLE, f"{where} takes no mail: {error}", remedy)
+        except (ValueError, TypeError, AttributeError) as error:  # whose text may have a part of the password
+            remedy = f"correct smtp_port, smtp_username or smtp_password in {file}"
+            return Check(place, name, HOLE, f"{where} takes no mail: {type(error).__name__}", remedy)
+        return Check(place, name, OK, where)
+
+    def _password(self, config: Mapping[str, Any]) -> str | None:
+        """The password for the mail server, decrypted where it is encrypted, as c7n_mailer/utils.py does.
+
+        Raises ClientError, BotoCoreError, ValueError.
+        """
+        given = config.get("smtp_password")
+        try:
+            blob = base64.b64decode(given or b"")
+        except (TypeError, binascii.Error):
+            return given
+        if not given:
+            return None
+        kms = self._client("kms", str(config.get("region") or MAILER_REGION))
+        try:
+            return str(self.backoff.call(kms.decrypt, CiphertextBlob=blob)["Plaintext"].decode())
+        except ClientError as error:
+            if error_code(error) != "InvalidCiphertextException":
+                raise
+        return str(given)
+
     def _principal(self, session: Any, caller: str) -> str:
         """The ARN of the role or user behind ``caller``, whose policies count."""
         found = _SESSION_OF_ROLE.fullmatch(caller)
@@ -150,3 +221,33 @@ class MailProbes:
                     f"{row['EvalActionName']} on {each}" for row in found if row["EvalDecision"] != "allowed"
                 ]
         return denied
+
+
+def _begin_mail(config: Mapping[str, Any], password: str | None, recipient: str) -> None:
+    """Begin a mail as c7n-mailer does (c7n_mailer/smtp_delivery.py), and end before its text.
+
+    Raises OSError where the server refuses, and ValueError, TypeError or AttributeError for values that can't be sent.
+    """
+    server, port = str(config["smtp_server"]), int(config.get("smtp_port", 25))
+    with closing(smtplib.SMTP(server, port, timeout=_ANSWERING)) as connection:
+        if config.get("smtp_ssl", True):
+            connection.starttls()
+            connection.ehlo()
+        user = config.get("smtp_username")
+        if user or password:
+            connection.login(user, password)  # type: ignore[arg-type]  # None fails in c7n-mailer too
+        connection.ehlo_or_helo_if_needed()
+        _accepted("from_address", connection.mail(config["from_address"]))
+        if recipient:
+            _accepted(recipient, connection.rcpt(recipient))
+        connection.rset()
+        connection.quit()
+
+
+def _accepted(what: str, answer: tuple[int, bytes]) -> None:
+    """Raises SMTPResponseException, an OSError."""
+    code, text = answer
+    if code not in (250, 251):
+        raise smtplib.SMTPResponseException(
+            code, f"it refuses {what}: {visible(text.decode(errors='replace'))}"
+        )

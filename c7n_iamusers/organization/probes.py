@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.executor import SINGLE_TRY
-from c7n_iamusers.execution.given import parsed_file
 from c7n_iamusers.execution.retries import Backoff, error_code, items
 from c7n_iamusers.execution.sessions import account_of, external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
@@ -39,7 +37,6 @@ from c7n_iamusers.organization.readiness import (
     filled,
     simulations,
 )
-from c7n_iamusers.text.documents import read_yaml
 
 _ERRORS = (ClientError, BotoCoreError)
 _SESSION_NAME = "c7n-iamusers"
@@ -50,8 +47,6 @@ _LOCATIONS = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
 #: Where SimulatePrincipalPolicy does not look ("Testing IAM policies with the IAM policy simulator").
 _BEYOND = "as far as identity policies tell: service control policies may still deny"
 LAMBDA = "lambda.amazonaws.com"
-#: Seconds for the mail server to answer.
-_CONNECTING = 5.0
 
 
 @dataclass(frozen=True)
@@ -257,39 +252,6 @@ class Probes:
             return Check(place, "queue", HOLE, f"{queue}: {error}", remedy)
         return Check(place, "queue", OK, queue)
 
-    def mailer_queue(self, file: Path) -> tuple[str, ...]:
-        """The queue that c7n-mailer reads; none where its configuration can't be read, which ``mailer`` says."""
-        try:
-            queue: Any = parsed_file(file, _mailer_settings)[0]
-        except ValueError:
-            return ()
-        return (queue,) if isinstance(queue, str) else ()
-
-    def mailer(self, file: Path, queues: Sequence[str]) -> Iterator[Check]:
-        """Whether c7n-mailer reads one of ``queues``, and its mail server answers. ``file``: its configuration."""
-        place, name = ORGANIZATION, "mailer"
-        try:
-            queue, server, port = parsed_file(file, _mailer_settings)
-        except ValueError as error:
-            told = f"{file}: can't be read as c7n-mailer's configuration: {error}"
-            yield Check(
-                place, name, HOLE, told, "give queue_url, from_address, and smtp_server or ses_region"
-            )
-            return
-        if queues and queue not in queues:
-            told = f"{file} reads {queue}, and mails go to {', '.join(queues)}"
-            yield Check(place, name, HOLE, told, "give one queue as queue_url there and in the accounts file")
-        if not server:
-            yield Check(place, name, UNKNOWN, f"{file}: not checked: no smtp_server, so mails go through SES")
-            return
-        try:
-            socket.create_connection((server, port), timeout=_CONNECTING).close()
-        except OSError as error:
-            remedy = f"correct smtp_server and smtp_port in {file}, or start the mail server"
-            yield Check(place, name, HOLE, f"{server}:{port} does not answer: {error}", remedy)
-            return
-        yield Check(place, name, OK, f"{server}:{port}")
-
     def notices(self, notices: str) -> Check:
         """Whether a notice can be recorded there: a probe is created where none is, and deleted; and the STOP file."""
         place, name, probe = ORGANIZATION, "notices", f".preflight-{uuid4().hex}"
@@ -351,9 +313,3 @@ class Probes:
         path = Path(notices).absolute()
         there = next(each for each in (path, *path.parents) if each.exists())
         return DirectoryStore(there if existing else path)
-
-
-def _mailer_settings(content: bytes) -> tuple[str, str | None, int]:
-    """The queue, the mail server and its port of c7n-mailer's configuration."""
-    config = read_yaml(content)
-    return config["queue_url"], config.get("smtp_server"), int(config.get("smtp_port", 25))

@@ -426,6 +426,8 @@ class Flagging:
                         exemptions.denied_line(record.user.arn, exemption.rule, denied == BY_US),
                     )
             else:
+                expired = tuple(dict.fromkeys(numbers[each] for each in exemption.expired))
+                self.seen[record.user.unique_id] = replace(self.seen[record.user.unique_id], expired=expired)
                 yield record, exemption
         for line in exemptions.usage_lines((*rules, *elsewhere), spared):
             self.log.info("unnecessary: %s", line)
@@ -513,7 +515,7 @@ class Flagging:
             return None
 
     def _leave_out(self, user: IamUser, why: str) -> None:
-        self.seen[user.unique_id] = replace(_seen(user), state=LEFT_OUT, why=why)
+        self.seen[user.unique_id] = replace(self.seen[user.unique_id], state=LEFT_OUT, why=why)
 
 
 def _seen(user: IamUser) -> SeenUser:

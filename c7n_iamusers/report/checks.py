@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import combinations
 
-from c7n_iamusers.evidence.seen_users import EXEMPT
+from c7n_iamusers.evidence.seen_users import EXEMPT, FLAGGED
 from c7n_iamusers.execution.outcomes import FAILED, SKIPPED
 from c7n_iamusers.report import outputs as ended
 from c7n_iamusers.report.accounts import Account
@@ -52,7 +52,8 @@ def needs(
     yield from _failed(users)
     yield from _quarantines(users)
     yield from _counted_twice(outputs, account_of)
-    yield from _protecting_nobody(exemptions)
+    yield from _exemptions(exemptions)
+    yield from _missing_named(latest.values(), known)
     yield from _selecting_nobody({each.id: each for each in accounts}, outputs, latest, known, account_of)
 
 
@@ -138,13 +139,56 @@ def _counted_twice(
             yield need(BLOCKING, "twice", "counted twice", why)
 
 
-def _protecting_nobody(exemptions: Iterable[Row]) -> Iterator[Row]:
+def _exemptions(exemptions: Iterable[Row]) -> Iterator[Row]:
+    """Those that protect nobody; BLOCKING where they did until they expired."""
     for each in exemptions:
-        if each["users"] == 0 and each["state"] != "expired":
-            where = f" in account {each['account']!r}" if each["account"] else ""
-            rule = f"{each['field']} {each['pattern']!r}{where} until {each['expires']} ({each['reason']})"
+        where = f" in account {each['account']!r}" if each["account"] else ""
+        rule = f"{each['field']} {each['pattern']!r}{where} until {each['expires']} ({each['reason']})"
+        if each["lapsed"]:
+            why = f"{rule} no longer protects {shown(each['lapsed'])}: give it a later day; or remove it, and they go"
+            yield need(BLOCKING, "exemption", "an exemption that has expired", why)
+        elif each["users"] == 0:
             why = f"{rule}: if it is mistyped, whom it means is not exempt; if the user is gone, remove it"
             yield need(ATTENTION, "exemption", "an exemption that protects nobody", why)
+
+
+def _missing_named(latest: Iterable[PolicyOutput], known: Users) -> Iterator[Row]:
+    """Names that a policy is for alone, and that it selected nowhere: nothing happened to these users.
+
+    Not users that it left for a reason, or that an earlier run of it has handled.
+    """
+    narrowed: defaultdict[str, list[PolicyOutput]] = defaultdict(list)
+    for output in latest:
+        if output.names is not None and output.users is not None:
+            narrowed[output.policy].append(output)
+    handled = {
+        (event["policy"], user.name)
+        for user in (known.found.values() if narrowed else ())
+        for event in user.events
+        if event["status"] not in (SKIPPED, FAILED)
+    }
+    for policy, outputs in narrowed.items():
+        found = {name for each in outputs for name in _found_in(each)}
+        names = dict.fromkeys(name for each in outputs for name in each.names or ())
+        missing = [each for each in names if each not in found and (policy, each) not in handled]
+        if missing or not names:
+            who = (
+                f"{shown(missing)} alone, and selected none of them"
+                if missing
+                else "nobody: its list of names is empty"
+            )
+            why = (
+                f"{policy} was for {who} in {shown(sorted({each.place for each in outputs}))}. Look how each name is "
+                "spelled, in which account the user is, and whether the policy is meant for it; then run it again"
+            )
+            yield need(BLOCKING, "selection", "nobody of this name", why)
+
+
+def _found_in(output: PolicyOutput) -> Iterator[str]:
+    """The names of the users that it selected, or left for a reason that it states."""
+    left = [each.arn for each in output.seen.users if each.state != FLAGGED] if output.seen else []
+    for arn in (*(each.arn for each in output.users or ()), *left):
+        yield arn.rpartition("/")[2]
 
 
 def _selecting_nobody(

@@ -98,7 +98,7 @@ def fleet_of(
     if wanted.expected_only:
         all_seen = False  # a rule may protect users of other accounts
     latest = latest_outputs(outputs, key_of)
-    exemptions = tuple(_exemptions(latest, all_seen, today))
+    exemptions = tuple(_exemptions(latest, all_seen, today, _lapsed(users, today)))
     policies = tuple(_policies(latest, wanted, known))
     found = [*needs(accounts, outputs, latest, exemptions, known, key_of.of), *further]
     attention = tuple(sorted(found, key=lambda each: each["level"] != BLOCKING))
@@ -165,10 +165,26 @@ def _policies(
         }
 
 
+def _lapsed(users: Iterable[User], today: date) -> dict[RuleKey, list[str]]:
+    """Expired rule -> those of ``users`` that exist, and that only expired rules match."""
+    found: defaultdict[RuleKey, list[str]] = defaultdict(list)
+    for user in users:
+        if user.rules and user.is_left() and all(each.expires < today for each in user.rules):
+            for each in user.rules:
+                found[each.key].append(f"{user.name} of account {user.account}")
+    return found
+
+
 def _exemptions(
-    latest: Mapping[tuple[str, str, str], PolicyOutput], all_seen: bool, today: date
+    latest: Mapping[tuple[str, str, str], PolicyOutput],
+    all_seen: bool,
+    today: date,
+    lapsed: Mapping[RuleKey, Sequence[str]],
 ) -> Iterator[Row]:
-    """Each rule of the latest runs. ``users``: that it protects; None where that is not known of every account."""
+    """Each rule of the latest runs. ``users``: that it protects; None where that is not known of every account.
+
+    ``lapsed``: the users that it no longer protects, and no other rule does.
+    """
     rules: dict[RuleKey, ExemptionRule] = {}
     policies: defaultdict[RuleKey, set[str]] = defaultdict(set)
     users: Counter[tuple[RuleKey, str]] = Counter()
@@ -185,6 +201,7 @@ def _exemptions(
         yield {
             **dict(zip(("field", "pattern", "expires", "account"), key, strict=True)),
             "state": _expiry(rule.expires, today),
+            "lapsed": sorted(lapsed.get(key, ())),
             "reason": rule.reason,
             "owner": rule.owner,
             "policies": sorted(policies[key]),

@@ -25,6 +25,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, RESTORE_JOURNAL, parsed
 from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes, unfinished_restorations
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
+from c7n_iamusers.iam.user_patterns import named_alone
 from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, read_json, unpacked
 from c7n_iamusers.text.shapes import Shape, listing, mapping, maybe, one_of, record, text, whole
 
@@ -119,7 +120,8 @@ class PolicyOutput:
     ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``execution``: Cloud Custodian's id of the run, or empty.
     ``sees_all``: whether a filter ``unnecessary`` gets all users of the account. ``seen``: those that it got, without
     the selected ones in ``users``; ``complete`` says whether both are all. None where it was not called. ``mails``:
-    what its actions record; empty also where the run left no metadata.
+    what its actions record; empty also where the run left no metadata. ``names``: the only users that it is for; None
+    for all.
     """
 
     place: str
@@ -139,6 +141,7 @@ class PolicyOutput:
     sees_all: bool
     seen: SeenUsers | None
     mails: tuple[Mail, ...] = ()
+    names: tuple[str, ...] | None = None
 
 
 def read_outputs(
@@ -305,6 +308,7 @@ def _output(
         sees_all=sees_all(policy.get("filters")),
         seen=seen and _without_selected(seen, users or ()),
         mails=tuple(_mails(policy.get("actions"))),
+        names=_names(policy.get("filters")),
     )
 
 
@@ -321,9 +325,11 @@ def _seen(files: _Files, execution: str) -> SeenUsers | None:
 
 
 def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
-    """Those that it flagged and the policy selected are in ``users``: a report may be on 600,000 of them."""
+    """Without those of whom ``users``, the selected ones, says it all: a report may be on 600,000 of them."""
     selected = {each.unique_id for each in users}
-    kept = (each for each in seen.users if each.state != FLAGGED or each.unique_id not in selected)
+    kept = (
+        each for each in seen.users if each.expired or each.state != FLAGGED or each.unique_id not in selected
+    )
     return replace(seen, users=tuple(kept))
 
 
@@ -332,6 +338,12 @@ def _mails(actions: Any) -> Iterator[Mail]:
     for each in actions if isinstance(actions, list) else ():
         if isinstance(each, dict) and each.get("type") in _NOTIFYING and each.get("step") != "created":
             yield Mail(str(each.get("notices") or ""), str(each.get("step") or ""))
+
+
+def _names(filters: Any) -> tuple[str, ...] | None:
+    """Of the first of a policy's filters that selects by names alone."""
+    found = map(named_alone, filters if isinstance(filters, list) else ())
+    return next((each for each in found if each is not None), None)
 
 
 def _selected(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]:

@@ -22,6 +22,7 @@ from c7n_iamusers.evidence.seen_users import BY_NOBODY, BY_US, EXEMPT, LEFT_OUT
 from c7n_iamusers.evidence.seen_users import FLAGGED as LISTED
 from c7n_iamusers.exceptions import Stopped
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED, SKIPPED
+from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.report.outputs import EVIDENCE, Evidence, PolicyOutput, Selected
 from c7n_iamusers.safeguards.guards import not_quarantined, quarantine_trouble
 from c7n_iamusers.text.wording import as_text, moment
@@ -49,6 +50,7 @@ class User:
 
     ``selected``: whether a policy selected it. ``judged``: what the filter ``unnecessary`` made of it last, at
     ``judged_at``; ``why``: the exemption, or what left it out; ``denied``: who denied everything to an exempt one then.
+    ``rules``: the exemptions that match it, by the last run that had any; where one protects it, only those that do.
     ``gone_since``: when a run missed it in its account, because somebody else had deleted it; None if none did.
     ``found``: the evidence of the latest runs that selected it; a later one's members take the place of an earlier
     one's. ``severity``: of its worst finding; UNJUDGED where no output has its evidence. ``attempts``: the evidence of
@@ -66,6 +68,7 @@ class User:
     why: str = ""
     denied: str = BY_NOBODY
     judged_at: datetime = FIRST
+    rules: tuple[ExemptionRule, ...] = ()
     gone_since: datetime | None = None
     first_seen: datetime = LAST
     last_seen: datetime | None = None
@@ -357,6 +360,8 @@ def _judge(known: Users, output: PolicyOutput, account: str) -> None:
         elif state == LISTED and output.users is not None:
             state, why = LEFT_OUT, f"another filter of {output.policy}"
         user.judge(state, intern(why), each.denied, began(output))
+        if rules:
+            user.rules = tuple(rules[number] for number in (*each.protecting, *each.expired))
 
 
 def _entries(outputs: Iterable[PolicyOutput]) -> Iterator[tuple[str, str, Row, PolicyOutput]]:
@@ -371,6 +376,8 @@ def _entries(outputs: Iterable[PolicyOutput]) -> Iterator[tuple[str, str, Row, P
 
 def _select(user: User, selected: Selected, output: PolicyOutput) -> None:
     """Outputs come in the order of their time, so what a later one knows takes the place."""
+    if output.seen and output.seen.rules and user.judged_at < began(output):
+        user.rules = ()
     user.judge(LISTED, "", BY_NOBODY, began(output))
     user.selected = True
     user.last_seen = output.time or user.last_seen

@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
 from typing import Any
 
 import botocore.client
@@ -121,16 +122,56 @@ def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reh
 @pytest.fixture
 def mailer(fleet: Rehearsal) -> Iterator[tuple[str, str]]:
     """The option for a c7n-mailer whose mail server answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        settings = {
-            "queue_url": QUEUE,
-            "region": "us-east-1",
-            "from_address": "c@example.com",
-            "smtp_server": "127.0.0.1",
-            "smtp_port": server.getsockname()[1],
-        }
-        Path("mailer.yml").write_text(yaml.safe_dump(settings))
+    with mail_server() as server:
+        Path("mailer.yml").write_text(yaml.safe_dump(settings_for(server)))
         yield "--mailer", "mailer.yml"
+
+
+class MailServer(ThreadingTCPServer):
+    """``said``: what clients said. ``answers``: the beginning of a command -> another answer than OK."""
+
+    daemon_threads = True
+
+    def __init__(self, answers: Mapping[str, str]) -> None:
+        super().__init__(("127.0.0.1", 0), Conversation)
+        self.said: list[str] = []
+        self.answers = {"quit": "221 bye", "EHLO": "250-here\r\n250 AUTH PLAIN", **answers}
+
+
+class Conversation(StreamRequestHandler):
+    server: MailServer
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        for line in self.rfile:
+            said = line.decode().strip()
+            self.server.said.append(said)
+            other = (
+                answer
+                for begins, answer in self.server.answers.items()
+                if said.lower().startswith(begins.lower())
+            )
+            self.wfile.write(f"{next(other, '250 OK')}\r\n".encode())
+
+
+@contextmanager
+def mail_server(**answers: str) -> Iterator[MailServer]:
+    with MailServer(answers) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def settings_for(server: MailServer) -> dict[str, Any]:
+    """Of a c7n-mailer that uses the server."""
+    return {
+        "queue_url": QUEUE,
+        "region": "us-east-1",
+        "from_address": "Governance <c@example.com>",
+        "smtp_server": "127.0.0.1",
+        "smtp_port": server.server_address[1],
+        "smtp_ssl": False,
+    }
 
 
 def test_without_a_hole(fleet: Rehearsal, mailer: tuple[str, str]) -> None:
@@ -794,22 +835,87 @@ def test_a_policy_that_would_be_refused_is_a_hole(
     [
         pytest.param({}, "", id="well"),
         pytest.param({"queue_url": f"{QUEUE}-2"}, f"and mails go to {QUEUE}", id="other-queue"),
-        pytest.param({"smtp_port": 1}, "127.0.0.1:1 does not answer", id="no-server"),
-        pytest.param({"queue_url": None, "smtp_port": "x"}, "can't be read as c7n-mailer's", id="broken"),
+        pytest.param({"smtp_port": 1}, "127.0.0.1:1 takes no mail", id="no-server"),
+        pytest.param({"smtp_port": "x"}, "takes no mail: ValueError", id="no-port"),
+        pytest.param({"queue_url": None}, "is no configuration of c7n-mailer", id="broken"),
+        pytest.param({"from_address": None}, "has no from_address", id="no-sender"),
+        pytest.param({"smtp_ssl": True}, "STARTTLS extension not supported", id="no-starttls"),
+        pytest.param({"smtp_ssl": None}, "", id="ssl-off"),
+        pytest.param({"smtp_password": "a.secret"}, "takes no mail: ", id="no-user-name"),
     ],
 )
 def test_the_mailer(fleet: Rehearsal, changes: dict[str, Any], told: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        well = {"queue_url": QUEUE, "smtp_server": "127.0.0.1", "smtp_port": server.getsockname()[1]}
-        Path("mailer.yml").write_text(yaml.safe_dump({**well, **changes}))
+    with mail_server() as server:
+        Path("mailer.yml").write_text(yaml.safe_dump({**settings_for(server), **changes}))
         found = fleet.checks("--mailer", "mailer.yml")
     texts = {each["status"]: each["text"] for each in found if each["name"] == "mailer"}
     assert set(texts) == {"hole" if told else "ok"} or told in texts["hole"]
     assert told in texts.get("hole", "")
+    assert "a.secret" not in str(found)
+
+
+LOGIN = {"smtp_username": "mailer", "smtp_password": "a.secret"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        pytest.param({"AUTH": "235 welcome"}, "", id="takes-it"),
+        pytest.param({"AUTH": "535 no"}, "(535, b'no')", id="login"),
+        pytest.param(
+            {"AUTH": "235 welcome", "mail": "553 not yours"}, "refuses from_address: not yours", id="sender"
+        ),
+        pytest.param(
+            {"AUTH": "235 welcome", "rcpt": "550 no relay"}, "refuses owner@example.com: no relay", id="owner"
+        ),
+        pytest.param(
+            {"AUTH": "235 welcome", "rcpt": "450 later"}, "refuses owner@example.com: later", id="greylist"
+        ),
+    ],
+)
+def test_the_mail_server_is_asked_as_c7n_mailer_asks_it(
+    fleet: Rehearsal, answers: dict[str, str], told: str
+) -> None:
+    with mail_server(**answers) as server:
+        Path("mailer.yml").write_text(yaml.safe_dump({**settings_for(server), **LOGIN}))
+        found = fleet.checks("--mailer", "mailer.yml")
+    (check,) = [each for each in found if each["name"] == "mailer"]
+    assert (check["status"], told in check["text"]) == ("hole" if told else "ok", True)
+    assert not [each for each in server.said if each.lower().startswith("data")]
+    assert told or server.said[-2:] == ["rset", "quit"]
+    assert "a.secret" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("InvalidCiphertextException", "ok"), ("AccessDeniedException", "unknown")]
+)
+def test_a_password_for_the_mail_server_that_kms_does_not_decrypt(
+    fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch, code: str, status: str
+) -> None:
+    """c7n-mailer takes it for a plain one where it is no ciphertext."""
+    client: Any = botocore.client.BaseClient
+    call = client._make_api_call
+
+    def refusing(self: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        if operation == "Decrypt":
+            raise client_error(code)
+        return call(self, operation, parameters)
+
+    monkeypatch.setattr(client, "_make_api_call", refusing)
+    with mail_server(AUTH="235 welcome") as server:
+        Path("mailer.yml").write_text(
+            yaml.safe_dump({**settings_for(server), **LOGIN, "smtp_password": "abcd"})
+        )
+        found = fleet.checks("--mailer", "mailer.yml")
+    (check,) = [each for each in found if each["name"] == "mailer"]
+    assert check["status"] == status
+    assert bool(server.said) == (status == "ok")
 
 
 def test_the_mailer_looks_in_the_region_of_its_queue(fleet: Rehearsal) -> None:
-    Path("mailer.yml").write_text(yaml.safe_dump({"queue_url": QUEUE, "region": "eu-west-1"}))
+    Path("mailer.yml").write_text(
+        yaml.safe_dump({"queue_url": QUEUE, "region": "eu-west-1", "from_address": "c@example.com"})
+    )
     (hole,) = fleet.holes("--mailer", "mailer.yml")
     assert f"reads {QUEUE} in eu-west-1, where it is not" in hole["text"]
     assert hole["remedy"] == "give region: us-east-1 there"

@@ -24,7 +24,7 @@ from aws_local_org.serving import _discard_stale
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
 from c7n_iamusers.evidence.account_report import read_details, read_report
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData, OutputUnreadable
-from c7n_iamusers.execution.given import parsed_file, read_given
+from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
 from c7n_iamusers.identity_center.center_lock import holder
@@ -38,7 +38,6 @@ from c7n_iamusers.identity_center.sign_ins import parse_sign_ins
 from c7n_iamusers.notices.exempted import parse_exempted
 from c7n_iamusers.notices.forwarding import Addressed, forwarded
 from c7n_iamusers.notices.notices import parse_record
-from c7n_iamusers.organization.probes import _mailer_settings
 from c7n_iamusers.organization.yaml_edits import with_account_emails
 from c7n_iamusers.plugins.provisioning_settings import permission_set_of
 from c7n_iamusers.plugins.run_outputs import content_at
@@ -161,7 +160,6 @@ READERS = [
     Reader("accounts.yml", _accounts),
     Reader("external-ids.yml", lambda path: _external_ids("", path)(ACCOUNT)),
     Reader("policy.json", inline_policy),
-    Reader("mailer.yml", lambda path: parsed_file(path, _mailer_settings), (ValueError,), names_it=False),
     Reader("mailer-emails.yml", mailer_emails, (OSError, ValueError), names_it=False),
     Reader("details.json", lambda path: read_details(path).users),
     Reader("credentials.csv", read_report),

@@ -167,7 +167,7 @@ def test_the_placeholders_are_those_of_the_shipped_file() -> None:
     shipped = yaml.safe_load((Path(__file__).parents[2] / "accounts.yml").read_text())["vars"]
     assert {name: shipped[name] for name in SHIPPED} == SHIPPED
     found = {each.text.split(" ")[0] for each in placeholders(fleet({}, **shipped), (), A)}
-    assert found == {*SHIPPED, "queue_url", "identity_center_role"}
+    assert found == {*SHIPPED, "queue_url", "realtime_queue_url", "identity_center_role"}
 
 
 def rule(text: str, **more: str) -> dict[str, str]:
@@ -182,7 +182,7 @@ def judged(
     parsed = parse_rules(list(rules), "exempt")
     every = fleet(*({} for _ in range(len(names) + unread)))
     read = [
-        names_of(target, [user(each) for each in of], parsed)
+        names_of(target, [user(each) for each in of], parsed, TODAY)
         for target, of in zip(every, names, strict=False)
     ]
     return list(idle_exemptions(read, every, parsed, TODAY)), read
@@ -226,7 +226,7 @@ def test_an_exemption_that_matches_nobody(pattern: str, names: list[str], told: 
 def test_each_field_may_be_nearly_matched(pattern: str, who: dict[str, Any], near: str) -> None:
     rules = parse_rules([rule(pattern)], "exempt")
     every = fleet({})
-    read = [names_of(every[0], [user("x", **{"group": groups(), **who})], rules)]
+    read = [names_of(every[0], [user("x", **{"group": groups(), **who})], rules, TODAY)]
     (found,) = idle_exemptions(read, every, rules, TODAY)
     assert f"nearly matches {near} in payments" in found.text
 
@@ -244,12 +244,29 @@ def test_an_exemption_that_matches_in_one_account_and_nearly_in_another() -> Non
         pytest.param([rule("user ci"), rule("user ci-*")], (["ci"], ["ci-2"]), id="exempt-by-another"),
         pytest.param([rule("user ci")], (["ci", "ci-2"],), id="matches-another-there"),
         pytest.param([rule("user ci")], (["ci"], ["deploy-ci"]), id="ends-alike"),
-        pytest.param([{**rule("user ci"), "expires": "2026-11-24"}], ([], []), id="expired"),
+        pytest.param(
+            [{**rule("user ci"), "expires": "2026-11-24"}, rule("user ci")], (["ci"],), id="renewed"
+        ),
         pytest.param([rule("user ci", account="other")], (["ci-2"],), id="of-no-account"),
     ],
 )
 def test_exemptions_that_need_no_attention(rules: list[dict[str, str]], names: Sequence[list[str]]) -> None:
     assert judged(rules, *names)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("names", "status", "told"),
+    [
+        pytest.param(
+            ["ci"], HOLE, "has expired, so that it no longer protects ci in payments", id="of-a-user"
+        ),
+        pytest.param([], ATTENTION, "1 match nobody", id="of-nobody"),
+        pytest.param(["cj", "ci-2"], ATTENTION, "nearly matches ci-2", id="nearly"),
+    ],
+)
+def test_an_exemption_that_has_expired(names: list[str], status: str, told: str) -> None:
+    (found,), _ = judged([{**rule("user ci"), "expires": "2026-11-24"}], names)
+    assert (found.status, told in found.text) == (status, True)
 
 
 def test_many_that_match_nobody_are_one_line() -> None:

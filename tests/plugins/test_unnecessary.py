@@ -149,6 +149,24 @@ def test_all_users_that_it_saw_are_in_the_output(
     assert sum(found.protected().values()) == list(states.values()).count("exempt")
 
 
+def test_the_expired_rules_of_a_user_that_no_other_protects_are_in_the_output(
+    iam: Any, tmp_path: Path
+) -> None:
+    """Of those that an option leaves out too."""
+    rules = [
+        {"user": "[ab]*", "expires": "2020-02-01"},
+        {"user": "bob"},
+        {"user": "alice", "expires": "2020-02-01"},
+    ]
+    found = seen_in(tmp_path, exempted(*rules, **{"min-age": 3000}))
+    assert {each.arn.rpartition("/")[2]: each.expired for each in found.users} == {
+        "alice": (0, 2),
+        "bob": (),
+        "carol": (),
+        "dave": (),
+    }
+
+
 @pytest.mark.parametrize("source", ["authorization-details", "describe"])
 def test_attachments_in_full_count_every_kind(iam: Any, source: str) -> None:
     found = flagged(source=source, attachments="full")

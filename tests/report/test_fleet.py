@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
-from c7n_iamusers.evidence.seen_users import BY_OTHERS, BY_US, LEFT_OUT, SeenUsers
+from c7n_iamusers.evidence.seen_users import BY_OTHERS, BY_US, EXEMPT, FLAGGED, LEFT_OUT, SeenUsers
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule, parse_rules
 from c7n_iamusers.report.accounts import ANY, Expected, Wanted
@@ -915,7 +915,7 @@ def test_users_of_one_run_in_two_places_are_counted_twice(
     ("rule", "named"),
     [
         pytest.param({}, True, id="mistyped"),
-        pytest.param({"expires": "2026-11-24"}, False, id="expired"),
+        pytest.param({"expires": "2026-11-24"}, True, id="expired"),
         pytest.param({"user": "al*"}, False, id="of-somebody"),
     ],
 )
@@ -931,6 +931,63 @@ def test_an_exemption_that_protects_nobody_needs_attention(
     assert [(each["level"], each["what"]) for each in found] == [
         (ATTENTION, "an exemption that protects nobody")
     ] * named
+
+
+EXPIRED = parse_rules([{**RULE, "user": "al*", "expires": "2026-11-24"}], "exempt")
+RENEWED = parse_rules([{**RULE, "user": "al*", "expires": "2026-11-24"}, {**RULE, "user": "al*"}], "exempt")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "level"),
+    [
+        pytest.param(None, seen(seen_user("alice", expired=(0,)), rules=EXPIRED), BLOCKING, id="selected"),
+        pytest.param(
+            None,
+            seen(seen_user("alice", state=LEFT_OUT, why="kinds", expired=(0,)), rules=EXPIRED),
+            BLOCKING,
+            id="left-out",
+        ),
+        pytest.param(None, seen(exempt_user("alice"), rules=EXPIRED), BLOCKING, id="since-the-run"),
+        pytest.param(None, seen(seen_user("alice"), rules=EXPIRED), ATTENTION, id="of-nobody"),
+        pytest.param(
+            seen(exempt_user("alice"), rules=EXPIRED),
+            seen(seen_user("alice", state=EXEMPT, rule=1), rules=RENEWED),
+            None,
+            id="renewed",
+        ),
+        pytest.param(
+            seen(seen_user("alice", expired=(0,)), rules=EXPIRED),
+            seen(seen_user("alice"), rules=USED.rules),
+            None,
+            id="removed",
+        ),
+        pytest.param(
+            seen(seen_user("alice", expired=(0,)), rules=EXPIRED),
+            seen(seen_user("alice"), rules=()),
+            BLOCKING,
+            id="then-a-run-without-exemptions",
+        ),
+        pytest.param(
+            seen(seen_user("alice", expired=(0,)), rules=EXPIRED),
+            seen(rules=EXPIRED),
+            None,
+            id="deleted-since",
+        ),
+    ],
+)
+def test_an_exemption_that_has_expired(
+    left: Outputs, before: SeenUsers | None, now: SeenUsers, level: str | None
+) -> None:
+    """Whoever it protected is announced, and deleted in the end; nobody may have decided that."""
+    if before:
+        left.leave("alice", policy=PARK, days=1, seen=before)
+    chosen = [each for each in now.users if each.state == FLAGGED]
+    left.leave(*("alice" for _ in chosen), seen=now)
+    found = [each for each in fleet(left).attention if "'al*'" in each["why"]]
+    assert [each["level"] for each in found if each["level"] == BLOCKING or not before] == [level] * bool(
+        level
+    )
+    assert all("alice of account" in each["why"] for each in found if each["level"] == BLOCKING)
 
 
 MOVED: dict[str, Any] = {"policy": PARK, "days": 2, "run": "park"}
@@ -962,6 +1019,63 @@ def test_a_policy_that_selects_nobody_any_more_needs_attention(
         (ATTENTION, ACCOUNT, "selected nobody")
     ] * named
     assert all("selected 1 users on 2026-11-22, and now nobody" in each["why"] for each in found)
+
+
+def narrowed(*names: str, policy: str = RELEASE, account: str = ACCOUNT, days: float = 0) -> dict[str, str]:
+    """The metadata of a policy for users of these names alone."""
+    filters = [{"type": "value", "key": "UserName", "op": "in", "value": list(names)}, "unnecessary"]
+    return {"metadata.json": json.dumps(metadata(policy, account, days, ["ResourceCount"], filters=filters))}
+
+
+@pytest.mark.parametrize(
+    ("names", "runs", "missing"),
+    [
+        pytest.param(["alicex"], [{}], "alicex", id="mistyped"),
+        pytest.param(["alice"], [{"selected": "alice"}], "", id="selected"),
+        pytest.param(["alice", "Bob"], [{"selected": "alice"}], "Bob", id="one-of-two"),
+        pytest.param(["alice"], [{"seen": seen(exempt_user("alice"), complete=False)}], "", id="exempt"),
+        pytest.param(
+            ["alice"],
+            [{"seen": seen(seen_user("alice", state=LEFT_OUT, why="kinds"), complete=False)}],
+            "",
+            id="left-out-for-a-reason",
+        ),
+        pytest.param(
+            ["alice"],
+            [{"seen": seen(seen_user("alice"), complete=False)}],
+            "alice",
+            id="left-out-by-another-filter",
+        ),
+        pytest.param(["alice"], [{"outcomes": [outcome("alice", "released", days=3)]}], "", id="done-before"),
+        pytest.param(
+            ["alice"], [{"outcomes": [outcome("alice", "skipped", days=3)]}], "alice", id="skipped-before"
+        ),
+        pytest.param(
+            ["alice"],
+            [{"selected": "alice"}, {"name": "research", "account": OTHER_ACCOUNT}],
+            "",
+            id="in-another-account",
+        ),
+        pytest.param([], [{}], "its list of names is empty", id="as-it-is-shipped"),
+    ],
+)
+def test_a_named_user_whom_nothing_happened_to_blocks(
+    left: Outputs, names: list[str], runs: Sequence[dict[str, Any]], missing: str
+) -> None:
+    for each in runs:
+        more = {key: value for key, value in each.items() if key != "selected"}
+        chosen = [each["selected"]] if "selected" in each else []
+        files = narrowed(*names, account=more.get("account", ACCOUNT))
+        left.leave(*chosen, policy=RELEASE, files=files, **more)
+    found = [each for each in fleet(left).attention if each["kind"] == "selection"]
+    assert [each["level"] for each in found] == [BLOCKING] * bool(missing)
+    assert all(missing in each["why"] for each in found)
+
+
+def test_a_policy_for_all_users_again_names_nobody(left: Outputs) -> None:
+    left.leave(policy=RELEASE, days=1, files=narrowed("alicex", days=1))
+    left.leave(policy=RELEASE)
+    assert [each for each in fleet(left).attention if each["kind"] == "selection"] == []
 
 
 def test_a_policy_that_is_done_with_its_users_may_select_nobody(left: Outputs) -> None:
