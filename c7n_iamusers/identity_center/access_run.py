@@ -42,12 +42,14 @@ from c7n_iamusers.identity_center.permission_sets import (
 )
 from c7n_iamusers.identity_center.plan import Evidence, plan_access
 from c7n_iamusers.identity_center.replacements import History, MembershipUsers
+from c7n_iamusers.identity_center.reports import in_words
 from c7n_iamusers.identity_center.terraform_ownership import (
     Existing,
     Ours,
     leftover_policies,
     planned_as_ours,
 )
+from c7n_iamusers.identity_center.writer import writer
 from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
@@ -389,6 +391,22 @@ class Report:
         for place, found in self._outcomes():
             scope = self.scopes.get(found.arn.split(":")[4], "") if found.verdict else ""
             yield place, replace(found, scope=scope) if scope else found
+
+    def failures(self) -> list[str]:
+        """What is wrong after the run, or, without results, with the plan, in sentences.
+
+        These are users, removals and checks that failed, quotas and the like that forbid the plan, and people with more
+        access than their IAM users. Users who are refused by a decision are none, and neither is what ``accept`` names.
+        """
+        failed = {outcome.reason for _, outcome in self._outcomes() if outcome.status == FAILED}
+        # A removal serves no IAM user, so no outcome has its failure.
+        for change in self.plan.changes if self.ended else ():
+            ended = self.ended.get(change.key)
+            if change.action == model.REMOVE and ended and ended.status == writer.FAILED:
+                failed.add(ended.reason)
+        wider = (in_words(each, each.person[0]) for each in self.plan.totals if each.is_unaccepted)
+        failed.update(f"{each}: find out who gave it, and remove it or request it" for each in wider)
+        return sorted(failed.union(self.plan.obstacles, self.unexpected_members, self.changed_sets))
 
     def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
         for refused in self.plan.refused:

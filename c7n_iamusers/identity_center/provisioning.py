@@ -11,7 +11,6 @@ from pathlib import Path
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.outcomes import FAILED
 from c7n_iamusers.execution.stores import Store, as_store, read_all, replace_all
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import aws_config, intent_checks, model, plan_files, reports, run_records
@@ -29,7 +28,6 @@ from c7n_iamusers.identity_center.replacements import History
 from c7n_iamusers.identity_center.run_history import created_so_far, read_history
 from c7n_iamusers.identity_center.run_lock import exclusive
 from c7n_iamusers.identity_center.totals import Held, held_by_people
-from c7n_iamusers.identity_center.writer import writer
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
 from c7n_iamusers.text.wording import as_text, escaping, folded, shown
@@ -178,7 +176,7 @@ def provision(
     quotas: model.CenterQuotas | None = None,
     read: ReadAccounts | None = None,
 ) -> list[str]:
-    """Plan, and apply if ``options`` are given. Returns the failures, in words.
+    """Plan, and apply if ``options`` are given. Returns the failures, in words: see ``Report.failures``.
 
     ``choices``: which managed objects may be removed. ``plan_options``: the plan to write, or the reviewed plan to
     apply. ``read``: reads the IAM users of former memberships. A run that applies holds the run lock from planning on.
@@ -247,7 +245,7 @@ def _run(
         plan_files.refuse_unreviewed(report.plan)
     if path := reports.write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
-    return _apply(fleet, center, run, report, say, options) if options else []
+    return _apply(fleet, center, run, report, say, options) if options else report.failures()
 
 
 def _planned(
@@ -302,16 +300,7 @@ def _apply(
         calls = sum(ended.calls for ended in report.ended.values())
         say(f"Done: {calls} calls. To undo: --undo {result[0]} --result-sha256 {result[1]}")
     run_records.write_account_results(fleet.output, places, report)
-    failed = {outcome.reason for _, outcome in report.outcomes() if outcome.status == FAILED}
-    # A removal serves no IAM user, so no outcome has its failure.
-    removals = {change.key for change in report.plan.changes if change.action == model.REMOVE}
-    failed |= {
-        ended.reason
-        for key, ended in report.ended.items()
-        if key in removals and ended.status == writer.FAILED
-    }
-    failed.update(_write_profiles(fleet, center, report, say))
-    return sorted(failed.union(report.unexpected_members, report.changed_sets))
+    return sorted({*report.failures(), *_write_profiles(fleet, center, report, say)})
 
 
 def _write_profiles(

@@ -456,10 +456,8 @@ def apply_and_record(
     identity provider must do that, or the caller may not; OSError and JournalRefused if something can't be recorded.
     The journal then has all calls made so far.
     """
-    if report.plan.over_quota:
-        raise IdentityCenterError("; ".join(report.plan.over_quota))
-    if report.plan.fed_by_others:
-        raise IdentityCenterError(report.plan.fed_by_others)
+    if report.plan.obstacles:
+        raise IdentityCenterError("; ".join(report.plan.obstacles))
     killed = unfinished(output)
     nothing_to_do = not (report.plan.work or killed)
     if nothing_to_do and not _is_unrecorded(report, run.history):

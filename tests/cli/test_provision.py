@@ -17,11 +17,23 @@ from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center.aws_config import PROFILES, file_of
 from c7n_iamusers.identity_center.center_lock import LOCK
+from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers_cli.main import main
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
-from tests.desired import intents, made_for, person, user
+from tests.derived import derived, holder
+from tests.desired import ABLE, intents, made_for, person, user
 from tests.identity_center.buckets import BUCKET, URL, BucketRehearsal
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.test_totals_of_people import (
+    ADMIN,
+    ALICE,
+    EVERYTHING,
+    READ_S3,
+    assign,
+    create_user,
+    set_by_hand,
+    user_id,
+)
 
 ROLE = "arn:aws:iam::123456789012:role/IdentityCenterProvisioner"
 MEMBER_ROLE = "arn:aws:iam::{account_id}:role/CloudCustodian"
@@ -673,3 +685,34 @@ def test_people_who_may_be_one_are_hinted_at(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, "alice", "alice+aws"))
     found = provision(fleet, "--dry-run")
     assert "? hint           alice+aws@example.com and alice@example.com may be one human's" in found.output
+
+
+AS_IT_IS = holder(ACCOUNT, "alice", READ_S3)
+ACCEPTED = {"account": "*", "user": "*", "verdict": "wider", "remark": "SEC-1", "expires": "2099-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("found", "by_hand", "code"),
+    [
+        pytest.param(derived(ACCOUNT, AS_IT_IS), "", 0, id="as-requested"),
+        pytest.param(derived(ACCOUNT, AS_IT_IS), ADMIN, 1, id="more-by-others"),
+        pytest.param(
+            derived(ACCOUNT, holder(ACCOUNT, "alice", EVERYTHING)), ADMIN, 0, id="as-much-by-others"
+        ),
+        pytest.param(intents(ACCOUNT, "alice", accept=(ACCEPTED,)), "", 0, id="accepted"),
+        pytest.param(
+            derived(ACCOUNT, replace(AS_IT_IS, credentials=replace(ABLE, kinds=()))), "", 0, id="decision"
+        ),
+        pytest.param(derived(ACCOUNT, replace(AS_IT_IS, credentials=None)), "", 1, id="evidence-is-missing"),
+    ],
+)
+def test_a_plan_ends_as_its_runs_do(fleet: FleetRehearsal, found: Intents, by_hand: str, code: int) -> None:
+    """See docs/exit-codes.md."""
+    fleet.forget()
+    fleet.leave(found)
+    if by_hand:
+        create_user(fleet, ALICE)
+        assign(fleet, set_by_hand(fleet, "Theirs", by_hand), user_id(fleet, ALICE), ACCOUNT)
+    for arguments in (["--dry-run"], [], []):
+        ended = provision(fleet, *arguments)
+        assert (ended.exit_code, "failed: " in ended.output) == (code, code == 1), ended.output
