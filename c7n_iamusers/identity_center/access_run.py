@@ -545,14 +545,15 @@ class AccessRun:
         known = (*self._state.groups.values(), *self._state.current.groups.values())
         return frozenset(each.name for each in known)
 
-    def existing(self, ours: Ours) -> tuple[model.AccessPlan, model.DesiredAccess, Existing]:
-        """The plan, the desired access with earlier names if kept, and what of it exists. Raises as ``plan`` does.
+    def existing(self, ours: Ours) -> tuple[Report, Existing]:
+        """The plan, with the desired access under kept earlier names, and what of it exists. Raises as ``plan`` does.
 
         ``ours``: what runs created. Refused are also users whose permission set has policies that Terraform would
         leave, or an earlier form in an account, which Terraform would not provision.
         """
         state = self._reader.read(self._desired)
-        plan = self._planned(planned_as_ours(self._desired, state)).plan
+        report = self._planned(planned_as_ours(self._desired, state))
+        plan = report.plan
         waiting = {each.claim for each in plan.missing}
         refused, claims = list(plan.refused), []
         for claim in self._desired.claims:
@@ -562,8 +563,11 @@ class AccessRun:
                 refused.append(model.Refusal(claim.subject, f"{claim.subject}: {reason}", place=claim.place))
             else:
                 claims.append(claim)
-        found = Existing(state, plan.known_people, self._center.instance, ours, frozenset(claims))
-        return plan, replace(self._desired, refused=tuple(refused)), found
+        kept = frozenset(claims)
+        found = Existing(state, plan.known_people, self._center.instance, ours, kept)
+        served = {claim: keys for claim, keys in plan.served.items() if claim in kept}
+        plan = replace(plan, refused=tuple(refused), served=served)
+        return replace(report, desired=replace(self._desired, refused=tuple(refused)), plan=plan), found
 
     def _leftovers(self, claim: model.Claim, state: model.CenterState) -> str:
         grants = sorted(self._desired.groups[claim.group].grants)

@@ -27,6 +27,8 @@ from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.replacements import History
 from c7n_iamusers.identity_center.run_history import created_so_far, read_history
 from c7n_iamusers.identity_center.run_lock import exclusive
+from c7n_iamusers.identity_center.terraform import write_terraform
+from c7n_iamusers.identity_center.terraform_ownership import Ours
 from c7n_iamusers.identity_center.totals import Held, held_by_people
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
@@ -189,7 +191,7 @@ def provision(
         plan_options or plan_files.PlanOptions(),
     )
     with exclusive(fleet.output, center.instance, center) if options else nullcontext():
-        return _run(fleet, center, say, options, choices, plan_options, quotas or model.CenterQuotas(), read)
+        return _run(fleet, center, say, options, choices, plan_options, quotas, read)
 
 
 def _run(
@@ -199,10 +201,9 @@ def _run(
     options: ApplyOptions | None,
     choices: model.Choices,
     plan_options: plan_files.PlanOptions,
-    quotas: model.CenterQuotas,
+    quotas: model.CenterQuotas | None,
     read: ReadAccounts | None,
 ) -> list[str]:
-    fleet.check_runs()
     _refuse_unchecked(fleet, say, bool(options and not plan_options.reviewed))
     for line in (
         *fleet.derivation.warnings,
@@ -218,14 +219,7 @@ def _run(
         if plan_options.reviewed
         else {}
     )
-    evidence = Evidence(
-        fleet.derivation.proofs,
-        read_history(fleet.output, center.instance),
-        quotas,
-        only=fleet.only,
-        source_is_stated=fleet.source_is_stated,
-    )
-    run = AccessRun(center, fleet.desired, evidence, choices)
+    run = _access_run(fleet, center, choices, quotas)
     report = _planned(fleet, center, run, choices, read if choices.former_days else None, bool(options))
     if choices.migrate:
         say(reports.MIGRATION)
@@ -246,6 +240,24 @@ def _run(
     if path := reports.write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
     return _apply(fleet, center, run, report, say, options) if options else report.failures()
+
+
+def _access_run(
+    fleet: Fleet,
+    center: Center,
+    choices: model.Choices | None = None,
+    quotas: model.CenterQuotas | None = None,
+) -> AccessRun:
+    """What plans, audits and exports alike, on the same evidence. Raises as ``Fleet.check_runs``."""
+    fleet.check_runs()
+    evidence = Evidence(
+        fleet.derivation.proofs,
+        read_history(fleet.output, center.instance),
+        quotas or model.CenterQuotas(),
+        only=fleet.only,
+        source_is_stated=fleet.source_is_stated,
+    )
+    return AccessRun(center, fleet.desired, evidence, choices)
 
 
 def _planned(
@@ -330,6 +342,50 @@ def _write_profiles(
     say(f"Profiles for ~/.aws/config: {len(files)} files in {fleet.output.place(aws_config.PROFILES)}")
 
 
+def _notes(fleet: Fleet) -> list[str]:
+    """What a reader must know of the intents, in lines."""
+    derivation = fleet.derivation
+    hints = reports.hint_lines(fleet.desired)
+    return [*fleet.unchecked, *derivation.warnings, *derivation.scope_lines(), *hints]
+
+
+def export(
+    fleet: Fleet,
+    directory: Path,
+    say: Callable[[str], None],
+    center: Center | None = None,
+    prune: bool = False,
+    quotas: model.CenterQuotas | None = None,
+) -> list[str]:
+    """Write the requested access as Terraform configuration. Returns the failures, as ``provision`` does for a plan.
+
+    ``center``: to look up what exists, and to check the plan by it; None to call nobody. Only users are then checked
+    that can be without it. ``prune``: see ``write_terraform``.
+
+    Raises IdentityCenterError if the plan can't be applied, or the directory not be written, and nothing is written;
+    ClientError and BotoCoreError.
+    """
+    say = escaping(say)
+    for line in _notes(fleet):
+        say(line)
+    report, existing = Report(fleet.desired, model.AccessPlan(refused=fleet.desired.refused)), None
+    if center:
+        run = _access_run(fleet, center, quotas=quotas)
+        report, existing = run.existing(Ours.of(created_so_far(fleet.output)))
+        for line in (*reports.side_effect_lines(report.plan), *reports.total_lines(report.plan)):
+            say(line)
+        run_records.check_applicable(report)
+    try:
+        lines = list(write_terraform(directory, report.desired, existing, prune))
+    except OSError as error:
+        raise IdentityCenterError(
+            f"the Terraform configuration can't be written to {directory}: {error}: give a directory that you can write"
+        ) from error
+    for line in lines:
+        say(line)
+    return report.failures()
+
+
 def audit(
     fleet: Fleet, center: Center, say: Callable[[str], None], read: ReadAccounts | None = None
 ) -> list[str]:
@@ -345,18 +401,11 @@ def audit(
     IdentityCenterError, ClientError and BotoCoreError.
     """
     say = escaping(say)
-    fleet.check_runs()
-    for line in (
-        *fleet.unchecked,
-        *fleet.derivation.warnings,
-        *fleet.derivation.scope_lines(),
-        *reports.hint_lines(fleet.desired),
-    ):
+    for line in _notes(fleet):
         say(line)
     unchecked = [" ".join(each.removeprefix("  ! ").split()) for each in fleet.unchecked]
-    history = read_history(fleet.output, center.instance)
-    run = AccessRun(center, fleet.desired, Evidence(fleet.derivation.proofs, history))
-    found = run.read_for_audit(_emptied(fleet, history, read))
+    run = _access_run(fleet, center)
+    found = run.read_for_audit(_emptied(fleet, run.history, read))
     membership_users = run.membership_users
     report, state = found.report, found.state
     rows = list(_lines(report, state, found.managed_sets))

@@ -26,9 +26,9 @@ def export(fleet: FleetRehearsal) -> dict[str, Any]:
     """An export with imports, and what it says of refused users."""
     found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
     run = AccessRun(fleet.center(), found.desired, Evidence(found.derivation.proofs))
-    _, desired, existing = run.existing(Ours.of(created_so_far(fleet.store)))
-    fleet.said = [each.reason for each in desired.refused]
-    return terraform_configuration(desired, existing)
+    report, existing = run.existing(Ours.of(created_so_far(fleet.store)))
+    fleet.said = [each.reason for each in report.desired.refused]
+    return terraform_configuration(report.desired, existing)
 
 
 class Provider:
