@@ -43,10 +43,10 @@ from c7n_iamusers.identity_center.permission_sets import (
 from c7n_iamusers.identity_center.plan import Evidence, plan_access
 from c7n_iamusers.identity_center.replacements import History, MembershipUsers
 from c7n_iamusers.identity_center.reports import in_words
+from c7n_iamusers.identity_center.terraform import leftover_policies
 from c7n_iamusers.identity_center.terraform_ownership import (
     Existing,
     Ours,
-    leftover_policies,
     planned_as_ours,
 )
 from c7n_iamusers.identity_center.writer import writer
@@ -559,7 +559,7 @@ class AccessRun:
         for claim in self._desired.claims:
             if claim not in plan.served and claim not in waiting:
                 continue
-            if reason := self._leftovers(claim, state):
+            if reason := self._leftovers(claim, state, ours):
                 refused.append(model.Refusal(claim.subject, f"{claim.subject}: {reason}", place=claim.place))
             else:
                 claims.append(claim)
@@ -569,14 +569,15 @@ class AccessRun:
         plan = replace(plan, refused=tuple(refused), served=served)
         return replace(report, desired=replace(self._desired, refused=tuple(refused)), plan=plan), found
 
-    def _leftovers(self, claim: model.Claim, state: model.CenterState) -> str:
+    def _leftovers(self, claim: model.Claim, state: model.CenterState, ours: Ours) -> str:
         grants = sorted(self._desired.groups[claim.group].grants)
         for name in sorted({grant.permission_set for grant in grants}):
-            left = leftover_policies(self._desired.permission_sets[name], state.permission_sets.get(name))
+            known = state.permission_sets.get(name)
+            left = leftover_policies(self._desired.permission_sets[name], known, ours.policies)
             if left:
                 return (
                     f"permission set {name} also has {shown(left)}, which is not requested, and Terraform would leave "
-                    "it: run provision first, or remove it"
+                    "it: run provision first, if it made the set, or remove it"
                 )
         for grant in grants:
             known = state.permission_sets.get(grant.permission_set)

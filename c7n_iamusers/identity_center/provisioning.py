@@ -27,7 +27,7 @@ from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.replacements import History
 from c7n_iamusers.identity_center.run_history import created_so_far, read_history
 from c7n_iamusers.identity_center.run_lock import exclusive
-from c7n_iamusers.identity_center.terraform import write_terraform
+from c7n_iamusers.identity_center.terraform import exported_policies, write_terraform
 from c7n_iamusers.identity_center.terraform_ownership import Ours
 from c7n_iamusers.identity_center.totals import Held, held_by_people
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
@@ -371,7 +371,7 @@ def export(
     report, existing = Report(fleet.desired, model.AccessPlan(refused=fleet.desired.refused)), None
     if center:
         run = _access_run(fleet, center, quotas=quotas)
-        report, existing = run.existing(Ours.of(created_so_far(fleet.output)))
+        report, existing = run.existing(Ours.of(created_so_far(fleet.output), exported_policies(directory)))
         for line in (*reports.side_effect_lines(report.plan), *reports.total_lines(report.plan)):
             say(line)
         run_records.check_applicable(report)
