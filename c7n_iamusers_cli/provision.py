@@ -28,7 +28,6 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import fleet_session
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
-from c7n_iamusers.identity_center.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
 from c7n_iamusers.identity_center.aws_config import TEMPLATE as PROFILE_TEMPLATE
@@ -40,17 +39,13 @@ from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAcc
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
 from c7n_iamusers.identity_center.others import ResourcePolicies
 from c7n_iamusers.identity_center.people import PeopleMap, parse_people
-from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
-from c7n_iamusers.identity_center.reports import hint_lines, side_effect_lines
+from c7n_iamusers.identity_center.provisioning import export as write_export
 from c7n_iamusers.identity_center.resource_policies import read_resource_policies
-from c7n_iamusers.identity_center.run_history import created_so_far
 from c7n_iamusers.identity_center.run_lock import force_unlock as remove_lock
 from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
-from c7n_iamusers.identity_center.terraform import write_terraform
-from c7n_iamusers.identity_center.terraform_ownership import Ours
 from c7n_iamusers.identity_center.undoing import ReadUsers, undo, users_not_read
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers_cli.arguments import external_id, read_accounts, targets_in
@@ -466,19 +461,13 @@ def command(
             profile_names=profile_names or "",
             deleted=_deleted(deletions),
         )
-    if export:
-        for line in (
-            *fleet.unchecked,
-            *derivation.warnings,
-            *derivation.scope_lines(),
-            *hint_lines(fleet.desired),
-            *_exported(fleet, export[1], center if with_imports else None, prune),
-        ):
-            say(line)
-        return
-    if audited:
+    if export or audited:
         with _errors_with_remedy():
-            _exit(audit(fleet, center(), say, reading))
+            _exit(
+                write_export(fleet, export[1], say, center() if with_imports else None, prune, quotas)
+                if export
+                else audit(fleet, center(), say, reading)
+            )
         return
     removals = _choices(prune, lock_out, migrate, former_days, reading, deletions)
     plan_options = _plan_options(plan_out, reviewed, plan_sha256, dry_run)
@@ -538,25 +527,6 @@ def _chosen(path: Path | None, names: tuple[str, ...], tags: tuple[str, ...]) ->
     if path is None:
         raise click.UsageError("-a and -t choose accounts of the accounts file: give it as -c")
     return frozenset(target.account_id for target in targets_in(path, names, tags))
-
-
-def _exported(
-    fleet: Fleet, directory: Path, center: Callable[[], Center] | None, prune: bool
-) -> Iterator[str]:
-    """``center``: to look up what exists, if given."""
-    desired, existing = fleet.desired, None
-    try:
-        if center:
-            with _errors_with_remedy():
-                fleet.check_runs()
-                run = AccessRun(center(), fleet.desired, Evidence(fleet.derivation.proofs))
-                plan, desired, existing = run.existing(Ours.of(created_so_far(fleet.output)))
-            yield from side_effect_lines(plan)
-        yield from write_terraform(directory, desired, existing, prune)
-    except OSError as error:
-        raise IdentityCenterError(
-            f"the Terraform configuration can't be written to {directory}: {error}: give a directory that you can write"
-        ) from error
 
 
 def _plan_options(out: Path | None, reviewed: Path | None, digest: str | None, dry_run: bool) -> PlanOptions:

@@ -42,12 +42,14 @@ from c7n_iamusers.identity_center.permission_sets import (
 )
 from c7n_iamusers.identity_center.plan import Evidence, plan_access
 from c7n_iamusers.identity_center.replacements import History, MembershipUsers
+from c7n_iamusers.identity_center.reports import in_words
+from c7n_iamusers.identity_center.terraform import leftover_policies
 from c7n_iamusers.identity_center.terraform_ownership import (
     Existing,
     Ours,
-    leftover_policies,
     planned_as_ours,
 )
+from c7n_iamusers.identity_center.writer import writer
 from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
@@ -393,6 +395,22 @@ class Report:
             scope = self.scopes.get(found.arn.split(":")[4], "") if found.verdict else ""
             yield place, replace(found, scope=scope) if scope else found
 
+    def failures(self) -> list[str]:
+        """What is wrong after the run, or, without results, with the plan, in sentences.
+
+        These are users, removals and checks that failed, quotas and the like that forbid the plan, and people with more
+        access than their IAM users. Users who are refused by a decision are none, and neither is what ``accept`` names.
+        """
+        failed = {outcome.reason for _, outcome in self._outcomes() if outcome.status == FAILED}
+        # A removal serves no IAM user, so no outcome has its failure.
+        for change in self.plan.changes if self.ended else ():
+            ended = self.ended.get(change.key)
+            if change.action == model.REMOVE and ended and ended.status == writer.FAILED:
+                failed.add(ended.reason)
+        wider = (in_words(each, each.person[0]) for each in self.plan.totals if each.is_unaccepted)
+        failed.update(f"{each}: find out who gave it, and remove it or request it" for each in wider)
+        return sorted(failed.union(self.plan.obstacles, self.unexpected_members, self.changed_sets))
+
     def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
         for refused in self.plan.refused:
             yield refused.place, refused_outcome(refused)
@@ -530,34 +548,39 @@ class AccessRun:
         known = (*self._state.groups.values(), *self._state.current.groups.values())
         return frozenset(each.name for each in known)
 
-    def existing(self, ours: Ours) -> tuple[model.AccessPlan, model.DesiredAccess, Existing]:
-        """The plan, the desired access with earlier names if kept, and what of it exists. Raises as ``plan`` does.
+    def existing(self, ours: Ours) -> tuple[Report, Existing]:
+        """The plan, with the desired access under kept earlier names, and what of it exists. Raises as ``plan`` does.
 
         ``ours``: what runs created. Refused are also users whose permission set has policies that Terraform would
         leave, or an earlier form in an account, which Terraform would not provision.
         """
         state = self._reader.read(self._desired)
-        plan = self._planned(planned_as_ours(self._desired, state)).plan
+        report = self._planned(planned_as_ours(self._desired, state))
+        plan = report.plan
         waiting = {each.claim for each in plan.missing}
         refused, claims = list(plan.refused), []
         for claim in self._desired.claims:
             if claim not in plan.served and claim not in waiting:
                 continue
-            if reason := self._leftovers(claim, state):
+            if reason := self._leftovers(claim, state, ours):
                 refused.append(model.Refusal(claim.subject, f"{claim.subject}: {reason}", place=claim.place))
             else:
                 claims.append(claim)
-        found = Existing(state, plan.known_people, self._center.instance, ours, frozenset(claims))
-        return plan, replace(self._desired, refused=tuple(refused)), found
+        kept = frozenset(claims)
+        found = Existing(state, plan.known_people, self._center.instance, ours, kept)
+        served = {claim: keys for claim, keys in plan.served.items() if claim in kept}
+        plan = replace(plan, refused=tuple(refused), served=served)
+        return replace(report, desired=replace(self._desired, refused=tuple(refused)), plan=plan), found
 
-    def _leftovers(self, claim: model.Claim, state: model.CenterState) -> str:
+    def _leftovers(self, claim: model.Claim, state: model.CenterState, ours: Ours) -> str:
         grants = sorted(self._desired.groups[claim.group].grants)
         for name in sorted({grant.permission_set for grant in grants}):
-            left = leftover_policies(self._desired.permission_sets[name], state.permission_sets.get(name))
+            known = state.permission_sets.get(name)
+            left = leftover_policies(self._desired.permission_sets[name], known, ours.policies)
             if left:
                 return (
                     f"permission set {name} also has {shown(left)}, which is not requested, and Terraform would leave "
-                    "it: run provision first, or remove it"
+                    "it: run provision first, if it made the set, or remove it"
                 )
         for grant in grants:
             known = state.permission_sets.get(grant.permission_set)

@@ -374,7 +374,7 @@ class FurtherAccess:
 
     ``through``: the group, or "a direct assignment". ``ours``: the group is managed by this package. ``covered``: it is
     proven to allow nothing that one of the person's IAM users in the account may not do. ``shared``: it comes from a
-    shared group in which the person belongs.
+    shared group in which the person belongs. ``consented``: by an assignment that policies request for that group.
     """
 
     set_name: str
@@ -382,6 +382,7 @@ class FurtherAccess:
     ours: bool = False
     covered: bool = False
     shared: bool = False
+    consented: bool = False
 
     def __str__(self) -> str:
         return f"{self.set_name} through {self.through}"
@@ -400,6 +401,14 @@ class TotalAccess:
     verdict: str
     beyond: tuple[FurtherAccess, ...] = ()
     userless: bool = False
+
+    @property
+    def is_unaccepted(self) -> bool:
+        """Whether the person has more than the IAM users, by a plan, and no policy accepts that.
+
+        What is requested is no more, or is accepted: its users are refused otherwise.
+        """
+        return not all(each.covered or each.consented for each in self.beyond)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -472,6 +481,11 @@ class AccessPlan:
     side_effects: tuple[SideEffect, ...] = ()
     unlisted: int = 0
     fed_by_others: str = ""
+
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """What forbids the plan as a whole, in words."""
+        return (*self.over_quota, *([self.fed_by_others] if self.fed_by_others else ()))
 
     @property
     def work(self) -> tuple[Change, ...]:

@@ -8,7 +8,7 @@ policies from the output of stock policies of Cloud Custodian.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,24 +53,28 @@ class OrganizationPolicies:
 class ResourcePolicies:
     """``policies``: that can tell principals apart. ``accounts``: those of which resources were read.
 
-    ``place``: where they were found. ``types``: of the resources, such as aws.s3. ``unread``: account id -> what was
-    not read there, in words.
+    ``place``: where they were found. ``types``: of the resources, such as aws.s3. ``regions``: of all but buckets.
+    ``unread``: account id -> what was not read there, in words.
     """
 
     policies: tuple[OtherPolicy, ...]
     accounts: frozenset[str]
     place: str
     types: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
     unread: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def coverage(self, account_id: str) -> Coverage:
-        """What was looked at for the verdicts of the account."""
+    def coverage(self, account_id: str, accounts: Collection[str]) -> Coverage:
+        """What was looked at for the verdicts of the account. ``accounts``: those with intents."""
         if account_id not in self.accounts:
             return Coverage(RESOURCE, UNREADABLE, f"{self.place} has no run in this account")
         if unread := self.unread.get(account_id):
             return Coverage(RESOURCE, UNREADABLE, f"not all in {self.place}: {shown(unread)}")
-        read = f"{', '.join(self.types)} in {self.place}"
+        read = f"{', '.join(self.types)}{' in ' if self.regions else ''}{', '.join(self.regions)} of account "
+        read += f"{shown(sorted(self.accounts))}, from {self.place}"
         read += f"; not all of account {shown(sorted(self.unread))}" if self.unread else ""
+        without = sorted(set(accounts) - self.accounts)
+        read += f"; nothing of account {shown(without)}" if without else ""
         return Coverage(RESOURCE, READ, read)
 
 
@@ -150,7 +154,7 @@ class OthersIndex:
         if self._resources is None:
             yield Coverage(RESOURCE, NOT_ASKED, "give --resource-policies")
         else:
-            yield self._resources.coverage(account_id)
+            yield self._resources.coverage(account_id, self._roles)
 
     def _of_organization(self, kind: str) -> Coverage:
         if self._organization is None:

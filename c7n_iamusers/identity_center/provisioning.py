@@ -11,7 +11,6 @@ from pathlib import Path
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.outcomes import FAILED
 from c7n_iamusers.execution.stores import Store, as_store, read_all, replace_all
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import aws_config, intent_checks, model, plan_files, reports, run_records
@@ -33,8 +32,9 @@ from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.replacements import History
 from c7n_iamusers.identity_center.run_history import created_so_far, read_history
 from c7n_iamusers.identity_center.run_lock import exclusive
+from c7n_iamusers.identity_center.terraform import exported_policies, write_terraform
+from c7n_iamusers.identity_center.terraform_ownership import Ours
 from c7n_iamusers.identity_center.totals import Held, held_by_people
-from c7n_iamusers.identity_center.writer import writer
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
 from c7n_iamusers.text.wording import as_text, escaping, folded, shown
@@ -183,7 +183,7 @@ def provision(
     quotas: model.CenterQuotas | None = None,
     read: ReadAccounts | None = None,
 ) -> list[str]:
-    """Plan, and apply if ``options`` are given. Returns the failures, in words.
+    """Plan, and apply if ``options`` are given. Returns the failures, in words: see ``Report.failures``.
 
     ``choices``: which managed objects may be removed. ``plan_options``: the plan to write, or the reviewed plan to
     apply. ``read``: reads the IAM users of former memberships. A run that applies holds the run lock from planning on.
@@ -196,7 +196,7 @@ def provision(
         plan_options or plan_files.PlanOptions(),
     )
     with exclusive(fleet.output, center.instance, center) if options else nullcontext():
-        return _run(fleet, center, say, options, choices, plan_options, quotas or model.CenterQuotas(), read)
+        return _run(fleet, center, say, options, choices, plan_options, quotas, read)
 
 
 def _run(
@@ -206,10 +206,9 @@ def _run(
     options: ApplyOptions | None,
     choices: model.Choices,
     plan_options: plan_files.PlanOptions,
-    quotas: model.CenterQuotas,
+    quotas: model.CenterQuotas | None,
     read: ReadAccounts | None,
 ) -> list[str]:
-    fleet.check_runs()
     _refuse_unchecked(fleet, say, bool(options and not plan_options.reviewed))
     for line in (
         *fleet.derivation.warnings,
@@ -225,14 +224,7 @@ def _run(
         if plan_options.reviewed
         else {}
     )
-    evidence = Evidence(
-        fleet.derivation.proofs,
-        read_history(fleet.output, center.instance),
-        quotas,
-        only=fleet.only,
-        source_is_stated=fleet.source_is_stated,
-    )
-    run = AccessRun(center, fleet.desired, evidence, choices)
+    run = _access_run(fleet, center, choices, quotas)
     report = _planned(fleet, center, run, choices, read if choices.former_days else None, bool(options))
     if choices.migrate:
         say(reports.MIGRATION)
@@ -252,7 +244,25 @@ def _run(
         plan_files.refuse_unreviewed(report.plan)
     if path := reports.write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
-    return _apply(fleet, center, run, report, say, options) if options else []
+    return _apply(fleet, center, run, report, say, options) if options else report.failures()
+
+
+def _access_run(
+    fleet: Fleet,
+    center: Center,
+    choices: model.Choices | None = None,
+    quotas: model.CenterQuotas | None = None,
+) -> AccessRun:
+    """What plans, audits and exports alike, on the same evidence. Raises as ``Fleet.check_runs``."""
+    fleet.check_runs()
+    evidence = Evidence(
+        fleet.derivation.proofs,
+        read_history(fleet.output, center.instance),
+        quotas or model.CenterQuotas(),
+        only=fleet.only,
+        source_is_stated=fleet.source_is_stated,
+    )
+    return AccessRun(center, fleet.desired, evidence, choices)
 
 
 def _planned(
@@ -307,16 +317,7 @@ def _apply(
         calls = sum(ended.calls for ended in report.ended.values())
         say(f"Done: {calls} calls. To undo: --undo {result[0]} --result-sha256 {result[1]}")
     run_records.write_account_results(fleet.output, places, report)
-    failed = {outcome.reason for _, outcome in report.outcomes() if outcome.status == FAILED}
-    # A removal serves no IAM user, so no outcome has its failure.
-    removals = {change.key for change in report.plan.changes if change.action == model.REMOVE}
-    failed |= {
-        ended.reason
-        for key, ended in report.ended.items()
-        if key in removals and ended.status == writer.FAILED
-    }
-    failed.update(_write_profiles(fleet, center, report, say))
-    return sorted(failed.union(report.unexpected_members, report.changed_sets))
+    return sorted({*report.failures(), *_write_profiles(fleet, center, report, say)})
 
 
 def _write_profiles(
@@ -346,6 +347,50 @@ def _write_profiles(
     say(f"Profiles for ~/.aws/config: {len(files)} files in {fleet.output.place(aws_config.PROFILES)}")
 
 
+def _notes(fleet: Fleet) -> list[str]:
+    """What a reader must know of the intents, in lines."""
+    derivation = fleet.derivation
+    hints = reports.hint_lines(fleet.desired)
+    return [*fleet.unchecked, *derivation.warnings, *derivation.scope_lines(), *hints]
+
+
+def export(
+    fleet: Fleet,
+    directory: Path,
+    say: Callable[[str], None],
+    center: Center | None = None,
+    prune: bool = False,
+    quotas: model.CenterQuotas | None = None,
+) -> list[str]:
+    """Write the requested access as Terraform configuration. Returns the failures, as ``provision`` does for a plan.
+
+    ``center``: to look up what exists, and to check the plan by it; None to call nobody. Only users are then checked
+    that can be without it. ``prune``: see ``write_terraform``.
+
+    Raises IdentityCenterError if the plan can't be applied, or the directory not be written, and nothing is written;
+    ClientError and BotoCoreError.
+    """
+    say = escaping(say)
+    for line in _notes(fleet):
+        say(line)
+    report, existing = Report(fleet.desired, model.AccessPlan(refused=fleet.desired.refused)), None
+    if center:
+        run = _access_run(fleet, center, quotas=quotas)
+        report, existing = run.existing(Ours.of(created_so_far(fleet.output), exported_policies(directory)))
+        for line in (*reports.side_effect_lines(report.plan), *reports.total_lines(report.plan)):
+            say(line)
+        run_records.check_applicable(report)
+    try:
+        lines = list(write_terraform(directory, report.desired, existing, prune))
+    except OSError as error:
+        raise IdentityCenterError(
+            f"the Terraform configuration can't be written to {directory}: {error}: give a directory that you can write"
+        ) from error
+    for line in lines:
+        say(line)
+    return report.failures()
+
+
 def audit(
     fleet: Fleet, center: Center, say: Callable[[str], None], read: ReadAccounts | None = None
 ) -> list[str]:
@@ -361,18 +406,11 @@ def audit(
     IdentityCenterError, ClientError and BotoCoreError.
     """
     say = escaping(say)
-    fleet.check_runs()
-    for line in (
-        *fleet.unchecked,
-        *fleet.derivation.warnings,
-        *fleet.derivation.scope_lines(),
-        *reports.hint_lines(fleet.desired),
-    ):
+    for line in _notes(fleet):
         say(line)
     unchecked = [" ".join(each.removeprefix("  ! ").split()) for each in fleet.unchecked]
-    history = read_history(fleet.output, center.instance)
-    run = AccessRun(center, fleet.desired, Evidence(fleet.derivation.proofs, history))
-    found = run.read_for_audit(_emptied(fleet, history, read))
+    run = _access_run(fleet, center)
+    found = run.read_for_audit(_emptied(fleet, run.history, read))
     membership_users = run.membership_users
     report, state = found.report, found.state
     rows = list(_lines(report, state, found.managed_sets))

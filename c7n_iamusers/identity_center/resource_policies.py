@@ -4,7 +4,8 @@
 Each file has ``metadata.json`` beside it, with the account and the time of the run. A resource has its policy under one
 of ``_POLICIES``, by the resource's source or by a filter such as ``cross-account`` or ``has-statement``. A run that
 failed leaves its metadata and the resources of an earlier run, or none; a policy that Cloud Custodian was denied is
-left out. So what was not answered is told from what has no policy, and counts as not read.
+left out. So what was not answered is told from what has no policy, and counts as not read; so does what no run lists
+whole: each type of resources in each Region, of those that any account has runs of.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ _NONE_WITHOUT_KEY = frozenset({_QUEUE, "sns", "ecr"})
 _KNOWN = frozenset({*_NONE_WITHOUT_KEY, _BUCKET, "kms-key", "lambda", "secrets-manager", "efs"})
 #: The call by which Cloud Custodian reads a queue. It leaves queues out that it is denied.
 _READ_QUEUE = "sqs.GetQueueAttributes"
+#: What a policy may say and list all resources. A query, a mode or conditions, for example, can leave some out.
+_KEYS = frozenset(
+    {"actions", "comment", "comments", "description", "filters", "metadata", "name", "resource", "tags"}
+)
+#: The only filter that is true of every resource: it has the policies read.
+_ALL = {"or": ["cross-account", {"not": ["cross-account"]}]}
 _COUNT, _FAILED = "ResourceCount", "PolicyException"
 
 
@@ -56,26 +63,31 @@ def read_resource_policies(
     is none; and if resources of a file have a policy and no ARN.
     """
     found: list[OtherPolicy] = []
-    types, unread = defaultdict[str, set[str]](set), defaultdict[str, list[str]](list)
+    listed_in, unread = defaultdict[str, set[_Kind]](set), defaultdict[str, list[str]](list)
+    kinds = set[_Kind]()
     listed = list(places)
     for directory in sorted({each for place in listed for each in _directories(place)}):
         run = _Run(directory)
         if not run.is_of_policies:
             continue
         run.check_age(max_age, now)
-        types[run.account_id].add(run.type)
+        kinds.add(run.kind)
+        listed_in[run.account_id] |= {run.kind} if run.lists_all else set()
         found += [each for each in run.policies(partition) if each.distinguishes]
         unread[run.account_id] += run.unread(partition)
-    if not types:
+    if not kinds:
         raise _unusable(", ".join(map(str, listed)), f"there is no {_FILE} of resources with policies there")
-    everywhere = frozenset[str]().union(*types.values())
-    for account_id, there in types.items():
-        unread[account_id] += (f"no run of aws.{each}" for each in sorted(everywhere - there))
+    for account_id, there in listed_in.items():
+        unread[account_id] += (
+            f"no run of aws.{name}{f' in {region}' if region else ''} that lists all"
+            for name, region in sorted(kinds - there)
+        )
     return ResourcePolicies(
         tuple(found),
-        frozenset(types),
+        frozenset(listed_in),
         ", ".join(map(str, listed)),
-        tuple(f"aws.{each}" for each in sorted(everywhere)),
+        tuple(sorted({f"aws.{name}" for name, _ in kinds})),
+        tuple(sorted({region for _, region in kinds} - {""})),
         {account_id: tuple(each) for account_id, each in unread.items() if each},
     )
 
@@ -95,6 +107,10 @@ def _unusable(place: object, why: str) -> IdentityCenterError:
     )
 
 
+#: A type of resources, and a Region; empty for buckets, which a run in any Region lists all.
+_Kind = tuple[str, str]
+
+
 class _Run:
     """A run's metadata and resources, in ``directory``. Raises IdentityCenterError."""
 
@@ -103,12 +119,20 @@ class _Run:
         self._metadata = self._read(metadata)
         try:
             self.account_id = str(self._metadata["config"]["account_id"])
-            self.type = str(self._metadata["policy"]["resource"]).removeprefix("aws.")
+            policy = self._metadata["policy"]
+            self.type = str(policy["resource"]).removeprefix("aws.")
+            region = str(self._metadata["config"]["region"])
+            self.kind: _Kind = self.type, "" if self.type == _BUCKET else region
+            self.lists_all = policy.keys() <= _KEYS and all(
+                each == _ALL for each in policy.get("filters") or ()
+            )
             self._time = datetime.fromtimestamp(float(self._metadata["execution"]["start"]), timezone.utc)
             self._metrics = {each["MetricName"]: each["Value"] for each in self._metadata.get("metrics", ())}
             self._calls = int(self._metadata.get("api-stats", {}).get(_READ_QUEUE, 0))
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
-            raise _unusable(metadata, f"it does not tell account, resource and time ({error!r})") from error
+            raise _unusable(
+                metadata, f"it does not tell account, Region, resource and time ({error!r})"
+            ) from error
 
     @property
     def is_of_policies(self) -> bool:

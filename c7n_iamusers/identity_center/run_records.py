@@ -442,6 +442,12 @@ def _status(change: Change | None, ended: ChangeResult | None) -> tuple[str, str
     return {DONE: "succeeded", FAILED: "failed"}.get(ended.status, "not-made"), ended.reason
 
 
+def check_applicable(report: Report) -> None:
+    """Raises IdentityCenterError if something forbids the plan as a whole."""
+    if report.plan.obstacles:
+        raise IdentityCenterError("; ".join(report.plan.obstacles))
+
+
 def apply_and_record(
     run: AccessRun,
     report: Report,
@@ -456,10 +462,7 @@ def apply_and_record(
     identity provider must do that, or the caller may not; OSError and JournalRefused if something can't be recorded.
     The journal then has all calls made so far.
     """
-    if report.plan.over_quota:
-        raise IdentityCenterError("; ".join(report.plan.over_quota))
-    if report.plan.fed_by_others:
-        raise IdentityCenterError(report.plan.fed_by_others)
+    check_applicable(report)
     killed = unfinished(output)
     nothing_to_do = not (report.plan.work or killed)
     if nothing_to_do and not _is_unrecorded(report, run.history):

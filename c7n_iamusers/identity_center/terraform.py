@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -46,6 +46,10 @@ _PARTS = frozenset(
         "aws_ssoadmin_permissions_boundary_attachment",
     }
 )
+_ONE_OF_A_SET = {
+    "aws_ssoadmin_permission_set_inline_policy": "its inline policy",
+    "aws_ssoadmin_permissions_boundary_attachment": "its permissions boundary",
+}
 _KINDS = frozenset(
     {
         *_PARTS,
@@ -366,6 +370,32 @@ def _policies(requested: PermissionSet, instance: str) -> Iterator[_Resource]:
         )
 
 
+def leftover_policies(
+    requested: PermissionSet, known: model.KnownPermissionSet | None, exported: Collection[str]
+) -> tuple[str, ...]:
+    """The policies of the existing permission set that are not requested, and that Terraform leaves.
+
+    ``exported``: see ``Ours.policies``. Terraform has these if it has made the set. If it was to adopt a set of
+    ``provision``, nothing tells whether it did.
+    """
+    if known is None:
+        return ()
+    asked = {(kind, label) for kind, label, _ in _policies(requested, "")}
+    by_terraform = known.settings.tags.get(EXPORTED_TAG[0]) == EXPORTED_TAG[1]
+    return tuple(
+        _policy_name(kind, arguments)
+        for kind, label, arguments in _policies(known.settings, "")
+        if (kind, label) not in asked and not (by_terraform and f"{kind}.{label}" in exported)
+    )
+
+
+def _policy_name(kind: str, arguments: Mapping[str, Any]) -> str:
+    if kind == "aws_ssoadmin_customer_managed_policy_attachment":
+        reference = arguments["customer_managed_policy_reference"]
+        return f"{reference['path']}{reference['name']}"
+    return _ONE_OF_A_SET.get(kind) or str(arguments["managed_policy_arn"])
+
+
 def _reference(policy: str) -> dict[str, str]:
     return {key.lower(): _escaped(text) for key, text in policy_reference(policy).items()}
 
@@ -425,6 +455,13 @@ def write_terraform(
     for refused in desired.refused:
         yield f"  ! refused {refused.reason}"
     yield f"Wrote {directory / FILE}"
+
+
+def exported_policies(directory: Path) -> frozenset[str]:
+    """See ``Ours.policies``. Raises OSError and IdentityCenterError as ``write_terraform`` does."""
+    store = DirectoryStore(directory)
+    earlier = _earlier(store.read(FILE), store.place(FILE))
+    return frozenset(address for address, whole in earlier.items() if whole)
 
 
 def _earlier(content: bytes | None, place: str) -> dict[str, str]:

@@ -27,18 +27,23 @@ def exported_description(group: model.Group) -> str:
 
 @dataclass(frozen=True)
 class Ours:
-    """What runs of this tool created: ids of users, and group id and user id of memberships."""
+    """What runs of this tool created: ids of users, and group id and user id of memberships.
+
+    ``policies``: addresses of policies of permission sets that an earlier export has as resources.
+    """
 
     users: frozenset[str] = frozenset()
     memberships: frozenset[MembershipKey] = frozenset()
+    policies: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, created: Iterable[Created]) -> Ours:
+    def of(cls, created: Iterable[Created], policies: frozenset[str] = frozenset()) -> Ours:
         """By the records of runs. A creation without an answer does not count."""
         listed = [each for each in created if each.certain]
         return cls(
             frozenset(each.identifier for each in listed if each.kind == model.USER),
             frozenset(each.membership for each in listed if each.kind == model.MEMBERSHIP),
+            policies,
         )
 
 
@@ -124,15 +129,6 @@ def planned_as_ours(desired: model.DesiredAccess, state: model.CenterState) -> m
         for name, known in state.permission_sets.items()
     }
     return replace(state, groups=groups, permission_sets=sets)
-
-
-def leftover_policies(requested: PermissionSet, known: model.KnownPermissionSet | None) -> tuple[str, ...]:
-    """The policies of the existing permission set that are not requested, which no resource of Terraform removes."""
-    if known is None:
-        return ()
-    present = known.settings
-    inline = ("its inline policy",) if present.inline_policy and not requested.inline_policy else ()
-    return (*sorted(present.managed_policies - requested.managed_policies), *inline)
 
 
 def _is_ours(settings: PermissionSet) -> bool:

@@ -404,12 +404,12 @@ class _Review:
             held = held_in(self._current, account)
             for person in sorted(people):
                 claims = self._claims.get((person, account), [])
-                gains = [
-                    (grant.permission_set, name)
+                gains = {
+                    (grant.permission_set, self._through(name)): self._consents(name, grant)
                     for name in sorted(groups.get(person, ()))
                     for grant in given[name]
                     if grant.account_id == account
-                ]
+                }
                 beyond = tuple(
                     self._further_access(person, claims, held.get(self._user_id(person), ()), gains)
                 )
@@ -449,9 +449,9 @@ class _Review:
         person: model.PersonKey,
         claims: Sequence[model.Claim],
         held: Iterable[Held],
-        gains: Iterable[tuple[str, str]],
+        gained: Mapping[tuple[str, str], bool],
     ) -> Iterator[model.FurtherAccess]:
-        """``gains``: permission set and group of all access that the person's groups give."""
+        """``gained``: permission set and group of all that the person's groups give -> whether it is consented."""
         requested = {(claim.grant.permission_set, self._through(claim.group)) for claim in claims}
         names = {name for name, _ in requested}
         user_id = self._user_id(person)
@@ -460,12 +460,23 @@ class _Review:
             for each in held
             if (user_id, each.group_id) not in self._leaving
         }
-        gained = {(name, self._through(group)) for name, group in gains}
-        for name, through in [*current, *sorted(gained - current.keys())]:
+        for name, through in [*current, *sorted(gained.keys() - current.keys())]:
             if (name, through) not in requested:
                 covered = name in names or self._covers(claims, name)
-                shared = (name, through) in gained
-                yield model.FurtherAccess(name, through, current.get((name, through), False), covered, shared)
+                consented = gained.get((name, through))
+                yield model.FurtherAccess(
+                    name,
+                    through,
+                    current.get((name, through), False),
+                    covered,
+                    consented is not None,
+                    bool(consented),
+                )
+
+    def _consents(self, name: str, grant: model.Grant) -> bool:
+        """Whether policies request the grant for the group, and that all its members have it."""
+        group = self._comparison.desired.groups[name]
+        return group.shared and grant in group.grants
 
     def _covers(self, claims: Sequence[model.Claim], name: str) -> bool:
         settings, stale = self._settings.get(name), self._stale.get(name, frozenset())

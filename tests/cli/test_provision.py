@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,11 +18,24 @@ from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center.aws_config import PROFILES, file_of
 from c7n_iamusers.identity_center.center_lock import LOCK
+from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers_cli.main import main
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
-from tests.desired import intents, made_for, person, user
+from tests.derived import derived, holder
+from tests.desired import ABLE, intents, made_for, person, user
 from tests.identity_center.buckets import BUCKET, URL, BucketRehearsal
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.test_feeding import of_provider
+from tests.identity_center.test_totals_of_people import (
+    ADMIN,
+    ALICE,
+    EVERYTHING,
+    READ_S3,
+    assign,
+    create_user,
+    set_by_hand,
+    user_id,
+)
 
 ROLE = "arn:aws:iam::123456789012:role/IdentityCenterProvisioner"
 MEMBER_ROLE = "arn:aws:iam::{account_id}:role/CloudCustodian"
@@ -682,3 +696,114 @@ def test_people_who_may_be_one_are_hinted_at(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, "alice", "alice+aws"))
     found = provision(fleet, "--dry-run")
     assert "? hint           alice+aws@example.com and alice@example.com may be one human's" in found.output
+
+
+AS_IT_IS = holder(ACCOUNT, "alice", READ_S3)
+ACCEPTED = {"account": "*", "user": "*", "verdict": "wider", "remark": "SEC-1", "expires": "2099-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("found", "by_hand", "code"),
+    [
+        pytest.param(derived(ACCOUNT, AS_IT_IS), "", 0, id="as-requested"),
+        pytest.param(derived(ACCOUNT, AS_IT_IS), ADMIN, 1, id="more-by-others"),
+        pytest.param(
+            derived(ACCOUNT, holder(ACCOUNT, "alice", EVERYTHING)), ADMIN, 0, id="as-much-by-others"
+        ),
+        pytest.param(intents(ACCOUNT, "alice", accept=(ACCEPTED,)), "", 0, id="accepted"),
+        pytest.param(
+            derived(ACCOUNT, replace(AS_IT_IS, credentials=replace(ABLE, kinds=()))), "", 0, id="decision"
+        ),
+        pytest.param(derived(ACCOUNT, replace(AS_IT_IS, credentials=None)), "", 1, id="evidence-is-missing"),
+    ],
+)
+def test_a_plan_ends_as_its_runs_do(fleet: FleetRehearsal, found: Intents, by_hand: str, code: int) -> None:
+    """See docs/exit-codes.md."""
+    fleet.forget()
+    fleet.leave(found)
+    if by_hand:
+        create_user(fleet, ALICE)
+        assign(fleet, set_by_hand(fleet, "Theirs", by_hand), user_id(fleet, ALICE), ACCOUNT)
+    for arguments in (["--dry-run"], [], []):
+        ended = provision(fleet, *arguments)
+        assert (ended.exit_code, "failed: " in ended.output) == (code, code == 1), ended.output
+
+
+TEAM = person("team")
+
+
+def before(fleet: FleetRehearsal, *users: UserIntent) -> None:
+    """What an earlier run has given."""
+    fleet.leave(derived(ACCOUNT, *users))
+    assert provision(fleet).exit_code == 0
+    fleet.forget()
+
+
+def one_address(fleet: FleetRehearsal) -> None:
+    before(fleet, holder(ACCOUNT, "alice.admin", EVERYTHING, who=TEAM))
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "bob.readonly", READ_S3, who=TEAM)))
+
+
+def fed_by_others(fleet: FleetRehearsal) -> None:
+    of_provider(fleet, "zoe@example.com")
+    fleet.leave(derived(ACCOUNT, AS_IT_IS))
+
+
+def more_by_others(fleet: FleetRehearsal) -> None:
+    create_user(fleet, ALICE)
+    assign(fleet, set_by_hand(fleet, "Theirs", ADMIN), user_id(fleet, ALICE), ACCOUNT)
+    fleet.leave(derived(ACCOUNT, AS_IT_IS))
+
+
+@pytest.mark.parametrize(
+    ("leave", "options", "told", "owned"),
+    [
+        pytest.param(lambda fleet: fleet.leave(derived(ACCOUNT, AS_IT_IS)), (), "", 1, id="as-requested"),
+        pytest.param(one_address, (), "user bob.readonly of account", 0, id="one-address-two-users"),
+        pytest.param(fed_by_others, (), "an identity provider", None, id="fed-by-a-provider"),
+        pytest.param(
+            lambda fleet: fleet.leave(derived(ACCOUNT, AS_IT_IS)),
+            ("--quota", "permission-sets=0"),
+            "quota",
+            None,
+            id="over-a-quota",
+        ),
+        pytest.param(more_by_others, (), "Theirs through a direct assignment", 1, id="holds-more"),
+        pytest.param(
+            lambda fleet: fleet.leave(derived(ACCOUNT, replace(AS_IT_IS, credentials=None))),
+            (),
+            "user alice of account",
+            0,
+            id="evidence-is-missing",
+        ),
+    ],
+)
+def test_an_export_is_checked_as_a_plan_is(
+    fleet: FleetRehearsal,
+    tmp_path: Path,
+    leave: Callable[[FleetRehearsal], None],
+    options: tuple[str, ...],
+    told: str,
+    owned: int | None,
+) -> None:
+    """``owned``: memberships in the configuration; None if none is written."""
+    fleet.forget()
+    leave(fleet)
+    planned = provision(fleet, "--dry-run", *options)
+    exported = provision(fleet, "--export", "terraform", tmp_path / "tf", "--with-imports", *options)
+    for found in (planned, exported):
+        assert (found.exit_code, told in found.output) == (1 if told else 0, True), found.output
+    written = tmp_path / "tf" / "identity-center.tf.json"
+    if owned is None:
+        assert not written.exists()
+        return
+    resources = json.loads(written.read_text()).get("resource", {})
+    assert len(resources.get("aws_identitystore_group_membership", ())) == owned
+
+
+def test_an_export_that_calls_nobody_fails_for_users_who_do(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    fleet.forget()
+    fleet.leave(derived(ACCOUNT, replace(AS_IT_IS, credentials=None)))
+    found = provision(fleet, "--export", "terraform", tmp_path / "tf")
+    assert (found.exit_code, "failed: user alice of account" in found.output) == (1, True), found.output
+    assert fleet.org.calls == []

@@ -120,7 +120,10 @@ def outputs(store: DirectoryStore) -> None:
 def resource_policies(path: Path) -> object:
     beside = path.parent / "metadata.json"
     if not os.path.lexists(beside):
-        run = {"config": {"account_id": ACCOUNT}, "execution": {"start": NOW.timestamp()}}
+        run = {
+            "config": {"account_id": ACCOUNT, "region": "eu-west-1"},
+            "execution": {"start": NOW.timestamp()},
+        }
         beside.write_text(json.dumps({**METADATA, **run}))
     return read_resource_policies([path], timedelta(days=1), NOW)
 

@@ -381,15 +381,17 @@ def output(
     kind: str = "aws.s3",
     account: str = ACCOUNT,
     age: timedelta = timedelta(),
+    region: str = "eu-west-1",
+    policy: dict[str, Any] | None = None,
     write: Callable[[Path, bytes], object] = lambda path, data: path.write_bytes(data),
     **changes: Any,
 ) -> Path:
-    """The output of a policy of Cloud Custodian. ``changes``: of its metadata."""
-    place = directory / account / "eu-west-1" / f"collect-{kind}"
+    """The output of a policy of Cloud Custodian. ``policy``: what else it says. ``changes``: of its metadata."""
+    place = directory / account / region / f"collect-{kind}"
     place.mkdir(parents=True)
     metadata = {
-        "policy": {"name": "collect", "resource": kind},
-        "config": {"account_id": account, "region": "eu-west-1"},
+        "policy": {"name": "collect", "resource": kind, **(policy or {})},
+        "config": {"account_id": account, "region": region},
         "execution": {"start": (NOW - age).timestamp()},
         "metrics": [{"MetricName": "ResourceCount", "Value": len(resources)}],
         "api-stats": {"sqs.GetQueueAttributes": len(resources)},
@@ -529,6 +531,61 @@ def test_a_type_that_only_other_accounts_have_was_not_read(tmp_path: Path) -> No
     assert (scope.status, "no run of aws.kms-key" in scope.detail) == (UNREADABLE, True)
 
 
+@pytest.mark.parametrize("kind", ["aws.sqs", "aws.s3"])
+def test_a_region_that_only_other_accounts_have_was_not_read(tmp_path: Path, kind: str) -> None:
+    """A run in any Region lists all buckets."""
+    output(tmp_path, [], kind, region="us-east-1")
+    for region in ("us-east-1", "eu-west-1"):
+        output(tmp_path, [], kind, OTHER_ACCOUNT, region=region)
+    index = OthersIndex({}, None, collected(tmp_path))
+    here, there = (index.of(each).scope[-1] for each in (ACCOUNT, OTHER_ACCOUNT))
+    assert (
+        (here.status == UNREADABLE)
+        is (kind == "aws.sqs")
+        is (f"not all of account {ACCOUNT}" in there.detail)
+    )
+    assert ("no run of aws.sqs in eu-west-1" in here.detail) is (kind == "aws.sqs")
+    assert ("aws.sqs in eu-west-1, us-east-1 of account" in there.detail) is (kind == "aws.sqs")
+
+
+EVERY = {"or": ["cross-account", {"not": ["cross-account"]}]}
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_read"),
+    [
+        pytest.param({"filters": []}, True, id="no-filters"),
+        pytest.param({"filters": [EVERY]}, True, id="true-of-every-resource"),
+        pytest.param({"description": "Collects", "metadata": {"team": "a"}}, True, id="described"),
+        pytest.param({"filters": [{"tag:Team": "pay"}]}, False, id="some-by-a-tag"),
+        pytest.param({"filters": [EVERY, {"tag:Team": "pay"}]}, False, id="every-and-some"),
+        pytest.param({"filters": ["cross-account"]}, False, id="some-by-policy"),
+        pytest.param({"filters": {"or": [EVERY]}}, False, id="no-list"),
+        pytest.param({"query": [{"Name": "a"}]}, False, id="query"),
+        pytest.param({"mode": {"type": "cloudtrail", "events": ["CreateBucket"]}}, False, id="one-by-one"),
+        pytest.param({"conditions": [{"region": "eu-west-1"}]}, False, id="conditions"),
+        pytest.param({"max-resources": 5}, False, id="some-by-number"),
+    ],
+)
+def test_a_run_that_lists_some_resources_has_not_read_all(
+    tmp_path: Path, policy: dict[str, Any], is_read: bool
+) -> None:
+    output(tmp_path, [{"Name": "pay", "Policy": document(GRANT)}], policy=policy)
+    found = collected(tmp_path)
+    (scope,) = (each for each in OthersIndex({}, None, found).of(ACCOUNT).scope if each.kind == RESOURCE)
+    assert (scope.status == READ, "no run of aws.s3 that lists all" in scope.detail) == (is_read, not is_read)
+    assert len(found.policies) == 1
+    output(tmp_path / "whole", [PLAIN])
+    assert collected(tmp_path).unread == {}
+
+
+def test_accounts_with_intents_that_no_run_has_are_named(tmp_path: Path) -> None:
+    output(tmp_path, [PLAIN])
+    scope = OthersIndex({ACCOUNT: {}, OTHER_ACCOUNT: {}}, None, collected(tmp_path)).of(ACCOUNT).scope[-1]
+    assert scope.status == READ
+    assert f"of account {ACCOUNT}, from {tmp_path}; nothing of account {OTHER_ACCOUNT}" in scope.detail
+
+
 def test_a_bucket_policy_that_denies_cloud_custodian_too(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -551,7 +608,7 @@ def test_a_bucket_that_only_denies_iam_users_refuses_them(fleet: FleetRehearsal,
     planned = provision(fleet, "--dry-run", "--resource-policies", kept)
     (refused,) = [line for line in planned.output.splitlines() if "! refused" in line]
     assert "resource policy of arn:aws:s3:::pay" in refused
-    assert f"resource policies read (aws.s3 in {kept})" in planned.output
+    assert f"resource policies read (aws.s3 of account {ACCOUNT}, from {kept})" in planned.output
 
 
 def shown_policies() -> list[dict[str, Any]]:
@@ -587,6 +644,7 @@ def test_the_policies_of_the_documentation_collect_policies(org: LocalOrg, tmp_p
     key = kms.create_key(Policy=text)["KeyMetadata"]["Arn"]
     run_of(data, tmp_path)
     found = read_resource_policies([tmp_path], timedelta(hours=1), datetime.now(timezone.utc))
+    assert found.unread == {}
     arns = {"buckets": "arn:aws:s3:::pay", "topics": topic, "keys": key}
     assert [(each.name, each.problem, each.gated) for each in found.policies] == [
         (arns[name], "", name == "keys")

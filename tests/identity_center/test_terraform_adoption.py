@@ -3,22 +3,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from c7n_iamusers.identity_center.access_run import AccessRun
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.provisioning import TrustOptions, read_fleet
+from c7n_iamusers.identity_center.provisioning import export as write_export
 from c7n_iamusers.identity_center.run_history import created_so_far
-from c7n_iamusers.identity_center.terraform import terraform_configuration
+from c7n_iamusers.identity_center.terraform import FILE, terraform_configuration, write_terraform
 from c7n_iamusers.identity_center.terraform_ownership import Ours
-from tests.access_center import ACCOUNT, OTHER_ACCOUNT
-from tests.desired import intents, readers
+from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
+from tests.desired import desired, intents, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, provision_earlier_form
 from tests.identity_center.terraform_schema import SCHEMA
 
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 REFERENCE = re.compile(r"\$\{(data\.)?(aws_\w+)\.(\w+)\.\w+\}")
 
 
@@ -26,9 +32,9 @@ def export(fleet: FleetRehearsal) -> dict[str, Any]:
     """An export with imports, and what it says of refused users."""
     found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
     run = AccessRun(fleet.center(), found.desired, Evidence(found.derivation.proofs))
-    _, desired, existing = run.existing(Ours.of(created_so_far(fleet.store)))
-    fleet.said = [each.reason for each in desired.refused]
-    return terraform_configuration(desired, existing)
+    report, existing = run.existing(Ours.of(created_so_far(fleet.store)))
+    fleet.said = [each.reason for each in report.desired.refused]
+    return terraform_configuration(report.desired, existing)
 
 
 class Provider:
@@ -198,7 +204,7 @@ def test_a_policy_that_others_attached_is_refused_and_nothing_is_destroyed(fleet
         ManagedPolicyArn="arn:aws:iam::aws:policy/AdministratorAccess",
     )
     found = export(fleet)
-    assert "which is not requested, and Terraform would leave it: run provision first" in fleet.said[0]
+    assert "which is not requested, and Terraform would leave it: run provision first, if" in fleet.said[0]
     assert "resource" not in found
     assert len(found["removed"]) == 6
 
@@ -266,3 +272,39 @@ def test_no_group_is_two_resources(fleet: FleetRehearsal) -> None:
     (group,) = found["resource"]["aws_identitystore_group"].values()
     assert group["display_name"] == f"iam-{OTHER_ACCOUNT}-Readers"
     assert found["import"] == []
+
+
+@pytest.mark.parametrize(
+    ("made_by", "is_in_dir", "by_hand", "is_swapped"),
+    [
+        pytest.param("terraform", True, "", True, id="of-terraform"),
+        pytest.param("terraform", False, "", False, id="another-directory"),
+        pytest.param("terraform", True, ADMIN, False, id="what-others-attached"),
+        pytest.param("managed", True, "", False, id="perhaps-never-imported"),
+    ],
+)
+def test_a_set_whose_policy_is_replaced(
+    fleet: FleetRehearsal, tmp_path: Path, made_by: str, is_in_dir: bool, by_hand: str, is_swapped: bool
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    center = fleet.center()
+    sso, instance = center.clients["sso-admin"], {"InstanceArn": center.instance.arn}
+    tags = [{"Key": "c7n-iamusers", "Value": made_by}]
+    made = sso.create_permission_set(Name="Readers", Tags=tags, **instance)["PermissionSet"]
+    for policy in filter(None, (READ_ONLY, by_hand)):
+        given = {"PermissionSetArn": made["PermissionSetArn"], "ManagedPolicyArn": policy}
+        sso.attach_managed_policy_to_permission_set(**given, **instance)
+    if is_in_dir:
+        list(write_terraform(tmp_path, desired(intents(ACCOUNT, "alice"))))
+    audited = replace(readers(), managed_policies=frozenset({AUDIT}))
+    fleet.leave(intents(ACCOUNT, "alice", permission_set=audited))
+    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
+    failures = write_export(found, tmp_path, fleet.said.append, fleet.center())
+    assert [f"also has {by_hand or READ_ONLY}" in each for each in failures] == ([] if is_swapped else [True])
+    written = json.loads((tmp_path / FILE).read_text())
+    if is_swapped:
+        kind = "aws_ssoadmin_managed_policy_attachment"
+        assert [each["managed_policy_arn"] for each in written["resource"][kind].values()] == [AUDIT]
+        assert "removed" not in written
+    else:
+        assert "resource" not in written
