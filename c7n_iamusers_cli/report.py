@@ -87,8 +87,8 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     "files",
     multiple=True,
     metavar="POLICIES",
-    help="The policies that c7n-org ran, FILE or FILE#POLICY: an account without a result of each of them did not run. "
-    "Repeatable.",
+    help="The policies that c7n-org ran, FILE or FILE#POLICY: an account without a result of each of them did not run, "
+    "and a dry run is none. Repeatable.",
 )
 @click.option(
     "--since",
