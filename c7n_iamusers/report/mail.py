@@ -11,8 +11,9 @@ from typing import Any
 
 from c7n_iamusers.notices.delivery import EXPIRED, LEFT, ONCE, Delivery
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
-from c7n_iamusers.notices.owed import Owed, owed
+from c7n_iamusers.notices.owed import owed
 from c7n_iamusers.report.outputs import PolicyOutput
+from c7n_iamusers.report.users import began
 from c7n_iamusers.text.wording import shown
 
 BLOCKING, KIND = "blocking", "mail"
@@ -47,11 +48,14 @@ class _Group:
 
 
 def places_of(outputs: Iterable[PolicyOutput]) -> dict[Place, bool]:
-    """Where runs have recorded messages -> whether there must be a record: a policy announced, and selected users."""
+    """Where runs have recorded messages -> whether there must be a record: a policy announced, and selected users.
+
+    A dry run records nothing, and stands where a run before it did.
+    """
     found: dict[Place, bool] = {}
     for output in outputs:
-        for mail in output.mails if output.account and not output.dry_run else ():
-            must = mail.step == ANNOUNCE and bool(output.users)
+        for mail in output.mails if output.account else ():
+            must = mail.step == ANNOUNCE and bool(output.users) and not output.dry_run
             key = (output.account, mail.notices)
             found[key] = found.get(key, False) or must
     return found
@@ -98,15 +102,24 @@ def _not_told(
     names: Mapping[str, str],
     now: datetime,
 ) -> Iterator[Row]:
-    """What policies did to users and never told their owners, in one line for each policy and account."""
-    found: defaultdict[tuple[str, str], dict[str, Owed]] = defaultdict(dict)
-    for output in outputs:
-        for mail in output.mails if not output.dry_run else ():
-            known = notices.get((output.account, mail.notices))
-            if mail.step == INFORM and known is not None:
-                missing = owed(output.rows, known, output.policy, now)
-                found[output.policy, output.account] |= {each.user.unique_id: each for each in missing}
-    for (policy, account), users in found.items():
+    """What policies did to users and never told their owners, in one line for each policy and account.
+
+    A policy's latest run says where it tells them, be it a dry run; its outcomes may lie elsewhere, and stay.
+    """
+    rows: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    places: dict[tuple[str, str], list[str]] = {}
+    for output in sorted(outputs, key=began):
+        key = (output.policy, output.account)
+        rows[key] += output.rows
+        if of_policy := [each.notices for each in output.mails if each.step == INFORM]:
+            places[key] = of_policy
+    for (policy, account), named in places.items():
+        users = {
+            each.user.unique_id: each
+            for place in named
+            if (known := notices.get((account, place))) is not None
+            for each in owed(rows[policy, account], known, policy, now)
+        }
         if users:
             since = min(each.time for each in users.values())
             told = shown([f"{each.user.name} ({each.status})" for each in users.values()])

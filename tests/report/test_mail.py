@@ -108,7 +108,7 @@ def test_one_cause_in_several_accounts_is_one_line() -> None:
 def output(tmp_path: Path, *rows: dict[str, Any], policy: str = DELETE, **more: Any) -> PolicyOutput:
     Outputs(tmp_path).leave(policy=policy, outcomes=rows)
     (found,) = read_outputs(DirectoryStore(tmp_path))
-    return replace(found, mails=(Mail("notices", "inform"),), **more)
+    return replace(found, **{"mails": (Mail("notices", "inform"),), **more})
 
 
 def informed(what: str, ago: timedelta, user: Subject = ALICE) -> Notice:
@@ -143,10 +143,42 @@ def test_owners_who_were_not_told(
         )
 
 
-def test_a_dry_run_owes_nothing(tmp_path: Path) -> None:
-    dry = output(tmp_path, outcome("alice", DELETED), dry_run=True)
-    assert mail_report([dry], {PLACE: Notices([], "notices")}, {}, {}, NOW) == MailReport()
-    assert places_of([dry]) == {}
+@pytest.mark.parametrize(
+    ("runs", "owed"),
+    [
+        pytest.param([("alice", False, True), ("bob", False, False)], "", id="in-an-output-of-its-own"),
+        pytest.param([("alice", True, True)], "alice (deleted)", id="in-the-output-of-the-run-before"),
+        pytest.param(
+            [("alice", True, False), ("bob", False, True)], "alice (deleted)", id="outcomes-lie-elsewhere"
+        ),
+    ],
+)
+def test_what_owners_are_owed_outlives_a_dry_run(
+    tmp_path: Path, runs: list[tuple[str, bool, bool]], owed: str
+) -> None:
+    """Each output: a name, whether it has the outcome, and whether a dry run left its metadata."""
+    outputs = [
+        output(
+            tmp_path / name,
+            *([outcome("alice", DELETED, days=1)] if acted else []),
+            dry_run=dry,
+            **({} if dry else {"mails": (), "time": None}),
+        )
+        for name, acted, dry in runs
+    ]
+    assert places_of(outputs) == {PLACE: False}
+    found = mail_report(outputs, {PLACE: Notices([], "notices")}, {}, {}, NOW).needs
+    assert [each["what"] for each in found] == ["owners not told"] * bool(owed)
+    assert all(owed in each["why"] for each in found)
+
+
+def test_a_dry_run_announces_nothing(tmp_path: Path) -> None:
+    """Where it selects users, there need not be a record yet."""
+    Outputs(tmp_path).leave("alice")
+    (flag,) = read_outputs(DirectoryStore(tmp_path))
+    dry = replace(flag, mails=(Mail("notices", "announce"),), dry_run=True)
+    assert places_of([dry]) == {PLACE: False}
+    assert places_of([replace(dry, dry_run=False)]) == {PLACE: True}
 
 
 def test_only_who_announced_must_have_notices(tmp_path: Path) -> None:
