@@ -291,6 +291,23 @@ class Notices:
         """Whether a message of ``step`` was sent about the user at ``since`` or later."""
         return any(each.step == step and each.time >= since for each in self._by_user.get(unique_id, ()))
 
+    def replaced(self, notice: Notice, unique_id: str) -> bool:
+        """Whether the user needs ``notice`` no more: it was announced or informed anew since, or exempt.
+
+        What became of it, each policy says itself, and says also of a user that is exempt.
+        """
+        informs, lost = notice.step == INFORMED, self.exemption(unique_id)
+        if lost and lost.time > notice.time and not informs:
+            return True
+        return any(
+            each.time > notice.time
+            and (
+                (each.step, each.policy) == (notice.step, notice.policy)
+                or (each.step == ANNOUNCED and not informs)
+            )
+            for each in self._by_user.get(unique_id, ())
+        )
+
     def named(self, name: str) -> list[tuple[Subject, Notice]]:
         """The messages about each user that had this name, in any case; the oldest first of each user."""
         return [

@@ -953,7 +953,7 @@ def test_a_policy_that_is_done_with_its_users_may_select_nobody(left: Outputs) -
 def test_further_lines_stand_among_those_of_their_level(left: Outputs) -> None:
     left.leave("alice", seen=NOBODY)
     mail = need(BLOCKING, "mail", "mails that did not leave the queue", "12 messages since 2026-11-23")
-    found = fleet_of(read_outputs(DirectoryStore(left.root)), (), NOW.date(), further=[mail])
+    found = fleet(left).with_needs([mail])
     assert [each["kind"] for each in found.attention] == ["mail", "exemption"]
 
 
