@@ -22,6 +22,9 @@ BLOCKING, KIND = "blocking", "mail"
 INFORM, ANNOUNCE = "inform", "announce"
 #: A message that is in the queue for longer is a problem. A second reading of an empty queue may be due a day later.
 _PATIENCE, _PATIENCE_ONCE = timedelta(days=1), timedelta(days=2)
+#: What becomes of messages that may have expired, by their step.
+_ANEW = {ANNOUNCED: "announcements do not count and are sent anew"}
+_NEWS_ANEW = "they told nobody, and the next run of their policy sends anew what still holds"
 #: The account and the place of its notices.
 Place = tuple[str, str]
 Row = dict[str, Any]
@@ -181,7 +184,9 @@ def _groups(
             if state.state == LEFT or not users:
                 continue
             late = expired or now - notice.time >= (_PATIENCE_ONCE if state.why == ONCE else _PATIENCE)
-            group = found.setdefault(((notice.queue, state.state, state.why), late), _Group(state, notice))
+            step = notice.step if expired else ""
+            key = ((notice.queue, state.state, state.why, step), late)
+            group = found.setdefault(key, _Group(state, notice))
             if notice.time < group.oldest.time:
                 group.oldest, group.delivery = notice, state
             group.sent, group.users = group.sent + 1, group.users + len(users)
@@ -196,5 +201,5 @@ def _sentence(group: _Group, names: Mapping[str, str]) -> str:
     said = f"{mails} about {group.users} users of {of}, since {group.oldest.time:%Y-%m-%d %H:%M} UTC"
     if group.delivery.state == EXPIRED:
         since = f"{group.delivery.expires:%Y-%m-%d %H:%M} UTC"
-        said += f", may have expired unread since {since}, so announcements do not count and are sent anew"
+        said += f", may have expired unread since {since}, so {_ANEW.get(group.oldest.step, _NEWS_ANEW)}"
     return f"{said}, by {group.oldest.queue}: {group.delivery}"

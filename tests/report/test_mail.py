@@ -161,6 +161,23 @@ def test_it_says_how_many_since_when_and_what_to_do() -> None:
     assert "may have expired unread since 2026-11-19 12:00 UTC, so announcements do not count" in need["why"]
 
 
+def test_what_becomes_of_expired_mails_is_said_by_their_step() -> None:
+    news = replace(informed(DELETED, 10 * DAY), queue=QUEUE)
+    found = told([announced(10 * DAY), news], [reading(10 * DAY)], gone={ALICE.unique_id, BOB.unique_id})
+    (need,) = found.needs
+    assert "told nobody, and the next run of their policy sends anew what still holds" in need["why"]
+    assert "announcements" not in need["why"]
+    assert len(told([announced(10 * DAY), news], [reading(10 * DAY)]).needs) == 2
+
+
+def test_owners_whose_mail_may_have_expired_were_not_told(tmp_path: Path) -> None:
+    """Also once the line on the mail itself is gone."""
+    news = replace(informed(DELETED, 10 * DAY), queue=QUEUE)
+    ran = replace(output(tmp_path, outcome("alice", DELETED, days=10)), time=NOW)
+    (need,) = told([news], [reading(10 * DAY)], outputs=[ran]).needs
+    assert (need["what"], "alice (deleted)" in need["why"]) == ("owners not told", True)
+
+
 def test_one_cause_in_several_accounts_is_one_line() -> None:
     notices = {
         (account, "notices"): Notices([announced(25 * HOUR, account_id=account)], "notices")
