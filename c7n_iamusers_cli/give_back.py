@@ -74,7 +74,9 @@ def _is_deleted(record: Record, history: UserHistory) -> bool:
     from c7n_iamusers.iam.history import history_of
 
     lines = [line for place in history.outputs for line in record.journal(place, history.subject)]
-    return history.state in (DELETED, RESTORED) or history_of(history.subject, lines).deletion_unfinished()
+    known = history_of(history.subject, lines)
+    took = bool(known.removed()) or "deletion" in (known.attached_for(), known.boundary_for())
+    return took or history.state in (DELETED, RESTORED)
 
 
 def _base(record: Record, history: UserHistory) -> str:
