@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -87,8 +87,8 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     "files",
     multiple=True,
     metavar="POLICIES",
-    help="The policies that c7n-org ran, FILE or FILE#POLICY: an account without a result of each of them did not run. "
-    "Repeatable.",
+    help="The policies that c7n-org ran, FILE or FILE#POLICY: an account without a result of each of them did not run, "
+    "and a dry run is none. Repeatable.",
 )
 @click.option(
     "--since",
@@ -149,12 +149,17 @@ def report(
     outputs = list(
         {each.place: each for place in places for each in read_outputs(_store(place), known)}.values()
     )
-    mail = _mail(outputs, expected if wanted.expected_only else None, notices_place, now)
-    fleet = fleet_of(outputs, expected, now.date(), wanted, mail.needs)
+    fleet = fleet_of(outputs, expected, now.date(), wanted)
+    mail = _mail(outputs, expected if wanted.expected_only else None, notices_place, fleet.gone(), now)
+    fleet = fleet.with_needs(mail.needs)
     del outputs  # a report may be on 600,000 users
     place = output or f"report.{output_format}"
-    asked = {"outputs": list(places), "expected": bool(expected)}
-    data = {"generated": now.isoformat(timespec="seconds"), **asked, **fleet.as_data()}
+    data = {
+        "generated": now.isoformat(timespec="seconds"),
+        "outputs": list(places),
+        "expected": bool(expected),
+        **fleet.as_data(),
+    }
     _write(place, output_format, data)
     _tell(fleet, data["totals"], place)
     for remark in mail.remarks:
@@ -175,11 +180,15 @@ def _levels(fleet: Fleet) -> tuple[int, int]:
 
 
 def _mail(
-    outputs: Sequence[PolicyOutput], only: Sequence[Expected] | None, given: str | None, now: datetime
+    outputs: Sequence[PolicyOutput],
+    only: Sequence[Expected] | None,
+    given: str | None,
+    gone: Collection[str],
+    now: datetime,
 ) -> MailReport:
     """What the notices that the runs name say of their mails. ``only``: the accounts that count; None for all.
 
-    ``given``: the place of the notices, if it is another one.
+    ``given``: the place of the notices, if it is another one. ``gone``: unique ids of users.
     """
     from c7n_iamusers.exceptions import NoticesUnreadable
     from c7n_iamusers.notices.notices import Notices
@@ -206,7 +215,7 @@ def _mail(
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(lambda each: read(*each), places_of(outputs).items()))
     names = {each.account: each.name for each in outputs if each.name}
-    return mail_report(outputs, known, faults, names, now)
+    return mail_report(outputs, known, faults, names, gone, now)
 
 
 def _who(row: Mapping[str, Any]) -> str:

@@ -250,12 +250,12 @@ class Notices:
         None also if the user was exempt after it. Its owner relies on the day of which it heard last.
         """
         found = self._last_announcement(unique_id, now)
-        return None if found is None or self.delivery(found, now).state == EXPIRED else found
+        return found if found and self._counts(found, now) else None
 
     def expired(self, unique_id: str, now: datetime) -> Notice | None:
         """The announcement that would count, if its message could not have expired unread."""
         found = self._last_announcement(unique_id, now)
-        return found if found and self.delivery(found, now).state == EXPIRED else None
+        return None if found is None or self._counts(found, now) else found
 
     def _last_announcement(self, unique_id: str, now: datetime) -> Notice | None:
         today = now.astimezone(timezone.utc).date()
@@ -287,9 +287,33 @@ class Notices:
         others = [notice for unique_id, notice in found if unique_id != user.unique_id]
         return max(others, key=lambda each: each.time, default=None)
 
-    def has(self, unique_id: str, step: str, since: datetime) -> bool:
-        """Whether a message of ``step`` was sent about the user at ``since`` or later."""
-        return any(each.step == step and each.time >= since for each in self._by_user.get(unique_id, ()))
+    def has(self, unique_id: str, step: str, since: datetime, now: datetime) -> bool:
+        """Whether a message of ``step`` was sent about the user at ``since`` or later, and can't have expired."""
+        return any(
+            each.step == step and each.time >= since and self._counts(each, now)
+            for each in self._by_user.get(unique_id, ())
+        )
+
+    def _counts(self, notice: Notice, now: datetime) -> bool:
+        """Whether somebody was told: what may have expired unread told nobody, and is sent anew."""
+        return self.delivery(notice, now).state != EXPIRED
+
+    def replaced(self, notice: Notice, unique_id: str) -> bool:
+        """Whether the user needs ``notice`` no more: it was announced or informed anew since, or exempt.
+
+        What became of it, each policy says itself, and says also of a user that is exempt.
+        """
+        informs, lost = notice.step == INFORMED, self.exemption(unique_id)
+        if lost and lost.time > notice.time and not informs:
+            return True
+        return any(
+            each.time > notice.time
+            and (
+                (each.step, each.policy) == (notice.step, notice.policy)
+                or (each.step == ANNOUNCED and not informs)
+            )
+            for each in self._by_user.get(unique_id, ())
+        )
 
     def named(self, name: str) -> list[tuple[Subject, Notice]]:
         """The messages about each user that had this name, in any case; the oldest first of each user."""
@@ -310,25 +334,30 @@ class Notices:
         """Whether a message about the user reports the event with this id."""
         return bool(event) and any(each.event == event for each in self._by_user.get(unique_id, ()))
 
-    def said(self, unique_id: str, policy: str) -> str | None:
-        """What the last message of ``policy`` to inform said of the user; None if there was none."""
-        found = [
-            each
-            for each in self._by_user.get(unique_id, ())
-            if each.step == INFORMED and each.policy == policy
-        ]
-        return found[-1].what.get(unique_id) if found else None
+    def said(self, unique_id: str, policy: str, now: datetime) -> str | None:
+        """What the last message of ``policy`` to inform said of the user; None if there was none.
 
-    def was_told(self, unique_id: str, policy: str, what: str, since: datetime) -> bool:
+        What may have expired unread said nothing.
+        """
+        found = (
+            each
+            for each in reversed(self._by_user.get(unique_id, ()))
+            if each.step == INFORMED and each.policy == policy and self._counts(each, now)
+        )
+        last = next(found, None)
+        return last.what.get(unique_id) if last else None
+
+    def was_told(self, unique_id: str, policy: str, what: str, since: datetime, now: datetime) -> bool:
         """Whether a message of ``policy`` to inform said ``what`` of the user at ``since``, nearly, or later.
 
-        ``what``: a status, without what may belong to it, such as a time.
+        ``what``: a status, without what may belong to it, such as a time. What may have expired unread said nothing.
         """
         return any(
             each.step == INFORMED
             and each.policy == policy
             and each.what.get(unique_id, "").partition(":")[0] == what
             and each.time >= since - _CLOCK_SKEW
+            and self._counts(each, now)
             for each in self._by_user.get(unique_id, ())
         )
 
@@ -425,7 +454,7 @@ def due_for(
         for user, notice in found
         if notice is not None
         and today <= notice.day <= today + timedelta(days=step_days)
-        and not notices.has(user.unique_id, reminder(step_days), notice.time)
+        and not notices.has(user.unique_id, reminder(step_days), notice.time, now)
     ]
 
 

@@ -36,7 +36,7 @@ class Owed:
 def owed(rows: Iterable[Mapping[str, Any]], notices: Notices, policy: str, now: datetime) -> list[Owed]:
     """What ``policy`` did to users by its outcomes, and never told. ``rows``: of its ``outcomes.json``.
 
-    The last change of each user counts. What was done long ago is left out.
+    The last change of each user counts. What was done long ago is left out. What may have expired told nobody.
     """
     found = []
     for row in rows:
@@ -46,7 +46,7 @@ def owed(rows: Iterable[Mapping[str, Any]], notices: Notices, policy: str, now: 
         if time is None or not unique_id or time < now - _REMEMBERED:
             continue
         last = {key: value for key, value in changes[-1].items() if key != "history"}
-        if not notices.was_told(unique_id, policy, str(last["status"]), time):
+        if not notices.was_told(unique_id, policy, str(last["status"]), time, now):
             user = Subject(
                 str(row.get("user") or str(row["arn"]).rpartition("/")[2]), str(row["arn"]), unique_id
             )

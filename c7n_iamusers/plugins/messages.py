@@ -382,8 +382,8 @@ class Inform(Step):
 
     def _is_new(self, news: str, key: str, notices: Notices, now: datetime) -> bool:
         """Also what was done again, such as a quarantine after a release, of which another policy told."""
-        again = news in CHANGED and not notices.was_told(key, self.policy, news, now)
-        return again or is_new(news, notices.said(key, self.policy))
+        again = news in CHANGED and not notices.was_told(key, self.policy, news, now, now)
+        return again or is_new(news, notices.said(key, self.policy, now))
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
@@ -465,7 +465,7 @@ class Created(Step):
         newest = max(filter(None, times), default=None)
         if newest is None or newest < now - timedelta(days=self._days):
             return False
-        return not notices.has(key, CREATED, newest)
+        return not notices.has(key, CREATED, newest, now)
 
 
 #: Within so long after a message about a user, its further calls are not told; each sign-in is.

@@ -147,11 +147,11 @@ class NotifyOwners(RecordedNotify):
     the notices. An announcement counts once its message has left the queue before it could expire: two readings a
     minute or more apart found no message visible, in flight or delayed, and none more in the dead-letter queue. Where
     other policies keep the queue busy, CloudWatch's age of the oldest message does too. So run the policy daily, and
-    give these policies a queue of their own. What may have expired unread is announced anew. This takes
+    give these policies a queue of their own. What may have expired unread is announced, or told, anew. This takes
     ``sqs:GetQueueAttributes`` on both queues and ``cloudwatch:GetMetricStatistics``. ``delivery: unchecked`` waives it.
 
-    What an earlier run did to users and did not tell, since it was killed or the queue refused the message, the next
-    run of the policy with the same output tells first, by ``outcomes.json`` and the notices.
+    What an earlier run did to users and did not tell, since it was killed, the queue refused the message or it may have
+    expired unread, the next run of the policy with the same output tells first, by ``outcomes.json`` and the notices.
 
     The options are those of ``notify``, of c7n-mailer, and those here; others are refused. What else a template of your
     own needs goes into ``metadata`` of the policy, which is part of the message.

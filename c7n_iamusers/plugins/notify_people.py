@@ -148,7 +148,7 @@ class NotifyPeople(RecordedNotify):
             self._people = {
                 str(each["UserId"]): address
                 for each in resources
-                if not notices.has(str(each["UserId"]), STEP, _EVER) and (address := self._address(each))
+                if not notices.has(str(each["UserId"]), STEP, _EVER, now) and (address := self._address(each))
             }
             if self._people:
                 self._store.replace(f"{account_id}/.writable", now.isoformat().encode())

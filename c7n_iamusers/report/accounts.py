@@ -52,8 +52,8 @@ class Expected:
 class Wanted:
     """What must be there of each account: a result of each of ``policies``, which began at ``since`` or later.
 
-    ``policies``: names; if empty and there is a ``since``, all policies that the outputs know. ``since``: None for any
-    time. ``expected_only``: nothing of accounts that are not expected is shown or counted.
+    A dry run is no result. ``policies``: names; if empty and there is a ``since``, all policies that the outputs know.
+    ``since``: None for any time. ``expected_only``: nothing of accounts that are not expected is shown or counted.
     """
 
     policies: Collection[str] = ()
@@ -169,7 +169,11 @@ def accounts_of(
         {policy for _, policy, _ in latest_outputs(outputs, key_of)} if wanted.since else ()
     )
     must = {each.id for each in expected} or keys
-    lacking = {key: tuple(_lacking(latest[key], policies, wanted.since)) for key in must}
+    real = latest_outputs((each for each in outputs if not each.dry_run), key_of)
+    of_real: defaultdict[str, list[PolicyOutput]] = defaultdict(list)
+    for (account, _, _), output in real.items():
+        of_real[account].append(output)
+    lacking = {key: tuple(_lacking(of_real[key], latest[key], policies, wanted.since)) for key in must}
     found = (
         _account(key, names.get(key, ""), latest[key], lacking.get(key, ()), of_account[key]) for key in keys
     )
@@ -177,13 +181,21 @@ def accounts_of(
 
 
 def _lacking(
-    latest: Sequence[PolicyOutput], policies: Collection[str], since: datetime | None
+    real: Sequence[PolicyOutput],
+    latest: Sequence[PolicyOutput],
+    policies: Collection[str],
+    since: datetime | None,
 ) -> Iterator[str]:
-    """For each of ``policies`` that left an account no result, or one from before ``since``: that it did not run."""
+    """For each of ``policies`` that left an account no result, or one from before ``since``: that it did not run.
+
+    ``real``: the latest outputs of an account without dry runs, which run no action.
+    """
     for policy in sorted(policies):
-        found = [each for each in latest if each.policy == policy]
+        found = [each for each in real if each.policy == policy]
         if not found:
-            yield f"{policy} left no result: {_LOOK}"
+            dry = any(each.policy == policy for each in latest)
+            but = " but that of a dry run, which runs no action: run it without --dryrun" if dry else ""
+            yield f"{policy} left no result{but or f': {_LOOK}'}"
         for each in found:
             if since and each.time and each.time < since:
                 yield (

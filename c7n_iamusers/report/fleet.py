@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from c7n_iamusers.evidence.findings import HIGH
@@ -44,6 +44,15 @@ class Fleet:
     attention: tuple[Row, ...]
     policies: tuple[Row, ...]
 
+    def with_needs(self, further: Iterable[Row]) -> Fleet:
+        """With ``further`` lines of the check, such as those on mails, which outputs do not tell (``mail_report``)."""
+        found = sorted((*self.attention, *further), key=lambda each: each["level"] != BLOCKING)
+        return replace(self, attention=tuple(found))
+
+    def gone(self) -> set[str]:
+        """The unique ids of users that are not there any more."""
+        return {each.unique_id for each in self.users if not each.is_left()}
+
     def as_data(self) -> Row:
         """The whole report in JSON types; ``users`` are made one by one, and can be read once."""
         left = [each for each in self.users if each.is_left()]
@@ -75,13 +84,8 @@ def fleet_of(
     expected: Sequence[Expected],
     today: date,
     wanted: Wanted = ANY,
-    further: Iterable[Row] = (),
 ) -> Fleet:
-    """The fleet that ``outputs`` show, with the accounts that are ``expected`` to be among them.
-
-    ``further``: lines of the check that outputs do not tell, such as messages that did not leave their queue; each is
-    made by ``checks.need`` (kind ``mail``).
-    """
+    """The fleet that ``outputs`` show, with the accounts that are ``expected`` to be among them."""
     key_of = account_keys(outputs, expected)
     if wanted.expected_only:
         ids = {each.id for each in expected}
@@ -100,9 +104,8 @@ def fleet_of(
     latest = latest_outputs(outputs, key_of)
     exemptions = tuple(_exemptions(latest, all_seen, today, _lapsed(users, today)))
     policies = tuple(_policies(latest, wanted, known))
-    found = [*needs(accounts, outputs, latest, exemptions, known, key_of.of), *further]
-    attention = tuple(sorted(found, key=lambda each: each["level"] != BLOCKING))
-    return Fleet(accounts, tuple(ordered), runs, exemptions, attention, policies)
+    fleet = Fleet(accounts, tuple(ordered), runs, exemptions, (), policies)
+    return fleet.with_needs(needs(accounts, outputs, latest, exemptions, known, key_of.of))
 
 
 def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: AccountKeys) -> Iterator[Row]:

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.notices.delivery import EXPIRED, LEFT, ONCE, Delivery
-from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
-from c7n_iamusers.notices.owed import Owed, owed
-from c7n_iamusers.report.outputs import PolicyOutput
+from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, LAPSE_DAYS, Notice, Notices
+from c7n_iamusers.notices.owed import owed
+from c7n_iamusers.report.outputs import RAN, PolicyOutput
+from c7n_iamusers.report.users import began
 from c7n_iamusers.text.wording import shown
 
 BLOCKING, KIND = "blocking", "mail"
@@ -20,8 +22,9 @@ BLOCKING, KIND = "blocking", "mail"
 INFORM, ANNOUNCE = "inform", "announce"
 #: A message that is in the queue for longer is a problem. A second reading of an empty queue may be due a day later.
 _PATIENCE, _PATIENCE_ONCE = timedelta(days=1), timedelta(days=2)
-#: One that may have expired is named for so many days, unless its users are announced anew.
-_REMEMBERED = timedelta(days=14)
+#: What becomes of messages that may have expired, by their step.
+_ANEW = {ANNOUNCED: "announcements do not count and are sent anew"}
+_NEWS_ANEW = "they told nobody, and the next run of their policy sends anew what still holds"
 #: The account and the place of its notices.
 Place = tuple[str, str]
 Row = dict[str, Any]
@@ -47,11 +50,14 @@ class _Group:
 
 
 def places_of(outputs: Iterable[PolicyOutput]) -> dict[Place, bool]:
-    """Where runs have recorded messages -> whether there must be a record: a policy announced, and selected users."""
+    """Where there may be notices -> whether there must be some: a policy announced, or rests on it, and selected users.
+
+    A dry run records nothing, and stands where a run before it did.
+    """
     found: dict[Place, bool] = {}
     for output in outputs:
-        for mail in output.mails if output.account and not output.dry_run else ():
-            must = mail.step == ANNOUNCE and bool(output.users)
+        for mail in output.mails if output.account else ():
+            must = (mail.step == ANNOUNCE or mail.rests) and bool(output.users) and not output.dry_run
             key = (output.account, mail.notices)
             found[key] = found.get(key, False) or must
     return found
@@ -62,12 +68,19 @@ def mail_report(
     notices: Mapping[Place, Notices],
     faults: Mapping[Place, str],
     names: Mapping[str, str],
+    gone: Collection[str],
     now: datetime,
 ) -> MailReport:
-    """``notices``: what could be read of ``places_of``. ``faults``: why not. ``names``: of accounts, by their ids."""
+    """``notices``: what could be read of ``places_of``. ``faults``: why not. ``names``: of accounts, by their ids.
+
+    ``gone``: unique ids of users that are not there any more.
+    """
     needs = [*_unreadable(faults, names), *_not_told(outputs, notices, names, now)]
     remarks = []
-    for (_, late), group in sorted(_groups(notices, now).items(), key=lambda each: each[1].oldest.time):
+    needing = _Needing(gone, _latest_runs(outputs), now)
+    for (_, late), group in sorted(
+        _groups(notices, needing, now).items(), key=lambda each: each[1].oldest.time
+    ):
         if late:
             needs.append(
                 _need("not known to have left the queue", _sentence(group, names), group.accounts, names)
@@ -98,15 +111,24 @@ def _not_told(
     names: Mapping[str, str],
     now: datetime,
 ) -> Iterator[Row]:
-    """What policies did to users and never told their owners, in one line for each policy and account."""
-    found: defaultdict[tuple[str, str], dict[str, Owed]] = defaultdict(dict)
-    for output in outputs:
-        for mail in output.mails if not output.dry_run else ():
-            known = notices.get((output.account, mail.notices))
-            if mail.step == INFORM and known is not None:
-                missing = owed(output.rows, known, output.policy, now)
-                found[output.policy, output.account] |= {each.user.unique_id: each for each in missing}
-    for (policy, account), users in found.items():
+    """What policies did to users and never told their owners, in one line for each policy and account.
+
+    A policy's latest run says where it tells them, be it a dry run; its outcomes may lie elsewhere, and stay.
+    """
+    rows: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    places: dict[tuple[str, str], list[str]] = {}
+    for output in sorted(outputs, key=began):
+        key = (output.policy, output.account)
+        rows[key] += output.rows
+        if of_policy := [each.notices for each in output.mails if each.step == INFORM]:
+            places[key] = of_policy
+    for (policy, account), named in places.items():
+        users = {
+            each.user.unique_id: each
+            for place in named
+            if (known := notices.get((account, place))) is not None
+            for each in owed(rows[policy, account], known, policy, now)
+        }
         if users:
             since = min(each.time for each in users.values())
             told = shown([f"{each.user.name} ({each.status})" for each in users.values()])
@@ -117,32 +139,59 @@ def _not_told(
             yield _need("owners not told", why, [account], names)
 
 
-def _groups(notices: Mapping[Place, Notices], now: datetime) -> dict[tuple[Any, bool], _Group]:
+def _latest_runs(outputs: Iterable[PolicyOutput]) -> dict[tuple[str, str], datetime]:
+    """Account and policy -> when its latest run without errors began."""
+    ran = [each for each in outputs if each.state == RAN and each.time and not each.dry_run]
+    return {(each.account, each.policy): began(each) for each in sorted(ran, key=began)}
+
+
+@dataclass(frozen=True)
+class _Needing:
+    """Which users need a message that may have expired. ``gone``: unique ids. ``ran``: see ``_latest_runs``."""
+
+    gone: Collection[str]
+    ran: Mapping[tuple[str, str], datetime]
+    now: datetime
+
+    def __call__(self, notice: Notice, expired: datetime, its: Notices) -> list[Subject]:
+        """Nobody once it lapsed as announcements do.
+
+        What announces nothing, the next run of its policy has sent anew, as far as it still held.
+        """
+        sent_anew = notice.step != ANNOUNCED and (
+            self.ran.get((notice.account_id, notice.policy), expired) > expired
+        )
+        if sent_anew or (self.now.date() - notice.day).days > LAPSE_DAYS:
+            return []
+        return [
+            each
+            for each in notice.users
+            if not its.replaced(notice, each.unique_id)
+            and (notice.step == INFORMED or each.unique_id not in self.gone)
+        ]
+
+
+def _groups(
+    notices: Mapping[Place, Notices], needing: _Needing, now: datetime
+) -> dict[tuple[Any, bool], _Group]:
     """By what is known of the messages, and whether that is a problem."""
     found: dict[tuple[Any, bool], _Group] = {}
     for (account, _), its in notices.items():
         for notice in its.all:
             state = its.delivery(notice, now)
-            if state.state == LEFT or _is_past(notice, state, its, now):
+            expired = state.state == EXPIRED
+            users = needing(notice, state.expires, its) if expired else notice.users
+            if state.state == LEFT or not users:
                 continue
-            late = state.state == EXPIRED or now - notice.time >= (
-                _PATIENCE_ONCE if state.why == ONCE else _PATIENCE
-            )
-            group = found.setdefault(((notice.queue, state.state, state.why), late), _Group(state, notice))
+            late = expired or now - notice.time >= (_PATIENCE_ONCE if state.why == ONCE else _PATIENCE)
+            step = notice.step if expired else ""
+            key = ((notice.queue, state.state, state.why, step), late)
+            group = found.setdefault(key, _Group(state, notice))
             if notice.time < group.oldest.time:
                 group.oldest, group.delivery = notice, state
-            group.sent, group.users = group.sent + 1, group.users + len(notice.users)
+            group.sent, group.users = group.sent + 1, group.users + len(users)
             group.accounts[account] = None
     return found
-
-
-def _is_past(notice: Notice, state: Delivery, its: Notices, now: datetime) -> bool:
-    """Whether nothing can be done about a message any more, or was done: its users are announced anew."""
-    if state.state == EXPIRED and now >= state.expires + _REMEMBERED:
-        return True
-    return notice.step == ANNOUNCED and all(
-        its.has(each.unique_id, ANNOUNCED, notice.time + timedelta(seconds=1)) for each in notice.users
-    )
 
 
 def _sentence(group: _Group, names: Mapping[str, str]) -> str:
@@ -152,5 +201,5 @@ def _sentence(group: _Group, names: Mapping[str, str]) -> str:
     said = f"{mails} about {group.users} users of {of}, since {group.oldest.time:%Y-%m-%d %H:%M} UTC"
     if group.delivery.state == EXPIRED:
         since = f"{group.delivery.expires:%Y-%m-%d %H:%M} UTC"
-        said += f", may have expired unread since {since}, so announcements do not count and are sent anew"
+        said += f", may have expired unread since {since}, so {_ANEW.get(group.oldest.step, _NEWS_ANEW)}"
     return f"{said}, by {group.oldest.queue}: {group.delivery}"

@@ -46,7 +46,6 @@ _DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
 _DATE_PARTS = 4
 #: The resource of a policy on IAM users.
 USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
-_NOTIFYING = ("notify-owners", "notify-people")
 _DENIED = ("AccessDenied", "not authorized to perform")
 
 #: How a policy's run ended in an account.
@@ -104,10 +103,14 @@ class Selected:
 
 @dataclass(frozen=True)
 class Mail:
-    """What an action of a policy records of its messages. ``notices``: their place. ``step``: what they are for."""
+    """An action of a policy that writes or reads notices: their place, and its ``step``, if it has one.
+
+    ``rests``: whether it changes users only by their announcements.
+    """
 
     notices: str
-    step: str
+    step: str = ""
+    rests: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class PolicyOutput:
     ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``execution``: Cloud Custodian's id of the run, or empty.
     ``sees_all``: whether a filter ``unnecessary`` gets all users of the account. ``seen``: those that it got, without
     the selected ones in ``users``; ``complete`` says whether both are all. None where it was not called. ``mails``:
-    what its actions record; empty also where the run left no metadata. ``names``: the only users that it is for; None
+    its actions with notices; empty also where the run left no metadata. ``names``: the only users that it is for; None
     for all.
     """
 
@@ -336,8 +339,9 @@ def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
 def _mails(actions: Any) -> Iterator[Mail]:
     """Those that report credentials announce nothing, and nobody asks what becomes of them."""
     for each in actions if isinstance(actions, list) else ():
-        if isinstance(each, dict) and each.get("type") in _NOTIFYING and each.get("step") != "created":
-            yield Mail(str(each.get("notices") or ""), str(each.get("step") or ""))
+        if isinstance(each, dict) and each.get("notices") and each.get("step") != "created":
+            rests = each.get("noticed") not in (None, "none")
+            yield Mail(str(each["notices"]), str(each.get("step") or ""), rests)
 
 
 def _names(filters: Any) -> tuple[str, ...] | None:

@@ -322,7 +322,12 @@ def queued(path: Path, ago: timedelta) -> Notice:
 
 def ran(left: Outputs, policy: str, step: str, *users: str, **more: Any) -> None:
     """As the policy ran a moment ago, with an action that mails."""
-    action = {"type": "notify-owners", "step": step, "notices": "notices"}
+    acted(left, policy, {"type": "notify-owners", "step": step}, *users, **more)
+
+
+def acted(left: Outputs, policy: str, action: dict[str, Any], *users: str, **more: Any) -> None:
+    """As the policy ran a moment ago with an action that has notices."""
+    action = {"notices": "notices", **action}
     found = metadata(policy, ACCOUNT, 0, ["ResourceCount"], actions=[action])
     found["execution"]["start"] = datetime.now(timezone.utc).timestamp()
     left.leave(*users, policy=policy, files={"metadata.json": json.dumps(found)}, **more)
@@ -344,6 +349,22 @@ def test_check_waits_a_day_for_mails_to_leave_the_queue(left: Outputs) -> None:
     assert "Mails that may not have been sent" not in Path("report.html").read_text()
     report("-s", "output", "--notices", "elsewhere")
     assert "Mails that may not have been sent" in Path("report.html").read_text()
+
+
+@pytest.mark.parametrize("days", [15, 40], ids=["just-expired", "long-ago"])
+def test_check_names_an_announcement_that_may_have_expired_where_nobody_notifies(
+    left: Outputs, days: int
+) -> None:
+    skipped = outcome("alice", "skipped", "its message may have expired unread", days=0)
+    acted(left, "iam-users-park", {"type": "quarantine", "noticed": 16}, "alice", outcomes=[skipped])
+    assert "there is no directory notices" in report("-s", "output", "--check").stderr
+    queued(Path("notices"), timedelta(days=days))
+    found = report("-s", "output", "--check")
+    assert (found.exit_code, "may have expired unread since" in found.stderr) == (1, True)
+    deleted = outcome("alice", "deleted", time=datetime.now(timezone.utc).isoformat())
+    acted(left, DELETE, {"type": "composite-delete"}, outcomes=[deleted])
+    found = report("-s", "output", "--check")
+    assert (found.exit_code, found.stderr) == (0, "")
 
 
 def test_check_counts_what_owners_are_owed(left: Outputs) -> None:

@@ -25,8 +25,18 @@ from c7n_iamusers.notices.delivery import (
     delivery_of,
     place_of,
 )
-from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, Notice, Notices, notice_refusal, parse_record
+from c7n_iamusers.notices.notices import (
+    ANNOUNCED,
+    INFORMED,
+    Notice,
+    Notices,
+    due_for,
+    notice_refusal,
+    parse_record,
+    reminder,
+)
 from c7n_iamusers.notices.owed import owed
+from c7n_iamusers.plugins.messages import Inform
 from tests.access_center import ACCOUNT, subject
 
 QUEUE, OTHER = (
@@ -238,3 +248,29 @@ def test_what_owners_are_owed(rows: list[dict[str, Any]], notices: list[Notice],
     found = owed(rows, Notices(notices, "notices"), "delete", SENT + timedelta(hours=1))
     assert [each.status for each in found] == statuses
     assert all(each.user == ALICE for each in found)
+
+
+@pytest.mark.parametrize(
+    ("readings", "days", "again"),
+    [
+        pytest.param([BEFORE], 3, False, id="it-may-still-be-read"),
+        pytest.param([BEFORE], 5, True, id="it-may-have-expired"),
+        pytest.param([BEFORE, at(DAY), at(2 * DAY)], 5, False, id="it-has-left"),
+    ],
+)
+def test_what_may_have_expired_is_said_again(readings: list[Reading], days: float, again: bool) -> None:
+    """What became of users, be they gone, why one was left alone, and reminders."""
+    now = SENT + timedelta(days=days)
+
+    def of(*sent: Notice) -> Notices:
+        return Notices([replace(each, queue=QUEUE) for each in sent], "notices", readings=readings)
+
+    gone = owed([row(DELETED, 0)], of(told(DELETED, 1)), "delete", now)
+    assert [each.status for each in gone] == [DELETED] * again
+    known = {"outcome": {"status": SKIPPED, "reason": "active within 30 days"}}
+    left = {"UserName": ALICE.name, "UserId": ALICE.unique_id, "Arn": ALICE.arn, "c7n:IamUser": known}
+    said = of(told("skipped: active within days", 1))
+    assert len(Inform("delete").due([left], said, now)) == again
+    reminded = replace(told("", 1), step=reminder(30), day=announced().day)
+    notices = Notices([announced(""), replace(reminded, queue=QUEUE)], "notices", readings=readings)
+    assert due_for(30, notices, [ALICE], now) == [(ALICE, announced(""))] * again

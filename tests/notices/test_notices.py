@@ -72,9 +72,10 @@ def test_the_last_that_a_policy_said_of_a_user(tmp_path: Path) -> None:
     for each in (NOTICE, later, told, other):
         store.create(each.name, each.as_json())
     notices = Notices.read(store, ACCOUNT, after(3))
-    assert notices.said(ALICE.unique_id, "delete") == "deleted"
-    assert notices.said(ALICE.unique_id, "provision") == "access"
-    assert notices.said(ALICE.unique_id, "announce") is notices.said("AIDAOTHER", "delete") is None
+    assert notices.said(ALICE.unique_id, "delete", after(3)) == "deleted"
+    assert notices.said(ALICE.unique_id, "provision", after(3)) == "access"
+    assert notices.said(ALICE.unique_id, "announce", after(3)) is None
+    assert notices.said("AIDAOTHER", "delete", after(3)) is None
     # it is no announcement
     assert notices.announcement(ALICE.unique_id, after(3)) == NOTICE
 

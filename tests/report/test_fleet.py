@@ -59,6 +59,12 @@ def users(found: Fleet) -> dict[str, dict[str, Any]]:
     return {each["user"]: each for each in rows(found)}
 
 
+def dry_run(policy: str) -> dict[str, str | None]:
+    """The files of a dry run that differ."""
+    data = metadata(policy, ACCOUNT, 0, ["ResourceCount"])
+    return {"metadata.json": json.dumps({**data, "config": {**data["config"], "dryrun": True}})}
+
+
 def rows(found: Fleet) -> list[dict[str, Any]]:
     return list(found.as_data()["users"])
 
@@ -390,6 +396,25 @@ def test_a_run_that_did_not_happen_needs_attention(
     for name, why in lacking.items():
         assert attention[name]["what"] == "did not run"
         assert why in attention[name]["why"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "real_days", "why"),
+    [
+        pytest.param(Wanted([FLAG]), None, "but that of a dry run", id="no-run-but-it"),
+        pytest.param(Wanted((), YESTERDAY), None, "but that of a dry run", id="of-all-in-the-outputs"),
+        pytest.param(Wanted([FLAG], YESTERDAY), 3, "its result is of 2026-11-22", id="an-old-run-before"),
+        pytest.param(Wanted([FLAG], YESTERDAY), 1, "", id="a-run-before"),
+        pytest.param(ANY, None, "", id="nothing-is-wanted"),
+    ],
+)
+def test_a_dry_run_is_no_result(left: Outputs, wanted: Wanted, real_days: float | None, why: str) -> None:
+    left.leave("alice", files=dry_run(FLAG), run="dry")
+    if real_days:
+        left.leave("alice", days=real_days, run="real")
+    found = [each for each in fleet(left, PAYMENTS, wanted=wanted).attention if each["kind"] == "account"]
+    assert [each["what"] for each in found] == ["did not run"] * bool(why)
+    assert all(why in each["why"] for each in found)
 
 
 def test_a_report_on_some_accounts_leaves_the_others_out(left: Outputs) -> None:
@@ -1088,7 +1113,7 @@ def test_a_policy_that_is_done_with_its_users_may_select_nobody(left: Outputs) -
 def test_further_lines_stand_among_those_of_their_level(left: Outputs) -> None:
     left.leave("alice", seen=NOBODY)
     mail = need(BLOCKING, "mail", "mails that did not leave the queue", "12 messages since 2026-11-23")
-    found = fleet_of(read_outputs(DirectoryStore(left.root)), (), NOW.date(), further=[mail])
+    found = fleet(left).with_needs([mail])
     assert [each["kind"] for each in found.attention] == ["mail", "exemption"]
 
 
