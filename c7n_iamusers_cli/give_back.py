@@ -37,11 +37,16 @@ def give_back(
 ) -> None:
     """Release or restore the user, and mail its owner. Raises ClickException if it is not given back, or not told.
 
+    Of a restoration that is done, and was not told, only the mail is sent.
     ``policies``: the file with the policy that releases. ``accepted``: the options of a restoration.
     """
+    from c7n_iamusers.execution.outcomes import RESTORED
+
     target = _target(record, history)
     release = _Release(_release_policy(policies, history.subject.name), target, _base(record, history))
-    if _is_deleted(record, history):
+    if history.state == RESTORED and release.owes(history):
+        release.tell_owed(history)
+    elif _is_deleted(record, history):
         _restore(context, record, history, target, accepted, release)
     else:
         release.run(history)
@@ -184,10 +189,11 @@ class _Release:
         from c7n.utils import local_session
 
         from c7n_iamusers.execution.journal import utc_now
-        from c7n_iamusers.execution.outcomes import Outcome
+        from c7n_iamusers.execution.outcomes import Outcome, write_outcomes
         from c7n_iamusers.execution.retries import Backoff
         from c7n_iamusers.iam.users import read_detail
         from c7n_iamusers.plugins.resources import annotate, subject_of
+        from c7n_iamusers.plugins.run_outputs import run_store
 
         manager = self._policy.resource_manager
 
@@ -197,13 +203,43 @@ class _Release:
             if found is None:
                 raise ValueError("it is gone")
             resource = {**found, "CreateDate": str(found.get("CreateDate") or "")}
-            annotate(resource, "outcome", Outcome.of(subject_of(resource), status).at(utc_now()).as_data())
+            outcome = Outcome.of(subject_of(resource), status).at(utc_now())
+            annotate(resource, "outcome", outcome.as_data())
             with self._policy.ctx:
+                # it is owed until it is told: by the next run with this output, or the next --give-back
+                write_outcomes(run_store(manager).store, [outcome])
                 for action in manager.actions:  # which grows by the error of the message
                     if action.type in (_NOTIFY, _LATER):
                         action.process([resource])
 
         self._told(history, self._fault(notify))
+
+    def owes(self, history: UserHistory) -> bool:
+        """Whether an earlier run of this command gave the user back, and its owner was not told.
+
+        Raises ClickException, NoticesUnreadable if that can't be read.
+        """
+        from c7n_iamusers.execution.journal import utc_now
+
+        try:
+            with self._policy.ctx:
+                found = [each for action in self._notifying for each in action.owes(utc_now())[1]]
+        except (OSError, ValueError) as error:
+            raise click.ClickException(
+                f"{history.subject}: what its owner was told can't be read: {error}"
+            ) from error
+        return any(each.user.name == history.subject.name for each in found)
+
+    def tell_owed(self, history: UserHistory) -> None:
+        """Mail the owner what is owed. Raises ClickException if it is not told."""
+        with self._policy.ctx:
+            for action in self._notifying:
+                action.send_owed()
+        self._told(history, "the mail was not sent" if self.owes(history) else "")
+
+    @property
+    def _notifying(self) -> list[Any]:
+        return [each for each in self._policy.resource_manager.actions if each.type == _NOTIFY]
 
     def _fault(self, run: Any) -> str:
         """What ends ``run``, in words; empty if nothing does."""

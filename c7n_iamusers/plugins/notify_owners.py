@@ -257,9 +257,7 @@ class NotifyOwners(RecordedNotify):
         try:
             if self.data["step"] in _AT_ONCE or policy_checks.idle_region(self.manager):
                 return
-            self._store = notices_store(self.manager, self.data["notices"])
-            notices = Notices.read(self._store, account_id, now, checked=bool(self.queue))
-            found = self._owed(notices, now) if self._informs else []
+            notices, found = self.owes(now)
             self.note_counts(account_id, notices, now, sending=bool(found))
             if found:
                 self._send_late(found)
@@ -275,12 +273,16 @@ class NotifyOwners(RecordedNotify):
                 "%s: account %s: owners can't be told what they are owed: %s", self.type, account_id, error
             )
 
-    def _owed(self, notices: Notices, now: datetime) -> list[Owed]:
+    def owes(self, now: datetime) -> tuple[Notices, list[Owed]]:
+        """The notices, and what earlier runs did to users and did not tell. Raises as reading either does."""
+        self._store = notices_store(self.manager, self.data["notices"])
+        account_id = str(self.manager.config.account_id)
+        notices = Notices.read(self._store, account_id, now, checked=bool(self.queue))
         try:
-            store = run_store(self.manager).store
+            store = run_store(self.manager).store if self._informs else None
         except PolicyExecutionError:
-            return []  # the policy changes nobody without an output that lasts
-        return owed(load_outcomes(store), notices, self.policy_name, now)
+            store = None  # the policy changes nobody without an output that lasts
+        return notices, owed(load_outcomes(store), notices, self.policy_name, now) if store else []
 
     def _send_late(self, found: Sequence[Owed]) -> None:
         self._step, self._addresses, self._unrecorded = Inform(self.policy_name), (), list[str]()

@@ -236,11 +236,8 @@ def test_a_deleted_user_is_restored_and_its_owner_told(org: LocalOrg, iam: Any) 
     (told,) = message["resources"]
     assert (told["UserName"], told["UserId"]) == ("alice", subject(iam, "alice").unique_id)
     assert message["action"]["subject"].startswith("payments: 1 IAM user restored on ")
-    (found, *_) = [
-        each
-        for each in json.loads(user("alice", "--format", "json").output)["users"]
-        if each["state"] == "restored"
-    ]
+    *_, found = json.loads(user("alice", "--format", "json").output)["users"]
+    assert found["state"] == "restored"
     assert (found["events"][-1]["what"], found["events"][-1]["by"][: len(CALLER)]) == ("restored", CALLER)
     with pytest.raises(iam.exceptions.NoSuchEntityException):
         iam.get_user(UserName="bob")
@@ -284,6 +281,23 @@ def test_a_mail_that_is_not_queued_is_an_error_although_the_user_is_back(org: Lo
     assert result.exit_code == 1
     assert "was given back, but its owner may not know it" in result.output
     assert state(iam)[0] == [f"inline-{number}" for number in range(3)]
+
+
+def test_a_restoration_whose_mail_is_not_queued_is_owed_until_it_is_told(org: LocalOrg, iam: Any) -> None:
+    run({"type": "composite-delete"})
+    org.client("sqs").delete_queue(QueueUrl=QUEUE)
+    refused = user("alice", "--give-back", "--yes")
+    assert refused.exit_code == 1
+    assert "was given back, but its owner may not know it" in refused.output
+    org.client("sqs").create_queue(QueueName=QUEUE.rpartition("/")[2])
+    again = user("alice", "--give-back", "--yes")
+    assert again.exit_code == 0, again.output
+    assert "owner payments-owner@example.com gets a mail" in again.output
+    (message,) = messages(org)
+    assert message["action"]["subject"].startswith("payments: 1 IAM user restored on ")
+    third = user("alice", "--give-back", "--yes")
+    assert (third.exit_code, messages(org)) == (1, [])
+    assert "nothing was done" in third.output
 
 
 @pytest.mark.parametrize("action", ["quarantine", "composite-delete"])

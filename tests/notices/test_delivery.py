@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.execution.outcomes import DELETED, QUARANTINED, RELEASED, SKIPPED
+from c7n_iamusers.execution.outcomes import DELETED, QUARANTINED, RELEASED, RESTORED, SKIPPED
 from c7n_iamusers.notices.delivery import (
     BUSY,
     DEAD,
@@ -221,6 +221,7 @@ def told(what: str, minutes: float, policy: str = "delete") -> Notice:
         pytest.param([row(DELETED, 0)], [told(DELETED, 1, "other")], [DELETED], id="another-policy-told"),
         pytest.param([row(DELETED, 0)], [told("failed", -9)], [DELETED], id="something-else-was-told"),
         pytest.param([row(SKIPPED, 0)], [], [], id="nothing-was-done"),
+        pytest.param([row(RESTORED, 0)], [], [RESTORED], id="given-back"),
         pytest.param([row(SKIPPED, 9, row(QUARANTINED, 0))], [], [QUARANTINED], id="left-alone-since"),
         pytest.param(
             [row(SKIPPED, 9, row(QUARANTINED, 0))],
