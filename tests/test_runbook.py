@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
 from aws_local_org import LocalOrg
+from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers_cli.main import main
 from tests.readme import ROOT, copy_checkout
 
@@ -147,9 +147,9 @@ def test_what_needs_no_earlier_run_runs(org: LocalOrg, checkout: Path) -> None:
         for name in ("IamUsersReader", "IamUsersRemover", "IamUsersDeployer", "IamUsersRealtime"):
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
             iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-    with socket.create_server(("127.0.0.1", 0)) as mail:
+    with SmtpSink(checkout / "mails") as mail:
         text = Path("mailer.yml").read_text()
-        Path("mailer.yml").write_text(text.replace(": 2525", f": {mail.getsockname()[1]}"))
+        Path("mailer.yml").write_text(text.replace(": 2525", f": {mail.port}"))
         for line in LINES:
             _, *options = words(line)
             if options[0] in ("owners", "roles", "guardrail", "evidence", "preflight"):
