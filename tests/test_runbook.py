@@ -130,6 +130,17 @@ def test_the_accounts_file_for_removal_differs_in_its_roles_only(checkout: Path)
     assert first["vars"] == second["vars"]
 
 
+def test_practice_has_notices_of_its_own() -> None:
+    """Whom it announces for today would count as announced in a real run."""
+    (practice,) = (each for each in RUNBOOK.split("\n\n") if each.startswith("To practise the whole path"))
+    named = set(re.findall(r"`([a-z_]+)`", practice))
+    assert (
+        {"notices", "announce_days"}
+        <= named
+        <= {*yaml.safe_load((ROOT / "accounts.yml").read_text())["vars"]}
+    )
+
+
 def test_what_it_writes_is_ignored_by_git() -> None:
     written = {name for line in LINES for name in re.findall(r"(?: > | -s | -o )([a-z][a-z./-]*)", line)}
     assert {"accounts-remove.yml", "output/removal", "evidence.csv", "listen-one.yml"} <= written
