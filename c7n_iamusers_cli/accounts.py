@@ -67,7 +67,7 @@ def _variables(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
     multiple=True,
     metavar="KEY=VALUE",
     callback=_variables,
-    help="Also set this variable (vars) in all accounts. Repeatable.",
+    help="Also give this variable (vars) of the file another value, in all accounts. Repeatable.",
 )
 @output_options
 def accounts(config: Path, role: str, variables: dict[str, Any], output: Path | None, force: bool) -> None:
@@ -84,7 +84,7 @@ def accounts(config: Path, role: str, variables: dict[str, Any], output: Path | 
 def with_role(data: Any, role: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     """The content of an accounts file with ``role`` in each entry, and ``variables`` in all.
 
-    Raises ValueError if it is none, or an entry would stay as it is.
+    Raises ValueError if it is none, an entry would stay as it is, or it has no such variable, which nothing may use.
     """
     from c7n_iamusers.organization.readiness import targets
 
@@ -105,5 +105,11 @@ def with_role(data: Any, role: str, variables: Mapping[str, Any]) -> dict[str, A
         entries.append({**new, "vars": own} if own else new)
     if faults:
         raise ValueError(f"nothing was written: {'; '.join(faults)}: correct these entries")
+    known = sorted({name for each in found for name in each.variables})
+    if unknown := [each for each in variables if each not in known]:
+        raise ValueError(
+            f"nothing was written: it has no variable {', '.join(unknown)}, but {', '.join(known) or 'none'}: correct "
+            "--set, or write the variable into the file first"
+        )
     shared = {**(data.get("vars") or {}), **variables}
     return {**deepcopy(dict(data)), **({"vars": shared} if shared else {}), "accounts": entries}

@@ -109,13 +109,21 @@ def _replies(places: Sequence[Path]) -> tuple[list[Reply], list[str]]:
 
     found: list[Reply] = []
     problems: list[str] = []
-    for path in (each for place in places for each in _files(place)):
+    files = [each for place in places for each in _files(place)]
+    problems += [
+        f"{place}: has no mail: give the file or the directory where the replies are"
+        for place in places
+        if not any(each == place or place in each.parents for each in files)
+    ]
+    for path in files:
         try:
             mails = list(replies(read_given(path, _LARGEST), str(path)))
         except (OSError, RecursionError) as error:
             problems.append(f"{path}: can't be read: {error}")
             continue
         found += mails
+        if not mails:
+            problems.append(f"{path}: has no mail")
         for mail in mails:
             if not mail.rows:
                 why = f"{mail.unfilled} rows without a reason" if mail.unfilled else "no row of the list"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,6 +18,7 @@ from click.testing import CliRunner
 from aws_local_org import LocalOrg
 from aws_local_org.demo.state import let_days_pass
 from aws_local_org.load import load
+from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers.entry import ACTIONS, FILTERS, SOURCES
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
@@ -183,8 +183,8 @@ def test_policies_run_twice_and_spare_whom_they_must(
 def mail_server(checkout: Path) -> Iterator[None]:
     """What listens at mailer.yml's port, which may be taken on the machine that tests."""
     mailer = checkout / "mailer.yml"
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        mailer.write_text(mailer.read_text().replace(": 2525", f": {server.getsockname()[1]}"))
+    with SmtpSink(checkout.parent / "mails") as server:
+        mailer.write_text(mailer.read_text().replace(": 2525", f": {server.port}"))
         yield
 
 

@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from click.testing import CliRunner
 from markdown_it import MarkdownIt
 
 from aws_local_org import LocalOrg
+from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers_cli.main import main
 from tests.readme import ROOT, copy_checkout
 
@@ -130,6 +130,17 @@ def test_the_accounts_file_for_removal_differs_in_its_roles_only(checkout: Path)
     assert first["vars"] == second["vars"]
 
 
+def test_practice_has_notices_of_its_own() -> None:
+    """Whom it announces for today would count as announced in a real run."""
+    (practice,) = (each for each in RUNBOOK.split("\n\n") if each.startswith("To practise the whole path"))
+    named = set(re.findall(r"`([a-z_]+)`", practice))
+    assert (
+        {"notices", "announce_days"}
+        <= named
+        <= {*yaml.safe_load((ROOT / "accounts.yml").read_text())["vars"]}
+    )
+
+
 def test_what_it_writes_is_ignored_by_git() -> None:
     written = {name for line in LINES for name in re.findall(r"(?: > | -s | -o )([a-z][a-z./-]*)", line)}
     assert {"accounts-remove.yml", "output/removal", "evidence.csv", "listen-one.yml"} <= written
@@ -147,9 +158,9 @@ def test_what_needs_no_earlier_run_runs(org: LocalOrg, checkout: Path) -> None:
         for name in ("IamUsersReader", "IamUsersRemover", "IamUsersDeployer", "IamUsersRealtime"):
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
             iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-    with socket.create_server(("127.0.0.1", 0)) as mail:
+    with SmtpSink(checkout / "mails") as mail:
         text = Path("mailer.yml").read_text()
-        Path("mailer.yml").write_text(text.replace(": 2525", f": {mail.getsockname()[1]}"))
+        Path("mailer.yml").write_text(text.replace(": 2525", f": {mail.port}"))
         for line in LINES:
             _, *options = words(line)
             if options[0] in ("owners", "roles", "guardrail", "evidence", "preflight"):

@@ -20,6 +20,7 @@ A, B = "111122223333", "012345678901"
 PLAIN = f"""\
 vars:
   announce_days: 30
+  quarantined_for_days: 14
   contact: c@example.com
 accounts:
   - name: payments
@@ -27,7 +28,7 @@ accounts:
     role: arn:aws:iam::{A}:role/IamUsersReader
     regions: [us-east-1]
     tags: ["wave:1"]
-    vars: {{owner: o@example.com, announce_days: 60}}
+    vars: {{owner: o@example.com, announce_days: 60, hub: none}}
   - name: research
     account_id: "{B}"
     role: arn:aws:iam::{B}:role/IamUsersReader
@@ -109,9 +110,15 @@ def test_variables_are_set_in_all_accounts() -> None:
     found = written(accounts(PLAIN, *(part for each in given for part in ("--set", each))))
     assert found["vars"] == {"announce_days": 0, "contact": "a=b", "quarantined_for_days": 0.0001, "hub": A}
     assert [each.get("vars") for each in found["accounts"]] == [
-        {"owner": "o@example.com", "announce_days": 0},
+        {"owner": "o@example.com", "announce_days": 0, "hub": A},
         None,
     ]
+
+
+def test_a_variable_that_the_file_does_not_have_writes_nothing() -> None:
+    result = accounts(PLAIN, "--set", "anounce_days=0", "-o", "remove.yml")
+    assert (result.exit_code, Path("remove.yml").exists()) == (1, False)
+    assert "it has no variable anounce_days, but announce_days, contact, hub, owner" in result.output
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,25 @@ def test_what_a_person_must_look_at_ends_the_command_with_one(name: str, text: s
     assert told in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param(None, b"", id="no-file"),
+        pytest.param("inbox.mbox", b"From \n\n", id="an-mbox-without-mails"),
+        pytest.param("a.eml", b"", id="an-empty-file"),
+    ],
+)
+def test_a_place_without_a_mail_is_no_quiet_success(name: str | None, content: bytes) -> None:
+    """Not where another place has one either."""
+    Path("empty").mkdir()
+    if name:
+        Path("empty", name).write_bytes(content)
+    reply("a.eml", row())
+    result = CliRunner().invoke(main, ["exemptions", "requests", "replies", "empty", "-c", "accounts.yml"])
+    assert (result.exit_code, result.stdout.count("\n")) == (1, 1)
+    assert "empty" in result.stderr.splitlines()[0]
+
+
 def test_a_longer_exemption_is_allowed_on_request() -> None:
     reply("a.eml", row(days=500))
     assert requests("--longest", "600").exit_code == 0
