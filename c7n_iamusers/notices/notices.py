@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -438,26 +438,3 @@ def _announced(notice: Notice) -> str:
 
 def _sent(notice: Notice) -> str:
     return f"on {notice.time:%Y-%m-%d} to {', '.join(notice.addresses)}"
-
-
-def due_for(
-    step_days: int, notices: Notices, users: Sequence[Subject], now: datetime
-) -> list[tuple[Subject, Notice]]:
-    """The users to be reminded ``step_days`` days before their announced day, with their announcement.
-
-    Users without an announcement, with a reminder of this step for it, or whose day is past are left out.
-    """
-    today = now.astimezone(timezone.utc).date()
-    found = ((user, notices.announcement(user.unique_id, now)) for user in users)
-    return [
-        (user, notice)
-        for user, notice in found
-        if notice is not None
-        and today <= notice.day <= today + timedelta(days=step_days)
-        and not notices.has(user.unique_id, reminder(step_days), notice.time, now)
-    ]
-
-
-def reminder(days: int) -> str:
-    """The step of a reminder that many days before the announced day."""
-    return f"reminded-{days}"

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What owners have not been told yet, by the outcomes and notices on record: a run may end between the two. Pure."""
+"""What owners have not been told yet, by the outcomes and notices on record, and of whom to remind them. Pure.
+
+A run may end between an outcome and its message.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, DELETED, QUARANTINED, RELEASED, RESTORED
-from c7n_iamusers.notices.notices import LAPSE_DAYS, Notices
+from c7n_iamusers.notices.notices import LAPSE_DAYS, Notice, Notices
 from c7n_iamusers.text.wording import moment
 
 #: Outcomes of which an owner must hear, since the user was changed.
@@ -52,3 +55,26 @@ def owed(rows: Iterable[Mapping[str, Any]], notices: Notices, policy: str, now: 
             )
             found.append(Owed(user, time, last))
     return found
+
+
+def due_for(
+    step_days: int, notices: Notices, users: Sequence[Subject], now: datetime
+) -> list[tuple[Subject, Notice]]:
+    """The users to be reminded ``step_days`` days before their announced day, with their announcement.
+
+    Users without an announcement, with a reminder of this step for it, or whose day is past are left out.
+    """
+    today = now.astimezone(timezone.utc).date()
+    found = ((user, notices.announcement(user.unique_id, now)) for user in users)
+    return [
+        (user, notice)
+        for user, notice in found
+        if notice is not None
+        and today <= notice.day <= today + timedelta(days=step_days)
+        and not notices.has(user.unique_id, reminder(step_days), notice.time, now)
+    ]
+
+
+def reminder(days: int) -> str:
+    """The step of a reminder that many days before the announced day."""
+    return f"reminded-{days}"

@@ -36,10 +36,8 @@ from c7n_iamusers.notices.notices import (
     INFORMED,
     USED,
     Notices,
-    due_for,
-    reminder,
 )
-from c7n_iamusers.notices.owed import CHANGED, Owed
+from c7n_iamusers.notices.owed import CHANGED, Owed, due_for, reminder
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
 from c7n_iamusers.safeguards.guards import not_quarantined
 from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, shown, visible

@@ -30,12 +30,10 @@ from c7n_iamusers.notices.notices import (
     INFORMED,
     Notice,
     Notices,
-    due_for,
     notice_refusal,
     parse_record,
-    reminder,
 )
-from c7n_iamusers.notices.owed import owed
+from c7n_iamusers.notices.owed import due_for, owed, reminder
 from c7n_iamusers.plugins.messages import Inform
 from tests.access_center import ACCOUNT, subject
 

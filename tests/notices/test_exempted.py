@@ -13,7 +13,8 @@ from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices.exempted import Exempted, as_json, place_of
-from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, due_for, notice_refusal
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, notice_refusal
+from c7n_iamusers.notices.owed import due_for
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)

@@ -19,11 +19,10 @@ from c7n_iamusers.notices.notices import (
     LAPSE_DAYS,
     Notice,
     Notices,
-    due_for,
     notice_refusal,
     parse_record,
-    reminder,
 )
+from c7n_iamusers.notices.owed import due_for, reminder
 from c7n_iamusers.notices.stop import STOP, check_stop
 from c7n_iamusers.text.documents import LARGEST
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject

@@ -93,7 +93,8 @@ def readings(notices: Path) -> list[dict[str, Any]]:
 
 
 def told(notices: Path, step: str = "announced") -> list[dict[str, Any]]:
-    return [each for each in records(notices) if each["step"] == step]
+    found = [each for each in records(notices) if each["step"] == step]
+    return sorted(found, key=lambda each: str(each["time"]))  # names are of the real second, and of a digest
 
 
 def reasons(output: Path) -> set[str]:
