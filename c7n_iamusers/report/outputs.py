@@ -123,12 +123,8 @@ class PolicyOutput:
     ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``execution``: Cloud Custodian's id of the run, or empty.
     ``sees_all``: whether a filter ``unnecessary`` gets all users of the account. ``seen``: those that it got, without
     the selected ones in ``users``; ``complete`` says whether both are all. None where it was not called. ``mails``:
-<<<<<<< HEAD
     its actions with notices; empty also where the run left no metadata. ``names``: the only users that it is for; None
     for all.
-=======
-    what its actions record; empty also where the run left no metadata.
->>>>>>> w-said
     """
 
     place: str
