@@ -188,6 +188,7 @@ def prepared(
         for account_id, _ in settings.member_accounts:
             planted.plant(org, account_id)
         shutil.copytree(source / "policies", work / "policies")
+        planted.exempt_clients(work / "policies" / "exemptions.csv")
         _say_that_mfa_is_required(work / "policies" / "provision.yml")
         accounts_file, mailer_config = work / "accounts.yml", work / "mailer.yml"
         file = _accounts_file(source, settings, work / "notices")

@@ -66,16 +66,20 @@ def call(org: LocalOrg, account_id: str, user: str) -> str:
 
 def exempt_caller(file: Path, account_id: str, owner: str) -> None:
     """Add the owner's answer to a CSV file of exemptions: the called user of this account stays."""
+    answer = {"account": account_id, "user": CALLED, "reason": "the month-end closing still runs as it"}
+    _append(file, {**answer, "owner": owner})
+
+
+def exempt_clients(file: Path) -> None:
+    """Add the seeded users of CodeCommit to a CSV file of exemptions: ``expectations.exempt``."""
+    _append(file, {"user": "git-*", "reason": "CodeCommit clients", "owner": "platform@example.com"})
+
+
+def _append(file: Path, rule: dict[str, str]) -> None:
     with file.open(newline="") as lines:
         reader = csv.DictReader(lines)
         rows, columns = list(reader), list(reader.fieldnames or ())
-    answer = {
-        "account": account_id,
-        "user": CALLED,
-        "reason": "the month-end closing still runs as it",
-        "owner": owner,
-        "expires": (date.today() + timedelta(days=90)).isoformat(),
-    }
+    answer = {**rule, "expires": (date.today() + timedelta(days=90)).isoformat()}
     columns += [each for each in answer if each not in columns]
     with file.open("w", newline="") as lines:
         writer = csv.DictWriter(lines, columns, restval="", lineterminator="\n")

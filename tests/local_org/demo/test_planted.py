@@ -16,12 +16,15 @@ from aws_local_org.demo.planted import (
     UNANNOUNCED,
     call,
     exempt_caller,
+    exempt_clients,
     plant,
     plant_unannounced,
     planted_faults,
 )
 from aws_local_org.demo.state import DENY_ALL, AccountState, UserState, account_states
+from c7n_iamusers.exemptions import parse_list
 from tests.policies import ACCOUNT
+from tests.readme import ROOT
 
 DENY = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
 
@@ -65,6 +68,15 @@ def test_the_owners_answer_is_a_row_of_the_exemptions(tmp_path: Path, header: st
     assert not kept["account"]
     assert (added["account"], added["user"], added["owner"]) == (ACCOUNT, CALLED, "owner@example.com")
     assert all(added[each] for each in ("reason", "expires"))
+
+
+def test_the_seeded_users_of_codecommit_are_exempt(tmp_path: Path) -> None:
+    """The shipped list names no users: whose names nobody has need attention in every preflight."""
+    file = tmp_path / "exemptions.csv"
+    file.write_bytes((ROOT / "policies" / "exemptions.csv").read_bytes())
+    exempt_clients(file)
+    kept, added = parse_list(file.read_text(), "csv", "list")
+    assert (kept.field, added.field, added.pattern) == ("path", "user", "git-*")
 
 
 def test_who_is_planted_and_what_they_call(org: LocalOrg) -> None:
