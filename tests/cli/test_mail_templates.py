@@ -226,7 +226,8 @@ def test_preflight_fails_for_a_misspelt_or_missing_template(
     org: LocalOrg, tmp_path: Path, installed: Path
 ) -> None:
     fleet = Rehearsal(org, tmp_path)
-    Path("mailer.yml").write_text(yaml.safe_dump({"queue_url": QUEUE, "region": "us-east-1"}))
+    mailer = {"queue_url": QUEUE, "region": "us-east-1", "from_address": "mailer@example.com"}
+    Path("mailer.yml").write_text(yaml.safe_dump(mailer))
 
     def run(template: str, *arguments: str) -> Any:
         action = {**NOTIFY, "notices": str(tmp_path / "notices"), "template": template}

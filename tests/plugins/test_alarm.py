@@ -41,7 +41,7 @@ DATA = {
 }
 SIGN_IN, CALL, HOURLY = "iam-users-alarm-sign-in", "iam-users-alarm-call", "iam-users-alarm-hourly"
 BUCKET = "example-iam-users-realtime"
-QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer"
+QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/iam-users-realtime"
 NOW = datetime(2026, 11, 25, 9, 40, tzinfo=timezone.utc)
 LIST = (ROOT / "policies" / "exemptions.csv").read_text()
 
@@ -264,7 +264,7 @@ def test_the_name_and_path_that_a_caller_had(arn: str, name: str, path: str) -> 
     ("text", "error"),
     [
         pytest.param(
-            LIST.replace(",use\n", ",\n"), "none of the 2 exemptions says alarm: use", id="no-alarm"
+            LIST.replace(",use\n", ",\n"), "none of the 1 exemptions says alarm: use", id="no-alarm"
         ),
         pytest.param(
             LIST.replace(",use\n", ",always\n"), "alarm must be use, or be left out", id="other-word"
