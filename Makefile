@@ -3,18 +3,20 @@
 
 VENV ?= .venv
 PYTHON ?= python3
-# tests wait for processes and clocks a third of the time, so there are three workers for two processors
-WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) * 3 + 1) / 2 )))
+# tests wait for processes and clocks nearly half of the time, so there are two workers for each processor
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) * 2 )))
 # neighbours stay together as long as possible, since they share fixtures; an idle worker takes from the other's end
 PYTEST_ARGS ?= -n $(WORKERS) --dist worksteal
 
 # the tests of what is pure: they name neither AWS, Cloud Custodian, a command nor another process
 IMPURE := aws_local_org|boto3|botocore|c7n|moto|subprocess|CliRunner|running_organization|Rehearsal|FleetRehearsal|tests\.(policies|packaging|readme|replay)
 FAST_TESTS = $(shell grep -rLEw --include='test_*.py' --exclude-dir=local_org '$(IMPURE)' tests)
-# what a second Python is tried with besides, and the oldest Cloud Custodian: what speaks to c7n, c7n-org, c7n-mailer and boto3
+# what a second Python is tried with, and the oldest Cloud Custodian: what speaks to c7n, c7n-org, c7n-mailer and boto3, and
+# what reads texts and times, where versions of Python differ
 SECOND_TESTS = $(foreach name,authorization_details composite_delete distributions entry extras handler lambda_imports \
   lambda_packaging launcher notify_owners notify_people policies run_outputs schemas startup stock_filters stock_messages \
-  stock_plugins stores,$(shell find tests -name 'test_$(name).py'))
+  stock_plugins stores,$(shell find tests -name 'test_$(name).py')) tests/text tests/test_exemptions.py tests/test_persisted_formats.py \
+  $(wildcard tests/execution/test_journal*.py tests/snapshots/test_*.py)
 # with OLDEST=1: the oldest releases that setup.py claims
 PINS = $(if $(OLDEST),$(shell grep -oE '"(c7n|c7n-org|c7n-mailer|boto3)>=[0-9.]+"' setup.py | tr -d '"' | sed 's/>=/==/'))
 
