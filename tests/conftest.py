@@ -7,6 +7,7 @@ import dataclasses
 import gc
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,27 @@ os.fsync = lambda fd: None
 LONGEST = {"test_commands_run_in_order", "test_the_whole_job", "test_the_rehearsal_runs"}
 
 
+#: Tests with fewer cases are tried whole.
+_FEW = 3
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest tests first."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the longest tests first, and leave out every second case of those that are sampled, but by ``make soak``."""
+    if "SOAK_PAIRS" not in os.environ and not _are_named(config):
+        cases = defaultdict[str, list[pytest.Item]](list)
+        for item in items:
+            if item.get_closest_marker("sampled"):
+                cases[item.nodeid.partition("[")[0]].append(item)
+        left_out = {item for found in cases.values() if len(found) > _FEW for item in found[1::2]}
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: item.name not in LONGEST)
+
+
+def _are_named(config: pytest.Config) -> bool:
+    """Whether cases are named, or chosen by -k."""
+    return bool(config.option.keyword) or any("[" in each for each in config.args)
 
 
 def pytest_collection_finish() -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from tests.regex_steps import Steps, TooManySteps, attacks
 
+pytestmark = pytest.mark.sampled
+
 ROOT = Path(__file__).parents[1]
 _SEARCHING = ("search", "sub", "subn", "finditer", "findall", "split")
 #: Whoever applies these checks the length of the text before: the square of it is little.

@@ -21,6 +21,8 @@ from tests.interference import _intercept, on_call
 from tests.plugins.deletions import acting, delete, journal, outcomes, user_names
 from tests.policies import ACCOUNT, policy
 
+pytestmark = pytest.mark.sampled
+
 REMOVING = (
     "DeleteLoginProfile",
     "DeleteAccessKey",
