@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from c7n_iamusers.text.wording import quoted
-from c7n_iamusers_cli.arguments import read_accounts
+from c7n_iamusers_cli.arguments import accounts_file, read_accounts
 from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.yaml_files import as_yaml, output_options, put
 
@@ -47,13 +47,7 @@ def _variables(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -
 
 
 @click.command()
-@click.option(
-    "-c",
-    "--config",
-    required=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="c7n-org's accounts file.",
-)
+@accounts_file
 @click.option(
     "--role",
     required=True,

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
 
 if TYPE_CHECKING:
+    from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.organization.readiness import Target
 
 _Read = TypeVar("_Read")
+#: How a place in S3 begins.
+S3 = "s3://"
 #: Stands for the account's id in a role's ARN.
 ACCOUNT_ID = "{account_id}"
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -27,6 +30,42 @@ _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 # ExternalId: STS API reference, AssumeRole
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+
+
+#: The option -s of commands that read what runs have left.
+output_places = click.option(
+    "-s",
+    "--output-dir",
+    "places",
+    required=True,
+    multiple=True,
+    metavar="OUTPUT_DIR",
+    help="What custodian or c7n-org was given as -s, or what holds several of these. Repeatable.",
+)
+#: The option -c of commands that need all of the accounts file.
+accounts_file = click.option(
+    "-c",
+    "--config",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="c7n-org's accounts file.",
+)
+
+
+def open_place(place: str) -> Store:
+    """The store of a directory, or of ``s3://BUCKET/PREFIX``. Raises OutputUnreadable if there is no such directory."""
+    from c7n_iamusers.execution.stores import DirectoryStore
+
+    if not place.startswith(S3):
+        if not Path(place).is_dir():
+            raise OutputUnreadable(
+                f"{place} is no directory: give -s the one that custodian run or c7n-org run was given"
+            )
+        return DirectoryStore(Path(place))
+    from c7n_iamusers.execution.bucket_store import bucket_output
+    from c7n_iamusers.execution.sessions import fleet_session
+
+    return bucket_output(place, fleet_session(None, None))
 
 
 def account_choice(command: Callable[..., Any]) -> Callable[..., Any]:

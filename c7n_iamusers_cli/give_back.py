@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers_cli.arguments import S3, open_place
 from c7n_iamusers_cli.only import narrowed
 from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.restore import restore
-from c7n_iamusers_cli.user import open_place
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from c7n_iamusers.report.user_history import UserHistory
     from c7n_iamusers_cli.user import Record
 
-_S3 = "s3://"
 _RELEASE, _NOTIFY, _LATER = "release", "notify-owners", "raise-at-the-end"
 #: Where copies of what a bucket holds of deleted users lie, from which they are restored.
 COPIES = Path("given-back")
@@ -92,11 +91,11 @@ def _base(record: Record, history: UserHistory) -> str:
         raise click.ClickException(
             f"{history.subject}: no run has changed it, by the outputs in {', '.join(record.places)}: nothing was done"
         )
-    if not places[0].startswith(_S3):
+    if not places[0].startswith(S3):
         return str(Path(places[0]).parent)
-    above = PurePosixPath(places[0].removeprefix(_S3)).parent
+    above = PurePosixPath(places[0].removeprefix(S3)).parent
     # the account's id precedes the policy there
-    return record.url(f"{_S3}{above.parent if above.name == history.account else above}")
+    return record.url(f"{S3}{above.parent if above.name == history.account else above}")
 
 
 def _release_policy(file: Path, name: str) -> dict[str, Any]:
@@ -270,8 +269,8 @@ def _restore(
 ) -> None:
     from c7n_iamusers.execution.outcomes import RESTORED
 
-    copies = [_Copy(record.url(place), history) for place in history.outputs if place.startswith(_S3)]
-    directories = {Path(each) for each in history.outputs if not each.startswith(_S3)}
+    copies = [_Copy(record.url(place), history) for place in history.outputs if place.startswith(S3)]
+    directories = {Path(each) for each in history.outputs if not each.startswith(S3)}
     directories |= {each.fetched() for each in copies}
     known = _restorations(history)
     try:
@@ -309,7 +308,7 @@ class _Copy:
 
         self._store: Store = open_place(url)
         self._unique_id = history.subject.unique_id
-        self.directory = COPIES / url.partition("?")[0].removeprefix(_S3)
+        self.directory = COPIES / url.partition("?")[0].removeprefix(S3)
         self._files = DirectoryStore(self.directory)
 
     def fetched(self) -> Path:

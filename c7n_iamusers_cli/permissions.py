@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from c7n_iamusers.organization.readiness import AccountValues
 
 PACKAGE = "c7n_iamusers."
-_OF_CENTER = ("sso:", "identitystore:", "organizations:")
+#: Permissions that are needed in the account of Identity Center, by a role of its own.
+OF_CENTER = ("sso:", "identitystore:", "organizations:")
 #: What Cloud Custodian's own actions call and do not declare.
 _UNDECLARED = {
     "notify": frozenset({"iam:ListAccountAliases"}),
@@ -131,7 +132,7 @@ def needed_in_center(part: Any) -> frozenset[str]:
         found = part.get_permissions() if data.get("role") else ()
     # `c7n-iamusers provision --sign-ins` writes this file.
     signing_in = {PERMISSION} if "sign-ins" in data else frozenset()
-    return frozenset(each for each in found if each.startswith(_OF_CENTER)) | signing_in
+    return frozenset(each for each in found if each.startswith(OF_CENTER)) | signing_in
 
 
 def part_data(part: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers_cli.arguments import account_choice, role_arn, targets_in
+from c7n_iamusers_cli.arguments import account_choice, accounts_file, role_arn, targets_in
 from c7n_iamusers_cli.organization_checks import BUDGET, center, members
 from c7n_iamusers_cli.output import end_check, format_option, print_json, progress_bar, say
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: Accounts at once.
 _WORKERS = 8
-#: Plugins that act in Identity Center by a role of their own need these there, and not in the account.
-_ELSEWHERE = ("sso:", "identitystore:", "organizations:", "sts:")
 #: What people read in place of a status.
 _SHOWN = {"hole": "problem"}
 #: What is not checked where nothing names it.
@@ -41,7 +39,7 @@ _UNNAMED = {
 
 
 @click.command()
-@click.option("-c", "--config", type=_FILE, required=True, help="c7n-org's accounts file.")
+@accounts_file
 @account_choice
 @click.option(
     "-u",
@@ -193,7 +191,7 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
 
     from c7n_iamusers.iam.permissions import Needed
     from c7n_iamusers.organization.readiness import variables_of
-    from c7n_iamusers_cli.permissions import part_data, parts_of
+    from c7n_iamusers_cli.permissions import OF_CENTER, part_data, parts_of
     from c7n_iamusers_cli.policies import loaded
 
     if not files:
@@ -208,7 +206,7 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
         # notify with assume_role: false sends with the runner's credentials
         if part_data(part).get("assume_role") is not False
         for permission in part.get_permissions()
-        if not (part_data(part).get("role") and permission.startswith(_ELSEWHERE))
+        if not (part_data(part).get("role") and permission.startswith((*OF_CENTER, "sts:")))
     )
     given_back = frozenset(each for part in parts_of(here) for each in getattr(part, "gives_back", ()))
     used: dict[str, frozenset[str]] = {}

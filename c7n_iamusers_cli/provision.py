@@ -48,7 +48,7 @@ from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
 from c7n_iamusers.identity_center.undoing import ReadUsers, undo, users_not_read
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from c7n_iamusers_cli.arguments import external_id, read_accounts, targets_in
+from c7n_iamusers_cli.arguments import S3, external_id, read_accounts, targets_in
 from c7n_iamusers_cli.output import progress_bar, say
 from c7n_iamusers_cli.policies import FleetPolicies
 
@@ -62,7 +62,7 @@ def _age(_context: click.Context, _parameter: click.Parameter, text: str) -> tim
     return timedelta(**{units[found.group(2)]: int(found.group(1))})
 
 
-_PATH, _S3, _NONE = click.Path(path_type=Path), "s3://", "none"
+_PATH, _NONE = click.Path(path_type=Path), "none"
 
 
 class _Place(click.Path):
@@ -71,7 +71,7 @@ class _Place(click.Path):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> str | bytes | os.PathLike[str]:
-        return value if str(value).startswith(_S3) else super().convert(value, param, ctx)
+        return value if str(value).startswith(S3) else super().convert(value, param, ctx)
 
 
 class _PlaceOrNone(_Place):
@@ -544,14 +544,14 @@ def _store(place: str) -> Store:
     """The output. Like Cloud Custodian's own output, a bucket is accessed without --role."""
     return (
         bucket_output(place, fleet_session(None, None))
-        if place.startswith(_S3)
+        if place.startswith(S3)
         else DirectoryStore(Path(place))
     )
 
 
 def _output_of_result(result: str) -> tuple[Store, str]:
     """The output of a run's result, and the result's name in it."""
-    if not result.startswith(_S3):
+    if not result.startswith(S3):
         output, name = run_of_result(os.path.realpath(result))
         return _store(output), name
     url, mark, query = result.partition("?")
@@ -580,14 +580,14 @@ def _unlock(place: str, lock_id: str, session_in: _SessionIn, region: str | None
     """
     missing: IdentityCenterError | None = None
     with _errors_with_remedy():
-        if place.startswith(_S3):
+        if place.startswith(S3):
             try:
                 say(f"Removed the lock in the bucket, of {remove_lock(_store(place), lock_id)}")
             except IdentityCenterError as error:
                 missing = error
         if found := remove_center_lock(_center(session_in, region), lock_id):
             say(f"Removed the lock in Identity Center, of {found}")
-        elif missing or not place.startswith(_S3):
+        elif missing or not place.startswith(S3):
             raise missing or IdentityCenterError(
                 "there is no lock in Identity Center, so nothing was removed: that of a directory ends with the process"
             )
@@ -610,6 +610,19 @@ def _exit_on_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+@contextmanager
+def _applying(timeout: int) -> Iterator[ApplyOptions]:
+    """What a run or an undo applies with. A signal ends it after the calls that have begun."""
+    with (
+        _errors_with_remedy(),
+        _exit_on_signals(),
+        Interruption() as interruption,
+        progress_bar("Identity Center") as progress,
+    ):
+        yield ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
+    interruption.exit_if_stopped()
+
+
 def _provision(
     fleet: Fleet,
     center: Callable[[], Center],
@@ -620,17 +633,10 @@ def _provision(
     quotas: CenterQuotas,
     reading: ReadAccounts | None,
 ) -> list[str]:
-    with (
-        _errors_with_remedy(),
-        _exit_on_signals(),
-        Interruption() as interruption,
-        progress_bar("Identity Center") as progress,
-    ):
-        options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
+    with _applying(timeout) as options:
         failures = provision(
             fleet, center(), say, None if dry_run else options, choices, plan_options, quotas, reading
         )
-    interruption.exit_if_stopped()
     return failures
 
 
@@ -644,13 +650,7 @@ def _undo(
     accounts: dict[str, str] | None,
     digest: str,
 ) -> list[str]:
-    with (
-        _errors_with_remedy(),
-        _exit_on_signals(),
-        Interruption() as interruption,
-        progress_bar("Identity Center") as progress,
-    ):
-        options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
+    with _applying(timeout) as options:
         output, name = _output_of_result(result)
         failures = undo(
             output,
@@ -663,7 +663,6 @@ def _undo(
             digest,
             lambda: sys.stdin.isatty() and click.confirm("Give people what the lines with + say?"),
         )
-    interruption.exit_if_stopped()
     return failures
 
 

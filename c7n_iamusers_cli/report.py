@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.exceptions import OutputUnreadable
-from c7n_iamusers_cli.arguments import read_accounts
+from c7n_iamusers_cli.arguments import S3, open_place, output_places, read_accounts
 from c7n_iamusers_cli.output import end_check, format_option, say
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from c7n_iamusers.report.mail import MailReport
     from c7n_iamusers.report.outputs import PolicyOutput
 
-_S3 = "s3://"
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _AGE = re.compile(r"(\d{1,4})([mhd])", re.ASCII)
 #: Accounts whose notices are read at once.
@@ -49,15 +48,7 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
 
 
 @click.command()
-@click.option(
-    "-s",
-    "--output-dir",
-    "places",
-    required=True,
-    multiple=True,
-    metavar="OUTPUT_DIR",
-    help="What custodian or c7n-org was given as -s, or what holds several of these. Repeatable.",
-)
+@output_places
 @click.option(
     "-c",
     "--accounts",
@@ -147,7 +138,7 @@ def report(
     known = [each.name for each in expected]
     now = datetime.now(timezone.utc)
     outputs = list(
-        {each.place: each for place in places for each in read_outputs(_store(place), known)}.values()
+        {each.place: each for place in places for each in read_outputs(open_place(place), known)}.values()
     )
     fleet = fleet_of(outputs, expected, now.date(), wanted)
     mail = _mail(outputs, expected if wanted.expected_only else None, notices_place, fleet.gone(), now)
@@ -201,14 +192,14 @@ def _mail(
     def read(key: tuple[str, str], must: bool) -> None:
         account, named = key
         place = given or named
-        if not place.startswith(_S3) and not Path(place).is_dir():
+        if not place.startswith(S3) and not Path(place).is_dir():
             if must:
                 faults[key] = (
                     f"there is no directory {place}: run this command where c7n-org ran, or give --notices PLACE"
                 )
             return
         try:
-            known[key] = Notices.read(_store(place), account, now)
+            known[key] = Notices.read(open_place(place), account, now)
         except (NoticesUnreadable, OutputUnreadable) as error:
             faults[key] = f"{error}: let this user read {place}, or correct notices"
 
@@ -242,13 +233,13 @@ def _target(place: str) -> tuple[Store, str]:
     """The store of a file's directory or prefix, and the file's name there."""
     from c7n_iamusers.execution.stores import DirectoryStore
 
-    if not place.startswith(_S3):
+    if not place.startswith(S3):
         return DirectoryStore(Path(place).parent), Path(place).name
     url, mark, query = place.partition("?")
     above, _, name = url.rpartition("/")
-    if not name or above == _S3[:-1]:
+    if not name or above == S3[:-1]:
         raise click.BadParameter(f"{place} names no object: give s3://BUCKET/KEY", param_hint="--output")
-    return _store(f"{above}{mark}{query}"), name
+    return open_place(f"{above}{mark}{query}"), name
 
 
 def _tell(fleet: Fleet, totals: Mapping[str, Any], place: str) -> None:
@@ -279,21 +270,6 @@ def _did(row: Mapping[str, Any]) -> str:
     if row["not_run"]:
         done["not_run"] = f"{len(row['not_run'])} accounts without a result"
     return f"{row['policy']}{when}{dry}: {', '.join(done.values())}"
-
-
-def _store(place: str) -> Store:
-    from c7n_iamusers.execution.stores import DirectoryStore
-
-    if not place.startswith(_S3):
-        if not Path(place).is_dir():
-            raise OutputUnreadable(
-                f"{place} is no directory: give -s the one that custodian run or c7n-org run was given"
-            )
-        return DirectoryStore(Path(place))
-    from c7n_iamusers.execution.bucket_store import bucket_output
-    from c7n_iamusers.execution.sessions import fleet_session
-
-    return bucket_output(place, fleet_session(None, None))
 
 
 def _policies(place: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from c7n_iamusers.text.wording import folded, quoted
-from c7n_iamusers_cli.arguments import read_accounts
+from c7n_iamusers_cli.arguments import accounts_file, read_accounts
 from c7n_iamusers_cli.output import say
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
@@ -29,13 +29,7 @@ def shard_of(account_id: str, shards: int) -> int:
 
 
 @click.command()
-@click.option(
-    "-c",
-    "--config",
-    required=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="c7n-org's accounts file.",
-)
+@accounts_file
 @click.option(
     "--index",
     "indexes",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.exceptions import NoticesUnreadable, OutputUnreadable
-from c7n_iamusers_cli.arguments import targets_in
+from c7n_iamusers_cli.arguments import S3, open_place, output_places, targets_in
 from c7n_iamusers_cli.output import format_option, print_json, say
 from c7n_iamusers_cli.restore import acceptances
 
@@ -24,20 +24,11 @@ if TYPE_CHECKING:
     from c7n_iamusers.report.user_history import Event, UserHistory
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-_S3 = "s3://"
 
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "-s",
-    "--output-dir",
-    "places",
-    required=True,
-    multiple=True,
-    metavar="OUTPUT_DIR",
-    help="What custodian or c7n-org was given as -s, or what holds several of these. Repeatable.",
-)
+@output_places
 @click.option(
     "-c",
     "--accounts",
@@ -139,22 +130,6 @@ def targets_of(targets: Sequence[Target], names: Sequence[str]) -> list[Target]:
     return [each for each in targets if {each.account_id, each.name} & {*names}]
 
 
-def open_place(place: str) -> Store:
-    """The store of a directory, or of ``s3://BUCKET/PREFIX``. Raises OutputUnreadable if there is no such directory."""
-    from c7n_iamusers.execution.stores import DirectoryStore
-
-    if not place.startswith(_S3):
-        if not Path(place).is_dir():
-            raise OutputUnreadable(
-                f"{place} is no directory: give the one that custodian or c7n-org was given as -s"
-            )
-        return DirectoryStore(Path(place))
-    from c7n_iamusers.execution.bucket_store import bucket_output
-    from c7n_iamusers.execution.sessions import fleet_session
-
-    return bucket_output(place, fleet_session(None, None))
-
-
 class Record:
     """What outputs and notices hold. ``asked``: ids and names of the only accounts that are wanted; empty for all.
 
@@ -234,7 +209,7 @@ def notices_store(place: str) -> Store:
     """A directory of notices need not exist yet."""
     from c7n_iamusers.execution.stores import DirectoryStore
 
-    return open_place(place) if place.startswith(_S3) else DirectoryStore(Path(place))
+    return open_place(place) if place.startswith(S3) else DirectoryStore(Path(place))
 
 
 def _one(found: Sequence[UserHistory]) -> UserHistory:

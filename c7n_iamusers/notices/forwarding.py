@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from c7n_iamusers.notices.stock_rows import CREATED, plain
+from c7n_iamusers.notices.stock_rows import CREATED, USED, plain
 from c7n_iamusers.notices.templates import STOCK
 from c7n_iamusers.text.documents import MOST_OF_RECORD, NotInFormat, inflated, read_json
 from c7n_iamusers.text.shapes import Shape, listing, one_of, record, text, whole
@@ -31,7 +31,7 @@ LARGEST_BODY, LARGEST_MESSAGE = 1024 * 1024, 4 * 1024 * 1024
 MOST_SENT = 262_144 - 256
 _MOST_USERS, _LONGEST, _MOST_RECIPIENTS = 5_000, 4_000, 20
 #: The steps of functions: a new credential, and the use of a user that nobody should use.
-_STEPS = (CREATED, "used")
+_STEPS = (CREATED, USED)
 #: Their mails, and c7n-mailer's own; the same for Slack.
 _MAIL = (*(f"iam-users-{each}.html" for each in _STEPS), "default", "default.html")
 _SLACK = ("slack_iam_users", "slack_default")

@@ -16,8 +16,8 @@ from c7n_iamusers.notices.templates import OURS, STOCK, TEMPLATES
 #: What the filters and actions know of a user, as templates spell it (``evidence.assessment.ANNOTATION``).
 ANNOTATION = "c7n:IamUser"
 #: Steps of messages, as their actions name them. ``access``: those of notify-people.
-ANNOUNCE, REMIND, INFORM, CREATED, ACCESS = "announce", "remind", "inform", "created", "access"
-USED = "used"
+ANNOUNCE, REMIND, INFORM = "announce", "remind", "inform"
+CREATED, USED, ACCESS = "created", "used", "access"
 _KINDS = {
     "human": "person",
     "machine": "program",

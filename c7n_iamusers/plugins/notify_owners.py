@@ -19,7 +19,7 @@ from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import delivery, exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
 from c7n_iamusers.notices.owed import Owed, owed
-from c7n_iamusers.notices.stock_rows import action_text, plain
+from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, INFORM, REMIND, USED, action_text, plain
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.messages import (
@@ -50,10 +50,7 @@ from c7n_iamusers.text.wording import is_address, quoted
 Resource = dict[str, Any]
 
 
-#: The steps that announce nothing: what became of users; who created a credential, or removed our Deny; and who used
-#: an exempt user whose use is an alarm.
-INFORM, CREATED, USED = "inform", "created", "used"
-#: Of these a message too many is better than none, and what they say is no message's about a deletion.
+#: Of these steps a message too many is better than none, and what they say is no message's about a deletion.
 _AT_ONCE = (CREATED, USED)
 
 
@@ -61,7 +58,7 @@ def _schema() -> dict[str, Any]:
     number = {"minimum": 0, "maximum": policy_checks.LARGEST}
     options = {
         "notices": NOTICES,
-        "step": {"enum": ["announce", "remind", INFORM, CREATED, USED]},
+        "step": {"enum": [ANNOUNCE, REMIND, INFORM, CREATED, USED]},
         "days": policy_checks.or_variable({"type": "integer", **number}),
         "email-domains": EMAIL_DOMAINS,
         "delivery": {"enum": [delivery.UNCHECKED]},

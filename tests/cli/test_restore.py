@@ -25,8 +25,6 @@ from tests.plugins.deletions import NAME, delete, user_names
 from tests.policies import ACCOUNT, policy
 from tests.used_permissions import observed
 
-pytestmark = pytest.mark.sampled
-
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 #: Ids and dates are new; of groups only the names are in a user's details.

@@ -32,8 +32,6 @@ from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, delete, user_names
 from tests.policies import ACCOUNT
 
-pytestmark = pytest.mark.sampled
-
 OWN, LIMIT = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("Team", "Limit"))
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"

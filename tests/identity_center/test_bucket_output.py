@@ -26,8 +26,6 @@ from tests.identity_center.buckets import BUCKET, PREFIX, URL, BucketRehearsal, 
 from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
-pytestmark = pytest.mark.sampled
-
 LOCK = "identity-center-runs/.lock"
 PAYMENTS = f"payments/us-east-1/{ACCOUNT}/provision-Readers"
 RESEARCH = f"research/us-east-1/{OTHER_ACCOUNT}/provision-Readers"

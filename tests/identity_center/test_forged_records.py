@@ -27,8 +27,6 @@ from tests.identity_center.fleet_rehearsal import FleetRehearsal, as_earlier_ver
 from tests.identity_center.test_totals_of_people import ALICE, MALLORY, create_user, join, user_id
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
-pytestmark = pytest.mark.sampled
-
 GROUP = f"iam-{ACCOUNT}-Readers"
 Data = dict[str, Any]
 

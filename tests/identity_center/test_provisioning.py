@@ -22,8 +22,6 @@ from tests.identity_center.fleet_rehearsal import FleetRehearsal, counted
 from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
-pytestmark = pytest.mark.sampled
-
 THIRD = "777788889999"
 ACCOUNTS = (ACCOUNT, OTHER_ACCOUNT, THIRD)
 WANTED = {(account, "Readers", f"iam-{account}-Readers") for account in ACCOUNTS[:2]}

@@ -27,8 +27,6 @@ from tests.identity_center.test_totals_of_people import (
 from tests.interference import deny, on_call
 from tests.plugins.provisioning_rehearsal import Killed
 
-pytestmark = pytest.mark.sampled
-
 GROUP = f"iam-{ACCOUNT}-Readers"
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 OURS = f"Managed by c7n-iamusers for account {ACCOUNT}"

@@ -26,8 +26,6 @@ from tests.desired import intents, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
-pytestmark = pytest.mark.sampled
-
 
 def reviewed(fleet: FleetRehearsal, path: Path) -> PlanOptions:
     """The papers of a plan that a dry run has written."""

@@ -23,8 +23,6 @@ from tests.desired import ACCEPT_ALL, holding, intents, person, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, assert_wider, counted
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
-pytestmark = pytest.mark.sampled
-
 ALL_OF_S3, READ_S3, EVERYTHING = allow("s3:*"), allow("s3:Get*"), allow("*")
 ALICE, BOB, MALLORY = "alice@example.com", "bob@example.com", "mallory@example.com"
 

@@ -23,8 +23,6 @@ from tests.identity_center.test_totals_of_people import ALICE, BOB, create_user,
 from tests.identity_center.test_undoing import incomplete, undone
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
-pytestmark = pytest.mark.sampled
-
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 GROUP = f"iam-{ACCOUNT}-Readers"
 STATEMENT = {"Action": "s3:GetObject", "Effect": "Allow", "Resource": "arn:aws:s3:::b/*"}

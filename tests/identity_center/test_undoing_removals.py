@@ -39,8 +39,6 @@ from tests.identity_center.test_undoing import incomplete
 from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
-pytestmark = pytest.mark.sampled
-
 READ_S3, TEAM, BOUND = allow("s3:Get*"), allow("sqs:*"), allow("*")
 NEW_ROLE = "a new permission set: its role in each account has a new name"
 

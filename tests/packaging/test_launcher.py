@@ -14,8 +14,6 @@ import pytest
 from tests.packaging.environments import ACCOUNTS, ROOT, Environment, Variables
 from tests.packaging.test_running import EXPECTED, ONE, POLICY, flagged, flagged_by_account, write_accounts
 
-pytestmark = pytest.mark.sampled
-
 LAUNCHER = ("-m", "c7n_iamusers.custodian")
 CUSTODIAN = ("-c", "from c7n.cli import main; main()")
 #: Python imports it at its start; what a method of multiprocessing makes of it is set there for all processes.

@@ -34,8 +34,6 @@ from tests.plugins.test_identity_center import FILTER
 from tests.plugins.test_notify_owners import action, age
 from tests.policies import ACCOUNT, policy
 
-pytestmark = pytest.mark.sampled
-
 BUCKET = "governance"
 HEADER = "user,reason,expires\n"
 CAROL, BOB = "carol,a test,2999-12-31\n", "bob,a test,2999-12-31\n"

@@ -26,8 +26,6 @@ from tests.plugins import test_notify_owners as owners
 from tests.plugins import test_notify_people as people
 from tests.policies import ACCOUNT, policy
 
-pytestmark = pytest.mark.sampled
-
 TEMPLATES = Path(c7n_iamusers.__file__).parent / "mailer_templates"
 CONFIG: Mapping[str, Any] = {
     "queue_url": owners.QUEUE,

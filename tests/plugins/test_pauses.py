@@ -45,8 +45,6 @@ from tests.plugins.test_identity_center import FILTER
 from tests.plugins.test_notify_owners import action
 from tests.policies import ACCOUNT, policy
 
-pytestmark = pytest.mark.sampled
-
 __all__ = ["clock", "fleet", "iam", "kind"]
 ACCESS = {**FILTER, "state": "provisioned", "permission-set": "Readers"}
 

@@ -26,8 +26,6 @@ from tests.plugins.deletions import acting, delete, outcomes, user_names
 from tests.policies import ACCOUNT, policy
 from tests.used_permissions import run_within_permissions
 
-pytestmark = pytest.mark.sampled
-
 LISTS = {
     "list_access_keys": "AccessKeyMetadata",
     "list_signing_certificates": "Certificates",

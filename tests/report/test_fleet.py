@@ -38,8 +38,6 @@ from tests.report.fleet_outputs import (
     seen_user,
 )
 
-pytestmark = pytest.mark.sampled
-
 IN_USE = (
     "still in use in its quarantine since 2026-11-01 12:00 UTC: its password was used on 2026-11-20 12:00 UTC"
 )
