@@ -89,7 +89,7 @@ _UNNAMED = {
     metavar="NAME",
     help="The Region of Identity Center, where neither the policies nor identity_center_region name it.",
 )
-@format_option("text", "json", "table")  # an earlier version printed a table
+@format_option("text", "json")
 def preflight(
     config: Path,
     names: tuple[str, ...],

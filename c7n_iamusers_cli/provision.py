@@ -289,11 +289,6 @@ _BUDGET = 300.0
     help="With --prune or --undo: also remove the access of people who may have no other.",
 )
 @click.option(
-    "--migrate",
-    is_flag=True,
-    help="Replace permission sets and groups under the names of the previous version; shown with --dry-run.",
-)
-@click.option(
     "--role", metavar="ARN", help="Assume this role of the Identity Center account, as the policies' role:."
 )
 @click.option("--region", help="Identity Center's primary Region; the environment's by default.")
@@ -378,7 +373,6 @@ def command(
     former_days: int | None,
     deletions: tuple[str, ...],
     lock_out: bool,
-    migrate: bool,
     role: str | None,
     region: str | None,
     identity_source: str | None,
@@ -419,7 +413,6 @@ def command(
             "--prune": prune,
             "--prune-former": former_days,
             "--lock-out": lock_out,
-            "--migrate": migrate,
             "--plan-out": plan_out,
             "--plan": reviewed,
             "--plan-sha256": plan_sha256,
@@ -469,7 +462,7 @@ def command(
                 else audit(fleet, center(), say, reading)
             )
         return
-    removals = _choices(prune, lock_out, migrate, former_days, reading, deletions)
+    removals = _choices(prune, lock_out, former_days, reading, deletions)
     plan_options = _plan_options(plan_out, reviewed, plan_sha256, dry_run)
     _exit(_provision(fleet, center, timeout, dry_run, removals, plan_options, quotas, reading))
 
@@ -479,7 +472,7 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is
 
     ``is_part``: -a or -t limits the run to the intents of some accounts. All others would look as if not requested.
     """
-    of_all = {**modes, **{name: changing[name] for name in ("--prune-former", "--migrate", "--aws-config")}}
+    of_all = {**modes, **{name: changing[name] for name in ("--prune-former", "--aws-config")}}
     for name in (name for name, value in of_all.items() if value and is_part):
         raise click.UsageError(f"{name} can't be limited by -a or -t: it is for all accounts")
     if len(given := [name for name, value in modes.items() if value]) > 1:
@@ -504,7 +497,6 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is
 def _choices(
     prune: bool,
     lock_out: bool,
-    migrate: bool,
     former_days: int | None,
     reading: ReadAccounts | None,
     deletions: tuple[str, ...],
@@ -517,7 +509,7 @@ def _choices(
             "--prune-former needs --deletions DIR, the output of the policies that delete IAM users: people whose "
             "users this tool deleted would else look as if they had left; if no policy deletes any, give none as DIR"
         )
-    return Choices(prune, lock_out, migrate, former_days or 0)
+    return Choices(prune, lock_out, former_days or 0)
 
 
 def _chosen(path: Path | None, names: tuple[str, ...], tags: tuple[str, ...]) -> frozenset[str] | None:

@@ -261,11 +261,6 @@ class Content:
         digest = b32encode(sha256(text.encode()).digest()).decode().lower()[:_DIGEST]
         return f"{PREFIX}{self._about(_LONGEST - len(PREFIX) - _DIGEST - 1)}-{digest}"
 
-    @cached_property
-    def earlier_name(self) -> str:
-        """The name that earlier versions gave the set."""
-        return f"{self._about(_LONGEST - _DIGEST - 1)}-{self.digest.hex()[:_DIGEST]}"
-
     def _about(self, characters: int) -> str:
         return "+".join(dict.fromkeys(self._words()))[:characters].rstrip("+-,.=@_")
 

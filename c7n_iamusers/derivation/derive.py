@@ -225,18 +225,9 @@ def derive(
 
 
 def _derivation(results: _Results) -> model.Derivation:
-    groups = _groups(results, {name: name for name in results.sets})
-    earlier = {name: held.content.earlier_name for name, (_, held) in results.sets.items()}
-    earlier_groups = _groups(results, earlier)
+    groups = _groups(results)
     principals = [
-        model.DerivedPrincipal(
-            subject,
-            result.derived.name,
-            groups[subject].name,
-            result.proof,
-            earlier[result.derived.name],
-            earlier_groups[subject].name,
-        )
+        model.DerivedPrincipal(subject, result.derived.name, groups[subject].name, result.proof)
         for _, subject, result in results.passed
         if result.derived and result.proof
     ]
@@ -253,14 +244,13 @@ def _derivation(results: _Results) -> model.Derivation:
             (name, held.content, new_policies(held.principal, derived))
             for name, (derived, held) in results.sets.items()
         ),
-        _distinct(earlier_groups.values()),
     )
 
 
-def _groups(results: _Results, names: Mapping[str, str]) -> Mapping[Subject, model.DerivedGroup]:
-    """The group of each user. ``names``: set name -> name to use for it."""
+def _groups(results: _Results) -> Mapping[Subject, model.DerivedGroup]:
+    """The group of each user."""
     holders = (
-        SetHolder(subject, principal.person, names[result.derived.name])
+        SetHolder(subject, principal.person, result.derived.name)
         for principal, subject, result in results.passed
         if result.derived
     )

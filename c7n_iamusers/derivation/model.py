@@ -124,17 +124,12 @@ class DerivedGroup:
 
 @dataclass(frozen=True, slots=True)
 class DerivedPrincipal:
-    """An IAM user, and the set and group that replace its policies.
-
-    ``earlier_set``, ``earlier_group``: the names that earlier versions gave them.
-    """
+    """An IAM user, and the set and group that replace its policies."""
 
     subject: Subject
     set_name: str
     group_name: str
     proof: Proof
-    earlier_set: str = ""
-    earlier_group: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,14 +158,13 @@ class NearDuplicate:
 
 @dataclass(frozen=True)
 class Derivation:
-    """The result, each part in a fixed order. ``earlier_groups``: with the names of earlier versions."""
+    """The result, each part in a fixed order."""
 
     sets: tuple[DerivedSet, ...]
     groups: tuple[DerivedGroup, ...]
     principals: tuple[DerivedPrincipal, ...]
     refused: tuple[Refusal, ...]
     near_duplicates: tuple[NearDuplicate, ...]
-    earlier_groups: tuple[DerivedGroup, ...] = ()
 
     @property
     def summary(self) -> str:

@@ -18,7 +18,7 @@ from c7n_iamusers.derivation.model import (
     with_acceptance,
 )
 from c7n_iamusers.derivation.others import PoliciesOf, Sides, no_policies, with_others
-from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
+from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.derivation.user_policies import StatementTranslation, UserPolicies
 from c7n_iamusers.policy_comparison import comparison
 from c7n_iamusers.policy_comparison.comparison import Proof
@@ -242,12 +242,6 @@ class ExistingSetProofs:
             return replace(found, scope=others.scope)
         return with_others(found, sides or _sides(user, held), others, user.options)
 
-    def has_itself(self, arn: str, references: Iterable[str]) -> bool:
-        """Whether the user has each of the customer-managed policies ``references`` (``/path/Name``)."""
-        user = self.users.get(arn)
-        own = {each.path_and_name for each in all_managed(user.principal)} if user else set()
-        return own.issuperset(references)
-
     def documents(self, arn: str, policies: Iterable[str]) -> dict[str, Any]:
         """Path and name -> document, for the customer-managed policies of the user's account that are known."""
         user = self.users.get(arn)
@@ -255,11 +249,6 @@ class ExistingSetProofs:
             return {}
         found = {policy: user.policies.get(_own_arn(user.principal, policy)) for policy in policies}
         return {policy: document for policy, document in found.items() if document is not None}
-
-    def session_seconds(self, arn: str) -> int | None:
-        """The session duration that the user's options ask for, in seconds; None if the user is unknown."""
-        user = self.users.get(arn)
-        return duration_seconds(user.options.session_duration) if user else None
 
 
 def _spelled(user: _User, username: str) -> _User:

@@ -210,7 +210,7 @@ class JournalReader:
         self._read()
 
     def of(self, subject: Subject) -> list[Line]:
-        """All lines with the unique id of ``subject``, or, if a line has none, with its ARN."""
+        """All lines with the unique id of ``subject``."""
         return [line for journal in self._read() for line in journal.of(subject)]
 
     def of_namesakes(self, subject: Subject) -> list[Line]:
@@ -236,12 +236,11 @@ class _Journal:
         self._store, self._by_user = store, defaultdict[str, list[Line]](list)
         self._ids = defaultdict[str, set[str]](set)
         for line in parsed(store.read(JOURNAL) or b"", store.place(JOURNAL)):
-            if line.get("unique_id"):
-                self._ids[str(line.get("arn"))].add(str(line["unique_id"]))
-            self._by_user[str(line.get("unique_id") or line.get("arn"))].append(line)
+            self._ids[line["arn"]].add(line["unique_id"])
+            self._by_user[line["unique_id"]].append(line)
         self._restored = defaultdict[str, list[Line]](list)
         for line in parsed(store.read(RESTORE_JOURNAL) or b"", store.place(RESTORE_JOURNAL)):
-            self._restored[str(line.get("unique_id"))].append(line)
+            self._restored[line["unique_id"]].append(line)
         self._objects = store.names(BUCKET_JOURNALS)
         self._by_id, self._by_name = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
         for name in self._objects:
@@ -257,7 +256,6 @@ class _Journal:
         restored = self._restored.get(subject.unique_id, ())
         return [
             *self._by_user.get(subject.unique_id, ()),
-            *self._by_user.get(subject.arn, ()),
             *put,
             *restored,
         ]
@@ -310,7 +308,7 @@ _SHAPE: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("parameters", "notes", "saved", "record"), dict),
     **{"status": (str, int), "reason": str, "calls": int, "made": list},
 }
-_REQUIRED = ("time", "user", "arn", "phase")
+_REQUIRED = ("time", "user", "arn", "unique_id", "phase")
 #: An ARN has the account in its fifth part.
 _COLONS_OF_ARN = 5
 

@@ -162,20 +162,17 @@ def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcom
 
     One that says the same as the row takes its place, and so a run a day does not make the file grow. That a run was
     stopped before a user's turn says nothing on the user, so a failure stays.
-    A unique id identifies a user. Rows and outcomes without one, of an earlier version, are matched by ARN.
     """
     rows = list(earlier)
-    place = {(row["arn"], row.get("unique_id", "")): number for number, row in enumerate(rows)}
-    latest = {row["arn"]: number for number, row in enumerate(rows)}
+    place = {(row["arn"], row["unique_id"]): number for number, row in enumerate(rows)}
     for outcome in outcomes:
-        arn, unique_id = outcome.arn, outcome.unique_id
-        at = place.get((arn, unique_id), place.get((arn, "")) if unique_id else latest.get(arn))
+        key = outcome.arn, outcome.unique_id
+        at = place.get(key)
         before = rows[at] if at is not None else None
         row = {**outcome.as_data()}
         if before and before.get("status") == FAILED and _before_its_turn(outcome):
             continue
         if before:
-            row["unique_id"] = unique_id or before.get("unique_id", "")
             former = {key: value for key, value in before.items() if key != "history"}
             same = all(former.get(key) == row[key] for key in ("status", "reason"))
             if history := [*before.get("history", ()), *([] if same else [former])]:
@@ -184,7 +181,7 @@ def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcom
             at = len(rows)
             rows.append(row)
         rows[at] = row
-        place[arn, row["unique_id"]] = latest[arn] = at
+        place[key] = at
     return json.dumps(rows, indent=2).encode()
 
 
@@ -205,6 +202,7 @@ def _is_row(row: object) -> bool:
     return (
         isinstance(row, dict)
         and "arn" in row
+        and "unique_id" in row
         and all(isinstance(row.get(name, ""), str) for name in _TEXTS_OF_ROW)
         and isinstance(row.get("history", []), list)
     )
@@ -289,18 +287,18 @@ def missing_outcomes(
     ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such user;
     called only if the response of DeleteUser is missing.
     """
-    written = {(row["arn"], row.get("unique_id", "")): moment(row.get("time")) or _NEVER for row in rows}
+    written = {(row["arn"], row["unique_id"]): moment(row.get("time")) or _NEVER for row in rows}
     known = {
-        (row["arn"], row.get("unique_id", ""), str(each.get("time")))
+        (row["arn"], row["unique_id"], str(each.get("time")))
         for row in rows
         for each in (row, *row.get("history", ()))
         if isinstance(each, Mapping)
     }
-    failed = {(row["arn"], row.get("unique_id", "")) for row in rows if row.get("status") == FAILED}
+    failed = {(row["arn"], row["unique_id"]) for row in rows if row.get("status") == FAILED}
     users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
-        if line.get("phase") in (BEFORE, AFTER, OUTCOME) and line.get("unique_id"):
-            users[str(line.get("arn")), str(line["unique_id"])].append(line)
+        if line.get("phase") in (BEFORE, AFTER, OUTCOME):
+            users[line["arn"], line["unique_id"]].append(line)
     for key, its in users.items():
         subject, last = Subject(str(its[-1].get("user")), *key), its[-1]
         # an outcome's line has the time of its row
@@ -320,8 +318,8 @@ def unfinished_restorations(lines: Iterable[Line]) -> Iterator[Outcome]:
     """
     users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
-        if line.get("phase") in (BEFORE, AFTER, OUTCOME) and line.get("unique_id"):
-            users[str(line.get("arn")), str(line["unique_id"])].append(line)
+        if line.get("phase") in (BEFORE, AFTER, OUTCOME):
+            users[line["arn"], line["unique_id"]].append(line)
     for (arn, unique_id), its in users.items():
         its.sort(key=lambda line: moment(line.get("time")) or _NEVER)
         ended = [number for number, line in enumerate(its, 1) if line["phase"] == OUTCOME]

@@ -35,7 +35,6 @@ BROWNOUT_NAME = "c7n-iamusers-brownout"
 #: The prefix of this package's tags, which are not part of the user's own state.
 OWN_TAGS = "c7n-iamusers-"
 QUARANTINE_TAG = f"{OWN_TAGS}quarantine"
-DEACTIVATED_TAG = f"{OWN_TAGS}deactivated"
 #: The key in the ``notes`` of a journal line for the ARN of the boundary that a call replaces, empty if there was none.
 FORMER_BOUNDARY = "former-boundary"
 #: The key in the ``notes`` of a call that puts on the Deny-all of a restoration, which its last call lifts.
@@ -46,12 +45,6 @@ PUT_BACK = "put-back"
 TAGS_PER_USER = 50
 VALUE_LENGTH = 256
 _NOT_IN_A_VALUE = re.compile(r"[^\w\s.:/=+\-@]")
-_TAG = re.compile(
-    # The reason can be empty: IAM may accept none of its characters, or a long policy name leaves no room.
-    r"(?P<since>\S+Z) deny=(?P<deny>inline|attached|boundary|own|none)(?P<kept> credentials=kept)?"
-    r" by (?P<policy>\S+?)(?::(?: (?P<reason>.*))?)?",
-    re.DOTALL,
-)
 #: A deletion keeps the record of the user's quarantine, and adds the time at which it began.
 _SID = re.compile(
     r"(?:Quarantined(?P<since>\d{8}T\d{6}Z)(?:(?P<kept>Listening)|(?P<ids>(?:x[A-Z0-9]+)*)(?P<journaled>Journaled)?))?"
@@ -145,8 +138,8 @@ def deletion_sids(quarantine: Quarantine | None, now: datetime) -> tuple[str, ..
 
 
 def is_quarantine_tag(key: str) -> bool:
-    """Whether ``key`` is a tag key of a quarantine. Tag keys are case-insensitive."""
-    return key.lower() == QUARANTINE_TAG or key.lower().startswith(DEACTIVATED_TAG)
+    """Whether ``key`` is the key of a quarantine's tag. Tag keys are case-insensitive."""
+    return key.lower() == QUARANTINE_TAG
 
 
 def tag_value(text: str) -> str:
@@ -154,15 +147,10 @@ def tag_value(text: str) -> str:
     return " ".join(_NOT_IN_A_VALUE.sub(" ", text).split())[:VALUE_LENGTH].rstrip()
 
 
-def quarantine_of_tags(tags: Mapping[str, str]) -> Quarantine | None:
-    """The quarantine that a user's tags claim; None if there is none. Earlier versions kept some records in tags."""
-    found = _TAG.fullmatch(tags.get(QUARANTINE_TAG, ""))
-    since = _time(found["since"], _TAG_TIME) if found else None
-    if found is None or since is None:
-        return None
-    ids = [each for key in sorted(tags) if key.startswith(DEACTIVATED_TAG) for each in tags[key].split()]
-    policy, reason, kept = found["policy"], found["reason"] or "", bool(found["kept"])
-    return Quarantine(since, policy, reason, tuple(dict.fromkeys(ids)), found["deny"], kept=kept)
+def tagged_since(tags: Mapping[str, str]) -> datetime | None:
+    """Since when a user is in quarantine, as its tag claims (see ``Quarantine.tag``); None if there is none."""
+    since, deny, _ = f"{tags.get(QUARANTINE_TAG, '')} ".partition(" deny=")
+    return _time(since, _TAG_TIME) if deny else None
 
 
 def sid_time(text: str) -> datetime | None:

@@ -27,6 +27,7 @@ from c7n_iamusers.iam.deny_all import (
     Quarantine,
     is_same_deny,
 )
+from c7n_iamusers.iam.user import Item
 from c7n_iamusers.text.wording import moment
 
 #: The phase of a line that holds a quarantine's record.
@@ -215,6 +216,11 @@ class History:
                 return None if former is None else str(former)
         return None
 
+    def boundary_before(self) -> tuple[Item, ...] | None:
+        """The same as the attachments of a user have it: empty if there was none; None if unknown."""
+        arn = self.former_boundary()
+        return None if arn is None else ({"PermissionsBoundaryArn": arn},) if arn else ()
+
     def deactivated_ids(self, since: datetime | None = None) -> tuple[str, ...]:
         """The ids of the credentials that we deactivated (from ``since`` on, if given) and did not activate later.
 
@@ -309,15 +315,12 @@ class History:
                 yield each.removed, each
 
 
-def history_of(
-    subject: Subject, lines: Iterable[Mapping[str, Any]], created: datetime | None = None
-) -> History:
+def history_of(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> History:
     """The history of ``subject`` by the ``lines`` of journals.
 
-    A call without a line after it may have been applied, so it counts. Lines of earlier versions have no unique id:
-    they count for the user with their ARN, unless it was ``created`` later than the line.
+    A call without a line after it may have been applied, so it counts.
     """
-    mine = [line for line in lines if _is_of(line, subject, created)]
+    mine = [line for line in lines if line.get("unique_id") == subject.unique_id]
     calls = tuple(sorted(_applied_calls(mine), key=lambda each: each.time))
     # A run that finds, right before its first call, that another one was faster, has written a record all the same.
     recorded = [line for line in mine if line.get("phase") == QUARANTINE and _is_begun(line, calls)]
@@ -325,9 +328,7 @@ def history_of(
     record = latest.get("record") if latest else None
     found = Quarantine.from_data(record) if isinstance(record, Mapping) else None
     gone, active = (_last_seen(mine, member) for member in ("gone", "active"))
-    return History(
-        calls, found or _unrecorded_quarantine(History(calls)), _restored_at(subject, mine), gone, active
-    )
+    return History(calls, found, _restored_at(subject, mine), gone, active)
 
 
 def _last_seen(lines: Iterable[Mapping[str, Any]], member: str) -> dict[str, datetime]:
@@ -369,12 +370,6 @@ def _restored_at(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> dateti
     return max((time for time in times if time), default=None)
 
 
-def _unrecorded_quarantine(history: History) -> Quarantine | None:
-    """The quarantine in a journal of an earlier version, which has no line for the record."""
-    since, ids = history.attached_deny(), history.deactivated_ids()
-    return Quarantine(since, "", "", ids, "attached") if since and ids else None
-
-
 def _applied_calls(lines: Iterable[Mapping[str, Any]]) -> Iterator[AppliedCall]:
     begun: dict[str, AppliedCall] = {}
     for line in lines:
@@ -393,14 +388,6 @@ def _applied_calls(lines: Iterable[Mapping[str, Any]]) -> Iterator[AppliedCall]:
             result = line.get("result")
             yield replace(call, effective=result != _GONE, answered=result not in _UNANSWERED)
     yield from begun.values()
-
-
-def _is_of(line: Mapping[str, Any], subject: Subject, created: datetime | None) -> bool:
-    if "unique_id" in line:
-        return bool(line["unique_id"] == subject.unique_id)
-    time = moment(line.get("time"))
-    older = created is not None and time is not None and time < created
-    return line.get("arn") == subject.arn and not older
 
 
 def _is_restoration(call: AppliedCall) -> bool:

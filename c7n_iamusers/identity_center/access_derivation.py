@@ -246,7 +246,6 @@ def _asks(found: Derivation, by_arn: Mapping[str, _Row]) -> list[AccessRequest]:
     once: dict[object, Any] = {}
     sets = {each.name: permission_set_of(each) for each in found.sets}
     groups = {each.name: _grants(each, once) for each in found.groups}
-    earlier = {each.name: _grants(each, once) for each in found.earlier_groups}
     requests = []
     for each in found.principals:
         intents, user, candidate = by_arn[each.subject.arn]
@@ -254,18 +253,10 @@ def _asks(found: Derivation, by_arn: Mapping[str, _Row]) -> list[AccessRequest]:
         group = once.setdefault(group, group)
         own = model.Grant(each.subject.account_id, each.set_name)
         own = once.setdefault(own, own)
-        old = model.Grant(each.subject.account_id, each.earlier_set)
         requested = tuple(sets[name] for name in sorted({grant.permission_set for grant in group.grants}))
-        before = model.EarlierAccess(
-            model.Group(each.earlier_group, earlier[each.earlier_group], intents.external),
-            once.setdefault(old, old),
-        )
-        before = once.setdefault(before, before)
         requested = once.setdefault(group.name, requested)
         verdict = each.proof.verdict
-        requests.append(
-            AccessRequest(user.subject, candidate, group, own, requested, intents.place, verdict, before)
-        )
+        requests.append(AccessRequest(user.subject, candidate, group, own, requested, intents.place, verdict))
     return requests
 
 

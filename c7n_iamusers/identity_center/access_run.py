@@ -13,7 +13,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
 from c7n_iamusers.identity_center import model, operations
-from c7n_iamusers.identity_center.adoption import check_group, same_person, with_earlier_names
+from c7n_iamusers.identity_center.adoption import check_group, same_person
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
@@ -549,7 +549,7 @@ class AccessRun:
         return frozenset(each.name for each in known)
 
     def existing(self, ours: Ours) -> tuple[Report, Existing]:
-        """The plan, with the desired access under kept earlier names, and what of it exists. Raises as ``plan`` does.
+        """The plan, and what of the desired access exists. Raises as ``plan`` does.
 
         ``ours``: what runs created. Refused are also users whose permission set has policies that Terraform would
         leave, or an earlier form in an account, which Terraform would not provision.
@@ -638,8 +638,6 @@ class AccessRun:
         self._state = replace(
             state, is_delegated=self._center.is_delegated, current=self._with_former_names(state)
         )
-        if not self._choices.migrate:
-            self._desired = with_earlier_names(self._desired, self._state, self._evidence.proofs)
         found = plan_access(
             self._desired, self._state, self._center.instance, self._choices, self._evidence, as_is
         )

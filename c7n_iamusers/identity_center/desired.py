@@ -28,7 +28,7 @@ T = TypeVar("T", bound=Hashable)
 class AccessRequest:
     """The requested access of one IAM user: its person gets ``permission_sets`` through ``group``.
 
-    ``grant``, ``place``, ``verdict``, ``earlier``: see ``Claim``.
+    ``grant``, ``place``, ``verdict``: see ``Claim``.
     """
 
     subject: Subject
@@ -38,7 +38,6 @@ class AccessRequest:
     permission_sets: tuple[PermissionSet, ...]
     place: str
     verdict: str = ""
-    earlier: model.EarlierAccess | None = None
 
 
 #: Derives the requests of users, or their refusals. Each user has its intents and its candidate.
@@ -270,20 +269,19 @@ def _merged(
     claims: dict[tuple[str, str, str], model.Claim] = {}
     for request in requests:
         sets.update({each.name: each for each in request.permission_sets})
-        earlier = groups.setdefault(request.group.name, request.group)
-        if not request.group.grants <= earlier.grants:
-            groups[request.group.name] = replace(request.group, grants=request.group.grants | earlier.grants)
+        known = groups.setdefault(request.group.name, request.group)
+        if not request.group.grants <= known.grants:
+            groups[request.group.name] = replace(request.group, grants=request.group.grants | known.grants)
         key = keys.setdefault(_person(request).key, _person(request).key)
         people.setdefault(key, _person(request))
         claim = model.Claim(
             request.subject,
             key,
-            earlier.name,
+            known.name,
             grants.setdefault(request.grant, request.grant),
             request.candidate.rests_on,
             request.place,
             request.verdict,
-            request.earlier,
             request.candidate.on_file,
         )
         claims.setdefault((request.subject.arn, request.group.name, request.place), claim)

@@ -242,10 +242,8 @@ def _later_run(name: str, intents: Intents, runs: Iterable[_Run]) -> _Run | None
     """The last of ``runs``, if it began after ``intents`` were written; None if not."""
     if intents.time is None:
         return None
-    # Intents of an earlier version have no fractions of a second.
-    latest = intents.time + timedelta(seconds=0 if intents.time.microsecond else 1)
     regions = [part for part in PurePosixPath(name).parts if REGION.fullmatch(part)]
-    later = [each for each in runs if each.start > latest and (not regions or each.region in regions)]
+    later = [each for each in runs if each.start > intents.time and (not regions or each.region in regions)]
     return max(later, key=lambda each: each.start, default=None)
 
 

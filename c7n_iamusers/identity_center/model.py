@@ -183,20 +183,11 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierAccess:
-    """The group and the permission set of an IAM user's person as the previous version named them."""
-
-    group: Group
-    grant: Grant
-
-
-@dataclass(frozen=True, slots=True)
 class Claim:
     """One IAM user's access: its person belongs in ``group``, which gives ``grant``.
 
     ``rests_on``: where username and e-mail were found, in words. ``place``: the directory of the intents that request
-    it. ``verdict``: of the proof of its permission set. ``earlier``: access under earlier names that may be kept
-    instead. ``on_file``: the people file names the person.
+    it. ``verdict``: of the proof of its permission set. ``on_file``: the people file names the person.
     """
 
     subject: Subject
@@ -206,7 +197,6 @@ class Claim:
     rests_on: str = ""
     place: str = ""
     verdict: str = ""
-    earlier: EarlierAccess | None = None
     on_file: bool = False
 
 
@@ -448,13 +438,12 @@ class Choices:
     """Which managed objects a run may remove. Part of a plan file.
 
     ``prune``: access that is no longer requested, if its person has other access. ``lock_out``: also if it is not known
-    whether the person has other access. ``migrate``: groups and permission sets under earlier names are replaced.
-    ``former_days``: memberships whose IAM users are deleted for so many days are removed; 0 for none.
+    whether the person has other access. ``former_days``: memberships whose IAM users are deleted for so many days are
+    removed; 0 for none.
     """
 
     prune: bool = False
     lock_out: bool = False
-    migrate: bool = False
     former_days: int = 0
 
 

@@ -57,7 +57,6 @@ def plan_access(
 ) -> model.AccessPlan:
     """The plan, whose refusals include those of ``desired``. ``as_is``: see ``Comparison``."""
     known = evidence or Evidence()
-    earlier = frozenset(claim.earlier.group.name for claim in desired.claims if claim.earlier)
     people, unrecognized = _recognized(desired.people, state)
     problems = Problems(desired, state, people, unrecognized, instance, known.quotas)
     spelled = refused_spellings(desired, people, known.proofs)
@@ -91,7 +90,6 @@ def plan_access(
             known.proofs,
             known.history,
             choices,
-            earlier,
             side_effects,
             as_is,
             known.emptied,

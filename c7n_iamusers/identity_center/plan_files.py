@@ -27,8 +27,7 @@ from c7n_iamusers.text import shapes
 from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.wording import folded, json_pieces, quoted, shown
 
-#: Version 1 had no existing objects, and totals, unexpected members and stale objects were not checked.
-_SCHEMA = 2
+_SCHEMA = 3
 #: How many people or objects an error names.
 _SHOWN = 10
 _REMEDY = (
@@ -135,20 +134,12 @@ def read_plan(path: Path, digest: str, instance: model.Instance, choices: model.
                 path, f"its SHA-256 is {found}, not that of --plan-sha256: it was changed since the review"
             )
         data: Row = read_json(content)
-        if data["schema"] == _SCHEMA:
-            _PLAN(data, "plan")
-        known, given = (
-            (data["schema"], data["instance"], data["choices"]),
-            (_SCHEMA, instance.arn, asdict(choices)),
-        )
+        _check_format(data)
+        _PLAN(data, "plan")
+        known, given = (data["instance"], data["choices"]), (instance.arn, asdict(choices))
     except (OSError, ValueError, KeyError, TypeError) as error:
         kind = "" if isinstance(error, NotInFormat) else f"{type(error).__name__}: "
         raise _unusable(path, f"it can't be read as a plan: {kind}{error}") from error
-    if known[0] != _SCHEMA:
-        raise _unusable(
-            path,
-            f"it was made by an earlier version (schema {known[0]}), which left out the total access of people",
-        )
     if known != given:
         raise _unusable(
             path, f"it was made for {known}, and this run is for {given}: give the same options and role"
@@ -163,12 +154,9 @@ def is_access_plan(data: Any) -> bool:
 
 def plan_of(data: Mapping[str, Any]) -> model.AccessPlan:
     """The plan of a file, for showing it. Raises IdentityCenterError if it is not a plan."""
-    if data.get("schema") not in (1, _SCHEMA):
-        raise IdentityCenterError(
-            f"a plan of access of schema {quoted(data.get('schema'))}, and this version reads 1 and {_SCHEMA}"
-        )
     try:
-        existing = data.get("standing", ())
+        _check_format(data)
+        existing = data["standing"]
         return model.AccessPlan(
             changes=tuple(map(_change_of, [*data["changes"], *existing])),
             refused=tuple(model.Refusal(_subject_of(each), each["reason"]) for each in data["refused"]),
@@ -176,24 +164,30 @@ def plan_of(data: Mapping[str, Any]) -> model.AccessPlan:
                 model.Missing(
                     model.Claim(_subject_of(each), ("", ""), "", model.Grant("", "")), "", each["reason"]
                 )
-                for each in data.get("missing", ())
+                for each in data["missing"]
             ),
-            stale=tuple(_change_of({**each, "action": model.REMOVE}) for each in data.get("stale", ())),
+            stale=tuple(_change_of({**each, "action": model.REMOVE}) for each in data["stale"]),
             totals=tuple(map(_total_of, data["totals"])),
             unexpected_members=tuple(
                 model.UnexpectedMember(**{**each, "accounts": tuple(each["accounts"])})
                 for each in data["strangers"]
             ),
-            over_quota=tuple(data.get("over-quota", ())),
-            fed_by_others=str(data.get("fed-by-others", "")),
+            over_quota=tuple(data["over-quota"]),
+            fed_by_others=str(data["fed-by-others"]),
             side_effects=tuple(
-                model.SideEffect(**{**each, "people": tuple(each["people"])})
-                for each in data.get("reaches", ())
+                model.SideEffect(**{**each, "people": tuple(each["people"])}) for each in data["reaches"]
             ),
-            unlisted=int(data.get("unlisted", 0)),
+            unlisted=int(data["unlisted"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise IdentityCenterError(f"not a plan of access: {type(error).__name__}: {error}") from error
+        kind = "" if isinstance(error, NotInFormat) else f"{type(error).__name__}: "
+        raise IdentityCenterError(f"not a plan of access: {kind}{error}") from error
+
+
+def _check_format(data: Mapping[str, Any]) -> None:
+    """Raises NotInFormat for a plan of another version of the format; KeyError."""
+    if data["schema"] != _SCHEMA:
+        raise NotInFormat(0, f"schema {quoted(data['schema'])} is not {_SCHEMA}: make the plan again")
 
 
 def _change_of(row: Row) -> model.Change:

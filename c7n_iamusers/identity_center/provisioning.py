@@ -226,8 +226,6 @@ def _run(
     )
     run = _access_run(fleet, center, choices, quotas)
     report = _planned(fleet, center, run, choices, read if choices.former_days else None, bool(options))
-    if choices.migrate:
-        say(reports.MIGRATION)
     for line in reports.plan_lines(report.plan):
         say(line)
     if plan_options.out:

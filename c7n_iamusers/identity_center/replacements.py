@@ -165,10 +165,8 @@ class Replacements:
     ) -> None:
         self._membership_users, self._served = membership_users, served or {}
         self._of_user: defaultdict[str, list[model.Claim]] = defaultdict(list)
-        self._of_person: defaultdict[model.PersonKey, list[model.Claim]] = defaultdict(list)
         for claim in claims:
             self._of_user[identity(claim.subject)].append(claim)
-            self._of_person[claim.person].append(claim)
         self._refused: dict[str, Subject] = {}
         self._unjudged: dict[str, Subject] = {}
         for refusal in refused:
@@ -187,23 +185,16 @@ class Replacements:
         """The claims that replace the membership of ``user_id``, which gives access to ``accounts``; none if it is not
         replaced.
 
-        Access of another user under the same requested username replaces nothing. Without a record of its IAM users,
-        only access under new names replaces that under the earlier ones.
+        Access of another user under the same requested username replaces nothing; nor does any without a record of its
+        IAM users.
         """
         users = self._users(group, username)
-        if users:
-            found = [claim for each in sorted(users) for claim in self._of_user.get(each, ())]
-            complete = {identity(claim.subject) for claim in found} == users
-            if not complete or not users.isdisjoint(self._refused):
-                return []
-            if any(c.person != person and user_id in self._served.get(c.person[0], ()) for c in found):
-                return []
-        else:
-            found = [
-                claim
-                for claim in (self._of_person.get(person, ()) if person else ())
-                if claim.earlier and claim.earlier.group.name == group
-            ]
+        found = [claim for each in sorted(users) for claim in self._of_user.get(each, ())]
+        complete = {identity(claim.subject) for claim in found} == users
+        if not complete or not users.isdisjoint(self._refused):
+            return []
+        if any(c.person != person and user_id in self._served.get(c.person[0], ()) for c in found):
+            return []
         return found if {claim.grant.account_id for claim in found}.issuperset(accounts) else []
 
     def unjudged(self, group: str, username: str, accounts: Collection[str]) -> list[str]:

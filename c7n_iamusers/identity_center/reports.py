@@ -168,13 +168,6 @@ _VERBS = {
 }
 
 
-MIGRATION = (
-    "Permission sets and groups under earlier names are replaced. A new name means a new role in each account: update "
-    "trust, bucket and key policies and SCPs that name an old AWSReservedSSO_... role, and people's CLI profiles "
-    "(sso_role_name)."
-)
-
-
 def hint_lines(desired: model.DesiredAccess) -> Iterator[str]:
     """People who may be one human, in lines. At most as many as a person reads."""
     yield from (f"  ? {'hint':<14} {each}" for each in desired.hints[:_SHOWN])

@@ -112,9 +112,7 @@ class Reviewed:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The input of a review. ``claims``: those not refused. ``earlier``: names of groups that are replaced.
-
-    ``refused``: all refusals.
+    """The input of a review. ``claims``: those not refused. ``refused``: all refusals.
 
     ``as_is``: totals are of what people hold now, not of what they hold after the plan is applied. ``emptied``,
     ``expired``, ``only``: see ``plan.Evidence``.
@@ -128,7 +126,6 @@ class Comparison:
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
     history: History = field(default_factory=History)
     choices: model.Choices = field(default_factory=model.Choices)
-    earlier: frozenset[str] = frozenset()
     side_effects: SideEffects | None = None
     as_is: bool = False
     emptied: frozenset[str] = frozenset()
@@ -161,9 +158,6 @@ class _Review:
         self._replacements = Replacements(
             comparison.claims, comparison.refused, self._membership_users, comparison.history.served
         )
-        self._earlier = {
-            each.earlier.group.name: each.earlier.group for each in comparison.desired.claims if each.earlier
-        }
         #: Group id -> see ``_given_by_others``; one list for all members.
         self._others: dict[str, list[str]] = {}
         self._leaving: set[tuple[str, str]] = set()
@@ -213,9 +207,8 @@ class _Review:
     def _given_by_others(self, group: model.KnownGroup) -> list[str]:
         """What the group gives by assignments that neither a run made nor intents request, in words."""
         if group.group_id not in self._others:
-            name, asked = self._named.get(group.group_id, ""), frozenset[model.Grant]()
-            for found in (self._comparison.desired.groups, self._earlier):
-                asked |= found[name].grants if name in found else frozenset()
+            requested = self._comparison.desired.groups.get(self._named.get(group.group_id, ""))
+            asked = requested.grants if requested else frozenset()
             grants = {
                 model.Grant(each.account_id, self._set_name(each.permission_set_arn))
                 for each in self._comparison.history.others_assignments(group)
@@ -317,7 +310,7 @@ class _Review:
 
     def _remove_group(self, group: model.KnownGroup, members: list[tuple[model.Change, bool]]) -> None:
         needs = [change.key for change, _ in members]
-        goes = all(going for _, going in members) and self._may_go(group)
+        goes = all(going for _, going in members) and self._comparison.choices.prune
         removals: list[str] = []
         for each in sorted(group.assignments):
             set_name, content = (
@@ -376,15 +369,11 @@ class _Review:
     def _register(
         self, change: model.Change, group: model.KnownGroup, membership: tuple[str, str], expired: bool
     ) -> tuple[model.Change, bool]:
-        goes = expired or self._may_go(group)
+        goes = expired or self._comparison.choices.prune
         if goes:
             self._leaving.add(membership)
         self._changes[change.key] = change, goes
         return change, goes
-
-    def _may_go(self, group: model.KnownGroup) -> bool:
-        choices = self._comparison.choices
-        return choices.prune or (choices.migrate and group.name in self._comparison.earlier)
 
     def _uncovered_accounts(self, group: model.KnownGroup) -> list[str]:
         return sorted({each.account_id for each in group.assignments} - self._covered)

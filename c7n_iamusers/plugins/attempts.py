@@ -54,7 +54,7 @@ from c7n_iamusers.plugins.policy_checks import (
 )
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import run_store, store_at, visible_errors, write_privately
-from c7n_iamusers.text.wording import moment, visible_log
+from c7n_iamusers.text.wording import visible_log
 
 Resource = dict[str, Any]
 #: The value of ``since`` that means the beginning of the user's quarantine.
@@ -274,14 +274,12 @@ class _Reading:
         return not self._history(IamUser(resource, {})).removed()
 
     def _history(self, user: IamUser) -> History:
-        return history_of(
-            user.subject, self._journals.of(user.subject), moment(user.detail.get("CreateDate"))
-        )
+        return history_of(user.subject, self._journals.of(user.subject))
 
     def _names(self, user: IamUser) -> frozenset[str]:
         """The names that the user has had, by the journals. CloudTrail shows a renaming only minutes later."""
         lines = self._journals.of(user.subject)
-        return frozenset(str(each.get("user")) for each in lines if each.get("unique_id") == user.unique_id)
+        return frozenset(str(each.get("user")) for each in lines)
 
     def _listen(self, resource: Resource, days: float | None) -> _Listened:
         user = read_user(self._iam, str(resource["UserName"]), self._backoff)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +16,6 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
-from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.evidence.index import ACCOUNT
 from c7n_iamusers.evidence.working_credentials import PIECES, WorkingCredentials, credentials_of_users
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
@@ -26,15 +25,13 @@ from c7n_iamusers.iam.accounts import read_policy_source
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
-from c7n_iamusers.identity_center.adoption import may_replace
 from c7n_iamusers.identity_center.aws.access_check import PERMISSIONS, AccessReader, AccountAccess, Found
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.member_accounts import PERMISSIONS as READING
-from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet, Person
+from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.identity_center.people import Candidate
-from c7n_iamusers.identity_center.permission_sets import differs
 from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
 from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.policy_checks import (
@@ -47,7 +44,6 @@ from c7n_iamusers.plugins.policy_checks import (
 )
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, visible_errors, write_privately
-from c7n_iamusers.policy_comparison.comparison import EQUAL
 from c7n_iamusers.safeguards.gates import Calls
 from c7n_iamusers.text.wording import visible_log
 
@@ -117,8 +113,6 @@ class AccessGate:
         self._identity = provisioning_settings.IdentitySettings(data, where)
         self._center: Center | None = None
         self._reader: AccessReader | None = None
-        self._proofs = ExistingSetProofs()
-        self._claims: dict[str, Claim] = {}
         self._use: _Use | None = None
 
     def check(self, in_lambda: bool) -> None:
@@ -189,9 +183,8 @@ class AccessGate:
     ) -> dict[str, access_state.AccessState]:
         reader = self._connected()
         known = [each for each in wanted.values() if isinstance(each, access_state.RequiredSet)]
-        earlier = {claim.earlier.grant.permission_set for claim in self._claims.values() if claim.earlier}
-        names = {each.name for each in known} | earlier
-        whole = bool(earlier) or any(each.form for each in known)
+        names = {each.name for each in known}
+        whole = any(each.form for each in known)
         named = len(reader.names)
         access = reader.account(account_id, () if "" in names else names, whole)
         self._calls.not_again(len(reader.names) - named)
@@ -217,8 +210,6 @@ class AccessGate:
             return access_state.AccessState(access_state.PENDING, wanted)
         by_username, by_email, groups = found[candidate.person]
         held = access.of(by_username.user_id, groups) if by_username else ()
-        if earlier := self._earlier(candidate.subject.arn, held, wanted):
-            wanted = access_state.RequiredSet(earlier)
         state = access_state.access_state(
             candidate.person, by_username, by_email, held, access.account_id, wanted
         )
@@ -240,22 +231,6 @@ class AccessGate:
         roles = AccountReadings.of(self._manager).inventory((ACCOUNT,), Backoff()).roles or ()
         after = now - timedelta(days=self._data.get("used-within", USED_WITHIN))
         return _Use(sign_ins, roles, after)
-
-    def _earlier(self, arn: str, held: Iterable[KnownPermissionSet], wanted: access_state.RequiredSet) -> str:
-        """The name of a permission set as an earlier version named it, if it gives the person as much as ``wanted``."""
-        claim = self._claims.get(arn)
-        if claim is None or claim.earlier is None:
-            return ""
-        name = claim.earlier.grant.permission_set
-        found = (each for each in held if each.settings.name == name)
-        # One that grants less may replace it in a run, and is not enough to take the IAM user away.
-        same = (
-            self._proofs.verdict(arn, each.settings) == EQUAL
-            or bool(wanted.form and not differs(wanted.form, each.settings))
-            for each in found
-            if may_replace(claim, each, self._proofs)
-        )
-        return name if any(same) else ""
 
     def _wanted(self) -> access_state.RequiredSet:
         given = self._data.get("permission-set", "")
@@ -282,8 +257,6 @@ class AccessGate:
         intents = Intents(account_id, self._where, users, derive=options, source=source)
         derivation = AccessDerivation(lambda: username_tags(self._connected_center()), clock=time.monotonic)
         desired = desired_access([intents], derivation)
-        self._proofs = derivation.proofs
-        self._claims = {claim.subject.arn: claim for claim in desired.claims}
         found: dict[str, Wanted] = {each.subject.arn: each.reason for each in desired.refused}
         for claim in desired.claims:
             name = claim.grant.permission_set

@@ -39,7 +39,6 @@ from c7n_iamusers.notices.notices import (
 )
 from c7n_iamusers.notices.owed import CHANGED, Owed, due_for, reminder
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
-from c7n_iamusers.safeguards.guards import not_quarantined
 from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, shown, visible
 
 Each = TypeVar("Each")
@@ -228,9 +227,7 @@ def is_new(news: str, said: str | None) -> bool:
         return True
     if news.startswith(HEARD) and said.startswith(HEARD):
         return news > said
-    # earlier versions had other words for this reason
-    in_none = [not_quarantined(each.removeprefix(f"{SKIPPED}: ")) for each in (news, said)]
-    return news not in (said, UNCHANGED) and not all(in_none)
+    return news not in (said, UNCHANGED)
 
 
 def was_stopped(resource: Mapping[str, Any]) -> bool:

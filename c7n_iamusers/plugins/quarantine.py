@@ -237,9 +237,9 @@ class Release(UserAction):
 
     The inline Deny itself records what was active before, so this works on any machine. If the Deny had no room inline,
     the record is in the journal of the quarantine's run: beside this policy's output, or in ``record-from`` (an output
-    directory, or ``s3://BUCKET/PREFIX``). Without a record nothing is changed, and the outcome lists what is inactive;
-    ``trust-tags: true`` uses the tags of an earlier version as the record. Users that are not in quarantine are
-    skipped, and so are those with a policy ``AWSCompromisedKeyQuarantine*``, unless ``include-compromised`` is true.
+    directory, or ``s3://BUCKET/PREFIX``). Without a record nothing is changed, and the outcome lists what is inactive.
+    Users that are not in quarantine are skipped, and so are those with a policy ``AWSCompromisedKeyQuarantine*``,
+    unless ``include-compromised`` is true.
     The outcome reports the use of password or keys since the quarantine.
 
     :example:
@@ -262,7 +262,6 @@ class Release(UserAction):
         **{
             "include-compromised": {"type": "boolean"},
             "record-from": {"type": "string", "minLength": 1},
-            "trust-tags": {"type": "boolean"},
         },
     )
     schema_alias = False
@@ -278,8 +277,5 @@ class Release(UserAction):
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
-        compromised, trust_tags = (
-            self.data.get("include-compromised", False),
-            self.data.get("trust-tags", False),
-        )
-        return UserRelease(run, self.record_stores(run), compromised, trust_tags).release
+        compromised = self.data.get("include-compromised", False)
+        return UserRelease(run, self.record_stores(run), compromised).release

@@ -126,13 +126,11 @@ def plan_brownout_end(user: IamUser) -> Plan:
     return Plan(user.subject, (deny_all.remove_brownout(user, "release"),))
 
 
-def record_to_release(
-    user: IamUser, history: History, now: datetime, trusted: bool = False
-) -> deny_all.Quarantine | None:
-    """The record of the quarantine that a release of ``user`` ends; None if there is none. ``trusted``: see below."""
+def record_to_release(user: IamUser, history: History, now: datetime) -> deny_all.Quarantine | None:
+    """The record of the quarantine that a release of ``user`` ends; None if there is none."""
     if found := own_changes.quarantine_of(user, history):
         return found
-    claimed = deny_all.quarantine_of_tags(user.tags)
+    claimed = deny_all.tagged_since(user.tags)
     if claimed and history.quarantine:
         # The Deny was removed outside this tool: no credential is activated, and the notes name those inactive.
         return own_changes.without_activated(history.quarantine, history)
@@ -143,10 +141,10 @@ def record_to_release(
         since = history.attached_deny() if form == deny_all.ATTACHED else history.boundary_deny()
         ids = set(history.deactivated_ids(since)) - history.activated_ids(since or now)
         return replace(recorded, deactivated=tuple(sorted(ids)), deny=form)
-    if claimed and history.record and history.record.since == claimed.since:
+    if claimed and history.record and history.record.since == claimed:
         # The journal shows its release, which ended before it removed the tag.
         return replace(history.record, deactivated=())
-    return claimed if trusted else None
+    return None
 
 
 @dataclass(frozen=True)
@@ -159,18 +157,13 @@ class ReleasePlan:
 
 
 def plan_release(
-    user: IamUser,
-    record: deny_all.Quarantine,
-    history: History,
-    former_boundary: Iterable[Item] | None,
-    trusted: bool = False,
+    user: IamUser, record: deny_all.Quarantine, history: History, former_boundary: Iterable[Item] | None
 ) -> ReleasePlan:
     """The calls that return ``user`` to its state before: first credentials, then the Deny, finally tags.
 
     If the Deny is gone, or what was active is not known, credentials stay as they are: see
     ``own_changes.left_inactive``. ``former_boundary``: the boundary that AWSDenyAll replaced, empty for none, None if
-    that is not known. ``trusted``: the record comes from tags that the operator trusts, so an attached AWSDenyAll that
-    they name is the quarantine's.
+    that is not known.
     """
     plan = Plan(user.subject, ())
     if deny_all.is_bounded(user) and former_boundary is None:
@@ -178,16 +171,15 @@ def plan_release(
     changed = [i for i in deny_all.foreign_policies(user) if i["PolicyName"] == deny_all.DENY_ALL_NAME]
     if record.deny == deny_all.INLINE and any(map(deny_all.denies, changed)):
         return ReleasePlan(plan, problem=f"{_foreign_deny(changed[0])}{_CHANGED_DENY}")
-    holds = own_changes.denied(user, record) or (record.deny == NO_DENY and not trusted)
+    holds = own_changes.denied(user, record) or record.deny == NO_DENY
     new = own_changes.activated_by_others(user, record, history) if own_changes.denied(user, record) else []
-    if new and not trusted:
+    if new:
         return ReleasePlan(plan, problem=f"{', '.join(new)}{_ACTIVATED_SINCE}")
     off = own_changes.recorded_inactive(user, record) if record.known and holds else []
     switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
     removals = [deny_all.remove_brownout(user, "release")] if deny_all.brownout_of(user) else []
     removals += [deny_all.remove_inline_deny(user, "release")] if deny_all.holds_inline(user) else []
-    ours = bool(history.attached_deny()) or (trusted and record.deny == deny_all.ATTACHED)
-    if ours and deny_all.holds_attached(user):
+    if history.attached_deny() and deny_all.holds_attached(user):
         removals.append(deny_all.detach_deny_all(user, "release"))
     removals += restore_boundary(user, former_boundary or ()) if deny_all.is_bounded(user) else []
     keys = sorted(key for key in user.tags if deny_all.is_quarantine_tag(key))

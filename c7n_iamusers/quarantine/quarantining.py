@@ -26,7 +26,7 @@ from c7n_iamusers.iam.deny_all import (
     foreign_policies,
     inline_deny_all,
     is_bounded,
-    quarantine_of_tags,
+    tagged_since,
 )
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
@@ -305,15 +305,11 @@ def read_back(run: Run, user: IamUser, plan: Plan) -> tuple[IamUser, list[ApiCal
 
 @dataclass(frozen=True)
 class UserRelease:
-    """Releases users of ``run``. ``include_compromised``: also those with a key that AWS reported as compromised.
-
-    ``trust_tags``: use the tags as the record if neither the Deny nor a journal has one.
-    """
+    """Releases users of ``run``. ``include_compromised``: also those with a key that AWS reported as compromised."""
 
     run: Run
     stores: RecordStores
     include_compromised: bool = False
-    trust_tags: bool = False
     now: Callable[[], datetime] = utc_now
 
     def release(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
@@ -343,16 +339,16 @@ class UserRelease:
         note_lapse(self.run.journal, user, history, self.now())
         if problem := _unreleasable(user, history):
             return FAILED, f"{evidence}: {problem}. Nothing was changed"
-        record = record_to_release(user, history, self.now(), self.trust_tags)
+        record = record_to_release(user, history, self.now())
         ended = ""
         if brownout := brownout_of(user):
             ended = f"from its brownout until {brownout.end:%Y-%m-%d %H:%M:%S} UTC"
         if record is None:
             return self._end_brownout(evidence, user, applied, ended)
         former = self.stores.former_boundary(user, history) if is_bounded(user) else None
-        planned = plan_release(user, record, history, former, self.trust_tags)
+        planned = plan_release(user, record, history, former)
         keys = read_key_use(self.run.client, user, self.run.backoff)
-        used = "" if self.trust_tags else used_under_aws_deny_all(record, history, keys)
+        used = used_under_aws_deny_all(record, history, keys)
         if problem := planned.problem or self._lost(user, record) or used:
             return FAILED, f"{evidence}: {problem}"
         if inactive := self._give_back(evidence, user, planned.plan, applied):
@@ -423,7 +419,7 @@ class UserRelease:
 
     def _without_record(self, evidence: Subject, user: IamUser, ended: str) -> tuple[str, str]:
         """The outcome if no record of a quarantine is known. ``ended``: the brownout that was ended, in words."""
-        claimed = quarantine_of_tags(user.tags)
+        claimed = tagged_since(user.tags)
         left = still_denying(user)
         if claimed is None and not is_bounded(user):
             if left and ended:
@@ -439,7 +435,7 @@ class UserRelease:
         return FAILED, (
             f"{evidence}: {what}, and neither its Deny-all nor an available journal says what was active before, so "
             f"{changed}. The record is in the output of the quarantine's run (journal.jsonl): name that by "
-            f"record-from; or use the tags by trust-tags: true, which anybody with iam:TagUser can forge. "
+            f"record-from. If it is lost, activate by hand what the user needs, and then remove the Deny-all. "
             f"Inactive now: {', '.join(off) or 'no credential'}"
         )
 

@@ -138,7 +138,7 @@ def _known(found: dict[str, _Known], arn: str, unique_id: str) -> _Known:
 def _add_output(found: dict[str, _Known], output: PolicyOutput, name: str) -> None:
     with_rows = set[str]()
     for row in (each for each in output.rows if _is_named(str(each["arn"]), name)):
-        known = _known(found, str(row["arn"]), str(row.get("unique_id") or ""))
+        known = _known(found, str(row["arn"]), row["unique_id"])
         known.account_name = output.name or known.account_name
         with_rows.add(known.subject.unique_id)
         for entry in (*row.get("history", ()), row):

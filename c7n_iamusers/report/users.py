@@ -8,7 +8,6 @@ if it is in the policy's ``resources.json``. It is *left* if it is seen and neit
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
@@ -93,11 +92,6 @@ class User:
     def latest(self) -> datetime:
         """When it was there by the latest run or outcome."""
         return max(self.judged_at, self.last_seen or FIRST, *map(when, self.events), FIRST)
-
-    def may_exist(self, at: datetime) -> bool:
-        """Whether it was neither created after a time nor deleted before."""
-        deleted = (when(each) for each in self.events if each["status"] == DELETED)
-        return (moment(self.created) or FIRST) <= at <= min(deleted, default=LAST)
 
     def event(self) -> Row:
         """What counts of ``events``: a deletion, then the failure of any policy since, then the latest.
@@ -282,7 +276,6 @@ class Users:
 
     def __init__(self) -> None:
         self.found: dict[tuple[str, str], User] = {}
-        self._of_arn: defaultdict[str, tuple[User, ...]] = defaultdict(tuple)
 
     def of(self, arn: str, unique_id: str, account: str) -> User:
         """The user of an ARN with this unique id. ``account``: that of the run."""
@@ -291,24 +284,14 @@ class Users:
         # The ARN's account, and not the run's, is the user's.
         user = User(intern(arn.split(":")[4] or account), arn.rpartition("/")[2], arn, unique_id)
         self.found[arn, unique_id] = user
-        self._of_arn[arn] += (user,)
         return user
-
-    def at(self, arn: str, at: datetime, account: str) -> User:
-        """Who had an ARN at a time, for what names no unique id; a user without one if all were deleted before."""
-        there = sorted(
-            (each for each in self._of_arn[arn] if each.may_exist(at)),
-            key=lambda each: moment(each.created) or each.first_seen,
-        )
-        begun = [each for each in there if each.first_seen <= at or each.created]
-        return begun[-1] if begun else there[0] if there else self.of(arn, "", account)
 
     def why_skipped(self, row: Mapping[str, Any]) -> str:
         """The reason of an outcome in a few words; for a user in no quarantine, why it was left out of that."""
         reason = str(row.get("reason") or "")
         if not not_quarantined(reason):
             return _in_few_words(reason)
-        user = self.found.get((str(row["arn"]), str(row.get("unique_id") or "")))
+        user = self.found.get((str(row["arn"]), row["unique_id"]))
         why = user.left_out() if user else ""
         return f"not in quarantine: {_in_few_words(why)}" if why else "not in quarantine"
 
@@ -321,14 +304,8 @@ def users_of(outputs: Iterable[PolicyOutput], account_of: Callable[[PolicyOutput
         _judge(known, output, account_of(output))
         for each in output.users or ():
             _select(known.of(each.arn, each.unique_id, account_of(output)), each, output)
-    unnamed = list[tuple[str, Row, PolicyOutput]]()
     for arn, unique_id, event, output in _entries(outputs):
-        if unique_id:
-            known.of(arn, unique_id, account_of(output)).add(event)
-        else:
-            unnamed.append((arn, event, output))
-    for arn, event, output in unnamed:
-        known.at(arn, moment(event["time"]) or began(output), account_of(output)).add(event)
+        known.of(arn, unique_id, account_of(output)).add(event)
     _note_gone(known, outputs, account_of)
     return known
 
@@ -371,7 +348,7 @@ def _entries(outputs: Iterable[PolicyOutput]) -> Iterator[tuple[str, str, Row, P
             for entry in (*row.get("history", ()), row):
                 # an earlier outcome without a time is not of this run
                 event = event_of(entry, output, output.time if entry is row else None)
-                yield str(row["arn"]), str(entry.get("unique_id") or ""), event, output
+                yield str(row["arn"]), row["unique_id"], event, output
 
 
 def _select(user: User, selected: Selected, output: PolicyOutput) -> None:

@@ -181,7 +181,7 @@ def _plan_for_existing_user(
     ours = frozenset(history.deactivated_ids())
     given = tuple(_attachments(snapshot, now, current, current.groups, ours))
     lifting = tuple(_lift(recorded, now, user_after(snapshot, now, (), current.rights)))
-    former = _former_boundary(recorded) if history.boundary_deny() else None
+    former = history.boundary_before() if history.boundary_deny() else None
     # AWSDenyAll that a quarantine put on since is not ours to lift.
     others = {deny_all.ATTACHED: history.attached_deny(), deny_all.BOUNDARY: history.boundary_deny()}
     own = current.own_deny
@@ -368,16 +368,9 @@ def _lift(recorded: Recorded, now: IamUser, full: IamUser) -> Iterator[ApiCall]:
         (free or history.boundary_for() == "deletion")
         and history.boundary_deny()
         and deny_all.is_bounded(now)
+        and (former := history.boundary_before()) is not None
     ):
-        yield from restore_boundary(now, _former_boundary(recorded))
-
-
-def _former_boundary(recorded: Recorded) -> tuple[Item, ...]:
-    arn = recorded.history.former_boundary()
-    if arn is not None:
-        return ({"PermissionsBoundaryArn": arn},) if arn else ()
-    # An earlier version recorded it in the first snapshot only.
-    return recorded.snapshots[0].user.attachments[attachments.PERMISSIONS_BOUNDARY.name]
+        yield from restore_boundary(now, former)
 
 
 def _text(value: Any) -> Any:

@@ -19,7 +19,6 @@ from c7n_iamusers.restoration.plan import Recorded
 from c7n_iamusers.snapshots.archive import SNAPSHOTS
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
 from c7n_iamusers.text.documents import LARGEST_RECORD
-from c7n_iamusers.text.wording import moment
 
 #: Name of a snapshot -> its SHA-256, as in its run's journal.
 Pins = Mapping[str, set[str]]
@@ -49,8 +48,7 @@ class RestorableUser:
     def recorded_with(self, lines: Iterable[Mapping[str, Any]]) -> Recorded:
         """``recorded`` with the ``lines`` of another journal, in which a restoration may have written."""
         user = self.recorded.snapshots[-1].user
-        created = moment(user.detail.get("CreateDate"))
-        return replace(self.recorded, history=history_of(user.subject, (*self.lines, *lines), created))
+        return replace(self.recorded, history=history_of(user.subject, (*self.lines, *lines)))
 
 
 @dataclass
@@ -143,7 +141,7 @@ def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> Restora
     last = files[-1]
     user = last.snapshot.user
     lines = [line for run in sorted({each.run for each in files}) for line in journals[run].of(user.subject)]
-    history = history_of(user.subject, lines, moment(user.detail.get("CreateDate")))
+    history = history_of(user.subject, lines)
     recorded = Recorded(tuple(each.snapshot for each in files), history, bool(lines))
     runs = tuple(dict.fromkeys([last.run, *(each.run for each in files)]))
     return RestorableUser(recorded, runs, tuple(lines), tuple(each.doubt for each in files if each.doubt))

@@ -34,8 +34,6 @@ from c7n_iamusers.text.wording import moment, shown
 
 #: Beginnings, and an end, of reasons for leaving a user whose quarantine is in use or broken.
 _BROKEN, _IN_USE = "quarantine broken", "still in use in its quarantine"
-#: The same, as an earlier version wrote it.
-_BROKEN_BEFORE = "its quarantine no longer holds"
 _USED_SINCE = ", in quarantine"
 _HEARD = "heard since"
 #: The values of the option ``quiet`` of composite-delete: what counts as quiet.
@@ -44,14 +42,14 @@ PROVEN, NOT_HEARD = "proven", "not-heard"
 
 def quarantine_trouble(reason: str) -> str:
     """What the ``reason`` of an outcome reports on a quarantine: ``broken``, ``in use``, or empty."""
-    if _BROKEN in reason or reason.startswith(_BROKEN_BEFORE):
+    if _BROKEN in reason:
         return "broken"
     if reason.startswith(_HEARD):
         return "in use"
     return "in use" if reason.startswith(_IN_USE) or _USED_SINCE in reason else ""
 
 
-#: As NOT_QUARANTINED begins, in earlier versions too, or ends.
+#: As NOT_QUARANTINED begins or ends.
 _IN_NONE = re.compile(r"(?:it is )?not in quarantine(?:[,:]|$)")
 
 

@@ -153,23 +153,16 @@ class RecordStores:
 
         If AWSDenyAll is not our work, it is AWSDenyAll itself, provided that the last snapshot shows it too.
         """
-        since = history.boundary_deny()
-        recorded = history.former_boundary() if since else None
-        if recorded is not None:
-            return ({"PermissionsBoundaryArn": recorded},) if recorded else ()
-        before = [
-            each for each in self.snapshots(user) if since is None or (moment(each.taken) or since) <= since
-        ]
-        if not before:
-            return None
-        last = max(before, key=lambda each: str(each.taken))
-        held = tuple(last.user.attachments[PERMISSIONS_BOUNDARY.name])
-        return held if since or held == user.attachments[PERMISSIONS_BOUNDARY.name] else None
+        if history.boundary_deny():
+            return history.boundary_before()
+        last = max(self.snapshots(user), key=lambda each: str(each.taken), default=None)
+        held = tuple(last.user.attachments[PERMISSIONS_BOUNDARY.name]) if last else None
+        return held if held == user.attachments[PERMISSIONS_BOUNDARY.name] else None
 
     def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> History:
         with _refusing(user.subject):
             lines = reader.of(user.subject)
-        return history_of(user.subject, lines, moment(user.detail.get("CreateDate"))).with_calls(made, now)
+        return history_of(user.subject, lines).with_calls(made, now)
 
 
 class UserRecords:
@@ -263,9 +256,7 @@ class UserRecords:
 
     def deleted_by_us(self, subject: Subject) -> bool:
         """True if, according to the journal, an earlier run with this output deleted the user."""
-        # Lines of an earlier version have no unique id: they may be about another user of the same name.
-        lines = (line for line in self._stores.own.of(subject) if line.get("unique_id"))
-        return history_of(subject, lines).deleted()
+        return history_of(subject, self._stores.own.of(subject)).deleted()
 
     def snapshots_of_deletion(self, subject: Subject, made: Made) -> Sequence[Snapshot]:
         """The user's snapshots in this output, if the current run or an earlier one has changed the user; else none."""

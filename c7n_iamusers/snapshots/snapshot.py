@@ -272,25 +272,15 @@ class Snapshot:
 
     @classmethod
     def from_json(cls, content: str | bytes) -> Snapshot:
-        """The snapshot in ``content``. Raises SnapshotInvalid, with the place, if it is not valid for SCHEMA_VERSION.
-
-        One of version 1 has no documents: it counts as one whose policies could not be read.
-        """
+        """The snapshot in ``content``. Raises SnapshotInvalid, with the place, if it is not one of SCHEMA_VERSION."""
         try:
             data = read_json(content, most=MOST_OF_RECORD)
         except NotInFormat as error:
             raise SnapshotInvalid(f"not a snapshot: it is not valid JSON: {error}") from error
-        if first := isinstance(data, dict) and data.get("schema_version") == 1:
-            data |= {
-                "schema_version": 2,
-                "policies": None,
-                "rights_read": None,
-                "rights_fingerprint": "0" * 64,
-            }
         if problem := _problem(data):
             raise SnapshotInvalid(f"not a snapshot of version {SCHEMA_VERSION}: {problem}")
         found = _snapshot(data)
-        if first or _has_digests(data, found):
+        if _has_digests(data, found):
             return found
         raise SnapshotInvalid(_CHANGED)
 

@@ -484,7 +484,6 @@ def test_a_later_wave_does_not_need_the_intents_of_the_one_before(
             for each in (
                 ["--prune-former", "30", "--member-role", "arn:aws:iam::{account_id}:role/R"],
                 ["--audit"],
-                ["--migrate"],
                 ["--export", "terraform", "tf"],
             )
         ),
@@ -573,9 +572,7 @@ def test_a_plan_is_written_reviewed_and_applied(fleet: FleetRehearsal, tmp_path:
     assert len(fleet.assigned()) == 2
 
 
-@pytest.mark.parametrize(
-    "option", ["--prune", "--lock-out", "--migrate", "--plan-out", "--plan", "--plan-sha256"]
-)
+@pytest.mark.parametrize("option", ["--prune", "--lock-out", "--plan-out", "--plan", "--plan-sha256"])
 def test_an_audit_refuses_the_options_of_a_run(fleet: FleetRehearsal, tmp_path: Path, option: str) -> None:
     path = tmp_path / "plan.json"
     if option == "--plan":

@@ -636,32 +636,6 @@ def test_what_aws_does_not_show_in_the_end_is_named(
     assert restore(run).exit_code == 0
 
 
-def of_version_1(run: Path) -> None:
-    """Make the snapshots of ``run`` those of version 1, with their digests in its journal."""
-    journal = run / "journal.jsonl"
-    for path in (run / "snapshots").iterdir():
-        content = path.read_bytes()
-        data = json.loads(content)
-        for member in ("policies", "rights_read", "rights_fingerprint"):
-            del data[member]
-        path.write_text(json.dumps({**data, "schema_version": 1}))
-        old, new = (hashlib.sha256(each).hexdigest() for each in (content, path.read_bytes()))
-        journal.write_text(journal.read_text().replace(old, new))
-
-
-def test_a_snapshot_of_version_1_is_restored_by_name_once_it_was_said_that_rights_cannot_be_compared(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path
-) -> None:
-    before = details(iam)
-    delete(tmp_path / "out")
-    of_version_1(run)
-    result = restore(run, "--yes", "--user", "alice")
-    assert (result.exit_code, user_names(iam)) == (1, [])
-    assert "its rights can't be compared: the snapshot has no documents of policies" in result.output
-    assert restore(run, "--yes", "--accept-wider", "alice").exit_code == 0
-    assert details(iam) == before
-
-
 #: Documents that the comparison takes for as much as ``iam:*`` on all resources, or more.
 AS_MUCH: dict[str, list[dict[str, Any]]] = {
     "plain": [{"Action": "iam:*", "Resource": "*"}],
@@ -705,24 +679,6 @@ def test_a_forged_snapshot_gives_no_policy_of_an_administrator_without_asking(
     assert user_names(iam) == []
     assert restore(run, "--yes").exit_code == 0
     assert iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
-
-
-def test_a_deletion_that_an_earlier_version_began_is_continued_and_what_is_not_known_is_said(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its output has snapshots of two versions."""
-    before = details(iam)
-    with monkeypatch.context() as patch:
-        deny(patch, "DeleteUserPolicy")
-        with pytest.raises(PolicyExecutionError):
-            delete(tmp_path / "out")
-    of_version_1(run)
-    delete(tmp_path / "out")
-    result = restore(run, "--yes")
-    assert (result.exit_code, user_names(iam)) == (1, [])
-    assert f"its rights can't be compared: the snapshot has no document of {OWN}" in result.output
-    assert restore(run, "--yes", "--accept-wider", "alice").exit_code == 0
-    assert details(iam) == before
 
 
 def test_a_partial_snapshot_is_restored_for_a_named_user_only_with_what_it_does_not_know(

@@ -147,14 +147,6 @@ Expected = tuple[str, str, int] | None
         pytest.param(
             DONE, [row(9, unique_id="AIDA2")], None, ("deleted", DELETED + "4", 2), False, id="row-of-another"
         ),
-        pytest.param(
-            [{key: value for key, value in each.items() if key != "unique_id"} for each in DONE],
-            [],
-            None,
-            None,
-            False,
-            id="lines-of-the-version-before",
-        ),
     ],
 )
 def test_outcomes_that_are_missing_in_the_rows(

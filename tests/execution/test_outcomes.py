@@ -176,17 +176,6 @@ def test_another_user_of_the_same_arn_has_a_row_of_its_own(tmp_path: Path) -> No
     assert not any("history" in row for row in rows(tmp_path))
 
 
-def test_a_row_without_unique_id_is_matched_by_arn(tmp_path: Path) -> None:
-    (tmp_path / "outcomes.json").write_text(json.dumps([{"arn": ALICE.arn, "status": FAILED}]))
-    run(tmp_path, (ALICE, DELETED))
-    (row,) = rows(tmp_path)
-    assert (row["unique_id"], row["status"], [each["status"] for each in row["history"]]) == (
-        "AIDA1",
-        DELETED,
-        [FAILED],
-    )
-
-
 def test_two_writers_in_parallel_lose_no_row(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
         books = [OutcomeWriter(DirectoryStore(tmp_path), journal) for _ in range(2)]

@@ -103,7 +103,7 @@ JSON = (
     _content("policies-are-null", '{"policies": null}'),
     _content("policies-of-numbers", '{"policies": [1, "two", null]}'),
     _content("a-policy-of-lists", '{"policies": [{"name": [], "resource": {}}]}'),
-    _content("plan-of-null", '{"schema": 2, "instance": null, "choices": [], "changes": null}'),
+    _content("plan-of-null", '{"schema": 3, "instance": null, "choices": [], "changes": null}'),
     _content("a-plan-of-a-huge-schema", '{"schema": 1e30, "instance": "", "choices": {}, "changes": []}'),
     _content("content-is-a-list", '{"Content": [[]], "GeneratedTime": {}}'),
     _content("content-is-no-base64", '{"Content": "\\u00e9\\u00e9\\u00e9"}'),

@@ -83,7 +83,7 @@ def plan_of_deletions(path: Path) -> object:
 def access_plan(path: Path) -> object:
     instance = Instance("arn:aws:sso:::instance/ssoins-1", "d-1", "us-east-1", ACCOUNT)
     digest = hashlib.sha256(read_given(path)).hexdigest()
-    return read_plan(path, digest, instance, Choices(False, False, False))
+    return read_plan(path, digest, instance, Choices())
 
 
 def inline_policy(path: Path) -> object:

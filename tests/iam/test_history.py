@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -34,11 +33,6 @@ def line(phase: str, hour: int, operation: str = "DeleteAccessKey", **more: Any)
 def call(hour: int, operation: str, given: dict[str, str], result: str = "done", **more: Any) -> list[Any]:
     entry = {"operation": operation, "parameters": {"UserName": "alice", **given}, **more}
     return [line("before", hour, **entry), line("after", hour, result=result, **entry)]
-
-
-def before_version(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The lines as the version before wrote them."""
-    return [{key: value for key, value in each.items() if key != "unique_id"} for each in lines]
 
 
 def pair(result: str) -> list[dict[str, Any]]:
@@ -85,9 +79,6 @@ BOB = {"unique_id": "AIDABOB"}
         pytest.param(
             [line("outcome", 1), line("snapshot", 1), {}, {"phase": "before"}], [], id="other-lines"
         ),
-        pytest.param(before_version(pair("done")), [1], id="version-before"),
-        pytest.param(before_version(pair("failed")), [], id="version-before-failed"),
-        pytest.param(before_version([line("before", 1, arn=OTHER_ARN)]), [], id="version-before-other-arn"),
     ],
 )
 def test_a_call_counts_unless_it_is_known_to_have_changed_nothing(
@@ -96,23 +87,6 @@ def test_a_call_counts_unless_it_is_known_to_have_changed_nothing(
     times = [call.time for call in history_of(ALICE.subject, lines).calls if call.effective]
     earliest = datetime.min.replace(tzinfo=timezone.utc)
     assert times == [earliest if hour is None else at(hour) for hour in hours]
-
-
-@pytest.mark.parametrize(
-    ("created", "lines", "count"),
-    [
-        pytest.param(at(0), before_version([line("before", 1)]), 1, id="created-before"),
-        pytest.param(at(1), before_version([line("before", 1)]), 1, id="created-right-then"),
-        pytest.param(at(2), before_version([line("before", 1)]), 0, id="created-later"),
-        pytest.param(None, before_version([line("before", 1)]), 1, id="created-nobody-knows-when"),
-        pytest.param(at(2), [line("before", 1)], 1, id="the-unique-id-tells"),
-        pytest.param(at(2), before_version([line("before", 1), line("before", 3)]), 1, id="one-of-each"),
-    ],
-)
-def test_a_line_without_unique_id_is_not_of_a_user_created_later(
-    created: datetime | None, lines: list[dict[str, Any]], count: int
-) -> None:
-    assert len(history_of(ALICE.subject, lines, created).calls) == count
 
 
 @pytest.mark.parametrize(
@@ -397,10 +371,7 @@ PUT_BACK = [*LIFTED, *call(3, *ATTACH, **BACK)]
         ),
         pytest.param([line("quarantine", 1, record={"since": "x"})], None, id="torn"),
         pytest.param([line("quarantine", 1)], None, id="empty"),
-        pytest.param([*call(1, *ATTACH), *switch(2, "Inactive")], OLD, id="version-before"),
-        pytest.param(
-            before_version([*call(1, *ATTACH), *switch(2, "Inactive")]), OLD, id="version-before-without-id"
-        ),
+        pytest.param([*call(1, *ATTACH), *switch(2, "Inactive")], None, id="no-record"),
         pytest.param(
             [recorded(RECORD, 1), *call(2, *ATTACH), *switch(3, "Inactive", "AKIA9")], RECORD, id="both"
         ),
@@ -414,7 +385,7 @@ PUT_BACK = [*LIFTED, *call(3, *ATTACH, **BACK)]
                 *call(3, *DETACH, **by("release")),
             ],
             None,
-            id="released-by-the-version-before",
+            id="no-record-and-released",
         ),
     ],
 )

@@ -366,13 +366,6 @@ def test_intents_of_an_earlier_run_are_refused(
         assert len(read_intents(tmp_path, now=WRITTEN)) == 1
 
 
-def test_intents_of_an_earlier_version_have_whole_seconds(tmp_path: Path) -> None:
-    written = WRITTEN.replace(microsecond=0)
-    file = Path(write_intents(tmp_path / AT_PAYMENTS, replace(intents(ACCOUNT, "alice"), time=written)))
-    file.with_name("metadata.json").write_text(metadata(WRITTEN))
-    assert len(read_intents(tmp_path, now=WRITTEN)) == 1
-
-
 def test_a_last_run_that_found_no_users_requests_nothing(tmp_path: Path) -> None:
     """However long ago: an account without users would stop the runs of all others."""
     file = Path(write_intents(tmp_path / AT_PAYMENTS, replace(intents(ACCOUNT, "alice"), time=WRITTEN)))

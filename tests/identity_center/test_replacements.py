@@ -126,11 +126,9 @@ def test_not_even_lock_out_takes_what_could_not_be_judged(fleet: FleetRehearsal,
     assert list(fleet.members().values()) == [{ALICE}]
 
 
-def claim(name: str, unique_id: str, group: str = "new", earlier: str = "") -> model.Claim:
+def claim(name: str, unique_id: str, group: str = "new") -> model.Claim:
     subject = Subject(name, f"arn:aws:iam::{ACCOUNT}:user/{name}", unique_id)
-    grant = model.Grant(ACCOUNT, "Readers")
-    before = model.EarlierAccess(model.Group(earlier, frozenset({grant})), grant) if earlier else None
-    return model.Claim(subject, (ALICE, ALICE), group, grant, earlier=before)
+    return model.Claim(subject, (ALICE, ALICE), group, model.Grant(ACCOUNT, "Readers"))
 
 
 def test_users_are_known_by_their_unique_ids() -> None:
@@ -148,11 +146,9 @@ def test_what_it_gives_elsewhere_is_not_replaced() -> None:
     assert Replacements([claim("u1", "AIDA1")], (), made).claims(*key) == []
 
 
-def test_without_a_record_only_new_names_replace_earlier_ones() -> None:
+def test_without_a_record_nothing_is_replaced() -> None:
     key = ("old", ALICE, (ALICE, ALICE), [ACCOUNT])
     assert Replacements([claim("u1", "AIDA1")], (), {}).claims(*key) == []
-    migrated = claim("u1", "AIDA1", earlier="old")
-    assert Replacements([migrated], (), {}).claims(*key) == [migrated]
 
 
 @pytest.mark.parametrize(("theirs", "goes"), [("s3:*", True), ("ec2:*", False)])

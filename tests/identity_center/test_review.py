@@ -184,7 +184,7 @@ def test_a_reviewer_reads_what_was_not_checked(fleet: FleetRehearsal, tmp_path: 
     assert printed.splitlines()[1] == "nobody checked this"
 
 
-def test_a_plan_of_the_version_before_can_be_read(fleet: FleetRehearsal, tmp_path: Path) -> None:
+def test_a_plan_is_printed_with_its_calls(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     change = {
         "key": "group Old",
@@ -202,12 +202,19 @@ def test_a_plan_of_the_version_before_can_be_read(fleet: FleetRehearsal, tmp_pat
         "beyond": [{"set_name": "Admin", "through": "group G", "ours": False, "covered": False}],
     }
     data = {
-        "schema": 1,
+        "schema": 3,
         "instance": "i",
         "choices": {"prune": True},
         "changes": [change],
+        "standing": [],
         "totals": [total],
+        "stale": [],
         "strangers": [],
+        "reaches": [],
+        "missing": [],
+        "over-quota": [],
+        "fed-by-others": "",
+        "unlisted": 0,
         "refused": [{"user": "user x", "reason": "why"}],
     }
     path.write_text(json.dumps(data))
@@ -225,7 +232,7 @@ def test_a_plan_of_the_version_before_can_be_read(fleet: FleetRehearsal, tmp_pat
 
 @pytest.mark.parametrize(
     "changes",
-    [{"schema": 3}, {"changes": [1]}, {"totals": None}, {"choices": []}],
+    [{"schema": 2}, {"changes": [1]}, {"totals": None}, {"choices": []}],
     ids=["schema", "changes", "totals", "choices"],
 )
 def test_what_is_no_plan_of_access_is_named(
@@ -243,7 +250,7 @@ def test_what_is_no_plan_of_access_is_named(
 def test_what_was_reviewed_is_applied(fleet: FleetRehearsal, tmp_path: Path) -> None:
     two(fleet)
     plan_options = reviewed(fleet, tmp_path / "plan.json")
-    assert json.loads((tmp_path / "plan.json").read_text())["schema"] == 2
+    assert json.loads((tmp_path / "plan.json").read_text())["schema"] == 3
     assert fleet.run(plan_options=plan_options) == []
     assert len(fleet.assigned()) == 2
 

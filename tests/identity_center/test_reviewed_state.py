@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -228,14 +227,14 @@ def test_nothing_that_was_reviewed_is_missed_by_a_run_that_goes_on(
     assert len(fleet.members()["Everybody"]) == 3
 
 
-def test_a_plan_of_the_version_before_is_made_anew(fleet: FleetRehearsal, tmp_path: Path) -> None:
+def test_a_plan_of_another_format_is_made_again(fleet: FleetRehearsal, tmp_path: Path) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
     plan_options = reviewed(fleet, tmp_path / "plan.json")
     assert plan_options.reviewed
-    text = plan_options.reviewed.read_text().replace('"schema": 2', '"schema": 1')
+    text = plan_options.reviewed.read_text().replace('"schema": 3', '"schema": 2')
     plan_options.reviewed.write_text(text)
     plan_options = type(plan_options)(
         reviewed=plan_options.reviewed, digest=hashlib.sha256(text.encode()).hexdigest()
     )
-    with pytest.raises(IdentityCenterError, match=re.escape("it was made by an earlier version (schema 1)")):
+    with pytest.raises(IdentityCenterError, match="schema 2 is not 3: make the plan again"):
         fleet.run(plan_options=plan_options)

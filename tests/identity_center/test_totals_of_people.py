@@ -1,25 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people end up holding: earlier groups, assignments by hand, sets of the version before."""
+"""What people end up holding: earlier groups, assignments by hand."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import pytest
 
-from c7n_iamusers.derivation.derive import derive
-from c7n_iamusers.derivation.model import DerivationOptions
-from c7n_iamusers.identity_center.access_derivation import derivation_options, permission_set_of
-from c7n_iamusers.identity_center.intents import Intents
-from c7n_iamusers.policy_comparison.comparison import WIDER
-from c7n_iamusers.policy_comparison.principals import principal_permissions
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
-from tests.derivation.users import FORCE_MFA, allow
-from tests.derived import derived, holder, policy_arn
-from tests.desired import ACCEPT_ALL, holding, intents, person, readers
+from tests.derivation.users import allow
+from tests.derived import derived, holder
+from tests.desired import holding, intents, person, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, assert_wider, counted
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
@@ -316,114 +309,7 @@ def test_an_external_groups_strangers_get_no_account(fleet: FleetRehearsal) -> N
     assert len(fleet.assigned()) == 1
 
 
-def stand_under_earlier_names(
-    fleet: FleetRehearsal, found: Intents, options: DerivationOptions | None = None, **changes: Any
-) -> tuple[str, str]:
-    """Set and group as the version before left them: their names."""
-    (user,) = found.users
-    assert user.detail
-    assert user.person
-    principal = principal_permissions(user.detail, {}, found.source.policies, user.person.username)
-    derivation = derive([principal], options or DerivationOptions())
-    (row,) = derivation.principals
-    requested = replace(permission_set_of(derivation.sets[0]), name=row.earlier_set, **changes)
-    explicit = intents(
-        found.account_id,
-        group=row.earlier_group,
-        permission_set=requested,
-        users=found.users,
-        set_name="Earlier",
-        accept=ACCEPT_ALL,
-    )
-    fleet.leave(explicit)
-    assert fleet.run() == []
-    fleet.forget()
-    return row.earlier_set, row.earlier_group
-
-
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
-BEFORE = derived(ACCOUNT, holder(ACCOUNT, "alice", attached=(ADMIN,)))
-
-
-def test_names_of_the_version_before_stay_in_use(fleet: FleetRehearsal) -> None:
-    name, group = stand_under_earlier_names(fleet, BEFORE)
-    assert name.startswith("AdministratorAccess-")
-    fleet.leave(BEFORE)
-    assert fleet.run() == []
-    assert (fleet.mutations(), fleet.lines("-"), fleet.lines("!")) == ([], [], [])
-    assert groups_of(fleet, ALICE) == {group}
-
-
-@pytest.mark.parametrize("results_lost", [False, True])
-def test_migration_shows_and_applies_the_replacement(fleet: FleetRehearsal, results_lost: bool) -> None:
-    name, group = stand_under_earlier_names(fleet, BEFORE)
-    if results_lost:
-        for each in fleet.results():
-            each.unlink()
-            (each.parent / "journal.jsonl").unlink()
-    fleet.leave(BEFORE)
-    fleet.run(dry=True, migrate=True)
-    assert any(line.startswith(f"- permission set {name}") for line in fleet.lines("-"))
-    assert any("AWSReservedSSO_" in line and "profiles" in line for line in fleet.said)
-    assert fleet.run(migrate=True) == []
-    (now,) = groups_of(fleet, ALICE)
-    assert now.startswith("iam-AdministratorAcce-")
-    assert group not in fleet.members()
-    assert len(fleet.instance.permission_sets) == 1
-    assert fleet.run() == []
-    assert fleet.mutations() == []
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        pytest.param({"managed_policies": frozenset({ADMIN, READ_ONLY, AUDIT})}, id="another-policy"),
-        pytest.param({"session_duration": "PT8H"}, id="longer-sessions"),
-        pytest.param(
-            {"inline_policy": json.dumps({"Version": "2012-10-17", "Statement": [allow("ec2:*")]})},
-            id="inline",
-        ),
-    ],
-)
-def test_an_earlier_set_that_is_other_than_it_was_is_not_used(
-    fleet: FleetRehearsal, changes: dict[str, Any]
-) -> None:
-    _, group = stand_under_earlier_names(
-        fleet, derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)), **changes
-    )
-    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
-    fleet.run()
-    assert len(groups_of(fleet, ALICE) - {group}) == 1
-    assert any(line.startswith(f"- membership {ALICE} in {group}") for line in fleet.lines("-"))
-
-
-def test_what_is_accepted_of_a_derived_set_is_not_accepted_of_an_earlier_one(fleet: FleetRehearsal) -> None:
-    row = {"account": ACCOUNT, "user": "alice", "verdict": WIDER, "remark": "seen", "expires": "2100-01-01"}
-    found = derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3, FORCE_MFA), accept=[row])
-    options = derivation_options(found.derive or {}, date.today())
-    _, group = stand_under_earlier_names(fleet, found, options, managed_policies=frozenset({ADMIN}))
-    fleet.leave(found)
-    assert_wider(fleet.run())
-    assert len(groups_of(fleet, ALICE) - {group}) == 1
-    assert any(line.startswith(f"- membership {ALICE} in {group}") for line in fleet.lines("-"))
-
-
-def test_an_earlier_set_that_refers_to_a_policy_one_has_not_oneself_is_not_used(
-    fleet: FleetRehearsal,
-) -> None:
-    policy_in(fleet, ACCOUNT, "Team", ALL_OF_S3)
-    policies = {"Team": ALL_OF_S3}
-    _, group = stand_under_earlier_names(
-        fleet,
-        derived(ACCOUNT, holder(ACCOUNT, "alice", ALL_OF_S3), policies=policies),
-        customer_policies=frozenset({"/Team"}),
-        inline_policy="",
-    )
-    dave = derived(ACCOUNT, holder(ACCOUNT, "alice", ALL_OF_S3), policies=policies)
-    fleet.leave(dave)
-    assert fleet.run() == []
-    assert len(groups_of(fleet, ALICE) - {group}) == 1
-    assert policy_arn(ACCOUNT, "Team") in dave.source.policies
 
 
 def test_people_whose_users_are_gone_are_one_line_a_group(fleet: FleetRehearsal) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 import json
 import logging
 import textwrap
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -19,13 +18,12 @@ from c7n_mailer.utils import get_rendered_jinja
 
 from aws_local_org import scripted_events
 from aws_local_org.identity_center import faults
-from c7n_iamusers.derivation.canonical import Content
 from c7n_iamusers.entry import register
 from c7n_iamusers.identity_center.aws.instance import connect
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
 from c7n_iamusers.plugins.identity_center import IdentityCenter
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
-from tests.desired import intents, readers
+from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.plugins.test_notify_owners import EVERYBODY, QUEUE, sent
 from tests.policies import policy
@@ -254,19 +252,6 @@ def test_a_derived_set_that_was_changed_by_hand_is_no_access(
     sso.provision_permission_set(**given, TargetType="ALL_PROVISIONED_ACCOUNTS")
     assert selected(fleet, tmp_path, derive=True) == set()
     assert "alice" in selected(fleet, tmp_path, "pending", derive=True)
-
-
-@pytest.mark.parametrize("as_it_was", [True, False], ids=["as-it-was", "changed-since"])
-def test_a_set_that_the_version_before_named_counts(
-    fleet: FleetRehearsal, tmp_path: Path, as_it_was: bool
-) -> None:
-    fleet.org.client("iam", ACCOUNT).attach_user_policy(UserName="alice", PolicyArn=READ_ONLY)
-    earlier = Content(frozenset({READ_ONLY}), (), None).earlier_name
-    policies = frozenset({READ_ONLY} if as_it_was else {READ_ONLY, AUDIT})
-    wanted = replace(readers(earlier), managed_policies=policies)
-    fleet.leave(intents(ACCOUNT, "alice", set_name=earlier, permission_set=wanted))
-    assert fleet.run() == []
-    assert selected(fleet, tmp_path, derive=True) == ({"alice"} if as_it_was else set())
 
 
 def test_reading_grows_by_sets_and_people_only(fleet: FleetRehearsal, tmp_path: Path) -> None:

@@ -130,12 +130,6 @@ def test_a_reason_for_owners_leaves_out_what_operators_should_do(
         pytest.param("deleted", "failed", True, id="other"),
         pytest.param("skipped: active within days", "skipped: quarantine broken", True, id="other-reason"),
         pytest.param("unchanged", "quarantined", False, id="unchanged"),
-        pytest.param(
-            "skipped: not in quarantine",
-            "skipped: it is not in quarantine, by its Deny-all and the available journals",
-            False,
-            id="in-the-words-of-earlier-versions",
-        ),
         pytest.param("failed", "skipped: not in quarantine", True, id="no-longer-for-its-quarantine"),
         pytest.param("heard: 2026-12-02T10", "heard: 2026-12-01T10", True, id="heard-again"),
         pytest.param("heard: 2026-12-01T10", "heard: 2026-12-02T10", False, id="heard-before"),

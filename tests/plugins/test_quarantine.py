@@ -283,8 +283,7 @@ def test_a_forged_tag_alone_is_no_quarantine_and_release_switches_nothing_on(
     org: LocalOrg, iam: Any, tmp_path: Path
 ) -> None:
     key = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"][0]["AccessKeyId"]
-    forged = {"Key": "c7n-iamusers-deactivated", "Value": key}
-    iam.tag_user(UserName="alice", Tags=[FORGED, forged])
+    iam.tag_user(UserName="alice", Tags=[FORGED])
     iam.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
     before = state(iam)
     delete(tmp_path, **{"quarantined-for": 14})
@@ -297,24 +296,6 @@ def test_a_forged_tag_alone_is_no_quarantine_and_release_switches_nothing_on(
         release(tmp_path)
     rest = [tag for tag in iam.list_user_tags(UserName="alice")["Tags"] if tag["Key"].startswith("c7n-")]
     assert (statuses(iam), rest) == (before[1], [])
-
-
-def test_a_quarantine_of_an_earlier_version_kept_in_tags_is_released_on_request(
-    org: LocalOrg, iam: Any, tmp_path: Path
-) -> None:
-    before = statuses(iam)
-    active = [
-        k for k in iam.list_access_keys(UserName="alice")["AccessKeyMetadata"] if k["Status"] == "Active"
-    ]
-    key = active[0]["AccessKeyId"]
-    iam.update_access_key(UserName="alice", AccessKeyId=key, Status="Inactive")
-    iam.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
-    iam.tag_user(UserName="alice", Tags=[FORGED, {"Key": "c7n-iamusers-deactivated", "Value": key}])
-    with pytest.raises(PolicyExecutionError, match="trust-tags: true"):
-        release(tmp_path)
-    release(tmp_path, **{"trust-tags": True})
-    assert statuses(iam) == before
-    assert "AWSDenyAll" not in str(iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"])
 
 
 def test_where_the_role_may_use_no_deny_credentials_are_switched_off_all_the_same(

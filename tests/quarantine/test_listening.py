@@ -18,7 +18,7 @@ from c7n_iamusers.iam.deny_all import (
     Quarantine,
     deny_all_document,
     parse_sid,
-    quarantine_of_tags,
+    tagged_since,
 )
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.own_changes import (
@@ -171,7 +171,7 @@ def test_the_record_of_a_kept_one_comes_back() -> None:
     assert found.quarantine == replace(KEPT, policy="", reason="")
     assert Quarantine.from_data(KEPT.as_data()) == KEPT
     tag = KEPT.tag()
-    assert quarantine_of_tags({tag["Key"]: tag["Value"]}) == KEPT
+    assert tagged_since({tag["Key"]: tag["Value"]}) == KEPT.since
     assert "credentials" not in replace(KEPT, kept=False).as_data()
 
 

@@ -1020,7 +1020,7 @@ def test_a_tag_is_added_if_there_is_room(tags: dict[str, str], tagged: bool) -> 
 
 
 def tagged(of: IamUser, value: str = "2020-01-01T00:00:00Z deny=attached by me: I said so") -> IamUser:
-    claims = {**of.tags, QUARANTINE_TAG: value, "c7n-iamusers-deactivated": "AKIA2"}
+    claims = {**of.tags, QUARANTINE_TAG: value}
     tags = tuple({"Key": key, "Value": value} for key, value in claims.items())
     return replace(of, detail={**of.detail, "Tags": tags}, attachments={**of.attachments, "tag": tags})
 

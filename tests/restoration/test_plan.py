@@ -784,22 +784,6 @@ def test_a_user_still_in_quarantine_gets_no_active_credential(refused: tuple[str
     assert [call.notes for call in switches] == [{}, {"for": "restoration"}]
 
 
-def test_an_earlier_versions_boundary_is_in_its_first_snapshot() -> None:
-    bounded = holding(ALICE, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},))
-    given = {"UserName": "alice", "PermissionsBoundary": DENY_ALL}
-    history = History((AppliedCall(BEGUN, "PutUserPermissionsBoundary", given, {}),))
-    (call,) = revive(ALICE, bounded, history).plan.calls
-    assert (call.operation, call.parameters["PermissionsBoundary"]) == (
-        "PutUserPermissionsBoundary",
-        BOUNDARY,
-    )
-    history = History(
-        (AppliedCall(LATER, "PutUserPermissionsBoundary", given, {"former-boundary": READ_ONLY}),)
-    )
-    (call,) = revive(ALICE, bounded, history).plan.calls
-    assert call.parameters["PermissionsBoundary"] == READ_ONLY
-
-
 def document(**statement: Any) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*", **statement}]}
 

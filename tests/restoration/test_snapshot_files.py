@@ -190,7 +190,9 @@ def test_a_journal_that_can_not_be_read_stops_no_other_run(tmp_path: Path) -> No
     broken = output(tmp_path / "payments" / "delete", snapshot(ALICE))
     output(tmp_path / "research" / "delete", snapshot(BOB))
     with (broken / "journal.jsonl").open("a") as journal:
-        journal.write(json.dumps({"time": "x", "user": "x", "arn": "x", "phase": "before"}) + "\n")
+        journal.write(
+            json.dumps({"time": "x", "user": "x", "arn": "x", "unique_id": "x", "phase": "before"}) + "\n"
+        )
     found = collected([tmp_path])
     assert [each.recorded.subject for each in found.users] == [BOB.subject]
     (problem,) = found.problems

@@ -51,11 +51,9 @@ class PermissionSets:
         found = in_parallel(self.name_of, listed)
         return {arn: name for arn, name in zip(listed, found, strict=True) if name}
 
-    def named(
-        self, names: Collection[str], optional: Collection[str], known: Mapping[str, str]
-    ) -> dict[str, KnownPermissionSet]:
-        """The permission sets with ``names``, and those of ``optional`` that are in ``known`` (ARN -> name)."""
-        arns = {name: arn for arn, name in known.items() if name in names or name in optional}
+    def named(self, names: Collection[str], known: Mapping[str, str]) -> dict[str, KnownPermissionSet]:
+        """The permission sets with ``names``. ``known``: ARN -> name of those that need not be looked for."""
+        arns = {name: arn for arn, name in known.items() if name in names}
         elsewhere = set(names) - arns.keys()
         for arn in self._list("ListPermissionSets", "PermissionSets") if elsewhere else ():
             if not elsewhere:

@@ -60,9 +60,8 @@ class CenterReader:
         holders = self._holders(accounts)
         names = self.permission_sets.names(_arns(holders))
         requested = frozenset(desired.permission_sets)
-        earlier = {claim.earlier for claim in desired.claims if claim.earlier}
-        sets = self.permission_sets.named(requested, {each.grant.permission_set for each in earlier}, names)
-        groups = [*desired.groups.values(), *{each.group.name: each.group for each in earlier}.values()]
+        sets = self.permission_sets.named(requested, names)
+        groups = list(desired.groups.values())
         named, held = self._groups(groups, sets, holders, desired, usernames)
         names |= self._further_names(named, names)
         current = self._current(holders, {**held, **_shared(named, desired)}, names, sets, usernames, desired)
