@@ -5,7 +5,7 @@ Every Python process in an environment with this package imports this module at 
 nothing itself, not even ``__future__``: ``python -m`` would take that from the working directory.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 
 def register() -> None:

@@ -156,8 +156,8 @@ def test_a_requirement_is_found_in_a_list_of_them(line: str) -> None:
     [
         "pipx inject c7n .",
         "pipx inject c7n dist/c7n_iamusers-*.whl",
-        "uv tool install c7n --with ./dist/c7n_iamusers-0.1.0-py3-none-any.whl",
-        "pip install 'dist/c7n_iamusers-0.1.0-py3-none-any.whl[cli]'",
+        "uv tool install c7n --with ./dist/c7n_iamusers-1.0.0-py3-none-any.whl",
+        "pip install 'dist/c7n_iamusers-1.0.0-py3-none-any.whl[cli]'",
         "pip install ../c7n_iamusers",
         "pip install '.[cli]' && python -m c7n_iamusers.custodian",
         "pip uninstall c7n_iamusers",

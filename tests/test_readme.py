@@ -127,7 +127,7 @@ def checkout(tmp_path: Path) -> Path:
 def account(org: LocalOrg, checkout: Path) -> Any:
     """IAM of a copy of the saved account, the owners of whose users but one were addressed 31 days ago.
 
-    The tag of an earlier version is on that one too, and decides nothing.
+    A tag that announces it is on that one too, and decides nothing.
     """
     load(org, ACCOUNT, json.loads((SAVED / "details.json").read_text()), saved_report())
     iam = org.client("iam", ACCOUNT)

@@ -21,7 +21,7 @@ from aws_local_org.scripted_events import attempt
 IN_USE = "svc-orders-sync"
 #: It calls AWS only while it is denied everything, and only in the first account.
 CALLED = "svc-month-end"
-#: It is created after the announcement, with a tag by which earlier versions would have deleted it in 2020.
+#: It is created after the announcement, with a tag that says that it is deleted in 2020.
 UNANNOUNCED = "svc-marked-2020"
 #: It is announced, and such a tag says 2999.
 MARKED = "svc-marked-2999"

@@ -311,7 +311,7 @@ def clear(work: Path, what: str, marker: str) -> None:
         if not marked and (work.is_symlink() or (work.exists() and not _is_empty(work))):
             raise LocalOrgError(
                 f"{work} is not empty and has no marker of a {what}, so nothing in it is changed: name another "
-                f"directory by --work. If it is the work of an earlier version's {what}, remove it yourself: rm -r "
+                f"directory by --work. If it is an earlier {what}'s, remove it yourself: rm -r "
                 f"{work}"
             )
         work.mkdir(mode=0o700, parents=True, exist_ok=True)

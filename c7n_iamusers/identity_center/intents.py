@@ -30,6 +30,7 @@ from c7n_iamusers.text.wording import moment, quoted, visible
 
 #: The file in a policy's output directory, and its version.
 INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 3
+_OTHER_SCHEMA = f"schema {{}} is not {INTENTS_SCHEMA}: run the policy again with this version"
 #: The outcome of a user whose access is requested by intents.
 INTENDED = "intended"
 
@@ -105,9 +106,7 @@ def intents_from(data: Any, place: str = "") -> Intents:
     """The intents of a document. Raises NotIntents."""
     if not isinstance(data, Mapping) or data.get("schema") != INTENTS_SCHEMA:
         version = data.get("schema") if isinstance(data, Mapping) else None
-        raise NotIntents(
-            f"schema {quoted(version)} is not {INTENTS_SCHEMA}: run the policy again with this version"
-        )
+        raise NotIntents(_OTHER_SCHEMA.format(quoted(version)))
     try:
         return _intents(data, place)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -321,11 +320,7 @@ def check_intents(data: Any) -> None:
     """Raises NotIntents, with the place and the fault, for data that is not intents, or whose parts don't agree."""
     version = data.get("schema") if isinstance(data, dict) else None
     if version != INTENTS_SCHEMA:
-        raise NotIntents(
-            f"schema {quoted(version)} is not {INTENTS_SCHEMA}, which includes the time of the run: run the "
-            "policies again "
-            "with this version"
-        )
+        raise NotIntents(_OTHER_SCHEMA.format(quoted(version)))
     try:
         _INTENTS(data, "intents")
         _check_agreement(data)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The format of journal lines, which later versions read, and the readers of what earlier versions wrote."""
+"""The format of journal lines, and what is read from them."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def test_what_the_action_writes_is_taken() -> None:
         pytest.param(explicit, "identity-source", "okta", "must be one of", id="identity-source"),
         pytest.param(explicit, "policy", "../../x", "must match", id="policy-path"),
         pytest.param(explicit, "time", None, "time must be a text", id="no-time"),
-        pytest.param(explicit, "schema", 1, "schema 1 is not 3, which includes the time", id="earlier-version"),
+        pytest.param(explicit, "schema", 1, "schema 1 is not 3: run the policy again", id="earlier-version"),
         pytest.param(derived, "users.0.detail.UserId", "AIDAOTHER", "detail belongs to", id="detail-of-another"),
         pytest.param(derived, "users.0.detail.Tags", [{"Key": "a"}], "lacks Value", id="tag-without-value"),
         pytest.param(

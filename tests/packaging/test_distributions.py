@@ -99,4 +99,7 @@ def test_the_pth_file_is_plain_and_sorts_after_the_finder_of_editable_installs()
         text,
     )
     assert "exec" not in text
-    assert sorted(["c7n_iamusers.pth", "__editable__.c7n_iamusers-0.1.0.pth"])[-1] == "c7n_iamusers.pth"
+    assert (
+        sorted(["c7n_iamusers.pth", f"__editable__.c7n_iamusers-{c7n_iamusers.__version__}.pth"])[-1]
+        == "c7n_iamusers.pth"
+    )
