@@ -36,7 +36,8 @@ from benchmarks.report import Table
 from benchmarks.results import ROOT, BenchmarkError
 from benchmarks.run_policy import peak_mib
 from benchmarks.virtual_center import ASSIGNING, VirtualCenter
-from c7n_iamusers.execution.retries import IDENTITY_CENTER_RATE, Backoff
+from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, provision, read_fleet

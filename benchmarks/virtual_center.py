@@ -17,7 +17,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.execution.retries import IDENTITY_CENTER_RATE, Backoff, RateLimit
+from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE, RateLimit
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.identity_center.writer.schedule import QUOTAS

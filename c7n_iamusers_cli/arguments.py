@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
+from c7n_iamusers.text.shapes import is_account_id
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store
@@ -22,7 +23,6 @@ _Read = TypeVar("_Read")
 S3 = "s3://"
 #: Stands for the account's id in a role's ARN.
 ACCOUNT_ID = "{account_id}"
-_ACCOUNT = re.compile(r"[0-9]{12}")
 # RoleName and Path: IAM API reference, CreateRole
 _ROLE = re.compile(r"arn:([a-z-]+):iam::[0-9]{12}:role/([\x21-\x7e]*/)?[\w+=,.@-]{1,64}", re.ASCII)
 # Organization: AWS Organizations API reference
@@ -93,7 +93,7 @@ def account_choice(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def account_id(_: click.Context, __: click.Parameter, value: str) -> str:
     """An account id of 12 digits. Raises click.BadParameter for anything else."""
-    if not _ACCOUNT.fullmatch(value):
+    if not is_account_id(value):
         raise click.BadParameter(f"{value!r} is not an account id of 12 digits, such as 111122223333")
     return value
 

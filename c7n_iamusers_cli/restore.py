@@ -291,7 +291,8 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
 
     from c7n_iamusers.exceptions import EvidenceUnreadable
     from c7n_iamusers.execution.interruption import Interrupted, Interruption
-    from c7n_iamusers.execution.retries import Backoff, items
+    from c7n_iamusers.execution.paging import items
+    from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session, caller_of
 
     session = account_session(role, options.external_id)

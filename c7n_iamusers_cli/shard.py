@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
 import click
 
+from c7n_iamusers.text.shapes import is_account_id
 from c7n_iamusers.text.wording import folded, quoted
 from c7n_iamusers_cli.arguments import accounts_file, read_accounts
 from c7n_iamusers_cli.output import say
 
-_ACCOUNT_ID = re.compile(r"[0-9]{12}")
 #: What two accounts may not have in common, and why.
 _UNIQUE = {
     "account_id": "its users would be processed twice; IAM is the same in all Regions, so remove one of the two",
@@ -80,7 +79,7 @@ def _checked(data: Any) -> dict[str, Any]:
 def _account(number: int, entry: Any) -> str:
     """An account in words. Raises ValueError for an id that is none, and a name that can't be a directory."""
     account_id = entry.get("account_id") if isinstance(entry, dict) else None
-    if not (isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id)):
+    if not is_account_id(account_id):
         raise ValueError(
             f"account {number} has the account_id {quoted(account_id)}: write its 12 digits in quotes"
         )

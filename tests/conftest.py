@@ -16,7 +16,8 @@ import pytest
 
 import c7n_iamusers
 from aws_local_org import LocalOrg, Settings
-from c7n_iamusers.execution.retries import IDENTITY_CENTER_RATE, Backoff, RateLimit
+from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE, RateLimit
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.writer import schedule, writer
 from tests import quick_botocore
 from tests.in_process import is_running, short_circuit

@@ -31,10 +31,9 @@ from aws_local_org.demo.state import (
 )
 from aws_local_org.environment import no_aws_settings
 from aws_local_org.errors import LocalOrgError
+from aws_local_org.loading.documents import yaml_file
 from aws_local_org.seed import seed
 from aws_local_org.smtp_sink import SmtpSink
-from c7n_iamusers.execution.given import parsed_file
-from c7n_iamusers.text.documents import read_yaml
 from c7n_iamusers_cli.output import PROBLEM, print_table
 
 #: The marker file in a demo's directory, which allows the next demo to replace its content.
@@ -193,7 +192,7 @@ def prepared(
         accounts_file, mailer_config = work / "accounts.yml", work / "mailer.yml"
         file = _accounts_file(source, settings, work / "notices")
         accounts_file.write_text(yaml.safe_dump(file, sort_keys=False))
-        config = yaml.safe_load((source / "mailer.yml").read_text())
+        config = yaml_file(source / "mailer.yml")
         known = config["account_emails"]
         invented = (each for each in file["accounts"] if each["account_id"] not in known)
         owners = {each["account_id"]: [each["vars"]["owner"]] for each in invented}
@@ -219,7 +218,7 @@ def _members(accounts: int) -> tuple[tuple[str, str], ...]:
 
 def _accounts_file(source: Path, settings: Settings, notices: Path) -> dict[str, Any]:
     """The accounts of the checkout and the invented ones, with the notices in a directory of the demo's own."""
-    found: dict[str, Any] = yaml.safe_load((source / "accounts.yml").read_text())
+    found = yaml_file(source / "accounts.yml")
     known = {each["account_id"] for each in found["accounts"]}
     invented = [
         {
@@ -239,14 +238,10 @@ def _accounts_file(source: Path, settings: Settings, notices: Path) -> dict[str,
 def _check_accounts(source: Path, settings: Settings) -> None:
     """The accounts of the checkout must be the organization's: c7n-org skips the others silently."""
     try:
-        named = parsed_file(
-            source / "accounts.yml",
-            lambda content: {
-                (str(each["account_id"]), str(each["name"])) for each in read_yaml(content)["accounts"]
-            },
-        )
-        owners = parsed_file(source / "mailer.yml", lambda content: read_yaml(content)["account_emails"])
-    except ValueError as error:
+        listed = yaml_file(source / "accounts.yml")["accounts"]
+        named = {(str(each["account_id"]), str(each["name"])) for each in listed}
+        owners = yaml_file(source / "mailer.yml")["account_emails"]
+    except (KeyError, TypeError) as error:
         raise LocalOrgError(f"accounts.yml or mailer.yml in {source} can't be read: {error}") from error
     known = set(settings.member_accounts)
     for file, found, wanted in (
@@ -430,7 +425,7 @@ class Demo(steps.Workflow):
 
     @property
     def _owners(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = yaml.safe_load(self.mailer_config.read_text())["account_emails"]
+        found: dict[str, list[str]] = yaml_file(self.mailer_config)["account_emails"]
         return found
 
     def deliver(self, *steps: str) -> None:

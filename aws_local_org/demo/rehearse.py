@@ -26,10 +26,8 @@ from aws_local_org.environment import no_aws_settings
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.load import load
 from aws_local_org.loading.authorization_details import document_account
-from aws_local_org.loading.documents import details_in, report_in, report_rows
+from aws_local_org.loading.documents import details_in, report_in, report_rows, yaml_file
 from aws_local_org.smtp_sink import SmtpSink
-from c7n_iamusers.execution.given import parsed_file
-from c7n_iamusers.text.documents import read_yaml
 from c7n_iamusers_cli.arguments import account_ids
 from c7n_iamusers_cli.output import print_table, say
 
@@ -187,7 +185,7 @@ def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[steps
     Raises LocalOrgError, before anything is touched, where ``work`` is not a rehearsal's, or ``source`` no checkout.
     """
     steps.check_checkout(source, REHEARSAL)
-    file, mailer = _yaml(source / "accounts.yml"), _yaml(source / "mailer.yml")
+    file, mailer = yaml_file(source / "accounts.yml"), yaml_file(source / "mailer.yml")
     members = {copy.account_id: _entry(file, copy.account_id) for copy in copies}
     management = next(each for each in MANAGEMENT if each not in members)
     settings = Settings(
@@ -210,16 +208,6 @@ def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[steps
         )
         mailer_config.write_text(yaml.safe_dump(_mailer(mailer, members, variables, settings, sink.port)))
         yield steps.Workflow(source, work, org, accounts, mailer_config, account_states(org), days)
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        found = parsed_file(path, read_yaml)
-    except ValueError as error:
-        raise LocalOrgError(f"{path} can't be read: {error}") from error
-    if not isinstance(found, dict):
-        raise LocalOrgError(f"{path} can't be read: it is no mapping")
-    return found
 
 
 def _entry(file: Mapping[str, Any], account_id: str) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from urllib.parse import unquote
 from dateutil import parser as dates
 
 from aws_local_org.errors import LocalOrgError
-from c7n_iamusers.execution.given import read_given
-from c7n_iamusers.text.documents import LARGEST, NotInFormat, as_text, json_values, read_json
+from c7n_iamusers.execution.given import parsed_file, read_given
+from c7n_iamusers.text.documents import LARGEST, NotInFormat, as_text, json_values, read_json, read_yaml
 from c7n_iamusers.text.rows import csv_lines
 
 
@@ -213,3 +213,14 @@ def _tag(entry: Any) -> tuple[str, str]:
     if "key" not in fields:
         raise ValueError(f"a tag must have Key and Value, not {entry!r}")
     return str(fields["key"]), str(fields.get("value") or "")
+
+
+def yaml_file(path: Path) -> dict[str, Any]:
+    """The content of a file such as accounts.yml. Raises LocalOrgError, also for a key that is given twice."""
+    try:
+        found = parsed_file(path, read_yaml)
+    except ValueError as error:
+        raise LocalOrgError(f"{path} can't be read: {error}") from error
+    if not isinstance(found, dict):
+        raise LocalOrgError(f"{path} can't be read: it is no mapping")
+    return found

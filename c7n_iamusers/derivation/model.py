@@ -14,7 +14,6 @@ An acceptance is for one user, for whom a policy accepts a permission set that w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -25,6 +24,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, UNPROVEN, WIDER, Proof, Remark
 from c7n_iamusers.policy_comparison.patterns import Clock
+from c7n_iamusers.text.shapes import is_account_id
 from c7n_iamusers.text.wording import quoted
 
 #: What a group is for: one set in one account, or all the assignments of its people.
@@ -181,7 +181,6 @@ EVERY = "*"
 ACCEPTANCE_KEYS = ("account", "user", "verdict", "remark", "expires")
 #: The ids of remarks: an acceptance applies, or there is one that does not.
 ACCEPTED, NOT_ACCEPTED = "accepted", "not-accepted"
-_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _ALLOW_WIDER = (
     "allow-wider is no longer supported, because it accepted every set of every user: name each user instead, with "
     'accept: [{account: "111122223333", user: NAME, verdict: wider, remark: WHY, expires: YYYY-MM-DD}]'
@@ -256,7 +255,7 @@ def _faults(row: Any, for_all: bool) -> Iterator[str]:
         yield f"must have exactly the keys {', '.join(ACCEPTANCE_KEYS)}"
         return
     yield from _faults_of_all(row, for_all)
-    is_account = isinstance(row["account"], str) and _ACCOUNT.fullmatch(row["account"])
+    is_account = is_account_id(row["account"])
     if row["account"] != EVERY and not is_account:
         yield f"account {quoted(row['account'])} must be 12 digits in quotes"
     for key in ("user", "remark"):

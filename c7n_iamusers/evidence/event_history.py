@@ -14,7 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.evidence.attempts import LONGEST_SESSION, Attempt, Gap, Records, records_of
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.execution.retries import Backoff, RateLimit, error_code, items, pages
+from c7n_iamusers.execution.paging import items, pages
+from c7n_iamusers.execution.rate_limit import RateLimit
+from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.text.wording import moment
 

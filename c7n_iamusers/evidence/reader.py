@@ -17,7 +17,8 @@ from c7n_iamusers.evidence.index import ACCOUNT, CREATION, VIRTUAL_MFA, Inventor
 from c7n_iamusers.evidence.model import Source
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.retries import Backoff, error_code, items
+from c7n_iamusers.execution.paging import items
+from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.accounts import PAGE_SIZE, AccountDetails, all_service_credentials, read_account
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS
 from c7n_iamusers.iam.policy_documents import default_documents

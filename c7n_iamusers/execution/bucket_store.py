@@ -14,12 +14,12 @@ from urllib.parse import parse_qsl, urlparse
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.execution.given import body_within
+from c7n_iamusers.execution.paging import pages
 from c7n_iamusers.execution.retries import (
     AnswerUnreadable,
     Backoff,
     answered,
     error_code,
-    pages,
     require_whole_answers,
 )
 from c7n_iamusers.execution.stores import refuse_larger

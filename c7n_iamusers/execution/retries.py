@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls to AWS: what an answer proves, backoff, every page of a list, and a rate limit that clients share.
+"""Calls to AWS: what an answer proves, and when to make the call again.
 
 A change has failed only if AWS says so, and is made only if AWS says so. Between them are proxies, gateways and broken
 connections, and botocore parses what those send: an HTML page with status 200 is a success without a request id to it,
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
 
-from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.exceptions import (
     BotoCoreError,
@@ -327,91 +325,3 @@ def error_delay(error: Exception) -> float | None:
     response = getattr(error, "response", None) or {}
     seconds = response.get("RetryAfterSeconds")
     return float(seconds) if seconds else None
-
-
-def pages(client: Any, operation: str, backoff: Backoff, **parameters: Any) -> Iterator[dict[str, Any]]:
-    """The responses of ``operation``, one a page, by IAM's Marker, S3's or the SSO services' token.
-
-    Unlike a botocore paginator, it also serves ListServiceSpecificCredentials, and retries a page without starting
-    over. Raises AnswerUnreadable where a page says that there are more, and names none or one that was read before.
-    """
-    method, read = getattr(client, xform_name(operation)), set[tuple[str, str]]()
-    while True:
-        page = backoff.call(method, **parameters)
-        yield page
-        following = _following(page)
-        if following is None:
-            return
-        if not following[1] or following in read:
-            raise AnswerUnreadable(operation=operation, why="it does not say where its next page is")
-        read.add(following)
-        parameters[following[0]] = following[1]
-
-
-def _following(page: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The parameter that asks for the next page, and its value; None after the last page."""
-    if page.get("NextToken"):
-        return "NextToken", str(page["NextToken"])
-    if page.get("NextContinuationToken"):
-        return "ContinuationToken", str(page["NextContinuationToken"])
-    return ("Marker", str(page.get("Marker") or "")) if page.get("IsTruncated") else None
-
-
-def items(client: Any, operation: str, result: str, backoff: Backoff, **parameters: Any) -> list[Any]:
-    """The elements of the list ``result`` in every page of ``operation``."""
-    return [item for page in pages(client, operation, backoff, **parameters) for item in page.get(result, ())]
-
-
-#: "IAM Identity Center APIs have a collective throttle maximum of 20 transactions per second" (its quotas page).
-IDENTITY_CENTER_RATE = 20.0
-
-
-class RateLimit:
-    """Spaces requests evenly, ``per_second`` of them.
-
-    It delays each request of the clients that it is attached to, botocore's own retries included. ``prepaid`` makes a
-    call whose slot was taken by ``take`` before.
-    """
-
-    def __init__(
-        self,
-        per_second: float = IDENTITY_CENTER_RATE,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._spacing, self._clock, self._sleep = 1 / per_second, clock, sleep
-        self._lock, self._local = threading.Lock(), threading.local()
-        self._next = 0.0
-
-    def attach(self, client: Any) -> None:
-        """Delay every request of ``client`` from now on until its slot."""
-        service = client.meta.service_model.service_id.hyphenize()
-        client.meta.events.register_first(f"request-created.{service}", self._before_request)
-
-    def wait(self) -> float:
-        """Seconds until the next free slot; 0 if there is one now."""
-        with self._lock:
-            return max(0.0, self._next - self._clock())
-
-    def take(self) -> None:
-        """Take the next slot, and sleep until it begins."""
-        with self._lock:
-            now = self._clock()
-            slot = max(now, self._next)
-            self._next = slot + self._spacing
-        if slot > now:
-            self._sleep(slot - now)
-
-    def prepaid(self, call: Callable[..., Any], **parameters: Any) -> Any:
-        """``call(**parameters)``. The slot of its first request was taken before."""
-        self._local.paid = True
-        try:
-            return call(**parameters)
-        finally:
-            self._local.paid = False
-
-    def _before_request(self, **_: Any) -> None:
-        if getattr(self._local, "paid", False):
-            self._local.paid = False
-        else:
-            self.take()

@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 from botocore.loaders import create_loader
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.execution.retries import Backoff, error_code, items, pages
+from c7n_iamusers.execution.paging import items, pages
+from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.attachments import ATTACHED_POLICY, GROUP, INLINE_POLICY
 from c7n_iamusers.iam.policy_documents import PolicyInterner, default_documents, with_texts
 from c7n_iamusers.iam.role_trust import tells_apart

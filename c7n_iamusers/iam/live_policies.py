@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.retries import Backoff, error_code, items
+from c7n_iamusers.execution.paging import items
+from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_users import MAX_AGE, TtlCache
 from c7n_iamusers.iam.policy_documents import PolicyVersion, default_version, policy_arns, with_texts

@@ -12,7 +12,8 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.execution.retries import Backoff, error_code, items
+from c7n_iamusers.execution.paging import items
+from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam import attachments, read_back
 from c7n_iamusers.iam.policy_documents import with_texts
 from c7n_iamusers.iam.user import IamUser, Item

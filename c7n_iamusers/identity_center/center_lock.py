@@ -19,7 +19,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.retries import error_code, is_missing, items
+from c7n_iamusers.execution.paging import items
+from c7n_iamusers.execution.retries import error_code, is_missing
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.text.documents import NotInFormat, read_json

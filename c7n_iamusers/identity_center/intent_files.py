@@ -30,6 +30,7 @@ from c7n_iamusers.identity_center.intents import (
     intents_from,
 )
 from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json, unpacked
+from c7n_iamusers.text.shapes import is_account_id
 
 #: The default maximum age of intents. Users change.
 MAX_AGE = timedelta(hours=24)
@@ -40,7 +41,6 @@ _METADATA = ("metadata.json", "metadata.json.gz")
 _LARGEST_METADATA = 16 * 1024 * 1024
 #: How far the clock of another machine may be ahead.
 _AHEAD = timedelta(minutes=5)
-_ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
 _OF_SLASHES = " (for account names with / give the accounts file, -c)"
 _LAYOUT = "<account's name>/<region>/<policy>"
@@ -345,7 +345,7 @@ def _name_in_one(beside: Sequence[str], accounts: Mapping[str, str]) -> Sequence
 def _is_elsewhere(beside: Sequence[str]) -> bool:
     """Whether there are more directories than an account's name, a Region and an account id."""
     regions = sum(bool(REGION.fullmatch(each)) for each in beside)
-    ids = sum(bool(_ACCOUNT_ID.fullmatch(each)) for each in beside)
+    ids = sum(is_account_id(each) for each in beside)
     return regions > 1 or len(beside) - regions - ids > 1 or len(beside) - regions > 2
 
 
@@ -366,7 +366,7 @@ def _beside_policy(store: Store, name: str, policy: str) -> Sequence[str] | None
     output = Path(str(store)).resolve().parts
     if not directories:
         return () if output[-1] == policy else None
-    return directories if policy in output and _ACCOUNT_ID.fullmatch(directories[-1]) else None
+    return directories if policy in output and is_account_id(directories[-1]) else None
 
 
 def _account_directory(beside: Sequence[str]) -> tuple[PurePosixPath, tuple[str, ...]]:
@@ -374,7 +374,7 @@ def _account_directory(beside: Sequence[str]) -> tuple[PurePosixPath, tuple[str,
 
     ``beside``: see ``_beside_policy``.
     """
-    if not (beside and _ACCOUNT_ID.fullmatch(beside[-1])):
+    if not (beside and is_account_id(beside[-1])):
         return PurePosixPath(*beside[:-1]), (beside[-2] if len(beside) > 1 else "",)
     *rest, account = beside
     if not (rest and REGION.fullmatch(rest[-1])):
@@ -386,7 +386,7 @@ def _account_directory(beside: Sequence[str]) -> tuple[PurePosixPath, tuple[str,
 def _names_account(names: Sequence[str], account: str, accounts: Mapping[str, str] | None) -> bool:
     """Whether all ``names`` belong to the account. ``accounts``: name -> id, if known."""
     if accounts is None:
-        return all(each == account for each in names if _ACCOUNT_ID.fullmatch(each))
+        return all(each == account for each in names if is_account_id(each))
     ids = set(accounts.values())
     return all(accounts.get(each, each if each in ids else "") == account for each in names)
 

@@ -30,7 +30,7 @@ from c7n_iamusers.text.wording import moment, quoted, visible
 
 #: The file in a policy's output directory, and its version.
 INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 3
-_OTHER_SCHEMA = f"schema {{}} is not {INTENTS_SCHEMA}: run the policy again with this version"
+_OTHER_SCHEMA = f"schema {{}} is not {INTENTS_SCHEMA}: run the policies again with this version"
 #: The outcome of a user whose access is requested by intents.
 INTENDED = "intended"
 
@@ -110,7 +110,7 @@ def intents_from(data: Any, place: str = "") -> Intents:
     try:
         return _intents(data, place)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise NotIntents(f"{type(error).__name__}: {error}: run the policy again") from error
+        raise NotIntents(f"{type(error).__name__}: {error}: run the policies again") from error
 
 
 def permission_set_data(requested: PermissionSet) -> dict[str, Any]:
@@ -298,7 +298,7 @@ _INTENTS: shapes.Shape = shapes.record(
     {
         "schema": shapes.one_of(INTENTS_SCHEMA),
         "time": shapes.text(40),
-        "account": shapes.text(12, r"\d{12}"),
+        "account": shapes.account_id,
         "policy": shapes.text(128, r"[\w-]+"),
         "identity-source": shapes.one_of("external", "identity-center"),
         "shared-group": shapes.one_of(True, False),

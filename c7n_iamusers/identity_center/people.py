@@ -19,6 +19,7 @@ from c7n_iamusers.identity_center.lookalikes import form_fault, glyph_fault, loo
 from c7n_iamusers.identity_center.model import Person, PersonKey
 from c7n_iamusers.text.documents import NotInFormat
 from c7n_iamusers.text.rows import Row, read_rows
+from c7n_iamusers.text.shapes import is_account_id
 from c7n_iamusers.text.wording import LONGEST, folded, foreign_domain, is_address, quoted, shown
 
 #: The keys of a policy's ``user:``. CreateUser needs all of them, although its model says they are optional.
@@ -349,7 +350,6 @@ def _distinct(
 ACCOUNT, USER = "account", "user"
 COLUMNS = (ACCOUNT, USER, *KEYS)
 _REQUIRED = (ACCOUNT, USER, "email")
-_ACCOUNT = re.compile(r"\d{12}")
 
 
 @dataclass(frozen=True)
@@ -402,7 +402,7 @@ def people_map(name: str, rows: Iterable[PersonRow]) -> PeopleMap:
     faults: list[_Fault] = []
     for row in rows:
         account_id, user = row.texts.get(ACCOUNT, ""), row.texts.get(USER, "")
-        known = account_id if _ACCOUNT.fullmatch(account_id) else ""
+        known = account_id if is_account_id(account_id) else ""
         if fault := row.problem or _row_fault(row.texts):
             faults.append(_Fault(row.line, known, user, fault))
         else:
@@ -420,7 +420,7 @@ def _row_fault(texts: Mapping[str, str]) -> str:
         return f"has unknown columns {', '.join(map(repr, unknown))}: known are {', '.join(COLUMNS)}"
     if missing := [column for column in _REQUIRED if not texts.get(column)]:
         return f"has no {' and no '.join(missing)}"
-    if not _ACCOUNT.fullmatch(texts[ACCOUNT]):
+    if not is_account_id(texts[ACCOUNT]):
         return f"account {quoted(texts[ACCOUNT])} must be 12 digits (spreadsheets drop leading zeros)"
     return ""
 

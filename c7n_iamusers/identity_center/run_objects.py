@@ -401,7 +401,7 @@ def _created_identity(line: Mapping[str, Any]) -> str:
 
 #: A limit that no organization reaches.
 _MANY = 10_000_000
-_ANY, _ID, _ACCOUNT = shapes.text(65_536), shapes.text(2048, shortest=1), shapes.text(12, r"\d{12}")
+_ANY, _ID = shapes.text(65_536), shapes.text(2048, shortest=1)
 _REGION = shapes.text(64, r"[a-z0-9-]+")
 _USER_ARN = shapes.text(2048, r"arn:aws[a-z-]*:iam::\d{12}:user/[!-~]+")
 #: The name of the directory of a run.
@@ -431,7 +431,7 @@ _GIVEN = {
     model.ASSIGNMENT: _with(
         {
             **dict.fromkeys(("InstanceArn", "PermissionSetArn", "PrincipalId"), _ID),
-            "TargetId": _ACCOUNT,
+            "TargetId": shapes.account_id,
             "PrincipalType": shapes.one_of("GROUP"),
         }
     ),
@@ -459,7 +459,13 @@ _REMOVED = {
         {**_GROUP_IDS, "user-id": _ID, "username": _ID, "gives": shapes.listing(_PAIR, _MANY)}
     ),
     model.ASSIGNMENT: _with(
-        {**_GROUP_IDS, "account": _ACCOUNT, "permission-set": _ID, "permission-set-arn": _ID, "content": _ANY}
+        {
+            **_GROUP_IDS,
+            "account": shapes.account_id,
+            "permission-set": _ID,
+            "permission-set-arn": _ID,
+            "content": _ANY,
+        }
     ),
     model.GROUP: _with({**_GROUP_IDS, "description": _ANY}),
     model.PERMISSION_SET: _with({"permission-set-arn": _ID, "settings": _SETTINGS}),
@@ -467,7 +473,7 @@ _REMOVED = {
         {
             "permission-set-arn": _ID,
             "settings": _SETTINGS,
-            "stale": shapes.listing(_ACCOUNT, _MANY),
+            "stale": shapes.listing(shapes.account_id, _MANY),
             "holders": shapes.listing(_PAIR, _MANY),
             "members": shapes.mapping(_ID, shapes.listing(_ID, _MANY)),
         }

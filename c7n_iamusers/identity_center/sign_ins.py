@@ -19,7 +19,7 @@ from typing import Any
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.text.documents import read_json
-from c7n_iamusers.text.shapes import Shape, listing, one_of, record, text
+from c7n_iamusers.text.shapes import Shape, account_id, is_account_id, listing, one_of, record, text
 from c7n_iamusers.text.wording import as_text, moment
 
 SIGN_INS_FILE, SCHEMA = "sign-ins.json", 1
@@ -35,7 +35,6 @@ _SKEW = timedelta(minutes=10)
 _SOURCE = "sso.amazonaws.com"
 #: "Your workflows should accept both type values" (CloudTrail use cases).
 _TYPES = frozenset({"IdentityCenterUser", "Unknown"})
-_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _RESERVED = "/aws-reserved/sso.amazonaws.com/"
 _LONGEST = 2_000_000
 
@@ -121,7 +120,7 @@ def sign_in_of(event: Mapping[str, Any], identity_store: str) -> SignIn | None:
     ):
         return None
     user_id, account = person.get("userId"), str(details.get("account_id"))
-    if not user_id or not _ACCOUNT.fullmatch(account):
+    if not user_id or not is_account_id(account):
         return None
     return SignIn(
         str(user_id), account, str(details.get("role_name") or ""), time, str(event.get("eventID", ""))
@@ -139,7 +138,7 @@ _FILE: Shape = record(
             record(
                 {
                     "user_id": text(100, shortest=1),
-                    "account_id": text(12, r"\d{12}"),
+                    "account_id": account_id,
                     "permission_set": text(100),
                     "time": _TIME,
                     "event_id": text(100),

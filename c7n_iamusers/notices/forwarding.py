@@ -22,7 +22,7 @@ from typing import Any
 from c7n_iamusers.notices.stock_rows import CREATED, USED, plain
 from c7n_iamusers.notices.templates import STOCK
 from c7n_iamusers.text.documents import MOST_OF_RECORD, NotInFormat, inflated, read_json
-from c7n_iamusers.text.shapes import Shape, listing, one_of, record, text, whole
+from c7n_iamusers.text.shapes import Shape, account_id, listing, one_of, record, text, whole
 from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, visible
 
 #: Bytes of a message as it is in the queue ("Amazon SQS message quotas"), and unpacked.
@@ -177,7 +177,7 @@ _NUMBER = _as_is(whole(1))
 
 _ENVELOPE = record(
     {
-        "account_id": text(12, r"[0-9]{12}"),
+        "account_id": account_id,
         "region": text(32, r"[a-z0-9-]+"),
         # where a subject is missing, c7n-mailer evaluates the name
         "policy": record({"name": text(128, r"[A-Za-z][A-Za-z0-9_-]*")}, others=True),

@@ -21,6 +21,7 @@ from fnmatch import fnmatchcase
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import ExemptionRule, parse_rules
 from c7n_iamusers.notices.notices import Notices
+from c7n_iamusers.text.shapes import is_account_id
 from c7n_iamusers.text.wording import folded, has_glyphs, quoted
 
 #: The cells of a row of ours, in their order.
@@ -34,7 +35,6 @@ _BEFORE, _QUOTES = ">| \t\xa0", str.maketrans(dict.fromkeys("“”„‟«»", 
 _BEGIN = re.compile(r"""["']?[0-9][0-9 .'_E+-]{5,}"?([,;])""")
 #: The lines over which a mail program may fold a reason.
 _FOLDED = 20
-_ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def _request(row: Sequence[str], reply: Reply, known: Known) -> Request:
 def _of_rule(rule: ExemptionRule, known: Known) -> Iterator[str]:
     if rule.field != "user" or {*rule.pattern} & {*"*?["}:
         yield f"{rule.field} {quoted(rule.pattern)} may protect others too: write such a rule yourself"
-    if not _ACCOUNT_ID.fullmatch(rule.account):
+    if not is_account_id(rule.account):
         yield "names no account by its id: such a rule may protect users of others"
     elif rule.account not in known.accounts:
         yield f"account {rule.account} is not in the accounts file"

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.text.shapes import is_account_id
 from c7n_iamusers.text.wording import foreign_domain, is_address, quoted
 
 _ACTIVE = "ACTIVE"
@@ -145,7 +145,7 @@ def accounts_file(data: Any) -> AccountsFile:
     owners: dict[str, tuple[Any, ...]] = {}
     for number, each in enumerate(data["accounts"], 1):
         account_id = each.get("account_id") if isinstance(each, Mapping) else None
-        if not isinstance(account_id, str) or not re.fullmatch("[0-9]{12}", account_id):
+        if not is_account_id(account_id):
             raise ValueError(
                 f"entry {number} of accounts has no account_id of 12 digits in quotes, such as '111122223333'"
             )

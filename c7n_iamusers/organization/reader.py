@@ -9,7 +9,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.executor import SINGLE_TRY
-from c7n_iamusers.execution.retries import Backoff, RateLimit, error_code, items
+from c7n_iamusers.execution.paging import items
+from c7n_iamusers.execution.rate_limit import RateLimit
+from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.organization.owners import Account, Member
 
 #: Calls a second. "Rate of GetAlternateContact requests per account: 10 per second" (quotas of Account Management).

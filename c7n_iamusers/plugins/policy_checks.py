@@ -25,7 +25,7 @@ from c7n_iamusers.exemptions import ExemptionRule, format_of
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, home_region, region_fault
 from c7n_iamusers.plugins.resources import subject_of, unreadable
 from c7n_iamusers.text.documents import NotInFormat, check_values
-from c7n_iamusers.text.shapes import schema_problem
+from c7n_iamusers.text.shapes import is_account_id, schema_problem
 from c7n_iamusers.text.wording import quoted
 
 #: Days of a century. Python has no dates that are far away.
@@ -234,7 +234,6 @@ def _is_yaml(source: Any) -> bool:
     return (given.get("format") or format_of(str(given.get("from", given.get("url", ""))))) == "yaml"
 
 
-_ACCOUNT_ID = re.compile(r"[0-9]{12}")
 #: The schema of an option in days.
 DAYS = or_variable({"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST})
 
@@ -275,7 +274,7 @@ def require_own_account(manager: Any, resources: Iterable[Mapping[str, Any]]) ->
     with the other. Exemptions, owners and notices are those of the id. ``custodian`` takes the id from the role or STS.
     """
     account_id = str(manager.config.account_id or "")
-    if not _ACCOUNT_ID.fullmatch(account_id):
+    if not is_account_id(account_id):
         return
     for subject in map(subject_of, resources):
         if subject.account_id != account_id:

@@ -27,7 +27,17 @@ from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes, unfinish
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
 from c7n_iamusers.iam.user_patterns import named_alone
 from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, read_json, unpacked
-from c7n_iamusers.text.shapes import Shape, listing, mapping, maybe, one_of, record, text, whole
+from c7n_iamusers.text.shapes import (
+    Shape,
+    is_account_id,
+    listing,
+    mapping,
+    maybe,
+    one_of,
+    record,
+    text,
+    whole,
+)
 
 RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"
 #: Of provisioning: the file beside an account's outcomes, and the directory of its own runs.
@@ -40,7 +50,6 @@ _NAMES = (RESOURCES, METADATA, LOG, SEEN, OUTCOMES, RESULT_FILE, *_JOURNALS)
 _GZ = ".gz"
 #: Directories that are read at once, so that a bucket's answers are waited for together.
 _AT_ONCE = 8
-_ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 _ARN = re.compile(r"arn:[a-z-]+:iam::(\d{12}):user/.+", re.ASCII)
 _DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
 _DATE_PARTS = 4
@@ -514,13 +523,13 @@ def _layout(parts: Sequence[str], known: frozenset[str]) -> _Layout:
     date = parts[-_DATE_PARTS:] if _DATE.fullmatch("/".join(parts[-_DATE_PARTS:])) else ()
     *above, policy = parts[: len(parts) - len(date)] or ("",)
     account = name = region = ""
-    if above and _ACCOUNT_ID.fullmatch(above[-1]):
+    if above and is_account_id(above[-1]):
         account = above.pop()
     if above and REGION.fullmatch(above[-1]):
         region = above.pop()
         own = next((at for at in range(len(above)) if "/".join(above[at:]) in known), len(above) - 1)
         name = "/".join(above[max(own, 0) :])
         above = above[: max(own, 0)]
-    if _ACCOUNT_ID.fullmatch(name):
+    if is_account_id(name):
         account = account or name
     return _Layout("/".join([*above, policy, *date]), name, region, account, policy)

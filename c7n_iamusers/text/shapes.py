@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 Shape = Callable[[Any, str], None]
 _SHOWN = 80
+_ACCOUNT_ID = re.compile("[0-9]{12}")
 
 
 def text(longest: int, pattern: str = "", shortest: int = 0) -> Shape:
@@ -27,6 +28,15 @@ def text(longest: int, pattern: str = "", shortest: int = 0) -> Shape:
             raise ValueError(f"{place} {value[:_SHOWN]!r} must match {pattern}")
 
     return check
+
+
+#: The id of an AWS account.
+account_id = text(12, _ACCOUNT_ID.pattern)
+
+
+def is_account_id(value: object) -> TypeGuard[str]:
+    """Whether ``value`` is the id of an AWS account."""
+    return isinstance(value, str) and bool(_ACCOUNT_ID.fullmatch(value))
 
 
 def one_of(*values: object) -> Shape:

@@ -22,13 +22,13 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.execution.paging import items
 from c7n_iamusers.execution.retries import (
     AnswerUnreadable,
     Backoff,
     Verdict,
     answered,
     error_code,
-    items,
     message_of,
     refusals_of,
     request_id,

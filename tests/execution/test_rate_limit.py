@@ -8,7 +8,7 @@ import pytest
 
 from aws_local_org import LocalOrg
 from aws_local_org.identity_center import faults
-from c7n_iamusers.execution.retries import RateLimit
+from c7n_iamusers.execution.rate_limit import RateLimit
 
 
 class Time:

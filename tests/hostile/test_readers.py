@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from aws_local_org.demo.rehearse import _yaml
 from aws_local_org.errors import LocalOrgError
-from aws_local_org.loading.documents import details_in, pages_in, report_in
+from aws_local_org.loading.documents import details_in, pages_in, report_in, yaml_file
 from aws_local_org.serving import _discard_stale
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
 from c7n_iamusers.evidence.account_report import read_details, read_report
@@ -205,7 +204,7 @@ READERS = [
     Reader("message-of-a-function", content(message), _STORE, names_it=False),
     Reader("exempted.json", content(lambda text: parse_exempted(text, ACCOUNT)), _STORE, names_it=False),
     Reader("plan-of-a-policy.json", lambda path: content_at(None, str(path)), (OSError,)),
-    Reader("accounts-of-a-rehearsal.yml", _yaml, (LocalOrgError,)),
+    Reader("accounts-of-a-rehearsal.yml", yaml_file, (LocalOrgError,)),
     Reader("local-details.json", lambda path: details_in(path), (LocalOrgError,)),
     Reader("local-credentials.csv", report_in, (LocalOrgError,)),
     Reader("local.env", _discard_stale, (LocalOrgError,)),

@@ -68,7 +68,7 @@ def test_what_is_not_intents(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(NotIntents) as error:
         intents_from({**intents_data(EXPLICIT), **changes})
     assert told in str(error.value)
-    assert "run the policy again" in str(error.value)
+    assert "run the policies again" in str(error.value)
 
 
 def test_what_is_not_even_an_object() -> None:
@@ -151,7 +151,7 @@ def test_what_the_action_writes_is_taken() -> None:
         pytest.param(explicit, "identity-source", "okta", "must be one of", id="identity-source"),
         pytest.param(explicit, "policy", "../../x", "must match", id="policy-path"),
         pytest.param(explicit, "time", None, "time must be a text", id="no-time"),
-        pytest.param(explicit, "schema", 1, "schema 1 is not 3: run the policy again", id="earlier-version"),
+        pytest.param(explicit, "schema", 1, "schema 1 is not 3: run the policies again", id="earlier-version"),
         pytest.param(derived, "users.0.detail.UserId", "AIDAOTHER", "detail belongs to", id="detail-of-another"),
         pytest.param(derived, "users.0.detail.Tags", [{"Key": "a"}], "lacks Value", id="tag-without-value"),
         pytest.param(

@@ -148,3 +148,9 @@ def test_windows_1252_is_named_rather_than_guessed() -> None:
     data = f"account,user,email\n{ZERO},jos\u00e9,j@example.com\n".encode("cp1252")
     with pytest.raises(InvalidPolicyData, match=r"p\.csv, line 2: is not UTF-8, probably Windows-1252"):
         parse_people("p.csv", data)
+
+
+def test_digits_of_other_scripts_are_no_account_id() -> None:
+    text = "account,user,email\n\u0661\u0661\u0661\u0661\u0662\u0662\u0662\u0662\u0663\u0663\u0663\u0663,a,a@x.org\n"
+    (fault,) = found("p.csv", text).fault_lines()
+    assert "must be 12 digits" in fault

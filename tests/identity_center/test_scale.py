@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.derivation.derive import derive
-from c7n_iamusers.execution.retries import RateLimit
+from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center.access_run import Report
 from c7n_iamusers.identity_center.aws import reader as center_reader

@@ -11,7 +11,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.retries import Backoff, error_code, is_missing, items, pages
+from c7n_iamusers.execution.paging import items, pages
+from c7n_iamusers.execution.retries import Backoff, error_code, is_missing
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.text.wording import folded
 

@@ -11,7 +11,9 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.executor import SINGLE_TRY
-from c7n_iamusers.execution.retries import IDENTITY_CENTER_RATE, Backoff, RateLimit, is_missing, items
+from c7n_iamusers.execution.paging import items
+from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE, RateLimit
+from c7n_iamusers.execution.retries import Backoff, is_missing
 from c7n_iamusers.identity_center.model import Instance
 
 

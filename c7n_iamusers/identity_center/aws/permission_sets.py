@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.retries import Backoff, error_code, is_missing, items
+from c7n_iamusers.execution.paging import items
+from c7n_iamusers.execution.retries import Backoff, error_code, is_missing
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.model import (

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.retries import Backoff, RateLimit, pages
+from c7n_iamusers.execution.paging import pages
+from c7n_iamusers.execution.rate_limit import RateLimit
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.identity_center.sign_ins import DELIVERY, EVENTS, SignIn, SignIns, sign_in_of
 from c7n_iamusers.text.wording import moment

@@ -18,15 +18,8 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution import executor
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.journal import JournalWriter
-from c7n_iamusers.execution.retries import (
-    Backoff,
-    RateLimit,
-    Verdict,
-    answered,
-    error_code,
-    message_of,
-    verdict_on,
-)
+from c7n_iamusers.execution.rate_limit import RateLimit
+from c7n_iamusers.execution.retries import Backoff, Verdict, answered, error_code, message_of, verdict_on
 from c7n_iamusers.identity_center import model
 
 #: An earlier write has not propagated, another writer was faster, or a call whose answer was lost was made. The change

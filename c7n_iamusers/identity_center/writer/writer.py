@@ -14,7 +14,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from c7n_iamusers.execution.retries import RateLimit, items
+from c7n_iamusers.execution.paging import items
+from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.identity_center.model import ASSIGNMENT, MEMBERSHIP, Change
 from c7n_iamusers.identity_center.writer.change import (
     ERRORS,

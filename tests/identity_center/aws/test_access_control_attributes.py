@@ -7,7 +7,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from c7n_iamusers.execution.retries import Backoff, RateLimit
+from c7n_iamusers.execution.rate_limit import RateLimit
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.instance import Center, username_tags
 from tests.access_center import INSTANCE
 
