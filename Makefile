@@ -8,9 +8,8 @@ WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 # neighbours stay together as long as possible, since they share fixtures; an idle worker takes from the other's end
 PYTEST_ARGS ?= -n $(WORKERS) --dist worksteal
 
-# the tests of what is pure: they name neither AWS, Cloud Custodian, a command nor another process
-IMPURE := aws_local_org|boto3|botocore|c7n|moto|subprocess|CliRunner|running_organization|Rehearsal|FleetRehearsal|tests\.(policies|packaging|readme|replay)
-FAST_TESTS = $(shell grep -rLEw --include='test_*.py' --exclude-dir=local_org '$(IMPURE)' tests)
+# the tests with the marker `pure`; pytest would import all the others to find it
+FAST_TESTS = $(shell grep -rl --include='test_*.py' '^pytestmark = pytest.mark.pure$$' tests)
 # what a second Python is tried with, and the oldest Cloud Custodian: what speaks to c7n, c7n-org, c7n-mailer and boto3, and
 # what reads texts and times, where versions of Python differ
 SECOND_TESTS = $(foreach name,authorization_details composite_delete distributions entry extras handler lambda_imports \
@@ -28,7 +27,7 @@ POLICIES := $(wildcard policies/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast test-second coverage soak explore mutants check check-types check-code check-policies format docs demo lifecycle bench dist renew clean
+.PHONY: help install test test-fast test-second coverage soak explore mutants check check-types check-code check-policies format docs demo lifecycle bench dist renew renew-tools clean
 
 REFERENCES := attachment-kinds findings
 
@@ -39,7 +38,7 @@ help:  ## list the targets
 install: $(INSTALLED)  ## create the virtual environment and install everything into it, editable
 
 # what is installed depends on these files, of which some are copied; all other code is used where it lies
-$(INSTALLED): setup.py c7n_iamusers/__init__.py c7n_iamusers.pth c7n_iamusers.start $(wildcard c7n_iamusers/mailer_templates/*.j2)
+$(INSTALLED): setup.py constraints.txt c7n_iamusers/__init__.py c7n_iamusers.pth c7n_iamusers.start $(wildcard c7n_iamusers/mailer_templates/*.j2)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	  echo "c7n_iamusers needs Python 3.10 or newer; $(PYTHON) is `command -v $(PYTHON) >/dev/null && $(PYTHON) --version 2>&1 || echo missing`." \
 	    "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -48,14 +47,15 @@ $(INSTALLED): setup.py c7n_iamusers/__init__.py c7n_iamusers.pth c7n_iamusers.st
 	  exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install -qq --editable '.[cli,org,local,dev]' $(PINS)
+	@echo 'this takes a minute or two: Cloud Custodian, boto3, moto and the tools of constraints.txt are installed'
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[cli,org,local,dev]' $(PINS)
 	@touch $@
 
 test: $(INSTALLED)  ## run the tests; fewer, or otherwise: make test PYTEST_ARGS='-k exemptions'
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(COVERAGE)
 
 test-fast: $(INSTALLED)  ## run the tests of what is pure: models, rules, decisions; half a minute
-	$(BIN)/python -m pytest $(PYTEST_ARGS) $(FAST_TESTS)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m pure $(FAST_TESTS)
 
 # e.g. make test-second VENV=.venv-3.10 PYTHON=python3.10 OLDEST=1
 test-second: $(INSTALLED)  ## run what a second Python or an older Cloud Custodian may break; OLDEST=1: the oldest claimed
@@ -123,6 +123,12 @@ renew: $(INSTALLED)  ## renew deploy/requirements.txt, ask a vulnerability datab
 	$(BIN)/python -m pip install --quiet uv pip-audit
 	$(BIN)/python -m tests.policy_comparison.aws_managed
 	$(BIN)/python deploy/supply_chain.py renew
+
+# one version of each tool for each supported Python
+renew-tools: $(INSTALLED)  ## renew constraints.txt, the versions of the tools for tests and checks
+	$(BIN)/python -m pip install --quiet uv
+	names=$$(sed 's/==.*//' constraints.txt | sort -u) && printf '%s\n' "$$names" | $(BIN)/uv pip compile - --universal \
+	  --python-version 3.10 --no-deps --upgrade --no-header --no-annotate --quiet --output-file constraints.txt
 
 clean:  ## remove the virtual environment and everything that was built
 	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage .coverage.* .demo .rehearsal .explorer .hypothesis .mutants .*_cache

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.pure
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "c7n_iamusers"
 TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")

@@ -8,6 +8,8 @@ import pytest
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import ExemptionRule, format_of, parse_list
 
+pytestmark = pytest.mark.pure
+
 RULES = (
     ExemptionRule("user", "ci-*", "pipeline, for now", date(2027, 1, 31), "ops@example.com"),
     ExemptionRule("tag", "Purpose=x", "r", date(2027, 6, 30)),

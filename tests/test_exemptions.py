@@ -18,6 +18,8 @@ from c7n_iamusers.exemptions import (
 )
 from tests.records import groups, user
 
+pytestmark = pytest.mark.pure
+
 ACCOUNT = "111122223333"
 TODAY = date(2026, 11, 24)
 ALICE = user(

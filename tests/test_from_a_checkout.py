@@ -20,6 +20,8 @@ from c7n_iamusers.identity_center.plan_files import plan_of
 from c7n_iamusers.identity_center.run_records import read_result
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
+pytestmark = pytest.mark.pure
+
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "tests" / "data" / "persisted"
 PAGE = (ROOT / "docs" / "from-a-checkout.md").read_text(encoding="utf-8")

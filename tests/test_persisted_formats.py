@@ -25,6 +25,8 @@ from c7n_iamusers.notices.notices import Notice, parse_record
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from tests.records import ACCOUNT, EVERYTHING, user
 
+pytestmark = pytest.mark.pure
+
 DATA = Path(__file__).parent / "data" / "persisted"
 TAKEN = datetime(2026, 11, 24, 12, 30, 15, 250000, tzinfo=timezone.utc)
 ALICE = user(tags={"Team": "ä", "Email": "alice@example.com"}, **EVERYTHING)

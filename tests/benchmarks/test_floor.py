@@ -7,6 +7,8 @@ from benchmarks.results import CALLS_OF_AN_ITEM, deletion_floor, evidence_floor
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from tests.benchmarks.measurements import contents
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.mark.parametrize(
     ("held", "calls"),

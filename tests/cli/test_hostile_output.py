@@ -10,6 +10,8 @@ import pytest
 from c7n_iamusers_cli.output import print_json, print_json_rows, print_table, say
 from tests.hostile_texts import INVISIBLE, TEXTS
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_nothing_printed_moves_the_cursor_or_forges_a_line(

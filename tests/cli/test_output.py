@@ -20,6 +20,8 @@ from c7n_iamusers_cli.output import (
     print_table,
 )
 
+pytestmark = pytest.mark.pure
+
 ROWS = [["payments", 5, None], ["platform", 120, "[bold]"]]
 
 

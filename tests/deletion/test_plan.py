@@ -29,6 +29,8 @@ from c7n_iamusers.iam.own_changes import deletion_begun, deny_record_of
 from c7n_iamusers.iam.user import IamUser
 from tests.records import ACCOUNT, EVERYTHING, groups, user
 
+pytestmark = pytest.mark.pure
+
 NOW = datetime(2026, 11, 24, 18, 0, 5, 123, tzinfo=timezone.utc)
 BEGUN = NOW.replace(microsecond=0)
 SID = "Deletion20261124T180005Z"

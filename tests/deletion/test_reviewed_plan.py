@@ -18,6 +18,8 @@ from c7n_iamusers.iam.deny_all import Quarantine
 from c7n_iamusers.iam.user import IamUser
 from tests.records import ACCOUNT, EVERYTHING, user
 
+pytestmark = pytest.mark.pure
+
 MADE = datetime(2026, 11, 24, tzinfo=timezone.utc)
 ALICE, BOB = user(**EVERYTHING), user("bob", unique_id="AIDABOB")
 PLANNED = PlannedDeletion(ALICE.subject, "0" * 64, plan_deletion(ALICE, MADE).calls, ALICE.counts())

@@ -17,6 +17,8 @@ from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_pol
 from tests.derivation.users import HOME, allow, deny, document
 from tests.examples import examples
 
+pytestmark = pytest.mark.pure
+
 REGION: dict[str, Any] = {"Condition": {"StringEquals": {"aws:RequestedRegion": ["us-east-1", "eu-west-1"]}}}
 ONE_REGION: dict[str, Any] = {"Condition": {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}}
 

@@ -3,9 +3,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import Derivation, DerivationOptions
 from tests.derivation.users import PLATFORM, RESEARCH, allow, aws, user
+
+pytestmark = pytest.mark.pure
 
 PLAIN = DerivationOptions()
 READ, WRITE = allow("s3:Get* s3:List*"), allow("s3:Put*", "arn:aws:s3:::uploads/*")

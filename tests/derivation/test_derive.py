@@ -36,6 +36,8 @@ from tests.derivation.users import (
 )
 from tests.examples import examples
 
+pytestmark = pytest.mark.pure
+
 
 def names(derivation: Derivation) -> set[str]:
     return {each.name for each in derivation.sets}

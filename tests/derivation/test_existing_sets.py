@@ -17,6 +17,8 @@ from tests.derivation.test_derive import users
 from tests.derivation.users import PAYMENTS, PLAIN, READ, RESEARCH, WRITE, allow, aws, only_set, own, user
 from tests.examples import examples
 
+pytestmark = pytest.mark.pure
+
 EVERYTHING_IN_S3 = allow("s3:*")
 TEAM = PolicyReference("Team")
 

@@ -7,6 +7,8 @@ from c7n_iamusers.derivation.derive import SetHolder, groups_of
 from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
 from tests.derivation.users import PAYMENTS, PLATFORM, RESEARCH, user
 
+pytestmark = pytest.mark.pure
+
 
 def seat(person: str, account: str, set_name: str, name: str = "") -> SetHolder:
     return SetHolder(user(name or person or "nobody", account).subject, person, set_name)

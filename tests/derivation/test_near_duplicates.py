@@ -4,10 +4,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import DerivationOptions
 from c7n_iamusers.policy_comparison.comparison import NARROWER, WIDER
 from tests.derivation.users import allow, aws, user
+
+pytestmark = pytest.mark.pure
 
 PLAIN = DerivationOptions()
 READ, WRITE = allow("s3:Get* s3:List*"), allow("s3:Put*", "arn:aws:s3:::uploads/*")

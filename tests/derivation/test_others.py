@@ -27,6 +27,8 @@ from c7n_iamusers.policy_comparison.comparison import (
 from c7n_iamusers.policy_comparison.other_policies import RCP, RESOURCE, SCP, TRUST, parse_other_policy
 from tests.derivation.users import PAYMENTS, PLAIN, PLATFORM, accepting, allow, deny, document, user
 
+pytestmark = pytest.mark.pure
+
 ADMIN = f"arn:aws:iam::{PAYMENTS}:role/Admin"
 ALICE = f"arn:aws:iam::{PAYMENTS}:user/alice"
 ROOT = {"AWS": f"arn:aws:iam::{PAYMENTS}:root"}

@@ -36,6 +36,8 @@ from tests.derivation.users import (
 from tests.examples import examples
 from tests.policy_comparison.evaluator import granted
 
+pytestmark = pytest.mark.pure
+
 NEGATED = aws("Stage", allow("s3:*", Condition={"StringNotEquals": {"aws:PrincipalTag/Stage": "prod"}}))
 
 

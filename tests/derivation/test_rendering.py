@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import pytest
+
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import DerivationOptions, PolicyReference
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER
@@ -19,6 +21,8 @@ from tests.derivation.users import (
     user,
     verdicts,
 )
+
+pytestmark = pytest.mark.pure
 
 
 def test_a_path_is_part_of_a_policy_s_name() -> None:

@@ -14,6 +14,8 @@ from c7n_iamusers.policy_comparison.principals import user_context
 from c7n_iamusers.policy_comparison.statements import parse_policy
 from tests.derivation.users import HOME, WITH_MFA, WITHOUT_MFA, allow, deny, document, user
 
+pytestmark = pytest.mark.pure
+
 ALICE = user(tags={"Team": "core"}, person="alice")
 PLAIN, MFA = DerivationOptions(), DerivationOptions(identity_center_mfa=True)
 WRITE_OUT, TAGGED = DerivationOptions(write_out=True), DerivationOptions(username_tag="UserName")

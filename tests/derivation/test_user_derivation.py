@@ -33,6 +33,8 @@ from tests.derivation.users import (
 )
 from tests.examples import examples
 
+pytestmark = pytest.mark.pure
+
 TEAM: dict[str, Any] = {"Condition": {"StringEquals": {"aws:PrincipalTag/team": "blue"}}}
 OTHERS_HOME = deny("s3:*", "arn:aws:s3:::home/bob/*")
 BY_TAG = aws("ByTag", allow("s3:*", **TEAM))

@@ -25,6 +25,8 @@ from tests.evidence_records import (
 )
 from tests.records import user
 
+pytestmark = pytest.mark.pure
+
 ALICE = aged(user(), 1000)
 IDLE = evidence(password(used(200)), key(used(100)), key(number=2))
 

@@ -16,6 +16,8 @@ from c7n_iamusers.iam.user import IamUser
 from tests.evidence_records import CREDENTIAL_KINDS, NOW, days_ago, evidence, key, password, used
 from tests.records import groups, user
 
+pytestmark = pytest.mark.pure
+
 #: What an account's own lists tell of a user; credentials come with the evidence.
 OWN = ("group", "attached-policy", "inline-policy", "permissions-boundary", "tag")
 FULL = user(group=groups("Developers"), tags={"Team": "core"})

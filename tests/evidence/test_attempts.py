@@ -40,6 +40,8 @@ from tests.evidence_records import NOW, days_ago
 from tests.fakes import ScriptedClient, client_error
 from tests.records import ACCOUNT, user
 
+pytestmark = pytest.mark.pure
+
 ALICE = user()
 SINCE = days_ago(7)
 ARN = ALICE.arn

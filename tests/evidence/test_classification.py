@@ -22,6 +22,8 @@ from tests.evidence_records import (
 )
 from tests.records import groups, user
 
+pytestmark = pytest.mark.pure
+
 SHE = user("dana.smith", tags={"Email": "dana@example.com"})
 IT = user("ci-checkout")
 NEUTRAL = user("omega")

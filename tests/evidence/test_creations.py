@@ -10,6 +10,8 @@ from c7n_iamusers.evidence.reader import read_creators
 from c7n_iamusers.iam.accounts import home_region
 from tests.fakes import ScriptedClient, Sleeps
 
+pytestmark = pytest.mark.pure
+
 ROLE = "arn:aws:iam::111122223333:role/iac"
 SESSION = {
     "arn": "arn:aws:sts::111122223333:assumed-role/iac/x",

@@ -9,6 +9,8 @@ from c7n_iamusers.evidence.credential_events import credential_event
 from tests import cloudtrail_events as trail
 from tests.cloudtrail_events import event
 
+pytestmark = pytest.mark.pure
+
 BOB = {"Arn": "arn:aws:iam::111122223333:user/bob"}
 SSO = "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/jane@example.com"
 

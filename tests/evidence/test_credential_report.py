@@ -9,6 +9,8 @@ from c7n_iamusers.evidence.credential_report import date, flag, is_none, last_us
 from c7n_iamusers.evidence.model import LastUse
 from c7n_iamusers.exceptions import EvidenceUnreadable
 
+pytestmark = pytest.mark.pure
+
 MADE = datetime(2026, 11, 24, 9, tzinfo=timezone.utc)
 USED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 

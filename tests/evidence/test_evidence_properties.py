@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,8 @@ from c7n_iamusers.iam.user import IamUser
 from tests.evidence_records import CREDENTIAL_KINDS, NOW, PIECES, days_ago, evidence
 from tests.examples import examples
 from tests.records import groups, user
+
+pytestmark = pytest.mark.pure
 
 NAMES = ("alice", "ci-checkout", "dana.smith", "BedrockAPIKey-1", "x+y=z,1@example.com")
 DAYS = st.integers(0, 400)

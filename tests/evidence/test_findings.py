@@ -23,6 +23,8 @@ from c7n_iamusers.iam.user import IamUser
 from tests.evidence_records import NOW, days_ago, evidence, key, password, used
 from tests.records import user
 
+pytestmark = pytest.mark.pure
+
 BOUNDARY: dict[str, Any] = {
     "permissions_boundary": ({"PermissionsBoundaryArn": "arn:aws:iam::aws:policy/PowerUserAccess"},)
 }

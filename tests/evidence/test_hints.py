@@ -16,6 +16,8 @@ from c7n_iamusers.evidence.model import Hint
 from c7n_iamusers.exceptions import InvalidPolicyData
 from tests.records import user
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.mark.parametrize(
     ("name", "path", "found"),

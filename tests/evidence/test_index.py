@@ -13,6 +13,8 @@ from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SSH_PUBLIC_KEY
 from tests.evidence_records import NOW, days_ago
 from tests.records import ACCOUNT, user
 
+pytestmark = pytest.mark.pure
+
 ALICE = user()
 READ = Source("a list", NOW)
 REPORT = (

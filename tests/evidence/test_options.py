@@ -10,6 +10,8 @@ from c7n_iamusers.evidence.model import Hint
 from c7n_iamusers.evidence.options import Selection, parse_options
 from c7n_iamusers.exceptions import InvalidPolicyData
 
+pytestmark = pytest.mark.pure
+
 
 def test_everything_by_default() -> None:
     found = parse_options({"type": "unnecessary"}, "here")

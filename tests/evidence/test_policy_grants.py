@@ -4,9 +4,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from c7n_iamusers.evidence.index import Inventory, applied_policies
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from tests.records import groups, user
+
+pytestmark = pytest.mark.pure
 
 OWN = "arn:aws:iam::111122223333:policy/Own"
 MANAGED = "arn:aws:iam::aws:policy/ReadOnlyAccess"

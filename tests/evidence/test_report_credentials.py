@@ -11,6 +11,8 @@ from c7n_iamusers.text.wording import moment
 from tests.evidence_records import NEVER
 from tests.records import user
 
+pytestmark = pytest.mark.pure
+
 HEADER = (
     "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,password_next_rotation,"
     "mfa_active,access_key_1_active,access_key_1_last_rotated,access_key_1_last_used_date,"

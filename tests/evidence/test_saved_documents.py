@@ -13,6 +13,8 @@ import pytest
 from c7n_iamusers.evidence.account_report import read_details, read_report, saved_user
 from c7n_iamusers.exceptions import EvidenceUnreadable
 
+pytestmark = pytest.mark.pure
+
 ARN = "arn:aws:iam::111122223333:user/eng/alice"
 ALICE = {"UserName": "alice", "UserId": "AIDA1", "Arn": ARN, "Path": "/eng/"}
 PAGE = {

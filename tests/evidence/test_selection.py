@@ -23,6 +23,8 @@ from tests.evidence_records import (
 )
 from tests.records import user
 
+pytestmark = pytest.mark.pure
+
 ALICE = aged(user(), 1000)
 
 

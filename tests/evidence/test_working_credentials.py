@@ -18,6 +18,8 @@ from c7n_iamusers.evidence.working_credentials import (
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deletion_sids, deny_all_document
 
+pytestmark = pytest.mark.pure
+
 NOW = datetime(2026, 11, 28, 12, tzinfo=timezone.utc)
 READ = NOW - timedelta(hours=3)
 CREATED = datetime(2024, 1, 31, tzinfo=timezone.utc)

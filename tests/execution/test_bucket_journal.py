@@ -13,6 +13,8 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import BucketJournal, JournalReader, SegmentedJournal
 from c7n_iamusers.execution.stores import DirectoryStore
 
+pytestmark = pytest.mark.pure
+
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
 BOB = Subject("bob", "arn:aws:iam::111122223333:user/bob", "AIDA2")
 

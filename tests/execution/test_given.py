@@ -27,6 +27,8 @@ from c7n_iamusers.execution.given import (
 )
 from c7n_iamusers.text.documents import NotInFormat
 
+pytestmark = pytest.mark.pure
+
 SECRET = {"Authorization": "Bearer secret", "X-Api-Key": "secret"}
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.fixture(autouse=True)
 def _default_handlers() -> Iterator[None]:

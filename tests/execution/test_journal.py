@@ -14,6 +14,8 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import Journal, NoJournal
 from tests.execution.syncing import synced
 
+pytestmark = pytest.mark.pure
+
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
 
 

@@ -13,6 +13,8 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalReader, journal_line, parsed
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 
+pytestmark = pytest.mark.pure
+
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
 LATER = Subject("alice", ALICE.arn, "AIDA2")
 RENAMED = Subject("zoe", "arn:aws:iam::111122223333:user/zoe", "AIDA1")

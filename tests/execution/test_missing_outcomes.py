@@ -8,6 +8,8 @@ import pytest
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.outcomes import missing_outcomes
 
+pytestmark = pytest.mark.pure
+
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
 WHO = {"user": ALICE.name, "arn": ALICE.arn, "unique_id": ALICE.unique_id}
 

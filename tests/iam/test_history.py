@@ -14,6 +14,8 @@ from c7n_iamusers.iam.own_changes import deletion_begun
 from c7n_iamusers.iam.user import IamUser
 from tests.records import user
 
+pytestmark = pytest.mark.pure
+
 ALICE = user()
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"

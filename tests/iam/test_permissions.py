@@ -7,6 +7,8 @@ import pytest
 
 from c7n_iamusers.iam.permissions import DELETION, Needed, role_policy
 
+pytestmark = pytest.mark.pure
+
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 
 

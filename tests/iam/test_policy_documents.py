@@ -9,6 +9,8 @@ import pytest
 
 from c7n_iamusers.iam.policy_documents import default_documents, listed, objects, parse_document, statements
 
+pytestmark = pytest.mark.pure
+
 DOCUMENT = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "s3:Get%20", "Resource": "*"}],

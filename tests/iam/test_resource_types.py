@@ -19,6 +19,8 @@ from c7n_iamusers.identity_center.aws.instance import PERMISSION
 from c7n_iamusers.identity_center.operations import REMOVING
 from c7n_iamusers.plugins.provisioning_settings import PERMISSIONS as PROVISIONING
 
+pytestmark = pytest.mark.pure
+
 DECLARED = sorted(
     {*DELETION, *QUARANTINE, *RELEASE, *RESTORATION, *READING, *PROVISIONING, *REMOVING, PERMISSION}
 )

@@ -8,6 +8,8 @@ import pytest
 from c7n_iamusers.iam.role_trust import tells_apart
 from tests.records import ACCOUNT
 
+pytestmark = pytest.mark.pure
+
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 CONDITION = {"StringEquals": {"sts:ExternalId": "x"}}
 

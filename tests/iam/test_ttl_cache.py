@@ -5,6 +5,8 @@ import pytest
 
 from c7n_iamusers.iam.live_users import TtlCache
 
+pytestmark = pytest.mark.pure
+
 
 class Clock:
     """Time that passes when told to."""

@@ -14,6 +14,8 @@ from c7n_iamusers.identity_center.model import DesiredAccess, Person
 from tests.access_center import ACCOUNT
 from tests.desired import user
 
+pytestmark = pytest.mark.pure
+
 HOME = "arn:aws:s3:::home/${aws:username}/*"
 
 

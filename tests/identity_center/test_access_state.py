@@ -9,6 +9,8 @@ from c7n_iamusers.identity_center.access_state import ABSENT, PENDING, PROVISION
 from c7n_iamusers.identity_center.model import KnownPermissionSet, KnownPerson
 from tests.access_center import ACCOUNT, ALICE, KNOWN_ALICE, OTHER_ACCOUNT, SET_ARN, WANTED, known_set
 
+pytestmark = pytest.mark.pure
+
 HELD = known_set(accounts=frozenset({ACCOUNT}))
 STALE = known_set(accounts=frozenset({ACCOUNT}), stale=frozenset({ACCOUNT}))
 STALE_ELSEWHERE = known_set(accounts=frozenset({ACCOUNT}), stale=frozenset({OTHER_ACCOUNT}))

@@ -10,6 +10,8 @@ import pytest
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.identity_center.changes import administrative
 
+pytestmark = pytest.mark.pure
+
 AWS = "arn:aws:iam::aws:policy/"
 ALL_OF_IAM = json.dumps(
     {"Statement": {"Effect": "Allow", "Action": "iam:*", "NotResource": "arn:aws-cn:iam::*:*"}}

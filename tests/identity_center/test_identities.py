@@ -11,6 +11,8 @@ from c7n_iamusers.identity_center.adoption import same_person
 from c7n_iamusers.identity_center.model import KnownPerson
 from tests.access_center import ALICE, INSTANCE, KNOWN_ALICE
 
+pytestmark = pytest.mark.pure
+
 
 def test_a_new_user_is_complete() -> None:
     assert operations.user_creation(ALICE, INSTANCE).parameters == {

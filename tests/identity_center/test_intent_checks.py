@@ -13,6 +13,8 @@ from c7n_iamusers.identity_center.people import PeopleMap, PersonRow, people_map
 from tests.access_center import ACCOUNT
 from tests.desired import intents, person, user
 
+pytestmark = pytest.mark.pure
+
 ALICE = user(ACCOUNT, "alice", person("alice"))
 MALLORY = person("mallory")
 

@@ -18,6 +18,8 @@ from c7n_iamusers.text.documents import LARGEST
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 
+pytestmark = pytest.mark.pure
+
 
 def test_all_of_them_are_found_with_their_places(tmp_path: Path) -> None:
     write_intents(tmp_path / "payments" / "us-east-1" / "provision-Readers", intents(ACCOUNT, "alice"))

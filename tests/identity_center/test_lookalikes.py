@@ -11,6 +11,8 @@ from c7n_iamusers.identity_center.plan import plan_access
 from tests.access_center import INSTANCE
 from tests.desired import desired, intents, person
 
+pytestmark = pytest.mark.pure
+
 CYRILLIC = "\u0455\u0441\u043e\u0440\u0435"
 
 

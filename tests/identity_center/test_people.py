@@ -7,6 +7,8 @@ from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.identity_center.people import Candidate, Identity, distinct_people, hints, identify
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
 
+pytestmark = pytest.mark.pure
+
 KEYS = {
     "username": "tag:Email",
     "email": "tag:Email or tag:Mail",

@@ -9,6 +9,8 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.identity_center.people import PeopleMap, parse_people
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 
+pytestmark = pytest.mark.pure
+
 ZERO = "012345678901"
 CSV = f"""account,user,username,email,given-name,family-name,display-name
 {ACCOUNT},alice,alice,alice@example.com,Alice,Liddell,"Liddell, Alice"

@@ -7,6 +7,8 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.identity_center.people import PersonRow, people_map
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 
+pytestmark = pytest.mark.pure
+
 GOOD = {"account": ACCOUNT, "user": "alice", "email": "alice@example.com"}
 
 

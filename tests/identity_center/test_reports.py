@@ -12,6 +12,8 @@ from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.identity_center.reports import DERIVATION_FILE, write_derivation_report
 from tests.derivation.users import FORCE_MFA, PLAIN, READ, WRITE, user
 
+pytestmark = pytest.mark.pure
+
 
 def report(tmp_path: Path, count: int) -> dict[str, Any]:
     users = [user(f"u{number:04}", inline=[READ, WRITE]) for number in range(count)]

@@ -7,6 +7,8 @@ import pytest
 
 from c7n_iamusers.identity_center.run_objects import Created, Removed, created_by, removed_by
 
+pytestmark = pytest.mark.pure
+
 GIVEN = {"UserName": "alice"}
 
 

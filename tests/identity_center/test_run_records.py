@@ -22,6 +22,8 @@ from c7n_iamusers.identity_center.run_records import (
 )
 from tests.identity_center.buckets import output_in_bucket
 
+pytestmark = pytest.mark.pure
+
 TIMES = [datetime(2026, 11, 24, hour, tzinfo=timezone.utc) for hour in (8, 9, 10)]
 SUBJECT = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
 

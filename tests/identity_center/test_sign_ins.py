@@ -22,6 +22,8 @@ from c7n_iamusers.identity_center.sign_ins import (
 )
 from tests.fakes import ScriptedClient
 
+pytestmark = pytest.mark.pure
+
 NOW = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
 STORE, ACCOUNT, OWNER = "d-1234567890", "111122223333", "123456789012"
 ROLE = "AWSReservedSSO_Readers_0123456789abcdef"

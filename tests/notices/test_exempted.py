@@ -17,6 +17,8 @@ from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, notice_refu
 from c7n_iamusers.notices.owed import due_for
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
 
+pytestmark = pytest.mark.pure
+
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 ALICE = subject()
 RULE = ExemptionRule("tag", "Purpose=break-glass", "break-glass", date(2027, 1, 1))

@@ -27,6 +27,8 @@ from c7n_iamusers.notices.stop import STOP, check_stop
 from c7n_iamusers.text.documents import LARGEST
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
 
+pytestmark = pytest.mark.pure
+
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 ALICE = subject()
 NOTICE = Notice(

@@ -15,6 +15,8 @@ from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.notices.requests import Known, replies, requests
 
+pytestmark = pytest.mark.pure
+
 ACCOUNT, OTHER = "111122223333", "444455556666"
 OWNER = "payments-owner@example.com"
 TODAY = date(2026, 11, 28)

@@ -16,6 +16,8 @@ from c7n_iamusers.organization.owners import (
     parse_source,
 )
 
+pytestmark = pytest.mark.pure
+
 A = "111122223333"
 ACCOUNT = Account(A, "payments")
 

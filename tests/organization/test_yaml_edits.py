@@ -5,6 +5,8 @@ import pytest
 
 from c7n_iamusers.organization.yaml_edits import NotEditable, with_account_emails, with_owners
 
+pytestmark = pytest.mark.pure
+
 A, B = "111122223333", "444455556666"
 ADDRESS = "new@example.com"
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
+
 from c7n_iamusers.evidence.model import Source
 from c7n_iamusers.plugins.resources import ANNOTATION, annotate_anew, set_user_source, user_source
+
+pytestmark = pytest.mark.pure
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 LISTED = Source("ListUsers", NOON)

@@ -22,6 +22,8 @@ from c7n_iamusers.safeguards.gates import MAX_AGE, Calls, Gate, Gates
 from c7n_iamusers.safeguards.guards import Guards
 from tests.access_center import ACCOUNT, INSTANCE
 
+pytestmark = pytest.mark.pure
+
 
 class Pages:
     """S3 and Identity Center of an account with many users, by pages of AWS's size. Counts its calls for ``calls``."""

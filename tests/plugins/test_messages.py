@@ -9,6 +9,8 @@ from jinja2 import Template
 
 from c7n_iamusers.plugins.messages import in_parts, subject_line
 
+pytestmark = pytest.mark.pure
+
 DAY, LATER = date(2026, 12, 26), date(2026, 12, 31)
 
 

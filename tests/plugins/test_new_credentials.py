@@ -9,6 +9,8 @@ import pytest
 from c7n_iamusers.plugins.messages import Created, Due
 from tests import cloudtrail_events as trail
 
+pytestmark = pytest.mark.pure
+
 MADE = trail.event("CreateAccessKey", trail.CONSOLE, {"userName": "bob"})
 REMOVED = trail.event("DeleteUserPolicy", trail.CONSOLE, {"userName": "bob"})
 FAILED = trail.event("CreateUser", trail.CONSOLE, {"userName": "bob"}, errorCode="AccessDenied")

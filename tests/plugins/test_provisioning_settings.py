@@ -14,6 +14,8 @@ from c7n_iamusers.plugins.provisioning_settings import ProvisioningSettings
 from tests.access_center import ACCOUNT, MARK, READ_ONLY
 from tests.plugins.provisioning_rehearsal import ACTION
 
+pytestmark = pytest.mark.pure
+
 DOCUMENT = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}'
 
 

@@ -27,6 +27,8 @@ from c7n_iamusers.policy_comparison.statements import parse_policy
 from tests.examples import examples
 from tests.policy_comparison.evaluator import granted
 
+pytestmark = pytest.mark.pure
+
 Statement = dict[str, Any]
 ANYBODY = RequestContext()
 

@@ -7,6 +7,8 @@ import pytest
 
 from c7n_iamusers.policy_comparison.conditions import Condition, implied, outcomes, parse_conditions
 
+pytestmark = pytest.mark.pure
+
 
 def conditions(element: dict[str, Any]) -> frozenset[Condition]:
     return parse_conditions(element, legacy=False)

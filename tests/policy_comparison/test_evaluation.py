@@ -20,6 +20,8 @@ from tests.policy_comparison.random_policies import STRANGE, pairs, requests
 from tests.policy_comparison.reference_evaluator import Evaluator, Interpretation
 from tests.policy_comparison.reference_evaluator import Request as ReferenceRequest
 
+pytestmark = pytest.mark.pure
+
 #: By each reading of ARNs, and each meaning of what is not documented.
 EVALUATORS = [
     Evaluator(Interpretation(whole=whole, components=components), unknown, STRANGE)

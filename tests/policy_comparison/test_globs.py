@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from c7n_iamusers.policy_comparison.patterns import Budget, TooComplex, example, matches
 from tests.examples import examples
 
+pytestmark = pytest.mark.pure
+
 PATTERNS = st.text("ab*?", min_size=1, max_size=5)
 UNIONS = st.frozensets(PATTERNS, min_size=1, max_size=3)
 #: x stands for every character that no pattern names.

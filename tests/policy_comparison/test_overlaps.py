@@ -10,6 +10,8 @@ import pytest
 from c7n_iamusers.policy_comparison.overlaps import covers, overlap
 from c7n_iamusers.policy_comparison.patterns import Budget, Element, Language, without_colons
 
+pytestmark = pytest.mark.pure
+
 ROLES = without_colons("arn:aws*:iam::*:role/*")
 
 

@@ -15,6 +15,8 @@ from c7n_iamusers.policy_comparison.patterns import (
     within_segments,
 )
 
+pytestmark = pytest.mark.pure
+
 HOME = "arn:aws:s3:::home/${aws:username}/*"
 
 

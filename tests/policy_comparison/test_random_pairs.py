@@ -52,6 +52,8 @@ from tests.policy_comparison.reference_evaluator import (
     Request,
 )
 
+pytestmark = pytest.mark.pure
+
 PAIRS, CHUNK = int(os.environ.get("SOAK_PAIRS", "2000")), 100
 #: The first of the seeds, so that two soaks need not try the same.
 SEED = int(os.environ.get("SOAK_SEED", "0"))

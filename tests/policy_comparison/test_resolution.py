@@ -14,6 +14,8 @@ from c7n_iamusers.policy_comparison.principals import (
 from c7n_iamusers.policy_comparison.resolution import Bounds, Scope, resolve
 from c7n_iamusers.policy_comparison.statements import parse_policy
 
+pytestmark = pytest.mark.pure
+
 ALICE = PrincipalPermissions(
     "111122223333",
     "alice",

@@ -9,6 +9,8 @@ import pytest
 
 from c7n_iamusers.policy_comparison.statements import parse_policy
 
+pytestmark = pytest.mark.pure
+
 ALLOW = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
 
 

@@ -11,6 +11,8 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex, _Clause
 from tests.records import ACCOUNT, user
 
+pytestmark = pytest.mark.pure
+
 ALICE = user(path="/eng/", tags={"Team": "red"})
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/deploy"

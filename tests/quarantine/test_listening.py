@@ -44,6 +44,8 @@ from tests.quarantine.test_plan import (
 )
 from tests.records import user
 
+pytestmark = pytest.mark.pure
+
 KEPT = Quarantine(SINCE, "park", "unused", kept=True)
 SHAPES = [
     pytest.param(user(**CREDENTIALS), INLINE, id="inline"),

@@ -46,6 +46,8 @@ from c7n_iamusers.quarantine.plan import (
 )
 from tests.records import user
 
+pytestmark = pytest.mark.pure
+
 NOW = datetime(2026, 11, 24, 18, 0, 5, 123, tzinfo=timezone.utc)
 SINCE = NOW.replace(microsecond=0)
 LATER, LATEST = datetime(2026, 12, 1, tzinfo=timezone.utc), datetime(2026, 12, 2, tzinfo=timezone.utc)

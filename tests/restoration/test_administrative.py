@@ -13,6 +13,8 @@ from c7n_iamusers.restoration.rights import CurrentRights
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.records import groups, user
 
+pytestmark = pytest.mark.pure
+
 
 def test_what_the_snapshot_cannot_tell_is_asked_about() -> None:
     own, aws = "arn:aws:iam::111122223333:policy/Deploy", "arn:aws:iam::aws:policy/ReadOnlyAccess"

@@ -18,6 +18,8 @@ from tests.policy_comparison.random_policies import Pair, Statement, pairs, requ
 from tests.policy_comparison.test_random_pairs import AS_USER, REQUESTS, answers, document, evaluators
 from tests.records import ACCOUNT, user
 
+pytestmark = pytest.mark.pure
+
 LIMIT = f"arn:aws:iam::{ACCOUNT}:policy/Limit"
 CHUNK = 100
 

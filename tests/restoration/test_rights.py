@@ -13,6 +13,8 @@ from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.records import ACCOUNT, groups, user
 
+pytestmark = pytest.mark.pure
+
 OWN = f"arn:aws:iam::{ACCOUNT}:policy/Team"
 LIMIT = f"arn:aws:iam::{ACCOUNT}:policy/Limit"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"

@@ -20,6 +20,8 @@ from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from c7n_iamusers.text.wording import moment
 from tests.records import EVERYTHING, user
 
+pytestmark = pytest.mark.pure
+
 ALICE, BOB = user(**EVERYTHING), user("bob", unique_id="AIDABOBBOBBOBBOB")
 CALL: dict[str, Any] = {"operation": "DeleteAccessKey", "parameters": {"AccessKeyId": "AKIA1"}}
 

@@ -21,6 +21,8 @@ from c7n_iamusers.roles.documents import (
     role_documents,
 )
 
+pytestmark = pytest.mark.pure
+
 RUNNER_ARN = "arn:aws:iam::123456789012:role/ops/Runner"
 CENTER_ARN = "arn:aws:iam::999999999999:role/Center"
 READS = Needed(frozenset({"iam:GetUser"}))

@@ -26,6 +26,8 @@ from c7n_iamusers.roles.documents import (
 from c7n_iamusers.roles.guardrail import guardrail
 from c7n_iamusers.roles.rendering import rendered_guardrail, rendered_role
 
+pytestmark = pytest.mark.pure
+
 READS = Needed(frozenset({"iam:GetUser"}), bound=frozenset({("s3:GetObject", "s3:::lists/x.csv")}))
 OUTPUT = Places(
     ("https://sqs.us-east-1.amazonaws.com/123456789012/q",), ("s3://runs/${aws:PrincipalAccount}",)

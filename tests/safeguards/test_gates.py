@@ -15,6 +15,8 @@ from c7n_iamusers.execution.executor import Applied
 from c7n_iamusers.safeguards.gates import CALLS, LONGEST, MAX_AGE, AskedOfUser, Calls, Gate, Gates
 from c7n_iamusers.safeguards.guards import Guards
 
+pytestmark = pytest.mark.pure
+
 ROLE = "arn:aws:sts::111122223333:assumed-role/CloudCustodian/session"
 
 

@@ -27,6 +27,8 @@ from c7n_iamusers.safeguards.guards import (
 )
 from tests.records import ACCOUNT, groups, user
 
+pytestmark = pytest.mark.pure
+
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 TODAY = NOW.date()
 ROLE = f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/session"

@@ -16,6 +16,8 @@ from tests.evidence_records import CREDENTIAL_KINDS, NOW, days_ago, key, passwor
 from tests.records import ACCOUNT as ACCOUNT_ID
 from tests.records import user
 
+pytestmark = pytest.mark.pure
+
 MADE = days_ago(30)
 EARLIER = Source("credential report", days_ago(1))
 LISTED = Evidence(

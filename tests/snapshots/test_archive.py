@@ -19,6 +19,8 @@ from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, SnapshotA
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from tests.records import EVERYTHING, user
 
+pytestmark = pytest.mark.pure
+
 ALICE = user(tags={"Team": "a"}, **EVERYTHING)
 FIRST = Snapshot(ALICE, "2026-11-24T00:00:00+00:00", fingerprint(ALICE))
 SECOND = replace(FIRST, taken="2026-11-25T00:00:00+00:00")

@@ -18,6 +18,8 @@ from c7n_iamusers.snapshots.snapshot import (
 )
 from tests.records import groups, user
 
+pytestmark = pytest.mark.pure
+
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"

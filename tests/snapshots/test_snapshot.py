@@ -15,6 +15,8 @@ from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.snapshots.snapshot import SCHEMA, Snapshot
 from tests.records import EVERYTHING, user
 
+pytestmark = pytest.mark.pure
+
 TAKEN = datetime(2026, 11, 24, tzinfo=timezone.utc)
 ALICE = user(tags={"Team": "a"}, **EVERYTHING)
 SNAPSHOT = Snapshot(

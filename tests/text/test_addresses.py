@@ -5,6 +5,8 @@ import pytest
 
 from c7n_iamusers.text.wording import foreign_domain, is_address
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.mark.parametrize(
     "text",

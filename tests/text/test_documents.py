@@ -21,6 +21,8 @@ from c7n_iamusers.text.documents import (
 )
 from c7n_iamusers.text.rows import read_rows
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),

@@ -9,6 +9,8 @@ import pytest
 
 from c7n_iamusers.text.wording import json_pieces
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.mark.parametrize("sort_keys", [False, True], ids=["as-given", "sorted"])
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import pytest
 
 from c7n_iamusers.text.wording import as_text, moment
 
+pytestmark = pytest.mark.pure
+
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from c7n_iamusers.text.wording import cell, visible
 
+pytestmark = pytest.mark.pure
+
 
 @pytest.mark.parametrize(
     ("text", "shown"),

@@ -7,6 +7,8 @@ import pytest
 
 from c7n_iamusers.identity_center.aws import _AHEAD, in_parallel
 
+pytestmark = pytest.mark.pure
+
 
 def test_results_are_in_the_order_of_the_items() -> None:
     assert in_parallel(lambda number: number * 2, range(1000)) == [number * 2 for number in range(1000)]

@@ -27,6 +27,8 @@ from c7n_iamusers.identity_center.writer.schedule import (
 )
 from tests.access_center import INSTANCE, subject
 
+pytestmark = pytest.mark.pure
+
 ASSIGN, PROVISION = "CreateAccountAssignment", "ProvisionPermissionSet"
 ASSIGNMENTS, PROVISIONINGS = QUOTAS[ASSIGN], QUOTAS[PROVISION]
 CONTEXT = WriterContext({}, INSTANCE, NoJournal(), lambda *_: RecheckResult(), RateLimit(), Backoff())

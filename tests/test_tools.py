@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The marker of fast tests, and the versions of the tools."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.pure
+ROOT = Path(__file__).parents[1]
+MARK = "pytestmark = pytest.mark.pure\n"
+MARKED = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if MARK in path.read_text()]
+#: What no pure test imports: AWS, Cloud Custodian, commands, other processes, and helpers that take these.
+IMPURE = re.compile(
+    r"(aws_local_org|boto3|botocore|c7n|c7n_org|c7n_mailer|moto|subprocess"
+    r"|tests\.(policies|packaging|readme|replay))\b"
+)
+
+
+def imported(path: Path) -> set[str]:
+    nodes = [*ast.walk(ast.parse(path.read_text()))]
+    names = {each.name for node in nodes if isinstance(node, ast.Import) for each in node.names}
+    return names | {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("path", MARKED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_marked_as_pure_imports_nothing_else(path: Path) -> None:
+    assert not [name for name in imported(path) if IMPURE.match(name)]
+
+
+def test_each_tool_has_one_version() -> None:
+    """In constraints.txt; what the package itself runs with is not among them."""
+    tree = ast.parse((ROOT / "setup.py").read_text())
+    (tools,) = [
+        value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and key.value == "dev"
+    ]
+    wanted = {re.split(r"[>=\[]", each)[0].lower() for each in ast.literal_eval(tools)}
+    pinned = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    assert wanted - pinned == {"moto", "placebo", "setuptools"}
+    assert pinned <= wanted
