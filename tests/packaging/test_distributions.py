@@ -56,7 +56,8 @@ def test_the_sdist_has_all_that_a_checkout_needs(sdist: Path) -> None:
     tests = {str(file.relative_to(ROOT)) for file in (ROOT / "tests").rglob("*.py")}
     policies = {str(file.relative_to(ROOT)) for file in (ROOT / "policies").glob("*")}
     documents = {str(file.relative_to(ROOT)) for file in (ROOT / "docs").rglob("*") if file.is_file()}
-    others = {"setup.py", "pyproject.toml", "Makefile", ".ci/run", "LICENSE", "README.md", "CHANGELOG.md"}
+    others = {"setup.py", "pyproject.toml", "constraints.txt", "Makefile", ".ci/run", "LICENSE"}
+    others |= {"README.md", "CHANGELOG.md", "SECURITY.md"}
     assert names >= source_files() | tests | policies | documents | others | set(STARTUP_FILES)
 
 
