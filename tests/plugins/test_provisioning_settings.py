@@ -159,7 +159,9 @@ def test_intents_do_not_outlive_a_lambda() -> None:
             {"managed_policies": ["arn:partition:iam::aws:policy/ReadOnlyAccess"]},
             id="partition",
         ),
-        pytest.param({"tags": {"Account": "{account_id}"}}, {"tags": {"Account": "[account_id]"}}, id="in-a-tag"),
+        pytest.param(
+            {"tags": {"Account": "{account_id}"}}, {"tags": {"Account": "[account_id]"}}, id="in-a-tag"
+        ),
     ],
 )
 def test_variables_are_taken_before_they_are_expanded(given: dict[str, Any], refused: dict[str, Any]) -> None:

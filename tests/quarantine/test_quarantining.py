@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quarantine, release and deletion of one user on the local organization, without a policy around them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.deletion.deleting import UserDeletion
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.executor import Applied, Executor, Run
+from c7n_iamusers.execution.journal import Journal
+from c7n_iamusers.execution.outcomes import FAILED, QUARANTINED, SKIPPED, Work
+from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.iam.accounts import read_account
+from c7n_iamusers.iam.deny_all import ATTACHED, BOUNDARY, DENY_ALL_NAME, FORMS, INLINE
+from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
+from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
+from c7n_iamusers.safeguards.guards import Guards
+from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
+from tests.policies import ACCOUNT
+
+ROLE = f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/session"
+Make = Callable[[Run], Work]
+
+
+@contextmanager
+def running(org: LocalOrg, output: Path, caller: str = ROLE) -> Iterator[Run]:
+    iam, backoff = org.client("iam", ACCOUNT), Backoff(sleep=lambda _: None)
+    output.mkdir(exist_ok=True)
+    with Journal(output / "journal.jsonl") as journal:
+        executor = Executor({"iam": iam}, journal, backoff)
+        yield Run(iam, executor, backoff, DirectoryStore(output), (caller,), 1, journal)
+
+
+def _records(run: Run) -> UserRecords:
+    account = read_account(run.client, run.backoff, "Role", *ENTITIES)
+    live = LivePolicies(run.client, run.backoff, account)
+    return UserRecords(RecordStores(run.store, list), run.journal, account, live, "park")
+
+
+def quarantine(run: Run, **options: Any) -> Work:
+    return UserQuarantine(
+        run, _records(run), lambda: Guards(run.callers), "park", "unused", **options
+    ).quarantine
+
+
+def brownout(run: Run) -> Work:
+    return quarantine(run, brownout=15)
+
+
+def release(run: Run) -> Work:
+    return UserRelease(run, RecordStores(run.store, list)).release
+
+
+def delete(run: Run) -> Work:
+    users = LiveUsers(run.client, 1, run.backoff)
+    return UserDeletion(run, users, _records(run), lambda: Guards(run.callers)).delete
+
+
+@pytest.fixture
+def iam(org: LocalOrg) -> Any:
+    """alice with a key."""
+    client = org.client("iam", ACCOUNT)
+    client.create_user(UserName="alice")
+    client.create_access_key(UserName="alice")
+    return client
+
+
+def subject(iam: Any) -> Subject:
+    user = iam.get_user(UserName="alice")["User"]
+    return Subject("alice", user["Arn"], user["UserId"])
+
+
+def key_status(iam: Any) -> str:
+    (key,) = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
+    return str(key["Status"])
+
+
+@pytest.mark.parametrize("make", [quarantine, brownout, release, delete])
+@pytest.mark.parametrize(
+    ("flagged", "caller", "told"),
+    [
+        pytest.param({"unique_id": "AIDANAMESAKE"}, ROLE, "belongs to another user", id="namesake"),
+        pytest.param(
+            {"arn": "arn:aws:iam::444455556666:user/alice"},
+            ROLE,
+            "flagged in account 444455556666",
+            id="account",
+        ),
+        pytest.param({}, ROLE.replace(ACCOUNT, "444455556666"), "acts in 444455556666", id="session"),
+        pytest.param({}, f"arn:aws:iam::{ACCOUNT}:user/alice", "the run itself acts", id="caller"),
+    ],
+)
+def test_only_the_flagged_user_is_touched_and_never_who_runs_this(
+    org: LocalOrg, iam: Any, tmp_path: Path, make: Make, flagged: dict[str, str], caller: str, told: str
+) -> None:
+    if make is release:
+        with running(org, tmp_path) as run:
+            assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
+    before = key_status(iam), iam.list_user_policies(UserName="alice")["PolicyNames"]
+    with running(org, tmp_path, caller) as run:
+        status, reason = make(run)(replace(subject(iam), **flagged), applied := Applied())
+    assert (status, applied.made) == (SKIPPED, [])
+    assert told in reason
+    assert (key_status(iam), iam.list_user_policies(UserName="alice")["PolicyNames"]) == before
+
+
+@pytest.mark.parametrize("form", [INLINE, ATTACHED, BOUNDARY])
+def test_record_and_snapshot_are_durable_before_the_first_call_of_each_form(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    seen, refused = list[str](), [each for each in (INLINE, ATTACHED, BOUNDARY) if each != form]
+    ask = Executor.apply
+
+    def look_first(self: Executor, plan: Any, *rest: Any, **named: Any) -> None:
+        if not seen:
+            lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+            seen.extend(line["phase"] for line in lines)
+            seen.append(FORMS[plan.calls[0].operation])
+            (record,) = [line["record"] for line in lines if line["phase"] == "quarantine"]
+            assert record["deactivated"] == [
+                iam.list_access_keys(UserName="alice")["AccessKeyMetadata"][0]["AccessKeyId"]
+            ]
+            assert len(list((tmp_path / "snapshots").iterdir())) == 1
+        ask(self, plan, *rest, **named)
+
+    monkeypatch.setattr(Executor, "apply", look_first)
+    with running(org, tmp_path) as run:
+        work = quarantine(run, refused=dict.fromkeys(refused, "AccessDenied"))
+        assert work(subject(iam), Applied())[0] == QUARANTINED
+    assert seen == ["snapshot", "quarantine", form]
+    assert key_status(iam) == "Inactive"
+
+
+def _named_by_another(iam: Any) -> None:
+    iam.update_user(UserName="alice", NewUserName="alice-before")
+    iam.create_user(UserName="alice")
+
+
+def _gone(iam: Any) -> None:
+    iam.update_user(UserName="alice", NewUserName="alice-before")
+
+
+@pytest.mark.parametrize("make", [quarantine, brownout, release])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param(_named_by_another, "the name now belongs to another user", id="another"),
+        pytest.param(_gone, "renamed to alice-before meanwhile", id="renamed"),
+    ],
+)
+def test_after_the_last_call_the_user_is_asked_for_once_more(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Make,
+    change: Callable[[Any], None],
+    told: str,
+) -> None:
+    flagged = subject(iam)
+    if make is release:
+        with running(org, tmp_path) as run:
+            assert quarantine(run)(flagged, Applied())[0] == QUARANTINED
+    apply = Executor.apply
+
+    def then_change(self: Executor, *given: Any, more: bool = False, **named: Any) -> None:
+        apply(self, *given, more=more, **named)
+        if not more and not named.get("urgent"):
+            change(iam)
+
+    monkeypatch.setattr(Executor, "apply", then_change)
+    with running(org, tmp_path) as run:
+        status, reason = make(run)(flagged, Applied())
+    assert (status, told in reason) == (FAILED, True), reason
+
+
+def test_a_run_that_is_killed_after_its_record_and_before_its_first_call_changed_nothing(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, running(org, tmp_path) as run:
+        patched.setattr(Executor, "apply", killed)
+        with pytest.raises(KeyboardInterrupt):
+            quarantine(run)(subject(iam), Applied())
+    with running(org, tmp_path) as run:
+        assert release(run)(subject(iam), Applied()) == (SKIPPED, "not in quarantine")
+        assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
+    assert iam.list_user_policies(UserName="alice")["PolicyNames"] == [DENY_ALL_NAME]
