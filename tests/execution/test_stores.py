@@ -592,3 +592,54 @@ def test_an_output_url_is_read_as_cloud_custodian_does(
         "s3://output/here",
         config.get("region", "us-east-1"),
     )
+
+
+def _link(place: Path, elsewhere: Path) -> None:
+    place.symlink_to(elsewhere)
+
+
+def _hard_link(place: Path, elsewhere: Path) -> None:
+    place.hardlink_to(elsewhere)
+
+
+def _fifo(place: Path, _: Path) -> None:
+    os.mkfifo(place)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        pytest.param(_link, "a.json is a link", id="link"),
+        pytest.param(_hard_link, "a.json is a hard link", id="hard-link"),
+        pytest.param(_fifo, "a.json is not a regular file", id="fifo"),
+    ],
+)
+def test_an_output_holds_files_and_directories_of_its_own_only(
+    tmp_path: Path, make: Callable[[Path, Path], None], told: str
+) -> None:
+    output, elsewhere = tmp_path / "output", tmp_path / "elsewhere"
+    assert stores.foreign_entry(output) == ""
+    elsewhere.write_text("precious")
+    assert stores.foreign_entry(elsewhere) == f"{elsewhere} is not a directory"
+    (output / "snapshots").mkdir(parents=True)
+    (output / "b.json").write_text("ours")
+    assert stores.foreign_entry(output) == ""
+    make(output / "a.json", elsewhere)
+    assert stores.foreign_entry(output).startswith(f"{output / told}")
+    (output / "a.json").unlink()
+    output.rename(tmp_path / "moved")
+    for target in (tmp_path / "moved", tmp_path / "nowhere"):
+        output.symlink_to(target)
+        assert stores.foreign_entry(output) == f"{output} is not a directory"
+        output.unlink()
+
+
+def test_a_file_of_somebody_else_is_foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    def fault_of(owner: int) -> str:
+        return stores._foreign(path, os.stat_result((0o100600, 1, 1, 1, owner, 0, 0, 0, 0, 0)))
+
+    assert fault_of(1001) == f"{path} belongs to user id 1001, not to this run's 1000"
+    assert (fault_of(1000), fault_of(0)) == ("", "")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.deletion.deleting import UserDeletion
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, Executor, Run
+from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import Journal
-from c7n_iamusers.execution.outcomes import FAILED, QUARANTINED, SKIPPED, Work
+from c7n_iamusers.execution.outcomes import FAILED, QUARANTINED, SKIPPED, Work, outcome_of
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import read_account
 from c7n_iamusers.iam.deny_all import ATTACHED, BOUNDARY, DENY_ALL_NAME, FORMS, INLINE
 from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
@@ -27,10 +30,13 @@ from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
+from tests.fakes import client_error
+from tests.interference import on_call
 from tests.policies import ACCOUNT
 
+EXEMPT = ExemptionRule("user", "alice", "needed", date(2999, 12, 31))
 ROLE = f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/session"
-Make = Callable[[Run], Work]
+Make, Guarding = Callable[..., Work], Callable[[], Guards]
 
 
 @contextmanager
@@ -48,23 +54,22 @@ def _records(run: Run) -> UserRecords:
     return UserRecords(RecordStores(run.store, list), run.journal, account, live, "park")
 
 
-def quarantine(run: Run, **options: Any) -> Work:
-    return UserQuarantine(
-        run, _records(run), lambda: Guards(run.callers), "park", "unused", **options
-    ).quarantine
+def quarantine(run: Run, guards: Guarding | None = None, **options: Any) -> Work:
+    given = guards or (lambda: Guards(run.callers))
+    return UserQuarantine(run, _records(run), given, "park", "unused", **options).quarantine
 
 
-def brownout(run: Run) -> Work:
-    return quarantine(run, brownout=15)
+def brownout(run: Run, guards: Guarding | None = None) -> Work:
+    return quarantine(run, guards, brownout=15)
 
 
 def release(run: Run) -> Work:
     return UserRelease(run, RecordStores(run.store, list)).release
 
 
-def delete(run: Run) -> Work:
+def delete(run: Run, guards: Guarding | None = None) -> Work:
     users = LiveUsers(run.client, 1, run.backoff)
-    return UserDeletion(run, users, _records(run), lambda: Guards(run.callers)).delete
+    return UserDeletion(run, users, _records(run), guards or (lambda: Guards(run.callers))).delete
 
 
 @pytest.fixture
@@ -142,6 +147,23 @@ def test_record_and_snapshot_are_durable_before_the_first_call_of_each_form(
     assert key_status(iam) == "Inactive"
 
 
+@pytest.mark.parametrize("make", [quarantine, brownout, delete])
+def test_who_is_exempted_once_the_snapshot_is_there_is_left_alone(
+    org: LocalOrg, iam: Any, tmp_path: Path, make: Make
+) -> None:
+    kept = list[int]()
+
+    def guards() -> Guards:
+        kept.append(len(list(tmp_path.glob("snapshots/*.json"))))
+        return Guards((ROLE,), [EXEMPT] if kept[-1] else [])
+
+    with running(org, tmp_path) as run:
+        status, reason = make(run, guards)(subject(iam), applied := Applied())
+    assert (status, applied.made, kept[0], kept[-1]) == (SKIPPED, [], 0, 1)
+    assert reason.startswith("exempt by user 'alice' until 2999-12-31: needed")
+    assert (key_status(iam), iam.list_user_policies(UserName="alice")["PolicyNames"]) == ("Active", [])
+
+
 def _named_by_another(iam: Any) -> None:
     iam.update_user(UserName="alice", NewUserName="alice-before")
     iam.create_user(UserName="alice")
@@ -183,6 +205,62 @@ def test_after_the_last_call_the_user_is_asked_for_once_more(
     with running(org, tmp_path) as run:
         status, reason = make(run)(flagged, Applied())
     assert (status, told in reason) == (FAILED, True), reason
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param(_named_by_another, "the name now belongs to another user", id="another"),
+        pytest.param(_gone, "AccessDenied", id="renamed"),
+    ],
+)
+def test_the_deny_is_put_back_on_the_same_user_only(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Any], None],
+    told: str,
+) -> None:
+    flagged = subject(iam)
+
+    def refuse() -> None:
+        change(iam)
+        raise client_error("AccessDenied")
+
+    on_call(monkeypatch, "DeleteUser", refuse)
+    with running(org, tmp_path) as run:
+        outcome = outcome_of(flagged, delete(run), Interruption())
+    assert (outcome.status, told in outcome.reason) == (FAILED, True), outcome.reason
+    lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert [line["operation"] for line in lines if line["phase"] == "before"][-2:] == [
+        "DeleteUserPolicy",
+        "DeleteUser",
+    ]
+
+
+@pytest.mark.parametrize("make", [quarantine, brownout, delete])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param(lambda data: data["attachments"].update({"access-key": []}), id="attachments"),
+        pytest.param(lambda data: data.update(policies=None), id="policies"),
+    ],
+)
+def test_an_edited_snapshot_refuses_whatever_changes_its_user(
+    org: LocalOrg, iam: Any, tmp_path: Path, make: Make, edit: Callable[[Any], None]
+) -> None:
+    with running(org, tmp_path) as run:
+        _records(run).keep(_records(run).find(LiveUsers(iam, 1, run.backoff).read_fully("alice")))
+    (path,) = (tmp_path / "snapshots").iterdir()
+    data = json.loads(path.read_text())
+    edit(data)
+    path.write_text(json.dumps(data))
+    with running(org, tmp_path) as run:
+        outcome = outcome_of(subject(iam), make(run), Interruption())
+    assert (outcome.status, outcome.calls) == (FAILED, 0)
+    assert "its content does not match its fingerprint" in outcome.reason
+    assert (key_status(iam), iam.list_user_policies(UserName="alice")["PolicyNames"]) == ("Active", [])
 
 
 def test_a_run_that_is_killed_after_its_record_and_before_its_first_call_changed_nothing(
