@@ -117,7 +117,9 @@ def test_a_boundary_that_is_to_be_replaced_is_as_it_was_read(
         pytest.param(OURS, remove(DENY_ALL_NAME, "deletion"), THEIRS, True, id="a-deletion-takes-all"),
     ],
 )
-def test_an_inline_policy_of_our_name_is_as_it_was_read(was: Any, call: ApiCall, now: Any, same: bool) -> None:
+def test_an_inline_policy_of_our_name_is_as_it_was_read(
+    was: Any, call: ApiCall, now: Any, same: bool
+) -> None:
     name = call.parameters["PolicyName"]
     given = holding(name, was), holding(name, now), [KEY, call]
     if same:

@@ -119,7 +119,10 @@ NAMED = {"GroupName": "Developers", "GroupId": "AGPA1", "Path": "/"}
         pytest.param("tag", {"Key": "a", "Value": ["x"]}, r"Value\[0\] must be an object", id="list"),
         pytest.param("tag", {"Key": "a", "Value": [{"Key": "b"}]}, "lacks Value", id="tag-of-no-value"),
         pytest.param(
-            "inline-policy", {"PolicyName": "s3", "PolicyDocument": 5}, "must be a policy document", id="document"
+            "inline-policy",
+            {"PolicyName": "s3", "PolicyDocument": 5},
+            "must be a policy document",
+            id="document",
         ),
         pytest.param("inline-policy", {"PolicyName": "s3", "PolicyDocument": []}, "not list", id="documents"),
     ],
