@@ -185,8 +185,8 @@ class Snapshot:
     """``user``: with every kind read, and without the traces of this package.
 
     ``groups``: the user's groups as botocore's ``GroupDetail``, so that a deleted group can be restored too.
-    ``policies``: the managed policies of user, groups and boundary; None if they were not read, as in version 1. Both
-    were read at ``rights_read``: a restoration compares what they allowed then with what they allow now.
+    ``policies``: the managed policies of user, groups and boundary; None if they were not read. Both were read at
+    ``rights_read``: a restoration compares what they allowed then with what they allow now.
     ``quarantine``: ``{since, deactivated, ...}`` if the user was in quarantine. ``partial``: another run had begun to
     delete it. ``deletion_begun``: the user was as an unfinished deletion left it, so this is not all that it had; one
     without that is whole. Times are datetimes, or ISO 8601 text once loaded.
@@ -272,25 +272,15 @@ class Snapshot:
 
     @classmethod
     def from_json(cls, content: str | bytes) -> Snapshot:
-        """The snapshot in ``content``. Raises SnapshotInvalid, with the place, if it is not valid for SCHEMA_VERSION.
-
-        One of version 1 has no documents: it counts as one whose policies could not be read.
-        """
+        """The snapshot in ``content``. Raises SnapshotInvalid, with the place, if it is not valid for SCHEMA_VERSION."""
         try:
             data = read_json(content, most=MOST_OF_RECORD)
         except NotInFormat as error:
             raise SnapshotInvalid(f"not a snapshot: it is not valid JSON: {error}") from error
-        if first := isinstance(data, dict) and data.get("schema_version") == 1:
-            data |= {
-                "schema_version": 2,
-                "policies": None,
-                "rights_read": None,
-                "rights_fingerprint": "0" * 64,
-            }
         if problem := _problem(data):
             raise SnapshotInvalid(f"not a snapshot of version {SCHEMA_VERSION}: {problem}")
         found = _snapshot(data)
-        if first or _has_digests(data, found):
+        if _has_digests(data, found):
             return found
         raise SnapshotInvalid(_CHANGED)
 

@@ -674,32 +674,6 @@ def test_right_before_the_deny_is_lifted_all_is_read_once_more(
     assert told in result.output
 
 
-def of_version_1(run: Path) -> None:
-    """Make the snapshots of ``run`` those of version 1, with their digests in its journal."""
-    journal = run / "journal.jsonl"
-    for path in (run / "snapshots").iterdir():
-        content = path.read_bytes()
-        data = json.loads(content)
-        for member in ("policies", "rights_read", "rights_fingerprint"):
-            del data[member]
-        path.write_text(json.dumps({**data, "schema_version": 1}))
-        old, new = (hashlib.sha256(each).hexdigest() for each in (content, path.read_bytes()))
-        journal.write_text(journal.read_text().replace(old, new))
-
-
-def test_a_snapshot_of_version_1_is_restored_by_name_once_it_was_said_that_rights_cannot_be_compared(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path
-) -> None:
-    before = details(iam)
-    delete(tmp_path / "out")
-    of_version_1(run)
-    result = restore(run, "--yes", "--user", "alice")
-    assert (result.exit_code, user_names(iam)) == (1, [])
-    assert "its rights can't be compared: the snapshot has no documents of policies" in result.output
-    assert restore(run, "--yes", "--accept-wider", "alice").exit_code == 0
-    assert details(iam) == before
-
-
 #: Documents that the comparison takes for as much as ``iam:*`` on all resources, or more.
 AS_MUCH: dict[str, list[dict[str, Any]]] = {
     "plain": [{"Action": "iam:*", "Resource": "*"}],
