@@ -27,7 +27,11 @@ def inline(document: Any, name: str = "s3") -> dict[str, Any]:
 
 
 def version(document: Any) -> dict[str, Any]:
-    return {"policies": (PolicyVersion(ARN, "v1", document if isinstance(document, str) else json.dumps(document)),)}
+    return {
+        "policies": (
+            PolicyVersion(ARN, "v1", document if isinstance(document, str) else json.dumps(document)),
+        )
+    }
 
 
 def team(**held: Any) -> dict[str, Any]:
@@ -62,7 +66,12 @@ GROUP_ATTACHED = {"AttachedManagedPolicies": [{"PolicyName": "p", "PolicyArn": A
         pytest.param(IN_TEAM, team(**GROUP_INLINE), {}, [], id="group-that-only-allows"),
         pytest.param(
             IN_TEAM,
-            team(GroupPolicyList=[*GROUP_INLINE["GroupPolicyList"], {"PolicyName": "b", "PolicyDocument": DENY}]),
+            team(
+                GroupPolicyList=[
+                    *GROUP_INLINE["GroupPolicyList"],
+                    {"PolicyName": "b", "PolicyDocument": DENY},
+                ]
+            ),
             {},
             ["group team"],
             id="group-with-inline",

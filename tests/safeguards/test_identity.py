@@ -5,21 +5,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.exceptions import UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan
-from c7n_iamusers.execution.executor import Applied
-from c7n_iamusers.iam.deny_all import BROWNOUT_NAME, DENY_ALL_NAME
+from c7n_iamusers.execution.executor import Applied, CallFailed
+from c7n_iamusers.iam.deny_all import BROWNOUT_NAME, DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.safeguards.identity import BoundaryChanged, identity_check
+from c7n_iamusers.safeguards.identity import BoundaryChanged, handle_replacement, identity_check, not_gone
 from tests.fakes import ScriptedClient, Sleeps, client_error
 from tests.records import user
 
 POWER, READ_ONLY = (f"arn:aws:iam::aws:policy/{name}" for name in ("PowerUserAccess", "ReadOnlyAccess"))
-OURS, THEIRS = ({"Statement": [{"Sid": sid, "Effect": "Deny"}]} for sid in ("ours", "theirs"))
+OURS, THEIRS = (json.loads(deny_all_document(sid)) for sid in ("ours", "theirs"))
 
 
 def bounded(arn: str | None) -> IamUser:
@@ -140,3 +142,104 @@ def test_a_brownout_is_not_ended_under_a_deny_that_came_meanwhile() -> None:
     )
     with pytest.raises(BoundaryChanged):
         asked(was, now, [remove(BROWNOUT_NAME)], Applied())
+
+
+def run_of(client: ScriptedClient, *, fails: bool = False) -> tuple[Any, list[ApiCall]]:
+    """A run that records what it would change."""
+    changed = list[ApiCall]()
+
+    def apply(plan: Plan, applied: Applied, *, urgent: bool) -> None:
+        assert urgent
+        changed.extend(plan.calls)
+        if fails:
+            raise CallFailed(plan.calls[0], plan.subject, client_error("AccessDenied"))
+
+    executor = SimpleNamespace(apply=apply)
+    return SimpleNamespace(client=client, backoff=Sleeps().backoff(), executor=executor), changed
+
+
+@pytest.mark.parametrize(
+    ("names", "told", "asked"),
+    [
+        pytest.param([None], None, 1, id="gone"),
+        pytest.param(["alice", "alice", None], None, 3, id="gone-once-both-agree"),
+        pytest.param(["al"], "renamed to al meanwhile; run again", 1, id="renamed"),
+        pytest.param(["alice", "al"], "renamed to al meanwhile; run again", 2, id="renamed-at-last"),
+        pytest.param(
+            ["alice"] * 6,
+            "GetUser does not find it, and ListUsers still does: run again",
+            6,
+            id="there-all-the-time",
+        ),
+    ],
+)
+def test_a_user_that_is_not_found_is_gone_once_no_list_has_it(
+    monkeypatch: pytest.MonkeyPatch, names: list[str | None], told: str | None, asked: int
+) -> None:
+    seen, left = list[str](), iter(names)
+
+    def name_of(_: LiveUsers, unique_id: str) -> str | None:
+        seen.append(unique_id)
+        return next(left)
+
+    monkeypatch.setattr(LiveUsers, "name_of", name_of)
+    subject = user().subject
+    found = not_gone(run_of(ScriptedClient())[0], subject)
+    assert found == (told and f"{subject}: {told}")
+    assert seen == [subject.unique_id] * asked
+
+
+PUT_DENY, PUT_BROWNOUT = put(DENY_ALL_NAME, "quarantine"), put(BROWNOUT_NAME, "brownout")
+ATTACH = ApiCall(
+    "iam", "AttachUserPolicy", {"UserName": "alice", "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"}
+)
+BOUND = ApiCall(
+    "iam",
+    "PutUserPermissionsBoundary",
+    {"UserName": "alice", "PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"},
+)
+DEVICE = ApiCall("iam", "DeleteVirtualMFADevice", {"SerialNumber": "arn:aws:iam::111122223333:mfa/alice"})
+FIRST = "the name now belongs to another user (AIDANEXT), which is left alone"
+
+
+@pytest.mark.parametrize(
+    ("calls", "held", "told", "removed"),
+    [
+        pytest.param([], None, "", [], id="no-call-since"),
+        pytest.param([DEVICE], None, "", [], id="of-no-user"),
+        pytest.param([PUT_DENY], THEIRS, "; our Deny-all is not on it", [], id="not-on-it"),
+        pytest.param([PUT_DENY], None, "; our Deny-all is not on it", [], id="none-on-it"),
+        pytest.param([PUT_DENY], OURS, "was removed (it may have replaced", ["DeleteUserPolicy"], id="on-it"),
+        pytest.param([PUT_BROWNOUT], OURS, "was removed (it", ["DeleteUserPolicy"], id="brownout"),
+        pytest.param([ATTACH], None, "was removed (it", ["DetachUserPolicy"], id="attached"),
+        pytest.param([BOUND], None, "; AWSDenyAll may have become its permissions boundary", [], id="bound"),
+        pytest.param([KEY, DEVICE, BOUNDING], None, "check it: UpdateAccessKey, PutUser", [], id="others"),
+        pytest.param(
+            [ATTACH, KEY],
+            None,
+            "was removed (it may have replaced a policy of that name); these calls may have",
+            ["DetachUserPolicy"],
+            id="both",
+        ),
+    ],
+)
+def test_what_may_have_reached_the_next_user_of_the_name(
+    calls: list[ApiCall], held: Any, told: str, removed: list[str]
+) -> None:
+    answer = {"PolicyDocument": held} if held else client_error("NoSuchEntity")
+    run, changed = run_of(ScriptedClient(get_user_policy=[answer]))
+    applied = Applied(unchecked=list(calls), failure_note="it is locked out")
+    replaced = UserReplaced("the name now belongs to another user", "AIDANEXT")
+    reason = handle_replacement(run, replaced, user().subject, applied)
+    assert reason.startswith(FIRST)
+    assert (told in reason) if told else reason == FIRST
+    assert [each.operation for each in changed] == removed
+    assert applied.failure_note == ""
+
+
+def test_a_deny_on_the_next_user_that_cannot_be_removed_is_told() -> None:
+    run, _ = run_of(ScriptedClient(), fails=True)
+    replaced = UserReplaced("the name now belongs to another user", "AIDANEXT")
+    reason = handle_replacement(run, replaced, user().subject, Applied(unchecked=[ATTACH]))
+    assert "our Deny-all is on it and could not be removed (" in reason
+    assert reason.endswith("): remove it by hand")

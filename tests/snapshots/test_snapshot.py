@@ -42,6 +42,15 @@ def test_what_was_written_comes_back() -> None:
     assert found.deactivated == {"AKIA1"}
 
 
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("deletion_begun", [False, True])
+def test_what_is_left_out_of_the_file_where_it_is_false(partial: bool, deletion_begun: bool) -> None:
+    whole = replace(SNAPSHOT, partial=partial, deletion_begun=deletion_begun)
+    found = Snapshot.from_json(whole.as_json())
+    assert (found.partial, found.deletion_begun) == (partial, deletion_begun)
+    assert ("partial" in whole.as_json(), "deletion_begun" in whole.as_json()) == (partial, deletion_begun)
+
+
 def test_a_snapshot_without_quarantine_comes_back() -> None:
     assert Snapshot.from_json(replace(SNAPSHOT, quarantine=None).as_json()).deactivated == frozenset()
 
