@@ -245,3 +245,10 @@ def test_a_journal_that_cannot_be_read_refuses_and_says_so(tmp_path: Path) -> No
                 ask(ALICE)
         with pytest.raises(SnapshotRefused, match="a journal can't be read"):
             records.began_deletion(ALICE.subject)
+
+
+def test_records_need_this_outputs_own_journal_from_the_beginning(tmp_path: Path) -> None:
+    (tmp_path / "here" / "journal.jsonl").mkdir(parents=True)
+    account, live = cast(Any, SimpleNamespace(roles=())), cast(Any, None)
+    with Journal(tmp_path / "journal.jsonl") as journal, pytest.raises(OSError, match="here"):
+        UserRecords(RecordStores(DirectoryStore(tmp_path / "here"), list), journal, account, live, "p")
