@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,26 @@ import pytest
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.deletion.deleting import UserDeletion
+from c7n_iamusers.exceptions import Stopped
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, Executor, Run
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import Journal
-from c7n_iamusers.execution.outcomes import FAILED, QUARANTINED, SKIPPED, Work, outcome_of
+from c7n_iamusers.execution.outcomes import (
+    BROWNED_OUT,
+    FAILED,
+    QUARANTINED,
+    RELEASED,
+    SKIPPED,
+    UNCHANGED,
+    Work,
+    outcome_of,
+)
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import read_account
-from c7n_iamusers.iam.deny_all import ATTACHED, BOUNDARY, DENY_ALL_NAME, FORMS, INLINE
+from c7n_iamusers.iam.deny_all import ATTACHED, BOUNDARY, DENY_ALL_NAME, FORMS, INLINE, Quarantine
 from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
@@ -59,17 +70,17 @@ def quarantine(run: Run, guards: Guarding | None = None, **options: Any) -> Work
     return UserQuarantine(run, _records(run), given, "park", "unused", **options).quarantine
 
 
-def brownout(run: Run, guards: Guarding | None = None) -> Work:
-    return quarantine(run, guards, brownout=15)
+def brownout(run: Run, guards: Guarding | None = None, **options: Any) -> Work:
+    return quarantine(run, guards, brownout=15, **options)
 
 
 def release(run: Run) -> Work:
     return UserRelease(run, RecordStores(run.store, list)).release
 
 
-def delete(run: Run, guards: Guarding | None = None) -> Work:
-    users = LiveUsers(run.client, 1, run.backoff)
-    return UserDeletion(run, users, _records(run), guards or (lambda: Guards(run.callers))).delete
+def delete(run: Run, guards: Guarding | None = None, **options: Any) -> Work:
+    users, given = LiveUsers(run.client, 1, run.backoff), guards or (lambda: Guards(run.callers))
+    return UserDeletion(run, users, _records(run), given, **options).delete
 
 
 @pytest.fixture
@@ -151,15 +162,17 @@ def test_record_and_snapshot_are_durable_before_the_first_call_of_each_form(
 def test_who_is_exempted_once_the_snapshot_is_there_is_left_alone(
     org: LocalOrg, iam: Any, tmp_path: Path, make: Make
 ) -> None:
-    kept = list[int]()
+    kept, noted = list[int](), list[Any]()
 
     def guards() -> Guards:
         kept.append(len(list(tmp_path.glob("snapshots/*.json"))))
         return Guards((ROLE,), [EXEMPT] if kept[-1] else [])
 
     with running(org, tmp_path) as run:
-        status, reason = make(run, guards)(subject(iam), applied := Applied())
+        status, reason = make(run, guards, note_exempt=noted.extend)(subject(iam), applied := Applied())
     assert (status, applied.made, kept[0], kept[-1]) == (SKIPPED, [], 0, 1)
+    # which voids its announcement
+    assert noted == [(subject(iam), EXEMPT)]
     assert reason.startswith("exempt by user 'alice' until 2999-12-31: needed")
     assert (key_status(iam), iam.list_user_policies(UserName="alice")["PolicyNames"]) == ("Active", [])
 
@@ -277,3 +290,124 @@ def test_a_run_that_is_killed_after_its_record_and_before_its_first_call_changed
         assert release(run)(subject(iam), Applied()) == (SKIPPED, "not in quarantine")
         assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
     assert iam.list_user_policies(UserName="alice")["PolicyNames"] == [DENY_ALL_NAME]
+
+
+def test_a_brownout_goes_on_and_a_quarantine_needs_none(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    with running(org, tmp_path) as run:
+        assert brownout(run)(subject(iam), Applied())[0] == BROWNED_OUT
+        status, reason = brownout(run)(subject(iam), applied := Applied())
+        assert (status, applied.made) == (UNCHANGED, [])
+        assert reason.startswith("in a brownout until 20")
+        assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
+        status, reason = brownout(run)(subject(iam), applied := Applied())
+        assert (status, applied.made) == (UNCHANGED, [])
+        assert reason.endswith("UTC: its Deny-all does not end by itself")
+        status, reason = release(run)(subject(iam), Applied())
+        assert (status, reason.startswith("from its brownout until 20")) == (RELEASED, True)
+    assert (key_status(iam), iam.list_user_policies(UserName="alice")["PolicyNames"]) == ("Active", [])
+
+
+ATTACH_ALL = {"UserName": "alice", "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"}
+BOUND_ALL = {"UserName": "alice", "PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"}
+CLAIM = Quarantine(datetime(2026, 1, 1, tzinfo=timezone.utc), "park", "unused").tag()
+THEIRS = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
+)
+
+
+@pytest.mark.parametrize("browned_out", [False, True])
+@pytest.mark.parametrize(
+    ("prepare", "outcome"),
+    [
+        pytest.param(
+            lambda _: None, {False: (SKIPPED, "^not in quarantine$"), True: (RELEASED, "^from its")}, id="no"
+        ),
+        pytest.param(
+            lambda iam: iam.attach_user_policy(**ATTACH_ALL),
+            {
+                False: (
+                    SKIPPED,
+                    "^not in quarantine by the records here, and AWSDenyAll is still attached: no record",
+                ),
+                True: (FAILED, "AWSDenyAll is still attached: no record here .*Only its brownout was ended"),
+            },
+            id="attached-by-others",
+        ),
+        pytest.param(
+            lambda iam: iam.put_user_permissions_boundary(**BOUND_ALL),
+            {
+                False: (
+                    FAILED,
+                    "account 1+2+3+: AWSDenyAll is its permissions boundary, and neither .*so nothing was",
+                ),
+                True: (
+                    FAILED,
+                    "AWSDenyAll is its permissions boundary, and neither .*so only its brownout was ended",
+                ),
+            },
+            id="boundary-by-others",
+        ),
+        pytest.param(
+            lambda iam: iam.tag_user(UserName="alice", Tags=[CLAIM]),
+            {
+                False: (
+                    FAILED,
+                    "a tag says that it is in quarantine, and neither .*Inactive now: no credential",
+                ),
+                True: (
+                    FAILED,
+                    "a tag says that it is in quarantine, and neither .*so only its brownout was ended",
+                ),
+            },
+            id="tag",
+        ),
+        pytest.param(
+            lambda iam: iam.put_user_policy(
+                UserName="alice", PolicyName=DENY_ALL_NAME, PolicyDocument=THEIRS
+            ),
+            {
+                False: (
+                    FAILED,
+                    "not in quarantine by the records here, and its inline policy .* still denies",
+                ),
+                True: (
+                    FAILED,
+                    "which somebody else wrote or changed, still denies.*Only its brownout was ended",
+                ),
+            },
+            id="changed-policy-of-our-name",
+        ),
+    ],
+)
+def test_a_release_without_a_record_leaves_what_others_may_have_put_on(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    prepare: Callable[[Any], None],
+    outcome: dict[bool, tuple[str, str]],
+    browned_out: bool,
+) -> None:
+    with running(org, tmp_path) as run:
+        if browned_out:
+            assert brownout(run)(subject(iam), Applied())[0] == BROWNED_OUT
+        prepare(iam)
+        status, reason = release(run)(subject(iam), applied := Applied())
+    expected, told = outcome[browned_out]
+    assert (status, bool(re.search(told, reason))) == (expected, True), reason
+    assert [call.operation for call, _ in applied.made] == ["DeleteUserPolicy"] * browned_out
+
+
+@pytest.mark.parametrize("make", [quarantine, brownout, delete])
+def test_under_a_stop_users_are_not_even_read(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Make
+) -> None:
+    def stopped() -> Guards:
+        raise Stopped("STOP is there")
+
+    read, flagged = list[str](), subject(iam)
+    with running(org, tmp_path) as run:
+        work = make(run, stopped)
+        monkeypatch.setattr(LiveUsers, "_read", lambda _, name, __: read.append(name))
+        outcome = outcome_of(flagged, work, Interruption())
+    assert (outcome.status, outcome.calls, read) == (FAILED, 0, [])
+    assert "STOP is there" in outcome.reason
