@@ -272,7 +272,7 @@ class Snapshot:
 
     @classmethod
     def from_json(cls, content: str | bytes) -> Snapshot:
-        """The snapshot in ``content``. Raises SnapshotInvalid, with the place, if it is not valid for SCHEMA_VERSION."""
+        """The snapshot in ``content``. Raises SnapshotInvalid, with the place, if it is none of SCHEMA_VERSION."""
         try:
             data = read_json(content, most=MOST_OF_RECORD)
         except NotInFormat as error:

@@ -719,24 +719,6 @@ def test_a_forged_snapshot_gives_no_policy_of_an_administrator_without_asking(
     assert iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
 
 
-def test_a_deletion_that_an_earlier_version_began_is_continued_and_what_is_not_known_is_said(
-    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its output has snapshots of two versions."""
-    before = details(iam)
-    with monkeypatch.context() as patch:
-        deny(patch, "DeleteUserPolicy")
-        with pytest.raises(PolicyExecutionError):
-            delete(tmp_path / "out")
-    of_version_1(run)
-    delete(tmp_path / "out")
-    result = restore(run, "--yes")
-    assert (result.exit_code, user_names(iam)) == (1, [])
-    assert f"its rights can't be compared: the snapshot has no document of {OWN}" in result.output
-    assert restore(run, "--yes", "--accept-wider", "alice").exit_code == 0
-    assert details(iam) == before
-
-
 def test_a_partial_snapshot_is_restored_for_a_named_user_only_with_what_it_does_not_know(
     org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
