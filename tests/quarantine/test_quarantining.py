@@ -47,7 +47,8 @@ from tests.policies import ACCOUNT
 
 EXEMPT = ExemptionRule("user", "alice", "needed", date(2999, 12, 31))
 ROLE = f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/session"
-Make, Guarding = Callable[..., Work], Callable[[], Guards]
+Make = Callable[..., Work]
+Guarding = Callable[[], Guards]
 
 
 @contextmanager
@@ -264,7 +265,9 @@ def test_an_edited_snapshot_refuses_whatever_changes_its_user(
     org: LocalOrg, iam: Any, tmp_path: Path, make: Make, edit: Callable[[Any], None]
 ) -> None:
     with running(org, tmp_path) as run:
-        _records(run).keep(_records(run).find(LiveUsers(iam, 1, run.backoff).read_fully("alice")))
+        alice = LiveUsers(iam, 1, run.backoff).read_fully("alice")
+        assert alice
+        _records(run).keep(_records(run).find(alice))
     (path,) = (tmp_path / "snapshots").iterdir()
     data = json.loads(path.read_text())
     edit(data)
