@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.deletion.deleting import UserDeletion
+from c7n_iamusers.deletion.reviewed_plan import PlannedDeletion
 from c7n_iamusers.exceptions import Stopped
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, Executor, Run
@@ -45,6 +47,7 @@ from tests.fakes import client_error
 from tests.interference import on_call
 from tests.policies import ACCOUNT
 
+LOCKED_OUT = "it is locked out by our Deny-all, and 0 of its attachments are removed: run again to finish"
 EXEMPT = ExemptionRule("user", "alice", "needed", date(2999, 12, 31))
 ROLE = f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/session"
 Make = Callable[..., Work]
@@ -414,3 +417,74 @@ def test_under_a_stop_users_are_not_even_read(
         outcome = outcome_of(flagged, work, Interruption())
     assert (outcome.status, outcome.calls, read) == (FAILED, 0, [])
     assert "STOP is there" in outcome.reason
+
+
+def made(output: Path) -> list[str]:
+    """The operations that the journal announces."""
+    lines = [json.loads(line) for line in (output / "journal.jsonl").read_text().splitlines()]
+    return [line["operation"] for line in lines if line["phase"] == "before"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "error", "calls", "note"),
+    [
+        pytest.param(
+            "PutUserPolicy",
+            client_error("MalformedPolicyDocument"),
+            ["PutUserPolicy"],
+            "",
+            id="the-deny-is-refused",
+        ),
+        pytest.param(
+            "PutUserPolicy",
+            ReadTimeoutError(endpoint_url="iam"),
+            ["PutUserPolicy"],
+            LOCKED_OUT,
+            id="the-deny-is-unsure",
+        ),
+        pytest.param(
+            "DeleteAccessKey",
+            client_error("AccessDenied"),
+            ["PutUserPolicy", "DeleteAccessKey"],
+            LOCKED_OUT,
+            id="the-next-call-is-refused",
+        ),
+    ],
+)
+def test_a_deletion_that_fails_says_what_state_the_user_is_in(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    error: Exception,
+    calls: list[str],
+    note: str,
+) -> None:
+    def fail() -> None:
+        raise error
+
+    flagged = subject(iam)
+    on_call(monkeypatch, operation, fail)
+    with running(org, tmp_path) as run:
+        outcome = outcome_of(flagged, delete(run), Interruption())
+    assert (outcome.status, made(tmp_path)) == (FAILED, calls)
+    assert note in outcome.reason
+    assert bool(note) is ("its attachments are removed" in outcome.reason)
+
+
+def test_whom_an_earlier_step_spares_is_not_even_read(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, flagged = list[str](), subject(iam)
+    spared = {flagged.unique_id: "its replacement failed"}
+    with running(org, tmp_path) as run:
+        users = LiveUsers(iam, 1, run.backoff)
+        deletion = UserDeletion(run, users, _records(run), lambda: Guards(run.callers), spared=spared)
+        with monkeypatch.context() as patch:
+            patch.setattr(LiveUsers, "_read", lambda _, name, __: read.append(name))
+            assert deletion.delete(flagged, Applied()) == (SKIPPED, "its replacement failed")
+            assert deletion.propose(flagged) == PlannedDeletion(flagged, skipped="its replacement failed")
+        others = replace(deletion, spared={"AIDABOB": "its replacement failed"})
+        assert [call.operation for call in others.propose(flagged).calls][-1] == "DeleteUser"
+    assert read == []
