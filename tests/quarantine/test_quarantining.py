@@ -488,3 +488,22 @@ def test_whom_an_earlier_step_spares_is_not_even_read(
         others = replace(deletion, spared={"AIDABOB": "its replacement failed"})
         assert [call.operation for call in others.propose(flagged).calls][-1] == "DeleteUser"
     assert read == []
+
+
+def test_a_quarantine_that_holds_is_left_as_it_is(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    with running(org, tmp_path) as run:
+        assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
+        before = (tmp_path / "journal.jsonl").read_bytes()
+        for options in ({}, {"keep": True}):
+            status, reason = quarantine(run, **options)(subject(iam), applied := Applied())
+            assert (status, applied.made) == (UNCHANGED, [])
+            assert ("credentials: keep activates none" in reason) is bool(options)
+        assert (tmp_path / "journal.jsonl").read_bytes() == before
+        (key,) = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
+        iam.update_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"], Status="Active")
+        status, reason = quarantine(run, keep=True)(subject(iam), applied := Applied())
+        assert (status, applied.made) == (SKIPPED, [])
+        assert f"no longer holds (access key {key['AccessKeyId']} is active)" in reason
+        assert "a quarantine with credentials: deactivate completes it" in reason
+        assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
+    assert key_status(iam) == "Inactive"
