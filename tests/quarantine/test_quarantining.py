@@ -494,10 +494,10 @@ def test_a_quarantine_that_holds_is_left_as_it_is(org: LocalOrg, iam: Any, tmp_p
     with running(org, tmp_path) as run:
         assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
         before = (tmp_path / "journal.jsonl").read_bytes()
-        for options in ({}, {"keep": True}):
-            status, reason = quarantine(run, **options)(subject(iam), applied := Applied())
+        for keep in (False, True):
+            status, reason = quarantine(run, keep=keep)(subject(iam), applied := Applied())
             assert (status, applied.made) == (UNCHANGED, [])
-            assert ("credentials: keep activates none" in reason) is bool(options)
+            assert ("credentials: keep activates none" in reason) is keep
         assert (tmp_path / "journal.jsonl").read_bytes() == before
         (key,) = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
         iam.update_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"], Status="Active")
