@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
@@ -19,8 +19,8 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.deletion.deleting import UserDeletion
 from c7n_iamusers.deletion.reviewed_plan import PlannedDeletion
 from c7n_iamusers.exceptions import Stopped
-from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.executor import Applied, Executor, Run
+from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
+from c7n_iamusers.execution.executor import Applied, Executor, Run, SubjectGone
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import Journal
 from c7n_iamusers.execution.outcomes import (
@@ -37,14 +37,22 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import read_account
-from c7n_iamusers.iam.deny_all import ATTACHED, BOUNDARY, DENY_ALL_NAME, FORMS, INLINE, Quarantine
+from c7n_iamusers.iam.deny_all import (
+    ATTACHED,
+    BOUNDARY,
+    DENY_ALL_NAME,
+    FORMS,
+    INLINE,
+    Quarantine,
+    deny_all_document,
+)
 from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
+from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease, read_back
 from c7n_iamusers.safeguards.guards import Guards
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 from tests.fakes import client_error
-from tests.interference import on_call
+from tests.interference import deny, on_call
 from tests.policies import ACCOUNT
 
 LOCKED_OUT = "it is locked out by our Deny-all, and 0 of its attachments are removed: run again to finish"
@@ -533,3 +541,63 @@ def test_a_deny_without_a_record_in_itself_stays_once_the_user_has_lost_another(
         if status == FAILED:
             assert release(run)(subject(iam), Applied())[0] == RELEASED
     assert key_status(iam) == "Active"
+
+
+def test_a_user_whose_deletion_began_is_not_released(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flagged = subject(iam)
+    with running(org, tmp_path) as run:
+        with monkeypatch.context() as patch:
+            deny(patch, "DeleteAccessKey")
+            assert outcome_of(flagged, delete(run), Interruption()).status == FAILED
+        status, reason = release(run)(flagged, applied := Applied())
+    assert (status, applied.made) == (FAILED, [])
+    assert "a deletion of it began on 20" in reason
+    assert reason.endswith("restore OUTPUT --user alice. Nothing was changed")
+
+
+@pytest.mark.parametrize(
+    ("new", "forged", "status"),
+    [
+        pytest.param(True, False, QUARANTINED, id="new"),
+        pytest.param(True, True, FAILED, id="new-and-forged"),
+        pytest.param(False, True, UNCHANGED, id="not-new"),
+    ],
+)
+def test_a_new_user_that_seems_to_be_in_quarantine_is_a_failure(
+    org: LocalOrg, iam: Any, tmp_path: Path, new: bool, forged: bool, status: str
+) -> None:
+    if forged:
+        iam.update_access_key(
+            UserName="alice",
+            AccessKeyId=iam.list_access_keys(UserName="alice")["AccessKeyMetadata"][0]["AccessKeyId"],
+            Status="Inactive",
+        )
+        record = Quarantine(datetime(2026, 1, 1, tzinfo=timezone.utc), "park", "unused")
+        document = deny_all_document(record.sids[0])
+        iam.put_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME, PolicyDocument=document)
+    with running(org, tmp_path) as run:
+        found, reason = quarantine(run, new=new)(subject(iam), Applied())
+    assert (found, "no journal here shows" in reason) == (status, status == FAILED)
+
+
+@pytest.mark.parametrize(
+    ("change", "gone"),
+    [
+        pytest.param(lambda _: None, False, id="there"),
+        pytest.param(_gone, True, id="renamed"),
+        pytest.param(_named_by_another, True, id="another"),
+    ],
+)
+def test_a_read_back_is_of_the_same_user(
+    org: LocalOrg, iam: Any, tmp_path: Path, change: Callable[[Any], None], gone: bool
+) -> None:
+    with running(org, tmp_path) as run:
+        alice = LiveUsers(iam, 1, run.backoff).read_fully("alice")
+        assert alice
+        change(iam)
+        unseen = ApiCall("iam", "AttachUserPolicy", ATTACH_ALL)
+        with pytest.raises(SubjectGone) if gone else nullcontext():
+            after, left = read_back(run, alice, Plan(alice.subject, (unseen,)))
+            assert (after.unique_id, left) == (alice.unique_id, [unseen])
