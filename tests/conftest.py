@@ -44,7 +44,8 @@ LONGEST = {"test_commands_run_in_order", "test_the_whole_job", "test_the_rehears
 
 #: Tests with fewer cases are tried whole.
 _FEW = 3
-#: Where tables are wide and each case runs commands, policies or the local organization.
+#: Where tables are wide and each case runs commands, policies or the local organization; but for tests marked
+#: ``whole``.
 _WIDE = {"cli", "hostile", "identity_center", "local_org", "packaging", "plugins", "report", "roles"}
 
 
@@ -54,7 +55,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if "SOAK_PAIRS" not in os.environ and not _are_named(config):
         cases = defaultdict[str, list[pytest.Item]](list)
         for item in items:
-            if item.get_closest_marker("sampled") or item.nodeid.split("/")[1] in _WIDE:
+            wide = item.nodeid.split("/")[1] in _WIDE and not item.get_closest_marker("whole")
+            if item.get_closest_marker("sampled") or wide:
                 cases[item.nodeid.partition("[")[0]].append(item)
         left_out = {item for found in cases.values() if len(found) > _FEW for item in found[1::2]}
         config.hook.pytest_deselected(items=list(left_out))

@@ -169,7 +169,8 @@ class _Mutator(ast.NodeTransformer):
 
     def visit_Return(self, node: ast.Return) -> Any:
         self.generic_visit(node)
-        if node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None):
+        # None serves as well as another value that counts as false
+        if node.value is None or (isinstance(node.value, ast.Constant) and not node.value.value):
             return node
         if self._here(node, f"return None for {_short(node.value)}"):
             node.value = ast.Constant(None)

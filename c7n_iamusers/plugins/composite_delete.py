@@ -20,7 +20,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, Run
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import NoJournal, utc_now
-from c7n_iamusers.execution.outcomes import FAILED, PLANNED, SKIPPED, Outcome, Work, load_outcomes, outcome_of
+from c7n_iamusers.execution.outcomes import PLANNED, SKIPPED, Outcome, Work, load_outcomes, outcome_of
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
@@ -82,8 +82,7 @@ def _proposal(
 
     outcome = outcome_of(subject, work, interruption)
     # Users that could not be read are in the plan too, so that it lists all users.
-    failed = outcome.status == FAILED or not found
-    return (PlannedDeletion(subject, skipped=outcome.reason) if failed else found[0]), outcome
+    return (found[0] if found else PlannedDeletion(subject, skipped=outcome.reason)), outcome
 
 
 def _write(manager: Any, store: Store, plan: DeletionPlan) -> None:

@@ -24,7 +24,6 @@ from c7n_iamusers.iam.deny_all import (
     denies,
     deny_form,
     foreign_policies,
-    inline_deny_all,
     is_bounded,
     tagged_since,
 )
@@ -224,14 +223,14 @@ class UserQuarantine:
     def _left_to_others(self, evidence: Subject, found: RecordedUser) -> tuple[str, str] | None:
         """The outcome for a user whose Deny-all, or its absence, is another run's or another person's work."""
         user, calls, caused = found.user, found.known.calls, self.caused
-        forged = self.new and not calls and inline_deny_all(user) is not None
-        if forged and deny_record_of(user):
+        untouched = self.new and not calls  # so a Deny-all on it is not ours
+        if untouched and deny_record_of(user):
             return FAILED, (
                 f"{evidence}: no journal here shows that this tool put {DENY_ALL_NAME} on this new user, although that "
                 "says so: find out who did, remove it, and quarantine the user"
             )
         # one without a record is replaced
-        if not forged and found.begun:
+        if not untouched and found.begun:
             return FAILED, (
                 f"{evidence}: a deletion of it began {found.begun} and is in progress or was stopped: finish it by its "
                 f"policy, or run c7n-iamusers restore OUTPUT --user {user.name}"

@@ -104,10 +104,11 @@ def seen_active(activity: Mapping[str, Any] | None, days: float | None, now: dat
 
     The annotation is older than live data, so only a use counts, and no silence.
     """
-    last = moment((activity or {}).get("time"))
-    if not activity or days is None or last is None or last <= now - timedelta(days=days):
+    known = activity or {}
+    last = moment(known.get("time"))
+    if days is None or last is None or last <= now - timedelta(days=days):
         return None
-    return f"active within {days:g} days: its {activity['by']} was used on {last:%Y-%m-%d %H:%M} UTC"
+    return f"active within {days:g} days: its {known['by']} was used on {last:%Y-%m-%d %H:%M} UTC"
 
 
 def _uses(user: IamUser, keys: Iterable[KeyUse]) -> Iterator[tuple[datetime, str]]:

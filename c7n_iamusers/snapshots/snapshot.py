@@ -185,8 +185,8 @@ class Snapshot:
     """``user``: with every kind read, and without the traces of this package.
 
     ``groups``: the user's groups as botocore's ``GroupDetail``, so that a deleted group can be restored too.
-    ``policies``: the managed policies of user, groups and boundary; None if they were not read, as in version 1. Both
-    were read at ``rights_read``: a restoration compares what they allowed then with what they allow now.
+    ``policies``: the managed policies of user, groups and boundary; None if they were not read. Both were read at
+    ``rights_read``: a restoration compares what they allowed then with what they allow now.
     ``quarantine``: ``{since, deactivated, ...}`` if the user was in quarantine. ``partial``: another run had begun to
     delete it. ``deletion_begun``: the user was as an unfinished deletion left it, so this is not all that it had; one
     without that is whole. Times are datetimes, or ISO 8601 text once loaded.

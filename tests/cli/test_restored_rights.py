@@ -23,7 +23,7 @@ from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
 from c7n_iamusers.iam import live_policies
 from c7n_iamusers.iam.policy_documents import PolicyVersion
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.restoration.restoring import RightsReader
+from c7n_iamusers.restoration.restoring import RightsReader, UserRestoration
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from c7n_iamusers_cli.main import main
 from tests.cli.test_restore import ADMINISTRATOR, ROLE, details, public, restore
@@ -634,6 +634,44 @@ def test_what_aws_does_not_show_in_the_end_is_named(
     assert "AddUserToGroup Ops" in result.output
     assert ": restored\n" not in result.output
     assert restore(run).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param(
+            lambda iam: iam.remove_user_from_group(UserName="alice", GroupName="Ops"),
+            "AddUserToGroup is needed again, since somebody else changed the user during this run",
+            id="taken",
+        ),
+        pytest.param(
+            lambda iam: new_version(iam, OWN, "s3:*"),
+            "what decides its rights was changed during this run, so the Deny-all stays on it",
+            id="wider",
+        ),
+    ],
+)
+def test_right_before_the_deny_is_lifted_all_is_read_once_more(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Any], None],
+    told: str,
+) -> None:
+    delete(tmp_path / "out")
+    lift = UserRestoration._lift
+
+    def late(self: UserRestoration, shown: Any) -> Any:
+        change(iam)
+        return lift(self, shown)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UserRestoration, "_lift", late)
+        result = disturbed(run)
+    assert (result.exit_code, boundary(iam)) == (1, DENY_ALL)
+    assert told in result.output
 
 
 #: Documents that the comparison takes for as much as ``iam:*`` on all resources, or more.

@@ -313,14 +313,14 @@ def test_a_subject_that_is_gone_after_a_call_has_that_noted(
 
 
 class Failing:
-    """A journal that can't be written from its line ``number`` on."""
+    """A journal that can't be written from its line ``number`` on, or that one only."""
 
-    def __init__(self, number: int) -> None:
-        self.left, self.phases = number, list[str]()
+    def __init__(self, number: int, once: bool = False) -> None:
+        self.left, self.once, self.phases = number, once, list[str]()
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
         self.left -= 1
-        if self.left < 0:
+        if self.left == -1 or (self.left < 0 and not self.once):
             raise JournalRefused("no room")
         self.phases.append(phase)
 
@@ -343,6 +343,22 @@ def test_without_a_journal_no_further_call_is_made(
         bench.executor(Failing(lines)).apply(Plan(ALICE, (DETACH, DELETE)), bench.applied)
     assert len(bench.client.calls) == made
     assert bench.applied.made == [(DETACH, "done"), (DELETE, "done")][:made]
+
+
+@pytest.mark.parametrize(
+    ("line", "made"),
+    [
+        pytest.param(0, 0, id="before-the-first"),
+        pytest.param(1, 1, id="between-two-tries"),
+        pytest.param(2, 2, id="after-the-first"),
+        pytest.param(3, 2, id="before-the-last"),
+    ],
+)
+def test_a_line_that_is_refused_once_stops_all_further_calls(tmp_path: Path, line: int, made: int) -> None:
+    bench = Bench(tmp_path, detach_user_policy=[THROTTLED, {}], delete_user=[{}])
+    with pytest.raises(JournalRefused):
+        bench.executor(Failing(line, once=True)).apply(Plan(ALICE, (DETACH, DELETE)), bench.applied)
+    assert len(bench.client.calls) == made
 
 
 def test_a_refused_last_call_is_raised_although_its_line_is_missing(tmp_path: Path) -> None:

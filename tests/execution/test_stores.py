@@ -592,3 +592,93 @@ def test_an_output_url_is_read_as_cloud_custodian_does(
         "s3://output/here",
         config.get("region", "us-east-1"),
     )
+
+
+def _put_link(place: Path, elsewhere: Path) -> None:
+    place.symlink_to(elsewhere)
+
+
+def _put_hard_link(place: Path, elsewhere: Path) -> None:
+    place.hardlink_to(elsewhere)
+
+
+def _put_fifo(place: Path, _: Path) -> None:
+    os.mkfifo(place)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        pytest.param(_put_link, "a.json is a link", id="link"),
+        pytest.param(_put_hard_link, "a.json is a hard link", id="hard-link"),
+        pytest.param(_put_fifo, "a.json is not a regular file", id="fifo"),
+    ],
+)
+def test_an_output_holds_files_and_directories_of_its_own_only(
+    tmp_path: Path, make: Callable[[Path, Path], None], told: str
+) -> None:
+    output, elsewhere = tmp_path / "output", tmp_path / "elsewhere"
+    assert stores.foreign_entry(output) == ""
+    elsewhere.write_text("precious")
+    assert stores.foreign_entry(elsewhere) == f"{elsewhere} is not a directory"
+    (output / "snapshots").mkdir(parents=True)
+    (output / "b.json").write_text("ours")
+    assert stores.foreign_entry(output) == ""
+    make(output / "a.json", elsewhere)
+    assert stores.foreign_entry(output).startswith(f"{output / told}")
+    (output / "a.json").unlink()
+    output.rename(tmp_path / "moved")
+    for target in (tmp_path / "moved", tmp_path / "nowhere"):
+        output.symlink_to(target)
+        assert stores.foreign_entry(output) == f"{output} is not a directory"
+        output.unlink()
+
+
+def test_a_file_of_somebody_else_is_foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    def fault_of(owner: int) -> str:
+        return stores._foreign(path, os.stat_result((0o100600, 1, 1, 1, owner, 0, 0, 0, 0, 0)))
+
+    assert fault_of(1001) == f"{path} belongs to user id 1001, not to this run's 1000"
+    assert (fault_of(1000), fault_of(0)) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "told"),
+    [
+        pytest.param("runs/a.json", 0o600, "", id="private"),
+        pytest.param("runs/a.json", 0o644, "", id="readable"),
+        pytest.param("runs/a.json", 0o620, "a.json can be written by others (mode 0620)", id="group"),
+        pytest.param("runs/a.json", 0o602, "a.json can be written by others (mode 0602)", id="others"),
+        pytest.param("runs", 0o770, "", id="directory-of-a-group"),
+        pytest.param("runs", 0o707, "runs can be written by others (mode 0707)", id="directory-of-others"),
+        pytest.param("runs", 0o1707, "", id="sticky-directory"),
+        pytest.param(".", 0o707, "output can be written by others (mode 0707)", id="the-output-itself"),
+    ],
+)
+def test_who_else_may_have_written_a_file(tmp_path: Path, path: str, mode: int, told: str) -> None:
+    output = tmp_path / "output"
+    (output / "runs").mkdir(parents=True)
+    for each in (output, output / "runs"):
+        each.chmod(0o700)
+    (output / "runs" / "a.json").touch(0o600)
+    (output / path).chmod(mode)
+    found = stores.others_may_write(output, "runs/a.json")
+    assert found == (told and str((output / path).resolve().parent / told))
+    # the output itself may be a link
+    (tmp_path / "link").symlink_to(output)
+    assert bool(stores.others_may_write(tmp_path / "link", "runs/a.json")) is bool(told)
+
+
+def test_a_file_of_another_user_id_was_written_by_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.json").touch(0o600)
+    tmp_path.chmod(0o700)
+    found = tmp_path.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: found + 1)
+    told = stores.others_may_write(tmp_path, "a.json")
+    expected = f"{tmp_path / 'a.json'} belongs to user id {found}, not to this run's {found + 1}"
+    assert told == (expected if found else "")

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from botocore.exceptions import EndpointConnectionError
 from c7n.config import Config
+from c7n.exceptions import PolicyValidationError
 from c7n.policy import PolicyCollection
 from c7n.resources import load_resources
 from c7n.utils import reset_session_cache
@@ -654,5 +655,9 @@ def test_the_policies_of_the_documentation_collect_policies(org: LocalOrg, tmp_p
 def test_the_policies_of_the_documentation_are_valid() -> None:
     listed = shown_policies()
     load_resources(tuple(each["resource"] for each in listed))
-    for policy in PolicyCollection.from_data({"policies": listed}, Config.empty(region="us-east-1")):
+    config = Config.empty(region="us-east-1")
+    for policy in PolicyCollection.from_data({"policies": listed}, config):
         policy.validate()
+        misspelt = {**policy.data, "filters": ["has-polices"]}
+        with pytest.raises(PolicyValidationError):
+            [each.validate() for each in PolicyCollection.from_data({"policies": [misspelt]}, config)]

@@ -451,22 +451,32 @@ def test_records_that_are_none(fleet: FleetRehearsal) -> None:
     assert fleet.mutations() == []
 
 
+@pytest.mark.parametrize(
+    ("description", "joined", "comes_back"),
+    [
+        pytest.param(f"{MANAGED_GROUP} for account {ACCOUNT}", True, False, id="joined"),
+        pytest.param("Mine", False, False, id="of-somebody-else"),
+        pytest.param(f"{MANAGED_GROUP} for account {ACCOUNT}", False, True, id="ours-and-unused"),
+    ],
+)
 def test_who_joins_a_group_while_it_comes_back_gains_nothing(
-    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, description: str, joined: bool, comes_back: bool
 ) -> None:
     old, _ = shrunk_from_everything(fleet)
+    before = fleet.assigned()
     fleet.run(prune=True)
     assigned, done = fleet.assigned(), list[str]()
 
-    def joins() -> None:
+    def makes() -> None:
         if not done:
             done.append(old)
-            make_group(fleet, old, f"{MANAGED_GROUP} for account {ACCOUNT}", create_user(fleet, MALLORY))
+            make_group(fleet, old, description, *([create_user(fleet, MALLORY)] if joined else []))
 
     with monkeypatch.context() as patch:
-        on_call(patch, "CreateGroup", joins)
-        assert fleet.undo(fleet.results()[-1])
-    assert fleet.assigned() == assigned
+        on_call(patch, "CreateGroup", makes)
+        failures = fleet.undo(fleet.results()[-1])
+    assert (bool(failures), fleet.assigned()) == (not comes_back, before if comes_back else assigned)
+    assert comes_back or "was created by others in the meantime" in " ".join(map(str, failures))
 
 
 def test_who_joins_a_group_that_was_made_again_gains_nothing(

@@ -111,4 +111,6 @@ def test_connections_are_served_at_the_same_time(server: ServerThread) -> None:
 def test_it_listens_on_loopback_only(server: ServerThread) -> None:
     with socket.socket(socket.AF_INET) as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        with pytest.raises(OSError, match="in use"):
+            other.bind((server.host, server.port))
         other.bind(("127.0.0.2", server.port))  # free, which it would not be if every address were taken

@@ -153,17 +153,23 @@ def test_intents_do_not_outlive_a_lambda() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    ("given", "refused"),
     [
-        pytest.param({"name": "Iam-{account_id}"}, id="account-id"),
+        pytest.param({"name": "Iam-{account_id}"}, {"name": "Iam-[account_id]"}, id="account-id"),
         pytest.param(
-            {"managed_policies": ["arn:{partition}:iam::aws:policy/ReadOnlyAccess"]}, id="partition"
+            {"managed_policies": ["arn:{partition}:iam::aws:policy/ReadOnlyAccess"]},
+            {"managed_policies": ["arn:partition:iam::aws:policy/ReadOnlyAccess"]},
+            id="partition",
         ),
-        pytest.param({"tags": {"Account": "{account_id}"}}, id="in-a-tag"),
+        pytest.param(
+            {"tags": {"Account": "{account_id}"}}, {"tags": {"Account": "[account_id]"}}, id="in-a-tag"
+        ),
     ],
 )
-def test_variables_are_taken_before_they_are_expanded(given: dict[str, Any]) -> None:
+def test_variables_are_taken_before_they_are_expanded(given: dict[str, Any], refused: dict[str, Any]) -> None:
     permission_set(**given).check(in_lambda=False)
+    with pytest.raises(InvalidPolicyData):
+        permission_set(**refused).check(in_lambda=False)
 
 
 @pytest.mark.parametrize(

@@ -701,11 +701,14 @@ class SignIn:
 def test_sign_in_sessions_end_where_botocore_offers_it(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Any
 ) -> None:
-    service = SignIn()
+    service, writers = SignIn(), list[Any]()
     client: Any = boto3.Session.client
 
     def made(self: boto3.Session, name: str, *given: Any, **more: Any) -> Any:
-        return service if name == "signin" else client(self, name, *given, **more)
+        if name != "signin":
+            return client(self, name, *given, **more)
+        writers.extend([more["config"].retries] if "config" in more else [])
+        return service
 
     monkeypatch.setattr(boto3.Session, "client", made)
     monkeypatch.setattr("c7n_iamusers.plugins.user_action._offers_sessions", lambda: True)
@@ -713,6 +716,8 @@ def test_sign_in_sessions_end_where_botocore_offers_it(
     assert "sessions can't be refreshed: 1 of its sign-in sessions" in outcomes(tmp_path)["alice"]["reason"]
     assert service.revoked == [{"principalArn": service.arn, "sessionArns": ["session-1"]}]
     assert service.listed == 1
+    # botocore repeats no request of its own accord
+    assert [each["total_max_attempts"] for each in writers] == [1]
     wanted = {"signin:ListSessions", "signin:BatchRevokeSessions"}
     for kind, needs in (("quarantine", True), ("composite-delete", True), ("release", False)):
         declared = acting(kind, None).resource_manager.actions[0].get_permissions()

@@ -14,8 +14,10 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError, Resource
 from c7n.policy import Policy
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.exceptions import RunLockLost
 from c7n_iamusers.execution.bucket_store import BucketStore
-from c7n_iamusers.plugins.run_outputs import stable_prefix
+from c7n_iamusers.execution.stores import JOURNAL, RUN_LOCK, DirectoryStore
+from c7n_iamusers.plugins.run_outputs import RunStore, stable_prefix
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.fakes import client_error
 from tests.full_users import create_full_user
@@ -201,3 +203,20 @@ def test_the_time_of_the_hour_is_in_no_key(org: LocalOrg, s3: Any) -> None:
     org.client("iam", ACCOUNT).create_user(UserName="alice")
     to_bucket("composite-delete").run()
     assert all(f"/{datetime.now(timezone.utc):%Y/%m}" not in key for key in keys(s3))
+
+
+@pytest.mark.parametrize("name", [JOURNAL, RUN_LOCK])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_run_ends_once_its_lock_or_its_journal_is_no_longer_there(
+    tmp_path: Path, name: str, replaced: bool
+) -> None:
+    tmp_path.chmod(0o755)
+    with RunStore(DirectoryStore(tmp_path), "policy a").held() as output:
+        output.check()
+        assert tmp_path.stat().st_mode & 0o777 == 0o700
+        assert "policy a, process" in (tmp_path / RUN_LOCK).read_text()
+        (tmp_path / name).rename(tmp_path / "moved")
+        if replaced:
+            (tmp_path / name).touch()
+        with pytest.raises(RunLockLost, match=f"{name} (was replaced|is gone)"):
+            output.check()

@@ -119,6 +119,8 @@ def test_access_is_asked_for_wherever_the_filter_can_select_people(
 
 def test_of_two_filters_one_without_people_is_enough(org: LocalOrg, kind: str) -> None:
     written(kind, EVERYBODY, {**EVERYBODY, "kinds": ["machine"]}, noticed="none")
+    with pytest.raises(PolicyValidationError, match=r"require: provisioned \(or used\)"):
+        written(kind, EVERYBODY, {**EVERYBODY, "kinds": ["human"]}, noticed="none")
 
 
 def test_the_active_and_those_whom_a_role_trusts_are_spared(

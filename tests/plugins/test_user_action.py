@@ -2,13 +2,38 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from c7n.exceptions import PolicyExecutionError
 
+from aws_local_org import LocalOrg
+from c7n_iamusers.execution.interruption import Interruption
+from c7n_iamusers.execution.journal import Journal
+from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.plugins.policy_checks import idle_region
+from tests.gateway import Gateway, operation
+from tests.plugins.deletions import acting
+
+
+@pytest.mark.parametrize("kind", ["quarantine", "release", "composite-delete"])
+def test_after_a_lost_answer_only_what_reads_is_sent_again(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    (action,) = acting(kind, tmp_path).resource_manager.actions
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        run = action.new_run(DirectoryStore(tmp_path), journal, Interruption(), 1)
+    deletion = Gateway("502-html", operation("DeleteUser")).install(monkeypatch)
+    reading = Gateway("502-html", operation("GetUser")).install(monkeypatch)
+    with pytest.raises(ClientError):
+        run.executor._clients["iam"].delete_user(UserName="nobody")
+    with pytest.raises(ClientError):
+        run.client.get_user(UserName="nobody")
+    assert (deletion.seen, reading.seen > 1) == (1, True)
 
 
 def manager(region: str, account: dict[str, Any] | None) -> Any:

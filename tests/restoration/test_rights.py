@@ -237,7 +237,7 @@ def test_a_policy_of_aws_that_somebody_attached_since_is_not_what_aws_added() ->
 @pytest.mark.parametrize(
     ("was", "now", "word"),
     [
-        pytest.param(replace(snapshot(), policies=None), NOW, "has no documents of policies", id="version-1"),
+        pytest.param(replace(snapshot(), policies=None), NOW, "has no documents of policies", id="not-read"),
         pytest.param(
             snapshot(known={arn: each for arn, each in POLICIES.items() if arn != OWN}),
             NOW,

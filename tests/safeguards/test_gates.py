@@ -52,10 +52,11 @@ class World:
         return Gates(Guards((ROLE,), noticed=9), [own, *more], self.calls, self.clock).load()
 
 
+@pytest.mark.parametrize("patient", [False, True])
 @pytest.mark.parametrize("later", [0, 29, 30])
-def test_what_is_young_is_not_read_again(later: float) -> None:
+def test_what_is_young_is_not_read_again(later: float, patient: bool) -> None:
     world = World()
-    gates = world.gates()
+    gates = world.gates(patient=patient)
     world.truth, world.now = 1, world.now + later
     said = gates()
     assert (said.active_within, said.noticed, world.readings) == (0, 9, 1)

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.evidence.index import ACCOUNT, USER, VIRTUAL_MFA
 from c7n_iamusers.evidence.model import Credential, Evidence, LastUse, Source
+from c7n_iamusers.evidence.options import FilterOptions, parse_options
+from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS, SSH_PUBLIC_KEY
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.safeguards.guards import live_evidence
+from c7n_iamusers.safeguards.guards import LiveRecheck, live_evidence, no_recheck
 from tests.evidence_records import CREDENTIAL_KINDS, NOW, days_ago, key, password, used
 from tests.records import ACCOUNT as ACCOUNT_ID
 from tests.records import user
@@ -158,3 +162,51 @@ def test_account_data_is_unchanged() -> None:
     assert (found.time_of(ACCOUNT), found.time_of(VIRTUAL_MFA)) == (EARLIER.time, EARLIER.time)
     pieces = (USER, CREDENTIAL_REPORT, SERVICE_CREDENTIALS, SSH_PUBLIC_KEY.piece)
     assert [found.time_of(piece) for piece in pieces] == [NOW] * 4
+
+
+EVERYBODY = parse_options({}, "a filter")
+MACHINES = parse_options({"kinds": ["machine"]}, "a filter")
+
+
+def index(found: Evidence | Exception) -> Any:
+    def of(asked: IamUser, source: Source) -> Evidence:
+        assert (asked.name, source.name) == ("alice", "GetUser")
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return SimpleNamespace(of=of)
+
+
+WITH_PASSWORD = user(login_profile=({"UserName": "alice", "CreateDate": MADE},))
+UNREADABLE = EvidenceUnreadable("the report is missing")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "options", "told"),
+    [
+        pytest.param(LISTED, [EVERYBODY], None, id="selected"),
+        pytest.param(LISTED, [], None, id="no-filter"),
+        pytest.param(LISTED, [MACHINES], r"no longer selects it \(kind human", id="another-kind"),
+        pytest.param(LISTED, [EVERYBODY, MACHINES], "no longer selects it", id="one-filter-of-two"),
+        pytest.param(
+            UNREADABLE, [EVERYBODY], "its kind can't be determined on live data: the", id="unreadable"
+        ),
+        pytest.param(
+            UNREADABLE, [MACHINES], "its kind can't be determined on live data", id="unreadable-kind"
+        ),
+    ],
+)
+def test_a_filter_is_asked_again_on_live_data(
+    evidence: Evidence | Exception, options: list[FilterOptions], told: str | None
+) -> None:
+    recheck = LiveRecheck(index(evidence), options)
+    found = recheck.problem(WITH_PASSWORD, [])
+    assert recheck.needed
+    assert found is None if told is None else re.search(told, found or ""), found
+
+
+def test_without_criteria_nothing_is_asked_again() -> None:
+    recheck = LiveRecheck(None, [MACHINES])
+    assert (recheck.needed, recheck.problem(WITH_PASSWORD, [])) == (False, None)
+    assert no_recheck(WITH_PASSWORD, []) is None

@@ -6,13 +6,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from c7n_iamusers.exceptions import JournalRefused, NotRestorable, SnapshotRefused
-from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.journal import Journal
+from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Subject
+from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, SnapshotArchive, UserRecords
@@ -183,3 +183,74 @@ def test_a_user_gets_a_whole_snapshot_again_once_its_deletion_has_ended(
             taken = replace(FIRST, deletion_begun=begun)
             records.keep(RecordedUser(ALICE, taken, earlier, NOTHING_KNOWN, NOTHING_KNOWN, ALICE, None))
     assert [each.deletion_begun for each in archive(tmp_path).of(ALICE.subject)] == marks
+
+
+def recorded(path: Path, *calls: tuple[str, str], subject: Subject = ALICE.subject) -> None:
+    """A journal with ``calls`` (operation, result) on ``subject``."""
+    given = {"service": "iam", "parameters": {"UserName": "alice"}}
+    with Journal(path / "journal.jsonl") as journal:
+        for operation, result in calls:
+            journal.write(subject, BEFORE, operation=operation, **given)
+            journal.write(subject, AFTER, operation=operation, result=result, **given)
+
+
+REMOVED, DELETED = ("DeleteLoginProfile", "done"), ("DeleteUser", "done")
+REBORN = replace(ALICE.subject, unique_id="AIDAREBORN")
+
+
+@pytest.mark.parametrize(
+    ("calls", "deleted", "began"),
+    [
+        pytest.param([], False, False, id="nothing"),
+        pytest.param([REMOVED], False, True, id="begun"),
+        pytest.param([REMOVED, DELETED], True, True, id="deleted"),
+        pytest.param([REMOVED, ("DeleteUser", "unknown")], True, True, id="perhaps-deleted"),
+        pytest.param([REMOVED, ("DeleteUser", "failed")], False, True, id="refused"),
+        pytest.param([("DeleteUser", "gone")], False, False, id="deleted-by-others"),
+    ],
+)
+def test_what_the_journal_tells_of_a_deletion(
+    tmp_path: Path, calls: list[tuple[str, str]], deleted: bool, began: bool
+) -> None:
+    recorded(tmp_path, *calls)
+    add(tmp_path, FIRST, 1)
+    account, live = cast(Any, SimpleNamespace(roles=())), cast(Any, None)
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        stores = RecordStores(DirectoryStore(tmp_path), lambda: [])
+        records = UserRecords(stores, journal, account, live, "p")
+        assert records.deleted_by_us(ALICE.subject) is deleted
+        assert records.began_deletion(ALICE.subject) is began
+        assert list(records.snapshots_of_deletion(ALICE.subject, ())) == ([FIRST] if calls else [])
+        assert list(
+            records.snapshots_of_deletion(ALICE.subject, [(ApiCall("iam", "DeleteUser", {}), "done")])
+        ) == [FIRST]
+        assert (records.deleted_by_us(REBORN), records.began_deletion(REBORN)) == (False, False)
+        back = (
+            f"; came back: a user of this name was deleted on {utc_now():%Y-%m-%d}"
+            if DELETED in calls
+            else ""
+        )
+        assert records.named_if_back(REBORN, "unused") == f"unused{back}"
+
+
+def test_a_journal_that_cannot_be_read_refuses_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "other" / "journal.jsonl").mkdir(parents=True)
+    account, live = cast(Any, SimpleNamespace(roles=())), cast(Any, None)
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        stores = RecordStores(DirectoryStore(tmp_path), lambda: [DirectoryStore(tmp_path / "other")])
+        records = UserRecords(stores, journal, account, live, "p")
+        assert records.named_if_back(ALICE.subject, "unused") == "unused"
+        for ask in (records.find, records.deletion_begun):
+            with pytest.raises(
+                SnapshotRefused, match=r"a journal can't be read .*nothing further was touched"
+            ):
+                ask(ALICE)
+        with pytest.raises(SnapshotRefused, match="a journal can't be read"):
+            records.began_deletion(ALICE.subject)
+
+
+def test_records_need_this_outputs_own_journal_from_the_beginning(tmp_path: Path) -> None:
+    (tmp_path / "here" / "journal.jsonl").mkdir(parents=True)
+    account, live = cast(Any, SimpleNamespace(roles=())), cast(Any, None)
+    with Journal(tmp_path / "journal.jsonl") as journal, pytest.raises(OSError, match="here"):
+        UserRecords(RecordStores(DirectoryStore(tmp_path / "here"), list), journal, account, live, "p")

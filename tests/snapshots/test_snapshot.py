@@ -44,6 +44,15 @@ def test_what_was_written_comes_back() -> None:
     assert found.deactivated == {"AKIA1"}
 
 
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("deletion_begun", [False, True])
+def test_what_is_left_out_of_the_file_where_it_is_false(partial: bool, deletion_begun: bool) -> None:
+    whole = replace(SNAPSHOT, partial=partial, deletion_begun=deletion_begun)
+    found = Snapshot.from_json(whole.as_json())
+    assert (found.partial, found.deletion_begun) == (partial, deletion_begun)
+    assert ("partial" in whole.as_json(), "deletion_begun" in whole.as_json()) == (partial, deletion_begun)
+
+
 def test_a_snapshot_without_quarantine_comes_back() -> None:
     assert Snapshot.from_json(replace(SNAPSHOT, quarantine=None).as_json()).deactivated == frozenset()
 
@@ -107,3 +116,62 @@ def test_without_the_library_what_is_missing_is_found_all_the_same(
         SnapshotInvalid, match=r"not a snapshot of version 2: it(\.attachments)? (must be|lacks)"
     ):
         Snapshot.from_json(text)
+
+
+ARN = "arn:aws:iam::aws:policy/p"
+NAMED = {"GroupName": "Developers", "GroupId": "AGPA1", "Path": "/"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "item", "told"),
+    [
+        pytest.param("access-key", {"AccessKeyId": "A", "Status": {}}, "Status must be a text", id="object"),
+        pytest.param("access-key", {"AccessKeyId": ""}, "AccessKeyId must have", id="empty"),
+        pytest.param("tag", {"Key": "a", "Value": ["x"]}, r"Value\[0\] must be an object", id="list"),
+        pytest.param("tag", {"Key": "a", "Value": [{"Key": "b"}]}, "lacks Value", id="tag-of-no-value"),
+        pytest.param(
+            "inline-policy",
+            {"PolicyName": "s3", "PolicyDocument": 5},
+            "must be a policy document",
+            id="document",
+        ),
+        pytest.param("inline-policy", {"PolicyName": "s3", "PolicyDocument": []}, "not list", id="documents"),
+    ],
+)
+def test_what_no_member_of_an_attachment_can_be(kind: str, item: dict[str, Any], told: str) -> None:
+    held = {**data()["attachments"], kind: [item]}
+    with pytest.raises(SnapshotInvalid, match=told):
+        Snapshot.from_json(json.dumps(data(attachments=held)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param({"groups": [{**NAMED, "GroupPolicyList": [{"PolicyName": "a"}]}]}, "lacks", id="inline"),
+        pytest.param({"groups": [{**NAMED, "AttachedManagedPolicies": [{}]}]}, "lacks", id="attached"),
+        pytest.param({"groups": [{**NAMED, "GroupId": 5}]}, "must be a text", id="group-id"),
+        pytest.param({"quarantine": {"since": 5, "deactivated": []}}, "since", id="quarantine"),
+        pytest.param({"taken": 5}, "taken", id="taken"),
+        pytest.param({"rights_read": 5}, "rights_read", id="rights-read"),
+        pytest.param({"trusted_by": [5]}, "trusted_by", id="trusted-by"),
+        pytest.param({"policies": [{"PolicyArn": ARN}]}, "required property", id="policy"),
+        pytest.param(
+            {"user": {**data()["user"], "Arn": "arn:aws:iam::444455556666:user/alice"}},
+            "name different accounts",
+            id="another-account",
+        ),
+        pytest.param({"rights_fingerprint": "0" * 64}, "was changed after it was taken", id="rights"),
+        pytest.param(
+            {
+                "policies": [
+                    {"PolicyArn": ARN, "DefaultVersionId": "v1", "document": "{}", "sha256": "0" * 64}
+                ]
+            },
+            "was changed after it was taken",
+            id="policies",
+        ),
+    ],
+)
+def test_what_no_run_wrote_is_refused(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(SnapshotInvalid, match=told):
+        Snapshot.from_json(json.dumps(data(**changes)))

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of IAM about a user while a plan is applied to it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.exceptions import UserReplaced
+from c7n_iamusers.execution.calls import ApiCall, Plan
+from c7n_iamusers.execution.executor import Applied, CallFailed
+from c7n_iamusers.iam.deny_all import BROWNOUT_NAME, DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.safeguards.identity import BoundaryChanged, handle_replacement, identity_check, not_gone
+from tests.fakes import ScriptedClient, Sleeps, client_error
+from tests.records import user
+
+POWER, READ_ONLY = (f"arn:aws:iam::aws:policy/{name}" for name in ("PowerUserAccess", "ReadOnlyAccess"))
+OURS, THEIRS = (json.loads(deny_all_document(sid)) for sid in ("ours", "theirs"))
+
+
+def bounded(arn: str | None) -> IamUser:
+    boundary = {"PermissionsBoundaryArn": arn, "PermissionsBoundaryType": "Policy"}
+    found = user(permissions_boundary=(boundary,) if arn else ())
+    return replace(found, detail={**found.detail, **({"PermissionsBoundary": boundary} if arn else {})})
+
+
+def holding(name: str, document: Any) -> IamUser:
+    return user(inline_policy=({"PolicyName": name, "PolicyDocument": document},) if document else ())
+
+
+def put(name: str, purpose: str, document: Any = OURS) -> ApiCall:
+    given = {"UserName": "alice", "PolicyName": name, "PolicyDocument": json.dumps(document)}
+    return ApiCall("iam", "PutUserPolicy", given, notes={"for": purpose})
+
+
+def remove(name: str, purpose: str = "release") -> ApiCall:
+    given = {"UserName": "alice", "PolicyName": name}
+    return ApiCall("iam", "DeleteUserPolicy", given, notes={"for": purpose})
+
+
+BOUNDING, UNBOUNDING = (
+    ApiCall("iam", f"{verb}UserPermissionsBoundary", {"UserName": "alice"}) for verb in ("Put", "Delete")
+)
+KEY = ApiCall("iam", "UpdateAccessKey", {"UserName": "alice"})
+
+
+def asked(as_read: IamUser, now: IamUser, plan: list[ApiCall], applied: Applied) -> bool:
+    def policy(UserName: str, PolicyName: str) -> Any:
+        held = {each["PolicyName"]: each["PolicyDocument"] for each in now.attachments["inline-policy"]}
+        if PolicyName not in held:
+            raise client_error("NoSuchEntity")
+        return {"PolicyDocument": held[PolicyName]}
+
+    client = ScriptedClient(get_user=[{"User": now.detail}], get_user_policy=[policy, policy])
+    whole = Plan(as_read.subject, tuple(plan))
+    return identity_check(client, Sleeps().backoff(), as_read.subject, as_read, whole, applied)()
+
+
+def test_a_user_that_is_gone_and_one_that_has_the_name_now() -> None:
+    alice = user()
+    plan = Plan(alice.subject, (KEY,))
+    gone = ScriptedClient(get_user=[client_error("NoSuchEntity")])
+    assert not identity_check(gone, Sleeps().backoff(), alice.subject, alice, plan, Applied())()
+    with pytest.raises(UserReplaced) as raised:
+        asked(alice, user(unique_id="AIDANEXT"), [KEY], Applied())
+    assert raised.value.unique_id == "AIDANEXT"
+    denied = ScriptedClient(get_user=[client_error("AccessDenied")])
+    with pytest.raises(Exception, match="AccessDenied"):
+        identity_check(denied, Sleeps().backoff(), alice.subject, alice, plan, Applied())()
+
+
+@pytest.mark.parametrize("call", [BOUNDING, UNBOUNDING], ids=["put", "delete"])
+@pytest.mark.parametrize(
+    ("was", "now", "same"),
+    [
+        pytest.param(None, None, True, id="none"),
+        pytest.param(POWER, POWER, True, id="same"),
+        pytest.param(None, POWER, False, id="added"),
+        pytest.param(POWER, None, False, id="removed"),
+        pytest.param(POWER, READ_ONLY, False, id="swapped"),
+    ],
+)
+def test_a_boundary_that_is_to_be_replaced_is_as_it_was_read(
+    call: ApiCall, was: str | None, now: str | None, same: bool
+) -> None:
+    def ask(plan: list[ApiCall], applied: Applied) -> bool:
+        return asked(bounded(was), bounded(now), plan, applied)
+
+    if same:
+        assert ask([KEY, call], Applied())
+    else:
+        with pytest.raises(BoundaryChanged):
+            ask([KEY, call], Applied())
+    # no longer once our own call may have changed it, and not for a plan that leaves it alone
+    assert ask([KEY, call], Applied(made=[(call, "unknown")]))
+    assert ask([KEY, call], Applied(under_way=call))
+    assert ask([KEY], Applied())
+
+
+@pytest.mark.parametrize(
+    ("was", "call", "now", "same"),
+    [
+        pytest.param(None, put(DENY_ALL_NAME, "quarantine"), None, True, id="none-yet"),
+        pytest.param(None, put(DENY_ALL_NAME, "quarantine"), OURS, True, id="a-lost-try-of-ours"),
+        pytest.param(None, put(DENY_ALL_NAME, "quarantine"), THEIRS, False, id="another-one-came"),
+        pytest.param(THEIRS, put(DENY_ALL_NAME, "quarantine"), THEIRS, True, id="replaced-as-read"),
+        pytest.param(THEIRS, put(DENY_ALL_NAME, "quarantine"), None, False, id="went"),
+        pytest.param(None, put(BROWNOUT_NAME, "brownout"), THEIRS, False, id="brownout"),
+        pytest.param(OURS, remove(DENY_ALL_NAME), OURS, True, id="released-as-read"),
+        pytest.param(OURS, remove(DENY_ALL_NAME), THEIRS, False, id="replaced-before-its-release"),
+        pytest.param(OURS, remove(DENY_ALL_NAME), None, False, id="released-by-others"),
+        pytest.param(OURS, remove(BROWNOUT_NAME), THEIRS, False, id="replaced-before-its-end"),
+        pytest.param(OURS, remove(DENY_ALL_NAME, "deletion"), THEIRS, True, id="a-deletion-takes-all"),
+    ],
+)
+def test_an_inline_policy_of_our_name_is_as_it_was_read(
+    was: Any, call: ApiCall, now: Any, same: bool
+) -> None:
+    name = call.parameters["PolicyName"]
+    given = holding(name, was), holding(name, now), [KEY, call]
+    if same:
+        assert asked(*given, Applied())
+    else:
+        with pytest.raises(BoundaryChanged):
+            asked(*given, Applied())
+    assert asked(*given, Applied(made=[(call, "unknown")]))
+
+
+def test_a_brownout_is_not_ended_under_a_deny_that_came_meanwhile() -> None:
+    was, now = holding(BROWNOUT_NAME, OURS), holding(BROWNOUT_NAME, OURS)
+    assert asked(was, now, [remove(BROWNOUT_NAME)], Applied())
+    came = {"PolicyName": DENY_ALL_NAME, "PolicyDocument": THEIRS}
+    now = replace(
+        now,
+        attachments={**now.attachments, "inline-policy": (*now.attachments["inline-policy"], came)},
+    )
+    with pytest.raises(BoundaryChanged):
+        asked(was, now, [remove(BROWNOUT_NAME)], Applied())
+
+
+def run_of(client: ScriptedClient, *, fails: bool = False) -> tuple[Any, list[ApiCall]]:
+    """A run that records what it would change."""
+    changed = list[ApiCall]()
+
+    def apply(plan: Plan, applied: Applied, *, urgent: bool) -> None:
+        assert urgent
+        changed.extend(plan.calls)
+        if fails:
+            raise CallFailed(plan.calls[0], plan.subject, client_error("AccessDenied"))
+
+    executor = SimpleNamespace(apply=apply)
+    return SimpleNamespace(client=client, backoff=Sleeps().backoff(), executor=executor), changed
+
+
+@pytest.mark.parametrize(
+    ("names", "told", "asked"),
+    [
+        pytest.param([None], None, 1, id="gone"),
+        pytest.param(["alice", "alice", None], None, 3, id="gone-once-both-agree"),
+        pytest.param(["al"], "renamed to al meanwhile; run again", 1, id="renamed"),
+        pytest.param(["alice", "al"], "renamed to al meanwhile; run again", 2, id="renamed-at-last"),
+        pytest.param(
+            ["alice"] * 6,
+            "GetUser does not find it, and ListUsers still does: run again",
+            6,
+            id="there-all-the-time",
+        ),
+    ],
+)
+def test_a_user_that_is_not_found_is_gone_once_no_list_has_it(
+    monkeypatch: pytest.MonkeyPatch, names: list[str | None], told: str | None, asked: int
+) -> None:
+    seen, left = list[str](), iter(names)
+
+    def name_of(_: LiveUsers, unique_id: str) -> str | None:
+        seen.append(unique_id)
+        return next(left)
+
+    monkeypatch.setattr(LiveUsers, "name_of", name_of)
+    subject = user().subject
+    found = not_gone(run_of(ScriptedClient())[0], subject)
+    assert found == (told and f"{subject}: {told}")
+    assert seen == [subject.unique_id] * asked
+
+
+PUT_DENY, PUT_BROWNOUT = put(DENY_ALL_NAME, "quarantine"), put(BROWNOUT_NAME, "brownout")
+ATTACH = ApiCall(
+    "iam", "AttachUserPolicy", {"UserName": "alice", "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"}
+)
+BOUND = ApiCall(
+    "iam",
+    "PutUserPermissionsBoundary",
+    {"UserName": "alice", "PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"},
+)
+DEVICE = ApiCall("iam", "DeleteVirtualMFADevice", {"SerialNumber": "arn:aws:iam::111122223333:mfa/alice"})
+FIRST = "the name now belongs to another user (AIDANEXT), which is left alone"
+
+
+@pytest.mark.parametrize(
+    ("calls", "held", "told", "removed"),
+    [
+        pytest.param([], None, "", [], id="no-call-since"),
+        pytest.param([DEVICE], None, "", [], id="of-no-user"),
+        pytest.param([PUT_DENY], THEIRS, "; our Deny-all is not on it", [], id="not-on-it"),
+        pytest.param([PUT_DENY], None, "; our Deny-all is not on it", [], id="none-on-it"),
+        pytest.param([PUT_DENY], OURS, "was removed (it may have replaced", ["DeleteUserPolicy"], id="on-it"),
+        pytest.param([PUT_BROWNOUT], OURS, "was removed (it", ["DeleteUserPolicy"], id="brownout"),
+        pytest.param([ATTACH], None, "was removed (it", ["DetachUserPolicy"], id="attached"),
+        pytest.param([BOUND], None, "; AWSDenyAll may have become its permissions boundary", [], id="bound"),
+        pytest.param([KEY, DEVICE, BOUNDING], None, "check it: UpdateAccessKey, PutUser", [], id="others"),
+        pytest.param(
+            [ATTACH, KEY],
+            None,
+            "was removed (it may have replaced a policy of that name); these calls may have",
+            ["DetachUserPolicy"],
+            id="both",
+        ),
+    ],
+)
+def test_what_may_have_reached_the_next_user_of_the_name(
+    calls: list[ApiCall], held: Any, told: str, removed: list[str]
+) -> None:
+    answer = {"PolicyDocument": held} if held else client_error("NoSuchEntity")
+    run, changed = run_of(ScriptedClient(get_user_policy=[answer]))
+    applied = Applied(unchecked=list(calls), failure_note="it is locked out")
+    replaced = UserReplaced("the name now belongs to another user", "AIDANEXT")
+    reason = handle_replacement(run, replaced, user().subject, applied)
+    assert reason.startswith(FIRST)
+    assert (told in reason) if told else reason == FIRST
+    assert [each.operation for each in changed] == removed
+    assert applied.failure_note == ""
+
+
+def test_a_deny_on_the_next_user_that_cannot_be_removed_is_told() -> None:
+    run, _ = run_of(ScriptedClient(), fails=True)
+    replaced = UserReplaced("the name now belongs to another user", "AIDANEXT")
+    reason = handle_replacement(run, replaced, user().subject, Applied(unchecked=[ATTACH]))
+    assert "our Deny-all is on it and could not be removed (" in reason
+    assert reason.endswith("): remove it by hand")

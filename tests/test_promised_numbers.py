@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers that the documentation promises, or that AWS's quotas give, as literals.
+
+Other tests take them from the code, so that they hold for any number. A change here is a change for users.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from c7n_iamusers.execution import retries
+from c7n_iamusers.iam import deny_all, live_users, own_changes
+from c7n_iamusers.notices import notices
+from c7n_iamusers.plugins import identity_center, taking_action
+from c7n_iamusers.safeguards import gates, identity
+
+
+@pytest.mark.parametrize(
+    ("found", "promised"),
+    [
+        pytest.param(gates.MAX_AGE, 30, id="seconds-that-a-gate-may-be-old"),
+        pytest.param(gates.CALLS, 10, id="calls-of-all-gates-in-each-half-minute"),
+        pytest.param(gates.LONGEST, 900, id="seconds-that-a-patient-gate-may-be-old"),
+        pytest.param(live_users.MAX_AGE, 30, id="seconds-that-a-list-of-the-account-may-be-old"),
+        pytest.param(identity.LIST_ATTEMPTS, 6, id="times-that-a-list-is-asked-about-a-user-that-is-gone"),
+        pytest.param(
+            own_changes.SETTLED,
+            timedelta(minutes=15),
+            id="minutes-until-what-others-changed-contradicts-a-journal",
+        ),
+        pytest.param(taking_action.ACTIVE_WITHIN, 30, id="days-of-use-that-spare-a-user"),
+        pytest.param(identity_center.USED_WITHIN, 30, id="days-of-use-that-count-as-access"),
+        pytest.param(notices.LAPSE_DAYS, 90, id="days-after-which-an-announcement-lapses"),
+        pytest.param(retries.IDENTITY_CENTER_RATE, 20, id="calls-a-second-to-identity-center"),
+        pytest.param(deny_all.INLINE_QUOTA, 2048, id="characters-of-inline-policies"),
+        pytest.param(deny_all.ATTACHED_QUOTA, 10, id="attached-policies"),
+        pytest.param(deny_all.TAGS_PER_USER, 50, id="tags-of-a-user"),
+        pytest.param(deny_all.VALUE_LENGTH, 256, id="characters-of-a-tag"),
+    ],
+)
+def test_numbers_are_those_that_are_promised(found: object, promised: object) -> None:
+    assert found == promised
