@@ -32,8 +32,8 @@ def plan_deletion(
 
     DeleteUser refuses a user with a policy, and does not mind a boundary. So right before a Deny that is a policy is
     removed, AWSDenyAll becomes the boundary, which stays until the user is gone: at no moment is the user without a
-    Deny, whoever gives it a policy, and wherever the run is stopped. Only if AWS refused that form, there is none between
-    these last two calls. Its journal line has the boundary that it replaces, for a restoration.
+    Deny, whoever gives it a policy, and wherever the run is stopped. Only where AWS refused that form, there is none
+    between the last two calls. The journal has the boundary that it replaces, for a restoration.
     Raises KeyError if a kind was not read, DenyRefused if no form of the Deny is possible.
     """
     deny = deletion_denial(user, now, quarantine, refused)
@@ -61,9 +61,7 @@ def deletion_denial(
     return deny_all.plan_deny_all(user, deletion_documents(now, quarantine), "deletion", refused)
 
 
-def _lifting(
-    user: IamUser, deny: deny_all.DenyAllPlan, refused: Mapping[str, str]
-) -> tuple[ApiCall, ...]:
+def _lifting(user: IamUser, deny: deny_all.DenyAllPlan, refused: Mapping[str, str]) -> tuple[ApiCall, ...]:
     """The calls that remove the Deny, if it is a policy, from under AWSDenyAll as the boundary.
 
     The one check of who has the name serves both: should it be somebody else's by now, that one can do no more than
