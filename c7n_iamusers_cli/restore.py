@@ -146,7 +146,8 @@ def restore(
     A user that still exists gets back only what was removed from it according to the journal, and only with --user.
     Another user of the same name, which no restoration created, is not changed.
 
-    A snapshot that was changed after it was taken is refused. The command asks before it uses a snapshot whose SHA-256
+    While a run uses a user's output, that user is not restored, and no run begins there meanwhile. A snapshot that was
+    changed after it was taken is refused. The command asks before it uses a snapshot whose SHA-256
     is in no journal, or that others can write, and before it gives administrator rights; scripts give --yes.
 
     Users of several accounts, as below c7n-org's output directory, need a role in each:
@@ -182,7 +183,7 @@ def restore(
             )
         print_accounts(results, dry_run)
     else:
-        with _restoring(role, options) as restoring:
+        with _restoring(role, options, wanted) as restoring:
             results[""] = [restoring.restore(each) for each in wanted]
     _fail(results, len(wanted), len(collection.problems))
 
@@ -227,21 +228,19 @@ def _check_parts(wanted: Sequence[RestorableUser], without: Sequence[str]) -> No
 
 
 def _by_account(users: Sequence[RestorableUser]) -> dict[str, list[RestorableUser]]:
-    found: dict[str, list[RestorableUser]] = {}
-    for each in users:
-        found.setdefault(each.recorded.subject.account_id, []).append(each)
-    return dict(sorted(found.items()))
+    accounts = sorted({each.recorded.subject.account_id for each in users})
+    return {each: [user for user in users if user.recorded.subject.account_id == each] for each in accounts}
 
 
 def _in_account(role: str, account_id: str, users: Sequence[RestorableUser], options: _Options) -> list[str]:
     """What became of each of the account's users. A problem of the account as a whole is said once."""
-    from c7n_iamusers.exceptions import EvidenceUnreadable
+    from c7n_iamusers.exceptions import EvidenceUnreadable, RestorationRefused
 
     became: list[str] = []
     try:
-        with _restoring(role, options) as restoring:
+        with _restoring(role, options, users) as restoring:
             became += [restoring.restore(each) for each in users]
-    except EvidenceUnreadable as error:
+    except (EvidenceUnreadable, RestorationRefused) as error:
         names = ", ".join(each.recorded.subject.name for each in users)
         say(f"account {account_id}: {names}: not restored: {error}", err=True)
         return [FAILED] * len(users)
@@ -286,7 +285,7 @@ class _Options:
 
 
 @contextmanager
-def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
+def _restoring(role: str | None, options: _Options, users: Sequence[RestorableUser]) -> Iterator[_Restoring]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from c7n_iamusers.exceptions import EvidenceUnreadable
@@ -294,9 +293,11 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
     from c7n_iamusers.execution.paging import items
     from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session, caller_of
+    from c7n_iamusers.restoration.snapshot_files import locked
 
     session = account_session(role, options.external_id)
     with Interruption() as interruption, ExitStack() as journals:
+        check = journals.enter_context(locked(() if options.dry_run else users))
         backoff = Backoff(sleep=interruption.sleep)
         try:
             listed = items(session.client("iam"), "ListUsers", "Users", backoff, MaxItems=1000)
@@ -304,7 +305,8 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
         except (ClientError, BotoCoreError) as error:
             raise EvidenceUnreadable(f"the users of the account can't be listed: {error}") from error
         try:
-            yield _Restoring(session, caller_of(session), names, interruption, backoff, journals, options)
+            caller = caller_of(session)
+            yield _Restoring(session, caller, names, interruption, check, backoff, journals, options)
         except Interrupted as error:
             say(f"{error}: what was done is in the journal; run again to continue", err=True)
     interruption.exit_if_stopped()
@@ -314,13 +316,14 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
 class _Restoring:
     """Restores users one after another, as ``caller`` (an ARN).
 
-    ``names``: unique id -> name of each user in the account.
+    ``names``: unique id -> name of each user in the account. ``check``: raises RunLockLost once a run lock is lost.
     """
 
     session: Any
     caller: str
     names: dict[str, str]
     interruption: Interruption
+    check: Callable[[], None]
     backoff: Any
     journals: ExitStack
     options: _Options
@@ -387,13 +390,13 @@ class _Restoring:
 
         def check() -> None:
             self.interruption.check()
+            self.check()
             if not self.options.dry_run:
                 journal.require_in_place()
 
-        writer = self.session.client("iam", config=SINGLE_TRY)
         reader = self.session.client("iam")
         executor = Executor(
-            {"iam": writer},
+            {"iam": self.session.client("iam", config=SINGLE_TRY)},
             journal,
             self.backoff,
             before_each=check,

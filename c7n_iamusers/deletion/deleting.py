@@ -26,7 +26,16 @@ from c7n_iamusers.execution.executor import FAILED as FAILED_CALL
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
 from c7n_iamusers.iam.attachments import ACCESS_KEY, ATTACHMENT_KINDS, MFA_DEVICE
-from c7n_iamusers.iam.deny_all import PUT_BACK, deny_form, holds_inline, is_bare, is_denial, put_back
+from c7n_iamusers.iam.deny_all import (
+    BOUNDARY,
+    PUT_BACK,
+    deny_form,
+    holds_inline,
+    is_bare,
+    is_bounded,
+    is_denial,
+    put_back,
+)
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.own_changes import own_deny
@@ -380,7 +389,10 @@ class _Deletion:
             return ""
         denials = [bool(deny_form(call)) for call, end in made if is_denial(call) and end in _MAYBE_APPLIED]
         held = found.quarantine or holds_inline(found.user) or own_deny(found.user, found.known)
-        on = denials[-1] if denials else bool(held)
+        bounded = is_bounded(found.user) or any(
+            deny_form(call) == BOUNDARY and end in _MAYBE_APPLIED for call, end in made
+        )
+        on = bounded or (denials[-1] if denials else bool(held))
         if not on and self.undenied:
             return f"{self.undenied}, so an open session of it still works: run again"
         if not on and not found.begun:
@@ -410,11 +422,11 @@ class _Deletion:
 
 
 def _removing(plan: Plan, denying: int) -> int:
-    """Where in ``plan`` the calls begin that end the Deny, ``denying`` calls after which it is on."""
+    """Where in ``plan`` the calls begin that end the Deny or replace it, ``denying`` calls after which it is on."""
     ends = (
         number
         for number, call in enumerate(plan.calls)
-        if number >= denying and (call.operation == "DeleteUser" or (is_denial(call) and not deny_form(call)))
+        if number >= denying and (call.operation == "DeleteUser" or is_denial(call))
     )
     return next(ends, len(plan.calls))
 

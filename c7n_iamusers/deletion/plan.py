@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -29,7 +30,10 @@ def plan_deletion(
     that stopped between deactivating and deleting a device. ``quarantine``: the one that the user is in; the Deny keeps
     its record. ``refused``: forms of the Deny that AWS refused, with the error code.
 
-    The Deny is removed last, right before DeleteUser, which refuses a user with a policy; a boundary may stay.
+    DeleteUser refuses a user with a policy, and does not mind a boundary. So right before a Deny that is a policy is
+    removed, AWSDenyAll becomes the boundary, which stays until the user is gone: at no moment is the user without a
+    Deny, whoever gives it a policy, and wherever the run is stopped. Only where AWS refused that form, there is none
+    between the last two calls. The journal has the boundary that it replaces, for a restoration.
     Raises KeyError if a kind was not read, DenyRefused if no form of the Deny is possible.
     """
     deny = deletion_denial(user, now, quarantine, refused)
@@ -38,9 +42,8 @@ def plan_deletion(
         call for kind in ATTACHMENT_KINDS for call in _removals_of(user, kind) if _what(call) not in last
     ]
     end = ApiCall("iam", "DeleteUser", {"UserName": user.name}, _GONE, checked=frozenset({BEFORE}))
-    return Plan(
-        user.subject, (*deny.put, *removals, *orphan_calls(user.subject, orphaned_mfa), *deny.lift, end)
-    )
+    removals += orphan_calls(user.subject, orphaned_mfa)
+    return Plan(user.subject, (*deny.put, *removals, *_lifting(user, deny, refused), end))
 
 
 def deletion_denial(
@@ -56,6 +59,18 @@ def deletion_denial(
     if record and record.deletion:
         return deny_all.DenyAllPlan("inline", (), (deny_all.remove_inline_deny(user, "deletion"),))
     return deny_all.plan_deny_all(user, deletion_documents(now, quarantine), "deletion", refused)
+
+
+def _lifting(user: IamUser, deny: deny_all.DenyAllPlan, refused: Mapping[str, str]) -> tuple[ApiCall, ...]:
+    """The calls that remove the Deny, if it is a policy, from under AWSDenyAll as the boundary.
+
+    The one check of who has the name serves both: should it be somebody else's by now, that one can do no more than
+    before, whichever Deny it loses.
+    """
+    if not deny.lift or deny_all.is_bounded(user) or deny_all.BOUNDARY in refused:
+        return deny.lift
+    bound = replace(deny_all.bound(user, "deletion"), checked=frozenset({BEFORE}))
+    return bound, *(replace(call, checked=frozenset()) for call in deny.lift)
 
 
 def deletion_documents(now: datetime, quarantine: deny_all.Quarantine | None) -> list[str]:

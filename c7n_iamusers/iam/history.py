@@ -89,13 +89,16 @@ class History:
     def quarantine(self) -> Quarantine | None:
         """The record of the latest quarantine, unless a later call of ours ended it.
 
-        A Deny-all that a deletion lifts for DeleteUser, and puts back where that fails, does not end it.
+        A Deny-all that a deletion lifts for DeleteUser, and puts back where that fails, does not end it. Neither does a
+        restoration that sets the boundary which a deletion, or itself, had replaced.
         """
         if self.record is None:
             return None
-        ends, since = 0, self.record.since
+        ends, since, bound_for = 0, self.record.since, ""
         for each in self.calls:
-            if each.time >= since and _releases(each):
+            if _is_deny_all(each, "PermissionsBoundary"):
+                bound_for = str(each.notes.get("for", ""))
+            if each.time >= since and _releases(each, bound_for):
                 ends += 1
             elif ends and each.notes.get(PUT_BACK):
                 ends -= 1
@@ -408,15 +411,17 @@ def _lifts_deny_all(call: AppliedCall) -> bool:
     return call.operation == "DetachUserPolicy" and _is_deny_all(call, "PolicyArn")
 
 
-def _releases(call: AppliedCall) -> bool:
-    """Whether the call removes a quarantine's Deny or its tag, at a release or at the end of a deletion."""
+def _releases(call: AppliedCall, bound_for: str) -> bool:
+    """Whether the call removes a quarantine's Deny or its tag, at a release or at the end of a deletion.
+
+    ``bound_for``: what AWSDenyAll was last set as the boundary for.
+    """
     if _ends_inline_deny(call):
         # Without a purpose, a deletion removed somebody else's policy of our name.
         return call.operation == "UntagUser" or "for" in call.notes
-    if call.operation == "PutUserPermissionsBoundary":
-        return not _is_deny_all(call, "PermissionsBoundary")
-    if call.operation == "DeleteUserPermissionsBoundary":
-        return True
+    if call.operation in ("PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary"):
+        lifts = not _is_deny_all(call, "PermissionsBoundary")
+        return lifts and bound_for not in ("deletion", "restoration")
     return call.operation == "DetachUserPolicy" and _is_deny_all(call, "PolicyArn") and "for" in call.notes
 
 

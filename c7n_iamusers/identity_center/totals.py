@@ -310,7 +310,7 @@ class _Review:
 
     def _remove_group(self, group: model.KnownGroup, members: list[tuple[model.Change, bool]]) -> None:
         needs = [change.key for change, _ in members]
-        goes = self._may_go(group)  # so do its members, then
+        goes = self._comparison.choices.prune  # so do its members, then
         removals: list[str] = []
         for each in sorted(group.assignments):
             set_name, content = (

@@ -124,14 +124,13 @@ def with_room(
     all that is given. ``bounded``: if its boundary is AWSDenyAll, it is ours.
     """
     inner = tuple(call for call in lifting if lifted_form(call) != deny_all.BOUNDARY)
-    if not given or not inner:
+    room = deny_all.inline_fits(full, "", "") and deny_all.attached_fits(full, more=0)
+    if not given or not inner or room:
         return given, (*lifting, *_lift_own(now, own))
     if bounded and deny_all.is_bounded(now):
         outer = tuple(call for call in lifting if call not in inner)
         return (*inner, *given), outer or tuple(_lift_own(now, own))
-    if deny_all.is_bounded(now) or (
-        deny_all.inline_fits(full, "", "") and deny_all.attached_fits(full, more=0)
-    ):
+    if deny_all.is_bounded(now):
         return given, lifting
     put = deny_all.bound(now, "restoration")
     former = now.attachments[attachments.PERMISSIONS_BOUNDARY.name]

@@ -5,15 +5,23 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from c7n_iamusers.exceptions import SnapshotInvalid
+from c7n_iamusers.exceptions import RestorationRefused, SnapshotInvalid
 from c7n_iamusers.execution.journal import RESTORE_JOURNAL as RESTORE_JOURNAL
 from c7n_iamusers.execution.journal import SNAPSHOT, JournalReader, parsed
-from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, others_may_write, read_file
+from c7n_iamusers.execution.stores import (
+    JOURNAL,
+    DirectoryStore,
+    LockHeld,
+    others_may_write,
+    read_file,
+    run_lock,
+)
 from c7n_iamusers.iam.history import history_of
 from c7n_iamusers.restoration.plan import Recorded
 from c7n_iamusers.snapshots.archive import SNAPSHOTS
@@ -33,13 +41,15 @@ class RestorableUser:
     """What is on record of one user. ``runs``: the outputs with its snapshots, first the one with the latest.
 
     ``lines``: of the journals beside them, about the user. ``doubts``: which snapshot files somebody else may have
-    written, in sentences: their SHA-256 is in no journal, or others can write them or a journal.
+    written, in sentences: their SHA-256 is in no journal, or others can write them or a journal. ``versions``: of the
+    journals in each of ``runs``, right before they were read.
     """
 
     recorded: Recorded
     runs: tuple[Path, ...]
     lines: tuple[Mapping[str, Any], ...]
     doubts: tuple[str, ...]
+    versions: Mapping[Path, Any] = field(default_factory=dict)
 
     @property
     def run(self) -> Path:
@@ -80,9 +90,11 @@ def collected(paths: Iterable[Path]) -> Collection:
     """
     found, users, broken = Collection(), defaultdict[str, list[_File]](list), set[str]()
     journals: dict[Path, JournalReader] = {}
+    versions: dict[Path, Any] = {}
     pins: dict[Path, Pins | OSError] = {}
     for file, run in _files(paths):
         if run not in journals:
+            versions[run] = _version(run)
             journals[run] = _journal(run)
             pins[run] = _pins(journals[run])
         try:
@@ -105,7 +117,7 @@ def collected(paths: Iterable[Path]) -> Collection:
                 f"{files[0].snapshot.user.subject}: not restored: snapshots in the journal are missing here: {names}"
             )
         else:
-            found.users.append(_user(files, journals))
+            found.users.append(_user(files, journals, versions))
     return _of_latest(found)
 
 
@@ -136,7 +148,9 @@ def _of_latest(found: Collection) -> Collection:
     return found
 
 
-def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> RestorableUser:
+def _user(
+    files: list[_File], journals: Mapping[Path, JournalReader], versions: Mapping[Path, Any]
+) -> RestorableUser:
     files = sorted(files, key=lambda each: str(each.snapshot.taken))
     last = files[-1]
     user = last.snapshot.user
@@ -144,7 +158,44 @@ def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> Restora
     history = history_of(user.subject, lines)
     recorded = Recorded(tuple(each.snapshot for each in files), history, bool(lines))
     runs = tuple(dict.fromkeys([last.run, *(each.run for each in files)]))
-    return RestorableUser(recorded, runs, tuple(lines), tuple(each.doubt for each in files if each.doubt))
+    doubts = tuple(each.doubt for each in files if each.doubt)
+    return RestorableUser(recorded, runs, tuple(lines), doubts, {run: versions[run] for run in runs})
+
+
+@contextmanager
+def locked(users: Iterable[RestorableUser]) -> Iterator[Callable[[], None]]:
+    """Hold the run locks of the outputs of ``users``, so that nobody deletes or releases them meanwhile.
+
+    Gives a function that raises RunLockLost once a lock file was removed or replaced.
+    Raises RestorationRefused if a run holds one, or has written to the output since that was read, or none can be held.
+    """
+    versions = {run: version for each in users for run, version in each.versions.items()}
+    with ExitStack() as locks:
+        try:
+            checks = [locks.enter_context(run_lock(run, "c7n-iamusers restore")) for run in sorted(versions)]
+        except LockHeld as error:
+            raise RestorationRefused(f"nothing was restored: {error}") from error
+        except OSError as error:
+            raise RestorationRefused(
+                f"nothing was restored: the run lock can't be held, so a run may be under way ({error}): restore as a "
+                "user who can write there, or make sure that none is, and restore from a copy"
+            ) from error
+        if later := [str(run) for run, version in versions.items() if _version(run) != version]:
+            raise RestorationRefused(
+                f"nothing was restored: a run has written to {', '.join(later)} since that was read: restore again"
+            )
+
+        def check() -> None:
+            for each in checks:
+                each()
+
+        yield check
+
+
+def _version(run: Path) -> Any:
+    """It changes with the journals in the output ``run``."""
+    found = DirectoryStore(run).entries("")
+    return [found.get(name) for name in (JOURNAL, RESTORE_JOURNAL)]
 
 
 def restore_lines(journals: Iterable[Path]) -> tuple[Mapping[str, Any], ...]:

@@ -126,7 +126,10 @@ def _puts_deny(call: ApiCall) -> bool:
 def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) -> str:
     """Remove the Deny that ``call`` may have put on another user, and return what happened, in words."""
     if deny_form(call) == BOUNDARY:
-        return "AWSDenyAll may have become its permissions boundary: set the one that it should have"
+        return (
+            "by PutUserPermissionsBoundary, AWSDenyAll may be its permissions boundary now: set the one that it should "
+            "have"
+        )
     if "PolicyDocument" in call.parameters and not _has_policy(run, call):
         return "our Deny-all is not on it"
     try:

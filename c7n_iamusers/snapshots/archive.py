@@ -153,9 +153,14 @@ class RecordStores:
 
         If AWSDenyAll is not our work, it is AWSDenyAll itself, provided that the last snapshot shows it too.
         """
+        snapshots = self.snapshots(user)
         if history.boundary_deny():
-            return history.boundary_before()
-        last = max(self.snapshots(user), key=lambda each: str(each.taken), default=None)
+            recorded = history.boundary_before()
+            known = (item for each in snapshots for item in each.user.attachments[PERMISSIONS_BOUNDARY.name])
+            arns = {item["PermissionsBoundaryArn"] for item in recorded or ()}
+            same = next((item for item in known if item["PermissionsBoundaryArn"] in arns), None)
+            return (same,) if same else recorded
+        last = max(snapshots, key=lambda each: str(each.taken), default=None)
         held = tuple(last.user.attachments[PERMISSIONS_BOUNDARY.name]) if last else None
         return held if held == user.attachments[PERMISSIONS_BOUNDARY.name] else None
 

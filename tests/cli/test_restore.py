@@ -15,9 +15,12 @@ from c7n.exceptions import PolicyExecutionError
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.exceptions import RestorationRefused
+from c7n_iamusers.execution.stores import RUN_LOCK, run_lock
 from c7n_iamusers.iam.permissions import RESTORATION
 from c7n_iamusers.restoration.plan import Restoration
 from c7n_iamusers.restoration.restoring import UserRestoration
+from c7n_iamusers.restoration.snapshot_files import collected, locked
 from c7n_iamusers_cli.main import main
 from tests.full_users import create_full_user
 from tests.interference import deny, on_call
@@ -694,3 +697,87 @@ def test_an_odd_answer_for_one_user_hides_no_other(
     assert result.exit_code == 1
     assert "user alice of account 111122223333: an answer of AWS lacks 'AttachedPolicies'" in result.output
     assert user_names(iam) == ["bob"]
+
+
+def meanwhile(run: Path, *arguments: str) -> Result:
+    """A restoration during a run, whose calls are not told apart."""
+    return CliRunner().invoke(main, ["restore", str(run), "--role", ROLE, *arguments])
+
+
+def in_use(run: Path) -> Any:
+    """A run that is under way in that output."""
+    return run_lock(run, "policy delete")
+
+
+def test_while_a_run_is_under_way_in_the_output_nothing_is_restored(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path
+) -> None:
+    delete(tmp_path / "out")
+    with in_use(run):
+        assert restore(run, "--dry-run").exit_code == 0
+        for journal in (None, tmp_path / "other.jsonl"):
+            result = restore(run, journal=journal)
+            assert result.exit_code == 1
+            assert f"nothing was restored: {run} is in use by policy delete" in result.output
+    assert user_names(iam) == []
+    assert restore(run).exit_code == 0
+    assert user_names(iam) == ["alice", "bob"]
+
+
+def test_no_run_begins_while_users_of_its_output_are_restored(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(tmp_path / "out")
+
+    def begin() -> None:
+        with pytest.raises(PolicyExecutionError, match="is in use by c7n-iamusers restore"):
+            delete(tmp_path / "out")
+
+    begun = iter([begin])
+    with monkeypatch.context() as patch:
+        on_call(patch, "AttachUserPolicy", lambda: next(begun, lambda: None)())
+        result = meanwhile(run, "--user", "alice")
+    assert (result.exit_code, next(begun, None)) == (0, None), result.output
+    assert user_names(iam) == ["alice"]
+
+
+def test_a_run_that_ended_after_its_output_was_read_is_noticed(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path
+) -> None:
+    delete(tmp_path / "out")
+    found = collected([run]).users
+    with locked(found):
+        pass
+    delete(tmp_path / "out")  # which has nobody to delete, and writes nothing
+    with locked(found):
+        pass
+    with (run / "journal.jsonl").open("a") as journal:
+        journal.write("\n")
+    with (
+        pytest.raises(RestorationRefused, match=f"a run has written to {run} since that was read"),
+        locked(found),
+    ):
+        pass
+
+
+def test_an_output_in_use_stops_no_other_account(org: LocalOrg, fleet: Path) -> None:
+    used = next((fleet / "payments").rglob("journal.jsonl")).parent
+    with in_use(used):
+        result = of_fleet(fleet)
+    assert result.exit_code == 1
+    assert f"account {ACCOUNT}: " in result.output
+    assert f"{used} is in use by policy delete" in result.output
+    assert left(org)[0] == []
+    assert left(org)[1] != []
+
+
+def test_once_the_run_lock_is_removed_nothing_further_is_restored(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete(tmp_path / "out")
+    with monkeypatch.context() as patch:
+        on_call(patch, "AddUserToGroup", lambda: (run / RUN_LOCK).unlink(missing_ok=True))
+        result = restore(run)
+    assert result.exit_code == 1
+    assert "another run may have begun" in result.output
+    assert user_names(iam) == ["alice"]

@@ -904,7 +904,7 @@ def test_a_deny_of_the_second_run_is_watched_until_the_end(
 
 @pytest.mark.parametrize(
     ("refused", "lift"),
-    [("", "PutUserPermissionsBoundary"), ("DeleteUser", "DeleteUserPolicy")],
+    [("", "PutUserPermissionsBoundary"), ("DeleteUser", "PutUserPermissionsBoundary")],
     ids=["deleted", "half-deleted"],
 )
 def test_what_changes_after_the_deny_is_lifted_is_said_until_it_is_accepted(

@@ -26,8 +26,8 @@ NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 POLICY = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
 )
-#: What deleting the user below takes: a call an item, two for the virtual MFA device and for the Deny-all, the user.
-CALLS = 16
+#: What deleting the user below takes: a call an item, two for the virtual MFA device, three for the Deny-all, the user.
+CALLS = 17
 
 
 @pytest.fixture(scope="module")

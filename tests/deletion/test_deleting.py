@@ -35,6 +35,9 @@ from tests.used_permissions import run_within_permissions
 
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 KEEP = {"group": "keep", "reason": "a test", "expires": "2999-12-31"}
+READ_ONLY, FULL_ACCESS = (
+    f"arn:aws:iam::aws:policy/{name}" for name in ("ReadOnlyAccess", "AmazonS3FullAccess")
+)
 LEAKED = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
 
 
@@ -484,6 +487,7 @@ def test_that_the_deny_could_not_be_put_back_is_said(
         deny(monkeypatch, "PutUserPolicy")
         raise client_error("AccessDenied")
 
+    deny(monkeypatch, "PutUserPermissionsBoundary")
     on_call(monkeypatch, "DeleteUser", fail)
     with pytest.raises(PolicyExecutionError):
         delete(tmp_path)
@@ -505,3 +509,70 @@ def test_a_deny_that_was_put_back_on_another_user_is_removed_from_it(
     with pytest.raises(PolicyExecutionError, match="was on it for a moment and was removed"):
         delete(tmp_path)
     assert everything(iam) == WHOLE
+
+
+def denials(iam: Any) -> tuple[list[str], list[str], str]:
+    """The inline and attached policies of alice, and its permissions boundary."""
+    inline = iam.list_user_policies(UserName="alice")["PolicyNames"]
+    attached = iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
+    boundary = iam.get_user(UserName="alice")["User"].get("PermissionsBoundary", {})
+    return inline, [each["PolicyArn"] for each in attached], boundary.get("PermissionsBoundaryArn", "")
+
+
+class Killed(BaseException):
+    """The task was stopped."""
+
+
+@pytest.mark.parametrize("former", ["", READ_ONLY], ids=["unbound", "bound-otherwise"])
+@pytest.mark.parametrize("form", ["inline", "attached"])
+def test_a_user_is_denied_until_it_is_gone_though_the_run_is_killed_and_others_give_it_a_policy(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, former: str
+) -> None:
+    iam = create(org, "alice")
+    if former:
+        iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=former)
+    with monkeypatch.context() as patch:
+        if form == "attached":
+            deny(patch, "PutUserPolicy")
+
+        def die() -> None:
+            raise Killed
+
+        on_call(patch, "DeleteUser", die)
+        with pytest.raises(Killed):
+            delete(tmp_path)
+    assert denials(iam) == ([], [], DENY_ALL)
+
+    seen = []
+
+    def give() -> None:
+        seen.append(denials(iam))
+        iam.attach_user_policy(UserName="alice", PolicyArn=FULL_ACCESS)
+
+    on_call(monkeypatch, "DeleteUser", _once(give), by_policies_only=True)
+    on_call(monkeypatch, "DetachUserPolicy", lambda: seen.append(denials(iam)), by_policies_only=True)
+    delete(tmp_path)
+    assert (user_names(iam), outcomes(tmp_path)["alice"]["status"]) == ([], "deleted")
+    assert len(seen) > 1
+    assert {boundary for *_, boundary in seen} == {DENY_ALL}
+    assert recorded_boundary(tmp_path) == former
+
+
+def recorded_boundary(output: Path) -> str:
+    """The boundary that comes back with the user."""
+    found = collected([output / "under-test"]).users[0].recorded
+    user = whole_snapshot(found.snapshots, found.history).user
+    return "".join(item["PermissionsBoundaryArn"] for item in user.attachments["permissions-boundary"])
+
+
+def test_a_new_user_of_the_name_that_got_our_boundary_is_reported(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = create(org, "alice")
+    again = _once(lambda: make_again(iam))
+    on_call(monkeypatch, "PutUserPermissionsBoundary", again, by_policies_only=True)
+    with pytest.raises(PolicyExecutionError, match="by PutUserPermissionsBoundary, AWSDenyAll may be its"):
+        delete(tmp_path)
+    bound = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": DENY_ALL}
+    assert everything(iam) == (*WHOLE[:3], bound)
+    assert "set the one that it should have" in outcomes(tmp_path)["alice"]["reason"]

@@ -77,6 +77,7 @@ def test_the_order_is_credentials_first_policies_last() -> None:
         "RemoveUserFromGroup",
         "DetachUserPolicy",
         "DeleteUserPolicy",
+        "PutUserPermissionsBoundary",
         "DeleteUserPolicy",
         "DeleteUser",
     ]
@@ -98,8 +99,10 @@ def test_the_deny_all_is_put_first_and_removed_last(
     first, *others, end = plan(user(**EVERYTHING), refused).calls
     assert (first.operation, end.operation) == (put, "DeleteUser")
     assert is_denial(first)
-    assert [call.operation for call in others if is_denial(call)] == ([lift] if lift else [])
-    assert not lift or is_denial(others[-1])
+    bound = [] if BOUNDARY in refused or not lift else ["PutUserPermissionsBoundary"]
+    expected = [*bound, lift] if lift else []
+    assert [call.operation for call in others if is_denial(call)] == expected
+    assert others[len(others) - len(expected) :] == [call for call in others if is_denial(call)]
 
 
 @pytest.mark.parametrize(("refused", "put", "lift"), REFUSED)
@@ -136,8 +139,9 @@ def test_a_deny_all_as_the_boundary_is_deleted_with_the_user() -> None:
 )
 def test_what_the_boundary_replaces_is_noted(bound: tuple[dict[str, str], ...], former: str) -> None:
     given = user(permissions_boundary=bound, group=groups("Developers"))
-    first, *_ = plan(given, (INLINE, ATTACHED)).calls
-    assert first.notes == {"for": "deletion", "former-boundary": former}
+    for refused in ((INLINE, ATTACHED), (INLINE,), ()):
+        (call,) = (each for each in plan(given, refused).calls if "PermissionsBoundary" in each.parameters)
+        assert call.notes == {"for": "deletion", "former-boundary": former}
 
 
 def test_calls_that_could_hit_another_user_are_checked() -> None:
@@ -149,9 +153,12 @@ def test_calls_that_could_hit_another_user_are_checked() -> None:
         first, *others, end = plan(user(**EVERYTHING), refused).calls
         assert (set(first.checked), set(end.checked)) == (checked, {BEFORE})
         assert first.notes["for"] == "deletion"
-        # what takes our Deny off could take a stranger's
-        assert [call for call in others if call.checked] == [call for call in others if is_denial(call)]
+        # what takes our Deny off could take a stranger's, which has AWSDenyAll as its boundary by then
+        denials = [call for call in others if is_denial(call)]
+        assert [call for call in others if call.checked] == denials[:1]
         assert {frozenset({BEFORE})} >= {call.checked for call in others if call.checked}
+    *_, lift, _end = plan(user(**EVERYTHING), (BOUNDARY,)).calls
+    assert (is_denial(lift), set(lift.checked)) == (True, {BEFORE})
 
 
 def test_calls_carry_what_they_act_on() -> None:
@@ -172,8 +179,10 @@ def test_removals_take_gone_for_done_and_the_deny_all_does_not(
     refused: tuple[str, ...], put: str, lift: str | None
 ) -> None:
     calls = plan(user(**EVERYTHING), refused).calls
-    assert all(call.done_codes == {"NoSuchEntity"} for call in calls[1:])
-    assert calls[0].done_codes == frozenset()
+    puts = [call for call in calls if deny_form(call)]
+    assert calls[0] in puts
+    assert [call.done_codes for call in puts] == [frozenset()] * len(puts)
+    assert all(call.done_codes == {"NoSuchEntity"} for call in calls if call not in puts)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +217,8 @@ def test_an_existing_deny_all_is_replaced_only_for_more_details(
     held = user(inline_policy=(our_deny(sid), {"PolicyName": "s3", "PolicyDocument": {}}))
     calls = plan(held, quarantine=quarantine).calls
     first = ["PutUserPolicy"] if put else []
-    assert [c.operation for c in calls] == [*first, "DeleteUserPolicy", "DeleteUserPolicy", "DeleteUser"]
+    last = ["PutUserPermissionsBoundary", "DeleteUserPolicy", "DeleteUser"]
+    assert [c.operation for c in calls] == [*first, "DeleteUserPolicy", *last]
     deleted = [call.parameters["PolicyName"] for call in calls if call.operation == "DeleteUserPolicy"]
     assert deleted == ["s3", DENY_ALL_NAME]
     if put:
@@ -222,7 +232,13 @@ def test_an_existing_deny_all_is_replaced_only_for_more_details(
 def test_a_policy_of_our_name_that_denies_only_a_part_is_not_replaced() -> None:
     partial = {"Statement": [{"Sid": SID, "Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
     held = user(inline_policy=({"PolicyName": DENY_ALL_NAME, "PolicyDocument": partial},))
-    assert operations(held) == ["AttachUserPolicy", "DeleteUserPolicy", "DetachUserPolicy", "DeleteUser"]
+    assert operations(held) == [
+        "AttachUserPolicy",
+        "DeleteUserPolicy",
+        "PutUserPermissionsBoundary",
+        "DetachUserPolicy",
+        "DeleteUser",
+    ]
 
 
 def test_a_record_for_which_there_is_no_room_stays_in_the_journal() -> None:
@@ -269,7 +285,10 @@ def test_a_deny_stays_on_the_user_until_it_is_gone(
     assert made.count("PutUserPolicy") == len(first)
     assert made[-2:] == ["DeleteUserPolicy", "DeleteUser"]
     assert calls[-2].parameters["PolicyName"] == DENY_ALL_NAME
-    assert not [operation for operation in made if "Boundary" in operation]
+    # DeleteUser does not mind a boundary: AWSDenyAll is there before the policy goes, and stays
+    bounds = [number for number, operation in enumerate(made) if "Boundary" in operation]
+    assert bounds == ([] if bound == ({"PermissionsBoundaryArn": DENY_ALL},) else [len(made) - 3])
+    assert all(calls[number].parameters["PermissionsBoundary"] == DENY_ALL for number in bounds)
 
 
 def test_a_bare_user_needs_no_deny_all() -> None:

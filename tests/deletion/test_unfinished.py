@@ -248,6 +248,7 @@ def test_a_restoration_leaves_the_quarantine_on_and_a_release_ends_it(
 
 def by_hand(iam: Any, output: Path) -> None:
     """A colleague undoes the deletion, and leaves Buckets out on purpose."""
+    iam.delete_user_permissions_boundary(UserName="alice")
     iam.delete_user_policy(UserName="alice", PolicyName="c7n-iamusers-deny-all")
     iam.attach_user_policy(UserName="alice", PolicyArn=QUEUE)
     iam.add_user_to_group(UserName="alice", GroupName="payroll")

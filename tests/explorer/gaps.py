@@ -26,16 +26,6 @@ class Gap:
 
 GAPS = (
     Gap(
-        r".*delete.*: .*(policy-attached|inline-changed)@.*",
-        "never wider: run 1, iam:Delete.*",
-        "composite-delete: policy-attached@DeleteUser",
-        "DeleteUser refuses a user that has an inline policy, so the Deny goes right before it. Whoever gives a "
-        "policy to a user while that user is being deleted makes DeleteUser fail; the Deny is put on again at once. By "
-        "then the user's own Denies are gone, so for these calls an open session of it, without any credential left, "
-        "can do what the new policy allows. AWSDenyAll as the boundary, which DeleteUser does not mind, would close "
-        "this.",
-    ),
-    Gap(
         r".*delete.*: .*(deny-removed|deny-moved|deny-replaced)@.*",
         "never wider: run 1, iam:(RemoveUserFromGroup|DetachUserPolicy|DeleteUserPolicy|DeleteUser).*",
         "composite-delete: deny-removed@RemoveUserFromGroup",

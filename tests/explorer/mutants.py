@@ -84,9 +84,16 @@ MUTANTS = {
         Mutant(
             "deny-lifted-first",
             _DELETION,
-            "(*deny.put, *removals, *orphan_calls(user.subject, orphaned_mfa), *deny.lift, end)",
-            "(*deny.put, *deny.lift, *removals, *orphan_calls(user.subject, orphaned_mfa), end)",
+            "(*deny.put, *removals, *_lifting(user, deny, refused), end)",
+            "(*deny.put, *deny.lift, *removals, end)",
             "composite-delete: ",
+        ),
+        Mutant(
+            "deny-lifted-under-no-boundary",
+            _DELETION,
+            "    if not deny.lift or deny_all.is_bounded(user) or",
+            "    if deny.lift or",
+            "composite-delete: policy-attached@DeleteUser",
         ),
         Mutant("no-snapshot", _DELETING, "        self.of.records.keep(found)\n", "", "restore: "),
         Mutant(

@@ -859,9 +859,9 @@ def test_an_administrator_is_known_by_the_documents_and_not_by_a_name() -> None:
 
 
 def test_a_living_user_whose_deny_is_lifted_already_gets_it_again_first() -> None:
-    """A deletion that stopped right before DeleteUser: a session of the user may still be open."""
-    calls = plan_deletion(ALICE, BEGUN).calls[:-1]
-    now, history = stopped_after(len(calls))
+    """A deletion that stopped right before DeleteUser, and could not set AWSDenyAll as the boundary."""
+    calls = plan_deletion(ALICE, BEGUN, refused={"boundary": "AccessDenied"}).calls[:-1]
+    now, history = stopped_after(len(calls), refused=("boundary",))
     assert not [item for item in now.attachments["inline-policy"] if item["PolicyName"] == DENY_ALL_NAME]
     found = revive(ALICE, now, history)
     first, last = found.plan.calls[0], found.plan.calls[-1]
@@ -874,3 +874,26 @@ def test_a_living_user_whose_deny_is_lifted_already_gets_it_again_first() -> Non
     again = revive(ALICE, apply(now, Plan(ALICE.subject, (first,))), history)
     assert operations(again)[-1] == "DeleteUserPolicy"
     assert first not in again.plan.calls
+
+
+@pytest.mark.parametrize(
+    ("bound", "last"),
+    [
+        pytest.param((), "DeleteUserPermissionsBoundary", id="there-was-none"),
+        pytest.param(
+            ({"PermissionsBoundaryArn": BOUNDARY},), "PutUserPermissionsBoundary", id="there-was-another"
+        ),
+    ],
+)
+@pytest.mark.parametrize("left", [2, 1], ids=["under-both-denies", "under-the-boundary"])
+def test_a_living_user_gets_the_boundary_back_that_its_deletion_replaced(
+    bound: tuple[dict[str, str], ...], last: str, left: int
+) -> None:
+    was = holding(ALICE, permissions_boundary=bound)
+    now, history = stopped_after(len(plan_deletion(was, BEGUN).calls) - left, was)
+    assert now.attachments["permissions-boundary"] == ({"PermissionsBoundaryArn": DENY_ALL},)
+    found = revive(was, now, history)
+    given = found.plan.calls[-1]
+    assert (given.operation, given.parameters.get("PermissionsBoundary", BOUNDARY)) == (last, BOUNDARY)
+    assert [call.operation for call in found.lifting] == [*["DeleteUserPolicy"] * (left - 1), last]
+    assert found.after.attachments["permissions-boundary"] == bound
