@@ -127,6 +127,19 @@ _BUDGET = 300.0
     help="The output of the c7n-org run with the intents: a directory, or s3://BUCKET/PREFIX.",
 )
 @click.option(
+    "--records",
+    type=_Place(exists=True, file_okay=False),
+    metavar="PLACE",
+    help="Where runs leave their records, and find those of earlier runs: a directory or s3://BUCKET/PREFIX, one for "
+    "the organization. OUTPUT_DIR by default, which must then be the same for every run.",
+)
+@click.option(
+    "--new-records",
+    is_flag=True,
+    help="Begin a place of records although Identity Center has objects that this tool manages: what was assigned "
+    "before counts as others', and can't be undone.",
+)
+@click.option(
     "--member-role",
     metavar="ARN",
     help="Assume this role in each account, 'arn:aws:iam::{account_id}:role/NAME', to read users and policies again; "
@@ -355,6 +368,8 @@ _BUDGET = 300.0
 )
 def command(
     output_dir: str | None,
+    records: str | None,
+    new_records: bool,
     member_role: str | None,
     external_id: str,
     policies: tuple[Path, ...],
@@ -397,7 +412,7 @@ def command(
     those of POLICIES. Then it reads Identity Center once, prints the plan and applies it, with 20 calls per second and
     up to 15 assignments in progress. It can be stopped or killed at any point and run again. Results:
     identity-center-result.json beside each intents file, and the result of the run, for --undo, below
-    OUTPUT_DIR/identity-center-runs/.
+    identity-center-runs/ in the place of --records, or in OUTPUT_DIR.
 
     OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, and in Identity Center one that
     keeps runs on other machines out; --force-unlock removes both.
@@ -435,7 +450,7 @@ def command(
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
     if force_unlock or sign_in_days:
-        _without_intents(output_dir, force_unlock, sign_in_days, session_in, region)
+        _without_intents(output_dir, records, force_unlock, sign_in_days, session_in, region)
         return
     center = lru_cache(1)(lambda: _center(session_in, region))
     with _errors_with_remedy():
@@ -458,6 +473,8 @@ def command(
         )
         fleet = replace(
             read_fleet(_store(output_dir), identity_source, trust, derivation),
+            records=_store(records or output_dir),
+            begins=new_records,
             profile_names=profile_names or "",
             deleted=_deleted(deletions),
         )
@@ -561,13 +578,14 @@ def _output_of_result(result: str) -> tuple[Store, str]:
 
 def _without_intents(
     place: str,
+    records: str | None,
     lock_id: str | None,
     sign_in_days: int | None,
     session_in: _SessionIn,
     region: str | None,
 ) -> None:
     if lock_id:
-        _unlock(place, lock_id, session_in, region)
+        _unlock(records or place, lock_id, session_in, region)
     if sign_in_days:
         with _errors_with_remedy():
             say(_write_sign_ins(_store(place), session_in, region, sign_in_days))

@@ -17,6 +17,7 @@ from c7n_iamusers.identity_center import aws_config, intent_checks, model, plan_
 from c7n_iamusers.identity_center.access_derivation import QUARANTINED, AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
+from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.changes import changed
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.former_members import (
@@ -42,11 +43,21 @@ from c7n_iamusers.text.wording import as_text, escaping, folded, shown
 _SOURCES = {True: "external", False: "identity-center"}
 
 
+#: {}: objects, a place.
+_WITHOUT_RECORDS = (
+    "Identity Center has objects that this tool manages ({}), and {} has no record of a run: nobody would know what is "
+    "ours, for which IAM users memberships were made, and what can be undone. Nothing was touched: give the place where "
+    "earlier runs left identity-center-runs/ as --records, one for the organization; or, if these records are lost, or "
+    "mode: apply made the objects, give --new-records: what was assigned before then counts as others', and stays"
+)
+
+
 @dataclass(frozen=True)
 class Fleet:
     """The intents below ``output``, merged. ``intents``: without users. ``derivation``: with the proofs of ``desired``.
 
-    ``unchecked``: settings of the intents that were not checked against a policy, in lines. ``trusted``: what others
+    ``records``: where runs leave their records, and find those of earlier ones; by default ``output``. ``begins``: a
+    place without records is accepted although there are managed objects. ``unchecked``: settings of the intents that were not checked against a policy, in lines. ``trusted``: what others
     can write in ``output`` is believed. ``source_is_stated``: whoever runs this has said the identity source.
     ``only``: the accounts whose intents were chosen; None for all. ``accounts``: id -> name, as far as known.
     ``profile_names``: the template of the profiles in the files for people's ``~/.aws/config``; empty if none are
@@ -54,6 +65,7 @@ class Fleet:
     """
 
     output: Store
+    records: Store
     intents: Sequence[Intents]
     desired: model.DesiredAccess
     derivation: AccessDerivation = field(default_factory=AccessDerivation)
@@ -64,11 +76,22 @@ class Fleet:
     accounts: Mapping[str, str] = field(default_factory=dict)
     profile_names: str = ""
     deleted: DeletedHere | None = None
+    begins: bool = False
 
     def check_runs(self) -> None:
-        """Raises IdentityCenterError if others can write what earlier runs left in ``output``."""
+        """Raises IdentityCenterError if others can write what earlier runs left in ``records``."""
         if not self.trusted:
-            run_records.check_writers(self.output)
+            run_records.check_writers(self.records)
+
+    def without_records(self, center: Center) -> str:
+        """What is wrong if Identity Center has managed objects of which no run left a record; empty if nothing is.
+
+        Takes a few calls only for a place without records. Raises ClientError and OSError.
+        """
+        if self.begins or run_records.with_journal(self.records):
+            return ""
+        found = CenterReader.of(center).managed()
+        return _WITHOUT_RECORDS.format(shown(found), self.records) if found else ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +155,7 @@ def read_fleet(
     only = None if trust.only is None else frozenset(trust.only)
     stated = identity_source is not None
     names = {account_id: name for name, account_id in (trust.accounts or {}).items()}
-    return Fleet(store, places, desired, derivation, claims, trust.trusted, stated, only, names)
+    return Fleet(store, store, places, desired, derivation, claims, trust.trusted, stated, only, names)
 
 
 #: AWS makes a new credential report after four hours. The age of one that is older than this is said.
@@ -195,7 +218,9 @@ def provision(
         choices or model.Choices(),
         plan_options or plan_files.PlanOptions(),
     )
-    with exclusive(fleet.output, center.instance, center) if options else nullcontext():
+    with exclusive(fleet.records, center.instance, center) if options else nullcontext():
+        if why := fleet.without_records(center):
+            raise IdentityCenterError(why)
         return _run(fleet, center, say, options, choices, plan_options, quotas, read)
 
 
@@ -238,7 +263,7 @@ def _run(
             f"{plan_options.out} --plan-sha256 {digest}"
         )
     if plan_options.reviewed:
-        plan_files.check_reviewed(plan_options.reviewed, reviewed, report.plan, created_so_far(fleet.output))
+        plan_files.check_reviewed(plan_options.reviewed, reviewed, report.plan, created_so_far(fleet.records))
         options = replace(options, adopts=False) if options else None
     elif options:
         plan_files.refuse_unreviewed(report.plan)
@@ -257,7 +282,7 @@ def _access_run(
     fleet.check_runs()
     evidence = Evidence(
         fleet.derivation.proofs,
-        read_history(fleet.output, center.instance),
+        read_history(fleet.records, center.instance),
         quotas or model.CenterQuotas(),
         only=fleet.only,
         source_is_stated=fleet.source_is_stated,
@@ -278,12 +303,12 @@ def _planned(
         report = run.plan()
         if applies:
             present = present_members(report.desired, report.plan.refused, run.membership_users)
-            end_times(fleet.output, center.instance, present)
+            end_times(fleet.records, center.instance, present)
         return report
     report = run.plan(_emptied(fleet, run.history, read))
     found = _former_members(fleet, center, run, report.plan.unexpected_members, read)
     if applies:
-        found.record(fleet.output, center.instance)
+        found.record(fleet.records, center.instance)
     return run.plan_without(found.expired(choices.former_days))
 
 
@@ -310,7 +335,7 @@ def _apply(
 ) -> list[str]:
     places = {each.place for each in fleet.intents}
     run_records.check_account_results(fleet.output, places)
-    report, result = run_records.apply_and_record(run, report, center, fleet.output, options)
+    report, result = run_records.apply_and_record(run, report, center, fleet.records, options)
     if result is None:
         say("Nothing to do.")
     else:
@@ -376,7 +401,7 @@ def export(
     report, existing = Report(fleet.desired, model.AccessPlan(refused=fleet.desired.refused)), None
     if center:
         run = _access_run(fleet, center, quotas=quotas)
-        report, existing = run.existing(Ours.of(created_so_far(fleet.output), exported_policies(directory)))
+        report, existing = run.existing(Ours.of(created_so_far(fleet.records), exported_policies(directory)))
         for line in (*reports.side_effect_lines(report.plan), *reports.total_lines(report.plan)):
             say(line)
         run_records.check_applicable(report)
@@ -409,6 +434,7 @@ def audit(
     for line in _notes(fleet):
         say(line)
     unchecked = [" ".join(each.removeprefix("  ! ").split()) for each in fleet.unchecked]
+    unrecorded = [each] if (each := fleet.without_records(center)) else []
     run = _access_run(fleet, center)
     found = run.read_for_audit(_emptied(fleet, run.history, read))
     membership_users = run.membership_users
@@ -435,7 +461,7 @@ def audit(
         say(f"  {sign} {line}")
     for line in _former_lines(fleet, center, run, members, read):
         say(line)
-    for line in (*unexpected_members, *elsewhere, *deviations, *refused, *no_users):
+    for line in (*unrecorded, *unexpected_members, *elsewhere, *deviations, *refused, *no_users):
         say(f"  ! {line}")
     wider = sum(total is not None and total.verdict in UNPROVEN for _, _, total in rows)
     say(
@@ -446,6 +472,7 @@ def audit(
     )
     return [
         *unchecked,
+        *unrecorded,
         *(line for sign, line, _ in rows if sign == "!"),
         *unexpected_members,
         *elsewhere,
@@ -476,7 +503,7 @@ def _former_members(
     read: ReadAccounts | None,
 ) -> FormerMembers:
     return FormerMembers.read(
-        fleet.output,
+        fleet.records,
         center.instance,
         members,
         run.membership_users,
@@ -501,7 +528,7 @@ def _former_lines(
     if fleet.deleted is None and any(each.is_former for each in members):
         yield "  ? since when IAM users are deleted is not recorded: this tool may have deleted them: give --deletions"
     try:
-        ages.record(fleet.output, center.instance)
+        ages.record(fleet.records, center.instance)
     except OSError as error:
         yield f"  ? since when IAM users are deleted can't be recorded: {error}"
 

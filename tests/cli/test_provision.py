@@ -122,6 +122,29 @@ def test_a_lock_that_was_left_in_the_bucket(fleet: FleetRehearsal, tmp_path: Pat
     assert provision(fleet, "-s", URL).exit_code == 0
 
 
+def test_records_apart_from_intents(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    bucket, place = BucketRehearsal(fleet.org, tmp_path), f"s3://{BUCKET}/records"
+    bucket.leave(intents(ACCOUNT, "alice"))
+    applied = provision(fleet, "-s", URL, "--records", place)
+    assert applied.exit_code == 0, applied.output
+    assert f"To undo: --undo {place}/identity-center-runs/" in applied.output
+    assert bucket.objects("result.json") == []
+    # over other intents, with the same records
+    assert "Nothing to do" not in provision(fleet, "--records", place).output
+    for arguments in ((), ("--dry-run",), ("--audit",)):
+        missing = provision(fleet, *arguments)
+        assert (missing.exit_code, "has no record of a run" in missing.output) == (1, True)
+        assert fleet.mutations() == []
+    assert provision(fleet, "--new-records").exit_code == 0
+    wrong = provision(fleet, "--records", tmp_path / "mistyped")
+    assert (wrong.exit_code, "does not exist" in wrong.output) == (2, True)
+    bucket.s3.put_object(Bucket=BUCKET, Key="records/identity-center-runs/.lock", Body=b'{"id": "ab12"}')
+    refused = provision(fleet, "--records", place)
+    assert f"c7n-iamusers provision -s {place} --force-unlock ab12" in refused.output
+    removed = provision(fleet, "--records", place, "--force-unlock", "ab12")
+    assert removed.exit_code == 0, removed.output
+
+
 def test_a_lock_that_was_left_in_identity_center(fleet: FleetRehearsal) -> None:
     missing = provision(fleet, "--force-unlock", "ab12")
     assert (missing.exit_code, "there is no lock in Identity Center" in missing.output) == (1, True)

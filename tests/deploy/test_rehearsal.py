@@ -212,6 +212,27 @@ def test_the_report_is_on_this_execution_and_its_shards(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("execution", ["e-1", "e-2"])
+def test_the_records_of_all_executions_lie_in_one_place(tmp_path: Path, execution: str) -> None:
+    _, (_, provision, _) = finishing(
+        tmp_path,
+        "accounts: [one]",
+        MEMBER_ROLE="M",
+        IDENTITY_CENTER_ROLE="R",
+        IDENTITY_CENTER_REGION="us-east-1",
+        EXECUTION=execution,
+        PROVISION="policies/c.yml#of-c",
+    )
+    assert (
+        provision
+        == (
+            f"provision -s s3://outputs/intents/{execution}?region=us-east-1 --records "
+            "s3://outputs/records?region=us-east-1 -c accounts.yml -u policies/c.yml --member-role M --role R --region "
+            "us-east-1"
+        ).split()
+    )
+
+
 @pytest.mark.parametrize(("code", "ended"), [(0, 0), (3, 0), (1, 1), (2, 1), (143, 1)])
 def test_only_what_blocks_the_next_step_fails_the_execution(tmp_path: Path, code: int, ended: int) -> None:
     assert finishing(tmp_path, "accounts: [one]", code)[0] == ended

@@ -112,6 +112,7 @@ def test_not_even_lock_out_takes_what_could_not_be_judged(fleet: FleetRehearsal,
         for each in fleet.results():
             each.unlink()
             (each.parent / "journal.jsonl").unlink()
+    fleet.new_records = results_lost
     found = intents(ACCOUNT, "alice", "bob")
     alice, bob = found.users
     fleet.forget()

@@ -361,6 +361,7 @@ def test_migration_shows_and_applies_the_replacement(fleet: FleetRehearsal, resu
         for each in fleet.results():
             each.unlink()
             (each.parent / "journal.jsonl").unlink()
+    fleet.new_records = results_lost
     fleet.leave(BEFORE)
     fleet.run(dry=True, migrate=True)
     assert any(line.startswith(f"- permission set {name}") for line in fleet.lines("-"))

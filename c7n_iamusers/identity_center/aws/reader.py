@@ -84,6 +84,12 @@ class CenterReader:
         known = self.store.find_group(group.name)
         return self._completed(group, known, sets) if known else None
 
+    def managed(self) -> list[str]:
+        """The managed groups, or, if there are none, the managed permission sets, in words."""
+        groups = sorted(each.name for each in self.store.all_groups().values() if each.is_managed)
+        sets = [] if groups else self.permission_sets.managed_names()
+        return [f"group {name}" for name in groups] + [f"permission set {name}" for name in sets]
+
     def _people(
         self, people: list[model.Person], everybody: bool
     ) -> tuple[dict[str, model.KnownPerson], dict[str, model.KnownPerson]]:
