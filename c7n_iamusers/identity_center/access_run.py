@@ -489,7 +489,8 @@ class Report:
 class AuditData:
     """The input of an audit. ``managed_sets``: the ARNs of all managed permission sets.
 
-    ``elsewhere``: managed groups that are assigned in accounts that were not read, with these assignments.
+    ``elsewhere``: managed groups that are assigned in accounts that were not read, with these assignments. ``empty``:
+    managed groups that nobody requests and nobody is in.
     ``set_names``: of their permission sets, by ARN.
     """
 
@@ -498,6 +499,7 @@ class AuditData:
     managed_sets: Collection[str]
     elsewhere: Sequence[model.KnownGroup] = ()
     set_names: Mapping[str, str] = field(default_factory=dict)
+    empty: Sequence[model.KnownGroup] = ()
 
 
 class AccessRun:
@@ -611,7 +613,7 @@ class AccessRun:
         ]
         whole = {each.group_id: each for each in in_parallel(self._with_all_assignments, asked)}
         groups = {name: whole.get(each.group_id, each) for name, each in state.groups.items()}
-        complete = {each.group_id: each for each in in_parallel(self._with_all_assignments, others)}
+        complete = {each.group_id: each for each in in_parallel(self._whole, others)}
         complete |= {**state.current.groups, **{each.group_id: each for each in groups.values()}}
         elsewhere = [
             replace(each, assignments=further)
@@ -624,11 +626,24 @@ class AccessRun:
         report = self._planned(replace(state, groups=groups), as_is=True)
         arns = {each.permission_set_arn for group in elsewhere for each in group.assignments} - {""}
         names = self._reader.permission_sets.names(sorted(arns))
-        return AuditData(report, self._state, managed.keys(), elsewhere, names)
+        told = {each.group_id for each in elsewhere}
+        empty = [
+            each
+            for each in complete.values()
+            if each.is_managed
+            and not each.members
+            and each.name not in self._desired.groups
+            and each.group_id not in told
+        ]
+        return AuditData(report, self._state, managed.keys(), elsewhere, names, empty)
 
     def _is_shared(self, name: str) -> bool:
         group = self._desired.groups.get(name)
         return group is not None and group.shared
+
+    def _whole(self, group: model.KnownGroup) -> model.KnownGroup:
+        members = self._reader.store.members(group.group_id)
+        return self._with_all_assignments(replace(group, members=members))
 
     def _with_all_assignments(self, group: model.KnownGroup) -> model.KnownGroup:
         held = self._reader.assignments.of_group_if_listed(group.group_id)

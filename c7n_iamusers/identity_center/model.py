@@ -331,11 +331,11 @@ class CenterState:
 class Change:
     """One object of the changeset. ``key``: unique in a plan. ``needs``: keys of the changes that must be done before.
 
-    ``rests_on``: why an existing object may be adopted, in words. ``awaits``: the id of a request in progress that
-    makes the change. ``lazy``: done only when a change that needs it has no other open needs. ``accounts``: those whose
-    roles the calls may change. ``details``: what it grants or changes, in lines for a reviewer. ``administrative``: the
-    policy that makes holders of a permission set administrators, empty for none. ``identifier``: the object's id, if it
-    exists.
+    ``rests_on``: why an existing object may be adopted, or is not removed, in words. ``awaits``: the id of a request in
+    progress that makes the change. ``lazy``: done only when a change that needs it has no other open needs.
+    ``accounts``: those whose roles the calls may change. ``details``: what it grants or changes, in lines for a
+    reviewer. ``administrative``: the policy that makes holders of a permission set administrators, empty for none.
+    ``identifier``: the object's id, if it exists.
     """
 
     key: str

@@ -15,7 +15,7 @@ from c7n_iamusers.execution.stores import Store, as_store, read_all, replace_all
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import aws_config, intent_checks, model, plan_files, reports, run_records
 from c7n_iamusers.identity_center.access_derivation import QUARANTINED, AccessDerivation
-from c7n_iamusers.identity_center.access_run import AccessRun, Report
+from c7n_iamusers.identity_center.access_run import AccessRun, AuditData, Report
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.changes import changed
@@ -46,9 +46,9 @@ _SOURCES = {True: "external", False: "identity-center"}
 #: {}: objects, a place.
 _WITHOUT_RECORDS = (
     "Identity Center has objects that this tool manages ({}), and {} has no record of a run: nobody would know what is "
-    "ours, for which IAM users memberships were made, and what can be undone. Nothing was touched: give the place where "
-    "earlier runs left identity-center-runs/ as --records, one for the organization; or, if these records are lost, or "
-    "mode: apply made the objects, give --new-records: what was assigned before then counts as others', and stays"
+    "ours, for which IAM users memberships were made, and what can be undone. Nothing was touched: give the place "
+    "where earlier runs left identity-center-runs/ as --records, one for the organization; or, if these records are "
+    "lost, or mode: apply made the objects, give --new-records: what was assigned before then counts as others'"
 )
 
 
@@ -57,11 +57,12 @@ class Fleet:
     """The intents below ``output``, merged. ``intents``: without users. ``derivation``: with the proofs of ``desired``.
 
     ``records``: where runs leave their records, and find those of earlier ones; by default ``output``. ``begins``: a
-    place without records is accepted although there are managed objects. ``unchecked``: settings of the intents that were not checked against a policy, in lines. ``trusted``: what others
-    can write in ``output`` is believed. ``source_is_stated``: whoever runs this has said the identity source.
-    ``only``: the accounts whose intents were chosen; None for all. ``accounts``: id -> name, as far as known.
-    ``profile_names``: the template of the profiles in the files for people's ``~/.aws/config``; empty if none are
-    written. ``deleted``: tells which IAM users this tool deleted; None if that was not read.
+    place without records is accepted although there are managed objects. ``unchecked``: settings of the intents that
+    were not checked against a policy, in lines. ``trusted``: what others can write in ``output`` and ``records`` is
+    believed. ``source_is_stated``: whoever runs this has said the identity source. ``only``: the accounts whose intents
+    were chosen; None for all. ``accounts``: id -> name, as far as known. ``profile_names``: the template of the
+    profiles in the files for people's ``~/.aws/config``; empty if none are written. ``deleted``: tells which IAM users
+    this tool deleted; None if that was not read.
     """
 
     output: Store
@@ -443,7 +444,11 @@ def audit(
     members = report.plan.unexpected_members
     unexpected_members = sorted(_member_line(each) for each in members if not each.is_former)
     elsewhere = sorted(_assigned_elsewhere(each, found.set_names) for each in found.elsewhere)
-    deviations = [*_not_as_requested(report, state), *_not_provisioned(report.plan)]
+    deviations = [
+        *_not_as_requested(report, state),
+        *_not_provisioned(report.plan),
+        *_left_behind(found),
+    ]
     replaced = {
         arn
         for each in report.plan.unexpected_members
@@ -583,6 +588,23 @@ def _lines(
         if total.beyond and (total.person, total.account_id) not in seen:
             sign = "!" if total.verdict in UNPROVEN else "="
             yield sign, reports.in_words(total, report.plan.known_people[total.person].username), total
+
+
+def _left_behind(found: AuditData) -> Iterator[str]:
+    """What runs assigned to shared groups and nobody requests, and managed groups without members."""
+    stale = found.report.plan.stale
+    ending = {change.calls[0].parameters["GroupId"] for change in stale if change.kind == model.GROUP}
+    for change in stale:
+        if change.kind == model.ASSIGNMENT and change.calls[0].parameters["PrincipalId"] not in ending:
+            then = f"it stays: {change.rests_on}" if change.rests_on else "run provision --prune"
+            yield f"assignment {change.name}, which a run made, is not requested any more: {then}"
+    for group in sorted(found.empty, key=lambda each: each.name):
+        accounts = shown(sorted({each.account_id for each in group.assignments}))
+        given = f", and whoever joins it gets access to account {accounts}" if accounts else ""
+        yield (
+            f"group {group.name}, which is managed, is not requested and has no members{given}: run provision --prune, "
+            "with --prune-former where no IAM user of ours is left in the account"
+        )
 
 
 def _not_as_requested(report: Report, state: model.CenterState) -> Iterator[str]:

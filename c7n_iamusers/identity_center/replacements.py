@@ -27,13 +27,15 @@ class History:
     """What earlier runs made, by the ids that it has now.
 
     ``memberships``: ids of group and user -> the IAM users for whom runs made that membership: ARN -> unique id.
-    ``assignments``: group id and what was assigned to it; None if nobody has read it. ``served``: folded username, as
+    ``assignments``: group id and what was assigned to it, or what intents requested of it; None if nobody has read it.
+    ``made``: those of them that runs made, and no later one removed. ``served``: folded username, as
     requested -> id of the user who had it -> the IAM users (``identity``) who were given access as that person.
     """
 
     memberships: Mapping[MembershipKey, Mapping[str, str]] = field(default_factory=dict)
     assignments: frozenset[tuple[str, model.Assignment]] | None = None
     served: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    made: frozenset[tuple[str, model.Assignment]] = frozenset()
 
     @property
     def users(self) -> frozenset[tuple[str, str]]:

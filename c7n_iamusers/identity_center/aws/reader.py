@@ -354,11 +354,9 @@ def _is_settled(
 
 
 def _is_for(group: model.KnownGroup, accounts: Collection[str]) -> bool:
-    """Whether this package made the group for certain people of ``accounts``, or of several accounts."""
+    """Whether this package made the group, and for people of ``accounts``, or not of one account alone."""
     of_one = group.description.removeprefix(f"{model.MANAGED_GROUP} for account ")
-    return group.description.startswith(f"{model.MANAGED_GROUP} for ") and (
-        of_one == group.description or of_one in accounts
-    )
+    return group.is_managed and (of_one == group.description or of_one in accounts)
 
 
 def _accounts(desired: model.DesiredAccess) -> Iterable[str]:
