@@ -349,6 +349,16 @@ def refused_outcome(refusal: model.Refusal) -> Outcome:
     return Outcome.of(refusal.subject, status, refusal.reason, code=refusal.code, verdict=refusal.verdict)
 
 
+def _remedy(total: model.TotalAccess) -> str:
+    """What to do about access that is more than the IAM users have."""
+    further = [each for each in total.beyond if not (each.covered or each.consented)]
+    if all(each.ours and not each.shared for each in further):
+        return (
+            "no intents request it any more: give --prune, which ends it where requested access replaces it"
+        )
+    return "find out who gave it, and remove it or request it"
+
+
 @dataclass(frozen=True)
 class Report:
     """A plan and the results of its changes; no results if it was not applied.
@@ -407,8 +417,8 @@ class Report:
             ended = self.ended.get(change.key)
             if change.action == model.REMOVE and ended and ended.status == writer.FAILED:
                 failed.add(ended.reason)
-        wider = (in_words(each, each.person[0]) for each in self.plan.totals if each.is_unaccepted)
-        failed.update(f"{each}: find out who gave it, and remove it or request it" for each in wider)
+        wider = (each for each in self.plan.totals if each.is_unaccepted)
+        failed.update(f"{in_words(each, each.person[0])}: {_remedy(each)}" for each in wider)
         return sorted(failed.union(self.plan.obstacles, self.unexpected_members, self.changed_sets))
 
     def _outcomes(self) -> Iterator[tuple[str, Outcome]]:

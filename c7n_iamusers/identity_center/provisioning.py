@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -270,7 +271,28 @@ def _run(
         plan_files.refuse_unreviewed(report.plan)
     if path := reports.write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
-    return _apply(fleet, center, run, report, say, options) if options else report.failures()
+    failures = _apply(fleet, center, run, report, say, options) if options else report.failures()
+    return sorted({*failures, *_nobody_served(report, run.history)})
+
+
+def _nobody_served(report: Report, history: History) -> Iterator[str]:
+    """A sentence if all users are refused by decisions, of which none alone is a failure.
+
+    A user in quarantine whose person has access by an earlier run has moved, and does not count.
+    """
+    given = {arn for arn, _ in history.users}
+    refused = {each.subject.arn: each for each in report.plan.refused}
+    decided = all(each.code in model.DECISIONS for each in refused.values())
+    moved = {arn for arn, each in refused.items() if each.code == QUARANTINED and arn in given}
+    served = {each.subject.arn for each in report.desired.claims} - refused.keys()
+    if decided and refused.keys() > moved and not served:
+        codes = Counter(each.code for each in refused.values())
+        yield (
+            f"all {len(refused)} IAM users of this run are refused, and nobody gets access "
+            f"({', '.join(f'{count} {code}' for code, count in sorted(codes.items()))}): "
+            f"{shown(sorted(each.reason for each in refused.values()))}: accept users by their names in the policy, or "
+            "leave them out of it"
+        )
 
 
 def _access_run(
@@ -400,8 +422,10 @@ def export(
     for line in _notes(fleet):
         say(line)
     report, existing = Report(fleet.desired, model.AccessPlan(refused=fleet.desired.refused)), None
+    history = History()
     if center:
         run = _access_run(fleet, center, quotas=quotas)
+        history = run.history
         report, existing = run.existing(Ours.of(created_so_far(fleet.records), exported_policies(directory)))
         for line in (*reports.side_effect_lines(report.plan), *reports.total_lines(report.plan)):
             say(line)
@@ -414,7 +438,7 @@ def export(
         ) from error
     for line in lines:
         say(line)
-    return report.failures()
+    return sorted({*report.failures(), *_nobody_served(report, history)})
 
 
 def audit(
