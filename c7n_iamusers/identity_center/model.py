@@ -196,7 +196,7 @@ class Claim:
 
     ``rests_on``: where username and e-mail were found, in words. ``place``: the directory of the intents that request
     it. ``verdict``: of the proof of its permission set. ``earlier``: access under earlier names that may be kept
-    instead. ``on_file``: the people file names the person.
+    instead. ``on_file``: the people file names the person; ``user_id``: by its id in the identity store.
     """
 
     subject: Subject
@@ -208,6 +208,7 @@ class Claim:
     verdict: str = ""
     earlier: EarlierAccess | None = None
     on_file: bool = False
+    user_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
