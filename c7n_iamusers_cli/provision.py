@@ -20,13 +20,12 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
-from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import fleet_session
-from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
@@ -48,7 +47,7 @@ from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
 from c7n_iamusers.identity_center.undoing import ReadUsers, undo, users_not_read
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from c7n_iamusers_cli.arguments import S3, external_id, read_accounts, targets_in
+from c7n_iamusers_cli.arguments import S3, external_id, open_place, read_accounts, targets_in
 from c7n_iamusers_cli.output import progress_bar, say
 from c7n_iamusers_cli.policies import FleetPolicies
 
@@ -472,8 +471,8 @@ def command(
             None if export and not with_imports else center, _resources(resource_policies, max_age)
         )
         fleet = replace(
-            read_fleet(_store(output_dir), identity_source, trust, derivation),
-            records=_store(records or output_dir),
+            read_fleet(open_place(output_dir), identity_source, trust, derivation),
+            records=open_place(records or output_dir),
             begins=new_records,
             profile_names=profile_names or "",
             deleted=_deleted(deletions),
@@ -557,23 +556,14 @@ def _plan_options(out: Path | None, reviewed: Path | None, digest: str | None, d
     return PlanOptions(out, reviewed, digest or "")
 
 
-def _store(place: str) -> Store:
-    """The output. Like Cloud Custodian's own output, a bucket is accessed without --role."""
-    return (
-        bucket_output(place, fleet_session(None, None))
-        if place.startswith(S3)
-        else DirectoryStore(Path(place))
-    )
-
-
 def _output_of_result(result: str) -> tuple[Store, str]:
     """The output of a run's result, and the result's name in it."""
     if not result.startswith(S3):
         output, name = run_of_result(os.path.realpath(result))
-        return _store(output), name
+        return open_place(output), name
     url, mark, query = result.partition("?")
     output, name = run_of_result(url)
-    return _store(f"{output}{mark}{query}"), name
+    return open_place(f"{output}{mark}{query}"), name
 
 
 def _without_intents(
@@ -588,7 +578,7 @@ def _without_intents(
         _unlock(records or place, lock_id, session_in, region)
     if sign_in_days:
         with _errors_with_remedy():
-            say(_write_sign_ins(_store(place), session_in, region, sign_in_days))
+            say(_write_sign_ins(open_place(place), session_in, region, sign_in_days))
 
 
 def _unlock(place: str, lock_id: str, session_in: _SessionIn, region: str | None) -> None:
@@ -600,7 +590,7 @@ def _unlock(place: str, lock_id: str, session_in: _SessionIn, region: str | None
     with _errors_with_remedy():
         if place.startswith(S3):
             try:
-                say(f"Removed the lock in the bucket, of {remove_lock(_store(place), lock_id)}")
+                say(f"Removed the lock in the bucket, of {remove_lock(open_place(place), lock_id)}")
             except IdentityCenterError as error:
                 missing = error
         if found := remove_center_lock(_center(session_in, region), lock_id):
@@ -733,7 +723,7 @@ def _derivation(center: Callable[[], Center] | None, resources: ResourcePolicies
 def _deleted(places: tuple[str, ...]) -> DeletedHere | None:
     """Tells which users policies deleted; None without ``places``. Raises IdentityCenterError, OSError."""
     try:
-        found = [(place, Deletions(_store(place))) for place in places if place != _NONE]
+        found = [(place, Deletions(open_place(place))) for place in places if place != _NONE]
     except (IdentityCenterError, ValueError) as error:
         raise IdentityCenterError(f"--deletions: {error}") from error
     for place, each in found:

@@ -136,13 +136,24 @@ def test_records_apart_from_intents(fleet: FleetRehearsal, tmp_path: Path) -> No
         assert (missing.exit_code, "has no record of a run" in missing.output) == (1, True)
         assert fleet.mutations() == []
     assert provision(fleet, "--new-records").exit_code == 0
-    wrong = provision(fleet, "--records", tmp_path / "mistyped")
-    assert (wrong.exit_code, "does not exist" in wrong.output) == (2, True)
     bucket.s3.put_object(Bucket=BUCKET, Key="records/identity-center-runs/.lock", Body=b'{"id": "ab12"}')
     refused = provision(fleet, "--records", place)
     assert f"c7n-iamusers provision -s {place} --force-unlock ab12" in refused.output
     removed = provision(fleet, "--records", place, "--force-unlock", "ab12")
     assert removed.exit_code == 0, removed.output
+
+
+@pytest.mark.parametrize("option", ["-s", "--records", "--deletions"])
+@pytest.mark.parametrize(
+    "more", [(), ("--sign-ins", "30"), ("--force-unlock", "ab12")], ids=["run", "sign-ins", "lock"]
+)
+def test_a_mistyped_directory_is_refused_before_any_call(
+    fleet: FleetRehearsal, tmp_path: Path, option: str, more: tuple[str, ...]
+) -> None:
+    wrong = provision(fleet, option, tmp_path / "mistyped", *more)
+    assert (wrong.exit_code, "does not exist" in wrong.output) == (2, True)
+    assert fleet.org.calls == []
+    assert not (tmp_path / "mistyped").exists()
 
 
 def test_a_lock_that_was_left_in_identity_center(fleet: FleetRehearsal) -> None:
