@@ -53,7 +53,10 @@ accounts_file = click.option(
 
 
 def open_place(place: str) -> Store:
-    """The store of a directory, or of ``s3://BUCKET/PREFIX``. Raises OutputUnreadable if there is no such directory."""
+    """The store of a directory, or of ``s3://BUCKET/PREFIX``. Raises OutputUnreadable if there is no such directory.
+
+    Like Cloud Custodian's own output, a bucket is accessed with the session's own credentials, without any --role.
+    """
     from c7n_iamusers.execution.stores import DirectoryStore
 
     if not place.startswith(S3):

@@ -20,13 +20,12 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
-from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import fleet_session
-from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
@@ -48,7 +47,7 @@ from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
 from c7n_iamusers.identity_center.undoing import ReadUsers, undo, users_not_read
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from c7n_iamusers_cli.arguments import S3, external_id, read_accounts, targets_in
+from c7n_iamusers_cli.arguments import S3, external_id, open_place, read_accounts, targets_in
 from c7n_iamusers_cli.output import progress_bar, say
 from c7n_iamusers_cli.policies import FleetPolicies
 
@@ -125,6 +124,19 @@ _BUDGET = 300.0
     "--output-dir",
     type=_Place(exists=True, file_okay=False),
     help="The output of the c7n-org run with the intents: a directory, or s3://BUCKET/PREFIX.",
+)
+@click.option(
+    "--records",
+    type=_Place(exists=True, file_okay=False),
+    metavar="PLACE",
+    help="Where runs leave their records, and find those of earlier runs: a directory or s3://BUCKET/PREFIX, one for "
+    "the organization. OUTPUT_DIR by default, which must then be the same for every run.",
+)
+@click.option(
+    "--new-records",
+    is_flag=True,
+    help="Begin a place of records although Identity Center has objects that this tool manages: what was assigned "
+    "before counts as others', and can't be undone.",
 )
 @click.option(
     "--member-role",
@@ -350,6 +362,8 @@ _BUDGET = 300.0
 )
 def command(
     output_dir: str | None,
+    records: str | None,
+    new_records: bool,
     member_role: str | None,
     external_id: str,
     policies: tuple[Path, ...],
@@ -391,7 +405,7 @@ def command(
     those of POLICIES. Then it reads Identity Center once, prints the plan and applies it, with 20 calls per second and
     up to 15 assignments in progress. It can be stopped or killed at any point and run again. Results:
     identity-center-result.json beside each intents file, and the result of the run, for --undo, below
-    OUTPUT_DIR/identity-center-runs/.
+    identity-center-runs/ in the place of --records, or in OUTPUT_DIR.
 
     OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, and in Identity Center one that
     keeps runs on other machines out; --force-unlock removes both.
@@ -428,7 +442,7 @@ def command(
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
     if force_unlock or sign_in_days:
-        _without_intents(output_dir, force_unlock, sign_in_days, session_in, region)
+        _without_intents(output_dir, records, force_unlock, sign_in_days, session_in, region)
         return
     center = lru_cache(1)(lambda: _center(session_in, region))
     with _errors_with_remedy():
@@ -450,7 +464,9 @@ def command(
             None if export and not with_imports else center, _resources(resource_policies, max_age)
         )
         fleet = replace(
-            read_fleet(_store(output_dir), identity_source, trust, derivation),
+            read_fleet(open_place(output_dir), identity_source, trust, derivation),
+            records=open_place(records or output_dir),
+            begins=new_records,
             profile_names=profile_names or "",
             deleted=_deleted(deletions),
         )
@@ -532,37 +548,29 @@ def _plan_options(out: Path | None, reviewed: Path | None, digest: str | None, d
     return PlanOptions(out, reviewed, digest or "")
 
 
-def _store(place: str) -> Store:
-    """The output. Like Cloud Custodian's own output, a bucket is accessed without --role."""
-    return (
-        bucket_output(place, fleet_session(None, None))
-        if place.startswith(S3)
-        else DirectoryStore(Path(place))
-    )
-
-
 def _output_of_result(result: str) -> tuple[Store, str]:
     """The output of a run's result, and the result's name in it."""
     if not result.startswith(S3):
         output, name = run_of_result(os.path.realpath(result))
-        return _store(output), name
+        return open_place(output), name
     url, mark, query = result.partition("?")
     output, name = run_of_result(url)
-    return _store(f"{output}{mark}{query}"), name
+    return open_place(f"{output}{mark}{query}"), name
 
 
 def _without_intents(
     place: str,
+    records: str | None,
     lock_id: str | None,
     sign_in_days: int | None,
     session_in: _SessionIn,
     region: str | None,
 ) -> None:
     if lock_id:
-        _unlock(place, lock_id, session_in, region)
+        _unlock(records or place, lock_id, session_in, region)
     if sign_in_days:
         with _errors_with_remedy():
-            say(_write_sign_ins(_store(place), session_in, region, sign_in_days))
+            say(_write_sign_ins(open_place(place), session_in, region, sign_in_days))
 
 
 def _unlock(place: str, lock_id: str, session_in: _SessionIn, region: str | None) -> None:
@@ -574,7 +582,7 @@ def _unlock(place: str, lock_id: str, session_in: _SessionIn, region: str | None
     with _errors_with_remedy():
         if place.startswith(S3):
             try:
-                say(f"Removed the lock in the bucket, of {remove_lock(_store(place), lock_id)}")
+                say(f"Removed the lock in the bucket, of {remove_lock(open_place(place), lock_id)}")
             except IdentityCenterError as error:
                 missing = error
         if found := remove_center_lock(_center(session_in, region), lock_id):
@@ -707,7 +715,7 @@ def _derivation(center: Callable[[], Center] | None, resources: ResourcePolicies
 def _deleted(places: tuple[str, ...]) -> DeletedHere | None:
     """Tells which users policies deleted; None without ``places``. Raises IdentityCenterError, OSError."""
     try:
-        found = [(place, Deletions(_store(place))) for place in places if place != _NONE]
+        found = [(place, Deletions(open_place(place))) for place in places if place != _NONE]
     except (IdentityCenterError, ValueError) as error:
         raise IdentityCenterError(f"--deletions: {error}") from error
     for place, each in found:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from c7n_iamusers.execution import retries
+from c7n_iamusers.execution import rate_limit
 from c7n_iamusers.iam import deny_all, live_users, own_changes
 from c7n_iamusers.notices import notices
 from c7n_iamusers.plugins import identity_center, taking_action
@@ -33,7 +33,7 @@ from c7n_iamusers.safeguards import gates, identity
         pytest.param(taking_action.ACTIVE_WITHIN, 30, id="days-of-use-that-spare-a-user"),
         pytest.param(identity_center.USED_WITHIN, 30, id="days-of-use-that-count-as-access"),
         pytest.param(notices.LAPSE_DAYS, 90, id="days-after-which-an-announcement-lapses"),
-        pytest.param(retries.IDENTITY_CENTER_RATE, 20, id="calls-a-second-to-identity-center"),
+        pytest.param(rate_limit.IDENTITY_CENTER_RATE, 20, id="calls-a-second-to-identity-center"),
         pytest.param(deny_all.INLINE_QUOTA, 2048, id="characters-of-inline-policies"),
         pytest.param(deny_all.ATTACHED_QUOTA, 10, id="attached-policies"),
         pytest.param(deny_all.TAGS_PER_USER, 50, id="tags-of-a-user"),

@@ -349,6 +349,16 @@ def refused_outcome(refusal: model.Refusal) -> Outcome:
     return Outcome.of(refusal.subject, status, refusal.reason, code=refusal.code, verdict=refusal.verdict)
 
 
+def _remedy(total: model.TotalAccess) -> str:
+    """What to do about access that is more than the IAM users have."""
+    further = [each for each in total.beyond if not (each.covered or each.consented)]
+    if all(each.ours and not each.shared for each in further):
+        return (
+            "no intents request it any more: give --prune, which ends it where requested access replaces it"
+        )
+    return "find out who gave it, and remove it or request it"
+
+
 @dataclass(frozen=True)
 class Report:
     """A plan and the results of its changes; no results if it was not applied.
@@ -407,8 +417,8 @@ class Report:
             ended = self.ended.get(change.key)
             if change.action == model.REMOVE and ended and ended.status == writer.FAILED:
                 failed.add(ended.reason)
-        wider = (in_words(each, each.person[0]) for each in self.plan.totals if each.is_unaccepted)
-        failed.update(f"{each}: find out who gave it, and remove it or request it" for each in wider)
+        wider = (each for each in self.plan.totals if each.is_unaccepted)
+        failed.update(f"{in_words(each, each.person[0])}: {_remedy(each)}" for each in wider)
         return sorted(failed.union(self.plan.obstacles, self.unexpected_members, self.changed_sets))
 
     def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
@@ -489,7 +499,8 @@ class Report:
 class AuditData:
     """The input of an audit. ``managed_sets``: the ARNs of all managed permission sets.
 
-    ``elsewhere``: managed groups that are assigned in accounts that were not read, with these assignments.
+    ``elsewhere``: managed groups that are assigned in accounts that were not read, with these assignments. ``empty``:
+    managed groups that nobody requests and nobody is in.
     ``set_names``: of their permission sets, by ARN.
     """
 
@@ -498,6 +509,7 @@ class AuditData:
     managed_sets: Collection[str]
     elsewhere: Sequence[model.KnownGroup] = ()
     set_names: Mapping[str, str] = field(default_factory=dict)
+    empty: Sequence[model.KnownGroup] = ()
 
 
 class AccessRun:
@@ -611,7 +623,7 @@ class AccessRun:
         ]
         whole = {each.group_id: each for each in in_parallel(self._with_all_assignments, asked)}
         groups = {name: whole.get(each.group_id, each) for name, each in state.groups.items()}
-        complete = {each.group_id: each for each in in_parallel(self._with_all_assignments, others)}
+        complete = {each.group_id: each for each in in_parallel(self._whole, others)}
         complete |= {**state.current.groups, **{each.group_id: each for each in groups.values()}}
         elsewhere = [
             replace(each, assignments=further)
@@ -624,11 +636,24 @@ class AccessRun:
         report = self._planned(replace(state, groups=groups), as_is=True)
         arns = {each.permission_set_arn for group in elsewhere for each in group.assignments} - {""}
         names = self._reader.permission_sets.names(sorted(arns))
-        return AuditData(report, self._state, managed.keys(), elsewhere, names)
+        told = {each.group_id for each in elsewhere}
+        empty = [
+            each
+            for each in complete.values()
+            if each.is_managed
+            and not each.members
+            and each.name not in self._desired.groups
+            and each.group_id not in told
+        ]
+        return AuditData(report, self._state, managed.keys(), elsewhere, names, empty)
 
     def _is_shared(self, name: str) -> bool:
         group = self._desired.groups.get(name)
         return group is not None and group.shared
+
+    def _whole(self, group: model.KnownGroup) -> model.KnownGroup:
+        members = self._reader.store.members(group.group_id)
+        return self._with_all_assignments(replace(group, members=members))
 
     def _with_all_assignments(self, group: model.KnownGroup) -> model.KnownGroup:
         held = self._reader.assignments.of_group_if_listed(group.group_id)

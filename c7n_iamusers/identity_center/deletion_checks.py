@@ -76,10 +76,12 @@ class DeletionChecks:
 
     def _check_group(self, change: model.Change, group_id: str) -> None:
         known = self._reader.store.group(group_id)
+        # A shared group loses an assignment, and its members stay.
+        staying = change.calls[0].notes.get(run_objects.RECORD, {}).get("members")
         # A group that others made may have had other members before the run.
-        if known is None or (change.kind == model.ASSIGNMENT and not known.is_managed):
+        if known is None or (change.kind == model.ASSIGNMENT and staying is None and not known.is_managed):
             return
-        reason = self._joined(known)
+        reason = self._joined(known, staying or ())
         if change.kind == model.GROUP:
             reason = reason or self._assigned(group_id, self._ending[group_id])
         if reason:

@@ -116,9 +116,8 @@ def _identity_source(intents: Sequence[Intents]) -> bool:
 
 
 def _candidate(user: UserIntent) -> Candidate:
-    return Candidate(
-        user.subject, None if user.problem else user.person, user.problem, user.rests_on, user.on_file
-    )
+    person = None if user.problem else user.person
+    return Candidate(user.subject, person, user.problem, user.rests_on, user.on_file, user.user_id)
 
 
 def _explicit(intents: Intents, user: UserIntent, candidate: Candidate, verdict: str) -> AccessRequest:
@@ -283,6 +282,7 @@ def _merged(
             request.place,
             request.verdict,
             request.candidate.on_file,
+            request.candidate.user_id,
         )
         claims.setdefault((request.subject.arn, request.group.name, request.place), claim)
     return model.DesiredAccess(sets, groups, people, tuple(claims.values()), refused, external)

@@ -3,7 +3,8 @@
 
 AWS does not tell when a user was deleted. So an audit, and a run that prunes former memberships, records when it first
 found all of a membership's users deleted, as read in their accounts. A user that exists again ends the time, also if
-only a plain run of ``provision`` meets it. Users that this tool deleted don't count: their people have moved.
+only a plain run of ``provision`` meets it, and so does an undo that brings the membership back. Users that this tool
+deleted don't count: their people have moved.
 """
 
 from __future__ import annotations
@@ -161,16 +162,21 @@ def present_members(
     return frozenset(requested | made)
 
 
-def end_times(output: Store, instance: Instance, present: Collection[MemberKey]) -> None:
-    """End the times of memberships whose users exist. Raises IdentityCenterError, OSError."""
+def end_times(output: Store, instance: Instance, present: Collection[MemberKey]) -> bool:
+    """End the times of memberships whose users exist, or that an undo brings back. Returns whether there were any.
+
+    Raises IdentityCenterError, OSError.
+    """
 
     def left(content: bytes | None) -> bytes:
         earlier = parse(content, output.place(FILE), instance.arn) if content else {}
         return as_json({key: moment for key, moment in earlier.items() if key not in present}, instance.arn)
 
     content = output.read(FILE)
-    if content and not parse(content, output.place(FILE), instance.arn).keys().isdisjoint(present):
+    known = parse(content, output.place(FILE), instance.arn) if content else {}
+    if found := not known.keys().isdisjoint(present):
         output.update(FILE, left)
+    return found
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, UserInte
 from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.identity_center.people import (
     KEYS,
+    USER_ID,
     Identity,
     PeopleMap,
     PersonRow,
@@ -137,6 +138,7 @@ class PeopleAuthority:
             return user
         believed = self.trusted and self.people is None and user.on_file
         identity = Identity(_texts(user.person), dict.fromkeys(KEYS, user.rests_on), on_file=believed)
+        identity = replace(identity, user_id=user.user_id if believed else "")
         subject = user.subject
         if self.people:
             try:
@@ -154,6 +156,7 @@ class PeopleAuthority:
             problem=found.problem,
             rests_on=found.rests_on if found.on_file else user.rests_on,
             on_file=found.on_file,
+            user_id=found.user_id,
         )
         return user if checked == user else checked
 
@@ -197,15 +200,15 @@ def _with_own_person(user: UserIntent, named: Mapping[str, Mapping[str, str]]) -
 
 def _of_row(user: UserIntent, row: PersonRow, name: str) -> Identity:
     """The person of a row. Missing names come from the intents, if these name the same person."""
-    claimed, origin = user.person, f"{name}, line {row.line}"
+    claimed, origin, user_id = user.person, f"{name}, line {row.line}", row.texts.get(USER_ID, "")
     given = {key: text for key in KEYS if (text := row.texts.get(key))}
     texts = {**from_email(given["email"]), **given}
     if claimed and claimed.key == (folded(texts["username"]), folded(texts["email"])):
         # It includes the tags that contradict the file, as the policy's run found them.
         origins = dict.fromkeys(KEYS, user.rests_on if user.on_file else origin)
-        return Identity({**_texts(claimed), **given}, origins, on_file=True)
+        return Identity({**_texts(claimed), **given}, origins, on_file=True, user_id=user_id)
     against = (f"the intents, which give {claimed.username} <{claimed.email}>",) if claimed else ()
-    return Identity(texts, dict.fromkeys(KEYS, origin), on_file=True, against=against)
+    return Identity(texts, dict.fromkeys(KEYS, origin), on_file=True, against=against, user_id=user_id)
 
 
 def _texts(person: Person) -> dict[str, str]:

@@ -41,7 +41,7 @@ class UserIntent:
 
     ``rests_on``: where username and e-mail were found, in words. ``on_file``: in the file of ``people-from``, so tags
     don't count. ``detail``: botocore's ``UserDetail``, with which the permission set is compared. ``credentials``: what
-    the user can sign in with; None if unknown.
+    the user can sign in with; None if unknown. ``user_id``: of the person in the identity store, by that file.
     """
 
     subject: Subject
@@ -51,6 +51,7 @@ class UserIntent:
     detail: Mapping[str, Any] | None = None
     on_file: bool = False
     credentials: WorkingCredentials | None = None
+    user_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ def _user_data(user: UserIntent) -> dict[str, Any]:
         "problem": user.problem,
         "detail": dict(user.detail) if user.detail is not None else None,
         "on-file": user.on_file,
+        "user-id": user.user_id,
         "credentials": user.credentials.as_data() if user.credentials else None,
     }
 
@@ -191,6 +193,7 @@ def _user(data: Mapping[str, Any]) -> UserIntent:
         detail,
         data["on-file"],
         _shared(WorkingCredentials.from_data(data["credentials"])) if data["credentials"] else None,
+        data["user-id"],
     )
 
 
@@ -264,6 +267,7 @@ _USER = shapes.record(
         "problem": _ANY,
         "detail": shapes.maybe(_DETAIL),
         "on-file": shapes.one_of(True, False),
+        "user-id": shapes.text(64),
         "credentials": shapes.maybe(_CREDENTIALS),
     }
 )

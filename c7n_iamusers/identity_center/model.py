@@ -187,7 +187,8 @@ class Claim:
     """One IAM user's access: its person belongs in ``group``, which gives ``grant``.
 
     ``rests_on``: where username and e-mail were found, in words. ``place``: the directory of the intents that request
-    it. ``verdict``: of the proof of its permission set. ``on_file``: the people file names the person.
+    it. ``verdict``: of the proof of its permission set. ``on_file``: the people file names the person; ``user_id``: by
+    its id in the identity store.
     """
 
     subject: Subject
@@ -198,6 +199,7 @@ class Claim:
     place: str = ""
     verdict: str = ""
     on_file: bool = False
+    user_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,11 +323,11 @@ class CenterState:
 class Change:
     """One object of the changeset. ``key``: unique in a plan. ``needs``: keys of the changes that must be done before.
 
-    ``rests_on``: why an existing object may be adopted, in words. ``awaits``: the id of a request in progress that
-    makes the change. ``lazy``: done only when a change that needs it has no other open needs. ``accounts``: those whose
-    roles the calls may change. ``details``: what it grants or changes, in lines for a reviewer. ``administrative``: the
-    policy that makes holders of a permission set administrators, empty for none. ``identifier``: the object's id, if it
-    exists.
+    ``rests_on``: why an existing object may be adopted, or is not removed, in words. ``awaits``: the id of a request in
+    progress that makes the change. ``lazy``: done only when a change that needs it has no other open needs.
+    ``accounts``: those whose roles the calls may change. ``details``: what it grants or changes, in lines for a
+    reviewer. ``administrative``: the policy that makes holders of a permission set administrators, empty for none.
+    ``identifier``: the object's id, if it exists.
     """
 
     key: str

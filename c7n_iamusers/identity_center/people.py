@@ -44,7 +44,7 @@ class Identity:
     """The texts of a person. ``texts``: ``KEYS`` -> text, or empty. ``origins``: ``KEYS`` -> source, in words.
 
     ``problem``: why they don't count. ``on_file``: they come from the people file, so tags don't count. ``against``:
-    contradicting tags, in words.
+    contradicting tags, in words. ``user_id``: of the person in the identity store, where the file has it.
     """
 
     texts: Mapping[str, str]
@@ -52,6 +52,7 @@ class Identity:
     problem: str = ""
     on_file: bool = False
     against: tuple[str, ...] = ()
+    user_id: str = ""
 
     @property
     def rests_on(self) -> str:
@@ -65,7 +66,7 @@ class Identity:
 class Candidate:
     """An IAM user and its person, or the ``problem`` why it has none.
 
-    ``rests_on``, ``on_file``: see ``Identity``.
+    ``rests_on``, ``on_file``, ``user_id``: see ``Identity``.
     """
 
     subject: Subject
@@ -73,6 +74,7 @@ class Candidate:
     problem: str = ""
     rests_on: str = ""
     on_file: bool = False
+    user_id: str = ""
 
 
 def from_email(email: str) -> dict[str, str]:
@@ -154,7 +156,9 @@ def _candidate(subject: Subject, identity: Identity, account_id: str, domains: S
     if faults:
         return Candidate(subject, None, "; ".join(faults))
     person = Person(*(texts[key] for key in KEYS))
-    return Candidate(subject, person, rests_on=identity.rests_on, on_file=identity.on_file)
+    return Candidate(
+        subject, person, rests_on=identity.rests_on, on_file=identity.on_file, user_id=identity.user_id
+    )
 
 
 def _domain_faults(email: str, domains: Sequence[str]) -> list[str]:
@@ -346,9 +350,9 @@ def _distinct(
     return replace(candidate, person=None, problem="; ".join(problems)) if problems else candidate
 
 
-#: The columns that identify the IAM user; the others are those of ``user:``.
-ACCOUNT, USER = "account", "user"
-COLUMNS = (ACCOUNT, USER, *KEYS)
+#: The columns that identify the IAM user, and the person's user in Identity Center; the others are those of ``user:``.
+ACCOUNT, USER, USER_ID = "account", "user", "user-id"
+COLUMNS = (ACCOUNT, USER, *KEYS, USER_ID)
 _REQUIRED = (ACCOUNT, USER, "email")
 
 

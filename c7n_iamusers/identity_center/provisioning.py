@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -15,8 +16,9 @@ from c7n_iamusers.execution.stores import Store, as_store, read_all, replace_all
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import aws_config, intent_checks, model, plan_files, reports, run_records
 from c7n_iamusers.identity_center.access_derivation import QUARANTINED, AccessDerivation
-from c7n_iamusers.identity_center.access_run import AccessRun, Report
+from c7n_iamusers.identity_center.access_run import AccessRun, AuditData, Report
 from c7n_iamusers.identity_center.aws.instance import Center
+from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.changes import changed
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.former_members import (
@@ -42,18 +44,30 @@ from c7n_iamusers.text.wording import as_text, escaping, folded, shown
 _SOURCES = {True: "external", False: "identity-center"}
 
 
+#: {}: objects, a place.
+_WITHOUT_RECORDS = (
+    "Identity Center has objects that this tool manages ({}), and {} has no record of a run: nobody would know what is "
+    "ours, for which IAM users memberships were made, and what can be undone. Nothing was touched: give the place "
+    "where earlier runs left identity-center-runs/ as --records, one for the organization; or, if these records are "
+    "lost, or mode: apply made the objects, give --new-records: what was assigned before then counts as others'"
+)
+
+
 @dataclass(frozen=True)
 class Fleet:
     """The intents below ``output``, merged. ``intents``: without users. ``derivation``: with the proofs of ``desired``.
 
-    ``unchecked``: settings of the intents that were not checked against a policy, in lines. ``trusted``: what others
-    can write in ``output`` is believed. ``source_is_stated``: whoever runs this has said the identity source.
-    ``only``: the accounts whose intents were chosen; None for all. ``accounts``: id -> name, as far as known.
-    ``profile_names``: the template of the profiles in the files for people's ``~/.aws/config``; empty if none are
-    written. ``deleted``: tells which IAM users this tool deleted; None if that was not read.
+    ``records``: where runs leave their records, and find those of earlier ones; by default ``output``. ``begins``: a
+    place without records is accepted although there are managed objects. ``unchecked``: settings of the intents that
+    were not checked against a policy, in lines. ``trusted``: what others can write in ``output`` and ``records`` is
+    believed. ``source_is_stated``: whoever runs this has said the identity source. ``only``: the accounts whose intents
+    were chosen; None for all. ``accounts``: id -> name, as far as known. ``profile_names``: the template of the
+    profiles in the files for people's ``~/.aws/config``; empty if none are written. ``deleted``: tells which IAM users
+    this tool deleted; None if that was not read.
     """
 
     output: Store
+    records: Store
     intents: Sequence[Intents]
     desired: model.DesiredAccess
     derivation: AccessDerivation = field(default_factory=AccessDerivation)
@@ -64,11 +78,22 @@ class Fleet:
     accounts: Mapping[str, str] = field(default_factory=dict)
     profile_names: str = ""
     deleted: DeletedHere | None = None
+    begins: bool = False
 
     def check_runs(self) -> None:
-        """Raises IdentityCenterError if others can write what earlier runs left in ``output``."""
+        """Raises IdentityCenterError if others can write what earlier runs left in ``records``."""
         if not self.trusted:
-            run_records.check_writers(self.output)
+            run_records.check_writers(self.records)
+
+    def without_records(self, center: Center) -> str:
+        """What is wrong if Identity Center has managed objects of which no run left a record; empty if nothing is.
+
+        Takes a few calls only for a place without records. Raises ClientError and OSError.
+        """
+        if self.begins or run_records.with_journal(self.records):
+            return ""
+        found = CenterReader.of(center).managed()
+        return _WITHOUT_RECORDS.format(shown(found), self.records) if found else ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +157,7 @@ def read_fleet(
     only = None if trust.only is None else frozenset(trust.only)
     stated = identity_source is not None
     names = {account_id: name for name, account_id in (trust.accounts or {}).items()}
-    return Fleet(store, places, desired, derivation, claims, trust.trusted, stated, only, names)
+    return Fleet(store, store, places, desired, derivation, claims, trust.trusted, stated, only, names)
 
 
 #: AWS makes a new credential report after four hours. The age of one that is older than this is said.
@@ -195,7 +220,9 @@ def provision(
         choices or model.Choices(),
         plan_options or plan_files.PlanOptions(),
     )
-    with exclusive(fleet.output, center.instance, center) if options else nullcontext():
+    with exclusive(fleet.records, center.instance, center) if options else nullcontext():
+        if why := fleet.without_records(center):
+            raise IdentityCenterError(why)
         return _run(fleet, center, say, options, choices, plan_options, quotas, read)
 
 
@@ -236,13 +263,33 @@ def _run(
             f"{plan_options.out} --plan-sha256 {digest}"
         )
     if plan_options.reviewed:
-        plan_files.check_reviewed(plan_options.reviewed, reviewed, report.plan, created_so_far(fleet.output))
+        plan_files.check_reviewed(plan_options.reviewed, reviewed, report.plan, created_so_far(fleet.records))
         options = replace(options, adopts=False) if options else None
     elif options:
         plan_files.refuse_unreviewed(report.plan)
     if path := reports.write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
-    return _apply(fleet, center, run, report, say, options) if options else report.failures()
+    failures = _apply(fleet, center, run, report, say, options) if options else report.failures()
+    return sorted({*failures, *_nobody_served(report, run.history)})
+
+
+def _nobody_served(report: Report, history: History) -> Iterator[str]:
+    """A sentence if all users are refused by decisions, of which none alone is a failure.
+
+    A user in quarantine whose person has access by an earlier run has moved, and does not count.
+    """
+    given = {arn for arn, _ in history.users}
+    refused = {each.subject.arn: each for each in report.plan.refused}
+    decided = all(each.code in model.DECISIONS for each in refused.values())
+    moved = {arn for arn, each in refused.items() if each.code == QUARANTINED and arn in given}
+    served = {each.subject.arn for each in report.desired.claims} - refused.keys()
+    if decided and refused.keys() > moved and not served:
+        codes = Counter(each.code for each in refused.values())
+        yield (
+            f"all {len(refused)} IAM users of this run are refused, and nobody gets access "
+            f"({', '.join(f'{count} {code}' for code, count in sorted(codes.items()))}): "
+            f"{shown(sorted(each.reason for each in refused.values()))}"
+        )
 
 
 def _access_run(
@@ -255,7 +302,7 @@ def _access_run(
     fleet.check_runs()
     evidence = Evidence(
         fleet.derivation.proofs,
-        read_history(fleet.output, center.instance),
+        read_history(fleet.records, center.instance),
         quotas or model.CenterQuotas(),
         only=fleet.only,
         source_is_stated=fleet.source_is_stated,
@@ -276,12 +323,12 @@ def _planned(
         report = run.plan()
         if applies:
             present = present_members(report.desired, report.plan.refused, run.membership_users)
-            end_times(fleet.output, center.instance, present)
+            end_times(fleet.records, center.instance, present)
         return report
     report = run.plan(_emptied(fleet, run.history, read))
     found = _former_members(fleet, center, run, report.plan.unexpected_members, read)
     if applies:
-        found.record(fleet.output, center.instance)
+        found.record(fleet.records, center.instance)
     return run.plan_without(found.expired(choices.former_days))
 
 
@@ -308,7 +355,7 @@ def _apply(
 ) -> list[str]:
     places = {each.place for each in fleet.intents}
     run_records.check_account_results(fleet.output, places)
-    report, result = run_records.apply_and_record(run, report, center, fleet.output, options)
+    report, result = run_records.apply_and_record(run, report, center, fleet.records, options)
     if result is None:
         say("Nothing to do.")
     else:
@@ -372,9 +419,11 @@ def export(
     for line in _notes(fleet):
         say(line)
     report, existing = Report(fleet.desired, model.AccessPlan(refused=fleet.desired.refused)), None
+    history = History()
     if center:
         run = _access_run(fleet, center, quotas=quotas)
-        report, existing = run.existing(Ours.of(created_so_far(fleet.output), exported_policies(directory)))
+        history = run.history
+        report, existing = run.existing(Ours.of(created_so_far(fleet.records), exported_policies(directory)))
         for line in (*reports.side_effect_lines(report.plan), *reports.total_lines(report.plan)):
             say(line)
         run_records.check_applicable(report)
@@ -386,7 +435,7 @@ def export(
         ) from error
     for line in lines:
         say(line)
-    return report.failures()
+    return sorted({*report.failures(), *_nobody_served(report, history)})
 
 
 def audit(
@@ -407,6 +456,7 @@ def audit(
     for line in _notes(fleet):
         say(line)
     unchecked = [" ".join(each.removeprefix("  ! ").split()) for each in fleet.unchecked]
+    unrecorded = [each] if (each := fleet.without_records(center)) else []
     run = _access_run(fleet, center)
     found = run.read_for_audit(_emptied(fleet, run.history, read))
     membership_users = run.membership_users
@@ -415,7 +465,11 @@ def audit(
     members = report.plan.unexpected_members
     unexpected_members = sorted(_member_line(each) for each in members if not each.is_former)
     elsewhere = sorted(_assigned_elsewhere(each, found.set_names) for each in found.elsewhere)
-    deviations = [*_not_as_requested(report, state), *_not_provisioned(report.plan)]
+    deviations = [
+        *_not_as_requested(report, state),
+        *_not_provisioned(report.plan),
+        *_left_behind(found),
+    ]
     replaced = {
         arn
         for each in report.plan.unexpected_members
@@ -433,7 +487,7 @@ def audit(
         say(f"  {sign} {line}")
     for line in _former_lines(fleet, center, run, members, read):
         say(line)
-    for line in (*unexpected_members, *elsewhere, *deviations, *refused, *no_users):
+    for line in (*unrecorded, *unexpected_members, *elsewhere, *deviations, *refused, *no_users):
         say(f"  ! {line}")
     wider = sum(total is not None and total.verdict in UNPROVEN for _, _, total in rows)
     say(
@@ -444,6 +498,7 @@ def audit(
     )
     return [
         *unchecked,
+        *unrecorded,
         *(line for sign, line, _ in rows if sign == "!"),
         *unexpected_members,
         *elsewhere,
@@ -474,7 +529,7 @@ def _former_members(
     read: ReadAccounts | None,
 ) -> FormerMembers:
     return FormerMembers.read(
-        fleet.output,
+        fleet.records,
         center.instance,
         members,
         run.membership_users,
@@ -499,7 +554,7 @@ def _former_lines(
     if fleet.deleted is None and any(each.is_former for each in members):
         yield "  ? since when IAM users are deleted is not recorded: this tool may have deleted them: give --deletions"
     try:
-        ages.record(fleet.output, center.instance)
+        ages.record(fleet.records, center.instance)
     except OSError as error:
         yield f"  ? since when IAM users are deleted can't be recorded: {error}"
 
@@ -554,6 +609,23 @@ def _lines(
         if total.beyond and (total.person, total.account_id) not in seen:
             sign = "!" if total.verdict in UNPROVEN else "="
             yield sign, reports.in_words(total, report.plan.known_people[total.person].username), total
+
+
+def _left_behind(found: AuditData) -> Iterator[str]:
+    """What runs assigned to shared groups and nobody requests, and managed groups without members."""
+    stale = found.report.plan.stale
+    ending = {change.calls[0].parameters["GroupId"] for change in stale if change.kind == model.GROUP}
+    for change in stale:
+        if change.kind == model.ASSIGNMENT and change.calls[0].parameters["PrincipalId"] not in ending:
+            then = f"it stays: {change.rests_on}" if change.rests_on else "run provision --prune"
+            yield f"assignment {change.name}, which a run made, is not requested any more: {then}"
+    for group in sorted(found.empty, key=lambda each: each.name):
+        accounts = shown(sorted({each.account_id for each in group.assignments}))
+        given = f", and whoever joins it gets access to account {accounts}" if accounts else ""
+        yield (
+            f"group {group.name}, which is managed, is not requested and has no members{given}: run provision --prune, "
+            "with --prune-former where no IAM user of ours is left in the account"
+        )
 
 
 def _not_as_requested(report: Report, state: model.CenterState) -> Iterator[str]:

@@ -27,13 +27,15 @@ class History:
     """What earlier runs made, by the ids that it has now.
 
     ``memberships``: ids of group and user -> the IAM users for whom runs made that membership: ARN -> unique id.
-    ``assignments``: group id and what was assigned to it; None if nobody has read it. ``served``: folded username, as
+    ``assignments``: group id and what was assigned to it, or what intents requested of it; None if nobody has read it.
+    ``made``: those of them that runs made, and no later one removed. ``served``: folded username, as
     requested -> id of the user who had it -> the IAM users (``identity``) who were given access as that person.
     """
 
     memberships: Mapping[MembershipKey, Mapping[str, str]] = field(default_factory=dict)
     assignments: frozenset[tuple[str, model.Assignment]] | None = None
     served: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    made: frozenset[tuple[str, model.Assignment]] = frozenset()
 
     @property
     def users(self) -> frozenset[tuple[str, str]]:
@@ -131,13 +133,21 @@ def changed_people(
 ) -> dict[model.Claim, str]:
     """Claims whose username belonged to another user when a run gave access by it -> why they are refused.
 
-    A directory renames people, and gives an address to somebody else. A tag of an IAM user does not follow. Only the
-    people file can say who is meant. A user that is deleted, without another of its name, is created anew.
+    A directory renames people, and gives an address to somebody else. A tag of an IAM user does not follow, and neither
+    does a row of the people file. Only a row with the id of the user who has the username now says who is meant; one
+    with another id is refused, whatever earlier runs did. A user that is deleted, without another of its name, is
+    created anew.
     """
     names, found = _usernames(state), {}
     for claim in claims:
         known, served = people.get(claim.person), history.served.get(claim.person[0], {})
-        if claim.on_file or (known and known.user_id in served):
+        user_id = known.user_id if known else ""
+        if claim.user_id and claim.user_id != user_id:
+            found[claim] = (
+                f"the people file says that it is user id {claim.user_id}, and username {claim.person[0]} "
+                f"{f'is that of user id {user_id}' if user_id else 'has no user'} in Identity Center: correct the row"
+            )
+        if claim.user_id or (known and user_id in served):
             continue
         if others := [
             f"user id {user_id}, {f'now {names[user_id]}' if user_id in names else 'now deleted'}"
@@ -147,8 +157,9 @@ def changed_people(
             found[claim] = (
                 f"an earlier run gave access to another Identity Center user as {claim.person[0]}: {shown(others)}; "
                 f"{f'user id {known.user_id} has that username now' if known else 'nobody has that username now'}, so "
-                "the access may be another human's: give this user a row with account, user, email of its person in "
-                "the people file (people-from, or --people-from), or correct its tag"
+                "the access may be another human's: correct the e-mail of this user's person (its tag, or its row in "
+                "the people file); or, if who has the username now is meant, give a row with account, user, email, "
+                "user-id in the people file (people-from, or --people-from)"
             )
     return found
 

@@ -130,12 +130,14 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
     successors = read_successors(output)
     memberships: defaultdict[run_objects.MembershipKey, dict[str, str]] = defaultdict(dict)
     served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    assignments, killed = set(successors.assignments), with_journal(output)
+    assignments, made, killed = set[_Assigned](), set[_Assigned](), with_journal(output)
     for time, result in read_results(output):
         killed -= {time, *result.get("resumes", ())}
         if result.get("instance") != instance.arn:
             continue
-        assignments |= _assignments(map(run_objects.Created.from_data, result["created"]), successors)
+        made |= _assignments(map(run_objects.Created.from_data, result["created"]), successors)
+        assignments |= made
+        made -= set(_removed(map(run_objects.Removed.from_data, result.get("removed", ())), successors))
         assignments |= {
             successors.assignment(group_id, model.Assignment(*each))
             for group_id, requested in result.get("assignments", {}).items()
@@ -146,12 +148,13 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
             served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
     for time in sorted(killed):
         lines = lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")
-        assignments |= _assignments(run_objects.created_by(lines), successors)
+        made |= _assignments(run_objects.created_by(lines), successors)
+    made |= successors.assignments
     people = {
         username: {user_id: frozenset(users) for user_id, users in found.items()}
         for username, found in served.items()
     }
-    return History(dict(memberships), frozenset(assignments), people)
+    return History(dict(memberships), frozenset(assignments | made), people, frozenset(made))
 
 
 def created_so_far(output: Store) -> Iterator[run_objects.Created]:
@@ -168,7 +171,16 @@ def created_so_far(output: Store) -> Iterator[run_objects.Created]:
         yield from map(successors.of, run_objects.created_by(lines))
 
 
-def _assignments(
-    created: Iterable[run_objects.Created], successors: Successors
-) -> set[tuple[str, model.Assignment]]:
+#: A group's id and what is assigned to it.
+_Assigned = tuple[str, model.Assignment]
+
+
+def _removed(removed: Iterable[run_objects.Removed], successors: Successors) -> Iterator[_Assigned]:
+    for each in removed:
+        if each.kind == model.ASSIGNMENT:
+            given = model.Assignment(each.record["account"], each.record["permission-set-arn"])
+            yield successors.assignment(each.record["group-id"], given)
+
+
+def _assignments(created: Iterable[run_objects.Created], successors: Successors) -> set[_Assigned]:
     return {successors.assignment(*each.assignment) for each in created if each.kind == model.ASSIGNMENT}

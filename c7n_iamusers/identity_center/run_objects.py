@@ -68,7 +68,9 @@ class Removed:
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Removed:
         """From a row of a run's result. Raises KeyError if a key of its kind is missing."""
-        return cls(data["kind"], {key: data[key] for key in _RECORDED[data["kind"]]})
+        kind = data["kind"]
+        optional = (key for key in _RECORDED_PERHAPS.get(kind, ()) if key in data)
+        return cls(kind, {key: data[key] for key in (*_RECORDED[kind], *optional)})
 
 
 #: The kind of the record of an existing permission set's former settings, which a run replaced.
@@ -81,6 +83,8 @@ _RECORDED = {
     model.PERMISSION_SET: ("permission-set-arn", "settings"),
     SETTINGS: ("permission-set-arn", "settings", "stale", "holders", "members"),
 }
+#: The user ids of the members of a group that stays without the assignment.
+_RECORDED_PERHAPS = {model.ASSIGNMENT: ("members",)}
 
 
 DELETE = "delete"
@@ -218,14 +222,15 @@ def membership_record(
 
 
 def assignment_record(
-    group: model.KnownGroup, each: model.Assignment, set_name: str, content: str
+    group: model.KnownGroup, each: model.Assignment, set_name: str, content: str, stays: bool = False
 ) -> Removed:
-    """``content``: see ``content_of``."""
+    """``content``: see ``content_of``. ``stays``: the group does, with its members, who are recorded too."""
     named = {"group": group.name, "group-id": group.group_id, "account": each.account_id}
     return Removed(
         model.ASSIGNMENT,
         {
             **named,
+            **({"members": sorted(group.members)} if stays else {}),
             "permission-set": set_name,
             "permission-set-arn": each.permission_set_arn,
             "content": content,
@@ -465,7 +470,8 @@ _REMOVED = {
             "permission-set": _ID,
             "permission-set-arn": _ID,
             "content": _ANY,
-        }
+        },
+        {"members": shapes.listing(_ID, _MANY)},
     ),
     model.GROUP: _with({**_GROUP_IDS, "description": _ANY}),
     model.PERMISSION_SET: _with({"permission-set-arn": _ID, "settings": _SETTINGS}),

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import model, operations, run_objects
-from c7n_iamusers.identity_center.changes import membership_key
+from c7n_iamusers.identity_center.changes import assignment_key, membership_key
 from c7n_iamusers.identity_center.permission_sets import differs, lasts_longer, may_widen
 from c7n_iamusers.identity_center.replacements import History, Replacements
+from c7n_iamusers.identity_center.shared_groups import shared_and_stale
 from c7n_iamusers.identity_center.side_effects import DIRECT, SideEffects
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER
 from c7n_iamusers.text.wording import folded, shown
@@ -161,6 +162,8 @@ class _Review:
         #: Group id -> see ``_given_by_others``; one list for all members.
         self._others: dict[str, list[str]] = {}
         self._leaving: set[tuple[str, str]] = set()
+        #: What shared groups no longer give, by ``_through``.
+        self._ended: set[tuple[str, model.Grant]] = set()
         self._changes: dict[str, tuple[model.Change, bool]] = {}
         self._unexpected_members: list[model.UnexpectedMember] = []
         self._contents: dict[str, str] = {}
@@ -169,6 +172,10 @@ class _Review:
     def result(self) -> Reviewed:
         for group in sorted(self._reviewed_groups(), key=lambda each: each.name):
             self._review_group(group)
+        for group, each in shared_and_stale(
+            self._comparison.desired, self._state, self._comparison.history, self._comparison.only
+        ):
+            self._end_assignment(group, each)
         for arn in sorted(self._unused_sets()):
             self._remove_set(arn)
         stale = tuple(change for change, _ in self._changes.values())
@@ -184,7 +191,8 @@ class _Review:
         found = {**self._current.groups, **{each.group_id: each for each in self._state.groups.values()}}
         for group in found.values():
             requested = self._comparison.desired.groups.get(self._named.get(group.group_id, ""))
-            if requested.shared if requested else not group.is_restricted:
+            is_empty = group.is_managed and not (group.members or group.assignments)
+            if requested.shared if requested else not (group.is_restricted or is_empty):
                 continue
             if requested or self._is_of_chosen(group):
                 yield group
@@ -217,8 +225,9 @@ class _Review:
         return self._others[group.group_id]
 
     def _is_ours(self, group: model.KnownGroup) -> bool:
-        """Whether runs made all that the group gives, in accounts with intents."""
-        return not (self._uncovered_accounts(group) or self._given_by_others(group))
+        """Whether runs made all that the group gives, in accounts with intents or without any of our IAM users."""
+        outside = self._comparison.emptied.issuperset(self._uncovered_accounts(group))
+        return outside and not self._given_by_others(group)
 
     def _remove_membership(self, group: model.KnownGroup, user_id: str) -> tuple[model.Change, bool] | None:
         """The removal of a membership that is not requested; None if it must stay."""
@@ -311,18 +320,7 @@ class _Review:
     def _remove_group(self, group: model.KnownGroup, members: list[tuple[model.Change, bool]]) -> None:
         needs = [change.key for change, _ in members]
         goes = self._comparison.choices.prune  # so do its members, then
-        removals: list[str] = []
-        for each in sorted(group.assignments):
-            set_name, content = (
-                self._set_name(each.permission_set_arn),
-                self._content(each.permission_set_arn),
-            )
-            name = f"{group.name} -> {set_name} in account {each.account_id}"
-            record = run_objects.assignment_record(group, each, set_name, content)
-            call = operations.assignment_deletion(group.group_id, each, self._comparison.instance, record)
-            key = f"remove {model.ASSIGNMENT} {each.account_id}/{each.permission_set_arn}/{group.group_id}"
-            self._changes[key] = self._change(key, model.ASSIGNMENT, name, call, needs), goes
-            removals.append(key)
+        removals = [self._remove_assignment(group, each, needs, goes) for each in sorted(group.assignments)]
         call = operations.group_deletion(
             group.group_id, self._comparison.instance, run_objects.group_record(group)
         )
@@ -330,6 +328,50 @@ class _Review:
         self._changes[key] = self._change(key, model.GROUP, group.name, call, [*needs, *removals]), goes
         for arn in sorted({each.permission_set_arn for each in group.assignments}):
             self._remove_set(arn)
+
+    def _remove_assignment(
+        self,
+        group: model.KnownGroup,
+        each: model.Assignment,
+        needs: list[str],
+        goes: bool,
+        stays: bool = False,
+        rests_on: str = "",
+    ) -> str:
+        """The key of the removal. ``stays``: the group does. ``rests_on``: why the assignment does."""
+        arn = each.permission_set_arn
+        set_name, content = self._set_name(arn), self._content(arn)
+        name = f"{group.name} -> {set_name} in account {each.account_id}"
+        record = run_objects.assignment_record(group, each, set_name, content, stays)
+        call = operations.assignment_deletion(group.group_id, each, self._comparison.instance, record)
+        key = f"remove {model.ASSIGNMENT} {each.account_id}/{arn}/{group.group_id}"
+        change = self._change(key, model.ASSIGNMENT, name, call, needs)
+        self._changes[key] = replace(change, rests_on=rests_on), goes
+        return key
+
+    def _end_assignment(self, group: model.KnownGroup, each: model.Assignment) -> None:
+        """Remove an assignment of a shared group, unless a member may have no other access to the account."""
+        part, needs, reasons = replace(group, assignments=frozenset({each})), list[str](), set[str]()
+        for user_id in sorted(group.members):
+            person, username = self._ids.get(user_id), self._username(user_id)
+            accounts = (each.account_id,)
+            replaced = self._replacements.claims(group.name, username, person, accounts, user_id)
+            replaced = replaced or self._covering_claims(part, username, person)
+            made = (group.name, folded(username)) in self._membership_users
+            if reason := self._why_needed(part, username, made, bool(replaced)):
+                reasons.add(reason)
+            for claim in replaced:
+                needs += membership_key(claim.person, claim.group), assignment_key(claim.group, claim.grant)
+        if not self._content(each.permission_set_arn):
+            reasons.add(
+                "its permission set was not read, as none of its people has intents; an undo needs that"
+            )
+        goes = self._comparison.choices.prune and not reasons
+        self._remove_assignment(group, each, sorted(set(needs)), goes, True, shown(sorted(reasons)))
+        if goes:
+            grant = model.Grant(each.account_id, self._set_name(each.permission_set_arn))
+            self._ended.add((f"group {group.name}", grant))
+        self._remove_set(each.permission_set_arn)
 
     def _unused_sets(self) -> Iterator[str]:
         """ARNs of permission sets without assignments, as an interrupted removal leaves them."""
@@ -346,7 +388,7 @@ class _Review:
             return
         if (
             known.settings.name in self._comparison.desired.permission_sets
-            or not known.accounts <= self._covered
+            or not known.accounts <= self._covered | self._comparison.emptied
         ):
             return
         needs = self._assignments.get(arn, [])
@@ -390,14 +432,17 @@ class _Review:
             for account in {grant.account_id for name in names for grant in given[name]}:
                 by_account[account].add(person)
         for account, people in sorted(by_account.items()):
-            held = held_in(self._current, account)
+            held = {
+                user: [e for e in each if (e.through, model.Grant(account, e.set_name)) not in self._ended]
+                for user, each in held_in(self._current, account).items()
+            }
             for person in sorted(people):
                 claims = self._claims.get((person, account), [])
                 gains = {
                     (grant.permission_set, self._through(name)): self._consents(name, grant)
                     for name in sorted(groups.get(person, ()))
                     for grant in given[name]
-                    if grant.account_id == account
+                    if grant.account_id == account and (self._through(name), grant) not in self._ended
                 }
                 beyond = tuple(
                     self._further_access(person, claims, held.get(self._user_id(person), ()), gains)

@@ -173,7 +173,7 @@ class _Restoration:
         former = {
             assignment_key(
                 each.record["group"], model.Grant(each.record["account"], each.record["permission-set"])
-            ): frozenset(self._former[each.record["group-id"]])
+            ): frozenset(self._members_before(each.record))
             for each in self._removed_state.removed
             if each.kind == model.ASSIGNMENT
         }
@@ -254,16 +254,19 @@ class _Restoration:
 
     def _assignment(self, record: Record) -> str:
         account, group_id = record["account"], self._group_id(record)
+        known = self._removed_state.groups.get(record["group-id"])
+        if known and "members" in record and known.group_id == record["group-id"]:
+            # The group stayed, and may be others'.
+            group_id = known.group_id
         if group_id is None:
             return NO_GROUP
         arn, content = self._set(record["permission-set-arn"])
         if not content or content != record["content"]:
             return "its permission set no longer exists, or has changed"
-        known = self._removed_state.groups.get(record["group-id"])
         if known and model.Assignment(account, str(arn)) in known.assignments:
             self._existing.add(deletion_key(model.ASSIGNMENT, account, str(arn), known.group_id))
             return ""
-        joined = sorted(known.members - self._former[record["group-id"]]) if known else []
+        joined = sorted(known.members - self._members_before(record)) if known else []
         if joined:
             self._unexpected.update(joined)
             return f"people have joined the group since ({shown(joined)})"
@@ -276,6 +279,10 @@ class _Restoration:
         needs = (set_key(grant.permission_set), group_key(record["group"]))
         self._add(assignment_key(record["group"], grant), model.ASSIGNMENT, record, (call,), needs)
         return ""
+
+    def _members_before(self, record: Record) -> set[str]:
+        """The user ids of those who had the removed assignment."""
+        return self._former[record["group-id"]] | {*record.get("members", ())}
 
     def _membership(self, record: Record) -> str:
         user_id, group_id = record["user-id"], self._group_id(record)

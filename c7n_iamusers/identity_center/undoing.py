@@ -26,6 +26,7 @@ from c7n_iamusers.identity_center.access_run import Recheck
 from c7n_iamusers.identity_center.aws.created_reader import CreatedReader
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
+from c7n_iamusers.identity_center.former_members import end_times
 from c7n_iamusers.identity_center.intents import permission_set_from
 from c7n_iamusers.identity_center.permission_sets import permission_set_calls
 from c7n_iamusers.identity_center.replacements import History
@@ -43,7 +44,7 @@ from c7n_iamusers.identity_center.undo_plan import plan_undo
 from c7n_iamusers.identity_center.undo_restoration import FormerSettings, RestorationPlan, plan_restoration
 from c7n_iamusers.identity_center.writer.change import RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
-from c7n_iamusers.text.wording import escaping, shown
+from c7n_iamusers.text.wording import escaping, folded, shown
 
 #: Reads accounts: account id -> unique id of each of its IAM users -> why its person has no access by it, empty if it
 #: may have; or why the account can't be read.
@@ -196,6 +197,7 @@ def undo(
             return []
         if not digest:
             _require_consent(plan, place, accepted)
+        _begin_ages_anew(data, output, center.instance, say)
         recheck = _UndoRecheck(reader, restoration, center.instance, plan, options.clock)
         prefix = result[: result.rfind("/") + 1]
         return _apply(plan, center, output, prefix, say, options, recheck)
@@ -234,6 +236,18 @@ def _require_consent(plan: run_objects.UndoPlan, place: str, accepted: Callable[
             "can have written it: check them, and give --result-sha256 HEX, as the run printed it, or say yes on a "
             "terminal"
         )
+
+
+def _begin_ages_anew(
+    data: Mapping[str, Any], output: Store, instance: model.Instance, say: Callable[[str], None]
+) -> None:
+    """The next --prune-former would else remove a membership again, by the age that it had before the run.
+
+    Before anything is restored, so that a killed undo leaves no old age. Raises IdentityCenterError, OSError.
+    """
+    records = [each for each in data.get("removed", ()) if each["kind"] == model.MEMBERSHIP]
+    if end_times(output, instance, {(each["group"], folded(each["username"])) for each in records}):
+        say("Ages of former people whose memberships come back count anew, for --prune-former.")
 
 
 def _incomplete(plan: run_objects.UndoPlan) -> Iterator[str]:

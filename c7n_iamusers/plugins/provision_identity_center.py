@@ -151,7 +151,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
 
     - An existing user is adopted only if it has both the username and the e-mail; otherwise the IAM user is refused.
       Everyone with iam:TagUser can put another person into tags, so ``people-from`` overrides them: a csv, json or yaml
-      file with the columns account, user, email, username, given-name, family-name, display-name. The e-mail is enough:
+      file with the columns account, user, email, username, given-name, family-name, display-name, and user-id (of the
+      person in the identity store, if the address was another's before). The e-mail is enough:
       it is the username, and the names are taken from it. Contradicting tags are reported. Of two users with the same
       username or e-mail, only the one that is not in the file is refused. Several users of the account with one address
       (selected or not, and those whose access by an earlier run the person still has) are refused unless the file has a

@@ -23,6 +23,7 @@ from c7n_iamusers.identity_center.intent_checks import PeopleAuthority, with_own
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.people import (
     KEYS,
+    USER_ID,
     Candidate,
     Identity,
     PeopleMap,
@@ -167,7 +168,8 @@ class IdentitySettings:
             tagged = self._first(tags, resource)
             if tagged and folded(tagged) != folded(texts[name]):
                 against.append(f"{' or '.join(tags)}, which gives {name} {tagged!r}")
-        return Identity(texts, dict.fromkeys(KEYS, place), on_file=True, against=tuple(against))
+        origins, user_id = dict.fromkeys(KEYS, place), row.texts.get(USER_ID, "")
+        return Identity(texts, origins, on_file=True, against=tuple(against), user_id=user_id)
 
     def _first(self, keys: tuple[str, ...], resource: Mapping[str, Any]) -> str:
         found = (self._values.get_resource_value(key, resource) for key in keys)
@@ -203,6 +205,7 @@ def user_intents(
             details.get(each.subject.unique_id),
             each.on_file,
             credentials.get(each.subject.unique_id),
+            each.user_id,
         )
         for each in candidates
     )

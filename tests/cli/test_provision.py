@@ -122,6 +122,40 @@ def test_a_lock_that_was_left_in_the_bucket(fleet: FleetRehearsal, tmp_path: Pat
     assert provision(fleet, "-s", URL).exit_code == 0
 
 
+def test_records_apart_from_intents(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    bucket, place = BucketRehearsal(fleet.org, tmp_path), f"s3://{BUCKET}/records"
+    bucket.leave(intents(ACCOUNT, "alice"))
+    applied = provision(fleet, "-s", URL, "--records", place)
+    assert applied.exit_code == 0, applied.output
+    assert f"To undo: --undo {place}/identity-center-runs/" in applied.output
+    assert bucket.objects("result.json") == []
+    # over other intents, with the same records
+    assert "Nothing to do" not in provision(fleet, "--records", place).output
+    for arguments in ((), ("--dry-run",), ("--audit",)):
+        missing = provision(fleet, *arguments)
+        assert (missing.exit_code, "has no record of a run" in missing.output) == (1, True)
+        assert fleet.mutations() == []
+    assert provision(fleet, "--new-records").exit_code == 0
+    bucket.s3.put_object(Bucket=BUCKET, Key="records/identity-center-runs/.lock", Body=b'{"id": "ab12"}')
+    refused = provision(fleet, "--records", place)
+    assert f"c7n-iamusers provision -s {place} --force-unlock ab12" in refused.output
+    removed = provision(fleet, "--records", place, "--force-unlock", "ab12")
+    assert removed.exit_code == 0, removed.output
+
+
+@pytest.mark.parametrize("option", ["-s", "--records", "--deletions"])
+@pytest.mark.parametrize(
+    "more", [(), ("--sign-ins", "30"), ("--force-unlock", "ab12")], ids=["run", "sign-ins", "lock"]
+)
+def test_a_mistyped_directory_is_refused_before_any_call(
+    fleet: FleetRehearsal, tmp_path: Path, option: str, more: tuple[str, ...]
+) -> None:
+    wrong = provision(fleet, option, tmp_path / "mistyped", *more)
+    assert (wrong.exit_code, "does not exist" in wrong.output) == (2, True)
+    assert fleet.org.calls == []
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_a_lock_that_was_left_in_identity_center(fleet: FleetRehearsal) -> None:
     missing = provision(fleet, "--force-unlock", "ab12")
     assert (missing.exit_code, "there is no lock in Identity Center" in missing.output) == (1, True)
@@ -401,7 +435,11 @@ def test_permissions_that_a_user_was_stripped_of_since_are_not_granted(org: Loca
     subject = Subject("alice", made["Arn"], made["UserId"])
     fleet.leave(replace(asked, users=(replace(asked.users[0], subject=subject, detail=detail),)))
     found = provision(fleet, "--member-role", MEMBER_ROLE)
-    assert found.exit_code == 0, found.output
+    assert found.exit_code == 1, found.output
+    assert (
+        "failed: all 1 IAM users of this run are refused, and nobody gets access (1 NotDerived)"
+        in found.output
+    )
     assert "has no policies, so a permission set would grant nothing" in found.output
     assert not fleet.instance.permission_sets
 
@@ -695,6 +733,7 @@ def test_people_who_may_be_one_are_hinted_at(fleet: FleetRehearsal) -> None:
     assert "? hint           alice+aws@example.com and alice@example.com may be one human's" in found.output
 
 
+UNABLE = replace(ABLE, kinds=())
 AS_IT_IS = holder(ACCOUNT, "alice", READ_S3)
 ACCEPTED = {"account": "*", "user": "*", "verdict": "wider", "remark": "SEC-1", "expires": "2099-01-01"}
 
@@ -709,8 +748,12 @@ ACCEPTED = {"account": "*", "user": "*", "verdict": "wider", "remark": "SEC-1", 
         ),
         pytest.param(intents(ACCOUNT, "alice", accept=(ACCEPTED,)), "", 0, id="accepted"),
         pytest.param(
-            derived(ACCOUNT, replace(AS_IT_IS, credentials=replace(ABLE, kinds=()))), "", 0, id="decision"
+            derived(ACCOUNT, AS_IT_IS, replace(holder(ACCOUNT, "bob", READ_S3), credentials=UNABLE)),
+            "",
+            0,
+            id="decision",
         ),
+        pytest.param(derived(ACCOUNT, replace(AS_IT_IS, credentials=UNABLE)), "", 1, id="decision-on-all"),
         pytest.param(derived(ACCOUNT, replace(AS_IT_IS, credentials=None)), "", 1, id="evidence-is-missing"),
     ],
 )

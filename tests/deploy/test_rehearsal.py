@@ -121,6 +121,9 @@ def check_end(org: LocalOrg) -> None:
         call.parameters["TargetId"] for call in org.calls if call.operation == "CreateAccountAssignment"
     ]
     assert sorted(assigned) == sorted(ACCOUNTS)
+    listed = org.client("s3").list_objects_v2(Bucket="outputs")["Contents"]
+    results = [each["Key"] for each in listed if each["Key"].endswith("/result.json")]
+    assert [each.startswith("records/identity-center-runs/") for each in results] == [True]
     page = org.client("s3").get_object(Bucket="outputs", Key="report.html")["Body"].read().decode()
     assert all(account in page for account in ACCOUNTS)
 
@@ -208,6 +211,27 @@ def test_the_report_is_on_this_execution_and_its_shards(tmp_path: Path) -> None:
         == (
             "report -s s3://outputs?region=us-east-1 -c --since 2026-01-31T06:00:00.123Z -u policies/a.yml -u "
             "policies/b.yml#of-b --check --output s3://outputs/report.html?region=us-east-1"
+        ).split()
+    )
+
+
+@pytest.mark.parametrize("execution", ["e-1", "e-2"])
+def test_the_records_of_all_executions_lie_in_one_place(tmp_path: Path, execution: str) -> None:
+    _, (_, provision, _) = finishing(
+        tmp_path,
+        "accounts: [one]",
+        MEMBER_ROLE="M",
+        IDENTITY_CENTER_ROLE="R",
+        IDENTITY_CENTER_REGION="us-east-1",
+        EXECUTION=execution,
+        PROVISION="policies/c.yml#of-c",
+    )
+    assert (
+        provision
+        == (
+            f"provision -s s3://outputs/intents/{execution}?region=us-east-1 --records "
+            "s3://outputs/records?region=us-east-1 -c accounts.yml -u policies/c.yml --member-role M --role R --region "
+            "us-east-1"
         ).split()
     )
 

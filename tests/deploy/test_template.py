@@ -104,6 +104,13 @@ def test_a_shard_may_do_what_the_policies_take() -> None:
         ),
         pytest.param(
             "ShardRole",
+            "s3:PutObject",
+            "arn:aws:s3:::outputs/records/identity-center-runs/former.json",
+            {},
+            id="a shard records no provisioning",
+        ),
+        pytest.param(
+            "ShardRole",
             "sts:AssumeRole",
             "arn:aws:iam::999999999999:role/CloudCustodian",
             {"aws:resourceorgid": "o-2"},
@@ -130,8 +137,8 @@ def test_the_last_task_may_provision_and_report() -> None:
         ("sts:AssumeRole", CENTER, False),
         ("sts:AssumeRole", "arn:aws:iam::444455556666:role/CloudCustodian", False),
         ("s3:GetObject", f"{outputs}/runs/payments/us-east-1/p/2026/01/01/00/resources.json.gz", True),
-        ("s3:PutObject", f"{outputs}/intents/e/identity-center-runs/.lock", False),
-        ("s3:DeleteObject", f"{outputs}/intents/e/identity-center-runs/.lock", False),
+        ("s3:PutObject", f"{outputs}/records/identity-center-runs/.lock", False),
+        ("s3:DeleteObject", f"{outputs}/records/identity-center-runs/.lock", False),
         ("s3:PutObject", f"{outputs}/report.html", True),
     ):
         assert denied(provisions, action, resource) == ""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aws_local_org import LocalOrg
@@ -22,7 +22,7 @@ from c7n_iamusers.identity_center.intent_files import write_intents
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
 from c7n_iamusers.identity_center.plan_files import PlanOptions
-from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
 from c7n_iamusers.identity_center.run_records import run_of_result
 from c7n_iamusers.identity_center.undoing import ReadUsers, undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
@@ -32,12 +32,22 @@ READS = ("List", "Describe", "Get", "Is")
 
 @dataclass
 class FleetRehearsal:
-    """``output``: what stands for the output directory of c7n-org. ``said``: what the last run printed."""
+    """``output``: what stands for the output directory of c7n-org. ``said``: what the last run printed.
+
+    ``new_records``: runs are given --new-records.
+    """
 
     org: LocalOrg
     output: Path
     per_second: float = 2000.0
     said: list[str] = field(default_factory=list)
+    new_records: bool = False
+
+    @property
+    def fleet(self) -> Fleet:
+        """All intents."""
+        found = read_fleet(self.store, trust=TrustOptions(trusted=True))
+        return replace(found, begins=self.new_records)
 
     @property
     def store(self) -> Store:
@@ -67,7 +77,7 @@ class FleetRehearsal:
         self.said = []
         options = None if dry else ApplyOptions(30.0, stopped)
         return provision(
-            read_fleet(self.store, trust=TrustOptions(trusted=True)),
+            self.fleet,
             self.center(),
             self.said.append,
             options,
@@ -80,9 +90,7 @@ class FleetRehearsal:
         """What an audit over all intents finds wider."""
         self.org.clear_calls()
         self.said = []
-        return audit(
-            read_fleet(self.store, trust=TrustOptions(trusted=True)), self.center(), self.said.append
-        )
+        return audit(self.fleet, self.center(), self.said.append)
 
     def forget(self) -> None:
         """The next run is over other intents; what earlier runs left stays."""

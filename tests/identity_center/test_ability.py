@@ -39,6 +39,40 @@ OURS = {
 THEIRS = {**OURS, "PolicyName": "Theirs"}
 
 
+@pytest.mark.parametrize("options", [None, ApplyOptions(30.0)], ids=["dry-run", "run"])
+@pytest.mark.parametrize(
+    ("others", "ends"),
+    [
+        pytest.param((), True, id="all"),
+        pytest.param(("bob",), False, id="not-all"),
+    ],
+)
+def test_a_run_whose_users_are_all_refused_fails(
+    fleet: FleetRehearsal, options: ApplyOptions | None, others: tuple[str, ...], ends: bool
+) -> None:
+    left = [replace(each, credentials=LEFT) for each in intents(ACCOUNT, "alice", "carol").users]
+    found = intents(ACCOUNT, *others)
+    fleet.leave(replace(found, users=(*found.users, *left)))
+    failures = provision(fleet.fleet, fleet.center(), fleet.said.append, options)
+    assert len(failures) == ends
+    if ends:
+        assert failures[0].startswith(
+            "all 2 IAM users of this run are refused, and nobody gets access (2 NoWorkingCredentials): user alice"
+        )
+
+
+def test_users_in_quarantine_whose_people_have_moved_fail_no_run(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    (moved,) = intents(ACCOUNT, "alice").users
+    fleet.leave(intents(ACCOUNT, users=(denied(moved, OURS),)))
+    assert fleet.run() == []
+    (refused,) = intents(ACCOUNT, "bob").users
+    fleet.leave(intents(ACCOUNT, users=(denied(refused, OURS),)))
+    (failure,) = fleet.run()
+    assert "(1 Quarantined)" in failure
+
+
 def row(verdict: str, **changes: str) -> dict[str, str]:
     found = {
         "account": ACCOUNT,
@@ -374,8 +408,11 @@ def test_who_lost_its_credentials_since_the_intents_gets_nothing(fleet: FleetReh
             read_fleet(fleet.store, trust=trust), fleet.center(), fleet.said.append, ApplyOptions(30.0)
         )
         assert bool(fleet.assigned()) == given, fleet.said
-        # Unknown evidence is a failure; that there is none is a decision.
-        assert bool(failures) == (credentials == {})
+        # Unknown evidence is a failure; that there is none is a decision, which fails a run that serves nobody.
+        assert bool(failures) != given
+        assert any(each.startswith("all 1 IAM users") for each in failures) == (
+            not given and credentials != {}
+        )
         assert any("! refused" in line for line in fleet.said) != given
 
 

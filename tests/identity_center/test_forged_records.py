@@ -351,6 +351,7 @@ def test_undo_spares_whom_a_later_run_put_into_a_group_that_it_only_assigned(
     client.create_group(
         IdentityStoreId=store, DisplayName=GROUP, Description=f"Managed by c7n-iamusers for account {ACCOUNT}"
     )
+    fleet.new_records = True
     fleet.leave(intents(ACCOUNT, "alice"))
     assert fleet.run() == []
     fleet.leave(intents(ACCOUNT, "alice", "bob"))

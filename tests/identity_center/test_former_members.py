@@ -118,6 +118,30 @@ def test_former_people_go_after_so_many_days(fleet: FleetRehearsal, on_day: Call
     assert fleet.members() == {GROUP: {ALICE, BOB}}
 
 
+@pytest.mark.parametrize("undone_on", [30, 400], ids=["the-same-day", "a-year-later"])
+def test_an_undo_holds_until_the_age_is_reached_anew(
+    fleet: FleetRehearsal, on_day: Callable[[int], None], undone_on: int
+) -> None:
+    bob_leaves(fleet)
+    read = accounts_with("alice")
+    on_day(0)
+    audited(fleet, read)
+    on_day(30)
+    assert pruned(fleet, read) == []
+    assert fleet.members() == {GROUP: {ALICE}}
+    on_day(undone_on)
+    assert fleet.undo(fleet.results()[-1]) == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    assert any("count anew" in each for each in fleet.said)
+    for day in (1, 30):
+        on_day(undone_on + day)
+        assert pruned(fleet, read) == []
+        assert fleet.members() == {GROUP: {ALICE, BOB}}
+    on_day(undone_on + 31)
+    assert pruned(fleet, read) == []
+    assert fleet.members() == {GROUP: {ALICE}}
+
+
 @pytest.mark.parametrize("whole", [False, True], ids=["one-of-two", "the-last"])
 @pytest.mark.parametrize("by_age", [False, True], ids=["prune", "prune-former"])
 def test_who_is_given_more_since_the_plan_stays(

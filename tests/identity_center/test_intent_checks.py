@@ -49,6 +49,14 @@ def test_the_file_says_who_a_person_is_whatever_intents_say(claimed: UserIntent)
     assert found.rests_on.startswith("people.csv, line 2, against the intents, which give ")
 
 
+def test_only_the_file_says_which_identity_center_user_a_person_is() -> None:
+    claimed = replace(on_file(person("alice")), user_id="theirs")
+    assert checked(claimed, people=people(**{"user-id": "ours"})).user_id == "ours"
+    assert checked(claimed, people=people()).user_id == ""
+    assert checked(claimed).user_id == ""
+    assert checked(claimed, trusted=True).user_id == "theirs"
+
+
 def test_what_file_and_intents_agree_on_keeps_its_names() -> None:
     named = replace(person("alice"), given_name="Alice", display_name="Alice L")
     found = checked(replace(ALICE, person=named), people=people(**{"display-name": "A. Liddell"}))

@@ -34,6 +34,7 @@ Happens = Callable[[FleetRehearsal], None]
 
 
 def create_group(fleet: FleetRehearsal) -> None:
+    fleet.new_records = True
     fleet.org.client("identitystore").create_group(
         IdentityStoreId=fleet.instance.store.id, DisplayName=GROUP, Description=OURS
     )

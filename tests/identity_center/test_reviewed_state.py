@@ -111,6 +111,7 @@ Step = Callable[[FleetRehearsal], object]
 def test_what_is_taken_over_is_what_was_reviewed(
     fleet: FleetRehearsal, tmp_path: Path, before: Step, between: Step, told: str
 ) -> None:
+    fleet.new_records = True
     before(fleet)
     fleet.leave(intents(ACCOUNT, "bob"))
     plan_options = reviewed(fleet, tmp_path / "plan.json")

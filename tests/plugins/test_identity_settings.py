@@ -184,6 +184,13 @@ def test_a_user_whom_the_file_does_not_name(tmp_path: Path) -> None:
     assert found.rests_on == "tag:Email"
 
 
+def test_the_identity_center_user_that_the_file_names(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text(f"account,user,email,user-id\n{ACCOUNT},alice,alice@example.com,9067-1\n")
+    found = candidate(settings(user=USER, **{"people-from": str(path)}))
+    assert (found.on_file, found.user_id) == (True, "9067-1")
+
+
 def test_a_file_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidPolicyData, match=r"people-from .*none\.csv can't be read: .*No such file"):
         settings(user=USER, **{"people-from": str(tmp_path / "none.csv")}).check(in_lambda=False)

@@ -69,6 +69,7 @@ def test_intents_hold_everything_and_identity_center_is_not_called(rehearsal: Re
         "rests-on": "tag:Email",
         "problem": "",
         "on-file": False,
+        "user-id": "",
     }
     assert (found["schema"], found["account"], found["policy"]) == (3, ACCOUNT, "under-test")
     assert (found["identity-source"], found["group"]) == ("identity-center", GROUP)

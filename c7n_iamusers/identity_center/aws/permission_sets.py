@@ -78,6 +78,10 @@ class PermissionSets:
         """How many permission sets the instance has."""
         return len(self._list("ListPermissionSets", "PermissionSets"))
 
+    def managed_names(self) -> list[str]:
+        """The names of managed permission sets, sorted. Takes a call for each one of the instance."""
+        return sorted(self.names(self._managed(self._list("ListPermissionSets", "PermissionSets"))).values())
+
     def accounts_of_managed(self) -> dict[str, frozenset[str]]:
         """ARN of each managed permission set -> its accounts. Takes a few calls for each one of the instance."""
         arns = self._list("ListPermissionSets", "PermissionSets")

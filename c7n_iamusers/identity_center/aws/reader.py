@@ -83,6 +83,12 @@ class CenterReader:
         known = self.store.find_group(group.name)
         return self._completed(group, known, sets) if known else None
 
+    def managed(self) -> list[str]:
+        """The managed groups, or, if there are none, the managed permission sets, in words."""
+        groups = sorted(each.name for each in self.store.all_groups().values() if each.is_managed)
+        sets = [] if groups else self.permission_sets.managed_names()
+        return [f"group {name}" for name in groups] + [f"permission set {name}" for name in sets]
+
     def _people(
         self, people: list[model.Person], everybody: bool
     ) -> tuple[dict[str, model.KnownPerson], dict[str, model.KnownPerson]]:
@@ -347,11 +353,9 @@ def _is_settled(
 
 
 def _is_for(group: model.KnownGroup, accounts: Collection[str]) -> bool:
-    """Whether this package made the group for certain people of ``accounts``, or of several accounts."""
+    """Whether this package made the group, and for people of ``accounts``, or not of one account alone."""
     of_one = group.description.removeprefix(f"{model.MANAGED_GROUP} for account ")
-    return group.description.startswith(f"{model.MANAGED_GROUP} for ") and (
-        of_one == group.description or of_one in accounts
-    )
+    return group.is_managed and (of_one == group.description or of_one in accounts)
 
 
 def _accounts(desired: model.DesiredAccess) -> Iterable[str]:

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs record lies in one place, whatever intents a run is over; a place without records is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.identity_center.model import Choices
+from c7n_iamusers.identity_center.provisioning import audit, export, provision
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
+from tests.access_center import ACCOUNT
+from tests.desired import intents
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.test_totals_of_people import set_by_hand
+
+ALICE, BOB = "alice@example.com", "bob@example.com"
+GROUP = f"iam-{ACCOUNT}-Readers"
+TOLD = "has no record of a run"
+
+
+def executed(fleet: FleetRehearsal, number: int, *names: str, **choices: Any) -> list[str]:
+    """A run over intents of its own, with the records of all."""
+    fleet.output = fleet.output.with_name(f"intents-{number}")
+    fleet.leave(intents(ACCOUNT, *names))
+    fleet.org.clear_calls()
+    found = replace(fleet.fleet, records=DirectoryStore(fleet.output.with_name("records")))
+    return provision(found, fleet.center(), fleet.said.append, ApplyOptions(30.0), Choices(**choices))
+
+
+def test_a_run_over_other_intents_knows_what_earlier_ones_made(fleet: FleetRehearsal) -> None:
+    assert executed(fleet, 1, "alice", "bob") == []
+    assert executed(fleet, 2, "alice") == []
+    assert fleet.members() == {GROUP: {ALICE, BOB}}
+    # by the record of the first run only the choice of --lock-out is left
+    assert executed(fleet, 3, "alice", prune=True, lock_out=True) == []
+    assert fleet.members() == {GROUP: {ALICE}}
+    names = {each.name for each in fleet.output.parent.iterdir()}
+    assert names >= {"records", "intents-1", "intents-2", "intents-3"}
+    assert not [*fleet.output.parent.glob("intents-*/identity-center-runs/*/*")]
+    assert len([*fleet.output.parent.glob("records/identity-center-runs/*/result.json")]) == 2
+
+
+def managed_group(fleet: FleetRehearsal) -> None:
+    fleet.org.client("identitystore").create_group(
+        IdentityStoreId=fleet.instance.store.id,
+        DisplayName="iam-other",
+        Description="Managed by c7n-iamusers for account 777788889999",
+    )
+
+
+def managed_set(fleet: FleetRehearsal) -> None:
+    fleet.org.client("sso-admin").create_permission_set(
+        InstanceArn=fleet.instance.arn, Name="Other", Tags=[{"Key": "c7n-iamusers", "Value": "managed"}]
+    )
+
+
+@pytest.mark.parametrize(
+    ("present", "name"),
+    [
+        pytest.param(managed_group, "group iam-other", id="group"),
+        pytest.param(managed_set, "permission set Other", id="permission-set"),
+    ],
+)
+@pytest.mark.parametrize("dry", [False, True], ids=["run", "dry-run"])
+def test_managed_objects_without_any_record_are_refused(
+    fleet: FleetRehearsal, present: Callable[[FleetRehearsal], None], name: str, dry: bool
+) -> None:
+    present(fleet)
+    fleet.leave(intents(ACCOUNT, "alice"))
+    with pytest.raises(IdentityCenterError, match=TOLD) as refused:
+        fleet.run(dry=dry)
+    assert name in str(refused.value)
+    assert fleet.mutations() == []
+    assert any(TOLD in each for each in fleet.audit())
+    fleet.new_records = True
+    assert fleet.run(dry=dry) == []
+
+
+def test_what_others_made_needs_no_record(fleet: FleetRehearsal) -> None:
+    set_by_hand(fleet, "Theirs", "arn:aws:iam::aws:policy/ReadOnlyAccess")
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run(dry=True) == []
+
+
+def test_the_first_run_counts_once_it_has_begun(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    fleet.output = tmp_path / "elsewhere"
+    fleet.leave(intents(ACCOUNT, "alice"))
+    with pytest.raises(IdentityCenterError, match=TOLD):
+        fleet.run()
+    assert any(TOLD in each for each in audit(fleet.fleet, fleet.center(), fleet.said.append))
+    # an export touches nothing in Identity Center, and looks up what it has no record of
+    assert export(fleet.fleet, tmp_path / "terraform", fleet.said.append, fleet.center()) == []
