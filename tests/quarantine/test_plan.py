@@ -1094,8 +1094,6 @@ def test_a_boundary_is_restored_or_nothing_is_done(
     assert planned.problem == ""
 
 
-@pytest.mark.parametrize("trusted", [False, True])
-def test_an_attached_deny_without_a_record_here_is_detached_only_on_request(trusted: bool) -> None:
+def test_an_attached_deny_that_the_journal_does_not_know_stays() -> None:
     held, record = user(attached_policy=(DENY_ALL,)), Quarantine(SINCE, "park", "unused", deny=ATTACHED)
-    planned = plan_release(held, record, NOTHING_KNOWN, (), trusted)
-    assert [call.operation for call in planned.plan.calls] == ["DetachUserPolicy"] * trusted
+    assert plan_release(held, record, NOTHING_KNOWN, ()).plan.calls == ()
