@@ -601,3 +601,23 @@ def test_a_read_back_is_of_the_same_user(
         with pytest.raises(SubjectGone) if gone else nullcontext():
             after, left = read_back(run, alice, Plan(alice.subject, (unseen,)))
             assert (after.unique_id, left) == (alice.unique_id, [unseen])
+
+
+def test_a_quarantine_whose_deny_somebody_removed_is_put_on_again_and_told(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    def exempt() -> Guards:
+        return Guards((ROLE,), [EXEMPT])
+
+    with running(org, tmp_path) as run:
+        assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
+        iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
+        status, reason = quarantine(run, exempt)(subject(iam), applied := Applied())
+        assert (status, applied.made) == (FAILED, [])
+        assert "It was not put in quarantine again: exempt by user 'alice'" in reason
+        status, reason = quarantine(run)(subject(iam), Applied())
+        assert (status, "It was put in quarantine again, and the days count from now" in reason) == (
+            FAILED,
+            True,
+        )
+    assert iam.list_user_policies(UserName="alice")["PolicyNames"] == [DENY_ALL_NAME]

@@ -237,6 +237,17 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
             "exempt on 2026-11-04 by user 'alice', and was not announced since: restore its name or exempt it again",
             id="exempt-since-its-announcement",
         ),
+        pytest.param({"broken": quarantine(ago(days=9))}, None, id="broken-and-none-asked-for"),
+        pytest.param(
+            {
+                "user": quarantined(ago(days=9)),
+                "quarantine": quarantine(ago(days=9)),
+                "keys": [KeyUse("AKIA1", ago(days=9))],
+                "quarantined_for": 5,
+            },
+            None,
+            id="used-when-its-quarantine-began",
+        ),
         pytest.param({"missing": {ALICE.arn: ""}}, None, id="access"),
         pytest.param({"missing": {ALICE.arn: "its access is pending"}}, "is pending", id="no-access"),
         pytest.param({"missing": {}}, "was not read", id="access-unread"),

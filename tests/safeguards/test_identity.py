@@ -184,7 +184,10 @@ def test_a_user_that_is_not_found_is_gone_once_no_list_has_it(
 
     monkeypatch.setattr(LiveUsers, "name_of", name_of)
     subject = user().subject
-    found = not_gone(run_of(ScriptedClient())[0], subject)
+    run, sleeps = run_of(ScriptedClient())[0], Sleeps()
+    run.backoff = sleeps.backoff()
+    found = not_gone(run, subject)
+    assert len(sleeps) == names.count("alice")
     assert found == (told and f"{subject}: {told}")
     assert seen == [subject.unique_id] * asked
 
@@ -214,6 +217,7 @@ FIRST = "the name now belongs to another user (AIDANEXT), which is left alone"
         pytest.param([ATTACH], None, "was removed (it", ["DetachUserPolicy"], id="attached"),
         pytest.param([BOUND], None, "; AWSDenyAll may have become its permissions boundary", [], id="bound"),
         pytest.param([KEY, DEVICE, BOUNDING], None, "check it: UpdateAccessKey, PutUser", [], id="others"),
+        pytest.param([put("s3", "restoration")], None, "check it: PutUserPolicy", [], id="another-policy"),
         pytest.param(
             [ATTACH, KEY],
             None,

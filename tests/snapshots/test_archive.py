@@ -254,3 +254,28 @@ def test_records_need_this_outputs_own_journal_from_the_beginning(tmp_path: Path
     account, live = cast(Any, SimpleNamespace(roles=())), cast(Any, None)
     with Journal(tmp_path / "journal.jsonl") as journal, pytest.raises(OSError, match="here"):
         UserRecords(RecordStores(DirectoryStore(tmp_path / "here"), list), journal, account, live, "p")
+
+
+DENY_ALL, POWER = (
+    ({"PermissionsBoundaryArn": f"arn:aws:iam::aws:policy/{name}"},)
+    for name in ("AWSDenyAll", "PowerUserAccess")
+)
+
+
+@pytest.mark.parametrize(
+    ("held", "former"),
+    [
+        pytest.param(DENY_ALL, DENY_ALL, id="it-was-there-before-too"),
+        pytest.param(POWER, None, id="somebody-replaced-another-one"),
+        pytest.param((), None, id="somebody-set-it"),
+        pytest.param(None, None, id="no-snapshot"),
+    ],
+)
+def test_what_a_boundary_that_the_journal_does_not_know_replaced(
+    tmp_path: Path, held: Any, former: Any
+) -> None:
+    if held is not None:
+        was = user(permissions_boundary=held)
+        add(tmp_path, replace(FIRST, user=was, fingerprint=fingerprint(was)), 1)
+    stores = RecordStores(DirectoryStore(tmp_path), list)
+    assert stores.former_boundary(user(permissions_boundary=DENY_ALL), NOTHING_KNOWN) == former
