@@ -174,8 +174,8 @@ def without_own_changes(
     if former_boundary is not None and deny_all.is_bounded(user) and history.boundary_deny():
         own[attachments.PERMISSIONS_BOUNDARY.name] = former = tuple(former_boundary)
         detail.pop("PermissionsBoundary", None)
-        if former:
-            detail["PermissionsBoundary"] = dict(former[0])
+        for item in former:
+            detail["PermissionsBoundary"] = dict(item)
     tags = (
         item
         for item in user.attachments[attachments.TAG.name]
