@@ -119,6 +119,7 @@ MADE_ELSEWHERE = {
     "identity-center-runs/former.json": ("identity_center/test_former_members.py", "former.json"),
     "people-to-add.csv": ("identity_center/test_provisioning.py", "people-to-add.csv"),
     "undone.json": ("identity_center/test_undoing.py", "undone.json"),
+    "records/": ("deploy/test_rehearsal.py", "records"),
     "runs/": ("deploy/test_rehearsal.py", "runs"),
     "runs/ACCOUNT/REGION/POLICY/YEAR/...": ("deploy/test_rehearsal.py", "runs"),
     "*.cdx.json": ("packaging/test_supply_chain.py", "bomFormat"),

@@ -109,7 +109,8 @@ def provision_intents(org: LocalOrg) -> None:
         "--region": org.settings.region,
     }
     assert (
-        "Nothing to do." in command("provision", *(part for pair in options.items() for part in pair)).output
+        "Nothing to do."
+        in command("provision", "--new-records", *(part for pair in options.items() for part in pair)).output
     )
 
 

@@ -215,7 +215,7 @@ FIRST = "the name now belongs to another user (AIDANEXT), which is left alone"
         pytest.param([PUT_DENY], OURS, "was removed (it may have replaced", ["DeleteUserPolicy"], id="on-it"),
         pytest.param([PUT_BROWNOUT], OURS, "was removed (it", ["DeleteUserPolicy"], id="brownout"),
         pytest.param([ATTACH], None, "was removed (it", ["DetachUserPolicy"], id="attached"),
-        pytest.param([BOUND], None, "; AWSDenyAll may have become its permissions boundary", [], id="bound"),
+        pytest.param([BOUND], None, "AWSDenyAll may be its permissions boundary now", [], id="bound"),
         pytest.param([KEY, DEVICE, BOUNDING], None, "check it: UpdateAccessKey, PutUser", [], id="others"),
         pytest.param([put("s3", "restoration")], None, "check it: PutUserPolicy", [], id="another-policy"),
         pytest.param(
