@@ -64,6 +64,7 @@ def test_each_mutant_is_one_small_error() -> None:
     }
 
 
+@pytest.mark.soak
 def test_every_module_has_mutants_that_compile() -> None:
     for room in mutants.ROOMS:
         path = mutants.PACKAGE / room

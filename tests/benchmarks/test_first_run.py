@@ -123,6 +123,7 @@ def peaks(output: Path, accounts: int) -> list[int]:
         tracemalloc.stop()
 
 
+@pytest.mark.soak
 def test_memory_for_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """80,000 users stay below 500 MB until all is derived, and below 1 GB until all is recorded."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

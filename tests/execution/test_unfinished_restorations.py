@@ -39,7 +39,6 @@ ANEW = call(1, saved={CREATED: "AIDANEW"})
         pytest.param([*call(1), line("outcome", 2)], None, "", id="done"),
         pytest.param([*call(1), line("outcome", 2), *call(3)], 1, "18:03:05", id="another-one-after-that"),
         pytest.param([line("outcome", 2), *call(1)], None, "", id="in-any-order"),
-        pytest.param([*call(1), {**line("before", 2), "unique_id": ""}], 1, "18:01:05", id="of-nobody"),
     ],
 )
 def test_who_has_only_a_part(lines: list[dict[str, Any]], calls: int | None, at: str) -> None:

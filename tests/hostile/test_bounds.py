@@ -132,6 +132,7 @@ def test_yaml_ends_where_it_is_too_deep() -> None:
         read_yaml("[" * 70 + "]" * 69 + "}")
 
 
+@pytest.mark.soak
 def test_eight_megabytes_of_yaml_take_seconds() -> None:
     begin = time.process_time()
     with pytest.raises(NotInFormat, match=f"more than {MOST_NODES} keys and values"):

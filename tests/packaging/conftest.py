@@ -32,8 +32,9 @@ with LocalOrg(Settings()) as org:
 """
 
 
-#: An sdist gives the same wheel as a checkout (test_distributions), so it is not installed once more.
-KINDS = ("wheel", "editable")
+#: An sdist gives the same wheel as a checkout (test_distributions), so it is not installed once more. The environment
+#: that runs the tests is an editable one.
+KINDS = ("wheel", pytest.param("editable", marks=pytest.mark.soak))
 
 
 @pytest.fixture(scope="session")
