@@ -52,7 +52,7 @@ _WIDE = {"cli", "hostile", "identity_center", "local_org", "packaging", "plugins
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the longest tests first, and leave out about every second case of those that are sampled, but by ``make soak``."""
+    """Put the longest tests first; leave out about every second case of what is sampled, but by ``make soak``."""
     if "SOAK_PAIRS" not in os.environ and not _are_named(config):
         left_out = {item for item in items if item.get_closest_marker("soak")}
         cases = defaultdict[str, list[pytest.Item]](list)
