@@ -20,6 +20,7 @@ from tests.explorer.world import ACCOUNT, ALICE, EXEMPTIONS, NOTICES, PASSWORD, 
 
 TEAM = f"arn:aws:iam::{ACCOUNT}:policy/team"
 WIDE = f"arn:aws:iam::{ACCOUNT}:policy/wide"
+LIMITS = f"arn:aws:iam::{ACCOUNT}:policy/limits"
 #: What gates say is so many seconds old at most.
 GATE_SECONDS = 30
 Act = Callable[[Any, str], object]
@@ -158,11 +159,20 @@ def _in_account(act: Callable[[Any], object]) -> Callable[[World], object]:
     return acts
 
 
-def _group_deleted(iam: Any) -> None:
-    for user in iam.get_group(GroupName="Base")["Users"]:
-        iam.remove_user_from_group(GroupName="Base", UserName=user["UserName"])
-    iam.delete_group_policy(GroupName="Base", PolicyName="own")
-    iam.delete_group(GroupName="Base")
+def _delete_group(name: str) -> Callable[[Any], object]:
+    def act(iam: Any) -> None:
+        for user in iam.get_group(GroupName=name)["Users"]:
+            iam.remove_user_from_group(GroupName=name, UserName=user["UserName"])
+        iam.delete_group_policy(GroupName=name, PolicyName="own")
+        iam.delete_group(GroupName=name)
+
+    return act
+
+
+def _replace_group(iam: Any) -> None:
+    _delete_group("Developers")(iam)
+    iam.create_group(GroupName="Developers")
+    iam.put_group_policy(GroupName="Developers", PolicyName="own", PolicyDocument=document(allow("lambda:*")))
 
 
 def _exempted(_world: World) -> None:
@@ -191,8 +201,10 @@ def _trusted(iam: Any) -> None:
     )
 
 
-def _versioned(iam: Any) -> None:
-    iam.create_policy_version(PolicyArn=TEAM, PolicyDocument=document(allow("*")), SetAsDefault=True)
+def _versioned(arn: str) -> Callable[[Any], object]:
+    return lambda iam: iam.create_policy_version(
+        PolicyArn=arn, PolicyDocument=document(allow("*")), SetAsDefault=True
+    )
 
 
 ACTORS: dict[str, Callable[[World], object]] = {
@@ -218,7 +230,7 @@ ACTORS: dict[str, Callable[[World], object]] = {
     ),
     "policy-attached": _to_alice(_attach(WIDE)),
     "policy-detached": _to_alice(lambda iam, name: iam.detach_user_policy(UserName=name, PolicyArn=TEAM)),
-    "policy-versioned": _in_account(_versioned),
+    "policy-versioned": _in_account(_versioned(TEAM)),
     "inline-changed": _to_alice(_put("own", allow("*"))),
     "inline-removed": _to_alice(lambda iam, name: iam.delete_user_policy(UserName=name, PolicyName="own")),
     "group-left": _to_alice(lambda iam, name: iam.remove_user_from_group(UserName=name, GroupName="Base")),
@@ -228,10 +240,13 @@ ACTORS: dict[str, Callable[[World], object]] = {
             GroupName="Developers", PolicyName="more", PolicyDocument=document(allow("*"))
         )
     ),
-    "group-deleted": _in_account(_group_deleted),
+    "group-deleted": _in_account(_delete_group("Base")),
+    "group-replaced": _in_account(_replace_group),
     "boundary-swapped": _to_alice(
         lambda iam, name: iam.put_user_permissions_boundary(UserName=name, PermissionsBoundary=TEAM)
     ),
+    "boundary-widened": _in_account(_versioned(LIMITS)),
+    "boundary-policy-deleted": _in_account(lambda iam: iam.delete_policy(PolicyArn=LIMITS)),
     "boundary-removed": _to_alice(lambda iam, name: iam.delete_user_permissions_boundary(UserName=name)),
     "key-activated": _to_alice(_switch("Active", "K3")),
     "key-deactivated": _to_alice(_switch("Inactive", "K2")),
@@ -346,7 +361,16 @@ BENIGN = (
     "moved",
     "tagged",
     *("policy-attached", "policy-detached", "policy-versioned", "inline-changed", "inline-removed"),
-    *("group-left", "group-joined", "group-widened", "group-deleted", "boundary-swapped", "boundary-removed"),
+    *(
+        "group-left",
+        "group-joined",
+        "group-widened",
+        "group-deleted",
+        "group-replaced",
+        "boundary-swapped",
+        "boundary-removed",
+    ),
+    *("boundary-widened", "boundary-policy-deleted"),
     *("key-activated", "key-deactivated", "key-deleted", "key-replaced", "credentials-activated"),
     "password-replaced",
 )

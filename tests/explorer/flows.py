@@ -23,6 +23,7 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers_cli.restore import restore
 from tests.desired import intents
+from tests.explorer.faults import exchange_of
 from tests.explorer.wire import Killed
 from tests.explorer.world import ACCOUNT, EXEMPTIONS, NOTICES, OTHER, OUTPUT, World
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
@@ -142,13 +143,16 @@ def _require(run: Callable[[], list[str]]) -> None:
         raise PolicyExecutionError("; ".join(failures))
 
 
-def _killed(command: Command, place: str) -> Command:
-    """``command``, killed at a call of it."""
+def _disturbed(command: Command, killed: str = "no call", **meets: str) -> Command:
+    """``command``, which is killed at a call. ``meets``: operation -> the fault at each call of it."""
+    exchanges = {operation: exchange_of(what, lambda send: send()) for operation, what in meets.items()}
 
     def run(world: World, output: Path) -> None:
-        world.wire.kill_at(place)
-        with suppress(Killed):
+        world.wire.kill_at(killed)
+        world.wire.exchange = lambda call: exchanges.get(call.operation)
+        with suppress(Killed, PolicyExecutionError):
             command(world, output)
+        world.wire.exchange = lambda _call: None
         world.wire.kill_at("")
 
     return run
@@ -159,6 +163,8 @@ QUARANTINE = _users({"type": "quarantine"}, "quarantine")
 LISTEN = _users({"type": "quarantine", "credentials": "keep"}, "listen")
 BROWNOUT = _users({"type": "quarantine", "brownout": 15}, "brownout")
 RELEASE = _users({"type": "release"}, "release")
+#: A quarantine that meets these puts AWSDenyAll on as the boundary.
+_NO_ROOM = dict.fromkeys(("PutUserPolicy", "AttachUserPolicy"), "refused:LimitExceeded")
 
 FLOWS = {
     each.name: each
@@ -169,14 +175,26 @@ FLOWS = {
         Flow("brownout", BROWNOUT, "brownout", "browned out"),
         Flow("release", RELEASE, "release", "given back", (QUARANTINE,), gives_back=True),
         Flow("release-kept", RELEASE, "release", "given back", (LISTEN,), gives_back=True),
+        Flow(
+            "release-boundary",
+            RELEASE,
+            "release",
+            "given back",
+            (_disturbed(QUARANTINE, **_NO_ROOM),),
+            gives_back=True,
+        ),
         Flow("delete-quarantined", DELETE, "delete", "deleted", (LISTEN, QUARANTINE)),
-        Flow("delete-resumed", DELETE, "delete", "deleted", (_killed(DELETE, "DeactivateMFADevice"),)),
+        Flow("delete-resumed", DELETE, "delete", "deleted", (_disturbed(DELETE, "DeactivateMFADevice"),)),
         Flow(
             "release-resumed",
             RELEASE,
             "release",
             "given back",
-            (QUARANTINE, _killed(RELEASE, "DeleteUserPolicy")),
+            (
+                _disturbed(QUARANTINE, **_NO_ROOM, PutUserPermissionsBoundary="502-html-applied"),
+                QUARANTINE,
+                _disturbed(RELEASE, "PutUserPermissionsBoundary"),
+            ),
             gives_back=True,
         ),
         Flow("provision", _provision, "", "provisioned", outcomes=False, center=True),
@@ -188,7 +206,7 @@ FLOWS = {
             _restore("--user", "alice"),
             "delete",
             "restored",
-            (_killed(DELETE, "DetachUserPolicy"),),
+            (_disturbed(DELETE, "DetachUserPolicy", RemoveUserFromGroup="502-html-applied"),),
             True,
             "restore-journal.jsonl",
             False,

@@ -36,6 +36,8 @@ class Judge:
     ``aws``: ARN -> document of AWS's policies. ``theirs``: the facts as they would be without the tool. ``allowed``:
     what alice may have at most. ``run``: the facts as this run found them; others' changes are in all three.
     ``releases``: it may end a quarantine, whoever put it on. ``undenied``: others took our Deny off.
+    ``restores``: what others let groups and policies allow while she can do nothing is not hers, unless the run gives
+    her rights before it reads them again. ``unread``: such changes, by kind and key.
     ``earlier``: alice as she was allowed to be before others changed her who was restored in her place: what they took
     away can't be told from what is not visible yet, and is given again.
     ``broken``: what does not hold, in words, each beginning with the name of its invariant.
@@ -46,6 +48,7 @@ class Judge:
     theirs: Facts
     aws: Mapping[str, str]
     releases: bool = False
+    restores: bool = False
     broken: list[str] = field(default_factory=list)
     run: Facts = field(default_factory=dict)
     allowed: Facts = field(default_factory=dict)
@@ -53,6 +56,7 @@ class Judge:
     undenied: bool = False
     earlier: list[User] = field(default_factory=list)
     exposed: set[str] = field(default_factory=set)
+    unread: dict[tuple[str, str], Any] = field(default_factory=dict)
     met: list[str] = field(default_factory=list)
     replaced: set[str] = field(default_factory=set)
 
@@ -82,13 +86,17 @@ class Judge:
             key for key, user in users if key.startswith(self.account) and user["name"] != EXEMPT
         }
 
-    def others_did(self, before: Facts, after: Facts) -> None:
+    def others_did(self, before: Facts, after: Facts, now: datetime) -> None:
         """Somebody else changed something."""
         changes: Any = difference(before, after) or {}
         users = changes.get("users") or {}
         restored = [key for key in users if self._is_restored(key, before)]
         theirs = {**changes, "users": {key: each for key, each in users.items() if key not in restored}}
-        self.theirs, self.allowed = laid_over(self.theirs, theirs), laid_over(self.allowed, theirs)
+        self.theirs = laid_over(self.theirs, theirs)
+        if self._waits(before, now):
+            kinds = {kind: theirs.pop(kind) for kind in ("groups", "policies") if theirs.get(kind)}
+            self.unread |= {(kind, key): each for kind in kinds for key, each in kinds[kind].items()}
+        self.allowed = laid_over(self.allowed, theirs)
         self.run = laid_over(self.run, changes)
         hers = self.allowed["users"].get(self.target, {})
         if self.releases and _QUARANTINED in hers.get("inline", {}).get(DENY, ""):
@@ -107,6 +115,17 @@ class Judge:
             of_hers = {key: each for key, each in changed.items() if key in (*_COMES_BACK, "credentials")}
             self.earlier.append(self.allowed["users"][self.target])
             self.allowed = laid_over(self.allowed, {"users": {self.target: of_hers}})
+
+    def read(self, names: Iterable[str]) -> None:
+        """The run was told of the groups and policies with these names or ARNs."""
+        known = {f"{self.account}/{each}" for each in names}
+        self.unread = {each: change for each, change in self.unread.items() if each[1] not in known}
+
+    def _waits(self, facts: Facts, now: datetime) -> bool:
+        """Whether she is to be restored, and can do nothing yet."""
+        users = facts["users"].items()
+        found = [each for key, each in users if key == self.target or self._is_restored(key, facts)]
+        return self.restores and not any(self.rights_of(each, facts, now) for each in found)
 
     def found(self, facts: Facts, now: datetime, after: str, operation: str = "") -> None:
         """What AWS has ``after`` a call of the tool, which is of ``operation``."""
@@ -159,9 +178,12 @@ class Judge:
         user, most = facts["users"][key], self.allowed["users"].get(of)
         if most is None:
             return  # others deleted her, and what is left is theirs
+        may = self.rights_of(user, facts, now)
+        for (kind, each), change in self.unread.items() if may and of == self.target else ():
+            self.allowed = laid_over(self.allowed, {kind: {each: change}})
         bounds = [most, *(self.earlier if of != key else ())]
         allowed = set().union(*(self.rights_of(each, self.allowed, now) for each in bounds))
-        if wider := self.rights_of(user, facts, now) - allowed:
+        if wider := may - allowed:
             self._note("never wider", after, f"{key} may {sorted(wider)[:3]}")
         known = most["credentials"]
         for credential, status in user["credentials"].items():
@@ -171,7 +193,7 @@ class Judge:
                     "never wider", after, f"{key}: {credential} is {status}, and was {known.get(credential)}"
                 )
         for kind in _UPLOADED:
-            if _active(user, kind) > _active(most, kind):
+            if may and _active(user, kind) > _active(most, kind):
                 self._note("never wider", after, f"{key} has more of {kind} than it had")
 
     def rights_of(self, user: User, facts: Facts, now: datetime) -> set[Any]:

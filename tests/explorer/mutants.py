@@ -183,6 +183,20 @@ MUTANTS = {
             "    return given, ()\n",
             "restore: ",
         ),
+        Mutant(
+            "rights-not-compared",
+            _RESTORATION,
+            "        return rights_change(self.whole, self.after, self.rights, self.own_groups, self.begun)",
+            "        return RightsChange()",
+            "restore: group-widened@AssumeRole",
+        ),
+        Mutant(
+            "the-inactive-comes-back-active",
+            _RESTORATION,
+            '        item.get("Status") == attachments.INACTIVE and',
+            '        item.get("Status") == "Disabled" and',
+            "restore: ",
+        ),
         # what is told
         Mutant(
             "failures-not-raised",

@@ -25,6 +25,7 @@ FLOWS = (
     "brownout",
     "release",
     "release-kept",
+    "release-boundary",
     "delete-quarantined",
     "delete-resumed",
     "release-resumed",

@@ -155,7 +155,9 @@ class Running:
     def __post_init__(self) -> None:
         self.world, self.flow = self.prepared.world, self.prepared.flow
         origin = self.prepared.origin if self.flow.gives_back else self.prepared.start
-        self.judge = Judge(TARGET, origin, self.prepared.start, self.prepared.aws, self.flow.gives_back)
+        restores = self.flow.goal == "restored"
+        given = (self.prepared.start, self.prepared.aws, self.flow.gives_back, restores)
+        self.judge = Judge(TARGET, origin, *given)
         self.center = CenterJudge(
             self.prepared.origin["center"], self.prepared.start["center"], *WANTED.get(self.flow.goal, NONE)
         )
@@ -252,6 +254,9 @@ class Running:
         return ""
 
     def _note_crash(self, crash: Exception) -> None:
+        modules = [str(each.f_globals.get("__name__")) for each, _ in traceback.walk_tb(crash.__traceback__)]
+        if not any(each.startswith("c7n_iamusers") for each in modules):
+            return  # Cloud Custodian's own, before anything of the package runs: it can't read its role's session
         last = traceback.extract_tb(crash.__traceback__)[-1]
         where = f"{Path(last.filename).name}:{last.name}"
         self.judge.note("no crash", f"run {self.number}", f"{type(crash).__name__} in {where}: {crash}"[:300])
@@ -323,7 +328,7 @@ class Running:
         with self.world.wire.others():
             actors.EVERYBODY[what](self.world)
         after = self.facts()
-        self.judge.others_did(before, after)
+        self.judge.others_did(before, after, CLOCK.true_time())
         self.center.others_did(before["center"], after["center"])
 
     def second_run(self, output: Path) -> None:
@@ -384,6 +389,8 @@ class Running:
             self.judge.listed(self.facts())
         elif call.operation == "GetUser" and status == 200:
             self.judge.exposed.clear()
+        elif call.operation in ("GetGroup", "GetPolicy") and status:
+            self.judge.read(call.parameters.values())
         if "killed-after" in self._events(call):
             self._kill()
 

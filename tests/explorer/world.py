@@ -28,6 +28,8 @@ OUTPUT, SECOND_OUTPUT, NOTICES, EXEMPTIONS = (
 )
 PASSWORD = "correct-Horse-7-battery"
 _LONG_AGO = datetime(2025, 1, 1, tzinfo=timezone.utc)
+#: Alice's boundary, which forbids something that her policies allow.
+_LIMITS = {"Effect": "Allow", "NotAction": ["iam:*", "kms:*"], "Resource": "*"}
 
 
 def document(*statements: dict[str, Any]) -> str:
@@ -121,6 +123,7 @@ class World:
             backend.put_group_policy(name, "own", document(policy))
         team = backend.create_policy("", "/", document(allow("sqs:*", "dynamodb:*")), "team", {}).arn
         backend.create_policy("", "/", document(allow("*")), "wide", {})
+        backend.create_policy("", "/", document(_LIMITS), "limits", {})
         trust = document(
             {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
         )
@@ -134,7 +137,10 @@ class World:
             self._add_user(backend, account, name, ids[name], number, team)
 
     def _add_user(self, backend: Any, account: str, name: str, user_id: str, number: int, team: str) -> None:
-        boundary = "arn:aws:iam::aws:policy/PowerUserAccess"
+        is_alice = name == "alice"
+        boundary = (
+            f"arn:aws:iam::{account}:policy/limits" if is_alice else "arn:aws:iam::aws:policy/PowerUserAccess"
+        )
         user = seeding.add_user(
             backend, name, tags={"Team": "a"}, boundary=boundary, user_id=user_id, created=_LONG_AGO
         )
@@ -144,10 +150,14 @@ class World:
             seeding.add_access_key(
                 backend, user, key_id=f"AKIA{mark}K{index}", created=_LONG_AGO, active=active
             )
-        seeding.add_signing_certificate(
-            user, CERTIFICATES[number], certificate_id=f"CERT{mark}AAAAAAAA", uploaded=_LONG_AGO
-        )
-        seeding.add_ssh_public_key(user, SSH_PUBLIC_KEYS[number], key_id=f"APKA{mark}P2", uploaded=_LONG_AGO)
+        for index, active in ((number, True), *(((2, False),) if is_alice else ())):
+            given: dict[str, Any] = {"uploaded": _LONG_AGO, "active": active}
+            letters = "AAAAAAAA" if active else "BBBBBBBB"
+            seeding.add_signing_certificate(
+                user, CERTIFICATES[index], certificate_id=f"CERT{mark}{letters}", **given
+            )
+            key_id = f"APKA{mark}P{2 if active else 3}"
+            seeding.add_ssh_public_key(user, SSH_PUBLIC_KEYS[index], key_id=key_id, **given)
         seeding.add_service_credential(
             user, "codecommit.amazonaws.com", _LONG_AGO, credential_id=f"ACCA{mark}S2A"
         )
@@ -158,5 +168,5 @@ class World:
         for arn in (team, "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"):
             backend.attach_user_policy(arn, name)
         backend.put_user_policy(
-            name, "own", document(allow("ec2:*"), deny("ec2:Terminate*", "sqs:SendMessage"))
+            name, "own", document(allow("ec2:*", "kms:*"), deny("ec2:Terminate*", "sqs:SendMessage"))
         )
