@@ -144,10 +144,7 @@ class Changes:
         for claim in claims:
             self._of_set[claim.grant.permission_set].append(claim)
         self._holder = {claim.grant.permission_set: claim.subject.arn for claim in claims}
-        self._pending_requests: dict[tuple[str, object, object], str] = {
-            (each.account_id, each.permission_set_arn, each.group_id): request_id
-            for request_id, each in state.pending.items()
-        }
+        self._in_progress = state.in_progress
         self._group_ids: dict[str, str | Ref] = {}
         self._fresh = self._unassigned(claims)
         self._by_person: defaultdict[model.PersonKey, list[model.Claim]] = defaultdict(list)
@@ -222,7 +219,7 @@ class Changes:
     def _group(self, group: model.Group) -> model.Change:
         known = self._state.groups.get(group.name)
         calls = operations.group_creation_if_missing(group, known, self._instance)
-        fresh = not all(self._is_assigned(group.name, grant) for grant in group.grants)
+        fresh = not all(self._state.is_assigned(group.name, grant) for grant in group.grants)
         action = _action_if_exists(fresh) if known else model.CREATE if calls else model.MISSING
         subject = self._shared_subject(model.GROUP, group.name, {grant.account_id for grant in group.grants})
         rests_on = _group_rests_on(group) if known else ""
@@ -249,7 +246,7 @@ class Changes:
     def _assignment(self, name: str, grant: model.Grant) -> model.Change:
         subject = self._shared_subject("assignment of group", name, {grant.account_id})
         key, title = assignment_key(name, grant), f"{name} -> {grant}"
-        if self._is_assigned(name, grant):
+        if self._state.is_assigned(name, grant):
             return model.Change(key, model.ASSIGNMENT, model.UNCHANGED, title, subject)
         known = self._state.permission_sets.get(grant.permission_set)
         arn = (
@@ -259,13 +256,13 @@ class Changes:
         )
         group_id = self._group_id(name)
         call = operations.assignment_creation(grant.account_id, arn, group_id, self._instance)
-        awaits = self._pending(grant.account_id, arn, group_id)
+        requested = model.Pending(grant.account_id, str(arn), str(group_id))
+        awaits, after = (ask(requested) for ask in (self._in_progress.creation, self._in_progress.deletion))
         action = model.AWAIT if awaits else model.ASSIGN
         needs = (set_key(grant.permission_set), group_key(name))
-        details = tuple(self._side_effects.assigning(name, grant))
-        return model.Change(
-            key, model.ASSIGNMENT, action, title, subject, (call,), needs, awaits=awaits, details=details
-        )
+        details = (*([model.ENDS] if after else []), *self._side_effects.assigning(name, grant))
+        change = model.Change(key, model.ASSIGNMENT, action, title, subject, (call,), needs, details=details)
+        return replace(change, awaits=awaits, after=after)
 
     def _user(self, key: model.PersonKey) -> model.Change:
         person, known = self._desired.people[key], self._people.get(key)
@@ -333,24 +330,12 @@ class Changes:
             grant.permission_set
             for name, group in groups.items()
             for grant in group.grants
-            if not self._is_assigned(name, grant)
+            if not self._state.is_assigned(name, grant)
         )
 
     def _is_member(self, person: model.PersonKey, group: str) -> bool:
         known, found = self._people.get(person), self._state.groups.get(group)
         return bool(known and found and known.user_id in found.members)
-
-    def _is_assigned(self, group: str, grant: model.Grant) -> bool:
-        known_set, known_group = (
-            self._state.permission_sets.get(grant.permission_set),
-            self._state.groups.get(group),
-        )
-        if known_set is None or known_group is None:
-            return False
-        return model.Assignment(grant.account_id, known_set.arn) in known_group.assignments
-
-    def _pending(self, account_id: str, arn: object, group_id: object) -> str:
-        return self._pending_requests.get((account_id, arn, group_id), "")
 
     def _shared_subject(self, kind: str, name: str, accounts: Sequence[str] | set[str]) -> Subject:
         return self._instance.subject(kind, name, next(iter(accounts)) if len(accounts) == 1 else "")
@@ -425,7 +410,8 @@ def _of_accounts(
     for (account, name), added in sorted(groups.items()):
         known = state.permission_sets.get(name)
         held = state.current.holders.get(account, {}).get(known.arn, frozenset()) if known else frozenset()
-        count = len(added) + sum(kind == "GROUP" for kind, _ in held)
+        being_added = {state.groups[each].group_id for each in added if each in state.groups}
+        count = len(added) + sum(kind == "GROUP" and each not in being_added for kind, each in held)
         if count > quotas.groups_per_set:
             yield (
                 f"permission set {name} would have {count} groups in account {account}, and the quota is "
@@ -505,19 +491,10 @@ class Problems:
                 "would get the access of all of them: write one name in the same way, or give clearly different names"
             )
         own, complete = own_assignments(group, state)
-        check_group(group, _with_pending(known, state), own, state.current.set_names)
+        check_group(group, known, own, state.current.set_names)
         expected = {people[key].user_id for key in desired.members(group.name) if key in people}
-        check_members(group, known, own, complete, expected)
-
-
-def _with_pending(known: model.KnownGroup | None, state: model.CenterState) -> model.KnownGroup | None:
-    """The group with the assignments in progress, including those that others requested."""
-    pending = {
-        model.Assignment(each.account_id, each.permission_set_arn)
-        for each in state.pending.values()
-        if known and each.group_id == known.group_id
-    }
-    return replace(known, assignments=known.assignments | pending) if known and pending else known
+        held = replace(known, assignments=state.in_progress.held(known)) if known else None
+        check_members(group, held, own, complete, expected)
 
 
 def _check_set(

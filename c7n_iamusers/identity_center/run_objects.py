@@ -127,7 +127,7 @@ class CreatedState:
     ``memberships``: (group id, user id) -> membership id. ``assignments``: id of each of their groups -> all its
     assignments, with ``model.UNKNOWN_ASSIGNMENT`` if the caller may not list them.
     ``members``: id of a managed group -> user ids. ``unmanaged``: ids of groups and ARNs of permission sets that are
-    not managed.
+    not managed. Assignments that are being created or deleted are among them all; ``in_progress`` says which.
     """
 
     created: tuple[Created, ...]
@@ -138,6 +138,7 @@ class CreatedState:
     assignments: Mapping[str, frozenset[model.Assignment]] = field(default_factory=dict)
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unmanaged: frozenset[str] = frozenset()
+    in_progress: model.InProgress = field(default_factory=model.InProgress)
 
 
 @dataclass(frozen=True)

@@ -353,6 +353,7 @@ class _Review:
         call = operations.assignment_deletion(group.group_id, each, self._comparison.instance, record)
         key = f"remove {model.ASSIGNMENT} {each.account_id}/{arn}/{group.group_id}"
         change = self._change(key, model.ASSIGNMENT, name, call, needs)
+        change = self._state.in_progress.removal(change, group.group_id, each)
         self._changes[key] = replace(change, rests_on=rests_on), goes
         return key
 
@@ -378,7 +379,7 @@ class _Review:
 
     def _unused_sets(self) -> Iterator[str]:
         """ARNs of permission sets without assignments, as an interrupted removal leaves them."""
-        pending = {each.permission_set_arn for each in self._state.pending.values()}
+        pending = {each.permission_set_arn for each in self._state.in_progress.creations.values()}
         for arn, known in self._current.sets.items():
             if not known.accounts and arn not in pending and self._comparison.choices.prune:
                 yield arn
@@ -392,6 +393,12 @@ class _Review:
         if (
             known.settings.name in self._comparison.desired.permission_sets
             or not known.accounts <= self._covered | self._comparison.emptied
+        ):
+            return
+        creations = self._state.in_progress.creations.values()
+        if any(
+            each.permission_set_arn == arn and each.account_id not in self._current.holders
+            for each in creations
         ):
             return
         needs = self._assignments.get(arn, [])
@@ -470,20 +477,12 @@ class _Review:
         """All access that the group gives after the plan is applied, or as it is."""
         requested = self._comparison.desired.groups[name].grants
         if self._comparison.as_is:
-            requested = frozenset(grant for grant in requested if self._is_assigned(name, grant))
+            requested = frozenset(grant for grant in requested if self._state.is_assigned(name, grant))
         return sorted({*requested, *self._side_effects.further(name)})
 
     def _is_in(self, person: model.PersonKey, group: str) -> bool:
         known = self._state.groups.get(group)
         return known is not None and self._user_id(person) in known.members
-
-    def _is_assigned(self, group: str, grant: model.Grant) -> bool:
-        known, held = self._state.groups.get(group), self._state.permission_sets.get(grant.permission_set)
-        return (
-            known is not None
-            and held is not None
-            and model.Assignment(grant.account_id, held.arn) in known.assignments
-        )
 
     def _further_access(
         self,

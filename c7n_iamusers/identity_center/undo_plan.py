@@ -316,13 +316,14 @@ class _Undo:
             if reason := self._assignment_reason(group_id, assignment):
                 self.kept.append(run_objects.Kept(f"assignment {name}", reason))
                 continue
-            yield self._change(
+            change = self._change(
                 model.ASSIGNMENT,
                 _assigned_key(group_id, assignment),
                 name,
                 operations.assignment_deletion(group_id, assignment, self.instance),
                 first[group_id],
             )
+            yield self.state.in_progress.removal(change, group_id, assignment)
 
     def _assignment_reason(self, group_id: str, assignment: model.Assignment) -> str:
         if (group_id, assignment) in self._unmanaged:

@@ -336,9 +336,6 @@ class _UndoRecheck:
 
     def __call__(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
         """What is left of the change. Raises IdentityCenterError if it may no longer be made."""
-        if change.action == run_objects.DELETE:
-            # A deletion that came too early is retried.
-            return RecheckResult(change.calls)
         if former := self._settings.get(change.key):
             known = self._reader.permission_sets.read(former.arn)
             if reason := former.reason(known):
