@@ -370,6 +370,10 @@ class _Review:
                 reasons.add(reason)
             for claim in replaced:
                 needs += membership_key(claim.person, claim.group), assignment_key(claim.group, claim.grant)
+        if not self._content(each.permission_set_arn):
+            reasons.add(
+                "its permission set was not read, as none of its people has intents; an undo needs that"
+            )
         goes = self._comparison.choices.prune and not reasons
         self._remove_assignment(group, each, sorted(set(needs)), goes, True, shown(sorted(reasons)))
         if goes:

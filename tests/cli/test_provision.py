@@ -435,7 +435,11 @@ def test_permissions_that_a_user_was_stripped_of_since_are_not_granted(org: Loca
     subject = Subject("alice", made["Arn"], made["UserId"])
     fleet.leave(replace(asked, users=(replace(asked.users[0], subject=subject, detail=detail),)))
     found = provision(fleet, "--member-role", MEMBER_ROLE)
-    assert found.exit_code == 0, found.output
+    assert found.exit_code == 1, found.output
+    assert (
+        "failed: all 1 IAM users of this run are refused, and nobody gets access (1 NotDerived)"
+        in found.output
+    )
     assert "has no policies, so a permission set would grant nothing" in found.output
     assert not fleet.instance.permission_sets
 
@@ -732,6 +736,7 @@ def test_people_who_may_be_one_are_hinted_at(fleet: FleetRehearsal) -> None:
     assert "? hint           alice+aws@example.com and alice@example.com may be one human's" in found.output
 
 
+UNABLE = replace(ABLE, kinds=())
 AS_IT_IS = holder(ACCOUNT, "alice", READ_S3)
 ACCEPTED = {"account": "*", "user": "*", "verdict": "wider", "remark": "SEC-1", "expires": "2099-01-01"}
 
@@ -746,8 +751,12 @@ ACCEPTED = {"account": "*", "user": "*", "verdict": "wider", "remark": "SEC-1", 
         ),
         pytest.param(intents(ACCOUNT, "alice", accept=(ACCEPTED,)), "", 0, id="accepted"),
         pytest.param(
-            derived(ACCOUNT, replace(AS_IT_IS, credentials=replace(ABLE, kinds=()))), "", 0, id="decision"
+            derived(ACCOUNT, AS_IT_IS, replace(holder(ACCOUNT, "bob", READ_S3), credentials=UNABLE)),
+            "",
+            0,
+            id="decision",
         ),
+        pytest.param(derived(ACCOUNT, replace(AS_IT_IS, credentials=UNABLE)), "", 1, id="decision-on-all"),
         pytest.param(derived(ACCOUNT, replace(AS_IT_IS, credentials=None)), "", 1, id="evidence-is-missing"),
     ],
 )

@@ -121,6 +121,9 @@ def check_end(org: LocalOrg) -> None:
         call.parameters["TargetId"] for call in org.calls if call.operation == "CreateAccountAssignment"
     ]
     assert sorted(assigned) == sorted(ACCOUNTS)
+    listed = org.client("s3").list_objects_v2(Bucket="outputs")["Contents"]
+    results = [each["Key"] for each in listed if each["Key"].endswith("/result.json")]
+    assert [each.startswith("records/identity-center-runs/") for each in results] == [True]
     page = org.client("s3").get_object(Bucket="outputs", Key="report.html")["Body"].read().decode()
     assert all(account in page for account in ACCOUNTS)
 

@@ -59,7 +59,7 @@ def test_a_role_for_a_username_counts_as_the_existing_user_is_spelled(
     fleet.leave(derived_intents(ACCOUNT, alice))
     role_for(fleet, ACCOUNT, trusted)
     applied = provision(fleet)
-    assert applied.exit_code == 0, applied.output
+    assert (applied.exit_code == 0) == given, applied.output
     assert bool(refusals(applied)) != given
     assert [len(each) for each in fleet.members().values()] == ([1] if given else [])
     audited = provision(fleet, "--audit")

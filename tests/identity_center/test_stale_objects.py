@@ -107,6 +107,22 @@ def test_what_others_assigned_to_a_shared_group_stays(fleet: FleetRehearsal) -> 
     assert not any("Theirs" in each for each in fleet.lines("-"))
 
 
+def test_a_shared_group_that_nobody_requests_loses_what_a_run_assigned(fleet: FleetRehearsal) -> None:
+    theirs(fleet)
+    asked(fleet, "Readers", "alice", "bob")
+    assert fleet.run() == []
+    asked(fleet, "Audits", "carol", group="Auditors")
+    fleet.run(prune=True, lock_out=True)
+    assert sets_of_group(fleet) == {"Readers"}, "nobody knows what an undo would restore"
+    assert any(each.startswith(STALE) and "was not read" in each for each in fleet.audit())
+    asked(fleet, "Writers", "alice", "bob", group="Sales")
+    assert fleet.run(prune=True) == []
+    assert sets_of_group(fleet) == set()
+    assert fleet.members()[GROUP] == {ALICE, BOB}
+    assert fleet.undo(fleet.results()[-1]) == []
+    assert sets_of_group(fleet) == {"Readers"}
+
+
 def test_who_joins_since_the_plan_keeps_it(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     renamed(fleet, "alice", "bob")
     assert fleet.run() == []
