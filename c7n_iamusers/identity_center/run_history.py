@@ -93,12 +93,15 @@ class Successors:
             _latest(self.groups, group_id): [[account, _latest(self.sets, arn)] for account, arn in given]
             for group_id, given in result.get("groups", {}).items()
         }
+        members = {
+            _latest(self.groups, group_id): users for group_id, users in result.get("members", {}).items()
+        }
         rows = [
             {**row, "group-id": _latest(self.groups, row["group-id"])}
             for row in result.get("memberships", ())
         ]
         created = [self.of(run_objects.Created.from_data(each)).as_data() for each in result["created"]]
-        return {**result, "created": created, "groups": groups, "memberships": rows}
+        return {**result, "created": created, "groups": groups, "members": members, "memberships": rows}
 
 
 def _latest(successors: Mapping[str, str], identifier: str) -> str:

@@ -97,6 +97,8 @@ def membership_of(row: Mapping[str, Any]) -> MembershipKey:
 
 #: Group id and user id.
 MembershipKey = tuple[str, str]
+#: Group id and what it is assigned.
+AssignmentKey = tuple[str, model.Assignment]
 
 
 @dataclass(frozen=True)
@@ -525,6 +527,7 @@ _RESULT = _with(
         "removed": shapes.listing(_removed, _MANY),
         "memberships": _MEMBERSHIPS,
         "permission-sets": shapes.mapping(_ID, _SETTINGS),
+        "members": shapes.mapping(_ID, shapes.listing(_ID, _MANY)),
         **dict.fromkeys(("assignments", "groups"), shapes.mapping(_ID, shapes.listing(_assigned, _MANY))),
         "resumes": shapes.listing(_RUN, _MANY),
     },

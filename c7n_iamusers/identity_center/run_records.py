@@ -377,7 +377,7 @@ def overall_result(
         "removed": (each.as_data() for each in removed),
         "memberships": _memberships(report),
         "assignments": _requested(report),
-        "groups": _groups_before(report, created),
+        **_groups_before(report, created),
         "permission-sets": {
             name: permission_set_data(requested)
             for name, requested in sorted(report.desired.permission_sets.items())
@@ -409,16 +409,29 @@ def _requested(report: Report) -> dict[str, list[list[str]]]:
     return dict(found)
 
 
-def _groups_before(report: Report, created: Iterable[run_objects.Created]) -> dict[str, list[list[str]]]:
-    """Id of each group that existed before the run and that people joined -> its assignments before the run.
+def _groups_before(report: Report, created: Iterable[run_objects.Created]) -> dict[str, Any]:
+    """``groups``: id of each group that existed before the run and that people joined -> its assignments before it.
+    ``members``: id of each that the run assigned -> its members before the run.
 
-    An undo needs them: what the group has been assigned since is not the run's to end.
+    An undo needs them: what the group has been assigned since, and who joined it since, is not the run's to end.
     """
-    joined = {each.membership[0] for each in created if each.kind == MEMBERSHIP}
+    joined, assigned = set[str](), set[str]()
+    for each in created:
+        if each.kind == MEMBERSHIP:
+            joined.add(each.membership[0])
+        elif each.kind == ASSIGNMENT:
+            assigned.add(each.assignment[0])
+    known = {each.group_id: each for each in report.groups.values()}
     return {
-        known.group_id: [[each.account_id, each.permission_set_arn] for each in sorted(known.assignments)]
-        for known in report.groups.values()
-        if known.group_id in joined
+        "groups": {
+            group_id: [
+                [each.account_id, each.permission_set_arn] for each in sorted(known[group_id].assignments)
+            ]
+            for group_id in sorted(joined & known.keys())
+        },
+        "members": {
+            group_id: sorted(known[group_id].members) for group_id in sorted(assigned & known.keys())
+        },
     }
 
 

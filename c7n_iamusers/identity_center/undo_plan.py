@@ -11,8 +11,8 @@ run's. Assigned applications are not checked.
 
 What others use by now stays. A group of the run that others have joined, assigned or changed stays, and so do the run's
 memberships of it: by them people have what others gave. So does a membership of an earlier group that has been assigned
-since. The run's own assignments end, unless others are in the group. What can't be read, as a delegated administrator
-may not list all assignments of a principal, counts as used.
+since. The run's own assignments end, unless others have joined the group since. What can't be read, as a delegated
+administrator may not list all assignments of a principal, counts as used.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def set_reasons(
     if requested is None or differ(requested, state.known.settings):
         reasons.append("its settings have changed")
     if any(group_id in in_use for _, group_id in state.holders):
-        reasons.append("a group with other members has it")
+        reasons.append("a group that keeps it has it")
     return reasons
 
 
@@ -153,15 +153,19 @@ def plan_undo(
     needed: Mapping[run_objects.MembershipKey, str] | None = None,
     restoration: RestorationPlan | None = None,
     before: Mapping[str, Collection[model.Assignment]] | None = None,
+    relied_on: Mapping[run_objects.AssignmentKey, str] | None = None,
+    members: Mapping[str, Collection[str]] | None = None,
 ) -> run_objects.UndoPlan:
     """The plan of an undo: first ``restoration``, then the deletions.
 
     ``requested``: the run's requested permission sets, by name. ``needed``: memberships whose people may have no other
     access, and why. ``before``: id of each group that existed before the run and that people joined -> its assignments
-    before the run.
+    before the run. ``relied_on``: assignments that members may need, and why. ``members``: id of each group that
+    existed before the run and that it assigned -> its members before the run.
     """
     back = restoration or RestorationPlan()
     undo = _Undo(state, requested, instance, needed or {}, back.of_people, before or {})
+    undo.decide(relied_on or {}, members or {})
     changes = list(undo.all())
     going = [change for change in changes if change.key not in back.existing]
     there = [
@@ -189,7 +193,10 @@ class _Undo:
     before: Mapping[str, Collection[model.Assignment]]
     kept: list[run_objects.Kept] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
+    def decide(
+        self, relied_on: Mapping[run_objects.AssignmentKey, str], members: Mapping[str, Collection[str]]
+    ) -> None:
+        """See ``plan_undo``."""
         created = self.state.created
         joined = {each.membership: each.identifier for each in created if each.kind == model.MEMBERSHIP}
         found = {member: self._reason_not_of_run(member, identifier) for member, identifier in joined.items()}
@@ -201,11 +208,21 @@ class _Undo:
         assigned = {each.assignment for each in created if each.kind == model.ASSIGNMENT}
         self._unmanaged = {each for each in assigned if each[1].permission_set_arn in self.state.unmanaged}
         self._assigned = assigned - self._unmanaged
-        members = {each.group_id: each.members for each in self.state.groups.values()}
-        self._in_use = {
+        present = {
+            **self.state.members,
+            **{each.group_id: each.members for each in self.state.groups.values()},
+        }
+        in_use = {
             group_id
-            for group_id, users in {**self.state.members, **members}.items()
-            if any((group_id, user) not in self._joined for user in users)
+            for group_id, users in present.items()
+            if any(
+                (group_id, user) not in self._joined for user in users.difference(members.get(group_id, ()))
+            )
+        }
+        self._kept_assignments = {
+            each: relied_on.get(each) or "its group has other members"
+            for each in self._assigned
+            if each in relied_on or each[0] in in_use
         }
         self._numbers = {each.group_id: number for number, each in self.state.groups.items()}
         own = defaultdict[str, set[model.Assignment]](set)
@@ -222,7 +239,8 @@ class _Undo:
             for member in staying & self.state.memberships.keys()
         }
         self._leaving = self._joined - staying
-        self.basis = self._basis({*staying, *self.needed})
+        earlier = {(group_id, user) for group_id, users in members.items() for user in users}
+        self.basis = self._basis({*staying, *self.needed, *earlier})
 
     def _held(self, group_id: str) -> frozenset[model.Assignment]:
         found = self.state.assignments.get(group_id, frozenset())
@@ -328,7 +346,7 @@ class _Undo:
     def _assignment_reason(self, group_id: str, assignment: model.Assignment) -> str:
         if (group_id, assignment) in self._unmanaged:
             return "its permission set is not managed"
-        return "its group has other members" if group_id in self._in_use else ""
+        return self._kept_assignments.get((group_id, assignment), "")
 
     def _group(self, group: model.KnownGroup, created: run_objects.Created) -> Iterator[model.Change]:
         further = {each for each in group.assignments if (group.group_id, each) not in self._assigned}
@@ -348,7 +366,10 @@ class _Undo:
             for group_id, each in self._assigned
             if each.permission_set_arn == known.arn
         }
-        reasons = set_reasons(state, self.requested.get(name), own, self._in_use)
+        in_use = {
+            group_id for group_id, each in self._kept_assignments if each.permission_set_arn == known.arn
+        }
+        reasons = set_reasons(state, self.requested.get(name), own, in_use)
         needs = [
             _assigned_key(group_id, model.Assignment(account_id, known.arn))
             for account_id, group_id in state.holders

@@ -24,7 +24,8 @@ from c7n_iamusers.identity_center.model import CenterQuotas, Choices
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
 from c7n_iamusers.identity_center.run_records import run_of_result
-from c7n_iamusers.identity_center.undoing import ReadUsers, undo
+from c7n_iamusers.identity_center.undo_needs import ReadUsers
+from c7n_iamusers.identity_center.undoing import undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.identity_center.writer.simulation import AtOnce, Clock
 
@@ -36,6 +37,7 @@ class FleetRehearsal:
     """``output``: what stands for the output directory of c7n-org. ``said``: what the last run printed.
 
     ``new_records``: runs are given --new-records. ``clock``: of runs and of Identity Center; else time passes.
+    ``caller``: the account that runs are in; empty for the management account.
     """
 
     org: LocalOrg
@@ -44,6 +46,7 @@ class FleetRehearsal:
     said: list[str] = field(default_factory=list)
     new_records: bool = False
     clock: Clock | None = None
+    caller: str = ""
 
     def options(self, timeout: float = 30.0, stopped: Callable[[], bool] = lambda: False) -> ApplyOptions:
         """Of a run, on the simulated clock if there is one."""
@@ -76,7 +79,8 @@ class FleetRehearsal:
     def center(self, _region: str = "us-east-1") -> Center:
         """The organization's Identity Center, with short delays between retries."""
         backoff = Backoff(base=0.01, cap=0.05, budget=3.0)
-        return connect(self.org.session(), "us-east-1", backoff, self.per_second)
+        session = self.org.session(self.caller) if self.caller else self.org.session()
+        return connect(session, "us-east-1", backoff, self.per_second)
 
     def run(
         self,

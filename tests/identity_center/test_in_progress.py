@@ -13,10 +13,14 @@ from c7n_iamusers.identity_center.intents import Intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import holding, intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import assign, create_user, set_by_hand, user_id
+from tests.identity_center.test_totals_of_people import assign, create_user, join, set_by_hand, user_id
 
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 READERS = f"iam-{ACCOUNT}-Readers"
+
+
+def shared(account: str, *names: str) -> Intents:
+    return intents(account, *names, group="shared-readers", shared_group=True)
 
 
 def end(fleet: FleetRehearsal, account: str = ACCOUNT) -> None:
@@ -40,13 +44,29 @@ def run_for(fleet: FleetRehearsal, *found: Intents, **options: float) -> Path:
     return fleet.results()[-1]
 
 
+def own_group(fleet: FleetRehearsal) -> Path:
+    """A run that gives its own group again what somebody took from it, and does not wait for that."""
+    run_for(fleet, intents(ACCOUNT, "bob"))
+    end(fleet)
+    fleet.settle(0)
+    fleet.org.configure(assignment_seconds=10)
+    return run_for(fleet, intents(ACCOUNT, "bob"), timeout=1.0)
+
+
+def second_account(fleet: FleetRehearsal) -> Path:
+    """A run that gives an earlier group a second account, and does not wait for that."""
+    run_for(fleet, shared(ACCOUNT, "bob"))
+    fleet.org.configure(assignment_seconds=10)
+    return run_for(fleet, shared(ACCOUNT, "bob"), shared(OTHER_ACCOUNT, "bob"), timeout=1.0)
+
+
 def new_group(fleet: FleetRehearsal) -> Path:
     """A run that makes everything, and does not wait for the assignment."""
     fleet.org.configure(assignment_seconds=10)
     return run_for(fleet, intents(ACCOUNT, "bob"), timeout=1.0)
 
 
-@pytest.mark.parametrize("begun", [new_group])
+@pytest.mark.parametrize("begun", [own_group, second_account, new_group])
 def test_an_undo_ends_what_is_being_created(
     slow_fleet: FleetRehearsal, begun: Callable[[FleetRehearsal], Path]
 ) -> None:
@@ -60,7 +80,40 @@ def test_an_undo_ends_what_is_being_created(
     assert len(fleet.assigned()) == before
 
 
-@pytest.mark.parametrize("begun", [new_group])
+@pytest.mark.parametrize("begun", [own_group, second_account])
+def test_an_undo_keeps_an_assignment_for_who_has_joined_since(
+    slow_fleet: FleetRehearsal, begun: Callable[[FleetRehearsal], Path]
+) -> None:
+    result = begun(slow_fleet)
+    slow_fleet.settle(60)
+    before = len(slow_fleet.assigned())
+    (group,) = slow_fleet.members()
+    join(slow_fleet, group, create_user(slow_fleet, "carol@example.com"))
+    assert slow_fleet.undo(result) != []
+    assert any("its group has other members" in each for each in slow_fleet.lines("!"))
+    assert len(slow_fleet.assigned()) == before
+
+
+@pytest.mark.parametrize("begun", [own_group, second_account])
+def test_an_undo_keeps_an_assignment_that_is_all_that_a_deleted_user_has(
+    slow_fleet: FleetRehearsal, begun: Callable[[FleetRehearsal], Path]
+) -> None:
+    result = begun(slow_fleet)
+    slow_fleet.settle(60)
+    before = len(slow_fleet.assigned())
+    slow_fleet.undo(result, read_users=lambda accounts: {each: {} for each in accounts})
+    assert any(
+        "has been deleted, so its person may have no other access" in each for each in slow_fleet.lines("!")
+    )
+    assert len(slow_fleet.assigned()) == before
+    users = (each for account in (ACCOUNT, OTHER_ACCOUNT) for each in intents(account, "bob").users)
+    everybody = {each.subject.unique_id: "" for each in users}
+    slow_fleet.undo(result, read_users=lambda accounts: dict.fromkeys(accounts, everybody))
+    slow_fleet.settle(60)
+    assert len(slow_fleet.assigned()) == before - 1
+
+
+@pytest.mark.parametrize("begun", [own_group, second_account, new_group])
 def test_an_undo_that_can_not_wait_says_so(
     slow_fleet: FleetRehearsal, begun: Callable[[FleetRehearsal], Path]
 ) -> None:
