@@ -187,6 +187,7 @@ EVERY = "*"
 ACCEPTANCE_KEYS = ("account", "user", "verdict", "remark", "expires")
 #: The ids of remarks: an acceptance applies, or there is one that does not.
 ACCEPTED, NOT_ACCEPTED = "accepted", "not-accepted"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _ALLOW_WIDER = (
     "allow-wider is no longer supported, because it accepted every set of every user: name each user instead, with "
@@ -286,6 +287,6 @@ def _date(value: Any) -> date | None:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     try:
-        return date.fromisoformat(value) if isinstance(value, str) and len(value) == 10 else None
+        return date.fromisoformat(value) if isinstance(value, str) and _DAY.fullmatch(value) else None
     except ValueError:
         return None
