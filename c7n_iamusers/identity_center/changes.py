@@ -476,14 +476,10 @@ class Problems:
         people: Mapping[model.PersonKey, model.KnownPerson],
         instance: model.Instance,
     ) -> None:
-        if state.is_delegated and any(grant.account_id == instance.owner for grant in group.grants):
-            raise IdentityCenterError(
-                f"group {group.name} is to be assigned in management account {instance.owner}, which a delegated "
-                "administrator can't do: set role: to a role of the management account"
-            )
         for name in sorted({grant.permission_set for grant in group.grants}):
             if problem := self._sets.get(name):
                 raise IdentityCenterError(problem)
+        _check_delegate(group, state, instance)
         known = state.groups.get(group.name)
         if known and len(names := self._names[known.group_id]) > 1:
             raise IdentityCenterError(
@@ -495,6 +491,25 @@ class Problems:
         expected = {people[key].user_id for key in desired.members(group.name) if key in people}
         held = replace(known, assignments=state.in_progress.held(known)) if known else None
         check_members(group, held, own, complete, expected)
+
+
+def _check_delegate(group: model.Group, state: model.CenterState, instance: model.Instance) -> None:
+    """Raises IdentityCenterError for assignments that a delegated administrator can't make."""
+    if not state.is_delegated:
+        return
+    if any(grant.account_id == instance.owner for grant in group.grants):
+        raise IdentityCenterError(
+            f"group {group.name} is to be assigned in management account {instance.owner}, which a delegated "
+            "administrator can't do: set role: to a role of the management account"
+        )
+    for grant in sorted(group.grants):
+        known = state.permission_sets.get(grant.permission_set)
+        if known and instance.owner in known.accounts and not state.is_assigned(group.name, grant):
+            raise IdentityCenterError(
+                f"permission set {grant.permission_set} is provisioned in management account {instance.owner}, and a "
+                f"delegated administrator can't assign such a set in account {grant.account_id} either: set role: to "
+                "a role of the management account, or give another permission set"
+            )
 
 
 def _check_set(

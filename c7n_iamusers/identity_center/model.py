@@ -113,6 +113,11 @@ class Assignment:
 
 #: In place of a group's assignments that a delegated administrator can't list.
 UNKNOWN_ASSIGNMENT = Assignment("(a delegated administrator can't tell)", "")
+#: Why, and what to do.
+NOT_LISTED = (
+    "only the management account may list that (sso:ListAccountAssignmentsForPrincipal), so give --role with a role of "
+    "it"
+)
 
 
 @dataclass(frozen=True)

@@ -507,7 +507,8 @@ _MEMBERSHIPS = shapes.listing(
         {
             **dict.fromkeys(("group", "username", "group-id", "user-id"), _ID),
             "users": shapes.mapping(_USER_ARN, _ANY),
-        }
+        },
+        {"id": shapes.text(2048)},
     ),
     _MANY,
 )

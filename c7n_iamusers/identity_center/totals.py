@@ -280,6 +280,8 @@ class _Review:
 
     def _why_needed(self, group: model.KnownGroup, username: str, made: bool, is_replaced: bool) -> str:
         """The same by what the membership may replace. ``made``: an earlier run made it."""
+        if model.UNKNOWN_ASSIGNMENT in group.assignments:
+            return f"it is not known what else the group gives: {model.NOT_LISTED}"
         if outside := self._uncovered_accounts(group):
             return f"it also gives account {shown(outside)}, which has no intents here: run over all accounts"
         if is_replaced:
@@ -460,7 +462,9 @@ class _Review:
                     (grant.permission_set, self._through(name)): self._consents(name, grant)
                     for name in sorted(groups.get(person, ()))
                     for grant in given[name]
-                    if grant.account_id == account and (self._through(name), grant) not in self._ended
+                    if grant.account_id == account
+                    and (self._through(name), grant) not in self._ended
+                    and not self._is_others(person, name, grant)
                 }
                 beyond = tuple(
                     self._further_access(person, claims, held.get(self._user_id(person), ()), gains)
@@ -516,6 +520,16 @@ class _Review:
                     consented is not None,
                     bool(consented),
                 )
+
+    def _is_others(self, person: model.PersonKey, name: str, grant: model.Grant) -> bool:
+        """Whether the group gives it to the person already, in an account that was not chosen: it may request it."""
+        only, group = self._comparison.only, self._state.groups.get(name)
+        if only is None or grant.account_id in only or group is None or not self._is_in(person, name):
+            return False
+        return grant in {
+            model.Grant(each.account_id, self._set_name(each.permission_set_arn))
+            for each in group.assignments
+        }
 
     def _consents(self, name: str, grant: model.Grant) -> bool:
         """Whether policies request the grant for the group, and that all its members have it."""

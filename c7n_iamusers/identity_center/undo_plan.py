@@ -51,14 +51,8 @@ def group_reasons(
 def assigned_since(further: Collection[model.Assignment]) -> str:
     """Why a group stays that has ``further`` assignments, which are not the run's."""
     if model.UNKNOWN_ASSIGNMENT in further:
-        return f"it is not known whether it has been assigned since: {_NOT_LISTED}"
+        return f"it is not known whether it has been assigned since: {model.NOT_LISTED}"
     return f"it has been assigned since ({_listed(further)})"
-
-
-_NOT_LISTED = (
-    "only the management account may list that (sso:ListAccountAssignmentsForPrincipal), so give --role with a role of "
-    "it"
-)
 
 
 def set_reasons(
@@ -86,7 +80,7 @@ def user_reasons(user: run_objects.CreatedUser, given: Mapping[str, Any], own: C
     if further := sorted(user.groups.difference(own)):
         reasons.append(f"it is in groups that stay ({shown(further)})")
     if model.UNKNOWN_ASSIGNMENT in user.assignments:
-        reasons.append(f"it is not known whether it has direct assignments: {_NOT_LISTED}")
+        reasons.append(f"it is not known whether it has direct assignments: {model.NOT_LISTED}")
     elif user.assignments:
         reasons.append(f"it has direct assignments ({_listed(user.assignments)})")
     if has_changed(user.attributes, given):
@@ -107,6 +101,7 @@ def differ(requested: PermissionSet, present: PermissionSet) -> bool:
         or present.boundary not in ("", requested.boundary)
         or duration_seconds(present.session_duration) != duration_seconds(requested.session_duration)
         or (present.description, present.relay_state) != (requested.description, requested.relay_state)
+        or not present.tags.items() <= requested.tags.items()
     )
 
 

@@ -257,6 +257,7 @@ def test_a_delegated_administrator_does_not_assign_in_the_management_account() -
     [
         pytest.param({MANAGEMENT, ACCOUNT}, {"session_duration": "PT8H"}, True, id="to-be-changed-there"),
         pytest.param({MANAGEMENT, ACCOUNT}, {}, False, id="no-change-needed"),
+        pytest.param({MANAGEMENT}, {}, True, id="to-be-assigned"),
         pytest.param({ACCOUNT}, {"session_duration": "PT8H"}, False, id="not-in-the-management-account"),
     ],
 )
@@ -265,5 +266,6 @@ def test_a_delegated_administrator_leaves_the_management_accounts_sets_alone(
 ) -> None:
     changed = replace(readers(), **settings)  # type: ignore[arg-type]
     known = KnownPermissionSet(SET_ARN, changed, frozenset(accounts))
-    found = planned(ALICE, state(permission_sets={"Readers": known}, is_delegated=True))
+    assigned = ACCOUNT in accounts
+    found = planned(ALICE, state(permission_sets={"Readers": known}, is_delegated=True, assigned=assigned))
     assert bool(found.refused) is refused

@@ -510,3 +510,23 @@ def test_looking_for_leftovers_takes_a_call_a_set(fleet: FleetRehearsal) -> None
         "ListTagsForResource": 6,
         "ListGroups": 1,
     }
+
+
+@pytest.mark.parametrize("adopted", [False, True], ids=["by-hand", "adopted-by-a-run"])
+def test_a_membership_that_somebody_made_anew_is_theirs(fleet: FleetRehearsal, adopted: bool) -> None:
+    both = intents(ACCOUNT, "bob"), intents(ACCOUNT, "bob", set_name="Auditors")
+    fleet.leave(*both)
+    assert fleet.run() == []
+    group = f"iam-{ACCOUNT}-Readers"
+    store = fleet.instance.store
+    group_id = next(each.id for each in store.groups.values() if each.attributes["DisplayName"] == group)
+    (found,) = (each for each in store.memberships.values() if each.group_id == group_id)
+    fleet.org.client("identitystore").delete_group_membership(IdentityStoreId=store.id, MembershipId=found.id)
+    join(fleet, group, found.user_id)
+    if adopted:
+        assert fleet.run() == []
+    fleet.forget()
+    fleet.leave(both[1])
+    assert fleet.run(prune=True) == []
+    assert fleet.members().get(group, set()) == (set() if adopted else {"bob@example.com"})
+    assert any("no run with results here made it" in each for each in fleet.lines("!")) is not adopted
