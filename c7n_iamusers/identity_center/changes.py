@@ -144,7 +144,6 @@ class Changes:
         for claim in claims:
             self._of_set[claim.grant.permission_set].append(claim)
         self._holder = {claim.grant.permission_set: claim.subject.arn for claim in claims}
-        self._in_progress = state.in_progress
         self._group_ids: dict[str, str | Ref] = {}
         self._fresh = self._unassigned(claims)
         self._by_person: defaultdict[model.PersonKey, list[model.Claim]] = defaultdict(list)
@@ -256,13 +255,13 @@ class Changes:
         )
         group_id = self._group_id(name)
         call = operations.assignment_creation(grant.account_id, arn, group_id, self._instance)
-        requested = model.Pending(grant.account_id, str(arn), str(group_id))
-        awaits, after = (ask(requested) for ask in (self._in_progress.creation, self._in_progress.deletion))
-        action = model.AWAIT if awaits else model.ASSIGN
         needs = (set_key(grant.permission_set), group_key(name))
-        details = (*([model.ENDS] if after else []), *self._side_effects.assigning(name, grant))
-        change = model.Change(key, model.ASSIGNMENT, action, title, subject, (call,), needs, details=details)
-        return replace(change, awaits=awaits, after=after)
+        details = tuple(self._side_effects.assigning(name, grant))
+        change = model.Change(
+            key, model.ASSIGNMENT, model.ASSIGN, title, subject, (call,), needs, details=details
+        )
+        asked = model.Pending(grant.account_id, str(arn), str(group_id))
+        return self._state.in_progress.making(change, asked)
 
     def _user(self, key: model.PersonKey) -> model.Change:
         person, known = self._desired.people[key], self._people.get(key)

@@ -141,19 +141,14 @@ class DeletionChecks:
             raise kept(change, f"it has got direct assignments ({self._in_words(direct)}) since it was read")
 
     def _check_set(self, change: model.Change, arn: str) -> None:
-        accounts = {account for account, principal in self._being_assigned(arn) - self._own_holders(arn)}
+        accounts = {account for account, _ in self._in_progress().created_of(arn) - self._own_holders(arn)}
         if accounts:
             raise kept(
                 change, f"it is being assigned since it was read (in account {shown(sorted(accounts))})"
             )
 
-    def _being_assigned(self, arn: str) -> set[tuple[str, model.Principal]]:
-        """Account id and principal of the assignments of the permission set that are being created."""
-        found = self._in_progress().creations.values()
-        return {(each.account_id, each.principal) for each in found if each.permission_set_arn == arn}
-
     def _own_holders(self, arn: str) -> set[tuple[str, model.Principal]]:
-        """The same for those that the plan removes."""
+        """Account id and principal of the assignments of the permission set that the plan removes."""
         return {
             (each.account_id, ("GROUP", group_id))
             for group_id, ending in self._ending.items()

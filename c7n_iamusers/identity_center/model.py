@@ -327,6 +327,21 @@ class InProgress:
             each.assignment for each in self.creations.values() if each.principal_id == principal_id
         )
 
+    def deleted_for(self, principal_id: str) -> frozenset[Assignment]:
+        """The assignments of the principal that are being deleted."""
+        return frozenset(
+            each.assignment for each in self.deletions.values() if each.principal_id == principal_id
+        )
+
+    def created_of(self, permission_set_arn: str) -> frozenset[tuple[str, Principal]]:
+        """Account id and principal of the assignments of the permission set that are being created."""
+        found = self.creations.values()
+        return frozenset(
+            (each.account_id, each.principal)
+            for each in found
+            if each.permission_set_arn == permission_set_arn
+        )
+
     def held(self, group: KnownGroup) -> frozenset[Assignment]:
         """The group's assignments that are neither being created nor deleted."""
         found = (*self.creations.values(), *self.deletions.values())
@@ -334,20 +349,32 @@ class InProgress:
             each.assignment for each in found if each.principal_id == group.group_id
         )
 
-    def creation(self, requested: Pending) -> str:
+    def making(self, change: Change, asked: Pending) -> Change:
+        """``change``, which creates the assignment ``asked``, with the request in progress that it waits for."""
+        creation, deletion = self._requests_for(asked)
+        action, details = (
+            AWAIT if creation else change.action,
+            (ENDS, *change.details) if deletion else change.details,
+        )
+        return replace(change, action=action, awaits=creation, after=deletion, details=details)
+
+    def removing(self, change: Change, asked: Pending) -> Change:
+        """The same for one that deletes it."""
+        creation, deletion = self._requests_for(asked)
+        details = (*change.details, *([ENDING] if deletion else []), *([BEGINS] if creation else []))
+        return replace(change, awaits=deletion, after=creation, details=details)
+
+    def creation(self, asked: Pending) -> str:
         """The id of the request that creates the assignment; empty if there is none."""
-        return self._ids[0].get(requested, "")
+        return self._requests_for(asked)[0]
 
-    def deletion(self, requested: Pending) -> str:
+    def deletion(self, asked: Pending) -> str:
         """The id of the request that deletes the assignment; empty if there is none."""
-        return self._ids[1].get(requested, "")
+        return self._requests_for(asked)[1]
 
-    def removal(self, change: Change, group_id: str, assignment: Assignment) -> Change:
-        """``change``, which deletes an assignment of the group, with the requests in progress that it waits for."""
-        asked = Pending(assignment.account_id, assignment.permission_set_arn, group_id)
-        awaits, after = self.deletion(asked), self.creation(asked)
-        details = (*change.details, *([ENDING] if awaits else []), *([BEGINS] if after else []))
-        return replace(change, awaits=awaits, after=after, details=details)
+    def _requests_for(self, asked: Pending) -> tuple[str, str]:
+        creations, deletions = self._ids
+        return creations.get(asked, ""), deletions.get(asked, "")
 
     @cached_property
     def _ids(self) -> tuple[Mapping[Pending, str], Mapping[Pending, str]]:

@@ -157,6 +157,7 @@ class RemovedState:
     permission_sets: Mapping[str, model.KnownPermissionSet] = field(default_factory=dict)
     held: Mapping[str, model.KnownPermissionSet] = field(default_factory=dict)
     people: frozenset[str] = frozenset()
+    in_progress: model.InProgress = field(default_factory=model.InProgress)
 
 
 @dataclass(frozen=True)

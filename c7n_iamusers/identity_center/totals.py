@@ -355,7 +355,8 @@ class _Review:
         call = operations.assignment_deletion(group.group_id, each, self._comparison.instance, record)
         key = f"remove {model.ASSIGNMENT} {each.account_id}/{arn}/{group.group_id}"
         change = self._change(key, model.ASSIGNMENT, name, call, needs)
-        change = self._state.in_progress.removal(change, group.group_id, each)
+        asked = model.Pending(each.account_id, arn, group.group_id)
+        change = self._state.in_progress.removing(change, asked)
         self._changes[key] = replace(change, rests_on=rests_on), goes
         return key
 

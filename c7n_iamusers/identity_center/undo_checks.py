@@ -71,7 +71,7 @@ class UndoChecks(DeletionChecks):
         requested = self._basis.sets.get(arn)
         if requested is None or differ(requested, known.settings):
             raise kept(change, "its settings have changed since it was read")
-        held = self._being_assigned(arn) | {
+        held = self._in_progress().created_of(arn) | {
             (account, principal)
             for account in known.accounts
             for principal in self._reader.assignments.holders(account, arn)

@@ -50,7 +50,9 @@ def needed_memberships(
         }
         if not users:
             found[membership] = f"the result of the run has no IAM user for it: {_LOCK_OUT}"
-        elif reasons and not _has_other(membership, reasons, set(state.memberships), reader, content):
+        elif reasons and not _has_other(
+            membership, reasons, set(state.memberships), reader, content, state.in_progress
+        ):
             found[membership] = f"{shown(sorted(set(reasons.values())))} {_LOCK_OUT}"
     return found
 
@@ -120,6 +122,7 @@ def _has_other(
     leaving: set[run_objects.MembershipKey],
     reader: CenterReader,
     content: Callable[[model.Assignment], str],
+    in_progress: model.InProgress,
 ) -> bool:
     """Whether the person keeps all that the membership gives in ``accounts`` without the memberships in ``leaving``.
 
@@ -127,14 +130,15 @@ def _has_other(
     content, is known to give as much: what another set gives in comparison is not asked.
     """
     group_id, user_id = membership
-    given = reader.assignments.of_group_if_listed(group_id)
+    listed, going = reader.assignments.of_group_if_listed, in_progress.deleted_for
+    given = listed(group_id)
     lost = {each for each in given if each.account_id in accounts}
     # What a delegated administrator can't list may be lost, and does not count as held.
     if model.UNKNOWN_ASSIGNMENT in given or not {each.account_id for each in lost}.issuperset(accounts):
         return False
     staying = [group for group in reader.store.groups_of(user_id) if (group, user_id) not in leaving]
-    held = {each for group in staying for each in reader.assignments.of_group_if_listed(group)}
-    held |= reader.assignments.directly_of_if_listed(user_id)
+    held = {each for group in staying for each in listed(group) - going(group)}
+    held |= reader.assignments.directly_of_if_listed(user_id) - going(user_id)
     contents = {(each.account_id, content(each)) for each in held if each.account_id in accounts}
     return all(
         each in held or ((found := content(each)) and (each.account_id, found) in contents) for each in lost

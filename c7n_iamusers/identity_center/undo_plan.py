@@ -336,7 +336,8 @@ class _Undo:
                 operations.assignment_deletion(group_id, assignment, self.instance),
                 first[group_id],
             )
-            yield self.state.in_progress.removal(change, group_id, assignment)
+            asked = model.Pending(assignment.account_id, assignment.permission_set_arn, group_id)
+            yield self.state.in_progress.removing(change, asked)
 
     def _assignment_reason(self, group_id: str, assignment: model.Assignment) -> str:
         if (group_id, assignment) in self._unmanaged:

@@ -255,10 +255,15 @@ class _UndoRecheck:
             raise _not_restored(change, reason)
         if not former.widens:
             return
+        in_progress = self._reader.assignments.in_progress()
+        there = {
+            (account, principal)
+            for account in known.accounts
+            for principal in self._reader.assignments.holders(account, known.arn)
+        }
         held = {
             (account, user)
-            for account in known.accounts
-            for kind, principal in self._reader.assignments.holders(account, known.arn)
+            for account, (kind, principal) in there | in_progress.created_of(known.arn)
             for user in ([principal] if kind == "USER" else self._reader.store.members(principal))
         }
         if joined := {user for _, user in held - former.holders}:
@@ -278,11 +283,13 @@ class _UndoRecheck:
             )
 
     def _group(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+        in_progress = self._reader.assignments.in_progress()
         found = self._reader.store.find_group(parameters["DisplayName"])
         if found is None:
             return RecheckResult(change.calls)
-        used = self._reader.store.memberships(found.group_id) or self._reader.assignments.of_group(
-            found.group_id
+        group_id, assignments = found.group_id, self._reader.assignments
+        used = self._reader.store.memberships(group_id) or (
+            assignments.of_group(group_id) | in_progress.created_for(group_id)
         )
         if used or found.description != parameters["Description"]:
             raise IdentityCenterError(f"group {found.name} was created by others in the meantime: run again")

@@ -23,9 +23,10 @@ def shared(account: str, *names: str) -> Intents:
     return intents(account, *names, group="shared-readers", shared_group=True)
 
 
-def end(fleet: FleetRehearsal, account: str = ACCOUNT) -> None:
-    """Somebody deletes the only assignment in the account."""
-    (found,) = (each for each in fleet.instance.assignments if each.account_id == account)
+def end(fleet: FleetRehearsal, account: str = ACCOUNT, kind: str = "") -> None:
+    """Somebody deletes the only assignment in the account, or the only one of that kind of principal."""
+    here = [each for each in fleet.instance.assignments if each.account_id == account]
+    (found,) = (each for each in here if kind in ("", each.principal_type))
     fleet.org.client("sso-admin").delete_account_assignment(
         InstanceArn=fleet.instance.arn,
         TargetId=account,
@@ -153,6 +154,33 @@ def test_a_run_after_a_pruning_that_was_stopped(slow_fleet: FleetRehearsal) -> N
     slow_fleet.settle(60)
     assert {name for _, name, _ in slow_fleet.assigned()} == {"Readers", "Auditors"}
     assert slow_fleet.members()[READERS] == {"bob@example.com"}
+
+
+def test_an_undo_of_a_pruning_that_was_stopped(slow_fleet: FleetRehearsal) -> None:
+    both = intents(ACCOUNT, "bob"), intents(ACCOUNT, "bob", set_name="Auditors")
+    run_for(slow_fleet, *both)
+    before = slow_fleet.assigned(), slow_fleet.members()
+    slow_fleet.org.configure(assignment_seconds=10)
+    slow_fleet.forget()
+    slow_fleet.leave(both[1])
+    slow_fleet.run(prune=True, timeout=1.0)
+    assert slow_fleet.undo(slow_fleet.results()[-1]) == []
+    slow_fleet.settle(60)
+    assert (slow_fleet.assigned(), slow_fleet.members()) == before
+
+
+def test_access_that_is_being_deleted_is_no_other_access(slow_fleet: FleetRehearsal) -> None:
+    """Bob's IAM user is deleted, and somebody is deleting the same access that he has by another assignment."""
+    result = run_for(slow_fleet, intents(ACCOUNT, "bob"))
+    arn, user = next(iter(slow_fleet.instance.permission_sets)), user_id(slow_fleet, "bob@example.com")
+    assign(slow_fleet, arn, user, ACCOUNT)
+    slow_fleet.settle(0)
+    slow_fleet.org.configure(assignment_seconds=100)
+    end(slow_fleet, kind="USER")
+    slow_fleet.org.configure(assignment_seconds=0)
+    slow_fleet.undo(result, read_users=lambda accounts: {each: {} for each in accounts})
+    assert any("so its person may have no other access" in each for each in slow_fleet.lines("!"))
+    assert slow_fleet.members() == {READERS: {"bob@example.com"}}
 
 
 def test_a_pruning_waits_for_a_creation_that_a_run_left(slow_fleet: FleetRehearsal) -> None:

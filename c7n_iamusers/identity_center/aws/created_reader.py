@@ -89,6 +89,7 @@ class CreatedReader:
             self._sets_now({arn: name for each in listed for arn, name in _named_sets(each)}),
             {arn: each for arn, each in held if each},
             frozenset(user for user, found in people if found),
+            in_progress,
         )
 
     def _group_now(self, group_id: str, name: str, in_progress: model.InProgress) -> model.KnownGroup | None:
@@ -166,11 +167,7 @@ class CreatedReader:
         found = {
             (account, principal) for account in known.accounts for _, principal in holders(account, known.arn)
         }
-        found |= {
-            (each.account_id, each.principal_id)
-            for each in in_progress.creations.values()
-            if each.permission_set_arn == known.arn
-        }
+        found |= {(account, principal) for account, (_, principal) in in_progress.created_of(known.arn)}
         return run_objects.CreatedSet(known, frozenset(found))
 
 
