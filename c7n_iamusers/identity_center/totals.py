@@ -224,6 +224,9 @@ class _Review:
             name, asked = self._named.get(group.group_id, ""), frozenset[model.Grant]()
             for found in (self._comparison.desired.groups, self._earlier):
                 asked |= found[name].grants if name in found else frozenset()
+            # A set of that name that others made is not the requested one.
+            theirs = {n for n, each in self._state.permission_sets.items() if not each.settings.is_managed}
+            asked = frozenset(grant for grant in asked if grant.permission_set not in theirs)
             grants = {
                 model.Grant(each.account_id, self._set_name(each.permission_set_arn))
                 for each in self._comparison.history.others_assignments(group)
