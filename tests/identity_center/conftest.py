@@ -11,6 +11,7 @@ import pytest
 
 from aws_local_org import LocalOrg
 from aws_local_org.identity_center import state
+from c7n_iamusers.identity_center.writer import schedule
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.writer.simulation import Clock
 
@@ -24,8 +25,9 @@ def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fle
 
 
 @pytest.fixture
-def slow_fleet(fleet: FleetRehearsal) -> Iterator[FleetRehearsal]:
-    """A fleet on a simulated clock, whose assignments take ten seconds from ``slow_fleet.org.configure`` on."""
+def slow_fleet(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch) -> Iterator[FleetRehearsal]:
+    """A fleet on a simulated clock: assignments may take as long as the test configures."""
+    monkeypatch.setattr(schedule, "_SHORTEST_POLL", 0.2)
     fleet.clock, start = Clock(), datetime.now(timezone.utc)
     clock = fleet.clock
     state.use_clock(lambda: start + timedelta(seconds=clock.now))

@@ -50,20 +50,20 @@ def own_group(fleet: FleetRehearsal) -> Path:
     run_for(fleet, intents(ACCOUNT, "bob"))
     end(fleet)
     fleet.settle(0)
-    fleet.org.configure(assignment_seconds=10)
+    fleet.org.configure(assignment_seconds=3)
     return run_for(fleet, intents(ACCOUNT, "bob"), timeout=1.0)
 
 
 def second_account(fleet: FleetRehearsal) -> Path:
     """A run that gives an earlier group a second account, and does not wait for that."""
     run_for(fleet, shared(ACCOUNT, "bob"))
-    fleet.org.configure(assignment_seconds=10)
+    fleet.org.configure(assignment_seconds=3)
     return run_for(fleet, shared(ACCOUNT, "bob"), shared(OTHER_ACCOUNT, "bob"), timeout=1.0)
 
 
 def new_group(fleet: FleetRehearsal) -> Path:
     """A run that makes everything, and does not wait for the assignment."""
-    fleet.org.configure(assignment_seconds=10)
+    fleet.org.configure(assignment_seconds=3)
     return run_for(fleet, intents(ACCOUNT, "bob"), timeout=1.0)
 
 
@@ -125,7 +125,7 @@ def test_an_undo_that_can_not_wait_says_so(
 
 def test_an_undo_after_one_that_did_not_wait_long_enough(slow_fleet: FleetRehearsal) -> None:
     result = run_for(slow_fleet, intents(ACCOUNT, "bob"))
-    slow_fleet.org.configure(assignment_seconds=10)
+    slow_fleet.org.configure(assignment_seconds=3)
     (told,) = slow_fleet.undo(result, timeout=1.0)
     assert "run again to wait for its end" in told
     assert slow_fleet.undo(result) == []
@@ -134,7 +134,7 @@ def test_an_undo_after_one_that_did_not_wait_long_enough(slow_fleet: FleetRehear
 
 def test_a_run_waits_for_a_deletion_and_assigns_anew(slow_fleet: FleetRehearsal) -> None:
     run_for(slow_fleet, intents(ACCOUNT, "bob"))
-    slow_fleet.org.configure(assignment_seconds=10)
+    slow_fleet.org.configure(assignment_seconds=3)
     end(slow_fleet)
     slow_fleet.run(dry=True)
     assert any("its deletion is in progress" in each for each in slow_fleet.said)
@@ -146,7 +146,7 @@ def test_a_run_waits_for_a_deletion_and_assigns_anew(slow_fleet: FleetRehearsal)
 def test_a_run_after_a_pruning_that_was_stopped(slow_fleet: FleetRehearsal) -> None:
     both = intents(ACCOUNT, "bob"), intents(ACCOUNT, "bob", set_name="Auditors")
     run_for(slow_fleet, *both)
-    slow_fleet.org.configure(assignment_seconds=10)
+    slow_fleet.org.configure(assignment_seconds=3)
     slow_fleet.forget()
     slow_fleet.leave(both[1])
     slow_fleet.run(prune=True, timeout=1.0)
@@ -160,7 +160,7 @@ def test_an_undo_of_a_pruning_that_was_stopped(slow_fleet: FleetRehearsal) -> No
     both = intents(ACCOUNT, "bob"), intents(ACCOUNT, "bob", set_name="Auditors")
     run_for(slow_fleet, *both)
     before = slow_fleet.assigned(), slow_fleet.members()
-    slow_fleet.org.configure(assignment_seconds=10)
+    slow_fleet.org.configure(assignment_seconds=3)
     slow_fleet.forget()
     slow_fleet.leave(both[1])
     slow_fleet.run(prune=True, timeout=1.0)
@@ -186,7 +186,7 @@ def test_access_that_is_being_deleted_is_no_other_access(slow_fleet: FleetRehear
 def test_a_pruning_waits_for_a_creation_that_a_run_left(slow_fleet: FleetRehearsal) -> None:
     both = intents(ACCOUNT, "bob"), intents(ACCOUNT, "bob", set_name="Auditors")
     run_for(slow_fleet, both[1])
-    slow_fleet.org.configure(assignment_seconds=10)
+    slow_fleet.org.configure(assignment_seconds=3)
     run_for(slow_fleet, *both, timeout=1.0)
     slow_fleet.forget()
     slow_fleet.leave(both[1])
@@ -197,14 +197,14 @@ def test_a_pruning_waits_for_a_creation_that_a_run_left(slow_fleet: FleetRehears
 
 def test_an_audit_does_not_count_what_is_being_deleted(slow_fleet: FleetRehearsal) -> None:
     run_for(slow_fleet, intents(ACCOUNT, "bob"))
-    slow_fleet.org.configure(assignment_seconds=10)
+    slow_fleet.org.configure(assignment_seconds=3)
     end(slow_fleet)
     assert slow_fleet.audit() != []
 
 
 def test_an_audit_counts_what_others_are_being_given(slow_fleet: FleetRehearsal) -> None:
     run_for(slow_fleet, holding(intents(ACCOUNT, "bob"), READ_ONLY))
-    slow_fleet.org.configure(assignment_seconds=10)
+    slow_fleet.org.configure(assignment_seconds=3)
     assign(
         slow_fleet, set_by_hand(slow_fleet, "Theirs", ADMIN), user_id(slow_fleet, "bob@example.com"), ACCOUNT
     )
@@ -270,7 +270,7 @@ def test_an_undo_asks_again_what_others_are_assigning(slow_fleet: FleetRehearsal
 
 
 def test_a_status_that_is_gone_has_ended(slow_fleet: FleetRehearsal) -> None:
-    slow_fleet.org.configure(assignment_seconds=10)
+    slow_fleet.org.configure(assignment_seconds=3)
     theirs = set_by_hand(slow_fleet, "Theirs", READ_ONLY)
     assign(slow_fleet, theirs, create_user(slow_fleet, "eve@example.com"), OTHER_ACCOUNT)
     slow_fleet.leave(intents(ACCOUNT, "bob"))
