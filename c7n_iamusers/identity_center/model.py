@@ -293,7 +293,10 @@ MISSING = "missing"
 
 @dataclass(frozen=True)
 class Pending:
-    """An assignment whose creation or deletion was IN_PROGRESS when the state was read. ``principal_type``: or USER."""
+    """An assignment whose creation or deletion was IN_PROGRESS when the state was read.
+
+    ``principal_type``: GROUP or USER.
+    """
 
     account_id: str
     permission_set_arn: str
@@ -351,30 +354,27 @@ class InProgress:
 
     def making(self, change: Change, asked: Pending) -> Change:
         """``change``, which creates the assignment ``asked``, with the request in progress that it waits for."""
-        creation, deletion = self._requests_for(asked)
-        action, details = (
-            AWAIT if creation else change.action,
-            (ENDS, *change.details) if deletion else change.details,
-        )
-        return replace(change, action=action, awaits=creation, after=deletion, details=details)
+        if creation := self.creation(asked):
+            return replace(change, action=AWAIT, awaits=creation)
+        if deletion := self.deletion(asked):
+            return replace(change, after=deletion, details=(ENDS, *change.details))
+        return change
 
     def removing(self, change: Change, asked: Pending) -> Change:
         """The same for one that deletes it."""
-        creation, deletion = self._requests_for(asked)
-        details = (*change.details, *([ENDING] if deletion else []), *([BEGINS] if creation else []))
-        return replace(change, awaits=deletion, after=creation, details=details)
+        if deletion := self.deletion(asked):
+            return replace(change, awaits=deletion, details=(*change.details, ENDING))
+        if creation := self.creation(asked):
+            return replace(change, after=creation, details=(*change.details, BEGINS))
+        return change
 
     def creation(self, asked: Pending) -> str:
         """The id of the request that creates the assignment; empty if there is none."""
-        return self._requests_for(asked)[0]
+        return self._ids[0].get(asked, "")
 
     def deletion(self, asked: Pending) -> str:
         """The id of the request that deletes the assignment; empty if there is none."""
-        return self._requests_for(asked)[1]
-
-    def _requests_for(self, asked: Pending) -> tuple[str, str]:
-        creations, deletions = self._ids
-        return creations.get(asked, ""), deletions.get(asked, "")
+        return self._ids[1].get(asked, "")
 
     @cached_property
     def _ids(self) -> tuple[Mapping[Pending, str], Mapping[Pending, str]]:
