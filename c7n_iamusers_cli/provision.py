@@ -45,7 +45,8 @@ from c7n_iamusers.identity_center.resource_policies import read_resource_policie
 from c7n_iamusers.identity_center.run_lock import force_unlock as remove_lock
 from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
-from c7n_iamusers.identity_center.undoing import ReadUsers, undo, users_not_read
+from c7n_iamusers.identity_center.undo_needs import ReadUsers, users_not_read
+from c7n_iamusers.identity_center.undoing import undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers_cli.arguments import S3, external_id, open_place, read_accounts, targets_in
 from c7n_iamusers_cli.output import progress_bar, say

@@ -91,8 +91,13 @@ def _reads_as_member(caller: Caller, operation: str, instance: Instance) -> bool
 
 def _check_delegate(caller: Caller, operation: str, instance: Instance, parameters: dict[str, Any]) -> None:
     """A delegated administrator may neither assign in the management account nor change permission sets that are
-    provisioned there (IAM Identity Center User Guide, "Delegated administration")."""
-    if caller.account_id == instance.owner or operation.startswith(READ_ONLY):
+    provisioned there (IAM Identity Center User Guide, "Delegated administration"), and not list all assignments of a
+    principal, which "must be called from the management account" (its API reference)."""
+    if caller.account_id == instance.owner:
+        return
+    if operation == "ListAccountAssignmentsForPrincipal":
+        raise rules.denied(f"{operation} must be called from the management account of the organization")
+    if operation.startswith(READ_ONLY):
         return
     permission_set = parameters.get("PermissionSetArn", parameters.get("ResourceArn"))
     if (

@@ -181,6 +181,7 @@ EVERY = "*"
 ACCEPTANCE_KEYS = ("account", "user", "verdict", "remark", "expires")
 #: The ids of remarks: an acceptance applies, or there is one that does not.
 ACCEPTED, NOT_ACCEPTED = "accepted", "not-accepted"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _ALLOW_WIDER = (
     "allow-wider is no longer supported, because it accepted every set of every user: name each user instead, with "
     'accept: [{account: "111122223333", user: NAME, verdict: wider, remark: WHY, expires: YYYY-MM-DD}]'
@@ -279,6 +280,6 @@ def _date(value: Any) -> date | None:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     try:
-        return date.fromisoformat(value) if isinstance(value, str) and len(value) == 10 else None
+        return date.fromisoformat(value) if isinstance(value, str) and _DAY.fullmatch(value) else None
     except ValueError:
         return None

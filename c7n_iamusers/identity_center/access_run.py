@@ -12,7 +12,7 @@ from typing import Any
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
-from c7n_iamusers.identity_center import model, operations
+from c7n_iamusers.identity_center import model, operations, run_objects
 from c7n_iamusers.identity_center.adoption import check_group, same_person
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
@@ -27,7 +27,7 @@ from c7n_iamusers.identity_center.changes import (
     set_key,
     user_key,
 )
-from c7n_iamusers.identity_center.deletion_checks import FRESH, DeletionChecks
+from c7n_iamusers.identity_center.deletion_checks import FRESH, DeletionChecks, RecentlyInProgress
 from c7n_iamusers.identity_center.feeding import (
     creates_in_store,
     external_names,
@@ -81,6 +81,7 @@ class Recheck:
         groups = {**state.current.groups, **{each.group_id: each for each in state.groups.values()}}
         held = {group_id: each.assignments for group_id, each in groups.items()}
         self._deletion_checks = DeletionChecks(reader, changes, clock, held)
+        self._in_progress = RecentlyInProgress(reader.assignments, clock)
         self._reader, self._desired, self._state, self._instance = reader, desired, state, instance
         self._known = people or {}
         self._assigned = {
@@ -111,9 +112,8 @@ class Recheck:
 
     def __call__(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
         """What is left of the change. Raises IdentityCenterError if it may no longer be made."""
-        if change.action == model.REMOVE:
-            # A removal that came too early is retried.
-            return RecheckResult(change.calls)
+        if change.action in (model.REMOVE, run_objects.DELETE):
+            return self._removal(change, parameters)
         return self._rechecks[change.kind](change, parameters)
 
     def _permission_set(self, change: model.Change, _: Mapping[str, Any]) -> RecheckResult:
@@ -143,15 +143,20 @@ class Recheck:
         )
 
     def _assignment(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
-        requested = model.Pending(
-            parameters["TargetId"], parameters["PermissionSetArn"], parameters["PrincipalId"]
-        )
-        for request_id, pending in self._reader.assignments.pending().items():
-            if pending == requested:
-                return RecheckResult(change.calls, awaits=request_id)
-        assignment = model.Assignment(requested.account_id, requested.permission_set_arn)
-        exists = self._reader.assignments.exists(assignment, requested.group_id)
-        return RecheckResult() if exists else RecheckResult(change.calls)
+        requested, in_progress = _requested(parameters), self._reader.assignments.in_progress()
+        awaits, after = in_progress.creation(requested), in_progress.deletion(requested)
+        exists = self._reader.assignments.exists(requested.assignment, requested.principal_id)
+        if exists and not after:
+            return RecheckResult()
+        return RecheckResult(change.calls, awaits=awaits, after=after)
+
+    def _removal(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+        """A removal that came too early is retried, or that of another request is waited for."""
+        if change.kind != model.ASSIGNMENT:
+            return RecheckResult(change.calls)
+        asked, in_progress = _requested(parameters), self._reader.assignments.in_progress()
+        awaits, after = in_progress.deletion(asked), in_progress.creation(asked)
+        return RecheckResult(change.calls, awaits=awaits, after=after)
 
     def _user(self, change: model.Change, _: Mapping[str, Any]) -> RecheckResult:
         person = self._people[change.key]
@@ -213,7 +218,7 @@ class Recheck:
         A caller that may not list it finds nothing: the plan refuses what it can't know.
         """
         known = self._state.groups.get(group.name)
-        further = self._reader.assignments.of_group_if_listed(group_id) - {model.UNKNOWN_ASSIGNMENT}
+        further = self._reader.used(group_id, self._in_progress()) - {model.UNKNOWN_ASSIGNMENT}
         further = further.difference(
             known.assignments if known else (), own_assignments(group, self._state)[0]
         )
@@ -341,6 +346,12 @@ class Recheck:
                 group.name
             ):
                 yield f"{person.username} (user id {user_id})"
+
+
+def _requested(parameters: Mapping[str, Any]) -> model.Pending:
+    """Of the parameters of a call that creates or deletes an assignment."""
+    names = ("TargetId", "PermissionSetArn", "PrincipalId", "PrincipalType")
+    return model.Pending(*(str(parameters[each]) for each in names))
 
 
 def refused_outcome(refusal: model.Refusal) -> Outcome:
@@ -621,9 +632,13 @@ class AccessRun:
             for group in self._reader.store.all_groups().values()
             if group.is_managed and group.group_id not in known
         ]
-        whole = {each.group_id: each for each in in_parallel(self._with_all_assignments, asked)}
+        in_progress = state.in_progress
+        read = in_parallel(lambda group: self._with_all_assignments(group, in_progress), asked)
+        whole = {each.group_id: each for each in read}
         groups = {name: whole.get(each.group_id, each) for name, each in state.groups.items()}
-        complete = {each.group_id: each for each in in_parallel(self._whole, others)}
+        complete = {
+            each.group_id: each for each in in_parallel(lambda group: self._whole(group, in_progress), others)
+        }
         complete |= {**state.current.groups, **{each.group_id: each for each in groups.values()}}
         elsewhere = [
             replace(each, assignments=further)
@@ -651,13 +666,15 @@ class AccessRun:
         group = self._desired.groups.get(name)
         return group is not None and group.shared
 
-    def _whole(self, group: model.KnownGroup) -> model.KnownGroup:
+    def _whole(self, group: model.KnownGroup, in_progress: model.InProgress) -> model.KnownGroup:
         members = self._reader.store.members(group.group_id)
-        return self._with_all_assignments(replace(group, members=members))
+        return self._with_all_assignments(replace(group, members=members), in_progress)
 
-    def _with_all_assignments(self, group: model.KnownGroup) -> model.KnownGroup:
-        held = self._reader.assignments.of_group_if_listed(group.group_id)
-        return replace(group, assignments=group.assignments | held)
+    def _with_all_assignments(
+        self, group: model.KnownGroup, in_progress: model.InProgress
+    ) -> model.KnownGroup:
+        used = self._reader.used(group.group_id, in_progress)
+        return replace(group, assignments=group.assignments | used)
 
     def _planned(self, state: model.CenterState, as_is: bool = False) -> Report:
         self._state = replace(

@@ -144,10 +144,6 @@ class Changes:
         for claim in claims:
             self._of_set[claim.grant.permission_set].append(claim)
         self._holder = {claim.grant.permission_set: claim.subject.arn for claim in claims}
-        self._pending_requests: dict[tuple[str, object, object], str] = {
-            (each.account_id, each.permission_set_arn, each.group_id): request_id
-            for request_id, each in state.pending.items()
-        }
         self._group_ids: dict[str, str | Ref] = {}
         self._fresh = self._unassigned(claims)
         self._by_person: defaultdict[model.PersonKey, list[model.Claim]] = defaultdict(list)
@@ -222,7 +218,7 @@ class Changes:
     def _group(self, group: model.Group) -> model.Change:
         known = self._state.groups.get(group.name)
         calls = operations.group_creation_if_missing(group, known, self._instance)
-        fresh = not all(self._is_assigned(group.name, grant) for grant in group.grants)
+        fresh = not all(self._state.is_assigned(group.name, grant) for grant in group.grants)
         action = _action_if_exists(fresh) if known else model.CREATE if calls else model.MISSING
         subject = self._shared_subject(model.GROUP, group.name, {grant.account_id for grant in group.grants})
         rests_on = _group_rests_on(group) if known else ""
@@ -249,7 +245,7 @@ class Changes:
     def _assignment(self, name: str, grant: model.Grant) -> model.Change:
         subject = self._shared_subject("assignment of group", name, {grant.account_id})
         key, title = assignment_key(name, grant), f"{name} -> {grant}"
-        if self._is_assigned(name, grant):
+        if self._state.is_assigned(name, grant):
             return model.Change(key, model.ASSIGNMENT, model.UNCHANGED, title, subject)
         known = self._state.permission_sets.get(grant.permission_set)
         arn = (
@@ -259,13 +255,13 @@ class Changes:
         )
         group_id = self._group_id(name)
         call = operations.assignment_creation(grant.account_id, arn, group_id, self._instance)
-        awaits = self._pending(grant.account_id, arn, group_id)
-        action = model.AWAIT if awaits else model.ASSIGN
         needs = (set_key(grant.permission_set), group_key(name))
         details = tuple(self._side_effects.assigning(name, grant))
-        return model.Change(
-            key, model.ASSIGNMENT, action, title, subject, (call,), needs, awaits=awaits, details=details
+        change = model.Change(
+            key, model.ASSIGNMENT, model.ASSIGN, title, subject, (call,), needs, details=details
         )
+        asked = model.Pending(grant.account_id, str(arn), str(group_id))
+        return self._state.in_progress.making(change, asked)
 
     def _user(self, key: model.PersonKey) -> model.Change:
         person, known = self._desired.people[key], self._people.get(key)
@@ -333,24 +329,12 @@ class Changes:
             grant.permission_set
             for name, group in groups.items()
             for grant in group.grants
-            if not self._is_assigned(name, grant)
+            if not self._state.is_assigned(name, grant)
         )
 
     def _is_member(self, person: model.PersonKey, group: str) -> bool:
         known, found = self._people.get(person), self._state.groups.get(group)
         return bool(known and found and known.user_id in found.members)
-
-    def _is_assigned(self, group: str, grant: model.Grant) -> bool:
-        known_set, known_group = (
-            self._state.permission_sets.get(grant.permission_set),
-            self._state.groups.get(group),
-        )
-        if known_set is None or known_group is None:
-            return False
-        return model.Assignment(grant.account_id, known_set.arn) in known_group.assignments
-
-    def _pending(self, account_id: str, arn: object, group_id: object) -> str:
-        return self._pending_requests.get((account_id, arn, group_id), "")
 
     def _shared_subject(self, kind: str, name: str, accounts: Sequence[str] | set[str]) -> Subject:
         return self._instance.subject(kind, name, next(iter(accounts)) if len(accounts) == 1 else "")
@@ -425,7 +409,8 @@ def _of_accounts(
     for (account, name), added in sorted(groups.items()):
         known = state.permission_sets.get(name)
         held = state.current.holders.get(account, {}).get(known.arn, frozenset()) if known else frozenset()
-        count = len(added) + sum(kind == "GROUP" for kind, _ in held)
+        being_added = {state.groups[each].group_id for each in added if each in state.groups}
+        count = len(added) + sum(kind == "GROUP" and each not in being_added for kind, each in held)
         if count > quotas.groups_per_set:
             yield (
                 f"permission set {name} would have {count} groups in account {account}, and the quota is "
@@ -490,14 +475,10 @@ class Problems:
         people: Mapping[model.PersonKey, model.KnownPerson],
         instance: model.Instance,
     ) -> None:
-        if state.is_delegated and any(grant.account_id == instance.owner for grant in group.grants):
-            raise IdentityCenterError(
-                f"group {group.name} is to be assigned in management account {instance.owner}, which a delegated "
-                "administrator can't do: set role: to a role of the management account"
-            )
         for name in sorted({grant.permission_set for grant in group.grants}):
             if problem := self._sets.get(name):
                 raise IdentityCenterError(problem)
+        _check_delegate(group, state, instance)
         known = state.groups.get(group.name)
         if known and len(names := self._names[known.group_id]) > 1:
             raise IdentityCenterError(
@@ -505,19 +486,29 @@ class Problems:
                 "would get the access of all of them: write one name in the same way, or give clearly different names"
             )
         own, complete = own_assignments(group, state)
-        check_group(group, _with_pending(known, state), own, state.current.set_names)
+        check_group(group, known, own, state.current.set_names)
         expected = {people[key].user_id for key in desired.members(group.name) if key in people}
-        check_members(group, known, own, complete, expected)
+        held = replace(known, assignments=state.in_progress.held(known)) if known else None
+        check_members(group, held, own, complete, expected)
 
 
-def _with_pending(known: model.KnownGroup | None, state: model.CenterState) -> model.KnownGroup | None:
-    """The group with the assignments in progress, including those that others requested."""
-    pending = {
-        model.Assignment(each.account_id, each.permission_set_arn)
-        for each in state.pending.values()
-        if known and each.group_id == known.group_id
-    }
-    return replace(known, assignments=known.assignments | pending) if known and pending else known
+def _check_delegate(group: model.Group, state: model.CenterState, instance: model.Instance) -> None:
+    """Raises IdentityCenterError for assignments that a delegated administrator can't make."""
+    if not state.is_delegated:
+        return
+    if any(grant.account_id == instance.owner for grant in group.grants):
+        raise IdentityCenterError(
+            f"group {group.name} is to be assigned in management account {instance.owner}, which a delegated "
+            "administrator can't do: set role: to a role of the management account"
+        )
+    for grant in sorted(group.grants):
+        known = state.permission_sets.get(grant.permission_set)
+        if known and instance.owner in known.accounts and not state.is_assigned(group.name, grant):
+            raise IdentityCenterError(
+                f"permission set {grant.permission_set} is provisioned in management account {instance.owner}, and a "
+                f"delegated administrator can't assign such a set in account {grant.account_id} either: set role: to "
+                "a role of the management account, or give another permission set"
+            )
 
 
 def _check_set(

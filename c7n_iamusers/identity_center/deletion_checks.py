@@ -10,11 +10,27 @@ from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import model, run_objects
+from c7n_iamusers.identity_center.aws.permission_sets import Assignments
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.text.wording import shown
 
 #: Seconds for which an answer about a group counts for the memberships of all its members: it takes a few calls.
 FRESH = 5.0
+
+
+class RecentlyInProgress:
+    """The creations and deletions of assignments that are in progress, read FRESH seconds ago at most. Thread-safe."""
+
+    def __init__(self, assignments: Assignments, clock: Callable[[], float]) -> None:
+        self._assignments, self._clock = assignments, clock
+        self._read: tuple[float, model.InProgress] | None = None
+
+    def __call__(self) -> model.InProgress:
+        """Raises ClientError."""
+        now, read = self._clock(), self._read
+        if read is None or now - read[0] > FRESH:
+            self._read = read = now, self._assignments.in_progress()
+        return read[1]
 
 
 class DeletionChecks:
@@ -32,6 +48,7 @@ class DeletionChecks:
         held: Mapping[str, frozenset[model.Assignment]],
     ) -> None:
         self._reader, self._clock, self._held = reader, clock, held
+        self._in_progress = RecentlyInProgress(reader.assignments, clock)
         #: Group id -> when it was asked about, and why its memberships stay; empty if they may go.
         self._asked: dict[str, tuple[float, str]] = {}
         self._leaving: defaultdict[str, set[str]] = defaultdict(set)
@@ -49,6 +66,8 @@ class DeletionChecks:
 
     def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
         """The check, if any. It raises IdentityCenterError if the object must be kept."""
+        if change.kind == model.PERMISSION_SET:
+            return partial(self._check_set, change, parameters["PermissionSetArn"])
         if change.kind == model.USER:
             return partial(self._check_user, change, parameters["UserId"])
         if change.kind == model.MEMBERSHIP:
@@ -98,7 +117,7 @@ class DeletionChecks:
 
     def _assigned(self, group_id: str, expected: Collection[model.Assignment]) -> str:
         """Why the group stays: it has other assignments than ``expected``, or they can't be listed. Empty if not."""
-        further = self._reader.assignments.of_group_if_listed(group_id, expected).difference(expected)
+        further = self._reader.used(group_id, self._in_progress(), expected).difference(expected)
         return f"the group has been assigned since it was read ({self._in_words(further)})" if further else ""
 
     def _in_words(self, assignments: Collection[model.Assignment]) -> str:
@@ -117,8 +136,25 @@ class DeletionChecks:
         groups = self._reader.store.groups_of(user_id)
         if further := sorted(group for group in groups if user_id not in self._leaving[group]):
             raise kept(change, f"it has been added to groups ({shown(further)}) since it was read")
-        if direct := self._reader.assignments.directly_of_if_listed(user_id):
+        creations = self._in_progress().created_for(user_id)
+        if direct := self._reader.assignments.directly_of_if_listed(user_id) | creations:
             raise kept(change, f"it has got direct assignments ({self._in_words(direct)}) since it was read")
+
+    def _check_set(self, change: model.Change, arn: str) -> None:
+        accounts = {account for account, _ in self._in_progress().created_of(arn) - self._own_holders(arn)}
+        if accounts:
+            raise kept(
+                change, f"it is being assigned since it was read (in account {shown(sorted(accounts))})"
+            )
+
+    def _own_holders(self, arn: str) -> set[tuple[str, model.Principal]]:
+        """Account id and principal of the assignments of the permission set that the plan removes."""
+        return {
+            (each.account_id, ("GROUP", group_id))
+            for group_id, ending in self._ending.items()
+            for each in ending
+            if each.permission_set_arn == arn
+        }
 
 
 def kept(change: model.Change, reason: str) -> IdentityCenterError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from sys import intern
 
@@ -113,6 +113,11 @@ class Assignment:
 
 #: In place of a group's assignments that a delegated administrator can't list.
 UNKNOWN_ASSIGNMENT = Assignment("(a delegated administrator can't tell)", "")
+#: Why, and what to do.
+NOT_LISTED = (
+    "only the management account may list that (sso:ListAccountAssignmentsForPrincipal), so give --role with a role of "
+    "it"
+)
 
 
 @dataclass(frozen=True)
@@ -268,17 +273,107 @@ KINDS = (PERMISSION_SET, GROUP, ASSIGNMENT, USER, MEMBERSHIP)
 CREATE, UPDATE, ASSIGN, ADOPT, AWAIT, UNCHANGED = "create", "update", "assign", "adopt", "await", "unchanged"
 #: For a managed object that is no longer requested.
 REMOVE = "remove"
+#: A detail of an assignment that is made while an earlier request deletes it.
+ENDS = "its deletion is in progress: it is made again when that has ended"
+#: Of a removal while an earlier request creates it, or deletes it.
+BEGINS = "its creation is in progress: it is removed when that has ended"
+ENDING = "its deletion is in progress, and is waited for"
 #: For a group that the owner of the external identity provider must add.
 MISSING = "missing"
 
 
 @dataclass(frozen=True)
 class Pending:
-    """An assignment whose creation was IN_PROGRESS when the state was read."""
+    """An assignment whose creation or deletion was IN_PROGRESS when the state was read.
+
+    ``principal_type``: GROUP or USER.
+    """
 
     account_id: str
     permission_set_arn: str
-    group_id: str
+    principal_id: str
+    principal_type: str = "GROUP"
+
+    @property
+    def assignment(self) -> Assignment:
+        """What the principal is assigned, or no longer."""
+        return Assignment(self.account_id, self.permission_set_arn)
+
+    @property
+    def principal(self) -> Principal:
+        """Its type and id."""
+        return self.principal_type, self.principal_id
+
+
+@dataclass(frozen=True)
+class InProgress:
+    """Request id -> assignment of all creations and deletions that are IN_PROGRESS, also those of other writers.
+
+    What is being created counts as used, and not as held; what is being deleted likewise.
+    """
+
+    creations: Mapping[str, Pending] = field(default_factory=dict)
+    deletions: Mapping[str, Pending] = field(default_factory=dict)
+
+    def created_for(self, principal_id: str) -> frozenset[Assignment]:
+        """The assignments of the principal that are being created."""
+        return frozenset(
+            each.assignment for each in self.creations.values() if each.principal_id == principal_id
+        )
+
+    def deleted_for(self, principal_id: str) -> frozenset[Assignment]:
+        """The assignments of the principal that are being deleted."""
+        return frozenset(
+            each.assignment for each in self.deletions.values() if each.principal_id == principal_id
+        )
+
+    def created_of(self, permission_set_arn: str) -> frozenset[tuple[str, Principal]]:
+        """Account id and principal of the assignments of the permission set that are being created."""
+        found = self.creations.values()
+        return frozenset(
+            (each.account_id, each.principal)
+            for each in found
+            if each.permission_set_arn == permission_set_arn
+        )
+
+    def held(self, group: KnownGroup) -> frozenset[Assignment]:
+        """The group's assignments that are neither being created nor deleted."""
+        found = (*self.creations.values(), *self.deletions.values())
+        return group.assignments.difference(
+            each.assignment for each in found if each.principal_id == group.group_id
+        )
+
+    def making(self, change: Change, asked: Pending) -> Change:
+        """``change``, which creates the assignment ``asked``, with the request in progress that it waits for."""
+        if creation := self.creation(asked):
+            return replace(change, action=AWAIT, awaits=creation)
+        if deletion := self.deletion(asked):
+            return replace(change, after=deletion, details=(ENDS, *change.details))
+        return change
+
+    def removing(self, change: Change, asked: Pending) -> Change:
+        """The same for one that deletes it."""
+        if deletion := self.deletion(asked):
+            return replace(change, awaits=deletion, details=(*change.details, ENDING))
+        if creation := self.creation(asked):
+            return replace(change, after=creation, details=(*change.details, BEGINS))
+        return change
+
+    def creation(self, asked: Pending) -> str:
+        """The id of the request that creates the assignment; empty if there is none."""
+        return self._ids[0].get(asked, "")
+
+    def deletion(self, asked: Pending) -> str:
+        """The id of the request that deletes the assignment; empty if there is none."""
+        return self._ids[1].get(asked, "")
+
+    @cached_property
+    def _ids(self) -> tuple[Mapping[Pending, str], Mapping[Pending, str]]:
+        creations, deletions = (
+            {each: request_id for request_id, each in found.items()}
+            for found in (self.creations, self.deletions)
+        )
+        return creations, deletions
 
 
 @dataclass(frozen=True)
@@ -302,8 +397,9 @@ class CenterState:
     """The state of Identity Center, as far as the desired access concerns it.
 
     ``usernames`` and ``emails``: ``folded`` text -> the user who has it. ``groups`` and ``permission_sets``: by name,
-    the requested ones that exist. ``pending``: request id -> the assignment in progress. ``is_delegated``: the caller
-    is a delegated administrator, which can't assign in the management account.
+    the requested ones that exist. ``is_delegated``: the caller is a delegated administrator, which can't assign in the
+    management account. Assignments that are being created or deleted are among those of ``groups`` and ``current``;
+    ``in_progress`` says which.
 
     ``current``: all assignments in the accounts with requested access. ``changing``: the holders of permission sets
     that change, in every account where the change takes effect.
@@ -313,10 +409,17 @@ class CenterState:
     emails: Mapping[str, KnownPerson] = field(default_factory=dict)
     groups: Mapping[str, KnownGroup] = field(default_factory=dict)
     permission_sets: Mapping[str, KnownPermissionSet] = field(default_factory=dict)
-    pending: Mapping[str, Pending] = field(default_factory=dict)
+    in_progress: InProgress = field(default_factory=InProgress)
     is_delegated: bool = False
     current: CurrentAccess = field(default_factory=CurrentAccess)
     changing: CurrentAccess = field(default_factory=CurrentAccess)
+
+    def is_assigned(self, group: str, grant: Grant) -> bool:
+        """Whether the group of that name has the grant, which is neither being created nor deleted."""
+        known_set, known_group = self.permission_sets.get(grant.permission_set), self.groups.get(group)
+        if known_set is None or known_group is None:
+            return False
+        return Assignment(grant.account_id, known_set.arn) in self.in_progress.held(known_group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,10 +427,10 @@ class Change:
     """One object of the changeset. ``key``: unique in a plan. ``needs``: keys of the changes that must be done before.
 
     ``rests_on``: why an existing object may be adopted, or is not removed, in words. ``awaits``: the id of a request in
-    progress that makes the change. ``lazy``: done only when a change that needs it has no other open needs.
-    ``accounts``: those whose roles the calls may change. ``details``: what it grants or changes, in lines for a
-    reviewer. ``administrative``: the policy that makes holders of a permission set administrators, empty for none.
-    ``identifier``: the object's id, if it exists.
+    progress that makes the change. ``after``: of one that makes the opposite, and must end first. ``lazy``: done only
+    when a change that needs it has no other open needs. ``accounts``: those whose roles the calls may change.
+    ``details``: what it grants or changes, in lines for a reviewer. ``administrative``: the policy that makes holders
+    of a permission set administrators, empty for none. ``identifier``: the object's id, if it exists.
     """
 
     key: str
@@ -339,6 +442,7 @@ class Change:
     needs: tuple[str, ...] = ()
     rests_on: str = ""
     awaits: str = ""
+    after: str = ""
     lazy: bool = False
     accounts: frozenset[str] = frozenset()
     details: tuple[str, ...] = ()

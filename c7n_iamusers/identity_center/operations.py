@@ -34,9 +34,7 @@ REMOVING = (
     "sso:DeleteAccountAssignment",
     "sso:DeletePermissionSet",
     "sso:DeletePermissionsBoundaryFromPermissionSet",
-    "sso:DescribeAccountAssignmentDeletionStatus",
     "sso:DetachCustomerManagedPolicyReferenceFromPermissionSet",
-    "sso:ListAccountAssignmentDeletionStatus",
 )
 
 

@@ -30,12 +30,14 @@ class History:
     ``assignments``: group id and what was assigned to it, or what intents requested of it; None if nobody has read it.
     ``made``: those of them that runs made, and no later one removed. ``served``: folded username, as
     requested -> id of the user who had it -> the IAM users (``identity``) who were given access as that person.
+    ``membership_ids``: the ids with which runs made or met ``memberships``.
     """
 
     memberships: Mapping[MembershipKey, Mapping[str, str]] = field(default_factory=dict)
     assignments: frozenset[tuple[str, model.Assignment]] | None = None
     served: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     made: frozenset[tuple[str, model.Assignment]] = frozenset()
+    membership_ids: Mapping[MembershipKey, frozenset[str]] = field(default_factory=dict)
 
     @property
     def users(self) -> frozenset[tuple[str, str]]:
@@ -43,13 +45,21 @@ class History:
         return frozenset(each for users in self.memberships.values() for each in users.items())
 
     def membership_users(self, state: model.CenterState) -> MembershipUsers:
-        """By names, those of the memberships in ``state``. Another user or group of the same name does not count."""
+        """By names, those of the memberships in ``state``. Another user or group of the same name does not count, and
+        neither does a membership that others made anew.
+        """
         names, found = _usernames(state), {}
         for group in _groups(state).values():
             for user_id in group.members:
-                if users := self.memberships.get((group.group_id, user_id)):
+                key, identifier = (group.group_id, user_id), group.memberships.get(user_id, "")
+                if (users := self.memberships.get(key)) and self.is_recorded(key, identifier):
                     found[group.name, folded(names.get(user_id, f"user id {user_id}"))] = users
         return found
+
+    def is_recorded(self, key: MembershipKey, identifier: str) -> bool:
+        """Whether a run made or met the membership with that id; true if the id, or that of the run's, is not known."""
+        known = self.membership_ids.get(key)
+        return not (identifier and known) or identifier in known
 
     def served_as_others(self, claims: Iterable[model.Claim], state: model.CenterState) -> frozenset[str]:
         """The ids of users who had the usernames of ``claims``, whom nobody or somebody else has by now."""

@@ -93,12 +93,15 @@ class Successors:
             _latest(self.groups, group_id): [[account, _latest(self.sets, arn)] for account, arn in given]
             for group_id, given in result.get("groups", {}).items()
         }
+        members = {
+            _latest(self.groups, group_id): users for group_id, users in result.get("members", {}).items()
+        }
         rows = [
             {**row, "group-id": _latest(self.groups, row["group-id"])}
             for row in result.get("memberships", ())
         ]
         created = [self.of(run_objects.Created.from_data(each)).as_data() for each in result["created"]]
-        return {**result, "created": created, "groups": groups, "memberships": rows}
+        return {**result, "created": created, "groups": groups, "members": members, "memberships": rows}
 
 
 def _latest(successors: Mapping[str, str], identifier: str) -> str:
@@ -130,6 +133,7 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
     successors = read_successors(output)
     memberships: defaultdict[run_objects.MembershipKey, dict[str, str]] = defaultdict(dict)
     served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    ids: defaultdict[run_objects.MembershipKey, set[str]] = defaultdict(set)
     assignments, made, killed = set[_Assigned](), set[_Assigned](), with_journal(output)
     for time, result in read_results(output):
         killed -= {time, *result.get("resumes", ())}
@@ -144,7 +148,9 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
             for each in requested
         }
         for row in result["memberships"] if time >= since else ():
-            memberships[successors.membership(run_objects.membership_of(row))].update(row["users"])
+            key = successors.membership(run_objects.membership_of(row))
+            memberships[key].update(row["users"])
+            ids[key] |= {row.get("id", ""), successors.memberships.get(key, "")} - {""}
             served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
     for time in sorted(killed):
         lines = lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")
@@ -154,7 +160,8 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
         username: {user_id: frozenset(users) for user_id, users in found.items()}
         for username, found in served.items()
     }
-    return History(dict(memberships), frozenset(assignments | made), people, frozenset(made))
+    known = {key: frozenset(found) for key, found in ids.items()}
+    return History(dict(memberships), frozenset(assignments | made), people, frozenset(made), known)
 
 
 def created_so_far(output: Store) -> Iterator[run_objects.Created]:

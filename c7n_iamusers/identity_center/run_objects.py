@@ -97,6 +97,8 @@ def membership_of(row: Mapping[str, Any]) -> MembershipKey:
 
 #: Group id and user id.
 MembershipKey = tuple[str, str]
+#: Group id and what it is assigned.
+AssignmentKey = tuple[str, model.Assignment]
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class CreatedState:
     ``memberships``: (group id, user id) -> membership id. ``assignments``: id of each of their groups -> all its
     assignments, with ``model.UNKNOWN_ASSIGNMENT`` if the caller may not list them.
     ``members``: id of a managed group -> user ids. ``unmanaged``: ids of groups and ARNs of permission sets that are
-    not managed.
+    not managed. Assignments that are being created or deleted are among them all; ``in_progress`` says which.
     """
 
     created: tuple[Created, ...]
@@ -138,6 +140,7 @@ class CreatedState:
     assignments: Mapping[str, frozenset[model.Assignment]] = field(default_factory=dict)
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unmanaged: frozenset[str] = frozenset()
+    in_progress: model.InProgress = field(default_factory=model.InProgress)
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,7 @@ class RemovedState:
     permission_sets: Mapping[str, model.KnownPermissionSet] = field(default_factory=dict)
     held: Mapping[str, model.KnownPermissionSet] = field(default_factory=dict)
     people: frozenset[str] = frozenset()
+    in_progress: model.InProgress = field(default_factory=model.InProgress)
 
 
 @dataclass(frozen=True)
@@ -504,7 +508,8 @@ _MEMBERSHIPS = shapes.listing(
         {
             **dict.fromkeys(("group", "username", "group-id", "user-id"), _ID),
             "users": shapes.mapping(_USER_ARN, _ANY),
-        }
+        },
+        {"id": shapes.text(2048)},
     ),
     _MANY,
 )
@@ -524,6 +529,7 @@ _RESULT = _with(
         "removed": shapes.listing(_removed, _MANY),
         "memberships": _MEMBERSHIPS,
         "permission-sets": shapes.mapping(_ID, _SETTINGS),
+        "members": shapes.mapping(_ID, shapes.listing(_ID, _MANY)),
         **dict.fromkeys(("assignments", "groups"), shapes.mapping(_ID, shapes.listing(_assigned, _MANY))),
         "resumes": shapes.listing(_RUN, _MANY),
     },

@@ -375,9 +375,9 @@ def overall_result(
         + [{"change": "", "code": "Changed", "reason": each} for each in report.changed_sets],
         "created": (each.as_data() for each in created),
         "removed": (each.as_data() for each in removed),
-        "memberships": _memberships(report),
+        "memberships": _memberships(report, _ids(created)),
         "assignments": _requested(report),
-        "groups": _groups_before(report, created),
+        **_groups_before(report, created),
         "permission-sets": {
             name: permission_set_data(requested)
             for name, requested in sorted(report.desired.permission_sets.items())
@@ -385,9 +385,17 @@ def overall_result(
     }
 
 
-def _memberships(report: Report) -> Iterator[dict[str, Any]]:
-    """The IAM users of each membership of this run that exists now."""
-    people = report.desired.people
+def _ids(created: Iterable[run_objects.Created]) -> dict[run_objects.MembershipKey, str]:
+    """Membership ids of the created memberships, as far as known."""
+    return {each.membership: each.identifier for each in created if each.kind == MEMBERSHIP}
+
+
+def _memberships(
+    report: Report, created: Mapping[run_objects.MembershipKey, str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """The IAM users of each membership of this run that exists now. ``created``: the ids of those that it created."""
+    people, made = report.desired.people, created or {}
+    present = {each.group_id: each.memberships for each in report.groups.values()}
     rows = sorted(
         (each.group, each.person, each.subject.arn, each.subject.unique_id) for each in report.plan.served
     )
@@ -398,7 +406,9 @@ def _memberships(report: Report) -> Iterator[dict[str, Any]]:
         if user_id and group_id and (ended is None or ended.status == DONE):
             named = {"group": group, "username": people[person].username}
             of_users = {arn: unique_id for _, _, arn, unique_id in users}
-            yield {**named, "group-id": group_id, "user-id": user_id, "users": of_users}
+            identifier = made.get((group_id, user_id)) or present.get(group_id, {}).get(user_id, "")
+            ids = {"id": identifier, "group-id": group_id, "user-id": user_id}
+            yield {**named, **ids, "users": of_users}
 
 
 def _requested(report: Report) -> dict[str, list[list[str]]]:
@@ -409,16 +419,29 @@ def _requested(report: Report) -> dict[str, list[list[str]]]:
     return dict(found)
 
 
-def _groups_before(report: Report, created: Iterable[run_objects.Created]) -> dict[str, list[list[str]]]:
-    """Id of each group that existed before the run and that people joined -> its assignments before the run.
+def _groups_before(report: Report, created: Iterable[run_objects.Created]) -> dict[str, Any]:
+    """``groups``: id of each group that existed before the run and that people joined -> its assignments before it.
+    ``members``: id of each that the run assigned -> its members before the run.
 
-    An undo needs them: what the group has been assigned since is not the run's to end.
+    An undo needs them: what the group has been assigned since, and who joined it since, is not the run's to end.
     """
-    joined = {each.membership[0] for each in created if each.kind == MEMBERSHIP}
+    joined, assigned = set[str](), set[str]()
+    for each in created:
+        if each.kind == MEMBERSHIP:
+            joined.add(each.membership[0])
+        elif each.kind == ASSIGNMENT:
+            assigned.add(each.assignment[0])
+    known = {each.group_id: each for each in report.groups.values()}
     return {
-        known.group_id: [[each.account_id, each.permission_set_arn] for each in sorted(known.assignments)]
-        for known in report.groups.values()
-        if known.group_id in joined
+        "groups": {
+            group_id: [
+                [each.account_id, each.permission_set_arn] for each in sorted(known[group_id].assignments)
+            ]
+            for group_id in sorted(joined & known.keys())
+        },
+        "members": {
+            group_id: sorted(known[group_id].members) for group_id in sorted(assigned & known.keys())
+        },
     }
 
 
@@ -488,7 +511,8 @@ def _is_unrecorded(report: Report, history: History) -> bool:
     """
     recorded = history.assignments or frozenset()
     return any(each not in recorded for each in report.assignments()) or any(
-        history.memberships.get(run_objects.membership_of(row), {}).get(arn) != unique_id
+        history.memberships.get(key := run_objects.membership_of(row), {}).get(arn) != unique_id
+        or not history.is_recorded(key, row["id"])
         for row in _memberships(report)
         for arn, unique_id in row["users"].items()
     )

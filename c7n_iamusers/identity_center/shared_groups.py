@@ -22,7 +22,6 @@ def shared_and_stale(
     groups = {**state.current.groups, **{each.group_id: each for each in state.groups.values()}}
     names = {known.group_id: name for name, known in state.groups.items()}
     arns = {name: each.arn for name, each in state.permission_sets.items()}
-    pending = {(each.group_id, each.account_id, each.permission_set_arn) for each in state.pending.values()}
     for group in sorted(groups.values(), key=lambda each: (each.name, each.group_id)):
         requested = desired.groups.get(names.get(group.group_id, ""))
         if group.is_restricted or (requested and not requested.shared):
@@ -31,11 +30,7 @@ def shared_and_stale(
         asked = {(grant.account_id, arns.get(grant.permission_set)) for grant in grants}
         for each in sorted(group.assignments):
             key = each.account_id, each.permission_set_arn
-            if (
-                (group.group_id, each) not in history.made
-                or key in asked
-                or (group.group_id, *key) in pending
-            ):
+            if (group.group_id, each) not in history.made or key in asked:
                 continue
             if only is None or each.account_id in only:
                 yield group, each

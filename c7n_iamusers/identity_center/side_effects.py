@@ -44,9 +44,6 @@ class SideEffects:
         for claim in claims:
             self._joining[claim.group].add(claim.person)
             self._asked[claim.grant].add(claim.person)
-        self._pending: defaultdict[str, set[model.Assignment]] = defaultdict(set)
-        for each in state.pending.values():
-            self._pending[each.group_id].add(model.Assignment(each.account_id, each.permission_set_arn))
         self._further: dict[str, list[model.Grant]] = {}
         self._keys = {known.user_id: key for key, known in people.items()}
 
@@ -56,7 +53,7 @@ class SideEffects:
         return tuple(sorted(found, key=lambda each: (not each.review, each)))
 
     def further(self, group: str) -> list[model.Grant]:
-        """The group's existing and pending assignments that are not requested. New members gain them, too."""
+        """The group's assignments that are not requested, also those in progress. New members gain them, too."""
         if group not in self._further:
             self._further[group] = self._further_of(group)
         return self._further[group]
@@ -67,7 +64,7 @@ class SideEffects:
             return []
         found = {
             model.Grant(each.account_id, self._set_name(each.permission_set_arn))
-            for each in known.assignments | self._pending.get(known.group_id, set())
+            for each in known.assignments
         }
         return sorted(found - self._groups[group].grants)
 
@@ -112,7 +109,7 @@ class SideEffects:
         for name, group in sorted(self._groups.items()):
             known = self._state.groups.get(name)
             for grant in sorted(group.grants) if known else ():
-                users = () if known is None or self._is_assigned(known, grant) else sorted(known.members)
+                users = () if known is None or self._state.is_assigned(name, grant) else sorted(known.members)
                 people = sorted(self._username(user) for user in users if not self._is_asked(user, grant))
                 if people:
                     by = f"the assignment of group {name}"
@@ -156,13 +153,6 @@ class SideEffects:
     def _is_asked(self, user_id: str, grant: model.Grant) -> bool:
         key = self._keys.get(user_id)
         return key is not None and key in self._asked.get(grant, ())
-
-    def _is_assigned(self, known: model.KnownGroup, grant: model.Grant) -> bool:
-        found = self._state.permission_sets.get(grant.permission_set)
-        return (
-            bool(found)
-            and model.Assignment(grant.account_id, found.arn if found else "") in known.assignments
-        )
 
     def _user_id(self, key: model.PersonKey) -> str:
         known = self._people.get(key)

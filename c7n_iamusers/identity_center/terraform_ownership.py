@@ -98,9 +98,8 @@ class Existing:
         return self.has_assignment(group.name, grant)
 
     def has_assignment(self, name: str, grant: model.Grant) -> bool:
-        """Whether the assignment of the group exists."""
-        known, found = self.state.groups.get(name), self.state.permission_sets.get(grant.permission_set)
-        return bool(known and found and model.Assignment(grant.account_id, found.arn) in known.assignments)
+        """Whether the assignment of the group exists; not one in progress, which Terraform could not import."""
+        return self.state.is_assigned(name, grant)
 
     def leaves_membership(self, group: model.Group, person: model.PersonKey) -> bool:
         """Whether the membership exists in a group that others made, and no run created it."""

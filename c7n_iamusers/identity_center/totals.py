@@ -217,6 +217,9 @@ class _Review:
         if group.group_id not in self._others:
             requested = self._comparison.desired.groups.get(self._named.get(group.group_id, ""))
             asked = requested.grants if requested else frozenset()
+            # A set of that name that others made is not the requested one.
+            theirs = {n for n, each in self._state.permission_sets.items() if not each.settings.is_managed}
+            asked = frozenset(grant for grant in asked if grant.permission_set not in theirs)
             grants = {
                 model.Grant(each.account_id, self._set_name(each.permission_set_arn))
                 for each in self._comparison.history.others_assignments(group)
@@ -273,6 +276,8 @@ class _Review:
 
     def _why_needed(self, group: model.KnownGroup, username: str, made: bool, is_replaced: bool) -> str:
         """The same by what the membership may replace. ``made``: an earlier run made it."""
+        if model.UNKNOWN_ASSIGNMENT in group.assignments:
+            return f"it is not known what else the group gives: {model.NOT_LISTED}"
         if outside := self._uncovered_accounts(group):
             return f"it also gives account {shown(outside)}, which has no intents here: run over all accounts"
         if is_replaced:
@@ -346,6 +351,8 @@ class _Review:
         call = operations.assignment_deletion(group.group_id, each, self._comparison.instance, record)
         key = f"remove {model.ASSIGNMENT} {each.account_id}/{arn}/{group.group_id}"
         change = self._change(key, model.ASSIGNMENT, name, call, needs)
+        asked = model.Pending(each.account_id, arn, group.group_id)
+        change = self._state.in_progress.removing(change, asked)
         self._changes[key] = replace(change, rests_on=rests_on), goes
         return key
 
@@ -375,7 +382,7 @@ class _Review:
 
     def _unused_sets(self) -> Iterator[str]:
         """ARNs of permission sets without assignments, as an interrupted removal leaves them."""
-        pending = {each.permission_set_arn for each in self._state.pending.values()}
+        pending = {each.permission_set_arn for each in self._state.in_progress.creations.values()}
         for arn, known in self._current.sets.items():
             if not known.accounts and arn not in pending and self._comparison.choices.prune:
                 yield arn
@@ -389,6 +396,12 @@ class _Review:
         if (
             known.settings.name in self._comparison.desired.permission_sets
             or not known.accounts <= self._covered | self._comparison.emptied
+        ):
+            return
+        creations = self._state.in_progress.creations.values()
+        if any(
+            each.permission_set_arn == arn and each.account_id not in self._current.holders
+            for each in creations
         ):
             return
         needs = self._assignments.get(arn, [])
@@ -442,7 +455,9 @@ class _Review:
                     (grant.permission_set, self._through(name)): self._consents(name, grant)
                     for name in sorted(groups.get(person, ()))
                     for grant in given[name]
-                    if grant.account_id == account and (self._through(name), grant) not in self._ended
+                    if grant.account_id == account
+                    and (self._through(name), grant) not in self._ended
+                    and not self._is_others(person, name, grant)
                 }
                 beyond = tuple(
                     self._further_access(person, claims, held.get(self._user_id(person), ()), gains)
@@ -463,20 +478,12 @@ class _Review:
         """All access that the group gives after the plan is applied, or as it is."""
         requested = self._comparison.desired.groups[name].grants
         if self._comparison.as_is:
-            requested = frozenset(grant for grant in requested if self._is_assigned(name, grant))
+            requested = frozenset(grant for grant in requested if self._state.is_assigned(name, grant))
         return sorted({*requested, *self._side_effects.further(name)})
 
     def _is_in(self, person: model.PersonKey, group: str) -> bool:
         known = self._state.groups.get(group)
         return known is not None and self._user_id(person) in known.members
-
-    def _is_assigned(self, group: str, grant: model.Grant) -> bool:
-        known, held = self._state.groups.get(group), self._state.permission_sets.get(grant.permission_set)
-        return (
-            known is not None
-            and held is not None
-            and model.Assignment(grant.account_id, held.arn) in known.assignments
-        )
 
     def _further_access(
         self,
@@ -506,6 +513,16 @@ class _Review:
                     consented is not None,
                     bool(consented),
                 )
+
+    def _is_others(self, person: model.PersonKey, name: str, grant: model.Grant) -> bool:
+        """Whether the group gives it to the person already, in an account that was not chosen: it may request it."""
+        only, group = self._comparison.only, self._state.groups.get(name)
+        if only is None or grant.account_id in only or group is None or not self._is_in(person, name):
+            return False
+        return grant in {
+            model.Grant(each.account_id, self._set_name(each.permission_set_arn))
+            for each in group.assignments
+        }
 
     def _consents(self, name: str, grant: model.Grant) -> bool:
         """Whether policies request the grant for the group, and that all its members have it."""

@@ -6,9 +6,7 @@ Between the plan and a call, an administrator may have assigned the group, added
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from c7n_iamusers.identity_center import model, run_objects
 from c7n_iamusers.identity_center.aws.reader import CenterReader
@@ -32,12 +30,6 @@ class UndoChecks(DeletionChecks):
     ) -> None:
         super().__init__(reader, changes, clock, basis.held)
         self._basis = basis
-
-    def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
-        """The check. It raises IdentityCenterError if the object must be kept."""
-        if change.kind == model.PERMISSION_SET:
-            return partial(self._check_set, change, parameters["PermissionSetArn"])
-        return super().before(change, parameters)
 
     def _why_members_stay(self, group_id: str) -> str:
         known = self._reader.store.group(group_id)
@@ -79,16 +71,10 @@ class UndoChecks(DeletionChecks):
         requested = self._basis.sets.get(arn)
         if requested is None or differ(requested, known.settings):
             raise kept(change, "its settings have changed since it was read")
-        own = {
-            (each.account_id, ("GROUP", group_id))
-            for group_id, ending in self._ending.items()
-            for each in ending
-            if each.permission_set_arn == arn
-        }
-        held = {
+        held = self._in_progress().created_of(arn) | {
             (account, principal)
             for account in known.accounts
             for principal in self._reader.assignments.holders(account, arn)
         }
-        if further := sorted({account for account, _ in held - own}):
+        if further := sorted({account for account, _ in held - self._own_holders(arn)}):
             raise kept(change, f"it has been assigned since it was read (in account {shown(further)})")

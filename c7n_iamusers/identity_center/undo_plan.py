@@ -11,8 +11,8 @@ run's. Assigned applications are not checked.
 
 What others use by now stays. A group of the run that others have joined, assigned or changed stays, and so do the run's
 memberships of it: by them people have what others gave. So does a membership of an earlier group that has been assigned
-since. The run's own assignments end, unless others are in the group. What can't be read, as a delegated administrator
-may not list all assignments of a principal, counts as used.
+since. The run's own assignments end, unless others have joined the group since. What can't be read, as a delegated
+administrator may not list all assignments of a principal, counts as used.
 """
 
 from __future__ import annotations
@@ -51,14 +51,8 @@ def group_reasons(
 def assigned_since(further: Collection[model.Assignment]) -> str:
     """Why a group stays that has ``further`` assignments, which are not the run's."""
     if model.UNKNOWN_ASSIGNMENT in further:
-        return f"it is not known whether it has been assigned since: {_NOT_LISTED}"
+        return f"it is not known whether it has been assigned since: {model.NOT_LISTED}"
     return f"it has been assigned since ({_listed(further)})"
-
-
-_NOT_LISTED = (
-    "only the management account may list that (sso:ListAccountAssignmentsForPrincipal), so give --role with a role of "
-    "it"
-)
 
 
 def set_reasons(
@@ -76,7 +70,7 @@ def set_reasons(
     if requested is None or differ(requested, state.known.settings):
         reasons.append("its settings have changed")
     if any(group_id in in_use for _, group_id in state.holders):
-        reasons.append("a group with other members has it")
+        reasons.append("a group that keeps it has it")
     return reasons
 
 
@@ -86,7 +80,7 @@ def user_reasons(user: run_objects.CreatedUser, given: Mapping[str, Any], own: C
     if further := sorted(user.groups.difference(own)):
         reasons.append(f"it is in groups that stay ({shown(further)})")
     if model.UNKNOWN_ASSIGNMENT in user.assignments:
-        reasons.append(f"it is not known whether it has direct assignments: {_NOT_LISTED}")
+        reasons.append(f"it is not known whether it has direct assignments: {model.NOT_LISTED}")
     elif user.assignments:
         reasons.append(f"it has direct assignments ({_listed(user.assignments)})")
     if has_changed(user.attributes, given):
@@ -107,6 +101,7 @@ def differ(requested: PermissionSet, present: PermissionSet) -> bool:
         or present.boundary not in ("", requested.boundary)
         or duration_seconds(present.session_duration) != duration_seconds(requested.session_duration)
         or (present.description, present.relay_state) != (requested.description, requested.relay_state)
+        or not present.tags.items() <= requested.tags.items()
     )
 
 
@@ -153,15 +148,19 @@ def plan_undo(
     needed: Mapping[run_objects.MembershipKey, str] | None = None,
     restoration: RestorationPlan | None = None,
     before: Mapping[str, Collection[model.Assignment]] | None = None,
+    relied_on: Mapping[run_objects.AssignmentKey, str] | None = None,
+    members: Mapping[str, Collection[str]] | None = None,
 ) -> run_objects.UndoPlan:
     """The plan of an undo: first ``restoration``, then the deletions.
 
     ``requested``: the run's requested permission sets, by name. ``needed``: memberships whose people may have no other
     access, and why. ``before``: id of each group that existed before the run and that people joined -> its assignments
-    before the run.
+    before the run. ``relied_on``: assignments that members may need, and why. ``members``: id of each group that
+    existed before the run and that it assigned -> its members before the run.
     """
     back = restoration or RestorationPlan()
     undo = _Undo(state, requested, instance, needed or {}, back.of_people, before or {})
+    undo.decide(relied_on or {}, members or {})
     changes = list(undo.all())
     going = [change for change in changes if change.key not in back.existing]
     there = [
@@ -189,7 +188,10 @@ class _Undo:
     before: Mapping[str, Collection[model.Assignment]]
     kept: list[run_objects.Kept] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
+    def decide(
+        self, relied_on: Mapping[run_objects.AssignmentKey, str], members: Mapping[str, Collection[str]]
+    ) -> None:
+        """See ``plan_undo``."""
         created = self.state.created
         joined = {each.membership: each.identifier for each in created if each.kind == model.MEMBERSHIP}
         found = {member: self._reason_not_of_run(member, identifier) for member, identifier in joined.items()}
@@ -201,11 +203,21 @@ class _Undo:
         assigned = {each.assignment for each in created if each.kind == model.ASSIGNMENT}
         self._unmanaged = {each for each in assigned if each[1].permission_set_arn in self.state.unmanaged}
         self._assigned = assigned - self._unmanaged
-        members = {each.group_id: each.members for each in self.state.groups.values()}
-        self._in_use = {
+        present = {
+            **self.state.members,
+            **{each.group_id: each.members for each in self.state.groups.values()},
+        }
+        in_use = {
             group_id
-            for group_id, users in {**self.state.members, **members}.items()
-            if any((group_id, user) not in self._joined for user in users)
+            for group_id, users in present.items()
+            if any(
+                (group_id, user) not in self._joined for user in users.difference(members.get(group_id, ()))
+            )
+        }
+        self._kept_assignments = {
+            each: relied_on.get(each) or "its group has other members"
+            for each in self._assigned
+            if each in relied_on or each[0] in in_use
         }
         self._numbers = {each.group_id: number for number, each in self.state.groups.items()}
         own = defaultdict[str, set[model.Assignment]](set)
@@ -222,7 +234,8 @@ class _Undo:
             for member in staying & self.state.memberships.keys()
         }
         self._leaving = self._joined - staying
-        self.basis = self._basis({*staying, *self.needed})
+        earlier = {(group_id, user) for group_id, users in members.items() for user in users}
+        self.basis = self._basis({*staying, *self.needed, *earlier})
 
     def _held(self, group_id: str) -> frozenset[model.Assignment]:
         found = self.state.assignments.get(group_id, frozenset())
@@ -316,18 +329,20 @@ class _Undo:
             if reason := self._assignment_reason(group_id, assignment):
                 self.kept.append(run_objects.Kept(f"assignment {name}", reason))
                 continue
-            yield self._change(
+            change = self._change(
                 model.ASSIGNMENT,
                 _assigned_key(group_id, assignment),
                 name,
                 operations.assignment_deletion(group_id, assignment, self.instance),
                 first[group_id],
             )
+            asked = model.Pending(assignment.account_id, assignment.permission_set_arn, group_id)
+            yield self.state.in_progress.removing(change, asked)
 
     def _assignment_reason(self, group_id: str, assignment: model.Assignment) -> str:
         if (group_id, assignment) in self._unmanaged:
             return "its permission set is not managed"
-        return "its group has other members" if group_id in self._in_use else ""
+        return self._kept_assignments.get((group_id, assignment), "")
 
     def _group(self, group: model.KnownGroup, created: run_objects.Created) -> Iterator[model.Change]:
         further = {each for each in group.assignments if (group.group_id, each) not in self._assigned}
@@ -347,7 +362,10 @@ class _Undo:
             for group_id, each in self._assigned
             if each.permission_set_arn == known.arn
         }
-        reasons = set_reasons(state, self.requested.get(name), own, self._in_use)
+        in_use = {
+            group_id for group_id, each in self._kept_assignments if each.permission_set_arn == known.arn
+        }
+        reasons = set_reasons(state, self.requested.get(name), own, in_use)
         needs = [
             _assigned_key(group_id, model.Assignment(account_id, known.arn))
             for account_id, group_id in state.holders

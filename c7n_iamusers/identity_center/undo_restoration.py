@@ -265,7 +265,8 @@ class _Restoration:
             return "its permission set no longer exists, or has changed"
         if known and model.Assignment(account, str(arn)) in known.assignments:
             self._existing.add(deletion_key(model.ASSIGNMENT, account, str(arn), known.group_id))
-            return ""
+            if model.Assignment(account, str(arn)) in self._removed_state.in_progress.held(known):
+                return ""
         joined = sorted(known.members - self._members_before(record)) if known else []
         if joined:
             self._unexpected.update(joined)
@@ -278,6 +279,8 @@ class _Restoration:
         call = operations.assignment_creation(account, arn, group_id, self._instance)
         needs = (set_key(grant.permission_set), group_key(record["group"]))
         self._add(assignment_key(record["group"], grant), model.ASSIGNMENT, record, (call,), needs)
+        asked = model.Pending(account, str(arn), str(group_id))
+        self._changes[-1] = self._removed_state.in_progress.making(self._changes[-1], asked)
         return ""
 
     def _members_before(self, record: Record) -> set[str]:

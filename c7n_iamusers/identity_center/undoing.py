@@ -10,7 +10,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -40,125 +40,12 @@ from c7n_iamusers.identity_center.run_records import (
     time_of_result,
 )
 from c7n_iamusers.identity_center.undo_checks import UndoChecks
+from c7n_iamusers.identity_center.undo_needs import ReadUsers, needed_memberships, relied_on, users_not_read
 from c7n_iamusers.identity_center.undo_plan import plan_undo
 from c7n_iamusers.identity_center.undo_restoration import FormerSettings, RestorationPlan, plan_restoration
 from c7n_iamusers.identity_center.writer.change import RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
 from c7n_iamusers.text.wording import escaping, folded, shown
-
-#: Reads accounts: account id -> unique id of each of its IAM users -> why its person has no access by it, empty if it
-#: may have; or why the account can't be read.
-ReadUsers = Callable[[Iterable[str]], Mapping[str, Mapping[str, str] | str]]
-_LOCK_OUT = "give --lock-out to delete it anyway"
-
-
-def users_not_read(accounts: Iterable[str]) -> dict[str, str]:
-    """The ``ReadUsers`` of a run without a role for the accounts."""
-    return dict.fromkeys(
-        accounts, "it was not checked whether its IAM user still exists: give --member-role, or"
-    )
-
-
-def needed_memberships(
-    result: Mapping[str, Any],
-    state: run_objects.CreatedState,
-    reader: CenterReader,
-    read_users: ReadUsers,
-    later: History,
-) -> dict[run_objects.MembershipKey, str]:
-    """The memberships whose people may have no other access to an account, and why.
-
-    ``result``: of the run that created them. ``later``: the IAM users whose access later runs found to rest on
-    memberships. Raises ClientError.
-    """
-    membership_users = _users_of_memberships(result, state, later)
-    content = _contents(reader)
-    accounts = {arn.split(":")[4] for users in membership_users.values() for arn, _ in users}
-    existing = read_users(sorted(accounts))
-    found: dict[run_objects.MembershipKey, str] = {}
-    for membership, users in membership_users.items():
-        reasons = {
-            arn.split(":")[4]: text
-            for arn, unique in sorted(users)
-            if (text := _missing_reason(arn, unique, existing))
-        }
-        if not users:
-            found[membership] = f"the result of the run has no IAM user for it: {_LOCK_OUT}"
-        elif reasons and not _has_other(membership, reasons, set(state.memberships), reader, content):
-            found[membership] = f"{shown(sorted(set(reasons.values())))} {_LOCK_OUT}"
-    return found
-
-
-def _users_of_memberships(
-    result: Mapping[str, Any], state: run_objects.CreatedState, later: History
-) -> dict[run_objects.MembershipKey, set[tuple[str, str]]]:
-    """Membership -> ARN and unique id of its IAM users; none if the run of ``result`` has none for it.
-
-    A user of ``later`` counts in addition: whoever may have written it can only make an undo keep more.
-    """
-    rows = {run_objects.membership_of(row): row["users"] for row in result.get("memberships", ())}
-    return {
-        key: {*own.items(), *later.memberships.get(key, {}).items()} if (own := rows.get(key, {})) else set()
-        for key in sorted(state.memberships)
-    }
-
-
-def _missing_reason(arn: str, unique_id: str, existing: Mapping[str, Mapping[str, str] | str]) -> str:
-    """Why the person may have no access by the IAM user; empty if the person may have."""
-    users = existing.get(arn.split(":")[4], {})
-    if isinstance(users, str):
-        return users
-    reason = users.get(unique_id, "has been deleted")
-    return reason and f"IAM user {arn} {reason}, so its person may have no other access:"
-
-
-def _has_other(
-    membership: run_objects.MembershipKey,
-    accounts: Collection[str],
-    leaving: set[run_objects.MembershipKey],
-    reader: CenterReader,
-    content: Callable[[model.Assignment], str],
-) -> bool:
-    """Whether the person keeps all that the membership gives in ``accounts`` without the memberships in ``leaving``.
-
-    ``content``: of an assignment, empty if it is not known. Only the same permission set, or one with the same
-    content, is known to give as much: what another set gives in comparison is not asked.
-    """
-    group_id, user_id = membership
-    given = reader.assignments.of_group_if_listed(group_id)
-    lost = {each for each in given if each.account_id in accounts}
-    # What a delegated administrator can't list may be lost, and does not count as held.
-    if model.UNKNOWN_ASSIGNMENT in given or not {each.account_id for each in lost}.issuperset(accounts):
-        return False
-    staying = [group for group in reader.store.groups_of(user_id) if (group, user_id) not in leaving]
-    held = {each for group in staying for each in reader.assignments.of_group_if_listed(group)}
-    held |= reader.assignments.directly_of_if_listed(user_id)
-    contents = {(each.account_id, content(each)) for each in held if each.account_id in accounts}
-    return all(
-        each in held or ((found := content(each)) and (each.account_id, found) in contents) for each in lost
-    )
-
-
-def _contents(reader: CenterReader) -> Callable[[model.Assignment], str]:
-    """Reads ``grants_of`` the permission set of an assignment as its account has it; empty if that is not known."""
-    sets: dict[str, model.KnownPermissionSet | None] = {}
-
-    def content(assignment: model.Assignment) -> str:
-        arn = assignment.permission_set_arn
-        if arn and arn not in sets:
-            sets[arn] = reader.permission_sets.read(arn)
-        known = sets.get(arn)
-        return (
-            run_objects.grants_of(known.settings if known else None) if _is_current(known, assignment) else ""
-        )
-
-    return content
-
-
-def _is_current(known: model.KnownPermissionSet | None, assignment: model.Assignment) -> bool:
-    """Whether the account has the permission set in its latest form; AWS does not tell the content of others."""
-    return known is not None and assignment.account_id in known.accounts - known.stale
-
 
 UNDONE = "undone.json"
 
@@ -309,11 +196,13 @@ def _plan(
     state = CreatedReader(reader).read(map(run_objects.Created.from_data, data["created"]))
     requested = _requested(data)
     needed = needed_memberships(data, state, reader, read_users, later) if read_users else {}
+    relied = relied_on(data, state, read_users, later) if read_users else {}
     before = {
         group_id: [model.Assignment(account, arn) for account, arn in given]
         for group_id, given in data.get("groups", {}).items()
     }
-    plan = plan_undo(state, requested, center.instance, needed, restoration, before)
+    members = data.get("members", {})
+    plan = plan_undo(state, requested, center.instance, needed, restoration, before, relied, members)
     return with_names(plan, state, restoration.unexpected, reader, accounts)
 
 
@@ -336,9 +225,6 @@ class _UndoRecheck:
 
     def __call__(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
         """What is left of the change. Raises IdentityCenterError if it may no longer be made."""
-        if change.action == run_objects.DELETE:
-            # A deletion that came too early is retried.
-            return RecheckResult(change.calls)
         if former := self._settings.get(change.key):
             known = self._reader.permission_sets.read(former.arn)
             if reason := former.reason(known):
@@ -369,10 +255,15 @@ class _UndoRecheck:
             raise _not_restored(change, reason)
         if not former.widens:
             return
+        in_progress = self._reader.assignments.in_progress()
+        there = {
+            (account, principal)
+            for account in known.accounts
+            for principal in self._reader.assignments.holders(account, known.arn)
+        }
         held = {
             (account, user)
-            for account in known.accounts
-            for kind, principal in self._reader.assignments.holders(account, known.arn)
+            for account, (kind, principal) in there | in_progress.created_of(known.arn)
             for user in ([principal] if kind == "USER" else self._reader.store.members(principal))
         }
         if joined := {user for _, user in held - former.holders}:
@@ -392,11 +283,13 @@ class _UndoRecheck:
             )
 
     def _group(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+        in_progress = self._reader.assignments.in_progress()
         found = self._reader.store.find_group(parameters["DisplayName"])
         if found is None:
             return RecheckResult(change.calls)
-        used = self._reader.store.memberships(found.group_id) or self._reader.assignments.of_group(
-            found.group_id
+        group_id, assignments = found.group_id, self._reader.assignments
+        used = self._reader.store.memberships(group_id) or (
+            assignments.of_group(group_id) | in_progress.created_for(group_id)
         )
         if used or found.description != parameters["Description"]:
             raise IdentityCenterError(f"group {found.name} was created by others in the meantime: run again")

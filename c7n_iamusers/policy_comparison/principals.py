@@ -99,7 +99,8 @@ USERNAME = "aws:username"
 TAG_PREFIX = "aws:principaltag/"
 
 #: Global condition keys, and prefixes of keys, whose value depends on the principal: an IAM user or a role session of
-#: the same person ("AWS global condition context keys", IAM User Guide).
+#: the same person ("AWS global condition context keys", IAM User Guide; for those of identitystore, "AWS STS condition
+#: context keys for IAM Identity Center", IAM Identity Center User Guide).
 _KEYS = frozenset(
     {
         MFA_PRESENT,
@@ -112,10 +113,9 @@ _KEYS = frozenset(
         "aws:sourceidentity",
         "aws:federatedprovider",
         "aws:assumedroot",
-        "identitystore:userid",
     }
 )
-_PREFIXES = (TAG_PREFIX, "saml:")
+_PREFIXES = (TAG_PREFIX, "saml:", "identitystore:")
 
 #: The other global keys. Their value does not depend on the principal within the account (same page).
 _GLOBAL = frozenset(

@@ -153,6 +153,13 @@ MORE, MAYBE, LESS = {OTHERS_WIDER}, {OTHERS_UNDECIDED}, {OTHERS_NARROWER}
             [trusting(Condition={"StringEquals": {"aws:PrincipalTag/team": "core"}})], [ASSUME], (UNDECIDED, MAYBE),
             id="a-session-tag",
         ),
+        *(
+            pytest.param(
+                [trusting(Condition={"Null": {f"identitystore:{key}": "false"}})], [ASSUME], (UNDECIDED, MAYBE),
+                id=f"identitystore-{key}",
+            )
+            for key in ("UserId", "IdentityStoreArn", "InstanceArn", "ApplicationArn", "CredentialId")
+        ),
         pytest.param(
             [trusting(Condition={"StringEquals": {"sts:ExternalId": "x"}, **BY_SSO}), trusting()], [ASSUME],
             (EQUAL, SAME), id="an-external-id-that-is-not-needed",

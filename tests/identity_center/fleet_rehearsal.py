@@ -24,8 +24,10 @@ from c7n_iamusers.identity_center.model import CenterQuotas, Choices
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
 from c7n_iamusers.identity_center.run_records import run_of_result
-from c7n_iamusers.identity_center.undoing import ReadUsers, undo
+from c7n_iamusers.identity_center.undo_needs import ReadUsers
+from c7n_iamusers.identity_center.undoing import undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
+from tests.identity_center.writer.simulation import AtOnce, Clock
 
 READS = ("List", "Describe", "Get", "Is")
 
@@ -34,7 +36,8 @@ READS = ("List", "Describe", "Get", "Is")
 class FleetRehearsal:
     """``output``: what stands for the output directory of c7n-org. ``said``: what the last run printed.
 
-    ``new_records``: runs are given --new-records.
+    ``new_records``: runs are given --new-records. ``clock``: of runs and of Identity Center; else time passes.
+    ``caller``: the account that runs are in; empty for the management account.
     """
 
     org: LocalOrg
@@ -42,6 +45,20 @@ class FleetRehearsal:
     per_second: float = 2000.0
     said: list[str] = field(default_factory=list)
     new_records: bool = False
+    clock: Clock | None = None
+    caller: str = ""
+
+    def options(self, timeout: float = 30.0, stopped: Callable[[], bool] = lambda: False) -> ApplyOptions:
+        """Of a run, on the simulated clock if there is one."""
+        found = ApplyOptions(timeout, stopped)
+        clock = self.clock
+        return replace(found, clock=clock, sleep=clock.sleep, pool=AtOnce) if clock else found
+
+    def settle(self, seconds: float) -> None:
+        """So many seconds pass on the simulated clock, and requests that are due end."""
+        assert self.clock
+        self.clock.sleep(seconds)
+        self.org.client("sso-admin").list_instances()
 
     @property
     def fleet(self) -> Fleet:
@@ -62,7 +79,8 @@ class FleetRehearsal:
     def center(self, _region: str = "us-east-1") -> Center:
         """The organization's Identity Center, with short delays between retries."""
         backoff = Backoff(base=0.01, cap=0.05, budget=3.0)
-        return connect(self.org.session(), "us-east-1", backoff, self.per_second)
+        session = self.org.session(self.caller) if self.caller else self.org.session()
+        return connect(session, "us-east-1", backoff, self.per_second)
 
     def run(
         self,
@@ -70,12 +88,13 @@ class FleetRehearsal:
         stopped: Callable[[], bool] = lambda: False,
         plan_options: PlanOptions | None = None,
         quotas: CenterQuotas | None = None,
+        timeout: float = 30.0,
         **choices: bool,
     ) -> list[str]:
         """The failures of a run over all intents."""
         self.org.clear_calls()
         self.said = []
-        options = None if dry else ApplyOptions(30.0, stopped)
+        options = None if dry else self.options(timeout, stopped)
         return provision(
             self.fleet,
             self.center(),
@@ -109,13 +128,15 @@ class FleetRehearsal:
         *,
         digest: str = "",
         accepted: bool = True,
+        timeout: float = 30.0,
+        say: Callable[[str], None] | None = None,
     ) -> list[str]:
         """The failures of undoing a run, whoever is locked out unless ``read_users`` says who has an IAM user."""
         self.org.clear_calls()
         self.said = []
         _, name = run_of_result(str(result))
-        options = None if dry else ApplyOptions(30.0)
-        given = (self.store, name, self.center, self.said.append, options, read_users)
+        options = None if dry else self.options(timeout)
+        given = (self.store, name, self.center, say or self.said.append, options, read_users)
         return undo(*given, digest=digest, accepted=lambda: accepted)
 
     def results(self) -> list[Path]:

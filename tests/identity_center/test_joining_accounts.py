@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 
 import pytest
 
@@ -84,3 +85,15 @@ def test_a_group_of_another_account_that_is_assigned_here_is_not_shown(fleet: Fl
     assert fleet.lines("-") == []
     assert fleet.members()[f"iam-{ACCOUNT}-Readers"] == {"alice@example.com"}
     assert (OTHER_ACCOUNT, "Readers", f"iam-{ACCOUNT}-Readers") in fleet.assigned()
+
+
+def test_access_that_an_account_that_was_not_chosen_may_request_is_not_shown(fleet: FleetRehearsal) -> None:
+    everybody = partial(intents, group="shared-readers", shared_group=True)
+    fleet.leave(everybody(ACCOUNT, "ann"), everybody(OTHER_ACCOUNT, "ann", "bob"))
+    assert fleet.run() == []
+    assert run_over(fleet, ACCOUNT) == []
+    assert fleet.lines("!") == []
+    # What the run itself gives there is shown.
+    fleet.leave(everybody(ACCOUNT, "ann", "dave"))
+    run_over(fleet, ACCOUNT, dry=True)
+    assert any(f"dave@example.com in account {OTHER_ACCOUNT}" in each for each in fleet.lines("!"))

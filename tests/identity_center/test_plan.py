@@ -14,6 +14,7 @@ from c7n_iamusers.identity_center.model import (
     Assignment,
     CenterState,
     DesiredAccess,
+    InProgress,
     KnownGroup,
     KnownPermissionSet,
     KnownPerson,
@@ -115,7 +116,7 @@ def test_a_set_in_an_earlier_form_is_mended_where_it_is_wanted() -> None:
 
 def test_a_request_under_way_is_awaited() -> None:
     pending = {"request-1": Pending(ACCOUNT, SET_ARN, "group-1"), "other": Pending("1", SET_ARN, "group-2")}
-    found = planned(ALICE, state(assigned=False, pending=pending))
+    found = planned(ALICE, state(assigned=False, in_progress=InProgress(pending)))
     (assignment,) = [change for change in found.changes if change.kind == plan.ASSIGNMENT]
     assert (assignment.action, assignment.awaits) == (plan.AWAIT, "request-1")
     assert assignment in found.work
@@ -256,6 +257,7 @@ def test_a_delegated_administrator_does_not_assign_in_the_management_account() -
     [
         pytest.param({MANAGEMENT, ACCOUNT}, {"session_duration": "PT8H"}, True, id="to-be-changed-there"),
         pytest.param({MANAGEMENT, ACCOUNT}, {}, False, id="no-change-needed"),
+        pytest.param({MANAGEMENT}, {}, True, id="to-be-assigned"),
         pytest.param({ACCOUNT}, {"session_duration": "PT8H"}, False, id="not-in-the-management-account"),
     ],
 )
@@ -264,5 +266,6 @@ def test_a_delegated_administrator_leaves_the_management_accounts_sets_alone(
 ) -> None:
     changed = replace(readers(), **settings)  # type: ignore[arg-type]
     known = KnownPermissionSet(SET_ARN, changed, frozenset(accounts))
-    found = planned(ALICE, state(permission_sets={"Readers": known}, is_delegated=True))
+    assigned = ACCOUNT in accounts
+    found = planned(ALICE, state(permission_sets={"Readers": known}, is_delegated=True, assigned=assigned))
     assert bool(found.refused) is refused

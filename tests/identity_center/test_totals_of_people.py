@@ -395,3 +395,46 @@ def test_looking_for_leftovers_takes_a_call_a_set(fleet: FleetRehearsal) -> None
         "ListTagsForResource": 6,
         "ListGroups": 1,
     }
+
+
+@pytest.mark.parametrize("adopted", [False, True], ids=["by-hand", "adopted-by-a-run"])
+def test_a_membership_that_somebody_made_anew_is_theirs(fleet: FleetRehearsal, adopted: bool) -> None:
+    both = intents(ACCOUNT, "bob"), intents(ACCOUNT, "bob", set_name="Auditors")
+    fleet.leave(*both)
+    assert fleet.run() == []
+    group = f"iam-{ACCOUNT}-Readers"
+    store = fleet.instance.store
+    group_id = next(each.id for each in store.groups.values() if each.attributes["DisplayName"] == group)
+    (found,) = (each for each in store.memberships.values() if each.group_id == group_id)
+    fleet.org.client("identitystore").delete_group_membership(IdentityStoreId=store.id, MembershipId=found.id)
+    join(fleet, group, found.user_id)
+    if adopted:
+        assert fleet.run() == []
+    fleet.forget()
+    fleet.leave(both[1])
+    assert fleet.run(prune=True) == []
+    assert fleet.members().get(group, set()) == (set() if adopted else {"bob@example.com"})
+    assert any("no run with results here made it" in each for each in fleet.lines("!")) is not adopted
+
+
+def test_what_a_set_gives_that_others_made_under_a_requested_name_is_theirs(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "ann", "bob"))
+    assert fleet.run() == []
+    group, arn = f"iam-{ACCOUNT}-Readers", next(iter(fleet.instance.permission_sets))
+    (found,) = fleet.instance.assignments
+    client = fleet.org.client("sso-admin")
+    given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": arn}
+    client.delete_account_assignment(
+        **given,
+        TargetId=ACCOUNT,
+        TargetType="AWS_ACCOUNT",
+        PrincipalType="GROUP",
+        PrincipalId=found.principal_id,
+    )
+    client.list_instances()
+    client.delete_permission_set(**given)
+    assign(fleet, set_by_hand(fleet, "Readers", AUDIT), found.principal_id, ACCOUNT, "GROUP")
+    fleet.forget()
+    fleet.leave(intents(ACCOUNT, "ann"))
+    fleet.run(prune=True, lock_out=True)
+    assert fleet.members() == {group: {"ann@example.com", "bob@example.com"}}

@@ -93,6 +93,14 @@ def set_is_widened(fleet: FleetRehearsal) -> None:
     )
 
 
+def set_is_tagged(fleet: FleetRehearsal) -> None:
+    fleet.org.client("sso-admin").tag_resource(
+        InstanceArn=fleet.instance.arn,
+        ResourceArn=of_run(fleet),
+        Tags=[{"Key": "Owner", "Value": "platform-team"}],
+    )
+
+
 def set_is_assigned(fleet: FleetRehearsal) -> None:
     assign(fleet, of_run(fleet), create_user(fleet, CAROL), OTHER_ACCOUNT)
 
@@ -126,6 +134,7 @@ def test_who_was_given_a_second_account_through_the_group_keeps_it(
         ),
         pytest.param(set_is_assigned, {"set"}, 1, id="the-set-assigned"),
         pytest.param(set_is_widened, {"set"}, 1, id="the-set-changed"),
+        pytest.param(set_is_tagged, {"set"}, 1, id="the-set-tagged"),
         pytest.param(group_is_described, {"group", "user", "membership"}, 3, id="the-group-described"),
         pytest.param(bob_is_renamed, {"user"}, 1, id="the-user-renamed"),
     ],

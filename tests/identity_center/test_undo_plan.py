@@ -10,6 +10,7 @@ from c7n_iamusers.identity_center.model import UNKNOWN_ASSIGNMENT, Assignment, K
 from c7n_iamusers.identity_center.operations import REMOVING
 from c7n_iamusers.identity_center.run_objects import Created, CreatedSet, CreatedState, CreatedUser, UndoPlan
 from c7n_iamusers.identity_center.undo_plan import plan_undo
+from c7n_iamusers.plugins.provisioning_settings import PERMISSIONS
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN, WANTED, known_set
 
 USER: dict[str, Any] = {
@@ -62,7 +63,7 @@ def test_all_of_it_goes_in_an_order_that_aws_takes() -> None:
     calls = [call for change in found.changes for call in change.calls]
     made = {f"{call.service.removesuffix('-admin')}:{call.operation}" for call in calls}
     polled = {f"sso:{call.wait.operation}" for call in calls if call.wait}
-    assert made | polled <= set(REMOVING)
+    assert made | polled <= {*REMOVING, *PERMISSIONS}
     assert by_kind["assignment"].calls[0].wait is not None
 
 

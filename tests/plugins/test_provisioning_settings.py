@@ -101,6 +101,11 @@ def derivation(derive: Any, **changes: Any) -> ProvisioningSettings:
             id="accept-end",
         ),
         pytest.param(
+            derivation({"accept": [{**ACCEPT, "expires": "2027-W05-1"}]}),
+            r"accept\[0\]: expires '2027-W05-1' must be a date",
+            id="accept-end-by-week",
+        ),
+        pytest.param(
             derivation({"accept": [{**ACCEPT, "remark": " "}]}),
             "remark must be a string that is not empty",
             id="accept-remark",

@@ -71,7 +71,7 @@ class AccessReader(CenterReader):
 
         ``whole``: with all settings, not only names. Takes a few calls per permission set. Raises ClientError.
         """
-        going = self.assignments.deletions_pending()
+        going = self.assignments.deletions().values()
         outdated = self.permission_sets.outdated_in(account_id)
         sets: dict[str, model.KnownPermissionSet] = {}
         holders: dict[str, frozenset[model.Principal]] = {}
@@ -82,7 +82,8 @@ class AccessReader(CenterReader):
             )
             if known:
                 sets[arn] = known
-                leaving = {who for account, what, who in going if (account, what) == (account_id, arn)}
+                here = model.Assignment(account_id, arn)
+                leaving = {each.principal for each in going if each.assignment == here}
                 holders[arn] = self.assignments.holders(account_id, arn) - leaving
         return AccountAccess(account_id, sets, holders)
 

@@ -23,13 +23,13 @@ class CreatedReader:
 
     def read(self, created: Iterable[run_objects.Created]) -> run_objects.CreatedState:
         """The state of created objects. Raises IdentityCenterError and ClientError."""
-        listed = tuple(created)
+        listed, in_progress = tuple(created), self.reader.assignments.in_progress()
         own = defaultdict[str, set[model.Assignment]](set)
         for group_id, assignment in (each.assignment for each in listed if each.kind == model.ASSIGNMENT):
             own[group_id].add(assignment)
-        groups = self._by_number(listed, model.GROUP, lambda each: self._group(each, own))
+        groups = self._by_number(listed, model.GROUP, lambda each: self._group(each, own, in_progress))
         pairs = [each.membership for each in listed if each.kind == model.MEMBERSHIP]
-        store, assignments = self.reader.store, self.reader.assignments
+        store = self.reader.store
         memberships = dict(
             zip(pairs, in_parallel(lambda pair: store.membership_id(*pair), pairs), strict=True)
         )
@@ -39,17 +39,20 @@ class CreatedReader:
         known |= self._groups_of(sorted((assigned | {group for group, _ in pairs}) - known.keys()))
         unmanaged = {each.group_id for each in known.values() if not each.is_managed}
         ids = sorted((assigned | known.keys()) - held.keys())
-        read = in_parallel(lambda each: assignments.of_group_if_listed(each, own.get(each, ())), ids)
+        read = in_parallel(lambda each: self.reader.used(each, in_progress, own.get(each, ())), ids)
         held |= dict(zip(ids, read, strict=True))
         return run_objects.CreatedState(
             listed,
             groups,
-            self._by_number(listed, model.USER, self._user),
-            self._by_number(listed, model.PERMISSION_SET, self._permission_set),
+            self._by_number(listed, model.USER, lambda each: self._user(each, in_progress)),
+            self._by_number(
+                listed, model.PERMISSION_SET, lambda each: self._permission_set(each, in_progress)
+            ),
             {pair: found for pair, found in memberships.items() if found},
             held,
             {group: each.members for group, each in known.items() if group in assigned - unmanaged},
             frozenset(unmanaged | self._unmanaged_sets(held)),
+            in_progress,
         )
 
     def _groups_of(self, ids: list[str]) -> dict[str, model.KnownGroup]:
@@ -63,11 +66,15 @@ class CreatedReader:
 
     def read_removed(self, removed: Iterable[run_objects.Removed]) -> run_objects.RemovedState:
         """The state of removed objects. Raises as ``read`` does."""
-        listed = tuple(removed)
+        listed, in_progress = tuple(removed), self.reader.assignments.in_progress()
         records = [each.record for each in listed]
         names = {record["group-id"]: record["group"] for record in records if "group-id" in record}
         groups = dict(
-            zip(names, in_parallel(lambda pair: self._group_now(*pair), list(names.items())), strict=True)
+            zip(
+                names,
+                in_parallel(lambda pair: self._group_now(*pair, in_progress), list(names.items())),
+                strict=True,
+            )
         )
         users = sorted({record["user-id"] for record in records if "user-id" in record})
         people = zip(users, in_parallel(self.reader.store.user_attributes, users), strict=True)
@@ -82,9 +89,10 @@ class CreatedReader:
             self._sets_now({arn: name for each in listed for arn, name in _named_sets(each)}),
             {arn: each for arn, each in held if each},
             frozenset(user for user, found in people if found),
+            in_progress,
         )
 
-    def _group_now(self, group_id: str, name: str) -> model.KnownGroup | None:
+    def _group_now(self, group_id: str, name: str, in_progress: model.InProgress) -> model.KnownGroup | None:
         """The group with that id, or else with that name."""
         store = self.reader.store
         known = store.group(group_id)
@@ -92,7 +100,7 @@ class CreatedReader:
             known = store.group(named.group_id)
         if known is None:
             return None
-        return replace(known, assignments=self.reader.assignments.of_group_if_listed(known.group_id))
+        return replace(known, assignments=self.reader.used(known.group_id, in_progress))
 
     def _sets_now(self, names: Mapping[str, str]) -> dict[str, model.KnownPermissionSet]:
         """The permission set with each ARN, or else with its name. ``names``: ARN -> name."""
@@ -114,7 +122,10 @@ class CreatedReader:
         return {number: each for number, each in zip(numbers, found, strict=True) if each}
 
     def _group(
-        self, created: run_objects.Created, own: Mapping[str, Collection[model.Assignment]]
+        self,
+        created: run_objects.Created,
+        own: Mapping[str, Collection[model.Assignment]],
+        in_progress: model.InProgress,
     ) -> model.KnownGroup | None:
         store, given = self.reader.store, created.parameters
         if created.identifier:
@@ -127,19 +138,23 @@ class CreatedReader:
             )
         if known is None:
             return None
-        held = self.reader.assignments.of_group_if_listed(known.group_id, own.get(known.group_id, ()))
+        held = self.reader.used(known.group_id, in_progress, own.get(known.group_id, ()))
         return replace(known, assignments=held)
 
-    def _user(self, created: run_objects.Created) -> run_objects.CreatedUser | None:
+    def _user(
+        self, created: run_objects.Created, in_progress: model.InProgress
+    ) -> run_objects.CreatedUser | None:
         store = self.reader.store
         user_id = created.identifier or store.username_id(created.parameters["UserName"])
         attributes = store.user_attributes(user_id) if user_id else None
         if user_id is None or attributes is None:
             return None
-        direct = self.reader.assignments.directly_of_if_listed(user_id)
+        direct = self.reader.assignments.directly_of_if_listed(user_id) | in_progress.created_for(user_id)
         return run_objects.CreatedUser(user_id, attributes, store.groups_of(user_id), direct)
 
-    def _permission_set(self, created: run_objects.Created) -> run_objects.CreatedSet | None:
+    def _permission_set(
+        self, created: run_objects.Created, in_progress: model.InProgress
+    ) -> run_objects.CreatedSet | None:
         sets = self.reader.permission_sets
         if created.identifier:
             known = sets.read(created.identifier)
@@ -152,6 +167,7 @@ class CreatedReader:
         found = {
             (account, principal) for account in known.accounts for _, principal in holders(account, known.arn)
         }
+        found |= {(account, principal) for account, (_, principal) in in_progress.created_of(known.arn)}
         return run_objects.CreatedSet(known, frozenset(found))
 
 

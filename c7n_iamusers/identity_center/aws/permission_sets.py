@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
@@ -19,6 +20,7 @@ from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.model import (
     UNKNOWN_ASSIGNMENT,
     Assignment,
+    InProgress,
     Instance,
     KnownPermissionSet,
     Pending,
@@ -287,60 +289,63 @@ class Assignments:
         )
 
     def holders(self, account_id: str, permission_set_arn: str) -> frozenset[tuple[str, str]]:
-        """(principal type, principal id) of all assignments of the permission set in the account."""
-        found = self._list(
-            "ListAccountAssignments",
-            "AccountAssignments",
-            AccountId=account_id,
-            PermissionSetArn=permission_set_arn,
-        )
+        """(principal type, principal id) of all assignments of the permission set in the account.
+
+        A permission set that is gone has none.
+        """
+        try:
+            found = self._list(
+                "ListAccountAssignments",
+                "AccountAssignments",
+                AccountId=account_id,
+                PermissionSetArn=permission_set_arn,
+            )
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return frozenset()
         return frozenset((each["PrincipalType"], each["PrincipalId"]) for each in found)
 
     def exists(self, assignment: Assignment, group_id: str) -> bool:
         """Whether the group has the assignment."""
         return ("GROUP", group_id) in self.holders(assignment.account_id, assignment.permission_set_arn)
 
-    def pending(self) -> dict[str, Pending]:
-        """Request id -> assignment of all creations that are IN_PROGRESS, including those of other writers."""
+    def in_progress(self) -> InProgress:
+        """All creations and deletions of assignments that are IN_PROGRESS, including those of other writers.
+
+        Read it before the assignments that it completes: what ends in between is among these.
+        """
+        return InProgress(self._requests("Creation"), self.deletions())
+
+    def deletions(self) -> dict[str, Pending]:
+        """Request id -> assignment of the deletions among them."""
+        return self._requests("Deletion")
+
+    def _requests(self, kind: str) -> dict[str, Pending]:
         statuses = self._list(
-            "ListAccountAssignmentCreationStatus",
-            "AccountAssignmentsCreationStatus",
+            f"ListAccountAssignment{kind}Status",
+            f"AccountAssignments{kind}Status",
             Filter={"Status": "IN_PROGRESS"},
         )
-        # The list has no targets, so each request in progress (15 at most) is described.
-        found = {status["RequestId"]: self._target(status["RequestId"]) for status in statuses}
+        # The list has no targets, so each request in progress (15 of each kind at most) is described.
+        found = {status["RequestId"]: self._target(kind, status["RequestId"]) for status in statuses}
         return {request_id: target for request_id, target in found.items() if target}
 
-    def deletions_pending(self) -> set[tuple[str, str, tuple[str, str]]]:
-        """(account id, permission set ARN, (principal type, id)) of all deletions that are IN_PROGRESS."""
-        statuses = self._list(
-            "ListAccountAssignmentDeletionStatus",
-            "AccountAssignmentsDeletionStatus",
-            Filter={"Status": "IN_PROGRESS"},
-        )
-        found = set()
-        for status in statuses:
-            asked = self.backoff.call(
-                self.client.describe_account_assignment_deletion_status,
-                InstanceArn=self.instance.arn,
-                AccountAssignmentDeletionRequestId=status["RequestId"],
-            )["AccountAssignmentDeletionStatus"]
-            principal = (asked.get("PrincipalType", ""), asked.get("PrincipalId", ""))
-            found.add((asked.get("TargetId", ""), asked.get("PermissionSetArn", ""), principal))
-        return found
-
-    def _target(self, request_id: str) -> Pending | None:
-        response = self.backoff.call(
-            self.client.describe_account_assignment_creation_status,
-            InstanceArn=self.instance.arn,
-            AccountAssignmentCreationRequestId=request_id,
-        )
-        status = response["AccountAssignmentCreationStatus"]
+    def _target(self, kind: str, request_id: str) -> Pending | None:
+        """None for a request that has ended by now, or whose status AWS no longer keeps."""
+        name = f"AccountAssignment{kind}Status"
+        describe = getattr(self.client, xform_name(f"Describe{name}"))
+        try:
+            asked = {"InstanceArn": self.instance.arn, f"AccountAssignment{kind}RequestId": request_id}
+            status = self.backoff.call(describe, **asked)[name]
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return None
         if status["Status"] != "IN_PROGRESS":
             return None
-        return Pending(
-            status.get("TargetId", ""), status.get("PermissionSetArn", ""), status.get("PrincipalId", "")
-        )
+        members = ("TargetId", "PermissionSetArn", "PrincipalId", "PrincipalType")
+        return Pending(*(status.get(each, "") for each in members))
 
     def _list(self, operation: str, result: str, **parameters: Any) -> list[Any]:
         parameters = {"InstanceArn": self.instance.arn, "MaxResults": _PAGE, **parameters}

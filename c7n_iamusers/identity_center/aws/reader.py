@@ -55,15 +55,16 @@ class CenterReader:
         an interrupted removal leaves them. Groups have UNKNOWN_ASSIGNMENT if the caller may not list theirs. Raises
         ClientError.
         """
+        in_progress = self.assignments.in_progress()
         usernames, emails = self._people(list(desired.people.values()), everybody)
         accounts = sorted({*_accounts(desired), *more_accounts})
-        holders = self._holders(accounts)
+        holders = self._holders(accounts, in_progress)
         names = self.permission_sets.names(_arns(holders))
         requested = frozenset(desired.permission_sets)
         sets = self.permission_sets.named(requested, names)
         groups = list(desired.groups.values())
-        named, held = self._groups(groups, sets, holders, desired, usernames)
-        names |= self._further_names(named, names)
+        named, held = self._groups(groups, sets, holders, desired, usernames, in_progress)
+        names |= self._further_names([*held.values(), *named.values()], names)
         current = self._current(holders, {**held, **_shared(named, desired)}, names, sets, usernames, desired)
         current = replace(current, groups=held)
         return model.CenterState(
@@ -71,8 +72,8 @@ class CenterReader:
             emails,
             named,
             sets,
-            self.assignments.pending(),
-            current=self._with_unused(current, desired, accounts) if unused else current,
+            in_progress,
+            current=self._with_unused(current, desired, accounts, in_progress) if unused else current,
             changing=self._changing(sets, current, desired),
         )
 
@@ -80,8 +81,18 @@ class CenterReader:
         self, group: model.Group, sets: Mapping[str, model.KnownPermissionSet]
     ) -> model.KnownGroup | None:
         """The group with its members and assignments."""
+        in_progress = self.assignments.in_progress()
         known = self.store.find_group(group.name)
-        return self._completed(group, known, sets) if known else None
+        return self._completed(group, known, sets, in_progress) if known else None
+
+    def used(
+        self, group_id: str, in_progress: model.InProgress, own: Iterable[model.Assignment] = ()
+    ) -> frozenset[model.Assignment]:
+        """The group's assignments, also those that are being created. ``own``: see ``of_group_if_listed``.
+
+        ``in_progress``: read before.
+        """
+        return self.assignments.of_group_if_listed(group_id, own) | in_progress.created_for(group_id)
 
     def managed(self) -> list[str]:
         """The managed groups, or, if there are none, the managed permission sets, in words."""
@@ -104,7 +115,9 @@ class CenterReader:
             emails.update({email: by_email} if by_email else {})
         return usernames, emails
 
-    def _holders(self, accounts: list[str]) -> dict[str, dict[str, frozenset[model.Principal]]]:
+    def _holders(
+        self, accounts: list[str], in_progress: model.InProgress
+    ) -> dict[str, dict[str, frozenset[model.Principal]]]:
         """Account id -> ARN -> assigned principals. Takes a call per account, and one per permission set in it."""
         provisioned = in_parallel(self.permission_sets.provisioned_to, accounts)
         pairs = [(account, arn) for account, arns in zip(accounts, provisioned, strict=True) for arn in arns]
@@ -113,6 +126,10 @@ class CenterReader:
             pairs, in_parallel(lambda pair: self.assignments.holders(*pair), pairs), strict=True
         ):
             found[account][arn] = held
+        for each in in_progress.creations.values():
+            if each.account_id in found:
+                here, arn = found[each.account_id], each.permission_set_arn
+                here[arn] = here.get(arn, frozenset()) | {each.principal}
         return found
 
     def _groups(
@@ -122,6 +139,7 @@ class CenterReader:
         holders: Mapping[str, Mapping[str, frozenset[model.Principal]]],
         desired: model.DesiredAccess,
         usernames: Mapping[str, model.KnownPerson],
+        in_progress: model.InProgress,
     ) -> tuple[dict[str, model.KnownGroup], dict[str, model.KnownGroup]]:
         """The requested groups by name, and all assigned groups by id, with members and assignments."""
         assigned: defaultdict[str, set[model.Assignment]] = defaultdict(set)
@@ -139,7 +157,14 @@ class CenterReader:
         ids = sorted({*requested, *assigned})
         completed = in_parallel(
             lambda group_id: self._read(
-                group_id, by_id.get(group_id), requested.get(group_id), assigned, sets, desired, usernames
+                group_id,
+                by_id.get(group_id),
+                requested.get(group_id),
+                assigned,
+                sets,
+                desired,
+                usernames,
+                in_progress,
             ),
             ids,
         )
@@ -156,6 +181,7 @@ class CenterReader:
         sets: Mapping[str, model.KnownPermissionSet],
         desired: model.DesiredAccess,
         usernames: Mapping[str, model.KnownPerson],
+        in_progress: model.InProgress,
     ) -> model.KnownGroup | None:
         if known is None:
             known = self.store.group(group_id)
@@ -173,7 +199,7 @@ class CenterReader:
         if settled or (requested is None and not known.is_managed):
             # Its members don't change, so its assignments in other accounts don't matter.
             return replace(known, assignments=here)
-        return replace(known, assignments=here | self.assignments.of_group_if_listed(group_id))
+        return replace(known, assignments=here | self.used(group_id, in_progress))
 
     def _current(
         self,
@@ -209,11 +235,9 @@ class CenterReader:
         people.update(self.usernames(unnamed))
         return model.CurrentAccess(holders, groups, names, known, people)
 
-    def _further_names(
-        self, named: Mapping[str, model.KnownGroup], names: Mapping[str, str]
-    ) -> dict[str, str]:
-        """ARN -> name of the permission sets that requested groups have in other accounts."""
-        arns = {each.permission_set_arn for group in named.values() for each in group.assignments}
+    def _further_names(self, groups: Iterable[model.KnownGroup], names: Mapping[str, str]) -> dict[str, str]:
+        """ARN -> name of the permission sets that ``groups`` have in other accounts."""
+        arns = {each.permission_set_arn for group in groups for each in group.assignments}
         return self.permission_sets.names(sorted(arns - names.keys() - {""}))
 
     def _changing(
@@ -264,7 +288,11 @@ class CenterReader:
         return accounts_that_change(requested, known, self.permission_sets.instance, own)
 
     def _with_unused(
-        self, current: model.CurrentAccess, desired: model.DesiredAccess, accounts: Collection[str]
+        self,
+        current: model.CurrentAccess,
+        desired: model.DesiredAccess,
+        accounts: Collection[str],
+        in_progress: model.InProgress,
     ) -> model.CurrentAccess:
         known = {*current.set_names, *current.sets}
         sets = {
@@ -278,7 +306,8 @@ class CenterReader:
             for name, group in self.store.all_groups().items()
             if group.group_id not in current.groups and name not in requested and _is_for(group, accounts)
         ]
-        groups = {each.group_id: each for each in in_parallel(self._if_unused, candidates) if each}
+        found = in_parallel(lambda group: self._if_unused(group, in_progress), candidates)
+        groups = {each.group_id: each for each in found if each}
         names = {arn: each.settings.name for arn, each in sets.items()}
         return replace(
             current,
@@ -287,9 +316,9 @@ class CenterReader:
             sets={**current.sets, **sets},
         )
 
-    def _if_unused(self, group: model.KnownGroup) -> model.KnownGroup | None:
+    def _if_unused(self, group: model.KnownGroup, in_progress: model.InProgress) -> model.KnownGroup | None:
         """The group if it has no members and no assignments, else None."""
-        used = self.store.memberships(group.group_id) or self.assignments.of_group_if_listed(group.group_id)
+        used = self.store.memberships(group.group_id) or self.used(group.group_id, in_progress)
         return None if used else group
 
     def group_names(self, group_ids: list[str]) -> dict[str, str]:
@@ -310,14 +339,18 @@ class CenterReader:
         }
 
     def _completed(
-        self, group: model.Group, known: model.KnownGroup, sets: Mapping[str, model.KnownPermissionSet]
+        self,
+        group: model.Group,
+        known: model.KnownGroup,
+        sets: Mapping[str, model.KnownPermissionSet],
+        in_progress: model.InProgress,
     ) -> model.KnownGroup:
         memberships = self.store.memberships(known.group_id)
         held = (
             # Other assignments don't matter, and a delegated administrator may not list them.
             frozenset(each for each in _own(group, sets) if self.assignments.exists(each, known.group_id))
             if group.shared
-            else self.assignments.of_group_if_listed(known.group_id)
+            else self.used(known.group_id, in_progress)
         )
         return replace(known, members=frozenset(memberships), assignments=held, memberships=memberships)
 

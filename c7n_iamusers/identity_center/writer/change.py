@@ -27,6 +27,11 @@ from c7n_iamusers.identity_center import model
 RACE_CODES = frozenset({"ConflictException", "ResourceNotFoundException"})
 #: Kinds of objects that count as adopted if others have created them.
 _ADOPTABLE = frozenset({model.PERMISSION_SET, model.GROUP, model.USER})
+#: Operation -> the one that undoes it. While a request of one is in progress, the other is refused.
+_OPPOSITE = {
+    "CreateAccountAssignment": "DeleteAccountAssignment",
+    "DeleteAccountAssignment": "CreateAccountAssignment",
+}
 #: Seconds to retry a change after conflicts.
 RACE_BUDGET = 60.0
 #: What a call, a status or a recheck may raise.
@@ -37,12 +42,14 @@ ERRORS = (*executor.AWS_ERRORS, IdentityCenterError)
 class RecheckResult:
     """What is left of a change: its ``calls``, or none and the ``values`` that they would have saved.
 
-    ``awaits``: the id of a request in progress that makes the change.
+    ``awaits``: the id of a request in progress that makes the change. ``after``: of one that makes the opposite, and
+    must end first.
     """
 
     calls: tuple[ApiCall, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     awaits: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,7 +165,7 @@ class ChangeExecution:
         self.steps = self._steps()
 
     def _steps(self) -> Steps[None]:
-        calls, awaits, lost = self.change.calls, self.change.awaits, False
+        calls, awaits, after, lost = self.change.calls, self.change.awaits, self.change.after, False
         while calls:
             context = self._context
             self._call = executor.JournaledCall(
@@ -166,16 +173,19 @@ class ChangeExecution:
             )
             self._answer = None
             try:
+                if after:
+                    # How it ends does not matter: the call makes what is left to make.
+                    yield Follow(self, _OPPOSITE[calls[0].operation], after)
                 result = yield from self._call_made(awaits)
             except ChangeFailed as failure:
                 result = executor.UNKNOWN if failure.pending else self._call.result_if_refused
                 self._end(result, failure.answer, failure.code)
                 raise
             if isinstance(result, RecheckResult):
-                calls, awaits, lost = result.calls, result.awaits, self._call.lost
+                calls, awaits, after, lost = result.calls, result.awaits, result.after, self._call.lost
             else:
                 self._end(result, self._answer)
-                calls, awaits, lost = calls[1:], "", False
+                calls, awaits, after, lost = calls[1:], "", "", False
 
     def _call_made(self, awaits: str) -> Steps[str | RecheckResult]:
         """The result of the call, or of the recheck after a conflict."""
@@ -339,15 +349,15 @@ class ChangeExecution:
         text = executor.failure_text(self.change.subject, self._call.call, code, why, **what)
         return ChangeFailed(code, text, answer, pending)
 
-    def timeout_failure(self, timeout: float) -> ChangeFailed:
-        """The failure of a request that is in progress for more than ``timeout`` seconds."""
+    def timeout_failure(self, timeout: float, operation: str) -> ChangeFailed:
+        """The failure of a request of ``operation`` that is in progress for more than ``timeout`` seconds."""
         pending = f"still pending after {timeout:.0f} s"
         if self._call.begun:
             return self._failure("Timeout", f"{pending}; run again to wait for its end", pending=True)
         return ChangeFailed(
             "Timeout",
-            f"an earlier request to assign {self.change.name} is {pending}: run again to wait for its end, or raise "
-            "timeout:",
+            f"an earlier request to {'end' if operation.startswith('Delete') else 'assign'} {self.change.name} is "
+            f"{pending}: run again to wait for its end, or raise timeout:",
         )
 
 

@@ -183,7 +183,7 @@ class SingleWriter:
         for follow in ended:
             self._advance(follow.execution, partial(next, follow.execution.steps))
         for follow in slots.timed_out(now - self._options.timeout):
-            failure = follow.execution.timeout_failure(self._options.timeout)
+            failure = follow.execution.timeout_failure(self._options.timeout, follow.operation)
             self._advance(follow.execution, partial(follow.execution.steps.throw, failure))
 
     def _finish(self, execution: ChangeExecution) -> None:

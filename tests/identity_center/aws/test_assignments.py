@@ -9,7 +9,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.instance import resolve_instance
 from c7n_iamusers.identity_center.aws.permission_sets import Assignments
-from c7n_iamusers.identity_center.model import Assignment, Pending
+from c7n_iamusers.identity_center.model import Assignment, InProgress, Pending
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 
 
@@ -47,14 +47,13 @@ def test_none_yet(assignments: Assignments, arn: str, group_id: str) -> None:
     wanted = Assignment(ACCOUNT, arn)
     assert assignments.of_group(group_id) == frozenset()
     assert not assignments.exists(wanted, group_id)
-    assert assignments.pending() == {}
-    assert assignments.deletions_pending() == set()
+    assert assignments.in_progress() == InProgress()
 
 
 def test_one_that_is_under_way(org: LocalOrg, assignments: Assignments, arn: str, group_id: str) -> None:
     org.configure(assignment_seconds=60)
     assign(assignments, arn, group_id)
-    assert list(assignments.pending().values()) == [Pending(ACCOUNT, arn, group_id)]
+    assert list(assignments.in_progress().creations.values()) == [Pending(ACCOUNT, arn, group_id)]
     assert not assignments.exists(Assignment(ACCOUNT, arn), group_id)
 
 
@@ -88,7 +87,7 @@ def test_one_that_is_going(org: LocalOrg, assignments: Assignments, arn: str, gr
         PrincipalId=group_id,
     )
     assert assignments.exists(Assignment(ACCOUNT, arn), group_id)
-    assert assignments.deletions_pending() == {(ACCOUNT, arn, ("GROUP", group_id))}
+    assert list(assignments.deletions().values()) == [Pending(ACCOUNT, arn, group_id)]
 
 
 def test_what_a_user_has_itself(org: LocalOrg, assignments: Assignments, arn: str, group_id: str) -> None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,11 +59,11 @@ class Drive:
         *calls: ApiCall,
         budget: float = 10.0,
         awaits: str = "",
+        after: str = "",
         check: Callable[[], None] | None = None,
     ) -> None:
-        change = Change(
-            "user alice", "user", "create", "alice", subject(), calls or (CREATE, JOIN), awaits=awaits
-        )
+        change = Change("user alice", "user", "create", "alice", subject(), calls or (CREATE, JOIN))
+        change = replace(change, awaits=awaits, after=after)
         self.journal, self.found = Lines(), RecheckResult()
         backoff = Backoff(base=1.0, cap=1.0, budget=budget, jitter=lambda: 1.0)
         clients = dict.fromkeys(("identitystore", "sso-admin"), ScriptedClient())
@@ -430,21 +431,25 @@ def test_an_earlier_runs_request_has_no_line_and_another_is_made_if_it_failed() 
 
 
 @pytest.mark.parametrize(
-    ("awaits", "told", "lines"),
+    ("awaits", "after", "told", "lines"),
     [
-        pytest.param("", "still pending after 30 s; run again", ["before", "after"], id="our-own"),
+        pytest.param("", "", "still pending after 30 s; run again", ["before", "after"], id="our-own"),
         pytest.param(
-            "r-1", "an earlier request to assign alice is still pending after 30 s", [], id="earlier"
+            "r-1", "", "an earlier request to assign alice is still pending after 30 s", [], id="earlier"
+        ),
+        pytest.param(
+            "", "r-1", "an earlier request to end alice is still pending after 30 s", [], id="the-opposite"
         ),
     ],
 )
-def test_a_request_that_takes_too_long(awaits: str, told: str, lines: list[str]) -> None:
-    drive = Drive(ASSIGN, awaits=awaits)
-    if not awaits:
+def test_a_request_that_takes_too_long(awaits: str, after: str, told: str, lines: list[str]) -> None:
+    drive = Drive(ASSIGN, awaits=awaits, after=after)
+    if not (awaits or after):
         drive.answer(status("IN_PROGRESS"))
     assert drive.next == "follow"
+    assert isinstance(drive.last, Follow)
     with pytest.raises(ChangeFailed, match=told) as failure:
-        drive.take(drive.execution.timeout_failure(30.0))
+        drive.take(drive.execution.timeout_failure(30.0, drive.last.operation))
     assert failure.value.code == "Timeout"
     assert [phase for phase, _, _ in drive.journal] == lines
 
