@@ -220,7 +220,11 @@ def derive(
     """
     results, users = _Results(options, others), UserDeriver(options)
     for principal in sorted(principals, key=lambda each: (each.account_id, each.user_name)):
-        results.add(principal, users.of(principal))
+        try:
+            results.add(principal, users.of(principal))
+        except Exception as error:  # noqa: BLE001  # whatever one user's policies have, the others are derived
+            reason = f"its policies can't be compared: {error!r}"
+            results.refused.append(model.Refusal(principal.subject, reason))
     return _derivation(results)
 
 

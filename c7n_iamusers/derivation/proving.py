@@ -220,7 +220,7 @@ class ExistingSetProofs:
         if key not in self._found:
             try:
                 self._found[key] = self._compared(user, held) if user else Proof(comparison.WIDER)
-            except ValueError:
+            except Exception:  # noqa: BLE001  # whatever one user's policies have, nothing is proven of this user alone
                 self._found[key] = Proof(comparison.WIDER)
         return self._found[key]
 

@@ -164,7 +164,7 @@ class EvidenceIndex:
         if self._inventory.roles is None:
             return None
         found = self._trust.of(user)
-        return None if self._trust.unreadable and not found else found
+        return None if found.unknown and not found.roles else found.roles
 
 
 def with_listed_credentials(

@@ -176,8 +176,8 @@ class AccessDerivation:
                 principal = shared.principal(intents, user, candidate)
                 principals.append(principal)
                 self.proofs.add([principal], options, intents.source.policies)
-            except (EvidenceUnreadable, KeyError) as error:
-                reason = f"its policies are unknown: {error}"
+            except Exception as error:  # noqa: BLE001  # whatever one user has, it stops no other
+                reason = f"its policies are unknown: {_told(error)}"
                 refused.append(_refused(intents, user, reason, model.POLICIES_UNKNOWN))
         found = derive(principals, options, self.proofs.others)
         self.results.append(found)
@@ -289,8 +289,10 @@ class _NamedSets:
         assert requested is not None
         try:
             principal = self._shared.principal(intents, user, candidate)
-        except (EvidenceUnreadable, KeyError) as error:
-            reason = f"its policies are unknown, so {requested.name} can't be compared with them: {error}"
+        except Exception as error:  # noqa: BLE001  # whatever one user has, it stops no other
+            reason = (
+                f"its policies are unknown, so {requested.name} can't be compared with them: {_told(error)}"
+            )
             return _refused(intents, user, reason, model.POLICIES_UNKNOWN)
         exposed = (each for each in all_managed(principal) if each.name.startswith(COMPROMISED))
         if found := next(exposed, None):
@@ -314,6 +316,10 @@ class _NamedSets:
                 requested.session_duration, accept=rows, today=self._today, clock=self._clock
             )
         return self._options[id(intents)]
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, (EvidenceUnreadable, KeyError)) else repr(error)
 
 
 def _known(principal: PrincipalPermissions, policies: Mapping[str, Any]) -> frozenset[str]:

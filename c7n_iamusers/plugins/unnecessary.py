@@ -482,9 +482,12 @@ class Flagging:
         try:
             return assessor.assess(record.user, record.source, exemption)
         except EvidenceUnreadable as error:
-            self.log.warning("unnecessary: %s is left alone: %s", record.user.subject, error)
-            self._leave_out(record.user, str(error))
-            return None
+            why = str(error)
+        except Exception as error:  # noqa: BLE001  # whatever one user has, the others are assessed
+            why = f"it can't be assessed: {error!r}"
+        self.log.warning("unnecessary: %s is left alone: %s", record.user.subject, why)
+        self._leave_out(record.user, why)
+        return None
 
     def _settled(
         self, assessor: Assessor, resource: Resource, found: Assessment, now: datetime
