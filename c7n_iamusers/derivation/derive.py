@@ -19,6 +19,7 @@ from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver,
 from c7n_iamusers.derivation.user_policies import UserPolicies
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
+from c7n_iamusers.policy_comparison.budgets import asking
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, WIDER, Policies, Proof, grants_within
 from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, session_context, user_context
 from c7n_iamusers.text.wording import folded
@@ -253,12 +254,18 @@ def _derivation(results: _Results) -> model.Derivation:
         _distinct(groups.values()),
         tuple(sorted(principals, key=lambda each: subject_order(each.subject))),
         tuple(sorted(results.refused, key=lambda each: subject_order(each.subject))),
-        near_duplicates(
-            (name, held.content, new_policies(held.principal, derived))
-            for name, (derived, held) in results.sets.items()
-        ),
+        _near_duplicates(results),
         _distinct(earlier_groups.values()),
     )
+
+
+def _near_duplicates(results: _Results) -> tuple[model.NearDuplicate, ...]:
+    # they are of no single account
+    with asking(results.options.times, "", "near duplicates"):
+        return near_duplicates(
+            (name, held.content, new_policies(held.principal, derived))
+            for name, (derived, held) in results.sets.items()
+        )
 
 
 def _groups(results: _Results, names: Mapping[str, str]) -> Mapping[Subject, model.DerivedGroup]:

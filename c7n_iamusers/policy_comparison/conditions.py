@@ -14,8 +14,8 @@ from operator import eq, ge, gt, le, lt
 from typing import Any
 
 from c7n_iamusers.iam.policy_documents import listed
+from c7n_iamusers.policy_comparison.budgets import OutOfTime, TooComplex
 from c7n_iamusers.policy_comparison.patterns import (
-    TooComplex,
     as_2012,
     escaped,
     matched_by,
@@ -148,6 +148,8 @@ def outcomes_by_pattern(condition: Condition, possible: frozenset[str]) -> froze
     tests = _PATTERN_TESTS.get(base.replace("Not", ""), ())
     try:
         hits = {hit for test in tests for pattern in possible for hit in test(pattern, condition.values)}
+    except OutOfTime:
+        raise
     except TooComplex:
         return _EITHER
     return frozenset(hit != condition.negated for hit in hits) or _EITHER

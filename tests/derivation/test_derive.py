@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import Derivation, DerivationOptions, PolicyReference
 from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver
-from c7n_iamusers.policy_comparison import comparison, patterns
+from c7n_iamusers.policy_comparison import budgets, comparison
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER, Remark
 from c7n_iamusers.policy_comparison.principals import GroupPermissions, ManagedPolicy, PrincipalPermissions
 from tests.derivation.users import (
@@ -204,7 +204,7 @@ def test_a_user_whose_policies_take_too_long_is_refused_with_the_reason(
     ]
     comparison._widening.cache_clear()
     with monkeypatch.context() as patch:
-        patch.setattr(patterns, "QUESTION_STEPS", 60)
+        patch.setattr(budgets, "QUESTION_STEPS", 60)
         derivation = derive(users, PLAIN)
     comparison._widening.cache_clear()
     assert verdicts(derivation) == {"bob": EQUAL}
