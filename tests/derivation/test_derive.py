@@ -315,10 +315,10 @@ def test_nothing_depends_on_the_order_of_users(
 def test_a_failure_of_one_users_policies_leaves_that_user_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     of = UserDeriver.of
 
-    def failing(deriver: UserDeriver, principal: PrincipalPermissions) -> UserDerivation:
+    def failing(its: UserDeriver, principal: PrincipalPermissions) -> UserDerivation:
         if principal.user_name == "bob":
             raise OverflowError("timestamp out of range for platform time_t")
-        return of(deriver, principal)
+        return of(its, principal)
 
     monkeypatch.setattr(UserDeriver, "of", failing)
     found = alike(user(inline=[READ]), user("bob", inline=[READ]), user("carol", inline=[WRITE]))
