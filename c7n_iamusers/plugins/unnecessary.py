@@ -438,6 +438,8 @@ class Flagging:
         assessor = self._assessor()
         assessed = [(record.resource, self._assessed(assessor, record, why)) for record, why in unprotected]
         known = [(resource, found) for resource, found in assessed if found]
+        for why, count in assessor.index.doubts.items():
+            self.log.warning("unnecessary: it is unknown whether a role trusts %d users: %s", count, why)
         selection, now = self.options.selection, self.clock()
         settled = pool.map(lambda each: self._settled(assessor, each[0], each[1], now), known)
         chosen, left_out = list[Found](), dict[str, list[str]]()

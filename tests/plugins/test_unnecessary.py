@@ -21,6 +21,7 @@ from c7n_iamusers.evidence.seen_users import SEEN, SeenUsers, parse_seen
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.plugins.policy_checks import exemption_rules
 from c7n_iamusers.plugins.unnecessary import Unnecessary
+from c7n_iamusers.policy_comparison import trusted_users
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT, policy
 
@@ -322,6 +323,21 @@ def test_a_tag_of_twenty_digits_stops_nobody(iam: Any) -> None:
     role = iam.create_role(RoleName="until", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     found = {name: annotation["trusted_by"] for name, annotation in flagged().items()}
     assert (found["alice"], found["carol"]) == ([], [role])
+
+
+def test_trust_policies_that_take_too_long_are_said(
+    iam: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(trusted_users, "OWN_CHARACTERS", 5)
+    monkeypatch.setattr(trusted_users, "SHARED_CHARACTERS", 5)
+    on = {"StringLike": {"aws:username": ["*q*x*", "*y*z*"]}}
+    statement = {
+        "Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole", "Condition": on
+    }  # fmt: skip
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.create_role(RoleName="slow", AssumeRolePolicyDocument=trust)
+    assert all(annotation["trusted_by"] is None for annotation in flagged().values())
+    assert "it is unknown whether a role trusts 4 users: trust policies, such as that of" in caplog.text
 
 
 def test_a_user_that_is_gone_meanwhile_is_not_flagged(iam: Any, monkeypatch: pytest.MonkeyPatch) -> None:
