@@ -84,7 +84,7 @@ class Sides:
 def with_others(proof: Proof, sides: Sides, others: AccountPolicies, options: DerivationOptions) -> Proof:
     """``proof`` with the verdict, and the remarks and witnesses, that the policies of ``others`` lead to."""
     verdict, witnesses, remarks = proof.verdict, list(proof.witnesses), list(proof.remarks)
-    with asking(options.times, sides.principal.account_id, sides.principal.arn):
+    with asking(options.times, sides.principal.account_id, sides.principal.arn, others=True):
         findings = list(_findings(sides, others))
     for found, lost in findings:
         if found.possible:

@@ -218,32 +218,33 @@ class ExistingSetProofs:
         key = (arn, user.principal.person if user else "", held)
         if key not in self._found:
             try:
-                self._found[key] = self._asked(user, held) if user else Proof(comparison.WIDER)
+                self._found[key] = self._compared(user, held) if user else Proof(comparison.WIDER)
             except Exception:  # noqa: BLE001  # whatever one user's policies have, nothing is proven of this user alone
                 self._found[key] = Proof(comparison.WIDER)
         return self._found[key]
 
-    def _asked(self, user: _User, held: PermissionSet) -> Proof:
+    def _compared(self, user: _User, held: PermissionSet) -> Proof:
         principal = user.principal
         with asking(user.options.times, principal.account_id, principal.arn) as time:
-            return self._compared(user, held, time)
-
-    def _compared(self, user: _User, held: PermissionSet, time: UserTime) -> Proof:
-        """Compares once for all users with the same policies, where nothing in them depends on the user."""
-        alike, others = (held, *_documents(user, held)), self.others(user.principal.account_id)
-        if alike in self._alike:
-            found, sides = self._alike[alike][0], None
-        else:
-            sides = _sides(user, held)
-            before = time.ran_out
-            found = Proof(*comparison.compare(sides.new, sides.session, sides.old, sides.user))
-            # A customer-managed policy is another one in each account, and time may have run out in this one.
-            shared = not (_depends(sides) or held.customer_policies or held.boundary)
-            if shared and time.ran_out == before:
-                self._alike[alike] = found, user
+            found, sides = self._by_policies(user, held, time)
+        others = self.others(principal.account_id)
         if not others.policies:
             return replace(found, scope=others.scope)
         return with_others(found, sides or _sides(user, held), others, user.options)
+
+    def _by_policies(self, user: _User, held: PermissionSet, time: UserTime) -> tuple[Proof, Sides | None]:
+        """Compares once for all users with the same policies, where nothing in them depends on the user."""
+        alike = (held, *_documents(user, held))
+        if alike in self._alike:
+            return self._alike[alike][0], None
+        sides = _sides(user, held)
+        before = time.ran_out
+        found = Proof(*comparison.compare(sides.new, sides.session, sides.old, sides.user))
+        # A customer-managed policy is another one in each account, and time may have run out in this one.
+        shared = not (_depends(sides) or held.customer_policies or held.boundary)
+        if shared and time.ran_out == before:
+            self._alike[alike] = found, user
+        return found, sides
 
     def has_itself(self, arn: str, references: Iterable[str]) -> bool:
         """Whether the user has each of the customer-managed policies ``references`` (``/path/Name``)."""

@@ -248,14 +248,14 @@ class Finding:
 
 
 def difference(policy: OtherPolicy, new: Party, old: Party) -> Finding:
-    """The finding on ``policy``. One with a ``problem``, or without time, may always let the new principal do more."""
+    """The finding on ``policy``. What can't be compared may always let the new principal do more."""
     unknown = Finding(policy, Witness(TOO_COMPLEX, TOO_COMPLEX, "", f"{policy.kind} of {policy.name}"))
     if policy.problem:
         return unknown
     try:
         budgets.check_time()
         return _difference(policy, new, old)
-    except budgets.OutOfTime:
+    except Exception:  # noqa: BLE001  # also OutOfTime: whatever a policy of others has, it is told as undecided
         return unknown
 
 
