@@ -128,7 +128,7 @@ def _accounts(
 @click.option(
     "--env-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write the environment to this file.",
+    help="Write the environment to this file, which only its owner can read, instead of printing it.",
 )
 @seed_option
 @users_option
@@ -247,7 +247,7 @@ def reset(endpoint: str | None) -> None:
 
 # The client of a running organization. It calls no address that is not on this machine.
 
-START_IT = "start one with `c7n-iamusers local-org serve` and export what it prints"
+START_IT = "start one with `c7n-iamusers local-org serve` and export what it prints or writes to --env-file"
 TIMEOUT_SECONDS = 600  # loading the documents of a very large account
 
 

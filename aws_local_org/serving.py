@@ -35,7 +35,7 @@ class Serving:
 
 
 def serve_until_stopped(settings: Settings, serving: Serving) -> None:
-    """Start everything, print what to export, and return after SIGINT or SIGTERM.
+    """Start everything, print or write what to export, and return after SIGINT or SIGTERM.
 
     Raises LocalOrgError where a port is taken, or the env file is not one of this command's.
     """
@@ -73,12 +73,14 @@ def _seed(org: LocalOrg, number: int, users_per_account: int) -> None:
 
 
 def _announce(environment: Mapping[str, str], env_file: Path | None) -> None:
+    """Write the environment, which has the token of this run, to a file of its owner, or else to standard output."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items() if value]
     text = "\n".join(lines) + "\n"
     if env_file:
         _replace(env_file, f"{ENV_FILE_HEADING}\n{text}")
         _progress(f"environment written to {env_file}")
-    click.echo(text, nl=False)  # click.echo flushes
+    else:
+        click.echo(text, nl=False)  # click.echo flushes
 
 
 def _discard_stale(env_file: Path) -> None:

@@ -118,14 +118,16 @@ def _replies(places: Sequence[Path]) -> tuple[list[Reply], list[str]]:
     for path in files:
         try:
             mails = list(replies(read_given(path, _LARGEST), str(path)))
-        except (OSError, RecursionError) as error:
+        except OSError as error:
             problems.append(f"{path}: can't be read: {error}")
             continue
         found += mails
         if not mails:
             problems.append(f"{path}: has no mail")
         for mail in mails:
-            if not mail.rows:
+            if mail.problem:
+                problems.append(f"{mail.place}: can't be read: {mail.problem}")
+            elif not mail.rows:
                 why = f"{mail.unfilled} rows without a reason" if mail.unfilled else "no row of the list"
                 problems.append(
                     f"{mail.place}: has {why}: read it, and answer {mail.sender or 'whoever sent it'}"

@@ -14,7 +14,7 @@ from typing import Any
 
 from c7n_iamusers.derivation.model import PolicyReference
 from c7n_iamusers.iam.policy_documents import canonical_policy
-from c7n_iamusers.policy_comparison import patterns
+from c7n_iamusers.policy_comparison import budgets, patterns
 from c7n_iamusers.policy_comparison.conditions import implied
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
@@ -60,14 +60,16 @@ def _canonical(
     statements: frozenset[PolicyStatement], given: frozenset[PolicyStatement]
 ) -> tuple[PolicyStatement, ...]:
     try:
-        found = _reduced_to_few(statements, given, patterns.Budget(MOST_STEPS))
-    except patterns.OutOfBudget:
+        found = _reduced_to_few(statements, given, budgets.Budget(MOST_STEPS))
+    except budgets.OutOfTime:
+        raise
+    except budgets.OutOfBudget:
         found = statements  # longer, and equally correct
     return tuple(sorted(found, key=_text))
 
 
 def _reduced_to_few(
-    statements: frozenset[PolicyStatement], given: frozenset[PolicyStatement], budget: patterns.Budget
+    statements: frozenset[PolicyStatement], given: frozenset[PolicyStatement], budget: budgets.Budget
 ) -> frozenset[PolicyStatement]:
     others = sorted(given, key=_text)
     statements = frozenset(
@@ -81,7 +83,7 @@ def _reduced_to_few(
     return statements
 
 
-def includes(statement: PolicyStatement, other: PolicyStatement, budget: patterns.Budget) -> bool:
+def includes(statement: PolicyStatement, other: PolicyStatement, budget: budgets.Budget) -> bool:
     """Whether ``statement`` applies wherever ``other`` does, with the same effect. Raises OutOfBudget."""
     budget.spend(1)
     if statement.effect != other.effect or not implied(statement.conditions, other.conditions):
@@ -100,7 +102,7 @@ def _required(statement: PolicyStatement) -> frozenset[str]:
 
 
 def _within(
-    element: patterns.Element, other: patterns.Element, universe: str, budget: patterns.Budget
+    element: patterns.Element, other: patterns.Element, universe: str, budget: budgets.Budget
 ) -> bool:
     if other.includes(element):
         return True
@@ -116,9 +118,9 @@ def _within(
             is None
             for form in readings
         )
-    except patterns.OutOfBudget:
+    except budgets.OutOfBudget:
         raise
-    except patterns.TooComplex:
+    except budgets.TooComplex:
         return False
 
 
@@ -135,7 +137,7 @@ def _bare(statement: PolicyStatement) -> PolicyStatement:
     return PolicyStatement(statement.effect, statement.actions, statement.resources, statement.conditions)
 
 
-def _reduced(statement: PolicyStatement, budget: patterns.Budget) -> PolicyStatement:
+def _reduced(statement: PolicyStatement, budget: budgets.Budget) -> PolicyStatement:
     everything = frozenset("*" if each in ("*:*", "**") else each for each in statement.actions.patterns)
     return replace(
         statement,
@@ -144,7 +146,7 @@ def _reduced(statement: PolicyStatement, budget: patterns.Budget) -> PolicyState
     )
 
 
-def _shortest(element: patterns.Element, budget: patterns.Budget) -> patterns.Element:
+def _shortest(element: patterns.Element, budget: budgets.Budget) -> patterns.Element:
     """The element without patterns that another pattern includes."""
     kept = set(element.patterns)
     # a pattern with a variable stays: without it the statement would also apply if the variable has no value
@@ -156,15 +158,15 @@ def _shortest(element: patterns.Element, budget: patterns.Budget) -> patterns.El
     return patterns.Element(frozenset(kept), element.negated)
 
 
-def _contains(pattern: str, other: str, budget: patterns.Budget) -> bool:
+def _contains(pattern: str, other: str, budget: budgets.Budget) -> bool:
     try:
         return all(
             patterns.example(form(other), (), frozenset({form(pattern)}), budget) is None
             for form in (patterns.complete_arn, _by_segment)
         )
-    except patterns.OutOfBudget:
+    except budgets.OutOfBudget:
         raise
-    except patterns.TooComplex:
+    except budgets.TooComplex:
         return False
 
 
@@ -191,7 +193,7 @@ def _merged_resources(statements: Iterable[PolicyStatement]) -> Iterable[PolicyS
 
 
 def _without_repetition(
-    statements: Iterable[PolicyStatement], budget: patterns.Budget
+    statements: Iterable[PolicyStatement], budget: budgets.Budget
 ) -> frozenset[PolicyStatement]:
     """The statements without those that another statement includes."""
     kept = set(statements)

@@ -19,6 +19,7 @@ from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver,
 from c7n_iamusers.derivation.user_policies import UserPolicies
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
+from c7n_iamusers.policy_comparison.budgets import asking
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, WIDER, Policies, Proof, grants_within
 from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, session_context, user_context
 from c7n_iamusers.text.wording import folded
@@ -220,7 +221,11 @@ def derive(
     """
     results, users = _Results(options, others), UserDeriver(options)
     for principal in sorted(principals, key=lambda each: (each.account_id, each.user_name)):
-        results.add(principal, users.of(principal))
+        try:
+            results.add(principal, users.of(principal))
+        except Exception as error:  # noqa: BLE001  # whatever one user's policies have, the others are derived
+            reason = f"its policies can't be compared: {error!r}"
+            results.refused.append(model.Refusal(principal.subject, reason))
     return _derivation(results)
 
 
@@ -240,11 +245,17 @@ def _derivation(results: _Results) -> model.Derivation:
         _distinct(groups.values()),
         tuple(sorted(principals, key=lambda each: subject_order(each.subject))),
         tuple(sorted(results.refused, key=lambda each: subject_order(each.subject))),
-        near_duplicates(
+        _near_duplicates(results),
+    )
+
+
+def _near_duplicates(results: _Results) -> tuple[model.NearDuplicate, ...]:
+    # they are of no single account
+    with asking(results.options.times, "", "near duplicates"):
+        return near_duplicates(
             (name, held.content, new_policies(held.principal, derived))
             for name, (derived, held) in results.sets.items()
-        ),
-    )
+        )
 
 
 def _groups(results: _Results) -> Mapping[Subject, model.DerivedGroup]:

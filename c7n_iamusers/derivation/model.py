@@ -14,6 +14,7 @@ An acceptance is for one user, for whom a policy accepts a permission set that w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -22,8 +23,8 @@ from typing import Any
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
+from c7n_iamusers.policy_comparison.budgets import AccountTimes
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, UNPROVEN, WIDER, Proof, Remark
-from c7n_iamusers.policy_comparison.patterns import Clock
 from c7n_iamusers.text.shapes import is_account_id
 from c7n_iamusers.text.wording import quoted
 
@@ -67,7 +68,7 @@ class DerivationOptions:
     none. It replaces ``${aws:username}`` for people whose two usernames are equal.
     ``write_out``: replace variables such as ``${aws:username}`` by their values, which needs a set for each value.
     ``group_by``: PER_ACCOUNT or PER_MAP.
-    ``clock``: bounds the time of each proof; see ``patterns.Budget``.
+    ``times``: bounds the time of each account; see ``budgets``.
     """
 
     session_duration: str = "PT1H"
@@ -81,7 +82,7 @@ class DerivationOptions:
     username_tag: str = ""
     write_out: bool = False
     group_by: str = PER_ACCOUNT
-    clock: Clock | None = field(default=None, compare=False)
+    times: AccountTimes | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, order=True)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from c7n_iamusers.derivation.model import DerivationOptions
 from c7n_iamusers.policy_comparison import comparison
+from c7n_iamusers.policy_comparison.budgets import asking
 from c7n_iamusers.policy_comparison.comparison import (
     EQUAL,
     NARROWER,
@@ -20,7 +21,6 @@ from c7n_iamusers.policy_comparison.comparison import (
 )
 from c7n_iamusers.policy_comparison.other_policies import TRUST, Caller, OtherPolicy
 from c7n_iamusers.policy_comparison.others_comparison import Finding, Party, difference
-from c7n_iamusers.policy_comparison.patterns import clock_of
 from c7n_iamusers.policy_comparison.principals import (
     PrincipalPermissions,
     RequestContext,
@@ -84,7 +84,9 @@ class Sides:
 def with_others(proof: Proof, sides: Sides, others: AccountPolicies, options: DerivationOptions) -> Proof:
     """``proof`` with the verdict, and the remarks and witnesses, that the policies of ``others`` lead to."""
     verdict, witnesses, remarks = proof.verdict, list(proof.witnesses), list(proof.remarks)
-    for found, lost in _findings(sides, others, options):
+    with asking(options.times, sides.principal.account_id, sides.principal.arn, others=True):
+        findings = list(_findings(sides, others))
+    for found, lost in findings:
         if found.possible:
             more = WIDER if found.certain else UNDECIDED
             verdict = max(verdict, more, key=_RANKS.__getitem__)
@@ -106,16 +108,13 @@ def verdict_with_others(
     return with_others(Proof(verdict), sides, others, options).verdict
 
 
-def _findings(
-    sides: Sides, others: AccountPolicies, options: DerivationOptions
-) -> Iterator[tuple[Finding, Finding]]:
+def _findings(sides: Sides, others: AccountPolicies) -> Iterator[tuple[Finding, Finding]]:
     if not others.policies:
         return
     session, user = sides.parties(others.known)
-    clock = clock_of(options.clock, sides.principal.account_id)
     for policy in others.policies:
-        lost = Finding(policy) if policy.problem else difference(policy, user, session, clock)
-        yield difference(policy, session, user, clock), lost
+        lost = Finding(policy) if policy.problem else difference(policy, user, session)
+        yield difference(policy, session, user), lost
 
 
 _REMEDY = (

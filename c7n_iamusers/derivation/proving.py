@@ -21,8 +21,8 @@ from c7n_iamusers.derivation.others import PoliciesOf, Sides, no_policies, with_
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.derivation.user_policies import StatementTranslation, UserPolicies
 from c7n_iamusers.policy_comparison import comparison
+from c7n_iamusers.policy_comparison.budgets import Budget, OutOfBudget, UserTime, asking
 from c7n_iamusers.policy_comparison.comparison import Proof
-from c7n_iamusers.policy_comparison.patterns import Budget, Clock, OutOfBudget, clock_of, ran_out
 from c7n_iamusers.policy_comparison.principals import (
     ManagedPolicy,
     PrincipalPermissions,
@@ -84,16 +84,15 @@ def prove(
     derived: DerivedSet,
     session: RequestContext,
     user: RequestContext,
-    clock: Clock | None = None,
 ) -> comparison.Proof:
     """The proof of ``derived`` against the current policies of the user, in the user's account.
 
     ``session``, ``user``: the known context of requests through the set, and of the user. Fewer known facts never
-    give a better verdict. ``clock``: see ``Budget``.
+    give a better verdict.
     """
     principal = held.principal
     old, new = old_policies(principal), new_policies(principal, derived)
-    verdict, witnesses = comparison.compare(new, session, old, user, clock)
+    verdict, witnesses = comparison.compare(new, session, old, user)
     before = (*old.statements, *(old.boundary or ()))
     if verdict == comparison.EQUAL and any(each.dependent for each in before):
         verdict = comparison.NARROWER
@@ -220,27 +219,32 @@ class ExistingSetProofs:
         if key not in self._found:
             try:
                 self._found[key] = self._compared(user, held) if user else Proof(comparison.WIDER)
-            except ValueError:
+            except Exception:  # noqa: BLE001  # whatever one user's policies have, nothing is proven of this user alone
                 self._found[key] = Proof(comparison.WIDER)
         return self._found[key]
 
     def _compared(self, user: _User, held: PermissionSet) -> Proof:
-        """Compares once for all users with the same policies, where nothing in them depends on the user."""
-        alike, others = (held, *_documents(user, held)), self.others(user.principal.account_id)
-        if alike in self._alike:
-            found, sides = self._alike[alike][0], None
-        else:
-            sides = _sides(user, held)
-            clock = clock_of(user.options.clock, user.principal.account_id)
-            before = ran_out(clock)
-            found = Proof(*comparison.compare(sides.new, sides.session, sides.old, sides.user, clock))
-            # A customer-managed policy is another one in each account, and time may have run out in this one.
-            shared = not (_depends(sides) or held.customer_policies or held.boundary)
-            if shared and ran_out(clock) == before:
-                self._alike[alike] = found, user
+        principal = user.principal
+        with asking(user.options.times, principal.account_id, principal.arn) as time:
+            found, sides = self._by_policies(user, held, time)
+        others = self.others(principal.account_id)
         if not others.policies:
             return replace(found, scope=others.scope)
         return with_others(found, sides or _sides(user, held), others, user.options)
+
+    def _by_policies(self, user: _User, held: PermissionSet, time: UserTime) -> tuple[Proof, Sides | None]:
+        """Compares once for all users with the same policies, where nothing in them depends on the user."""
+        alike = (held, *_documents(user, held))
+        if alike in self._alike:
+            return self._alike[alike][0], None
+        sides = _sides(user, held)
+        before = time.ran_out
+        found = Proof(*comparison.compare(sides.new, sides.session, sides.old, sides.user))
+        # A customer-managed policy is another one in each account, and time may have run out in this one.
+        shared = not (_depends(sides) or held.customer_policies or held.boundary)
+        if shared and time.ran_out == before:
+            self._alike[alike] = found, user
+        return found, sides
 
     def documents(self, arn: str, policies: Iterable[str]) -> dict[str, Any]:
         """Path and name -> document, for the customer-managed policies of the user's account that are known."""

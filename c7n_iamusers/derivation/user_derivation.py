@@ -22,8 +22,9 @@ from c7n_iamusers.derivation.user_policies import CustomerPolicy, UserPolicies, 
 from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.policy_documents import COMPROMISED, canonical_policy
 from c7n_iamusers.policy_comparison import principals
+from c7n_iamusers.policy_comparison.budgets import OutOfTime, UserTime, asking, check_time
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, TOO_COMPLEX, WIDER, Proof, Witness
-from c7n_iamusers.policy_comparison.patterns import clock_of, ran_out, variables
+from c7n_iamusers.policy_comparison.patterns import variables
 from c7n_iamusers.policy_comparison.statements import DENY, EVERYTHING, PolicyStatement
 
 
@@ -191,6 +192,10 @@ class UserDeriver:
 
     def of(self, principal: principals.PrincipalPermissions) -> UserDerivation:
         """The result for ``principal``, which must outlive this instance: documents are cached by their ``id()``."""
+        with asking(self._options.times, principal.account_id, principal.arn) as time:
+            return self._of(principal, time)
+
+    def _of(self, principal: principals.PrincipalPermissions, time: UserTime) -> UserDerivation:
         shape = self._shape(principal)
         context = principals.user_context(principal, self._options.identity_center_mfa)
         keys = self._context_keys.get(shape)
@@ -201,11 +206,10 @@ class UserDeriver:
         key = (shape, values, tagged, context.values(principals.MFA_PRESENT))
         result = self._results.get(key)
         if result is None:
-            clock = clock_of(self._options.clock, principal.account_id)
-            before = ran_out(clock)
+            before = time.ran_out
             result = self._derive(principal, principals.RequestContext(_known(values, context)))
             # that the time of this account is over is no answer for another's
-            if ran_out(clock) == before:
+            if time.ran_out == before:
                 self._results[key] = result
         varies = keys.varies or self._options.username_tag
         return self._with_own_proof(principal, context, result) if result.proof and varies else result
@@ -214,22 +218,14 @@ class UserDeriver:
         self, principal: principals.PrincipalPermissions, known: principals.RequestContext
     ) -> UserDerivation:
         try:
+            check_time()
             held = read_user_policies(_in_order(principal), self._options)
             if reason := blocked_reason(held) or empty_reason(held):
                 return UserDerivation(held, reason=reason)
             derived = render(held, self._options)
-        except ValueError as error:
+        except (ValueError, OutOfTime) as error:
             return UserDerivation(reason=str(error))
-        return UserDerivation(held, derived, self._proof(held, derived, principals.session_context(), known))
-
-    def _proof(
-        self,
-        held: UserPolicies,
-        derived: DerivedSet,
-        session: principals.RequestContext,
-        user: principals.RequestContext,
-    ) -> Proof:
-        return prove(held, derived, session, user, clock_of(self._options.clock, held.principal.account_id))
+        return UserDerivation(held, derived, prove(held, derived, principals.session_context(), known))
 
     def _with_own_proof(
         self,
@@ -245,7 +241,7 @@ class UserDeriver:
             return result
         held = replace(result.held, principal=principal)
         session = session_of(principal, self._options)
-        return UserDerivation(held, result.derived, self._proof(held, result.derived, session, context))
+        return UserDerivation(held, result.derived, prove(held, result.derived, session, context))
 
     def _shape(self, principal: principals.PrincipalPermissions) -> Hashable:
         return (

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -84,11 +84,15 @@ Credentials = dict[str, tuple[Credential, ...]]
 
 
 class EvidenceIndex:
-    """The evidence on each user of ``inventory``, which is indexed by user once."""
+    """The evidence on each user of ``inventory``, which is indexed by user once.
+
+    ``doubts``: why it is unknown whether roles trust users, in words -> of how many users that were asked for.
+    """
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._trust = TrustIndex(inventory.roles or ())
+        self.doubts = Counter[str]()
         self._service_credentials = _by_owner(inventory.service_credentials or ())
         assigned = [each for each in inventory.virtual_mfa or () if each.get("User")]
         self._virtual_mfa = _by_owner({**each["User"], "Device": each["SerialNumber"]} for each in assigned)
@@ -164,7 +168,10 @@ class EvidenceIndex:
         if self._inventory.roles is None:
             return None
         found = self._trust.of(user)
-        return None if self._trust.unreadable and not found else found
+        if not found.unknown or found.roles:
+            return found.roles
+        self.doubts[found.unknown] += 1
+        return None
 
 
 def with_listed_credentials(

@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -160,7 +160,7 @@ def sid_time(text: str) -> datetime | None:
 
 def _time(text: str, form: str) -> datetime | None:
     try:
-        return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
+        return moment(datetime.strptime(text, form))
     except ValueError:
         return None
 

@@ -38,8 +38,8 @@ from c7n_iamusers.identity_center.desired import AccessRequest, Checks
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.others import OrganizationPolicies, OthersIndex, ResourcePolicies
 from c7n_iamusers.identity_center.people import Candidate
+from c7n_iamusers.policy_comparison.budgets import AccountTimes, Clock
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER, Proof
-from c7n_iamusers.policy_comparison.patterns import AccountTimes, Clock
 from c7n_iamusers.policy_comparison.principals import (
     GroupPermissions,
     ManagedPolicy,
@@ -72,11 +72,11 @@ class AccessDerivation:
     ) -> None:
         """``username_tags``: reads the session tags that hold the username; by default there are none.
 
-        ``clock``: bounds the time of each proof, and of all proofs of an account; see ``patterns.Budget``.
+        ``clock``: bounds the time of each account; see ``budgets``.
         ``organization``, ``resources``: see ``OthersIndex``; the first is called once, and only if there are users to
         compare.
         """
-        self._clock = AccountTimes(clock) if clock else None
+        self._times = AccountTimes(clock) if clock else None
         self._organization, self._resources = organization, resources
         self._others: OthersIndex | None = None
         self._username_tags = username_tags
@@ -109,7 +109,7 @@ class AccessDerivation:
         ``PolicySource`` has them, of accounts whose intents are left out of this run.
         """
         self._index(intents, elsewhere)
-        named = _NamedSets(self.proofs, self._today, self._clock)
+        named = _NamedSets(self.proofs, self._today, self._times)
         return Checks(lambda intents, user: inability(intents, user, self._today), named.verdict)
 
     def __call__(self, rows: Sequence[_Row]) -> tuple[list[AccessRequest], list[model.Refusal]]:
@@ -152,7 +152,7 @@ class AccessDerivation:
         self.proofs.others = self._others.of
 
     def _options(self, settings: Mapping[str, Any]) -> DerivationOptions:
-        options = replace(derivation_options(settings, self._today), clock=self._clock)
+        options = replace(derivation_options(settings, self._today), times=self._times)
         tag = options.username_tag
         if not tag or tag in self._username_tags():
             return options
@@ -176,8 +176,8 @@ class AccessDerivation:
                 principal = shared.principal(intents, user, candidate)
                 principals.append(principal)
                 self.proofs.add([principal], options, intents.source.policies)
-            except (EvidenceUnreadable, KeyError) as error:
-                reason = f"its policies are unknown: {error}"
+            except Exception as error:  # noqa: BLE001  # whatever one user has, it stops no other
+                reason = f"its policies are unknown: {_told(error)}"
                 refused.append(_refused(intents, user, reason, model.POLICIES_UNKNOWN))
         found = derive(principals, options, self.proofs.others)
         self.results.append(found)
@@ -269,8 +269,8 @@ def _grants(group: DerivedGroup, once: dict[object, Any]) -> frozenset[model.Gra
 class _NamedSets:
     """Compares permission sets that intents request by name with the policies of their users."""
 
-    def __init__(self, proofs: ExistingSetProofs, today: date, clock: Clock | None) -> None:
-        self._proofs, self._today, self._clock = proofs, today, clock
+    def __init__(self, proofs: ExistingSetProofs, today: date, times: AccountTimes | None) -> None:
+        self._proofs, self._today, self._times = proofs, today, times
         self._shared = _Shared()
         self._options: dict[int, DerivationOptions] = {}
 
@@ -280,8 +280,10 @@ class _NamedSets:
         assert requested is not None
         try:
             principal = self._shared.principal(intents, user, candidate)
-        except (EvidenceUnreadable, KeyError) as error:
-            reason = f"its policies are unknown, so {requested.name} can't be compared with them: {error}"
+        except Exception as error:  # noqa: BLE001  # whatever one user has, it stops no other
+            reason = (
+                f"its policies are unknown, so {requested.name} can't be compared with them: {_told(error)}"
+            )
             return _refused(intents, user, reason, model.POLICIES_UNKNOWN)
         exposed = (each for each in all_managed(principal) if each.name.startswith(COMPROMISED))
         if found := next(exposed, None):
@@ -302,9 +304,13 @@ class _NamedSets:
         if id(intents) not in self._options:
             rows = parse_acceptances({"accept": intents.accept}, "accept", for_all=True)
             self._options[id(intents)] = DerivationOptions(
-                requested.session_duration, accept=rows, today=self._today, clock=self._clock
+                requested.session_duration, accept=rows, today=self._today, times=self._times
             )
         return self._options[id(intents)]
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, (EvidenceUnreadable, KeyError)) else repr(error)
 
 
 def _known(principal: PrincipalPermissions, policies: Mapping[str, Any]) -> frozenset[str]:

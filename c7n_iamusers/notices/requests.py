@@ -2,7 +2,8 @@
 """Replies to announcements that ask for exemptions: the rows in them, and what speaks against each. Pure.
 
 An announcement has a row of the list of exemptions for each of its users, without a reason (iam-users-parts.j2). Who
-answers it fills that in. Anybody may write such a mail, and give any sender: a person decides.
+answers it fills that in. Anybody may write such a mail, and give any sender: a person decides. Anybody may also write
+one that takes Python's readers of mails hours, or that they fail at: each mail is read within bounds, by itself.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import ExemptionRule, parse_rules
 from c7n_iamusers.notices.notices import Notices
 from c7n_iamusers.text.shapes import is_account_id
-from c7n_iamusers.text.wording import folded, has_glyphs, quoted
+from c7n_iamusers.text.wording import folded, has_glyphs, quoted, shown
 
 #: The cells of a row of ours, in their order.
 COLUMNS = ("account", "user", "path", "reason", "owner", "expires")
@@ -33,6 +34,41 @@ _LINE_END, _TAG = re.compile(r"(?i)<br\b[^<>]*>|</(?:p|div|tr|pre|li)>"), re.com
 _BEFORE, _QUOTES = ">| \t\xa0", str.maketrans(dict.fromkeys("“”„‟«»", '"'))
 #: The first cell of a row of ours, an account, also after a spreadsheet.
 _BEGIN = re.compile(r"""["']?[0-9][0-9 .'_E+-]{5,}"?([,;])""")
+#: What a mail may have at most. Python's readers take the square of a header's length, and look at each line once for
+#: each boundary. An account has 5,000 users by default.
+_LARGEST, _LONGEST_HEADER, _MOST_PARTS, _MOST_ROWS = 1 << 20, 2_000, 20, 5_000
+_BOUNDARY = re.compile(rb"(?i)boundary[^\s=;]{0,20}[ \t]{0,20}=")
+#: The charsets of mail programs, in lower case. Python has further codecs, some of which take the square of the length.
+_CHARSETS = frozenset(
+    {
+        *(
+            "utf-8",
+            "utf8",
+            "us-ascii",
+            "ascii",
+            "koi8-r",
+            "koi8-u",
+            "gb2312",
+            "gbk",
+            "gb18030",
+            "big5",
+            "euc-jp",
+        ),
+        *(
+            "iso-2022-jp",
+            "shift-jis",
+            "euc-kr",
+            "ks-c-5601-1987",
+            "iso-2022-kr",
+            "tis-620",
+            "latin1",
+            "latin-1",
+        ),
+        *("utf-16", "utf-16le", "utf-16be", "big5-hkscs", "gb-2312-80", "ansi-x3.4-1968"),
+        *(f"iso-8859-{number}" for number in range(1, 17) if number != 12),
+        *(f"{family}{number}" for family in ("windows-", "cp") for number in (874, 932, *range(1250, 1259))),
+    }
+)
 #: The lines over which a mail program may fold a reason.
 _FOLDED = 20
 
@@ -41,13 +77,14 @@ _FOLDED = 20
 class Reply:
     """One mail. ``sender``: the address that it claims, or empty. ``rows``: the cells of those with a reason.
 
-    ``unfilled``: how many rows have none, as they were sent.
+    ``unfilled``: how many rows have none, as they were sent. ``problem``: why it can't be read, in words; or empty.
     """
 
     place: str
     sender: str
     rows: tuple[tuple[str, ...], ...]
     unfilled: int = 0
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,44 +115,71 @@ class Request:
 
 
 def replies(data: bytes, place: str) -> Iterator[Reply]:
-    """The mails in a file: one mail, an mbox, or a text without a mail's header.
-
-    Raises RecursionError for parts within parts that nobody writes.
-    """
+    """The mails in a file: one mail, an mbox, or a text without a mail's header. None of them hides another."""
     mails = [data]
     if data.startswith(b"From "):
         mails = [each for each in _NEXT_MAIL.split(b"\n\n" + data) if each.strip()]
     for number, mail in enumerate(mails, 1):
-        message = message_from_bytes(mail)
-        senders = [str(each) for each in message.get_all("From", ())]
-        texts = (
-            [_texts(message, False), _texts(message, True)]
-            if senders
-            else [[mail.decode("utf-8-sig", "replace")]]
+        where = f"{place}, mail {number}" if len(mails) > 1 else place
+        try:
+            yield _reply(mail, where)
+        except Exception as error:  # noqa: BLE001  # whatever a mail has, the others are read
+            why = str(error) if isinstance(error, _Unreadable) else repr(error)
+            yield Reply(where, "", (), problem=f"{why}: read it by eye")
+
+
+class _Unreadable(Exception):
+    """A mail that no mail program writes, or larger than the rows of an account."""
+
+
+def _reply(mail: bytes, place: str) -> Reply:
+    """Raises _Unreadable, and whatever Python's readers of mails raise."""
+    if len(mail) > _LARGEST:
+        raise _Unreadable(
+            f"it has {len(mail)} bytes, and a mail can have {_LARGEST}: save it without attachments, or"
         )
-        # the plain form of a mail may say no more than that there is another one
-        rows = next(filter(None, ([row for text in form for row in _rows(text)] for form in texts)), [])
-        # a mail program may quote what it answers, and send it as plain text and again as an attachment
-        filled = dict.fromkeys(row for row in rows if len(row) != len(COLUMNS) or row[3])
-        yield Reply(
-            f"{place}, mail {number}" if len(mails) > 1 else place,
-            parseaddr(senders[0])[1] if len(senders) == 1 else "",
-            tuple(filled),
-            len({row[:2] for row in rows if row not in filled} - {row[:2] for row in filled}),
-        )
+    if len(_BOUNDARY.findall(mail)) > _MOST_PARTS:
+        raise _Unreadable(f"it has more than {_MOST_PARTS} parts with parts in them")
+    message = message_from_bytes(mail)
+    senders = _headers(message, "From")
+    texts = (
+        [_texts(message, False), _texts(message, True)]
+        if senders
+        else [[mail.decode("utf-8-sig", "replace")]]
+    )
+    # the plain form of a mail may say no more than that there is another one
+    rows = next(filter(None, ([row for text in form for row in _rows(text)] for form in texts)), [])
+    # a mail program may quote what it answers, and send it as plain text and again as an attachment
+    filled = dict.fromkeys(row for row in rows if len(row) != len(COLUMNS) or row[3])
+    if len(filled) > _MOST_ROWS:
+        raise _Unreadable(f"it has {len(filled)} rows with a reason, and a mail can have {_MOST_ROWS}")
+    return Reply(
+        place,
+        parseaddr(senders[0])[1] if len(senders) == 1 else "",
+        tuple(filled),
+        len({row[:2] for row in rows if row not in filled} - {row[:2] for row in filled}),
+    )
+
+
+def _headers(message: Message, name: str) -> list[str]:
+    """The headers of that name. Raises _Unreadable."""
+    found = [str(each) for each in message.get_all(name, ())]
+    if any(len(each) > _LONGEST_HEADER for each in found):
+        raise _Unreadable(f"it has a header {name} of more than {_LONGEST_HEADER} characters")
+    return found
 
 
 def _texts(message: Message, in_html: bool) -> Iterator[str]:
-    """The parts that are HTML, without its tags, or all other ones."""
+    """The parts that are HTML, without its tags, or all other ones. Raises _Unreadable."""
     for part in message.walk():
+        _headers(part, "Content-Type")
         if part.get_content_maintype() != "text" or (part.get_content_subtype() == "html") is not in_html:
             continue
         content = part.get_payload(decode=True)
-        content = content if isinstance(content, bytes) else b""
-        try:
-            text = content.decode(part.get_content_charset("utf-8"), "replace")
-        except (LookupError, ValueError):  # of a charset that nobody knows
-            text = content.decode("utf-8", "replace")
+        charset = part.get_content_charset("utf-8")
+        if charset.replace("_", "-") not in _CHARSETS:
+            raise _Unreadable(f"its charset is {quoted(charset)}, which no mail program writes")
+        text = content.decode(charset, "replace") if isinstance(content, bytes) else ""
         if in_html:
             text = html.unescape(_TAG.sub("", _LINE_END.sub("\n", text)))
         yield text
@@ -148,7 +212,9 @@ def requests(found: Iterable[Reply], known: Known) -> list[Request]:
             rules.setdefault((each.rule.account, each.rule.pattern), {}).setdefault(each.rule, each)
     for its in rules.values():
         if len(its) > 1:
-            fault = f"the rows for this user differ, in {', '.join(each.place for each in its.values())}: ask again"
+            fault = (
+                f"the rows for this user differ, in {shown([each.place for each in its.values()])}: ask again"
+            )
             its.update({rule: replace(each, faults=(*each.faults, fault)) for rule, each in its.items()})
     return [
         *(each for each in asked if not each.rule),

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from itertools import pairwise
 from typing import Any, TypeVar
 
 from c7n_iamusers.evidence.attempts import HEARD
@@ -125,17 +124,31 @@ def told_action(action: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def in_parts(items: Sequence[Each], fits: Callable[[Sequence[Each]], bool]) -> list[Sequence[Each]]:
-    """``items`` in the fewest parts of nearly one length that all fit, in their order.
+    """``items`` in parts that all fit, in their order, each as long as can be.
 
-    An item that does not fit by itself is a part by itself.
+    An item that does not fit by itself is a part by itself. ``fits`` is asked about few parts, and few more items than
+    there are: large items cost themselves a part, and their neighbours nothing.
     """
-    number = 1
-    while True:
-        bounds = [len(items) * at // number for at in range(number + 1)]
-        found = [items[start:end] for start, end in pairwise(bounds)]
-        if number >= len(items) or all(map(fits, found)):
-            return found
-        number += 1
+    if not items or fits(items):
+        return [items]
+    found, start = list[Sequence[Each]](), 0
+    while start < len(items):
+        length = _fitting(items[start:], fits)
+        found.append(items[start : start + length])
+        start += length
+    return found
+
+
+def _fitting(items: Sequence[Each], fits: Callable[[Sequence[Each]], bool]) -> int:
+    """How many of the first items fit, at least one."""
+    fit, beyond = 1, 2
+    while beyond <= len(items) and fits(items[:beyond]):
+        fit, beyond = beyond, 2 * beyond
+    beyond = min(beyond, len(items) + 1)
+    while beyond - fit > 1:
+        middle = (fit + beyond) // 2
+        fit, beyond = (middle, beyond) if fits(items[:middle]) else (fit, middle)
+    return fit
 
 
 #: Characters of a text, and members of a list, of a user that does not fit a message in full.

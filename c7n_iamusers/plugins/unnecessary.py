@@ -438,6 +438,8 @@ class Flagging:
         assessor = self._assessor()
         assessed = [(record.resource, self._assessed(assessor, record, why)) for record, why in unprotected]
         known = [(resource, found) for resource, found in assessed if found]
+        for why, count in assessor.index.doubts.items():
+            self.log.warning("unnecessary: it is unknown whether a role trusts %d users: %s", count, why)
         selection, now = self.options.selection, self.clock()
         settled = pool.map(lambda each: self._settled(assessor, each[0], each[1], now), known)
         chosen, left_out = list[Found](), dict[str, list[str]]()
@@ -482,9 +484,12 @@ class Flagging:
         try:
             return assessor.assess(record.user, record.source, exemption)
         except EvidenceUnreadable as error:
-            self.log.warning("unnecessary: %s is left alone: %s", record.user.subject, error)
-            self._leave_out(record.user, str(error))
-            return None
+            why = str(error)
+        except Exception as error:  # noqa: BLE001  # whatever one user has, the others are assessed
+            why = f"it can't be assessed: {error!r}"
+        self.log.warning("unnecessary: %s is left alone: %s", record.user.subject, why)
+        self._leave_out(record.user, why)
+        return None
 
     def _settled(
         self, assessor: Assessor, resource: Resource, found: Assessment, now: datetime

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from c7n_iamusers.policy_comparison import patterns
+from c7n_iamusers.policy_comparison import budgets, patterns
 from c7n_iamusers.policy_comparison.conditions import Condition, implied
 from c7n_iamusers.policy_comparison.principals import RequestContext
 from c7n_iamusers.policy_comparison.resolution import PLAIN, Bounds, Interpretation, Scope, resolve
@@ -141,7 +141,7 @@ class RequestSet:
 
 
 def uncovered(
-    requests: RequestSet, covers: Iterable[Scope], budget: patterns.Budget
+    requests: RequestSet, covers: Iterable[Scope], budget: budgets.Budget
 ) -> tuple[str, str] | None:
     """An action and a resource in ``requests`` that no scope of ``covers`` has; None if there are proven to be none.
 
@@ -162,7 +162,7 @@ def uncovered(
         if scope is None:
             return action.text, _shown(piece, action, resource, useful)
         if taken > _MOST_PIECES:
-            raise patterns.TooComplex
+            raise budgets.TooComplex
         pieces += _rest(piece, scope)
     return None
 
@@ -222,16 +222,15 @@ def compare(
     new_context: RequestContext,
     old: Policies,
     old_context: RequestContext,
-    clock: patterns.Clock | None = None,
 ) -> tuple[str, tuple[Witness, ...]]:
-    """EQUAL, NARROWER, WIDER or UNDECIDED, and the witnesses of the last two. ``clock``: see ``patterns.Budget``.
+    """EQUAL, NARROWER, WIDER or UNDECIDED, and the witnesses of the last two.
 
     What is not proven is WIDER. It is UNDECIDED if the comparison was given up, or if the interpretations of AWS's
     documentation (see ``Interpretation``) give different verdicts.
     """
     found: dict[Interpretation, tuple[str, tuple[Witness, ...]]] = {}
     for each in interpretations(new, old):
-        found[each] = _by_interpretation(new, new_context, old, old_context, each, clock)
+        found[each] = _by_interpretation(new, new_context, old, old_context, each)
         if found[each][0] == UNDECIDED:
             return found[each]  # another interpretation takes as long
     verdicts = {verdict for verdict, _ in found.values()}
@@ -256,14 +255,13 @@ def _by_interpretation(
     old: Policies,
     old_context: RequestContext,
     interpretation: Interpretation,
-    clock: patterns.Clock | None,
 ) -> tuple[str, tuple[Witness, ...]]:
     new_least, new_most = _access(new, new_context, interpretation)
     old_least, old_most = _access(old, old_context, interpretation)
-    witnesses = widening(new_most, old_least, clock)
+    witnesses = widening(new_most, old_least)
     if witnesses:
         return (UNDECIDED if all(each.action == TOO_COMPLEX for each in witnesses) else WIDER), witnesses
-    return (NARROWER if _exceeds(old_most, new_least, clock) else EQUAL), ()
+    return (NARROWER if _exceeds(old_most, new_least) else EQUAL), ()
 
 
 def interpretations(*both: Policies) -> list[Interpretation]:
@@ -290,49 +288,49 @@ def _assumptions(interpretation: Interpretation, others: list[Interpretation]) -
         yield f"if a variable without a value invalidates {what}"
 
 
-def widening(new: Access, old: Access, clock: patterns.Clock | None = None) -> tuple[Witness, ...]:
+def widening(new: Access, old: Access) -> tuple[Witness, ...]:
     """A witness for each Allow of ``new`` that is not proven to be within ``old``."""
     try:
-        return _widening(new, old, clock)
-    except patterns.OutOfTime:
+        return _widening(new, old)
+    except budgets.OutOfTime:
         return (Witness(TOO_COMPLEX, TOO_COMPLEX, "", "the policies"),)
 
 
-def _exceeds(new: Access, old: Access, clock: patterns.Clock | None) -> bool:
+def _exceeds(new: Access, old: Access) -> bool:
     """Whether there is a witness; stops at the first."""
     try:
-        return _has_witness(new, old, clock)
-    except patterns.OutOfTime:
+        return _has_witness(new, old)
+    except budgets.OutOfTime:
         return True
 
 
 @lru_cache(maxsize=4096)
-def _widening(new: Access, old: Access, clock: patterns.Clock | None) -> tuple[Witness, ...]:
+def _widening(new: Access, old: Access) -> tuple[Witness, ...]:
     """Raises OutOfTime, which is not cached."""
-    return tuple(_witnesses(new, old, clock))
+    return tuple(_witnesses(new, old))
 
 
 @lru_cache(maxsize=4096)
-def _has_witness(new: Access, old: Access, clock: patterns.Clock | None) -> bool:
+def _has_witness(new: Access, old: Access) -> bool:
     """Raises OutOfTime, which is not cached."""
-    return next(_witnesses(new, old, clock), None) is not None
+    return next(_witnesses(new, old), None) is not None
 
 
-def _witnesses(new: Access, old: Access, clock: patterns.Clock | None) -> Iterator[Witness]:
-    budget = patterns.Budget(clock=clock)
+def _witnesses(new: Access, old: Access) -> Iterator[Witness]:
+    budget = budgets.Budget()
     found = (_witness(allow, new, old, budget) for allow in new.allows)
     return (witness for witness in found if witness is not None)
 
 
-def _witness(allow: Scope, new: Access, old: Access, budget: patterns.Budget) -> Witness | None:
+def _witness(allow: Scope, new: Access, old: Access, budget: budgets.Budget) -> Witness | None:
     try:
         for requests in _request_sets(allow, new.boundary):
             for part, cover in _obligations(requests, new, old):
                 if found := uncovered(part, cover, budget):
                     return Witness(*found, _conditions_text(part), allow.source)
-    except patterns.OutOfTime:
+    except budgets.OutOfTime:
         raise
-    except patterns.TooComplex:
+    except budgets.TooComplex:
         return Witness(TOO_COMPLEX, TOO_COMPLEX, _conditions_text(RequestSet.of(allow)), allow.source)
     return None
 
@@ -398,6 +396,6 @@ def _conditions_text(requests: RequestSet) -> str:
 def grants_within(new: Policies, old: Policies, context: RequestContext) -> bool:
     """Whether ``new`` is proven to grant no more than ``old`` to principals with the same ``context``."""
     return not any(
-        _exceeds(_access(new, context, each)[1], _access(old, context, each)[0], None)
+        _exceeds(_access(new, context, each)[1], _access(old, context, each)[0])
         for each in interpretations(new, old)
     )

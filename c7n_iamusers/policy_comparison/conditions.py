@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
 from c7n_iamusers.iam.policy_documents import listed
+from c7n_iamusers.policy_comparison.budgets import OutOfTime, TooComplex
 from c7n_iamusers.policy_comparison.patterns import (
-    TooComplex,
     as_2012,
     escaped,
     matched_by,
@@ -148,6 +148,8 @@ def outcomes_by_pattern(condition: Condition, possible: frozenset[str]) -> froze
     tests = _PATTERN_TESTS.get(base.replace("Not", ""), ())
     try:
         hits = {hit for test in tests for pattern in possible for hit in test(pattern, condition.values)}
+    except OutOfTime:
+        raise
     except TooComplex:
         return _EITHER
     return frozenset(hit != condition.negated for hit in hits) or _EITHER
@@ -185,8 +187,8 @@ def _outcome(condition: Condition, value: str | None) -> frozenset[bool]:
         return _of_missing_key(condition, qualifier)
     tests = _TESTS.get(base.replace("Not", ""), ())
     try:
-        met = {any(test(pattern, value) for pattern in condition.values) for test in tests}
-    except ValueError:  # a date that is none
+        met = {test(condition.values, value) for test in tests}
+    except ValueError:  # a date that is none, or beyond the year 9999
         return _EITHER
     return frozenset(hit != condition.negated for hit in met) or _EITHER
 
@@ -199,34 +201,50 @@ def _of_missing_key(condition: Condition, qualifier: str) -> frozenset[bool]:
     return frozenset({condition.if_exists or condition.negated})
 
 
-_Test = Callable[[str, str], bool]
+#: Whether a text meets one of the values of a condition. Raises ValueError if one of them has no meaning.
+_Test = Callable[[tuple[str, ...], str], bool]
 
 
-def _equal(pattern: str, value: str) -> bool:
-    return _plain(pattern) == value
+def _equal(values: Iterable[str], text: str) -> bool:
+    return any(_plain(each) == text for each in values)
 
 
-def _same_but_case(pattern: str, value: str) -> bool:
-    return _plain(pattern).lower() == value.lower()
+def _same_but_case(values: Iterable[str], text: str) -> bool:
+    return any(_plain(each).lower() == text.lower() for each in values)
 
 
-def _alike(pattern: str, value: str) -> bool:
-    return matches(frozenset({pattern}), value)
+def _any_alike(values: Iterable[str], text: str) -> bool:
+    return matches(frozenset(values), text)
 
 
-def _arn_alike(pattern: str, value: str) -> bool:
-    patterns, values = pattern.split(":", 5), value.split(":", 5)
-    return len(patterns) == len(values) and all(map(_alike, patterns, values))
+def _alike(pattern: str, text: str) -> bool:
+    return matches(frozenset({pattern}), text)
+
+
+def _arn_alike(values: Iterable[str], text: str) -> bool:
+    # What matches by component matches as a whole, which one automaton tells for all values.
+    return _any_alike(values, text) and any(_components_alike(each, text) for each in values)
+
+
+def _components_alike(pattern: str, text: str) -> bool:
+    patterns, texts = pattern.split(":", 5), text.split(":", 5)
+    return len(patterns) == len(texts) and all(map(_alike, patterns, texts))
 
 
 def _in_order(holds: Callable[[datetime, datetime], bool]) -> _Test:
-    return lambda pattern, value: holds(_moment(value), _moment(pattern))
+    return lambda values, text: any(holds(_moment(text), _moment(each)) for each in values)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def _moment(text: str) -> datetime:
     """Of "one of the W3C implementations of the ISO 8601 date formats or epoch (UNIX) time". Raises ValueError."""
-    if text.isdecimal():
-        return datetime.fromtimestamp(int(text), timezone.utc)
+    if text.isascii() and text.isdecimal():
+        try:
+            return _EPOCH + timedelta(seconds=int(text))
+        except OverflowError as error:
+            raise ValueError(f"a time beyond the year 9999: {text}") from error
     found = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
@@ -239,7 +257,7 @@ def _plain(pattern: str) -> str:
 
 #: "Each of the six colon-delimited components of the ARN is checked separately" ("Condition operators"). By that a
 #: lone ``*`` matches no ARN, although policies use it for any ARN. The outcome is certain only if both tests agree.
-_ARNS: tuple[_Test, ...] = (_arn_alike, _alike)
+_ARNS: tuple[_Test, ...] = (_arn_alike, _any_alike)
 #: The tests of ``outcomes_by_pattern``, in the form of ``_TESTS``.
 _PATTERN_TESTS: Mapping[str, tuple[Callable[[str, Iterable[str]], frozenset[bool]], ...]] = {
     "StringEquals": (_pattern_equal,),
@@ -252,7 +270,7 @@ _PATTERN_TESTS: Mapping[str, tuple[Callable[[str, Iterable[str]], frozenset[bool
 _TESTS: Mapping[str, tuple[_Test, ...]] = {
     "StringEquals": (_equal,),
     "StringEqualsIgnoreCase": (_same_but_case,),
-    "StringLike": (_alike,),
+    "StringLike": (_any_alike,),
     "ArnEquals": _ARNS,
     "ArnLike": _ARNS,
     "Bool": (_same_but_case,),

@@ -53,6 +53,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (f"{PATHFINDING} iam-002", "iam:CreateAccessKey"),
     (f"{PATHFINDING} iam-004", "iam:CreateLoginProfile"),
     (f"{PATHFINDING} iam-006", "iam:UpdateLoginProfile"),
+    (HACKTRICKS, "iam:UpdateAccessKey"),
     (HACKTRICKS, "iam:UpdateSAMLProvider"),
     (HACKTRICKS, "iam:UpdateOpenIDConnectProviderThumbprint"),
     (f"{PATHFINDING} sts-001", "sts:AssumeRole"),
@@ -78,6 +79,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (f"{PRIVESC}: SSO & identitystore", "sso-directory:UpdatePassword"),
     # a role for something new that runs code
     (f"{PATHFINDING} apprunner-001", "iam:PassRole apprunner:CreateService"),
+    (f"{PRIVESC}: API Gateway", "iam:PassRole apigateway:PUT apigateway:POST"),
     (
         f"{PRIVESC}: EC2",
         "iam:PassRole autoscaling:CreateLaunchConfiguration autoscaling:CreateAutoScalingGroup",
@@ -97,9 +99,12 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (f"{PATHFINDING} cloudformation-001", "iam:PassRole cloudformation:CreateStack"),
     (f"{PATHFINDING} cloudformation-003", "iam:PassRole cloudformation:CreateStackSet"),
     (f"{PATHFINDING} codebuild-001", "iam:PassRole codebuild:CreateProject"),
+    (f"{PRIVESC}: CodeBuild", "iam:PassRole codebuild:UpdateProject"),
     (f"{PRIVESC}: CodePipeline", "iam:PassRole codepipeline:CreatePipeline"),
     (RHINO, "iam:PassRole codestar:CreateProject"),
     (f"{PATHFINDING} cognitoidentity-001", "iam:PassRole cognito-identity:SetIdentityPoolRoles"),
+    (f"{PRIVESC}: Cognito", "iam:PassRole cognito-idp:CreateGroup"),
+    (f"{PRIVESC}: Cognito", "iam:PassRole cognito-idp:UpdateGroup"),
     (f"{PATHFINDING} datapipeline-001", "iam:PassRole datapipeline:CreatePipeline"),
     (f"{PATHFINDING} ec2-001", "iam:PassRole ec2:RunInstances"),
     (f"{PATHFINDING} ec2-003", "iam:PassRole ec2:RequestSpotInstances"),
@@ -111,6 +116,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (f"{PATHFINDING} ecs-009", "iam:PassRole ecs:StartTask"),
     (f"{PRIVESC}: Elastic Beanstalk", "iam:PassRole elasticbeanstalk:CreateEnvironment"),
     (f"{PATHFINDING} emr-001", "iam:PassRole elasticmapreduce:RunJobFlow"),
+    (f"{PRIVESC}: EMR", "iam:PassRole elasticmapreduce:CreateEditor"),
     (
         f"{PATHFINDING} emrserverless-001",
         "iam:PassRole emr-serverless:CreateApplication emr-serverless:StartJobRun",
@@ -118,7 +124,6 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (f"{PATHFINDING} gamelift-001", "iam:PassRole gamelift:CreateBuild gamelift:CreateFleet"),
     (f"{PATHFINDING} glue-001", "iam:PassRole glue:CreateDevEndpoint"),
     (f"{PATHFINDING} glue-003", "iam:PassRole glue:CreateJob"),
-    (f"{PATHFINDING} glue-005", "iam:PassRole glue:UpdateJob"),
     (f"{PATHFINDING} glue-007", "iam:PassRole glue:CreateSession glue:RunStatement"),
     (f"{PATHFINDING} imagebuilder-001", "iam:PassRole imagebuilder:CreateInfrastructureConfiguration"),
     (
@@ -152,6 +157,10 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (f"{PATHFINDING} codebuild-002", "codebuild:StartBuild"),
     (f"{PATHFINDING} codebuild-003", "codebuild:StartBuildBatch"),
     (
+        f"{PRIVESC}: CodePipeline",
+        "codebuild:UpdateProject codepipeline:UpdatePipeline codepipeline:StartPipelineExecution",
+    ),
+    (
         f"{PATHFINDING} codedeploy-001",
         "codedeploy:CreateDeployment codedeploy:RegisterApplicationRevision",
     ),
@@ -160,7 +169,12 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (f"{PATHFINDING} ec2instanceconnect-003", "ec2-instance-connect:SendSSHPublicKey"),
     (f"{PRIVESC}: EC2", "ec2-instance-connect:SendSerialConsoleSSHPublicKey"),
     (f"{PATHFINDING} ecs-006", "ecs:ExecuteCommand ecs:DescribeTasks"),
+    (
+        f"{PRIVESC}: ECS",
+        "ecs:RegisterTaskDefinition ecs:CreateTaskSet ecs:UpdateServicePrimaryTaskSet",
+    ),
     (f"{PATHFINDING} glue-002", "glue:UpdateDevEndpoint"),
+    (f"{PRIVESC}: Glue", "glue:UpdateJob"),
     (f"{PATHFINDING} lambda-003", "lambda:UpdateFunctionCode"),
     (RHINO, "lambda:UpdateFunctionConfiguration"),
     (f"{PATHFINDING} sagemaker-004", "sagemaker:CreatePresignedNotebookInstanceUrl"),
@@ -177,6 +191,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
         f"{PRIVESC}: SSM",
         "ssm:RegisterTaskWithMaintenanceWindow ssm:RegisterTargetWithMaintenanceWindow",
     ),
+    (f"{PRIVESC}: SSM", "ssm:UpdateDocument ssm:UpdateDocumentDefaultVersion"),
     (f"{PATHFINDING} stepfunctions-002", "states:UpdateStateMachine states:StartExecution"),
 )
 ESCALATION_PATHS = tuple(EscalationPath(tuple(actions.split()), source) for source, actions in _TABLE)
@@ -226,9 +241,9 @@ def _types_of(action: str) -> tuple[str, ...]:
 
 #: Action -> patterns of the ARNs that it is used on, in every partition.
 TYPES: Mapping[str, tuple[str, ...]] = {action: _types_of(action) for action in ALL_ESCALATING}
-#: Whoever has these on all of IAM is an administrator.
+#: Whoever has these on all of IAM is an administrator, also without the one that takes a key that somebody has already.
 DECISIVE = frozenset(
     action
     for action, types in TYPES.items()
     if action.startswith("iam:") and not {_USERS, _GROUPS, _ROLES, _POLICIES}.isdisjoint(types)
-)
+) - {"iam:UpdateAccessKey"}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from c7n_iamusers.policy_comparison import other_policies, patterns
+from c7n_iamusers.policy_comparison import budgets, other_policies
 from c7n_iamusers.policy_comparison.comparison import (
     TOO_COMPLEX,
     Policies,
@@ -121,7 +121,7 @@ class _Difference:
     old: Party
     reading: _Reading
     possible: bool
-    budget: patterns.Budget
+    budget: budgets.Budget
 
     @cached_property
     def _after(self) -> _Layer:
@@ -154,7 +154,7 @@ class _Difference:
             return None
         try:
             return next(self._witnesses(), None)
-        except patterns.TooComplex:
+        except budgets.TooComplex:
             return Witness(TOO_COMPLEX, TOO_COMPLEX, "", f"{self.policy.kind} of {self.policy.name}")
 
     def _witnesses(self) -> Iterator[Witness]:
@@ -247,13 +247,23 @@ class Finding:
     certain: bool = False
 
 
-def difference(policy: OtherPolicy, new: Party, old: Party, clock: patterns.Clock | None = None) -> Finding:
-    """The finding on ``policy``. A policy with a ``problem`` may always let the new principal do more."""
+def difference(policy: OtherPolicy, new: Party, old: Party) -> Finding:
+    """The finding on ``policy``. What can't be compared may always let the new principal do more."""
+    unknown = Finding(policy, Witness(TOO_COMPLEX, TOO_COMPLEX, "", f"{policy.kind} of {policy.name}"))
     if policy.problem:
-        return Finding(policy, Witness(TOO_COMPLEX, TOO_COMPLEX, "", f"{policy.kind} of {policy.name}"))
+        return unknown
+    try:
+        budgets.check_time()
+        return _difference(policy, new, old)
+    except Exception:  # noqa: BLE001  # also OutOfTime: whatever a policy of others has, it is told as undecided
+        return unknown
+
+
+def _difference(policy: OtherPolicy, new: Party, old: Party) -> Finding:
+    """Raises OutOfTime."""
 
     def between(reading: _Reading, possible: bool) -> _Difference:
-        return _Difference(policy, new, old, reading, possible, patterns.Budget(clock=clock))
+        return _Difference(policy, new, old, reading, possible, budgets.Budget())
 
     everybody = (False,) if policy.controls else (True, False)
     own = Policies(tuple(each.statement for each in policy.statements))

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import takewhile
 
+from c7n_iamusers.policy_comparison.budgets import Budget, TooComplex
+
 #: A key, which may have spaces behind it, and a default. No part can end where another would go on, so that a text
 #: without an end takes no longer than its length.
 _VARIABLE = re.compile(r"\$\{\s*([^{}*?$,\s][^{},]*)(?:,\s*'((?:[^']|'')*)'\s*)?\}")
@@ -185,114 +187,12 @@ def matches(patterns: frozenset[str], text: str) -> bool:
     return bool(states & union.final)
 
 
-#: The maximum steps for one pattern, and for one comparison; see ``Budget``. Real policies need far fewer. A policy
-#: that needs more is undecided, instead of running for hours.
-PATTERN_STEPS, QUESTION_STEPS = 200_000, 1_000_000
+#: The maximum steps for one pattern; see ``Budget``.
+PATTERN_STEPS = 200_000
 #: The states of an automaton that count as one more step: time grows with the states of large automata.
 _BITS_A_STEP = 2048
 #: Candidates for a character that no pattern has, which represents all such characters.
 _OTHERS = "xyzqjkvw0123456789" + "".join(map(chr, range(0x100, 0x180)))
-
-
-class TooComplex(Exception):
-    """The comparison takes too many steps. The caller must assume the unsafe answer."""
-
-
-class OutOfBudget(TooComplex):
-    """The budget is used up, so every further comparison within it fails too."""
-
-
-class OutOfTime(OutOfBudget):
-    """The time is over. Another machine, or another account, may have had enough, so nobody may share the answer."""
-
-
-#: Returns seconds, from any beginning.
-Clock = Callable[[], float]
-#: Far more than the steps of a comparison take on a slow machine.
-QUESTION_SECONDS = 120.0
-#: What all questions about the users of one account may take together. A user's own policies can be made to take 20.
-ACCOUNT_SECONDS = 120.0
-#: What each further question may take: what most users have takes a hundredth of that, and is still answered.
-LATE_SECONDS = 0.25
-
-
-class AccountTime:
-    """A clock for the questions about one account's users, and the seconds that these have ``used``.
-
-    ``ran_out``: how many questions ended for want of time. Two are equal where their clocks are, since an answer that
-    was found does not depend on the time.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock, self.used, self.ran_out = clock, 0.0, 0
-
-    def __call__(self) -> float:
-        return self._clock()
-
-    @property
-    def left(self) -> float:
-        """The seconds that the next question may take."""
-        return max(LATE_SECONDS, min(QUESTION_SECONDS, ACCOUNT_SECONDS - self.used))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, AccountTime) and self._clock == other._clock
-
-    def __hash__(self) -> int:
-        return hash(self._clock)
-
-
-class AccountTimes:
-    """A clock, and the time of each account by it."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock, self._times = clock, dict[str, AccountTime]()
-
-    def __call__(self) -> float:
-        return self._clock()
-
-    def of(self, account_id: str) -> AccountTime:
-        """The time of the account."""
-        return self._times.setdefault(account_id, AccountTime(self._clock))
-
-
-def ran_out(clock: Clock | None) -> int:
-    """How many questions of the account of ``clock`` ended for want of time."""
-    return clock.ran_out if isinstance(clock, AccountTime) else 0
-
-
-def clock_of(clock: Clock | None, account_id: str) -> Clock | None:
-    """``clock`` for questions about the account."""
-    return clock.of(account_id) if isinstance(clock, AccountTimes) else clock
-
-
-class Budget:
-    """The steps for one comparison, and its time by ``clock``, if one is given.
-
-    Steps are counted, so every machine gives up at the same step. The time is for what the steps do not foresee, and
-    an account's, so that the users of one account keep those of others waiting for two minutes at most.
-    A cached result costs as many steps as it did at first, so no answer depends on earlier comparisons.
-    """
-
-    def __init__(self, steps: int | None = None, clock: Clock | None = None) -> None:
-        self.left = QUESTION_STEPS if steps is None else steps
-        self._clock = clock
-        self._last = clock() if clock else 0.0
-        self._end = self._last + (clock.left if isinstance(clock, AccountTime) else QUESTION_SECONDS)
-
-    def spend(self, steps: int) -> None:
-        """Use up ``steps``. Raises OutOfBudget if fewer are left, OutOfTime if the time is over."""
-        self.left -= steps
-        if self.left < 0:
-            raise OutOfBudget
-        if self._clock is None:
-            return
-        before, self._last = self._last, self._clock()
-        over = self._last > self._end
-        if isinstance(self._clock, AccountTime):
-            self._clock.used += self._last - before
-            self._clock.ran_out += over
-        if over:
-            raise OutOfTime
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,14 @@ Deleting a user breaks the trust of roles that name it: after the deletion the t
 and a new user with the same name does not match it ("AWS JSON policy elements: Principal", IAM User Guide). A condition
 on its name, tag or unique id may not be met by a new one either. What can't be decided counts as trust. Not seen are
 conditions on a role's own tags in which a user's name stands as a variable.
+
+Whoever may write trust policies can make many that take long for each user. Users are found by the literal texts in
+them, and the rest is asked within bounds: a user beyond them is unknown.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -22,11 +26,19 @@ from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.policy_comparison.conditions import Condition, outcomes, parse_conditions
 from c7n_iamusers.policy_comparison.patterns import variables
 from c7n_iamusers.policy_comparison.principals import TAG_PREFIX, USERNAME, RequestContext
+from c7n_iamusers.text.wording import shown
 
 _ARN, _ID = "aws:principalarn", "aws:userid"
 #: Operators that compare with whole texts, where there is no wildcard in them.
 _LITERAL = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
 _LEGACY = "2008-10-17"
+_WILDCARDS = re.compile(r"[*?]")
+#: The characters of trust policies that each user of an account is compared with in any case, and that all of them are
+#: together beyond that. A million take a tenth of a second, or a second where they are different for each role. Real
+#: accounts need far fewer, as most users are found by name.
+OWN_CHARACTERS, SHARED_CHARACTERS = 200_000, 50_000_000
+#: The failures that are told of one user.
+_MOST_TOLD = 3
 
 
 def _context(arn: str, unique_id: str, name: str | None, tags: Mapping[str, str] | None) -> RequestContext:
@@ -59,20 +71,81 @@ class _Clause:
     def tells_apart(self) -> bool:
         """Whether one of the strangers may not meet the conditions."""
         account = min(self.accounts or {"000000000000"})
-        return any(
-            False in _outcomes(each, _in_account(stranger, account))
-            for stranger in _STRANGERS
-            for each in self.conditions
-        )
+        strangers = [_in_account(each, account) for each in _STRANGERS]
+        if self.gate and not all(map(self.gate.lets_in, strangers)):
+            return True
+        return any(False in _outcomes(each, stranger) for stranger in strangers for each in self.conditions)
 
     @cached_property
-    def literals(self) -> frozenset[str] | None:
-        """Texts in lower case, one of which a user's ARN, id or name is; None if any user may meet the conditions."""
+    def cost(self) -> int:
+        """The characters that are compared with those of a user."""
+        return sum(1 + len(value) for each in self.conditions for value in each.values)
+
+    @cached_property
+    def gate(self) -> _Gate | None:
+        """What each user has that may meet the conditions; None if it is not known."""
         for each in self.conditions:
-            plain = not any({"*", "?"} & set(value) or variables(value) for value in each.values)
-            if plain and each.operator in _LITERAL and not each.key.startswith(TAG_PREFIX):
-                return frozenset(value.lower() for value in each.values)
+            if each.operator in _LITERAL and not any(map(variables, each.values)):
+                return _Gate(each.key, frozenset(map(_ends, each.values)))
         return None
+
+
+@dataclass(frozen=True)
+class _Gate:
+    """The value of ``key`` begins and ends with one of the pairs of ``ends``, which are in lower case."""
+
+    key: str
+    ends: frozenset[tuple[str, str]]
+
+    def lets_in(self, context: RequestContext) -> bool:
+        """Whether a principal with this ``context`` may have such a value."""
+        values = context.values(self.key)
+        texts = [each.lower() for each in values or () if each is not None]
+        fits = (text.startswith(head) and text.endswith(tail) for text in texts for head, tail in self.ends)
+        return values is None or any(fits)
+
+
+def _ends(pattern: str) -> tuple[str, str]:
+    """The literal beginning and end, in lower case, of the texts of ``pattern``."""
+    if "$" in pattern:
+        return "", ""
+    parts = _WILDCARDS.split(pattern.lower())
+    return parts[0], parts[-1]
+
+
+class _ByEnds:
+    """The clauses with a gate of one key, by the beginnings and ends in it."""
+
+    def __init__(self) -> None:
+        self._found: defaultdict[str, defaultdict[str, list[_Clause]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+
+    def add(self, clause: _Clause, ends: Iterable[tuple[str, str]]) -> None:
+        for head, tail in ends:
+            self._found[head][tail].append(clause)
+
+    def of(self, value: str) -> Iterator[_Clause]:
+        """The clauses whose gate lets ``value`` in."""
+        text = value.lower()
+        for end in range(len(text) + 1):
+            if tails := self._found.get(text[:end]):
+                for begin in range(len(text) + 1):
+                    yield from tails.get(text[begin:], ())
+
+    def every(self) -> Iterator[_Clause]:
+        """All of them."""
+        for tails in self._found.values():
+            for clauses in tails.values():
+                yield from clauses
+
+
+@dataclass(frozen=True)
+class Trust:
+    """``roles``: the ARNs of the roles that trust a user, sorted. ``unknown``: why there may be more; or empty."""
+
+    roles: tuple[str, ...]
+    unknown: str = ""
 
 
 def _in_account(stranger: RequestContext, account: str) -> RequestContext:
@@ -96,29 +169,59 @@ class TrustIndex:
         #: The roles of each clause that tells principals apart.
         self._clauses: defaultdict[_Clause, list[str]] = defaultdict(list)
         #: ARNs of roles whose trust policy does not parse.
-        self.unreadable: list[str] = []
+        self._unreadable: list[str] = []
+        self._left = SHARED_CHARACTERS
         for role in roles:
             self._add(str(role.get("Arn") or role.get("RoleName")), role.get("AssumeRolePolicyDocument"))
-        self._literal: defaultdict[str, list[_Clause]] = defaultdict(list)
+        self._by_key: defaultdict[str, _ByEnds] = defaultdict(_ByEnds)
         self._others: list[_Clause] = []
         for clause in self._clauses:
-            if clause.literals is None:
+            if clause.gate:
+                self._by_key[clause.gate.key].add(clause, clause.gate.ends)
+            else:
                 self._others.append(clause)
-            for text in clause.literals or ():
-                self._literal[text].append(clause)
 
-    def of(self, user: IamUser) -> tuple[str, ...]:
-        """The ARNs of the roles that name ``user``, or trust who meets a condition that it may meet, sorted."""
+    def of(self, user: IamUser) -> Trust:
+        """The roles that name ``user``, or trust who meets a condition that it may meet."""
         named = {*self._roles.get(user.arn, ()), *self._roles.get(user.unique_id, ())}
+        doubts = [f"the trust policy of {shown(self._unreadable)} can't be read"] if self._unreadable else []
         if self._clauses:
             account, tags = user.arn.split(":")[4], user.tags if TAG.name in user.attachments else None
             context = _context(user.arn, user.unique_id, user.name, tags)
-            known = {text.lower() for text in (user.arn, user.unique_id, user.name)}
-            asked = (*(clause for text in known for clause in self._literal.get(text, ())), *self._others)
-            for clause in asked:
+            doubts += filter(None, [self._ask(account, context, named)])
+        return Trust(tuple(sorted(named)), "; ".join(doubts))
+
+    def _ask(self, account: str, context: RequestContext, named: set[str]) -> str:
+        """Add the roles of clauses that may mean a principal. Returns what is not known, in words, or nothing."""
+        own, failed = OWN_CHARACTERS, set[str]()
+        for clause in dict.fromkeys(self._asked(context)):
+            if named.issuperset(self._clauses[clause]):
+                continue
+            own -= clause.cost
+            if own < 0:
+                self._left -= clause.cost
+            if self._left < 0 and own < 0:
+                return (
+                    f"trust policies, such as that of {self._clauses[clause][0]}, have conditions on who calls that "
+                    "take too long to compare with the account's users: shorten them"
+                )
+            try:
                 if clause.may_name(account, context):
                     named.update(self._clauses[clause])
-        return tuple(sorted(named))
+            except Exception as error:  # noqa: BLE001  # whatever one of them has, it concerns this user alone
+                failed.add(f"the trust policy of {self._clauses[clause][0]} can't be compared ({error!r})")
+        return "; ".join(sorted(failed)[:_MOST_TOLD])
+
+    def _asked(self, context: RequestContext) -> Iterator[_Clause]:
+        """The clauses that may mean a principal with this ``context``."""
+        yield from self._others
+        for key, clauses in self._by_key.items():
+            values = context.values(key)
+            if values is None:
+                yield from clauses.every()
+            for value in values or ():
+                if value is not None:
+                    yield from clauses.of(value)
 
     def _add(self, role: str, document: Any) -> None:
         try:
@@ -127,8 +230,8 @@ class TrustIndex:
             allowed = [each for each in statements(parsed) if str(each.get("Effect", "")).lower() == "allow"]
             names = [name for each in allowed for name in _named(each)]
             clauses = [clause for each in allowed for clause in _clauses(each, is_legacy)]
-        except ValueError:
-            self.unreadable.append(role)
+        except Exception:  # noqa: BLE001  # whatever it has, the others can be read
+            self._unreadable.append(role)
             return
         for name in names:
             self._roles[name].append(role)

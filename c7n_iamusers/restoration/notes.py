@@ -119,4 +119,8 @@ def _extras(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
 
 def _trust_policies(snapshot: Snapshot) -> Iterator[str]:
     for role in snapshot.trusted_by:
-        yield f"the trust policy of {role} named the user: save it again, since it has the id of the deleted user"
+        # a snapshot may be forged, and a role that never named the user would trust it from then on
+        yield (
+            f"the trust policy of {role} named the user: if it shows the id of the deleted user now, "
+            f"{snapshot.user.unique_id}, put the user's ARN in its place; if not, leave it"
+        )

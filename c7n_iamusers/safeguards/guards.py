@@ -325,14 +325,13 @@ def _active(user: IamUser, days: float | None, now: datetime, keys: Sequence[Key
 def _trusted(user: IamUser, trust: TrustIndex | None) -> str | None:
     if trust is None:
         return None
-    if roles := trust.of(user):
+    found = trust.of(user)
+    if found.roles:
         return (
-            f"a role trusts it: {shown(roles)}: take it out of the role's trust policy, or state trusted-by-role: true "
-            "(no role would trust it again once it is restored)"
+            f"a role trusts it: {shown(found.roles)}: take it out of the role's trust policy, or state "
+            "trusted-by-role: true (no role would trust it again once it is restored)"
         )
-    if trust.unreadable:
-        return f"it is unknown whether a role trusts it: the trust policy of {shown(trust.unreadable)} can't be read"
-    return None
+    return f"it is unknown whether a role trusts it: {found.unknown}" if found.unknown else None
 
 
 def _broken(user: IamUser, quarantine: Quarantine | None, days: float | None) -> str | None:

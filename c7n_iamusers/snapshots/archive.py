@@ -210,7 +210,7 @@ class UserRecords:
             now,
             fingerprint(plain, quarantine.deactivated if quarantine else ()),
             self._policy,
-            self._trust.of(user),
+            self._trust.of(user).roles,
             rights.groups,
             quarantine.as_data() if quarantine else None,
             policies=rights.policies,

@@ -130,7 +130,7 @@ def test_one_bad_reply_hides_no_good_one() -> None:
     assert "nightly export" in result.stdout
 
 
-@pytest.mark.parametrize("broken", ["no-notices", "notice", "list", "column", "fifo", "deep"])
+@pytest.mark.parametrize("broken", ["no-notices", "notice", "list", "column", "fifo", "deep", "charset"])
 def test_what_cannot_be_read_is_no_quiet_success(checkout: Path, broken: str) -> None:
     reply("a.eml", row())
     if broken == "no-notices":
@@ -146,6 +146,10 @@ def test_what_cannot_be_read_is_no_quiet_success(checkout: Path, broken: str) ->
     elif broken == "deep":
         parts = (f"Content-Type: multipart/mixed; boundary={n}\n\n--{n}\n" for n in range(3000))
         Path("replies/deep.eml").write_text(f"From: {OWNER}\n{''.join(parts)}")
+    elif broken == "charset":
+        Path("replies/odd.eml").write_text(
+            f"From: {OWNER}\nContent-Type: text/plain; charset=punycode\n\n{row()}"
+        )
     else:
         os.mkfifo("replies/pipe")
     result = requests()
@@ -155,6 +159,7 @@ def test_what_cannot_be_read_is_no_quiet_success(checkout: Path, broken: str) ->
         "notice": "it is of account None",
         "list": "exemptions.csv",
         "fifo": "FIFO",
-        "deep": "replies/deep.eml: ",
+        "deep": "replies/deep.eml: can't be read: ",
+        "charset": "replies/odd.eml: can't be read: its charset is 'punycode'",
     }
     assert told.get(broken, "has no column account, owner") in result.stderr

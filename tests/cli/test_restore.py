@@ -126,7 +126,10 @@ def test_the_account_is_as_before_but_for_what_is_listed(
         "service-specific",
     ):
         assert word in result.output, word
-    assert f"the trust policy of arn:aws:iam::{ACCOUNT}:role/deploy named the user" in result.output
+    assert (
+        f"the trust policy of arn:aws:iam::{ACCOUNT}:role/deploy named the user: if it shows" in result.output
+    )
+    assert "put the user's ARN in its place; if not, leave it" in result.output
     assert [line["phase"] for line in map(json.loads, journal.read_text().splitlines())][:2] == [
         "before",
         "after",

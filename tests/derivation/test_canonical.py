@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c7n_iamusers.derivation.canonical import MOST_STEPS, canonical, includes
+from c7n_iamusers.policy_comparison.budgets import Budget
 from c7n_iamusers.policy_comparison.comparison import EQUAL, Policies, compare
-from c7n_iamusers.policy_comparison.patterns import PATTERN_STEPS, Budget
+from c7n_iamusers.policy_comparison.patterns import PATTERN_STEPS
 from c7n_iamusers.policy_comparison.principals import RequestContext
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
 from tests.derivation.users import HOME, allow, deny, document

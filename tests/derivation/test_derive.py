@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import Derivation, DerivationOptions, PolicyReference
-from c7n_iamusers.policy_comparison import comparison, patterns
+from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver
+from c7n_iamusers.policy_comparison import budgets, comparison
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER, Remark
 from c7n_iamusers.policy_comparison.principals import GroupPermissions, ManagedPolicy, PrincipalPermissions
 from tests.derivation.users import (
@@ -205,7 +206,7 @@ def test_a_user_whose_policies_take_too_long_is_refused_with_the_reason(
     ]
     comparison._widening.cache_clear()
     with monkeypatch.context() as patch:
-        patch.setattr(patterns, "QUESTION_STEPS", 60)
+        patch.setattr(budgets, "QUESTION_STEPS", 60)
         derivation = derive(users, PLAIN)
     comparison._widening.cache_clear()
     assert verdicts(derivation) == {"bob": EQUAL}
@@ -311,3 +312,20 @@ def test_nothing_depends_on_the_order_of_users(
     first, second = derive(pair[0], options), derive(pair[1], options)
     assert first == second
     assert len(first.principals) + len(first.refused) == len(pair[0])
+
+
+def test_a_failure_of_one_users_policies_leaves_that_user_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = UserDeriver.of
+
+    def failing(its: UserDeriver, principal: PrincipalPermissions) -> UserDerivation:
+        if principal.user_name == "bob":
+            raise OverflowError("timestamp out of range for platform time_t")
+        return of(its, principal)
+
+    monkeypatch.setattr(UserDeriver, "of", failing)
+    found = alike(user(inline=[READ]), user("bob", inline=[READ]), user("carol", inline=[WRITE]))
+    assert verdicts(found) == {"alice": EQUAL, "carol": EQUAL}
+    ((left, reason),) = ((each.subject.name, each.reason) for each in found.refused)
+    assert left == "bob"
+    assert "can't be compared" in reason
+    assert "timestamp out of range" in reason

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from c7n_iamusers.derivation.others import (
     OTHERS_WIDER,
     AccountPolicies,
 )
+from c7n_iamusers.policy_comparison import others_comparison
+from c7n_iamusers.policy_comparison.budgets import OTHERS_SECONDS, AccountTimes, check_time
 from c7n_iamusers.policy_comparison.comparison import (
     EQUAL,
     NARROWER,
@@ -313,6 +316,27 @@ def test_a_policy_that_can_not_be_evaluated_leaves_the_verdict_open() -> None:
     assert verdict(found) == (UNDECIDED, MAYBE)
     (text,) = (each.text for each in found.principals[0].proof.remarks if each.id == OTHERS_UNDECIDED)
     assert "2030-01-01" in text
+
+
+@pytest.mark.parametrize("fault", ["late", "fails"])
+def test_a_policy_that_is_not_compared_is_named_and_leaves_the_verdict_open(
+    fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def slow(*_: Any) -> Any:
+        nonlocal now
+        now += 2 * OTHERS_SECONDS
+        check_time()
+        raise RecursionError("deep")
+
+    monkeypatch.setattr(others_comparison, "interpretations", slow)
+    times = AccountTimes(lambda: now) if fault == "late" else None
+    policies = [trust(trusting()), resource_policy(BUCKET, {**allow("s3:*"), "Principal": "*"})]
+    found = derived(policies, options=replace(PLAIN, times=times))
+    assert verdict(found) == (UNDECIDED, MAYBE)
+    named = [each.source for each in found.principals[0].proof.remarks if each.id == OTHERS_UNDECIDED]
+    assert named == [f"{each.kind} of {each.name}" for each in policies]
 
 
 def test_each_proof_says_what_was_looked_at_and_equal_proofs_are_one_object() -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from c7n_iamusers.derivation import user_derivation
 from c7n_iamusers.derivation.model import DerivationOptions
 from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver, render
-from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED
-from c7n_iamusers.policy_comparison.patterns import ACCOUNT_SECONDS, AccountTimes
+from c7n_iamusers.policy_comparison.budgets import ACCOUNT_SECONDS, AccountTimes
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER
 from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, depends_on_principal, user_context
 from tests.derivation.test_derive import users
 from tests.derivation.users import (
@@ -139,8 +139,12 @@ def test_that_the_time_of_one_account_is_over_is_no_answer_for_another() -> None
         return now
 
     times = AccountTimes(clock)
-    times.of(PAYMENTS).used = ACCOUNT_SECONDS
-    shared = UserDeriver(replace(PLAIN, clock=times))
+    with times.asking(PAYMENTS, "arn:of-another-user"):
+        now += 2 * ACCOUNT_SECONDS
+    shared = UserDeriver(replace(PLAIN, times=times))
     inline = [allow("sqs:Get*", "arn:aws:sqs:*:*:*b"), allow("sqs:Send*", "arn:aws:sqs:*:*:*c")]
-    found = [shared.of(user("alice", each, inline=inline)).proof for each in (PAYMENTS, RESEARCH)]
-    assert [proof and proof.verdict for proof in found] == [UNDECIDED, EQUAL]
+    late, other = (shared.of(user("alice", each, inline=inline)) for each in (PAYMENTS, RESEARCH))
+    assert late.proof is None
+    assert "the time for comparing the users of its account is over" in late.reason
+    assert other.proof
+    assert other.proof.verdict == EQUAL

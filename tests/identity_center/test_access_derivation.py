@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.iam.accounts import PolicySource
+from c7n_iamusers.identity_center import access_derivation
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
-from c7n_iamusers.identity_center.model import DesiredAccess, Person
+from c7n_iamusers.identity_center.model import POLICIES_UNKNOWN, DesiredAccess, Person
 from tests.access_center import ACCOUNT
 from tests.desired import user
 
@@ -82,3 +83,14 @@ def test_what_is_accepted_ends() -> None:
     assert (len(held.claims), len(held.refused)) == (1, 0)
     assert (len(ended.claims), len(ended.refused)) == (0, 1)
     assert "expired on 2027-01-31" in ended.refused[0].reason
+
+
+def test_a_failure_of_one_user_leaves_that_user_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any) -> Any:
+        raise OverflowError("timestamp out of range for platform time_t")
+
+    monkeypatch.setattr(access_derivation, "principal_permissions", failing)
+    found = desired(AccessDerivation(), {}, {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    ((reason, code),) = ((each.reason, each.code) for each in found.refused)
+    assert "its policies are unknown: OverflowError('timestamp out of range" in reason
+    assert code == POLICIES_UNKNOWN

@@ -105,16 +105,25 @@ def test_it_seeds_and_takes_mail_and_replaces_its_env_file(serve: Serve, tmp_pat
         *("--member-account", "210987654321=payments", "--users-per-account", "4"),
         *("--mail-dir", "mails", "--smtp-port", "0", "--env-file", "env"),
     )
-    environment = environment_of(process, "C7N_IAMUSERS_SMTP_PORT")
+    assert process.stderr
+    progress = ""
+    while "environment written to env\n" not in progress:
+        line = process.stderr.readline()
+        assert line, progress
+        progress += line
+    file = tmp_path / "env"
+    words = (shlex.split(line)[1].partition("=") for line in file.read_text().splitlines()[1:])
+    environment = {name: value for name, _, value in words}
     with smtplib.SMTP("127.0.0.1", int(environment["C7N_IAMUSERS_SMTP_PORT"])) as client:
         client.sendmail("a@example.com", ["b@example.com"], "Subject: hello\n\n")
     assert len(list((tmp_path / "mails").glob("*.eml"))) == 1
-    file = tmp_path / "env"
     assert f"export AWS_ENDPOINT_URL={environment['AWS_ENDPOINT_URL']}\n" in file.read_text()
     assert "OLD" not in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    code, progress = stopped(process)
-    assert code == 0, progress
+    process.send_signal(signal.SIGTERM)
+    # a shell writes it to a log that others may read
+    printed, more = process.communicate(timeout=20)
+    assert (process.returncode, printed) == (0, ""), more
     assert "seeded 4 users in 1 accounts" in progress
     assert "members 210987654321 (payments)" in progress
 

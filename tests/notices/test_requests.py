@@ -64,7 +64,7 @@ KNOWN = Known(
         pytest.param(mail(ROW.replace('"', "")), id="saved-by-a-spreadsheet"),
         pytest.param(mail(ROW, cte="base64"), id="base64"),
         pytest.param(mail(f"Grüße\n{ROW}", charset="iso-8859-1"), id="latin-1"),
-        pytest.param(mail(ROW).replace(b"utf-8", b"no-such-charset"), id="unknown-charset"),
+        pytest.param(mail(ROW).replace(b"utf-8", b"Windows-1252"), id="windows"),
         pytest.param(
             mail("", html=f"<div>{ROW.replace('.', '<span>.</span>').replace(chr(34), '&quot;')}</div>"),
             id="html",
@@ -182,3 +182,54 @@ def test_rows_that_differ_are_refused_and_equal_ones_count_once() -> None:
 def test_a_hostile_file_ends_soon(data: bytes) -> None:
     found = list(replies(data, "x"))
     assert all(each.faults for each in requests(found, KNOWN))
+
+
+PLAIN = b"From: a@example.org\nContent-Type: text/plain"
+NESTED = b"From: a@example.org\n" + b"".join(
+    b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n" % (each, each) for each in range(30)
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        pytest.param(
+            PLAIN + b'; a="' + b'\\";' * 1_000 + b"\n\n", "header Content-Type of more than", id="parameters"
+        ),
+        pytest.param(b"From: " + b"a:" * 20_000 + b"\n\n", "header From of more than", id="groups"),
+        *[
+            pytest.param(PLAIN + b"; charset=" + name + b"\n\n", "charset is", id=name.decode())
+            for name in (
+                b"punycode",
+                b"idna",
+                b"unicode_escape",
+                b"utf-7",
+                b"rot13",
+                b"zlib",
+                b"no-such-charset",
+            )
+        ],
+        pytest.param(NESTED, "more than 20 parts", id="parts-in-parts"),
+        pytest.param(PLAIN + b"\n\n" + b"x" * (1 << 20), "bytes, and a mail can have 1048576", id="large"),
+        pytest.param(
+            PLAIN.replace(b"plain", b"html") + b"\n\n&#" + b"9" * 5_000 + b";", "ValueError", id="number"
+        ),
+        pytest.param(
+            b"From: a@example.org\n" + b"Content-Type: message/rfc822\n\n" * 5_000,
+            "RecursionError",
+            id="mails-in-mails",
+        ),
+        pytest.param(
+            PLAIN
+            + b"\n\n"
+            + b"".join(b'"111122223333","u%d","/","r","o",""\n' % each for each in range(5_001)),
+            "5001 rows with a reason",
+            id="rows",
+        ),
+    ],
+)
+def test_a_mail_beyond_the_bounds_is_named_and_hides_no_other(data: bytes, why: str) -> None:
+    hostile, good = replies(b"From 1\n" + data + b"\n\nFrom 2\n" + mail(), "box")
+    assert (hostile.place, hostile.rows) == ("box, mail 1", ())
+    assert why in hostile.problem
+    assert (good.rows, good.sender, good.problem) == ((CELLS,), OWNER, "")

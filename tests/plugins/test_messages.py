@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -63,12 +64,30 @@ def test_the_subject(account: str, users: int | None, options: dict[str, Any], e
     ("items", "most", "expected"),
     [
         pytest.param([1, 2, 3], 6, [[1, 2, 3]], id="all-fit"),
-        pytest.param([1, 2, 3], 5, [[1], [2, 3]], id="two"),
-        pytest.param([3, 3, 3, 3, 3], 6, [[3], [3, 3], [3, 3]], id="nearly-one-length"),
+        pytest.param([1, 2, 3], 5, [[1, 2], [3]], id="two"),
+        pytest.param([3, 3, 3, 3, 3], 6, [[3, 3], [3, 3], [3]], id="as-long-as-can-be"),
         pytest.param([1, 9, 1], 5, [[1], [9], [1]], id="one-never-fits"),
+        pytest.param([5, 9, 5, 9, 1, 1, 9], 9, [[5], [9], [5], [9], [1, 1], [9]], id="large-ones-between"),
         pytest.param([9], 5, [[9]], id="only-one"),
         pytest.param([], 5, [[]], id="none"),
     ],
 )
 def test_parts(items: list[int], most: int, expected: list[list[int]]) -> None:
     assert in_parts(items, lambda part: sum(part) <= most) == expected
+
+
+@pytest.mark.parametrize("place", ["first", "last", "between"])
+def test_large_users_cost_the_others_no_message_and_little_packing(place: str) -> None:
+    small, large, packed = [1] * 1_000, [1_500] * 6, [0]
+    at = {"first": 0, "last": 1_000, "between": 400}[place]
+    items = [*small[:at], *large, *small[at:]]
+
+    def fits(part: Sequence[int]) -> bool:
+        packed[0] += len(part)
+        return sum(part) <= 2_000
+
+    found = in_parts(items, fits)
+    assert [each for part in found for each in part] == items
+    assert all(sum(part) <= 2_000 for part in found)
+    assert len(found) <= 8
+    assert packed[0] < 15 * len(items)

@@ -16,10 +16,12 @@ from c7n.resources.iam import User
 from aws_local_org import LocalOrg
 from aws_local_org.seed import seed
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
+from c7n_iamusers.evidence.assessment import Assessor
 from c7n_iamusers.evidence.seen_users import SEEN, SeenUsers, parse_seen
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.plugins.policy_checks import exemption_rules
 from c7n_iamusers.plugins.unnecessary import Unnecessary
+from c7n_iamusers.policy_comparison import trusted_users
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT, policy
 
@@ -294,6 +296,48 @@ def test_a_user_that_cannot_be_read_in_full_is_left_alone_and_named(
     deny(monkeypatch, "ListSSHPublicKeys", "alice")
     assert flagged(attachments="full").keys() == {"bob", "carol", "dave"}
     assert "user alice of account 111122223333 is left alone" in caplog.text
+
+
+def test_a_user_whose_assessment_fails_is_left_alone_and_named(
+    iam: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assess = Assessor.assess
+
+    def failing(assessor: Assessor, user: Any, *rest: Any) -> Any:
+        if user.name == "alice":
+            raise OverflowError("timestamp out of range for platform time_t")
+        return assess(assessor, user, *rest)
+
+    monkeypatch.setattr(Assessor, "assess", failing)
+    assert flagged().keys() == {"bob", "carol", "dave"}
+    assert "user alice of account 111122223333 is left alone: it can't be assessed" in caplog.text
+
+
+def test_a_tag_of_twenty_digits_stops_nobody(iam: Any) -> None:
+    iam.tag_user(UserName="carol", Tags=[{"Key": "expires", "Value": "9" * 20}])
+    on = {"DateGreaterThan": {"aws:PrincipalTag/expires": "2030-01-01"}}
+    statement = {
+        "Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole", "Condition": on
+    }  # fmt: skip
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = iam.create_role(RoleName="until", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    found = {name: annotation["trusted_by"] for name, annotation in flagged().items()}
+    assert (found["alice"], found["carol"]) == ([], [role])
+
+
+def test_trust_policies_that_take_too_long_are_said(
+    iam: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(trusted_users, "OWN_CHARACTERS", 5)
+    monkeypatch.setattr(trusted_users, "SHARED_CHARACTERS", 5)
+    on = {"StringLike": {"aws:username": ["*q*x*", "*y*z*"]}}
+    statement = {
+        "Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole", "Condition": on
+    }  # fmt: skip
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.create_role(RoleName="slow", AssumeRolePolicyDocument=trust)
+    assert all(annotation["trusted_by"] is None for annotation in flagged().values())
+    assert "it is unknown whether a role trusts 4 users: trust policies, such as that of" in caplog.text
 
 
 def test_a_user_that_is_gone_meanwhile_is_not_flagged(iam: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -411,6 +411,16 @@ def test_only_the_tables_say_that_an_aws_managed_policy_is_harmless() -> None:
         "bedrock-agentcore:InvokeAgentRuntimeCommand",
         "sso:AttachCustomerManagedPolicyReferenceToPermissionSet",
         "sso-directory:UpdatePassword",
+        "iam:UpdateAccessKey",
+        "iam:PassRole apigateway:PUT apigateway:POST",
+        "iam:PassRole codebuild:UpdateProject",
+        "iam:PassRole cognito-idp:CreateGroup",
+        "iam:PassRole cognito-idp:UpdateGroup",
+        "iam:PassRole elasticmapreduce:CreateEditor",
+        "codebuild:UpdateProject codepipeline:UpdatePipeline codepipeline:StartPipelineExecution",
+        "ecs:RegisterTaskDefinition ecs:CreateTaskSet ecs:UpdateServicePrimaryTaskSet",
+        "ssm:UpdateDocument ssm:UpdateDocumentDefaultVersion",
+        "glue:UpdateJob",
     ],
 )
 def test_ways_of_this_year(actions: str) -> None:

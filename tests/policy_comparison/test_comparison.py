@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from c7n_iamusers.policy_comparison import comparison, patterns
+from c7n_iamusers.policy_comparison import budgets, comparison, patterns
 from c7n_iamusers.policy_comparison import comparison as coverage
 from c7n_iamusers.policy_comparison.comparison import (
     EQUAL,
@@ -21,7 +22,6 @@ from c7n_iamusers.policy_comparison.comparison import (
     Witness,
     compare,
 )
-from c7n_iamusers.policy_comparison.patterns import AccountTimes
 from c7n_iamusers.policy_comparison.principals import RequestContext
 from c7n_iamusers.policy_comparison.statements import parse_policy
 from tests.examples import examples
@@ -247,29 +247,12 @@ def test_the_steps_of_a_question_are_numbered(monkeypatch: pytest.MonkeyPatch) -
     old = [allow(f"s3:*et{letter}*", "arn:aws:s3:::*b*c") for letter in "abcd"]
     assert compare(policies(new), ANYBODY, policies(old), ANYBODY)[0] == NARROWER
     comparison._widening.cache_clear()
-    monkeypatch.setattr(patterns, "QUESTION_STEPS", 100)
+    monkeypatch.setattr(budgets, "QUESTION_STEPS", 100)
     # what was found before is kept, and costs what it did then
     verdict, witnesses = compare(policies(new), ANYBODY, policies(old), ANYBODY)
     assert verdict == UNDECIDED
     assert {witness.action for witness in witnesses} == {TOO_COMPLEX}
     comparison._widening.cache_clear()
-
-
-def test_a_comparison_that_takes_too_long_is_undecided() -> None:
-    new, old = [allow("s3:Get*", "arn:aws:s3:::a*b")], [allow("s3:*", "arn:aws:s3:::*b")]
-
-    def verdict(seconds_a_look: float) -> str:
-        now = 0.0
-
-        def clock() -> float:
-            nonlocal now
-            now += seconds_a_look
-            return now
-
-        return compare(policies(new), ANYBODY, policies(old), ANYBODY, clock)[0]
-
-    assert verdict(0.0) == NARROWER
-    assert verdict(patterns.QUESTION_SECONDS / 2) == UNDECIDED
 
 
 @dataclass(eq=False)
@@ -284,46 +267,79 @@ class Ticking:
         return self.now
 
 
-def test_an_account_has_its_time_and_what_is_simple_is_answered_after_it() -> None:
+def timed(times: budgets.AccountTimes, account_id: str, arn: str, name: str) -> str:
+    """The verdict on policies that nobody else compares."""
+    new, old = [allow("s3:Get*", f"arn:aws:s3:::{name}*b")], [allow("s3:*", "arn:aws:s3:::*b")]
+    with times.asking(account_id, arn):
+        return compare(policies(new), ANYBODY, policies(old), ANYBODY)[0]
+
+
+def test_users_have_the_time_of_their_account_and_a_little_of_their_own() -> None:
     clock = Ticking()
-    times = AccountTimes(clock)
+    times = budgets.AccountTimes(clock)
 
-    def verdict(account_id: str, name: str, step: float) -> str:
-        new, old = [allow("s3:Get*", f"arn:aws:s3:::{name}*b")], [allow("s3:*", "arn:aws:s3:::*b")]
+    def verdict(account_id: str, arn: str, name: str, step: float) -> str:
         clock.step = step
-        return compare(policies(new), ANYBODY, policies(old), ANYBODY, times.of(account_id))[0]
+        return timed(times, account_id, arn, name)
 
-    assert verdict("1", "one", patterns.ACCOUNT_SECONDS) == UNDECIDED
-    assert times.of("1").left == patterns.LATE_SECONDS
-    assert verdict("1", "two", 0.0) == NARROWER
-    assert verdict("1", "three", 1.0) == UNDECIDED
+    assert verdict("1", "alice", "one", budgets.ACCOUNT_SECONDS + 1) == UNDECIDED
+    # whoever used up the account's time has none left, and the others what is theirs
+    assert verdict("1", "alice", "two", 0.0) == UNDECIDED
+    assert verdict("1", "bob", "three", budgets.OWN_SECONDS / 100) == NARROWER
+    assert verdict("1", "carol", "four", budgets.OWN_SECONDS) == UNDECIDED
     # neither another account's time nor its answers
-    assert verdict("2", "three", 1.0) == NARROWER
-    # and what was found once is known
-    assert verdict("1", "three", 1.0) == NARROWER
+    assert verdict("2", "dave", "four", 1.0) == NARROWER
+    # nothing bounds what nobody asks to bound
+    clock.step = 1e6
+    new, old = [allow("s3:Get*", "arn:aws:s3:::five*b")], [allow("s3:*", "arn:aws:s3:::*b")]
+    assert compare(policies(new), ANYBODY, policies(old), ANYBODY)[0] == NARROWER
 
 
-def test_many_costly_questions_take_an_account_little_more_than_its_time() -> None:
-    clock = Ticking(step=0.1)
-    times = AccountTimes(clock)
-    for number in range(100):
-        new = [allow("s3:Get*", f"arn:aws:s3:::{number}{letter}*b*c") for letter in "abcdefghijklmnopq"]
-        old = [allow("s3:*et*", f"arn:aws:s3:::{number}*b*c")]
-        compare(policies(new), ANYBODY, policies(old), ANYBODY, times.of("1"))
-    late = 2 * 100 * (patterns.LATE_SECONDS + clock.step)
-    assert patterns.ACCOUNT_SECONDS < clock.now < patterns.ACCOUNT_SECONDS + late + 5
+def test_whatever_is_done_for_a_user_takes_its_time() -> None:
+    clock = Ticking()
+    times = budgets.AccountTimes(clock)
+    with times.asking("1", "alice"):
+        clock.now += budgets.ACCOUNT_SECONDS + 1  # by what looks at no clock
+    over = pytest.raises(budgets.OutOfTime, match="the time for comparing the users of its account is over")
+    with times.asking("1", "alice") as outer, times.asking("1", "bob") as inner, over:
+        budgets.check_time()
+    assert inner is outer
+    assert inner.ran_out == 1
+    with times.asking("1", "bob"):
+        budgets.check_time()
+    budgets.check_time()
+
+
+def test_thousands_of_costly_users_take_an_account_a_bounded_time_and_starve_nobody() -> None:
+    clock = Ticking(step=0.01)
+    times = budgets.AccountTimes(clock)
+    hostile, ordinary = Counter[str](), Counter[str]()
+    for number in range(2_000):
+        with times.asking("1", f"hostile{number}"):
+            budget = budgets.Budget(10**9)
+            try:
+                while True:
+                    budget.spend(1)
+            except budgets.OutOfTime:
+                hostile["out of time"] += 1
+        with times.asking("1", f"ordinary{number}"):
+            budgets.Budget().spend(1)
+            ordinary["compared"] += 1
+    assert (hostile["out of time"], ordinary["compared"]) == (2_000, 2_000)
+    own = 4_000 * (budgets.OWN_SECONDS + 5 * clock.step)
+    assert budgets.ACCOUNT_SECONDS < clock.now < budgets.ACCOUNT_SECONDS + own
 
 
 def test_policies_that_are_legal_and_made_to_blow_up_are_given_up(
     steps: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patterns, "QUESTION_STEPS", 50_000)
+    monkeypatch.setattr(budgets, "QUESTION_STEPS", 50_000)
     monkeypatch.setattr(patterns, "PATTERN_STEPS", 10_000)
     tail = "a" + "?" * 24
     new = [allow(f"s3:*{tail}{number}") for number in range(40)]
     old = [allow(f"s3:?*{tail}{number} s3:{tail}{number}") for number in range(40)]
     assert compare(policies(new), ANYBODY, policies(old), ANYBODY)[0] == UNDECIDED
-    assert sum(steps) <= 2 * (patterns.QUESTION_STEPS + patterns.PATTERN_STEPS)
+    assert sum(steps) <= 2 * (budgets.QUESTION_STEPS + patterns.PATTERN_STEPS)
 
 
 @pytest.fixture

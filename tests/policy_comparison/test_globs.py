@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c7n_iamusers.policy_comparison.patterns import Budget, TooComplex, example, matches
+from c7n_iamusers.policy_comparison.budgets import Budget, TooComplex
+from c7n_iamusers.policy_comparison.patterns import example, matches
 from tests.examples import examples
 
 pytestmark = pytest.mark.pure

@@ -7,8 +7,9 @@ import random
 
 import pytest
 
+from c7n_iamusers.policy_comparison.budgets import Budget
 from c7n_iamusers.policy_comparison.overlaps import covers, overlap
-from c7n_iamusers.policy_comparison.patterns import Budget, Element, Language, without_colons
+from c7n_iamusers.policy_comparison.patterns import Element, Language, without_colons
 
 pytestmark = pytest.mark.pure
 

@@ -8,7 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.policy_comparison.trusted_users import TrustIndex, _Clause
+from c7n_iamusers.policy_comparison import trusted_users
+from c7n_iamusers.policy_comparison.trusted_users import Trust, TrustIndex, _Clause
 from tests.records import ACCOUNT, user
 
 pytestmark = pytest.mark.pure
@@ -133,19 +134,73 @@ def when(operator: str, key: str, value: Any, principal: Any = None) -> dict[str
 )
 def test_roles_that_name_a_user(document: Any, named: bool) -> None:
     index = TrustIndex([{"Arn": ROLE, "AssumeRolePolicyDocument": document}])
-    assert index.of(ALICE) == ((ROLE,) if named else ())
-    assert index.unreadable == []
+    assert index.of(ALICE).roles == ((ROLE,) if named else ())
 
 
 def test_several_roles_in_order_and_once_each() -> None:
     twice = trust({"AWS": [ALICE.arn, ALICE.unique_id]})
     roles = [{"Arn": arn, "AssumeRolePolicyDocument": twice} for arn in ("b", "a")]
-    assert TrustIndex(roles).of(ALICE) == ("a", "b")
+    assert TrustIndex(roles).of(ALICE).roles == ("a", "b")
 
 
 def test_a_policy_that_cannot_be_read_is_named() -> None:
-    assert TrustIndex([{"Arn": ROLE, "AssumeRolePolicyDocument": "rubbish"}]).unreadable == [ROLE]
-    assert TrustIndex([{"Arn": ROLE}]).unreadable == [ROLE]
+    for role in ({"Arn": ROLE, "AssumeRolePolicyDocument": "rubbish"}, {"Arn": ROLE}):
+        found = TrustIndex([role]).of(ALICE)
+        assert found == Trust((), f"the trust policy of {ROLE} can't be read")
+
+
+def test_a_comparison_that_fails_leaves_that_user_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_name = _Clause.may_name
+
+    def failing(clause: _Clause, account: str, context: Any) -> bool:
+        if "alice" in context.facts["aws:username"]:
+            raise RecursionError("deep")
+        return may_name(clause, account, context)
+
+    monkeypatch.setattr(_Clause, "may_name", failing)
+    index = TrustIndex([{"Arn": ROLE, "AssumeRolePolicyDocument": when("StringLike", "aws:username", "*b*")}])
+    alice, bob = (user(name, unique_id=f"AIDA{name:0>16}") for name in ("alice", "bob"))
+    monkeypatch.setitem(alice.detail, "UserName", "alice")
+    assert index.of(bob) == Trust((ROLE,))
+    other = TrustIndex(
+        [{"Arn": ROLE, "AssumeRolePolicyDocument": when("StringLike", "aws:username", "*li*")}]
+    )
+    assert other.of(alice).roles == ()
+    assert f"{ROLE} can't be compared" in other.of(alice).unknown
+
+
+@pytest.mark.parametrize("pattern", ["u*{}", "{}*", "*:user/*{}"])
+def test_patterns_without_number_cost_a_user_nothing(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "aws:PrincipalArn" if ":" in pattern else "aws:username"
+    roles = [
+        {
+            "Arn": f"r{each}",
+            "AssumeRolePolicyDocument": when(
+                "StringLike", key, [pattern.format(f"q{each}-{at}") for at in range(10)]
+            ),
+        }
+        for each in range(500)
+    ]
+    index = TrustIndex(roles)
+    monkeypatch.setattr(_Clause, "may_name", lambda *_: pytest.fail("asked"))
+    assert index.of(user("u1")) == Trust(())
+
+
+def test_trust_policies_that_take_too_long_leave_users_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trusted_users, "OWN_CHARACTERS", 500)
+    monkeypatch.setattr(trusted_users, "SHARED_CHARACTERS", 5_000)
+    hostile = [
+        {"Arn": f"r{each}", "AssumeRolePolicyDocument": when("StringLike", "aws:username", f"*{each:099}*")}
+        for each in range(20)
+    ]
+    index = TrustIndex(hostile)
+    users = [user(f"u{each}", unique_id=f"AIDA{each:016}") for each in range(10)]
+    found = [index.of(each) for each in users]
+    assert [bool(each.unknown) for each in found] == [False] * 3 + [True] * 7
+    assert "take too long to compare" in found[-1].unknown
+    # whoever takes no more than its own share is compared all the same
+    few = TrustIndex(hostile[:4])
+    assert [few.of(each) for each in users] == [Trust(())] * 10
 
 
 def test_a_tag_that_was_not_read_may_be_any() -> None:
@@ -156,7 +211,7 @@ def test_a_tag_that_was_not_read_may_be_any() -> None:
         {key: value for key, value in ALICE.detail.items() if key != "Tags"},
         {kind: items for kind, items in ALICE.attachments.items() if kind != "tag"},
     )
-    assert (index.of(unread), index.of(ALICE)) == ((ROLE,), ())
+    assert (index.of(unread).roles, index.of(ALICE).roles) == ((ROLE,), ())
 
 
 def test_a_thousand_roles_and_users_by_name_take_one_look_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,12 +229,11 @@ def test_a_thousand_roles_and_users_by_name_take_one_look_each(monkeypatch: pyte
     index = TrustIndex(roles)
     monkeypatch.setattr(_Clause, "may_name", counted)
     found = [index.of(user(f"u{each}", unique_id=f"AIDA{each:016}")) for each in range(1_000)]
-    assert found == [(f"r{each}",) for each in range(1_000)]
+    assert found == [Trust((f"r{each}",)) for each in range(1_000)]
     assert len(asked) == 1_000
 
 
 def test_a_version_of_2008_has_no_variables() -> None:
     document = {**when("StringEquals", "aws:username", "${aws:PrincipalTag/x}"), "Version": "2008-10-17"}
     index = TrustIndex([{"Arn": ROLE, "AssumeRolePolicyDocument": document}])
-    assert index.of(ALICE) == ()
-    assert index.unreadable == []
+    assert index.of(ALICE).roles == ()

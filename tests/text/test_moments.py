@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from c7n_iamusers.iam.deny_all import sid_time
 from c7n_iamusers.text.wording import as_text, moment
 
 pytestmark = pytest.mark.pure
@@ -27,6 +28,9 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
         pytest.param("", None, id="empty"),
         pytest.param("2026-02-30T00:00:00Z", None, id="no-such-day"),
         pytest.param("0001-01-01T00:00:00+23:00", None, id="before-the-calendar"),
+        pytest.param("9999-12-31T23:59:59Z", None, id="end-of-the-calendar"),
+        pytest.param(datetime.max.replace(tzinfo=timezone.utc), None, id="last-datetime"),
+        pytest.param("8999-12-31", datetime(8999, 12, 31, tzinfo=timezone.utc), id="far"),
         pytest.param(20260131, None, id="number"),
         pytest.param(None, None, id="nothing"),
     ],
@@ -38,3 +42,10 @@ def test_moments_are_utc(value: Any, expected: datetime | None) -> None:
 def test_text_leads_back() -> None:
     assert as_text(None) is None
     assert moment(as_text(NOON)) == NOON
+
+
+def test_days_can_be_added_to_whatever_a_time_says() -> None:
+    for found in (moment("8999-12-31T23:59:59Z"), sid_time("89991231T235959Z")):
+        assert found
+        assert found + timedelta(days=36_500) > NOON
+    assert sid_time("99991231T235959Z") is None
