@@ -13,7 +13,8 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.resources import load_resources
 from c7n.utils import yaml_load
 
-from aws_local_org.identity_center import faults
+from aws_local_org import LocalOrg
+from aws_local_org.identity_center import faults, state
 from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.entry import register
 from c7n_iamusers.plugins.provision_identity_center import ProvisionIdentityCenter
@@ -310,6 +311,22 @@ def test_a_variable_that_nobody_defines(rehearsal: Rehearsal) -> None:
         rehearsal.run(group="iam-{team}")
 
 
+def somebody_deletes_an_assignment(org: LocalOrg) -> None:
+    """That is in progress."""
+    (instance,) = state.instances
+    found = next(iter(instance.assignments))
+    org.configure(assignment_seconds=60)
+    org.client("sso-admin").delete_account_assignment(
+        InstanceArn=instance.arn,
+        TargetId=found.account_id,
+        TargetType="AWS_ACCOUNT",
+        PermissionSetArn=found.permission_set_arn,
+        PrincipalType=found.principal_type,
+        PrincipalId=found.principal_id,
+    )
+    org.configure(assignment_seconds=0)
+
+
 def test_every_call_is_declared(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     rehearsal.user("alice")
     rich = {**ACTION["permission-set"], "inline-policy": {"Version": "2012-10-17", "Statement": [STATEMENT]}}
@@ -328,15 +345,15 @@ def test_every_call_is_declared(rehearsal: Rehearsal, monkeypatch: pytest.Monkey
     run(group="everybody", shared_group=True)
     # a fleet of more than a few is listed instead of looked up
     monkeypatch.setattr("c7n_iamusers.identity_center.aws.reader._FEW", 0)
-    iam = rehearsal.org.client("iam", ACCOUNT)
+    iam, document = rehearsal.org.client("iam", ACCOUNT), {"Version": "2012-10-17", "Statement": [STATEMENT]}
     for name in ("Own", "Edge"):
-        document = {"Version": "2012-10-17", "Statement": [STATEMENT]}
         iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(document))
     own, edge = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("Own", "Edge"))
     iam.attach_user_policy(UserName="alice", PolicyArn=own)
     iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=edge)
-    accepted = {**ACCEPT_ALL[0], "account": ACCOUNT, "user": "alice"}
-    run(derive={"accept": [accepted]}, group=None, permission_set=None)
+    somebody_deletes_an_assignment(rehearsal.org)
+    accepted = {"accept": [{**ACCEPT_ALL[0], "account": ACCOUNT, "user": "alice"}]}
+    run(derive=accepted, group=None, permission_set=None)
     found = policy({"actions": [ACTION]}).resource_manager.actions[0]
     used = {each.replace("sso-admin:", "sso:") for each in made if not each.startswith("iam:")}
     assert used == {each for each in found.get_permissions() if not each.startswith("iam:")}
