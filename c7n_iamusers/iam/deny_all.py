@@ -54,7 +54,7 @@ _TAG = re.compile(
 )
 #: A deletion keeps the record of the user's quarantine, and adds the time at which it began.
 _SID = re.compile(
-    r"(?:Quarantined(?P<since>\d{8}T\d{6}Z)(?:(?P<kept>Listening)|(?P<ids>(?:x[A-Z0-9]+)*)(?P<journaled>Journaled)?))?"
+    r"(?:Quarantined(?P<since>\d{8}T\d{6}Z)(?P<kept>Listening)?(?P<ids>(?:x[A-Z0-9]+)*)(?P<journaled>Journaled)?)?"
     r"(?:Deletion(?P<deletion>\d{8}T\d{6}Z))?"
 )
 #: The form of a time in the statement id of a Deny-all.
@@ -67,10 +67,11 @@ class Quarantine:
     """``since``: UTC, whole seconds. ``deactivated``: ids of the credentials that were active before.
 
     ``kept``: its credentials stay active under the Deny (``credentials: keep``), so that requests are still attempted
-    and can be seen; ``deactivated`` is then empty.
+    and can be seen; ``deactivated`` is then empty, and ``inactive`` has the ids of those that were inactive before.
     ``deny``: the form of the Deny-all (``inline``, ``attached``, ``boundary``), ``own`` if the user had another
     Deny-all before, ``none`` if no form fits. ``known``: False if it is unknown what was active before, because the
-    journal with the record is missing.
+    journal with the record is missing. ``dropped``: ids of credentials that were active before, and that somebody else
+    has activated or may have deactivated since, so no release activates them; not part of the record.
     """
 
     since: datetime
@@ -80,15 +81,18 @@ class Quarantine:
     deny: str = "inline"
     known: bool = True
     kept: bool = False
+    inactive: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     @property
     def sids(self) -> tuple[str, ...]:
-        """Statement ids for the Deny-all: one with the whole record if possible, and one that refers to the journal."""
-        since = f"Quarantined{self.since:{SID_TIME}}"
-        if self.kept:
-            # As long as the one that refers to the journal, which therefore always fits in its place.
-            return (f"{since}Listening",)
-        ids = "".join(f"x{each}" for each in self.deactivated)
+        """Statement ids for the Deny-all: one with the whole record if possible, and one that refers to the journal.
+
+        Of a quarantine that keeps credentials neither is shorter than the second one of the later quarantine that
+        deactivates them, which therefore always fits in its place.
+        """
+        since = f"Quarantined{self.since:{SID_TIME}}{'Listening' if self.kept else ''}"
+        ids = "".join(f"x{each}" for each in (self.inactive if self.kept else self.deactivated))
         # A Sid accepts letters and digits only, and ids of credentials are upper case.
         whole = (since + ids,) if self.known and _SID.fullmatch(since + ids) else ()
         return (*whole, f"{since}Journaled")
@@ -101,20 +105,21 @@ class Quarantine:
 
     def as_data(self) -> dict[str, object]:
         """The record as snapshots and journal lines have it."""
-        rest = {"policy": self.policy, "reason": self.reason, "deny": self.deny}
+        rest: dict[str, object] = {"policy": self.policy, "reason": self.reason, "deny": self.deny}
         if self.kept:
-            rest["credentials"] = "kept"
+            rest |= {"credentials": "kept", "inactive": list(self.inactive)}
         return {"since": self.since.isoformat(), "deactivated": list(self.deactivated), **rest}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Quarantine | None:
         """The reverse of ``as_data``; None if ``data`` is not a record."""
-        since, ids = moment(data.get("since")), data.get("deactivated")
-        if since is None or not isinstance(ids, list):
+        since, ids, inactive = moment(data.get("since")), data.get("deactivated"), data.get("inactive", [])
+        if since is None or not isinstance(ids, list) or not isinstance(inactive, list):
             return None
         words = {name: str(data.get(name, "")) for name in ("policy", "reason", "deny")}
         kept = data.get("credentials") == "kept"
-        return cls(since, words["policy"], words["reason"], tuple(map(str, ids)), words["deny"], kept=kept)
+        off, before = tuple(map(str, ids)), tuple(map(str, inactive))
+        return cls(since, words["policy"], words["reason"], off, words["deny"], kept=kept, inactive=before)
 
 
 @dataclass(frozen=True)
@@ -134,8 +139,10 @@ def parse_sid(sid: str) -> DenyRecord | None:
     if (found["since"] and not since) or (found["deletion"] and not begun):
         return None
     known, ids = not found["journaled"], tuple((found["ids"] or "").split("x")[1:])
-    kept = bool(found["kept"])
-    return DenyRecord(Quarantine(since, "", "", ids, known=known, kept=kept) if since else None, begun)
+    if since is None:
+        return DenyRecord(None, begun)
+    record = Quarantine(since, "", "", known=known, kept=bool(found["kept"]))
+    return DenyRecord(replace(record, **{"inactive" if record.kept else "deactivated": ids}), begun)
 
 
 def deletion_sids(quarantine: Quarantine | None, now: datetime) -> tuple[str, ...]:

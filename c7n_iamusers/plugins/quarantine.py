@@ -59,6 +59,10 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
     user without room for it is skipped. A policy that is over stays on the user until ``release`` or
     ``composite-delete`` removes it. AWS takes seconds to minutes to apply it everywhere.
 
+    A user under ``AWSDenyAll`` that no journal of this output, or of those beside it, shows as ours is left alone, and
+    ``failed``: somebody else parked it, or a deletion with another output is half-way. ``adopt: true`` takes it all the
+    same, and marks the snapshot as partial. So is a user that ``c7n-iamusers restore`` made and did not end.
+
     ``wait: 300`` waits so many seconds before anything is read, and judges the users then: the tags and groups that
     exempt a new user often come a moment after it. A user that is renamed in the wait is found by its unique id. In a
     Lambda mode, ``wait`` and ``mode.delay`` together may take half of the function's timeout.
@@ -113,6 +117,7 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
         reason={"type": "string", "minLength": 1},
         credentials={"enum": [KEEP, "deactivate"]},
         brownout={"type": "integer", "minimum": 1, "maximum": LONGEST_BROWNOUT // timedelta(minutes=1)},
+        adopt={"type": "boolean"},
         wait={"type": "integer", "minimum": 0, "maximum": 600},
         **OPTIONS,
     )
@@ -201,6 +206,7 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
             caused=self._event.time if self._event else None,
             new=bool(self._event and self._event.name == "CreateUser"),
             note_exempt=self.note_exempt,
+            adopt=self.data.get("adopt", False),
         )
         return users.quarantine
 

@@ -10,7 +10,14 @@ from datetime import datetime, timedelta, timezone
 from c7n_iamusers.exceptions import DenyRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan
 from c7n_iamusers.iam import deny_all, own_changes
-from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, SWITCHABLE_KINDS, TAG, AttachmentKind
+from c7n_iamusers.iam.attachments import (
+    ACTIVE,
+    INACTIVE,
+    LOGIN_PROFILE,
+    SWITCHABLE_KINDS,
+    TAG,
+    AttachmentKind,
+)
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
@@ -56,18 +63,27 @@ def plan_quarantine(
     stands = earlier is not None and own_changes.denied(user, earlier)
     in_force = earlier if earlier and (stands or earlier.deny == NO_DENY) else None
     lapsed = tuple(own_changes.lapses(user, earlier)) if earlier else ()
+    given = own_changes.given_by_others(user, in_force, history) if in_force and stands else []
     # Nothing goes back from deactivated to kept: that is a release.
     deactivated = in_force is not None and not in_force.kept
     if earlier and ((keep and deactivated) or (not lapsed and (keep or deactivated))):
-        return QuarantinePlan(Plan(user.subject, ()), earlier, lapsed=lapsed)
-    recorded = own_changes.without_activated(in_force, history).deactivated if in_force else ()
+        named = _given(given, deactivated=False) if stands else []
+        return QuarantinePlan(Plan(user.subject, ()), earlier, tuple(named), lapsed=lapsed)
+    recorded = own_changes.only_ours(user, in_force, history).deactivated if in_force else ()
     known = {identity for identity in recorded if identity in _ids(user)}
     off = [] if keep else list(own_changes.switchable(user, ACTIVE))
-    ids = (*known, *(str(item[kind.identifier]) for kind, item in off if item[kind.identifier] not in known))
+    # Under a Deny whose record is missing, nobody knows of an active one whether it was active before.
+    unknown = in_force is not None and stands and not in_force.known
+    others = [*given, *(each for each in off if unknown and each not in given)]
+    before = (each for each in off if each not in others)
+    ids = {*known, *(str(item[kind.identifier]) for kind, item in before)}
     since = now.astimezone(timezone.utc).replace(microsecond=0)
     if in_force and stands and (in_force.kept or own_changes.unfinished(user, in_force, history)):
         since = in_force.since
     record, problem = deny_all.Quarantine(since, policy, reason, tuple(sorted(ids)), kept=keep), ""
+    if keep:
+        inactive = (str(item[kind.identifier]) for kind, item in own_changes.switchable(user, INACTIVE))
+        record = replace(record, inactive=tuple(sorted(inactive)))
     try:
         found = deny_all.plan_deny_all(
             user, [deny_all.deny_all_document(sid) for sid in record.sids], "quarantine", refused
@@ -79,6 +95,7 @@ def plan_quarantine(
     record = replace(record, deny=_form(found, history))
     switches = [_switch(user, kind, item, INACTIVE) for kind, item in off]
     notes = own_changes.left_inactive(user, earlier, history) if earlier else []
+    notes += _given(others, deactivated=True)
     calls = (*found.put, *switches, *_tagging(user, record))
     broken = lapsed if own_changes.broken_quarantine(user, history) else ()
     return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem, broken)
@@ -135,13 +152,13 @@ def record_to_release(
     claimed = deny_all.quarantine_of_tags(user.tags)
     if claimed and history.quarantine:
         # The Deny was removed outside this tool: no credential is activated, and the notes name those inactive.
-        return own_changes.without_activated(history.quarantine, history)
+        return own_changes.only_ours(user, history.quarantine, history)
     if form := own_changes.own_deny(user, history):
         # An earlier release ended before it lifted the Deny, or did not know it: the rest is what we deactivated under
         # this Deny and did not activate since.
         recorded = history.record or deny_all.Quarantine(now, "", "", known=False)
         since = history.attached_deny() if form == deny_all.ATTACHED else history.boundary_deny()
-        ids = set(history.deactivated_ids(since)) - history.activated_ids(since or now)
+        ids = set(history.deactivated_ids(since)) & history.proven_off() - history.activated_ids(since or now)
         return replace(recorded, deactivated=tuple(sorted(ids)), deny=form)
     if claimed and history.record and history.record.since == claimed.since:
         # The journal shows its release, which ended before it removed the tag.
@@ -242,6 +259,9 @@ _ACTIVATED_SINCE = (
     "Without the Deny-all it could be used: find out who did; deactivate or delete it, and release again. Nothing was "
     "changed"
 )
+_GIVEN = (
+    "not on record as active before the quarantine began, so somebody may have created or activated it since"
+)
 _USED_SINCE = (
     ". So somebody activated it, and AWSDenyAll may be somebody else's by now: ask who holds the user; remove it by "
     "hand, and activate by hand what is needed. Nothing was changed"
@@ -261,6 +281,20 @@ def restore_boundary(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
         boundary = {"UserName": user.name, "PermissionsBoundary": item["PermissionsBoundaryArn"]}
         return [deny_all.identified_call("PutUserPermissionsBoundary", boundary)]
     return [deny_all.identified_call("DeleteUserPermissionsBoundary", {"UserName": user.name})]
+
+
+def _given(others: Iterable[tuple[AttachmentKind, Item]], deactivated: bool) -> list[str]:
+    """That somebody else created or activated the credentials ``others`` under the quarantine, in words."""
+    named = ", ".join(
+        kind.title if kind is LOGIN_PROFILE else f"{kind.title} {item[kind.identifier]}"
+        for kind, item in others
+    )
+    state = (
+        "deactivated with the others, and no release activates it"
+        if deactivated
+        else "active under the Deny-all"
+    )
+    return [f"{named}: {_GIVEN}: {state}: find out who did"] if named else []
 
 
 def _form(found: deny_all.DenyAllPlan, history: History) -> str:

@@ -87,7 +87,7 @@ class UserQuarantine:
     Each user's attachments are read from the user's own lists: a credential that a list of the account might miss would
     stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``refused``: forms of the Deny
     that the role may not use, with AWS's error code, as found out during the run. ``note_exempt``: records that a user
-    was exempt, which voids its announcement.
+    was exempt, which voids its announcement. ``adopt``: also users under an AWSDenyAll that is not ours.
     """
 
     run: Run
@@ -104,6 +104,7 @@ class UserQuarantine:
     sessions: SignInSessions = NO_SESSIONS
     now: Callable[[], datetime] = utc_now
     note_exempt: NoteExempt = note_nobody
+    adopt: bool = False
 
     def quarantine(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
         """Quarantine one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
@@ -167,9 +168,9 @@ class UserQuarantine:
         keys = read_key_use(self.run.client, user, self.run.backoff)
         if reason := self._refusal(evidence, user, keys, turn.guards()):
             return self._spared(turn, reason)
-        found = self.records.find(user, applied.made)
+        found = self.records.find(user, applied.made, self.adopt)
         self.records.note_lapse(found)
-        if left := self._left_to_others(evidence, found):
+        if left := self._left_to_others(turn, found):
             return left
         if self.brownout:
             return self._brown_out(turn, found, self.brownout)
@@ -221,9 +222,12 @@ class UserQuarantine:
         clock = self.run.backoff.clock
         return before_first_change(turn.evidence, turn.user, turn.guards, turn.began, clock, self.now)
 
-    def _left_to_others(self, evidence: Subject, found: RecordedUser) -> tuple[str, str] | None:
-        """The outcome for a user whose Deny-all, or its absence, is another run's or another person's work."""
-        user, calls, caused = found.user, found.known.calls, self.caused
+    def _left_to_others(self, turn: _Turn, found: RecordedUser) -> tuple[str, str] | None:
+        """The outcome for a user whose Deny-all, or its absence, is another run's or another person's work.
+
+        Raises SnapshotRefused; see require_whole.
+        """
+        evidence, user, calls, caused = turn.evidence, found.user, found.known.calls, self.caused
         forged = self.new and not calls and inline_deny_all(user) is not None
         if forged and deny_record_of(user):
             return FAILED, (
@@ -236,6 +240,8 @@ class UserQuarantine:
                 f"{evidence}: a deletion of it began {found.begun} and is in progress or was stopped: finish it by its "
                 f"policy, or run c7n-iamusers restore OUTPUT --user {user.name}"
             )
+        if not turn.applied.changed:
+            found.require_whole(self.adopt)
         if caused and any(each.answered and each.time >= caused for each in calls):
             return SKIPPED, "a run changed it since the event: one that is delivered again changes nothing"
         return None
@@ -283,7 +289,9 @@ class UserQuarantine:
         off = ""
         if self.keep and not planned.record.kept:
             off = "its credentials are deactivated already, and credentials: keep activates none (release does); "
-        return UNCHANGED, off + quarantine_status(user, planned.record.since, keys)
+        return UNCHANGED, "; ".join(
+            [*planned.notes, off + quarantine_status(user, planned.record.since, keys)]
+        )
 
 
 def read_back(run: Run, user: IamUser, plan: Plan) -> tuple[IamUser, list[ApiCall]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref, Subject
-from c7n_iamusers.execution.outcomes import CREATED
+from c7n_iamusers.execution.journal import CREATED, RESTORED_FROM, TOKEN
 from c7n_iamusers.iam import attachments, deny_all, own_changes
 from c7n_iamusers.iam.deny_all import TAGS_PER_USER
 from c7n_iamusers.iam.history import History
@@ -21,8 +21,8 @@ from c7n_iamusers.restoration.notes import notes
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_change, user_after
 from c7n_iamusers.snapshots.snapshot import Snapshot, before_removals, removed_by_us, whole_snapshot
 
-#: The notes of the journal line of CreateUser: the unique id that it replaces, and the value of the tag RESTORED_FROM.
-REPLACES, TOKEN = "replaces", "token"
+#: The note of the journal line of CreateUser with the unique id that it replaces.
+REPLACES = "replaces"
 _EXISTS = frozenset({"EntityAlreadyExists"})
 
 
@@ -176,7 +176,7 @@ def _plan_for_existing_user(
     begun = _is_restoring(now, current, history) or own_changes.deletion_begun(now, history) is not None
     if own_changes.in_quarantine(now, history):
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
-        removed = replace(removed, quarantine=None)
+        removed = removed.without_deactivated()
     snapshot = limits.without_parts(removed, left_out)
     ours = frozenset(history.deactivated_ids())
     given = tuple(_attachments(snapshot, now, current, current.groups, ours))
@@ -285,7 +285,7 @@ def _create(was: IamUser, token: str) -> ApiCall:
     given: dict[str, Any] = {"UserName": was.name, "Path": was.path}
     tags = limits.restorable_tags(was)
     if len(tags) < TAGS_PER_USER:
-        tags = [*tags, {"Key": limits.RESTORED_FROM, "Value": token}]
+        tags = [*tags, {"Key": RESTORED_FROM, "Value": token}]
     given["Tags"] = tags
     # The user can do nothing until it has all that its rights depend on.
     given["PermissionsBoundary"] = deny_all.deny_all_arn(was)
@@ -317,9 +317,8 @@ def _restore(
         saved = {new_id: (result, kind.identifier)} if result else {}
         operation, why = kind.restoration.operation, {"for": "restoration"}
         yield ApiCall("iam", operation, {**user, **given}, save=saved, notes=why)
-    inactive = (
-        item.get("Status") == attachments.INACTIVE and item[kind.identifier] not in snapshot.deactivated
-    )
+    off = item.get("Status") == attachments.INACTIVE and item[kind.identifier] not in snapshot.deactivated
+    inactive = off or item[kind.identifier] in snapshot.by_others
     if kind.status_change and inactive and (held is None or held.get("Status") == attachments.ACTIVE):
         identity = Ref(new_id) if held is None else held[kind.identifier]
         given = dict.fromkeys(kind.status_change.parameters, identity)

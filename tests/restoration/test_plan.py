@@ -12,7 +12,7 @@ import pytest
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan, Ref
-from c7n_iamusers.execution.outcomes import CREATED
+from c7n_iamusers.execution.journal import CREATED
 from c7n_iamusers.iam.deny_all import (
     DENY_ALL_NAME,
     INLINE_QUOTA,
