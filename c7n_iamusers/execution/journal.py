@@ -30,8 +30,8 @@ RESTORE_JOURNAL = "restore-journal.jsonl"
 Line = dict[str, Any]
 #: The phases of a line, besides BEFORE and AFTER a call: the user's snapshot with its SHA-256, the user's outcome.
 SNAPSHOT, OUTCOME = "snapshot", "outcome"
-#: The Ref that the CreateUser of a restoration saves: the new unique id. Its note TOKEN: the value of the new user's tag
-#: RESTORED_FROM, by which it is known where the answer of CreateUser was lost.
+#: The Ref that the CreateUser of a restoration saves: the new unique id. Its note TOKEN: the value of the new user's
+#: tag RESTORED_FROM, by which it is known where the answer of CreateUser was lost.
 CREATED, TOKEN, RESTORED_FROM = "created-user", "token", "c7n-iamusers-restored-from"
 #: The phases of lines that announce no call.
 _ANSWERS = frozenset({TRIED, AFTER})
