@@ -180,7 +180,7 @@ def without_own_changes(
     ``former_boundary``: the boundary before our AWSDenyAll. If it is unknown, AWSDenyAll stays: without any boundary
     the user could do more than before.
     """
-    own = dict(user.attachments)
+    own, detail = dict(user.attachments), dict(user.detail)
     inline = {
         deny_all.DENY_ALL_NAME: deny_all.holds_inline(user),
         deny_all.BROWNOUT_NAME: deny_all.brownout_of(user),
@@ -195,13 +195,16 @@ def without_own_changes(
             user, attachments.ATTACHED_POLICY.name, "PolicyArn", deny_all.deny_all_arn(user)
         )
     if former_boundary is not None and deny_all.is_bounded(user) and history.boundary_deny():
-        own[attachments.PERMISSIONS_BOUNDARY.name] = tuple(former_boundary)
+        own[attachments.PERMISSIONS_BOUNDARY.name] = former = tuple(former_boundary)
+        detail.pop("PermissionsBoundary", None)
+        for item in former:
+            detail["PermissionsBoundary"] = dict(item)
     tags = (
         item
         for item in user.attachments[attachments.TAG.name]
         if not str(item["Key"]).startswith(deny_all.OWN_TAGS)
     )
-    return replace(user, attachments={**own, attachments.TAG.name: tuple(tags)})
+    return replace(user, detail=detail, attachments={**own, attachments.TAG.name: tuple(tags)})
 
 
 def _is_in_force(user: IamUser, record: deny_all.Quarantine, history: History) -> bool:

@@ -178,11 +178,14 @@ class RecordStores:
         """
         since = history.boundary_deny()
         recorded = history.former_boundary() if since else None
+        if recorded == "":
+            return ()
+        snapshots = self.snapshots(user)
         if recorded is not None:
-            return ({"PermissionsBoundaryArn": recorded},) if recorded else ()
-        before = [
-            each for each in self.snapshots(user) if since is None or (moment(each.taken) or since) <= since
-        ]
+            known = (item for each in snapshots for item in each.user.attachments[PERMISSIONS_BOUNDARY.name])
+            same = (item for item in known if item["PermissionsBoundaryArn"] == recorded)
+            return (next(same, {"PermissionsBoundaryArn": recorded}),)
+        before = [each for each in snapshots if since is None or (moment(each.taken) or since) <= since]
         if not before:
             return None
         last = max(before, key=lambda each: str(each.taken))

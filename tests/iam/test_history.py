@@ -355,6 +355,7 @@ def by(why: str, **more: Any) -> dict[str, Any]:
 BACK = by("quarantine", **{"put-back": True})
 LIFTED = [recorded(RECORD, 1), *denied(1), *call(2, *DETACH, **by("deletion"))]
 PUT_BACK = [*LIFTED, *call(3, *ATTACH, **BACK)]
+BOUND = bound(4, **{"for": "deletion"})
 
 
 @pytest.mark.parametrize(
@@ -394,6 +395,14 @@ PUT_BACK = [*LIFTED, *call(3, *ATTACH, **BACK)]
             ],
             None,
             id="another-deletion-put-back-its-own",
+        ),
+        # a restoration sets the boundary again that the deletion had replaced
+        pytest.param([*PUT_BACK, *BOUND, *call(5, *UNBIND)], RECORD, id="boundary-of-its-deletion-undone"),
+        pytest.param([*PUT_BACK, *BOUND, *bound(5, READ_ONLY)], RECORD, id="boundary-before-it-set-again"),
+        pytest.param(
+            [recorded(LATER, 5), *bound(5, **{"for": "quarantine"}), *call(6, *UNBIND)],
+            None,
+            id="its-boundary-lifted",
         ),
         pytest.param([line("quarantine", 1, record={"since": "x"})], None, id="torn"),
         pytest.param([line("quarantine", 1)], None, id="empty"),
