@@ -96,7 +96,8 @@ def own_deny(user: IamUser, history: History) -> str:
 def foreign_deny(user: IamUser, history: History) -> str:
     """AWSDenyAll on ``user`` that ``history`` does not show as our work, in words; empty if there is none.
 
-    Somebody else may have parked the user, or a run with another output: then it may have lost what denied it something.
+    Somebody else may have parked the user, or a run with another output: then it may have lost what denied it
+    something.
     """
     forms = {
         "AWSDenyAll is attached to it": deny_all.holds_attached(user)
@@ -143,7 +144,8 @@ def deletes(user: IamUser, denies: History, history: History) -> bool:
 
     Either it is under a Deny-all that the deletion put on, or under which it removed anything; or nothing is attached
     to it any more; or the deletion lifted its Deny for DeleteUser, or found an AWSDenyAll that is not ours, and nothing
-    that it removed is back; or the user is under the Deny-all of a restoration that did not end. ``denies``: the history that knows which Deny-all is ours.
+    that it removed is back; or the user is under the Deny-all of a restoration that did not end. ``denies``: the
+    history that knows which Deny-all is ours.
     """
     removed = history.removed()
     if removed and _is_on(user, history.restoring_under()):

@@ -67,23 +67,16 @@ def plan_quarantine(
     # Nothing goes back from deactivated to kept: that is a release.
     deactivated = in_force is not None and not in_force.kept
     if earlier and ((keep and deactivated) or (not lapsed and (keep or deactivated))):
-        named = _given(given, deactivated=False) if stands else []
-        return QuarantinePlan(Plan(user.subject, ()), earlier, tuple(named), lapsed=lapsed)
-    recorded = own_changes.only_ours(user, in_force, history).deactivated if in_force else ()
-    known = {identity for identity in recorded if identity in _ids(user)}
+        return QuarantinePlan(Plan(user.subject, ()), earlier, _given(given, False), lapsed=lapsed)
     off = [] if keep else list(own_changes.switchable(user, ACTIVE))
-    # Under a Deny whose record is missing, nobody knows of an active one whether it was active before.
-    unknown = in_force is not None and stands and not in_force.known
-    others = [*given, *(each for each in off if unknown and each not in given)]
-    before = (each for each in off if each not in others)
-    ids = {*known, *(str(item[kind.identifier]) for kind, item in before)}
-    since = now.astimezone(timezone.utc).replace(microsecond=0)
-    if in_force and stands and (in_force.kept or own_changes.unfinished(user, in_force, history)):
-        since = in_force.since
-    record, problem = deny_all.Quarantine(since, policy, reason, tuple(sorted(ids)), kept=keep), ""
-    if keep:
-        inactive = (str(item[kind.identifier]) for kind, item in own_changes.switchable(user, INACTIVE))
-        record = replace(record, inactive=tuple(sorted(inactive)))
+    if in_force and stands and not in_force.known:
+        # Its record is missing, so nobody knows of an active one whether it was active before.
+        given += [each for each in off if each not in given]
+    counts = stands and earlier and (earlier.kept or own_changes.unfinished(user, earlier, history))
+    since = earlier.since if counts and earlier else now.astimezone(timezone.utc).replace(microsecond=0)
+    ids = {*_still_ours(user, in_force, history), *_identities(each for each in off if each not in given)}
+    inactive, problem = _inactive(user) if keep else (), ""
+    record = deny_all.Quarantine(since, policy, reason, tuple(sorted(ids)), kept=keep, inactive=inactive)
     try:
         found = deny_all.plan_deny_all(
             user, [deny_all.deny_all_document(sid) for sid in record.sids], "quarantine", refused
@@ -93,10 +86,8 @@ def plan_quarantine(
         if keep:
             return QuarantinePlan(Plan(user.subject, ()), record, problem=problem)
     record = replace(record, deny=_form(found, history))
-    switches = [_switch(user, kind, item, INACTIVE) for kind, item in off]
-    notes = own_changes.left_inactive(user, earlier, history) if earlier else []
-    notes += _given(others, deactivated=True)
-    calls = (*found.put, *switches, *_tagging(user, record))
+    notes = [*(own_changes.left_inactive(user, earlier, history) if earlier else ()), *_given(given, True)]
+    calls = (*found.put, *(_switch(user, *each, INACTIVE) for each in off), *_tagging(user, record))
     broken = lapsed if own_changes.broken_quarantine(user, history) else ()
     return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem, broken)
 
@@ -283,7 +274,7 @@ def restore_boundary(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
     return [deny_all.identified_call("DeleteUserPermissionsBoundary", {"UserName": user.name})]
 
 
-def _given(others: Iterable[tuple[AttachmentKind, Item]], deactivated: bool) -> list[str]:
+def _given(others: Iterable[tuple[AttachmentKind, Item]], deactivated: bool) -> tuple[str, ...]:
     """That somebody else created or activated the credentials ``others`` under the quarantine, in words."""
     named = ", ".join(
         kind.title if kind is LOGIN_PROFILE else f"{kind.title} {item[kind.identifier]}"
@@ -294,7 +285,7 @@ def _given(others: Iterable[tuple[AttachmentKind, Item]], deactivated: bool) -> 
         if deactivated
         else "active under the Deny-all"
     )
-    return [f"{named}: {_GIVEN}: {state}: find out who did"] if named else []
+    return (f"{named}: {_GIVEN}: {state}: find out who did",) if named else ()
 
 
 def _form(found: deny_all.DenyAllPlan, history: History) -> str:
@@ -312,8 +303,19 @@ def _tagging(user: IamUser, record: deny_all.Quarantine) -> list[ApiCall]:
     return [deny_all.identified_call("TagUser", {"UserName": user.name, "Tags": [record.tag()]})]
 
 
-def _ids(user: IamUser) -> set[str]:
-    return {str(item[kind.identifier]) for kind in SWITCHABLE_KINDS for item in user.attachments[kind.name]}
+def _still_ours(user: IamUser, in_force: deny_all.Quarantine | None, history: History) -> set[str]:
+    """The ids of the credentials of ``user`` that the quarantine ``in_force`` has deactivated, or was about to."""
+    recorded = own_changes.only_ours(user, in_force, history).deactivated if in_force else ()
+    held = ((kind, item) for kind in SWITCHABLE_KINDS for item in user.attachments[kind.name])
+    return _identities(held) & set(recorded)
+
+
+def _inactive(user: IamUser) -> tuple[str, ...]:
+    return tuple(sorted(_identities(own_changes.switchable(user, INACTIVE))))
+
+
+def _identities(credentials: Iterable[tuple[AttachmentKind, Item]]) -> set[str]:
+    return {str(item[kind.identifier]) for kind, item in credentials}
 
 
 def _switch(user: IamUser, kind: AttachmentKind, item: Item, status: str) -> ApiCall:

@@ -95,7 +95,9 @@ def plan_restoration(
     call of the plan returns. Raises RestorationRefused if another user has the name, or the boundary no longer exists.
     """
     if current.user is not None and current.user.unique_id == recorded.subject.unique_id:
-        return _plan_for_existing_user(recorded, current.user, current, left_out)
+        return _explained(
+            recorded, current.user, _plan_for_existing_user(recorded, current.user, current, left_out)
+        )
     whole = whole_snapshot(recorded.snapshots, recorded.history)
     snapshot = limits.without_parts(whole, left_out)
     finished = current.user is not None and current.user.unique_id in current.finished_ids
@@ -220,6 +222,30 @@ def _plan_for_existing_user(
         else (),
         user_exists=True,
         settled=not calls and not history.removed(),
+    )
+
+
+def _explained(recorded: Recorded, now: IamUser, planned: Restoration) -> Restoration:
+    """``planned``. Raises RestorationRefused if ``now`` is as a deletion left it whose journal is lost.
+
+    Nothing then shows what this tool removed, so there is nothing to do, and yet it is not restored.
+    """
+    history, was = recorded.history, recorded.snapshots[-1].user
+    others = deny.deny_forms(now) - deny.deny_forms(was) - {deny_all.INLINE}
+    foreign = own_changes.foreign_deny(now, history) if others else ""
+    why = "the Deny-all of a deletion is on it" if own_changes.deletion_begun(now) else foreign
+    lacks = [
+        f"{kind.title} {item[kind.identifier]}"
+        for kind in attachments.ATTACHMENT_KINDS
+        for item in (was.attachments[kind.name] if kind.removals else ())
+        if all(held[kind.identifier] != item[kind.identifier] for held in now.attachments[kind.name])
+    ]
+    if planned.plan.calls or history.removed() or history.restored_at or not (why and lacks):
+        return planned
+    raise RestorationRefused(
+        f"{recorded.subject}: not restored: {why}, it lacks {', '.join(lacks)} of its snapshot, and no journal here "
+        "says what this tool did to it: give the output with that journal (journal.jsonl); if it is lost, find out who "
+        "did that, give back by hand what is needed, and take the Deny-all off last"
     )
 
 

@@ -44,7 +44,7 @@ from tests.quarantine.test_plan import (
 )
 from tests.records import user
 
-KEPT = Quarantine(SINCE, "park", "unused", kept=True)
+KEPT = Quarantine(SINCE, "park", "unused", kept=True, inactive=("AKIA2",))
 SHAPES = [
     pytest.param(user(**CREDENTIALS), INLINE, id="inline"),
     pytest.param(user(inline_policy=FULL_INLINE, **CREDENTIALS), ATTACHED, id="attached"),
@@ -164,22 +164,23 @@ def test_a_deletion_from_listening_keeps_the_record() -> None:
 
 
 def test_the_record_of_a_kept_one_comes_back() -> None:
-    (sid,) = KEPT.sids
-    assert sid == "Quarantined20261124T180005ZListening"
-    found = parse_sid(sid)
+    whole, journaled = KEPT.sids
+    assert whole == "Quarantined20261124T180005ZListeningxAKIA2"
+    assert journaled == "Quarantined20261124T180005ZListeningJournaled"
+    found, without = parse_sid(whole), parse_sid(journaled)
     assert found is not None
-    assert found.quarantine == replace(KEPT, policy="", reason="")
+    assert without is not None
+    bare = replace(KEPT, policy="", reason="")
+    assert found.quarantine == bare
+    assert without.quarantine == replace(bare, inactive=(), known=False)
     assert Quarantine.from_data(KEPT.as_data()) == KEPT
     tag = KEPT.tag()
-    assert quarantine_of_tags({tag["Key"]: tag["Value"]}) == KEPT
+    assert quarantine_of_tags({tag["Key"]: tag["Value"]}) == replace(KEPT, inactive=())
     assert "credentials" not in replace(KEPT, kept=False).as_data()
 
 
-@pytest.mark.parametrize(
-    "sid", ["Quarantined20261124T180005ZxAKIA1Listening", "Quarantined20261124T180005ZListeningJournaled"]
-)
-def test_what_is_kept_has_no_ids(sid: str) -> None:
-    assert parse_sid(sid) is None
+def test_ids_follow_what_they_are_of() -> None:
+    assert parse_sid("Quarantined20261124T180005ZxAKIA1Listening") is None
 
 
 @pytest.mark.parametrize(("before", "form"), SHAPES)

@@ -572,8 +572,11 @@ def test_a_lapsed_quarantine_counts_anew_and_still_restores_the_first_state() ->
     renewed = quarantine_of(apply(disturbed, again.plan), history)
     assert renewed is not None
     assert renewed.since == LATER
-    assert set(renewed.deactivated) == {"AKIA1", "AKIA2", "CERT1", "APKA1", "ACCA1"}
+    # AKIA2 was inactive before, so it was somebody else who activated it
+    assert set(renewed.deactivated) == {"AKIA1", "CERT1", "APKA1", "ACCA1"}
     assert again.record.deactivated == renewed.deactivated
+    (note,) = again.notes
+    assert note.startswith("access key AKIA2: not on record as active before the quarantine began")
 
 
 DENIED = pytest.mark.parametrize(
@@ -1046,11 +1049,32 @@ def test_a_forged_tag_does_not_outrank_the_deny() -> None:
     before = user(**CREDENTIALS)
     held, history = in_quarantine(before)
     liar = tagged(held)
-    assert quarantine_of(liar) == quarantine_of(held)
     assert quarantine_of(liar, history) == quarantine_of(held, history)
-    record = quarantine_of(liar)
+    record = quarantine_of(liar, history)
     assert record is not None
     assert apply(liar, release(liar, record, history, before).plan).attachments == before.attachments
+
+
+@pytest.mark.parametrize(
+    "tags", [{}, {"c7n-iamusers-quarantine": "2020-01-01T00:00:00Z deny=inline by me: so"}]
+)
+def test_without_journal_a_tag_of_that_quarantine_shows_that_it_ended(tags: dict[str, str]) -> None:
+    held, _ = in_quarantine(user(**CREDENTIALS))
+    ended = quarantine_of(held)
+    assert ended is not None
+    assert (ended.deactivated, ended.dropped) == (("ACCA1", "AKIA1", "APKA1", "CERT1"), ())
+    bare = {**held.attachments, "tag": ()}
+    unproven = replace(held, detail={**held.detail, "Tags": _as_tags(tags)}, attachments=bare)
+    record = quarantine_of(unproven)
+    assert record is not None
+    assert (record.deactivated, record.dropped) == ((), ended.deactivated)
+    planned = plan_release(unproven, record, NOTHING_KNOWN, ())
+    assert not [call for call in planned.plan.calls if "Status" in call.parameters]
+    assert "no journal here shows that this tool deactivated these" in planned.notes[0]
+
+
+def _as_tags(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def test_a_release_takes_off_only_a_deny_that_is_ours() -> None:
