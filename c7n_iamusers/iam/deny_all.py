@@ -7,8 +7,8 @@ may be all that denies them. So a deletion puts the Deny-all on first and lifts 
 The record of a quarantine, from which a release restores the user's earlier state, is in the statement id of the inline
 Deny-all: the same call puts both, only principals that can put policies on the user can change it, and every machine
 can read it. If the Deny-all has another form, or the id has no room for the record, the record is a line of the run's
-journal. A tag shows it to people, but nothing is decided by the tag, because any principal with iam:TagUser can write
-it.
+journal. A tag shows it to people. Any principal with iam:TagUser can write it, so it adds nothing to the record: where
+the journal is missing, it shows that the quarantine came to its end.
 """
 
 from __future__ import annotations
@@ -62,6 +62,10 @@ SID_TIME = "%Y%m%dT%H%M%SZ"
 _TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
+#: The lists of ids in a quarantine's record.
+_LISTS = ("deactivated", "inactive", "given", "dropped")
+
+
 @dataclass(frozen=True)
 class Quarantine:
     """``since``: UTC, whole seconds. ``deactivated``: ids of the credentials that were active before.
@@ -70,8 +74,11 @@ class Quarantine:
     and can be seen; ``deactivated`` is then empty, and ``inactive`` has the ids of those that were inactive before.
     ``deny``: the form of the Deny-all (``inline``, ``attached``, ``boundary``), ``own`` if the user had another
     Deny-all before, ``none`` if no form fits. ``known``: False if it is unknown what was active before, because the
-    journal with the record is missing. ``dropped``: ids of credentials that were active before, and that somebody else
-    has activated or may have deactivated since, so no release activates them; not part of the record.
+    journal with the record is missing.
+
+    No release activates what others have changed since: ``given`` are the ids of credentials that they created or
+    activated under it, ``dropped`` those that were active before, and that they activated or may have deactivated. Only
+    the journal has them.
     """
 
     since: datetime
@@ -82,6 +89,7 @@ class Quarantine:
     known: bool = True
     kept: bool = False
     inactive: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
 
     @property
@@ -108,18 +116,19 @@ class Quarantine:
         rest: dict[str, object] = {"policy": self.policy, "reason": self.reason, "deny": self.deny}
         if self.kept:
             rest |= {"credentials": "kept", "inactive": list(self.inactive)}
+        rest |= {name: list(ids) for name, ids in (("given", self.given), ("dropped", self.dropped)) if ids}
         return {"since": self.since.isoformat(), "deactivated": list(self.deactivated), **rest}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Quarantine | None:
         """The reverse of ``as_data``; None if ``data`` is not a record."""
-        since, ids, inactive = moment(data.get("since")), data.get("deactivated"), data.get("inactive", [])
-        if since is None or not isinstance(ids, list) or not isinstance(inactive, list):
+        since, lists = moment(data.get("since")), [data.get(name, []) for name in _LISTS]
+        if since is None or "deactivated" not in data or not all(isinstance(each, list) for each in lists):
             return None
-        words = {name: str(data.get(name, "")) for name in ("policy", "reason", "deny")}
+        off, inactive, given, dropped = (tuple(map(str, each)) for each in lists)
+        policy, reason, deny = (str(data.get(name, "")) for name in ("policy", "reason", "deny"))
         kept = data.get("credentials") == "kept"
-        off, before = tuple(map(str, ids)), tuple(map(str, inactive))
-        return cls(since, words["policy"], words["reason"], off, words["deny"], kept=kept, inactive=before)
+        return cls(since, policy, reason, off, deny, True, kept, inactive, given, dropped)
 
 
 @dataclass(frozen=True)
@@ -142,7 +151,8 @@ def parse_sid(sid: str) -> DenyRecord | None:
     if since is None:
         return DenyRecord(None, begun)
     record = Quarantine(since, "", "", known=known, kept=bool(found["kept"]))
-    return DenyRecord(replace(record, **{"inactive" if record.kept else "deactivated": ids}), begun)
+    whole = replace(record, inactive=ids) if record.kept else replace(record, deactivated=ids)
+    return DenyRecord(whole, begun)
 
 
 def deletion_sids(quarantine: Quarantine | None, now: datetime) -> tuple[str, ...]:

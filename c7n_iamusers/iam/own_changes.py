@@ -36,7 +36,7 @@ def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> deny_all.Q
 
     It says in which form the Deny is on the user (``deny``), since when (``since``), and whether its credentials are
     kept active (``kept``). Without a journal, only the inline form can be known as ours.
-    Tags are ignored, because anybody with iam:TagUser can write them.
+    Tags add nothing to it, because anybody with iam:TagUser can write them; see ``only_ours``.
     """
     found = _recorded(user, history)
     return only_ours(user, found, history) if found else None
@@ -52,9 +52,12 @@ def _recorded(user: IamUser, history: History) -> deny_all.Quarantine | None:
     later = journaled is not None and journaled.since > on_user.since
     # The Deny of a kept one may have had no room for the ids of the credentials that were deactivated later.
     deepened = journaled is not None and on_user.kept and not journaled.kept
-    if journaled and (later or (journaled.since == on_user.since and (deepened or not on_user.known))):
+    same = journaled is not None and journaled.since == on_user.since
+    if journaled and (later or (same and (deepened or not on_user.known))):
         return replace(journaled, deny="inline")
-    return on_user
+    return (
+        replace(on_user, given=journaled.given, dropped=journaled.dropped) if journaled and same else on_user
+    )
 
 
 def _with_earlier(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> deny_all.Quarantine:
@@ -306,20 +309,16 @@ def left_inactive(
     earlier = f"{DEACTIVATED_EARLIER}, before that of {since}. {UNKNOWN_SINCE}"
     given_back = history.activated_ids(quarantine.since)
     taken = "these were active again after that, and somebody else has deactivated them since"
-    unproven = set(quarantine.dropped) - given_back
-    off = history.deactivations()
-    ours = deactivated_earlier(user, (*quarantine.deactivated, *unproven), history)
-    under = [each for each in ours if off[_id(each)].time >= quarantine.since]
+    others = {*quarantine.given, *quarantine.dropped, *given_back}
+    off = list(switchable(user, attachments.INACTIVE))
     return [
         *(_staying(removed, recorded_inactive(user, without_activated(quarantine, history))) if gone else ()),
-        *_staying(earlier, [each for each in ours if each not in under]),
-        *_staying(f"{GIVEN_BY_OTHERS} of {since}, and this tool deactivated these", under),
-        *_staying(
-            taken, [each for each in switchable(user, attachments.INACTIVE) if _id(each) in given_back]
-        ),
+        *_staying(earlier, deactivated_earlier(user, (*quarantine.deactivated, *others), history)),
+        *_staying(f"{GIVEN_BY_OTHERS} of {since}", [each for each in off if _id(each) in quarantine.given]),
+        *_staying(taken, [each for each in off if _id(each) in given_back]),
         *_staying(
             f"active before the quarantine of {since}, and {UNPROVEN}",
-            [each for each in switchable(user, attachments.INACTIVE) if _id(each) in unproven],
+            [each for each in off if _id(each) in set(quarantine.dropped) - given_back],
         ),
     ]
 
@@ -348,15 +347,15 @@ def given_by_others(
         for item in user.attachments[kind.name]
         if item.get("Status", attachments.ACTIVE) == attachments.ACTIVE and item[kind.identifier] not in known
         if (all_off and kind in attachments.SWITCHABLE_KINDS)
-        or item[kind.identifier] in quarantine.inactive
+        or item[kind.identifier] in (*quarantine.inactive, *quarantine.given)
         or _created_since(kind, item, quarantine.since)
     ]
 
 
 def changed_by_others(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> list[str]:
     """The ids of what a restoration gives back inactive: what others created, activated or deactivated meanwhile."""
-    given = given_by_others(user, quarantine, history)
-    return sorted({*quarantine.dropped, *(_id(each) for each in given if each[0].status_change)})
+    now = (_id(each) for each in given_by_others(user, quarantine, history) if each[0].status_change)
+    return sorted({*quarantine.dropped, *quarantine.given, *now})
 
 
 def _created_since(kind: attachments.AttachmentKind, item: Item, since: datetime) -> bool:

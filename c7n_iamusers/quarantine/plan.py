@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
@@ -61,7 +61,8 @@ def plan_quarantine(
     """
     earlier = own_changes.quarantine_of(user, history) or history.quarantine
     stands = earlier is not None and own_changes.denied(user, earlier)
-    in_force = earlier if earlier and (stands or earlier.deny == NO_DENY) else None
+    holds = earlier is not None and (stands or earlier.deny == NO_DENY)
+    in_force = own_changes.only_ours(user, earlier, history) if earlier and holds else None
     lapsed = tuple(own_changes.lapses(user, earlier)) if earlier else ()
     given = own_changes.given_by_others(user, in_force, history) if in_force and stands else []
     # Nothing goes back from deactivated to kept: that is a release.
@@ -74,9 +75,8 @@ def plan_quarantine(
         given += [each for each in off if each not in given]
     counts = stands and earlier and (earlier.kept or own_changes.unfinished(user, earlier, history))
     since = earlier.since if counts and earlier else now.astimezone(timezone.utc).replace(microsecond=0)
-    ids = {*_still_ours(user, in_force, history), *_identities(each for each in off if each not in given)}
-    inactive, problem = _inactive(user) if keep else (), ""
-    record = deny_all.Quarantine(since, policy, reason, tuple(sorted(ids)), kept=keep, inactive=inactive)
+    record, problem = deny_all.Quarantine(since, policy, reason, kept=keep), ""
+    record = _with_ids(record, user, in_force, off, given)
     try:
         found = deny_all.plan_deny_all(
             user, [deny_all.deny_all_document(sid) for sid in record.sids], "quarantine", refused
@@ -296,22 +296,35 @@ def _form(found: deny_all.DenyAllPlan, history: History) -> str:
 
 
 def _tagging(user: IamUser, record: deny_all.Quarantine) -> list[ApiCall]:
-    """The call that adds the tag for people, if there is room for it. No decision uses the tag."""
+    """The call that adds the tag for people, if there is room for it. It comes last; see own_changes.only_ours."""
     others = [item for item in user.attachments[TAG.name] if not deny_all.is_quarantine_tag(str(item["Key"]))]
     if len(others) >= deny_all.TAGS_PER_USER:
         return []
     return [deny_all.identified_call("TagUser", {"UserName": user.name, "Tags": [record.tag()]})]
 
 
-def _still_ours(user: IamUser, in_force: deny_all.Quarantine | None, history: History) -> set[str]:
-    """The ids of the credentials of ``user`` that the quarantine ``in_force`` has deactivated, or was about to."""
-    recorded = own_changes.only_ours(user, in_force, history).deactivated if in_force else ()
-    held = ((kind, item) for kind in SWITCHABLE_KINDS for item in user.attachments[kind.name])
-    return _identities(held) & set(recorded)
+def _with_ids(
+    record: deny_all.Quarantine,
+    user: IamUser,
+    earlier: deny_all.Quarantine | None,
+    off: Iterable[tuple[AttachmentKind, Item]],
+    given: Collection[tuple[AttachmentKind, Item]],
+) -> deny_all.Quarantine:
+    """``record`` with the ids of the credentials of ``user``. ``off``: those that are deactivated now.
 
-
-def _inactive(user: IamUser) -> tuple[str, ...]:
-    return tuple(sorted(_identities(own_changes.switchable(user, INACTIVE))))
+    ``earlier``: the record of the quarantine that it goes on with. ``given``: what others gave the user under that.
+    """
+    held = _identities((kind, item) for kind in SWITCHABLE_KINDS for item in user.attachments[kind.name])
+    before = earlier or record
+    ours = _identities(each for each in off if each not in given) | (held & {*before.deactivated})
+    others = {*before.given, *_identities(each for each in given if each[0].status_change)} - ours
+    return replace(
+        record,
+        deactivated=tuple(sorted(ours)),
+        inactive=tuple(sorted(_identities(own_changes.switchable(user, INACTIVE)))) if record.kept else (),
+        given=tuple(sorted(others)),
+        dropped=tuple(sorted({*before.dropped} - ours)),
+    )
 
 
 def _identities(credentials: Iterable[tuple[AttachmentKind, Item]]) -> set[str]:
