@@ -23,9 +23,7 @@ DEACTIVATED_EARLIER = "this tool deactivated these under an earlier quarantine"
 #: Why credentials stay inactive that were active under a quarantine.
 GIVEN_BY_OTHERS = "somebody else created or activated these under the quarantine"
 #: Why credentials stay inactive that were active before a quarantine.
-UNPROVEN = (
-    "no journal here shows that this tool deactivated these: somebody else may have, such as for a leak"
-)
+UNPROVEN = "no journal here shows that it was this tool that deactivated these: somebody else may have, as for a leak"
 UNKNOWN_SINCE = (
     "It is unknown whether anybody else has activated them since, and deactivated them for another reason"
 )

@@ -170,8 +170,10 @@ class UserQuarantine:
             return self._spared(turn, reason)
         found = self.records.find(user, applied.made, self.adopt)
         self.records.note_lapse(found)
-        if left := self._left_to_others(turn, found):
+        if left := self._left_to_others(evidence, found):
             return left
+        if not applied.changed:
+            found.require_whole(self.adopt)
         if self.brownout:
             return self._brown_out(turn, found, self.brownout)
         refused = {**turn.unfit, **self.refused}
@@ -222,12 +224,9 @@ class UserQuarantine:
         clock = self.run.backoff.clock
         return before_first_change(turn.evidence, turn.user, turn.guards, turn.began, clock, self.now)
 
-    def _left_to_others(self, turn: _Turn, found: RecordedUser) -> tuple[str, str] | None:
-        """The outcome for a user whose Deny-all, or its absence, is another run's or another person's work.
-
-        Raises SnapshotRefused; see require_whole.
-        """
-        evidence, user, calls, caused = turn.evidence, found.user, found.known.calls, self.caused
+    def _left_to_others(self, evidence: Subject, found: RecordedUser) -> tuple[str, str] | None:
+        """The outcome for a user whose Deny-all, or its absence, is another run's or another person's work."""
+        user, calls, caused = found.user, found.known.calls, self.caused
         forged = self.new and not calls and inline_deny_all(user) is not None
         if forged and deny_record_of(user):
             return FAILED, (
@@ -240,8 +239,6 @@ class UserQuarantine:
                 f"{evidence}: a deletion of it began {found.begun} and is in progress or was stopped: finish it by its "
                 f"policy, or run c7n-iamusers restore OUTPUT --user {user.name}"
             )
-        if not turn.applied.changed:
-            found.require_whole(self.adopt)
         if caused and any(each.answered and each.time >= caused for each in calls):
             return SKIPPED, "a run changed it since the event: one that is delivered again changes nothing"
         return None
