@@ -172,8 +172,7 @@ class UserQuarantine:
         self.records.note_lapse(found)
         if left := self._left_to_others(evidence, found):
             return left
-        if not applied.changed:
-            found.require_whole(self.adopt)
+        found.require_whole(self.adopt)
         if self.brownout:
             return self._brown_out(turn, found, self.brownout)
         refused = {**turn.unfit, **self.refused}

@@ -115,14 +115,14 @@ class RecordedUser:
         if self.restoring:
             raise SnapshotRefused(
                 f"{self.user.subject}: c7n-iamusers restore made it, by {self.restoring}, and has not ended, so it may "
-                "lack what denied it something. Nothing was touched: run c7n-iamusers restore with that output and "
+                "lack what denied it something. Nothing further is touched: run c7n-iamusers restore with it and "
                 f"--user {self.user.name} first"
             )
         if self.foreign and not self.begun and not adopt:
             raise SnapshotRefused(
                 f"{self.user.subject}: {self.foreign}, and no journal of this output or of those beside it shows that "
                 "this tool put it on: somebody else may have, or a deletion with another output is half-way, and the "
-                "user may lack what denied it something. Nothing was touched: run with the output of that run; if "
+                "user may lack what denied it something. Nothing further is touched: run with that output; if "
                 "somebody put it on, exempt the user or take it off; or set adopt: true, and the snapshot is partial"
             )
 
