@@ -380,7 +380,7 @@ class Running:
         if call.changes:
             self.made.append(Made(call.operation, call.parameters, 200 <= status < 300))
             self._judge_state(self.facts(), f"run {self.number}, {call}", call.operation)
-        elif call.at == "GetAccountAuthorizationDetails":
+        elif call.at in ("GetAccountAuthorizationDetails", "ListUsers"):  # both list whom a run selects
             self.judge.listed(self.facts())
         elif call.operation == "GetUser" and status == 200:
             self.judge.exposed.clear()
