@@ -46,8 +46,10 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
 
     The inline Deny itself records what was active before, so that any machine can release the user; so does
     ``journal.jsonl``, which ``release`` needs with another form of the Deny. The tag ``c7n-iamusers-quarantine`` is for
-    people only: anybody with iam:TagUser can forge it. A key that was inactive before stays inactive. The output has a
-    snapshot, the journal and ``outcomes.json``, as with ``composite-delete``.
+    people, and is written last: without a journal, it shows that the quarantine came to its end. Anybody with
+    iam:TagUser can forge it, so it adds nothing to the record. A key that was inactive before stays inactive. What
+    somebody creates or activates under the Deny is deactivated by the next run, which names it; no release activates
+    it. The output has a snapshot, the journal and ``outcomes.json``, as with ``composite-delete``.
 
     ``credentials: keep`` puts only the Deny on. Requests are still attempted, denied, and may be seen, whereas IAM
     says nothing of attempts with an inactive key. ``credentials: deactivate``, the default, follows: it deactivates
@@ -229,6 +231,9 @@ class Release(UserAction):
 
     If somebody else removed the Deny, it is not known why a credential is inactive: it stays inactive, and the outcome
     names it. The release of a later quarantine names it too, if a journal shows that this tool deactivated it.
+
+    It activates what a journal shows that this tool deactivated. Where the journal of the quarantine is not here, the tag
+    of a quarantine that came to its end stands for it. What somebody else switched off stays inactive, and is named.
 
     If a credential is active that the quarantine did not find active, somebody created or activated it since, passwords
     included. Nothing is changed then, and the outcome is ``failed`` and names it: a thief may have made it for later.
