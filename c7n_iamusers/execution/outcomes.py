@@ -22,7 +22,8 @@ from c7n_iamusers.exceptions import IamUsersError, JournalRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
-from c7n_iamusers.execution.journal import CREATED, OUTCOME, JournalWriter, utc_now
+from c7n_iamusers.execution.journal import CREATED as CREATED
+from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
 from c7n_iamusers.execution.retries import describe, error_code
 from c7n_iamusers.execution.stores import Store, as_store
 from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json

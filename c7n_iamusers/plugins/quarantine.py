@@ -232,8 +232,9 @@ class Release(UserAction):
     If somebody else removed the Deny, it is not known why a credential is inactive: it stays inactive, and the outcome
     names it. The release of a later quarantine names it too, if a journal shows that this tool deactivated it.
 
-    It activates what a journal shows that this tool deactivated. Where the journal of the quarantine is not here, the tag
-    of a quarantine that came to its end stands for it. What somebody else switched off stays inactive, and is named.
+    It activates what a journal shows that this tool deactivated. Where the journal of the quarantine is not here, the
+    tag of a quarantine that came to its end stands for it. What somebody else switched off stays inactive, and is
+    named.
 
     If a credential is active that the quarantine did not find active, somebody created or activated it since, passwords
     included. Nothing is changed then, and the outcome is ``failed`` and names it: a thief may have made it for later.
