@@ -28,6 +28,8 @@ FLOWS = (
     "delete-quarantined",
     "delete-resumed",
     "release-resumed",
+    "delete-attached",
+    "release-bounded",
     "provision",
     "undo",
     "prune",

@@ -125,12 +125,12 @@ class Prepared:
     def _prepare(world: World, flow: Flow) -> Facts:
         CLOCK.restart()
         world.wire.total = 0
-        world.populate()
+        world.populate(flow.form)
         for command in (*flow.prepare, flow.command):
             command(world, OUTPUT)
         install_dates()
         shutil.rmtree(OUTPUT)
-        world.populate()
+        world.populate(flow.form)
         origin = read(world.org, (ACCOUNT, OTHER))
         for command in flow.prepare:
             command(world, OUTPUT)
