@@ -383,7 +383,14 @@ def only_ours(user: IamUser, quarantine: deny_all.Quarantine, history: History) 
     ended = tag is not None and (tag.since, tag.kept) == (quarantine.since, quarantine.kept)
     if ended and not journaled:
         return left
-    off = {str(item[kind.identifier]) for kind, item in switchable(user, attachments.INACTIVE)}
+    # of a user of whom not every kind was read, too
+    kinds = [kind for kind in attachments.SWITCHABLE_KINDS if kind.name in user.attachments]
+    off = {
+        str(item[kind.identifier])
+        for kind in kinds
+        for item in user.attachments[kind.name]
+        if item.get("Status") == attachments.INACTIVE
+    }
     return _drop(left, off - history.proven_off())
 
 
