@@ -106,7 +106,7 @@ def test_quarantine(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_release(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While recording, the user is first quarantined by hand, with a Deny-all that has the record."""
+    """While recording, the user is first quarantined by hand, with a Deny-all that has the record, and the tag."""
     if session:
         iam, user = session.client("iam"), {"UserName": "alice"}
         before = read_user(iam, "alice", Backoff())
@@ -117,6 +117,7 @@ def test_release(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         record = Quarantine(datetime.now(timezone.utc), "by-hand", "a test", active)
         document = deny_all_document(record.sids[0])
         iam.put_user_policy(**user, PolicyName=DENY_ALL_NAME, PolicyDocument=document)
+        iam.tag_user(**user, Tags=[record.tag()])
     filters = [{"type": "value", "key": "UserName", "value": "alice"}]
     data = {"source": "authorization-details", "filters": filters, "actions": ["release"]}
     (found,) = replay_policy("release", session, data, tmp_path, monkeypatch)

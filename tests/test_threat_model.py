@@ -268,16 +268,20 @@ def test_a_forged_deny_makes_a_release_activate_credentials_of_that_user_at_most
     }
     for name, key in keys.items():
         iam.update_access_key(UserName=name, AccessKeyId=key, Status="Inactive")
+    begun = utc_now()
     forged = deny_all_document(
-        f"Quarantined{utc_now():%Y%m%dT%H%M%SZ}" + "".join(f"x{key}" for key in keys.values())
+        f"Quarantined{begun:%Y%m%dT%H%M%SZ}" + "".join(f"x{key}" for key in keys.values())
     )
-    iam.put_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME, PolicyDocument=forged)
-    policy({"actions": ["release"]}, tmp_path).run()
-    status = {
-        name: iam.list_access_keys(UserName=name)["AccessKeyMetadata"][0]["Status"]
-        for name in ("alice", "bob")
-    }
-    assert status == {"alice": "Active", "bob": "Inactive"}
+    tag = {"Key": "c7n-iamusers-quarantine", "Value": f"{begun:%Y-%m-%dT%H:%M:%SZ} deny=inline by me: so"}
+    for tags, found in (([], "Inactive"), ([tag], "Active")):
+        iam.put_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME, PolicyDocument=forged)
+        iam.tag_user(UserName="alice", Tags=tags)
+        policy({"actions": ["release"]}, tmp_path / found).run()
+        status = {
+            name: iam.list_access_keys(UserName=name)["AccessKeyMetadata"][0]["Status"]
+            for name in ("alice", "bob")
+        }
+        assert status == {"alice": found, "bob": "Inactive"}
 
 
 # The mailer's queue

@@ -215,7 +215,7 @@ class _Deletion:
         raise _AnotherRound
 
     def refusal(self, found: RecordedUser) -> str | None:
-        """Why the user is left alone; None if it may be deleted."""
+        """Why the user is left alone; None if it may be deleted. Raises SnapshotRefused; see require_whole."""
         user, guards, run = found.user, self.guards(), self.of.run
         asked = guards.ask_key_use or self.of.recheck is not no_recheck
         keys = read_key_use(run.client, user, run.backoff) if asked else ()
@@ -244,6 +244,7 @@ class _Deletion:
                 f"a deletion of it began {found.begun_elsewhere} with another output, and is in progress or was "
                 "stopped: run that policy again with that output, or set adopt: true if that output is lost"
             )
+        found.require_whole(self.of.adopt)
         if spared := self.of.spared.get(user.unique_id):
             return spared
         # What is gone is not used any more, and what it was used for was judged when the deletion began.

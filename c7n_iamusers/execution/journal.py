@@ -30,6 +30,9 @@ RESTORE_JOURNAL = "restore-journal.jsonl"
 Line = dict[str, Any]
 #: The phases of a line, besides BEFORE and AFTER a call: the user's snapshot with its SHA-256, the user's outcome.
 SNAPSHOT, OUTCOME = "snapshot", "outcome"
+#: The Ref that the CreateUser of a restoration saves: the new unique id. Its note TOKEN: the value of the new user's
+#: tag RESTORED_FROM, by which it is known where the answer of CreateUser was lost.
+CREATED, TOKEN, RESTORED_FROM = "created-user", "token", "c7n-iamusers-restored-from"
 #: The phases of lines that announce no call.
 _ANSWERS = frozenset({TRIED, AFTER})
 
@@ -217,6 +220,15 @@ class JournalReader:
         """All lines of runs with the ARN of ``subject`` and another unique id: of users that had the name before."""
         return [line for journal in self._read() for line in journal.of_namesakes(subject)]
 
+    def restoring(self, subject: Subject, token: str) -> str:
+        """The place of the journal in which a restoration that has not ended made the user; empty if there is none.
+
+        ``token``: the value of the user's tag RESTORED_FROM.
+        """
+        found = [place for journal in self._read() if (place := journal.made(subject, token))]
+        ended = any(journal.gave_all(subject) for journal in self._read())
+        return "" if ended else next(iter(found), "")
+
     def lines(self) -> Iterator[Line]:
         """Every line of runs. Lines of restorations are left out; ``of`` has them."""
         for journal in self._read():
@@ -239,8 +251,15 @@ class _Journal:
             self._ids[line["arn"]].add(line["unique_id"])
             self._by_user[line["unique_id"]].append(line)
         self._restored = defaultdict[str, list[Line]](list)
+        self._made, self._ended = set[str](), set[str]()
         for line in parsed(store.read(RESTORE_JOURNAL) or b"", store.place(RESTORE_JOURNAL)):
             self._restored[line["unique_id"]].append(line)
+            self._made |= {
+                str((line.get("saved") or {}).get(CREATED)),
+                str((line.get("notes") or {}).get(TOKEN)),
+            }
+            if line.get("phase") == OUTCOME:
+                self._ended |= set(map(str, line.get("made") or ()))
         self._objects = store.names(BUCKET_JOURNALS)
         self._by_id, self._by_name = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
         for name in self._objects:
@@ -259,6 +278,15 @@ class _Journal:
             *put,
             *restored,
         ]
+
+    def made(self, subject: Subject, token: str) -> str:
+        """The place of the restoration's journal, if a restoration made the user; else empty."""
+        found = self._made & {subject.unique_id, token} - {"", "None"}
+        return self._store.place(RESTORE_JOURNAL) if found else ""
+
+    def gave_all(self, subject: Subject) -> bool:
+        """Whether a restoration of the user has ended."""
+        return subject.unique_id in self._ended
 
     def of_namesakes(self, subject: Subject) -> Iterator[Line]:
         for other in self._ids.get(subject.arn, set()) - {subject.unique_id}:

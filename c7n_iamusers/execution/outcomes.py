@@ -22,6 +22,7 @@ from c7n_iamusers.exceptions import IamUsersError, JournalRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
+from c7n_iamusers.execution.journal import CREATED as CREATED
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
 from c7n_iamusers.execution.retries import describe, error_code
 from c7n_iamusers.execution.stores import Store, as_store
@@ -46,8 +47,6 @@ BROWNED_OUT = "browned-out"
 RELEASED = "released"
 #: Made again by ``c7n-iamusers restore``, whose journal says so.
 RESTORED = "restored"
-#: The Ref that the CreateUser of a restoration saves: the new unique id.
-CREATED = "created-user"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ may be all that denies them. So a deletion puts the Deny-all on first and lifts 
 The record of a quarantine, from which a release restores the user's earlier state, is in the statement id of the inline
 Deny-all: the same call puts both, only principals that can put policies on the user can change it, and every machine
 can read it. If the Deny-all has another form, or the id has no room for the record, the record is a line of the run's
-journal. A tag shows it to people, but nothing is decided by the tag, because any principal with iam:TagUser can write
-it.
+journal. A tag shows it to people. Any principal with iam:TagUser can write it, so it adds nothing to the record: where
+the journal is missing, it shows that the quarantine came to its end.
 """
 
 from __future__ import annotations
@@ -47,12 +47,17 @@ VALUE_LENGTH = 256
 _NOT_IN_A_VALUE = re.compile(r"[^\w\s.:/=+\-@]")
 #: A deletion keeps the record of the user's quarantine, and adds the time at which it began.
 _SID = re.compile(
-    r"(?:Quarantined(?P<since>\d{8}T\d{6}Z)(?:(?P<kept>Listening)|(?P<ids>(?:x[A-Z0-9]+)*)(?P<journaled>Journaled)?))?"
+    r"(?:Quarantined(?P<since>\d{8}T\d{6}Z)(?P<kept>Listening)?(?P<ids>(?:x[A-Z0-9]+)*)(?P<journaled>Journaled)?)?"
     r"(?:Deletion(?P<deletion>\d{8}T\d{6}Z))?"
 )
 #: The form of a time in the statement id of a Deny-all.
 SID_TIME = "%Y%m%dT%H%M%SZ"
 _TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_TAG = re.compile(r"\S+ deny=\S+(?P<kept> credentials=kept)? by ")
+
+
+#: The lists of ids in a quarantine's record.
+_LISTS = ("deactivated", "inactive", "given", "dropped")
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,14 @@ class Quarantine:
     """``since``: UTC, whole seconds. ``deactivated``: ids of the credentials that were active before.
 
     ``kept``: its credentials stay active under the Deny (``credentials: keep``), so that requests are still attempted
-    and can be seen; ``deactivated`` is then empty.
+    and can be seen; ``deactivated`` is then empty, and ``inactive`` has the ids of those that were inactive before.
     ``deny``: the form of the Deny-all (``inline``, ``attached``, ``boundary``), ``own`` if the user had another
     Deny-all before, ``none`` if no form fits. ``known``: False if it is unknown what was active before, because the
     journal with the record is missing.
+
+    No release activates what others have changed since: ``given`` are the ids of credentials that they created or
+    activated under it, ``dropped`` those that were active before, and that they activated or may have deactivated. Only
+    the journal has them.
     """
 
     since: datetime
@@ -73,15 +82,19 @@ class Quarantine:
     deny: str = "inline"
     known: bool = True
     kept: bool = False
+    inactive: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     @property
     def sids(self) -> tuple[str, ...]:
-        """Statement ids for the Deny-all: one with the whole record if possible, and one that refers to the journal."""
-        since = f"Quarantined{self.since:{SID_TIME}}"
-        if self.kept:
-            # As long as the one that refers to the journal, which therefore always fits in its place.
-            return (f"{since}Listening",)
-        ids = "".join(f"x{each}" for each in self.deactivated)
+        """Statement ids for the Deny-all: one with the whole record if possible, and one that refers to the journal.
+
+        Of a quarantine that keeps credentials neither is shorter than the second one of the later quarantine that
+        deactivates them, which therefore always fits in its place.
+        """
+        since = f"Quarantined{self.since:{SID_TIME}}{'Listening' if self.kept else ''}"
+        ids = "".join(f"x{each}" for each in (self.inactive if self.kept else self.deactivated))
         # A Sid accepts letters and digits only, and ids of credentials are upper case.
         whole = (since + ids,) if self.known and _SID.fullmatch(since + ids) else ()
         return (*whole, f"{since}Journaled")
@@ -92,22 +105,29 @@ class Quarantine:
         text = f"{self.since:{_TAG_TIME}} deny={self.deny}{kept} by {self.policy}: {self.reason}"
         return {"Key": QUARANTINE_TAG, "Value": tag_value(text)}
 
+    def is_tagged(self, tags: Mapping[str, str]) -> bool:
+        """Whether ``tags`` of the user have the tag that the last call of this quarantine writes."""
+        claimed = _TAG.match(tags.get(QUARANTINE_TAG, ""))
+        return claimed is not None and (tagged_since(tags), bool(claimed["kept"])) == (self.since, self.kept)
+
     def as_data(self) -> dict[str, object]:
         """The record as snapshots and journal lines have it."""
-        rest = {"policy": self.policy, "reason": self.reason, "deny": self.deny}
+        rest: dict[str, object] = {"policy": self.policy, "reason": self.reason, "deny": self.deny}
         if self.kept:
-            rest["credentials"] = "kept"
+            rest |= {"credentials": "kept", "inactive": list(self.inactive)}
+        rest |= {name: list(ids) for name, ids in (("given", self.given), ("dropped", self.dropped)) if ids}
         return {"since": self.since.isoformat(), "deactivated": list(self.deactivated), **rest}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Quarantine | None:
         """The reverse of ``as_data``; None if ``data`` is not a record."""
-        since, ids = moment(data.get("since")), data.get("deactivated")
-        if since is None or not isinstance(ids, list):
+        since, lists = moment(data.get("since")), [data.get(name, []) for name in _LISTS]
+        if since is None or "deactivated" not in data or not all(isinstance(each, list) for each in lists):
             return None
-        words = {name: str(data.get(name, "")) for name in ("policy", "reason", "deny")}
+        off, inactive, given, dropped = (tuple(map(str, each)) for each in lists)
+        policy, reason, deny = (str(data.get(name, "")) for name in ("policy", "reason", "deny"))
         kept = data.get("credentials") == "kept"
-        return cls(since, words["policy"], words["reason"], tuple(map(str, ids)), words["deny"], kept=kept)
+        return cls(since, policy, reason, off, deny, True, kept, inactive, given, dropped)
 
 
 @dataclass(frozen=True)
@@ -127,8 +147,11 @@ def parse_sid(sid: str) -> DenyRecord | None:
     if (found["since"] and not since) or (found["deletion"] and not begun):
         return None
     known, ids = not found["journaled"], tuple((found["ids"] or "").split("x")[1:])
-    kept = bool(found["kept"])
-    return DenyRecord(Quarantine(since, "", "", ids, known=known, kept=kept) if since else None, begun)
+    if since is None:
+        return DenyRecord(None, begun)
+    record = Quarantine(since, "", "", known=known, kept=bool(found["kept"]))
+    whole = replace(record, inactive=ids) if record.kept else replace(record, deactivated=ids)
+    return DenyRecord(whole, begun)
 
 
 def deletion_sids(quarantine: Quarantine | None, now: datetime) -> tuple[str, ...]:

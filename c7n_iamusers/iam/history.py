@@ -239,22 +239,43 @@ class History:
             if each.parameters.get("Status") == INACTIVE and not _is_restoration(each)
         }
 
+    def proven_off(self) -> frozenset[str]:
+        """The ids of the credentials that we deactivated for certain, and did not activate for certain later.
+
+        Not of those that a run saw active since.
+        """
+        last = self._switches(None, answered=True)
+        off = ((key, each) for key, each in last.items() if each.parameters.get("Status") == INACTIVE)
+        return frozenset(
+            key
+            for key, each in off
+            if not _is_restoration(each) and self.active.get(key, _BEGINNING) <= each.time
+        )
+
+    def switched_on(self, since: datetime) -> frozenset[str]:
+        """The ids of the credentials that we activated for certain from ``since`` on, and did not deactivate later."""
+        last = self._switches(since)
+        return frozenset(
+            key for key, each in last.items() if each.parameters.get("Status") == ACTIVE and each.answered
+        )
+
     def activated_ids(self, since: datetime) -> frozenset[str]:
         """The ids of the credentials that we activated for certain, or a run saw active, from ``since`` on.
 
         We did not deactivate them later: where one is inactive now, somebody else deactivated it.
         """
         last = self._switches(since)
-        ours = (
-            key for key, each in last.items() if each.parameters.get("Status") == ACTIVE and each.answered
-        )
         seen = (key for key, at in self.active.items() if at > (last[key].time if key in last else since))
-        return frozenset((*ours, *seen))
+        return frozenset((*self.switched_on(since), *seen))
 
-    def _switches(self, since: datetime | None) -> dict[str, AppliedCall]:
-        """The id of each credential whose status we changed -> the last call that did, from ``since`` on if given."""
+    def _switches(self, since: datetime | None, answered: bool = False) -> dict[str, AppliedCall]:
+        """The id of each credential whose status we changed -> the last call that did, from ``since`` on if given.
+
+        ``answered``: only calls of which it is known that they were applied.
+        """
         found: dict[str, AppliedCall] = {}
-        for each in (call for call in self.calls if call.effective and call.time >= (since or _BEGINNING)):
+        calls = (each for each in self.calls if each.effective and (each.answered or not answered))
+        for each in (call for call in calls if call.time >= (since or _BEGINNING)):
             for kind in SWITCHABLE_KINDS:
                 if kind.status_change and each.operation == kind.status_change.operation:
                     (name,) = kind.status_change.parameters

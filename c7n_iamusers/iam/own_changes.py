@@ -20,6 +20,10 @@ _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 DENY_GONE = "its Deny-all is gone or was changed"
 #: Why credentials stay inactive that we deactivated.
 DEACTIVATED_EARLIER = "this tool deactivated these under an earlier quarantine"
+#: Why credentials stay inactive that were active under a quarantine.
+GIVEN_BY_OTHERS = "somebody else created or activated these under the quarantine"
+#: Why credentials stay inactive that were active before a quarantine.
+UNPROVEN = "no journal here shows that it was this tool that deactivated these: somebody else may have, as for a leak"
 UNKNOWN_SINCE = (
     "It is unknown whether anybody else has activated them since, and deactivated them for another reason"
 )
@@ -30,10 +34,10 @@ def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> deny_all.Q
 
     It says in which form the Deny is on the user (``deny``), since when (``since``), and whether its credentials are
     kept active (``kept``). Without a journal, only the inline form can be known as ours.
-    Tags are ignored, because anybody with iam:TagUser can write them.
+    Tags add nothing to it, because anybody with iam:TagUser can write them; see ``only_ours``.
     """
     found = _recorded(user, history)
-    return without_activated(found, history) if found else None
+    return only_ours(user, found, history) if found else None
 
 
 def _recorded(user: IamUser, history: History) -> deny_all.Quarantine | None:
@@ -46,9 +50,12 @@ def _recorded(user: IamUser, history: History) -> deny_all.Quarantine | None:
     later = journaled is not None and journaled.since > on_user.since
     # The Deny of a kept one may have had no room for the ids of the credentials that were deactivated later.
     deepened = journaled is not None and on_user.kept and not journaled.kept
-    if journaled and (later or (journaled.since == on_user.since and (deepened or not on_user.known))):
+    same = journaled is not None and journaled.since == on_user.since
+    if journaled and (later or (same and (deepened or not on_user.known))):
         return replace(journaled, deny="inline")
-    return on_user
+    return (
+        replace(on_user, given=journaled.given, dropped=journaled.dropped) if journaled and same else on_user
+    )
 
 
 def _with_earlier(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> deny_all.Quarantine:
@@ -87,6 +94,23 @@ def own_deny(user: IamUser, history: History) -> str:
     return deny_all.BOUNDARY if deny_all.is_bounded(user) and history.boundary_deny() else ""
 
 
+def foreign_deny(user: IamUser, history: History) -> str:
+    """AWSDenyAll on ``user`` that ``history`` does not show as our work, in words; empty if there is none.
+
+    Somebody else may have parked the user, or a run with another output: then it may have lost what denied it
+    something.
+    """
+    forms = {
+        "AWSDenyAll is attached to it": deny_all.holds_attached(user)
+        and not history.attached_deny()
+        and history.restoring_under() != deny_all.ATTACHED,
+        "AWSDenyAll is its permissions boundary": deny_all.is_bounded(user)
+        and not history.boundary_deny()
+        and history.restoring_under() != deny_all.BOUNDARY,
+    }
+    return ", and ".join(form for form, foreign in forms.items() if foreign)
+
+
 def broken_quarantine(user: IamUser, history: History) -> deny_all.Quarantine | None:
     """The quarantine of ``user`` whose Deny-all somebody else removed, by the journals; None if there is none."""
     record = history.quarantine
@@ -120,8 +144,9 @@ def deletes(user: IamUser, denies: History, history: History) -> bool:
     """Whether ``user`` is as a deletion in ``history`` left it; else somebody has ended that deletion.
 
     Either it is under a Deny-all that the deletion put on, or under which it removed anything; or nothing is attached
-    to it any more; or the deletion lifted its Deny for DeleteUser, and nothing that it removed is back; or the user is
-    under the Deny-all of a restoration that did not end. ``denies``: the history that knows which Deny-all is ours.
+    to it any more; or the deletion lifted its Deny for DeleteUser, or found an AWSDenyAll that is not ours, and nothing
+    that it removed is back; or the user is under the Deny-all of a restoration that did not end. ``denies``: the
+    history that knows which Deny-all is ours.
     """
     removed = history.removed()
     if removed and _is_on(user, history.restoring_under()):
@@ -140,7 +165,8 @@ def deletes(user: IamUser, denies: History, history: History) -> bool:
         for kind in attachments.ATTACHMENT_KINDS
         for item in user.attachments[kind.name]
     )
-    return bool(removed) and (deny_all.is_bare(user) or (history.lifted_for_deletion() and not any(back)))
+    left = history.lifted_for_deletion() or bool(foreign_deny(user, denies))
+    return bool(removed) and (deny_all.is_bare(user) or (left and not any(back)))
 
 
 def in_quarantine(user: IamUser, history: History) -> bool:
@@ -281,29 +307,53 @@ def left_inactive(
     earlier = f"{DEACTIVATED_EARLIER}, before that of {since}. {UNKNOWN_SINCE}"
     given_back = history.activated_ids(quarantine.since)
     taken = "these were active again after that, and somebody else has deactivated them since"
+    others = {*quarantine.given, *quarantine.dropped, *given_back}
+    off = list(switchable(user, attachments.INACTIVE))
     return [
         *(_staying(removed, recorded_inactive(user, without_activated(quarantine, history))) if gone else ()),
-        *_staying(earlier, deactivated_earlier(user, quarantine.deactivated, history)),
+        *_staying(earlier, deactivated_earlier(user, (*quarantine.deactivated, *others), history)),
+        *_staying(f"{GIVEN_BY_OTHERS} of {since}", [each for each in off if _id(each) in quarantine.given]),
+        *_staying(taken, [each for each in off if _id(each) in given_back]),
         *_staying(
-            taken, [each for each in switchable(user, attachments.INACTIVE) if _id(each) in given_back]
+            f"active before the quarantine of {since}, and {UNPROVEN}",
+            [each for each in off if _id(each) in set(quarantine.dropped) - given_back],
         ),
     ]
 
 
 def activated_by_others(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> list[str]:
-    """The credentials that were created or activated under ``quarantine``, and are active, in words.
-
-    Where it deactivated all, and it is known which, that is any other; else it is those that were created since.
-    """
-    known = {*quarantine.deactivated, *history.activated_ids(quarantine.since)}
-    all_off = quarantine.known and not quarantine.kept
+    """The credentials that were created or activated under ``quarantine``, and are active, in words."""
     return [
         kind.title if kind is attachments.LOGIN_PROFILE else f"{kind.title} {item[kind.identifier]}"
+        for kind, item in given_by_others(user, quarantine, history)
+    ]
+
+
+def given_by_others(
+    user: IamUser, quarantine: deny_all.Quarantine, history: History
+) -> list[tuple[attachments.AttachmentKind, Item]]:
+    """The credentials that somebody else created or activated under ``quarantine``, and that are active.
+
+    Where it deactivated all, and it is known which, that is any other; where it keeps them, those that were inactive
+    before; else it is those that were created since.
+    """
+    known = {*quarantine.deactivated, *quarantine.dropped, *history.switched_on(quarantine.since)}
+    all_off = quarantine.known and not quarantine.kept
+    return [
+        (kind, item)
         for kind in attachments.CREDENTIAL_KINDS
         for item in user.attachments[kind.name]
         if item.get("Status", attachments.ACTIVE) == attachments.ACTIVE and item[kind.identifier] not in known
-        if (all_off and kind in attachments.SWITCHABLE_KINDS) or _created_since(kind, item, quarantine.since)
+        if (all_off and kind in attachments.SWITCHABLE_KINDS)
+        or item[kind.identifier] in (*quarantine.inactive, *quarantine.given)
+        or _created_since(kind, item, quarantine.since)
     ]
+
+
+def changed_by_others(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> list[str]:
+    """The ids of what a restoration gives back inactive: what others created, activated or deactivated meanwhile."""
+    now = (_id(each) for each in given_by_others(user, quarantine, history) if each[0].status_change)
+    return sorted({*quarantine.dropped, *quarantine.given, *now})
 
 
 def _created_since(kind: attachments.AttachmentKind, item: Item, since: datetime) -> bool:
@@ -317,9 +367,36 @@ def without_activated(quarantine: deny_all.Quarantine, history: History) -> deny
 
     Where one of them is inactive again, somebody else deactivated it, such as for a leak: no release activates it.
     """
-    given_back = history.activated_ids(quarantine.since)
-    left = tuple(identity for identity in quarantine.deactivated if identity not in given_back)
-    return replace(quarantine, deactivated=left)
+    return _drop(quarantine, history.activated_ids(quarantine.since))
+
+
+def only_ours(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> deny_all.Quarantine:
+    """``quarantine`` without the inactive credentials that somebody else may have deactivated.
+
+    Its record is written before its first call, so it does not show which of them were made. The journal does. Where
+    that is not here, the tag shows it, since the last call of a quarantine writes it: it takes credentials out of the
+    record, and adds none.
+    """
+    left = without_activated(quarantine, history)
+    journaled = history.record is not None and history.record.since == quarantine.since
+    if quarantine.is_tagged(user.tags) and not journaled:
+        return left
+    # of a user of whom not every kind was read, too
+    kinds = [kind for kind in attachments.SWITCHABLE_KINDS if kind.name in user.attachments]
+    off = {
+        str(item[kind.identifier])
+        for kind in kinds
+        for item in user.attachments[kind.name]
+        if item.get("Status") == attachments.INACTIVE
+    }
+    return _drop(left, off - history.proven_off())
+
+
+def _drop(quarantine: deny_all.Quarantine, identities: Collection[str]) -> deny_all.Quarantine:
+    """``quarantine`` without the credentials ``identities``, as if others had changed them."""
+    gone = [each for each in quarantine.deactivated if each in identities]
+    left = tuple(each for each in quarantine.deactivated if each not in identities)
+    return replace(quarantine, deactivated=left, dropped=tuple(sorted({*quarantine.dropped, *gone})))
 
 
 def deactivated_earlier(

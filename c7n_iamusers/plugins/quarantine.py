@@ -46,8 +46,10 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
 
     The inline Deny itself records what was active before, so that any machine can release the user; so does
     ``journal.jsonl``, which ``release`` needs with another form of the Deny. The tag ``c7n-iamusers-quarantine`` is for
-    people only: anybody with iam:TagUser can forge it. A key that was inactive before stays inactive. The output has a
-    snapshot, the journal and ``outcomes.json``, as with ``composite-delete``.
+    people, and is written last: without a journal, it shows that the quarantine came to its end. Anybody with
+    iam:TagUser can forge it, so it adds nothing to the record. A key that was inactive before stays inactive. What
+    somebody creates or activates under the Deny is deactivated by the next run, which names it; no release activates
+    it. The output has a snapshot, the journal and ``outcomes.json``, as with ``composite-delete``.
 
     ``credentials: keep`` puts only the Deny on. Requests are still attempted, denied, and may be seen, whereas IAM
     says nothing of attempts with an inactive key. ``credentials: deactivate``, the default, follows: it deactivates
@@ -58,6 +60,10 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
     Deny has the inline form only, as a policy of its own (``c7n-iamusers-brownout``), which replaces no quarantine; a
     user without room for it is skipped. A policy that is over stays on the user until ``release`` or
     ``composite-delete`` removes it. AWS takes seconds to minutes to apply it everywhere.
+
+    A user under ``AWSDenyAll`` that no journal of this output, or of those beside it, shows as ours is left alone, and
+    ``failed``: somebody else parked it, or a deletion with another output is half-way. ``adopt: true`` takes it all the
+    same, and marks the snapshot as partial. So is a user that ``c7n-iamusers restore`` made and did not end.
 
     ``wait: 300`` waits so many seconds before anything is read, and judges the users then: the tags and groups that
     exempt a new user often come a moment after it. A user that is renamed in the wait is found by its unique id. In a
@@ -113,6 +119,7 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
         reason={"type": "string", "minLength": 1},
         credentials={"enum": [KEEP, "deactivate"]},
         brownout={"type": "integer", "minimum": 1, "maximum": LONGEST_BROWNOUT // timedelta(minutes=1)},
+        adopt={"type": "boolean"},
         wait={"type": "integer", "minimum": 0, "maximum": 600},
         **OPTIONS,
     )
@@ -201,6 +208,7 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
             caused=self._event.time if self._event else None,
             new=bool(self._event and self._event.name == "CreateUser"),
             note_exempt=self.note_exempt,
+            adopt=self.data.get("adopt", False),
         )
         return users.quarantine
 
@@ -223,6 +231,10 @@ class Release(UserAction):
 
     If somebody else removed the Deny, it is not known why a credential is inactive: it stays inactive, and the outcome
     names it. The release of a later quarantine names it too, if a journal shows that this tool deactivated it.
+
+    It activates what a journal shows that this tool deactivated. Where the journal of the quarantine is not here, the
+    tag of a quarantine that came to its end stands for it. What somebody else switched off stays inactive, and is
+    named.
 
     If a credential is active that the quarantine did not find active, somebody created or activated it since, passwords
     included. Nothing is changed then, and the outcome is ``failed`` and names it: a thief may have made it for later.

@@ -3,14 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from c7n_iamusers.exceptions import DenyRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan
 from c7n_iamusers.iam import deny_all, own_changes
-from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, SWITCHABLE_KINDS, TAG, AttachmentKind
+from c7n_iamusers.iam.attachments import (
+    ACTIVE,
+    INACTIVE,
+    LOGIN_PROFILE,
+    SWITCHABLE_KINDS,
+    TAG,
+    AttachmentKind,
+)
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
@@ -54,20 +61,22 @@ def plan_quarantine(
     """
     earlier = own_changes.quarantine_of(user, history) or history.quarantine
     stands = earlier is not None and own_changes.denied(user, earlier)
-    in_force = earlier if earlier and (stands or earlier.deny == NO_DENY) else None
+    holds = earlier is not None and (stands or earlier.deny == NO_DENY)
+    in_force = own_changes.only_ours(user, earlier, history) if earlier and holds else None
     lapsed = tuple(own_changes.lapses(user, earlier)) if earlier else ()
+    given = own_changes.given_by_others(user, in_force, history) if in_force and stands else []
     # Nothing goes back from deactivated to kept: that is a release.
     deactivated = in_force is not None and not in_force.kept
     if earlier and ((keep and deactivated) or (not lapsed and (keep or deactivated))):
-        return QuarantinePlan(Plan(user.subject, ()), earlier, lapsed=lapsed)
-    recorded = own_changes.without_activated(in_force, history).deactivated if in_force else ()
-    known = {identity for identity in recorded if identity in _ids(user)}
+        return QuarantinePlan(Plan(user.subject, ()), earlier, _given(given, False), lapsed=lapsed)
     off = [] if keep else list(own_changes.switchable(user, ACTIVE))
-    ids = (*known, *(str(item[kind.identifier]) for kind, item in off if item[kind.identifier] not in known))
-    since = now.astimezone(timezone.utc).replace(microsecond=0)
-    if in_force and stands and (in_force.kept or own_changes.unfinished(user, in_force, history)):
-        since = in_force.since
-    record, problem = deny_all.Quarantine(since, policy, reason, tuple(sorted(ids)), kept=keep), ""
+    if in_force and stands and not in_force.known:
+        # Its record is missing, so nobody knows of an active one whether it was active before.
+        given += [each for each in off if each not in given]
+    counts = stands and earlier and (earlier.kept or own_changes.unfinished(user, earlier, history))
+    since = earlier.since if counts and earlier else now.astimezone(timezone.utc).replace(microsecond=0)
+    record, problem = deny_all.Quarantine(since, policy, reason, kept=keep), ""
+    record = _with_ids(record, user, in_force, off, given)
     try:
         found = deny_all.plan_deny_all(
             user, [deny_all.deny_all_document(sid) for sid in record.sids], "quarantine", refused
@@ -77,9 +86,8 @@ def plan_quarantine(
         if keep:
             return QuarantinePlan(Plan(user.subject, ()), record, problem=problem)
     record = replace(record, deny=_form(found, history))
-    switches = [_switch(user, kind, item, INACTIVE) for kind, item in off]
-    notes = own_changes.left_inactive(user, earlier, history) if earlier else []
-    calls = (*found.put, *switches, *_tagging(user, record))
+    notes = [*(own_changes.left_inactive(user, earlier, history) if earlier else ()), *_given(given, True)]
+    calls = (*found.put, *(_switch(user, *each, INACTIVE) for each in off), *_tagging(user, record))
     broken = lapsed if own_changes.broken_quarantine(user, history) else ()
     return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem, broken)
 
@@ -133,13 +141,13 @@ def record_to_release(user: IamUser, history: History, now: datetime) -> deny_al
     claimed = deny_all.tagged_since(user.tags)
     if claimed and history.quarantine:
         # The Deny was removed outside this tool: no credential is activated, and the notes name those inactive.
-        return own_changes.without_activated(history.quarantine, history)
+        return own_changes.only_ours(user, history.quarantine, history)
     if form := own_changes.own_deny(user, history):
         # An earlier release ended before it lifted the Deny, or did not know it: the rest is what we deactivated under
         # this Deny and did not activate since.
         recorded = history.record or deny_all.Quarantine(now, "", "", known=False)
         since = history.attached_deny() if form == deny_all.ATTACHED else history.boundary_deny()
-        ids = set(history.deactivated_ids(since)) - history.activated_ids(since or now)
+        ids = set(history.deactivated_ids(since)) & history.proven_off() - history.activated_ids(since or now)
         return replace(recorded, deactivated=tuple(sorted(ids)), deny=form)
     if claimed and history.record and history.record.since == claimed:
         # The journal shows its release, which ended before it removed the tag.
@@ -234,6 +242,9 @@ _ACTIVATED_SINCE = (
     "Without the Deny-all it could be used: find out who did; deactivate or delete it, and release again. Nothing was "
     "changed"
 )
+_GIVEN = (
+    "not on record as active before the quarantine began, so somebody may have created or activated it since"
+)
 _USED_SINCE = (
     ". So somebody activated it, and AWSDenyAll may be somebody else's by now: ask who holds the user; remove it by "
     "hand, and activate by hand what is needed. Nothing was changed"
@@ -255,6 +266,20 @@ def restore_boundary(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
     return [deny_all.identified_call("DeleteUserPermissionsBoundary", {"UserName": user.name})]
 
 
+def _given(others: Iterable[tuple[AttachmentKind, Item]], deactivated: bool) -> tuple[str, ...]:
+    """That somebody else created or activated the credentials ``others`` under the quarantine, in words."""
+    named = ", ".join(
+        kind.title if kind is LOGIN_PROFILE else f"{kind.title} {item[kind.identifier]}"
+        for kind, item in others
+    )
+    state = (
+        "deactivated with the others, and no release activates it"
+        if deactivated
+        else "active under the Deny-all"
+    )
+    return (f"{named}: {_GIVEN}: {state}: find out who did",) if named else ()
+
+
 def _form(found: deny_all.DenyAllPlan, history: History) -> str:
     ours = {deny_all.ATTACHED: history.attached_deny(), deny_all.BOUNDARY: history.boundary_deny()}
     return (
@@ -263,15 +288,39 @@ def _form(found: deny_all.DenyAllPlan, history: History) -> str:
 
 
 def _tagging(user: IamUser, record: deny_all.Quarantine) -> list[ApiCall]:
-    """The call that adds the tag for people, if there is room for it. No decision uses the tag."""
+    """The call that adds the tag for people, if there is room for it. It comes last; see own_changes.only_ours."""
     others = [item for item in user.attachments[TAG.name] if not deny_all.is_quarantine_tag(str(item["Key"]))]
     if len(others) >= deny_all.TAGS_PER_USER:
         return []
     return [deny_all.identified_call("TagUser", {"UserName": user.name, "Tags": [record.tag()]})]
 
 
-def _ids(user: IamUser) -> set[str]:
-    return {str(item[kind.identifier]) for kind in SWITCHABLE_KINDS for item in user.attachments[kind.name]}
+def _with_ids(
+    record: deny_all.Quarantine,
+    user: IamUser,
+    earlier: deny_all.Quarantine | None,
+    off: Iterable[tuple[AttachmentKind, Item]],
+    given: Collection[tuple[AttachmentKind, Item]],
+) -> deny_all.Quarantine:
+    """``record`` with the ids of the credentials of ``user``. ``off``: those that are deactivated now.
+
+    ``earlier``: the record of the quarantine that it goes on with. ``given``: what others gave the user under that.
+    """
+    held = _identities((kind, item) for kind in SWITCHABLE_KINDS for item in user.attachments[kind.name])
+    before = earlier or record
+    ours = _identities(each for each in off if each not in given) | (held & {*before.deactivated})
+    others = {*before.given, *_identities(each for each in given if each[0].status_change)} - ours
+    return replace(
+        record,
+        deactivated=tuple(sorted(ours)),
+        inactive=tuple(sorted(_identities(own_changes.switchable(user, INACTIVE)))) if record.kept else (),
+        given=tuple(sorted(others)),
+        dropped=tuple(sorted({*before.dropped} - ours)),
+    )
+
+
+def _identities(credentials: Iterable[tuple[AttachmentKind, Item]]) -> set[str]:
+    return {str(item[kind.identifier]) for kind, item in credentials}
 
 
 def _switch(user: IamUser, kind: AttachmentKind, item: Item, status: str) -> ApiCall:

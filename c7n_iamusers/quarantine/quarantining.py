@@ -86,7 +86,7 @@ class UserQuarantine:
     Each user's attachments are read from the user's own lists: a credential that a list of the account might miss would
     stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``refused``: forms of the Deny
     that the role may not use, with AWS's error code, as found out during the run. ``note_exempt``: records that a user
-    was exempt, which voids its announcement.
+    was exempt, which voids its announcement. ``adopt``: also users under an AWSDenyAll that is not ours.
     """
 
     run: Run
@@ -103,6 +103,7 @@ class UserQuarantine:
     sessions: SignInSessions = NO_SESSIONS
     now: Callable[[], datetime] = utc_now
     note_exempt: NoteExempt = note_nobody
+    adopt: bool = False
 
     def quarantine(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
         """Quarantine one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
@@ -166,10 +167,11 @@ class UserQuarantine:
         keys = read_key_use(self.run.client, user, self.run.backoff)
         if reason := self._refusal(evidence, user, keys, turn.guards()):
             return self._spared(turn, reason)
-        found = self.records.find(user, applied.made)
+        found = self.records.find(user, applied.made, self.adopt)
         self.records.note_lapse(found)
         if left := self._left_to_others(evidence, found):
             return left
+        found.require_whole(self.adopt)
         if self.brownout:
             return self._brown_out(turn, found, self.brownout)
         refused = {**turn.unfit, **self.refused}
@@ -282,7 +284,9 @@ class UserQuarantine:
         off = ""
         if self.keep and not planned.record.kept:
             off = "its credentials are deactivated already, and credentials: keep activates none (release does); "
-        return UNCHANGED, off + quarantine_status(user, planned.record.since, keys)
+        return UNCHANGED, "; ".join(
+            [*planned.notes, off + quarantine_status(user, planned.record.since, keys)]
+        )
 
 
 def read_back(run: Run, user: IamUser, plan: Plan) -> tuple[IamUser, list[ApiCall]]:

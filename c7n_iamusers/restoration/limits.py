@@ -10,6 +10,7 @@ from datetime import datetime
 
 from c7n_iamusers.evidence.index import Inventory, applied_policies
 from c7n_iamusers.execution.calls import ApiCall
+from c7n_iamusers.execution.journal import RESTORED_FROM
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.deny_all import OWN_TAGS, iam_call, is_aws_deny_all
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
@@ -19,10 +20,6 @@ from c7n_iamusers.policy_comparison.administrators import admin_policies, unknow
 from c7n_iamusers.restoration.deny import OwnDeny
 from c7n_iamusers.restoration.rights import CurrentRights
 from c7n_iamusers.snapshots.snapshot import Snapshot
-
-#: The tag that a restoration sets in CreateUser itself. Its value is the snapshot's unique id and a random token, which
-#: the restoration's journal has before the call.
-RESTORED_FROM = f"{OWN_TAGS}restored-from"
 
 
 @dataclass(frozen=True)

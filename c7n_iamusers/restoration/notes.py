@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from c7n_iamusers.execution.journal import RESTORED_FROM
 from c7n_iamusers.iam import attachments, own_changes
 from c7n_iamusers.iam.deny_all import TAGS_PER_USER
 from c7n_iamusers.iam.history import History
@@ -75,7 +76,7 @@ def _group_policies(snapshot: Snapshot, current: limits.CurrentState) -> Iterato
 
 
 def _restored_tag(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
-    tag = f"the tag {limits.RESTORED_FROM}"
+    tag = f"the tag {RESTORED_FROM}"
     if current.user is None and len(limits.restorable_tags(snapshot.user)) >= TAGS_PER_USER:
         yield f"it has no room for {tag}: if this run is stopped, delete the new user before the next run"
     elif current.user is None or limits.is_restored_user(current):
@@ -94,7 +95,17 @@ def _quarantines(snapshot: Snapshot, current: limits.CurrentState, history: Hist
 
 def _inactive(snapshot: Snapshot, history: History) -> Iterator[str]:
     """The credentials that come back inactive, as in the snapshot, although we had deactivated them."""
-    off = own_changes.deactivated_earlier(snapshot.user, snapshot.deactivated, history)
+    others = [
+        f"{kind.title} {item[kind.identifier]}"
+        for kind in attachments.SWITCHABLE_KINDS
+        for item in snapshot.user.attachments[kind.name]
+        if kind.restoration and item[kind.identifier] in snapshot.by_others
+    ]
+    if others:
+        why = "somebody else created or activated these under its quarantine, or may have deactivated them"
+        yield f"{why}; they come back inactive, with new ids: {', '.join(others)}; find out who did"
+    known = snapshot.deactivated | snapshot.by_others
+    off = own_changes.deactivated_earlier(snapshot.user, known, history)
     if named := ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in off if kind.restoration):
         why = f"this tool deactivated these under a quarantine and did not activate them. {own_changes.UNKNOWN_SINCE}"
         yield f"{why}; they come back inactive, with new ids: {named}; activate by hand the ones that are needed"

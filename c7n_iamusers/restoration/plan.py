@@ -10,7 +10,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref, Subject
-from c7n_iamusers.execution.outcomes import CREATED
+from c7n_iamusers.execution.journal import CREATED, RESTORED_FROM, TOKEN
 from c7n_iamusers.iam import attachments, deny_all, own_changes
 from c7n_iamusers.iam.deny_all import TAGS_PER_USER
 from c7n_iamusers.iam.history import History
@@ -21,8 +21,8 @@ from c7n_iamusers.restoration.notes import notes
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_change, user_after
 from c7n_iamusers.snapshots.snapshot import Snapshot, before_removals, removed_by_us, whole_snapshot
 
-#: The notes of the journal line of CreateUser: the unique id that it replaces, and the value of the tag RESTORED_FROM.
-REPLACES, TOKEN = "replaces", "token"
+#: The note of the journal line of CreateUser with the unique id that it replaces.
+REPLACES = "replaces"
 _EXISTS = frozenset({"EntityAlreadyExists"})
 
 
@@ -95,7 +95,9 @@ def plan_restoration(
     call of the plan returns. Raises RestorationRefused if another user has the name, or the boundary no longer exists.
     """
     if current.user is not None and current.user.unique_id == recorded.subject.unique_id:
-        return _plan_for_existing_user(recorded, current.user, current, left_out)
+        return _explained(
+            recorded, current.user, _plan_for_existing_user(recorded, current.user, current, left_out)
+        )
     whole = whole_snapshot(recorded.snapshots, recorded.history)
     snapshot = limits.without_parts(whole, left_out)
     finished = current.user is not None and current.user.unique_id in current.finished_ids
@@ -176,7 +178,7 @@ def _plan_for_existing_user(
     begun = _is_restoring(now, current, history) or own_changes.deletion_begun(now, history) is not None
     if own_changes.in_quarantine(now, history):
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
-        removed = replace(removed, quarantine=None)
+        removed = removed.without_deactivated()
     snapshot = limits.without_parts(removed, left_out)
     ours = frozenset(history.deactivated_ids())
     given = tuple(_attachments(snapshot, now, current, current.groups, ours))
@@ -220,6 +222,30 @@ def _plan_for_existing_user(
         else (),
         user_exists=True,
         settled=not calls and not history.removed(),
+    )
+
+
+def _explained(recorded: Recorded, now: IamUser, planned: Restoration) -> Restoration:
+    """``planned``. Raises RestorationRefused if ``now`` is as a deletion left it whose journal is lost.
+
+    Nothing then shows what this tool removed, so there is nothing to do, and yet it is not restored.
+    """
+    history, was = recorded.history, recorded.snapshots[-1].user
+    others = deny.deny_forms(now) - deny.deny_forms(was) - {deny_all.INLINE}
+    foreign = own_changes.foreign_deny(now, history) if others else ""
+    why = "the Deny-all of a deletion is on it" if own_changes.deletion_begun(now) else foreign
+    lacks = [
+        f"{kind.title} {item[kind.identifier]}"
+        for kind in attachments.ATTACHMENT_KINDS
+        for item in (was.attachments[kind.name] if kind.removals else ())
+        if all(held[kind.identifier] != item[kind.identifier] for held in now.attachments[kind.name])
+    ]
+    if planned.plan.calls or history.removed() or history.restored_at or not (why and lacks):
+        return planned
+    raise RestorationRefused(
+        f"{recorded.subject}: not restored: {why}, it lacks {', '.join(lacks)} of its snapshot, and no journal here "
+        "says what this tool did to it: give the output with that journal (journal.jsonl); if it is lost, find out who "
+        "did that, give back by hand what is needed, and take the Deny-all off last"
     )
 
 
@@ -285,7 +311,7 @@ def _create(was: IamUser, token: str) -> ApiCall:
     given: dict[str, Any] = {"UserName": was.name, "Path": was.path}
     tags = limits.restorable_tags(was)
     if len(tags) < TAGS_PER_USER:
-        tags = [*tags, {"Key": limits.RESTORED_FROM, "Value": token}]
+        tags = [*tags, {"Key": RESTORED_FROM, "Value": token}]
     given["Tags"] = tags
     # The user can do nothing until it has all that its rights depend on.
     given["PermissionsBoundary"] = deny_all.deny_all_arn(was)
@@ -317,9 +343,8 @@ def _restore(
         saved = {new_id: (result, kind.identifier)} if result else {}
         operation, why = kind.restoration.operation, {"for": "restoration"}
         yield ApiCall("iam", operation, {**user, **given}, save=saved, notes=why)
-    inactive = (
-        item.get("Status") == attachments.INACTIVE and item[kind.identifier] not in snapshot.deactivated
-    )
+    off = item.get("Status") == attachments.INACTIVE and item[kind.identifier] not in snapshot.deactivated
+    inactive = off or item[kind.identifier] in snapshot.by_others
     if kind.status_change and inactive and (held is None or held.get("Status") == attachments.ACTIVE):
         identity = Ref(new_id) if held is None else held[kind.identifier]
         given = dict.fromkeys(kind.status_change.parameters, identity)

@@ -13,8 +13,8 @@ from typing import Any
 from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref
 from c7n_iamusers.execution.executor import DONE, FAILED, GONE, Applied, CallFailed, Executor, SubjectGone
-from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
-from c7n_iamusers.execution.outcomes import CREATED, RESTORED
+from c7n_iamusers.execution.journal import CREATED, OUTCOME, TOKEN, JournalWriter, utc_now
+from c7n_iamusers.execution.outcomes import RESTORED
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.deny_all import deny_form, is_denial
 from c7n_iamusers.iam.live_policies import has_members, read_group, read_policy
@@ -23,7 +23,7 @@ from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_user
 from c7n_iamusers.restoration.deny import OwnDeny, boundary_was_lifted, deny_forms, lifted_form, was_lifted
 from c7n_iamusers.restoration.limits import CurrentState, created_group
-from c7n_iamusers.restoration.plan import REPLACES, TOKEN, Recorded, Restoration, plan_restoration
+from c7n_iamusers.restoration.plan import REPLACES, Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange
 from c7n_iamusers.safeguards.identity import BoundaryChanged, identity_check
 from c7n_iamusers.snapshots.archive import note_lapse

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from c7n_iamusers.exceptions import SnapshotInvalid, SnapshotRefused
 from c7n_iamusers.execution.calls import ApiCall, Subject
-from c7n_iamusers.execution.journal import SNAPSHOT, JournalReader, JournalWriter, utc_now
+from c7n_iamusers.execution.journal import RESTORED_FROM, SNAPSHOT, JournalReader, JournalWriter, utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam import own_changes
 from c7n_iamusers.iam.accounts import AccountDetails
@@ -21,7 +21,7 @@ from c7n_iamusers.iam.history import LAPSED, History, history_of, last_deletion
 from c7n_iamusers.iam.live_policies import LivePolicies
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
-from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering, with_removed
+from c7n_iamusers.snapshots.snapshot import BY_OTHERS, Snapshot, fingerprint, tampering, with_removed
 from c7n_iamusers.text.documents import LARGEST_RECORD
 from c7n_iamusers.text.wording import moment
 
@@ -89,7 +89,8 @@ class RecordedUser:
     of all outputs. ``quarantine``: the one that the user is in. ``broken``: the one whose Deny somebody else removed.
     ``unread``: why the documents that decide its rights are not in the snapshot; empty if they are.
     ``begun``: when the deletion began that is unfinished, in words, if one is. ``whole``: the user with what that
-    removed, by the snapshots and journals of all outputs: what it is judged by.
+    removed, by the snapshots and journals of all outputs: what it is judged by. ``foreign``: AWSDenyAll that no journal
+    here shows as ours, in words. ``restoring``: the journal of a restoration that made the user and has not ended.
     """
 
     user: IamUser
@@ -102,6 +103,28 @@ class RecordedUser:
     broken: Quarantine | None = None
     unread: str = ""
     begun: str | None = None
+    foreign: str = ""
+    restoring: str = ""
+
+    def require_whole(self, adopt: bool) -> None:
+        """Raises SnapshotRefused if the user may have lost what denied it something, so its snapshot would lack that.
+
+        ``adopt``: an AWSDenyAll that is not ours is accepted, since somebody knows of it or its output is lost; the
+        snapshot is partial then.
+        """
+        if self.restoring:
+            raise SnapshotRefused(
+                f"{self.user.subject}: c7n-iamusers restore made it, by {self.restoring}, and has not ended, so it may "
+                "lack what denied it something. Nothing further is touched: run c7n-iamusers restore with it and "
+                f"--user {self.user.name} first"
+            )
+        if self.foreign and not self.begun and not adopt:
+            raise SnapshotRefused(
+                f"{self.user.subject}: {self.foreign}, and no journal of this output or of those beside it shows that "
+                "this tool put it on: somebody else may have, or a deletion with another output is half-way, and the "
+                "user may lack what denied it something. Nothing further is touched: run with that output; if "
+                "somebody put it on, exempt the user or take it off; or set adopt: true, and the snapshot is partial"
+            )
 
     @property
     def begun_elsewhere(self) -> str | None:
@@ -190,7 +213,7 @@ class UserRecords:
         stores.own.load()
 
     def find(self, user: IamUser, made: Made = (), adopted: bool = False) -> RecordedUser:
-        """What is on record of ``user``. ``adopted``: continue a deletion that began with another output.
+        """What is on record of ``user``. ``adopted``: continue what began with another output.
 
         Raises SnapshotRefused if an earlier snapshot or a journal can't be read, or a snapshot was changed.
         """
@@ -204,6 +227,9 @@ class UserRecords:
         former = self._stores.former_boundary(user, known) if is_bounded(user) else None
         plain = own_changes.without_own_changes(user, known, former)
         quarantine = own_changes.quarantine_of(user, known)
+        record = quarantine.as_data() if quarantine else None
+        if quarantine and record and (ids := own_changes.changed_by_others(user, quarantine, known)):
+            record |= {BY_OTHERS: ids}
         rights = self._live.of(plain)
         snapshot = Snapshot(
             plain,
@@ -212,7 +238,7 @@ class UserRecords:
             self._policy,
             self._trust.of(user).roles,
             rights.groups,
-            quarantine.as_data() if quarantine else None,
+            record,
             policies=rights.policies,
             rights_read=rights.read,
         )
@@ -220,10 +246,26 @@ class UserRecords:
         begun = own_changes.deletion_begun(user, known)
         whole = with_removed(user, self._stores.snapshots(user), known) if begun else user
         found = RecordedUser(
-            user, snapshot, earlier, history, known, whole, quarantine, broken, rights.unread, begun
+            user,
+            snapshot,
+            earlier,
+            history,
+            known,
+            whole,
+            quarantine,
+            broken,
+            rights.unread,
+            begun,
+            own_changes.foreign_deny(user, known),
+            self._restoring(user),
         )
-        partial = bool(adopted and found.begun_elsewhere) or any(each.partial for each in earlier)
+        unsure = found.begun_elsewhere or (found.foreign and not begun)
+        partial = bool(adopted and unsure) or any(each.partial for each in earlier)
         return replace(found, snapshot=replace(snapshot, partial=partial, deletion_begun=bool(begun)))
+
+    def _restoring(self, user: IamUser) -> str:
+        with _refusing(user.subject):
+            return self._stores.known.restoring(user.subject, user.tags.get(RESTORED_FROM, ""))
 
     def began_deletion(self, subject: Subject) -> bool:
         """Whether, by the journals, a deletion changed the user since it was last restored. Raises SnapshotRefused."""

@@ -29,6 +29,9 @@ from c7n_iamusers.text.shapes import Shape, document, listing, maybe, record, sc
 from c7n_iamusers.text.wording import moment, visible
 
 SCHEMA_VERSION = 2
+#: The member of a snapshot's quarantine with the ids of credentials that others created or activated under it, or may
+#: have deactivated.
+BY_OTHERS = "by_others"
 
 _TEXT = {"type": "string", "minLength": 1}
 _TEXTS = {"type": "array", "items": _TEXT}
@@ -107,9 +110,13 @@ SCHEMA: dict[str, Any] = {
         "rights_fingerprint": {**_SHA256, "description": "of groups and policies"},
         "quarantine": {
             "type": ["object", "null"],
-            "description": "the quarantine that the user was in; deactivated: ids of credentials active before it",
+            "description": "the quarantine that the user was in; deactivated: ids of credentials active before it; "
+            "by_others: ids of those that others created, activated or may have deactivated under it",
             "required": ["since", "deactivated"],
-            "properties": {"since": {"type": "string", "format": "date-time"}, "deactivated": _TEXTS},
+            "properties": {
+                "since": {"type": "string", "format": "date-time"},
+                **dict.fromkeys(("deactivated", BY_OTHERS), _TEXTS),
+            },
         },
         "partial": {
             "type": "boolean",
@@ -157,7 +164,9 @@ _GROUP = record(
     {"GroupPolicyList": _INLINE, "AttachedManagedPolicies": listing(_item("PolicyArn"), _MANY)},
     others=True,
 )
-_QUARANTINE = record({"since": _SHORT, "deactivated": listing(_SHORT, _MANY)}, others=True)
+_QUARANTINE = record(
+    {"since": _SHORT, "deactivated": listing(_SHORT, _MANY)}, {BY_OTHERS: listing(_SHORT, _MANY)}, others=True
+)
 #: What SCHEMA leaves open, and all that is checked where jsonschema is missing, as in AWS Lambda.
 _SHAPE = record(
     {
@@ -260,6 +269,16 @@ class Snapshot:
     def deactivated(self) -> frozenset[str]:
         """The ids of the credentials that a quarantine deactivated."""
         return frozenset((self.quarantine or {}).get("deactivated", ()))
+
+    @property
+    def by_others(self) -> frozenset[str]:
+        """The ids of the credentials that come back inactive, since others may have changed them in its quarantine."""
+        return frozenset((self.quarantine or {}).get(BY_OTHERS, ()))
+
+    def without_deactivated(self) -> Snapshot:
+        """The snapshot of a user that is still in quarantine: what that deactivated stays inactive."""
+        record = self.quarantine
+        return replace(self, quarantine=record and {**record, "deactivated": []})
 
     @property
     def rights_fingerprint(self) -> str:
@@ -520,7 +539,18 @@ def _with_items(last: Snapshot, snapshots: Sequence[Snapshot], items: dict[str, 
     needed = policy_arns(IamUser({}, attachments), groups)
     policies = tuple(versions[arn] for arn in needed if arn in versions)
     read = any(each.policies is not None for each in snapshots)
-    return replace(last, user=user, groups=groups, policies=policies if read else None, deletion_begun=False)
+    others, quarantine = frozenset[str]().union(*(each.by_others for each in snapshots)), last.quarantine
+    if others and quarantine:
+        # A later snapshot does not have what was removed before it.
+        quarantine = {**quarantine, BY_OTHERS: sorted(others)}
+    return replace(
+        last,
+        user=user,
+        groups=groups,
+        quarantine=quarantine,
+        policies=policies if read else None,
+        deletion_begun=False,
+    )
 
 
 def _with(user: IamUser, items: Mapping[str, Iterable[Item]]) -> IamUser:

@@ -390,7 +390,7 @@ def test_a_deletion_begun_with_another_output_is_left_to_that(
     with monkeypatch.context() as patch:
         deny(patch, "DeleteAccessKey")
         with pytest.raises(PolicyExecutionError):
-            delete(tmp_path / "here")
+            delete(tmp_path / "here", adopt=True)
     with pytest.raises(PolicyExecutionError, match="its deletion began on 20"):
         delete(tmp_path / "there")
     assert user_names(iam) == ["alice"]

@@ -90,11 +90,11 @@ def restore(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, ["restore", *map(str, arguments), "--role", ROLE])
 
 
-def stop_at(monkeypatch: pytest.MonkeyPatch, operation: str, output: Path) -> None:
+def stop_at(monkeypatch: pytest.MonkeyPatch, operation: str, output: Path, **options: Any) -> None:
     with monkeypatch.context() as patch:
         deny(patch, operation)
         with pytest.raises(PolicyExecutionError):
-            delete(output)
+            delete(output, **options)
 
 
 @pytest.mark.parametrize("form", ["PutUserPolicy", ""], ids=["attached", "inline"])
@@ -274,12 +274,12 @@ def test_a_users_own_deny_that_was_given_back_stays_its_own(
 ) -> None:
     own = "arn:aws:iam::aws:policy/AWSDenyAll"
     iam.attach_user_policy(UserName="zoe", PolicyArn=own)
-    stop_at(monkeypatch, "DeleteUser", tmp_path)
+    stop_at(monkeypatch, "DeleteUser", tmp_path, adopt=True)
     assert restore(tmp_path, "--user", "zoe").exit_code == 0
     assert own in str(iam.list_attached_user_policies(UserName="zoe"))
     assert restore(tmp_path, "--user", "zoe").exit_code == 0
     assert own in str(iam.list_attached_user_policies(UserName="zoe"))
-    delete(tmp_path)
+    delete(tmp_path, adopt=True)
     assert user_names(iam) == []
     assert restore(tmp_path, "--user", "zoe").exit_code == 0
     assert own in str(iam.list_attached_user_policies(UserName="zoe"))

@@ -39,7 +39,8 @@ class Flow:
 
     ``policy``: the directory of its outcomes. ``goal``: what becomes of alice, see judge.GOALS. ``gives_back``: it may
     give her back what she had before ``prepare``. ``journal``: the name of its journal.
-    ``outcomes``: it writes an outcome of each user. ``center``: it is about Identity Center.
+    ``outcomes``: it writes an outcome of each user. ``center``: it is about Identity Center. ``form``: of the Deny-all
+    that alice has room for.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Flow:
     journal: str = "journal.jsonl"
     outcomes: bool = True
     center: bool = False
+    form: str = "inline"
 
     @property
     def takes(self) -> bool:
@@ -197,6 +199,7 @@ FLOWS = {
             ),
             gives_back=True,
         ),
+        Flow("delete-attached", DELETE, "delete", "deleted", form="attached"),
         Flow("provision", _provision, "", "provisioned", outcomes=False, center=True),
         Flow("undo", _undo, "", "undone", (_provision,), outcomes=False, center=True),
         Flow("prune", _prune, "", "pruned", (_provision,), outcomes=False, center=True),

@@ -80,9 +80,13 @@ class Judge:
         self.listed(found)
 
     def listed(self, found: Facts) -> None:
-        """A run was told who there is: whoever is in alice's account by then may be selected, but the exempt."""
+        """A run was told who there is: whoever is in alice's account by then may be selected, but the exempt.
+
+        Whom an earlier run selected and deleted stays selected.
+        """
         users = found["users"].items()
-        self.selected = {
+        gone = self.selected - found["users"].keys()
+        self.selected = gone | {
             key for key, user in users if key.startswith(self.account) and user["name"] != EXEMPT
         }
 

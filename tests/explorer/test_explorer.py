@@ -29,6 +29,7 @@ FLOWS = (
     "delete-quarantined",
     "delete-resumed",
     "release-resumed",
+    "delete-attached",
     "provision",
     "undo",
     "prune",

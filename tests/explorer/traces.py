@@ -125,12 +125,12 @@ class Prepared:
     def _prepare(world: World, flow: Flow) -> Facts:
         CLOCK.restart()
         world.wire.total = 0
-        world.populate()
+        world.populate(flow.form)
         for command in (*flow.prepare, flow.command):
             command(world, OUTPUT)
         install_dates()
         shutil.rmtree(OUTPUT)
-        world.populate()
+        world.populate(flow.form)
         origin = read(world.org, (ACCOUNT, OTHER))
         for command in flow.prepare:
             command(world, OUTPUT)
@@ -385,7 +385,7 @@ class Running:
         if call.changes:
             self.made.append(Made(call.operation, call.parameters, 200 <= status < 300))
             self._judge_state(self.facts(), f"run {self.number}, {call}", call.operation)
-        elif call.at == "GetAccountAuthorizationDetails":
+        elif call.at in ("GetAccountAuthorizationDetails", "ListUsers"):  # both list whom a run selects
             self.judge.listed(self.facts())
         elif call.operation == "GetUser" and status == 200:
             self.judge.exposed.clear()

@@ -27,6 +27,8 @@ OUTPUT, SECOND_OUTPUT, NOTICES, EXEMPTIONS = (
     Path("exemptions.csv"),
 )
 PASSWORD = "correct-Horse-7-battery"
+#: "IAM and AWS STS quotas": characters of a user's inline policies, and how many managed ones it can have.
+INLINE_QUOTA, ATTACHED_QUOTA = 2_048, 10
 _LONG_AGO = datetime(2025, 1, 1, tzinfo=timezone.utc)
 #: Alice's boundary, which forbids something that her policies allow.
 _LIMITS = {"Effect": "Allow", "NotAction": ["iam:*", "kms:*"], "Resource": "*"}
@@ -69,11 +71,13 @@ class World:
         """A client of somebody else."""
         return self.org.client(service, account)
 
-    def populate(self) -> None:
-        """Users, groups, policies and roles of both accounts."""
+    def populate(self, form: str = "inline") -> None:
+        """Users, groups, policies and roles of both accounts. ``form``: of the Deny-all that alice has room for."""
         self.org.reset()
         for account in (ACCOUNT, OTHER):
             self._populate(account)
+        if form != "inline":
+            self._fill(self.org.backend("iam", ACCOUNT), managed=form == "boundary")
         self._populate_center()
         EXEMPTIONS.write_text(
             "account,user,path,tag,reason,expires\n"
@@ -81,6 +85,21 @@ class World:
             ",,,keep=*,asked for,2099-12-31\n"
         )
         NOTICES.mkdir(exist_ok=True)
+
+    def _fill(self, backend: Any, managed: bool) -> None:
+        """Use alice's quota of inline policies up, and with ``managed`` that of managed ones."""
+
+        def filling(length: int) -> str:
+            role = f"arn:aws:iam::{ACCOUNT}:role/{'x' * length}"
+            return document({"Effect": "Allow", "Action": "iam:GetRole", "Resource": role})
+
+        own = backend.get_user_policy("alice", "own")["policy_document"]
+        used = sum(len("".join(text.split())) for text in (own, filling(0)))
+        backend.put_user_policy("alice", "filling", filling(INLINE_QUOTA - used))
+        held = len(backend.get_user("alice").managed_policies)
+        for number in range(held, ATTACHED_QUOTA if managed else held):
+            made = backend.create_policy("", "/", document(allow("logs:Get*")), f"filling{number}", {})
+            backend.attach_user_policy(made.arn, "alice")
 
     def _populate_center(self) -> None:
         """Carol audits, and alice is known already."""

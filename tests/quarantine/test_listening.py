@@ -46,7 +46,7 @@ from tests.records import user
 
 pytestmark = pytest.mark.pure
 
-KEPT = Quarantine(SINCE, "park", "unused", kept=True)
+KEPT = Quarantine(SINCE, "park", "unused", kept=True, inactive=("AKIA2",))
 SHAPES = [
     pytest.param(user(**CREDENTIALS), INLINE, id="inline"),
     pytest.param(user(inline_policy=FULL_INLINE, **CREDENTIALS), ATTACHED, id="attached"),
@@ -166,22 +166,25 @@ def test_a_deletion_from_listening_keeps_the_record() -> None:
 
 
 def test_the_record_of_a_kept_one_comes_back() -> None:
-    (sid,) = KEPT.sids
-    assert sid == "Quarantined20261124T180005ZListening"
-    found = parse_sid(sid)
+    whole, journaled = KEPT.sids
+    assert whole == "Quarantined20261124T180005ZListeningxAKIA2"
+    assert journaled == "Quarantined20261124T180005ZListeningJournaled"
+    found, without = parse_sid(whole), parse_sid(journaled)
     assert found is not None
-    assert found.quarantine == replace(KEPT, policy="", reason="")
+    assert without is not None
+    bare = replace(KEPT, policy="", reason="")
+    assert found.quarantine == bare
+    assert without.quarantine == replace(bare, inactive=(), known=False)
     assert Quarantine.from_data(KEPT.as_data()) == KEPT
     tag = KEPT.tag()
-    assert tagged_since({tag["Key"]: tag["Value"]}) == KEPT.since
+    tags = {tag["Key"]: tag["Value"]}
+    assert (tagged_since(tags), KEPT.is_tagged(tags)) == (KEPT.since, True)
+    assert not replace(KEPT, kept=False).is_tagged(tags)
     assert "credentials" not in replace(KEPT, kept=False).as_data()
 
 
-@pytest.mark.parametrize(
-    "sid", ["Quarantined20261124T180005ZxAKIA1Listening", "Quarantined20261124T180005ZListeningJournaled"]
-)
-def test_what_is_kept_has_no_ids(sid: str) -> None:
-    assert parse_sid(sid) is None
+def test_ids_follow_what_they_are_of() -> None:
+    assert parse_sid("Quarantined20261124T180005ZxAKIA1Listening") is None
 
 
 @pytest.mark.parametrize(("before", "form"), SHAPES)

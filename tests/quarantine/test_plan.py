@@ -358,6 +358,66 @@ def test_what_was_created_under_the_deny_is_known_by_its_date(
     assert (f"{named}: active" in plan_release(found, record, history, ()).problem) is refused
 
 
+@pytest.mark.parametrize(
+    "before", [user(**CREDENTIALS), *(each for each, _ in FORMS)], ids=[INLINE, ATTACHED, BOUNDARY]
+)
+@pytest.mark.parametrize("seen", [False, True], ids=["", "and-seen-active-again"])
+def test_a_later_quarantine_takes_nothing_that_others_gave_for_active_before(
+    before: IamUser, seen: bool
+) -> None:
+    held, history = in_quarantine(before)
+    planted = with_keys(held, AKIA1="Inactive", AKIANEW="Active")
+    again = quarantine(planted, LATER, history)
+    assert (again.record.given, "AKIANEW" in again.record.deactivated) == (("AKIANEW",), False)
+    assert "access key AKIANEW: not on record as active before" in "".join(again.notes)
+    assert Quarantine.from_data(again.record.as_data()) == again.record
+    off, known = apply(planted, again.plan), journal(again.plan.calls, again.record, LATER, history)
+    record = record_to_release(off, known, LATEST)
+    assert record is not None
+    released = plan_release(off, record, known, ())
+    assert [
+        call.parameters["AccessKeyId"] for call in released.plan.calls if call.operation == "UpdateAccessKey"
+    ] == ["AKIA1"]
+    assert "somebody else created or activated these under the quarantine" in "".join(released.notes)
+    active = with_keys(off, AKIA1="Inactive", AKIANEW="Active")
+    known = lapsed(known, LATEST, active=["AKIANEW"]) if seen else known
+    found = record_to_release(active, known, LATEST)
+    assert found is not None
+    assert plan_release(active, found, known, ()).problem.startswith("access key AKIANEW: active")
+
+
+@pytest.mark.parametrize(
+    "before", [user(**CREDENTIALS), *(each for each, _ in FORMS)], ids=[INLINE, ATTACHED, BOUNDARY]
+)
+def test_what_others_activate_is_known_where_credentials_are_kept(before: IamUser) -> None:
+    planned = plan_quarantine(before, NOW, "park", "unused", keep=True)
+    assert planned.record.inactive == ("AKIA2",)
+    held, history = apply(before, planned.plan), journal(planned.plan.calls, planned.record)
+    found = with_keys(held, AKIA1="Active", AKIA2="Active")
+    again = plan_quarantine(found, LATER, "park", "unused", history, keep=True)
+    assert again.plan.calls == ()
+    assert "access key AKIA2: not on record as active before" in again.notes[0]
+    record = record_to_release(found, history, LATER)
+    assert record is not None
+    assert plan_release(found, record, history, ()).problem.startswith("access key AKIA2: active")
+    deepened = quarantine(found, LATER, history)
+    assert (deepened.record.since, deepened.record.given) == (SINCE, ("AKIA2",))
+    assert deepened.record.deactivated == ("ACCA1", "AKIA1", "APKA1", "CERT1")
+
+
+def test_a_call_without_an_answer_does_not_show_who_deactivated_a_key() -> None:
+    before = user(**CREDENTIALS)
+    planned = quarantine(before)
+    made = [
+        (call, "unknown" if call.operation == "UpdateAccessKey" else "done") for call in planned.plan.calls
+    ]
+    held = apply(before, planned.plan)
+    history = replace(NOTHING_KNOWN.with_calls(made, NOW), record=planned.record)
+    record = record_to_release(held, history, LATER)
+    assert record is not None
+    assert (record.deactivated, record.dropped) == (("ACCA1", "APKA1", "CERT1"), ("AKIA1",))
+
+
 def test_a_release_that_was_stopped_knows_what_it_activated() -> None:
     held, history = in_quarantine(user(**CREDENTIALS))
     record = quarantine_of(held, history)
@@ -574,8 +634,11 @@ def test_a_lapsed_quarantine_counts_anew_and_still_restores_the_first_state() ->
     renewed = quarantine_of(apply(disturbed, again.plan), history)
     assert renewed is not None
     assert renewed.since == LATER
-    assert set(renewed.deactivated) == {"AKIA1", "AKIA2", "CERT1", "APKA1", "ACCA1"}
+    # AKIA2 was inactive before, so it was somebody else who activated it
+    assert set(renewed.deactivated) == {"AKIA1", "CERT1", "APKA1", "ACCA1"}
     assert again.record.deactivated == renewed.deactivated
+    (note,) = again.notes
+    assert note.startswith("access key AKIA2: not on record as active before the quarantine began")
 
 
 DENIED = pytest.mark.parametrize(
@@ -772,8 +835,11 @@ def test_a_key_that_somebody_deactivated_after_a_stopped_release_had_activated_i
     found = record_to_release(held, known, LATEST)
     assert found is not None
     released = release(held, found, known, before)
-    notes = [*planned.notes, *released.notes]
-    assert ["somebody else has deactivated" in note for note in notes] == [True] * (status == "Inactive")
+    told = [
+        any("somebody else" in note and "access key AKIA1;" in note for note in notes)
+        for notes in ((planned.notes, released.notes) if again else (released.notes,))
+    ]
+    assert told == [status == "Inactive"] * len(told)
     after = apply(held, released.plan).attachments
     assert [each["Status"] for each in after["access-key"]] == [status, "Inactive"]
     assert {**after, "access-key": ()} == {**before.attachments, "access-key": ()}
@@ -1048,11 +1114,32 @@ def test_a_forged_tag_does_not_outrank_the_deny() -> None:
     before = user(**CREDENTIALS)
     held, history = in_quarantine(before)
     liar = tagged(held)
-    assert quarantine_of(liar) == quarantine_of(held)
     assert quarantine_of(liar, history) == quarantine_of(held, history)
-    record = quarantine_of(liar)
+    record = quarantine_of(liar, history)
     assert record is not None
     assert apply(liar, release(liar, record, history, before).plan).attachments == before.attachments
+
+
+@pytest.mark.parametrize(
+    "tags", [{}, {"c7n-iamusers-quarantine": "2020-01-01T00:00:00Z deny=inline by me: so"}]
+)
+def test_without_journal_a_tag_of_that_quarantine_shows_that_it_ended(tags: dict[str, str]) -> None:
+    held, _ = in_quarantine(user(**CREDENTIALS))
+    ended = quarantine_of(held)
+    assert ended is not None
+    assert (ended.deactivated, ended.dropped) == (("ACCA1", "AKIA1", "APKA1", "CERT1"), ())
+    bare = {**held.attachments, "tag": ()}
+    unproven = replace(held, detail={**held.detail, "Tags": _as_tags(tags)}, attachments=bare)
+    record = quarantine_of(unproven)
+    assert record is not None
+    assert (record.deactivated, record.dropped) == ((), ended.deactivated)
+    planned = plan_release(unproven, record, NOTHING_KNOWN, ())
+    assert not [call for call in planned.plan.calls if "Status" in call.parameters]
+    assert "no journal here shows that it was this tool that deactivated these" in planned.notes[0]
+
+
+def _as_tags(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def test_a_release_takes_off_only_a_deny_that_is_ours() -> None:

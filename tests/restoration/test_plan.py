@@ -12,7 +12,7 @@ import pytest
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan, Ref
-from c7n_iamusers.execution.outcomes import CREATED
+from c7n_iamusers.execution.journal import CREATED
 from c7n_iamusers.iam.deny_all import (
     DENY_ALL_NAME,
     INLINE_QUOTA,
@@ -611,7 +611,13 @@ def test_a_deny_from_which_nothing_followed_is_lifted(refused: tuple[str, ...], 
         pytest.param(holding(ALICE, access_key=(), login_profile=()), id="others-took-credentials-away"),
         pytest.param(tagged(ALICE), id="others-took-tags-away"),
         pytest.param(
-            holding(ALICE, attached_policy=({"PolicyName": "d", "PolicyArn": DENY_ALL},)),
+            holding(
+                ALICE,
+                attached_policy=(
+                    *ALICE.attachments["attached-policy"],
+                    {"PolicyName": "d", "PolicyArn": DENY_ALL},
+                ),
+            ),
             id="parked-by-others",
         ),
         pytest.param(

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Deny-all on a user that no journal here explains: nothing is taken for whole, and nothing is taken for restored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from c7n.exceptions import PolicyExecutionError
+from click.testing import CliRunner, Result
+
+from aws_local_org import LocalOrg
+from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
+from c7n_iamusers.restoration.snapshot_files import collected
+from c7n_iamusers_cli.main import main
+from tests.interference import deny
+from tests.plugins.deletions import NAME, acting, outcomes, user_names
+from tests.policies import ACCOUNT
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+#: The operations that a role may not use, so that the Deny-all has this form.
+FORMS = {
+    "inline": (),
+    "attached": ("PutUserPolicy",),
+    "boundary": ("PutUserPolicy", "AttachUserPolicy"),
+}
+BY_AWS_DENY_ALL = pytest.mark.parametrize("denied", [FORMS["attached"], FORMS["boundary"]], ids=[*FORMS][1:])
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c7n_iamusers.execution.retries.time.sleep", lambda _: None)
+    monkeypatch.setattr("c7n_iamusers.execution.interruption.time.sleep", lambda _: None)
+
+
+@pytest.fixture
+def iam(org: LocalOrg) -> Any:
+    """alice with keys, a group that denies her something, and policies."""
+    client = org.client("iam", ACCOUNT)
+    client.create_user(UserName="alice")
+    client.create_access_key(UserName="alice")
+    client.upload_ssh_public_key(UserName="alice", SSHPublicKeyBody=SSH_PUBLIC_KEYS[0])
+    client.create_group(GroupName="guard")
+    statement = {"Effect": "Deny", "Action": "s3:Delete*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    client.put_group_policy(GroupName="guard", PolicyName="own", PolicyDocument=document)
+    client.add_user_to_group(UserName="alice", GroupName="guard")
+    client.put_user_policy(UserName="alice", PolicyName="own", PolicyDocument=document)
+    client.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    return client
+
+
+def act(action: str | dict[str, Any], output: Path, **data: Any) -> str:
+    """What the policy ends with; empty for success."""
+    try:
+        acting(action, output, **data).run()
+    except PolicyExecutionError as error:
+        return str(error)
+    return ""
+
+
+def begin(
+    output: Path, monkeypatch: pytest.MonkeyPatch, *denied: str, stop: str = "DetachUserPolicy"
+) -> None:
+    """A deletion that ends after the groups, and whose role may not use ``denied``."""
+    with monkeypatch.context() as patch:
+        for operation in {*denied, stop}:
+            deny(patch, operation)
+        assert "failed" in act("composite-delete", output)
+
+
+def restore(run: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["restore", str(run), "--role", ROLE, "--yes", *arguments])
+
+
+def state(iam: Any) -> Any:
+    found = iam.get_account_authorization_details(Filter=["User"])["UserDetailList"]
+    return json.dumps(found, default=str, sort_keys=True)
+
+
+@BY_AWS_DENY_ALL
+def test_another_output_leaves_a_half_deleted_user_alone(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, denied: tuple[str, ...]
+) -> None:
+    begin(tmp_path / "here", monkeypatch, *denied)
+    before = state(iam)
+    for action in ("quarantine", "composite-delete", {"type": "quarantine", "brownout": 5}):
+        told = act(action, tmp_path / "there")
+        assert "no journal of this output or of those beside it shows that this tool put it on" in told
+        assert "adopt: true" in told
+        assert outcomes(tmp_path / "there")["alice"]["status"] == "failed"
+    assert state(iam) == before
+    assert not (tmp_path / "there" / NAME / "snapshots").exists()
+    assert act("composite-delete", tmp_path / "here") == ""
+    assert user_names(iam) == []
+    assert restore(tmp_path / "here").exit_code == 0
+    (group,) = iam.list_groups_for_user(UserName="alice")["Groups"]
+    assert group["GroupName"] == "guard"
+    assert DENY_ALL not in state(iam)
+
+
+@BY_AWS_DENY_ALL
+def test_what_is_adopted_is_partial_and_comes_back_by_name_under_its_deny(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, denied: tuple[str, ...]
+) -> None:
+    begin(tmp_path / "here", monkeypatch, *denied)
+    there = tmp_path / "there"
+    assert act({"type": "composite-delete", "adopt": True}, there) == ""
+    assert user_names(iam) == []
+    (found,) = collected([there]).users
+    assert found.recorded.snapshots[-1].partial
+    asked = restore(there)
+    assert asked.exit_code == 1
+    assert "check what is not known, then give --user alice" in asked.output
+    assert user_names(iam) == []
+    assert restore(there, "--user", "alice").exit_code == 0
+    assert DENY_ALL in state(iam)
+
+
+def test_an_adopted_deletion_that_was_stopped_is_ended_without_adopting_again(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam.attach_user_policy(UserName="alice", PolicyArn=DENY_ALL)
+    with monkeypatch.context() as patch:
+        for operation in ("PutUserPolicy", "DeleteUser"):
+            deny(patch, operation)
+        assert "failed" in act({"type": "composite-delete", "adopt": True}, tmp_path)
+    assert act("composite-delete", tmp_path) == ""
+    assert user_names(iam) == []
+    (found,) = collected([tmp_path]).users
+    assert all(each.partial for each in found.recorded.snapshots)
+
+
+@pytest.mark.parametrize("denied", FORMS.values(), ids=FORMS)
+def test_a_quarantine_and_a_deletion_beside_each_other_know_each_others_deny(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, denied: tuple[str, ...]
+) -> None:
+    with monkeypatch.context() as patch:
+        for operation in denied:
+            deny(patch, operation)
+        for name in ("listen", "park", "park"):
+            keep = {"credentials": "keep"} if name == "listen" else {}
+            assert act({"type": "quarantine", **keep}, tmp_path, name=name) == ""
+        assert act("composite-delete", tmp_path, name="remove") == ""
+    assert user_names(iam) == []
+    (found,) = collected([tmp_path / "remove"]).users
+    assert not found.recorded.snapshots[-1].partial
+
+
+@pytest.mark.parametrize("action", ["quarantine", {"type": "composite-delete", "adopt": True}], ids=str)
+def test_a_user_that_a_restoration_made_and_did_not_end_is_left_to_that(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Any
+) -> None:
+    assert act("composite-delete", tmp_path) == ""
+    with monkeypatch.context() as patch:
+        deny(patch, "PutUserPolicy")
+        assert restore(tmp_path).exit_code == 1
+    assert user_names(iam) == ["alice"]
+    before = state(iam)
+    told = act(action, tmp_path)
+    assert "c7n-iamusers restore made it" in told
+    assert "--user alice first" in told
+    assert state(iam) == before
+    assert restore(tmp_path, "--user", "alice").exit_code == 0
+    assert act(action, tmp_path) == ""
+
+
+#: What becomes of a journal.
+LOSSES: dict[str, Callable[[Path], object]] = {
+    "removed": Path.unlink,
+    "emptied": lambda journal: journal.write_bytes(b""),
+    "without-its-calls": lambda journal: journal.write_bytes(
+        b"".join(each for each in journal.read_bytes().splitlines(True) if b'"phase":"snapshot"' in each)
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("denied", "lose"),
+    [
+        pytest.param(FORMS[form], LOSSES[loss], id=f"{form}-{loss}")
+        for form, loss in (
+            ("inline", "removed"),
+            ("inline", "without-its-calls"),
+            ("attached", "emptied"),
+            ("boundary", "removed"),
+        )
+    ],
+)
+def test_without_its_journal_a_half_deleted_user_is_not_restored_already(
+    iam: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    denied: tuple[str, ...],
+    lose: Callable[[Path], object],
+) -> None:
+    begin(tmp_path, monkeypatch, *denied)
+    lose(tmp_path / NAME / "journal.jsonl")
+    before = state(iam)
+    for arguments in ((), ("--user", "alice"), ("--user", "alice", "--dry-run")):
+        result = restore(tmp_path, *arguments)
+        assert result.exit_code == 1, result.output
+        assert "no journal here says what this tool did to it" in result.output
+        assert "group membership" in result.output
+        assert "restored already" not in result.output
+    assert state(iam) == before
+
+
+def inactive(iam: Any) -> dict[str, list[str]]:
+    """The credentials of alice that are inactive."""
+    found = {
+        "key": [
+            each["AccessKeyId"]
+            for each in iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
+            if each["Status"] == "Inactive"
+        ],
+        "ssh": [
+            each["SSHPublicKeyId"]
+            for each in iam.list_ssh_public_keys(UserName="alice")["SSHPublicKeys"]
+            if each["Status"] == "Inactive"
+        ],
+    }
+    return {kind: ids for kind, ids in found.items() if ids}
+
+
+@pytest.mark.parametrize(("keep", "again"), [(False, True), (True, False)], ids=["quarantined-again", "kept"])
+def test_a_key_that_others_activate_under_the_deny_comes_back_inactive_after_a_deletion(
+    iam: Any, tmp_path: Path, keep: bool, again: bool
+) -> None:
+    (key,) = (each["SSHPublicKeyId"] for each in iam.list_ssh_public_keys(UserName="alice")["SSHPublicKeys"])
+    iam.update_ssh_public_key(UserName="alice", SSHPublicKeyId=key, Status="Inactive")
+    credentials = {"credentials": "keep"} if keep else {}
+    assert act({"type": "quarantine", **credentials}, tmp_path, name="park") == ""
+    iam.update_ssh_public_key(UserName="alice", SSHPublicKeyId=key, Status="Active")
+    if again:
+        assert act("quarantine", tmp_path, name="park") == ""
+        (row,) = json.loads((tmp_path / "park" / "outcomes.json").read_text())
+        assert f"SSH public key {key}: not on record as active before the quarantine began" in row["reason"]
+    assert act("composite-delete", tmp_path, name="remove") == ""
+    result = restore(tmp_path)
+    assert result.exit_code == 0, result.output
+    assert f"they come back inactive, with new ids: SSH public key {key}" in result.output
+    assert len(inactive(iam)["ssh"]) == 1
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["", "quarantined-again"])
+def test_what_a_quarantine_did_not_come_to_and_others_switched_off_stays_off(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    (key,) = (each["SSHPublicKeyId"] for each in iam.list_ssh_public_keys(UserName="alice")["SSHPublicKeys"])
+    with monkeypatch.context() as patch:
+        deny(patch, "UpdateSSHPublicKey")
+        assert "failed" in act("quarantine", tmp_path, name="park")
+    iam.update_ssh_public_key(UserName="alice", SSHPublicKeyId=key, Status="Inactive")
+    if again:
+        assert act("quarantine", tmp_path, name="park") == ""
+    assert act("release", tmp_path, name="free", filters=[]) == ""
+    (row,) = json.loads((tmp_path / "free" / "outcomes.json").read_text())
+    assert f"they stay inactive: SSH public key {key}" in row["reason"]
+    assert inactive(iam) == {"ssh": [key]}
