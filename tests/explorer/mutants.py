@@ -109,7 +109,7 @@ MUTANTS = {
             _IDENTITY,
             '        if detail["UserId"] != user.unique_id:',
             "        if not detail:",
-            "composite-delete: recreated@DeleteLoginProfile",
+            "quarantine: recreated@PutUserPolicy",
         ),
         Mutant(
             "boundary-not-compared",
@@ -193,8 +193,8 @@ MUTANTS = {
         Mutant(
             "the-inactive-comes-back-active",
             _RESTORATION,
-            '        item.get("Status") == attachments.INACTIVE and',
-            '        item.get("Status") == "Disabled" and',
+            '    off = item.get("Status") == attachments.INACTIVE and',
+            '    off = item.get("Status") == "Disabled" and',
             "restore: ",
         ),
         # what is told
@@ -224,7 +224,7 @@ MUTANTS = {
             "c7n_iamusers_cli/restore.py",
             "                journal.require_in_place()\n",
             "                pass\n",
-            "restore: output-removed@GetGroup",
+            "restore: journal-removed@GetGroup",
         ),
         # Identity Center
         Mutant(
