@@ -38,9 +38,9 @@ from benchmarks.run_policy import peak_mib
 from benchmarks.virtual_center import ASSIGNING, VirtualCenter
 from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.identity_center.member_accounts import MemberAccounts
-from c7n_iamusers.identity_center.plan_files import PlanOptions
+from c7n_iamusers.identity_center.output.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, provision, read_fleet
+from c7n_iamusers.identity_center.requests.member_accounts import MemberAccounts
 from c7n_iamusers.identity_center.writer.schedule import QUOTAS
 
 HEADING, AFTER = "## A first run", "## Load"

@@ -44,17 +44,18 @@ from c7n_iamusers.execution.executor import resolve
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.identity_center import access_run
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
+from c7n_iamusers.identity_center.applying import access_run
+from c7n_iamusers.identity_center.applying.recheck import Recheck
 from c7n_iamusers.identity_center.aws.instance import connect
-from c7n_iamusers.identity_center.intent_checks import PeopleAuthority, PolicySettings
-from c7n_iamusers.identity_center.intent_files import write_intents
-from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, UserIntent
-from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import Change, Person
-from c7n_iamusers.identity_center.plan_files import PlanOptions
+from c7n_iamusers.identity_center.output.plan_files import PlanOptions
+from c7n_iamusers.identity_center.output.reports import DERIVATION_FILE, write_derivation_report
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, provision, read_fleet
-from c7n_iamusers.identity_center.reports import DERIVATION_FILE, write_derivation_report
+from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority, PolicySettings
+from c7n_iamusers.identity_center.requests.intent_files import write_intents
+from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE, Intents, UserIntent
+from c7n_iamusers.identity_center.requests.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.writer.change import WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult
 
@@ -228,7 +229,7 @@ def _plan_and_record(fleet: Fleet, phases: Phases) -> None:
     with (
         mock.patch.object(access_run, "SingleWriter", _AtOnce),
         # The empty Identity Center has nothing to read again.
-        mock.patch.object(access_run.Recheck, "changed_sets_since", return_value=()),
+        mock.patch.object(Recheck, "changed_sets_since", return_value=()),
         mock.patch("os.fsync", not_synced),
         # The lock of an instance is there.
         mock.patch.dict("os.environ", {"XDG_CACHE_HOME": str(fleet.output)}),

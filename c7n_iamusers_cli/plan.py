@@ -54,7 +54,7 @@ def plan(file: Path, output_format: str) -> None:
 
 
 def _access_plan(content: bytes) -> dict[str, Any] | None:
-    from c7n_iamusers.identity_center.plan_files import is_access_plan
+    from c7n_iamusers.identity_center.output.plan_files import is_access_plan
     from c7n_iamusers.text.documents import NotInFormat, read_json
 
     try:
@@ -67,8 +67,8 @@ def _access_plan(content: bytes) -> dict[str, Any] | None:
 def _write_access(file: Path, data: dict[str, Any], digest: str, output_format: str) -> None:
     """The lines of the dry run that wrote it, with everybody's name, and each call."""
     from c7n_iamusers.exceptions import IdentityCenterError
-    from c7n_iamusers.identity_center.plan_files import plan_of
-    from c7n_iamusers.identity_center.reports import plan_lines
+    from c7n_iamusers.identity_center.output.plan_files import plan_of
+    from c7n_iamusers.identity_center.output.reports import plan_lines
 
     try:
         found = plan_of(data)

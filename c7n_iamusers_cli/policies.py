@@ -13,9 +13,9 @@ from typing import Any
 from c7n_iamusers import register
 from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
 from c7n_iamusers.iam.accounts import HOME_REGIONS
-from c7n_iamusers.identity_center.intent_checks import PeopleAuthority, PolicySettings, file_of
-from c7n_iamusers.identity_center.intent_files import REGION
-from c7n_iamusers.identity_center.intents import Intents
+from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority, PolicySettings, file_of
+from c7n_iamusers.identity_center.requests.intent_files import REGION
+from c7n_iamusers.identity_center.requests.intents import Intents
 
 _OF_PEOPLE = ("user", "people-from", "email-domains")
 #: Characters of an error of Cloud Custodian.

@@ -27,26 +27,26 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import fleet_session
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
+from c7n_iamusers.identity_center.applying.center_lock import remove as remove_center_lock
+from c7n_iamusers.identity_center.applying.run_lock import force_unlock as remove_lock
+from c7n_iamusers.identity_center.applying.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
-from c7n_iamusers.identity_center.aws_config import TEMPLATE as PROFILE_TEMPLATE
-from c7n_iamusers.identity_center.aws_config import check_template
-from c7n_iamusers.identity_center.center_lock import remove as remove_center_lock
 from c7n_iamusers.identity_center.former_members import DeletedHere, Deletions
-from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
-from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
-from c7n_iamusers.identity_center.others import ResourcePolicies
-from c7n_iamusers.identity_center.people import PeopleMap, parse_people
-from c7n_iamusers.identity_center.plan_files import PlanOptions
+from c7n_iamusers.identity_center.output.aws_config import TEMPLATE as PROFILE_TEMPLATE
+from c7n_iamusers.identity_center.output.aws_config import check_template
+from c7n_iamusers.identity_center.output.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
 from c7n_iamusers.identity_center.provisioning import export as write_export
-from c7n_iamusers.identity_center.resource_policies import read_resource_policies
-from c7n_iamusers.identity_center.run_lock import force_unlock as remove_lock
-from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
+from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority
+from c7n_iamusers.identity_center.requests.member_accounts import MemberAccounts, ReadAccounts
+from c7n_iamusers.identity_center.requests.others import ResourcePolicies
+from c7n_iamusers.identity_center.requests.people import PeopleMap, parse_people
+from c7n_iamusers.identity_center.requests.resource_policies import read_resource_policies
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
-from c7n_iamusers.identity_center.undo_needs import ReadUsers, users_not_read
-from c7n_iamusers.identity_center.undoing import undo
+from c7n_iamusers.identity_center.undo.needs import ReadUsers, users_not_read
+from c7n_iamusers.identity_center.undo.undoing import undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers_cli.arguments import S3, external_id, open_place, read_accounts, targets_in
 from c7n_iamusers_cli.output import progress_bar, say

@@ -182,7 +182,7 @@ def role_needs(
     ``restore``, ``undo``: also what `c7n-iamusers restore`, and `provision --prune` and `--undo`, need.
     """
     from c7n_iamusers.iam.permissions import RESTORATION, Needed, changes_users
-    from c7n_iamusers.identity_center.operations import REMOVING
+    from c7n_iamusers.identity_center.planning.operations import REMOVING
     from c7n_iamusers.roles.documents import RoleNeeds
 
     reader: Needed | None = None

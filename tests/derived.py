@@ -7,8 +7,8 @@ from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.model import Person
+from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
 from tests.derivation.users import document
 from tests.desired import ABLE, person
 

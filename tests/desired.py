@@ -12,9 +12,9 @@ from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.attachments import ACCESS_KEY, LOGIN_PROFILE
-from c7n_iamusers.identity_center.desired import AccessRequest, desired_access
-from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.model import DesiredAccess, Person, Refusal
+from c7n_iamusers.identity_center.requests.desired import AccessRequest, desired_access
+from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER
 from tests.access_center import ACCOUNT, MARK, READ_ONLY
 

@@ -15,8 +15,8 @@ import pytest
 from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.httpsession import URLLib3Session
 
+from c7n_iamusers.identity_center.applying.center_lock import LOCK
 from c7n_iamusers.identity_center.aws.identity_store import PROBE
-from c7n_iamusers.identity_center.center_lock import LOCK
 
 #: Name -> status and body. What botocore makes of each depends on the protocol of the service.
 FORMS: dict[str, tuple[int, bytes]] = {

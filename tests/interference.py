@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
+from c7n_iamusers.identity_center.applying.center_lock import LOCK
 from c7n_iamusers.identity_center.aws.identity_store import PROBE
-from c7n_iamusers.identity_center.center_lock import LOCK
 from tests.fakes import client_error
 
 

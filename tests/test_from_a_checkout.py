@@ -15,9 +15,9 @@ from c7n_iamusers.exceptions import IamUsersError
 from c7n_iamusers.execution.journal import parsed
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.identity_center.intents import intents_from
-from c7n_iamusers.identity_center.plan_files import plan_of
-from c7n_iamusers.identity_center.run_records import read_result
+from c7n_iamusers.identity_center.applying.run_records import read_result
+from c7n_iamusers.identity_center.output.plan_files import plan_of
+from c7n_iamusers.identity_center.requests.intents import intents_from
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 pytestmark = pytest.mark.pure

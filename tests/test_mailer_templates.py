@@ -21,7 +21,7 @@ from c7n_iamusers.evidence.classification import REPLACEMENTS
 from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import parse_list
-from c7n_iamusers.identity_center.aws_config import Role, aws_config
+from c7n_iamusers.identity_center.output.aws_config import Role, aws_config
 from c7n_iamusers.notices.requests import replies
 
 ROOT = Path(__file__).parent.parent

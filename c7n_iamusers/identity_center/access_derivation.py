@@ -31,13 +31,13 @@ from c7n_iamusers.iam.before_quarantine import before_quarantine
 from c7n_iamusers.iam.denied_users import is_denied
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.identity_center.ability import inability
 from c7n_iamusers.identity_center.aws.instance import Center, username_tags
 from c7n_iamusers.identity_center.aws.organization_policies import read_organization_policies
-from c7n_iamusers.identity_center.desired import AccessRequest, Checks
-from c7n_iamusers.identity_center.intents import Intents, UserIntent
-from c7n_iamusers.identity_center.others import OrganizationPolicies, OthersIndex, ResourcePolicies
-from c7n_iamusers.identity_center.people import Candidate
+from c7n_iamusers.identity_center.requests.ability import inability
+from c7n_iamusers.identity_center.requests.desired import AccessRequest, Checks
+from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
+from c7n_iamusers.identity_center.requests.others import OrganizationPolicies, OthersIndex, ResourcePolicies
+from c7n_iamusers.identity_center.requests.people import Candidate
 from c7n_iamusers.policy_comparison.budgets import AccountTimes, Clock
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER, Proof
 from c7n_iamusers.policy_comparison.principals import (

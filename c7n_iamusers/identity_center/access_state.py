@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center.adoption import same_person
 from c7n_iamusers.identity_center.model import KnownPermissionSet, KnownPerson, Person
-from c7n_iamusers.identity_center.permission_sets import differs
+from c7n_iamusers.identity_center.planning.adoption import same_person
+from c7n_iamusers.identity_center.planning.permission_sets import differs
 from c7n_iamusers.text.wording import folded
 
 ABSENT, PENDING, PROVISIONED, USED = "absent", "pending", "provisioned", "used"

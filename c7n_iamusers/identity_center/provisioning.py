@@ -14,29 +14,38 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store, as_store, read_all, replace_all
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.identity_center import aws_config, intent_checks, model, plan_files, reports, run_records
+from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.access_derivation import QUARANTINED, AccessDerivation
-from c7n_iamusers.identity_center.access_run import AccessRun, AuditData, Report
+from c7n_iamusers.identity_center.applying import run_records
+from c7n_iamusers.identity_center.applying.access_run import AccessRun
+from c7n_iamusers.identity_center.applying.run_history import created_so_far, read_history
+from c7n_iamusers.identity_center.applying.run_lock import exclusive
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
-from c7n_iamusers.identity_center.changes import changed
-from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.former_members import (
     DeletedHere,
     FormerMembers,
     end_times,
     present_members,
 )
-from c7n_iamusers.identity_center.intent_files import MAX_AGE, check_complete, read_intents
-from c7n_iamusers.identity_center.intents import Intents
-from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed, emptied_accounts, roles_of
-from c7n_iamusers.identity_center.plan import Evidence
-from c7n_iamusers.identity_center.replacements import History
-from c7n_iamusers.identity_center.run_history import created_so_far, read_history
-from c7n_iamusers.identity_center.run_lock import exclusive
-from c7n_iamusers.identity_center.terraform import exported_policies, write_terraform
-from c7n_iamusers.identity_center.terraform_ownership import Ours
-from c7n_iamusers.identity_center.totals import Held, held_by_people
+from c7n_iamusers.identity_center.output import aws_config, plan_files, reports
+from c7n_iamusers.identity_center.output.run_report import AuditData, Report
+from c7n_iamusers.identity_center.output.terraform import exported_policies, write_terraform
+from c7n_iamusers.identity_center.output.terraform_ownership import Ours
+from c7n_iamusers.identity_center.planning.access_review import Held, held_by_people
+from c7n_iamusers.identity_center.planning.changeset import changed
+from c7n_iamusers.identity_center.planning.plan import Evidence
+from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.requests import intent_checks
+from c7n_iamusers.identity_center.requests.desired import desired_access
+from c7n_iamusers.identity_center.requests.intent_files import MAX_AGE, check_complete, read_intents
+from c7n_iamusers.identity_center.requests.intents import Intents
+from c7n_iamusers.identity_center.requests.member_accounts import (
+    ReadAccounts,
+    confirmed,
+    emptied_accounts,
+    roles_of,
+)
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
 from c7n_iamusers.text.wording import as_text, escaping, folded, shown

@@ -27,11 +27,11 @@ from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.aws.access_check import PERMISSIONS, AccessReader, AccountAccess, Found
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
-from c7n_iamusers.identity_center.desired import desired_access
-from c7n_iamusers.identity_center.intents import Intents
-from c7n_iamusers.identity_center.member_accounts import PERMISSIONS as READING
 from c7n_iamusers.identity_center.model import Person
-from c7n_iamusers.identity_center.people import Candidate
+from c7n_iamusers.identity_center.requests.desired import desired_access
+from c7n_iamusers.identity_center.requests.intents import Intents
+from c7n_iamusers.identity_center.requests.member_accounts import PERMISSIONS as READING
+from c7n_iamusers.identity_center.requests.people import Candidate
 from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
 from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.policy_checks import (

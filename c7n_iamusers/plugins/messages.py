@@ -27,7 +27,7 @@ from c7n_iamusers.execution.outcomes import (
     UNCHANGED,
 )
 from c7n_iamusers.identity_center import access_state
-from c7n_iamusers.identity_center.intents import INTENDED
+from c7n_iamusers.identity_center.requests.intents import INTENDED
 from c7n_iamusers.notices.notices import (
     ANNOUNCED,
     CREATED,

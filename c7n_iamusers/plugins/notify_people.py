@@ -13,7 +13,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import PROVISIONED, UNCHANGED
 from c7n_iamusers.identity_center import access_state
-from c7n_iamusers.identity_center.aws_config import PROFILES, file_of, verified_config
+from c7n_iamusers.identity_center.output.aws_config import PROFILES, file_of, verified_config
 from c7n_iamusers.notices.delivery import UNCHECKED
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.notices.stock_rows import ACCESS, action_text, plain

@@ -25,23 +25,24 @@ from c7n_iamusers.execution.retries import Backoff, describe, error_code
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.accounts import read_aws_policies, read_policy_source
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
-from c7n_iamusers.identity_center.access_run import AccessRun, Report, refused_outcome
+from c7n_iamusers.identity_center.applying.access_run import AccessRun
+from c7n_iamusers.identity_center.applying.center_lock import LockUnavailable
+from c7n_iamusers.identity_center.applying.run_history import read_history
+from c7n_iamusers.identity_center.applying.run_lock import instance_lock, lock_of_center
+from c7n_iamusers.identity_center.applying.run_records import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.aws import organization_policies
 from c7n_iamusers.identity_center.aws.instance import Center, connect
-from c7n_iamusers.identity_center.center_lock import LockUnavailable
-from c7n_iamusers.identity_center.desired import desired_access
-from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
-from c7n_iamusers.identity_center.intent_files import write_intents
-from c7n_iamusers.identity_center.intents import INTENDED, INTENTS_FILE, Intents, readable
-from c7n_iamusers.identity_center.member_accounts import PERMISSIONS as READING
 from c7n_iamusers.identity_center.model import DesiredAccess
-from c7n_iamusers.identity_center.people import AGAINST, hints
-from c7n_iamusers.identity_center.plan import Evidence
-from c7n_iamusers.identity_center.plan_files import refuse_unreviewed
-from c7n_iamusers.identity_center.reports import write_people_to_add
-from c7n_iamusers.identity_center.run_history import read_history
-from c7n_iamusers.identity_center.run_lock import instance_lock, lock_of_center
-from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_stop
+from c7n_iamusers.identity_center.output.plan_files import refuse_unreviewed
+from c7n_iamusers.identity_center.output.reports import write_people_to_add
+from c7n_iamusers.identity_center.output.run_report import Report, refused_outcome
+from c7n_iamusers.identity_center.planning.plan import Evidence
+from c7n_iamusers.identity_center.requests.desired import desired_access
+from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority
+from c7n_iamusers.identity_center.requests.intent_files import write_intents
+from c7n_iamusers.identity_center.requests.intents import INTENDED, INTENTS_FILE, Intents, readable
+from c7n_iamusers.identity_center.requests.member_accounts import PERMISSIONS as READING
+from c7n_iamusers.identity_center.requests.people import AGAINST, hints
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys

@@ -19,9 +19,9 @@ from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
-from c7n_iamusers.identity_center.intent_checks import PeopleAuthority, with_own_people
-from c7n_iamusers.identity_center.intents import Intents, UserIntent
-from c7n_iamusers.identity_center.people import (
+from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority, with_own_people
+from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
+from c7n_iamusers.identity_center.requests.people import (
     KEYS,
     USER_ID,
     Candidate,

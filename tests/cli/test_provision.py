@@ -16,9 +16,9 @@ from aws_local_org import LocalOrg, scripted_events
 from aws_local_org.identity_center import faults
 from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.identity_center.aws_config import PROFILES, file_of
-from c7n_iamusers.identity_center.center_lock import LOCK
-from c7n_iamusers.identity_center.intents import Intents, UserIntent
+from c7n_iamusers.identity_center.applying.center_lock import LOCK
+from c7n_iamusers.identity_center.output.aws_config import PROFILES, file_of
+from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
 from c7n_iamusers_cli.main import main
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.derived import derived, holder
@@ -638,7 +638,7 @@ def test_a_result_that_can_not_be_written_in_the_end(
     def fail(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("c7n_iamusers.identity_center.run_records.write_account_results", fail)
+    monkeypatch.setattr("c7n_iamusers.identity_center.applying.run_records.write_account_results", fail)
     found = provision(fleet)
     (result,) = fleet.results()
     assert (found.exit_code, f"To undo: --undo {result}" in found.output) == (1, True)

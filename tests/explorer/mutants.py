@@ -229,7 +229,7 @@ MUTANTS = {
         # Identity Center
         Mutant(
             "undo-takes-what-others-use",
-            "c7n_iamusers/identity_center/undo_checks.py",
+            "c7n_iamusers/identity_center/undo/checks.py",
             "    def _joined(self, group: model.KnownGroup, more: Iterable[str] = ()) -> str:\n",
             "    def _joined(self, group: model.KnownGroup, more: Iterable[str] = ()) -> str:\n        return ''\n",
             "undo: member-added@DeleteAccountAssignment",

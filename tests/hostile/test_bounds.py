@@ -23,8 +23,8 @@ from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData, Notic
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import JournalReader, journal_line, parsed
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, read_file
-from c7n_iamusers.identity_center.run_lock import _LOCK, force_unlock
-from c7n_iamusers.identity_center.run_records import RUNS
+from c7n_iamusers.identity_center.applying.run_lock import _LOCK, force_unlock
+from c7n_iamusers.identity_center.applying.run_records import RUNS
 from c7n_iamusers.notices.exempted import Exempted
 from c7n_iamusers.notices.exempted import as_json as exempted_as_json
 from c7n_iamusers.notices.exempted import place_of as exempted_place

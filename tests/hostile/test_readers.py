@@ -26,13 +26,13 @@ from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData, OutputUnre
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
-from c7n_iamusers.identity_center.center_lock import holder
+from c7n_iamusers.identity_center.applying.center_lock import holder
+from c7n_iamusers.identity_center.applying.run_records import read_result
 from c7n_iamusers.identity_center.former_members import parse as parse_former
-from c7n_iamusers.identity_center.intent_files import read_intents
 from c7n_iamusers.identity_center.model import Choices, Instance
-from c7n_iamusers.identity_center.plan_files import read_plan
-from c7n_iamusers.identity_center.resource_policies import read_resource_policies
-from c7n_iamusers.identity_center.run_records import read_result
+from c7n_iamusers.identity_center.output.plan_files import read_plan
+from c7n_iamusers.identity_center.requests.intent_files import read_intents
+from c7n_iamusers.identity_center.requests.resource_policies import read_resource_policies
 from c7n_iamusers.identity_center.sign_ins import parse_sign_ins
 from c7n_iamusers.notices.exempted import parse_exempted
 from c7n_iamusers.notices.forwarding import Addressed, forwarded

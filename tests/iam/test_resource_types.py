@@ -16,7 +16,7 @@ from c7n_iamusers.iam.permissions import DELETION, QUARANTINE, RELEASE, RESTORAT
 from c7n_iamusers.iam.resource_types import resources_of
 from c7n_iamusers.identity_center.aws.access_check import PERMISSIONS as READING
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
-from c7n_iamusers.identity_center.operations import REMOVING
+from c7n_iamusers.identity_center.planning.operations import REMOVING
 from c7n_iamusers.plugins.provisioning_settings import PERMISSIONS as PROVISIONING
 
 pytestmark = pytest.mark.pure

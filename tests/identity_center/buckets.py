@@ -9,8 +9,8 @@ from typing import Any
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.bucket_store import BucketStore, bucket_output
-from c7n_iamusers.identity_center.intent_files import write_intents
-from c7n_iamusers.identity_center.intents import Intents
+from c7n_iamusers.identity_center.requests.intent_files import write_intents
+from c7n_iamusers.identity_center.requests.intents import Intents
 from c7n_iamusers.plugins.run_outputs import stable_prefix
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 

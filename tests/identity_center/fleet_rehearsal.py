@@ -15,17 +15,17 @@ from aws_local_org.identity_center import state
 from aws_local_org.identity_center.state import Instance
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.identity_center.applying.center_lock import LOCK
+from c7n_iamusers.identity_center.applying.run_records import run_of_result
 from c7n_iamusers.identity_center.aws.identity_store import PROBE
 from c7n_iamusers.identity_center.aws.instance import Center, connect
-from c7n_iamusers.identity_center.center_lock import LOCK
-from c7n_iamusers.identity_center.intent_files import write_intents
-from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
-from c7n_iamusers.identity_center.plan_files import PlanOptions
+from c7n_iamusers.identity_center.output.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
-from c7n_iamusers.identity_center.run_records import run_of_result
-from c7n_iamusers.identity_center.undo_needs import ReadUsers
-from c7n_iamusers.identity_center.undoing import undo
+from c7n_iamusers.identity_center.requests.intent_files import write_intents
+from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE, Intents
+from c7n_iamusers.identity_center.undo.needs import ReadUsers
+from c7n_iamusers.identity_center.undo.undoing import undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.identity_center.writer.simulation import AtOnce, Clock
 

@@ -9,9 +9,9 @@ import pytest
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import access_derivation
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
-from c7n_iamusers.identity_center.desired import desired_access
-from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.model import POLICIES_UNKNOWN, DesiredAccess, Person
+from c7n_iamusers.identity_center.requests.desired import desired_access
+from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
 from tests.access_center import ACCOUNT
 from tests.desired import user
 

@@ -7,9 +7,9 @@ import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Ref
-from c7n_iamusers.identity_center import operations
-from c7n_iamusers.identity_center.adoption import check_group, check_members
 from c7n_iamusers.identity_center.model import Assignment, Grant, Group, KnownGroup
+from c7n_iamusers.identity_center.planning import operations
+from c7n_iamusers.identity_center.planning.adoption import check_group, check_members
 from tests.access_center import ACCOUNT, GRANT, INSTANCE, OTHER_ACCOUNT, READERS, SET_ARN
 
 OWN = Assignment(ACCOUNT, SET_ARN)

@@ -14,7 +14,7 @@ from botocore.configloader import load_config
 from botocore.session import Session
 
 from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
-from c7n_iamusers.identity_center.aws_config import (
+from c7n_iamusers.identity_center.output.aws_config import (
     PROFILES,
     TEMPLATE,
     Role,

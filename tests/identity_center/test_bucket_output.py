@@ -16,9 +16,9 @@ import pytest
 from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import BucketStore
-from c7n_iamusers.identity_center.center_lock import LockUnavailable
-from c7n_iamusers.identity_center.intent_files import read_intents, write_intents
-from c7n_iamusers.identity_center.run_lock import exclusive, force_unlock
+from c7n_iamusers.identity_center.applying.center_lock import LockUnavailable
+from c7n_iamusers.identity_center.applying.run_lock import exclusive, force_unlock
+from c7n_iamusers.identity_center.requests.intent_files import read_intents, write_intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.fakes import ScriptedClient, Sleeps, client_error

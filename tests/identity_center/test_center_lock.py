@@ -13,9 +13,9 @@ from botocore.exceptions import ConnectionClosedError
 
 from aws_local_org.identity_center import faults
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center import center_lock
-from c7n_iamusers.identity_center.center_lock import LOCK, LONGEST, CenterLock, LockUnavailable
-from c7n_iamusers.identity_center.run_lock import exclusive, lock_of_center
+from c7n_iamusers.identity_center.applying import center_lock
+from c7n_iamusers.identity_center.applying.center_lock import LOCK, LONGEST, CenterLock, LockUnavailable
+from c7n_iamusers.identity_center.applying.run_lock import exclusive, lock_of_center
 from tests.access_center import ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal

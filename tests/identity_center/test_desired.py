@@ -7,8 +7,8 @@ from itertools import permutations
 import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.model import Grant
+from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import desired, intents, person, readers, told, user
 

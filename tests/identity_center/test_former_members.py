@@ -19,9 +19,9 @@ from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import former_members, provisioning
 from c7n_iamusers.identity_center.former_members import Deletions, FormerMembers, parse, updated
-from c7n_iamusers.identity_center.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.model import Choices
 from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.requests.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents, user

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center import operations
-from c7n_iamusers.identity_center.adoption import same_person
 from c7n_iamusers.identity_center.model import KnownPerson
+from c7n_iamusers.identity_center.planning import operations
+from c7n_iamusers.identity_center.planning.adoption import same_person
 from tests.access_center import ALICE, INSTANCE, KNOWN_ALICE
 
 pytestmark = pytest.mark.pure

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aws_local_org.identity_center import faults
-from c7n_iamusers.identity_center.intents import Intents
+from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import holding, intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal

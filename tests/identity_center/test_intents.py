@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.identity_center.intents import (
+from c7n_iamusers.identity_center.requests.intents import (
     Intents,
     NotIntents,
     check_intents,

@@ -5,9 +5,9 @@ import unicodedata
 
 import pytest
 
-from c7n_iamusers.identity_center.lookalikes import form_fault, lookalikes, special
 from c7n_iamusers.identity_center.model import CenterState, KnownPerson
-from c7n_iamusers.identity_center.plan import plan_access
+from c7n_iamusers.identity_center.planning.plan import plan_access
+from c7n_iamusers.identity_center.requests.lookalikes import form_fault, lookalikes, special
 from tests.access_center import INSTANCE
 from tests.desired import desired, intents, person
 

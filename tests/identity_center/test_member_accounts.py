@@ -18,10 +18,10 @@ from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
-from c7n_iamusers.identity_center.intents import Intents, UserIntent
-from c7n_iamusers.identity_center.member_accounts import LiveAccount, MemberAccounts, confirmed
-from c7n_iamusers.identity_center.people import PersonRow, people_map
+from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority
+from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
+from c7n_iamusers.identity_center.requests.member_accounts import LiveAccount, MemberAccounts, confirmed
+from c7n_iamusers.identity_center.requests.people import PersonRow, people_map
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import ABLE, intents, user
 from tests.fakes import client_error

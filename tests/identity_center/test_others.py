@@ -27,13 +27,13 @@ from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.organization_policies import PERMISSIONS, read_organization_policies
-from c7n_iamusers.identity_center.others import (
+from c7n_iamusers.identity_center.requests.others import (
     Control,
     OrganizationPolicies,
     OthersIndex,
     ResourcePolicies,
 )
-from c7n_iamusers.identity_center.resource_policies import read_resource_policies
+from c7n_iamusers.identity_center.requests.resource_policies import read_resource_policies
 from c7n_iamusers.policy_comparison.comparison import NOT_ASKED, READ, UNREADABLE
 from c7n_iamusers.policy_comparison.other_policies import RCP, RESOURCE, SCP, TRUST, parse_other_policy
 from c7n_iamusers_cli.main import main

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from c7n_iamusers.identity_center.model import Person
-from c7n_iamusers.identity_center.people import Candidate, Identity, distinct_people, hints, identify
+from c7n_iamusers.identity_center.requests.people import Candidate, Identity, distinct_people, hints, identify
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
 
 pytestmark = pytest.mark.pure

@@ -9,7 +9,11 @@ from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref
 from c7n_iamusers.identity_center.model import KnownPermissionSet
-from c7n_iamusers.identity_center.permission_sets import check_permission_set, differs, permission_set_calls
+from c7n_iamusers.identity_center.planning.permission_sets import (
+    check_permission_set,
+    differs,
+    permission_set_calls,
+)
 from tests.access_center import (
     ACCOUNT,
     AUDIT,

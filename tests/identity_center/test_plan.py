@@ -8,7 +8,6 @@ import pytest
 
 from c7n_iamusers.execution.calls import Ref
 from c7n_iamusers.identity_center import model as plan
-from c7n_iamusers.identity_center.changes import membership_key, membership_names
 from c7n_iamusers.identity_center.model import (
     AccessPlan,
     Assignment,
@@ -20,7 +19,8 @@ from c7n_iamusers.identity_center.model import (
     KnownPerson,
     Pending,
 )
-from c7n_iamusers.identity_center.plan import plan_access
+from c7n_iamusers.identity_center.planning.changeset import membership_key, membership_names
+from c7n_iamusers.identity_center.planning.plan import plan_access
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN
 from tests.desired import desired, intents, readers
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectionClosedError
 from aws_local_org.identity_center import faults
 from aws_local_org.identity_center.state import Quotas
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center.run_lock import exclusive
+from c7n_iamusers.identity_center.applying.run_lock import exclusive
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT
 from tests.desired import intents, person, readers, user
 from tests.gateway import Gateway, operation

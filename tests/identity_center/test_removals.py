@@ -24,7 +24,7 @@ from c7n_iamusers.identity_center.model import (
     KnownPermissionSet,
     KnownPerson,
 )
-from c7n_iamusers.identity_center.totals import FORMER_AND_GONE, Comparison, Reviewed, review
+from c7n_iamusers.identity_center.planning.access_review import FORMER_AND_GONE, Comparison, Reviewed, review
 from c7n_iamusers.policy_comparison.comparison import EQUAL, UNDECIDED
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN
 from tests.desired import readers

@@ -13,8 +13,8 @@ from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.identity_center.intents import Intents, UserIntent
-from c7n_iamusers.identity_center.replacements import Replacements
+from c7n_iamusers.identity_center.planning.replacements import Replacements
+from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
 from tests.access_center import ACCOUNT, MARK
 from tests.derivation.users import allow
 from tests.derived import derived, holder

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.derivation.derive import derive
-from c7n_iamusers.identity_center.reports import DERIVATION_FILE, write_derivation_report
+from c7n_iamusers.identity_center.output.reports import DERIVATION_FILE, write_derivation_report
 from tests.derivation.users import FORCE_MFA, PLAIN, READ, WRITE, user
 
 pytestmark = pytest.mark.pure

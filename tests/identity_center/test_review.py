@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center.intents import UserIntent
 from c7n_iamusers.identity_center.model import CenterQuotas
-from c7n_iamusers.identity_center.plan_files import PlanOptions
+from c7n_iamusers.identity_center.output.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import TrustOptions, provision, read_fleet
+from c7n_iamusers.identity_center.requests.intents import UserIntent
 from c7n_iamusers_cli.main import main
 from tests.access_center import ACCOUNT, AUDIT, MARK, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow

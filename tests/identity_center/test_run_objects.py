@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.identity_center.run_objects import Created, Removed, created_by, removed_by
+from c7n_iamusers.identity_center.object_records import Created, Removed, created_by, removed_by
 
 pytestmark = pytest.mark.pure
 

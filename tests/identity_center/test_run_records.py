@@ -11,15 +11,15 @@ from c7n_iamusers.exceptions import IdentityCenterError, JournalRefused
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.stores import DirectoryStore, Store
-from c7n_iamusers.identity_center.run_lock import exclusive
-from c7n_iamusers.identity_center.run_objects import Created, CreatedObjects
-from c7n_iamusers.identity_center.run_records import (
+from c7n_iamusers.identity_center.applying.run_lock import exclusive
+from c7n_iamusers.identity_center.applying.run_records import (
     RunDirectory,
     read_result,
     read_results,
     run_of_result,
     unfinished,
 )
+from c7n_iamusers.identity_center.object_records import Created, CreatedObjects
 from tests.identity_center.buckets import output_in_bucket
 
 pytestmark = pytest.mark.pure

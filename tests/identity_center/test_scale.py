@@ -16,9 +16,8 @@ import pytest
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.identity_center.access_run import Report
+from c7n_iamusers.identity_center.applying.run_records import write_account_results
 from c7n_iamusers.identity_center.aws import reader as center_reader
-from c7n_iamusers.identity_center.intent_files import read_intents, write_intents
 from c7n_iamusers.identity_center.model import (
     MEMBERSHIP,
     USER,
@@ -27,9 +26,10 @@ from c7n_iamusers.identity_center.model import (
     Change,
     Choices,
 )
-from c7n_iamusers.identity_center.plan import plan_access
-from c7n_iamusers.identity_center.plan_files import write_plan
-from c7n_iamusers.identity_center.run_records import write_account_results
+from c7n_iamusers.identity_center.output.plan_files import write_plan
+from c7n_iamusers.identity_center.output.run_report import Report
+from c7n_iamusers.identity_center.planning.plan import plan_access
+from c7n_iamusers.identity_center.requests.intent_files import read_intents, write_intents
 from c7n_iamusers.identity_center.writer.writer import DONE, LEFT, ChangeResult
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT
 from tests.derivation.users import PLAIN, READ, WRITE, allow, user

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center.permission_sets import may_widen
+from c7n_iamusers.identity_center.planning.permission_sets import may_widen
 from c7n_iamusers_cli.main import main
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow

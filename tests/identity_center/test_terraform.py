@@ -22,14 +22,14 @@ from c7n_iamusers.identity_center.model import (
     KnownPerson,
     Refusal,
 )
-from c7n_iamusers.identity_center.terraform import (
+from c7n_iamusers.identity_center.output.terraform import (
     FILE,
     exported_policies,
     leftover_policies,
     terraform_configuration,
     write_terraform,
 )
-from c7n_iamusers.identity_center.terraform_ownership import Existing, Ours, exported_description
+from c7n_iamusers.identity_center.output.terraform_ownership import Existing, Ours, exported_description
 from tests.access_center import ACCOUNT, AUDIT, INSTANCE, OTHER_ACCOUNT, READ_ONLY, SET_ARN
 from tests.desired import desired, intents, person, readers, user
 from tests.identity_center.terraform_schema import DATA, SCHEMA

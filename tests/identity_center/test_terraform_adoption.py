@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.identity_center.access_run import AccessRun
-from c7n_iamusers.identity_center.plan import Evidence
+from c7n_iamusers.identity_center.applying.access_run import AccessRun
+from c7n_iamusers.identity_center.applying.run_history import created_so_far
+from c7n_iamusers.identity_center.output.terraform import FILE, terraform_configuration, write_terraform
+from c7n_iamusers.identity_center.output.terraform_ownership import Ours
+from c7n_iamusers.identity_center.planning.plan import Evidence
 from c7n_iamusers.identity_center.provisioning import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.provisioning import export as write_export
-from c7n_iamusers.identity_center.run_history import created_so_far
-from c7n_iamusers.identity_center.terraform import FILE, terraform_configuration, write_terraform
-from c7n_iamusers.identity_center.terraform_ownership import Ours
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import desired, intents, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, provision_earlier_form

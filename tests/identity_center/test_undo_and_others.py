@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aws_local_org.identity_center import faults
-from c7n_iamusers.identity_center.undoing import undo
+from c7n_iamusers.identity_center.undo.undoing import undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents

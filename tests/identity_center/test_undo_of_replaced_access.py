@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.identity_center.intents import Intents, UserIntent
-from c7n_iamusers.identity_center.undo_needs import ReadUsers
+from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
+from c7n_iamusers.identity_center.undo.needs import ReadUsers
 from tests.access_center import ACCOUNT
 from tests.derivation.users import allow
 from tests.derived import derived, holder

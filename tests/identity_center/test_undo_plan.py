@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.identity_center.model import UNKNOWN_ASSIGNMENT, Assignment, KnownGroup
-from c7n_iamusers.identity_center.operations import REMOVING
-from c7n_iamusers.identity_center.run_objects import Created, CreatedSet, CreatedState, CreatedUser, UndoPlan
-from c7n_iamusers.identity_center.undo_plan import plan_undo
+from c7n_iamusers.identity_center.object_records import (
+    Created,
+    CreatedSet,
+    CreatedState,
+    CreatedUser,
+    UndoPlan,
+)
+from c7n_iamusers.identity_center.planning.operations import REMOVING
+from c7n_iamusers.identity_center.undo.plan import plan_undo
 from c7n_iamusers.plugins.provisioning_settings import PERMISSIONS
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN, WANTED, known_set
 

@@ -11,8 +11,8 @@ import pytest
 
 from aws_local_org.identity_center import faults
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center.undo_needs import ReadUsers, users_not_read
-from c7n_iamusers.identity_center.undoing import undo
+from c7n_iamusers.identity_center.undo.needs import ReadUsers, users_not_read
+from c7n_iamusers.identity_center.undo.undoing import undo
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, as_earlier_version

@@ -14,7 +14,7 @@ from botocore.client import BaseClient
 from aws_local_org import LocalOrg
 from aws_local_org.identity_center import state
 from aws_local_org.identity_center.state import DirectoryEntry, Instance, PermissionSet
-from c7n_iamusers.identity_center.center_lock import LOCK
+from c7n_iamusers.identity_center.applying.center_lock import LOCK
 from tests.access_center import ACCOUNT, READ_ONLY
 from tests.desired import ACCEPT_ALL
 from tests.identity_center.fleet_rehearsal import without_lock

@@ -15,7 +15,7 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.deletion import deleting
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes
 from c7n_iamusers.execution import executor, outcomes
-from c7n_iamusers.identity_center import run_lock
+from c7n_iamusers.identity_center.applying import run_lock
 from c7n_iamusers.plugins.run_outputs import visible_errors
 from c7n_iamusers.text.wording import VisibleLog, visible_log
 from tests.hostile_texts import INVISIBLE, TEXTS

@@ -15,9 +15,9 @@ from c7n.exceptions import PolicyExecutionError
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.stores import DirectoryStore, Store
-from c7n_iamusers.identity_center.intent_files import read_intents, write_intents
-from c7n_iamusers.identity_center.intents import check_intents, intents_data, readable
-from c7n_iamusers.identity_center.member_accounts import PERMISSIONS
+from c7n_iamusers.identity_center.requests.intent_files import read_intents, write_intents
+from c7n_iamusers.identity_center.requests.intents import check_intents, intents_data, readable
+from c7n_iamusers.identity_center.requests.member_accounts import PERMISSIONS
 from tests.access_center import ACCOUNT, READ_ONLY
 from tests.desired import intents as some_intents
 from tests.plugins.provisioning_rehearsal import ACTION, Rehearsal

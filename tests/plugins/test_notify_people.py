@@ -10,7 +10,7 @@ from c7n_mailer.utils import get_message_subject
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.identity_center.aws_config import PROFILES, Role, aws_config, file_of
+from c7n_iamusers.identity_center.output.aws_config import PROFILES, Role, aws_config, file_of
 from tests.plugins.test_notify_owners import EVERYBODY, QUEUE, records, sent
 from tests.policies import policy
 

@@ -13,8 +13,8 @@ from c7n.exceptions import PolicyExecutionError
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.identity_center.applying.run_lock import instance_lock
 from c7n_iamusers.identity_center.model import Instance
-from c7n_iamusers.identity_center.run_lock import instance_lock
 from tests.access_center import ACCOUNT
 from tests.plugins.provisioning_rehearsal import Rehearsal
 

@@ -9,7 +9,7 @@ import pytest
 
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.identity_center.intents import Intents
+from c7n_iamusers.identity_center.requests.intents import Intents
 from c7n_iamusers.plugins.provisioning_settings import ProvisioningSettings
 from tests.access_center import ACCOUNT, MARK, READ_ONLY
 from tests.plugins.provisioning_rehearsal import ACTION

@@ -18,7 +18,8 @@ from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
 from c7n_iamusers.execution.journal import BucketJournal, Journal
 from c7n_iamusers.execution.outcomes import FAILED as USER_FAILED
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.identity_center import intent_files, run_records
+from c7n_iamusers.identity_center.applying import run_records
+from c7n_iamusers.identity_center.requests import intent_files
 from c7n_iamusers.report import outputs
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,

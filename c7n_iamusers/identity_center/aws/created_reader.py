@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from c7n_iamusers.identity_center import model, run_objects
+from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 
@@ -21,7 +21,7 @@ class CreatedReader:
 
     reader: CenterReader
 
-    def read(self, created: Iterable[run_objects.Created]) -> run_objects.CreatedState:
+    def read(self, created: Iterable[object_records.Created]) -> object_records.CreatedState:
         """The state of created objects. Raises IdentityCenterError and ClientError."""
         listed, in_progress = tuple(created), self.reader.assignments.in_progress()
         own = defaultdict[str, set[model.Assignment]](set)
@@ -41,7 +41,7 @@ class CreatedReader:
         ids = sorted((assigned | known.keys()) - held.keys())
         read = in_parallel(lambda each: self.reader.used(each, in_progress, own.get(each, ())), ids)
         held |= dict(zip(ids, read, strict=True))
-        return run_objects.CreatedState(
+        return object_records.CreatedState(
             listed,
             groups,
             self._by_number(listed, model.USER, lambda each: self._user(each, in_progress)),
@@ -64,7 +64,7 @@ class CreatedReader:
         managed = in_parallel(self.reader.permission_sets.is_managed, arns)
         return {arn for arn, is_managed in zip(arns, managed, strict=True) if not is_managed}
 
-    def read_removed(self, removed: Iterable[run_objects.Removed]) -> run_objects.RemovedState:
+    def read_removed(self, removed: Iterable[object_records.Removed]) -> object_records.RemovedState:
         """The state of removed objects. Raises as ``read`` does."""
         listed, in_progress = tuple(removed), self.reader.assignments.in_progress()
         records = [each.record for each in listed]
@@ -83,7 +83,7 @@ class CreatedReader:
             {held.permission_set_arn for each in present.values() for held in each.assignments} - {""}
         )
         held = zip(arns, in_parallel(self.reader.permission_sets.read, arns), strict=True)
-        return run_objects.RemovedState(
+        return object_records.RemovedState(
             listed,
             present,
             self._sets_now({arn: name for each in listed for arn, name in _named_sets(each)}),
@@ -113,9 +113,9 @@ class CreatedReader:
 
     def _by_number(
         self,
-        created: tuple[run_objects.Created, ...],
+        created: tuple[object_records.Created, ...],
         kind: str,
-        read: Callable[[run_objects.Created], T | None],
+        read: Callable[[object_records.Created], T | None],
     ) -> dict[int, T]:
         numbers = [number for number, each in enumerate(created) if each.kind == kind]
         found = in_parallel(lambda number: read(created[number]), numbers)
@@ -123,7 +123,7 @@ class CreatedReader:
 
     def _group(
         self,
-        created: run_objects.Created,
+        created: object_records.Created,
         own: Mapping[str, Collection[model.Assignment]],
         in_progress: model.InProgress,
     ) -> model.KnownGroup | None:
@@ -142,19 +142,19 @@ class CreatedReader:
         return replace(known, assignments=held)
 
     def _user(
-        self, created: run_objects.Created, in_progress: model.InProgress
-    ) -> run_objects.CreatedUser | None:
+        self, created: object_records.Created, in_progress: model.InProgress
+    ) -> object_records.CreatedUser | None:
         store = self.reader.store
         user_id = created.identifier or store.username_id(created.parameters["UserName"])
         attributes = store.user_attributes(user_id) if user_id else None
         if user_id is None or attributes is None:
             return None
         direct = self.reader.assignments.directly_of_if_listed(user_id) | in_progress.created_for(user_id)
-        return run_objects.CreatedUser(user_id, attributes, store.groups_of(user_id), direct)
+        return object_records.CreatedUser(user_id, attributes, store.groups_of(user_id), direct)
 
     def _permission_set(
-        self, created: run_objects.Created, in_progress: model.InProgress
-    ) -> run_objects.CreatedSet | None:
+        self, created: object_records.Created, in_progress: model.InProgress
+    ) -> object_records.CreatedSet | None:
         sets = self.reader.permission_sets
         if created.identifier:
             known = sets.read(created.identifier)
@@ -168,13 +168,13 @@ class CreatedReader:
             (account, principal) for account in known.accounts for _, principal in holders(account, known.arn)
         }
         found |= {(account, principal) for account, (_, principal) in in_progress.created_of(known.arn)}
-        return run_objects.CreatedSet(known, frozenset(found))
+        return object_records.CreatedSet(known, frozenset(found))
 
 
-def _named_sets(removed: run_objects.Removed) -> Iterator[tuple[str, str]]:
+def _named_sets(removed: object_records.Removed) -> Iterator[tuple[str, str]]:
     """ARN and name of the permission set of the record."""
     record = removed.record
-    if removed.kind in (model.PERMISSION_SET, run_objects.SETTINGS):
+    if removed.kind in (model.PERMISSION_SET, object_records.SETTINGS):
         yield record["permission-set-arn"], record["settings"]["name"]
     elif removed.kind == model.ASSIGNMENT:
         yield record["permission-set-arn"], record["permission-set"]

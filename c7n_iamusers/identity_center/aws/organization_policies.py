@@ -12,7 +12,7 @@ from c7n_iamusers.execution.executor import SINGLE_TRY
 from c7n_iamusers.execution.paging import items
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import Backoff, error_code
-from c7n_iamusers.identity_center.others import Control, OrganizationPolicies
+from c7n_iamusers.identity_center.requests.others import Control, OrganizationPolicies
 from c7n_iamusers.policy_comparison.other_policies import RCP, SCP, OtherPolicy, parse_other_policy
 
 #: Kind -> the filter of ListPolicies.

@@ -15,8 +15,8 @@ from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.identity_store import IdentityStore
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.permission_sets import Assignments, PermissionSets
-from c7n_iamusers.identity_center.permission_sets import accounts_that_change, check_permission_set
-from c7n_iamusers.identity_center.side_effects import accounts_by_set
+from c7n_iamusers.identity_center.planning.permission_sets import accounts_that_change, check_permission_set
+from c7n_iamusers.identity_center.planning.unrequested_access import accounts_by_set
 from c7n_iamusers.text.wording import folded
 
 #: Up to this number, users and groups are looked up one by one; above it, all are listed.

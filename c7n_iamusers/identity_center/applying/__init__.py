@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run: its lock, its records, its changes."""

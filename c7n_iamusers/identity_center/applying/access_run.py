@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run: read the state, plan, apply with rechecks after conflicts, and report each user's outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.journal import JournalWriter
+from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.applying.feeding import (
+    creates_in_store,
+    external_names,
+    fed_by_others,
+    groups_per_person_faults,
+)
+from c7n_iamusers.identity_center.applying.recheck import Recheck
+from c7n_iamusers.identity_center.aws import in_parallel
+from c7n_iamusers.identity_center.aws.instance import Center
+from c7n_iamusers.identity_center.aws.reader import CenterReader
+from c7n_iamusers.identity_center.output.run_report import AuditData, Report
+from c7n_iamusers.identity_center.output.terraform import leftover_policies
+from c7n_iamusers.identity_center.output.terraform_ownership import (
+    Existing,
+    Ours,
+    planned_as_ours,
+)
+from c7n_iamusers.identity_center.planning.changeset import (
+    quota_faults,
+)
+from c7n_iamusers.identity_center.planning.plan import Evidence, plan_access
+from c7n_iamusers.identity_center.planning.replacements import History, MembershipUsers
+from c7n_iamusers.identity_center.writer.change import WriterContext
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions, SingleWriter
+from c7n_iamusers.text.wording import shown
+
+
+class AccessRun:
+    """A run that gives ``center`` the desired access."""
+
+    def __init__(
+        self,
+        center: Center,
+        desired: model.DesiredAccess,
+        evidence: Evidence | None = None,
+        choices: model.Choices | None = None,
+    ) -> None:
+        self._center, self._desired = center, desired
+        self._evidence, self._choices = evidence or Evidence(), choices or model.Choices()
+        self._reader = CenterReader.of(center)
+        self._state = model.CenterState()
+
+    def plan(self, emptied: Callable[[Collection[str]], frozenset[str]] | None = None) -> Report:
+        """The plan. Raises IdentityCenterError and ClientError if the state can't be read.
+
+        ``emptied``: see ``read_for_audit``; None to leave out accounts without requested access.
+        """
+        accounts = frozenset[str]()
+        if emptied:
+            accounts = frozenset().union(*self._reader.permission_sets.accounts_of_managed().values())
+            self._evidence = replace(self._evidence, emptied=emptied(accounts - self._desired.accounts))
+        unused = self._choices.prune and self._evidence.only is None
+        return self._planned(self._reader.read(self._desired, accounts, unused=unused))
+
+    def plan_without(self, expired: frozenset[tuple[str, str]]) -> Report:
+        """The plan on the state that was read, without the memberships ``expired``: see Evidence."""
+        self._evidence = replace(self._evidence, expired=expired)
+        return self._planned(self._state)
+
+    @property
+    def history(self) -> History:
+        """What earlier runs made."""
+        return self._evidence.history
+
+    @property
+    def membership_users(self) -> MembershipUsers:
+        """The IAM users of memberships that earlier runs made, of those that were read."""
+        return self._evidence.history.membership_users(self._state)
+
+    @property
+    def reviewed_groups(self) -> frozenset[str]:
+        """The names of the groups whose members were read."""
+        known = (*self._state.groups.values(), *self._state.current.groups.values())
+        return frozenset(each.name for each in known)
+
+    def existing(self, ours: Ours) -> tuple[Report, Existing]:
+        """The plan, and what of the desired access exists. Raises as ``plan`` does.
+
+        ``ours``: what runs created. Refused are also users whose permission set has policies that Terraform would
+        leave, or an earlier form in an account, which Terraform would not provision.
+        """
+        state = self._reader.read(self._desired)
+        report = self._planned(planned_as_ours(self._desired, state))
+        plan = report.plan
+        waiting = {each.claim for each in plan.missing}
+        refused, claims = list(plan.refused), []
+        for claim in self._desired.claims:
+            if claim not in plan.served and claim not in waiting:
+                continue
+            if reason := self._leftovers(claim, state, ours):
+                refused.append(model.Refusal(claim.subject, f"{claim.subject}: {reason}", place=claim.place))
+            else:
+                claims.append(claim)
+        kept = frozenset(claims)
+        found = Existing(state, plan.known_people, self._center.instance, ours, kept)
+        served = {claim: keys for claim, keys in plan.served.items() if claim in kept}
+        plan = replace(plan, refused=tuple(refused), served=served)
+        return replace(report, desired=replace(self._desired, refused=tuple(refused)), plan=plan), found
+
+    def _leftovers(self, claim: model.Claim, state: model.CenterState, ours: Ours) -> str:
+        grants = sorted(self._desired.groups[claim.group].grants)
+        for name in sorted({grant.permission_set for grant in grants}):
+            known = state.permission_sets.get(name)
+            left = leftover_policies(self._desired.permission_sets[name], known, ours.policies)
+            if left:
+                return (
+                    f"permission set {name} also has {shown(left)}, which is not requested, and Terraform would leave "
+                    "it: run provision first, if it made the set, or remove it"
+                )
+        for grant in grants:
+            known = state.permission_sets.get(grant.permission_set)
+            if known and grant.account_id in known.stale:
+                return (
+                    f"account {grant.account_id} has an earlier form of permission set {grant.permission_set}, whose "
+                    "content AWS does not tell, and Terraform would give it as it is: provision the permission set "
+                    "there, or run provision, first"
+                )
+        return ""
+
+    def read_for_audit(self, emptied: Callable[[Collection[str]], frozenset[str]]) -> AuditData:
+        """The plan and the access of all people, also in other accounts with managed permission sets.
+
+        ``emptied``: which of these other accounts are ``emptied``, see Evidence.
+        """
+        managed = self._reader.permission_sets.accounts_of_managed()
+        accounts = {account for each in managed.values() for account in each}
+        self._evidence = replace(self._evidence, emptied=emptied(accounts - self._desired.accounts))
+        state = self._reader.read(self._desired, accounts, everybody=True)
+        # The reader skips a settled group's assignments in accounts that it does not read.
+        asked = [known for name, known in state.groups.items() if not self._is_shared(name)]
+        known = {*state.current.groups, *(each.group_id for each in state.groups.values())}
+        others = [
+            group
+            for group in self._reader.store.all_groups().values()
+            if group.is_managed and group.group_id not in known
+        ]
+        in_progress = state.in_progress
+        read = in_parallel(lambda group: self._with_all_assignments(group, in_progress), asked)
+        whole = {each.group_id: each for each in read}
+        groups = {name: whole.get(each.group_id, each) for name, each in state.groups.items()}
+        complete = {
+            each.group_id: each for each in in_parallel(lambda group: self._whole(group, in_progress), others)
+        }
+        complete |= {**state.current.groups, **{each.group_id: each for each in groups.values()}}
+        elsewhere = [
+            replace(each, assignments=further)
+            for each in complete.values()
+            if each.is_managed
+            and (
+                further := frozenset(a for a in each.assignments if a.account_id not in state.current.holders)
+            )
+        ]
+        report = self._planned(replace(state, groups=groups), as_is=True)
+        arns = {each.permission_set_arn for group in elsewhere for each in group.assignments} - {""}
+        names = self._reader.permission_sets.names(sorted(arns))
+        told = {each.group_id for each in elsewhere}
+        empty = [
+            each
+            for each in complete.values()
+            if each.is_managed
+            and not each.members
+            and each.name not in self._desired.groups
+            and each.group_id not in told
+        ]
+        return AuditData(report, self._state, managed.keys(), elsewhere, names, empty)
+
+    def _is_shared(self, name: str) -> bool:
+        group = self._desired.groups.get(name)
+        return group is not None and group.shared
+
+    def _whole(self, group: model.KnownGroup, in_progress: model.InProgress) -> model.KnownGroup:
+        members = self._reader.store.members(group.group_id)
+        return self._with_all_assignments(replace(group, members=members), in_progress)
+
+    def _with_all_assignments(
+        self, group: model.KnownGroup, in_progress: model.InProgress
+    ) -> model.KnownGroup:
+        used = self._reader.used(group.group_id, in_progress)
+        return replace(group, assignments=group.assignments | used)
+
+    def _planned(self, state: model.CenterState, as_is: bool = False) -> Report:
+        self._state = replace(
+            state, is_delegated=self._center.is_delegated, current=self._with_former_names(state)
+        )
+        found = plan_access(
+            self._desired, self._state, self._center.instance, self._choices, self._evidence, as_is
+        )
+        creates = any(
+            (each.kind, each.action) == (model.PERMISSION_SET, model.CREATE) for each in found.changes
+        )
+        sets = self._reader.permission_sets.count() if creates else 0
+        over = quota_faults(self._desired, self._state, found.work, sets, self._evidence.quotas)
+        over += groups_per_person_faults(
+            found, self._state, self._reader.store.groups_of, self._evidence.quotas.groups_per_person
+        )
+        fed = "" if as_is or self._evidence.source_is_stated else self._fed_by_others(found)
+        others = self._evidence.proofs.others
+        subjects = [
+            *(each.subject for each in self._desired.claims),
+            *(each.subject for each in found.refused),
+        ]
+        accounts = {each.account_id for each in subjects}
+        scopes = {each: others(each).scope_text for each in accounts}
+        return Report(
+            self._desired,
+            replace(found, over_quota=over, fed_by_others=fed),
+            groups=self._state.groups,
+            sets={name: each.arn for name, each in self._state.permission_sets.items()},
+            scopes=scopes,
+        )
+
+    def _with_former_names(self, state: model.CenterState) -> model.CurrentAccess:
+        """``state.current`` with the usernames of users who had requested usernames at earlier runs."""
+        read = {*state.current.usernames, *(each.user_id for each in state.usernames.values())}
+        former = self._evidence.history.served_as_others(self._desired.claims, state) - read
+        return replace(
+            state.current, usernames={**self._reader.usernames(sorted(former)), **state.current.usernames}
+        )
+
+    def _fed_by_others(self, found: model.AccessPlan) -> str:
+        if not creates_in_store(found):
+            return ""
+        names = external_names(self._state) or self._reader.store.external_names()
+        return fed_by_others(names) if names else ""
+
+    def check_creations(self, report: Report) -> None:
+        """Raises IdentityCenterError if the plan creates users, and the caller may not; BotoCoreError."""
+        creates = any((each.kind, each.action) == (model.USER, model.CREATE) for each in report.plan.work)
+        if creates and (reason := self._reader.store.creation_refusal()):
+            raise IdentityCenterError(
+                f"no users can be created ({reason}), and nothing was touched: allow identitystore:CreateUser; or, if "
+                "an identity provider or Active Directory feeds this identity store, set identity-source: external, so "
+                "that no users, groups and memberships are created"
+            )
+
+    def apply(self, report: Report, journal: JournalWriter, options: ApplyOptions) -> Report:
+        """Apply the plan. A failed change fails only the changes that need it."""
+        center, people = self._center, report.plan.known_people
+        changes = report.plan.changes
+        recheck = Recheck(
+            self._reader,
+            self._desired,
+            self._state,
+            center.instance,
+            people,
+            changes,
+            reviewed=not options.adopts,
+            clock=options.clock,
+        )
+        context = WriterContext(
+            center.clients,
+            center.instance,
+            journal,
+            recheck,
+            center.rate,
+            center.backoff,
+            recheck.before,
+            center.caller,
+        )
+        ended = SingleWriter(context, report.plan.work, options).run()
+        return replace(
+            report,
+            desired=self._desired,
+            ended=ended,
+            unexpected_members=recheck.unexpected_members_since(ended, options.stopped),
+            changed_sets=recheck.changed_sets_since(ended, options.stopped),
+        )

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is left of a single change after a conflict, by the state that is read then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center.applying.deletion_checks import FRESH, DeletionChecks, RecentlyInProgress
+from c7n_iamusers.identity_center.aws import in_parallel
+from c7n_iamusers.identity_center.aws.reader import CenterReader
+from c7n_iamusers.identity_center.planning import operations
+from c7n_iamusers.identity_center.planning.adoption import check_group, same_person
+from c7n_iamusers.identity_center.planning.changeset import (
+    assignment_key,
+    changed,
+    group_key,
+    membership_key,
+    own_assignments,
+    set_key,
+    user_key,
+)
+from c7n_iamusers.identity_center.planning.permission_sets import (
+    PERMISSION_SET_ARN,
+    check_permission_set,
+    differs,
+    permission_set_calls,
+)
+from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult
+from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult
+from c7n_iamusers.text.wording import folded, shown
+
+#: How many unexpected members a message names. Each takes one call.
+_NAMED = 3
+
+
+class Recheck:
+    """Rechecks single changes after a conflict. Thread-safe.
+
+    ``people``: the existing users of ``desired``. ``changes``: of the plan. ``reviewed``: the plan was reviewed, so not
+    even a shared group may give access to people who have joined it since. ``clock``: in seconds.
+    """
+
+    def __init__(
+        self,
+        reader: CenterReader,
+        desired: model.DesiredAccess,
+        state: model.CenterState,
+        instance: model.Instance,
+        people: Mapping[model.PersonKey, model.KnownPerson] | None = None,
+        changes: Iterable[model.Change] = (),
+        reviewed: bool = False,
+        clock: Callable[[], float] = ApplyOptions.clock,
+    ) -> None:
+        self._reviewed = reviewed
+        groups = {**state.current.groups, **{each.group_id: each for each in state.groups.values()}}
+        held = {group_id: each.assignments for group_id, each in groups.items()}
+        self._deletion_checks = DeletionChecks(reader, changes, clock, held)
+        self._in_progress = RecentlyInProgress(reader.assignments, clock)
+        self._reader, self._desired, self._state, self._instance = reader, desired, state, instance
+        self._known = people or {}
+        self._assigned = {
+            assignment_key(name, grant): group
+            for name, group in desired.groups.items()
+            for grant in group.grants
+            if reviewed or not group.shared
+        }
+        self._clock = clock
+        self._filled = {
+            membership_key(person, name): group
+            for name, group in desired.groups.items()
+            if (reviewed or not group.shared) and name in state.groups
+            for person in desired.members(name)
+        }
+        #: Name of a group -> when its assignments were read, and those of others, in words.
+        self._assignments_read: dict[str, tuple[float, str]] = {}
+        self._sets = {set_key(name): requested for name, requested in desired.permission_sets.items()}
+        self._groups = {group_key(name): group for name, group in desired.groups.items()}
+        self._people = {user_key(key): person for key, person in desired.people.items()}
+        self._rechecks: dict[str, Callable[[model.Change, Mapping[str, Any]], RecheckResult]] = {
+            model.PERMISSION_SET: self._permission_set,
+            model.GROUP: self._group,
+            model.ASSIGNMENT: self._assignment,
+            model.USER: self._user,
+            model.MEMBERSHIP: self._membership,
+        }
+
+    def __call__(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+        """What is left of the change. Raises IdentityCenterError if it may no longer be made."""
+        if change.action in (model.REMOVE, object_records.DELETE):
+            return self._removal(change, parameters)
+        return self._rechecks[change.kind](change, parameters)
+
+    def _permission_set(self, change: model.Change, _: Mapping[str, Any]) -> RecheckResult:
+        requested = self._sets[change.key]
+        grants = {grant for group in self._desired.groups.values() for grant in group.grants}
+        accounts = sorted({grant.account_id for grant in grants if grant.permission_set == requested.name})
+        known = self._reader.permission_sets.find([requested.name], accounts).get(requested.name)
+        check_permission_set(requested, known)
+        calls = permission_set_calls(requested, known, self._instance, accounts)
+        if calls and change.calls:
+            # What the change replaces is recorded again, if its first call has failed.
+            calls = (replace(calls[0], notes=change.calls[0].notes), *calls[1:])
+        return RecheckResult(calls, {PERMISSION_SET_ARN: known.arn} if known else {})
+
+    def _group(self, change: model.Change, _: Mapping[str, Any]) -> RecheckResult:
+        group = self._groups[change.key]
+        known = self._reader.group(group, self._state.permission_sets)
+        own = own_assignments(group, self._state)[0]
+        further = known.assignments.difference(own) if known else ()
+        names = self._reader.permission_sets.names(
+            sorted({each.permission_set_arn for each in further} - {""})
+        )
+        check_group(group, known, own, names)
+        return RecheckResult(
+            operations.group_creation_if_missing(group, known, self._instance),
+            {operations.GROUP_ID: known.group_id} if known else {},
+        )
+
+    def _assignment(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+        requested, in_progress = _requested(parameters), self._reader.assignments.in_progress()
+        awaits, after = in_progress.creation(requested), in_progress.deletion(requested)
+        exists = self._reader.assignments.exists(requested.assignment, requested.principal_id)
+        if exists and not after:
+            return RecheckResult()
+        return RecheckResult(change.calls, awaits=awaits, after=after)
+
+    def _removal(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+        """A removal that came too early is retried, or that of another request is waited for."""
+        if change.kind != model.ASSIGNMENT:
+            return RecheckResult(change.calls)
+        asked, in_progress = _requested(parameters), self._reader.assignments.in_progress()
+        awaits, after = in_progress.deletion(asked), in_progress.creation(asked)
+        return RecheckResult(change.calls, awaits=awaits, after=after)
+
+    def _user(self, change: model.Change, _: Mapping[str, Any]) -> RecheckResult:
+        person = self._people[change.key]
+        known = same_person(person, *self._reader.store.find_person(person))
+        if known and known.username != person.username:
+            raise IdentityCenterError(
+                f"Identity Center user {known.username} was made since the plan, and the plan has the spelling "
+                f"{person.username}, on which policies can depend: run again"
+            )
+        return (
+            RecheckResult((), {operations.USER_ID: known.user_id}) if known else RecheckResult(change.calls)
+        )
+
+    def _membership(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+        user_id = parameters["MemberId"]["UserId"]
+        found = self._reader.store.membership_id(parameters["GroupId"], user_id)
+        return RecheckResult((), {operations.MEMBERSHIP_ID: found}) if found else RecheckResult(change.calls)
+
+    def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
+        """A check to make right before an assignment, as people who have joined the group would gain access; before a
+        membership of an existing group, as the person would gain what others have assigned to it; and before a
+        deletion.
+        """
+        if change.action == model.REMOVE:
+            return self._deletion_checks.before(change, parameters)
+        if change.kind == model.MEMBERSHIP and change.key in self._filled:
+            return partial(self._check_assignments, self._filled[change.key], parameters["GroupId"])
+        if change.kind != model.ASSIGNMENT or change.key not in self._assigned:
+            return None
+        group_id, account = parameters["PrincipalId"], parameters["TargetId"]
+        return partial(self._check_members, self._assigned[change.key], group_id, account)
+
+    def _check_members(self, group: model.Group, group_id: str, account: str) -> None:
+        known = self._state.groups.get(group.name)
+        # The plan names those who are in a shared group.
+        named = known.members if known and group.shared else frozenset()
+        if unexpected_members := self._unexpected_members(group, group_id, named):
+            raise IdentityCenterError(
+                f"group {group.name} has been joined since it was read by {unexpected_members}, who are not requested, "
+                f"and the assignment would give them access to account {account}, so it was not made: find out who "
+                "added them, and remove them"
+            )
+
+    def _check_assignments(self, group: model.Group, group_id: str) -> None:
+        now = self._clock()
+        asked, further = self._assignments_read.get(group.name, (now - 2 * FRESH, ""))
+        if now - asked > FRESH:
+            further = self._assigned_by_others(group, group_id)
+            self._assignments_read[group.name] = now, further
+        if further:
+            raise IdentityCenterError(
+                f"group {group.name} has been assigned {further} since it was read, which is not requested, and the "
+                "membership would give it, so it was not made: find out who assigned it, and remove it"
+            )
+
+    def _assigned_by_others(self, group: model.Group, group_id: str) -> str:
+        """What the group gives that neither is requested nor was known to the plan, in words; empty for nothing.
+
+        A caller that may not list it finds nothing: the plan refuses what it can't know.
+        """
+        known = self._state.groups.get(group.name)
+        further = self._reader.used(group_id, self._in_progress()) - {model.UNKNOWN_ASSIGNMENT}
+        further = further.difference(
+            known.assignments if known else (), own_assignments(group, self._state)[0]
+        )
+        names = self._reader.permission_sets.names(sorted({each.permission_set_arn for each in further}))
+        grants = {
+            model.Grant(each.account_id, names.get(each.permission_set_arn, each.permission_set_arn))
+            for each in further
+        }
+        return shown([str(each) for each in sorted(grants - group.grants)]) if grants - group.grants else ""
+
+    def unexpected_members_since(
+        self, ended: Mapping[str, ChangeResult], stopped: Callable[[], bool]
+    ) -> tuple[str, ...]:
+        """The people who have joined a group that the run assigned or filled, and what others have assigned to it, in
+        sentences. Never raises ERRORS.
+
+        Those who were members before the run are in the plan. ``stopped``: whether to stop reading.
+        """
+        touched = {key for key, each in ended.items() if each.status == DONE or each.calls}
+        groups = [
+            group
+            for group in self._desired.groups.values()
+            if (self._reviewed or not group.shared) and self._is_touched(group, touched)
+        ]
+        found = in_parallel(lambda group: self._joined(group, ended, stopped), groups)
+        return tuple(each for each in found if each)
+
+    def changed_sets_since(
+        self, ended: Mapping[str, ChangeResult], stopped: Callable[[], bool]
+    ) -> tuple[str, ...]:
+        """The permission sets of the run's new access that others have changed during it, in sentences.
+
+        Never raises ERRORS. ``stopped``: whether to stop reading; ``unexpected_members_since`` says so.
+        """
+        touched = {key for key, each in ended.items() if each.status == DONE}
+        names = {
+            grant.permission_set
+            for group in self._desired.groups.values()
+            if self._is_touched(group, touched)
+            for grant in group.grants
+        }
+        found = in_parallel(lambda name: "" if stopped() else self._changed(name, ended), sorted(names))
+        return tuple(each for each in found if each)
+
+    def _changed(self, name: str, ended: Mapping[str, ChangeResult]) -> str:
+        requested, known = self._desired.permission_sets[name], self._state.permission_sets.get(name)
+        result = ended.get(set_key(name))
+        if result and result.status != DONE:
+            return ""  # The run says so.
+        arn = known.arn if known else (result.values if result else {})[PERMISSION_SET_ARN]
+        try:
+            settings = self._reader.permission_sets.settings(arn)
+        except ERRORS as error:
+            return (
+                f"permission set {name} could not be read again ({error}), so it is not known whether others have "
+                "changed it during this run: run with --audit"
+            )
+        how = (
+            list(changed(replace(settings, tags=requested.tags), requested))
+            if settings
+            else ["it is deleted"]
+        )
+        if not how or (settings and not differs(requested, settings)):
+            return ""
+        return (
+            f"permission set {name} has been changed by others during this run (to make it as requested: "
+            f"{shown(how)}), and the run gave people access by it: find out who changed it, and run again"
+        )
+
+    def _is_touched(self, group: model.Group, touched: Collection[str]) -> bool:
+        return any(assignment_key(group.name, grant) in touched for grant in group.grants) or any(
+            membership_key(person, group.name) in touched for person in self._desired.members(group.name)
+        )
+
+    def _joined(
+        self, group: model.Group, ended: Mapping[str, ChangeResult], stopped: Callable[[], bool]
+    ) -> str:
+        if stopped():
+            return (
+                f"the members of group {group.name} were not read again when the run was stopped: run again with "
+                "--audit"
+            )
+        known = self._state.groups.get(group.name)
+        group_id = known.group_id if known else ended[group_key(group.name)].values[operations.GROUP_ID]
+        created = [ended.get(user_key(each)) for each in self._desired.members(group.name)]
+        created_ids = {str(each.values.get(operations.USER_ID)) for each in created if each}
+        accounts = shown(sorted({grant.account_id for grant in group.grants}))
+        try:
+            unexpected_members = self._unexpected_members(
+                group, group_id, created_ids | (known.members if known else frozenset())
+            )
+            further = self._assigned_by_others(group, group_id)
+        except ERRORS as error:
+            return (
+                f"group {group.name} could not be read again ({error}), so it is not known who has joined it and has "
+                f"access to account {accounts}: run with --audit"
+            )
+        if not (unexpected_members or further):
+            return ""
+        if not unexpected_members:
+            return (
+                f"group {group.name} has been assigned {further} during this run, which is not requested, and its "
+                "members have it: find out who assigned it, and remove it"
+            )
+        more = f", and has been assigned {further}" if further else ""
+        return (
+            f"group {group.name} has been joined during this run by {unexpected_members}, who are not requested and "
+            f"have access to account {accounts} through it{more}: find out who did this, and remove it"
+        )
+
+    def _unexpected_members(self, group: model.Group, group_id: str, more: Collection[str] = ()) -> str:
+        """Members who are not requested and not among ``more`` (user ids), in words; empty for none."""
+        expected = {
+            self._known[key].user_id for key in self._desired.members(group.name) if key in self._known
+        }
+        unknown = sorted(self._reader.store.members(group_id) - expected - set(more))
+        names = list(islice(self._named(group, unknown), _NAMED + 1))
+        return ", ".join(names[:_NAMED]) + (" and others" if names[_NAMED:] else "")
+
+    def _named(self, group: model.Group, user_ids: list[str]) -> Iterator[str]:
+        for user_id in user_ids:
+            person = self._reader.store.person(user_id)
+            # A person of this run may have been created by others.
+            if person and (folded(person.username), folded(person.email)) not in self._desired.members(
+                group.name
+            ):
+                yield f"{person.username} (user id {user_id})"
+
+
+def _requested(parameters: Mapping[str, Any]) -> model.Pending:
+    """Of the parameters of a call that creates or deletes an assignment."""
+    names = ("TargetId", "PermissionSetArn", "PrincipalId", "PrincipalType")
+    return model.Pending(*(str(parameters[each]) for each in names))

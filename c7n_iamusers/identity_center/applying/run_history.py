@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads what earlier runs made, by the ids that it has now.
+
+An undo recreates what a run removed, under new ids. Its journal has them, so what earlier runs recorded by the former
+ids is found again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center.applying.run_records import (
+    JOURNAL,
+    RUNS,
+    lines_of_journal,
+    read_results,
+    with_journal,
+)
+from c7n_iamusers.identity_center.planning.replacements import History, identities
+from c7n_iamusers.text.wording import folded
+
+#: The journal of an undo, beside the result of the run.
+UNDO_JOURNAL = "undo-journal.jsonl"
+
+
+@dataclass
+class Successors:
+    """The objects that undos created. ``groups``, ``sets``: former id or ARN -> that of now, also step by step.
+
+    ``memberships``: ids of group and user -> the membership's id. ``assignments``: group id and assignment.
+    ``journals``: the names of the undos' journals.
+    """
+
+    groups: dict[str, str] = field(default_factory=dict)
+    sets: dict[str, str] = field(default_factory=dict)
+    memberships: dict[object_records.MembershipKey, str] = field(default_factory=dict)
+    assignments: set[tuple[str, model.Assignment]] = field(default_factory=set)
+    journals: list[str] = field(default_factory=list)
+
+    def add(
+        self, removed: Iterable[object_records.Removed], created: Iterable[object_records.Created]
+    ) -> None:
+        """What an undo ``created``, of a run that ``removed`` objects."""
+        made = [each for each in created if each.certain]
+        groups = {
+            each.parameters["DisplayName"]: each.identifier for each in made if each.kind == model.GROUP
+        }
+        sets = {
+            each.parameters["Name"]: each.identifier for each in made if each.kind == model.PERMISSION_SET
+        }
+        for each in removed:
+            record = each.record
+            if each.kind == model.GROUP and (new := groups.get(record["group"])):
+                self.groups[record["group-id"]] = new
+            elif each.kind == model.PERMISSION_SET and (new := sets.get(record["settings"]["name"])):
+                self.sets[record["permission-set-arn"]] = new
+        self.memberships |= {
+            each.membership: each.identifier for each in made if each.kind == model.MEMBERSHIP
+        }
+        self.assignments |= {each.assignment for each in made if each.kind == model.ASSIGNMENT}
+
+    def membership(self, key: object_records.MembershipKey) -> object_records.MembershipKey:
+        """The same membership by its ids of now."""
+        return _latest(self.groups, key[0]), key[1]
+
+    def assignment(self, group_id: str, given: model.Assignment) -> tuple[str, model.Assignment]:
+        """The same assignment by the ids of now."""
+        arn = _latest(self.sets, given.permission_set_arn)
+        return _latest(self.groups, group_id), replace(given, permission_set_arn=arn)
+
+    def of(self, created: object_records.Created) -> object_records.Created:
+        """What a run created, by the ids of now."""
+        given, identifier = created.parameters, created.identifier
+        if created.kind == model.MEMBERSHIP:
+            group_id, user_id = self.membership(created.membership)
+            identifier = self.memberships.get((group_id, user_id), identifier)
+            given = {**given, "GroupId": group_id}
+        elif created.kind == model.ASSIGNMENT:
+            group_id, assignment = self.assignment(*created.assignment)
+            given = {**given, "PrincipalId": group_id, "PermissionSetArn": assignment.permission_set_arn}
+        elif created.kind == model.GROUP:
+            identifier = _latest(self.groups, identifier)
+        elif created.kind == model.PERMISSION_SET:
+            identifier = _latest(self.sets, identifier)
+        return replace(created, identifier=identifier, parameters=given)
+
+    def of_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of a run, by the ids of now."""
+        groups = {
+            _latest(self.groups, group_id): [[account, _latest(self.sets, arn)] for account, arn in given]
+            for group_id, given in result.get("groups", {}).items()
+        }
+        members = {
+            _latest(self.groups, group_id): users for group_id, users in result.get("members", {}).items()
+        }
+        rows = [
+            {**row, "group-id": _latest(self.groups, row["group-id"])}
+            for row in result.get("memberships", ())
+        ]
+        created = [self.of(object_records.Created.from_data(each)).as_data() for each in result["created"]]
+        return {**result, "created": created, "groups": groups, "members": members, "memberships": rows}
+
+
+def _latest(successors: Mapping[str, str], identifier: str) -> str:
+    seen = {identifier}
+    while (new := successors.get(identifier, identifier)) not in seen:
+        identifier = new
+        seen.add(new)
+    return identifier
+
+
+def read_successors(output: Store) -> Successors:
+    """What undos of runs in ``output`` recreated. Raises IdentityCenterError and OSError."""
+    undone, found = with_journal(output, UNDO_JOURNAL), Successors()
+    for time, result in read_results(output) if undone else ():
+        if time in undone:
+            name = f"{RUNS}/{time}/{UNDO_JOURNAL}"
+            removed = map(object_records.Removed.from_data, result.get("removed", ()))
+            found.add(removed, object_records.created_by(lines_of_journal(output, name)))
+            found.journals.append(name)
+    return found
+
+
+def read_history(output: Store, instance: model.Instance, since: str = "") -> History:
+    """What runs in ``output`` made; memberships of those since the time ``since`` of a run.
+
+    Of IAM users that had one ARN one after the other, the last counts. Only runs with the same instance count. Raises
+    IdentityCenterError and OSError.
+    """
+    successors = read_successors(output)
+    memberships: defaultdict[object_records.MembershipKey, dict[str, str]] = defaultdict(dict)
+    served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    ids: defaultdict[object_records.MembershipKey, set[str]] = defaultdict(set)
+    assignments, made, killed = set[_Assigned](), set[_Assigned](), with_journal(output)
+    for time, result in read_results(output):
+        killed -= {time, *result.get("resumes", ())}
+        if result.get("instance") != instance.arn:
+            continue
+        made |= _assignments(map(object_records.Created.from_data, result["created"]), successors)
+        assignments |= made
+        made -= set(_removed(map(object_records.Removed.from_data, result.get("removed", ())), successors))
+        assignments |= {
+            successors.assignment(group_id, model.Assignment(*each))
+            for group_id, requested in result.get("assignments", {}).items()
+            for each in requested
+        }
+        for row in result["memberships"] if time >= since else ():
+            key = successors.membership(object_records.membership_of(row))
+            memberships[key].update(row["users"])
+            ids[key] |= {row.get("id", ""), successors.memberships.get(key, "")} - {""}
+            served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
+    for time in sorted(killed):
+        lines = lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")
+        made |= _assignments(object_records.created_by(lines), successors)
+    made |= successors.assignments
+    people = {
+        username: {user_id: frozenset(users) for user_id, users in found.items()}
+        for username, found in served.items()
+    }
+    known = {key: frozenset(found) for key, found in ids.items()}
+    return History(dict(memberships), frozenset(assignments | made), people, frozenset(made), known)
+
+
+def created_so_far(output: Store) -> Iterator[object_records.Created]:
+    """The objects that runs in ``output`` created, including killed runs, by the ids of now.
+
+    Raises IdentityCenterError and OSError.
+    """
+    successors, killed = read_successors(output), with_journal(output)
+    for time, result in read_results(output):
+        killed -= {time, *result.get("resumes", ())}
+        yield from map(successors.of, map(object_records.Created.from_data, result["created"]))
+    for time in sorted(killed):
+        lines = lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")
+        yield from map(successors.of, object_records.created_by(lines))
+
+
+#: A group's id and what is assigned to it.
+_Assigned = tuple[str, model.Assignment]
+
+
+def _removed(removed: Iterable[object_records.Removed], successors: Successors) -> Iterator[_Assigned]:
+    for each in removed:
+        if each.kind == model.ASSIGNMENT:
+            given = model.Assignment(each.record["account"], each.record["permission-set-arn"])
+            yield successors.assignment(each.record["group-id"], given)
+
+
+def _assignments(created: Iterable[object_records.Created], successors: Successors) -> set[_Assigned]:
+    return {successors.assignment(*each.assignment) for each in created if each.kind == model.ASSIGNMENT}

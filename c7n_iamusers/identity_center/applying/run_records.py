@@ -1,0 +1,530 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records of runs: journal and result of each run, and the result of each account beside its intents."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from itertools import groupby
+from operator import itemgetter
+from pathlib import PurePosixPath
+from typing import Any
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.interruption import Interrupted, Interruption
+from c7n_iamusers.execution.journal import (
+    Journal,
+    JournalWriter,
+    SegmentedJournal,
+    parsed_lines,
+    utc_now,
+)
+from c7n_iamusers.execution.outcomes import Outcome
+from c7n_iamusers.execution.stores import DirectoryStore, Store, others_may_write, read_all, replace_all
+from c7n_iamusers.identity_center import object_records
+from c7n_iamusers.identity_center.applying.access_run import AccessRun
+from c7n_iamusers.identity_center.aws.instance import Center
+from c7n_iamusers.identity_center.model import ASSIGNMENT, MEMBERSHIP, Change, Claim, Instance
+from c7n_iamusers.identity_center.output.run_report import Report
+from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key, user_key
+from c7n_iamusers.identity_center.planning.operations import USER_ID
+from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.requests.intents import permission_set_data
+from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, ChangeResult
+from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
+from c7n_iamusers.text.wording import json_pieces
+
+RUNS = "identity-center-runs"
+JOURNAL, RESULT, RESULT_SCHEMA = "journal.jsonl", "result.json", 1
+_SUFFIX = ".jsonl"
+#: The phase of a journal's last line, with the SHA-256 of the run's result. Runs of earlier versions have none.
+_PIN = "result"
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The directory of the run that began at ``time``. ``resumed``: the times of the killed runs that it continues."""
+
+    output: Store
+    time: str
+    resumed: tuple[str, ...] = ()
+
+    @classmethod
+    def begin(cls, output: Store, now: datetime) -> RunDirectory:
+        """The directory of a new run, which continues all killed ones. Raises OSError and IdentityCenterError."""
+        return cls(output, now.strftime("%Y%m%dT%H%M%S.%fZ"), tuple(unfinished(output)))
+
+    @property
+    def result(self) -> str:
+        """The name of the run's result."""
+        return f"{RUNS}/{self.time}/{RESULT}"
+
+    def journal(self) -> AbstractContextManager[JournalWriter]:
+        """The run's journal. Raises OSError."""
+        return open_journal(self.output, f"{RUNS}/{self.time}/{JOURNAL}")
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The lines of the journals of continued runs and of its own, without lines that a crash has cut off.
+
+        An iterator: a large run has some hundred thousand lines.
+        """
+        return _lines_of(self.output, [f"{RUNS}/{run}/{JOURNAL}" for run in (*self.resumed, self.time)])
+
+    def check_resumed(self, instance: Instance) -> None:
+        """Raises IdentityCenterError if a continued run belongs to another instance."""
+        for run in self.resumed:
+            name = f"{RUNS}/{run}/{JOURNAL}"
+            try:
+                object_records.check_instance(
+                    object_records.created_by(lines_of_journal(self.output, name)), instance
+                )
+            except ValueError as error:
+                raise IdentityCenterError(
+                    f"{self.output.place(name)}: the killed run can't be continued here: {error}: run again with the "
+                    "--role and --region of that instance, or move the run's directory away; nothing was touched"
+                ) from error
+
+    def finish(self, result: dict[str, Any]) -> str:
+        """Write the result, and before it its SHA-256 as the journal's last line; durable when this returns.
+
+        Returns the SHA-256, in hex, of what was written.
+        """
+        data = {**result, "resumes": list(self.resumed)}
+        subject = Subject(self.time, str(data.get("instance", "arn:aws:sso:::instance")), kind="run")
+        digest = sha256()
+
+        def content() -> Iterator[bytes]:
+            for piece in json_pieces(data):
+                digest.update(piece)
+                yield piece
+            # The result is in place only after its last piece.
+            with self.journal() as journal:
+                journal.write(subject, _PIN, sha256=digest.hexdigest())
+
+        self.output.stream(self.result, content())
+        return digest.hexdigest()
+
+
+def open_journal(output: Store, name: str) -> AbstractContextManager[JournalWriter]:
+    """The journal ``name``; in a bucket, objects below ``name`` without its suffix. Raises OSError."""
+    if isinstance(output, DirectoryStore):
+        return Journal(output.directory / name)
+    return SegmentedJournal(output, name.removesuffix(_SUFFIX))
+
+
+def run_of_result(result: str) -> tuple[str, str]:
+    """The output (a path or URL) of a run's result, and the result's name in it. The result may have been moved."""
+    place, _, name = result.rpartition("/")
+    runs, _, run = place.rpartition("/")
+    output, _, directory = runs.rpartition("/")
+    return (output, f"{RUNS}/{run}/{name}") if output and directory == RUNS else (place, name)
+
+
+def time_of_result(name: str) -> str:
+    """The time of the run with the result ``name``; empty if it is not in the place where the run wrote it."""
+    parts = name.split("/")
+    return parts[1] if parts[0] == RUNS and len(parts) == 3 else ""
+
+
+def read_result(output: Store, name: str, digest: str = "") -> dict[str, Any]:
+    """The result of a run. Raises IdentityCenterError if it can't be read, or has another SHA-256 than ``digest``.
+
+    ``digest``: in hex; empty for any.
+    """
+    try:
+        content = output.read(name)
+    except OSError as error:
+        raise IdentityCenterError(f"the result of a run can't be read: {error}") from error
+    if content is None:
+        raise IdentityCenterError(f"{output.place(name)}: no such result of a run")
+    if digest and digest.lower() != (found := sha256(content).hexdigest()):
+        raise IdentityCenterError(
+            f"{output.place(name)} has the SHA-256 {found}, not {digest}: it was changed after the run"
+        )
+    data = _result(output.place(name), content)
+    _check_pin(output, name, content)
+    return data
+
+
+def read_results(output: Store) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Time and result of each finished run, as far as its journal confirms it. Raises IdentityCenterError and OSError.
+
+    A result without a journal, or with objects that its journal does not show, is left out.
+    """
+    names = [name for name in output.names(f"{RUNS}/", RESULT) if name.count("/") == 2]
+    shown = set[object_records.MembershipKey]()
+    for name, content in read_all(output, names):
+        data = _result(output.place(name), content)
+        pin = _check_pin(output, name, content or b"")
+        if pin is None or (not pin and _not_journaled(output, name, data)):
+            continue
+        created = map(object_records.Created.from_data, data["created"])
+        shown |= {each.membership for each in created if each.kind == MEMBERSHIP}
+        rows = [
+            row for row in data.get("memberships", ()) if pin or object_records.membership_of(row) in shown
+        ]
+        yield name.split("/")[1], {**data, "memberships": rows}
+
+
+def check_writers(output: Store) -> None:
+    """Raises IdentityCenterError if others can write what earlier runs left in a directory.
+
+    In a bucket, the bucket policy decides who can write.
+    """
+    if not isinstance(output, DirectoryStore):
+        return
+    for name in output.names(f"{RUNS}/"):
+        if why := others_may_write(output.directory, name):
+            raise IdentityCenterError(
+                f"{output.place(name)} is not trusted: {why}. Nothing was touched: find out who wrote it, and make "
+                f"this run's user the only owner and writer of the output, or move the file away; or, if you trust "
+                "everyone who can write there, give --trust-intents"
+            )
+
+
+def pin_of(output: Store, name: str) -> str | None:
+    """The SHA-256, in hex, of result ``name`` in its journal; empty if it has none, None without a journal.
+
+    Raises OSError.
+    """
+    journal = journals_of(name, {})[-1]
+    segments = sorted(output.names(f"{journal.removesuffix(_SUFFIX)}/"))
+    ((_, texts),) = _texts(output, [segments[-1] if segments else journal])
+    ends = deque(texts, maxlen=1)
+    last = next(parsed_lines(ends, output.place(journal)), {}) if ends else None
+    if last is None:
+        return None
+    return str(last.get("sha256", "")) if last.get("phase") == _PIN else ""
+
+
+def _check_pin(output: Store, name: str, content: bytes) -> str | None:
+    """The SHA-256 of result ``name`` in its journal; empty for an earlier version's journal, None without a journal.
+
+    Raises IdentityCenterError if ``content`` has another; OSError.
+    """
+    pin, journal = pin_of(output, name), journals_of(name, {})[-1]
+    if pin and pin != sha256(content).hexdigest():
+        raise IdentityCenterError(
+            f"{output.place(name)} is not as the run wrote it: its SHA-256 is not the one in {output.place(journal)}: "
+            f"{_CHANGED}"
+        )
+    return pin
+
+
+def _result(place: str, content: bytes | None) -> dict[str, Any]:
+    try:
+        data = read_json(content or b"", most=MOST_JSON)
+    except NotInFormat as error:
+        raise IdentityCenterError(f"{place}: can't be read as the result of a run: {error}") from error
+    if not isinstance(data, dict) or data.get("schema") != RESULT_SCHEMA or "created" not in data:
+        raise IdentityCenterError(
+            f"{place} is not the overall result of a run (schema {RESULT_SCHEMA}): give the {RESULT} below {RUNS}/"
+        )
+    try:
+        object_records.check_result(data)
+    except ValueError as error:
+        raise IdentityCenterError(
+            f"{place}: can't be read as the result of a run: {error}: {_CHANGED}"
+        ) from error
+    return data
+
+
+_CHANGED = "it was changed after the run; find out who did; nothing was touched"
+
+
+def journals_of(name: str, result: Mapping[str, Any]) -> list[str]:
+    """The names of the journals of a run with result ``name``: those of continued runs, then its own beside it."""
+    own = f"{name[: name.rfind('/') + 1]}{JOURNAL}"
+    return [*(f"{RUNS}/{run}/{JOURNAL}" for run in result.get("resumes", ())), own]
+
+
+def check_journaled(output: Store, name: str, result: Mapping[str, Any]) -> None:
+    """Raises IdentityCenterError if result ``name`` has objects that the journals of its runs don't have."""
+    if kinds := _not_journaled(output, name, result):
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        raise IdentityCenterError(
+            f"{output.place(name)} says that the run created or removed {counts}, which its journal "
+            f"{output.place(journals_of(name, result)[-1])} does not show: it was changed after the run, or the "
+            "journal of it, or of a run that it continued, is missing: give the result in the place where the run "
+            "wrote it; nothing was touched"
+        )
+
+
+def _not_journaled(output: Store, name: str, result: Mapping[str, Any]) -> Counter[str]:
+    """How many objects of each kind result ``name`` has that the journals of its runs don't have."""
+    names = journals_of(name, result)
+    shown_created = {_digest(each.as_data()) for each in object_records.created_by(_lines_of(output, names))}
+    shown_removed = {_digest(each.as_data()) for each in object_records.removed_by(_lines_of(output, names))}
+    created = [row for row in result["created"] if _digest(row) not in shown_created]
+    removed = [
+        row
+        for row in result.get("removed", ())
+        if _digest(object_records.Removed.from_data(row).as_data()) not in shown_removed
+    ]
+    return Counter(row["kind"] for row in (*created, *removed))
+
+
+def _digest(row: Mapping[str, Any]) -> bytes:
+    return sha256(json.dumps(row, sort_keys=True).encode()).digest()
+
+
+def with_journal(output: Store, journal: str = JOURNAL) -> set[str]:
+    """The times of runs that have a journal of that name. Raises OSError."""
+    names = (name.split("/") for name in output.names(f"{RUNS}/"))
+    forms = (journal, journal.removesuffix(_SUFFIX))
+    return {parts[1] for parts in names if len(parts) > 2 and parts[2] in forms}
+
+
+def unfinished(output: Store) -> list[str]:
+    """The times of killed runs that no other run has continued. Raises as ``read_results``."""
+    finished: set[str] = set()
+    for time, result in read_results(output):
+        finished |= {time, *result.get("resumes", ())}
+    return sorted(with_journal(output) - finished)
+
+
+def _lines_of(output: Store, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+    return (line for name in names for line in lines_of_journal(output, name))
+
+
+def lines_of_journal(output: Store, name: str) -> Iterator[dict[str, Any]]:
+    """The lines of a journal. Raises IdentityCenterError for lines that no run writes.
+
+    A line that a crash has cut off is left out.
+    """
+    segments = sorted(output.names(f"{name.removesuffix(_SUFFIX)}/"))
+    for each, texts in _texts(output, [name, *segments]):
+        for line in parsed_lines(texts, output.place(each)):
+            try:
+                object_records.check_line(line)
+            except ValueError as error:
+                raise IdentityCenterError(
+                    f"{output.place(each)}: can't be read as the journal of a run: {error}: {_CHANGED}"
+                ) from error
+            yield line
+
+
+def _texts(output: Store, names: Sequence[str]) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """Each name with its lines. A file is read line by line; the objects in a bucket have a few lines each."""
+    if isinstance(output, DirectoryStore):
+        yield from ((name, output.lines(name)) for name in names)
+    else:
+        yield from ((name, (content or b"").splitlines()) for name, content in read_all(output, names))
+
+
+RESULT_FILE = "identity-center-result.json"
+
+
+def check_account_results(output: Store, places: Iterable[str]) -> None:
+    """Raises OSError if a result of an earlier run can't be replaced, because it is a symbolic link, for instance."""
+    for _ in read_all(output, [str(PurePosixPath(place, RESULT_FILE)) for place in places]):
+        pass
+
+
+def write_account_results(
+    output: Store, places: Iterable[str], report: Report, now: Callable[[], datetime] = utc_now
+) -> None:
+    """Write RESULT_FILE beside each intents file: the results of its assignments and users. Raises OSError."""
+    outcomes: dict[str, list[Outcome]] = {place: [] for place in places}
+    claims: dict[str, list[Claim]] = {place: [] for place in outcomes}
+    for place, outcome in report.outcomes():
+        outcomes[place].append(outcome)
+    for claim in report.desired.claims:
+        claims[claim.place].append(claim)
+    planned = {change.key: change for change in report.plan.changes if change.kind == ASSIGNMENT}
+    time = now()
+
+    def content(place: str) -> bytes:
+        data = {
+            "schema": RESULT_SCHEMA,
+            "assignments": _assignments(report, planned, claims[place]),
+            "users": [outcome.at(time).as_data() for outcome in outcomes.pop(place)],
+        }
+        return json.dumps(data, indent=1).encode()
+
+    replace_all(
+        output, ((str(PurePosixPath(place, RESULT_FILE)), content(place)) for place in list(outcomes))
+    )
+
+
+def overall_result(
+    report: Report,
+    created: object_records.CreatedObjects,
+    removed: Iterable[object_records.Removed],
+    instance: Instance,
+    finished: datetime,
+) -> dict[str, Any]:
+    """The result of the run, with iterators of rows. ``permission-sets``: as requested, to find later changes."""
+    statuses = Counter(outcome.status for _, outcome in report.outcomes())
+    return {
+        "schema": RESULT_SCHEMA,
+        "finished": finished.isoformat(),
+        "instance": instance.arn,
+        "identity-store": instance.identity_store_id,
+        "region": instance.region,
+        "users": dict(statuses),
+        "failures": [
+            {"change": key, "code": ended.code, "reason": ended.reason}
+            for key, ended in report.ended.items()
+            if ended.status == FAILED
+        ]
+        + [{"change": "", "code": "Strangers", "reason": each} for each in report.unexpected_members]
+        + [{"change": "", "code": "Changed", "reason": each} for each in report.changed_sets],
+        "created": (each.as_data() for each in created),
+        "removed": (each.as_data() for each in removed),
+        "memberships": _memberships(report, _ids(created)),
+        "assignments": _requested(report),
+        **_groups_before(report, created),
+        "permission-sets": {
+            name: permission_set_data(requested)
+            for name, requested in sorted(report.desired.permission_sets.items())
+        },
+    }
+
+
+def _ids(created: Iterable[object_records.Created]) -> dict[object_records.MembershipKey, str]:
+    """Membership ids of the created memberships, as far as known."""
+    return {each.membership: each.identifier for each in created if each.kind == MEMBERSHIP}
+
+
+def _memberships(
+    report: Report, created: Mapping[object_records.MembershipKey, str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """The IAM users of each membership of this run that exists now. ``created``: the ids of those that it created."""
+    people, made = report.desired.people, created or {}
+    present = {each.group_id: each.memberships for each in report.groups.values()}
+    rows = sorted(
+        (each.group, each.person, each.subject.arn, each.subject.unique_id) for each in report.plan.served
+    )
+    for (group, person), users in groupby(rows, itemgetter(0, 1)):
+        known, group_id = report.plan.known_people.get(person), report.group_id(group)
+        user_id = known.user_id if known else report.made(user_key(person), USER_ID)
+        ended = report.ended.get(membership_key(person, group))
+        if user_id and group_id and (ended is None or ended.status == DONE):
+            named = {"group": group, "username": people[person].username}
+            of_users = {arn: unique_id for _, _, arn, unique_id in users}
+            identifier = made.get((group_id, user_id)) or present.get(group_id, {}).get(user_id, "")
+            ids = {"id": identifier, "group-id": group_id, "user-id": user_id}
+            yield {**named, **ids, "users": of_users}
+
+
+def _requested(report: Report) -> dict[str, list[list[str]]]:
+    """Id of each group of people who are served -> its requested assignments, also those that existed before."""
+    found: defaultdict[str, list[list[str]]] = defaultdict(list)
+    for group_id, each in report.assignments():
+        found[group_id].append([each.account_id, each.permission_set_arn])
+    return dict(found)
+
+
+def _groups_before(report: Report, created: Iterable[object_records.Created]) -> dict[str, Any]:
+    """``groups``: id of each group that existed before the run and that people joined -> its assignments before it.
+    ``members``: id of each that the run assigned -> its members before the run.
+
+    An undo needs them: what the group has been assigned since, and who joined it since, is not the run's to end.
+    """
+    joined, assigned = set[str](), set[str]()
+    for each in created:
+        if each.kind == MEMBERSHIP:
+            joined.add(each.membership[0])
+        elif each.kind == ASSIGNMENT:
+            assigned.add(each.assignment[0])
+    known = {each.group_id: each for each in report.groups.values()}
+    return {
+        "groups": {
+            group_id: [
+                [each.account_id, each.permission_set_arn] for each in sorted(known[group_id].assignments)
+            ]
+            for group_id in sorted(joined & known.keys())
+        },
+        "members": {
+            group_id: sorted(known[group_id].members) for group_id in sorted(assigned & known.keys())
+        },
+    }
+
+
+def _assignments(
+    report: Report, planned: Mapping[str, Change], claims: Iterable[Claim]
+) -> list[dict[str, str]]:
+    rows = []
+    for group, grant in sorted({(claim.group, claim.grant) for claim in claims}):
+        key = assignment_key(group, grant)
+        status, reason = _status(planned.get(key), report.ended.get(key))
+        row = {"account": grant.account_id, "permission-set": grant.permission_set, "group": group}
+        rows.append({**row, "status": status, "reason": reason})
+    return rows
+
+
+def _status(change: Change | None, ended: ChangeResult | None) -> tuple[str, str]:
+    if change is None:
+        return "not-made", "no user may have it now: see users"
+    if ended is None:
+        return ("not-made" if change.is_work else "unchanged"), ""
+    return {DONE: "succeeded", FAILED: "failed"}.get(ended.status, "not-made"), ended.reason
+
+
+def check_applicable(report: Report) -> None:
+    """Raises IdentityCenterError if something forbids the plan as a whole."""
+    if report.plan.obstacles:
+        raise IdentityCenterError("; ".join(report.plan.obstacles))
+
+
+def apply_and_record(
+    run: AccessRun,
+    report: Report,
+    center: Center,
+    output: Store,
+    options: ApplyOptions,
+    now: Callable[[], datetime] = utc_now,
+) -> tuple[Report, tuple[str, str] | None]:
+    """Apply the plan. Returns the report, and place and SHA-256 of the run's result; None if there was nothing to do.
+
+    Raises IdentityCenterError before the first change if a quota forbids the plan, or if it creates users and an
+    identity provider must do that, or the caller may not; OSError and JournalRefused if something can't be recorded.
+    The journal then has all calls made so far.
+    """
+    check_applicable(report)
+    killed = unfinished(output)
+    nothing_to_do = not (report.plan.work or killed)
+    if nothing_to_do and not _is_unrecorded(report, run.history):
+        return report, None
+    run.check_creations(report)
+    directory = RunDirectory.begin(output, now())
+    directory.check_resumed(center.instance)
+    with directory.journal() as journal:
+        report = run.apply(report, journal, options)
+    created, removed = object_records.CreatedObjects(), object_records.RemovedObjects()
+    for line in directory.lines():
+        created.add(line)
+        removed.add(line)
+    digest = directory.finish(overall_result(report, created, removed, center.instance, now()))
+    # A run that only records IAM users has nothing to undo.
+    return report, None if nothing_to_do else (output.place(directory.result), digest)
+
+
+def _is_unrecorded(report: Report, history: History) -> bool:
+    """Whether memberships serve IAM users, or groups have requested assignments, of which no run has recorded that.
+
+    A pruning or an undo would else not know them, and end the access that replaces theirs, or keep it for ever.
+    """
+    recorded = history.assignments or frozenset()
+    return any(each not in recorded for each in report.assignments()) or any(
+        history.memberships.get(key := object_records.membership_of(row), {}).get(arn) != unique_id
+        or not history.is_recorded(key, row["id"])
+        for row in _memberships(report)
+        for arn, unique_id in row["users"].items()
+    )
+
+
+def asks_to_stop(interruption: Interruption) -> bool:
+    """Whether a signal has requested a stop."""
+    try:
+        interruption.check()
+    except Interrupted:
+        return True
+    return False

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files for people and programs: plans, reports, Terraform, AWS CLI profiles."""

@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The file of a plan for a review, and the check that a run does not differ from the reviewed plan.
+
+Calls have no ids, since those of new objects are not known yet; each row has the id of its object, if it exists. So an
+interrupted run can be continued with its plan: less is left to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.calls import ApiCall, Subject
+from c7n_iamusers.execution.given import read_given
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.object_records import Created
+from c7n_iamusers.identity_center.output.reports import side_effect_text
+from c7n_iamusers.identity_center.planning.changeset import group_key, set_key, user_key
+from c7n_iamusers.text import shapes
+from c7n_iamusers.text.documents import NotInFormat, read_json
+from c7n_iamusers.text.wording import folded, json_pieces, quoted, shown
+
+_SCHEMA = 3
+#: How many people or objects an error names.
+_SHOWN = 10
+_REMEDY = (
+    "make a plan by --dry-run --plan-out FILE, have it reviewed, and give it as --plan FILE --plan-sha256 SHA"
+)
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """``out``: where to write the plan. ``reviewed``, ``digest``: the reviewed plan to apply, and its SHA-256."""
+
+    out: Path | None = None
+    reviewed: Path | None = None
+    digest: str = ""
+
+
+_IDS = frozenset({"PermissionSetArn", "PrincipalId", "GroupId", "MemberId", "MembershipId", "ResourceArn"})
+
+
+#: The parts of a plan file that a run must not differ in, in words.
+_CHECKED = {
+    "totals": "the total access",
+    "stale": "the list of objects no longer requested",
+    "strangers": "the list of unexpected members",
+    "reaches": "the list of side effects",
+}
+Row = dict[str, Any]
+_TEXT, _MANY = shapes.text(65_536), 10_000_000
+
+
+def _rows_of(*names: str, **others: shapes.Shape) -> shapes.Shape:
+    """A list of objects with the texts ``names`` and with ``others``."""
+    return shapes.listing(
+        shapes.record({**dict.fromkeys(names, _TEXT), **others}, others=True),
+        _MANY,
+    )
+
+
+def _person(value: Any, place: str) -> None:
+    shapes.listing(_TEXT, 2)(value, place)
+    if len(value) != 2:
+        raise ValueError(f"{place} must be a username and an e-mail")
+
+
+#: A plan, as far as a run reads it.
+_PLAN = shapes.record(
+    {
+        **dict.fromkeys(("changes", "standing"), _rows_of("key", "kind", "name", "id", "rests_on")),
+        "totals": _rows_of("account_id", person=_person),
+        "stale": _rows_of("key", "kind", "name"),
+        "strangers": _rows_of("username", "group"),
+        "reaches": _rows_of("by", "account_id", people=shapes.listing(_TEXT, _MANY)),
+    },
+    others=True,
+)
+
+
+def write_plan(
+    path: Path,
+    plan: model.AccessPlan,
+    instance: model.Instance,
+    choices: model.Choices,
+    notes: Sequence[str] = (),
+) -> str:
+    """Write ``plan`` for a review and return the SHA-256 of the file, in hex. ``notes``: lines for the reviewer.
+
+    Raises OSError.
+    """
+    data = {
+        "schema": _SCHEMA,
+        "instance": instance.arn,
+        "choices": asdict(choices),
+        "notes": list(notes),
+        "changes": (_change(each) for each in plan.work),
+        "standing": (_existing(each) for each in _used(plan)),
+        **{name: iter(rows) for name, rows in _rows(plan).items()},
+        "missing": ({**_user(each.claim.subject), "reason": each.reason} for each in plan.missing),
+        "refused": ({**_user(each.subject), "reason": each.reason} for each in plan.refused),
+        "over-quota": list(plan.over_quota),
+        "fed-by-others": plan.fed_by_others,
+        "unlisted": len(plan.changes) - len(plan.work) - len(_used(plan)),
+    }
+    digest = hashlib.sha256()
+
+    def content() -> Iterator[bytes]:
+        for piece in json_pieces(data, sort_keys=True):
+            digest.update(piece)
+            yield piece
+
+    DirectoryStore(path.parent).stream(path.name, content())
+    return digest.hexdigest()
+
+
+def read_plan(path: Path, digest: str, instance: model.Instance, choices: model.Choices) -> dict[str, Any]:
+    """The reviewed plan. ``digest``: its SHA-256, in hex.
+
+    Raises IdentityCenterError if the file has another digest, or is of another instance or other options.
+    """
+    try:
+        content = read_given(path)
+        found = hashlib.sha256(content).hexdigest()
+        if found != digest.lower():
+            raise _unusable(
+                path, f"its SHA-256 is {found}, not that of --plan-sha256: it was changed since the review"
+            )
+        data: Row = read_json(content)
+        _check_format(data)
+        _PLAN(data, "plan")
+        known, given = (data["instance"], data["choices"]), (instance.arn, asdict(choices))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        kind = "" if isinstance(error, NotInFormat) else f"{type(error).__name__}: "
+        raise _unusable(path, f"it can't be read as a plan: {kind}{error}") from error
+    if known != given:
+        raise _unusable(
+            path, f"it was made for {known}, and this run is for {given}: give the same options and role"
+        )
+    return data
+
+
+def is_access_plan(data: Any) -> bool:
+    """Whether the JSON is a plan of access, and not one of deletions."""
+    return isinstance(data, dict) and {"instance", "choices", "changes"} <= data.keys()
+
+
+def plan_of(data: Mapping[str, Any]) -> model.AccessPlan:
+    """The plan of a file, for showing it. Raises IdentityCenterError if it is not a plan."""
+    try:
+        _check_format(data)
+        existing = data["standing"]
+        return model.AccessPlan(
+            changes=tuple(map(_change_of, [*data["changes"], *existing])),
+            refused=tuple(model.Refusal(_subject_of(each), each["reason"]) for each in data["refused"]),
+            missing=tuple(
+                model.Missing(
+                    model.Claim(_subject_of(each), ("", ""), "", model.Grant("", "")), "", each["reason"]
+                )
+                for each in data["missing"]
+            ),
+            stale=tuple(_change_of({**each, "action": model.REMOVE}) for each in data["stale"]),
+            totals=tuple(map(_total_of, data["totals"])),
+            unexpected_members=tuple(
+                model.UnexpectedMember(**{**each, "accounts": tuple(each["accounts"])})
+                for each in data["strangers"]
+            ),
+            over_quota=tuple(data["over-quota"]),
+            fed_by_others=str(data["fed-by-others"]),
+            side_effects=tuple(
+                model.SideEffect(**{**each, "people": tuple(each["people"])}) for each in data["reaches"]
+            ),
+            unlisted=int(data["unlisted"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        kind = "" if isinstance(error, NotInFormat) else f"{type(error).__name__}: "
+        raise IdentityCenterError(f"not a plan of access: {kind}{error}") from error
+
+
+def _check_format(data: Mapping[str, Any]) -> None:
+    """Raises NotInFormat for a plan of another version of the format; KeyError."""
+    if data["schema"] != _SCHEMA:
+        raise NotInFormat(0, f"schema {quoted(data['schema'])} is not {_SCHEMA}: make the plan again")
+
+
+def _change_of(row: Row) -> model.Change:
+    calls = tuple(
+        ApiCall(service, operation, each["parameters"])
+        for each in row.get("calls", ())
+        for service, operation in [each["operation"].split(":")]
+    )
+    return model.Change(
+        row["key"],
+        row["kind"],
+        row["action"],
+        row["name"],
+        Subject("", ""),
+        calls,
+        rests_on=row.get("rests_on", ""),
+        details=tuple(row.get("details", ())),
+        administrative=row.get("administrative", ""),
+        identifier=row.get("id", ""),
+    )
+
+
+def _total_of(row: Row) -> model.TotalAccess:
+    beyond = tuple(model.FurtherAccess(**each) for each in row["beyond"])
+    return model.TotalAccess(**{**row, "person": tuple(row["person"]), "beyond": beyond})
+
+
+def _subject_of(row: Row) -> Subject:
+    arn = row.get("arn", "")
+    return Subject(arn.rpartition("/")[2], arn)
+
+
+def check_reviewed(
+    path: Path, reviewed: Mapping[str, Any], plan: model.AccessPlan, made: Iterable[Created] = ()
+) -> None:
+    """Raises IdentityCenterError, with the differences, if ``plan`` has something that was not reviewed.
+
+    It may have less, so that an interrupted run can be continued. ``made``: the objects that runs of this output
+    created.
+    """
+    now = [_normal(_change(each)) for each in plan.work]
+    problem = _difference(reviewed["changes"], now, lambda row: str(row["key"]))
+    if problem:
+        raise _unusable(path, f"the changes differ from the reviewed ones: {problem}")
+    if problem := _replaced(reviewed, plan, made):
+        raise _unusable(path, f"the existing objects differ from the reviewed ones: {problem}")
+    for name, rows in _rows(plan).items():
+        known = [each for row in reviewed[name] for each in _by_person(name, row)]
+        present = [each for row in rows for each in _by_person(name, _normal(row))]
+        if problem := _difference(known, present, partial(_title, name)):
+            raise _unusable(path, f"{_CHECKED[name]} differs from the reviewed one: {problem}")
+
+
+def _difference(reviewed: Iterable[Row], now: Iterable[Row], title: Callable[[Row], str]) -> str:
+    """The rows of ``now`` that were not reviewed, in words; empty if all were."""
+    listed = list(reviewed)
+    known = {json.dumps(each, sort_keys=True) for each in listed}
+    new = [each for each in now if json.dumps(each, sort_keys=True) not in known]
+    titles = {title(each) for each in listed} if new else set()
+    differences = [f"{title(each)} ({'otherwise' if title(each) in titles else 'not in it'})" for each in new]
+    return shown(list(dict.fromkeys(differences)), _SHOWN)
+
+
+def _replaced(reviewed: Mapping[str, Any], plan: model.AccessPlan, made: Iterable[Created]) -> str:
+    """The permission sets, groups and users that are not the reviewed ones, in words; empty if all are."""
+    known = {
+        each["key"]: (each["id"], each["rests_on"])
+        for each in (*reviewed["standing"], *reviewed["changes"])
+        if each["id"]
+    }
+    to_create = {each["key"] for each in reviewed["changes"] if not each["id"]}
+    created = {(_created_key(each), each.identifier) for each in made}
+    replaced = []
+    for change in _used(plan):
+        key, now = change.key, (change.identifier, change.rests_on)
+        is_own = key in to_create and not created.isdisjoint({(key, change.identifier), (key, "")})
+        if change.identifier and known.get(key) != now and not is_own:
+            was = known.get(key)
+            why = (
+                "was to be created, and has been created by others since"
+                if key in to_create
+                else "is not in it"
+            )
+            if was:
+                why = (
+                    f"was replaced: it has id {now[0]}, and had {was[0]}"
+                    if was[0] != now[0]
+                    else f"was adopted because {was[1]}"
+                )
+            replaced.append(f"{change.kind} {change.name} {why}")
+    return shown(replaced, _SHOWN)
+
+
+def _created_key(created: Created) -> str:
+    """The key of the change that created the object; empty for assignments and memberships."""
+    given = created.parameters
+    if created.kind == model.USER:
+        return user_key((folded(str(given["UserName"])), ""))
+    if created.kind == model.GROUP:
+        return group_key(str(given["DisplayName"]))
+    return set_key(str(given["Name"])) if created.kind == model.PERMISSION_SET else ""
+
+
+def _used(plan: model.AccessPlan) -> list[model.Change]:
+    """Objects without calls that a reviewer must see: adopted, needed, missing or administrative ones."""
+    needed = {need for change in plan.work for need in change.needs}
+    return [
+        change
+        for change in plan.changes
+        if not change.is_work
+        and (
+            change.action != model.UNCHANGED
+            or change.administrative
+            or (change.key in needed and change.identifier)
+        )
+    ]
+
+
+def _rows(plan: model.AccessPlan) -> dict[str, Iterator[Row]]:
+    return {
+        "totals": (asdict(each) for each in plan.totals),
+        "stale": ({"key": each.key, "kind": each.kind, "name": each.name} for each in plan.stale),
+        "strangers": (asdict(each) for each in plan.unexpected_members),
+        "reaches": (asdict(each) for each in plan.side_effects),
+    }
+
+
+def _by_person(name: str, row: Row) -> Iterator[Row]:
+    """One row per person, as some of them may already have the access."""
+    if name != "reaches":
+        yield row
+        return
+    yield from ({**row, "people": person} for person in row["people"])
+
+
+def _title(name: str, row: Row) -> str:
+    if name == "totals":
+        return f"{row['person'][0]} in account {row['account_id']}"
+    if name == "stale":
+        return f"{row['kind']} {row['name']}"
+    if name == "strangers":
+        return f"{row['username']} in group {row['group']}"
+    return f"{row['people']} by {row['by']} in account {row['account_id']}"
+
+
+def _normal(row: Row) -> Row:
+    """The row as it is read from a file."""
+    found: Row = json.loads(json.dumps(row, default=str))
+    return found
+
+
+def refuse_unreviewed(plan: model.AccessPlan, remedy: str = _REMEDY, changes_only: bool = False) -> None:
+    """Raises IdentityCenterError if the plan has side effects that only a reviewed plan may have.
+
+    ``changes_only``: only side effects of changed permission sets count; shared-group consents to the others.
+    """
+    found = [each for each in plan.side_effects if each.review and (each.is_change or not changes_only)]
+    if found:
+        raise IdentityCenterError(
+            f"{'; '.join(map(side_effect_text, found[:_SHOWN]))}"
+            f"{f'; and {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''}. Nothing was touched: {remedy}"
+        )
+
+
+def _change(change: model.Change) -> Row:
+    return {
+        **_object(change),
+        # A request of an earlier run makes the same assignment.
+        "action": model.ASSIGN if change.action == model.AWAIT else change.action,
+        "calls": [_call(each) for each in change.calls],
+    }
+
+
+def _existing(change: model.Change) -> Row:
+    return {**_object(change), "action": change.action}
+
+
+def _object(change: model.Change) -> Row:
+    return {
+        "key": change.key,
+        "kind": change.kind,
+        "name": change.name,
+        "id": change.identifier,
+        "rests_on": change.rests_on,
+        "administrative": change.administrative,
+        "details": list(change.details),
+    }
+
+
+def _user(subject: Subject) -> Row:
+    return {"user": str(subject), "arn": subject.arn}
+
+
+def _call(call: ApiCall) -> dict[str, Any]:
+    given: Mapping[str, Any] = call.parameters
+    parameters = {key: value for key, value in given.items() if key not in _IDS}
+    return {"operation": f"{call.service}:{call.operation}", "parameters": parameters}
+
+
+def _unusable(path: Path, why: str) -> IdentityCenterError:
+    return IdentityCenterError(
+        f"the reviewed plan {path} can't be applied: {why}. Nothing was touched: {_REMEDY}"
+    )

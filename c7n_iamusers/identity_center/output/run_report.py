@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run plans and what became of it: outcomes, failures, and the data of an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
+from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.output.reports import in_words
+from c7n_iamusers.identity_center.planning import operations
+from c7n_iamusers.identity_center.planning.changeset import (
+    group_key,
+    membership_key,
+    set_key,
+    user_key,
+)
+from c7n_iamusers.identity_center.planning.permission_sets import (
+    PERMISSION_SET_ARN,
+)
+from c7n_iamusers.identity_center.writer import writer
+from c7n_iamusers.identity_center.writer.writer import DONE, ChangeResult
+from c7n_iamusers.policy_comparison.comparison import UNPROVEN
+
+
+def refused_outcome(refusal: model.Refusal) -> Outcome:
+    """The outcome of a refused user: SKIPPED if that is a decision about the user, FAILED if something is wrong."""
+    status = SKIPPED if refusal.code in model.DECISIONS else FAILED
+    return Outcome.of(refusal.subject, status, refusal.reason, code=refusal.code, verdict=refusal.verdict)
+
+
+def _remedy(total: model.TotalAccess) -> str:
+    """What to do about access that is more than the IAM users have."""
+    further = [each for each in total.beyond if not (each.covered or each.consented)]
+    if all(each.ours and not each.shared for each in further):
+        return (
+            "no intents request it any more: give --prune, which ends it where requested access replaces it"
+        )
+    return "find out who gave it, and remove it or request it"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A plan and the results of its changes; no results if it was not applied.
+
+    ``ended``: key of a change -> its result. ``unexpected_members``: people who joined groups during the run, in
+    sentences. ``changed_sets``: permission sets that others changed during the run, in sentences. ``groups``: by name,
+    the requested groups that existed before the run; ``sets``: the ARNs of permission sets, likewise. ``scopes``:
+    account id -> see ``Outcome.scope``.
+    """
+
+    desired: model.DesiredAccess
+    plan: model.AccessPlan
+    ended: Mapping[str, ChangeResult] = field(default_factory=dict)
+    unexpected_members: tuple[str, ...] = ()
+    changed_sets: tuple[str, ...] = ()
+    groups: Mapping[str, model.KnownGroup] = field(default_factory=dict)
+    sets: Mapping[str, str] = field(default_factory=dict)
+    scopes: Mapping[str, str] = field(default_factory=dict)
+
+    def made(self, key: str, name: str) -> str:
+        """An id of an object that the run made or found, by the key of its change; empty if it did not."""
+        ended = self.ended.get(key)
+        return str(ended.values.get(name, "")) if ended and ended.status == DONE else ""
+
+    def group_id(self, name: str) -> str:
+        """The id of a requested group; empty if there is none."""
+        known = self.groups.get(name)
+        return known.group_id if known else self.made(group_key(name), operations.GROUP_ID)
+
+    def assignments(self) -> Iterator[tuple[str, model.Assignment]]:
+        """Group id and assignment of all access that is requested for users who are served, as far as it exists."""
+        for name in sorted({claim.group for claim in self.plan.served}):
+            group_id = self.group_id(name)
+            for grant in sorted(self.desired.groups[name].grants) if group_id else ():
+                arn = self.sets.get(grant.permission_set) or self.made(
+                    set_key(grant.permission_set), PERMISSION_SET_ARN
+                )
+                if arn:
+                    yield group_id, model.Assignment(grant.account_id, arn)
+
+    def outcomes(self) -> Iterator[tuple[str, Outcome]]:
+        """For each IAM user: the place of its intents, and its outcome."""
+        for place, found in self._outcomes():
+            scope = self.scopes.get(found.arn.split(":")[4], "") if found.verdict else ""
+            yield place, replace(found, scope=scope) if scope else found
+
+    def failures(self) -> list[str]:
+        """What is wrong after the run, or, without results, with the plan, in sentences.
+
+        These are users, removals and checks that failed, quotas and the like that forbid the plan, and people with more
+        access than their IAM users. Users who are refused by a decision are none, and neither is what ``accept`` names.
+        """
+        failed = {outcome.reason for _, outcome in self._outcomes() if outcome.status == FAILED}
+        # A removal serves no IAM user, so no outcome has its failure.
+        for change in self.plan.changes if self.ended else ():
+            ended = self.ended.get(change.key)
+            if change.action == model.REMOVE and ended and ended.status == writer.FAILED:
+                failed.add(ended.reason)
+        wider = (each for each in self.plan.totals if each.is_unaccepted)
+        failed.update(f"{in_words(each, each.person[0])}: {_remedy(each)}" for each in wider)
+        return sorted(failed.union(self.plan.obstacles, self.unexpected_members, self.changed_sets))
+
+    def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
+        for refused in self.plan.refused:
+            yield refused.place, refused_outcome(refused)
+        for each in self.plan.missing:
+            subject = each.claim.subject
+            yield each.claim.place, Outcome.of(subject, SKIPPED, f"{subject}: {each.reason}")
+        yield from self._served()
+
+    def _served(self) -> Iterator[tuple[str, Outcome]]:
+        counted: set[str] = set()
+        for claim, keys in self.plan.served.items():
+            own = {user_key(claim.person), membership_key(claim.person, claim.group)} - counted
+            counted |= own
+            yield claim.place, self._outcome(claim, keys, own)
+
+    def _outcome(self, claim: model.Claim, keys: tuple[str, ...], own: set[str]) -> Outcome:
+        """``own``: the keys of the changes for this IAM user alone that no other outcome has counted."""
+        subject = claim.subject
+        ended = [self.ended[key] for key in keys if key in self.ended]
+        own_results = [self.ended[key] for key in own if key in self.ended]
+        calls, seconds = sum(each.calls for each in own_results), sum(each.seconds for each in own_results)
+        failure = next((each for each in ended if each.status != DONE), None)
+        if failure:
+            reason = failure.reason if str(subject) in failure.reason else f"{subject}: {failure.reason}"
+            text = f"{reason}{self._left_behind(claim, keys)}: correct that and run again"
+            return Outcome.of(subject, FAILED, text, calls=calls, seconds=seconds, code=failure.code)
+        status = PROVISIONED if any(each.calls for each in ended) else UNCHANGED
+        total = self._totals.get((claim.person, claim.grant.account_id))
+        verdict = total.verdict if total else claim.verdict
+        return Outcome.of(
+            subject, status, self._success_reason(claim), calls=calls, seconds=seconds, verdict=verdict
+        )
+
+    def _success_reason(self, claim: model.Claim) -> str:
+        person, user = self.desired.people[claim.person], self.ended.get(user_key(claim.person))
+        adopted = claim.person in self.plan.known_people or bool(user and user.adopted)
+        who = (
+            "the existing Identity Center user with that username and e-mail"
+            if adopted
+            else "a new Identity Center user"
+        )
+        holds = f"{person.username} ({who}) is in group {claim.group}, which has {claim.grant}"
+        total = self._totals.get((claim.person, claim.grant.account_id))
+        if total is None or total.verdict not in UNPROVEN:
+            return holds
+        further = [str(each) for each in total.beyond if not each.covered]
+        return (
+            f"{holds}; {total.verdict}: also holds {', '.join(further)}"
+            if further
+            else f"{holds}; {total.verdict}"
+        )
+
+    @cached_property
+    def _totals(self) -> Mapping[tuple[model.PersonKey, str], model.TotalAccess]:
+        return {(each.person, each.account_id): each for each in self.plan.totals}
+
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        """Key of each change with calls -> kind and name."""
+        return {change.key: f"{change.kind} {change.name}" for change in self.plan.changes if change.calls}
+
+    def _left_behind(self, claim: model.Claim, keys: tuple[str, ...]) -> str:
+        """The objects that a failed claim leaves behind, in words."""
+        made = [
+            self._names[key]
+            for key in keys
+            if key in self._names
+            and key in self.ended
+            and self.ended[key].status == DONE
+            and self.ended[key].calls
+        ]
+        return f"; this run created {' and '.join(made)}, which is left as it is" if made else ""
+
+
+@dataclass(frozen=True)
+class AuditData:
+    """The input of an audit. ``managed_sets``: the ARNs of all managed permission sets.
+
+    ``elsewhere``: managed groups that are assigned in accounts that were not read, with these assignments. ``empty``:
+    managed groups that nobody requests and nobody is in.
+    ``set_names``: of their permission sets, by ARN.
+    """
+
+    report: Report
+    state: model.CenterState
+    managed_sets: Collection[str]
+    elsewhere: Sequence[model.KnownGroup] = ()
+    set_names: Mapping[str, str] = field(default_factory=dict)
+    empty: Sequence[model.KnownGroup] = ()

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan from the desired access and the current state: the changeset, refusals, totals and side effects. Pure.
+
+A permission set is complete before it is assigned, and an assignment has SUCCEEDED before a person joins its group. So
+a run that stops at any point has given no person more than requested. Nothing is created for refused users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from c7n_iamusers.derivation.proving import ExistingSetProofs
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.planning.access_review import Comparison, review
+from c7n_iamusers.identity_center.planning.adoption import same_person
+from c7n_iamusers.identity_center.planning.changeset import Changes, Problems
+from c7n_iamusers.identity_center.planning.replacements import History, changed_people, inherited_access
+from c7n_iamusers.identity_center.planning.unrequested_access import SideEffects
+from c7n_iamusers.identity_center.requests.lookalikes import lookalikes, special
+from c7n_iamusers.identity_center.requests.spelling import refused_spellings
+from c7n_iamusers.text.wording import shown
+
+_CODE = IdentityCenterError.__name__
+_NO_REMOVALS = model.Choices()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known besides Identity Center's state.
+
+    ``proofs``: compares permission sets with the policies of IAM users. ``history``: see ``replacements``.
+    ``emptied``: accounts without requested access that have none of those IAM users, except quarantined ones.
+    ``expired``: group name and folded username of memberships that an earlier run made, and that go although they may
+    be all access of their people: see ``Choices.former_days``. ``source_is_stated``: whoever runs this says that no
+    identity provider feeds the identity store. ``only``: the accounts whose intents were chosen, None for all; what
+    others may request is left out of the review.
+    """
+
+    proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
+    history: History = field(default_factory=History)
+    quotas: model.CenterQuotas = field(default_factory=model.CenterQuotas)
+    emptied: frozenset[str] = frozenset()
+    source_is_stated: bool = False
+    expired: frozenset[tuple[str, str]] = frozenset()
+    only: frozenset[str] | None = None
+
+
+def plan_access(
+    desired: model.DesiredAccess,
+    state: model.CenterState,
+    instance: model.Instance,
+    choices: model.Choices = _NO_REMOVALS,
+    evidence: Evidence | None = None,
+    as_is: bool = False,
+) -> model.AccessPlan:
+    """The plan, whose refusals include those of ``desired``. ``as_is``: see ``Comparison``."""
+    known = evidence or Evidence()
+    people, unrecognized = _recognized(desired.people, state)
+    problems = Problems(desired, state, people, unrecognized, instance, known.quotas)
+    spelled = refused_spellings(desired, people, known.proofs)
+    inherited = {
+        **inherited_access(desired.claims, people, state, known.history),
+        **changed_people(desired.claims, people, state, known.history),
+    }
+    reasons = {claim: inherited.get(claim) or problems.of(claim) for claim in desired.claims}
+    claims = [claim for claim in desired.claims if not (reasons[claim] or claim in spelled)]
+    refused = [
+        model.Refusal(
+            claim.subject,
+            f"{claim.subject}: {reason}",
+            _CODE,
+            claim.place,
+            claim.person not in unrecognized and claim not in inherited,
+        )
+        for claim, reason in reasons.items()
+        if reason
+    ]
+    refused += [refusal for claim, refusal in spelled.items() if not reasons[claim]]
+    side_effects = SideEffects(desired, state, people, claims, instance)
+    builder = Changes(desired, state, people, claims, instance, known.proofs, side_effects)
+    found = review(
+        Comparison(
+            desired,
+            state,
+            people,
+            claims,
+            instance,
+            known.proofs,
+            known.history,
+            choices,
+            side_effects,
+            as_is,
+            known.emptied,
+            known.expired,
+            known.only,
+            (*desired.refused, *refused),
+        )
+    )
+    missing = list(_missing(desired, state, people, claims))
+    waiting = {each.claim for each in missing}
+    return model.AccessPlan(
+        (*builder.all(), *found.going),
+        (*desired.refused, *refused),
+        tuple(missing),
+        {claim: tuple(builder.keys_of(claim)) for claim in claims if claim not in waiting},
+        people,
+        found.stale,
+        found.totals,
+        found.unexpected_members,
+        side_effects=side_effects.all(),
+    )
+
+
+def recognized(person: model.Person, state: model.CenterState) -> model.KnownPerson | None:
+    """The person's existing user, if any. Raises IdentityCenterError if it may be another person's."""
+    username, email = person.key
+    return same_person(person, state.usernames.get(username), state.emails.get(email))
+
+
+def _recognized(
+    people: Mapping[model.PersonKey, model.Person], state: model.CenterState
+) -> tuple[dict[model.PersonKey, model.KnownPerson], dict[model.PersonKey, str]]:
+    known: dict[model.PersonKey, model.KnownPerson] = {}
+    unrecognized: dict[model.PersonKey, str] = {}
+    usernames = lookalikes({*state.usernames, *(username for username, _ in people)})
+    emails = lookalikes({*state.emails, *(email for _, email in people)})
+    for key, person in people.items():
+        alike = {
+            known_user.username: known_user
+            for users, others in (
+                (state.usernames, usernames.get(key[0])),
+                (state.emails, emails.get(key[1])),
+            )
+            for other in others or ()
+            if (known_user := users.get(other))
+        }
+        try:
+            if found := recognized(person, state):
+                known[key] = found
+            elif alike:
+                unrecognized[key] = _looks_like(person, sorted(alike))
+        except IdentityCenterError as error:
+            unrecognized[key] = str(error)
+    return known, unrecognized
+
+
+def _looks_like(person: model.Person, usernames: Sequence[str]) -> str:
+    return (
+        f"{person.username} <{person.email}> ({special(person.username + person.email) or 'ASCII'}) looks like the "
+        f"existing Identity Center user {shown(usernames)}, and may be the same human or not: correct username and "
+        "e-mail there, or where the policy reads them"
+    )
+
+
+def _missing(
+    desired: model.DesiredAccess,
+    state: model.CenterState,
+    people: Mapping[model.PersonKey, model.KnownPerson],
+    claims: Sequence[model.Claim],
+) -> Iterator[model.Missing]:
+    for claim in claims if desired.external else ():
+        person, group = desired.people[claim.person], state.groups.get(claim.group)
+        found = people.get(claim.person)
+        if found is None:
+            yield model.Missing(
+                claim,
+                "user",
+                f"no user in Identity Center has username {person.username}: ask the owner of the identity provider "
+                "to add "
+                f"{person.username} <{person.email}> ({person.display_name}), and to put them into group {claim.group}",
+            )
+        elif group is None:
+            yield model.Missing(
+                claim,
+                "group",
+                f"there is no group {claim.group} in Identity Center: ask the owner of the identity provider to add "
+                f"it, with {person.username} in it",
+            )
+        elif found.user_id not in group.members:
+            yield model.Missing(
+                claim,
+                "membership",
+                f"{person.username} is not in group {claim.group}: ask the owner of the identity provider to put them "
+                "into it",
+            )

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a membership that is not requested is replaced by other access of the same IAM users. Pure.
+
+A membership replaces the access of the IAM users for whom a run made it. It may go if each of these has access by
+other claims now. Other IAM users of the same person don't count: the membership may be all that is left of a deleted
+one. Neither do users whose evidence could not be read: of these nobody has decided anything. Nor does access of another
+human who has the person's username by now.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.object_records import MembershipKey
+from c7n_iamusers.text.wording import folded, shown
+
+#: Group name and username (folded) -> the IAM users for whom earlier runs made that membership: ARN -> unique id.
+MembershipUsers = Mapping[tuple[str, str], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class History:
+    """What earlier runs made, by the ids that it has now.
+
+    ``memberships``: ids of group and user -> the IAM users for whom runs made that membership: ARN -> unique id.
+    ``assignments``: group id and what was assigned to it, or what intents requested of it; None if nobody has read it.
+    ``made``: those of them that runs made, and no later one removed. ``served``: folded username, as
+    requested -> id of the user who had it -> the IAM users (``identity``) who were given access as that person.
+    ``membership_ids``: the ids with which runs made or met ``memberships``.
+    """
+
+    memberships: Mapping[MembershipKey, Mapping[str, str]] = field(default_factory=dict)
+    assignments: frozenset[tuple[str, model.Assignment]] | None = None
+    served: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    made: frozenset[tuple[str, model.Assignment]] = frozenset()
+    membership_ids: Mapping[MembershipKey, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def users(self) -> frozenset[tuple[str, str]]:
+        """ARN and unique id of all IAM users."""
+        return frozenset(each for users in self.memberships.values() for each in users.items())
+
+    def membership_users(self, state: model.CenterState) -> MembershipUsers:
+        """By names, those of the memberships in ``state``. Another user or group of the same name does not count, and
+        neither does a membership that others made anew.
+        """
+        names, found = _usernames(state), {}
+        for group in _groups(state).values():
+            for user_id in group.members:
+                key, identifier = (group.group_id, user_id), group.memberships.get(user_id, "")
+                if (users := self.memberships.get(key)) and self.is_recorded(key, identifier):
+                    found[group.name, folded(names.get(user_id, f"user id {user_id}"))] = users
+        return found
+
+    def is_recorded(self, key: MembershipKey, identifier: str) -> bool:
+        """Whether a run made or met the membership with that id; true if the id, or that of the run's, is not known."""
+        known = self.membership_ids.get(key)
+        return not (identifier and known) or identifier in known
+
+    def served_as_others(self, claims: Iterable[model.Claim], state: model.CenterState) -> frozenset[str]:
+        """The ids of users who had the usernames of ``claims``, whom nobody or somebody else has by now."""
+        now = {claim.person[0]: state.usernames.get(claim.person[0]) for claim in claims}
+        return frozenset(
+            user_id
+            for username, known in now.items()
+            if not known or known.user_id not in self.served.get(username, ())
+            for user_id in self.served.get(username, ())
+        )
+
+    def others_assignments(self, group: model.KnownGroup) -> list[model.Assignment]:
+        """The group's assignments that no run made, as far as that is known."""
+        made, held = self.assignments, group.assignments - {model.UNKNOWN_ASSIGNMENT}
+        return [each for each in sorted(held) if made is not None and (group.group_id, each) not in made]
+
+
+def _groups(state: model.CenterState) -> dict[str, model.KnownGroup]:
+    """All groups that were read, by id."""
+    return {**state.current.groups, **{each.group_id: each for each in state.groups.values()}}
+
+
+def _usernames(state: model.CenterState) -> dict[str, str]:
+    """User id -> username of the users that were read."""
+    return {**state.current.usernames, **{each.user_id: each.username for each in state.usernames.values()}}
+
+
+def identity(subject: Subject) -> str:
+    """What stays the same when an IAM user is renamed, and differs when another has its name."""
+    return subject.unique_id or subject.arn
+
+
+def identities(users: Mapping[str, str]) -> frozenset[str]:
+    """The same for users as a run recorded them: ARN -> unique id."""
+    return frozenset(unique_id or arn for arn, unique_id in users.items())
+
+
+def inherited_access(
+    claims: Iterable[model.Claim],
+    people: Mapping[model.PersonKey, model.KnownPerson],
+    state: model.CenterState,
+    history: History,
+) -> dict[model.Claim, str]:
+    """Claims whose person has access that a run gave for another IAM user of the account -> why they are refused.
+
+    As with several users of one address at once, only the people file can say that they are one person's. A renamed
+    user, and a later one of the same name, are no others.
+    """
+    groups = _groups(state)
+    #: User id and account id -> group name, ARN and unique id.
+    given: defaultdict[tuple[str, str], set[tuple[str, str, str]]] = defaultdict(set)
+    for (group_id, user_id), users in history.memberships.items():
+        group = groups.get(group_id)
+        for arn, unique_id in users.items() if group and user_id in group.members else ():
+            given[user_id, arn.split(":")[4]].add((group.name if group else "", arn, unique_id))
+    found = {}
+    for claim in claims:
+        known, subject = people.get(claim.person), claim.subject
+        if claim.on_file or known is None:
+            continue
+        others = {
+            f"{arn.rpartition('/')[2]} (group {group})"
+            for group, arn, unique_id in given.get((known.user_id, subject.account_id), ())
+            if subject.arn != arn and identity(subject) != (unique_id or arn)
+        }
+        if others:
+            found[claim] = (
+                f"an earlier run gave {known.username} access for other IAM users of account {subject.account_id}: "
+                f"{shown(sorted(others))}, and one person would get the access of all of them: if they are one "
+                "person's, give this user a row with account, user, email in the people file (people-from, or "
+                "--people-from); if not, give it the e-mail of its own person, or undo that run first"
+            )
+    return found
+
+
+def changed_people(
+    claims: Iterable[model.Claim],
+    people: Mapping[model.PersonKey, model.KnownPerson],
+    state: model.CenterState,
+    history: History,
+) -> dict[model.Claim, str]:
+    """Claims whose username belonged to another user when a run gave access by it -> why they are refused.
+
+    A directory renames people, and gives an address to somebody else. A tag of an IAM user does not follow, and neither
+    does a row of the people file. Only a row with the id of the user who has the username now says who is meant; one
+    with another id is refused, whatever earlier runs did. A user that is deleted, without another of its name, is
+    created anew.
+    """
+    names, found = _usernames(state), {}
+    for claim in claims:
+        known, served = people.get(claim.person), history.served.get(claim.person[0], {})
+        user_id = known.user_id if known else ""
+        if claim.user_id and claim.user_id != user_id:
+            found[claim] = (
+                f"the people file says that it is user id {claim.user_id}, and username {claim.person[0]} "
+                f"{f'is that of user id {user_id}' if user_id else 'has no user'} in Identity Center: correct the row"
+            )
+        if claim.user_id or (known and user_id in served):
+            continue
+        if others := [
+            f"user id {user_id}, {f'now {names[user_id]}' if user_id in names else 'now deleted'}"
+            for user_id, users in sorted(served.items())
+            if user_id in names or (known and identity(claim.subject) in users)
+        ]:
+            found[claim] = (
+                f"an earlier run gave access to another Identity Center user as {claim.person[0]}: {shown(others)}; "
+                f"{f'user id {known.user_id} has that username now' if known else 'nobody has that username now'}, so "
+                "the access may be another human's: correct the e-mail of this user's person (its tag, or its row in "
+                "the people file); or, if who has the username now is meant, give a row with account, user, email, "
+                "user-id in the people file (people-from, or --people-from)"
+            )
+    return found
+
+
+class Replacements:
+    """``claims``: those not refused. ``refused``: all refusals of the run. ``served``: see ``History``."""
+
+    def __init__(
+        self,
+        claims: Sequence[model.Claim],
+        refused: Iterable[model.Refusal],
+        membership_users: MembershipUsers,
+        served: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        self._membership_users, self._served = membership_users, served or {}
+        self._of_user: defaultdict[str, list[model.Claim]] = defaultdict(list)
+        for claim in claims:
+            self._of_user[identity(claim.subject)].append(claim)
+        self._refused: dict[str, Subject] = {}
+        self._unjudged: dict[str, Subject] = {}
+        for refusal in refused:
+            self._refused[identity(refusal.subject)] = refusal.subject
+            if refusal.code not in model.DECISIONS:
+                self._unjudged[identity(refusal.subject)] = refusal.subject
+
+    def claims(
+        self,
+        group: str,
+        username: str,
+        person: model.PersonKey | None,
+        accounts: Collection[str],
+        user_id: str = "",
+    ) -> list[model.Claim]:
+        """The claims that replace the membership of ``user_id``, which gives access to ``accounts``; none if it is not
+        replaced.
+
+        Access of another user under the same requested username replaces nothing; nor does any without a record of its
+        IAM users.
+        """
+        users = self._users(group, username)
+        found = [claim for each in sorted(users) for claim in self._of_user.get(each, ())]
+        complete = {identity(claim.subject) for claim in found} == users
+        if not complete or not users.isdisjoint(self._refused):
+            return []
+        if any(c.person != person and user_id in self._served.get(c.person[0], ()) for c in found):
+            return []
+        return found if {claim.grant.account_id for claim in found}.issuperset(accounts) else []
+
+    def unjudged(self, group: str, username: str, accounts: Collection[str]) -> list[str]:
+        """The IAM users that the membership may be for, and of which evidence is missing or wrong; their names.
+
+        Without a record of its IAM users, these are all such users of ``accounts``.
+        """
+        users = self._users(group, username)
+        found = [
+            subject
+            for each, subject in self._unjudged.items()
+            if (each in users if users else subject.account_id in accounts)
+        ]
+        return sorted(map(str, found))
+
+    def _users(self, group: str, username: str) -> frozenset[str]:
+        return identities(self._membership_users.get((group, folded(username)), {}))

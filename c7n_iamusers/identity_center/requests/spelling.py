@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The spelling of usernames, which tells people's sessions apart. Pure.
+
+Identity Center finds a user in any case of its username, and names the sessions (aws:userid) and the session tag of
+``${path:userName}`` as the user is spelled there. Conditions of policies respect case. So proofs count with the
+spelling that the sessions have: of the existing user, or the one with which it is created.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from c7n_iamusers.derivation.proving import ExistingSetProofs
+from c7n_iamusers.derivation.user_derivation import in_words
+from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.requests.people import Candidate
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER
+
+_RANKS = {EQUAL: 0, NARROWER: 1, UNDECIDED: 2, WIDER: 3}
+
+
+def spelled_alike(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """``candidates``, in which a person has one spelling of its username in all accounts: that of its first one."""
+    spelling: dict[model.PersonKey, str] = {}
+    found = []
+    for each in candidates:
+        person = each.person
+        first = spelling.setdefault(person.key, person.username) if person else ""
+        if person and person.username != first:
+            each = replace(each, person=replace(person, username=first))
+        found.append(each)
+    return found
+
+
+def refused_spellings(
+    desired: model.DesiredAccess,
+    people: Mapping[model.PersonKey, model.KnownPerson],
+    proofs: ExistingSetProofs,
+) -> dict[model.Claim, model.Refusal]:
+    """The claims whose people may do more by the spelling of their existing users, with the refusals.
+
+    From here on ``proofs`` have these spellings. Who is refused a claim is refused all claims on its group, which gives
+    access as a whole.
+    """
+    refused = {
+        claim: refusal
+        for claim in desired.claims
+        if (known := people.get(claim.person))
+        and known.username != desired.people[claim.person].username
+        and (refusal := _refusal(claim, desired, known.username, proofs))
+    }
+    if not refused:
+        return refused
+    of_group = {(claim.person, claim.group): refusal for claim, refusal in refused.items()}
+    return {**dict(_others(desired, of_group)), **refused}
+
+
+def _others(
+    desired: model.DesiredAccess, of_group: Mapping[tuple[model.PersonKey, str], model.Refusal]
+) -> Iterator[tuple[model.Claim, model.Refusal]]:
+    for claim in desired.claims:
+        if found := of_group.get((claim.person, claim.group)):
+            reason = f"{claim.subject}: group {claim.group} gives other access, too: {found.reason}"
+            yield claim, replace(found, subject=claim.subject, reason=reason, place=claim.place, verdict="")
+
+
+def _refusal(
+    claim: model.Claim, desired: model.DesiredAccess, username: str, proofs: ExistingSetProofs
+) -> model.Refusal | None:
+    requested = desired.permission_sets[claim.grant.permission_set]
+    asked, arn = desired.people[claim.person].username, claim.subject.arn
+    before = proofs.proof(arn, requested, asked)
+    proofs.spell(arn, username)
+    found = proofs.proof(arn, requested)
+    if _RANKS[found.verdict] <= _RANKS[before.verdict] or proofs.is_permitted(arn, found):
+        return None
+    examples = "; ".join(map(in_words, found.witnesses[:1]))
+    reason = (
+        f"{claim.subject}: Identity Center spells its person's username {username}, and the intents spell it {asked}. "
+        f"Spelled as there, permission set {requested.name} is {found.verdict}"
+        f"{f', for example {examples}' if examples else ''}, because a policy or a session tag depends on the "
+        f"spelling: spell it {username} where the policy reads it, and run again"
+    )
+    return model.Refusal(claim.subject, reason, model.NOT_PROVEN, claim.place, verdict=found.verdict)

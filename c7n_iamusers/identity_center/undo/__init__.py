@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Taking back what a run made."""

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which memberships and assignments of a run are all the access that a person may have, so that an undo keeps them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center.aws.reader import CenterReader
+from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.text.wording import shown
+
+#: Reads accounts: account id -> unique id of each of its IAM users -> why its person has no access by it, empty if it
+#: may have; or why the account can't be read.
+ReadUsers = Callable[[Iterable[str]], Mapping[str, Mapping[str, str] | str]]
+_LOCK_OUT = "give --lock-out to delete it anyway"
+
+
+def users_not_read(accounts: Iterable[str]) -> dict[str, str]:
+    """The ``ReadUsers`` of a run without a role for the accounts."""
+    return dict.fromkeys(
+        accounts, "it was not checked whether its IAM user still exists: give --member-role, or"
+    )
+
+
+def needed_memberships(
+    result: Mapping[str, Any],
+    state: object_records.CreatedState,
+    reader: CenterReader,
+    read_users: ReadUsers,
+    later: History,
+) -> dict[object_records.MembershipKey, str]:
+    """The memberships whose people may have no other access to an account, and why.
+
+    ``result``: of the run that created them. ``later``: the IAM users whose access later runs found to rest on
+    memberships. Raises ClientError.
+    """
+    membership_users = _users_of_memberships(result, state, later)
+    content = _contents(reader)
+    accounts = {arn.split(":")[4] for users in membership_users.values() for arn, _ in users}
+    existing = read_users(sorted(accounts))
+    found: dict[object_records.MembershipKey, str] = {}
+    for membership, users in membership_users.items():
+        reasons = {
+            arn.split(":")[4]: text
+            for arn, unique in sorted(users)
+            if (text := _missing_reason(arn, unique, existing))
+        }
+        if not users:
+            found[membership] = f"the result of the run has no IAM user for it: {_LOCK_OUT}"
+        elif reasons and not _has_other(
+            membership, reasons, set(state.memberships), reader, content, state.in_progress
+        ):
+            found[membership] = f"{shown(sorted(set(reasons.values())))} {_LOCK_OUT}"
+    return found
+
+
+def _users_of_memberships(
+    result: Mapping[str, Any], state: object_records.CreatedState, later: History
+) -> dict[object_records.MembershipKey, set[tuple[str, str]]]:
+    """Membership -> ARN and unique id of its IAM users; none if the run of ``result`` has none for it.
+
+    A user of ``later`` counts in addition: whoever may have written it can only make an undo keep more.
+    """
+    rows = {object_records.membership_of(row): row["users"] for row in result.get("memberships", ())}
+    return {
+        key: {*own.items(), *later.memberships.get(key, {}).items()} if (own := rows.get(key, {})) else set()
+        for key in sorted(state.memberships)
+    }
+
+
+def relied_on(
+    result: Mapping[str, Any], state: object_records.CreatedState, read_users: ReadUsers, later: History
+) -> dict[object_records.AssignmentKey, str]:
+    """The assignments of earlier groups whose members may have no other access to the account, and why.
+
+    They were in the group before the run. Arguments as of ``needed_memberships``, for who joined by it.
+    """
+    before, users = result.get("members", {}), defaultdict[str, dict[str, dict[str, str]]](dict)
+    for row in result.get("memberships", ()):
+        key = group_id, user_id = object_records.membership_of(row)
+        if user_id in before.get(group_id, ()):
+            users[group_id][user_id] = {**row["users"], **later.memberships.get(key, {})}
+    assigned = {each.assignment for each in state.created if each.kind == model.ASSIGNMENT}
+    present = sorted(
+        each for each in assigned if each[0] in before and each[1] in state.assignments.get(each[0], ())
+    )
+    existing = read_users(sorted({each.account_id for _, each in present})) if present else {}
+    found: dict[object_records.AssignmentKey, str] = {}
+    for group_id, assignment in present:
+        there = state.members.get(group_id, frozenset(before[group_id])).intersection(before[group_id])
+        unknown = [user for user in sorted(there) if user not in users[group_id]]
+        missing = {
+            text
+            for user in there
+            for arn, unique in users[group_id].get(user, {}).items()
+            if arn.split(":")[4] == assignment.account_id and (text := _missing_reason(arn, unique, existing))
+        }
+        if missing:
+            found[group_id, assignment] = f"{shown(sorted(missing))} {_LOCK_OUT}"
+        elif unknown:
+            found[group_id, assignment] = (
+                f"the result of the run has no IAM user for its members {shown(unknown)}: {_LOCK_OUT}"
+            )
+    return found
+
+
+def _missing_reason(arn: str, unique_id: str, existing: Mapping[str, Mapping[str, str] | str]) -> str:
+    """Why the person may have no access by the IAM user; empty if the person may have."""
+    users = existing.get(arn.split(":")[4], {})
+    if isinstance(users, str):
+        return users
+    reason = users.get(unique_id, "has been deleted")
+    return reason and f"IAM user {arn} {reason}, so its person may have no other access:"
+
+
+def _has_other(
+    membership: object_records.MembershipKey,
+    accounts: Collection[str],
+    leaving: set[object_records.MembershipKey],
+    reader: CenterReader,
+    content: Callable[[model.Assignment], str],
+    in_progress: model.InProgress,
+) -> bool:
+    """Whether the person keeps all that the membership gives in ``accounts`` without the memberships in ``leaving``.
+
+    ``content``: of an assignment, empty if it is not known. Only the same permission set, or one with the same
+    content, is known to give as much: what another set gives in comparison is not asked.
+    """
+    group_id, user_id = membership
+    listed, going = reader.assignments.of_group_if_listed, in_progress.deleted_for
+    given = listed(group_id)
+    lost = {each for each in given if each.account_id in accounts}
+    # What a delegated administrator can't list may be lost, and does not count as held.
+    if model.UNKNOWN_ASSIGNMENT in given or not {each.account_id for each in lost}.issuperset(accounts):
+        return False
+    staying = [group for group in reader.store.groups_of(user_id) if (group, user_id) not in leaving]
+    held = {each for group in staying for each in listed(group) - going(group)}
+    held |= reader.assignments.directly_of_if_listed(user_id) - going(user_id)
+    contents = {(each.account_id, content(each)) for each in held if each.account_id in accounts}
+    return all(
+        each in held or ((found := content(each)) and (each.account_id, found) in contents) for each in lost
+    )
+
+
+def _contents(reader: CenterReader) -> Callable[[model.Assignment], str]:
+    """Reads ``grants_of`` the permission set of an assignment as its account has it; empty if that is not known."""
+    sets: dict[str, model.KnownPermissionSet | None] = {}
+
+    def content(assignment: model.Assignment) -> str:
+        arn = assignment.permission_set_arn
+        if arn and arn not in sets:
+            sets[arn] = reader.permission_sets.read(arn)
+        known = sets.get(arn)
+        return (
+            object_records.grants_of(known.settings if known else None)
+            if _is_current(known, assignment)
+            else ""
+        )
+
+    return content
+
+
+def _is_current(known: model.KnownPermissionSet | None, assignment: model.Assignment) -> bool:
+    """Whether the account has the permission set in its latest form; AWS does not tell the content of others."""
+    return known is not None and assignment.account_id in known.accounts - known.stale

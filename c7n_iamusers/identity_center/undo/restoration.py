@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan that restores what a run removed, without giving a person more than was removed. Pure.
+
+A deleted group or permission set is recreated from its record. An existing one, recreated by an interrupted undo or by
+others, is used only if it is unchanged: a membership is restored only if its group gives nothing else than before, and
+an assignment only if no person has joined the group since. Former settings of a permission set come back if it has none
+but those of before and of the run, and, where they may allow more, only to those who had them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.calls import ApiCall, Ref
+from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.object_records import SETTINGS, Kept, RemovedState, content_of, holders_in
+from c7n_iamusers.identity_center.planning import operations, permission_sets
+from c7n_iamusers.identity_center.planning.changeset import (
+    administrative,
+    assignment_key,
+    changed,
+    granted,
+    group_key,
+    set_key,
+)
+from c7n_iamusers.identity_center.requests.intents import permission_set_from
+from c7n_iamusers.text.wording import shown
+
+NEW_ROLE = (
+    "a new permission set: its role in each account has a new name (AWSReservedSSO_{}_...): update trust, bucket and "
+    "key policies that name the old one"
+)
+NEW_GROUP = "a new group id: assign the applications of the old group to this one"
+
+NOT_OURS = "it is not managed, so no run removed it"
+#: {}: accounts.
+_EARLIER_FORM = (
+    "account {} has an earlier form of its permission set, whose content AWS does not tell: provision the permission "
+    "set there, and run the undo again"
+)
+#: {}: accounts.
+_LOST = "account {} had an earlier form of it before the run, whose content AWS does not tell"
+_CHANGED = "its settings have changed since the run"
+NO_GROUP = "its group no longer exists, or is not managed"
+
+
+@dataclass(frozen=True)
+class FormerSettings:
+    """The ``settings`` of a permission set before a run, which ``requested`` others; None if that is not known.
+
+    ``widens``: they may allow more than those of now. ``holders``: account id and user id of those who had them.
+    """
+
+    arn: str
+    settings: PermissionSet
+    requested: PermissionSet | None
+    widens: bool = False
+    holders: frozenset[tuple[str, str]] = frozenset()
+
+    def reason(self, known: model.KnownPermissionSet | None) -> str:
+        """Why they are not restored to the permission set as it is now; empty if they may be.
+
+        A run that stopped in the middle of its change has left some settings of before and some of its own.
+        """
+        if known is None or known.arn != self.arn:
+            return "the permission set no longer exists"
+        if not known.settings.is_managed:
+            return NOT_OURS
+        if self.requested is None:
+            return "the result of the run does not have what it requested"
+        now, either = known.settings, (self.settings, self.requested)
+        sets = [
+            (now.managed_policies, *(each.managed_policies for each in either)),
+            (now.customer_policies, *(each.customer_policies for each in either)),
+        ]
+        same = all(old & new <= present <= old | new for present, old, new in sets)
+        same &= now.inline_policy in [each.inline_policy for each in either]
+        same &= now.boundary in [each.boundary for each in either]
+        same &= now.description in [each.description for each in either]
+        same &= now.relay_state in [each.relay_state for each in either]
+        same &= duration_seconds(now.session_duration) in [
+            duration_seconds(each.session_duration) for each in either
+        ]
+        return "" if same else _CHANGED
+
+
+@dataclass(frozen=True)
+class RestorationPlan:
+    """``changes`` in an order in which they can be made. ``kept``: what is not restored.
+
+    ``permission_sets``: by name, those to recreate. ``of_people``: user id -> the keys of the changes that restore the
+    user's memberships. ``existing``: the ``deletion_key`` of objects that exist again. ``former``: key of an
+    assignment's change -> the former members of its group. ``unexpected``: the user ids that ``kept`` names.
+    ``settings``: key of a permission set's change -> the settings to restore.
+    """
+
+    changes: tuple[model.Change, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    permission_sets: Mapping[str, PermissionSet] = field(default_factory=dict)
+    of_people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    existing: frozenset[str] = frozenset()
+    former: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unexpected: frozenset[str] = frozenset()
+    settings: Mapping[str, FormerSettings] = field(default_factory=dict)
+
+
+def deletion_key(kind: str, *ids: str) -> str:
+    """The key of the deletion of an existing object."""
+    return f"{kind} {'/'.join(ids)}"
+
+
+def plan_restoration(
+    removed_state: RemovedState,
+    instance: model.Instance,
+    requested: Mapping[str, PermissionSet] | None = None,
+) -> RestorationPlan:
+    """The plan for ``removed_state.removed``. Raises KeyError, TypeError for malformed records.
+
+    ``requested``: the run's requested permission sets, by name.
+    """
+    return _Restoration(removed_state, instance, requested or {}).result()
+
+
+Record = Mapping[str, Any]
+
+
+class _Restoration:
+    """Each step returns why its object can't be restored; empty if it is restored or exists."""
+
+    def __init__(
+        self,
+        removed_state: RemovedState,
+        instance: model.Instance,
+        requested: Mapping[str, PermissionSet],
+    ) -> None:
+        self._removed_state, self._instance, self._of_run = removed_state, instance, requested
+        self._settings: dict[str, FormerSettings] = {}
+        self._former: defaultdict[str, set[str]] = defaultdict(set)
+        for each in removed_state.removed:
+            if each.kind == model.MEMBERSHIP:
+                self._former[each.record["group-id"]].add(each.record["user-id"])
+        self._changes: list[model.Change] = []
+        self._requested: dict[str, PermissionSet] = {}
+        self._of_people: defaultdict[str, list[str]] = defaultdict(list)
+        self._existing: set[str] = set()
+        self._unexpected: set[str] = set()
+        #: Former ARN of a permission set -> its ARN now or after the undo, and its content.
+        self._sets: dict[str, tuple[str | Ref, str]] = {}
+        #: Former id of a group -> its id now or after the undo.
+        self._group_ids: dict[str, str | Ref] = {}
+        #: Former id of a group -> its restored assignments, each with the content of the permission set.
+        self._grants: defaultdict[str, list[tuple[model.Grant, str]]] = defaultdict(list)
+
+    def result(self) -> RestorationPlan:
+        steps: dict[str, Callable[[Record], str]] = {
+            model.PERMISSION_SET: self._permission_set,
+            model.GROUP: self._group,
+            model.ASSIGNMENT: self._assignment,
+            model.MEMBERSHIP: self._membership,
+            SETTINGS: self._former_settings,
+        }
+        kept = [
+            Kept(f"{each.kind} {_title(each.kind, each.record)}", f"can't be restored: {reason}")
+            for kind, step in steps.items()
+            for each in self._removed_state.removed
+            if each.kind == kind and (reason := step(each.record))
+        ]
+        of_people = {user: tuple(keys) for user, keys in self._of_people.items()}
+        former = {
+            assignment_key(
+                each.record["group"], model.Grant(each.record["account"], each.record["permission-set"])
+            ): frozenset(self._members_before(each.record))
+            for each in self._removed_state.removed
+            if each.kind == model.ASSIGNMENT
+        }
+        return RestorationPlan(
+            tuple(self._changes),
+            tuple(kept),
+            self._requested,
+            of_people,
+            frozenset(self._existing),
+            former,
+            frozenset(self._unexpected),
+            self._settings,
+        )
+
+    def _permission_set(self, record: Record) -> str:
+        arn, requested = record["permission-set-arn"], permission_set_from(record["settings"])
+        if not requested.is_managed:
+            return NOT_OURS
+        known = self._removed_state.permission_sets.get(arn)
+        content = content_of(requested)
+        if known:
+            try:
+                permission_sets.check_permission_set(requested, known)
+            except IdentityCenterError as error:
+                return str(error)
+            self._sets[arn] = known.arn, content_of(known.settings)
+            if content == content_of(known.settings):
+                self._existing.add(deletion_key(model.PERMISSION_SET, known.arn))
+                return ""
+            if known.accounts:
+                return f"permission set {requested.name} exists with other settings"
+        # An interrupted undo has left it incomplete and unassigned.
+        calls = permission_sets.permission_set_calls(requested, known, self._instance, ())
+        key = set_key(requested.name)
+        self._sets[arn] = known.arn if known else Ref(f"{key}:{permission_sets.PERMISSION_SET_ARN}"), content
+        self._requested[requested.name] = requested
+        details = (NEW_ROLE.format(requested.name), *granted(requested))
+        self._add(key, model.PERMISSION_SET, record, calls, (), details, administrative(requested, {}))
+        return ""
+
+    def _former_settings(self, record: Record) -> str:
+        arn, settings = record["permission-set-arn"], permission_set_from(record["settings"])
+        former = FormerSettings(arn, settings, self._of_run.get(settings.name))
+        known = self._removed_state.permission_sets.get(arn)
+        if known is None or known.arn != arn:
+            return former.reason(None)
+        if record["stale"]:
+            return _LOST.format(shown(record["stale"]))
+        calls = permission_sets.permission_set_calls(settings, known, self._instance, known.accounts)
+        if not calls:
+            return ""
+        if reason := former.reason(known):
+            return reason
+        widens = permission_sets.may_widen(settings, known.settings) or bool(known.stale)
+        key = f"{SETTINGS} {settings.name}"
+        self._settings[key] = replace(former, widens=widens, holders=holders_in(record))
+        details = tuple(changed(known.settings, settings))
+        admin = administrative(settings, {})
+        self._add(key, model.PERMISSION_SET, record, calls, (), details, admin, model.UPDATE)
+        return ""
+
+    def _group(self, record: Record) -> str:
+        group_id, name = record["group-id"], record["group"]
+        known = self._removed_state.groups.get(group_id)
+        if not record["description"].startswith(model.MANAGED_GROUP):
+            return NOT_OURS
+        if known and known.description != record["description"]:
+            return "another group has its name"
+        if known:
+            self._group_ids[group_id] = known.group_id
+            self._existing.add(deletion_key(model.GROUP, known.group_id))
+            return ""
+        key = group_key(name)
+        self._group_ids[group_id] = Ref(f"{key}:{operations.GROUP_ID}")
+        call = operations.group_creation(name, record["description"], self._instance)
+        self._add(key, model.GROUP, record, (call,), details=(NEW_GROUP,))
+        return ""
+
+    def _assignment(self, record: Record) -> str:
+        account, group_id = record["account"], self._group_id(record)
+        known = self._removed_state.groups.get(record["group-id"])
+        if known and "members" in record and known.group_id == record["group-id"]:
+            # The group stayed, and may be others'.
+            group_id = known.group_id
+        if group_id is None:
+            return NO_GROUP
+        arn, content = self._set(record["permission-set-arn"])
+        if not content or content != record["content"]:
+            return "its permission set no longer exists, or has changed"
+        if known and model.Assignment(account, str(arn)) in known.assignments:
+            self._existing.add(deletion_key(model.ASSIGNMENT, account, str(arn), known.group_id))
+            if model.Assignment(account, str(arn)) in self._removed_state.in_progress.held(known):
+                return ""
+        joined = sorted(known.members - self._members_before(record)) if known else []
+        if joined:
+            self._unexpected.update(joined)
+            return f"people have joined the group since ({shown(joined)})"
+        set_now = self._removed_state.permission_sets.get(record["permission-set-arn"])
+        if set_now and account in set_now.stale:
+            return _EARLIER_FORM.format(account)
+        grant = model.Grant(account, record["permission-set"])
+        self._grants[record["group-id"]].append((grant, content))
+        call = operations.assignment_creation(account, arn, group_id, self._instance)
+        needs = (set_key(grant.permission_set), group_key(record["group"]))
+        self._add(assignment_key(record["group"], grant), model.ASSIGNMENT, record, (call,), needs)
+        asked = model.Pending(account, str(arn), str(group_id))
+        self._changes[-1] = self._removed_state.in_progress.making(self._changes[-1], asked)
+        return ""
+
+    def _members_before(self, record: Record) -> set[str]:
+        """The user ids of those who had the removed assignment."""
+        return self._former[record["group-id"]] | {*record.get("members", ())}
+
+    def _membership(self, record: Record) -> str:
+        user_id, group_id = record["user-id"], self._group_id(record)
+        known = self._removed_state.groups.get(record["group-id"])
+        if user_id not in self._removed_state.people:
+            return "its user no longer exists"
+        if group_id is None:
+            return NO_GROUP
+        if known and user_id in known.members:
+            self._existing.add(deletion_key(model.MEMBERSHIP, known.group_id, user_id))
+            return ""
+        returning = self._grants[record["group-id"]]
+        given = {(account, content) for account, content in record["gives"] if content}
+        found = {*self._given_by(known), *((grant.account_id, content) for grant, content in returning)}
+        if further := sorted({account for account, _ in found - given}):
+            return f"its group gives other access than before, in account {shown(further)}"
+        if stale := self._stale_accounts(known):
+            return f"its group gives other access than before, perhaps: {_EARLIER_FORM.format(shown(stale))}"
+        key = f"{model.MEMBERSHIP} {user_id}/{record['group']}"
+        self._of_people[user_id].append(key)
+        call = operations.membership_creation(group_id, user_id, self._instance)
+        needs = [assignment_key(record["group"], grant) for grant, _ in returning]
+        details = tuple(f"gains {grant}" for grant, _ in returning)
+        self._add(key, model.MEMBERSHIP, record, (call,), (*needs, group_key(record["group"])), details)
+        return ""
+
+    def _group_id(self, record: Record) -> str | Ref | None:
+        """The id of the group if it exists and is managed, or will be recreated."""
+        group_id: str = record["group-id"]
+        known = self._removed_state.groups.get(group_id)
+        if known and known.group_id == group_id:
+            return group_id if known.is_managed else None
+        return self._group_ids.get(group_id)
+
+    def _set(self, arn: str) -> tuple[str | Ref, str]:
+        known = self._removed_state.permission_sets.get(arn)
+        found = (known.arn, content_of(known.settings)) if known else (arn, "")
+        return self._sets.get(arn, found)
+
+    def _given_by(self, group: model.KnownGroup | None) -> Iterator[tuple[str, str]]:
+        for each in group.assignments if group else ():
+            known = self._removed_state.held.get(each.permission_set_arn)
+            yield each.account_id, content_of(known.settings if known else None)
+
+    def _stale_accounts(self, group: model.KnownGroup | None) -> list[str]:
+        """The accounts of which it is not known what the group gives there."""
+        held = self._removed_state.held
+        return sorted(
+            each.account_id
+            for each in (group.assignments if group else ())
+            if (known := held.get(each.permission_set_arn)) and each.account_id in known.stale
+        )
+
+    def _add(
+        self,
+        key: str,
+        kind: str,
+        record: Record,
+        calls: tuple[ApiCall, ...],
+        needs: tuple[str, ...] = (),
+        details: tuple[str, ...] = (),
+        administrative: str = "",
+        action: str = "",
+    ) -> None:
+        title = _title(kind, record)
+        subject = self._instance.subject(kind, title)
+        action = action or (model.ASSIGN if kind == model.ASSIGNMENT else model.CREATE)
+        self._changes.append(
+            model.Change(
+                key,
+                kind,
+                action,
+                title,
+                subject,
+                calls,
+                needs,
+                details=details,
+                administrative=administrative,
+            )
+        )
+
+
+def _title(kind: str, record: Record) -> str:
+    if kind in (model.PERMISSION_SET, SETTINGS):
+        return str(record["settings"]["name"])
+    if kind == model.ASSIGNMENT:
+        return f"{record['group']} -> {record['permission-set']} in account {record['account']}"
+    return f"{record['username']} in {record['group']}" if kind == model.MEMBERSHIP else str(record["group"])

@@ -1,0 +1,453 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers provision --undo RESULT``: restores what a run removed and deletes what it created.
+
+The access of a person who may have no other is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center.applying.recheck import Recheck
+from c7n_iamusers.identity_center.applying.run_history import UNDO_JOURNAL, read_history, read_successors
+from c7n_iamusers.identity_center.applying.run_lock import exclusive
+from c7n_iamusers.identity_center.applying.run_records import (
+    check_journaled,
+    journals_of,
+    open_journal,
+    read_result,
+    time_of_result,
+)
+from c7n_iamusers.identity_center.aws.created_reader import CreatedReader
+from c7n_iamusers.identity_center.aws.instance import Center
+from c7n_iamusers.identity_center.aws.reader import CenterReader
+from c7n_iamusers.identity_center.former_members import end_times
+from c7n_iamusers.identity_center.planning import operations
+from c7n_iamusers.identity_center.planning.permission_sets import permission_set_calls
+from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.requests.intents import permission_set_from
+from c7n_iamusers.identity_center.undo.checks import UndoChecks
+from c7n_iamusers.identity_center.undo.needs import ReadUsers, needed_memberships, relied_on, users_not_read
+from c7n_iamusers.identity_center.undo.plan import plan_undo
+from c7n_iamusers.identity_center.undo.restoration import FormerSettings, RestorationPlan, plan_restoration
+from c7n_iamusers.identity_center.writer.change import RecheckResult, WriterContext
+from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
+from c7n_iamusers.text.wording import escaping, folded, shown
+
+UNDONE = "undone.json"
+
+
+def undo(
+    output: Store,
+    result: str,
+    center_in: Callable[[str], Center],
+    say: Callable[[str], None],
+    options: ApplyOptions | None = None,
+    read_users: ReadUsers | None = users_not_read,
+    accounts: Mapping[str, str] | None = None,
+    digest: str = "",
+    accepted: Callable[[], bool] = lambda: False,
+) -> list[str]:
+    """Undo the run of ``result``; without ``options`` only show the plan. Returns the failures, in words.
+
+    ``result``: the name of the run's result in ``output``. ``center_in``: connects to Identity Center in a Region.
+    ``read_users``: reads which IAM users still exist; None to delete access even if its person may have no other.
+    ``accounts``: name -> account id. ``digest``: the SHA-256 of the result in hex, as the run printed it, which proves
+    that it is the run's own; else ``accepted`` says whether somebody accepts what the plan gives people by it.
+
+    Raises IdentityCenterError if the result can't be read or is of another instance, and ClientError if Identity Center
+    can't be read; both before the first change.
+    """
+    say, place = escaping(say), output.place(result)
+    data, center = _checked_result(output, result, center_in, digest)
+    reader = CenterReader.of(center)
+    with exclusive(output, center.instance, center) if options else nullcontext():
+        restoration = _restoration(data, output, result, reader, center.instance)
+        later = read_history(output, center.instance, time_of_result(result))
+        plan = _plan(data, center, reader, read_users, restoration, accounts or {}, later)
+        for line in _lines(plan):
+            say(line)
+        if options is None:
+            return []
+        if not digest:
+            _require_consent(plan, place, accepted)
+        _begin_ages_anew(data, output, center.instance, say)
+        recheck = _UndoRecheck(reader, restoration, center.instance, plan, options.clock)
+        prefix = result[: result.rfind("/") + 1]
+        return _apply(plan, center, output, prefix, say, options, recheck)
+
+
+def _checked_result(
+    output: Store, result: str, center_in: Callable[[str], Center], digest: str
+) -> tuple[dict[str, Any], Center]:
+    """The result, by the ids that later undos have given to its objects, and the Identity Center that it is of."""
+    data, place = read_result(output, result, digest), output.place(result)
+    if missing := [name for name in ("region", "instance", "permission-sets") if name not in data]:
+        raise IdentityCenterError(
+            f"{place} lacks {', '.join(missing)}, so it is not the complete result of a run"
+        )
+    successors = read_successors(output)
+    if isinstance(output, DirectoryStore):
+        for name in (result, *journals_of(result, data), *successors.journals):
+            _check_owned(output.directory / name)
+    check_journaled(output, result, data)
+    center = center_in(data["region"])
+    if center.instance.arn != data["instance"]:
+        raise IdentityCenterError(
+            f"{place} belongs to instance {data['instance']}, not to {center.instance.arn}: give the --role and "
+            "--region of that one"
+        )
+    with _result_errors(place):
+        object_records.check_instance(map(object_records.Created.from_data, data["created"]), center.instance)
+    return successors.of_result(data), center
+
+
+def _require_consent(plan: object_records.UndoPlan, place: str, accepted: Callable[[], bool]) -> None:
+    """Raises IdentityCenterError if the plan gives people access and nobody accepts that."""
+    if any(each.action != object_records.DELETE for each in plan.changes) and not accepted():
+        raise IdentityCenterError(
+            f"nothing was touched: lines with + give people access by what {place} says, and whoever can write there "
+            "can have written it: check them, and give --result-sha256 HEX, as the run printed it, or say yes on a "
+            "terminal"
+        )
+
+
+def _begin_ages_anew(
+    data: Mapping[str, Any], output: Store, instance: model.Instance, say: Callable[[str], None]
+) -> None:
+    """The next --prune-former would else remove a membership again, by the age that it had before the run.
+
+    Before anything is restored, so that a killed undo leaves no old age. Raises IdentityCenterError, OSError.
+    """
+    records = [each for each in data.get("removed", ()) if each["kind"] == model.MEMBERSHIP]
+    if end_times(output, instance, {(each["group"], folded(each["username"])) for each in records}):
+        say("Ages of former people whose memberships come back count anew, for --prune-former.")
+
+
+def _incomplete(plan: object_records.UndoPlan) -> Iterator[str]:
+    """A sentence if anything that the run changed stays as it is."""
+    if kept := sum(not each.as_before for each in plan.kept):
+        yield (
+            f"the undo is not complete: {kept} object(s) stay as the run left them, each with its reason in a line "
+            "`! kept`: settle these, and run the undo again"
+        )
+
+
+def _restoration(
+    data: Mapping[str, Any], output: Store, result: str, reader: CenterReader, instance: model.Instance
+) -> RestorationPlan:
+    place = output.place(result)
+    with _result_errors(place):
+        removed = [object_records.Removed.from_data(each) for each in data.get("removed", ())]
+    removed_state = CreatedReader(reader).read_removed(removed)
+    with _result_errors(place):
+        return plan_restoration(removed_state, instance, _requested(data))
+
+
+def _requested(data: Mapping[str, Any]) -> dict[str, PermissionSet]:
+    """The permission sets that the run requested, by name."""
+    return {name: permission_set_from(each) for name, each in data["permission-sets"].items()}
+
+
+@contextmanager
+def _result_errors(place: str) -> Iterator[None]:
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise IdentityCenterError(
+            f"{place}: can't be read as the result of a run: {type(error).__name__}: {error}: it was changed after "
+            "the run; nothing was touched"
+        ) from error
+
+
+def _check_owned(file: Path) -> None:
+    """Raises IdentityCenterError if others can write the file: an undo gives people the access that it contains."""
+    for path in (file, file.resolve().parent) if file.exists() else ():
+        found = path.stat()
+        if found.st_uid not in (os.getuid(), 0) or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise IdentityCenterError(
+                f"{path} can be written by other users, who may have added any access to it: check who did, and copy "
+                "the directory to a place that only you can write"
+            )
+
+
+def _plan(
+    data: Mapping[str, Any],
+    center: Center,
+    reader: CenterReader,
+    read_users: ReadUsers | None,
+    restoration: RestorationPlan,
+    accounts: Mapping[str, str],
+    later: History,
+) -> object_records.UndoPlan:
+    state = CreatedReader(reader).read(map(object_records.Created.from_data, data["created"]))
+    requested = _requested(data)
+    needed = needed_memberships(data, state, reader, read_users, later) if read_users else {}
+    relied = relied_on(data, state, read_users, later) if read_users else {}
+    before = {
+        group_id: [model.Assignment(account, arn) for account, arn in given]
+        for group_id, given in data.get("groups", {}).items()
+    }
+    members = data.get("members", {})
+    plan = plan_undo(state, requested, center.instance, needed, restoration, before, relied, members)
+    return with_names(plan, state, restoration.unexpected, reader, accounts)
+
+
+class _UndoRecheck:
+    """Rechecks a change of an undo after a conflict. Objects that others created in the meantime are not used."""
+
+    def __init__(
+        self,
+        reader: CenterReader,
+        restoration: RestorationPlan,
+        instance: model.Instance,
+        plan: object_records.UndoPlan,
+        clock: Callable[[], float],
+    ) -> None:
+        self._deletion_checks = UndoChecks(reader, plan.changes, plan.basis, clock)
+        self._reader, self._former, self._settings = reader, restoration.former, restoration.settings
+        self._instance = instance
+        desired = model.DesiredAccess(permission_sets=restoration.permission_sets)
+        self._recheck = Recheck(reader, desired, model.CenterState(), instance)
+
+    def __call__(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+        """What is left of the change. Raises IdentityCenterError if it may no longer be made."""
+        if former := self._settings.get(change.key):
+            known = self._reader.permission_sets.read(former.arn)
+            if reason := former.reason(known):
+                raise _not_restored(change, reason)
+            accounts = known.accounts if known else ()
+            return RecheckResult(permission_set_calls(former.settings, known, self._instance, accounts))
+        return (
+            self._group(change, parameters)
+            if change.kind == model.GROUP
+            else self._recheck(change, parameters)
+        )
+
+    def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
+        """A check to make right before a deletion, before an assignment is restored: no person may have joined the
+        group; and before settings are: nobody may have changed them, or have come to hold them.
+        """
+        if change.action == object_records.DELETE:
+            return self._deletion_checks.before(change, parameters)
+        if former := self._settings.get(change.key):
+            return partial(self._check_settings, change, former)
+        if change.kind != model.ASSIGNMENT:
+            return None
+        return partial(self._check_members, change, parameters["PrincipalId"])
+
+    def _check_settings(self, change: model.Change, former: FormerSettings) -> None:
+        known = self._reader.permission_sets.read(former.arn)
+        if (reason := former.reason(known)) or known is None:
+            raise _not_restored(change, reason)
+        if not former.widens:
+            return
+        in_progress = self._reader.assignments.in_progress()
+        there = {
+            (account, principal)
+            for account in known.accounts
+            for principal in self._reader.assignments.holders(account, known.arn)
+        }
+        held = {
+            (account, user)
+            for account, (kind, principal) in there | in_progress.created_of(known.arn)
+            for user in ([principal] if kind == "USER" else self._reader.store.members(principal))
+        }
+        if joined := {user for _, user in held - former.holders}:
+            names = self._reader.usernames(sorted(joined))
+            people = shown(sorted(names.get(user, f"user id {user}") for user in joined))
+            raise _not_restored(
+                change,
+                f"its former settings may allow more, and {people} did not hold it in all these accounts before the "
+                "run: end their access by it, and run the undo again",
+            )
+
+    def _check_members(self, change: model.Change, group_id: str) -> None:
+        if joined := sorted(self._reader.store.members(group_id) - self._former[change.key]):
+            raise IdentityCenterError(
+                f"assignment {change.name} is not restored: people have joined the group since it was read (user ids "
+                f"{shown(joined)}): find out who added them, remove them, and run again"
+            )
+
+    def _group(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+        in_progress = self._reader.assignments.in_progress()
+        found = self._reader.store.find_group(parameters["DisplayName"])
+        if found is None:
+            return RecheckResult(change.calls)
+        group_id, assignments = found.group_id, self._reader.assignments
+        used = self._reader.store.memberships(group_id) or (
+            assignments.of_group(group_id) | in_progress.created_for(group_id)
+        )
+        if used or found.description != parameters["Description"]:
+            raise IdentityCenterError(f"group {found.name} was created by others in the meantime: run again")
+        return RecheckResult((), {operations.GROUP_ID: found.group_id})
+
+
+def _not_restored(change: model.Change, reason: str) -> IdentityCenterError:
+    return IdentityCenterError(
+        f"the former settings of permission set {change.name} are not restored: {reason}"
+    )
+
+
+def _apply(
+    plan: object_records.UndoPlan,
+    center: Center,
+    output: Store,
+    prefix: str,
+    say: Callable[[str], None],
+    options: ApplyOptions,
+    recheck: _UndoRecheck,
+) -> list[str]:
+    """``prefix``: of the names of the undo's files."""
+    if not (plan.changes or plan.kept):
+        return []
+    with open_journal(output, f"{prefix}{UNDO_JOURNAL}") as journal:
+        context = WriterContext(
+            center.clients,
+            center.instance,
+            journal,
+            recheck,
+            center.rate,
+            center.backoff,
+            recheck.before,
+            center.caller,
+        )
+        ended = SingleWriter(context, plan.changes, options).run()
+    _record(plan, ended, output, f"{prefix}{UNDONE}")
+    say(f"Undone: {sum(each.status == DONE for each in ended.values())} of {len(plan.changes)}.")
+    return [*sorted({each.reason for each in ended.values() if each.status != DONE}), *_incomplete(plan)]
+
+
+def _record(
+    plan: object_records.UndoPlan, ended: Mapping[str, ChangeResult], output: Store, name: str
+) -> None:
+    names = {change.key: f"{change.kind} {change.name}" for change in plan.changes}
+    deletions = {change.key for change in plan.changes if change.action == object_records.DELETE}
+    done = [key for key, each in ended.items() if each.status == DONE]
+    data = {
+        "finished": utc_now().isoformat(),
+        "removed": [names[key] for key in done if key in deletions],
+        "returned": [names[key] for key in done if key not in deletions],
+        "failed": [f"{names[key]}: {each.reason}" for key, each in ended.items() if each.status != DONE],
+        "complete": all(each.status == DONE for each in ended.values()) and not any(_incomplete(plan)),
+        "kept": [f"{each.name}: {each.reason}" for each in plan.kept],
+    }
+    output.replace(name, json.dumps(data, indent=1).encode())
+
+
+def _lines(plan: object_records.UndoPlan) -> Iterator[str]:
+    deletions = 0
+    for change in plan.changes:
+        deletions += change.action == object_records.DELETE
+        admin = f"  ADMINISTRATOR by {change.administrative}" if change.administrative else ""
+        yield f"  {'-' if change.action == object_records.DELETE else '+'} {change.kind:<14} {change.name}{admin}"
+        yield from (f"      {detail}" for detail in change.details)
+    for kept in plan.kept:
+        yield f"  ! {'kept':<14} {kept.name}: {kept.reason}"
+    back = len(plan.changes) - deletions
+    restored = f"{back} to restore, " if back else ""
+    yield f"Plan: {restored}{deletions} to delete, {len(plan.kept)} kept."
+
+
+#: The ARN of a permission set, an id of the identity store, or an account id.
+_ID = re.compile(r"arn:[^\s,;()]+|(?<![^\s,;()])[0-9A-Za-z-]{8,}(?![^\s,;():])")
+
+
+def with_names(
+    plan: object_records.UndoPlan,
+    state: object_records.CreatedState,
+    unexpected: Collection[str],
+    reader: CenterReader,
+    accounts: Mapping[str, str],
+) -> object_records.UndoPlan:
+    """``plan`` with the names of people, groups, permission sets and accounts instead of their ids.
+
+    Deleted objects have the name that the run gave them. ``unexpected``: ids of further people in the plan.
+    ``accounts``: name -> account id. Raises ClientError.
+    """
+    ids = _ids(state, unexpected)
+    ids_in_texts = {found for text in _texts(plan) for found in _ID.findall(text)}
+    names = {
+        **_given(state),
+        **{number: f"{name} ({number})" for name, number in accounts.items()},
+        **reader.usernames(sorted(ids.users & ids_in_texts)),
+        **reader.group_names(sorted(ids.groups & ids_in_texts)),
+        **reader.permission_sets.names(sorted(ids.sets & ids_in_texts)),
+    }
+
+    def named(text: str) -> str:
+        return _ID.sub(lambda found: names.get(found[0], found[0]), text)
+
+    return object_records.UndoPlan(
+        tuple(_renamed(each, named(each.name), tuple(map(named, each.details))) for each in plan.changes),
+        tuple(replace(each, name=named(each.name), reason=named(each.reason)) for each in plan.kept),
+        plan.basis,
+    )
+
+
+def _renamed(change: model.Change, name: str, details: tuple[str, ...]) -> model.Change:
+    return replace(change, name=name, subject=replace(change.subject, name=name), details=details)
+
+
+def _texts(plan: object_records.UndoPlan) -> Iterator[str]:
+    for change in plan.changes:
+        yield from (change.name, *change.details)
+    for kept in plan.kept:
+        yield from (kept.name, kept.reason)
+
+
+@dataclass
+class _Ids:
+    users: set[str] = field(default_factory=set)
+    groups: set[str] = field(default_factory=set)
+    sets: set[str] = field(default_factory=set)
+
+
+def _ids(state: object_records.CreatedState, unexpected: Collection[str]) -> _Ids:
+    found = _Ids(users=set(unexpected))
+    for created in state.created:
+        if created.kind == model.MEMBERSHIP:
+            group_id, user_id = created.membership
+            found.groups.add(group_id)
+            found.users.add(user_id)
+        elif created.kind == model.ASSIGNMENT:
+            group_id, assignment = created.assignment
+            found.groups.add(group_id)
+            found.sets.add(assignment.permission_set_arn)
+    for group in state.groups.values():
+        found.groups.add(group.group_id)
+        found.users |= group.members
+        found.sets |= {each.permission_set_arn for each in group.assignments}
+    for held in (*state.assignments.values(), *(user.assignments for user in state.users.values())):
+        found.sets |= {each.permission_set_arn for each in held}
+    for user in state.users.values():
+        found.users.add(user.user_id)
+        found.groups |= user.groups
+    found.sets |= {each.known.arn for each in state.permission_sets.values()}
+    return found
+
+
+def _given(state: object_records.CreatedState) -> dict[str, str]:
+    """Id -> name of the objects that the run created."""
+    return {
+        each.identifier: str(each.parameters[_NAMES[each.kind]])
+        for each in state.created
+        if each.identifier and each.kind in _NAMES
+    }
+
+
+_NAMES = {model.PERMISSION_SET: "Name", model.GROUP: "DisplayName", model.USER: "UserName"}
