@@ -13,7 +13,7 @@ FAST_TESTS = $(shell grep -rl --include='test_*.py' '^pytestmark = pytest.mark.p
 # what a second Python is tried with, and the oldest Cloud Custodian: what speaks to c7n, c7n-org, c7n-mailer and boto3, and
 # what reads texts and times, where versions of Python differ
 SECOND_TESTS = $(foreach name,authorization_details composite_delete distributions entry extras handler lambda_imports \
-  lambda_packaging launcher notify_owners notify_people policies run_outputs schemas startup stock_filters stock_messages \
+  lambda_packaging notify_owners notify_people policies run_outputs schemas startup stock_filters stock_messages \
   stock_plugins stores,$(shell find tests -name 'test_$(name).py')) tests/text tests/test_exemptions.py tests/test_persisted_formats.py \
   $(wildcard tests/execution/test_journal*.py tests/snapshots/test_*.py)
 # with OLDEST=1: the oldest releases that setup.py claims
