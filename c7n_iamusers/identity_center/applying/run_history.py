@@ -126,6 +126,21 @@ def read_successors(output: Store) -> Successors:
     return found
 
 
+def recorded_instances(output: Store) -> Iterator[str]:
+    """The ARN of the instance of each finished run, then what the calls of each killed one name: ARN or identity store.
+
+    A journal without calls names none. Raises IdentityCenterError and OSError.
+    """
+    killed = with_journal(output)
+    for time, result in read_results(output):
+        killed -= {time, *result.get("resumes", ())}
+        yield str(result.get("instance", ""))
+    for time in sorted(killed):
+        for line in lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}"):
+            given = line.get("parameters") or {}
+            yield from (str(given[name]) for name in ("InstanceArn", "IdentityStoreId") if name in given)
+
+
 def read_history(output: Store, instance: model.Instance, since: str = "") -> History:
     """What runs in ``output`` made; memberships of those since the time ``since`` of a run.
 
