@@ -78,7 +78,7 @@ def joined_by_mallory(fleet: FleetRehearsal) -> None:
 @pytest.mark.parametrize(
     ("names", "then", "why"),
     [
-        pytest.param(["alice"], nothing, "an earlier run made the membership", id="without-intents"),
+        pytest.param(["alice"], nothing, "an earlier run gave it to members", id="without-intents"),
         pytest.param(["alice", "bob"], joined_by_mallory, "find out who did", id="of-others"),
     ],
 )

@@ -152,11 +152,14 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
     served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     ids: defaultdict[object_records.MembershipKey, set[str]] = defaultdict(set)
     assignments, made, killed = set[_Assigned](), set[_Assigned](), with_journal(output)
+    joined = set(successors.memberships.values())
     for time, result in read_results(output):
         killed -= {time, *result.get("resumes", ())}
         if result.get("instance") != instance.arn:
             continue
-        made |= _assignments(map(object_records.Created.from_data, result["created"]), successors)
+        created = [object_records.Created.from_data(each) for each in result["created"]]
+        made |= _assignments(created, successors)
+        joined |= _joined(created)
         assignments |= made
         made -= set(_removed(map(object_records.Removed.from_data, result.get("removed", ())), successors))
         assignments |= {
@@ -170,15 +173,17 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
             ids[key] |= {row.get("id", ""), successors.memberships.get(key, "")} - {""}
             served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
     for time in sorted(killed):
-        lines = lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")
-        made |= _assignments(object_records.created_by(lines), successors)
+        created = list(object_records.created_by(lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")))
+        made |= _assignments(created, successors)
+        joined |= _joined(created)
     made |= successors.assignments
     people = {
         username: {user_id: frozenset(users) for user_id, users in found.items()}
         for username, found in served.items()
     }
     known = {key: frozenset(found) for key, found in ids.items()}
-    return History(dict(memberships), frozenset(assignments | made), people, frozenset(made), known)
+    everything = frozenset(assignments | made)
+    return History(dict(memberships), everything, people, frozenset(made), known, frozenset(joined - {""}))
 
 
 def created_so_far(output: Store) -> Iterator[object_records.Created]:
@@ -197,6 +202,11 @@ def created_so_far(output: Store) -> Iterator[object_records.Created]:
 
 #: A group's id and what is assigned to it.
 _Assigned = tuple[str, model.Assignment]
+
+
+def _joined(created: Iterable[object_records.Created]) -> set[str]:
+    """The ids of memberships."""
+    return {each.identifier for each in created if each.kind == model.MEMBERSHIP and each.certain}
 
 
 def _removed(removed: Iterable[object_records.Removed], successors: Successors) -> Iterator[_Assigned]:

@@ -31,7 +31,8 @@ class History:
     ``assignments``: group id and what was assigned to it, or what intents requested of it; None if nobody has read it.
     ``made``: those of them that runs made, and no later one removed. ``served``: folded username, as
     requested -> id of the user who had it -> the IAM users (``identity``) who were given access as that person.
-    ``membership_ids``: the ids with which runs made or met ``memberships``.
+    ``membership_ids``: the ids with which runs made or met ``memberships``. ``joined``: those of memberships that runs
+    made, or that undos of runs brought back.
     """
 
     memberships: Mapping[MembershipKey, Mapping[str, str]] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class History:
     served: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     made: frozenset[tuple[str, model.Assignment]] = frozenset()
     membership_ids: Mapping[MembershipKey, frozenset[str]] = field(default_factory=dict)
+    joined: frozenset[str] = frozenset()
 
     @property
     def users(self) -> frozenset[tuple[str, str]]:
