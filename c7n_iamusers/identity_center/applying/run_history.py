@@ -152,14 +152,12 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
     served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     ids: defaultdict[object_records.MembershipKey, set[str]] = defaultdict(set)
     assignments, made, killed = set[_Assigned](), set[_Assigned](), with_journal(output)
-    joined = set(successors.memberships.values())
+    joined = set[str]()
     for time, result in read_results(output):
         killed -= {time, *result.get("resumes", ())}
         if result.get("instance") != instance.arn:
             continue
-        created = [object_records.Created.from_data(each) for each in result["created"]]
-        made |= _assignments(created, successors)
-        joined |= _joined(created)
+        _add(map(object_records.Created.from_data, result["created"]), successors, made, joined)
         assignments |= made
         made -= set(_removed(map(object_records.Removed.from_data, result.get("removed", ())), successors))
         assignments |= {
@@ -173,15 +171,15 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
             ids[key] |= {row.get("id", ""), successors.memberships.get(key, "")} - {""}
             served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
     for time in sorted(killed):
-        created = list(object_records.created_by(lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")))
-        made |= _assignments(created, successors)
-        joined |= _joined(created)
+        lines = lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")
+        _add(object_records.created_by(lines), successors, made, joined)
     made |= successors.assignments
     people = {
         username: {user_id: frozenset(users) for user_id, users in found.items()}
         for username, found in served.items()
     }
     known = {key: frozenset(found) for key, found in ids.items()}
+    joined.update(successors.memberships.values())
     everything = frozenset(assignments | made)
     return History(dict(memberships), everything, people, frozenset(made), known, frozenset(joined - {""}))
 
@@ -204,11 +202,6 @@ def created_so_far(output: Store) -> Iterator[object_records.Created]:
 _Assigned = tuple[str, model.Assignment]
 
 
-def _joined(created: Iterable[object_records.Created]) -> set[str]:
-    """The ids of memberships."""
-    return {each.identifier for each in created if each.kind == model.MEMBERSHIP and each.certain}
-
-
 def _removed(removed: Iterable[object_records.Removed], successors: Successors) -> Iterator[_Assigned]:
     for each in removed:
         if each.kind == model.ASSIGNMENT:
@@ -216,5 +209,12 @@ def _removed(removed: Iterable[object_records.Removed], successors: Successors) 
             yield successors.assignment(each.record["group-id"], given)
 
 
-def _assignments(created: Iterable[object_records.Created], successors: Successors) -> set[_Assigned]:
-    return {successors.assignment(*each.assignment) for each in created if each.kind == model.ASSIGNMENT}
+def _add(
+    created: Iterable[object_records.Created], successors: Successors, made: set[_Assigned], joined: set[str]
+) -> None:
+    """Add the assignments among ``created`` to ``made``, by the ids of now, and the ids of memberships to ``joined``."""
+    for each in created:
+        if each.kind == model.ASSIGNMENT:
+            made.add(successors.assignment(*each.assignment))
+        elif each.kind == model.MEMBERSHIP and each.certain:
+            joined.add(each.identifier)

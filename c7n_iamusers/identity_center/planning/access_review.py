@@ -206,7 +206,7 @@ class _Review:
                 yield group
 
     def _shared_groups(self) -> Iterator[model.KnownGroup]:
-        """Shared groups of which all is known that they give; none if accounts were left out, which may request them."""
+        """Shared groups of which it is known what they give; none if accounts were left out, which may request them."""
         found = {**self._current.groups, **{each.group_id: each for each in self._state.groups.values()}}
         for group in found.values() if self._comparison.only is None else ():
             requested = self._comparison.desired.groups.get(self._named.get(group.group_id, ""))

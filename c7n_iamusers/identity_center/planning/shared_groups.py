@@ -20,9 +20,9 @@ FORMER_IN_SHARED = (
 )
 #: {}: accounts.
 GIVES_MORE = (
-    "an earlier run made the membership of this shared group for IAM users that have no intents now, and the group also "
-    "gives account {}, where no run found an IAM user of this person: no choice removes the membership: if the person has "
-    "left, remove it by hand"
+    "an earlier run made the membership of this shared group for IAM users that have no intents now, and the group "
+    "also gives account {}, where no run found an IAM user of this person: no choice removes the membership: if the "
+    "person has left, remove it by hand"
 )
 #: Why an assignment of a shared group stays.
 FORMER_MEMBERS = (
