@@ -312,3 +312,28 @@ def test_a_record_of_groups_that_no_run_has_written(fleet: FleetRehearsal) -> No
     with pytest.raises(IdentityCenterError, match="what groups had before a killed run"):
         fleet.run()
     assert fleet.mutations() == []
+
+
+def test_an_assignment_that_the_undo_ends_is_no_other_access(fleet: FleetRehearsal) -> None:
+    """Bob has the set by his own group and by a shared one, both of the run, and his IAM user there is deleted."""
+    given: dict[str, Any] = {"group": "Sales", "shared_group": True, "policy": "shared"}
+    sales = {
+        each: intents(each, name, **given, place=f"{each}/shared")
+        for each, name in ((OTHER_ACCOUNT, "bob"), (ACCOUNT, "ann"))
+    }
+    fleet.leave(sales[OTHER_ACCOUNT])
+    assert fleet.run() == []
+    fleet.forget()
+    fleet.leave(*sales.values(), intents(ACCOUNT, "bob"))
+    assert fleet.run() == []
+
+    def read_users(accounts: Iterable[str]) -> dict[str, dict[str, str]]:
+        (bob,) = intents(ACCOUNT, "bob").users
+        everybody = (*intents(OTHER_ACCOUNT, "bob", "ann").users, *intents(ACCOUNT, "ann").users)
+        exist = {user.subject.unique_id: "" for user in everybody}
+        assert bob.subject.unique_id not in exist
+        return dict.fromkeys(accounts, exist)
+
+    assert incomplete(fleet.undo(fleet.results()[-1], read_users=read_users)) > 0
+    assert BOB in fleet.members()[GROUP]
+    assert (ACCOUNT, "Readers", GROUP) in fleet.assigned()

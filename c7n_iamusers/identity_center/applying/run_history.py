@@ -212,7 +212,7 @@ def _removed(removed: Iterable[object_records.Removed], successors: Successors) 
 def _add(
     created: Iterable[object_records.Created], successors: Successors, made: set[_Assigned], joined: set[str]
 ) -> None:
-    """Add the assignments among ``created`` to ``made``, by the ids of now, and the ids of memberships to ``joined``."""
+    """Add assignments to ``made``, by the ids of now, and the ids of memberships to ``joined``."""
     for each in created:
         if each.kind == model.ASSIGNMENT:
             made.add(successors.assignment(*each.assignment))
