@@ -125,8 +125,9 @@ def _has_other(
 ) -> bool:
     """Whether the person keeps all that the membership gives in ``accounts`` without the memberships in ``leaving``.
 
-    ``content``: of an assignment, empty if it is not known. ``ending``: of a principal, its assignments that end. Only the same permission set, or one with the same
-    content, is known to give as much: what another set gives in comparison is not asked.
+    ``content``: of an assignment, empty if it is not known. ``ending``: of a principal, its assignments that end. Only
+    the same permission set, or one with the same content, is known to give as much: what another set gives in
+    comparison is not asked.
     """
     group_id, user_id = membership
     listed = reader.assignments.of_group_if_listed
