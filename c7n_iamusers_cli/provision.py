@@ -83,8 +83,8 @@ class _Records(_Place):
     ) -> str | bytes | os.PathLike[str]:
         if not str(value).startswith(S3) and not Path(value).exists():
             self.fail(
-                f"directory {value} does not exist: correct the path to where earlier runs left identity-center-runs/; or, "
-                f"before the first run, create it: mkdir -p {shlex.quote(str(value))}",
+                f"directory {value} does not exist: correct the path to where earlier runs left identity-center-runs/; "
+                f"or, before the first run, create it: mkdir -p {shlex.quote(str(value))}",
                 param,
                 ctx,
             )
