@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import sys
 import time
@@ -74,6 +75,22 @@ class _Place(click.Path):
         return value if str(value).startswith(S3) else super().convert(value, param, ctx)
 
 
+class _Records(_Place):
+    """A ``_Place`` that exists. The first run needs one, too: else a name with a slip would begin new records."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        if not str(value).startswith(S3) and not Path(value).exists():
+            self.fail(
+                f"directory {value} does not exist: correct the path to where earlier runs left identity-center-runs/; "
+                f"or, before the first run, create it: mkdir -p {shlex.quote(str(value))}",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
 class _PlaceOrNone(_Place):
     """A ``_Place``, or ``none``."""
 
@@ -128,7 +145,7 @@ _BUDGET = 300.0
 )
 @click.option(
     "--records",
-    type=_Place(exists=True, file_okay=False),
+    type=_Records(exists=True, file_okay=False),
     metavar="PLACE",
     help="Where runs leave their records, and find those of earlier runs: a directory or s3://BUCKET/PREFIX, one for "
     "the organization. OUTPUT_DIR by default, which must then be the same for every run.",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.model import KnownPermissionSet, KnownPerson, Person
-from c7n_iamusers.identity_center.planning.adoption import same_person
+from c7n_iamusers.identity_center.planning.adoption import another_id, same_person
 from c7n_iamusers.identity_center.planning.permission_sets import differs
 from c7n_iamusers.text.wording import folded
 
@@ -48,17 +48,21 @@ def access_state(
     held: Collection[KnownPermissionSet],
     account_id: str,
     required: RequiredSet,
+    user_id: str = "",
 ) -> AccessState:
     """The state. ``held``: the permission sets that the person has in the account, by assignments that SUCCEEDED.
+    ``user_id``: the person's in the identity store, by the people file; empty if it has none.
 
-    A user with only the person's username, or only its e-mail, may be another person: absent. A disabled user can't
-    sign in: pending.
+    A user with only the person's username, or only its e-mail, may be another person: absent; so is one with
+    another ``user_id``. A disabled user can't sign in: pending.
     """
     try:
         known = same_person(person, by_username, by_email)
     except IdentityCenterError as error:
         disabled = by_username is not None and folded(by_username.email) == folded(person.email)
         return AccessState(PENDING if disabled else ABSENT, str(error))
+    if why := another_id(user_id, person.username, known):
+        return AccessState(ABSENT, why)
     if known is None:
         return AccessState(ABSENT, f"no user in Identity Center has username {person.username}")
     for each in held:

@@ -515,7 +515,8 @@ _MEMBERSHIPS = shapes.listing(
 )
 
 
-def _assigned(value: Any, place: str) -> None:
+def assigned(value: Any, place: str) -> None:
+    """Raises ValueError for what is no pair of an account and the ARN of a permission set."""
     _PAIR(value, place)
     if len(value) != 2:
         raise ValueError(f"{place} must be a pair of an account and the ARN of a permission set")
@@ -530,7 +531,7 @@ _RESULT = _with(
         "memberships": _MEMBERSHIPS,
         "permission-sets": shapes.mapping(_ID, _SETTINGS),
         "members": shapes.mapping(_ID, shapes.listing(_ID, _MANY)),
-        **dict.fromkeys(("assignments", "groups"), shapes.mapping(_ID, shapes.listing(_assigned, _MANY))),
+        **dict.fromkeys(("assignments", "groups"), shapes.mapping(_ID, shapes.listing(assigned, _MANY))),
         "resumes": shapes.listing(_RUN, _MANY),
     },
 )

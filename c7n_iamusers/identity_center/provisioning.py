@@ -18,7 +18,7 @@ from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.access_derivation import QUARANTINED, AccessDerivation
 from c7n_iamusers.identity_center.applying import run_records
 from c7n_iamusers.identity_center.applying.access_run import AccessRun
-from c7n_iamusers.identity_center.applying.run_history import created_so_far, read_history
+from c7n_iamusers.identity_center.applying.run_history import created_so_far, read_history, recorded_instances
 from c7n_iamusers.identity_center.applying.run_lock import exclusive
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
@@ -53,10 +53,10 @@ from c7n_iamusers.text.wording import as_text, escaping, folded, shown
 _SOURCES = {True: "external", False: "identity-center"}
 
 
-#: {}: objects, a place.
+#: {}: objects, a place, and whose records it has.
 _WITHOUT_RECORDS = (
-    "Identity Center has objects that this tool manages ({}), and {} has no record of a run: nobody would know what is "
-    "ours, for which IAM users memberships were made, and what can be undone. Nothing was touched: give the place "
+    "Identity Center has objects that this tool manages ({}), and {} has no record of a run{}: nobody would know what "
+    "is ours, for which IAM users memberships were made, and what can be undone. Nothing was touched: give the place "
     "where earlier runs left identity-center-runs/ as --records, one for the organization; or, if these records are "
     "lost, or mode: apply made the objects, give --new-records: what was assigned before then counts as others'"
 )
@@ -97,12 +97,17 @@ class Fleet:
     def without_records(self, center: Center) -> str:
         """What is wrong if Identity Center has managed objects of which no run left a record; empty if nothing is.
 
-        Takes a few calls only for a place without records. Raises ClientError and OSError.
+        Records of another instance say nothing about them. Takes a few calls only for a place without records of this
+        one. Raises IdentityCenterError, ClientError and OSError.
         """
-        if self.begins or run_records.with_journal(self.records):
-            return ""
-        found = CenterReader.of(center).managed()
-        return _WITHOUT_RECORDS.format(shown(found), self.records) if found else ""
+        own, others = center.instance, set[str]()
+        for each in () if self.begins else recorded_instances(self.records):
+            if each in (own.arn, own.identity_store_id):
+                return ""
+            others.add(each)
+        found = [] if self.begins else CenterReader.of(center).managed()
+        of_others = f" of instance {own.arn}, only of {shown(sorted(others))}" if others else ""
+        return _WITHOUT_RECORDS.format(shown(found), self.records, of_others) if found else ""
 
 
 @dataclass(frozen=True)

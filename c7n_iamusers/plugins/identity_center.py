@@ -211,7 +211,7 @@ class AccessGate:
         by_username, by_email, groups = found[candidate.person]
         held = access.of(by_username.user_id, groups) if by_username else ()
         state = access_state.access_state(
-            candidate.person, by_username, by_email, held, access.account_id, wanted
+            candidate.person, by_username, by_email, held, access.account_id, wanted, candidate.user_id
         )
         if self._use is None or state.state != access_state.PROVISIONED:
             return state
@@ -288,7 +288,8 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
       status SUCCEEDED, directly or through a group. With ``permission-set`` (a name, or a definition as for
       ``provision-identity-center``) or ``derive: true`` it must be exactly that permission set, provisioned in this
       account in its current form.
-    - ``absent``: no user has that username and e-mail, or the IAM user does not identify a person.
+    - ``absent``: no user has that username and e-mail, that user is not the ``user-id`` of the people file, or the IAM
+      user does not identify a person.
     - ``pending``: the user exists, and something else is missing.
     - ``used``: provisioned, and the person has signed in to this account by it in the last ``used-within`` days (30),
       by an event of its own in ``sign-ins``: the ``sign-ins.json`` that ``c7n-iamusers provision --sign-ins`` writes, a

@@ -847,3 +847,11 @@ def test_an_export_that_calls_nobody_fails_for_users_who_do(fleet: FleetRehearsa
     found = provision(fleet, "--export", "terraform", tmp_path / "tf")
     assert (found.exit_code, "failed: user alice of account" in found.output) == (1, True), found.output
     assert fleet.org.calls == []
+
+
+def test_before_the_first_run_it_is_said_how_to_create_a_place_of_records(
+    fleet: FleetRehearsal, tmp_path: Path
+) -> None:
+    wrong = provision(fleet, "--records", tmp_path / "my records")
+    assert wrong.exit_code == 2
+    assert f"before the first run, create it: mkdir -p '{tmp_path}/my records'" in wrong.output

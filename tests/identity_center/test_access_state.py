@@ -62,3 +62,19 @@ def test_who_it_is(
     found = access_state(ALICE, by_username, by_email, [HELD], ACCOUNT, ANY)
     assert found.state == state
     assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("user_id", "known", "state", "reason"),
+    [
+        pytest.param(KNOWN_ALICE.user_id, KNOWN_ALICE, PROVISIONED, "holds Migrated", id="that-one"),
+        pytest.param("another", KNOWN_ALICE, ABSENT, "says that it is user id another", id="another"),
+        pytest.param("another", None, ABSENT, "has no user in Identity Center", id="nobody"),
+    ],
+)
+def test_the_people_file_says_which_user_it_is(
+    user_id: str, known: KnownPerson | None, state: str, reason: str
+) -> None:
+    found = access_state(ALICE, known, None, [HELD], ACCOUNT, ANY, user_id)
+    assert found.state == state
+    assert reason in found.reason

@@ -340,6 +340,7 @@ def test_results_of_another_instance_tell_nothing_of_this_one(fleet: FleetRehear
     fleet.leave(intents(ACCOUNT, "bob"))
     fleet.forget()
     fleet.leave(intents(ACCOUNT, "bob"))
+    fleet.new_records = True
     fleet.run(dry=True)
     assert any("no run with results here made it" in line for line in fleet.lines("!"))
 

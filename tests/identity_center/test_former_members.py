@@ -21,9 +21,10 @@ from c7n_iamusers.identity_center import former_members, provisioning
 from c7n_iamusers.identity_center.former_members import Deletions, FormerMembers, parse, updated
 from c7n_iamusers.identity_center.model import Choices
 from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.requests.intents import Intents
 from c7n_iamusers.identity_center.requests.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT
 from tests.desired import intents, user
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.test_totals_of_people import assign, create_user, join, set_by_hand, user_id
@@ -31,6 +32,7 @@ from tests.identity_center.test_totals_of_people import assign, create_user, joi
 NOW = datetime(2026, 11, 28, tzinfo=timezone.utc)
 ALICE, BOB = "alice@example.com", "bob@example.com"
 GROUP = f"iam-{ACCOUNT}-Readers"
+Happening = Callable[[FleetRehearsal], None]
 Read = Callable[[Iterable[str], Collection[str]], Iterator[tuple[str, LiveAccount | str]]]
 
 
@@ -496,3 +498,95 @@ def test_no_time_begins_before_the_deletions_were_read(
     on_day(31)
     assert pruned(fleet, accounts_with("alice")) == []
     assert fleet.members() == {GROUP: {ALICE, BOB}}
+
+
+def shared(account: str, *names: str) -> Intents:
+    given: dict[str, Any] = {"group": "Sales", "shared_group": True, "policy": "shared"}
+    return intents(account, *names, **given, place=f"{account}/shared")
+
+
+def joined_by_hand(fleet: FleetRehearsal) -> None:
+    """Whoever was in the group before the run stays in it: the run did not put them there."""
+    fleet.org.client("identitystore").create_group(
+        IdentityStoreId=fleet.instance.store.id, DisplayName="Sales", Description="Theirs"
+    )
+    join(fleet, "Sales", create_user(fleet, BOB))
+
+
+def assigned_by_others(fleet: FleetRehearsal) -> None:
+    group = next(each.id for each in fleet.instance.store.groups.values())
+    assign(fleet, set_by_hand(fleet, "Theirs", AUDIT), group, ACCOUNT, "GROUP")
+
+
+def joined_anew(fleet: FleetRehearsal) -> None:
+    store = fleet.instance.store
+    bob = user_id(fleet, BOB)
+    (membership,) = (each.id for each in store.memberships.values() if each.user_id == bob)
+    client = fleet.org.client("identitystore")
+    client.delete_group_membership(IdentityStoreId=store.id, MembershipId=membership)
+    join(fleet, "Sales", bob)
+
+
+@pytest.mark.parametrize(
+    "then", [[shared(ACCOUNT, "alice")], [intents(ACCOUNT, "alice")]], ids=["asked", "not"]
+)
+def test_leavers_go_from_a_shared_group_that_a_run_put_them_into(
+    fleet: FleetRehearsal, on_day: Callable[[int], None], then: list[Intents]
+) -> None:
+    fleet.leave(shared(ACCOUNT, "alice", "bob"))
+    assert fleet.run() == []
+    fleet.forget()
+    fleet.leave(*then)
+    read = accounts_with("alice")
+    on_day(0)
+    (line,) = (each for each in audited(fleet, read) if BOB in each)
+    assert line.endswith(
+        "--prune-former DAYS would remove it: its IAM users are deleted since 2026-11-28 or earlier (0 days)"
+    )
+    assert not [each for each in fleet.lines("!") if BOB in each]
+    on_day(29)
+    assert pruned(fleet, read) == []
+    assert fleet.run(prune=True) == []
+    assert fleet.members()["Sales"] == {ALICE, BOB}
+    on_day(30)
+    assert pruned(fleet, read) == []
+    assert fleet.members()["Sales"] == {ALICE}
+    assert [call.operation for call in fleet.mutations()].count("DeleteGroupMembership") == 1
+    assert fleet.undo(fleet.results()[-1]) == []
+    assert fleet.members()["Sales"] == {ALICE, BOB}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "accounts", "then", "told"),
+    [
+        pytest.param(joined_by_hand, None, [ACCOUNT], ["alice"], "", id="before-the-run"),
+        pytest.param(None, joined_anew, [ACCOUNT], ["alice"], "", id="joined-anew"),
+        pytest.param(None, assigned_by_others, [ACCOUNT], ["alice"], "which no run assigned", id="of-others"),
+        pytest.param(None, None, [ACCOUNT, OTHER_ACCOUNT], ["alice"], "no choice removes", id="gives-more"),
+        pytest.param(None, None, [ACCOUNT], ["alice", "bob"], "", id="has-other-intents"),
+    ],
+)
+def test_in_a_shared_group_stays_who_may_have_it_of_others(
+    fleet: FleetRehearsal,
+    on_day: Callable[[int], None],
+    before: Happening | None,
+    after: Happening | None,
+    accounts: list[str],
+    then: list[str],
+    told: str,
+) -> None:
+    if before:
+        before(fleet)
+    fleet.leave(shared(ACCOUNT, "alice", "bob"), *(shared(each, "alice") for each in accounts[1:]))
+    assert fleet.run() == []
+    if after:
+        after(fleet)
+    fleet.forget()
+    fleet.leave(*(shared(each, "alice") for each in accounts), *(intents(ACCOUNT, each) for each in then[1:]))
+    on_day(0)
+    lines = [each for each in audited(fleet, accounts_with("alice")) if BOB in each and "membership" in each]
+    on_day(40)
+    pruned(fleet, accounts_with("alice"))
+    assert fleet.members()["Sales"] == {ALICE, BOB}
+    assert bool(lines) == bool(told)
+    assert all(told in each for each in lines)

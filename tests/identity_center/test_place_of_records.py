@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from tests.access_center import ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.test_totals_of_people import set_by_hand
+from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 GROUP = f"iam-{ACCOUNT}-Readers"
@@ -99,3 +103,62 @@ def test_the_first_run_counts_once_it_has_begun(fleet: FleetRehearsal, tmp_path:
     assert any(TOLD in each for each in audit(fleet.fleet, fleet.center(), fleet.said.append))
     # an export touches nothing in Identity Center, and looks up what it has no record of
     assert export(fleet.fleet, tmp_path / "terraform", fleet.said.append, fleet.center()) == []
+
+
+def killed_before(fleet: FleetRehearsal) -> None:
+    """A run that was killed before its first call."""
+    journal = fleet.output / "identity-center-runs/20261101T000000.000000Z/journal.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.touch()
+
+
+def of_another_instance(fleet: FleetRehearsal, finished: bool = True) -> None:
+    """The records of a run in this organization, as one of another organization would have left them."""
+    own, store = fleet.instance.arn, fleet.instance.store.id
+    fleet.leave(intents(ACCOUNT, "bob"))
+    assert fleet.run() == []
+    (result,) = fleet.results()
+    changed = result.read_text().replace(own, f"{own}9").replace(store, f"{store}9")
+    result.write_text(changed)
+    journal = result.with_name("journal.jsonl")
+    lines = [json.loads(each) for each in journal.read_text().splitlines()]
+    pin = sha256(changed.encode()).hexdigest()
+    lines = [{**each, "sha256": pin} if each["phase"] == "result" else each for each in lines]
+    if not finished:
+        result.unlink()
+        lines.pop()
+    text = "".join(json.dumps(each) + "\n" for each in lines)
+    journal.write_text(text.replace(own, f"{own}9").replace(store, f"{store}9"))
+
+
+@pytest.mark.parametrize(
+    ("leave", "told"),
+    [
+        pytest.param(killed_before, f"{TOLD}: nobody would know", id="empty-journal"),
+        pytest.param(of_another_instance, r"of instance arn:aws:sso:::instance/\S+, only of", id="another"),
+        pytest.param(
+            partial(of_another_instance, finished=False), r"of instance \S+, only of arn", id="another-killed"
+        ),
+    ],
+)
+def test_records_that_say_nothing_of_this_instance_are_none(
+    fleet: FleetRehearsal, leave: Callable[[FleetRehearsal], None], told: str
+) -> None:
+    leave(fleet)
+    managed_group(fleet)
+    fleet.leave(intents(ACCOUNT, "alice"))
+    for dry in (True, False):
+        with pytest.raises(IdentityCenterError, match=told):
+            fleet.run(dry=dry)
+        assert fleet.mutations() == []
+    assert any(TOLD in each for each in fleet.audit())
+
+
+def test_a_killed_run_of_this_instance_is_a_record(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    with pytest.MonkeyPatch.context() as patch:
+        after_change(patch, 3, Killed())
+        with pytest.raises(Killed):
+            fleet.run()
+    assert fleet.run() == []
+    assert fleet.members() == {GROUP: {ALICE}}

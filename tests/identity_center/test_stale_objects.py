@@ -78,7 +78,7 @@ def joined_by_mallory(fleet: FleetRehearsal) -> None:
 @pytest.mark.parametrize(
     ("names", "then", "why"),
     [
-        pytest.param(["alice"], nothing, "an earlier run made the membership", id="without-intents"),
+        pytest.param(["alice"], nothing, "an earlier run gave it to members", id="without-intents"),
         pytest.param(["alice", "bob"], joined_by_mallory, "find out who did", id="of-others"),
     ],
 )
@@ -202,3 +202,32 @@ def test_an_empty_group_of_an_account_without_intents_is_found_and_stays(fleet: 
     assert any("has no members" in each for each in fleet.audit())
     assert fleet.run(prune=True) == []
     assert f"iam-{ACCOUNT}-Writers" in fleet.members()
+
+
+def by_hand(fleet: FleetRehearsal) -> None:
+    groups = fleet.instance.store.groups.values()
+    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == GROUP)
+    (arn,) = (each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
+    assign(fleet, arn, group_id, ACCOUNT, "GROUP")
+
+
+def by_a_run(fleet: FleetRehearsal) -> None:
+    asked(fleet, "Readers", "alice", "bob")
+    assert fleet.run() == []
+    assert "CreateAccountAssignment" in {each.operation for each in fleet.mutations()}
+    asked(fleet, "Readers", "alice", "bob", group="Others")
+
+
+@pytest.mark.parametrize(("anew", "stays"), [(by_hand, True), (by_a_run, False)], ids=["by-hand", "by-a-run"])
+def test_who_assigned_it_after_an_undo_ended_it_decides_whose_it_is(
+    fleet: FleetRehearsal, anew: Callable[[FleetRehearsal], None], stays: bool
+) -> None:
+    theirs(fleet)
+    by_a_run(fleet)
+    assert fleet.run() == []
+    fleet.undo(fleet.results()[0])
+    assert sets_of_group(fleet) == set()
+    anew(fleet)
+    told = any(each.startswith(STALE) for each in fleet.audit())
+    fleet.run(prune=True, lock_out=True)
+    assert (told, sets_of_group(fleet)) == (not stays, {"Readers"} if stays else set())

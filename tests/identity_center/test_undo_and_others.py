@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aws_local_org.identity_center import faults
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center.requests.intents import Intents
 from c7n_iamusers.identity_center.undo.undoing import undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
@@ -16,6 +19,7 @@ from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.test_totals_of_people import assign, create_user, join, set_by_hand, user_id
 from tests.identity_center.test_undoing import GROUP, incomplete, undone
+from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 BOB, CAROL = "bob@example.com", "carol@example.com"
 THIRD = "777788889999"
@@ -200,3 +204,136 @@ def test_an_earlier_group_that_is_as_before(fleet: FleetRehearsal, result: Path)
     assert fleet.undo(fleet.results()[-1]) == []
     assert (fleet.members(), fleet.usernames()) == ({GROUP: {BOB}}, {BOB})
     assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
+
+
+def shared(account: str, *names: str) -> Intents:
+    given: dict[str, Any] = {"group": GROUP, "shared_group": True, "policy": "shared"}
+    return intents(account, *names, **given, place=f"{account}/shared")
+
+
+def killed_run(fleet: FleetRehearsal, after: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        after_change(patch, after, Killed())
+        with pytest.raises(Killed):
+            fleet.run()
+
+
+def all_exist(accounts: Iterable[str]) -> dict[str, dict[str, str]]:
+    users = ("bob", "dave")
+    return {
+        account: {user.subject.unique_id: "" for user in intents(account, *users).users}
+        for account in accounts
+    }
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["killed-once", "killed-twice"])
+@pytest.mark.parametrize(
+    ("first", "then", "after", "happens", "kept"),
+    [
+        pytest.param(
+            [], [intents(ACCOUNT, "bob")], 5, carol_joins, "it has other members", id="its-group-joined"
+        ),
+        pytest.param(
+            [],
+            [intents(ACCOUNT, "bob")],
+            5,
+            assigned_elsewhere,
+            "it has been assigned since (Theirs in account",
+            id="its-group-assigned",
+        ),
+        pytest.param(
+            [shared(ACCOUNT, "bob")],
+            [shared(ACCOUNT, "bob", "dave")],
+            2,
+            assigned_elsewhere,
+            "it has been assigned since (Theirs in account",
+            id="earlier-group-assigned",
+        ),
+        pytest.param(
+            [shared(ACCOUNT, "bob")],
+            [shared(ACCOUNT, "bob"), shared(OTHER_ACCOUNT, "bob")],
+            1,
+            carol_joins,
+            "its group has other members",
+            id="earlier-group-joined",
+        ),
+    ],
+)
+def test_what_others_did_while_a_run_was_killed_stays(
+    fleet: FleetRehearsal,
+    first: list[Intents],
+    then: list[Intents],
+    after: int,
+    happens: Happening,
+    kept: str,
+    again: bool,
+) -> None:
+    """Before the run is what there was before the killed run that it continues."""
+    if first:
+        fleet.leave(*first)
+        assert fleet.run() == []
+        fleet.forget()
+    fleet.leave(*then)
+    killed_run(fleet, after)
+    happens(fleet)
+    theirs = fleet.members() if happens is carol_joins else {}
+    others = {each for each in fleet.assigned() if theirs or "Theirs" in each}
+    if again:
+        fleet.leave(intents(THIRD, "erin"))
+        killed_run(fleet, 1)
+    fleet.run()
+    result = fleet.results()[-1]
+    assert incomplete(fleet.undo(result, read_users=None if happens is carol_joins else all_exist)) > 0
+    assert any(kept in each for each in fleet.lines("!"))
+    assert undone(result)["complete"] is False
+    assert fleet.assigned() >= others
+    assert (CAROL in fleet.members()[GROUP]) == bool(theirs)
+
+
+def test_what_a_killed_run_did_not_record_counts_as_of_others(fleet: FleetRehearsal) -> None:
+    fleet.leave(shared(ACCOUNT, "bob"))
+    assert fleet.run() == []
+    fleet.leave(shared(ACCOUNT, "bob", "dave"))
+    killed_run(fleet, 2)
+    for each in fleet.output.glob("identity-center-runs/*/groups-before.json"):
+        each.unlink()
+    assert fleet.run() == []
+    result = fleet.results()[-1]
+    assert incomplete(fleet.undo(result)) == 2
+    assert any("does not have what it gave before" in each for each in fleet.lines("!"))
+    assert fleet.members() == {GROUP: {BOB, "dave@example.com"}}
+
+
+def test_a_record_of_groups_that_no_run_has_written(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "bob"))
+    killed_run(fleet, 2)
+    (name,) = fleet.output.glob("identity-center-runs/*/groups-before.json")
+    name.write_text('{"schema": 1, "groups": {"g": {"assignments": [["1"]], "members": []}}}')
+    with pytest.raises(IdentityCenterError, match="what groups had before a killed run"):
+        fleet.run()
+    assert fleet.mutations() == []
+
+
+def test_an_assignment_that_the_undo_ends_is_no_other_access(fleet: FleetRehearsal) -> None:
+    """Bob has the set by his own group and by a shared one, both of the run, and his IAM user there is deleted."""
+    given: dict[str, Any] = {"group": "Sales", "shared_group": True, "policy": "shared"}
+    sales = {
+        each: intents(each, name, **given, place=f"{each}/shared")
+        for each, name in ((OTHER_ACCOUNT, "bob"), (ACCOUNT, "ann"))
+    }
+    fleet.leave(sales[OTHER_ACCOUNT])
+    assert fleet.run() == []
+    fleet.forget()
+    fleet.leave(*sales.values(), intents(ACCOUNT, "bob"))
+    assert fleet.run() == []
+
+    def read_users(accounts: Iterable[str]) -> dict[str, dict[str, str]]:
+        (bob,) = intents(ACCOUNT, "bob").users
+        everybody = (*intents(OTHER_ACCOUNT, "bob", "ann").users, *intents(ACCOUNT, "ann").users)
+        exist = {user.subject.unique_id: "" for user in everybody}
+        assert bob.subject.unique_id not in exist
+        return dict.fromkeys(accounts, exist)
+
+    assert incomplete(fleet.undo(fleet.results()[-1], read_users=read_users)) > 0
+    assert BOB in fleet.members()[GROUP]
+    assert (ACCOUNT, "Readers", GROUP) in fleet.assigned()

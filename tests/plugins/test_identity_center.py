@@ -148,6 +148,16 @@ def test_somebody_elses_identity_is_not_theirs(fleet: FleetRehearsal, tmp_path: 
     assert {"alice", "mallory"} <= selected(fleet, tmp_path, "absent", user=keys)
 
 
+def test_who_has_the_username_by_now_is_not_the_people_files_person(
+    fleet: FleetRehearsal, tmp_path: Path
+) -> None:
+    ids = {str(each.attributes["UserName"]): each.id for each in fleet.instance.store.users.values()}
+    people = tmp_path / "people.csv"
+    for user_id, state in ((ids["alice@example.com"], "provisioned"), (ids["bob@example.com"], "absent")):
+        people.write_text(f"account,user,email,user-id\n{ACCOUNT},alice,alice@example.com,{user_id}\n")
+        assert "alice" in selected(fleet, tmp_path, state, people_from=str(people))
+
+
 def test_state_and_reason_stand_on_the_resource(fleet: FleetRehearsal, tmp_path: Path) -> None:
     found = policy({"filters": [{**FILTER, "state": "pending"}]}, tmp_path).run()
     assert found[0]["c7n:IamUser"]["identity-center"] == {

@@ -7,6 +7,7 @@ ids is found again.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -33,13 +34,14 @@ class Successors:
     """The objects that undos created. ``groups``, ``sets``: former id or ARN -> that of now, also step by step.
 
     ``memberships``: ids of group and user -> the membership's id. ``assignments``: group id and assignment.
-    ``journals``: the names of the undos' journals.
+    ``ended``: when (``_moment``) undos deleted assignments. ``journals``: the names of the undos' journals.
     """
 
     groups: dict[str, str] = field(default_factory=dict)
     sets: dict[str, str] = field(default_factory=dict)
     memberships: dict[object_records.MembershipKey, str] = field(default_factory=dict)
     assignments: set[tuple[str, model.Assignment]] = field(default_factory=set)
+    ended: dict[tuple[str, model.Assignment], str] = field(default_factory=dict)
     journals: list[str] = field(default_factory=list)
 
     def add(
@@ -63,6 +65,19 @@ class Successors:
             each.membership: each.identifier for each in made if each.kind == model.MEMBERSHIP
         }
         self.assignments |= {each.assignment for each in made if each.kind == model.ASSIGNMENT}
+
+    def end(self, line: Mapping[str, Any]) -> None:
+        """What the next line of an undo's journal says that it deleted."""
+        if line.get("operation") == "DeleteAccountAssignment" and line.get("result") in ("done", "gone"):
+            account, arn, group_id = (
+                str((line.get("parameters") or {}).get(name))
+                for name in ("TargetId", "PermissionSetArn", "PrincipalId")
+            )
+            self.ended[group_id, model.Assignment(account, arn)] = _moment(str(line.get("time")))
+
+    def has_ended(self, assigned: tuple[str, model.Assignment], time: str) -> bool:
+        """Whether an undo deleted ``assigned``, by the ids of now, after the run that began at ``time`` had made it."""
+        return self.ended.get(assigned, "") > _moment(time)
 
     def membership(self, key: object_records.MembershipKey) -> object_records.MembershipKey:
         """The same membership by its ids of now."""
@@ -106,6 +121,11 @@ class Successors:
         return {**result, "created": created, "groups": groups, "members": members, "memberships": rows}
 
 
+def _moment(time: str) -> str:
+    """The digits of a time in UTC, up to microseconds: of the time of a run, or of a line of a journal."""
+    return re.sub(r"\D", "", time)[:20]
+
+
 def _latest(successors: Mapping[str, str], identifier: str) -> str:
     seen = {identifier}
     while (new := successors.get(identifier, identifier)) not in seen:
@@ -123,7 +143,25 @@ def read_successors(output: Store) -> Successors:
             removed = map(object_records.Removed.from_data, result.get("removed", ()))
             found.add(removed, object_records.created_by(lines_of_journal(output, name)))
             found.journals.append(name)
+            for line in lines_of_journal(output, name):
+                found.end(line)
+    found.ended = {found.assignment(*each): moment for each, moment in found.ended.items()}
     return found
+
+
+def recorded_instances(output: Store) -> Iterator[str]:
+    """The ARN of the instance of each finished run, then what the calls of each killed one name: ARN or identity store.
+
+    A journal without calls names none. Raises IdentityCenterError and OSError.
+    """
+    killed = with_journal(output)
+    for time, result in read_results(output):
+        killed -= {time, *result.get("resumes", ())}
+        yield str(result.get("instance", ""))
+    for time in sorted(killed):
+        for line in lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}"):
+            given = line.get("parameters") or {}
+            yield from (str(given[name]) for name in ("InstanceArn", "IdentityStoreId") if name in given)
 
 
 def read_history(output: Store, instance: model.Instance, since: str = "") -> History:
@@ -137,12 +175,13 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
     served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     ids: defaultdict[object_records.MembershipKey, set[str]] = defaultdict(set)
     assignments, made, killed = set[_Assigned](), set[_Assigned](), with_journal(output)
+    joined = set[str]()
     for time, result in read_results(output):
         killed -= {time, *result.get("resumes", ())}
         if result.get("instance") != instance.arn:
             continue
-        made |= _assignments(map(object_records.Created.from_data, result["created"]), successors)
-        assignments |= made
+        created = map(object_records.Created.from_data, result["created"])
+        assignments |= _add(created, successors, time, made, joined)
         made -= set(_removed(map(object_records.Removed.from_data, result.get("removed", ())), successors))
         assignments |= {
             successors.assignment(group_id, model.Assignment(*each))
@@ -156,14 +195,16 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
             served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
     for time in sorted(killed):
         lines = lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")
-        made |= _assignments(object_records.created_by(lines), successors)
+        assignments |= _add(object_records.created_by(lines), successors, time, made, joined)
     made |= successors.assignments
     people = {
         username: {user_id: frozenset(users) for user_id, users in found.items()}
         for username, found in served.items()
     }
     known = {key: frozenset(found) for key, found in ids.items()}
-    return History(dict(memberships), frozenset(assignments | made), people, frozenset(made), known)
+    joined.update(successors.memberships.values())
+    everything = frozenset(assignments | made)
+    return History(dict(memberships), everything, people, frozenset(made), known, frozenset(joined - {""}))
 
 
 def created_so_far(output: Store) -> Iterator[object_records.Created]:
@@ -191,5 +232,22 @@ def _removed(removed: Iterable[object_records.Removed], successors: Successors) 
             yield successors.assignment(each.record["group-id"], given)
 
 
-def _assignments(created: Iterable[object_records.Created], successors: Successors) -> set[_Assigned]:
-    return {successors.assignment(*each.assignment) for each in created if each.kind == model.ASSIGNMENT}
+def _add(
+    created: Iterable[object_records.Created],
+    successors: Successors,
+    time: str,
+    made: set[_Assigned],
+    joined: set[str],
+) -> set[_Assigned]:
+    """The assignments that the run of ``time`` created, by the ids of now.
+
+    Adds to ``made`` those that no undo ended since, and to ``joined`` the ids of memberships.
+    """
+    found = set[_Assigned]()
+    for each in created:
+        if each.kind == model.ASSIGNMENT:
+            found.add(successors.assignment(*each.assignment))
+        elif each.kind == model.MEMBERSHIP and each.certain:
+            joined.add(each.identifier)
+    made |= {each for each in found if not successors.has_ended(each, time)}
+    return found

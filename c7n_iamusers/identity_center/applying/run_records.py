@@ -28,6 +28,7 @@ from c7n_iamusers.execution.journal import (
 from c7n_iamusers.execution.outcomes import Outcome
 from c7n_iamusers.execution.stores import DirectoryStore, Store, others_may_write, read_all, replace_all
 from c7n_iamusers.identity_center import object_records
+from c7n_iamusers.identity_center.applying import groups_before
 from c7n_iamusers.identity_center.applying.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.model import ASSIGNMENT, MEMBERSHIP, Change, Claim, Instance
@@ -359,8 +360,12 @@ def overall_result(
     removed: Iterable[object_records.Removed],
     instance: Instance,
     finished: datetime,
+    earlier: groups_before.Groups | None,
 ) -> dict[str, Any]:
-    """The result of the run, with iterators of rows. ``permission-sets``: as requested, to find later changes."""
+    """The result of the run, with iterators of rows. ``permission-sets``: as requested, to find later changes.
+
+    ``earlier``: what groups had before killed runs that it continues; None if that is not known.
+    """
     statuses = Counter(outcome.status for _, outcome in report.outcomes())
     return {
         "schema": RESULT_SCHEMA,
@@ -380,7 +385,7 @@ def overall_result(
         "removed": (each.as_data() for each in removed),
         "memberships": _memberships(report, _ids(created)),
         "assignments": _requested(report),
-        **_groups_before(report, created),
+        **groups_before.of_result(report, list(created), earlier),
         "permission-sets": {
             name: permission_set_data(requested)
             for name, requested in sorted(report.desired.permission_sets.items())
@@ -420,32 +425,6 @@ def _requested(report: Report) -> dict[str, list[list[str]]]:
     for group_id, each in report.assignments():
         found[group_id].append([each.account_id, each.permission_set_arn])
     return dict(found)
-
-
-def _groups_before(report: Report, created: Iterable[object_records.Created]) -> dict[str, Any]:
-    """``groups``: id of each group that existed before the run and that people joined -> its assignments before it.
-    ``members``: id of each that the run assigned -> its members before the run.
-
-    An undo needs them: what the group has been assigned since, and who joined it since, is not the run's to end.
-    """
-    joined, assigned = set[str](), set[str]()
-    for each in created:
-        if each.kind == MEMBERSHIP:
-            joined.add(each.membership[0])
-        elif each.kind == ASSIGNMENT:
-            assigned.add(each.assignment[0])
-    known = {each.group_id: each for each in report.groups.values()}
-    return {
-        "groups": {
-            group_id: [
-                [each.account_id, each.permission_set_arn] for each in sorted(known[group_id].assignments)
-            ]
-            for group_id in sorted(joined & known.keys())
-        },
-        "members": {
-            group_id: sorted(known[group_id].members) for group_id in sorted(assigned & known.keys())
-        },
-    }
 
 
 def _assignments(
@@ -496,13 +475,15 @@ def apply_and_record(
     run.check_creations(report)
     directory = RunDirectory.begin(output, now())
     directory.check_resumed(center.instance)
+    earlier = groups_before.read(output, [f"{RUNS}/{each}" for each in directory.resumed])
+    groups_before.record(output, f"{RUNS}/{directory.time}", report)
     with directory.journal() as journal:
         report = run.apply(report, journal, options)
     created, removed = object_records.CreatedObjects(), object_records.RemovedObjects()
     for line in directory.lines():
         created.add(line)
         removed.add(line)
-    digest = directory.finish(overall_result(report, created, removed, center.instance, now()))
+    digest = directory.finish(overall_result(report, created, removed, center.instance, now(), earlier))
     # A run that only records IAM users has nothing to undo.
     return report, None if nothing_to_do else (output.place(directory.result), digest)
 

@@ -16,7 +16,12 @@ from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key
 from c7n_iamusers.identity_center.planning.permission_sets import differs, lasts_longer, may_widen
 from c7n_iamusers.identity_center.planning.replacements import History, Replacements
-from c7n_iamusers.identity_center.planning.shared_groups import shared_and_stale
+from c7n_iamusers.identity_center.planning.shared_groups import (
+    FORMER_MEMBERS,
+    leavers,
+    shared_and_stale,
+    why_leaver_stays,
+)
 from c7n_iamusers.identity_center.planning.unrequested_access import DIRECT, SideEffects
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER
 from c7n_iamusers.text.wording import folded, shown
@@ -173,6 +178,8 @@ class _Review:
     def result(self) -> Reviewed:
         for group in sorted(self._reviewed_groups(), key=lambda each: each.name):
             self._review_group(group)
+        for group in sorted(self._shared_groups(), key=lambda each: each.name):
+            self._review_leavers(group)
         for group, each in shared_and_stale(
             self._comparison.desired, self._state, self._comparison.history, self._comparison.only
         ):
@@ -197,6 +204,24 @@ class _Review:
                 continue
             if requested or self._is_of_chosen(group):
                 yield group
+
+    def _shared_groups(self) -> Iterator[model.KnownGroup]:
+        """Shared groups of which it is known what they give; none if accounts were left out, which may request them."""
+        found = {**self._current.groups, **{each.group_id: each for each in self._state.groups.values()}}
+        for group in found.values() if self._comparison.only is None else ():
+            requested = self._comparison.desired.groups.get(self._named.get(group.group_id, ""))
+            if requested.shared if requested else group.is_managed and not group.is_restricted:
+                yield group
+
+    def _review_leavers(self, group: model.KnownGroup) -> None:
+        """The memberships of a shared group that runs made for IAM users which are gone."""
+        requested = self._requested.get(self._named.get(group.group_id, group.name), set())
+        refused = (each.subject for each in self._comparison.refused)
+        subjects = (*(each.subject for each in self._comparison.claims), *refused)
+        given = group, self._comparison.history, self._membership_users, self._username, subjects
+        for user_id in leavers(*given):
+            if user_id not in requested:
+                self._remove_membership(group, user_id, shared=True)
 
     def _is_of_chosen(self, group: model.KnownGroup) -> bool:
         """Whether no account but the chosen ones can request the group, by its description."""
@@ -233,13 +258,15 @@ class _Review:
         outside = self._comparison.emptied.issuperset(self._uncovered_accounts(group))
         return outside and not self._given_by_others(group)
 
-    def _remove_membership(self, group: model.KnownGroup, user_id: str) -> tuple[model.Change, bool] | None:
-        """The removal of a membership that is not requested; None if it must stay."""
+    def _remove_membership(
+        self, group: model.KnownGroup, user_id: str, shared: bool = False
+    ) -> tuple[model.Change, bool] | None:
+        """The removal of a membership that is not requested; None if it must stay. ``shared``: so is the group."""
         accounts = tuple(sorted({each.account_id for each in group.assignments}))
         person, username = self._ids.get(user_id), self._username(user_id)
         replaced = self._replacements.claims(group.name, username, person, accounts, user_id)
         replaced = replaced or self._covering_claims(group, username, person)
-        reason = self._why_stays(group, username, bool(replaced))
+        reason = self._why_stays(group, username, bool(replaced), shared)
         if reason:
             if accounts:
                 self._unexpected_members.append(
@@ -262,7 +289,7 @@ class _Review:
         change = self._change(key, model.MEMBERSHIP, f"{username} in {group.name}", call, needs, details)
         return self._register(change, group, (user_id, group.group_id), expired)
 
-    def _why_stays(self, group: model.KnownGroup, username: str, is_replaced: bool) -> str:
+    def _why_stays(self, group: model.KnownGroup, username: str, is_replaced: bool, shared: bool) -> str:
         """Why a membership that is not requested must stay; empty if it may go."""
         if self._comparison.desired.external:
             return "ask the owner of the identity provider to remove it"
@@ -271,6 +298,8 @@ class _Review:
             return (OTHERS_ASSIGNED if made else OTHERS_ASSIGNED_PERHAPS).format(shown(others))
         if self._is_expired(group, username):
             return ""
+        if shared:
+            return why_leaver_stays(group, self._membership_users.get((group.name, folded(username)), ()))
         if self._is_former_and_gone(group, username):
             return FORMER_AND_GONE
         return self._why_needed(group, username, made, is_replaced)
@@ -367,7 +396,7 @@ class _Review:
             replaced = replaced or self._covering_claims(part, username, person)
             made = (group.name, folded(username)) in self._membership_users
             if reason := self._why_needed(part, username, made, bool(replaced)):
-                reasons.add(reason)
+                reasons.add(FORMER_MEMBERS if reason == FORMER else reason)
             for claim in replaced:
                 needs += membership_key(claim.person, claim.group), assignment_key(claim.group, claim.grant)
         if not self._content(each.permission_set_arn):

@@ -94,3 +94,16 @@ def same_person(
             f"Identity Center user {by_username.username} is disabled: enable it, or leave the IAM user out"
         )
     return by_username
+
+
+def another_id(user_id: str, username: str, known: model.KnownPerson | None) -> str:
+    """How the people file contradicts Identity Center on who has the username; empty if it does not.
+
+    ``user_id``: the person's, by the file; empty if it has none. ``known``: the user with the username.
+    """
+    if user_id in ("", known.user_id if known else None):
+        return ""
+    return (
+        f"the people file says that it is user id {user_id}, and username {username} "
+        f"{f'is that of user id {known.user_id}' if known else 'has no user'} in Identity Center: correct the row"
+    )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.object_records import MembershipKey
+from c7n_iamusers.identity_center.planning.adoption import another_id
 from c7n_iamusers.text.wording import folded, shown
 
 #: Group name and username (folded) -> the IAM users for whom earlier runs made that membership: ARN -> unique id.
@@ -30,7 +31,8 @@ class History:
     ``assignments``: group id and what was assigned to it, or what intents requested of it; None if nobody has read it.
     ``made``: those of them that runs made, and no later one removed. ``served``: folded username, as
     requested -> id of the user who had it -> the IAM users (``identity``) who were given access as that person.
-    ``membership_ids``: the ids with which runs made or met ``memberships``.
+    ``membership_ids``: the ids with which runs made or met ``memberships``. ``joined``: those of memberships that runs
+    made, or that undos of runs brought back.
     """
 
     memberships: Mapping[MembershipKey, Mapping[str, str]] = field(default_factory=dict)
@@ -38,6 +40,7 @@ class History:
     served: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     made: frozenset[tuple[str, model.Assignment]] = frozenset()
     membership_ids: Mapping[MembershipKey, frozenset[str]] = field(default_factory=dict)
+    joined: frozenset[str] = frozenset()
 
     @property
     def users(self) -> frozenset[tuple[str, str]]:
@@ -151,13 +154,9 @@ def changed_people(
     names, found = _usernames(state), {}
     for claim in claims:
         known, served = people.get(claim.person), history.served.get(claim.person[0], {})
-        user_id = known.user_id if known else ""
-        if claim.user_id and claim.user_id != user_id:
-            found[claim] = (
-                f"the people file says that it is user id {claim.user_id}, and username {claim.person[0]} "
-                f"{f'is that of user id {user_id}' if user_id else 'has no user'} in Identity Center: correct the row"
-            )
-        if claim.user_id or (known and user_id in served):
+        if why := another_id(claim.user_id, claim.person[0], known):
+            found[claim] = why
+        if claim.user_id or (known and known.user_id in served):
             continue
         if others := [
             f"user id {user_id}, {f'now {names[user_id]}' if user_id in names else 'now deleted'}"

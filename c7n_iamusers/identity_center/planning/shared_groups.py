@@ -1,15 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Assignments of shared groups that runs made and that nobody requests any more. Pure.
+"""What runs made of shared groups and nobody requests any more: assignments, and memberships of leavers. Pure.
 
-A shared group may have been made by others, who go on using it. So only what a run assigned is ours to end.
+A shared group may have been made by others, who go on using it. So only what a run made is ours to end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.planning.replacements import History, MembershipUsers, identities, identity
+from c7n_iamusers.text.wording import folded, shown
+
+#: Why the membership of a shared group stays.
+FORMER_IN_SHARED = (
+    "an earlier run made the membership of this shared group for IAM users that have no intents now: if these were "
+    "deleted, it replaces their access, and --prune-former DAYS would remove it"
+)
+#: {}: accounts.
+GIVES_MORE = (
+    "an earlier run made the membership of this shared group for IAM users that have no intents now, and the group "
+    "also gives account {}, where no run found an IAM user of this person: no choice removes the membership: if the "
+    "person has left, remove it by hand"
+)
+#: Why an assignment of a shared group stays.
+FORMER_MEMBERS = (
+    "an earlier run gave it to members whose IAM users have no intents now: it may be all access that they have, and "
+    "--prune --lock-out would remove it"
+)
 
 
 def shared_and_stale(
@@ -34,3 +53,32 @@ def shared_and_stale(
                 continue
             if only is None or each.account_id in only:
                 yield group, each
+
+
+def leavers(
+    group: model.KnownGroup,
+    history: History,
+    membership_users: MembershipUsers,
+    username: Callable[[str], str],
+    subjects: Iterable[Subject],
+) -> Iterator[str]:
+    """The ids of members of a shared group whom a run added to it, for IAM users that are not among ``subjects``.
+
+    ``username``: of a user id. ``subjects``: all IAM users with intents.
+    """
+    present = {identity(each) for each in subjects}
+    for user_id, membership in sorted(group.memberships.items()):
+        users = membership_users.get((group.name, folded(username(user_id))), {})
+        if users and membership in history.joined and present.isdisjoint(identities(users)):
+            yield user_id
+
+
+def why_leaver_stays(group: model.KnownGroup, users: Iterable[str]) -> str:
+    """Why a leaver who is not expired stays in a shared group. ``users``: ARNs of the IAM users of the membership."""
+    accounts = {each.account_id for each in group.assignments}
+    beyond = accounts - {arn.split(":")[4] for arn in users}
+    if model.UNKNOWN_ASSIGNMENT in group.assignments:
+        return (
+            f"an earlier run made the membership, and it is not known what else it gives: {model.NOT_LISTED}"
+        )
+    return GIVES_MORE.format(shown(sorted(beyond))) if beyond else FORMER_IN_SHARED

@@ -41,6 +41,7 @@ def needed_memberships(
     content = _contents(reader)
     accounts = {arn.split(":")[4] for users in membership_users.values() for arn, _ in users}
     existing = read_users(sorted(accounts))
+    leaving, ending = set(state.memberships), _ending(state)
     found: dict[object_records.MembershipKey, str] = {}
     for membership, users in membership_users.items():
         reasons = {
@@ -50,9 +51,7 @@ def needed_memberships(
         }
         if not users:
             found[membership] = f"the result of the run has no IAM user for it: {_LOCK_OUT}"
-        elif reasons and not _has_other(
-            membership, reasons, set(state.memberships), reader, content, state.in_progress
-        ):
+        elif reasons and not _has_other(membership, reasons, leaving, reader, content, ending):
             found[membership] = f"{shown(sorted(set(reasons.values())))} {_LOCK_OUT}"
     return found
 
@@ -122,27 +121,38 @@ def _has_other(
     leaving: set[object_records.MembershipKey],
     reader: CenterReader,
     content: Callable[[model.Assignment], str],
-    in_progress: model.InProgress,
+    ending: Callable[[str], Collection[model.Assignment]],
 ) -> bool:
     """Whether the person keeps all that the membership gives in ``accounts`` without the memberships in ``leaving``.
 
-    ``content``: of an assignment, empty if it is not known. Only the same permission set, or one with the same
-    content, is known to give as much: what another set gives in comparison is not asked.
+    ``content``: of an assignment, empty if it is not known. ``ending``: of a principal, its assignments that end. Only
+    the same permission set, or one with the same content, is known to give as much: what another set gives in
+    comparison is not asked.
     """
     group_id, user_id = membership
-    listed, going = reader.assignments.of_group_if_listed, in_progress.deleted_for
+    listed = reader.assignments.of_group_if_listed
     given = listed(group_id)
     lost = {each for each in given if each.account_id in accounts}
     # What a delegated administrator can't list may be lost, and does not count as held.
     if model.UNKNOWN_ASSIGNMENT in given or not {each.account_id for each in lost}.issuperset(accounts):
         return False
     staying = [group for group in reader.store.groups_of(user_id) if (group, user_id) not in leaving]
-    held = {each for group in staying for each in listed(group) - going(group)}
-    held |= reader.assignments.directly_of_if_listed(user_id) - going(user_id)
+    held = {each for group in staying for each in listed(group).difference(ending(group))}
+    held |= reader.assignments.directly_of_if_listed(user_id).difference(ending(user_id))
     contents = {(each.account_id, content(each)) for each in held if each.account_id in accounts}
     return all(
         each in held or ((found := content(each)) and (each.account_id, found) in contents) for each in lost
     )
+
+
+def _ending(state: object_records.CreatedState) -> Callable[[str], Collection[model.Assignment]]:
+    """The assignments of a principal that the undo may end, or whose deletion is in progress."""
+    own = defaultdict[str, set[model.Assignment]](set)
+    for each in state.created:
+        if each.kind == model.ASSIGNMENT:
+            group_id, assignment = each.assignment
+            own[group_id].add(assignment)
+    return lambda principal: own.get(principal, set()) | state.in_progress.deleted_for(principal)
 
 
 def _contents(reader: CenterReader) -> Callable[[model.Assignment], str]:

@@ -357,7 +357,7 @@ class ChangeExecution:
         return ChangeFailed(
             "Timeout",
             f"an earlier request to {'end' if operation.startswith('Delete') else 'assign'} {self.change.name} is "
-            f"{pending}: run again to wait for its end, or raise timeout:",
+            f"{pending}: run again to wait for its end, or with a longer timeout",
         )
 
 

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What groups had before a run changed them. A killed run leaves that for the run that continues it.
+
+An undo needs it: what a group has been assigned since, and who joined it since, is not the run's to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.stores import Store, read_all
+from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center.output.run_report import Report
+from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key
+from c7n_iamusers.text import shapes
+from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
+from c7n_iamusers.text.wording import json_pieces
+
+#: The name of the record in the directory of a run.
+FILE, SCHEMA = "groups-before.json", 1
+#: Id of a group -> its ``assignments`` (account id, ARN) and its ``members``.
+Groups = Mapping[str, Mapping[str, Any]]
+
+_MANY, _ID = 10_000_000, shapes.text(2048, shortest=1)
+_GROUP = shapes.record(
+    {"assignments": shapes.listing(object_records.assigned, _MANY), "members": shapes.listing(_ID, _MANY)}
+)
+_DATA = shapes.record({"schema": shapes.one_of(SCHEMA), "groups": shapes.mapping(_ID, _GROUP)})
+
+
+def record(output: Store, directory: str, report: Report) -> None:
+    """Leave what the groups that the plan of ``report`` changes have now. Before the first change. Raises OSError."""
+    groups = {each.group_id: _as_data(each) for each in _changing(report)}
+    output.stream(f"{directory}/{FILE}", json_pieces({"schema": SCHEMA, "groups": groups}))
+
+
+def read(output: Store, directories: Iterable[str]) -> Groups | None:
+    """What killed runs, the first of them first, left; None if one of them left nothing: then it is not known.
+
+    Raises IdentityCenterError if a record can't be read; OSError.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, content in read_all(output, [f"{each}/{FILE}" for each in directories]):
+        if content is None:
+            return None
+        try:
+            data = read_json(content, most=MOST_JSON)
+            _DATA(data, "record")
+        except (NotInFormat, ValueError) as error:
+            raise IdentityCenterError(
+                f"{output.place(name)} can't be read as what groups had before a killed run: {error}: find out who "
+                "changed it; nothing was touched"
+            ) from error
+        found = {**data["groups"], **found}
+    return found
+
+
+def of_result(
+    report: Report, created: Collection[object_records.Created], earlier: Groups | None
+) -> dict[str, Any]:
+    """``groups``: id of each group that existed before the run and that people joined -> its assignments before it.
+    ``members``: id of each that the run assigned -> its members before the run.
+
+    ``created``: by the run and the killed ones that it continues. ``earlier``: see ``read``. If it is not known, no
+    group has any, so that an undo keeps what may be of others.
+    """
+    joined = {each.membership[0] for each in created if each.kind == model.MEMBERSHIP}
+    assigned = {each.assignment[0] for each in created if each.kind == model.ASSIGNMENT}
+    made = [each for each in created if each.kind == model.GROUP]
+    names = {each.parameters["DisplayName"] for each in made}
+    # A group without an id in the journal was created by a call whose answer is lost.
+    own = {each.identifier for each in made}
+    own |= {each.group_id for each in report.groups.values() if each.name in names}
+    now = {each.group_id: _as_data(each) for each in report.groups.values()}
+    known = {} if earlier is None else {**now, **earlier}
+    joined, assigned = (joined & known.keys()) - own, (assigned & known.keys()) - own
+    return {
+        "groups": {group_id: known[group_id]["assignments"] for group_id in sorted(joined)},
+        "members": {group_id: known[group_id]["members"] for group_id in sorted(assigned)},
+    }
+
+
+def _as_data(group: model.KnownGroup) -> dict[str, Any]:
+    assignments = [[each.account_id, each.permission_set_arn] for each in sorted(group.assignments)]
+    return {"assignments": assignments, "members": sorted(group.members)}
+
+
+def _changing(report: Report) -> Iterator[model.KnownGroup]:
+    work = {change.key for change in report.plan.work}
+    names = {
+        claim.group
+        for claim in report.desired.claims
+        if not work.isdisjoint(
+            (membership_key(claim.person, claim.group), assignment_key(claim.group, claim.grant))
+        )
+    }
+    yield from (report.groups[name] for name in sorted(names & report.groups.keys()))
