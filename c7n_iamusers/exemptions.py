@@ -16,7 +16,14 @@ from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.user_patterns import FIELDS, glob_fault, is_everybody, matches, pattern_doubt, pattern_fault
+from c7n_iamusers.iam.user_patterns import (
+    FIELDS,
+    glob_fault,
+    is_everybody,
+    matches,
+    pattern_doubt,
+    pattern_fault,
+)
 from c7n_iamusers.text.documents import NotInFormat
 from c7n_iamusers.text.rows import FORMATS, Row, read_rows
 from c7n_iamusers.text.wording import joined, quoted, visible

@@ -115,7 +115,11 @@ def collected(paths: Iterable[Path]) -> Collection:
             if not why:
                 found.users.append(_user(files, journals, versions))
         except Exception as error:  # noqa: BLE001  # whatever the journals have of one user, it hides no other
-            why = str(error) if isinstance(error, _TOLD) else f"no run writes what the journals have of it: {error!r}"
+            why = (
+                str(error)
+                if isinstance(error, _TOLD)
+                else f"no run writes what the journals have of it: {error!r}"
+            )
         if why:
             found.problems.append(f"{files[0].snapshot.user.subject}: not restored: {why}")
     return _of_latest(found)

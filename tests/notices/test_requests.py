@@ -199,19 +199,6 @@ MULTIPART = b'From: a@example.org\nContent-Type: multipart/mixed; boundary=x; a=
         pytest.param(
             PLAIN + b'; a="' + QUOTES * 1_000 + b"\n\n", "header Content-Type of more than", id="parameters"
         ),
-        pytest.param(
-            MULTIPART + QUOTES * 1_000 + b"\n\n--x\n\n", "header Content-Type of more than", id="multipart"
-        ),
-        pytest.param(
-            MULTIPART + b"".join(b"\r\n\t" + QUOTES * 9 for _ in range(80)) + b"\n\n",
-            "header Content-Type of more than",
-            id="folded",
-        ),
-        pytest.param(
-            MULTIPART + b"\n\n--x\r" + MULTIPART[20:] + QUOTES * 1_000 + b"\n\n--x\n\n",
-            "header Content-Type of more than",
-            id="of-a-part",
-        ),
         pytest.param(b"From: " + b"a:" * 20_000 + b"\n\n", "header From of more than", id="groups"),
         *[
             pytest.param(PLAIN + b"; charset=" + name + b"\n\n", "charset is", id=name.decode())
@@ -259,8 +246,9 @@ def test_a_mail_beyond_the_bounds_is_named_and_hides_no_other(data: bytes, why: 
 
 def test_a_long_content_type_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("c7n_iamusers.notices.requests.message_from_bytes", None)
-    for at in (b"", b"\n", b"\r\n\r\n--x\r\n", b"\r"):
-        (reply,) = replies(b"Subject: x" + at + MULTIPART + QUOTES * 300_000 + b"\n\n", "a")
+    rest = b"".join(QUOTES * 99 + b"\r\n\t" for _ in range(3_000))
+    for before in (b"", b"Subject: x\n", b"Subject: x\r\n\r\n--x\r\n", b"Subject: x\r"):
+        (reply,) = replies(before + MULTIPART + rest + b"\n\n", "a")
         assert "header Content-Type of more than 2000 characters" in reply.problem
 
 

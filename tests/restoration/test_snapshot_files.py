@@ -213,7 +213,9 @@ def test_a_history_that_fails_stops_no_other_user(tmp_path: Path, monkeypatch: p
     found = collected([output(tmp_path, snapshot(ALICE), snapshot(BOB))])
     assert [each.recorded.subject for each in found.users] == [BOB.subject]
     (problem,) = found.problems
-    assert problem.startswith("user alice of account 111122223333: not restored: no run writes what the journals")
+    assert problem.startswith(
+        "user alice of account 111122223333: not restored: no run writes what the journals"
+    )
 
 
 def test_a_file_named_by_a_glob_brings_no_other_user(tmp_path: Path) -> None:
