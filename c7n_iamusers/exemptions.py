@@ -16,7 +16,14 @@ from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.user_patterns import FIELDS, is_everybody, matches, pattern_doubt, pattern_fault
+from c7n_iamusers.iam.user_patterns import (
+    FIELDS,
+    glob_fault,
+    is_everybody,
+    matches,
+    pattern_doubt,
+    pattern_fault,
+)
 from c7n_iamusers.text.documents import NotInFormat
 from c7n_iamusers.text.rows import FORMATS, Row, read_rows
 from c7n_iamusers.text.wording import joined, quoted, visible
@@ -267,7 +274,9 @@ _LISTED = re.compile(r"[|;]|\d{12}(?:\s+|\s*[,/]\s*)\d{12}")
 
 
 def _account_fault(text: str) -> str:
-    """Why ``text`` is an account's id that matches no account, in words; empty if it may match one."""
+    """Why ``text`` is no glob, or an account's id that matches no account, in words; empty if it may match one."""
+    if fault := glob_fault(text):
+        return fault
     if visible(text) != text or "\u00a0" in text:
         return "matches no account: it has a character that nobody sees: type it anew"
     plain = unicodedata.normalize("NFKC", text)
@@ -304,6 +313,7 @@ def _pattern(entry: Mapping[str, Any], field: str, where: str, faults: list[str]
     if pattern and (fault := pattern_fault(field, pattern)):
         # It would protect nobody, unnoticed.
         faults.append(f"{where}: {field} {quoted(pattern)} {fault}")
+        return ""
     return pattern
 
 

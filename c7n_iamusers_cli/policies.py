@@ -38,6 +38,10 @@ def loaded(file: Path) -> list[Any]:
     except (PolicyValidationError, ValueError, RecursionError) as error:
         # that of a schema may have all of the file in it
         raise InvalidPolicyData(f"{file}: {str(error)[:_SHOWN]}") from error
+    except (ImportError, RuntimeError) as error:
+        raise InvalidPolicyData(
+            f"{file}: Cloud Custodian has no such resource ({str(error)[:_SHOWN]}): give policies on resources of AWS"
+        ) from error
 
 
 def policy_fault(data: Mapping[str, Any], account_id: str, region: str, variables: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.evidence.attempts import LONGEST_SESSION, Attempt, Gap, Records, records_of
+from c7n_iamusers.evidence.attempts import HISTORY, LONGEST_SESSION, Attempt, Gap, Records, records_of
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.paging import items, pages
 from c7n_iamusers.execution.rate_limit import RateLimit
@@ -58,23 +58,24 @@ def enabled_regions(ec2: Any, backoff: Backoff) -> tuple[str, ...]:
 
 
 def read_events(
-    clients: Mapping[str, Any], windows: list[Window], backoff: Backoff, home: str
+    clients: Mapping[str, Any], windows: list[Window], backoff: Backoff, home: str, now: datetime
 ) -> dict[str, Heard]:
     """Unique id of each user -> its calls. ``clients``: Region -> a CloudTrail client. ``home``: IAM's Region.
+    ``now``: UTC.
 
     One LookupEvents with the attribute Username for each user and Region, and more pages only until a call of the user
     is found: this is bounded by the users, while a sweep over an account's events is bounded by nothing. The Regions
     are read at the same time, each at its two calls a second, so a hundred users take a minute. Of a user that was
     renamed, each of its names is looked up. The events of the hours before ``since`` are read too: a session that began
-    then may go on.
+    then may go on. No time is asked for that the event history does not have, whatever ``since`` says.
     """
     if not clients or not windows:
         nowhere = Heard(gaps=(Gap("CloudTrail was read in no Region", unread=True),))
         return {each.user.unique_id: nowhere for each in windows}
     for client in clients.values():
         RateLimit(PER_SECOND).attach(client)
-    first = min(each.since for each in windows) - LONGEST_SESSION
-    renames = _read_renames(home, clients.get(home), first, backoff)
+    first = min(each.since for each in windows)
+    renames = _read_renames(home, clients.get(home), _start(first, now), backoff)
     gaps = [renames.gaps(each) for each in windows]
     windows = [
         replace(each, names=former_names(each.user.name, each.names, renames.found) - {each.user.name})
@@ -82,7 +83,7 @@ def read_events(
     ]
     with ThreadPoolExecutor(len(clients)) as pool:
         by_region = list(
-            pool.map(lambda region: _read_region(region, clients[region], windows, backoff), clients)
+            pool.map(lambda region: _read_region(region, clients[region], windows, backoff, now), clients)
         )
     return {
         each.user.unique_id: Heard(
@@ -92,6 +93,11 @@ def read_events(
         )
         for place, (each, of_renames) in enumerate(zip(windows, gaps, strict=True))
     }
+
+
+def _start(since: datetime, now: datetime) -> datetime:
+    """The StartTime for what matters from ``since`` on. CloudTrail refuses one in the future."""
+    return min(max(since, now - HISTORY + LONGEST_SESSION) - LONGEST_SESSION, now)
 
 
 def former_names(name: str, known: Iterable[str], renames: Iterable[tuple[str, str]]) -> frozenset[str]:
@@ -130,7 +136,7 @@ class _Renames:
         """
         if self.unread:
             return (Gap(self.unread, unread=True),)
-        read = self.read_since is not None and self.read_since <= window.since - LONGEST_SESSION
+        read = self.read_since is not None and self.read_since + LONGEST_SESSION <= window.since
         if not self.more or read or window.names == {window.user.name}:
             return ()
         return (Gap(self.more, unread=True),)
@@ -182,23 +188,29 @@ def _records(page: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield record
 
 
-def _read_region(region: str, client: Any, windows: list[Window], backoff: Backoff) -> list[Heard]:
+def _read_region(
+    region: str, client: Any, windows: list[Window], backoff: Backoff, now: datetime
+) -> list[Heard]:
     found: list[Heard] = []
     refused = ""
     for window in windows:
         if not refused:
             try:
-                found.append(_read_user(region, client, window, backoff))
+                found.append(_read_user(region, client, window, backoff, now))
                 continue
             except (ClientError, BotoCoreError, KeyError, ValueError) as error:
                 refused = f"CloudTrail in {region} could not be read ({error_code(error)})"
+            except Exception as error:  # noqa: BLE001  # whatever one user's events have, the others are answered
+                why = f"what CloudTrail in {region} has of it could not be read ({error!r})"
+                found.append(Heard(gaps=(Gap(why, unread=True),)))
+                continue
         # What fails for one user fails for the next, and each would use up its whole budget of retries.
         found.append(Heard(gaps=(Gap(refused, unread=True),)))
     return found
 
 
-def _read_user(region: str, client: Any, window: Window, backoff: Backoff) -> Heard:
-    gaps, start = list[Gap](), window.since - LONGEST_SESSION
+def _read_user(region: str, client: Any, window: Window, backoff: Backoff, now: datetime) -> Heard:
+    gaps, start = list[Gap](), _start(window.since, now)
     for name in (window.user.name, *sorted(window.names)):
         attribute = {"AttributeKey": "Username", "AttributeValue": name}
         lookup = pages(client, "LookupEvents", backoff, LookupAttributes=[attribute], StartTime=start)

@@ -334,7 +334,8 @@ _SHAPE: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("time", "user", "arn", "unique_id", "phase"), str),
     **dict.fromkeys(("service", "operation", "result", "snapshot", "sha256"), str),
     **dict.fromkeys(("parameters", "notes", "saved", "record"), dict),
-    **{"status": (str, int), "reason": str, "calls": int, "made": list},
+    **{"status": (str, int), "reason": str, "calls": int},
+    **dict.fromkeys(("made", "gone", "active"), list),
 }
 _REQUIRED = ("time", "user", "arn", "unique_id", "phase")
 #: An ARN has the account in its fifth part.

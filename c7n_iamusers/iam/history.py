@@ -125,7 +125,8 @@ class History:
     def restoring_under(self) -> str:
         """The form of the Deny-all that a restoration put on which did not end; empty if there is none."""
         since = self.restored_at or _BEGINNING
-        puts = [each for each in self.calls if each.notes.get(UNTIL_THE_END) and each.time > since]
+        begun = (each for each in self.calls if each.notes.get(UNTIL_THE_END) and each.time > since)
+        puts = [each for each in begun if each.operation in FORMS]
         return FORMS[puts[-1].operation] if puts else ""
 
     def lifted_for_deletion(self) -> bool:

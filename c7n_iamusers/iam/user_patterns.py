@@ -71,12 +71,29 @@ def named_alone(condition: Any) -> tuple[str, ...] | None:
     return None if not is_list and _MEANINGS.intersection(values) else tuple(values)
 
 
-#: Characters of a pattern: brackets that are not closed take the square of its length, in fnmatch too.
-LONGEST = 2048
+#: Characters of a pattern, of which a user's name has 64, a tag with its value 385, and a path 512.
+LONGEST = 512
 _NAME = frozenset(string.ascii_letters + string.digits + "_+=,.@-")
 _IN_TAGS = "_.:/=+-@"
-#: A token of a glob: a character class, or a single character. An unclosed bracket is a literal character.
+#: A token of a glob: a character class, or a single character.
 _PIECE = re.compile(r"\[!?(?:\][^\]]*|[^\]]+)\]|.", re.DOTALL)
+
+
+def glob_fault(pattern: str) -> str:
+    """Why ``pattern`` is no shell glob that we take, in words; empty if it is one.
+
+    fnmatch takes the square of the length for brackets that nothing closes, and lists of patterns are data of others.
+    """
+    if len(pattern) > LONGEST:
+        return f"has {len(pattern)} characters, and may have {LONGEST}"
+    at = pattern.find("[")
+    while at >= 0:
+        # As fnmatch reads it: the first character of a class, after a !, may be a ].
+        end = pattern.find("]", at + 2 + (pattern[at + 1 : at + 2] == "!"))
+        if end < 0:
+            return "has a [ that no ] closes: the character itself is [[]"
+        at = pattern.find("[", end)
+    return ""
 
 
 def pattern_fault(field: str, pattern: str) -> str:
@@ -85,8 +102,8 @@ def pattern_fault(field: str, pattern: str) -> str:
     Names have letters, digits and ``_+=,.@-``. Paths are printable ASCII between slashes. Tags have letters, digits,
     spaces and ``_.:/=+-@`` (IAM User Guide, "IAM and AWS STS quotas"; botocore's IAM model).
     """
-    if len(pattern) > LONGEST:
-        return f"has {len(pattern)} characters, and may have {LONGEST}"
+    if fault := glob_fault(pattern):
+        return fault
     if field == "tag":
         return _tag_fault(pattern)
     if field == "path":

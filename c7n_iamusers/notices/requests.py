@@ -37,7 +37,8 @@ _BEGIN = re.compile(r"""["']?[0-9][0-9 .'_E+-]{5,}"?([,;])""")
 #: What a mail may have at most. Python's readers take the square of a header's length, and look at each line once for
 #: each boundary. An account has 5,000 users by default.
 _LARGEST, _LONGEST_HEADER, _MOST_PARTS, _MOST_ROWS = 1 << 20, 2_000, 20, 5_000
-_BOUNDARY = re.compile(rb"(?i)boundary[^\s=;]{0,20}[ \t]{0,20}=")
+#: A header Content-Type with its continuation lines, as email.feedparser finds it, of the mail or of a part.
+_CONTENT_TYPE = re.compile(rb"(?i)(?:\A|(?<=[\r\n]))content-type:[^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*")
 #: The charsets of mail programs, in lower case. Python has further codecs, some of which take the square of the length.
 _CHARSETS = frozenset(
     {
@@ -138,8 +139,7 @@ def _reply(mail: bytes, place: str) -> Reply:
         raise _Unreadable(
             f"it has {len(mail)} bytes, and a mail can have {_LARGEST}: save it without attachments, or"
         )
-    if len(_BOUNDARY.findall(mail)) > _MOST_PARTS:
-        raise _Unreadable(f"it has more than {_MOST_PARTS} parts with parts in them")
+    _check_types(mail)
     message = message_from_bytes(mail)
     senders = _headers(message, "From")
     texts = (
@@ -161,6 +161,17 @@ def _reply(mail: bytes, place: str) -> Reply:
     )
 
 
+def _check_types(mail: bytes) -> None:
+    """Hold every Content-Type against the bounds: Python's parser reads them to find the parts. Raises _Unreadable."""
+    multipart = 0
+    for found in _CONTENT_TYPE.finditer(mail):
+        if len(found[0]) > _LONGEST_HEADER:
+            raise _Unreadable(f"it has a header Content-Type of more than {_LONGEST_HEADER} characters")
+        multipart += b"multipart" in found[0].lower()
+    if multipart > _MOST_PARTS:
+        raise _Unreadable(f"it has more than {_MOST_PARTS} parts with parts in them")
+
+
 def _headers(message: Message, name: str) -> list[str]:
     """The headers of that name. Raises _Unreadable."""
     found = [str(each) for each in message.get_all(name, ())]
@@ -170,9 +181,8 @@ def _headers(message: Message, name: str) -> list[str]:
 
 
 def _texts(message: Message, in_html: bool) -> Iterator[str]:
-    """The parts that are HTML, without its tags, or all other ones. Raises _Unreadable."""
+    """The parts that are HTML, without its tags, or all other ones. Raises _Unreadable for an unknown charset."""
     for part in message.walk():
-        _headers(part, "Content-Type")
         if part.get_content_maintype() != "text" or (part.get_content_subtype() == "html") is not in_html:
             continue
         content = part.get_payload(decode=True)

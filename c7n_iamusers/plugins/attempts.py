@@ -59,6 +59,8 @@ from c7n_iamusers.text.wording import visible_log
 Resource = dict[str, Any]
 #: The value of ``since`` that means the beginning of the user's quarantine.
 QUARANTINE = "quarantine"
+#: Errors that say in words what is wrong.
+_TOLD = (ClientError, BotoCoreError, OSError, EvidenceUnreadable)
 _READS = tuple(sorted({f"iam:{name}" for kind in ATTACHMENT_KINDS for name in kind.reads}))
 
 
@@ -212,8 +214,12 @@ class _Reading:
             if self._days is None and self._is_free(resource):
                 return _NO_QUARANTINE
             return self._listen(resource, self._days)
-        except (ClientError, BotoCoreError, OSError, EvidenceUnreadable) as error:
-            return _Listened(None, None, gaps=(Gap(f"it could not be read: {error}", unread=True),))
+        except _TOLD as error:
+            why = str(error)
+        except Exception as error:  # noqa: BLE001  # whatever one user has, the others are answered
+            why = repr(error)
+            AttemptsFilter.log.warning("attempts: %s: could not be read: %s", subject_of(resource), why)
+        return _Listened(None, None, gaps=(Gap(f"it could not be read: {why}", unread=True),))
 
     def events(self, windows: list[Window]) -> dict[str, Heard]:
         """Unique id of each user -> what CloudTrail has of it."""
@@ -235,7 +241,7 @@ class _Reading:
         clients = {
             each: self._session.client("cloudtrail", region_name=each) for each in sorted(set(regions))
         }
-        found = read_events(clients, windows, self._backoff, home_region(self._region))
+        found = read_events(clients, windows, self._backoff, home_region(self._region), self._now)
         return {
             key: replace(each, gaps=(*each.gaps, *gaps), covered=each.covered and not gaps)
             for key, each in found.items()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -107,17 +108,20 @@ def collected(paths: Iterable[Path]) -> Collection:
         else:
             users[loaded.snapshot.user.unique_id].append(loaded)
     for unique_id, files in users.items():
-        if unique_id in broken:
-            found.problems.append(
-                f"{files[0].snapshot.user.subject}: not restored: another snapshot of it can't be used"
+        why = "another snapshot of it can't be used" if unique_id in broken else ""
+        try:
+            if not why and (missing := _missing(files, journals)):
+                why = f"snapshots in the journal are missing here: {', '.join(sorted(missing))}"
+            if not why:
+                found.users.append(_user(files, journals, versions))
+        except Exception as error:  # noqa: BLE001  # whatever the journals have of one user, it hides no other
+            why = (
+                str(error)
+                if isinstance(error, _TOLD)
+                else f"no run writes what the journals have of it: {error!r}"
             )
-        elif missing := _missing(files, journals):
-            names = ", ".join(sorted(missing))
-            found.problems.append(
-                f"{files[0].snapshot.user.subject}: not restored: snapshots in the journal are missing here: {names}"
-            )
-        else:
-            found.users.append(_user(files, journals, versions))
+        if why:
+            found.problems.append(f"{files[0].snapshot.user.subject}: not restored: {why}")
     return _of_latest(found)
 
 
@@ -210,7 +214,7 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
             run = path.parent.parent if path.parent.name == SNAPSHOTS else path.parent
             # Add the user's other snapshots: what somebody else removed after this one is not restored.
             others = (
-                sorted(path.parent.glob(f"*.{_unique_id(path)}*.json"))
+                sorted(path.parent.glob(f"*.{glob.escape(_unique_id(path))}*.json"))
                 if path.parent.name == SNAPSHOTS
                 else []
             )

@@ -140,26 +140,23 @@ def _escaped(found: re.Match[str]) -> str:
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
-#: Days are added to times, and a datetime ends with the year 9999.
-LAST_YEAR = 8999
+#: Days are added to times and taken from them, and a datetime has the years 1 to 9999. AWS began after FIRST_YEAR.
+FIRST_YEAR, LAST_YEAR = 2000, 8999
 
 
 def moment(value: Any) -> datetime | None:
     """``value`` (a datetime or ISO 8601 text, UTC if it has no zone) as a datetime in UTC; None for anything else.
 
-    Also for a time after LAST_YEAR, which nobody writes who does not want to break something.
+    Also for a time before FIRST_YEAR or after LAST_YEAR, which nobody writes who does not want to break something.
     """
     if isinstance(value, str):
         try:
             value = isoparse(value.strip())
         except (ValueError, OverflowError):
             return None
-    if not isinstance(value, datetime) or value.year > LAST_YEAR:
+    if not isinstance(value, datetime) or not FIRST_YEAR <= value.year <= LAST_YEAR:
         return None
-    try:
-        return value.astimezone(timezone.utc) if value.tzinfo else value.replace(tzinfo=timezone.utc)
-    except OverflowError:  # in the year 1, conversion to UTC may leave the range of datetime
-        return None
+    return value.astimezone(timezone.utc) if value.tzinfo else value.replace(tzinfo=timezone.utc)
 
 
 def as_text(value: datetime | None) -> str | None:

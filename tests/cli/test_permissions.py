@@ -158,3 +158,11 @@ def test_what_cannot_be_is_refused(tmp_path: Path, options: tuple[str, ...], mes
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso-b"])
 def test_every_partition_of_aws_is_taken(tmp_path: Path, partition: str) -> None:
     assert f"arn:{partition}:iam::" in printed(tmp_path, DELETE, options=("--partition", partition)).output
+
+
+@pytest.mark.parametrize("resource", ["azure.vm", "gcp.instance"])
+def test_a_policy_of_another_provider_is_told(tmp_path: Path, resource: str) -> None:
+    found = printed(tmp_path, {"name": "p", "resource": resource})
+    assert found.exit_code == 1
+    assert isinstance(found.exception, SystemExit)
+    assert "0.yml: Cloud Custodian has no such resource" in found.output

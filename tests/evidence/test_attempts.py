@@ -4,7 +4,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -310,7 +310,7 @@ def read(*windows: Window, renames: Any = (), **clients: Any) -> Any:
     """What is read of Alice. ``renames``: the first answers in IAM's Region; by default nobody was renamed."""
     home = lookups(*(renames or [page()]), page(), page(), page())
     read_windows = list(windows) or [Window(ALICE, SINCE)]
-    return read_events({"home": home, **clients}, read_windows, NO_WAITING, "home")[ALICE.unique_id]
+    return read_events({"home": home, **clients}, read_windows, NO_WAITING, "home", NOW)[ALICE.unique_id]
 
 
 def renaming(former: str, new: str | None) -> dict[str, Any]:
@@ -329,7 +329,7 @@ def test_the_whole_time_is_covered_if_each_region_was_read_to_its_end() -> None:
 
 
 def test_no_region_is_a_gap() -> None:
-    found = read_events({}, [Window(ALICE, SINCE)], NO_WAITING, "home")[ALICE.unique_id]
+    found = read_events({}, [Window(ALICE, SINCE)], NO_WAITING, "home", NOW)[ALICE.unique_id]
     assert found.gaps == (Gap("CloudTrail was read in no Region", unread=True),)
     assert not found.covered
 
@@ -369,8 +369,33 @@ def test_what_can_not_be_read_is_a_gap_for_everybody_and_is_asked_once(answer: A
     bob = user("bob", unique_id="AIDABOB")
     windows = [Window(ALICE, SINCE), Window(bob, SINCE)]
     clients = {"home": lookups(page(), page(), page()), "east": lookups(answer)}
-    found = read_events(clients, windows, NO_WAITING, "home")
+    found = read_events(clients, windows, NO_WAITING, "home", NOW)
     assert all(each.gaps[0].unread and not each.attempts for each in found.values())
+
+
+@pytest.mark.parametrize(
+    "of_bob", [None, datetime.min, datetime(1600, 1, 1), datetime(8999, 12, 31)], ids=lambda at: str(at)[:4]
+)
+def test_no_time_beyond_the_event_history_is_asked_for(of_bob: datetime | None) -> None:
+    bob = user("bob", unique_id="AIDABOB")
+    since = of_bob.replace(tzinfo=timezone.utc) if of_bob else SINCE
+    clients = {"home": lookups(page(), page(), page())}
+    found = read_events(clients, [Window(bob, since), Window(ALICE, SINCE)], NO_WAITING, "home", NOW)
+    assert found[ALICE.unique_id].covered
+    of_renames, bobs, alices = (given["StartTime"] for _, given in clients["home"].calls)
+    assert days_ago(90) <= of_renames <= alices == SINCE - timedelta(hours=36)
+    assert days_ago(90) <= bobs <= NOW
+
+
+def test_events_of_one_user_that_no_one_expects_are_a_gap_of_this_user() -> None:
+    bob = user("bob", unique_id="AIDABOB")
+    clients = {"home": lookups(page(), {"Events": [5]}, page(event()))}
+    windows = [Window(bob, SINCE), Window(ALICE, SINCE)]
+    found = read_events(clients, windows, NO_WAITING, "home", NOW)
+    (gap,) = found["AIDABOB"].gaps
+    assert gap.unread
+    assert "could not be read (TypeError" in gap.why
+    assert len(found[ALICE.unique_id].attempts) == 1
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,8 @@ def test_an_incomplete_line_hides_no_other(torn: bytes, expected: list[int]) -> 
         pytest.param({"parameters": {"Tags": [1]}}, r"parameters\.Tags is no list", id="tags"),
         pytest.param({"parameters": {"TagKeys": 5}}, r"parameters\.TagKeys is no list", id="tag-keys"),
         pytest.param({"phase": "outcome", "status": "failed", "calls": []}, "calls is list", id="calls"),
+        pytest.param({"phase": "lapsed", "gone": 5}, "gone is int", id="gone"),
+        pytest.param({"phase": "lapsed", "active": "AKIA1"}, "active is str", id="active"),
         pytest.param({"phase": "outcome", "status": "restored", "made": 5}, "made is int", id="made"),
     ],
 )

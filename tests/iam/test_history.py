@@ -91,6 +91,14 @@ def test_a_call_counts_unless_it_is_known_to_have_changed_nothing(
     assert times == [earliest if hour is None else at(hour) for hour in hours]
 
 
+def test_no_other_call_is_taken_for_the_deny_all_of_a_restoration() -> None:
+    notes = {"for": "restoration", "until-the-end": True}
+    forged = call(2, "DeleteAccessKey", KEY, notes=notes)
+    assert history_of(ALICE.subject, forged).restoring_under() == ""
+    put = call(1, "AttachUserPolicy", {"PolicyArn": DENY_ALL}, notes=notes)
+    assert history_of(ALICE.subject, [*put, *forged]).restoring_under() == "attached"
+
+
 @pytest.mark.parametrize(
     ("restored", "unfinished"), [((), True), ((ALICE.unique_id,), False)], ids=["stopped", "restored-since"]
 )

@@ -188,13 +188,16 @@ PLAIN = b"From: a@example.org\nContent-Type: text/plain"
 NESTED = b"From: a@example.org\n" + b"".join(
     b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n" % (each, each) for each in range(30)
 )
+#: Python's reader of a header's parameters takes the square of these.
+QUOTES = b'\\";'
+MULTIPART = b'From: a@example.org\nContent-Type: multipart/mixed; boundary=x; a="'
 
 
 @pytest.mark.parametrize(
     ("data", "why"),
     [
         pytest.param(
-            PLAIN + b'; a="' + b'\\";' * 1_000 + b"\n\n", "header Content-Type of more than", id="parameters"
+            PLAIN + b'; a="' + QUOTES * 1_000 + b"\n\n", "header Content-Type of more than", id="parameters"
         ),
         pytest.param(b"From: " + b"a:" * 20_000 + b"\n\n", "header From of more than", id="groups"),
         *[
@@ -210,6 +213,12 @@ NESTED = b"From: a@example.org\n" + b"".join(
             )
         ],
         pytest.param(NESTED, "more than 20 parts", id="parts-in-parts"),
+        pytest.param(
+            NESTED.replace(b"boundary", b"boundary*%b" % (b"0" * 25)),
+            "more than 20 parts",
+            id="numbered-boundary",
+        ),
+        pytest.param(NESTED.replace(b" multi", b"\n multi"), "more than 20 parts", id="folded-boundary"),
         pytest.param(PLAIN + b"\n\n" + b"x" * (1 << 20), "bytes, and a mail can have 1048576", id="large"),
         pytest.param(
             PLAIN.replace(b"plain", b"html") + b"\n\n&#" + b"9" * 5_000 + b";", "ValueError", id="number"
@@ -233,3 +242,18 @@ def test_a_mail_beyond_the_bounds_is_named_and_hides_no_other(data: bytes, why: 
     assert (hostile.place, hostile.rows) == ("box, mail 1", ())
     assert why in hostile.problem
     assert (good.rows, good.sender, good.problem) == ((CELLS,), OWNER, "")
+
+
+def test_a_long_content_type_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c7n_iamusers.notices.requests.message_from_bytes", None)
+    rest = b"".join(QUOTES * 99 + b"\r\n\t" for _ in range(3_000))
+    for before in (b"", b"Subject: x\n", b"Subject: x\r\n\r\n--x\r\n", b"Subject: x\r"):
+        (reply,) = replies(before + MULTIPART + rest + b"\n\n", "a")
+        assert "header Content-Type of more than 2000 characters" in reply.problem
+
+
+def test_other_long_headers_and_long_lines_of_a_text_are_read() -> None:
+    """Mail servers add headers of some thousand characters, and an attachment may be of any length."""
+    text = f"{ROW}\nstyle: {'x' * 5_000}\n {'y' * 5_000}"
+    (reply,) = replies(b"X-Microsoft-Antispam: " + b"BCL:0; " * 900 + b"\n" + mail(text), "a")
+    assert (reply.rows, reply.problem) == ((CELLS,), "")

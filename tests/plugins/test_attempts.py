@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from c7n.exceptions import PolicyValidationError
 
 from aws_local_org import LocalOrg, scripted_events
-from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
+from c7n_iamusers.evidence.attempts import NOT_QUARANTINED, Gap, gaps_of
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.iam.user import IamUser
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, outcomes, user_names
 from tests.policies import ACCOUNT, policy
@@ -37,8 +39,10 @@ def iam(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> Any:
     return client
 
 
-def quarantine(client: Any, name: str, deactivated: str = "", mode: str = "") -> None:
-    sid = f"Quarantined{SINCE:%Y%m%dT%H%M%SZ}{mode}" + (f"x{deactivated}" if deactivated else "")
+def quarantine(
+    client: Any, name: str, deactivated: str = "", mode: str = "", since: str = f"{SINCE:%Y%m%dT%H%M%SZ}"
+) -> None:
+    sid = f"Quarantined{since}{mode}" + (f"x{deactivated}" if deactivated else "")
     document = deny_all_document(sid)
     client.put_user_policy(UserName=name, PolicyName=DENY_ALL_NAME, PolicyDocument=document)
     if deactivated:
@@ -101,6 +105,28 @@ def test_a_user_of_whom_no_source_answers_is_not_quiet(
         "deaf",
         ["no source says that it has every call of the whole time"],
     )
+
+
+def test_a_quarantine_before_the_calendar_is_none_and_stops_no_other_user(iam: Any, tmp_path: Path) -> None:
+    quarantine(iam, "carol", since="00010101T000000Z")
+    found = answers(tmp_path)
+    assert (found["alice"]["state"], found["carol"]["state"]) == ("quiet", "deaf")
+    assert "not in quarantine: " in found["carol"]["unread"][0]
+
+
+def test_a_failure_that_no_one_expects_is_one_users(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(user: IamUser, *rest: Any) -> Iterator[Gap]:
+        if user.name == "bob":
+            raise OverflowError("date value out of range")
+        return gaps_of(user, *rest)
+
+    monkeypatch.setattr("c7n_iamusers.plugins.attempts.gaps_of", failing)
+    found = answers(tmp_path)
+    assert (found["alice"]["state"], found["bob"]["state"]) == ("quiet", "deaf")
+    assert "OverflowError('date value out of range')" in found["bob"]["unread"][0]
+    assert "attempts: user bob of account 111122223333: could not be read: OverflowError" in caplog.text
 
 
 def test_a_role_that_was_assumed_before_the_quarantine_is_not_quiet(

@@ -4,15 +4,17 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.exceptions import SnapshotInvalid
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import BucketJournal, Journal
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.iam.history import History, history_of
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.restoration.snapshot_files import collected, restore_lines
 from c7n_iamusers.snapshots.archive import SnapshotArchive
@@ -199,6 +201,27 @@ def test_a_journal_that_can_not_be_read_stops_no_other_run(tmp_path: Path) -> No
     assert [each.recorded.subject for each in found.users] == [BOB.subject]
     (problem,) = found.problems
     assert "has a line that no run writes (arn is no ARN)" in problem
+
+
+def test_a_history_that_fails_stops_no_other_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> History:
+        if subject == ALICE.subject:
+            raise TypeError("'int' object is not iterable")
+        return history_of(subject, lines)
+
+    monkeypatch.setattr("c7n_iamusers.restoration.snapshot_files.history_of", failing)
+    found = collected([output(tmp_path, snapshot(ALICE), snapshot(BOB))])
+    assert [each.recorded.subject for each in found.users] == [BOB.subject]
+    (problem,) = found.problems
+    assert problem.startswith(
+        "user alice of account 111122223333: not restored: no run writes what the journals"
+    )
+
+
+def test_a_file_named_by_a_glob_brings_no_other_user(tmp_path: Path) -> None:
+    run = output(tmp_path / "run", snapshot(ALICE), snapshot(BOB))
+    named = file_of(run, ALICE).rename(run / "snapshots" / "alice.[A-Z]*.json")
+    assert BOB.subject not in [each.recorded.subject for each in collected([named]).users]
 
 
 @pytest.mark.parametrize(

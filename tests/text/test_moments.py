@@ -28,6 +28,9 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
         pytest.param("", None, id="empty"),
         pytest.param("2026-02-30T00:00:00Z", None, id="no-such-day"),
         pytest.param("0001-01-01T00:00:00+23:00", None, id="before-the-calendar"),
+        pytest.param("0001-01-01T00:00:00Z", None, id="first-datetime"),
+        pytest.param("1999-12-31T23:59:59Z", None, id="before-aws"),
+        pytest.param("2000-01-01", datetime(2000, 1, 1, tzinfo=timezone.utc), id="early"),
         pytest.param("9999-12-31T23:59:59Z", None, id="end-of-the-calendar"),
         pytest.param(datetime.max.replace(tzinfo=timezone.utc), None, id="last-datetime"),
         pytest.param("8999-12-31", datetime(8999, 12, 31, tzinfo=timezone.utc), id="far"),
@@ -49,3 +52,4 @@ def test_days_can_be_added_to_whatever_a_time_says() -> None:
         assert found
         assert found + timedelta(days=36_500) > NOON
     assert sid_time("99991231T235959Z") is None
+    assert sid_time("00010101T000000Z") is None
