@@ -265,7 +265,8 @@ class UserRecords:
 
     def _restoring(self, user: IamUser) -> str:
         with _refusing(user.subject):
-            return self._stores.known.restoring(user.subject, user.tags.get(RESTORED_FROM, ""))
+            token, created = user.tags.get(RESTORED_FROM, ""), moment(user.detail.get("CreateDate"))
+            return self._stores.known.restoring(user.subject, token, created)
 
     def began_deletion(self, subject: Subject) -> bool:
         """Whether, by the journals, a deletion changed the user since it was last restored. Raises SnapshotRefused."""

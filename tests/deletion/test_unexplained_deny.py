@@ -169,6 +169,18 @@ def test_a_user_that_a_restoration_made_and_did_not_end_is_left_to_that(
     assert act(action, tmp_path) == ""
 
 
+@pytest.mark.parametrize(
+    "action", ["quarantine", "composite-delete", {"type": "quarantine", "brownout": 5}], ids=str
+)
+def test_the_tag_of_a_restored_user_keeps_nobody_out(iam: Any, tmp_path: Path, action: Any) -> None:
+    assert act("composite-delete", tmp_path) == ""
+    assert restore(tmp_path).exit_code == 0
+    (tag,) = iam.list_user_tags(UserName="alice")["Tags"]
+    iam.create_user(UserName="mallory", Tags=[tag])
+    assert act(action, tmp_path) == ""
+    assert outcomes(tmp_path)["mallory"]["status"] in ("quarantined", "browned-out", "deleted")
+
+
 #: What becomes of a journal.
 LOSSES: dict[str, Callable[[Path], object]] = {
     "removed": Path.unlink,
