@@ -227,8 +227,9 @@ class JournalReader:
     def restoring(self, subject: Subject, token: str, created: datetime | None) -> str:
         """The place of the journal in which a restoration that has not ended made the user; empty if there is none.
 
-        ``token``: the value of the user's tag RESTORED_FROM. Anybody may have copied it, so it only counts for a user of
-        the restored name whose CreateDate, ``created``, is the time of a CreateUser that the journal has no answer to.
+        ``token``: the value of the user's tag RESTORED_FROM. Anybody may have copied it, so it only counts for a user
+        of the restored name whose CreateDate, ``created``, is the time of a CreateUser that the journal has no answer
+        to.
         """
         found = [place for journal in self._read() if (place := journal.made(subject, token, created))]
         ended = any(journal.gave_all(subject) for journal in self._read())

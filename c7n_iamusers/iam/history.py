@@ -143,6 +143,16 @@ class History:
         denied = any(each.time > since and each.notes.get("for") == "deletion" for each in self.calls)
         return denied or bool(self.removed())
 
+    def deleted_between(self, since: datetime, until: datetime) -> bool:
+        """Whether a deletion of ours made any call on the user between the two times, whatever became of it."""
+        removals = (each for _, each in self._removals())
+        begun = (
+            each
+            for each in self.calls
+            if each.notes.get("for") == "deletion" or each.notes.get(UNTIL_THE_END)
+        )
+        return any(since <= each.time <= until for each in (*removals, *begun))
+
     def attached_for(self) -> str:
         """What we attached AWSDenyAll for, ``deletion`` or ``quarantine``; empty if unknown."""
         return self._purpose("AttachUserPolicy", self.attached_deny())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from tests.plugins.deletions import NAME, acting, outcomes, user_names
 from tests.policies import ACCOUNT
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
+ALLOW = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+)
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 #: The operations that a role may not use, so that the Deny-all has this form.
 FORMS = {
@@ -220,6 +224,47 @@ def test_without_its_journal_a_half_deleted_user_is_not_restored_already(
         assert "group membership" in result.output
         assert "restored already" not in result.output
     assert state(iam) == before
+
+
+def copied(run: Path) -> Path:
+    """A copy of the last snapshot alone."""
+    (last,) = run.glob("snapshots/alice.*.2.json")
+    return Path(shutil.copy(last, run.parent))
+
+
+#: What is given to restore, and is left of an output whose last snapshot was taken in the middle of a deletion.
+REMAINS: dict[str, Callable[[Path], Path]] = {
+    "lone-file": copied,
+    "snapshots": lambda run: run / "snapshots" if (run / "journal.jsonl").unlink() is None else run,
+}
+
+
+@pytest.mark.parametrize("remain", REMAINS.values(), ids=REMAINS)
+def test_a_snapshot_from_the_middle_of_a_deletion_is_partial_without_its_journal(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remain: Callable[[Path], Path]
+) -> None:
+    begin(tmp_path, monkeypatch)
+    iam.put_user_policy(UserName="alice", PolicyName="own", PolicyDocument=ALLOW)
+    assert act("composite-delete", tmp_path) == ""
+    given = remain(tmp_path / NAME)
+    result = restore(given)
+    assert result.exit_code == 1
+    assert "not known is whether it had any group memberships" in result.output
+    assert "give --user alice" in result.output
+    assert user_names(iam) == []
+
+
+def test_a_snapshot_named_from_within_its_directory_has_its_journal(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(tmp_path, monkeypatch)
+    iam.put_user_policy(UserName="alice", PolicyName="own", PolicyDocument=ALLOW)
+    assert act("composite-delete", tmp_path) == ""
+    (last,) = (tmp_path / NAME).glob("snapshots/alice.*.2.json")
+    monkeypatch.chdir(last.parent)
+    (found,) = collected([Path(last.name)]).users
+    assert found.run == tmp_path / NAME
+    assert len(found.recorded.snapshots) == 2
 
 
 def inactive(iam: Any) -> dict[str, list[str]]:
