@@ -68,13 +68,13 @@ def act(action: str | dict[str, Any], output: Path, **data: Any) -> str:
 
 
 def begin(
-    output: Path, monkeypatch: pytest.MonkeyPatch, *denied: str, stop: str = "DetachUserPolicy"
+    output: Path, monkeypatch: pytest.MonkeyPatch, *denied: str, stop: str = "DetachUserPolicy", **data: Any
 ) -> None:
     """A deletion that ends after the groups, and whose role may not use ``denied``."""
     with monkeypatch.context() as patch:
         for operation in {*denied, stop}:
             deny(patch, operation)
-        assert "failed" in act("composite-delete", output)
+        assert "failed" in act("composite-delete", output, **data)
 
 
 def restore(run: Path, *arguments: str) -> Result:
@@ -105,6 +105,59 @@ def test_another_output_leaves_a_half_deleted_user_alone(
     (group,) = iam.list_groups_for_user(UserName="alice")["Groups"]
     assert group["GroupName"] == "guard"
     assert DENY_ALL not in state(iam)
+
+
+def half_deleted_in_quarantine(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quarantined: str
+) -> None:
+    """alice, quarantined in that form, and half-deleted with an output that is lost; no mark of a deletion fits."""
+    with monkeypatch.context() as patch:
+        for operation in FORMS[quarantined]:
+            deny(patch, operation)
+        assert act("quarantine", tmp_path, name="park") == ""
+    begin(tmp_path, monkeypatch, "PutUserPolicy", *FORMS[quarantined], name="lost")
+    shutil.rmtree(tmp_path / "lost")
+    assert iam.list_groups_for_user(UserName="alice")["Groups"] == []
+
+
+@pytest.mark.parametrize("quarantined", FORMS)
+def test_another_output_leaves_a_half_deleted_user_in_quarantine_alone(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quarantined: str
+) -> None:
+    half_deleted_in_quarantine(iam, tmp_path, monkeypatch, quarantined)
+    before = state(iam)
+    for name, action in (
+        ("park", "quarantine"),
+        ("remove", "composite-delete"),
+        ("brown", {"type": "quarantine", "brownout": 5}),
+        ("free", "release"),
+    ):
+        told = act(action, tmp_path, name=name)
+        assert "UTC it has lost" in told, name
+        assert "group guard" in told
+        assert state(iam) == before
+    with monkeypatch.context() as patch:
+        deny(patch, "PutUserPolicy")
+        assert act({"type": "composite-delete", "adopt": True}, tmp_path, name="remove") == ""
+    (found,) = collected([tmp_path / "remove"]).users
+    assert found.recorded.snapshots[-1].partial
+    assert restore(tmp_path / "remove").exit_code == 1
+    assert user_names(iam) == []
+
+
+def test_what_its_own_journal_shows_is_not_lost(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert act("quarantine", tmp_path, name="park") == ""
+    shutil.move(tmp_path / "park" / "journal.jsonl", tmp_path / "away")
+    with monkeypatch.context() as patch:
+        for operation in ("PutUserPolicy", "DetachUserPolicy"):
+            deny(patch, operation)
+        assert "failed" in act("composite-delete", tmp_path, name="remove")
+        patch.undo()
+        deny(patch, "PutUserPolicy")
+        assert act("composite-delete", tmp_path, name="remove") == ""
+    assert user_names(iam) == []
 
 
 @BY_AWS_DENY_ALL
