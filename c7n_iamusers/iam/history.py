@@ -189,6 +189,10 @@ class History:
         since = self.restored_at or _BEGINNING
         return [key for key, each in removals.items() if not each.effective and each.time > since]
 
+    def unanswered_removals(self) -> frozenset[tuple[str, str]]:
+        """Kind and identifier of what we were to remove, where nobody knows whether the call was applied."""
+        return frozenset(key for key, each in dict(self._removals()).items() if not each.answered)
+
     def attached_deny(self) -> datetime | None:
         """Since when our AWSDenyAll is attached; None if it is not, by the journal.
 
@@ -252,15 +256,27 @@ class History:
     def proven_off(self) -> frozenset[str]:
         """The ids of the credentials that we deactivated for certain, and did not activate for certain later.
 
-        Not of those that a run saw active since.
+        Not of those that a run saw active since, nor of what was deactivated before a release that ended before the
+        latest quarantine: that may have activated them without an answer.
         """
-        last = self._switches(None, answered=True)
+        last = self._switches(self._released_before(), answered=True)
         off = ((key, each) for key, each in last.items() if each.parameters.get("Status") == INACTIVE)
         return frozenset(
             key
             for key, each in off
             if not _is_restoration(each) and self.active.get(key, _BEGINNING) <= each.time
         )
+
+    def _released_before(self) -> datetime | None:
+        """When we last ended a quarantine before the latest one began; None if we did not."""
+        found, bound_for = None, ""
+        for each in self.calls if self.record else ():
+            if _is_deny_all(each, "PermissionsBoundary"):
+                bound_for = str(each.notes.get("for", ""))
+            ended = _releases(each, bound_for) and each.answered and each.notes.get("for") != "deletion"
+            if ended and self.record and each.time < self.record.since:
+                found = each.time
+        return found
 
     def switched_on(self, since: datetime) -> frozenset[str]:
         """The ids of the credentials that we activated for certain from ``since`` on, and did not deactivate later."""

@@ -160,13 +160,15 @@ def deletes(user: IamUser, denies: History, history: History) -> bool:
         operation, put = "PutUserPermissionsBoundary", denies.boundary_deny() if form else None
     if put is not None:
         return history.deletes_under(operation, put)
-    back = (
-        (kind.name, str(item[kind.identifier])) in removed
+    held = {
+        (kind.name, str(item[kind.identifier]))
         for kind in attachments.ATTACHMENT_KINDS
         for item in user.attachments[kind.name]
-    )
+    }
+    # What is there after a call without an answer was not removed by it.
+    gone = removed.keys() - (held & history.unanswered_removals())
     left = history.lifted_for_deletion() or bool(foreign_deny(user, denies))
-    return bool(removed) and (deny_all.is_bare(user) or (left and not any(back)))
+    return bool(gone) and (deny_all.is_bare(user) or (left and not gone & held))
 
 
 def in_quarantine(user: IamUser, history: History) -> bool:
