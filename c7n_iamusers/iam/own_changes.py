@@ -24,6 +24,7 @@ DEACTIVATED_EARLIER = "this tool deactivated these under an earlier quarantine"
 GIVEN_BY_OTHERS = "somebody else created or activated these under the quarantine"
 #: Why credentials stay inactive that were active before a quarantine.
 UNPROVEN = "no journal here shows that it was this tool that deactivated these: somebody else may have, as for a leak"
+UNKNOWN_BEFORE = "it is unknown whether these were active before it"
 UNKNOWN_SINCE = (
     "It is unknown whether anybody else has activated them since, and deactivated them for another reason"
 )
@@ -311,7 +312,12 @@ def left_inactive(
     taken = "these were active again after that, and somebody else has deactivated them since"
     others = {*quarantine.given, *quarantine.dropped, *given_back}
     off = list(switchable(user, attachments.INACTIVE))
+    # Only the journal knows what an earlier run deactivated, or somebody else.
+    journaled = quarantine.kept or (history.record is not None and history.record.since == quarantine.since)
+    named = {*quarantine.deactivated, *others, *history.deactivated_ids()}
+    unknown = [each for each in off if _id(each) not in named and not journaled]
     return [
+        *_staying(f"no journal of the quarantine of {since} is here, so {UNKNOWN_BEFORE}", unknown),
         *(_staying(removed, recorded_inactive(user, without_activated(quarantine, history))) if gone else ()),
         *_staying(earlier, deactivated_earlier(user, (*quarantine.deactivated, *others), history)),
         *_staying(f"{GIVEN_BY_OTHERS} of {since}", [each for each in off if _id(each) in quarantine.given]),
