@@ -76,7 +76,7 @@ class History:
 
     ``record``: of the latest quarantine, written before its first call. ``restored_at``: when a restoration last gave
     the user, which still exists, everything back that had been removed. ``gone`` and ``active``: when a run last saw
-    each of what is in lines of phase LAPSED.
+    each of what is in lines of phase LAPSED. ``uploaded``: the ids of the credentials that a restoration gave -> when.
     """
 
     calls: tuple[AppliedCall, ...] = ()
@@ -84,6 +84,7 @@ class History:
     restored_at: datetime | None = None
     gone: Mapping[str, datetime] = field(default_factory=dict)
     active: Mapping[str, datetime] = field(default_factory=dict)
+    uploaded: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def quarantine(self) -> Quarantine | None:
@@ -285,6 +286,12 @@ class History:
             key for key, each in last.items() if each.parameters.get("Status") == ACTIVE and each.answered
         )
 
+    def given_active(self, since: datetime) -> frozenset[str]:
+        """The ids of the credentials that a restoration gave from ``since`` on, and none of our calls deactivated."""
+        last = self._switches(since)
+        off = {key for key, each in last.items() if each.parameters.get("Status") == INACTIVE}
+        return frozenset(key for key, at in self.uploaded.items() if at >= since and key not in off)
+
     def activated_ids(self, since: datetime) -> frozenset[str]:
         """The ids of the credentials that we activated for certain, or a run saw active, from ``since`` on.
 
@@ -378,7 +385,18 @@ def history_of(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> History:
     record = latest.get("record") if latest else None
     found = Quarantine.from_data(record) if isinstance(record, Mapping) else None
     gone, active = (_last_seen(mine, member) for member in ("gone", "active"))
-    return History(calls, found, _restored_at(subject, mine), gone, active)
+    return History(calls, found, _restored_at(subject, mine), gone, active, _uploaded(mine))
+
+
+def _uploaded(lines: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
+    """The ids of the credentials that restorations gave -> when."""
+    uploads = {kind.restoration.operation for kind in SWITCHABLE_KINDS if kind.restoration}
+    return {
+        str(identity): moment(line.get("time")) or _BEGINNING
+        for line in lines
+        if line.get("phase") == "after" and line.get("operation") in uploads
+        for identity in (line.get("saved") or {}).values()
+    }
 
 
 def _last_seen(lines: Iterable[Mapping[str, Any]], member: str) -> dict[str, datetime]:

@@ -315,9 +315,8 @@ def left_inactive(
     # Only the journal knows what an earlier run deactivated, or somebody else.
     journaled = quarantine.kept or (history.record is not None and history.record.since == quarantine.since)
     named = {*quarantine.deactivated, *others, *history.deactivated_ids()}
-    unknown = [each for each in off if _id(each) not in named and not journaled]
+    unknown = [each for each in off if _id(each) not in named] if not (journaled or gone) else []
     return [
-        *_staying(f"no journal of the quarantine of {since} is here, so {UNKNOWN_BEFORE}", unknown),
         *(_staying(removed, recorded_inactive(user, without_activated(quarantine, history))) if gone else ()),
         *_staying(earlier, deactivated_earlier(user, (*quarantine.deactivated, *others), history)),
         *_staying(f"{GIVEN_BY_OTHERS} of {since}", [each for each in off if _id(each) in quarantine.given]),
@@ -326,6 +325,7 @@ def left_inactive(
             f"active before the quarantine of {since}, and {UNPROVEN}",
             [each for each in off if _id(each) in set(quarantine.dropped) - given_back],
         ),
+        *_staying(f"no journal of the quarantine of {since} is here, so {UNKNOWN_BEFORE}", unknown),
     ]
 
 
@@ -345,7 +345,8 @@ def given_by_others(
     Where it deactivated all, and it is known which, that is any other; where it keeps them, those that were inactive
     before; else it is those that were created since.
     """
-    known = {*quarantine.deactivated, *quarantine.dropped, *history.switched_on(quarantine.since)}
+    ours = history.switched_on(quarantine.since) | history.given_active(quarantine.since)
+    known = {*quarantine.deactivated, *quarantine.dropped, *ours}
     all_off = quarantine.known and not quarantine.kept
     return [
         (kind, item)

@@ -10,7 +10,7 @@ import pytest
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.iam.history import AppliedCall, History, history_of, last_deletion
-from c7n_iamusers.iam.own_changes import deletion_begun
+from c7n_iamusers.iam.own_changes import deletion_begun, given_by_others
 from c7n_iamusers.iam.user import IamUser
 from tests.records import user
 
@@ -352,6 +352,34 @@ def test_what_an_earlier_quarantine_switched_off_proves_nothing_after_its_releas
         *call(4, "AttachUserPolicy", {"PolicyArn": DENY_ALL}, notes={"for": "quarantine"}),
     ]
     assert history_of(ALICE.subject, lines).proven_off() == (frozenset({"AKIA1"}) if proven else frozenset())
+
+
+@pytest.mark.parametrize(
+    ("later", "given"),
+    [
+        pytest.param([], True, id="active"),
+        pytest.param(
+            call(3, "UpdateSSHPublicKey", {"SSHPublicKeyId": "APKA9", "Status": "Inactive"}),
+            False,
+            id="inactive",
+        ),
+    ],
+)
+def test_a_credential_that_a_restoration_gave_under_a_quarantine_is_nobody_elses(
+    later: list[dict[str, Any]], given: bool
+) -> None:
+    upload = {"operation": "UploadSSHPublicKey", "parameters": {"UserName": "alice"}}
+    lines = [
+        line("before", 2, **upload),
+        line("after", 2, result="done", saved={"new-id-of-APKA1": "APKA9"}, **upload),
+        *later,
+    ]
+    history = history_of(ALICE.subject, lines)
+    assert history.given_active(at(1)) == (frozenset({"APKA9"}) if given else frozenset())
+    assert history.given_active(at(4)) == frozenset()
+    record = Quarantine(at(1), "listen", "unused", deny="inline", kept=True)
+    key = {"SSHPublicKeyId": "APKA9", "Status": "Active", "UploadDate": at(2)}
+    assert bool(given_by_others(user(ssh_public_key=(key,)), record, history)) is not given
 
 
 RECORD = Quarantine(at(1), "park", "unused", ("AKIA1",), "attached")
