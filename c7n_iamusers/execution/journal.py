@@ -13,15 +13,16 @@ import secrets
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
 from c7n_iamusers.exceptions import JournalRefused
-from c7n_iamusers.execution.calls import AFTER, TRIED, Subject
+from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, Subject
 from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, require_in_place, sync_directory
 from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, check_json, read_json
+from c7n_iamusers.text.wording import moment
 
 #: The prefix of BucketJournal's objects, one for each run and user.
 BUCKET_JOURNALS = "journal/"
@@ -33,6 +34,9 @@ SNAPSHOT, OUTCOME = "snapshot", "outcome"
 #: The Ref that the CreateUser of a restoration saves: the new unique id. Its note TOKEN: the value of the new user's
 #: tag RESTORED_FROM, by which it is known where the answer of CreateUser was lost.
 CREATED, TOKEN, RESTORED_FROM = "created-user", "token", "c7n-iamusers-restored-from"
+#: How far the clock of a machine may be before AWS's (which refuses a request that is further), and how long a call may
+#: be tried.
+_SKEW, _TRYING = timedelta(minutes=5), timedelta(hours=1)
 #: The phases of lines that announce no call.
 _ANSWERS = frozenset({TRIED, AFTER})
 
@@ -220,12 +224,14 @@ class JournalReader:
         """All lines of runs with the ARN of ``subject`` and another unique id: of users that had the name before."""
         return [line for journal in self._read() for line in journal.of_namesakes(subject)]
 
-    def restoring(self, subject: Subject, token: str) -> str:
+    def restoring(self, subject: Subject, token: str, created: datetime | None) -> str:
         """The place of the journal in which a restoration that has not ended made the user; empty if there is none.
 
-        ``token``: the value of the user's tag RESTORED_FROM.
+        ``token``: the value of the user's tag RESTORED_FROM. Anybody may have copied it, so it only counts for a user
+        of the restored name whose CreateDate, ``created``, is the time of a CreateUser that the journal has no answer
+        to.
         """
-        found = [place for journal in self._read() if (place := journal.made(subject, token))]
+        found = [place for journal in self._read() if (place := journal.made(subject, token, created))]
         ended = any(journal.gave_all(subject) for journal in self._read())
         return "" if ended else next(iter(found), "")
 
@@ -252,12 +258,11 @@ class _Journal:
             self._by_user[line["unique_id"]].append(line)
         self._restored = defaultdict[str, list[Line]](list)
         self._made, self._ended = set[str](), set[str]()
+        self._creating: dict[str, Line] = {}
         for line in parsed(store.read(RESTORE_JOURNAL) or b"", store.place(RESTORE_JOURNAL)):
             self._restored[line["unique_id"]].append(line)
-            self._made |= {
-                str((line.get("saved") or {}).get(CREATED)),
-                str((line.get("notes") or {}).get(TOKEN)),
-            }
+            if line.get("operation") == "CreateUser":
+                self._note_creation(line)
             if line.get("phase") == OUTCOME:
                 self._ended |= set(map(str, line.get("made") or ()))
         self._objects = store.names(BUCKET_JOURNALS)
@@ -279,9 +284,27 @@ class _Journal:
             *restored,
         ]
 
-    def made(self, subject: Subject, token: str) -> str:
+    def _note_creation(self, line: Line) -> None:
+        """Note the user that a restoration made, or a CreateUser of which it is not known yet which user it made."""
+        token = str((line.get("notes") or {}).get(TOKEN) or "")
+        created = (line.get("saved") or {}).get(CREATED)
+        if line.get("phase") == BEFORE and token:
+            self._creating[token] = line
+        elif created:
+            self._made.add(str(created))
+        if line.get("phase") == AFTER and (created or line.get("result") == "failed"):
+            answered = (
+                each
+                for each, begun in self._creating.items()
+                if begun.get("parameters") == line.get("parameters")
+            )
+            self._creating.pop(next(answered, ""), None)
+
+    def made(self, subject: Subject, token: str, created: datetime | None) -> str:
         """The place of the restoration's journal, if a restoration made the user; else empty."""
-        found = self._made & {subject.unique_id, token} - {"", "None"}
+        begun = self._creating.get(token)
+        unanswered = begun is not None and _is_of(begun, subject) and _is_at(begun, created)
+        found = subject.unique_id in self._made or unanswered
         return self._store.place(RESTORE_JOURNAL) if found else ""
 
     def gave_all(self, subject: Subject) -> bool:
@@ -301,6 +324,17 @@ class _Journal:
             yield from lines
         for name in self._objects:
             yield from parsed(self._store.read(name) or b"", self._store.place(name))
+
+
+def _is_of(line: Line, subject: Subject) -> bool:
+    """Whether the line is of a user with the name and the account of ``subject``."""
+    return (line.get("user"), line["arn"].split(":")[4:5]) == (subject.name, [subject.account_id])
+
+
+def _is_at(line: Line, time: datetime | None) -> bool:
+    """Whether ``time`` is when the call of the line was made, as AWS dates it."""
+    begun = moment(line.get("time"))
+    return bool(time and begun and begun - _SKEW <= time <= begun + _TRYING)
 
 
 def user_of_object(name: str) -> tuple[str, str]:

@@ -76,7 +76,7 @@ class History:
 
     ``record``: of the latest quarantine, written before its first call. ``restored_at``: when a restoration last gave
     the user, which still exists, everything back that had been removed. ``gone`` and ``active``: when a run last saw
-    each of what is in lines of phase LAPSED.
+    each of what is in lines of phase LAPSED. ``uploaded``: the ids of the credentials that a restoration gave -> when.
     """
 
     calls: tuple[AppliedCall, ...] = ()
@@ -84,6 +84,7 @@ class History:
     restored_at: datetime | None = None
     gone: Mapping[str, datetime] = field(default_factory=dict)
     active: Mapping[str, datetime] = field(default_factory=dict)
+    uploaded: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def quarantine(self) -> Quarantine | None:
@@ -144,6 +145,16 @@ class History:
         denied = any(each.time > since and each.notes.get("for") == "deletion" for each in self.calls)
         return denied or bool(self.removed())
 
+    def deleted_between(self, since: datetime, until: datetime) -> bool:
+        """Whether a deletion of ours made any call on the user between the two times, whatever became of it."""
+        removals = (each for _, each in self._removals())
+        begun = (
+            each
+            for each in self.calls
+            if each.notes.get("for") == "deletion" or each.notes.get(UNTIL_THE_END)
+        )
+        return any(since <= each.time <= until for each in (*removals, *begun))
+
     def attached_for(self) -> str:
         """What we attached AWSDenyAll for, ``deletion`` or ``quarantine``; empty if unknown."""
         return self._purpose("AttachUserPolicy", self.attached_deny())
@@ -179,6 +190,10 @@ class History:
         removals = dict(self._removals())
         since = self.restored_at or _BEGINNING
         return [key for key, each in removals.items() if not each.effective and each.time > since]
+
+    def unanswered_removals(self) -> frozenset[tuple[str, str]]:
+        """Kind and identifier of what we were to remove, where nobody knows whether the call was applied."""
+        return frozenset(key for key, each in dict(self._removals()).items() if not each.answered)
 
     def attached_deny(self) -> datetime | None:
         """Since when our AWSDenyAll is attached; None if it is not, by the journal.
@@ -243,9 +258,10 @@ class History:
     def proven_off(self) -> frozenset[str]:
         """The ids of the credentials that we deactivated for certain, and did not activate for certain later.
 
-        Not of those that a run saw active since.
+        Not of those that a run saw active since, nor of what was deactivated before a release that ended before the
+        latest quarantine: that may have activated them without an answer.
         """
-        last = self._switches(None, answered=True)
+        last = self._switches(self._released_before(), answered=True)
         off = ((key, each) for key, each in last.items() if each.parameters.get("Status") == INACTIVE)
         return frozenset(
             key
@@ -253,12 +269,29 @@ class History:
             if not _is_restoration(each) and self.active.get(key, _BEGINNING) <= each.time
         )
 
+    def _released_before(self) -> datetime | None:
+        """When we last ended a quarantine before the latest one began; None if we did not."""
+        found, bound_for = None, ""
+        for each in self.calls if self.record else ():
+            if _is_deny_all(each, "PermissionsBoundary"):
+                bound_for = str(each.notes.get("for", ""))
+            ended = _releases(each, bound_for) and each.answered and each.notes.get("for") != "deletion"
+            if ended and self.record and each.time < self.record.since:
+                found = each.time
+        return found
+
     def switched_on(self, since: datetime) -> frozenset[str]:
         """The ids of the credentials that we activated for certain from ``since`` on, and did not deactivate later."""
         last = self._switches(since)
         return frozenset(
             key for key, each in last.items() if each.parameters.get("Status") == ACTIVE and each.answered
         )
+
+    def given_active(self, since: datetime) -> frozenset[str]:
+        """The ids of the credentials that a restoration gave from ``since`` on, and none of our calls deactivated."""
+        last = self._switches(since)
+        off = {key for key, each in last.items() if each.parameters.get("Status") == INACTIVE}
+        return frozenset(key for key, at in self.uploaded.items() if at >= since and key not in off)
 
     def activated_ids(self, since: datetime) -> frozenset[str]:
         """The ids of the credentials that we activated for certain, or a run saw active, from ``since`` on.
@@ -353,7 +386,18 @@ def history_of(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> History:
     record = latest.get("record") if latest else None
     found = Quarantine.from_data(record) if isinstance(record, Mapping) else None
     gone, active = (_last_seen(mine, member) for member in ("gone", "active"))
-    return History(calls, found, _restored_at(subject, mine), gone, active)
+    return History(calls, found, _restored_at(subject, mine), gone, active, _uploaded(mine))
+
+
+def _uploaded(lines: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
+    """The ids of the credentials that restorations gave -> when."""
+    uploads = {kind.restoration.operation for kind in SWITCHABLE_KINDS if kind.restoration}
+    return {
+        str(identity): moment(line.get("time")) or _BEGINNING
+        for line in lines
+        if line.get("phase") == "after" and line.get("operation") in uploads
+        for identity in (line.get("saved") or {}).values()
+    }
 
 
 def _last_seen(lines: Iterable[Mapping[str, Any]], member: str) -> dict[str, datetime]:

@@ -24,6 +24,7 @@ DEACTIVATED_EARLIER = "this tool deactivated these under an earlier quarantine"
 GIVEN_BY_OTHERS = "somebody else created or activated these under the quarantine"
 #: Why credentials stay inactive that were active before a quarantine.
 UNPROVEN = "no journal here shows that it was this tool that deactivated these: somebody else may have, as for a leak"
+UNKNOWN_BEFORE = "it is unknown whether these were active before it"
 UNKNOWN_SINCE = (
     "It is unknown whether anybody else has activated them since, and deactivated them for another reason"
 )
@@ -160,13 +161,15 @@ def deletes(user: IamUser, denies: History, history: History) -> bool:
         operation, put = "PutUserPermissionsBoundary", denies.boundary_deny() if form else None
     if put is not None:
         return history.deletes_under(operation, put)
-    back = (
-        (kind.name, str(item[kind.identifier])) in removed
+    held = {
+        (kind.name, str(item[kind.identifier]))
         for kind in attachments.ATTACHMENT_KINDS
         for item in user.attachments[kind.name]
-    )
+    }
+    # What is there after a call without an answer was not removed by it.
+    gone = removed.keys() - (held & history.unanswered_removals())
     left = history.lifted_for_deletion() or bool(foreign_deny(user, denies))
-    return bool(removed) and (deny_all.is_bare(user) or (left and not any(back)))
+    return bool(gone) and (deny_all.is_bare(user) or (left and not gone & held))
 
 
 def in_quarantine(user: IamUser, history: History) -> bool:
@@ -309,6 +312,10 @@ def left_inactive(
     taken = "these were active again after that, and somebody else has deactivated them since"
     others = {*quarantine.given, *quarantine.dropped, *given_back}
     off = list(switchable(user, attachments.INACTIVE))
+    # Only the journal knows what an earlier run deactivated, or somebody else.
+    journaled = quarantine.kept or (history.record is not None and history.record.since == quarantine.since)
+    named = {*quarantine.deactivated, *others, *history.deactivated_ids()}
+    unknown = [each for each in off if _id(each) not in named] if not (journaled or gone) else []
     return [
         *(_staying(removed, recorded_inactive(user, without_activated(quarantine, history))) if gone else ()),
         *_staying(earlier, deactivated_earlier(user, (*quarantine.deactivated, *others), history)),
@@ -318,6 +325,7 @@ def left_inactive(
             f"active before the quarantine of {since}, and {UNPROVEN}",
             [each for each in off if _id(each) in set(quarantine.dropped) - given_back],
         ),
+        *_staying(f"no journal of the quarantine of {since} is here, so {UNKNOWN_BEFORE}", unknown),
     ]
 
 
@@ -337,7 +345,8 @@ def given_by_others(
     Where it deactivated all, and it is known which, that is any other; where it keeps them, those that were inactive
     before; else it is those that were created since.
     """
-    known = {*quarantine.deactivated, *quarantine.dropped, *history.switched_on(quarantine.since)}
+    ours = history.switched_on(quarantine.since) | history.given_active(quarantine.since)
+    known = {*quarantine.deactivated, *quarantine.dropped, *ours}
     all_off = quarantine.known and not quarantine.kept
     return [
         (kind, item)

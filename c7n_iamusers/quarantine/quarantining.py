@@ -15,10 +15,9 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, FAILED, QUARANTINED, RELEASED, SKIPPED, UNCHANGED
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, LOGIN_PROFILE
 from c7n_iamusers.iam.deny_all import (
-    ATTACHED,
-    BOUNDARY,
     DENY_ALL_NAME,
     FORMS,
+    GONE_DENY,
     Quarantine,
     brownout_of,
     denies,
@@ -34,7 +33,6 @@ from c7n_iamusers.iam.read_back import shows
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use
-from c7n_iamusers.quarantine.lost_denies import lost_denies
 from c7n_iamusers.quarantine.plan import (
     QuarantinePlan,
     plan_brownout,
@@ -60,6 +58,7 @@ from c7n_iamusers.safeguards.guards import (
     refused_status,
 )
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, UserRecords, note_lapse
+from c7n_iamusers.snapshots.lost_denies import lost_denies
 from c7n_iamusers.text.wording import shown
 
 
@@ -365,7 +364,7 @@ class UserRelease:
 
     def _lost(self, user: IamUser, record: Quarantine) -> str:
         """Why a Deny without a record of a deletion is not lifted, in words; empty if it may be."""
-        if record.deny not in (ATTACHED, BOUNDARY):
+        if record.deny in ("none", GONE_DENY):
             return ""
         snapshot = self.stores.snapshot_before(user, record.since)
         found = lost_denies(snapshot, user) if snapshot else []

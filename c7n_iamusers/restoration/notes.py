@@ -85,7 +85,10 @@ def _restored_tag(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[
 
 def _quarantines(snapshot: Snapshot, current: limits.CurrentState, history: History) -> Iterator[str]:
     if snapshot.partial:
-        yield "another run had begun to delete it before: what that run removed is not in this output"
+        yield (
+            "another run had begun to delete it before: what that run removed is not in this output, or its journal "
+            "is not: if there is one, restore from the output with that journal"
+        )
         yield from (f"not known is {each}" for each in limits.not_known(snapshot))
     if snapshot.quarantine:
         yield f"it was in quarantine since {snapshot.quarantine['since']}: it is restored as it was before that"

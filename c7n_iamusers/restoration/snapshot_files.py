@@ -209,7 +209,7 @@ def restore_lines(journals: Iterable[Path]) -> tuple[Mapping[str, Any], ...]:
 
 def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
     """Each snapshot file with the output that it belongs to."""
-    for path in paths:
+    for path in (each.resolve() for each in paths):
         if not path.is_dir():
             run = path.parent.parent if path.parent.name == SNAPSHOTS else path.parent
             # Add the user's other snapshots: what somebody else removed after this one is not restored.

@@ -21,9 +21,10 @@ from c7n_iamusers.iam.history import LAPSED, History, history_of, last_deletion
 from c7n_iamusers.iam.live_policies import LivePolicies
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
+from c7n_iamusers.snapshots.lost_denies import lost_denies
 from c7n_iamusers.snapshots.snapshot import BY_OTHERS, Snapshot, fingerprint, tampering, with_removed
 from c7n_iamusers.text.documents import LARGEST_RECORD
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.wording import moment, shown
 
 SNAPSHOTS = "snapshots"
 
@@ -91,6 +92,7 @@ class RecordedUser:
     ``begun``: when the deletion began that is unfinished, in words, if one is. ``whole``: the user with what that
     removed, by the snapshots and journals of all outputs: what it is judged by. ``foreign``: AWSDenyAll that no journal
     here shows as ours, in words. ``restoring``: the journal of a restoration that made the user and has not ended.
+    ``lost``: what may have denied it something when its quarantine began, and no journal shows that we removed it.
     """
 
     user: IamUser
@@ -105,12 +107,13 @@ class RecordedUser:
     begun: str | None = None
     foreign: str = ""
     restoring: str = ""
+    lost: str = ""
 
     def require_whole(self, adopt: bool) -> None:
         """Raises SnapshotRefused if the user may have lost what denied it something, so its snapshot would lack that.
 
-        ``adopt``: an AWSDenyAll that is not ours is accepted, since somebody knows of it or its output is lost; the
-        snapshot is partial then.
+        ``adopt``: an AWSDenyAll that is not ours is accepted, and so is what the user has lost in quarantine, since
+        somebody knows of it or its output is lost; the snapshot is partial then.
         """
         if self.restoring:
             raise SnapshotRefused(
@@ -124,6 +127,14 @@ class RecordedUser:
                 "this tool put it on: somebody else may have, or a deletion with another output is half-way, and the "
                 "user may lack what denied it something. Nothing further is touched: run with that output; if "
                 "somebody put it on, exempt the user or take it off; or set adopt: true, and the snapshot is partial"
+            )
+        if self.quarantine and self.lost and not adopt:
+            raise SnapshotRefused(
+                f"{self.user.subject}: since its quarantine of {self.quarantine.since:%Y-%m-%d %H:%M} UTC it has lost "
+                f"{self.lost}, which may have denied it something, and no journal of this output or of those beside it "
+                "shows that this tool removed it: a deletion with another output may be half-way. Nothing further is "
+                "touched: run with that output; if somebody else removed this, put it back; or set adopt: true, and "
+                "the snapshot is partial"
             )
 
     @property
@@ -168,7 +179,8 @@ class RecordStores:
     def snapshot_before(self, user: IamUser, since: datetime) -> Snapshot | None:
         """The last snapshot of ``user`` until ``since``, in any of the outputs; the first one if all are later."""
         ordered = sorted(self.snapshots(user), key=lambda each: str(each.taken))
-        before = [each for each in ordered if (moment(each.taken) or since) <= since]
+        # a record has whole seconds
+        before = [each for each in ordered if (moment(each.taken) or since).replace(microsecond=0) <= since]
         return next(iter((*reversed(before), *ordered)), None)
 
     def former_boundary(self, user: IamUser, history: History) -> tuple[Item, ...] | None:
@@ -258,14 +270,20 @@ class UserRecords:
             begun,
             own_changes.foreign_deny(user, known),
             self._restoring(user),
+            self._lost(user, quarantine, known) if quarantine and not begun else "",
         )
-        unsure = found.begun_elsewhere or (found.foreign and not begun)
+        unsure = found.begun_elsewhere or found.lost or (found.foreign and not begun)
         partial = bool(adopted and unsure) or any(each.partial for each in earlier)
         return replace(found, snapshot=replace(snapshot, partial=partial, deletion_begun=bool(begun)))
 
+    def _lost(self, user: IamUser, quarantine: Quarantine, known: History) -> str:
+        snapshot = self._stores.snapshot_before(user, quarantine.since)
+        return shown(lost_denies(snapshot, user, known.removed())) if snapshot else ""
+
     def _restoring(self, user: IamUser) -> str:
         with _refusing(user.subject):
-            return self._stores.known.restoring(user.subject, user.tags.get(RESTORED_FROM, ""))
+            token, created = user.tags.get(RESTORED_FROM, ""), moment(user.detail.get("CreateDate"))
+            return self._stores.known.restoring(user.subject, token, created)
 
     def began_deletion(self, subject: Subject) -> bool:
         """Whether, by the journals, a deletion changed the user since it was last restored. Raises SnapshotRefused."""

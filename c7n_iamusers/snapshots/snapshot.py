@@ -464,11 +464,12 @@ def whole_snapshot(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
     """The last of ``snapshots`` (all of one user), plus what the deletion that it is of removed before it.
 
     What a stopped run of ours had removed is restored. What somebody else removed between two runs is not, nor what an
-    earlier deletion removed that somebody has ended since.
+    earlier deletion removed that somebody has ended since. It is partial if ``history`` does not say what was removed.
     """
     counted = _of_last_deletion(snapshots)
     last, removed = counted[-1], history.removed(_taken(counted[-1]), _taken(counted[0]))
-    return _with_items(last, counted, _missing(counted[:-1], last.user, removed))
+    whole = _with_items(last, counted, _missing(counted[:-1], last.user, removed))
+    return replace(whole, partial=True) if _is_unexplained(counted, history) else whole
 
 
 def with_removed(user: IamUser, snapshots: Sequence[Snapshot], history: History) -> IamUser:
@@ -487,9 +488,20 @@ def removed_by_us(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
 
 
 def before_removals(snapshots: Sequence[Snapshot], history: History) -> Snapshot | None:
-    """The last whole one of ``snapshots``, if our deletion removed anything between it and the last of all."""
-    first, *later = _of_last_deletion(snapshots)
-    return first if later and history.removed(_taken(later[-1]), _taken(first)) else None
+    """The last whole one of ``snapshots``, if our deletion removed anything between it and the last of all.
+
+    Also if it may have, since the last one was taken during a deletion that ``history`` does not know.
+    """
+    first, *later = counted = _of_last_deletion(snapshots)
+    removed = later and history.removed(_taken(later[-1]), _taken(first))
+    return first if removed or (later and _is_unexplained(counted, history)) else None
+
+
+def _is_unexplained(counted: Sequence[Snapshot], history: History) -> bool:
+    """Whether the last was taken during a deletion, and ``history`` does not say what that had removed before."""
+    first, last = counted[0], counted[-1]
+    known = not first.deletion_begun and history.deleted_between(_taken(first), _taken(last))
+    return last.deletion_begun and not known
 
 
 def _of_last_deletion(snapshots: Iterable[Snapshot]) -> list[Snapshot]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from tests.plugins.deletions import NAME, acting, outcomes, user_names
 from tests.policies import ACCOUNT
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
+ALLOW = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+)
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 #: The operations that a role may not use, so that the Deny-all has this form.
 FORMS = {
@@ -64,13 +68,13 @@ def act(action: str | dict[str, Any], output: Path, **data: Any) -> str:
 
 
 def begin(
-    output: Path, monkeypatch: pytest.MonkeyPatch, *denied: str, stop: str = "DetachUserPolicy"
+    output: Path, monkeypatch: pytest.MonkeyPatch, *denied: str, stop: str = "DetachUserPolicy", **data: Any
 ) -> None:
     """A deletion that ends after the groups, and whose role may not use ``denied``."""
     with monkeypatch.context() as patch:
         for operation in {*denied, stop}:
             deny(patch, operation)
-        assert "failed" in act("composite-delete", output)
+        assert "failed" in act("composite-delete", output, **data)
 
 
 def restore(run: Path, *arguments: str) -> Result:
@@ -101,6 +105,59 @@ def test_another_output_leaves_a_half_deleted_user_alone(
     (group,) = iam.list_groups_for_user(UserName="alice")["Groups"]
     assert group["GroupName"] == "guard"
     assert DENY_ALL not in state(iam)
+
+
+def half_deleted_in_quarantine(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quarantined: str
+) -> None:
+    """alice, quarantined in that form, and half-deleted with an output that is lost; no mark of a deletion fits."""
+    with monkeypatch.context() as patch:
+        for operation in FORMS[quarantined]:
+            deny(patch, operation)
+        assert act("quarantine", tmp_path, name="park") == ""
+    begin(tmp_path, monkeypatch, "PutUserPolicy", *FORMS[quarantined], name="lost")
+    shutil.rmtree(tmp_path / "lost")
+    assert iam.list_groups_for_user(UserName="alice")["Groups"] == []
+
+
+@pytest.mark.parametrize("quarantined", FORMS)
+def test_another_output_leaves_a_half_deleted_user_in_quarantine_alone(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quarantined: str
+) -> None:
+    half_deleted_in_quarantine(iam, tmp_path, monkeypatch, quarantined)
+    before = state(iam)
+    for name, action in (
+        ("park", "quarantine"),
+        ("remove", "composite-delete"),
+        ("brown", {"type": "quarantine", "brownout": 5}),
+        ("free", "release"),
+    ):
+        told = act(action, tmp_path, name=name)
+        assert "UTC it has lost" in told, name
+        assert "group guard" in told
+        assert state(iam) == before
+    with monkeypatch.context() as patch:
+        deny(patch, "PutUserPolicy")
+        assert act({"type": "composite-delete", "adopt": True}, tmp_path, name="remove") == ""
+    (found,) = collected([tmp_path / "remove"]).users
+    assert found.recorded.snapshots[-1].partial
+    assert restore(tmp_path / "remove").exit_code == 1
+    assert user_names(iam) == []
+
+
+def test_what_its_own_journal_shows_is_not_lost(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert act("quarantine", tmp_path, name="park") == ""
+    shutil.move(tmp_path / "park" / "journal.jsonl", tmp_path / "away")
+    with monkeypatch.context() as patch:
+        for operation in ("PutUserPolicy", "DetachUserPolicy"):
+            deny(patch, operation)
+        assert "failed" in act("composite-delete", tmp_path, name="remove")
+        patch.undo()
+        deny(patch, "PutUserPolicy")
+        assert act("composite-delete", tmp_path, name="remove") == ""
+    assert user_names(iam) == []
 
 
 @BY_AWS_DENY_ALL
@@ -169,6 +226,18 @@ def test_a_user_that_a_restoration_made_and_did_not_end_is_left_to_that(
     assert act(action, tmp_path) == ""
 
 
+@pytest.mark.parametrize(
+    "action", ["quarantine", "composite-delete", {"type": "quarantine", "brownout": 5}], ids=str
+)
+def test_the_tag_of_a_restored_user_keeps_nobody_out(iam: Any, tmp_path: Path, action: Any) -> None:
+    assert act("composite-delete", tmp_path) == ""
+    assert restore(tmp_path).exit_code == 0
+    (tag,) = iam.list_user_tags(UserName="alice")["Tags"]
+    iam.create_user(UserName="mallory", Tags=[tag])
+    assert act(action, tmp_path) == ""
+    assert outcomes(tmp_path)["mallory"]["status"] in ("quarantined", "browned-out", "deleted")
+
+
 #: What becomes of a journal.
 LOSSES: dict[str, Callable[[Path], object]] = {
     "removed": Path.unlink,
@@ -208,6 +277,47 @@ def test_without_its_journal_a_half_deleted_user_is_not_restored_already(
         assert "group membership" in result.output
         assert "restored already" not in result.output
     assert state(iam) == before
+
+
+def copied(run: Path) -> Path:
+    """A copy of the last snapshot alone."""
+    (last,) = run.glob("snapshots/alice.*.2.json")
+    return Path(shutil.copy(last, run.parent))
+
+
+#: What is given to restore, and is left of an output whose last snapshot was taken in the middle of a deletion.
+REMAINS: dict[str, Callable[[Path], Path]] = {
+    "lone-file": copied,
+    "snapshots": lambda run: run / "snapshots" if (run / "journal.jsonl").unlink() is None else run,
+}
+
+
+@pytest.mark.parametrize("remain", REMAINS.values(), ids=REMAINS)
+def test_a_snapshot_from_the_middle_of_a_deletion_is_partial_without_its_journal(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remain: Callable[[Path], Path]
+) -> None:
+    begin(tmp_path, monkeypatch)
+    iam.put_user_policy(UserName="alice", PolicyName="own", PolicyDocument=ALLOW)
+    assert act("composite-delete", tmp_path) == ""
+    given = remain(tmp_path / NAME)
+    result = restore(given)
+    assert result.exit_code == 1
+    assert "not known is whether it had any group memberships" in result.output
+    assert "give --user alice" in result.output
+    assert user_names(iam) == []
+
+
+def test_a_snapshot_named_from_within_its_directory_has_its_journal(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(tmp_path, monkeypatch)
+    iam.put_user_policy(UserName="alice", PolicyName="own", PolicyDocument=ALLOW)
+    assert act("composite-delete", tmp_path) == ""
+    (last,) = (tmp_path / NAME).glob("snapshots/alice.*.2.json")
+    monkeypatch.chdir(last.parent)
+    (found,) = collected([Path(last.name)]).users
+    assert found.run == tmp_path / NAME
+    assert len(found.recorded.snapshots) == 2
 
 
 def inactive(iam: Any) -> dict[str, list[str]]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +197,41 @@ def test_an_object_that_is_no_runs_is_nobodys(tmp_path: Path, name: str) -> None
     store.create(f"journal/other/{name}", b'{"number": 8, "arn": "arn:aws:iam::111122223333:user/alice"}')
     assert numbers(reader(store).of(ALICE)) == [7]
     assert reader(store).of_namesakes(ALICE) == []
+
+
+def creating(path: Path, answer: dict[str, Any]) -> JournalReader:
+    """The journal of a restoration of ALICE that was stopped after CreateUser, with this ``answer`` if any."""
+    tags = {"UserName": "alice", "Tags": [{"Key": "c7n-iamusers-restored-from", "Value": "t"}]}
+    call = {"operation": "CreateUser", "parameters": tags}
+    lines = journal_line(NOW, ALICE, "before", {**call, "notes": {"token": "t"}})
+    if answer:
+        lines += journal_line(NOW, ALICE, "after", {**call, **answer})
+    (path / "restore-journal.jsonl").write_bytes(lines)
+    return reader(DirectoryStore(path))
+
+
+MADE = {"result": "done", "saved": {"created-user": "AIDA2"}}
+ELSEWHERE = Subject("alice", "arn:aws:iam::444455556666:user/alice", "AIDA2")
+
+
+@pytest.mark.parametrize(
+    ("subject", "token", "minutes", "answer", "expected"),
+    [
+        pytest.param(LATER, "t", 0, {}, True, id="no-answer"),
+        pytest.param(LATER, "t", 30, {"result": "unknown"}, True, id="unknown"),
+        pytest.param(LATER, "", 0, MADE, True, id="by-its-id"),
+        pytest.param(LATER, "other", 0, {}, False, id="another-token"),
+        pytest.param(BOB, "t", 0, {}, False, id="copied-to-another-user"),
+        pytest.param(ELSEWHERE, "t", 0, {}, False, id="copied-in-another-account"),
+        pytest.param(LATER, "t", -10, {}, False, id="was-there-before"),
+        pytest.param(LATER, "t", 90, {}, False, id="made-later"),
+        pytest.param(LATER, "t", None, {}, False, id="no-date"),
+        pytest.param(Subject("alice", ALICE.arn, "AIDA9"), "t", 0, MADE, False, id="made-another"),
+        pytest.param(LATER, "t", 0, {"result": "failed"}, False, id="made-none"),
+    ],
+)
+def test_a_tag_alone_makes_nobody_half_restored(
+    tmp_path: Path, subject: Subject, token: str, minutes: int | None, answer: dict[str, Any], expected: bool
+) -> None:
+    created = None if minutes is None else NOW + timedelta(minutes=minutes)
+    assert bool(creating(tmp_path, answer).restoring(subject, token, created)) == expected

@@ -10,7 +10,7 @@ import pytest
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.iam.history import AppliedCall, History, history_of, last_deletion
-from c7n_iamusers.iam.own_changes import deletion_begun
+from c7n_iamusers.iam.own_changes import deletion_begun, given_by_others
 from c7n_iamusers.iam.user import IamUser
 from tests.records import user
 
@@ -315,6 +315,81 @@ def test_what_we_switched_off(lines: list[dict[str, Any]], off: tuple[str, ...])
     assert history_of(ALICE.subject, lines).deactivated_ids(at(4)) == ()
 
 
+INLINE_DENY = {"PolicyName": DENY_ALL_NAME}
+
+
+@pytest.mark.parametrize(
+    ("lines", "proven"),
+    [
+        pytest.param(call(2, "DeleteUserPolicy", INLINE_DENY, notes={"for": "release"}), False, id="inline"),
+        pytest.param(
+            call(2, "DetachUserPolicy", {"PolicyArn": DENY_ALL}, notes={"for": "release"}),
+            False,
+            id="attached",
+        ),
+        pytest.param(
+            [
+                *call(1, "PutUserPermissionsBoundary", {"PermissionsBoundary": DENY_ALL}),
+                *call(2, "DeleteUserPermissionsBoundary", {}),
+            ],
+            False,
+            id="boundary",
+        ),
+        pytest.param([], True, id="not-released"),
+        pytest.param(
+            call(2, "DeleteUserPolicy", INLINE_DENY, notes={"for": "deletion"}), True, id="by-a-deletion"
+        ),
+        pytest.param(
+            call(2, "DeleteUserPolicy", INLINE_DENY, "failed", notes={"for": "release"}), True, id="refused"
+        ),
+        pytest.param(
+            call(5, "DeleteUserPolicy", INLINE_DENY, notes={"for": "release"}),
+            True,
+            id="the-latest-is-ending",
+        ),
+    ],
+)
+def test_what_an_earlier_quarantine_switched_off_proves_nothing_after_its_release(
+    lines: list[dict[str, Any]], proven: bool
+) -> None:
+    record = Quarantine(at(3), "park", "unused", ("AKIA1",), "attached")
+    lines = [
+        *switch(1, "Inactive"),
+        *lines,
+        line("quarantine", 3, record=record.as_data()),
+        *call(4, "AttachUserPolicy", {"PolicyArn": DENY_ALL}, notes={"for": "quarantine"}),
+    ]
+    assert history_of(ALICE.subject, lines).proven_off() == (frozenset({"AKIA1"}) if proven else frozenset())
+
+
+@pytest.mark.parametrize(
+    ("later", "given"),
+    [
+        pytest.param([], True, id="active"),
+        pytest.param(
+            call(3, "UpdateSSHPublicKey", {"SSHPublicKeyId": "APKA9", "Status": "Inactive"}),
+            False,
+            id="inactive",
+        ),
+    ],
+)
+def test_a_credential_that_a_restoration_gave_under_a_quarantine_is_nobody_elses(
+    later: list[dict[str, Any]], given: bool
+) -> None:
+    upload = {"operation": "UploadSSHPublicKey", "parameters": {"UserName": "alice"}}
+    lines = [
+        line("before", 2, **upload),
+        line("after", 2, result="done", saved={"new-id-of-APKA1": "APKA9"}, **upload),
+        *later,
+    ]
+    history = history_of(ALICE.subject, lines)
+    assert history.given_active(at(1)) == (frozenset({"APKA9"}) if given else frozenset())
+    assert history.given_active(at(4)) == frozenset()
+    record = Quarantine(at(1), "listen", "unused", deny="inline", kept=True)
+    key = {"SSHPublicKeyId": "APKA9", "Status": "Active", "UploadDate": at(2)}
+    assert bool(given_by_others(user(ssh_public_key=(key,)), record, history)) is not given
+
+
 RECORD = Quarantine(at(1), "park", "unused", ("AKIA1",), "attached")
 LATER = Quarantine(at(5), "park", "unused", ("AKIA1", "AKIA2"), "boundary")
 
@@ -420,6 +495,11 @@ OWN, BARE = user(attached_policy=({"PolicyName": "s3", "PolicyArn": READ_ONLY},)
 REMOVAL, OTHER = ("DetachUserPolicy", {"PolicyArn": READ_ONLY}), ("DeleteAccessKey", KEY)
 
 
+#: A user under somebody else's AWSDenyAll that still has its policy, and the call that a run did not make any more.
+BOTH = user(attached_policy=(*HELD.attachments["attached-policy"], *OWN.attachments["attached-policy"]))
+STOPPED: dict[str, Any] = {"operation": REMOVAL[0], "parameters": {"UserName": "alice", **REMOVAL[1]}}
+
+
 def inline(sid: str) -> tuple[Any, Any]:
     """A user with an inline Deny of this statement id, and the call that put it on."""
     document = deny_all_document(sid)
@@ -451,6 +531,9 @@ DOOMED, DOOM = inline("Quarantined20261124T010000ZJournaledDeletion20261124T0200
         pytest.param(
             OWN, [*call(1, *REMOVAL), *call(2, *DETACH, **by("deletion"))], False, id="lifted-and-given-back"
         ),
+        pytest.param(BOTH, [*call(1, *OTHER), line("before", 2, **STOPPED)], True, id="killed-under-theirs"),
+        pytest.param(BOTH, [*call(1, *OTHER), *call(2, *REMOVAL)], False, id="given-back-under-theirs"),
+        pytest.param(BOTH, [line("before", 2, **STOPPED)], False, id="nothing-removed-under-theirs"),
         pytest.param(DOOMED, [], True, id="no-journal-and-the-deny-says-so"),
         pytest.param(PARKED, [], False, id="no-journal-and-a-quarantine's-deny"),
         pytest.param(PARKED, [*call(1, *PARK), *call(2, *REMOVAL)], True, id="removed-under-its-inline-deny"),

@@ -669,7 +669,7 @@ def test_without_its_deny_nothing_is_activated(before: IamUser, denies: str, fou
     assert planned.notes == (note,)
     assert "access key AKIA1, signing certificate CERT1, SSH public key APKA1" in note
     assert "was removed or changed by somebody else" in note
-    assert left_inactive(held, record) == []
+    assert left_inactive(held, record, history) == []
     again = quarantine(bare, LATER, history)
     assert (again.record.deny, again.record.deactivated, again.notes) == (found, (), (note,))
 
@@ -1136,6 +1136,20 @@ def test_without_journal_a_tag_of_that_quarantine_shows_that_it_ended(tags: dict
     planned = plan_release(unproven, record, NOTHING_KNOWN, ())
     assert not [call for call in planned.plan.calls if "Status" in call.parameters]
     assert "no journal here shows that it was this tool that deactivated these" in planned.notes[0]
+
+
+def test_without_journal_a_release_names_what_the_record_does_not() -> None:
+    held, history = in_quarantine(user(access_key=({"AccessKeyId": "AKIA1", "Status": "Active"},)))
+    keys = (*held.attachments["access-key"], {"AccessKeyId": "AKIA2", "Status": "Inactive"})
+    two = replace(held, attachments={**held.attachments, "access-key": keys})
+    for known, named in ((NOTHING_KNOWN, 1), (history, 0)):
+        record = quarantine_of(two, known)
+        assert record is not None
+        notes = plan_release(two, record, known, ()).notes
+        unknown = [each for each in notes if "unknown whether these were active before it" in each]
+        assert [each.endswith("AKIA2; activate by hand the ones that are needed") for each in unknown] == [
+            True
+        ] * named
 
 
 def _as_tags(tags: dict[str, str]) -> list[dict[str, str]]:

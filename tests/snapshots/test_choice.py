@@ -142,7 +142,7 @@ def test_the_last_comes_back_with_what_we_had_removed_before_it(
     snapshots = [(JANUARY, JUNE)[each] for each in order]
     found = whole_snapshot(snapshots, history(journal))
     assert held(found.user) == {**LEFT, **{kind: ALICE[kind] for kind in more}}
-    assert replace(found, user=JUNE.user) == replace(JUNE, deletion_begun=False)
+    assert replace(found, user=JUNE.user) == replace(JUNE, deletion_begun=False, partial=found.partial)
     assert found.user.detail == JUNE.user.detail
 
 
@@ -280,17 +280,44 @@ def test_a_living_user_is_given_only_what_we_removed(
     assert found.user.detail == JUNE.user.detail
 
 
+#: A deletion that began in February, and put its Deny-all on.
+PUT_ON = [
+    {**line, "notes": {"for": "deletion"}}
+    for line in done("02-10T09:00", ("AttachUserPolicy", {"PolicyArn": DENY_ALL}))
+]
+
+
 @pytest.mark.parametrize(
     ("lines", "month"),
     [
-        pytest.param([], None, id="nothing-removed"),
+        pytest.param(PUT_ON, None, id="nothing-removed"),
         pytest.param(done("02-10T10:00", KEY), 2, id="removed-before-the-last"),
-        pytest.param(done("03-10T10:00", KEY), None, id="removed-after-the-last"),
-        pytest.param(done("01-10T10:00", KEY), None, id="by-a-deletion-that-ended-since"),
-        pytest.param(done("02-10T10:00", KEY, result="failed"), None, id="refused"),
+        pytest.param([*PUT_ON, *done("03-10T10:00", KEY)], None, id="removed-after-the-last"),
+        pytest.param([*PUT_ON, *done("01-10T10:00", KEY)], None, id="by-a-deletion-that-ended-since"),
+        pytest.param([*PUT_ON, *done("02-10T10:00", KEY, result="failed")], None, id="refused"),
         pytest.param(done("02-10T10:00", KEY, result="unknown"), 2, id="perhaps-removed"),
+        pytest.param([], 2, id="no-journal"),
+        pytest.param(done("03-10T10:00", KEY), 2, id="no-journal-of-the-time-before"),
     ],
 )
 def test_the_last_snapshot_before_the_first_removal(lines: list[dict[str, Any]], month: int | None) -> None:
     snapshots = [taken(1), taken(2, whole=True), taken(3)]
     assert before_removals(snapshots, history(lines)) == (snapshots[month - 1] if month else None)
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "lines", "partial"),
+    [
+        pytest.param([JANUARY], [], False, id="whole"),
+        pytest.param([JUNE], [], True, id="only-the-later-one"),
+        pytest.param([JUNE], done(AFTER_JANUARY, KEY), True, id="no-snapshot-has-what-was-removed"),
+        pytest.param([JANUARY, JUNE], [], True, id="both-without-a-journal"),
+        pytest.param([JANUARY, JUNE], done(AFTER_JUNE, POLICY), True, id="journal-of-the-later-run"),
+        pytest.param([JANUARY, JUNE], done(AFTER_JANUARY, KEY), False, id="both-with-the-journal"),
+        pytest.param([JANUARY, taken(6, whole=True)], [], False, id="ended-in-between"),
+    ],
+)
+def test_what_was_taken_in_a_deletion_is_partial_unless_the_journal_says_what_that_removed(
+    snapshots: list[Snapshot], lines: list[dict[str, Any]], partial: bool
+) -> None:
+    assert whole_snapshot(snapshots, history(lines)).partial == partial

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What denied a user something when it was put in quarantine, and is not on it any more. Pure.
 
-AWSDenyAll, attached or as the boundary, has no room for a record that a deletion has begun since, maybe with another
-output. A release would give the user what it could not do before.
+A deletion with another output may have begun since: AWSDenyAll has no room for a record of that, and an inline Deny-all
+may have none either. A release would give the user what it could not do before, and a later snapshot would lack it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from c7n_iamusers.iam import deny_all
@@ -17,12 +17,20 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 
-def lost_denies(snapshot: Snapshot, user: IamUser) -> list[str]:
+def lost_denies(snapshot: Snapshot, user: IamUser, removed: Collection[tuple[str, str]] = ()) -> list[str]:
     """What of ``snapshot`` could deny something, and is not on ``user`` any more, in words.
 
-    What has no document in the snapshot could. A boundary under an AWSDenyAll of ours counts as there.
+    What has no document in the snapshot could. A boundary under an AWSDenyAll of ours counts as there. ``removed``:
+    kind and identifier of what we are known to have removed, which is left out.
     """
-    was = snapshot.user.attachments
+    was = {
+        kind.name: [
+            item
+            for item in snapshot.user.attachments[kind.name]
+            if (kind.name, str(item[kind.identifier])) not in removed
+        ]
+        for kind in (GROUP, ATTACHED_POLICY, INLINE_POLICY, PERMISSIONS_BOUNDARY)
+    }
     documents = {each.arn: each.text for each in snapshot.policies or ()}
     found = [
         f"inline policy {item['PolicyName']}"
