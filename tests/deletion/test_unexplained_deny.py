@@ -285,10 +285,16 @@ def copied(run: Path) -> Path:
     return Path(shutil.copy(last, run.parent))
 
 
+def without_journal(run: Path) -> Path:
+    """The snapshots without the journal beside them."""
+    (run / "journal.jsonl").unlink()
+    return run / "snapshots"
+
+
 #: What is given to restore, and is left of an output whose last snapshot was taken in the middle of a deletion.
 REMAINS: dict[str, Callable[[Path], Path]] = {
     "lone-file": copied,
-    "snapshots": lambda run: run / "snapshots" if (run / "journal.jsonl").unlink() is None else run,
+    "snapshots": without_journal,
 }
 
 

@@ -376,18 +376,18 @@ def test_what_an_earlier_quarantine_switched_off_proves_nothing_after_its_releas
 def test_a_credential_that_a_restoration_gave_under_a_quarantine_is_nobody_elses(
     later: list[dict[str, Any]], given: bool
 ) -> None:
-    upload = {"operation": "UploadSSHPublicKey", "parameters": {"UserName": "alice"}}
+    upload: dict[str, Any] = {"operation": "UploadSSHPublicKey", "parameters": {"UserName": "alice"}}
     lines = [
         line("before", 2, **upload),
         line("after", 2, result="done", saved={"new-id-of-APKA1": "APKA9"}, **upload),
         *later,
     ]
     history = history_of(ALICE.subject, lines)
-    assert history.given_active(at(1)) == (frozenset({"APKA9"}) if given else frozenset())
-    assert history.given_active(at(4)) == frozenset()
     record = Quarantine(at(1), "listen", "unused", deny="inline", kept=True)
     key = {"SSHPublicKeyId": "APKA9", "Status": "Active", "UploadDate": at(2)}
     assert bool(given_by_others(user(ssh_public_key=(key,)), record, history)) is not given
+    assert history.given_active(at(1)) == (frozenset({"APKA9"}) if given else frozenset())
+    assert history.given_active(at(4)) == frozenset()
 
 
 RECORD = Quarantine(at(1), "park", "unused", ("AKIA1",), "attached")
