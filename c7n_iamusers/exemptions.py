@@ -263,7 +263,7 @@ def _account(entry: Mapping[str, Any], where: str, faults: list[str]) -> str:
         faults,
         "give an account's id in quotes, or a glob over ids or names such as 'dev-*'",
     )
-    if text and (fault := _account_fault(text)):
+    if text and (fault := glob_fault(text) or _account_fault(text)):
         faults.append(f"{where}: account {quoted(text)} {fault}")
     return text
 
@@ -274,9 +274,7 @@ _LISTED = re.compile(r"[|;]|\d{12}(?:\s+|\s*[,/]\s*)\d{12}")
 
 
 def _account_fault(text: str) -> str:
-    """Why ``text`` is no glob, or an account's id that matches no account, in words; empty if it may match one."""
-    if fault := glob_fault(text):
-        return fault
+    """Why ``text`` is an account's id that matches no account, in words; empty if it may match one."""
     if visible(text) != text or "\u00a0" in text:
         return "matches no account: it has a character that nobody sees: type it anew"
     plain = unicodedata.normalize("NFKC", text)

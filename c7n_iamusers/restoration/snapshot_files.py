@@ -101,28 +101,23 @@ def collected(paths: Iterable[Path]) -> Collection:
         try:
             loaded = _load(file, run, pins[run])
         except Exception as error:  # noqa: BLE001  # it may hold anything, and hides no other user
-            found.problems.append(
-                f"{file}: {error if isinstance(error, _TOLD) else f'no run writes it: {error!r}'}"
-            )
+            found.problems.append(f"{file}: {_told(error, 'no run writes it')}")
             broken.add(_unique_id(file))
         else:
             users[loaded.snapshot.user.unique_id].append(loaded)
     for unique_id, files in users.items():
-        why = "another snapshot of it can't be used" if unique_id in broken else ""
         try:
-            if not why and (missing := _missing(files, journals)):
-                why = f"snapshots in the journal are missing here: {', '.join(sorted(missing))}"
-            if not why:
-                found.users.append(_user(files, journals, versions))
+            if unique_id in broken:
+                raise SnapshotInvalid("another snapshot of it can't be used")
+            found.users.append(_user(files, journals, versions))
         except Exception as error:  # noqa: BLE001  # whatever the journals have of one user, it hides no other
-            why = (
-                str(error)
-                if isinstance(error, _TOLD)
-                else f"no run writes what the journals have of it: {error!r}"
-            )
-        if why:
+            why = _told(error, "no run writes what the journals have of it")
             found.problems.append(f"{files[0].snapshot.user.subject}: not restored: {why}")
     return _of_latest(found)
+
+
+def _told(error: Exception, otherwise: str) -> str:
+    return str(error) if isinstance(error, _TOLD) else f"{otherwise}: {error!r}"
 
 
 def _missing(files: list[_File], journals: Mapping[Path, JournalReader]) -> set[str]:
@@ -155,6 +150,9 @@ def _of_latest(found: Collection) -> Collection:
 def _user(
     files: list[_File], journals: Mapping[Path, JournalReader], versions: Mapping[Path, Any]
 ) -> RestorableUser:
+    """Raises SnapshotInvalid if a snapshot of the user is missing."""
+    if missing := _missing(files, journals):
+        raise SnapshotInvalid(f"snapshots in the journal are missing here: {', '.join(sorted(missing))}")
     files = sorted(files, key=lambda each: str(each.snapshot.taken))
     last = files[-1]
     user = last.snapshot.user
