@@ -245,6 +245,7 @@ class _Deletion:
                 "stopped: run that policy again with that output, or set adopt: true if that output is lost"
             )
         found.require_whole(self.of.adopt)
+        found.require_nothing_lost(self.of.adopt)
         if spared := self.of.spared.get(user.unique_id):
             return spared
         # What is gone is not used any more, and what it was used for was judged when the deletion began.

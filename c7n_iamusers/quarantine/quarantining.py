@@ -176,7 +176,8 @@ class UserQuarantine:
         refused = {**turn.unfit, **self.refused}
         planned = plan_quarantine(user, self.now(), self.policy, self.reason, found.known, refused, self.keep)
         if not planned.plan.calls:
-            return self._left(user, planned, keys)
+            return self._left(found, planned, keys)
+        found.require_nothing_lost(self.adopt)
         self.records.keep(found)
         applied.ask = self._asked_before_change(turn)
         self.records.note_quarantine(evidence, planned.record)
@@ -272,7 +273,7 @@ class UserQuarantine:
         _apply(self.run, turn.evidence, user, planned.plan, applied)
         return BROWNED_OUT, f"{until}, when its Deny-all ends by itself"
 
-    def _left(self, user: IamUser, planned: QuarantinePlan, keys: Sequence[KeyUse]) -> tuple[str, str]:
+    def _left(self, found: RecordedUser, planned: QuarantinePlan, keys: Sequence[KeyUse]) -> tuple[str, str]:
         """The outcome of a plan without calls: the quarantine holds, or this plan is not what completes it."""
         if planned.problem:
             return FAILED, planned.problem
@@ -283,9 +284,9 @@ class UserQuarantine:
         off = ""
         if self.keep and not planned.record.kept:
             off = "its credentials are deactivated already, and credentials: keep activates none (release does); "
-        return UNCHANGED, "; ".join(
-            [*planned.notes, off + quarantine_status(user, planned.record.since, keys)]
-        )
+        lost = [f"since then it has lost {found.lost}{_LOST}"] if found.lost else []
+        status = quarantine_status(found.user, planned.record.since, keys)
+        return UNCHANGED, "; ".join([*planned.notes, off + status, *lost])
 
 
 def read_back(run: Run, user: IamUser, plan: Plan) -> tuple[IamUser, list[ApiCall]]:
@@ -452,6 +453,11 @@ def _inactive(user: IamUser) -> list[str]:
 
 #: How often a user is read until AWS shows its quarantine or release.
 _READS = 5
+#: What it means that a user in quarantine lacks what may have denied it something.
+_LOST = (
+    ", which may have denied it something: a deletion with another output may be half-way; neither a deletion nor a "
+    "release goes on before that is settled"
+)
 #: What to do about a Deny that a release leaves on.
 _NOT_OURS = (
     "no record here shows that this tool put it on, so it stays: if it did, name the output of that run by record-from "

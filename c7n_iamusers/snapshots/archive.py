@@ -128,6 +128,9 @@ class RecordedUser:
                 "user may lack what denied it something. Nothing further is touched: run with that output; if "
                 "somebody put it on, exempt the user or take it off; or set adopt: true, and the snapshot is partial"
             )
+
+    def require_nothing_lost(self, adopt: bool) -> None:
+        """Raises SnapshotRefused if the user has lost in quarantine what may have denied it something: see ``lost``."""
         if self.quarantine and self.lost and not adopt:
             raise SnapshotRefused(
                 f"{self.user.subject}: since its quarantine of {self.quarantine.since:%Y-%m-%d %H:%M} UTC it has lost "

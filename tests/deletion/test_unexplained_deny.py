@@ -126,12 +126,14 @@ def test_another_output_leaves_a_half_deleted_user_in_quarantine_alone(
 ) -> None:
     half_deleted_in_quarantine(iam, tmp_path, monkeypatch, quarantined)
     before = state(iam)
-    for name, action in (
-        ("park", "quarantine"),
-        ("remove", "composite-delete"),
-        ("brown", {"type": "quarantine", "brownout": 5}),
-        ("free", "release"),
-    ):
+    assert act("quarantine", tmp_path, name="park") == ""
+    (row,) = json.loads((tmp_path / "park" / "outcomes.json").read_text())
+    assert row["status"] == "unchanged"
+    assert "since then it has lost group guard" in row["reason"]
+    for name, action in (("remove", "composite-delete"), ("free", "release"), ("park", "quarantine")):
+        if action == "quarantine":
+            iam.create_access_key(UserName="alice")
+            before = state(iam)
         told = act(action, tmp_path, name=name)
         assert "UTC it has lost" in told, name
         assert "group guard" in told
