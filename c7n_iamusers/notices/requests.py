@@ -38,7 +38,7 @@ _BEGIN = re.compile(r"""["']?[0-9][0-9 .'_E+-]{5,}"?([,;])""")
 #: each boundary. An account has 5,000 users by default.
 _LARGEST, _LONGEST_HEADER, _MOST_PARTS, _MOST_ROWS = 1 << 20, 2_000, 20, 5_000
 #: A header Content-Type with its continuation lines, as email.feedparser finds it, of the mail or of a part.
-_CONTENT_TYPE = re.compile(rb"(?i)(?:\A|(?<=[\r\n]))content-type:[^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*")
+_CONTENT_TYPE = re.compile(rb"(?i)(?<![^\r\n])content-type:[^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*")
 #: The charsets of mail programs, in lower case. Python has further codecs, some of which take the square of the length.
 _CHARSETS = frozenset(
     {
