@@ -15,7 +15,7 @@ from c7n_iamusers.identity_center.applying.feeding import (
     fed_by_others,
     groups_per_person_faults,
 )
-from c7n_iamusers.identity_center.applying.recheck import Recheck
+from c7n_iamusers.identity_center.applying.recheck import Recheck, writer_context
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
@@ -31,7 +31,6 @@ from c7n_iamusers.identity_center.planning.changeset import (
 )
 from c7n_iamusers.identity_center.planning.plan import Evidence, plan_access
 from c7n_iamusers.identity_center.planning.replacements import History, MembershipUsers
-from c7n_iamusers.identity_center.writer.change import WriterContext
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions, SingleWriter
 from c7n_iamusers.text.wording import shown
 
@@ -258,16 +257,7 @@ class AccessRun:
             reviewed=not options.adopts,
             clock=options.clock,
         )
-        context = WriterContext(
-            center.clients,
-            center.instance,
-            journal,
-            recheck,
-            center.rate,
-            center.backoff,
-            recheck.before,
-            center.caller,
-        )
+        context = writer_context(center, journal, recheck)
         ended = SingleWriter(context, report.plan.work, options).run()
         return replace(
             report,

@@ -7,12 +7,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.applying.deletion_checks import FRESH, DeletionChecks, RecentlyInProgress
 from c7n_iamusers.identity_center.aws import in_parallel
+from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.adoption import check_group, same_person
@@ -31,12 +33,38 @@ from c7n_iamusers.identity_center.planning.permission_sets import (
     differs,
     permission_set_calls,
 )
-from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult
+from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult
 from c7n_iamusers.text.wording import folded, shown
 
 #: How many unexpected members a message names. Each takes one call.
 _NAMED = 3
+
+
+class Rechecks(Protocol):
+    """What the writer asks: what is left of a change after a conflict, and what to check right before each call."""
+
+    def __call__(self, change: model.Change, parameters: Mapping[str, Any], /) -> RecheckResult:
+        """Raises ERRORS."""
+        ...
+
+    def before(self, change: model.Change, parameters: Mapping[str, Any], /) -> Callable[[], None] | None:
+        """A check that raises ERRORS."""
+        ...
+
+
+def writer_context(center: Center, journal: JournalWriter, recheck: Rechecks) -> WriterContext:
+    """What the writer needs for changes in ``center``."""
+    return WriterContext(
+        center.clients,
+        center.instance,
+        journal,
+        recheck,
+        center.rate,
+        center.backoff,
+        recheck.before,
+        center.caller,
+    )
 
 
 class Recheck:

@@ -22,7 +22,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center import model, object_records
-from c7n_iamusers.identity_center.applying.recheck import Recheck
+from c7n_iamusers.identity_center.applying.recheck import Recheck, writer_context
 from c7n_iamusers.identity_center.applying.run_history import UNDO_JOURNAL, read_history, read_successors
 from c7n_iamusers.identity_center.applying.run_lock import exclusive
 from c7n_iamusers.identity_center.applying.run_records import (
@@ -44,7 +44,7 @@ from c7n_iamusers.identity_center.undo.checks import UndoChecks
 from c7n_iamusers.identity_center.undo.needs import ReadUsers, needed_memberships, relied_on, users_not_read
 from c7n_iamusers.identity_center.undo.plan import plan_undo
 from c7n_iamusers.identity_center.undo.restoration import FormerSettings, RestorationPlan, plan_restoration
-from c7n_iamusers.identity_center.writer.change import RecheckResult, WriterContext
+from c7n_iamusers.identity_center.writer.change import RecheckResult
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
 from c7n_iamusers.text.wording import escaping, folded, shown
 
@@ -316,16 +316,7 @@ def _apply(
     if not (plan.changes or plan.kept):
         return []
     with open_journal(output, f"{prefix}{UNDO_JOURNAL}") as journal:
-        context = WriterContext(
-            center.clients,
-            center.instance,
-            journal,
-            recheck,
-            center.rate,
-            center.backoff,
-            recheck.before,
-            center.caller,
-        )
+        context = writer_context(center, journal, recheck)
         ended = SingleWriter(context, plan.changes, options).run()
     _record(plan, ended, output, f"{prefix}{UNDONE}")
     say(f"Undone: {sum(each.status == DONE for each in ended.values())} of {len(plan.changes)}.")
