@@ -17,7 +17,7 @@ from c7n_iamusers.iam.attachments import ACTIVE, CREDENTIAL_KINDS, CREDENTIAL_TR
 from c7n_iamusers.iam.policy_documents import AppliedPolicy, listed, parse_document, statements
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.text.wording import as_text, moment
+from c7n_iamusers.text.times import as_text, moment
 
 HEARD, QUIET, DEAF = "heard", "quiet", "deaf"
 STATES = (HEARD, QUIET, DEAF)

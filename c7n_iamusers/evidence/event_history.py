@@ -18,7 +18,7 @@ from c7n_iamusers.execution.paging import items, pages
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 #: "The rate of lookup requests is limited to two per second, per account, per Region" (LookupEvents API reference).
 PER_SECOND = 2.0

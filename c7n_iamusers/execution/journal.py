@@ -22,7 +22,7 @@ from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, Subject
 from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, require_in_place, sync_directory
 from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, check_json, read_json
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 #: The prefix of BucketJournal's objects, one for each run and user.
 BUCKET_JOURNALS = "journal/"

@@ -24,8 +24,9 @@ from c7n_iamusers.notices.delivery import EXPIRED, LEFT, WAITING, Delivery, Read
 from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.notices.records import Records
+from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
-from c7n_iamusers.text.wording import as_text, is_address, moment
+from c7n_iamusers.text.times import as_text, moment
 
 ANNOUNCED, INFORMED = "announced", "informed"
 #: A user or credential was created, replaced or activated, or our Deny was removed.

@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import type_schema
 
-from c7n_iamusers.deletion.deleting import UserDeletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, load_plan, readable
+from c7n_iamusers.deletion.user_deletion import UserDeletion
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, Run
@@ -36,7 +36,8 @@ from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_st
 from c7n_iamusers.plugins.taking_action import OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.safeguards import guards
-from c7n_iamusers.text.wording import moment, visible
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import visible
 
 PLAN_FILE = "deletion-plan.json"
 Resource = dict[str, Any]

@@ -38,7 +38,9 @@ from c7n_iamusers.notices.notices import (
 )
 from c7n_iamusers.notices.owed import CHANGED, Owed, due_for, reminder
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
-from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, shown, visible
+from c7n_iamusers.text.addresses import foreign_domain, is_address
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import all_visible, shown, visible
 
 Each = TypeVar("Each")
 

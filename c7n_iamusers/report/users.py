@@ -24,7 +24,7 @@ from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEAS
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.report.outputs import EVIDENCE, Evidence, PolicyOutput, Selected
 from c7n_iamusers.safeguards.guards import not_quarantined, quarantine_trouble
-from c7n_iamusers.text.wording import as_text, moment
+from c7n_iamusers.text.times import as_text, moment
 
 #: The status of a user that a policy selected, and on whom no action has reported.
 FLAGGED = "flagged"

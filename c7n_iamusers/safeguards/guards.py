@@ -23,14 +23,15 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED
 from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption
 from c7n_iamusers.iam import attachments
-from c7n_iamusers.iam.deny_all import Quarantine
-from c7n_iamusers.iam.own_changes import DENY_GONE, lapses
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.lockout.lockout_state import DENY_GONE, lapses
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.notices.notices import Notices, notice_refusal
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
-from c7n_iamusers.text.wording import moment, shown
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import shown
 
 #: Beginnings, and an end, of reasons for leaving a user whose quarantine is in use or broken.
 _BROKEN, _IN_USE = "quarantine broken", "still in use in its quarantine"

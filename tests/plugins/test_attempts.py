@@ -12,8 +12,8 @@ from c7n.exceptions import PolicyValidationError
 
 from aws_local_org import LocalOrg, scripted_events
 from c7n_iamusers.evidence.attempts import NOT_QUARANTINED, Gap, gaps_of
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, outcomes, user_names
 from tests.policies import ACCOUNT, policy

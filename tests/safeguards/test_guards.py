@@ -10,9 +10,10 @@ import pytest
 
 from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.notices.exempted import Exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.safeguards.guards import (

@@ -14,11 +14,11 @@ from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run
 from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.retries import Backoff, error_code
-from c7n_iamusers.iam.deny_all import BOUNDARY, DENY_ALL_NAME, deny_form, is_brownout, removal_of
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.policy_documents import comparable
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_detail
+from c7n_iamusers.lockout.deny_all import BOUNDARY, DENY_ALL_NAME, deny_form, is_brownout, removal_of
 
 
 class BoundaryChanged(Exception):
