@@ -248,7 +248,7 @@ class Notices:
     def announcement(self, unique_id: str, now: datetime) -> Notice | None:
         """The latest announcement, if it has not lapsed, and its message can't have expired unread; else None.
 
-        None also if the user was exempt after it. Its owner relies on the day of which it heard last.
+        None also if the user was exempt after it. Its owner relies on the day it was told last.
         """
         found = self._last_announcement(unique_id, now)
         return found if found and self._counts(found, now) else None
@@ -397,7 +397,7 @@ def notice_refusal(
     """Why a user may not be touched yet, ``days`` after its owners were addressed; None where it may.
 
     The user is not exempt. ``before_day``: whether it may be touched before the announced day, which is that of its
-    deletion. ``before_stop``: whether even before the day on which its credentials stop working, as its owners heard.
+    deletion. ``before_stop``: whether even before the day on which, as its owners know, its credentials stop working.
     """
     notice, lost = notices.announcement(unique_id, now), notices.exemption(unique_id)
     if expired := notices.expired(unique_id, now):
