@@ -190,6 +190,10 @@ class History:
         since = self.restored_at or _BEGINNING
         return [key for key, each in removals.items() if not each.effective and each.time > since]
 
+    def ever_removed(self) -> frozenset[tuple[str, str]]:
+        """Kind and identifier of whatever we removed, or may have, even if it was restored since."""
+        return frozenset(key for key, _ in self._removals())
+
     def unanswered_removals(self) -> frozenset[tuple[str, str]]:
         """Kind and identifier of what we were to remove, where nobody knows whether the call was applied."""
         return frozenset(key for key, each in dict(self._removals()).items() if not each.answered)

@@ -26,7 +26,7 @@ from c7n_iamusers.iam.policy_documents import (
     statements,
 )
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.lockout.quarantine_record import SID_TIME, sid_time
+from c7n_iamusers.lockout.quarantine_record import SID_TIME, parse_sid, sid_time
 
 #: The name of the inline policy that denies a user everything.
 DENY_ALL_NAME = "c7n-iamusers-deny-all"
@@ -159,24 +159,30 @@ def plan_deny_all(
     not ours; AWSDenyAll attached; AWSDenyAll as the permissions boundary, whose predecessor the journal records. If the
     name was reused by another user meanwhile, this call can hit that user, so the form that replaces nothing comes
     first.
-    ``why``: the purpose that the journal records. Raises DenyRefused if no form is left.
+    ``why``: the purpose that the journal records. A deletion needs a Deny that shows it, since any machine may release
+    or delete a user by the record in a quarantine's inline Deny: where that can't take the time of the deletion,
+    AWSDenyAll comes beside it, which no journal of another output explains. Raises DenyRefused if no form is left.
     """
     lift = (remove_inline_deny(user, why),)
     fits = () if has_foreign_policy(user) else (each for each in documents if inline_fits(user, each))
     fitting = next(iter(fits), None)
     if fitting and INLINE not in refused:
         return DenyAllPlan(INLINE, (_put_inline(user, fitting, why),), lift)
-    if holds_inline(user):
-        return DenyAllPlan(INLINE, (), lift)
+    held, statement = (), inline_deny_all(user)
+    if statement is not None:
+        record = parse_sid(str(statement.get("Sid", "")))
+        if why != "deletion" or not (record and record.quarantine):
+            return DenyAllPlan(INLINE, (), lift)
+        held = lift
     detach = (detach_deny_all(user, why),)
     if holds_attached(user):
-        return DenyAllPlan(ATTACHED, (), detach)
+        return DenyAllPlan(ATTACHED, (), (*detach, *held))
     if is_bounded(user):
-        return DenyAllPlan(BOUNDARY)
+        return DenyAllPlan(BOUNDARY, (), held)
     if attached_fits(user) and ATTACHED not in refused:
-        return DenyAllPlan(ATTACHED, (_attach(user, why),), detach)
+        return DenyAllPlan(ATTACHED, (_attach(user, why),), (*detach, *held))
     if BOUNDARY not in refused:
-        return DenyAllPlan(BOUNDARY, (bound(user, why),))
+        return DenyAllPlan(BOUNDARY, (bound(user, why),), held)
     told = f"{user.subject}: no Deny-all can be put on it, and nothing is removed without one"
     raise DenyRefused(f"{told}: {_why_none(user, bool(fitting), refused)}")
 

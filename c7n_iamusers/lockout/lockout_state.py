@@ -155,14 +155,13 @@ def deletes(user: IamUser, denies: History, history: History) -> bool:
     if removed and _is_on(user, history.restoring_under()):
         return True
     statement, form = deny_all.inline_deny_all(user), own_deny(user, denies)
-    if statement is not None:
-        operation, put = "PutUserPolicy", denies.inline_deny(statement)
-    elif form == deny_all.ATTACHED:
-        operation, put = "AttachUserPolicy", denies.attached_deny()
-    else:
-        operation, put = "PutUserPermissionsBoundary", denies.boundary_deny() if form else None
-    if put is not None:
-        return history.deletes_under(operation, put)
+    puts = {
+        "PutUserPolicy": denies.inline_deny(statement) if statement else None,
+        "AttachUserPolicy": denies.attached_deny() if form == deny_all.ATTACHED else None,
+        "PutUserPermissionsBoundary": denies.boundary_deny() if form == deny_all.BOUNDARY else None,
+    }
+    if known := {operation: put for operation, put in puts.items() if put}:
+        return any(history.deletes_under(operation, put) for operation, put in known.items())
     held = {
         (kind.name, str(item[kind.identifier]))
         for kind in attachments.ATTACHMENT_KINDS

@@ -250,6 +250,10 @@ class Release(UserAction):
     The inline Deny itself records what was active before, so this works on any machine. If the Deny had no room inline,
     the record is in the journal of the quarantine's run: beside this policy's output, or in ``record-from`` (an output
     directory, or ``s3://BUCKET/PREFIX``). Without a record nothing is changed, and the outcome lists what is inactive.
+
+    A user that has lost, since its quarantine, what it had then is left alone, and ``failed``: a deletion with another
+    output may be half-way. ``adopt: true`` releases it all the same, unless what is gone may have denied it something.
+
     Users that are not in quarantine are skipped, and so are those with a policy ``AWSCompromisedKeyQuarantine*``,
     unless ``include-compromised`` is true.
     The outcome reports the use of password or keys since the quarantine.
@@ -274,6 +278,7 @@ class Release(UserAction):
         **{
             "include-compromised": {"type": "boolean"},
             "record-from": {"type": "string", "minLength": 1},
+            "adopt": {"type": "boolean"},
         },
     )
     schema_alias = False
@@ -289,5 +294,5 @@ class Release(UserAction):
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
-        compromised = self.data.get("include-compromised", False)
-        return UserRelease(run, self.record_stores(run), compromised).release
+        compromised, adopt = (self.data.get(each, False) for each in ("include-compromised", "adopt"))
+        return UserRelease(run, self.record_stores(run), compromised, adopt).release

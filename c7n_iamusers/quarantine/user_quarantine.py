@@ -24,13 +24,21 @@ from c7n_iamusers.lockout.deny_all import (
     DENY_ALL_NAME,
     FORMS,
     GONE_DENY,
+    INLINE,
     brownout_of,
     denies,
     deny_form,
     foreign_policies,
     is_bounded,
 )
-from c7n_iamusers.lockout.lockout_state import deletion_begun, deny_record_of, lapses, predated, switchable
+from c7n_iamusers.lockout.lockout_state import (
+    deletion_begun,
+    deny_record_of,
+    foreign_deny,
+    lapses,
+    predated,
+    switchable,
+)
 from c7n_iamusers.lockout.quarantine_record import Quarantine, tagged_since
 from c7n_iamusers.quarantine.plan import (
     QuarantinePlan,
@@ -57,7 +65,6 @@ from c7n_iamusers.safeguards.guards import (
     refused_status,
 )
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, UserRecords, note_lapse
-from c7n_iamusers.snapshots.lost_denies import lost_denies
 from c7n_iamusers.text.wording import shown
 
 
@@ -283,7 +290,7 @@ class UserQuarantine:
         off = ""
         if self.keep and not planned.record.kept:
             off = "its credentials are deactivated already, and credentials: keep activates none (release does); "
-        lost = [f"since then it has lost {found.lost}{_LOST}"] if found.lost else []
+        lost = [f"since then it has lost {shown([*map(str, found.lost)])}{_LOST}"] if found.lost else []
         status = quarantine_status(found.user, planned.record.since, keys)
         return UNCHANGED, "; ".join([*planned.notes, off + status, *lost])
 
@@ -307,11 +314,15 @@ def read_back(run: Run, user: IamUser, plan: Plan) -> tuple[IamUser, list[ApiCal
 
 @dataclass(frozen=True)
 class UserRelease:
-    """Releases users of ``run``. ``include_compromised``: also those with a key that AWS reported as compromised."""
+    """Releases users of ``run``. ``include_compromised``: also those with a key that AWS reported as compromised.
+
+    ``adopt``: also those that have lost in quarantine what denied them nothing.
+    """
 
     run: Run
     stores: RecordStores
     include_compromised: bool = False
+    adopt: bool = False
     now: Callable[[], datetime] = utc_now
 
     def release(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
@@ -351,7 +362,8 @@ class UserRelease:
         planned = plan_release(user, record, history, former)
         keys = read_key_use(self.run.client, user, self.run.backoff)
         used = used_under_aws_deny_all(record, history, keys)
-        if problem := planned.problem or self._lost(user, record) or used:
+        half = self._half_deleted(user, record, history)
+        if problem := half or planned.problem or used:
             return FAILED, f"{evidence}: {problem}"
         if inactive := self._give_back(evidence, user, planned.plan, applied):
             return (
@@ -362,18 +374,25 @@ class UserRelease:
         notes = [*([ended] if ended else []), *planned.notes, quarantine_status(user, record.since, keys)]
         return FAILED if problems else RELEASED, "; ".join([*problems, *notes])
 
-    def _lost(self, user: IamUser, record: Quarantine) -> str:
-        """Why a Deny without a record of a deletion is not lifted, in words; empty if it may be."""
+    def _half_deleted(self, user: IamUser, record: Quarantine, history: History) -> str:
+        """Why a Deny is not lifted that may be all that is left of a user, in words; empty if it may be."""
         if record.deny in ("none", GONE_DENY):
             return ""
-        snapshot = self.stores.snapshot_before(user, record.since)
-        found = lost_denies(snapshot, user) if snapshot else []
+        lost = self.stores.lost(user, record, history)
+        if found := [str(each) for each in lost if each.may_deny or not self.adopt]:
+            put_back = "find out who removed this and put it back"
+            return (
+                f"since its quarantine of {record.since:%Y-%m-%d %H:%M} UTC it has lost {shown(found)}: a deletion "
+                "with another output may have begun: restore it from that output (c7n-iamusers restore --user), or "
+                f"{put_back}{'' if lost[0].may_deny else ', or set adopt: true'}. Nothing was changed"
+            )
+        foreign = foreign_deny(user, history) if record.deny == INLINE else ""
+        if not foreign or self.stores.snapshot_before(user, record.since):
+            return ""
         return (
-            f"since its quarantine of {record.since:%Y-%m-%d %H:%M} UTC it has lost {shown(found)}, which may have "
-            "denied it something: a deletion with another output may have begun: restore it from that output "
-            "(c7n-iamusers restore --user), or find out who removed this and put it back. Nothing was changed"
-            if found
-            else ""
+            f"{foreign}, and no journal here shows who put it on, nor is a snapshot of its quarantine here: a deletion "
+            "with another output may have begun: name that output, or the one of the quarantine, by record-from. "
+            "Nothing was changed"
         )
 
     def _end_brownout(
@@ -454,10 +473,10 @@ def _inactive(user: IamUser) -> list[str]:
 
 #: How often a user is read until AWS shows its quarantine or release.
 _READS = 5
-#: What it means that a user in quarantine lacks what may have denied it something.
+#: What it means that a user in quarantine lacks what it had.
 _LOST = (
-    ", which may have denied it something: a deletion with another output may be half-way; neither a deletion nor a "
-    "release goes on before that is settled"
+    ": a deletion with another output may be half-way, and neither a deletion nor a release goes on before that is "
+    "settled"
 )
 #: What to do about a Deny that a release leaves on.
 _NOT_OURS = (

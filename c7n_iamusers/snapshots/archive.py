@@ -22,7 +22,7 @@ from c7n_iamusers.lockout.applied_calls import LAPSED, History, history_of, last
 from c7n_iamusers.lockout.deny_all import is_bounded
 from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
-from c7n_iamusers.snapshots.lost_denies import lost_denies
+from c7n_iamusers.snapshots.lost_attachments import Loss, lost_attachments
 from c7n_iamusers.snapshots.snapshot import BY_OTHERS, Snapshot, fingerprint, tampering, with_removed
 from c7n_iamusers.text.documents import LARGEST_RECORD
 from c7n_iamusers.text.times import moment
@@ -94,7 +94,7 @@ class RecordedUser:
     ``begun``: when the deletion began that is unfinished, in words, if one is. ``whole``: the user with what that
     removed, by the snapshots and journals of all outputs: what it is judged by. ``foreign``: AWSDenyAll that no journal
     here shows as ours, in words. ``restoring``: the journal of a restoration that made the user and has not ended.
-    ``lost``: what may have denied it something when its quarantine began, and no journal shows that we removed it.
+    ``lost``: what it had when its quarantine began, and no journal shows that we removed it: see ``lost_attachments``.
     """
 
     user: IamUser
@@ -109,7 +109,7 @@ class RecordedUser:
     begun: str | None = None
     foreign: str = ""
     restoring: str = ""
-    lost: str = ""
+    lost: tuple[Loss, ...] = ()
 
     def require_whole(self, adopt: bool) -> None:
         """Raises SnapshotRefused if the user may have lost what denied it something, so its snapshot would lack that.
@@ -132,14 +132,14 @@ class RecordedUser:
             )
 
     def require_nothing_lost(self, adopt: bool) -> None:
-        """Raises SnapshotRefused if the user has lost in quarantine what may have denied it something: see ``lost``."""
+        """Raises SnapshotRefused if the user has lost in quarantine what its snapshot would lack: see ``lost``."""
         if self.quarantine and self.lost and not adopt:
+            lost = shown([*map(str, self.lost)])
             raise SnapshotRefused(
                 f"{self.user.subject}: since its quarantine of {self.quarantine.since:%Y-%m-%d %H:%M} UTC it has lost "
-                f"{self.lost}, which may have denied it something, and no journal of this output or of those beside it "
-                "shows that this tool removed it: a deletion with another output may be half-way. Nothing further is "
-                "touched: run with that output; if somebody else removed this, put it back; or set adopt: true, and "
-                "the snapshot is partial"
+                f"{lost}, and no journal of this output or of those beside it shows that this tool removed it: a "
+                "deletion with another output may be half-way. Nothing further is touched: run with that output; if "
+                "somebody else removed this, put it back; or set adopt: true, and the snapshot is partial"
             )
 
     @property
@@ -187,6 +187,15 @@ class RecordStores:
         # a record has whole seconds
         before = [each for each in ordered if (moment(each.taken) or since).replace(microsecond=0) <= since]
         return next(iter((*reversed(before), *ordered)), None)
+
+    def lost(self, user: IamUser, quarantine: Quarantine, known: History) -> tuple[Loss, ...]:
+        """What ``user`` had when ``quarantine`` began, and has no more; nothing if no snapshot of it is here.
+
+        What we removed according to ``known`` is left out, unless it could deny something. Raises SnapshotRefused.
+        """
+        snapshot = self.snapshot_before(user, quarantine.since)
+        found, ours = lost_attachments(snapshot, user) if snapshot else (), known.ever_removed()
+        return tuple(each for each in found if each.may_deny or each.key not in ours)
 
     def former_boundary(self, user: IamUser, history: History) -> tuple[Item, ...] | None:
         """The boundary that AWSDenyAll replaced on ``user``, empty if there was none; None if that is not known.
@@ -275,15 +284,15 @@ class UserRecords:
             begun,
             lockout_state.foreign_deny(user, known),
             self._restoring(user),
-            self._lost(user, quarantine, known) if quarantine and not begun else "",
+            self._lost(user, quarantine, known) if quarantine and not begun else (),
         )
         unsure = found.begun_elsewhere or found.lost or (found.foreign and not begun)
         partial = bool(adopted and unsure) or any(each.partial for each in earlier)
         return replace(found, snapshot=replace(snapshot, partial=partial, deletion_begun=bool(begun)))
 
-    def _lost(self, user: IamUser, quarantine: Quarantine, known: History) -> str:
-        snapshot = self._stores.snapshot_before(user, quarantine.since)
-        return shown(lost_denies(snapshot, user, known.removed())) if snapshot else ""
+    def _lost(self, user: IamUser, quarantine: Quarantine, known: History) -> tuple[Loss, ...]:
+        removed = known.removed()
+        return tuple(each for each in self._stores.lost(user, quarantine, known) if each.key not in removed)
 
     def _restoring(self, user: IamUser) -> str:
         with _refusing(user.subject):

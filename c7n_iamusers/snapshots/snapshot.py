@@ -506,9 +506,13 @@ def _is_unexplained(counted: Sequence[Snapshot], history: History) -> bool:
 
 
 def _of_last_deletion(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
-    """The last whole one of ``snapshots`` and all later ones, in order; all if none is whole."""
+    """The last whole one of ``snapshots`` and all later ones, in order; all if none is whole.
+
+    A partial one is no more than the second best: an earlier one may have what another run removed before it.
+    """
     ordered = sorted(snapshots, key=_taken)
-    whole = [number for number, each in enumerate(ordered) if not each.deletion_begun]
+    begun = [number for number, each in enumerate(ordered) if not each.deletion_begun]
+    whole = [number for number in begun if not ordered[number].partial] or begun
     return ordered[whole[-1] :] if whole else ordered
 
 

@@ -408,6 +408,36 @@ def test_an_existing_deny_is_enough_if_no_form_is_allowed(held: dict[str, Any]) 
     assert not [operation for operation in made if operation.startswith(("Put", "Attach"))]
 
 
+#: A quarantine's Deny, which may be all that another machine knows, beside a key.
+IN_QUARANTINE = {"inline_policy": (our_deny(QUARANTINED.sids[0]),), "access_key": EVERYTHING["access_key"]}
+
+
+@pytest.mark.parametrize(
+    ("refused", "first", "last"),
+    [
+        ((), "PutUserPolicy", ["PutUserPermissionsBoundary", "DeleteUserPolicy", "DeleteUser"]),
+        (
+            (INLINE,),
+            "AttachUserPolicy",
+            ["PutUserPermissionsBoundary", "DetachUserPolicy", "DeleteUserPolicy", "DeleteUser"],
+        ),
+        ((INLINE, ATTACHED), "PutUserPermissionsBoundary", ["DeleteUserPolicy", "DeleteUser"]),
+        ((INLINE, BOUNDARY), "AttachUserPolicy", ["DetachUserPolicy", "DeleteUserPolicy", "DeleteUser"]),
+    ],
+    ids=str,
+)
+def test_a_deletion_shows_beside_or_in_the_inline_deny_of_a_quarantine(
+    refused: tuple[str, ...], first: str, last: list[str]
+) -> None:
+    made = operations(user(**IN_QUARANTINE), refused)
+    assert made == [first, "DeleteAccessKey", "DeleteAccessKey", *last]
+
+
+def test_a_deletion_that_nothing_would_show_is_refused() -> None:
+    with pytest.raises(DenyRefused):
+        plan(user(**IN_QUARANTINE), (INLINE, ATTACHED, BOUNDARY))
+
+
 def test_an_attached_deny_all_is_detached_last_where_it_serves() -> None:
     held = (*_attached(9), {"PolicyName": "AWSDenyAll", "PolicyArn": DENY_ALL})
     calls = plan(user(inline_policy=_inline(INLINE_QUOTA), attached_policy=held)).calls

@@ -26,6 +26,8 @@ ALLOW = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
 )
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+#: What tells another output that a deletion goes on under a quarantine's inline Deny.
+MARKED = "AWSDenyAll is attached to it, and no journal"
 #: The operations that a role may not use, so that the Deny-all has this form.
 FORMS = {
     "inline": (),
@@ -110,7 +112,10 @@ def test_another_output_leaves_a_half_deleted_user_alone(
 def half_deleted_in_quarantine(
     iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quarantined: str
 ) -> None:
-    """alice, quarantined in that form, and half-deleted with an output that is lost; no mark of a deletion fits."""
+    """alice, quarantined in that form, and half-deleted with an output that is lost.
+
+    The deletion can't write its time into the Deny.
+    """
     with monkeypatch.context() as patch:
         for operation in FORMS[quarantined]:
             deny(patch, operation)
@@ -126,17 +131,24 @@ def test_another_output_leaves_a_half_deleted_user_in_quarantine_alone(
 ) -> None:
     half_deleted_in_quarantine(iam, tmp_path, monkeypatch, quarantined)
     before = state(iam)
-    assert act("quarantine", tmp_path, name="park") == ""
+    # A Deny of its own shows the deletion where the quarantine's has no room for that.
+    marked = quarantined == "inline"
+    assert bool(act("quarantine", tmp_path, name="park")) == marked
     (row,) = json.loads((tmp_path / "park" / "outcomes.json").read_text())
-    assert row["status"] == "unchanged"
-    assert "since then it has lost group guard" in row["reason"]
-    for name, action in (("remove", "composite-delete"), ("free", "release"), ("park", "quarantine")):
+    assert row["status"] == "failed" if marked else "unchanged"
+    assert (MARKED if marked else "since then it has lost group guard") in row["reason"]
+    for name, action in (
+        ("remove", "composite-delete"),
+        ("free", "release"),
+        ("freed", {"type": "release", "adopt": True}),
+        ("park", "quarantine"),
+    ):
         if action == "quarantine":
             iam.create_access_key(UserName="alice")
             before = state(iam)
         told = act(action, tmp_path, name=name)
-        assert "UTC it has lost" in told, name
-        assert "group guard" in told
+        shown = marked and "free" not in name
+        assert (MARKED if shown else "UTC it has lost group guard") in told, name
         assert state(iam) == before
     with monkeypatch.context() as patch:
         deny(patch, "PutUserPolicy")
@@ -145,6 +157,57 @@ def test_another_output_leaves_a_half_deleted_user_in_quarantine_alone(
     assert found.recorded.snapshots[-1].partial
     assert restore(tmp_path / "remove").exit_code == 1
     assert user_names(iam) == []
+
+
+@pytest.mark.parametrize("lost_too", [(), ("PutUserPermissionsBoundary",), ("AttachUserPolicy",)], ids=str)
+def test_a_quarantine_is_no_shelter_for_a_deletion_that_leaves_no_mark_in_it(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost_too: tuple[str, ...]
+) -> None:
+    """On a machine without any record, the Deny-all of the quarantine alone says nothing of the deletion."""
+    assert act("quarantine", tmp_path, name="park") == ""
+    begin(tmp_path, monkeypatch, "PutUserPolicy", *lost_too, name="begun")
+    shutil.rmtree(tmp_path / "park")
+    shutil.move(tmp_path / "begun", away := tmp_path.parent / f"{tmp_path.name}-away")
+    before = state(iam)
+    for name, action in (
+        ("park", "quarantine"),
+        ("remove", "composite-delete"),
+        ("brown", {"type": "quarantine", "brownout": 5}),
+        ("free", "release"),
+        ("freed", {"type": "release", "adopt": True}),
+    ):
+        told = act(action, tmp_path, name=name)
+        assert "AWSDenyAll is " in told, name
+        assert state(iam) == before, name
+    shutil.move(away, tmp_path / "begun")
+    with monkeypatch.context() as patch:
+        for operation in ("PutUserPolicy", *lost_too):
+            deny(patch, operation)
+        assert act("composite-delete", tmp_path, name="begun") == ""
+    assert user_names(iam) == []
+    assert restore(tmp_path / "begun").exit_code == 0
+    assert "guard" in state(iam)
+    assert "AWSDenyAll" not in state(iam)
+
+
+@pytest.mark.parametrize("quarantined", FORMS)
+def test_what_another_output_removed_is_missed_although_it_denied_nothing(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quarantined: str
+) -> None:
+    iam.delete_group_policy(GroupName="guard", PolicyName="own")
+    half_deleted_in_quarantine(iam, tmp_path, monkeypatch, quarantined)
+    before = state(iam)
+    for name, action in (("remove", "composite-delete"), ("free", "release")):
+        told = act(action, tmp_path, name=name)
+        marked = quarantined == "inline" and name == "remove"
+        assert (MARKED if marked else "UTC it has lost access key") in told, name
+        assert "adopt: true" in told
+        assert state(iam) == before, name
+    told = act({"type": "release", "adopt": True}, tmp_path, name="free")
+    # what is not known as ours stays
+    assert ("AWSDenyAll is still attached" in told) == (quarantined == "inline")
+    assert (told == "") == (quarantined != "inline")
+    assert "c7n-iamusers-deny-all" not in state(iam)
 
 
 def test_what_its_own_journal_shows_is_not_lost(

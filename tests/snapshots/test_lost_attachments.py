@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user has lost since its quarantine that may have denied it something."""
+"""What a user has lost since its quarantine."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.iam.policy_documents import PolicyVersion
+from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import BROWNOUT_NAME, DENY_ALL_NAME
-from c7n_iamusers.snapshots.lost_denies import lost_denies
+from c7n_iamusers.snapshots.lost_attachments import lost_attachments
 from c7n_iamusers.snapshots.snapshot import Snapshot
-from tests.records import groups, user
+from tests.records import EVERYTHING, groups, user
 
 ALLOW, DENY = ({"Statement": [{"Effect": effect, "Action": "s3:*"}]} for effect in ("Allow", "Deny"))
 BOTH = {"Statement": [*ALLOW["Statement"], *DENY["Statement"]]}
@@ -20,6 +21,11 @@ ARN = "arn:aws:iam::111122223333:policy/p"
 ATTACHED: dict[str, Any] = {"attached_policy": ({"PolicyName": "p", "PolicyArn": ARN},)}
 BOUNDED: dict[str, Any] = {"permissions_boundary": ({"PermissionsBoundaryArn": ARN},)}
 TEAM = groups("team")
+KEY: dict[str, Any] = {"access_key": ({"AccessKeyId": "AKIA1"},)}
+
+
+def taken(held: IamUser, **recorded: Any) -> Snapshot:
+    return Snapshot(held, "2026-11-24T00:00:00+00:00", "0" * 64, **recorded)
 
 
 def inline(document: Any, name: str = "s3") -> dict[str, Any]:
@@ -90,5 +96,62 @@ GROUP_ATTACHED = {"AttachedManagedPolicies": [{"PolicyName": "p", "PolicyArn": A
 def test_what_may_have_denied_something_and_is_gone(
     was: dict[str, Any], recorded: dict[str, Any], now: dict[str, Any], lost: list[str]
 ) -> None:
-    snapshot = Snapshot(user(**was), "2026-11-24T00:00:00+00:00", "0" * 64, **recorded)
-    assert lost_denies(snapshot, user(**now)) == lost
+    """With a key that is still there, so that no deletion has come to what else is gone."""
+    snapshot = taken(user(**was, **KEY), **recorded)
+    found = lost_attachments(snapshot, user(**now, **KEY))
+    assert [*map(str, found)] == lost
+    assert all(each.may_deny for each in found)
+
+
+#: In the order in which a deletion removes them.
+ORDER = (
+    ("login_profile", ["console password"]),
+    ("access_key", ["access key AKIA1", "access key AKIA2"]),
+    ("signing_certificate", ["signing certificate CERT1"]),
+    ("ssh_public_key", ["SSH public key APKA1"]),
+    ("service_specific_credential", ["service-specific credential ACCA1"]),
+    ("mfa_device", [f"MFA device {each['SerialNumber']}" for each in EVERYTHING["mfa_device"]]),
+    ("group", ["group Developers"]),
+    ("attached_policy", ["policy arn:aws:iam::aws:policy/ReadOnlyAccess"]),
+    ("inline_policy", ["inline policy s3"]),
+)
+NOTHING_DENIES: dict[str, Any] = {
+    "groups": ({"GroupName": "Developers", "GroupId": "AGPA1", "Path": "/"},),
+    "policies": (PolicyVersion("arn:aws:iam::aws:policy/ReadOnlyAccess", "v1", json.dumps(ALLOW)),),
+}
+
+
+@pytest.mark.parametrize("place", range(len(ORDER) + 1))
+def test_a_deletion_that_stopped_at_any_place_shows(place: int) -> None:
+    left = {
+        kind: items for kind, items in EVERYTHING.items() if kind not in [each for each, _ in ORDER[:place]]
+    }
+    found = lost_attachments(taken(user(**EVERYTHING), **NOTHING_DENIES), user(**left))
+    assert [*map(str, found)] == [name for _, names in ORDER[:place] for name in names]
+    assert not any(each.may_deny for each in found)
+
+
+@pytest.mark.parametrize(
+    ("gone", "lost"),
+    [
+        pytest.param(["access_key"], ["access key AKIA1", "access key AKIA2"], id="keys-first"),
+        pytest.param(["signing_certificate"], [], id="keys-are-left"),
+        pytest.param(["group", "attached_policy"], [], id="credentials-are-left"),
+    ],
+)
+def test_what_no_deletion_has_come_to_was_removed_by_somebody_else(gone: list[str], lost: list[str]) -> None:
+    left = {kind: items for kind, items in EVERYTHING.items() if kind not in gone}
+    found = lost_attachments(taken(user(**EVERYTHING), **NOTHING_DENIES), user(**left))
+    assert [*map(str, found)] == lost
+
+
+def test_a_password_that_somebody_set_does_not_hide_what_a_deletion_removed() -> None:
+    was = {kind: EVERYTHING[kind] for kind in ("login_profile", "mfa_device", "group")}
+    left = {kind: was[kind] for kind in ("login_profile", "mfa_device")}
+    found = lost_attachments(taken(user(**was), **NOTHING_DENIES), user(**left))
+    assert [*map(str, found)] == ["group Developers"]
+
+
+def test_a_renamed_user_has_its_password() -> None:
+    now = user("alicia", login_profile=({"UserName": "alicia"},))
+    assert lost_attachments(taken(user(login_profile=EVERYTHING["login_profile"])), now) == ()

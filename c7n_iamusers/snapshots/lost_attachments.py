@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user had when it was put in quarantine, and does not have any more. Pure.
+
+A deletion with another output may have begun since: AWSDenyAll has no room for a record of that. A release would take
+the user as it is, and a later snapshot would lack what that deletion removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from c7n_iamusers.iam.attachments import (
+    ATTACHED_POLICY,
+    ATTACHMENT_KINDS,
+    GROUP,
+    INLINE_POLICY,
+    LOGIN_PROFILE,
+    PERMISSIONS_BOUNDARY,
+    SWITCHABLE_KINDS,
+    AttachmentKind,
+)
+from c7n_iamusers.iam.policy_documents import parse_document, statements
+from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.lockout import deny_all
+from c7n_iamusers.snapshots.snapshot import Snapshot
+
+#: The names of our own policies, which are no loss.
+_OURS = frozenset({deny_all.DENY_ALL_NAME, deny_all.BROWNOUT_NAME})
+_WORDS = {GROUP.name: "group", ATTACHED_POLICY.name: "policy"}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """An attachment that the user does not have any more. ``may_deny``: whether it could deny the user something."""
+
+    kind: AttachmentKind
+    identity: str
+    may_deny: bool
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Kind and identifier, as a history has them."""
+        return self.kind.name, self.identity
+
+    def __str__(self) -> str:
+        title = _WORDS.get(self.kind.name, self.kind.title)
+        return title if self.kind is LOGIN_PROFILE else f"{title} {self.identity}"
+
+
+def lost_attachments(snapshot: Snapshot, user: IamUser) -> tuple[Loss, ...]:
+    """What of ``snapshot`` is not on ``user`` any more, if it could deny something, or a deletion may have removed it.
+
+    What could deny something comes first; so could what has no document in the snapshot. A boundary under an AWSDenyAll
+    of ours counts as there. A deletion removes kind by kind, in the order of the table: it has not come to what follows
+    a credential that is still there, so somebody else removed that. A password or an MFA device may be another one with
+    the same identifier, so they don't show it.
+    """
+    held = [
+        ATTACHMENT_KINDS.index(kind)
+        for kind in SWITCHABLE_KINDS
+        if _identities(kind, snapshot.user) & _identities(kind, user)
+    ]
+    reached = ATTACHMENT_KINDS[: min(held, default=len(ATTACHMENT_KINDS)) + 1]
+    gone = [
+        Loss(kind, str(item[kind.identifier]), _may_deny(kind, item, snapshot))
+        for kind, item in _gone(snapshot, user)
+    ]
+    found = (each for each in gone if each.may_deny or (each.kind in reached and each.kind.removals))
+    return tuple(sorted(found, key=lambda each: not each.may_deny))
+
+
+def _gone(snapshot: Snapshot, user: IamUser) -> Iterator[tuple[AttachmentKind, Item]]:
+    for kind in ATTACHMENT_KINDS:
+        now = _identities(kind, user)
+        # There is one password and one boundary at most. A renamed user has its password under its new name.
+        single = bool(now) and kind in (LOGIN_PROFILE, PERMISSIONS_BOUNDARY)
+        for item in snapshot.user.attachments[kind.name]:
+            identity = str(item[kind.identifier])
+            ours = kind is INLINE_POLICY and identity in _OURS
+            if not (single or ours or identity in now):
+                yield kind, item
+
+
+def _identities(kind: AttachmentKind, user: IamUser) -> set[str]:
+    return {str(item[kind.identifier]) for item in user.attachments[kind.name]}
+
+
+def _may_deny(kind: AttachmentKind, item: Item, snapshot: Snapshot) -> bool:
+    documents = {each.arn: each.text for each in snapshot.policies or ()}
+    if kind is INLINE_POLICY:
+        return _denies(item.get("PolicyDocument"))
+    if kind is ATTACHED_POLICY:
+        return _denies(documents.get(str(item["PolicyArn"])))
+    if kind is GROUP:
+        groups = {str(each["GroupName"]): each for each in snapshot.groups}
+        return _group_denies(groups.get(str(item["GroupName"])), documents)
+    return kind is PERMISSIONS_BOUNDARY
+
+
+def _group_denies(group: Mapping[str, Any] | None, documents: Mapping[str, Any]) -> bool:
+    if group is None:
+        return True
+    inline = (each.get("PolicyDocument") for each in group.get("GroupPolicyList", ()))
+    attached = (documents.get(str(each["PolicyArn"])) for each in group.get("AttachedManagedPolicies", ()))
+    return any(map(_denies, (*inline, *attached)))
+
+
+def _denies(document: Any) -> bool:
+    try:
+        return document is None or any(
+            each.get("Effect") == "Deny" for each in statements(parse_document(document))
+        )
+    except ValueError:
+        return True
