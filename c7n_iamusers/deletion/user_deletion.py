@@ -68,9 +68,9 @@ class UserDeletion:
     """Deletes users of ``run``. ``reviewed``: if given, only what is in this plan.
 
     ``guards``: asked anew for each user, right before its first change; see Gates. ``recheck``: why the policy's filter
-    no longer selects a user. ``adopt``: continue deletions that began with another output. ``refused``: forms of the
-    Deny that the role may not use, with AWS's error code, as found out during the run. ``note_exempt``: records that a
-    user was exempt, which voids its announcement. ``spared``: unique id -> why an earlier step leaves the user alone.
+    no longer selects a user. ``adopt``: continue deletions that began with another output. ``note_exempt``: records
+    that a user was exempt, which voids its announcement. ``spared``: unique id -> why an earlier step leaves the user
+    alone.
 
     A user whose deletion is unfinished is judged as it was before that, and is never skipped: see RecordedUser.
     """
@@ -82,7 +82,6 @@ class UserDeletion:
     reviewed: DeletionPlan | None = None
     recheck: Recheck = no_recheck
     adopt: bool = False
-    refused: dict[str, str] = field(default_factory=dict)
     sessions: SignInSessions = NO_SESSIONS
     now: Callable[[], datetime] = utc_now
     note_exempt: NoteExempt = note_nobody
@@ -135,7 +134,10 @@ _UNSETTLED: dict[type[Exception], str] = {
 
 @dataclass
 class _Deletion:
-    """One user's deletion, in one or more rounds. ``refused``: forms of the Deny that don't fit on this user.
+    """One user's deletion, in one or more rounds.
+
+    ``refused``: forms of the Deny that AWS refused for this user, with its error code. It may be the only one: a policy
+    that protects some users says nothing of the others.
 
     ``undenied``: why the Deny that was lifted for DeleteUser could not be put on again; empty if it was not needed.
     ``began``: when the user was read last, by the clock of the backoff.
@@ -261,7 +263,7 @@ class _Deletion:
         """All calls of the deletion. Raises DenyRefused."""
         listed = {item["SerialNumber"] for item in found.user.attachments[MFA_DEVICE.name]}
         orphaned = self._orphaned_mfa(found.earlier, listed)
-        return plan_deletion(found.user, self.of.now(), orphaned, found.quarantine, self._forms_refused)
+        return plan_deletion(found.user, self.of.now(), orphaned, found.quarantine, self.refused)
 
     def absent(self) -> StatusAndReason:
         """The outcome if no user has the name any more, after ListUsers confirmed it."""
@@ -321,13 +323,8 @@ class _Deletion:
         form = deny_form(error.call)
         if not form or error.code not in user_identity.FORM_REFUSED:
             return False
-        if error.code == "LimitExceeded":
-            self.refused[form] = error.code
-        else:
-            LOG.warning(
-                "%s: Deny-all in the form %s refused, trying the next form: %s", self.evidence, form, error
-            )
-            self.of.refused[form] = error.code
+        LOG.info("%s: Deny-all in the form %s refused, trying the next form: %s", self.evidence, form, error)
+        self.refused[form] = error.code
         return True
 
     def _put_deny_back(self, found: RecordedUser) -> None:
@@ -419,10 +416,6 @@ class _Deletion:
         if delay is not None:
             self.of.run.backoff.sleep(delay)
         return delay is not None
-
-    @property
-    def _forms_refused(self) -> dict[str, str]:
-        return {**self.refused, **self.of.refused}
 
 
 def _removing(plan: Plan, denying: int) -> int:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, takewhile
 
@@ -70,12 +70,16 @@ from c7n_iamusers.text.wording import shown
 
 @dataclass(frozen=True)
 class _Turn:
-    """One user's turn: ``user`` as read at ``began``. ``unfit``: forms of the Deny that don't fit on it."""
+    """One user's turn: ``user`` as read at ``began``.
+
+    ``refused``: forms of the Deny that AWS refused for this user, with its error code. It may be the only one: a policy
+    that protects some users says nothing of the others.
+    """
 
     evidence: Subject
     user: IamUser
     applied: Applied
-    unfit: dict[str, str]
+    refused: dict[str, str]
     guards: Callable[[], Guards]
     began: float
 
@@ -89,9 +93,8 @@ class UserQuarantine:
     each user, right before its first change; see Gates.
 
     Each user's attachments are read from the user's own lists: a credential that a list of the account might miss would
-    stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``refused``: forms of the Deny
-    that the role may not use, with AWS's error code, as found out during the run. ``note_exempt``: records that a user
-    was exempt, which voids its announcement. ``adopt``: also users under an AWSDenyAll that is not ours.
+    stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``note_exempt``: records that
+    a user was exempt, which voids its announcement. ``adopt``: also users under an AWSDenyAll that is not ours.
     """
 
     run: Run
@@ -100,7 +103,6 @@ class UserQuarantine:
     policy: str
     reason: str
     recheck: Recheck = no_recheck
-    refused: dict[str, str] = field(default_factory=dict)
     keep: bool = False
     brownout: int | None = None
     caused: datetime | None = None
@@ -117,14 +119,14 @@ class UserQuarantine:
 
     def _in_forms(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
         """The outcome, with the first form of the Deny that the role may use and that fits."""
-        unfit, guards = dict[str, str](), AskedOfUser(self.guards, applied)
+        refused, guards = dict[str, str](), AskedOfUser(self.guards, applied)
         guards()  # under a STOP file, users are not even read
         for remaining in reversed(range(len(FORMS) + 1)):
             began = self.run.backoff.clock()
             user = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(evidence.name)
             if user is None:
                 return _absent(self.run, evidence, applied)
-            turn = _Turn(evidence, user, applied, unfit, guards, began)
+            turn = _Turn(evidence, user, applied, refused, guards, began)
             try:
                 return self._noted(turn, self._quarantine(turn))
             except (GateClosed, NotRestorable) as error:
@@ -152,7 +154,7 @@ class UserQuarantine:
         form = deny_form(error.call)
         if not form or not remaining or error.code not in user_identity.FORM_REFUSED:
             raise error
-        (turn.unfit if error.code == "LimitExceeded" else self.refused)[form] = error.code
+        turn.refused[form] = error.code
 
     def _noted(self, turn: _Turn, outcome: tuple[str, str]) -> tuple[str, str]:
         """``outcome``; that the user is exempt is recorded."""
@@ -179,8 +181,9 @@ class UserQuarantine:
         found.require_whole(self.adopt)
         if self.brownout:
             return self._brown_out(turn, found, self.brownout)
-        refused = {**turn.unfit, **self.refused}
-        planned = plan_quarantine(user, self.now(), self.policy, self.reason, found.known, refused, self.keep)
+        planned = plan_quarantine(
+            user, self.now(), self.policy, self.reason, found.known, turn.refused, self.keep
+        )
         if not planned.plan.calls:
             return self._left(found, planned, keys)
         found.require_nothing_lost(self.adopt)
@@ -191,7 +194,7 @@ class UserQuarantine:
         kept = ["its credentials are kept active under the Deny-all"] if self.keep else []
         denied = not planned.problem
         sessions = self.sessions.end(user, self.run.executor) if denied else ""
-        notes = "; ".join([*kept, *_limits(user), *([sessions] if sessions else []), *planned.notes])
+        notes = "; ".join([*kept, *_limits(user, denied), *([sessions] if sessions else []), *planned.notes])
         if problem := self._undone(turn, planned.plan) if denied else "":
             return FAILED, f"{problem}; {notes}"
         if denied and found.broken:
@@ -515,7 +518,10 @@ def _absent(run: Run, evidence: Subject, applied: Applied) -> tuple[str, str]:
     return SKIPPED, f"already gone{after}"
 
 
-def _limits(user: IamUser) -> list[str]:
-    if not user.attachments[LOGIN_PROFILE.name]:
-        return []
-    return ["its console password still works, and the Deny-all denies everything in that session"]
+def _limits(user: IamUser, denied: bool) -> list[str]:
+    """What of ``user`` still works, in words. ``denied``: whether the Deny-all is on it."""
+    password = bool(user.attachments[LOGIN_PROFILE.name])
+    if not denied:
+        what = "its console password and its open sessions" if password else "its open sessions"
+        return [f"{what} still work, as nothing denies what they do"]
+    return ["its console password still works, and the Deny-all denies everything in that session"] * password
