@@ -19,23 +19,26 @@ from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, Run
 from c7n_iamusers.execution.interruption import Interruption
-from c7n_iamusers.execution.journal import NoJournal, utc_now
+from c7n_iamusers.execution.journal import JournalReader, NoJournal, utc_now
 from c7n_iamusers.execution.outcomes import PLANNED, SKIPPED, Outcome, Work, load_outcomes, outcome_of
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION
+from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.plugins.policy_checks import (
     DAYS,
     acts_on,
     check_numbers,
     check_options,
+    is_pull,
 )
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store, visible_errors
 from c7n_iamusers.plugins.taking_action import OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.safeguards import guards
+from c7n_iamusers.snapshots.archive import unfinished_deletions
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import visible
 
@@ -273,6 +276,27 @@ class CompositeDelete(TakingAction):
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
         return self.deletion(run).delete
+
+    def unfinished(self, users: Sequence[IamUser]) -> frozenset[str]:
+        """The unique ids of those ``users`` whose deletion began with this output, by its journal, and did not end.
+
+        ``users``: as the account's lists have them. The filter ``unnecessary`` asks for those that it would leave out,
+        since without what is removed they may be of another kind, or have no finding any more.
+        Raises PolicyExecutionError if the journal can't be read.
+        """
+        if not is_pull(self.manager):
+            return frozenset()
+        try:
+            store = run_store(self.manager).store
+        except PolicyExecutionError:
+            return frozenset()  # process() raises it again if users are selected
+        try:
+            return unfinished_deletions(JournalReader(lambda: [store]), users)
+        except OSError as error:
+            raise PolicyExecutionError(
+                f"policy {self.manager.data.get('name')}: whose deletion is unfinished can't be read: {error}. Nothing "
+                f"was touched: make {store} readable, and run again"
+            ) from error
 
     def _spared(self, resource: Mapping[str, Any]) -> str | None:
         """Why a user in use, or whose replacement failed, is spared; None if neither, or neither is asked for."""

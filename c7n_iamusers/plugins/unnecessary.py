@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -153,7 +153,8 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     the URL and ``headers``: give a secret as ``headers: {Authorization: {env: NAME}}``, which is read from that
     environment variable, and use no URL that gives access by itself.
 
-    Options that select among the other users; by default all are flagged. What is unknown never selects a user:
+    Options that select among the other users; by default all are flagged. What is unknown never selects a user. One
+    whose deletion this policy began is flagged: the deletion judges it as it was before it.
 
     - ``kinds``: human, machine, mixed, bedrock-api-key, no-credentials, unknown
     - ``unused-for``: days without activity: no sign-in, no key used, nothing created. Users with credentials whose use
@@ -309,7 +310,9 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         (rules, elsewhere), options = self.rules(subject_of(resources[0]).account_id), self.options()
         self._warn((*rules, *elsewhere))
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
-        flagging = Flagging(self.manager, client, Backoff(), options, utc_now, self.log)
+        flagging = Flagging(
+            self.manager, client, Backoff(), options, utc_now, self.log, unfinished=self._unfinished
+        )
         with self.executor_factory(max_workers=self.max_workers) as pool:
             found = flagging.flagged(resources, rules, pool, elsewhere)
         self._note_seen((*rules, *elsewhere), list(flagging.seen.values()))
@@ -328,6 +331,11 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
             seen = before.and_then(seen)
         self.manager.__dict__[_SEEN_BEFORE] = seen
         ctx.output.write_file(SEEN, seen.content())
+
+    def _unfinished(self, users: Sequence[IamUser]) -> Collection[str]:
+        """The unique ids of those ``users`` whose deletion an action of this policy began and did not end."""
+        asked = [ask for each in self.manager.actions or () if (ask := getattr(each, "unfinished", None))]
+        return frozenset[str]().union(*(ask(users) for ask in asked))
 
     def _note_exempt(self, exempt: Sequence[tuple[Subject, exemptions.ExemptionRule]]) -> None:
         """Let our actions note who is exempt. c7n gives them the other users only, and calls none if there are none."""
@@ -350,6 +358,9 @@ _SEEN_BEFORE = "_c7n_iamusers_seen"
 class Flagging:
     """One run of the filter. ``client``: an IAM client. ``clock``: returns the current time in UTC.
 
+    ``unfinished``: which of some users a deletion of this policy was stopped on, as unique ids. What it removed may be
+    all that selected a user. So they are flagged, and the deletion judges them as they were before it.
+
     After ``flagged``: ``exempt``: the users that exemptions protect, and by which rules. ``seen``: unique id -> what
     became of each user that exists.
     """
@@ -362,6 +373,7 @@ class Flagging:
     log: VisibleLog
     exempt: list[tuple[Subject, exemptions.ExemptionRule]] = field(default_factory=list)
     seen: dict[str, SeenUser] = field(default_factory=dict)
+    unfinished: Callable[[Sequence[IamUser]], Collection[str]] = lambda _: ()
 
     def flagged(
         self,
@@ -442,13 +454,19 @@ class Flagging:
             self.log.warning("unnecessary: it is unknown whether a role trusts %d users: %s", count, why)
         selection, now = self.options.selection, self.clock()
         settled = pool.map(lambda each: self._settled(assessor, each[0], each[1], now), known)
+        judged = [(each, selection.left_out_by(each[1], now)) for each in settled if each]
+        spared = [found.user for (_, found), reason in judged if reason]
+        begun = self.unfinished(spared) if spared else ()
         chosen, left_out = list[Found](), dict[str, list[str]]()
-        for each in filter(None, settled):
-            if reason := selection.left_out_by(each[1], now):
+        for each, reason in judged:
+            if reason and each[1].user.unique_id not in begun:
                 left_out.setdefault(reason, []).append(each[1].user.name)
                 self._leave_out(each[1].user, reason)
             else:
                 chosen.append(each)
+        if begun:
+            names = [user.name for user in spared if user.unique_id in begun]
+            self.log.info("unnecessary: the deletion of %d began: %s", len(names), shown(names))
         for reason, names in sorted(left_out.items()):
             self.log.info("unnecessary: %d left out by %s: %s", len(names), reason, shown(names))
         if not self.options.full:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,7 +14,7 @@ from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.execution.journal import RESTORED_FROM, SNAPSHOT, JournalReader, JournalWriter, utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.accounts import AccountDetails
-from c7n_iamusers.iam.attachments import PERMISSIONS_BOUNDARY
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, PERMISSIONS_BOUNDARY
 from c7n_iamusers.iam.live_policies import LivePolicies
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import lockout_state
@@ -349,6 +349,20 @@ class UserRecords:
     def note_quarantine(self, subject: Subject, record: Quarantine) -> None:
         """Journal the record of a quarantine, before its first call. Raises JournalRefused."""
         self._journal.write(subject, "quarantine", record=record.as_data())
+
+
+def unfinished_deletions(journal: JournalReader, users: Iterable[IamUser]) -> frozenset[str]:
+    """The unique ids of those ``users`` whose deletion began by ``journal``, and that are as that left them.
+
+    Of a user whose attachments were not all read, these count as gone: it is to be read live. Raises OSError.
+    """
+    found = set[str]()
+    for user in users:
+        history = history_of(user.subject, journal.of(user.subject))
+        none = dict[str, tuple[Item, ...]].fromkeys((kind.name for kind in ATTACHMENT_KINDS), ())
+        if lockout_state.deletes(replace(user, attachments={**none, **user.attachments}), history, history):
+            found.add(user.unique_id)
+    return frozenset(found)
 
 
 def note_lapse(journal: JournalWriter, user: IamUser, history: History, now: datetime) -> None:

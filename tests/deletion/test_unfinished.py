@@ -182,6 +182,62 @@ def test_the_filter_is_asked_again_about_the_whole_user(
     assert (user_names(iam), outcomes(tmp_path)["alice"]["status"]) == ([], "deleted")
 
 
+@pytest.mark.parametrize(
+    "criteria",
+    [{"kinds": ["mixed"]}, {"kinds": ["human", "mixed"], "findings": ["console-without-mfa"]}],
+    ids=["kinds", "findings"],
+)
+def test_it_goes_on_although_what_selected_the_user_was_removed(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stop: Any,
+    criteria: dict[str, Any],
+) -> None:
+    filters = [{"type": "unnecessary", "exempt": "none", **criteria}]
+    begin(tmp_path, monkeypatch, stop, filters=filters)
+    # A later report does not have what is gone.
+    org.backend("iam", ACCOUNT).report = None
+    iam.generate_credential_report()
+    # Another output knows of no deletion, and the user is of another kind by now.
+    acting("composite-delete", tmp_path / "other", filters=filters).run()
+    assert user_names(iam) == ["alice"]
+    acting({"type": "composite-delete", "plan-only": True}, tmp_path, filters=filters).run()
+    (planned,) = json.loads((tmp_path / NAME / "deletion-plan.json").read_text())["users"]
+    assert planned["calls"][-1]["operation"] == "DeleteUser"
+    acting("composite-delete", tmp_path, filters=filters).run()
+    assert (user_names(iam), outcomes(tmp_path)["alice"]["status"]) == ([], "deleted")
+
+
+def test_it_is_judged_as_it_was_and_told_where_the_filter_would_not_have_selected_it(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Any
+) -> None:
+    begin(tmp_path, monkeypatch, stop)
+    org.backend("iam", ACCOUNT).report = None
+    iam.generate_credential_report()
+    with pytest.raises(PolicyExecutionError, match="is left unfinished: checked again on live data"):
+        acting(
+            "composite-delete",
+            tmp_path,
+            filters=[{"type": "unnecessary", "exempt": "none", "kinds": ["machine"]}],
+        ).run()
+    assert user_names(iam) == ["alice"]
+
+
+def test_one_that_was_undone_by_hand_is_over(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filters = [{"type": "unnecessary", "exempt": "none", "kinds": ["mixed"]}]
+    begin(tmp_path, monkeypatch, STOPS["killed-after-the-groups"], filters=filters)
+    iam.delete_user_policy(UserName="alice", PolicyName="c7n-iamusers-deny-all")
+    iam.add_user_to_group(UserName="alice", GroupName="payroll")
+    org.backend("iam", ACCOUNT).report = None
+    iam.generate_credential_report()
+    acting("composite-delete", tmp_path, filters=filters).run()
+    assert user_names(iam) == ["alice"]
+
+
 def test_a_plan_of_it_tells_that_it_is_unfinished(
     iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
