@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,7 +24,7 @@ from c7n_iamusers.execution.stores import (
 )
 from c7n_iamusers.lockout.applied_calls import history_of
 from c7n_iamusers.restoration.plan import Recorded
-from c7n_iamusers.snapshots.archive import SNAPSHOTS
+from c7n_iamusers.snapshots.archive import SNAPSHOTS, unique_id_in
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
 from c7n_iamusers.text.documents import LARGEST_RECORD
 
@@ -102,7 +101,7 @@ def collected(paths: Iterable[Path]) -> Collection:
             loaded = _load(file, run, pins[run])
         except Exception as error:  # noqa: BLE001  # it may hold anything, and hides no other user
             found.problems.append(f"{file}: {_told(error, 'no run writes it')}")
-            broken.add(_unique_id(file))
+            broken.add(unique_id_in(file.name))
         else:
             users[loaded.snapshot.user.unique_id].append(loaded)
     for unique_id, files in users.items():
@@ -211,11 +210,9 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
         if not path.is_dir():
             run = path.parent.parent if path.parent.name == SNAPSHOTS else path.parent
             # Add the user's other snapshots: what somebody else removed after this one is not restored.
-            others = (
-                sorted(path.parent.glob(f"*.{glob.escape(_unique_id(path))}*.json"))
-                if path.parent.name == SNAPSHOTS
-                else []
-            )
+            beside = sorted(path.parent.glob("*.json")) if path.parent.name == SNAPSHOTS else []
+            unique_id = unique_id_in(path.name)
+            others = [each for each in beside if unique_id_in(each.name) == unique_id]
             yield from ((each, run) for each in {*others, path})
             continue
         directories = [path] if path.name == SNAPSHOTS else sorted(path.rglob(SNAPSHOTS))
@@ -274,9 +271,3 @@ def _doubt(path: Path, run: Path, pinned: bool) -> str:
         if (run / name).exists() and (why := others_may_write(run, name)):
             return f"no journal proves that {path} is as a run wrote it: {why}"
     return ""
-
-
-def _unique_id(path: Path) -> str:
-    """The unique id in a file name ``<user>.<unique id>[.<n>].json``."""
-    parts = path.name.removesuffix(".json").split(".")
-    return parts[-2] if len(parts) > 2 and parts[-1].isdigit() else parts[-1]

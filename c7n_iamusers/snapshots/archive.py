@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache, cached_property
 
 from c7n_iamusers.exceptions import SnapshotInvalid, SnapshotRefused
 from c7n_iamusers.execution.calls import ApiCall, Subject
@@ -36,7 +38,7 @@ class SnapshotArchive:
 
     An underscore precedes a name that begins with a dash or a dot.
     Each is written atomically and never overwritten. If the user differs from its last snapshot, a further one with the
-    next number is added.
+    next number is added. A renamed user has some under each name: the names are listed once, on first use.
     """
 
     def __init__(self, store: Store) -> None:
@@ -45,10 +47,10 @@ class SnapshotArchive:
     def of(self, subject: Subject) -> list[Snapshot]:
         """The snapshots of the user with this unique id, oldest first. Raises SnapshotRefused if one can't be read."""
         with self._refusing(subject):
-            return list(self._read(subject))
+            return sorted(self._read(subject), key=lambda each: str(each.taken))
 
     def add(self, snapshot: Snapshot, number: int, journal: JournalWriter) -> None:
-        """Write the snapshot durably, and its SHA-256 to ``journal``. ``number``: 1 for the first of its user.
+        """Write the snapshot durably, and its SHA-256 to ``journal``. ``number``: 1 for the first under its name.
 
         Raises NotRestorable; SnapshotRefused if it can't be written, or a snapshot with that number exists;
         JournalRefused.
@@ -64,6 +66,17 @@ class SnapshotArchive:
         while (content := self._store.read(_name(subject, number), LARGEST_RECORD)) is not None:
             yield Snapshot.from_json(content)
             number += 1
+        for name in self._by_id.get(subject.unique_id, ()):
+            other = name.rpartition(f".{subject.unique_id}.")[0] != f"{SNAPSHOTS}/{subject.file_name}"
+            if other and (content := self._store.read(name, LARGEST_RECORD)) is not None:
+                yield Snapshot.from_json(content)
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Sequence[str]]:
+        found = defaultdict[str, list[str]](list)
+        for name in self._store.names(f"{SNAPSHOTS}/"):
+            found[unique_id_in(name)].append(name)
+        return found
 
     @contextmanager
     def _refusing(self, subject: Subject) -> Iterator[None]:
@@ -74,6 +87,12 @@ class SnapshotArchive:
                 f"{subject}: no durable snapshot in {self._store} ({error}): nothing further was touched; make that "
                 "place writable, move a broken snapshot away, and run again"
             ) from error
+
+
+def unique_id_in(name: str) -> str:
+    """The unique id in the name of a snapshot. A user may have the unique id of another one in its name."""
+    parts = name.removesuffix(".json").split(".")
+    return parts[-2] if len(parts) > 2 and parts[-1].isdigit() else parts[-1]
 
 
 def _name(subject: Subject, number: int) -> str:
@@ -152,15 +171,21 @@ class RecordedUser:
 class RecordStores:
     """The stores of snapshots and journals: this output (``here``), and others that may have a quarantine's record.
 
-    ``own`` reads the journal of ``here``, ``known`` those of all stores.
+    ``own`` reads the journal of ``here``, ``known`` those of all stores. ``archive`` has
+    the snapshots of ``here``, ``archives`` those of all stores.
     """
 
     here: Store
     others: Callable[[], Sequence[Store]]
     own: JournalReader = field(init=False)
     known: JournalReader = field(init=False)
+    archive: SnapshotArchive = field(init=False)
+    archives: Callable[[], Sequence[SnapshotArchive]] = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "archive", SnapshotArchive(self.here))
+        archives = cache(lambda: [self.archive, *map(SnapshotArchive, self.others())])
+        object.__setattr__(self, "archives", archives)
         object.__setattr__(self, "own", JournalReader(lambda: [self.here]))
         object.__setattr__(self, "known", JournalReader(lambda: [self.here, *self.others()]))
 
@@ -177,9 +202,7 @@ class RecordStores:
 
     def snapshots(self, user: IamUser) -> list[Snapshot]:
         """The snapshots of ``user`` in all outputs. Raises SnapshotRefused."""
-        return [
-            each for store in (self.here, *self.others()) for each in SnapshotArchive(store).of(user.subject)
-        ]
+        return [each for archive in self.archives() for each in archive.of(user.subject)]
 
     def snapshot_before(self, user: IamUser, since: datetime) -> Snapshot | None:
         """The last snapshot of ``user`` until ``since``, in any of the outputs; the first one if all are later."""
@@ -235,7 +258,7 @@ class UserRecords:
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._stores, self._journal, self._live, self._policy = stores, journal, live, policy
-        self._archive, self._now, self._trust = SnapshotArchive(stores.here), now, TrustIndex(account.roles)
+        self._archive, self._now, self._trust = stores.archive, now, TrustIndex(account.roles)
         stores.own.load()
 
     def find(self, user: IamUser, made: Made = (), adopted: bool = False) -> RecordedUser:
@@ -322,7 +345,10 @@ class UserRecords:
             and each.deletion_begun <= taken.deletion_begun
             for each in found.earlier[-1:]
         ):
-            self._archive.add(found.snapshot, len(found.earlier) + 1, self._journal)
+            named = [
+                each for each in found.earlier if each.user.subject.file_name == taken.user.subject.file_name
+            ]
+            self._archive.add(taken, len(named) + 1, self._journal)
 
     def named_if_back(self, subject: Subject, reason: str) -> str:
         """``reason``, and that the user came back, where a journal shows that one of its name was deleted."""

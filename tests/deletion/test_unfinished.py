@@ -126,6 +126,21 @@ def test_an_exemption_by_what_the_deletion_removed_spares_the_user(
     assert [(subject.name, rule.pattern) for subject, rule in noted] == [("alice", "payroll")]
 
 
+def test_a_renamed_user_is_judged_as_it_was_all_the_same(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(tmp_path, monkeypatch)
+    iam.update_user(UserName="alice", NewUserName="alicia")
+    with pytest.raises(PolicyExecutionError, match="is left unfinished: exempt by group 'payroll'"):
+        acting("composite-delete", tmp_path, PAYROLL).run()
+    assert user_names(iam) == ["alicia"]
+    acting("composite-delete", tmp_path).run()
+    assert user_names(iam) == []
+    assert restore(tmp_path, "--yes").exit_code == 0
+    (group,) = iam.list_groups_for_user(UserName="alicia")["Groups"]
+    assert group["GroupName"] == "payroll"
+
+
 def trusted(iam: Any) -> None:
     alice = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/alice"}
     statement = {"Effect": "Allow", "Principal": alice, "Action": "sts:AssumeRole"}

@@ -73,6 +73,13 @@ def test_a_single_file_finds_the_journal_beside_its_run(tmp_path: Path) -> None:
     assert (found.recorded.subject, found.run, found.doubts) == (ALICE.subject, run, ())
 
 
+def test_a_single_file_is_of_one_user_whatever_others_are_called(tmp_path: Path) -> None:
+    other = user(name=f"x.{ALICE.unique_id}", unique_id="AIDAOTHEROTHER")
+    run = output(tmp_path / "run", snapshot(ALICE), snapshot(other))
+    (found,) = collected([file_of(run, ALICE)]).users
+    assert found.recorded.subject == ALICE.subject
+
+
 def test_runs_of_c7n_org_are_taken_together(tmp_path: Path) -> None:
     other = user(account="444455556666", unique_id="AIDAOTHEROTHER")
     late = output(tmp_path / "sandbox" / "us-east-1" / "delete", snapshot(ALICE, 6))

@@ -50,6 +50,36 @@ def test_snapshots_of_a_user_are_kept_in_their_order(tmp_path: Path) -> None:
     assert archive(tmp_path).of(ALICE.subject) == [FIRST, SECOND]
 
 
+def test_a_renamed_user_keeps_its_snapshots(tmp_path: Path) -> None:
+    alicia = user(name="alicia", tags={"Team": "a"}, **EVERYTHING)
+    renamed = replace(SECOND, user=alicia, fingerprint=fingerprint(alicia))
+    back = replace(FIRST, taken="2026-11-26T00:00:00+00:00", partial=True)
+    # another user, which has alice's unique id in its name
+    other = user(name=f"x.{ALICE.unique_id}", unique_id="AIDAOTHER", **EVERYTHING)
+    add(tmp_path, replace(FIRST, user=other, fingerprint=fingerprint(other)), 1)
+    for snapshot, number in ((FIRST, 1), (renamed, 1), (back, 2)):
+        add(tmp_path, snapshot, number)
+    for subject in (ALICE.subject, alicia.subject):
+        assert archive(tmp_path).of(subject) == [FIRST, renamed, back]
+
+
+def test_the_numbers_of_a_renamed_user_begin_anew(tmp_path: Path) -> None:
+    account: Any = SimpleNamespace(roles=())
+    live: Any = None
+    alicia = user(name="alicia", tags={"Team": "a"}, **EVERYTHING)
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        for held in (ALICE, alicia):
+            records = UserRecords(
+                RecordStores(DirectoryStore(tmp_path), lambda: []), journal, account, live, "p"
+            )
+            taken = replace(FIRST, user=held, fingerprint=fingerprint(held))
+            earlier = archive(tmp_path).of(held.subject)
+            records.keep(RecordedUser(held, taken, earlier, NOTHING_KNOWN, NOTHING_KNOWN, held, None))
+    assert sorted(each.name for each in (tmp_path / "snapshots").iterdir()) == [
+        f"{name}.{ALICE.unique_id}.json" for name in ("alice", "alicia")
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "file"),
     [
