@@ -168,7 +168,8 @@ def plan_deny_all(
     fitting = next(iter(fits), None)
     if fitting and INLINE not in refused:
         return DenyAllPlan(INLINE, (_put_inline(user, fitting, why),), lift)
-    held, statement = (), inline_deny_all(user)
+    held: tuple[ApiCall, ...] = ()
+    statement = inline_deny_all(user)
     if statement is not None:
         record = parse_sid(str(statement.get("Sid", "")))
         if why != "deletion" or not (record and record.quarantine):
