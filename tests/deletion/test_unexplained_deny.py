@@ -190,6 +190,23 @@ def test_a_quarantine_is_no_shelter_for_a_deletion_that_leaves_no_mark_in_it(
     assert "AWSDenyAll" not in state(iam)
 
 
+@pytest.mark.parametrize("more", [(), ("AttachUserPolicy",)], ids=["attached", "boundary"])
+def test_a_restoration_takes_off_what_showed_the_deletion_and_leaves_the_quarantine(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
+    assert act("quarantine", tmp_path, name="park") == ""
+    begin(tmp_path, monkeypatch, "PutUserPolicy", *more, name="begun")
+    assert "AWSDenyAll" in state(iam)
+    told = restore(tmp_path, "--user", "alice")
+    assert told.exit_code == 0, told.output
+    assert "AWSDenyAll" not in state(iam)
+    assert "c7n-iamusers-deny-all" in state(iam)
+    assert act("release", tmp_path, name="free") == ""
+    assert "eny-all" not in state(iam)
+    (group,) = iam.list_groups_for_user(UserName="alice")["Groups"]
+    assert group["GroupName"] == "guard"
+
+
 @pytest.mark.parametrize("quarantined", FORMS)
 def test_what_another_output_removed_is_missed_although_it_denied_nothing(
     iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quarantined: str

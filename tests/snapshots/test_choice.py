@@ -96,6 +96,16 @@ AFTER_JANUARY, BEFORE_JUNE, AFTER_JUNE, BEFORE = "01-01T12:30", "06-01T11:59", "
 LEFT = held(JUNE.user)
 
 
+def test_a_snapshot_of_a_user_that_was_adopted_does_not_hide_an_earlier_whole_one() -> None:
+    adopted = replace(taken(6, "access_key", "group", whole=True), partial=True)
+    removed = history(done(AFTER_JANUARY, KEY, GROUP))
+    found = whole_snapshot([JANUARY, adopted], removed)
+    assert held(found.user) == held(JANUARY.user)
+    assert found.partial  # another output may have removed more
+    # Where there is no other, the last one of a deletion that had not begun counts.
+    assert held(whole_snapshot([replace(JANUARY, partial=True), adopted], removed).user) == held(adopted.user)
+
+
 @pytest.mark.parametrize(
     ("journal", "more"),
     [
