@@ -25,6 +25,7 @@ from c7n_iamusers.iam.policy_documents import parse_document, statements
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all
 from c7n_iamusers.snapshots.snapshot import Snapshot
+from c7n_iamusers.text.times import moment
 
 #: The names of our own policies, which are no loss.
 _OURS = frozenset({deny_all.DENY_ALL_NAME, deny_all.BROWNOUT_NAME})
@@ -54,13 +55,12 @@ def lost_attachments(snapshot: Snapshot, user: IamUser) -> tuple[Loss, ...]:
 
     What could deny something comes first; so could what has no document in the snapshot. A boundary under an AWSDenyAll
     of ours counts as there. A deletion removes kind by kind, in the order of the table: it has not come to what follows
-    a credential that is still there, so somebody else removed that. A password or an MFA device may be another one with
-    the same identifier, so they don't show it.
+    a credential that is still there, so somebody else removed that.
     """
     held = [
         ATTACHMENT_KINDS.index(kind)
-        for kind in SWITCHABLE_KINDS
-        if _identities(kind, snapshot.user) & _identities(kind, user)
+        for kind in (LOGIN_PROFILE, *SWITCHABLE_KINDS)
+        if _marks(kind, snapshot.user) & _marks(kind, user)
     ]
     reached = ATTACHMENT_KINDS[: min(held, default=len(ATTACHMENT_KINDS)) + 1]
     gone = [
@@ -85,6 +85,13 @@ def _gone(snapshot: Snapshot, user: IamUser) -> Iterator[tuple[AttachmentKind, I
 
 def _identities(kind: AttachmentKind, user: IamUser) -> set[str]:
     return {str(item[kind.identifier]) for item in user.attachments[kind.name]}
+
+
+def _marks(kind: AttachmentKind, user: IamUser) -> set[object]:
+    """What no other credential of the kind has: its id, or when a password was created."""
+    if kind is not LOGIN_PROFILE:
+        return {*_identities(kind, user)}
+    return {moment(item.get("CreateDate")) for item in user.attachments[kind.name]} - {None}
 
 
 def _may_deny(kind: AttachmentKind, item: Item, snapshot: Snapshot) -> bool:

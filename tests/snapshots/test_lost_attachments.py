@@ -145,11 +145,23 @@ def test_what_no_deletion_has_come_to_was_removed_by_somebody_else(gone: list[st
     assert [*map(str, found)] == lost
 
 
-def test_a_password_that_somebody_set_does_not_hide_what_a_deletion_removed() -> None:
-    was = {kind: EVERYTHING[kind] for kind in ("login_profile", "mfa_device", "group")}
-    left = {kind: was[kind] for kind in ("login_profile", "mfa_device")}
-    found = lost_attachments(taken(user(**was), **NOTHING_DENIES), user(**left))
-    assert [*map(str, found)] == ["group Developers"]
+@pytest.mark.parametrize(
+    ("created", "lost"),
+    [
+        pytest.param("2026-01-01T00:00:00+00:00", [], id="the-same"),
+        pytest.param("2026-11-25T00:00:00+00:00", ["group Developers"], id="set-anew-by-somebody"),
+        pytest.param(None, ["group Developers"], id="unknown"),
+    ],
+)
+def test_a_password_shows_that_no_deletion_came_to_the_groups_if_it_is_the_same(
+    created: str | None, lost: list[str]
+) -> None:
+    def password(at: str | None) -> dict[str, Any]:
+        return {"login_profile": ({"UserName": "alice", **({"CreateDate": at} if at else {})},)}
+
+    was = user(**password(created and "2026-01-01T00:00:00+00:00"), group=groups("Developers"))
+    found = lost_attachments(taken(was, **NOTHING_DENIES), user(**password(created)))
+    assert [*map(str, found)] == lost
 
 
 def test_a_renamed_user_has_its_password() -> None:
