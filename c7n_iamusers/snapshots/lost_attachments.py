@@ -7,7 +7,7 @@ the user as it is, and a later snapshot would lack what that deletion removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +87,7 @@ def _identities(kind: AttachmentKind, user: IamUser) -> set[str]:
     return {str(item[kind.identifier]) for item in user.attachments[kind.name]}
 
 
-def _marks(kind: AttachmentKind, user: IamUser) -> set[object]:
+def _marks(kind: AttachmentKind, user: IamUser) -> Set[object]:
     """What no other credential of the kind has: its id, or when a password was created."""
     if kind is not LOGIN_PROFILE:
         return {*_identities(kind, user)}
