@@ -38,8 +38,9 @@ from benchmarks.run_policy import peak_mib
 from benchmarks.virtual_center import ASSIGNING, VirtualCenter
 from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE
 from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.identity_center.fleet import Fleet, TrustOptions, read_fleet
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions
-from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.member_accounts import MemberAccounts
 from c7n_iamusers.identity_center.writer.schedule import QUOTAS
 
@@ -147,7 +148,7 @@ def _applied(fleet: Fleet, center: VirtualCenter, phases: Phases) -> None:
     home = {"XDG_CACHE_HOME": str(fleet.output)}
     with mock.patch.dict("os.environ", home), mock.patch("os.fsync", not_synced):
         failures = provision(
-            fleet, center.connected(), phases.said, center.options(), plan_options=plan_options
+            fleet, center.connected(), phases.said, center.options(), RunOptions(plan=plan_options)
         )
     if failures or fleet.desired.refused:
         raise BenchmarkError(f"users were refused: {[*failures, *fleet.desired.refused][:3]}")

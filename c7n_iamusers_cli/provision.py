@@ -31,14 +31,16 @@ from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.applying.center_lock import remove as remove_center_lock
 from c7n_iamusers.identity_center.applying.run_lock import force_unlock as remove_lock
 from c7n_iamusers.identity_center.applying.run_records import asks_to_stop, run_of_result
+from c7n_iamusers.identity_center.audit import audit
 from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
+from c7n_iamusers.identity_center.fleet import Fleet, TrustOptions, read_fleet
 from c7n_iamusers.identity_center.former_members import DeletedHere, Deletions
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
 from c7n_iamusers.identity_center.output.aws_config import TEMPLATE as PROFILE_TEMPLATE
 from c7n_iamusers.identity_center.output.aws_config import check_template
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions
-from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.provisioning import export as write_export
 from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.requests.member_accounts import MemberAccounts, ReadAccounts
@@ -653,7 +655,11 @@ def _provision(
 ) -> list[str]:
     with _applying(timeout) as options:
         failures = provision(
-            fleet, center(), say, None if dry_run else options, choices, plan_options, quotas, reading
+            fleet,
+            center(),
+            say,
+            None if dry_run else options,
+            RunOptions(choices, plan_options, quotas, reading),
         )
     return failures
 

@@ -17,11 +17,13 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center.applying.center_lock import LOCK
 from c7n_iamusers.identity_center.applying.run_records import run_of_result
+from c7n_iamusers.identity_center.audit import audit
 from c7n_iamusers.identity_center.aws.identity_store import PROBE
 from c7n_iamusers.identity_center.aws.instance import Center, connect
+from c7n_iamusers.identity_center.fleet import Fleet, TrustOptions, read_fleet
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions
-from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.intent_files import write_intents
 from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE, Intents
 from c7n_iamusers.identity_center.undo.needs import ReadUsers
@@ -100,9 +102,7 @@ class FleetRehearsal:
             self.center(),
             self.said.append,
             options,
-            Choices(**choices),
-            plan_options,
-            quotas,
+            RunOptions(Choices(**choices), plan_options or PlanOptions(), quotas or CenterQuotas()),
         )
 
     def audit(self) -> list[str]:

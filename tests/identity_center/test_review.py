@@ -14,9 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.model import CenterQuotas
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions
-from c7n_iamusers.identity_center.provisioning import TrustOptions, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.intents import UserIntent
 from c7n_iamusers_cli.main import main
 from tests.access_center import ACCOUNT, AUDIT, MARK, OTHER_ACCOUNT, READ_ONLY
@@ -179,7 +180,7 @@ def test_a_reviewer_reads_what_was_not_checked(fleet: FleetRehearsal, tmp_path: 
         read_fleet(fleet.store, trust=TrustOptions(trusted=True)), unchecked=("nobody checked this",)
     )
     plan_options = PlanOptions(tmp_path / "plan.json")
-    assert provision(found, fleet.center(), lambda _: None, plan_options=plan_options) == []
+    assert provision(found, fleet.center(), lambda _: None, run_options=RunOptions(plan=plan_options)) == []
     printed = CliRunner().invoke(main, ["plan", str(tmp_path / "plan.json")]).output
     assert printed.splitlines()[1] == "nobody checked this"
 
