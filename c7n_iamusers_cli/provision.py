@@ -49,7 +49,7 @@ from c7n_iamusers.identity_center.requests.people import PeopleMap, parse_people
 from c7n_iamusers.identity_center.requests.resource_policies import read_resource_policies
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
 from c7n_iamusers.identity_center.undo.needs import ReadUsers, users_not_read
-from c7n_iamusers.identity_center.undo.undoing import undo
+from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers_cli.arguments import S3, external_id, open_place, read_accounts, targets_in
 from c7n_iamusers_cli.output import progress_bar, say
@@ -682,10 +682,12 @@ def _undo(
             lambda at: _center(session_in, region or at),
             say,
             None if dry_run else options,
-            read_users,
-            accounts,
-            digest,
-            lambda: sys.stdin.isatty() and click.confirm("Give people what the lines with + say?"),
+            UndoOptions(
+                read_users,
+                accounts or {},
+                digest,
+                lambda: sys.stdin.isatty() and click.confirm("Give people what the lines with + say?"),
+            ),
         )
     return failures
 

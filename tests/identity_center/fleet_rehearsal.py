@@ -27,7 +27,7 @@ from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.intent_files import write_intents
 from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE, Intents
 from c7n_iamusers.identity_center.undo.needs import ReadUsers
-from c7n_iamusers.identity_center.undo.undoing import undo
+from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.identity_center.writer.simulation import AtOnce, Clock
 
@@ -136,8 +136,8 @@ class FleetRehearsal:
         self.said = []
         _, name = run_of_result(str(result))
         options = None if dry else self.options(timeout)
-        given = (self.store, name, self.center, say or self.said.append, options, read_users)
-        return undo(*given, digest=digest, accepted=lambda: accepted)
+        undo_options = UndoOptions(read_users, digest=digest, accepted=lambda: accepted)
+        return undo(self.store, name, self.center, say or self.said.append, options, undo_options)
 
     def results(self) -> list[Path]:
         """The overall results of all runs, oldest first."""
