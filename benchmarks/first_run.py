@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures a first run of ``provision --member-role``: its calls, its minutes on a virtual clock, and its memory.
+"""Measures a first run of ``provision apply --member-role``: its calls, its minutes on a virtual clock, and its memory.
 
     python -m benchmarks.first_run [derived|three] [ACCOUNTS] [USERS_AN_ACCOUNT]
 
@@ -197,8 +197,9 @@ def section(runs: Sequence[FirstRun], date: str, machine: Mapping[str, str]) -> 
     return f"""
 {HEADING}
 
-`make bench BENCH_ARGS=--first-run` measures `provision --member-role` for an empty Identity Center, from reading the
-intents until all is recorded, and writes this section alone: on {date}, {machine["processor"]}, {machine["Python"]}.
+`make bench BENCH_ARGS=--first-run` measures `provision apply --member-role` for an empty Identity Center, from reading
+the intents until all is recorded, and writes this section alone:
+on {date}, {machine["processor"]}, {machine["Python"]}.
 The writer makes all calls, to an Identity Center in the same process, on a clock that passes only while it waits:
 {IDENTITY_CENTER_RATE:g} calls a second, {slots} assignments in progress, {SECONDS:g} seconds for each.
 

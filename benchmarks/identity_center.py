@@ -4,7 +4,7 @@
     python -m benchmarks.identity_center [derive|plan|unchanged] [ACCOUNTS] [USERS_AN_ACCOUNT]
 
 ``derive``: from intents on disk to the report, in its own process: CPU seconds, the seconds for parsing the
-intents alone, and peak memory. ``plan``: a whole run of ``provision --member-role`` for an empty Identity Center,
+intents alone, and peak memory. ``plan``: a whole run of ``provision apply --member-role`` for an empty Identity Center,
 from the intents to the plan's file and all results, without its changing calls; its floor is parsing the
 intents and AWS's responses. ``unchanged``: the calls of a run that changes nothing, and the floor:
 one call per account for its permission sets, one for each set, and one for the members of each group.

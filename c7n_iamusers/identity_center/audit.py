@@ -167,14 +167,14 @@ def _left_behind(found: AuditData) -> Iterator[str]:
     ending = {change.calls[0].parameters["GroupId"] for change in stale if change.kind == model.GROUP}
     for change in stale:
         if change.kind == model.ASSIGNMENT and change.calls[0].parameters["PrincipalId"] not in ending:
-            then = f"it stays: {change.rests_on}" if change.rests_on else "run provision --prune"
+            then = f"it stays: {change.rests_on}" if change.rests_on else "run provision prune --unrequested"
             yield f"assignment {change.name}, which a run made, is not requested any more: {then}"
     for group in sorted(found.empty, key=lambda each: each.name):
         accounts = shown(sorted({each.account_id for each in group.assignments}))
         given = f", and whoever joins it gets access to account {accounts}" if accounts else ""
         yield (
-            f"group {group.name}, which is managed, is not requested and has no members{given}: run provision --prune, "
-            "with --prune-former where no IAM user of ours is left in the account"
+            f"group {group.name}, which is managed, is not requested and has no members{given}: run provision prune "
+            "--unrequested, with --former DAYS where no IAM user of ours is left in the account"
         )
 
 
@@ -205,7 +205,7 @@ def _not_provisioned(plan: model.AccessPlan) -> Iterator[str]:
             if change.kind == kind and change.action in (model.CREATE, model.ASSIGN, model.AWAIT)
         ]
         if names:
-            yield f"{len(names)} requested {kind}(s) don't exist: {shown(names)}: run provision"
+            yield f"{len(names)} requested {kind}(s) don't exist: {shown(names)}: run provision apply"
     yield from (each.reason for each in plan.missing)
 
 

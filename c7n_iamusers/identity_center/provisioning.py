@@ -93,9 +93,12 @@ def _run(
     if plan_options.out:
         notes = (*fleet.unchecked, *fleet.derivation.warnings, *fleet.derivation.scope_lines())
         digest = plan_files.write_plan(plan_options.out, report.plan, center.instance, choices, notes)
+        command = (
+            f"provision {plan_files.command_of(choices)} --plan {plan_options.out} --plan-sha256 {digest}"
+        )
         say(
-            f"Plan: {plan_options.out}. To read all of it: c7n-iamusers plan {plan_options.out}. To apply it: --plan "
-            f"{plan_options.out} --plan-sha256 {digest}"
+            f"Plan: {plan_options.out}. To read all of it: c7n-iamusers plan {plan_options.out}. To apply it, with the "
+            f"same other options: {command}"
         )
     if plan_options.reviewed:
         plan_files.check_reviewed(plan_options.reviewed, reviewed, report.plan, created_so_far(fleet.records))
@@ -156,8 +159,8 @@ def _refuse_unchecked(fleet: Fleet, say: Callable[[str], None], unreviewed: bool
     if fleet.unchecked and unreviewed:
         raise IdentityCenterError(
             "the settings of intents were not checked against a policy, and anyone who can write there can change "
-            "them: give the policy files that c7n-org ran as -u, with -c accounts.yml. Or review a plan (--dry-run "
-            "--plan-out FILE) and apply it by --plan; or, if you trust everyone who can write there, give "
+            "them: give the policy files that c7n-org ran as -u, with -c accounts.yml. Or review a plan (provision "
+            "plan --out FILE) and apply it by --plan; or, if you trust everyone who can write there, give "
             "--trust-intents"
         )
 
@@ -177,7 +180,7 @@ def _apply(
         say("Nothing to do.")
     else:
         calls = sum(ended.calls for ended in report.ended.values())
-        say(f"Done: {calls} calls. To undo: --undo {result[0]} --result-sha256 {result[1]}")
+        say(f"Done: {calls} calls. To undo: provision undo {result[0]} --result-sha256 {result[1]}")
     run_records.write_account_results(fleet.output, places, report)
     return sorted({*report.failures(), *_write_profiles(fleet, center, report, say)})
 

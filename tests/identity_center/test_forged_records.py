@@ -399,7 +399,7 @@ def test_names_in_an_undo_move_no_cursor(fleet: FleetRehearsal, result: Path) ->
             DisplayName="\x1b[2J\ud800",
         ),
     )
-    given = ["provision", "--undo", str(result), "--region", "us-east-1", "--lock-out", "--dry-run"]
+    given = ["provision", "undo", str(result), "--region", "us-east-1", "--lock-out", "--dry-run"]
     found = CliRunner().invoke(main, given)
     assert found.exit_code in (0, 1)
     assert "\x1b" not in found.output

@@ -543,7 +543,7 @@ def test_leavers_go_from_a_shared_group_that_a_run_put_them_into(
     on_day(0)
     (line,) = (each for each in audited(fleet, read) if BOB in each)
     assert line.endswith(
-        "--prune-former DAYS would remove it: its IAM users are deleted since 2026-11-28 or earlier (0 days)"
+        "provision prune --former DAYS would remove it: its IAM users are deleted since 2026-11-28 or earlier (0 days)"
     )
     assert not [each for each in fleet.lines("!") if BOB in each]
     on_day(29)

@@ -161,7 +161,7 @@ def test_a_reviewer_reads_the_plan_of_the_dry_run(fleet: FleetRehearsal, tmp_pat
     printed = CliRunner().invoke(main, ["plan", str(path)])
     assert printed.exit_code == 0, printed.output
     head, *lines = printed.output.splitlines()
-    assert head.startswith(f"access in Identity Center {fleet.instance.arn}: ")
+    assert head.startswith(f"access in Identity Center {fleet.instance.arn}, for provision apply: ")
     assert head.endswith(f" changes; SHA-256 {plan_options.digest}")
     plan = [line for line in fleet.said if not line.startswith(("Derived", "Plan: /", "  near"))]
     assert [line for line in lines if not line.startswith("        ")] == plan
@@ -220,7 +220,9 @@ def test_a_plan_is_printed_with_its_calls(tmp_path: Path) -> None:
     }
     path.write_text(json.dumps(data))
     printed = CliRunner().invoke(main, ["plan", str(path)]).output.splitlines()
-    assert printed[0].startswith("access in Identity Center i with --prune: 1 changes; SHA-256 ")
+    assert printed[0].startswith(
+        "access in Identity Center i, for provision prune --unrequested: 1 changes; SHA-256 "
+    )
     assert printed[1:] == [
         "  + group          Old",
         "        identitystore:CreateGroup DisplayName=Old",

@@ -204,7 +204,9 @@ def test_a_policy_that_others_attached_is_refused_and_nothing_is_destroyed(fleet
         ManagedPolicyArn="arn:aws:iam::aws:policy/AdministratorAccess",
     )
     found = export(fleet)
-    assert "which is not requested, and Terraform would leave it: run provision first, if" in fleet.said[0]
+    assert (
+        "which is not requested, and Terraform would leave it: run provision apply first, if" in fleet.said[0]
+    )
     assert "resource" not in found
     assert len(found["removed"]) == 6
 

@@ -74,12 +74,10 @@ def _held(current: model.CurrentAccess, arn: str, principal: model.Principal) ->
 #: Why a membership that is not requested stays.
 FORMER = (
     "an earlier run made the membership for IAM users that have no intents now: if these were deleted, it replaces "
-    "their access, and --prune-former DAYS or --prune --lock-out would remove it"
+    "their access, and provision prune would remove it with --former DAYS or --unrequested --lock-out"
 )
 #: A detail of the removal of a membership.
-EXPIRED = (
-    "an earlier run made the membership, and its IAM users are deleted for longer than --prune-former says"
-)
+EXPIRED = "an earlier run made the membership, and its IAM users are deleted for longer than --former says"
 FORMER_AND_GONE = (
     "an earlier run made the membership for IAM users that are deleted, quarantined, or no longer found by the "
     "policies: it replaces their access"
@@ -102,8 +100,8 @@ _OTHERS = (
 OTHERS_ASSIGNED = f"an earlier run made the membership, and {_OTHERS}"
 OTHERS_ASSIGNED_PERHAPS = f"the membership is not requested, and {_OTHERS}"
 UNKNOWN_ORIGIN = (
-    "the membership is not requested, and no run with results here made it: find out who did; --prune --lock-out "
-    "removes it"
+    "the membership is not requested, and no run with results here made it: find out who did; provision prune "
+    "--unrequested --lock-out removes it"
 )
 
 

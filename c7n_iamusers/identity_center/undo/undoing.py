@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers provision --undo RESULT``: restores what a run removed and deletes what it created.
+"""``c7n-iamusers provision undo RESULT``: restores what a run removed and deletes what it created.
 
 The access of a person who may have no other is kept.
 """
@@ -138,13 +138,13 @@ def _require_consent(plan: object_records.UndoPlan, place: str, accepted: Callab
 def _begin_ages_anew(
     data: Mapping[str, Any], output: Store, instance: model.Instance, say: Callable[[str], None]
 ) -> None:
-    """The next --prune-former would else remove a membership again, by the age that it had before the run.
+    """The next prune --former would else remove a membership again, by the age that it had before the run.
 
     Before anything is restored, so that a killed undo leaves no old age. Raises IdentityCenterError, OSError.
     """
     records = [each for each in data.get("removed", ()) if each["kind"] == model.MEMBERSHIP]
     if end_times(output, instance, {(each["group"], folded(each["username"])) for each in records}):
-        say("Ages of former people whose memberships come back count anew, for --prune-former.")
+        say("Ages of former people whose memberships come back count anew, for provision prune --former.")
 
 
 def _incomplete(plan: object_records.UndoPlan) -> Iterator[str]:
