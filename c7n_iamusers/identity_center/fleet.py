@@ -33,7 +33,8 @@ from c7n_iamusers.identity_center.requests.member_accounts import (
     emptied_accounts,
     roles_of,
 )
-from c7n_iamusers.text.wording import as_text, shown
+from c7n_iamusers.text.times import as_text
+from c7n_iamusers.text.wording import shown
 
 _SOURCES = {True: "external", False: "identity-center"}
 

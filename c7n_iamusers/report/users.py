@@ -14,7 +14,7 @@ from datetime import date, datetime, timezone
 from sys import intern
 from typing import Any
 
-from c7n_iamusers.evidence.attempts import HEARD, heard_reason
+from c7n_iamusers.evidence.attempts import ATTEMPTED, attempts_reason
 from c7n_iamusers.evidence.findings import HIGH, LOW, MEDIUM
 from c7n_iamusers.evidence.model import UNKNOWN
 from c7n_iamusers.evidence.seen_users import BY_NOBODY, BY_US, EXEMPT, LEFT_OUT
@@ -24,7 +24,7 @@ from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEAS
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.report.outputs import EVIDENCE, Evidence, PolicyOutput, Selected
 from c7n_iamusers.safeguards.guards import not_quarantined, quarantine_trouble
-from c7n_iamusers.text.wording import as_text, moment
+from c7n_iamusers.text.times import as_text, moment
 
 #: The status of a user that a policy selected, and on whom no action has reported.
 FLAGGED = "flagged"
@@ -150,7 +150,7 @@ class User:
         if self._is_exempt_and_denied():
             return OF_EXEMPT
         event = self.troubling()
-        return quarantine_trouble(event["reason"]) if event else "in use" if self.heard() else ""
+        return quarantine_trouble(event["reason"]) if event else "in use" if self.attempted() else ""
 
     def _is_exempt_and_denied(self) -> bool:
         """Whether a quarantine denies everything to it although it is exempt, and was not released since."""
@@ -186,14 +186,14 @@ class User:
         """The latest of ``events`` of each policy."""
         return list({each["policy"]: each for each in sorted(events, key=when)}.values())
 
-    def heard(self) -> str:
+    def attempted(self) -> str:
         """Who still calls AWS as the user under its quarantine, in words; empty if nobody, or it was released since."""
         found = self.attempts
-        if not isinstance(found, Mapping) or found.get("state") != HEARD or not found.get("quarantined"):
+        if not isinstance(found, Mapping) or found.get("state") != ATTEMPTED or not found.get("quarantined"):
             return ""
         if self.ended() > (moment(found.get("as_of")) or LAST):
             return ""
-        return f"heard since {found.get('since')}: {heard_reason(found)}"
+        return f"calls since {found.get('since')}: {attempts_reason(found)}"
 
     def quarantine(self) -> str:
         """What is known of its quarantine: empty where it is in none, STANDS, or what is wrong with it."""

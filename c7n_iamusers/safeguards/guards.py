@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import ACTIVITY_PIECES, assess
-from c7n_iamusers.evidence.attempts import DEAF, HEARD, NOT_QUARANTINED, QUIET, heard_reason
+from c7n_iamusers.evidence.attempts import ATTEMPTED, NOT_QUARANTINED, QUIET, UNOBSERVABLE, attempts_reason
 from c7n_iamusers.evidence.index import EvidenceIndex, listed_credential
 from c7n_iamusers.evidence.model import Evidence, LastUse, Source
 from c7n_iamusers.evidence.options import FilterOptions
@@ -23,28 +23,29 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED
 from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption
 from c7n_iamusers.iam import attachments
-from c7n_iamusers.iam.deny_all import Quarantine
-from c7n_iamusers.iam.own_changes import DENY_GONE, lapses
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.lockout.lockout_state import DENY_GONE, lapses
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.notices.notices import Notices, notice_refusal
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
-from c7n_iamusers.text.wording import moment, shown
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import shown
 
 #: Beginnings, and an end, of reasons for leaving a user whose quarantine is in use or broken.
 _BROKEN, _IN_USE = "quarantine broken", "still in use in its quarantine"
 _USED_SINCE = ", in quarantine"
-_HEARD = "heard since"
+_ATTEMPTED = "calls since"
 #: The values of the option ``quiet`` of composite-delete: what counts as quiet.
-PROVEN, NOT_HEARD = "proven", "not-heard"
+PROVEN, NONE_SEEN = "proven", "none-seen"
 
 
 def quarantine_trouble(reason: str) -> str:
     """What the ``reason`` of an outcome reports on a quarantine: ``broken``, ``in use``, or empty."""
     if _BROKEN in reason:
         return "broken"
-    if reason.startswith(_HEARD):
+    if reason.startswith(_ATTEMPTED):
         return "in use"
     return "in use" if reason.startswith(_IN_USE) or _USED_SINCE in reason else ""
 
@@ -232,27 +233,27 @@ def unprovisioned(provisioning: Mapping[str, Any] | None) -> str | None:
 def unquiet(attempts: Mapping[str, Any] | None, accepted: str) -> str | None:
     """Why a user is left alone that is, or may be, still in use; None if its silence is accepted.
 
-    ``attempts``: the annotation of the filter ``attempts``. ``accepted``: PROVEN, or NOT_HEARD, which also accepts a
-    user that no source could have heard. What was not read is never accepted, as it may have been heard there.
+    ``attempts``: the annotation of the filter ``attempts``. ``accepted``: PROVEN, or NONE_SEEN, which also accepts a
+    user that no source could have shown. What was not read is never accepted, as an attempt may be there.
     """
     if attempts is None:
         return "the filter attempts did not say whether it is still in use: run it after unnecessary"
-    if attempts.get("state") == HEARD:
+    if attempts.get("state") == ATTEMPTED:
         return (
-            f"{_HEARD} {attempts.get('since')}: {heard_reason(attempts)}: find out who calls as this user, then give "
-            "it an exemption or release it; once nobody calls any more, quarantine it anew"
+            f"{_ATTEMPTED} {attempts.get('since')}: {attempts_reason(attempts)}: find out who calls as this user, then "
+            "give it an exemption or release it; once nobody calls any more, quarantine it anew"
         )
     unread = attempts.get("unread") or ()
     if NOT_QUARANTINED in unread:
         return NOT_QUARANTINED
     if unread:
         return f"it is unknown whether it is still in use: {'; '.join(unread)}"
-    if attempts.get("state") not in (QUIET, DEAF):
+    if attempts.get("state") not in (QUIET, UNOBSERVABLE):
         return "the filter attempts did not say whether it is still in use: run it again"
-    if accepted != NOT_HEARD and attempts.get("state") != QUIET:
+    if accepted != NONE_SEEN and attempts.get("state") != QUIET:
         return (
-            f"nothing proves that it is unused: {'; '.join(attempts.get('deaf_to') or ())}; quiet: {NOT_HEARD} accepts "
-            "that"
+            f"nothing proves that it is unused: {'; '.join(attempts.get('not_recorded') or ())}; "
+            f"quiet: {NONE_SEEN} accepts that"
         )
     return None
 

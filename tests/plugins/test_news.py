@@ -17,8 +17,8 @@ def outcome(status: str, reason: str = "") -> dict[str, Any]:
     return {"outcome": {"status": status, "reason": reason}}
 
 
-def heard(*times: str) -> dict[str, Any]:
-    return {"attempts": {"state": "heard", "attempts": [{"time": each} for each in times]}}
+def attempted(*times: str) -> dict[str, Any]:
+    return {"attempts": {"state": "attempted", "attempts": [{"time": each} for each in times]}}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,9 @@ def heard(*times: str) -> dict[str, Any]:
             "skipped: the name now belongs to another user",
             id="other-user",
         ),
-        pytest.param({**heard("2026-12-01T10:00:00+00:00"), **outcome("deleted")}, "deleted", id="action"),
+        pytest.param(
+            {**attempted("2026-12-01T10:00:00+00:00"), **outcome("deleted")}, "deleted", id="action"
+        ),
         pytest.param({"provisioning": {"status": "provisioned"}}, "access", id="provisioned"),
         pytest.param({"provisioning": {"status": "unchanged"}}, "access", id="provisioned-before"),
         pytest.param(
@@ -57,10 +59,10 @@ def heard(*times: str) -> dict[str, Any]:
         pytest.param(
             {
                 "identity-center": {"state": "provisioned"},
-                **heard("2026-12-02T10:00:00+00:00", "2026-12-01T10:00:00+00:00"),
+                **attempted("2026-12-02T10:00:00+00:00", "2026-12-01T10:00:00+00:00"),
             },
-            "heard: 2026-12-02T10:00:00+00:00",
-            id="heard",
+            "attempted: 2026-12-02T10:00:00+00:00",
+            id="attempted",
         ),
         pytest.param({"attempts": {"state": "quiet"}, "kind": "human"}, "selected", id="nothing-else-known"),
     ],
@@ -81,14 +83,14 @@ ACTIVE = "active within 30 days: its password was used on 2026-12-01 10:00 UTC"
         ),
         pytest.param(ACTIVE, "exempt", ACTIVE, id="active"),
         pytest.param(
-            "heard since 2026-11-01: ec2 RunInstances on 2026-11-02: find out who calls as this user, then give it an "
+            "calls since 2026-11-01: ec2 RunInstances on 2026-11-02: find out who calls as this user, then give it an "
             "exemption or release it; once nobody calls any more, quarantine it anew",
             "",
-            "heard since 2026-11-01: ec2 RunInstances on 2026-11-02",
-            id="heard",
+            "calls since 2026-11-01: ec2 RunInstances on 2026-11-02",
+            id="attempted",
         ),
         pytest.param(
-            "nothing proves that it is unused: AWS does not report X; quiet: not-heard accepts that",
+            "nothing proves that it is unused: AWS does not report X; quiet: none-seen accepts that",
             "",
             "nothing proves that it is unused: AWS does not report X",
             id="not-proven",
@@ -131,8 +133,8 @@ def test_a_reason_for_owners_leaves_out_what_operators_should_do(
         pytest.param("skipped: active within days", "skipped: quarantine broken", True, id="other-reason"),
         pytest.param("unchanged", "quarantined", False, id="unchanged"),
         pytest.param("failed", "skipped: not in quarantine", True, id="no-longer-for-its-quarantine"),
-        pytest.param("heard: 2026-12-02T10", "heard: 2026-12-01T10", True, id="heard-again"),
-        pytest.param("heard: 2026-12-01T10", "heard: 2026-12-02T10", False, id="heard-before"),
+        pytest.param("attempted: 2026-12-02T10", "attempted: 2026-12-01T10", True, id="attempted-again"),
+        pytest.param("attempted: 2026-12-01T10", "attempted: 2026-12-02T10", False, id="attempted-before"),
     ],
 )
 def test_what_is_new(news: str, said: str | None, new: bool) -> None:
@@ -161,7 +163,9 @@ def test_whom_an_action_left_alone() -> None:
             "payments: 1 IAM user with access through IAM Identity Center on 2026-12-26",
             id="access",
         ),
-        pytest.param(["heard: x"] * 2, {}, "payments: 2 IAM users still in use on 2026-12-26", id="heard"),
+        pytest.param(
+            ["attempted: x"] * 2, {}, "payments: 2 IAM users still in use on 2026-12-26", id="attempted"
+        ),
         pytest.param(["selected"], {}, "payments: 1 IAM user to look at on 2026-12-26", id="selected"),
         pytest.param(["browned-out"], {}, "payments: 1 IAM user browned out on 2026-12-26", id="no-words"),
         pytest.param(

@@ -13,10 +13,15 @@ import pytest
 from c7n_iamusers.exceptions import UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan
 from c7n_iamusers.execution.executor import Applied, CallFailed
-from c7n_iamusers.iam.deny_all import BROWNOUT_NAME, DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.safeguards.identity import BoundaryChanged, handle_replacement, identity_check, not_gone
+from c7n_iamusers.lockout.deny_all import BROWNOUT_NAME, DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.safeguards.user_identity import (
+    BoundaryChanged,
+    handle_replacement,
+    identity_check,
+    not_gone,
+)
 from tests.fakes import ScriptedClient, Sleeps, client_error
 from tests.records import user
 
