@@ -21,7 +21,7 @@ from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.former_members import DeletedHere, FormerMembers
 from c7n_iamusers.identity_center.output import reports
-from c7n_iamusers.identity_center.planning.plan import Evidence
+from c7n_iamusers.identity_center.planning.plan_input import Evidence
 from c7n_iamusers.identity_center.planning.replacements import History
 from c7n_iamusers.identity_center.requests import intent_checks
 from c7n_iamusers.identity_center.requests.desired import desired_access

@@ -36,7 +36,7 @@ from c7n_iamusers.identity_center.model import DesiredAccess
 from c7n_iamusers.identity_center.output.plan_files import refuse_unreviewed
 from c7n_iamusers.identity_center.output.reports import write_people_to_add
 from c7n_iamusers.identity_center.output.run_report import Report, refused_outcome
-from c7n_iamusers.identity_center.planning.plan import Evidence
+from c7n_iamusers.identity_center.planning.plan_input import Evidence
 from c7n_iamusers.identity_center.requests.desired import desired_access
 from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.requests.intent_files import write_intents

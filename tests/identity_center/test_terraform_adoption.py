@@ -17,7 +17,7 @@ from c7n_iamusers.identity_center.applying.run_history import created_so_far
 from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.output.terraform import FILE, terraform_configuration, write_terraform
 from c7n_iamusers.identity_center.output.terraform_ownership import Ours
-from c7n_iamusers.identity_center.planning.plan import Evidence
+from c7n_iamusers.identity_center.planning.plan_input import Evidence
 from c7n_iamusers.identity_center.provisioning import export as write_export
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import desired, intents, readers
