@@ -140,7 +140,7 @@ def _provision(world: World, output: Path) -> None:
 def _provision_and_tell(world: World, output: Path) -> None:
     """The same, and then the owner hears who has access, as by policies/provision-intents.yml."""
     _provision(world, output)
-    run_policy({"name": "moved", "filters": [SPARING, _HAVING_ACCESS], "actions": [INFORM]}, output)
+    run_policy({"name": "moved", "filters": [SPARING, _HAVING_ACCESS], "actions": [INFORM]}, Path("moved"))
 
 
 def _prune(world: World, output: Path) -> None:

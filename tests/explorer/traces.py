@@ -252,6 +252,7 @@ class Running:
         return error
 
     def _begin(self, number: int) -> None:
+        CLOCK.sleep(1.0)  # no two runs of a policy are in one second
         spared = any(each.what in actors.LATE for each in self.trace.events) and not self.made
         if number == 2 and ((self.flow.takes and spared) or self.closed < math.inf):
             self.closed = 0.0
