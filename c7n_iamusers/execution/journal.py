@@ -86,7 +86,12 @@ class Journal:
             self._file.write(b"\n")
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
-        """See JournalWriter. Every line is durable (fsync) when this returns."""
+        """See JournalWriter. Every line is durable (fsync) when this returns.
+
+        Raises RunLockLost before a call if the file was removed or replaced: its line would be in no file.
+        """
+        if phase not in _ANSWERS:
+            self.require_in_place()
         line = journal_line(self._now(), subject, phase, entry)
         try:
             with self._lock:

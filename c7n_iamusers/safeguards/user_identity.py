@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.exceptions import UserReplaced
+from c7n_iamusers.exceptions import JournalRefused, RunLockLost, UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run
 from c7n_iamusers.execution.interruption import Interrupted
@@ -134,7 +134,7 @@ def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) ->
         return "our Deny-all is not on it"
     try:
         run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)
-    except (CallFailed, Interrupted) as error:
+    except (CallFailed, Interrupted, JournalRefused, RunLockLost) as error:
         return f"our Deny-all is on it and could not be removed ({error}): remove it by hand"
     return "our Deny-all was on it for a moment and was removed (it may have replaced a policy of that name)"
 

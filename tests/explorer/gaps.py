@@ -54,6 +54,14 @@ GAPS = (
         "Where the clock is set back between a change and its message, the record of the message is older than the "
         "change, and says nothing of it: the next run tells the owner again.",
     ),
+    Gap(
+        "brownout: .*clock-back@.*",
+        "outcome: run 1: it says browned-out: .*",
+        "brownout: clock-back@ListAttachedUserPolicies",
+        "The end of a brownout is in its Deny, by the runner's clock. Set back by a day, that end has passed when the "
+        "Deny is put. AWS refuses calls of a clock that is five minutes off, so the run fails there. The local "
+        "organization doesn't look at the time of a signature.",
+    ),
 )
 
 
