@@ -117,8 +117,8 @@ class MailJudge:
     def __post_init__(self) -> None:
         self.known = {each.id for each in mails(self.org)}
 
-    def sent(self, selected: Collection[str], when: str, *, received: bool) -> None:
-        """AWS took a message. ``selected``: whom the run may name, as "account/unique id".
+    def sent(self, selected: Collection[str] | None, when: str, *, received: bool) -> None:
+        """AWS took a message. ``selected``: whom the run may name, as "account/unique id"; None if that is unknown.
 
         ``received``: whether AWS's answer came to the run as it was.
         """
@@ -128,6 +128,8 @@ class MailJudge:
             self.received.add(mail.id)
         if content["action"]["to"] != [OWNER] or content["account_id"] != self.account:
             self._note(when, f"it is to {content['action']['to']}, of {content['account_id']}")
+        if selected is None:
+            return
         for user, word, known in mail.said():
             if f"{self.account}/{user}" not in selected:
                 self._note(when, f"it names {user}, whom the run did not take")

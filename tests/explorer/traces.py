@@ -432,7 +432,8 @@ class Running:
         if call.operation == "SendMessage":
             if 200 <= status < 300:
                 received = call.number not in self.met and not self._happened(("killed-after",))
-                self.mail.sent(self.judge.selected, f"run {self.number}, {call}", received=received)
+                selected = None if self.cut else self.judge.selected  # else whom an edited journal names
+                self.mail.sent(selected, f"run {self.number}, {call}", received=received)
         elif call.changes:
             self.made.append(Made(call.operation, call.parameters, 200 <= status < 300))
             self._judge_state(self.facts(), f"run {self.number}, {call}", call.operation)

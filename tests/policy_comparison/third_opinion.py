@@ -24,7 +24,8 @@ from typing import Any
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, WIDER, compare
 from c7n_iamusers.policy_comparison.principals import RequestContext, session_context, user_context
 from tests.policy_comparison.random_policies import Pair, Statement, pairs, requests
-from tests.policy_comparison.reference_evaluator import Context
+from tests.policy_comparison.reference_evaluator import Context, Evaluator, _arns_match, _Unresolved
+from tests.policy_comparison.reference_evaluator import Request as Asked
 from tests.policy_comparison.test_random_pairs import (
     ALICE,
     AS_SESSION,
@@ -86,6 +87,23 @@ KNOWN: dict[str, Callable[[Document], Document]] = {
 }
 
 
+class FieldByField(Evaluator):
+    """Reads resources as the package does: no wildcard reaches beyond its field of an ARN."""
+
+    def _hits(self, pattern: str, request: Asked, modern: bool) -> bool:
+        if not pattern.startswith("arn:"):
+            return super()._hits(pattern, request, modern)
+        whole = pattern + ":*" * max(0, 5 - pattern.count(":"))
+        try:
+            return _arns_match(self._pieces(whole, request.context, modern), request.resource)
+        except _Unresolved:
+            return False
+
+
+#: What ``FieldByField`` explains.
+BEYOND = "a wildcard that reaches beyond its field"
+
+
 def rewritten(policy: Document) -> Document:
     """``policy`` without what the package is known to read otherwise; it means the same."""
     for rewrite in KNOWN.values():
@@ -128,13 +146,18 @@ class Survey:
         ours = [
             [answers(each, request, [{}], own, limits, pair.version) for each in alike] for request in whole
         ]
+        fields = [
+            [answers(_by_fields(each), request, [{}], own, limits, pair.version) for each in alike]
+            for request in whole
+        ]
         alone = {name: self._asked(rewrite, policy, boundary, whole) for name, rewrite in KNOWN.items()}
         after = self._asked(rewritten, policy, boundary, whole)
         for number, theirs in enumerate(self._asked(dict, policy, boundary, whole)):
             kind = _kind(theirs, ours[number])
             if kind == "disagreed":
                 right = [name for name in KNOWN if _kind(alone[name][number], ours[number]) != kind]
-                known = _kind(after[number], ours[number]) != kind
+                right += [BEYOND] if _kind(theirs, fields[number]) != kind else []
+                known = any(_kind(after[number], each[number]) != kind for each in (ours, fields))
                 kind = right[0] if right else "several of these" if known else kind
             self.counts[kind] += 1
             if kind in ("disagreed", "not answered"):
@@ -187,6 +210,10 @@ class Survey:
             wrong = [each for each, *said in zip(shown, one, other, strict=True) if said != [True, False]]
         self.counts["verdicts contradicted"] += bool(wrong)
         self.found += [f"contradicts {verdict}: {json.dumps([vars(pair), each])}" for each in wrong[:1]]
+
+
+def _by_fields(each: list[Evaluator]) -> list[Evaluator]:
+    return [FieldByField(one.reading, one.unknown, one.strange) for one in each]
 
 
 def _kind(theirs: bool | str, ours: list[set[bool]]) -> str:
