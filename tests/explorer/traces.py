@@ -344,7 +344,7 @@ class Running:
             self._judge_outcome()  # what happens from now on, it can't say
         for what in self._events(call):
             if what in actors.EVERYBODY:
-                self._act(what)
+                self._act(what, begun=bool(self.made) or (call.changes and call.service != "sqs"))
             elif what in runner.FAULTS:
                 runner.FAULTS[what](self)
                 self.cut |= what in runner.UNTRUE
@@ -358,8 +358,8 @@ class Running:
         if CLOCK.elapsed >= self.closed:
             self.judge.note("gates", when, "somebody had spared her, or stopped all runs")
 
-    def _act(self, what: str) -> None:
-        if self.flow.takes and what in actors.GATES and not self.made:
+    def _act(self, what: str, *, begun: bool) -> None:
+        if self.flow.takes and what in actors.GATES and not begun:
             self.closed = min(self.closed, CLOCK.elapsed + actors.GATE_SECONDS)
         before, self.acted = self.facts(), True
         with self.world.wire.others():

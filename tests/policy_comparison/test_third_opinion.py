@@ -19,7 +19,7 @@ pytestmark = pytest.mark.pure
 @pytest.mark.parametrize("name", KNOWN)
 def test_a_policy_that_is_rewritten_means_the_same(name: str) -> None:
     changed = 0
-    for pair, random in pairs(7, 60):
+    for pair, random in pairs(7, 30):
         policy = document(pair.old, pair.version)
         changed += KNOWN[name](policy) != policy
         for action, resource, context in requests(pair, random, 4):
@@ -45,7 +45,7 @@ def surveyed(ask: third_opinion.Ask) -> Survey:
 def test_who_evaluates_as_we_do_agrees() -> None:
     found = surveyed(honest)
     assert found.found == []
-    assert found.counts["agreed"] > 300
+    assert found.counts["agreed"] > 100
 
 
 def test_another_answer_is_told_with_its_policies() -> None:
@@ -53,7 +53,7 @@ def test_another_answer_is_told_with_its_policies() -> None:
         return [not each for each in honest(policy, boundary, asked)]
 
     found = surveyed(contrary)
-    assert found.counts["disagreed"] > 300
+    assert found.counts["disagreed"] > 100
     assert any(each.startswith("disagreed, True: ") for each in found.found)
     assert any(each.startswith("contradicts narrower: ") for each in found.found)
 
