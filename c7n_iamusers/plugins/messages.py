@@ -242,7 +242,9 @@ def is_new(news: str, said: str | None) -> bool:
         return True
     if news.startswith(ATTEMPTED) and said.startswith(ATTEMPTED):
         return news > said
-    return news not in (said, UNCHANGED)
+    if news == UNCHANGED:  # who heard that it failed, or was left alone, hears that it is as it should be all the same
+        return said == FAILED or said.startswith(SKIPPED)
+    return news != said
 
 
 def was_stopped(resource: Mapping[str, Any]) -> bool:
