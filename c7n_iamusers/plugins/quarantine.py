@@ -254,8 +254,8 @@ class Release(UserAction):
     A user that has lost, since its quarantine, what it had then is left alone, and ``failed``: a deletion with another
     output may be half-way. ``adopt: true`` releases it all the same, unless what is gone may have denied it something.
 
-    Users that are not in quarantine are skipped, and so are those with a policy ``AWSCompromisedKeyQuarantine*``,
-    unless ``include-compromised`` is true.
+    Users that are not in quarantine are ``unchanged``. Those with a policy ``AWSCompromisedKeyQuarantine*`` are
+    ``skipped``, unless ``include-compromised`` is true.
     The outcome reports the use of password or keys since the quarantine.
 
     :example:
