@@ -68,12 +68,8 @@ def _lifting(user: IamUser, deny: deny_all.DenyAllPlan, refused: Mapping[str, st
     The one check of who has the name serves both: should it be somebody else's by now, that one can do no more than
     before, whichever Deny it loses.
     """
-    if (
-        not deny.lift
-        or deny.form == deny_all.BOUNDARY
-        or deny_all.is_bounded(user)
-        or deny_all.BOUNDARY in refused
-    ):
+    bounded = deny.form == deny_all.BOUNDARY or deny_all.is_bounded(user)
+    if not deny.lift or bounded or deny_all.BOUNDARY in refused:
         return deny.lift
     bound = replace(deny_all.bound(user, "deletion"), checked=frozenset({BEFORE}))
     return bound, *(replace(call, checked=frozenset()) for call in deny.lift)

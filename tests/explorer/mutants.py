@@ -91,7 +91,7 @@ MUTANTS = {
         Mutant(
             "deny-lifted-under-no-boundary",
             _DELETION,
-            "    if not deny.lift or deny_all.is_bounded(user) or",
+            "    if not deny.lift or bounded or",
             "    if deny.lift or",
             "composite-delete: policy-attached@DeleteUser",
         ),
