@@ -25,9 +25,19 @@ IamUsersError                     the root: catch this to catch them all
 
 from __future__ import annotations
 
+from c7n_iamusers.reasons import Reason
+
 
 class IamUsersError(Exception):
-    """The root of every error that this package raises."""
+    """The root of every error that this package raises. Raised with a text, or with a reason."""
+
+    @property
+    def reason(self) -> Reason | None:
+        """The reason of the outcome that it becomes; None where only its class says it."""
+        return next((each for each in self.args if isinstance(each, Reason)), None)
+
+    def __str__(self) -> str:
+        return self.reason.text if self.reason else super().__str__()
 
 
 class NameTaken(IamUsersError):
@@ -81,8 +91,8 @@ class DenyRefused(IamUsersError):
 class UserReplaced(IamUsersError):
     """Another user has the name now. ``unique_id``: of that user."""
 
-    def __init__(self, message: str, unique_id: str) -> None:
-        super().__init__(message)
+    def __init__(self, reason: Reason, unique_id: str) -> None:
+        super().__init__(reason)
         self.unique_id = unique_id
 
 

@@ -35,6 +35,7 @@ from c7n_iamusers.execution.retries import (
     verdict_on,
 )
 from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.wording import visible_log
 
 #: Results of a call in its journal line. We applied it; what it removes was gone; what it creates existed.
@@ -249,7 +250,7 @@ class Applied:
     ask: Callable[[], None] = lambda: None
     under_way: ApiCall | None = None
     unchecked: list[ApiCall] = field(default_factory=list)
-    failure_note: str = ""
+    failure_note: Reason | None = None
 
     @property
     def changed(self) -> bool:

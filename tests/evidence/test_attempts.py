@@ -18,7 +18,7 @@ from c7n_iamusers.evidence.attempts import (
     Attempts,
     Gap,
     gaps_of,
-    heard_reason,
+    heard_call,
     last_uses,
     records_of,
     service_uses,
@@ -161,7 +161,7 @@ def test_what_is_heard() -> None:
     )
     data = Attempts(SINCE, NOW, (found,)).as_data()
     assert "AKIASECRETISH" not in str(data)
-    assert heard_reason(data) == (
+    assert heard_call(data) == (
         "ec2 RunInstances in eu-west-1 from 203.0.113.7 on 2026-11-23 12:00 UTC, AccessDenied (cloudtrail)"
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from c7n_iamusers import reasons
 from c7n_iamusers.derivation.model import (
     NO_WORKING_CREDENTIALS,
     QUARANTINED,
@@ -34,57 +35,59 @@ def inability(intents: Intents, user: UserIntent, today: date) -> model.Refusal 
     found = _inability(user, intents.source)
     if found is None:
         return None
-    code, verdict, reason = found
+    kind, verdict, why = found
+    reason = kind(user=user.subject, why=why)
     rows = _acceptances(intents)
     if verdict and accepted(rows, user.subject, verdict, today):
         return None
     if verdict:
-        reason += f"; if its person is to have access all the same, name it in accept: [...] with verdict: {verdict}"
         outdated = [each for each in rows if each.is_for(user.subject) and each.verdict == verdict]
-        reason += "".join(f"; the acceptance ({each.remark}) expired on {each.expires}" for each in outdated)
-    return model.Refusal(user.subject, f"{user.subject}: {reason}", code, intents.place)
+        expired = [reasons.ACCEPTANCE_EXPIRED(remark=each.remark, expires=each.expires) for each in outdated]
+        reason = reason.and_also(reasons.ACCEPTABLE(verdict=verdict), *expired)
+    return model.Refusal(user.subject, reason, intents.place)
 
 
-def _inability(user: UserIntent, source: PolicySource) -> tuple[str, str, str] | None:
-    """The code of the refusal, the verdict that accepts it (empty for none), and the reason in words."""
+_Kind = reasons.Kind
+
+
+def _inability(user: UserIntent, source: PolicySource) -> tuple[_Kind, str, str] | None:
+    """The kind of the refusal, the verdict that accepts it (empty for none), and why in words."""
     if user.detail is not None and denying_policy(user.detail, source):
         if found := denying_policy(before_quarantine(user.detail), source):
-            reason = (
+            why = (
                 f"its {found} denies every action, as in quarantine: release the user, or remove that policy"
             )
-            return model.QUARANTINED, "", reason
-        reason = "is in quarantine, so it can do nothing, and access in Identity Center would undo that: release it"
-        return model.QUARANTINED, QUARANTINED, reason
+            return reasons.QUARANTINED, "", why
+        why = "is in quarantine, so it can do nothing, and access in Identity Center would undo that: release it"
+        return reasons.QUARANTINED, QUARANTINED, why
     return _without_credentials(user)
 
 
-def _without_credentials(user: UserIntent) -> tuple[str, str, str] | None:
+def _without_credentials(user: UserIntent) -> tuple[_Kind, str, str] | None:
     held = user.credentials
     if held is None:
-        reason = (
-            "it is unknown whether it has working credentials: its intents have none: run the policy again"
-        )
-        return model.CREDENTIALS_UNKNOWN, NO_WORKING_CREDENTIALS, reason
+        why = "it is unknown whether it has working credentials: its intents have none: run the policy again"
+        return reasons.CREDENTIALS_UNKNOWN, NO_WORKING_CREDENTIALS, why
     if held.kinds:
         return None
     if held.unread:
-        reason = (
+        why = (
             f"it is unknown whether it has working credentials ({shown(held.unread)}): "
             f"{held.problem or 'not read'}: {_REPORT}"
         )
-        return model.CREDENTIALS_UNKNOWN, NO_WORKING_CREDENTIALS, reason
+        return reasons.CREDENTIALS_UNKNOWN, NO_WORKING_CREDENTIALS, why
     by = f"by the credential report of {as_text(held.as_of)}"
     if held.services:
-        reason = (
+        why = (
             f"all of its working credentials are for one service alone ({shown(held.services)}; {by}), so it can't use "
             "the rest of what its policies allow: make a permission set for that by hand"
         )
-        return model.ONE_SERVICE_CREDENTIALS, NO_WORKING_CREDENTIALS, reason
-    reason = (
+        return reasons.ONE_SERVICE_CREDENTIALS, NO_WORKING_CREDENTIALS, why
+    why = (
         f"has no working credentials ({by}): no console password, no active access key or signing certificate, so "
         "nobody can use what its policies allow: find out whether its person still works here"
     )
-    return model.NO_WORKING_CREDENTIALS, NO_WORKING_CREDENTIALS, reason
+    return reasons.NO_WORKING_CREDENTIALS, NO_WORKING_CREDENTIALS, why
 
 
 def _acceptances(intents: Intents) -> tuple[Acceptance, ...]:
