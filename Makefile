@@ -95,7 +95,8 @@ check-policies: $(INSTALLED)
 	printf '%s\n' $(POLICIES) | xargs -P $(WORKERS) -I '{}' $(BIN)/c7n-org validate --per-account -c accounts.yml -u '{}'
 
 docs: $(INSTALLED)  ## write the generated references below docs/; a test fails where they are out of date
-	$(foreach name,$(REFERENCES),$(BIN)/python -m c7n_iamusers.reference $(name) > docs/$(name).md &&) true
+	$(foreach name,$(REFERENCES),$(BIN)/python -m c7n_iamusers.generated_docs $(name) > docs/$(name).md &&) true
+	$(BIN)/python -m tests.architecture_picture
 
 format: $(INSTALLED)  ## format the code and repair what ruff can
 	$(BIN)/ruff format $(SOURCES)

@@ -354,22 +354,22 @@ QUARANTINED_AGAIN = _kind(
     "QuarantinedAgain", "It was put in quarantine again, and the days count from now", joint=". "
 )
 NOT_QUARANTINED_AGAIN = _kind("NotQuarantinedAgain", "It was not put in quarantine again: {why}", joint=". ")
-HEARD = _kind(
-    "Heard",
-    "heard since {since}: {call}",
+ATTEMPTED = _kind(
+    "Attempted",
+    "calls since {since}: {call}",
     ": find out who calls as this user, then give it an exemption or release it; once nobody calls any more, "
     "quarantine it anew",
     quarantine=IN_USE,
 )
-NOT_HEARD_ABOUT = _kind(
-    "NotHeardAbout",
+ATTEMPTS_MISSING = _kind(
+    "AttemptsMissing",
     "the filter attempts did not say whether it is still in use",
     ": run it after unnecessary",
     owners=_USE_UNKNOWN,
 )
 USE_UNKNOWN = _kind("UseUnknown", "it is unknown whether it is still in use: {unread}", owners=_USE_UNKNOWN)
 NOT_PROVEN_UNUSED = _kind(
-    "NotProvenUnused", "nothing proves that it is unused: {gaps}", "; quiet: not-heard accepts that"
+    "NotProvenUnused", "nothing proves that it is unused: {gaps}", "; quiet: none-seen accepts that"
 )
 LISTENED_TOO_LATE = _kind(
     "ListenedTooLate",

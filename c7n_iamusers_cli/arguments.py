@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
-from c7n_iamusers.text.shapes import is_account_id
+from c7n_iamusers.text.validators import is_account_id
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store

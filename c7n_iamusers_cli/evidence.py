@@ -133,7 +133,7 @@ def _read_all(targets: Sequence[Target], notes: list[str], unread: list[str]) ->
     """The accounts in their order, a few at once. ``notes`` and ``unread`` are filled with lines on the way."""
     from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session
-    from c7n_iamusers.organization.probes import Probes
+    from c7n_iamusers.organization.preflight_checks import Probes
 
     probes = Probes(account_session(), "", Backoff())
     waiting = deque(targets)

@@ -48,7 +48,7 @@ _SAMPLE: Mapping[str, Any] = {
         "notice": {"announced": "2030-01-01", "day": _DAY},
         "created": {"event": "CreateUser", "text": "CreateUser by sample"},
         "attempts": {
-            "state": "heard",
+            "state": "attempted",
             "attempts": [{"time": "2025-01-01T00:00:00+00:00", "service": "s3", "action": "ListBuckets"}],
         },
         "provisioning": {

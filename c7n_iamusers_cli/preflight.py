@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.exemptions import ExemptionRule
     from c7n_iamusers.iam.permissions import Needed
     from c7n_iamusers.organization.likely_mistakes import NamesRead
-    from c7n_iamusers.organization.probes import Probes
+    from c7n_iamusers.organization.preflight_checks import Probes
     from c7n_iamusers.organization.readiness import Check, Target
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -281,7 +281,7 @@ def _shared(
 def _probes(found: Sequence[Target]) -> Probes:
     from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session, caller_of
-    from c7n_iamusers.organization.probes import Probes
+    from c7n_iamusers.organization.preflight_checks import Probes
 
     session = account_session(region=found[0].region if found else "")
     return Probes(session, caller_of(session), Backoff(budget=BUDGET))
@@ -295,8 +295,8 @@ def _mail(
     ``file``: its configuration. ``role``: its ARN.
     """
     from c7n_iamusers.exceptions import InvalidPolicyData
-    from c7n_iamusers.organization.mail_probes import MailProbes
     from c7n_iamusers.organization.owners import OWNER, address_fault
+    from c7n_iamusers.organization.preflight_mail_checks import MailProbes
     from c7n_iamusers.organization.readiness import HOLE, ORGANIZATION, Check
     from c7n_iamusers_cli.mailer import mailer_arn, mailer_config
 

@@ -32,7 +32,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
     """A time in UTC, of ISO 8601 or so long ago as "2h" says. Raises click.BadParameter."""
-    from c7n_iamusers.text.wording import moment
+    from c7n_iamusers.text.times import moment
 
     if value is None:
         return None

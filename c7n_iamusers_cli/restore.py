@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from c7n_iamusers.execution.calls import Subject
     from c7n_iamusers.execution.interruption import Interruption
     from c7n_iamusers.restoration.plan import Restoration
-    from c7n_iamusers.restoration.restoring import UserRestoration
     from c7n_iamusers.restoration.rights import RightsChange
     from c7n_iamusers.restoration.snapshot_files import RestorableUser
+    from c7n_iamusers.restoration.user_restoration import UserRestoration
 
 
 def acceptances(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -220,7 +220,7 @@ def _check_unambiguous(wanted: Sequence[RestorableUser], wider: Sequence[str]) -
 
 def _check_parts(wanted: Sequence[RestorableUser], without: Sequence[str]) -> None:
     """Every part that is left out must be one of a user. Raises ClickException."""
-    from c7n_iamusers.restoration.limits import parts
+    from c7n_iamusers.restoration.cannot_come_back import parts
 
     known = {part for user in wanted for each in user.recorded.snapshots for part in parts(each)}
     if missing := sorted(set(without) - known):
@@ -381,8 +381,8 @@ class _Restoring:
         from c7n_iamusers.execution.executor import SINGLE_TRY, Executor
         from c7n_iamusers.execution.journal import RESTORE_JOURNAL, NoJournal
         from c7n_iamusers.iam.users import change_shows
-        from c7n_iamusers.restoration.restoring import UserRestoration
         from c7n_iamusers.restoration.snapshot_files import restore_lines
+        from c7n_iamusers.restoration.user_restoration import UserRestoration
 
         path = self.options.journal or found.run / RESTORE_JOURNAL
         lines = restore_lines({path, *self.opened, *(run / RESTORE_JOURNAL for run in found.runs)})
@@ -436,7 +436,7 @@ class _Restoring:
 
     def _ask(self, found: RestorableUser, planned: Restoration, change: RightsChange) -> str:
         """What was not accepted, by an option or on the terminal, and what to do, in words; empty if all was."""
-        from c7n_iamusers.restoration.limits import administrative, administrative_today
+        from c7n_iamusers.restoration.cannot_come_back import administrative, administrative_today
 
         if change.by_aws and not self.options.aws_changes.ask():
             return "check what AWS changed, then give --accept-aws-changes"

@@ -30,7 +30,7 @@ def print_accounts(results: dict[str, list[str]], dry_run: bool) -> None:
 
 def way_without(error: CallFailed, found: RestorableUser) -> str:
     """How to restore the user without the part that ``error`` is about, in words; empty if it is about none."""
-    from c7n_iamusers.restoration.limits import part_of, parts
+    from c7n_iamusers.restoration.cannot_come_back import part_of, parts
 
     part = part_of(error.call)
     known = any(part in parts(each) for each in found.recorded.snapshots)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from c7n_iamusers.text.shapes import is_account_id
+from c7n_iamusers.text.validators import is_account_id
 from c7n_iamusers.text.wording import folded, quoted
 from c7n_iamusers_cli.arguments import accounts_file, read_accounts
 from c7n_iamusers_cli.output import say

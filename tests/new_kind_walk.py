@@ -12,14 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
-from c7n_iamusers import reference as finding_reference
+from c7n_iamusers import generated_docs as finding_reference
 from c7n_iamusers.evidence.assessment import activity_of, is_unused
 from c7n_iamusers.evidence.classification import classify
 from c7n_iamusers.evidence.model import Credential
 from c7n_iamusers.exceptions import SnapshotInvalid
+from c7n_iamusers.generated_docs import attachment_reference
 from c7n_iamusers.iam.permissions import DELETION, QUARANTINE, RELEASE, RESTORATION, Needed, role_policy
 from c7n_iamusers.plugins.unnecessary_options import FilterText
-from c7n_iamusers.reference import attachment_reference
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering
 from c7n_iamusers_cli.main import main
 from tests.evidence_records import NOW, aged, days_ago, evidence, key, password, used

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture_picture import drawn, picture
+
 pytestmark = pytest.mark.pure
 
 ROOT = Path(__file__).parents[1]
@@ -25,3 +27,11 @@ def test_a_place_that_is_named_exists(place: str) -> None:
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_room_is_named(room: str) -> None:
     assert f"`{room}/`" in TEXT
+
+
+def test_the_picture_is_that_of_the_contracts() -> None:
+    assert drawn(TEXT) == TEXT, "run: make docs"
+
+
+def test_the_picture_has_every_room() -> None:
+    assert {*ROOMS} <= set(re.findall(r"\w+", picture()))

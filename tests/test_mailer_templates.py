@@ -54,9 +54,9 @@ STATES: dict[str, dict[str, Any]] = {
         "created": {"event": "CreateAccessKey", "text": "CreateAccessKey by <root>"},
         "outcome": {"status": "quarantined", "reason": "denied <everything>"},
     },
-    "heard": {
+    "attempted": {
         "findings": FINDINGS,
-        "attempts": {"state": "heard", "quarantined": True, "attempts": [ATTEMPT]},
+        "attempts": {"state": "attempted", "quarantined": True, "attempts": [ATTEMPT]},
     },
     "used": {"used": {"text": "console sign-in from 203.0.113.7, which <failed>"}},
     "your-access": {
@@ -116,7 +116,7 @@ def test_mails_name_account_users_and_the_way_in(state: str) -> None:
     # nor has anybody who was not deleted lost anything
     way_in = (
         ()
-        if state in ("heard", "created", "deleted", "used")
+        if state in ("attempted", "created", "deleted", "used")
         else ("https://d-1.awsapps.com/start", "first time")
     )
     for expected in ("111122223333", "payments", "a+b=c,d.e@f-g", "second", *way_in):
@@ -400,7 +400,7 @@ def test_slack_messages_are_json(state: str, to: str) -> None:
 
 
 def test_the_mail_on_attempts_says_what_when_and_from_where() -> None:
-    text = render("heard", "template", [user("heard")])
+    text = render("attempted", "template", [user("attempted")])
     for expected in ("ec2 RunInstances", "2026-11-25 09:30 UTC", "from 203.0.113.7 &lt;b&gt; in eu-west-1"):
         assert expected in text
     assert "cloud@example.com" in text
@@ -418,8 +418,8 @@ def test_the_mail_on_attempts_says_what_when_and_from_where() -> None:
 def test_the_mail_on_attempts_claims_no_denial_that_is_not_known(
     attempt: dict[str, str], quarantined: bool, expected: str, absent: str
 ) -> None:
-    attempts = {"state": "heard", "quarantined": quarantined, "attempts": [{**ATTEMPT, **attempt}]}
-    text = render("heard", "template", [{"UserName": "bot", "c7n:IamUser": {"attempts": attempts}}])
+    attempts = {"state": "attempted", "quarantined": quarantined, "attempts": [{**ATTEMPT, **attempt}]}
+    text = render("attempted", "template", [{"UserName": "bot", "c7n:IamUser": {"attempts": attempts}}])
     assert expected in text
     assert absent not in text
 
@@ -479,7 +479,7 @@ def test_a_part_says_which_one_it_is_and_how_many_users_there_are() -> None:
     assert "Part 1" not in whole
 
 
-@pytest.mark.parametrize("state", ["created", "deleted", "heard", "replaced", "used"])
+@pytest.mark.parametrize("state", ["created", "deleted", "attempted", "replaced", "used"])
 def test_every_part_of_a_split_mail_says_which_one_it_is(state: str) -> None:
     said = "<b>Part 2 of 3</b>, with 1 of the 5 users."
     assert said in render(state, "template", [user(state)], part=2, parts=3, users=5)

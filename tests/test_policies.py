@@ -44,7 +44,7 @@ FILES = {
     "listen": ["iam-users-listen", "iam-users-listen-people"],
     "your-access": ["iam-users-your-access"],
     "quarantine": ["iam-users-quarantine", "iam-users-quarantine-people"],
-    "attempts": ["iam-users-heard"],
+    "attempts": ["iam-users-attempted"],
     "delete": ["iam-users-delete", "iam-users-delete-people"],
     "release": ["iam-users-release"],
     "findings-to-security-hub": ["iam-users-findings"],
@@ -153,7 +153,7 @@ def test_what_destroys_asks_for_everything_that_spares(policy: dict[str, Any]) -
     if action["type"] == "composite-delete":
         assert action.get("require") == ("provisioned" if people else None)
         assert action["quarantined-for"] == 14
-        assert action["quiet"] == "not-heard"
+        assert action["quiet"] == "none-seen"
         assert part(policy, "filters", "attempts") == {"type": "attempts"}
 
 
@@ -228,7 +228,7 @@ def test_the_owner_of_the_account_is_told_of_each_step_and_that_is_on_record() -
         "iam-users-provision",
         "iam-users-without-replacement",
         "iam-users-moved",
-        "iam-users-heard",
+        "iam-users-attempted",
         "iam-users-delete",
         "iam-users-delete-people",
         "iam-users-release",

@@ -11,10 +11,12 @@ from datetime import timedelta
 import pytest
 
 from c7n_iamusers.execution import rate_limit
-from c7n_iamusers.iam import deny_all, live_users, own_changes
+from c7n_iamusers.iam import live_users
+from c7n_iamusers.lockout import deny_all, lockout_state
+from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER, VALUE_LENGTH
 from c7n_iamusers.notices import notices
 from c7n_iamusers.plugins import identity_center, taking_action
-from c7n_iamusers.safeguards import gates, identity
+from c7n_iamusers.safeguards import gates, user_identity
 
 
 @pytest.mark.parametrize(
@@ -24,9 +26,11 @@ from c7n_iamusers.safeguards import gates, identity
         pytest.param(gates.CALLS, 10, id="calls-of-all-gates-in-each-half-minute"),
         pytest.param(gates.LONGEST, 900, id="seconds-that-a-patient-gate-may-be-old"),
         pytest.param(live_users.MAX_AGE, 30, id="seconds-that-a-list-of-the-account-may-be-old"),
-        pytest.param(identity.LIST_ATTEMPTS, 6, id="times-that-a-list-is-asked-about-a-user-that-is-gone"),
         pytest.param(
-            own_changes.SETTLED,
+            user_identity.LIST_ATTEMPTS, 6, id="times-that-a-list-is-asked-about-a-user-that-is-gone"
+        ),
+        pytest.param(
+            lockout_state.SETTLED,
             timedelta(minutes=15),
             id="minutes-until-what-others-changed-contradicts-a-journal",
         ),
@@ -36,8 +40,8 @@ from c7n_iamusers.safeguards import gates, identity
         pytest.param(rate_limit.IDENTITY_CENTER_RATE, 20, id="calls-a-second-to-identity-center"),
         pytest.param(deny_all.INLINE_QUOTA, 2048, id="characters-of-inline-policies"),
         pytest.param(deny_all.ATTACHED_QUOTA, 10, id="attached-policies"),
-        pytest.param(deny_all.TAGS_PER_USER, 50, id="tags-of-a-user"),
-        pytest.param(deny_all.VALUE_LENGTH, 256, id="characters-of-a-tag"),
+        pytest.param(TAGS_PER_USER, 50, id="tags-of-a-user"),
+        pytest.param(VALUE_LENGTH, 256, id="characters-of-a-tag"),
     ],
 )
 def test_numbers_are_those_that_are_promised(found: object, promised: object) -> None:

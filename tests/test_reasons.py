@@ -7,12 +7,11 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from c7n_iamusers import reasons
-from c7n_iamusers.reasons import DONE, REASONS, Kind, Reason, in_words, joined, read_reason, trouble_of
+from c7n_iamusers.reasons import REASONS, Kind
 
 pytestmark = pytest.mark.pure
 
@@ -36,7 +35,9 @@ def _is_reason(node: ast.expr) -> bool:
     if isinstance(node, ast.Attribute):
         return node.attr in ("reason", "skipped") or (node.attr in _MEMBERS and _is_reason(node.value))
     if isinstance(node, ast.Subscript):
-        return (isinstance(node.slice, ast.Constant) and node.slice.value == "reason") or _is_reason(node.value)
+        return (isinstance(node.slice, ast.Constant) and node.slice.value == "reason") or _is_reason(
+            node.value
+        )
     if isinstance(node, ast.BoolOp):
         return any(map(_is_reason, node.values))
     if isinstance(node, ast.Call):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from c7n_iamusers.evidence.findings import FINDING_IDS
+from c7n_iamusers.generated_docs import REFERENCES, attachment_reference, finding_reference
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, AttachmentKind
-from c7n_iamusers.reference import REFERENCES, attachment_reference, finding_reference
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,7 +22,7 @@ def test_the_docs_are_those_of_the_code(name: str) -> None:
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_the_command_prints_it(name: str) -> None:
-    command = [sys.executable, "-m", "c7n_iamusers.reference", name]
+    command = [sys.executable, "-m", "c7n_iamusers.generated_docs", name]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == REFERENCES[name]()
 

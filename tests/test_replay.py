@@ -21,10 +21,11 @@ from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes, register
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.attachments import ACTIVE
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
-from c7n_iamusers.iam.own_changes import switchable
 from c7n_iamusers.iam.users import read_user
-from c7n_iamusers.quarantine.quarantining import UserQuarantine
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.lockout_state import switchable
+from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.quarantine.user_quarantine import UserQuarantine
 from tests.full_users import create_full_user
 from tests.policies import ACCOUNT, waived
 from tests.replay import RECORDING, Replay

@@ -23,7 +23,7 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
 from tests.hostile_texts import COMMAND, INVISIBLE, TEXTS

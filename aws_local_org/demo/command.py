@@ -71,7 +71,7 @@ LEFT = (
 def demo(source: Path, work: Path, seed: int, users_per_account: int, accounts: int) -> None:
     """Announce, provision, listen, quarantine, remind and delete, by the real c7n-org and c7n-mailer.
 
-    Some users are planted: a machine in use, one that is heard under its Deny, two with forged tags. Time is
+    Some users are planted: a machine in use, one that calls AWS under its Deny, two with forged tags. Time is
     compressed: thirty days pass within a minute or two. Exits with 1 if a check fails.
     """
     with errors_as_messages():
@@ -142,7 +142,7 @@ def _print_planted(rehearsal: Demo) -> None:
         left = [each for each in rehearsal.after.values() if name in each.names]
         said = rehearsal.reasons(left[0], "delete", "quarantine", "listen").get(name, "") if left else ""
         if name == planted.CALLED and left:
-            said = "heard, mailed, exempted by its owner, released; its calls succeed"
+            said = "seen, mailed, exempted by its owner, released; its calls succeed"
         gone = len(rehearsal.after) - len(left)
         rows.append([name, story, ", ".join(each.name for each in left[:3]), len(left), gone, said])
     click.echo()
@@ -308,7 +308,7 @@ class Demo(steps.Workflow):
     def in_listening(self) -> list[tuple[str, Callable[[], None]]]:
         name = self.first.name
         return [
-            (f"c7n-org: a machine of {name} calls AWS, and is heard; c7n-mailer: mail its owner", self.hear),
+            (f"c7n-org: a machine of {name} calls AWS, and is seen; c7n-mailer: mail its owner", self.hear),
             (f"c7n-org: the owner in {name} exempts the machine, and it is released", self.release),
             ("c7n-org: on the next day, read that the mail has left the queue", self.daily),
         ]
@@ -318,11 +318,13 @@ class Demo(steps.Workflow):
         self._call(self.first, planted.CALLED, "AccessDenied")
         if code := self._in_first("attempts"):
             self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / 'attempts.log'}")
-        self.faults += expect.heard_faults(self.first, self.output("attempts", self.first), {planted.CALLED})
-        self._check_records(self.first, {planted.CALLED}, "informed", "heard")
+        self.faults += expect.attempted_faults(
+            self.first, self.output("attempts", self.first), {planted.CALLED}
+        )
+        self._check_records(self.first, {planted.CALLED}, "informed", "attempted")
         self.deliver("attempts")
-        page, log = self.work / "report.html", self.work / "logs" / "report-heard.log"
-        code = self.commands.report("report-heard", self.work / "output", self.accounts, page)
+        page, log = self.work / "report.html", self.work / "logs" / "report-attempts.log"
+        code = self.commands.report("report-attempts", self.work / "output", self.accounts, page)
         if (
             code != PROBLEM
             or f"user {planted.CALLED} of account {self.first.account_id}" not in log.read_text()

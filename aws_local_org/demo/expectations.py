@@ -180,11 +180,11 @@ def unreplaced(before: AccountState, after: AccountState) -> list[str]:
     return [user.name for user in before.users if user.name in gone and without_replacement(user, after)]
 
 
-def heard_faults(account: AccountState, output: PolicyOutput, expected: set[str]) -> list[str]:
-    """The policy of attempts must have heard exactly the callers of these users."""
+def attempted_faults(account: AccountState, output: PolicyOutput, expected: set[str]) -> list[str]:
+    """The policy of attempts must have seen attempts of exactly these users."""
     if not output.ran:
         return [f"{account.name}: a policy did not run, see {output}"]
-    return _difference(f"{account.name}: heard", expected, output.selected())
+    return _difference(f"{account.name}: attempts", expected, output.selected())
 
 
 def stop_faults(before: AccountState, after: AccountState, output: PolicyOutput, code: int) -> list[str]:

@@ -90,7 +90,7 @@ def _append(file: Path, rule: dict[str, str]) -> None:
 def planted_faults(after: AccountState, answered: bool) -> list[str]:
     """The planted users that are left at the end must be these, and nothing may be denied to them.
 
-    ``answered``: whether the owner of the account has exempted the one whose caller was heard.
+    ``answered``: whether the owner of the account has exempted the one that still calls AWS.
     """
     expected = {IN_USE, UNANNOUNCED, *([CALLED] if answered else [])}
     left = {user.name: user for user in after.users if user.name in STORIES}

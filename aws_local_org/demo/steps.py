@@ -58,7 +58,7 @@ POLICY_NAMES = {
     "delete": ("iam-users-delete", "iam-users-delete-people"),
 }
 #: The same for the files that only the demo runs.
-DEMO_POLICIES = {"attempts": ("iam-users-heard",), "release": ("iam-users-release",)}
+DEMO_POLICIES = {"attempts": ("iam-users-attempted",), "release": ("iam-users-release",)}
 #: Where the output of a step has another name: a deletion finds the journals of quarantines beside its own.
 OUTPUTS = dict.fromkeys(("listen", "attempts", "release", "quarantine", "delete"), "removal")
 #: Faults that are printed.

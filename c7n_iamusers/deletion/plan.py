@@ -9,10 +9,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Subject
-from c7n_iamusers.iam import deny_all
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, INLINE_POLICY, MFA_DEVICE, AttachmentKind, Removal
-from c7n_iamusers.iam.own_changes import deny_record_of
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.lockout import deny_all
+from c7n_iamusers.lockout.lockout_state import deny_record_of
+from c7n_iamusers.lockout.quarantine_record import Quarantine, deletion_sids
 
 _GONE = frozenset({"NoSuchEntity"})
 
@@ -21,7 +22,7 @@ def plan_deletion(
     user: IamUser,
     now: datetime,
     orphaned_mfa: Iterable[Item] = (),
-    quarantine: deny_all.Quarantine | None = None,
+    quarantine: Quarantine | None = None,
     refused: Mapping[str, str] = deny_all.NONE_REFUSED,
 ) -> Plan:
     """All calls that delete ``user``, in order: Deny-all, credentials, MFA devices, groups, policies, the user.
@@ -49,7 +50,7 @@ def plan_deletion(
 def deletion_denial(
     user: IamUser,
     now: datetime,
-    quarantine: deny_all.Quarantine | None = None,
+    quarantine: Quarantine | None = None,
     refused: Mapping[str, str] = deny_all.NONE_REFUSED,
 ) -> deny_all.DenyAllPlan:
     """The Deny-all of a deletion that begins ``now``; none for a user without any attachment. Raises DenyRefused."""
@@ -73,11 +74,10 @@ def _lifting(user: IamUser, deny: deny_all.DenyAllPlan, refused: Mapping[str, st
     return bound, *(replace(call, checked=frozenset()) for call in deny.lift)
 
 
-def deletion_documents(now: datetime, quarantine: deny_all.Quarantine | None) -> list[str]:
+def deletion_documents(now: datetime, quarantine: Quarantine | None) -> list[str]:
     """The documents of the inline Deny of a deletion that begins ``now``, the one with most details first."""
     return [
-        deny_all.deny_all_document(sid)
-        for sid in deny_all.deletion_sids(quarantine, now.astimezone(timezone.utc))
+        deny_all.deny_all_document(sid) for sid in deletion_sids(quarantine, now.astimezone(timezone.utc))
     ]
 
 

@@ -15,11 +15,11 @@ from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
-from c7n_iamusers.iam.deny_all import is_brownout, is_denial
+from c7n_iamusers.lockout.deny_all import is_brownout, is_denial
 from c7n_iamusers.reasons import Reason, read_reason
 from c7n_iamusers.snapshots.snapshot import Snapshot, is_covered
 from c7n_iamusers.text.documents import NotInFormat, read_json
-from c7n_iamusers.text.shapes import schema_problem
+from c7n_iamusers.text.validators import schema_problem
 from c7n_iamusers.text.wording import quoted, visible
 
 SCHEMA_VERSION = 1

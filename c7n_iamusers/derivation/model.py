@@ -25,7 +25,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.policy_comparison.budgets import AccountTimes
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, UNPROVEN, WIDER, Proof, Remark
-from c7n_iamusers.text.shapes import is_account_id
+from c7n_iamusers.text.validators import is_account_id
 from c7n_iamusers.text.wording import quoted
 
 #: What a group is for: one set in one account, or all the assignments of its people.

@@ -19,8 +19,7 @@ from c7n_iamusers.derivation.others import OTHERS_UNDECIDED, OTHERS_WIDER
 from c7n_iamusers.derivation.permission_set import duration_seconds
 from c7n_iamusers.derivation.proving import old_policies, prove, session_of
 from c7n_iamusers.derivation.user_policies import CustomerPolicy, UserPolicies, read_user_policies
-from c7n_iamusers.iam.deny_all import aws_deny_all
-from c7n_iamusers.iam.policy_documents import COMPROMISED, canonical_policy
+from c7n_iamusers.iam.policy_documents import COMPROMISED, aws_deny_all, canonical_policy
 from c7n_iamusers.policy_comparison import principals
 from c7n_iamusers.policy_comparison.budgets import OutOfTime, UserTime, asking, check_time
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, TOO_COMPLEX, WIDER, Proof, Witness

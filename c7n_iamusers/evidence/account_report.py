@@ -28,7 +28,8 @@ from c7n_iamusers.iam.policy_documents import default_documents, listed, objects
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
 from c7n_iamusers.text.documents import LARGEST, NotInFormat, as_text, json_values, read_json
-from c7n_iamusers.text.wording import moment, quoted
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import quoted
 
 
 def saved_user(entry: Mapping[str, Any]) -> dict[str, Any]:

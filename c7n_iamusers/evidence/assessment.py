@@ -22,7 +22,7 @@ from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import LISTED_KINDS, list_kind
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 #: The pieces of evidence that activity depends on.
 ACTIVITY_PIECES = (USER, *dict.fromkeys(kind.piece for kind in attachments.CREDENTIAL_KINDS))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether anybody still calls AWS as a user, for example under our Deny: heard, quiet, or deaf. Pure.
+"""Whether anybody still calls AWS as a user, for example under our Deny: attempted, quiet, or unobservable. Pure.
 
 A call proves itself. That there was none is proved only by a source that would have recorded it. Every kind of call
-that no source records is a gap, and a user with a gap is deaf: nobody could have told. An answer is deaf unless the
+that no source records is a gap, and a user with a gap is unobservable. An answer is unobservable unless the
 source that has all calls says that it was read to its end for the whole time.
 """
 
@@ -18,10 +18,10 @@ from c7n_iamusers.iam.policy_documents import AppliedPolicy, listed, parse_docum
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.text.wording import as_text, moment
+from c7n_iamusers.text.times import as_text, moment
 
-HEARD, QUIET, DEAF = "heard", "quiet", "deaf"
-STATES = (HEARD, QUIET, DEAF)
+ATTEMPTED, QUIET, UNOBSERVABLE = "attempted", "quiet", "unobservable"
+STATES = (ATTEMPTED, QUIET, UNOBSERVABLE)
 #: The sources. LAST_USED can only hear: it is not known whether AWS counts a denied call as a key's last use.
 #: SERVICES, IAM's service last accessed, counts denied calls and data events, in the services that it lists.
 CLOUDTRAIL, LAST_USED, SERVICES = "cloudtrail", "last-used", "service-last-accessed"
@@ -115,7 +115,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Gap:
-    """Calls that nobody could have heard. ``unread``: they are recorded, or may be, and were not read.
+    """Calls that no source could have shown. ``unread``: they are recorded, or may be, and were not read.
 
     ``code``: of the reason, where something rests on it.
     """
@@ -149,8 +149,8 @@ class Attempts:
     def state(self) -> str:
         """One of STATES."""
         if self.attempts:
-            return HEARD
-        return DEAF if self._all_gaps else QUIET
+            return ATTEMPTED
+        return UNOBSERVABLE if self._all_gaps else QUIET
 
     @property
     def _all_gaps(self) -> tuple[Gap, ...]:
@@ -169,7 +169,7 @@ class Attempts:
             "quarantined": self.quarantined,
             "count": len(newest),
             "attempts": [each.as_data() for each in newest[:SHOWN]],
-            "deaf_to": [each.why for each in self._all_gaps if not each.unread],
+            "not_recorded": [each.why for each in self._all_gaps if not each.unread],
             "unread": [each.why for each in self._all_gaps if each.unread],
             "codes": [each.code for each in self._all_gaps if each.code],
         }
@@ -368,7 +368,7 @@ def _services(document: Any) -> Iterator[str]:
             yield "*" if "*" in prefix or "?" in prefix else prefix
 
 
-def heard_call(attempts: Mapping[str, Any]) -> str:
+def attempted_call(attempts: Mapping[str, Any]) -> str:
     """The newest attempt of an annotation, in words; empty if it has none."""
     newest = next(iter(attempts.get("attempts") or ()), None)
     time = moment(newest.get("time")) if isinstance(newest, Mapping) else None

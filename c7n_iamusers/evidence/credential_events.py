@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, denies_all, is_aws_deny_all, is_denied
-from c7n_iamusers.text.wording import as_text, moment
+from c7n_iamusers.iam.policy_documents import is_aws_deny_all
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, denies_all, is_denied
+from c7n_iamusers.text.times import as_text, moment
 
 #: The calls that can remove a Deny of ours from a user.
 REMOVING = frozenset(

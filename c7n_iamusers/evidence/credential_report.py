@@ -17,7 +17,7 @@ from c7n_iamusers.iam.attachments import ACCESS_KEY, LOGIN_PROFILE, SIGNING_CERT
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.text.documents import NotInFormat
 from c7n_iamusers.text.rows import csv_lines
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 Row = Mapping[str, str]
 #: What the report writes if there is no password, no key or no use.

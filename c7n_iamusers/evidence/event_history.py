@@ -18,7 +18,7 @@ from c7n_iamusers.execution.paging import items, pages
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 #: "The rate of lookup requests is limited to two per second, per account, per Region" (LookupEvents API reference).
 PER_SECOND = 2.0
@@ -39,7 +39,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Heard:
+class UserEvents:
     """The calls of a user in the Regions that were read, and what could not be read.
 
     ``covered``: whether these Regions were read to the end for the whole time, by each name of the user. False if a
@@ -59,7 +59,7 @@ def enabled_regions(ec2: Any, backoff: Backoff) -> tuple[str, ...]:
 
 def read_events(
     clients: Mapping[str, Any], windows: list[Window], backoff: Backoff, home: str, now: datetime
-) -> dict[str, Heard]:
+) -> dict[str, UserEvents]:
     """Unique id of each user -> its calls. ``clients``: Region -> a CloudTrail client. ``home``: IAM's Region.
     ``now``: UTC.
 
@@ -70,7 +70,7 @@ def read_events(
     then may go on. No time is asked for that the event history does not have, whatever ``since`` says.
     """
     if not clients or not windows:
-        nowhere = Heard(gaps=(Gap("CloudTrail was read in no Region", unread=True),))
+        nowhere = UserEvents(gaps=(Gap("CloudTrail was read in no Region", unread=True),))
         return {each.user.unique_id: nowhere for each in windows}
     for client in clients.values():
         RateLimit(PER_SECOND).attach(client)
@@ -86,7 +86,7 @@ def read_events(
             pool.map(lambda region: _read_region(region, clients[region], windows, backoff, now), clients)
         )
     return {
-        each.user.unique_id: Heard(
+        each.user.unique_id: UserEvents(
             tuple(attempt for found in by_region for attempt in found[place].attempts),
             (*(gap for found in by_region for gap in found[place].gaps), *of_renames),
             not of_renames and all(found[place].covered for found in by_region),
@@ -190,8 +190,8 @@ def _records(page: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _read_region(
     region: str, client: Any, windows: list[Window], backoff: Backoff, now: datetime
-) -> list[Heard]:
-    found: list[Heard] = []
+) -> list[UserEvents]:
+    found: list[UserEvents] = []
     refused = ""
     for window in windows:
         if not refused:
@@ -202,14 +202,14 @@ def _read_region(
                 refused = f"CloudTrail in {region} could not be read ({error_code(error)})"
             except Exception as error:  # noqa: BLE001  # whatever one user's events have, the others are answered
                 why = f"what CloudTrail in {region} has of it could not be read ({error!r})"
-                found.append(Heard(gaps=(Gap(why, unread=True),)))
+                found.append(UserEvents(gaps=(Gap(why, unread=True),)))
                 continue
         # What fails for one user fails for the next, and each would use up its whole budget of retries.
-        found.append(Heard(gaps=(Gap(refused, unread=True),)))
+        found.append(UserEvents(gaps=(Gap(refused, unread=True),)))
     return found
 
 
-def _read_user(region: str, client: Any, window: Window, backoff: Backoff, now: datetime) -> Heard:
+def _read_user(region: str, client: Any, window: Window, backoff: Backoff, now: datetime) -> UserEvents:
     gaps, start = list[Gap](), _start(window.since, now)
     for name in (window.user.name, *sorted(window.names)):
         attribute = {"AttributeKey": "Username", "AttributeValue": name}
@@ -218,7 +218,7 @@ def _read_user(region: str, client: Any, window: Window, backoff: Backoff, now: 
         for page in lookup:
             found = records_of(_records(page), window.user, window.since, window.names)
             if found.attempts:
-                return Heard(found.attempts)
+                return UserEvents(found.attempts)
             gaps += _gaps_in(region, found)
             read += 1
             if read == LARGEST and page.get("NextToken"):
@@ -226,7 +226,7 @@ def _read_user(region: str, client: Any, window: Window, backoff: Backoff, now: 
                 break
         if not read:
             raise ValueError("LookupEvents gave no page")
-    return Heard(gaps=tuple(dict.fromkeys(gaps)), covered=not gaps)
+    return UserEvents(gaps=tuple(dict.fromkeys(gaps)), covered=not gaps)
 
 
 def _gaps_in(region: str, found: Records) -> Iterator[Gap]:

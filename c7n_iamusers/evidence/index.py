@@ -15,7 +15,7 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import AppliedPolicy, objects
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 #: The names of the pieces of evidence, the keys of ``sources``.
 USER = "user"

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
-from c7n_iamusers.text.wording import as_text, moment
+from c7n_iamusers.text.times import as_text, moment
 
 
 @dataclass(frozen=True)

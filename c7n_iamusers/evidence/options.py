@@ -15,7 +15,8 @@ from c7n_iamusers.evidence.index import USER, with_listed_credentials
 from c7n_iamusers.evidence.model import KINDS, Hint
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.user_patterns import pattern_fault
-from c7n_iamusers.text.wording import moment, quoted
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import quoted
 
 
 @dataclass(frozen=True)

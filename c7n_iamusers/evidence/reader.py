@@ -22,7 +22,7 @@ from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.accounts import PAGE_SIZE, AccountDetails, all_service_credentials, read_account
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS
 from c7n_iamusers.iam.policy_documents import default_documents
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 #: Errors of GetCredentialReport: no report, or one that is too old; and one that is being generated.
 _MISSING = frozenset({"ReportNotPresent", "ReportExpired"})

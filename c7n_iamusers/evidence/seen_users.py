@@ -14,7 +14,7 @@ from sys import intern
 from typing import Any
 
 from c7n_iamusers.exemptions import ExemptionRule, parse_rules
-from c7n_iamusers.text.shapes import listing, one_of, record, text, whole
+from c7n_iamusers.text.validators import listing, one_of, record, text, whole
 
 #: The file in the output directory of a policy.
 SEEN = "users-seen.json"

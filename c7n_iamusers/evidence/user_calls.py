@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 #: The source of events of the console's sign-in, whose answer says whether it succeeded.
 SIGN_IN = "signin.amazonaws.com"

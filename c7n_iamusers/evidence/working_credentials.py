@@ -17,10 +17,10 @@ from c7n_iamusers.evidence.index import VIRTUAL_MFA, EvidenceIndex, Inventory
 from c7n_iamusers.evidence.model import Credential, Evidence, Source
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, CREDENTIAL_TRAITS, LISTED_AT_ONCE
-from c7n_iamusers.iam.before_quarantine import own_quarantine
-from c7n_iamusers.iam.deny_all import Quarantine
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.text.wording import as_text, moment
+from c7n_iamusers.lockout.before_quarantine import own_quarantine
+from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.text.times import as_text, moment
 
 #: The pieces of evidence that it takes, each read by pages for all users of an account.
 PIECES = (CREDENTIAL_REPORT, VIRTUAL_MFA, attachments.SERVICE_CREDENTIALS)

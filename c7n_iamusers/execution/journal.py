@@ -22,7 +22,7 @@ from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, Subject
 from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, require_in_place, sync_directory
 from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, check_json, read_json
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 #: The prefix of BucketJournal's objects, one for each run and user.
 BUCKET_JOURNALS = "journal/"
@@ -86,7 +86,12 @@ class Journal:
             self._file.write(b"\n")
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
-        """See JournalWriter. Every line is durable (fsync) when this returns."""
+        """See JournalWriter. Every line is durable (fsync) when this returns.
+
+        Raises RunLockLost before a call if the file was removed or replaced: its line would be in no file.
+        """
+        if phase not in _ANSWERS:
+            self.require_in_place()
         line = journal_line(self._now(), subject, phase, entry)
         try:
             with self._lock:

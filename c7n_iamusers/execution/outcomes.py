@@ -29,7 +29,8 @@ from c7n_iamusers.execution.retries import error_code
 from c7n_iamusers.execution.stores import Store, as_store
 from c7n_iamusers.reasons import DONE, Reason, read_reason
 from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
-from c7n_iamusers.text.wording import moment, visible_log
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import visible_log
 
 LOG = visible_log("custodian.c7n_iamusers")
 OUTCOMES = "outcomes.json"

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IAM itself: the table of attachment kinds, users, accounts, permissions, our own Deny and its history."""
+"""IAM itself: the table of attachment kinds, users, accounts, permissions."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
-from c7n_iamusers.iam.deny_all import aws_deny_all
+from c7n_iamusers.iam.policy_documents import aws_deny_all
 from c7n_iamusers.iam.resource_types import ANYTHING, resources_of
 
 #: The identity of the caller, and the user.

@@ -250,3 +250,13 @@ class AppliedPolicy:
 
     def __str__(self) -> str:
         return f"{self.name} through group {self.group}" if self.group else self.name
+
+
+def aws_deny_all(partition: str) -> str:
+    """The ARN of the AWS-managed policy AWSDenyAll."""
+    return f"arn:{partition}:iam::aws:policy/AWSDenyAll"
+
+
+def is_aws_deny_all(arn: object) -> bool:
+    """Whether ``arn`` is that of AWSDenyAll, in any partition."""
+    return str(arn).endswith(":iam::aws:policy/AWSDenyAll")

@@ -28,8 +28,6 @@ from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.derivation.proving import ExistingSetProofs, all_managed
 from c7n_iamusers.derivation.user_derivation import in_words
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.iam.before_quarantine import before_quarantine
-from c7n_iamusers.iam.denied_users import is_denied
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.aws.instance import Center, username_tags
@@ -39,6 +37,8 @@ from c7n_iamusers.identity_center.requests.desired import AccessRequest, Checks
 from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.requests.others import OrganizationPolicies, OthersIndex, ResourcePolicies
 from c7n_iamusers.identity_center.requests.people import Candidate
+from c7n_iamusers.lockout.before_quarantine import before_quarantine
+from c7n_iamusers.lockout.denied_users import is_denied
 from c7n_iamusers.policy_comparison.budgets import AccountTimes, Clock
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER, Proof
 from c7n_iamusers.policy_comparison.principals import (

@@ -24,7 +24,7 @@ from c7n_iamusers.identity_center.applying.run_records import RUNS
 from c7n_iamusers.identity_center.model import DesiredAccess, Instance, Refusal, UnexpectedMember
 from c7n_iamusers.identity_center.planning.replacements import MembershipUsers, identities, identity
 from c7n_iamusers.identity_center.requests.member_accounts import ReadAccounts, deleted_users
-from c7n_iamusers.text import shapes
+from c7n_iamusers.text import validators
 from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.wording import folded
 
@@ -35,14 +35,18 @@ DeletedHere = Callable[[Collection[str]], Collection[str]]
 #: The name of the record.
 FILE, SCHEMA = f"{RUNS}/former.json", 1
 
-_ROW = shapes.record(
-    {"group": shapes.text(2048, shortest=1), "username": shapes.text(2048), "since": shapes.text(64)}
-)
-_DATA = shapes.record(
+_ROW = validators.record(
     {
-        "schema": shapes.one_of(SCHEMA),
-        "instance": shapes.text(2048),
-        "former": shapes.listing(_ROW, 10_000_000),
+        "group": validators.text(2048, shortest=1),
+        "username": validators.text(2048),
+        "since": validators.text(64),
+    }
+)
+_DATA = validators.record(
+    {
+        "schema": validators.one_of(SCHEMA),
+        "instance": validators.text(2048),
+        "former": validators.listing(_ROW, 10_000_000),
     }
 )
 

@@ -13,7 +13,7 @@ from c7n_iamusers.derivation.permission_set import PermissionSet, duration_secon
 from c7n_iamusers.execution.calls import TRIED
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.requests.intents import permission_set_data
-from c7n_iamusers.text import shapes
+from c7n_iamusers.text import validators
 from c7n_iamusers.text.wording import shown
 
 
@@ -410,27 +410,27 @@ def _created_identity(line: Mapping[str, Any]) -> str:
 
 #: A limit that no organization reaches.
 _MANY = 10_000_000
-_ANY, _ID = shapes.text(65_536), shapes.text(2048, shortest=1)
-_REGION = shapes.text(64, r"[a-z0-9-]+")
-_USER_ARN = shapes.text(2048, r"arn:aws[a-z-]*:iam::\d{12}:user/[!-~]+")
+_ANY, _ID = validators.text(65_536), validators.text(2048, shortest=1)
+_REGION = validators.text(64, r"[a-z0-9-]+")
+_USER_ARN = validators.text(2048, r"arn:aws[a-z-]*:iam::\d{12}:user/[!-~]+")
 #: The name of the directory of a run.
-_RUN = shapes.text(40, r"\d{8}T\d{6}\.\d+Z")
+_RUN = validators.text(40, r"\d{8}T\d{6}\.\d+Z")
 
 
 def _with(
-    required: Mapping[str, shapes.Shape], optional: Mapping[str, shapes.Shape] | None = None
-) -> shapes.Shape:
+    required: Mapping[str, validators.Shape], optional: Mapping[str, validators.Shape] | None = None
+) -> validators.Shape:
     """An object with at least these keys. Others are never read."""
-    return shapes.record(required, optional, others=True)
+    return validators.record(required, optional, others=True)
 
 
-_SETTINGS = shapes.record(
-    {"name": _ID, **dict.fromkeys(("managed_policies", "customer_policies"), shapes.listing(_ID, 1000))},
+_SETTINGS = validators.record(
+    {"name": _ID, **dict.fromkeys(("managed_policies", "customer_policies"), validators.listing(_ID, 1000))},
     {
         **dict.fromkeys(
             ("description", "session_duration", "relay_state", "inline_policy", "boundary"), _ANY
         ),
-        "tags": shapes.mapping(_ID, _ANY),
+        "tags": validators.mapping(_ID, _ANY),
     },
 )
 #: The parameters of calls that create objects.
@@ -440,42 +440,42 @@ _GIVEN = {
     model.ASSIGNMENT: _with(
         {
             **dict.fromkeys(("InstanceArn", "PermissionSetArn", "PrincipalId"), _ID),
-            "TargetId": shapes.account_id,
-            "PrincipalType": shapes.one_of("GROUP"),
+            "TargetId": validators.account_id,
+            "PrincipalType": validators.one_of("GROUP"),
         }
     ),
     model.USER: _with(
         {
             **dict.fromkeys(("IdentityStoreId", "UserName", "DisplayName"), _ID),
-            "Name": shapes.mapping(_ID, _ANY),
-            "Emails": shapes.listing(_with({"Value": _ID}), 100),
+            "Name": validators.mapping(_ID, _ANY),
+            "Emails": validators.listing(_with({"Value": _ID}), 100),
         }
     ),
     model.MEMBERSHIP: _with({"IdentityStoreId": _ID, "GroupId": _ID, "MemberId": _with({"UserId": _ID})}),
 }
-_CREATED = shapes.record(
+_CREATED = validators.record(
     {
-        "kind": shapes.one_of(*model.KINDS),
-        "id": shapes.text(2048),
-        "certain": shapes.one_of(True, False),
+        "kind": validators.one_of(*model.KINDS),
+        "id": validators.text(2048),
+        "certain": validators.one_of(True, False),
         "parameters": _with({}),
     }
 )
-_PAIR = shapes.listing(_ANY, 2)
+_PAIR = validators.listing(_ANY, 2)
 _GROUP_IDS = dict.fromkeys(("group", "group-id"), _ID)
 _REMOVED = {
     model.MEMBERSHIP: _with(
-        {**_GROUP_IDS, "user-id": _ID, "username": _ID, "gives": shapes.listing(_PAIR, _MANY)}
+        {**_GROUP_IDS, "user-id": _ID, "username": _ID, "gives": validators.listing(_PAIR, _MANY)}
     ),
     model.ASSIGNMENT: _with(
         {
             **_GROUP_IDS,
-            "account": shapes.account_id,
+            "account": validators.account_id,
             "permission-set": _ID,
             "permission-set-arn": _ID,
             "content": _ANY,
         },
-        {"members": shapes.listing(_ID, _MANY)},
+        {"members": validators.listing(_ID, _MANY)},
     ),
     model.GROUP: _with({**_GROUP_IDS, "description": _ANY}),
     model.PERMISSION_SET: _with({"permission-set-arn": _ID, "settings": _SETTINGS}),
@@ -483,9 +483,9 @@ _REMOVED = {
         {
             "permission-set-arn": _ID,
             "settings": _SETTINGS,
-            "stale": shapes.listing(shapes.account_id, _MANY),
-            "holders": shapes.listing(_PAIR, _MANY),
-            "members": shapes.mapping(_ID, shapes.listing(_ID, _MANY)),
+            "stale": validators.listing(validators.account_id, _MANY),
+            "holders": validators.listing(_PAIR, _MANY),
+            "members": validators.mapping(_ID, validators.listing(_ID, _MANY)),
         }
     ),
 }
@@ -497,19 +497,19 @@ def _created(value: Any, place: str) -> None:
 
 
 def _removed(value: Any, place: str) -> None:
-    _with({"kind": shapes.one_of(*_REMOVED)})(value, place)
+    _with({"kind": validators.one_of(*_REMOVED)})(value, place)
     _REMOVED[value["kind"]](value, place)
     if any(len(each) != 2 for each in (*value.get("gives", ()), *value.get("holders", ()))):
         raise ValueError(f"{place} must have pairs of an account and a content or a principal")
 
 
-_MEMBERSHIPS = shapes.listing(
+_MEMBERSHIPS = validators.listing(
     _with(
         {
             **dict.fromkeys(("group", "username", "group-id", "user-id"), _ID),
-            "users": shapes.mapping(_USER_ARN, _ANY),
+            "users": validators.mapping(_USER_ARN, _ANY),
         },
-        {"id": shapes.text(2048)},
+        {"id": validators.text(2048)},
     ),
     _MANY,
 )
@@ -523,16 +523,18 @@ def assigned(value: Any, place: str) -> None:
 
 
 _RESULT = _with(
-    {"created": shapes.listing(_created, _MANY)},
+    {"created": validators.listing(_created, _MANY)},
     {
         "instance": _ID,
         "region": _REGION,
-        "removed": shapes.listing(_removed, _MANY),
+        "removed": validators.listing(_removed, _MANY),
         "memberships": _MEMBERSHIPS,
-        "permission-sets": shapes.mapping(_ID, _SETTINGS),
-        "members": shapes.mapping(_ID, shapes.listing(_ID, _MANY)),
-        **dict.fromkeys(("assignments", "groups"), shapes.mapping(_ID, shapes.listing(assigned, _MANY))),
-        "resumes": shapes.listing(_RUN, _MANY),
+        "permission-sets": validators.mapping(_ID, _SETTINGS),
+        "members": validators.mapping(_ID, validators.listing(_ID, _MANY)),
+        **dict.fromkeys(
+            ("assignments", "groups"), validators.mapping(_ID, validators.listing(assigned, _MANY))
+        ),
+        "resumes": validators.listing(_RUN, _MANY),
     },
 )
 
@@ -545,11 +547,11 @@ def check_result(data: Any) -> None:
 def check_line(line: Mapping[str, Any]) -> None:
     """Raises ValueError for a line that is not of a run's journal, as far as it is read back."""
     operation = line.get("operation", "")
-    shapes.text(128)(operation, "line.operation")
+    validators.text(128)(operation, "line.operation")
     if operation in CREATING:
-        _with({"phase": shapes.one_of("before", TRIED, "after")}, {"saved": shapes.mapping(_ID, _ANY)})(
-            line, "line"
-        )
+        _with(
+            {"phase": validators.one_of("before", TRIED, "after")}, {"saved": validators.mapping(_ID, _ANY)}
+        )(line, "line")
         kind, _ = CREATING[operation]
         _GIVEN[kind](line.get("parameters"), "line.parameters")
     if line.get("notes") is not None:

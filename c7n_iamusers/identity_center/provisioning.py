@@ -48,7 +48,8 @@ from c7n_iamusers.identity_center.requests.member_accounts import (
 )
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
-from c7n_iamusers.text.wording import as_text, escaping, folded, shown
+from c7n_iamusers.text.times import as_text
+from c7n_iamusers.text.wording import escaping, folded, shown
 
 _SOURCES = {True: "external", False: "identity-center"}
 

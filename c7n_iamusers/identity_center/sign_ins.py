@@ -19,8 +19,8 @@ from typing import Any
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.text.documents import read_json
-from c7n_iamusers.text.shapes import Shape, account_id, is_account_id, listing, one_of, record, text
-from c7n_iamusers.text.wording import as_text, moment
+from c7n_iamusers.text.times import as_text, moment
+from c7n_iamusers.text.validators import Shape, account_id, is_account_id, listing, one_of, record, text
 
 SIGN_INS_FILE, SCHEMA = "sign-ins.json", 1
 EVENTS = ("Federate", "GetRoleCredentials")

@@ -21,9 +21,10 @@ from typing import Any
 
 from c7n_iamusers.notices.stock_rows import CREATED, USED, plain
 from c7n_iamusers.notices.templates import STOCK
+from c7n_iamusers.text.addresses import foreign_domain, is_address
 from c7n_iamusers.text.documents import MOST_OF_RECORD, NotInFormat, inflated, read_json
-from c7n_iamusers.text.shapes import Shape, account_id, listing, one_of, record, text, whole
-from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, visible
+from c7n_iamusers.text.validators import Shape, account_id, listing, one_of, record, text, whole
+from c7n_iamusers.text.wording import all_visible, visible
 
 #: Bytes of a message as it is in the queue ("Amazon SQS message quotas"), and unpacked.
 LARGEST_BODY, LARGEST_MESSAGE = 1024 * 1024, 4 * 1024 * 1024

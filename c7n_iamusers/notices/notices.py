@@ -26,8 +26,9 @@ from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_ex
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.notices.records import Records
 from c7n_iamusers.reasons import Reason
+from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
-from c7n_iamusers.text.wording import as_text, is_address, moment
+from c7n_iamusers.text.times import as_text, moment
 
 ANNOUNCED, INFORMED = "announced", "informed"
 #: A user or credential was created, replaced or activated, or our Deny was removed.
@@ -249,7 +250,7 @@ class Notices:
     def announcement(self, unique_id: str, now: datetime) -> Notice | None:
         """The latest announcement, if it has not lapsed, and its message can't have expired unread; else None.
 
-        None also if the user was exempt after it. Its owner relies on the day of which it heard last.
+        None also if the user was exempt after it. Its owner relies on the day it was told last.
         """
         found = self._last_announcement(unique_id, now)
         return found if found and self._counts(found, now) else None
@@ -398,7 +399,7 @@ def notice_refusal(
     """Why a user may not be touched yet, ``days`` after its owners were addressed; None where it may.
 
     The user is not exempt. ``before_day``: whether it may be touched before the announced day, which is that of its
-    deletion. ``before_stop``: whether even before the day on which its credentials stop working, as its owners heard.
+    deletion. ``before_stop``: whether even before the day on which, as its owners know, its credentials stop working.
     """
     notice, lost = notices.announcement(unique_id, now), notices.exemption(unique_id)
     if expired := notices.expired(unique_id, now):

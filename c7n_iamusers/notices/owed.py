@@ -14,7 +14,7 @@ from typing import Any
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, DELETED, QUARANTINED, RELEASED, RESTORED
 from c7n_iamusers.notices.notices import LAPSE_DAYS, Notice, Notices
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 #: Outcomes of which an owner must hear, since the user was changed.
 CHANGED = frozenset({DELETED, QUARANTINED, BROWNED_OUT, RELEASED, RESTORED})

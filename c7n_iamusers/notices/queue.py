@@ -16,7 +16,8 @@ from botocore.parsers import ResponseParserError
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.retries import error_code
 from c7n_iamusers.notices.delivery import Reading, Unread
-from c7n_iamusers.text.wording import moment, quoted
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import quoted
 
 #: What reading takes, on the queue, on its dead-letter queue, and in the queue's account.
 ATTRIBUTES, METRIC = "sqs:GetQueueAttributes", "cloudwatch:GetMetricStatistics"

@@ -22,7 +22,7 @@ from fnmatch import fnmatchcase
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import ExemptionRule, parse_rules
 from c7n_iamusers.notices.notices import Notices
-from c7n_iamusers.text.shapes import is_account_id
+from c7n_iamusers.text.validators import is_account_id
 from c7n_iamusers.text.wording import folded, has_glyphs, quoted, shown
 
 #: The cells of a row of ours, in their order.

@@ -17,7 +17,7 @@ OURS: Mapping[str, tuple[str, ...]] = {
         "iam-users-created.html",
         "iam-users-deleted.html",
         "iam-users-flagged.html",
-        "iam-users-heard.html",
+        "iam-users-attempted.html",
         "iam-users-replaced.html",
         "iam-users-used.html",
         "iam-users-your-access.html",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.text.shapes import is_account_id
-from c7n_iamusers.text.wording import foreign_domain, is_address, quoted
+from c7n_iamusers.text.addresses import foreign_domain, is_address
+from c7n_iamusers.text.validators import is_account_id
+from c7n_iamusers.text.wording import quoted
 
 _ACTIVE = "ACTIVE"
 ACCOUNTS, TAG, CONTACT, ORGANIZATION = "accounts", "tag", "alternate-contact", "organization"

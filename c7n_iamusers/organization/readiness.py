@@ -12,9 +12,8 @@ from typing import Any
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS, partitions, region_fault
-from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.permissions import Needed, role_policy, simulation
-from c7n_iamusers.iam.policy_documents import listed
+from c7n_iamusers.iam.policy_documents import aws_deny_all, listed
 from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
 from c7n_iamusers.text.wording import folded, quoted, visible
 

@@ -33,7 +33,7 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
     the name and path in the event, too, as whoever calls can change these before they are read: write no others.
 
     With ``notify-owners`` and ``step: used`` it tells of sign-ins and calls: in ``mode: cloudtrail`` of the one in the
-    event, and in other modes, behind the filter ``attempts``, of those that this heard. EventBridge has the event of a
+    event, and in other modes, behind the filter ``attempts``, of those that this found. EventBridge has the event of a
     call in the Region of the call alone, and does not have calls that only read.
 
     :example:
@@ -52,7 +52,7 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
                     expires: "2027-12-31"
                     alarm: use
               - type: attempts
-                state: [heard]
+                state: [attempted]
                 since: 1
             actions:
               - type: notify-owners

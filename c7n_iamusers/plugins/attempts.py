@@ -31,7 +31,13 @@ from c7n_iamusers.evidence.attempts import (
     service_uses,
     services_told,
 )
-from c7n_iamusers.evidence.event_history import Heard, Window, enabled_regions, read_events, read_services
+from c7n_iamusers.evidence.event_history import (
+    UserEvents,
+    Window,
+    enabled_regions,
+    read_events,
+    read_services,
+)
 from c7n_iamusers.evidence.index import ACCOUNT, applied_policies
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.journal import JournalReader, utc_now
@@ -39,11 +45,11 @@ from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.accounts import home_region
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
-from c7n_iamusers.iam.deny_all import is_denied
-from c7n_iamusers.iam.history import History, history_of
-from c7n_iamusers.iam.own_changes import deletion_begun, quarantine_of, without_own_changes
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use, read_user
+from c7n_iamusers.lockout.applied_calls import History, history_of
+from c7n_iamusers.lockout.deny_all import is_denied
+from c7n_iamusers.lockout.lockout_state import deletion_begun, quarantine_of, without_own_changes
 from c7n_iamusers.plugins.policy_checks import (
     DAYS,
     acts_on,
@@ -67,21 +73,22 @@ _READS = tuple(sorted({f"iam:{name}" for kind in ATTACHMENT_KINDS for name in ki
 class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
     """Selects IAM users by whether anybody still calls AWS as them, under the Deny of their quarantine or not.
 
-    - ``heard``: somebody does, or did ``since``: what, which service, when, from where, by which source. Nobody is
+    - ``attempted``: somebody does, or did ``since``: what, which service, when, from where, by which source. Nobody is
       released for it, as a thief could free himself: look who it is, then exempt the user or release it.
     - ``quiet``: nobody did, and CloudTrail was read to its end, in all Regions and for the whole time.
-    - ``deaf``: nobody was heard, and no source would have told. ``deaf_to`` lists what AWS does not record: attempts
-      with credentials that are deactivated, the use of SSH keys, certificates and service-specific credentials, data
-      events of services that the user's own policies allow, the time before CloudTrail's 90 days, what is done in a
-      session that the user had begun before (of a role, or by GetFederationToken). ``unread`` lists what was not read:
-      a Region, a denied call, an event that does not say whose it is or when, an unknown quarantine.
+    - ``unobservable``: no attempt was seen, and no source would show one. ``not_recorded`` lists what AWS does not
+      record: attempts with credentials that are deactivated, the use of SSH keys, certificates and service-specific
+      credentials, data events of services that the user's own policies allow, the time before CloudTrail's 90 days,
+      what is done in a session that the user had begun before (of a role, or by GetFederationToken). ``unread`` lists
+      what was not read: a Region, a denied call, an event that does not say whose it is or when, an unknown
+      quarantine.
 
     ``state``: the states to select, by default all: each user is annotated with ``c7n:IamUser`` -> ``attempts``.
     ``since``: ``quarantine`` (the default), or so many days. Users that are in no quarantine, by their Deny and the
-    journals beside this output or in ``record-from``, are ``deaf`` with ``quarantine``.
+    journals beside this output or in ``record-from``, are ``unobservable`` with ``quarantine``.
 
     ``sources``: ``cloudtrail``, the event history of management events, which is on in every account; and
-    ``last-used``, the last use of password and access keys, which can only be heard: a last use that did not move
+    ``last-used``, the last use of password and access keys, which can only show attempts: a last use that did not move
     proves nothing. By default these two. ``service-last-accessed`` has data events too, up to 4 hours late, of the
     services that it lists; under a Deny it may list none, and then it tells nothing. A policy that allows any service
     stays a gap.
@@ -100,12 +107,12 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
     .. code-block:: yaml
 
         policies:
-          - name: iam-users-heard
+          - name: iam-users-attempted
             resource: aws.iam-user
             source: authorization-details
             filters:
               - type: attempts
-                state: [heard]
+                state: [attempted]
                 since: quarantine
     """
 
@@ -155,7 +162,7 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
         for resource, answer in zip(resources, found, strict=True):
             annotate(resource, "attempts", answer.as_data())
             for attempt in sorted(answer.attempts, key=lambda each: each.time)[-1:]:
-                self.log.warning("attempts: %s: heard: %s", subject_of(resource), attempt)
+                self.log.warning("attempts: %s: %s", subject_of(resource), attempt)
             if answer.state in wanted:
                 selected.append(resource)
         counts = ", ".join(f"{sum(each.state == state for each in found)} {state}" for state in STATES)
@@ -175,8 +182,8 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
         reading = _Reading(self.manager, self.data, self._sources)
         users = list(pool.map(reading.user, resources))
         windows = [Window(each.user, each.since, each.names) for each in users if each.user and each.since]
-        heard = reading.events(windows)
-        return [reading.answer(each, heard) for each in users]
+        events = reading.events(windows)
+        return [reading.answer(each, events) for each in users]
 
 
 @dataclass(frozen=True)
@@ -221,7 +228,7 @@ class _Reading:
             AttemptsFilter.log.warning("attempts: %s: could not be read: %s", subject_of(resource), why)
         return _Listened(None, None, gaps=(Gap(f"it could not be read: {why}", unread=True),))
 
-    def events(self, windows: list[Window]) -> dict[str, Heard]:
+    def events(self, windows: list[Window]) -> dict[str, UserEvents]:
         """Unique id of each user -> what CloudTrail has of it."""
         if CLOUDTRAIL not in self._sources or not windows:
             return {}
@@ -247,10 +254,10 @@ class _Reading:
             for key, each in found.items()
         }
 
-    def answer(self, found: _Listened, heard: Mapping[str, Heard]) -> Attempts:
+    def answer(self, found: _Listened, events: Mapping[str, UserEvents]) -> Attempts:
         """The answer for one user, from IAM and CloudTrail."""
-        of_events = heard.get(found.user.unique_id) if found.user else None
-        of_events = of_events or Heard()
+        of_events = events.get(found.user.unique_id) if found.user else None
+        of_events = of_events or UserEvents()
         gaps = (*found.gaps, *of_events.gaps)
         if CLOUDTRAIL not in self._sources:
             gaps = (*gaps, Gap("CloudTrail is not among the sources", unread=True))
@@ -301,7 +308,7 @@ class _Reading:
             return _NO_QUARANTINE
         since = quarantine.since if quarantine and days is None else self._now - timedelta(days=days or 0)
         keys = read_key_use(self._iam, user, self._backoff) if LAST_USED in self._sources else ()
-        heard = last_uses(user, keys, since) if LAST_USED in self._sources else ()
+        used = last_uses(user, keys, since) if LAST_USED in self._sources else ()
         services: tuple[Mapping[str, Any], ...] = ()
         told = None
         if SERVICES in self._sources:
@@ -310,5 +317,5 @@ class _Reading:
         grants = applied_policies(without_own_changes(user, history), self._inventory)
         off = quarantine.deactivated if quarantine else ()
         gaps = gaps_of(user, grants, off, since, self._now, told)
-        attempts = (*heard, *service_uses(services, since))
+        attempts = (*used, *service_uses(services, since))
         return _Listened(user, since, attempts, tuple(gaps), quarantine is not None, self._names(user))

@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import type_schema
 
-from c7n_iamusers.deletion.deleting import UserDeletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, load_plan, readable
+from c7n_iamusers.deletion.user_deletion import UserDeletion
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, Run
@@ -37,7 +37,8 @@ from c7n_iamusers.plugins.taking_action import OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.reasons import NO_QUARANTINE, PLANNED_CALLS, Reason, read_reason
 from c7n_iamusers.safeguards import guards
-from c7n_iamusers.text.wording import moment, visible
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import visible
 
 PLAN_FILE = "deletion-plan.json"
 Resource = dict[str, Any]
@@ -163,8 +164,9 @@ class CompositeDelete(TakingAction):
       users without working access. ``used``: also those whose people have not signed in by it. ``none``: also people
       without any other access
     - ``quiet: proven``: only users that the policy's filter ``attempts`` found quiet since their quarantine.
-      ``not-heard`` also accepts users that no source could have heard (``deaf``), as when a quarantine has deactivated
-      their credentials. Users that were heard, or whose attempts could not be read, are skipped with the reason
+      ``none-seen`` also accepts users that no source could have shown (``unobservable``), as when a quarantine has
+      deactivated their credentials. Users with attempts, or whose attempts could not be read, are skipped with the
+      reason
     - ``include-compromised: true``: also users with an AWSCompromisedKeyQuarantine policy
     - ``plan-only: true``: change nothing, and write ``deletion-plan.json``: for each user the calls in their order, or
       why it would be skipped. ``c7n-iamusers plan FILE`` prints it. (``custodian run --dryrun`` runs no action, so it
@@ -225,7 +227,7 @@ class CompositeDelete(TakingAction):
             "include-compromised": {"type": "boolean"},
             "adopt": {"type": "boolean"},
             "record-from": {"type": "string", "minLength": 1},
-            "quiet": {"enum": [guards.PROVEN, guards.NOT_HEARD]},
+            "quiet": {"enum": [guards.PROVEN, guards.NONE_SEEN]},
         },
     )
     schema_alias = False

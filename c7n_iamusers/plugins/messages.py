@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
-from c7n_iamusers.evidence.attempts import HEARD
+from c7n_iamusers.evidence.attempts import ATTEMPTED
 from c7n_iamusers.evidence.credential_events import credential_event
 from c7n_iamusers.evidence.user_calls import user_call
 from c7n_iamusers.execution.outcomes import (
@@ -38,7 +38,9 @@ from c7n_iamusers.notices.notices import (
 from c7n_iamusers.notices.owed import CHANGED, Owed, due_for, reminder
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
 from c7n_iamusers.reasons import STOPPED
-from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address, moment, shown, visible
+from c7n_iamusers.text.addresses import foreign_domain, is_address
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import all_visible, shown, visible
 
 Each = TypeVar("Each")
 
@@ -191,7 +193,7 @@ _WORDS = {
     RELEASED: "released from quarantine",
     ACCESS: "with access through IAM Identity Center",
     INTENDED: "with access through IAM Identity Center on its way",
-    HEARD: "still in use",
+    ATTEMPTED: "still in use",
     access_state.PENDING: "without complete access through IAM Identity Center",
     access_state.ABSENT: "without access through IAM Identity Center",
     FAILED: "failed",
@@ -203,7 +205,7 @@ _WORDS = {
 def news_of(resource: Mapping[str, Any]) -> str:
     """What the policy's filters and actions found or did: a word, and for some words what belongs to it.
 
-    ``skipped: <code of the reason>``, ``heard: <time of the newest attempt>``, ``released: <time>``, ``deleted``,
+    ``skipped: <code of the reason>``, ``attempted: <time of the newest attempt>``, ``released: <time>``, ``deleted``,
     ``failed``, ``access`` and so on. An action counts before a filter.
     """
     known = resource.get(ANNOTATION, {})
@@ -219,9 +221,9 @@ def news_of(resource: Mapping[str, Any]) -> str:
     if made:
         status = str(made.get("status"))
         return ACCESS if status in _ACCESS else status
-    if attempts.get("state") == HEARD:
+    if attempts.get("state") == ATTEMPTED:
         times = [str(each.get("time")) for each in attempts.get("attempts") or ()]
-        return f"{HEARD}: {max(times, default='')}"
+        return f"{ATTEMPTED}: {max(times, default='')}"
     if access:
         return ACCESS if access.get("state") in _ACCESS else str(access.get("state"))
     return SELECTED
@@ -231,7 +233,7 @@ def is_new(news: str, said: str | None) -> bool:
     """Whether the owner does not know it yet. ``said``: what the last message about the user said; None if none did."""
     if said is None:
         return True
-    if news.startswith(HEARD) and said.startswith(HEARD):
+    if news.startswith(ATTEMPTED) and said.startswith(ATTEMPTED):
         return news > said
     return news not in (said, UNCHANGED)
 

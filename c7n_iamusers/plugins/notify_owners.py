@@ -45,7 +45,8 @@ from c7n_iamusers.plugins.run_outputs import (
     run_store,
     visible_errors,
 )
-from c7n_iamusers.text.wording import is_address, quoted
+from c7n_iamusers.text.addresses import is_address
+from c7n_iamusers.text.wording import quoted
 
 Resource = dict[str, Any]
 

@@ -24,7 +24,8 @@ from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS, INTENT
 from c7n_iamusers.plugins.recorded_notify import RecordedNotify, notify_schema
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store, visible_errors
-from c7n_iamusers.text.wording import folded, foreign_domain, is_address, quoted
+from c7n_iamusers.text.addresses import foreign_domain, is_address
+from c7n_iamusers.text.wording import folded, quoted
 
 #: The step of these messages in the notices.
 STEP = "access"

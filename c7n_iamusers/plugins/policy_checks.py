@@ -25,7 +25,7 @@ from c7n_iamusers.exemptions import ExemptionRule, format_of
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, home_region, region_fault
 from c7n_iamusers.plugins.resources import subject_of, unreadable
 from c7n_iamusers.text.documents import NotInFormat, check_values
-from c7n_iamusers.text.shapes import is_account_id, schema_problem
+from c7n_iamusers.text.validators import is_account_id, schema_problem
 from c7n_iamusers.text.wording import quoted
 
 #: Days of a century. Python has no dates that are far away.

@@ -14,17 +14,17 @@ from c7n_iamusers.evidence.credential_events import CredentialEvent, credential_
 from c7n_iamusers.execution.executor import Run
 from c7n_iamusers.execution.outcomes import Work
 from c7n_iamusers.iam.accounts import read_by_id
-from c7n_iamusers.iam.deny_all import LONGEST_BROWNOUT
 from c7n_iamusers.iam.permissions import BROWNOUT, DENIAL, GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
+from c7n_iamusers.lockout.deny_all import LONGEST_BROWNOUT
 from c7n_iamusers.plugins.policy_checks import check_options, is_pull
 from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.run_outputs import visible_errors
 from c7n_iamusers.plugins.taking_action import OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
-from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
+from c7n_iamusers.quarantine.user_quarantine import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 #: The timeout of a policy's Lambda function in seconds, unless ``mode.timeout`` says another (c7n.mu).
 _LAMBDA_TIMEOUT = 900

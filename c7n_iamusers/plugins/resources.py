@@ -30,7 +30,8 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
 from c7n_iamusers.notices.stock_rows import is_for_stock
 from c7n_iamusers.reasons import NO_QUARANTINE, read_reason
-from c7n_iamusers.text.wording import all_visible, foreign_domain, is_address
+from c7n_iamusers.text.addresses import foreign_domain, is_address
+from c7n_iamusers.text.wording import all_visible
 
 _ATTRIBUTE = "c7n_iamusers_readings"
 #: The version of cached data. c7n's cache pickles classes by module and name: increase it when one of them moves.

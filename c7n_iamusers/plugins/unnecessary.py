@@ -42,10 +42,10 @@ from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff, error_code
-from c7n_iamusers.iam.deny_all import is_denied
-from c7n_iamusers.iam.own_changes import quarantine_of
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import FIELDS
+from c7n_iamusers.lockout.deny_all import is_denied
+from c7n_iamusers.lockout.lockout_state import quarantine_of
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.resources import (
     AccountReadings,

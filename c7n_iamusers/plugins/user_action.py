@@ -32,7 +32,7 @@ from c7n_iamusers.execution.outcomes import (
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
-from c7n_iamusers.iam import signin_sessions
+from c7n_iamusers.iam import sign_in_sessions
 from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
 from c7n_iamusers.iam.live_users import LiveUsers
@@ -61,7 +61,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         """The permissions that the action needs."""
         return [
             *super().get_permissions(),
-            *(signin_sessions.PERMISSIONS if self.ends_sessions and _offers_sessions() else ()),
+            *(sign_in_sessions.PERMISSIONS if self.ends_sessions and _offers_sessions() else ()),
         ]
 
     def prepare(self, run: Run) -> Work:
@@ -114,8 +114,8 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         backoff = Backoff(sleep=interruption.sleep, clock=gates.CLOCK)
         clients = {"iam": writer}
         if self.ends_sessions and _offers_sessions():
-            clients[signin_sessions.SERVICE] = session.client(
-                signin_sessions.SERVICE, region, config=config.merge(SINGLE_TRY)
+            clients[sign_in_sessions.SERVICE] = session.client(
+                sign_in_sessions.SERVICE, region, config=config.merge(SINGLE_TRY)
             )
 
         def before_each() -> None:
@@ -139,19 +139,19 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             )
         return Run(client, executor, backoff, store, found.arns, count, journal)
 
-    def sign_in_sessions(self, run: Run) -> signin_sessions.SignInSessions:
+    def sign_in_sessions(self, run: Run) -> sign_in_sessions.SignInSessions:
         """The sign-in sessions of the account's users."""
         client = None
         if not _offers_sessions():
             _note_once(
-                f"sign-in sessions of users are not ended: {signin_sessions.NOT_OFFERED}. There is nothing to do, as "
+                f"sign-in sessions of users are not ended: {sign_in_sessions.NOT_OFFERED}. There is nothing to do, as "
                 "the Deny-all holds for them too; c7n 0.9.53 and older pin a boto3 before it"
             )
         else:
             client = local_session(self.manager.session_factory).client(
-                signin_sessions.SERVICE, self.manager.config.region
+                sign_in_sessions.SERVICE, self.manager.config.region
             )
-        return signin_sessions.SignInSessions(client, run.account_id, run.backoff)
+        return sign_in_sessions.SignInSessions(client, run.account_id, run.backoff)
 
     def require_lasting_output(self) -> None:
         """Raises PolicyValidationError for an unknown Region, or a policy in AWS Lambda that writes to its disk."""
@@ -283,9 +283,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 def _offers_sessions() -> bool:
     """Whether the installed botocore can list and revoke sign-in sessions."""
     botocore = get_session()
-    known = signin_sessions.SERVICE in botocore.get_available_services()
-    return known and signin_sessions.offers_sessions(
-        botocore.get_service_model(signin_sessions.SERVICE).operation_names
+    known = sign_in_sessions.SERVICE in botocore.get_available_services()
+    return known and sign_in_sessions.offers_sessions(
+        botocore.get_service_model(sign_in_sessions.SERVICE).operation_names
     )
 
 

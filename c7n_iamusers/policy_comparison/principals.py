@@ -10,7 +10,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.iam.deny_all import brownout_in
+from c7n_iamusers.lockout.deny_all import brownout_in
 from c7n_iamusers.policy_comparison.patterns import characters, escaped
 
 

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta, timezone
 from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import DenyRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan
-from c7n_iamusers.iam import deny_all, own_changes
 from c7n_iamusers.iam.attachments import (
     ACTIVE,
     INACTIVE,
@@ -19,9 +18,11 @@ from c7n_iamusers.iam.attachments import (
     TAG,
     AttachmentKind,
 )
-from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.lockout import deny_all, lockout_state
+from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER, Quarantine, is_quarantine_tag, tagged_since
 from c7n_iamusers.reasons import Reason
 
 _GONE = frozenset({"NoSuchEntity"})
@@ -39,7 +40,7 @@ class QuarantinePlan:
     """
 
     plan: Plan
-    record: deny_all.Quarantine
+    record: Quarantine
     notes: tuple[Reason, ...] = ()
     problem: Reason | None = None
     lapsed: tuple[str, ...] = ()
@@ -50,7 +51,7 @@ def plan_quarantine(
     now: datetime,
     policy: str,
     reason: str,
-    history: History = own_changes.NOTHING_KNOWN,
+    history: History = lockout_state.NOTHING_KNOWN,
     refused: Mapping[str, str] = deny_all.NONE_REFUSED,
     keep: bool = False,
 ) -> QuarantinePlan:
@@ -61,23 +62,23 @@ def plan_quarantine(
     that counts from ``now``.
     ``refused``: forms of the Deny that AWS refused, with the error code.
     """
-    earlier = own_changes.quarantine_of(user, history) or history.quarantine
-    stands = earlier is not None and own_changes.denied(user, earlier)
+    earlier = lockout_state.quarantine_of(user, history) or history.quarantine
+    stands = earlier is not None and lockout_state.denied(user, earlier)
     holds = earlier is not None and (stands or earlier.deny == NO_DENY)
-    in_force = own_changes.only_ours(user, earlier, history) if earlier and holds else None
-    lapsed = tuple(own_changes.lapses(user, earlier)) if earlier else ()
-    given = own_changes.given_by_others(user, in_force, history) if in_force and stands else []
+    in_force = lockout_state.only_ours(user, earlier, history) if earlier and holds else None
+    lapsed = tuple(lockout_state.lapses(user, earlier)) if earlier else ()
+    given = lockout_state.given_by_others(user, in_force, history) if in_force and stands else []
     # Nothing goes back from deactivated to kept: that is a release.
     deactivated = in_force is not None and not in_force.kept
     if earlier and ((keep and deactivated) or (not lapsed and (keep or deactivated))):
         return QuarantinePlan(Plan(user.subject, ()), earlier, _given(given, False), lapsed=lapsed)
-    off = [] if keep else list(own_changes.switchable(user, ACTIVE))
+    off = [] if keep else list(lockout_state.switchable(user, ACTIVE))
     if in_force and stands and not in_force.known:
         # Its record is missing, so nobody knows of an active one whether it was active before.
         given += [each for each in off if each not in given]
-    counts = stands and earlier and (earlier.kept or own_changes.unfinished(user, earlier, history))
+    counts = stands and earlier and (earlier.kept or lockout_state.unfinished(user, earlier, history))
     since = earlier.since if counts and earlier else now.astimezone(timezone.utc).replace(microsecond=0)
-    record, problem = deny_all.Quarantine(since, policy, reason, kept=keep), None
+    record, problem = Quarantine(since, policy, reason, kept=keep), None
     record = _with_ids(record, user, in_force, off, given)
     try:
         found = deny_all.plan_deny_all(
@@ -88,9 +89,9 @@ def plan_quarantine(
         if keep:
             return QuarantinePlan(Plan(user.subject, ()), record, problem=problem)
     record = replace(record, deny=_form(found, history))
-    notes = [*(own_changes.left_inactive(user, earlier, history) if earlier else ()), *_given(given, True)]
+    notes = [*(lockout_state.left_inactive(user, earlier, history) if earlier else ()), *_given(given, True)]
     calls = (*found.put, *(_switch(user, *each, INACTIVE) for each in off), *_tagging(user, record))
-    broken = lapsed if own_changes.broken_quarantine(user, history) else ()
+    broken = lapsed if lockout_state.broken_quarantine(user, history) else ()
     return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem, broken)
 
 
@@ -131,18 +132,18 @@ def plan_brownout_end(user: IamUser) -> Plan:
     return Plan(user.subject, (deny_all.remove_brownout(user, "release"),))
 
 
-def record_to_release(user: IamUser, history: History, now: datetime) -> deny_all.Quarantine | None:
+def record_to_release(user: IamUser, history: History, now: datetime) -> Quarantine | None:
     """The record of the quarantine that a release of ``user`` ends; None if there is none."""
-    if found := own_changes.quarantine_of(user, history):
+    if found := lockout_state.quarantine_of(user, history):
         return found
-    claimed = deny_all.tagged_since(user.tags)
+    claimed = tagged_since(user.tags)
     if claimed and history.quarantine:
         # The Deny was removed outside this tool: no credential is activated, and the notes name those inactive.
-        return own_changes.only_ours(user, history.quarantine, history)
-    if form := own_changes.own_deny(user, history):
+        return lockout_state.only_ours(user, history.quarantine, history)
+    if form := lockout_state.own_deny(user, history):
         # An earlier release ended before it lifted the Deny, or did not know it: the rest is what we deactivated under
         # this Deny and did not activate since.
-        recorded = history.record or deny_all.Quarantine(now, "", "", known=False)
+        recorded = history.record or Quarantine(now, "", "", known=False)
         since = history.attached_deny() if form == deny_all.ATTACHED else history.boundary_deny()
         ids = set(history.deactivated_ids(since)) & history.proven_off() - history.activated_ids(since or now)
         return replace(recorded, deactivated=tuple(sorted(ids)), deny=form)
@@ -162,12 +163,12 @@ class ReleasePlan:
 
 
 def plan_release(
-    user: IamUser, record: deny_all.Quarantine, history: History, former_boundary: Iterable[Item] | None
+    user: IamUser, record: Quarantine, history: History, former_boundary: Iterable[Item] | None
 ) -> ReleasePlan:
     """The calls that return ``user`` to its state before: first credentials, then the Deny, finally tags.
 
     If the Deny is gone, or what was active is not known, credentials stay as they are: see
-    ``own_changes.left_inactive``. ``former_boundary``: the boundary that AWSDenyAll replaced, empty for none, None if
+    ``lockout_state.left_inactive``. ``former_boundary``: the boundary that AWSDenyAll replaced, empty for none, None if
     that is not known.
     """
     plan = Plan(user.subject, ())
@@ -176,28 +177,28 @@ def plan_release(
     changed = [i for i in deny_all.foreign_policies(user) if i["PolicyName"] == deny_all.DENY_ALL_NAME]
     if record.deny == deny_all.INLINE and any(map(deny_all.denies, changed)):
         return ReleasePlan(plan, problem=reasons.DENY_REWRITTEN(policy=changed[0]["PolicyName"]))
-    holds = own_changes.denied(user, record) or record.deny == NO_DENY
-    new = own_changes.activated_by_others(user, record, history) if own_changes.denied(user, record) else []
+    holds = lockout_state.denied(user, record) or record.deny == NO_DENY
+    new = (
+        lockout_state.activated_by_others(user, record, history) if lockout_state.denied(user, record) else []
+    )
     if new:
         return ReleasePlan(plan, problem=reasons.ACTIVATED_SINCE(which=", ".join(new)))
-    off = own_changes.recorded_inactive(user, record) if record.known and holds else []
+    off = lockout_state.recorded_inactive(user, record) if record.known and holds else []
     switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
     removals = [deny_all.remove_brownout(user, "release")] if deny_all.brownout_of(user) else []
     removals += [deny_all.remove_inline_deny(user, "release")] if deny_all.holds_inline(user) else []
     if history.attached_deny() and deny_all.holds_attached(user):
         removals.append(deny_all.detach_deny_all(user, "release"))
     removals += restore_boundary(user, former_boundary or ()) if deny_all.is_bounded(user) else []
-    keys = sorted(key for key in user.tags if deny_all.is_quarantine_tag(key))
+    keys = sorted(key for key in user.tags if is_quarantine_tag(key))
     untag = [deny_all.identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
     plan = replace(plan, calls=(*switches, *removals, *untag))
-    notes = own_changes.left_inactive(user, record, history)
+    notes = lockout_state.left_inactive(user, record, history)
     notes += [reasons.POLICY_STAYS(policy=item["PolicyName"]) for item in deny_all.foreign_policies(user)]
     return ReleasePlan(plan, tuple(notes))
 
 
-def used_under_aws_deny_all(
-    record: deny_all.Quarantine, history: History, keys: Iterable[KeyUse]
-) -> Reason | None:
+def used_under_aws_deny_all(record: Quarantine, history: History, keys: Iterable[KeyUse]) -> Reason | None:
     """Why the AWSDenyAll on a user may be somebody else's; None if no use of ``keys`` says so.
 
     It has no record in itself. Where a key was used that ``record`` had deactivated, somebody ended that quarantine.
@@ -209,7 +210,7 @@ def used_under_aws_deny_all(
         f"access key {each.key_id} on {each.at:%Y-%m-%d %H:%M} UTC"
         for each in keys
         if each.at and each.key_id in record.deactivated
-        if each.at > off.get(each.key_id, record.since) + own_changes.SETTLED
+        if each.at > off.get(each.key_id, record.since) + lockout_state.SETTLED
     ]
     return reasons.USED_SINCE_DEACTIVATED(which=", ".join(used)) if used else None
 
@@ -260,21 +261,21 @@ def _form(found: deny_all.DenyAllPlan, history: History) -> str:
     )
 
 
-def _tagging(user: IamUser, record: deny_all.Quarantine) -> list[ApiCall]:
-    """The call that adds the tag for people, if there is room for it. It comes last; see own_changes.only_ours."""
-    others = [item for item in user.attachments[TAG.name] if not deny_all.is_quarantine_tag(str(item["Key"]))]
-    if len(others) >= deny_all.TAGS_PER_USER:
+def _tagging(user: IamUser, record: Quarantine) -> list[ApiCall]:
+    """The call that adds the tag for people, if there is room for it. It comes last; see lockout_state.only_ours."""
+    others = [item for item in user.attachments[TAG.name] if not is_quarantine_tag(str(item["Key"]))]
+    if len(others) >= TAGS_PER_USER:
         return []
     return [deny_all.identified_call("TagUser", {"UserName": user.name, "Tags": [record.tag()]})]
 
 
 def _with_ids(
-    record: deny_all.Quarantine,
+    record: Quarantine,
     user: IamUser,
-    earlier: deny_all.Quarantine | None,
+    earlier: Quarantine | None,
     off: Iterable[tuple[AttachmentKind, Item]],
     given: Collection[tuple[AttachmentKind, Item]],
-) -> deny_all.Quarantine:
+) -> Quarantine:
     """``record`` with the ids of the credentials of ``user``. ``off``: those that are deactivated now.
 
     ``earlier``: the record of the quarantine that it goes on with. ``given``: what others gave the user under that.
@@ -286,7 +287,7 @@ def _with_ids(
     return replace(
         record,
         deactivated=tuple(sorted(ours)),
-        inactive=tuple(sorted(_identities(own_changes.switchable(user, INACTIVE)))) if record.kept else (),
+        inactive=tuple(sorted(_identities(lockout_state.switchable(user, INACTIVE)))) if record.kept else (),
         given=tuple(sorted(others)),
         dropped=tuple(sorted({*before.dropped} - ours)),
     )

@@ -14,7 +14,7 @@ from c7n_iamusers.execution.outcomes import FAILED
 from c7n_iamusers.report import outputs as ended
 from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.report.users import SEVERITIES, Row, User, began
-from c7n_iamusers.text.wording import as_text
+from c7n_iamusers.text.times import as_text
 
 #: The state of an account that is expected, and of which nothing was found.
 MISSING = "never ran"

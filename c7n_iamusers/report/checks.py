@@ -97,7 +97,7 @@ def _why(trouble: str, user: User) -> str:
         return "it is exempt, and still denied everything: release it (policies/release.yml), or remove the exemption"
     event = user.troubling()
     if event is None:
-        return user.heard()
+        return user.attempted()
     reason = str(event["reason"])
     if trouble_of(event["codes"]) != BROKEN or event in user.of_policies(user.events):
         return reason

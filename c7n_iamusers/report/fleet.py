@@ -27,7 +27,7 @@ from c7n_iamusers.report.accounts import (
 from c7n_iamusers.report.checks import BLOCKING, REMEMBERED, needs
 from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.report.users import FIRST, LAST, Row, User, Users, began, event_of, users_of, when
-from c7n_iamusers.text.wording import as_text
+from c7n_iamusers.text.times import as_text
 
 #: An exemption that ends within so many days is named.
 _SOON = timedelta(days=30)

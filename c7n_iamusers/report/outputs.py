@@ -27,7 +27,7 @@ from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes, unfinish
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
 from c7n_iamusers.iam.user_patterns import named_alone
 from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, read_json, unpacked
-from c7n_iamusers.text.shapes import (
+from c7n_iamusers.text.validators import (
     Shape,
     is_account_id,
     listing,

@@ -31,7 +31,9 @@ from c7n_iamusers.execution.outcomes import (
 from c7n_iamusers.report.accounts import UNSEEN
 from c7n_iamusers.report.checks import KINDS
 from c7n_iamusers.report.users import FLAGGED, GONE, SEVERITIES, UNJUDGED
-from c7n_iamusers.text.wording import all_visible, cell, json_pieces, moment, visible
+from c7n_iamusers.text.json_pieces import json_pieces
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import all_visible, cell, visible
 
 Row = Mapping[str, Any]
 _STATUSES = (

@@ -17,7 +17,7 @@ from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEAS
 from c7n_iamusers.notices.exempted import Exempted
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.report.outputs import UNREADABLE, PolicyOutput
-from c7n_iamusers.text.wording import as_text, moment
+from c7n_iamusers.text.times import as_text, moment
 
 #: What is known of a user beside the statuses of outcomes: it was selected by a policy, or its owner was addressed.
 SELECTED, ANNOUNCED = "selected", "announced"

@@ -14,7 +14,7 @@ from sys import intern
 from typing import Any
 
 from c7n_iamusers import reasons
-from c7n_iamusers.evidence.attempts import HEARD, heard_call
+from c7n_iamusers.evidence.attempts import ATTEMPTED, attempted_call
 from c7n_iamusers.evidence.findings import HIGH, LOW, MEDIUM
 from c7n_iamusers.evidence.model import UNKNOWN
 from c7n_iamusers.evidence.seen_users import BY_NOBODY, BY_US, EXEMPT, LEFT_OUT
@@ -23,7 +23,7 @@ from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEAS
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.reasons import BROKEN, IN_USE, NO_QUARANTINE, Reason, codes_of, trouble_of
 from c7n_iamusers.report.outputs import EVIDENCE, Evidence, PolicyOutput, Selected
-from c7n_iamusers.text.wording import as_text, moment
+from c7n_iamusers.text.times import as_text, moment
 
 #: The status of a user that a policy selected, and on whom no action has reported.
 FLAGGED = "flagged"
@@ -150,7 +150,7 @@ class User:
         if self._is_exempt_and_denied():
             return OF_EXEMPT
         event = self.troubling()
-        return trouble_of(event["codes"]) if event else IN_USE if self.heard() else ""
+        return trouble_of(event["codes"]) if event else IN_USE if self.attempted() else ""
 
     def _is_exempt_and_denied(self) -> bool:
         """Whether a quarantine denies everything to it although it is exempt, and was not released since."""
@@ -186,14 +186,14 @@ class User:
         """The latest of ``events`` of each policy."""
         return list({each["policy"]: each for each in sorted(events, key=when)}.values())
 
-    def heard(self) -> str:
+    def attempted(self) -> str:
         """Who still calls AWS as the user under its quarantine, in words; empty if nobody, or it was released since."""
         found = self.attempts
-        if not isinstance(found, Mapping) or found.get("state") != HEARD or not found.get("quarantined"):
+        if not isinstance(found, Mapping) or found.get("state") != ATTEMPTED or not found.get("quarantined"):
             return ""
         if self.ended() > (moment(found.get("as_of")) or LAST):
             return ""
-        return f"heard since {found.get('since')}: {heard_call(found)}"
+        return f"calls since {found.get('since')}: {attempted_call(found)}"
 
     def quarantine(self) -> str:
         """What is known of its quarantine: empty where it is in none, STANDS, or what is wrong with it."""

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.iam import attachments, deny_all
+from c7n_iamusers.iam import attachments
+from c7n_iamusers.iam.policy_documents import is_aws_deny_all
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.lockout import deny_all
 from c7n_iamusers.quarantine.plan import restore_boundary
 
 _OWN_DOCUMENT = deny_all.deny_all_document("Restoration")
@@ -165,5 +167,5 @@ def boundary_under(now: IamUser, own: OwnDeny | None) -> tuple[Item, ...]:
 def without_attached(user: IamUser) -> IamUser:
     kind = attachments.ATTACHED_POLICY.name
     items = user.attachments[kind]
-    left = tuple(item for item in items if not deny_all.is_aws_deny_all(item["PolicyArn"]))
+    left = tuple(item for item in items if not is_aws_deny_all(item["PolicyArn"]))
     return replace(user, attachments={**user.attachments, kind: left})

@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from itertools import chain
 
 from c7n_iamusers.execution.journal import RESTORED_FROM
-from c7n_iamusers.iam import attachments, own_changes
-from c7n_iamusers.iam.deny_all import TAGS_PER_USER
-from c7n_iamusers.iam.history import History
-from c7n_iamusers.restoration import limits
+from c7n_iamusers.iam import attachments
+from c7n_iamusers.lockout import lockout_state
+from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER
+from c7n_iamusers.restoration import cannot_come_back
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 
 def notes(
     snapshot: Snapshot,
-    current: limits.CurrentState,
+    current: cannot_come_back.CurrentState,
     history: History,
     recreate_groups: bool,
     new_unique_id: bool,
@@ -27,7 +28,7 @@ def notes(
 
     ``left_out``: the parts that do not come back. ``ended``: somebody ended the user's deletion.
     """
-    vanished = [] if recreate_groups else limits.missing_groups(snapshot, current.groups)
+    vanished = [] if recreate_groups else cannot_come_back.missing_groups(snapshot, current.groups)
     return chain(
         _ENDED if ended else (),
         _left_out(snapshot, left_out, recreate_groups),
@@ -37,7 +38,7 @@ def notes(
             for group in vanished
         ),
         _group_policies(snapshot, current) if recreate_groups else (),
-        _quarantines(snapshot, current, own_changes.NOTHING_KNOWN if new_unique_id else history),
+        _quarantines(snapshot, current, lockout_state.NOTHING_KNOWN if new_unique_id else history),
         _inactive(snapshot, history),
         _doubtful(snapshot, history),
         _extras(snapshot, current),
@@ -53,46 +54,48 @@ _ENDED = (
 
 
 def _left_out(whole: Snapshot, left_out: frozenset[str], recreate_groups: bool) -> Iterator[str]:
-    for identity, part in limits.parts(whole, recreate_groups).items():
+    for identity, part in cannot_come_back.parts(whole, recreate_groups).items():
         if identity in left_out:
             yield f"{part} is left out, as --without asks"
 
 
-def _policies(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+def _policies(snapshot: Snapshot, current: cannot_come_back.CurrentState) -> Iterator[str]:
     for item in snapshot.user.attachments[attachments.ATTACHED_POLICY.name]:
         if item["PolicyArn"] not in current.policies:
             yield f"managed policy {item['PolicyArn']} no longer exists: it is not attached"
 
 
-def _group_policies(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
-    unfinished = limits.unfinished_groups(snapshot, current)
+def _group_policies(snapshot: Snapshot, current: cannot_come_back.CurrentState) -> Iterator[str]:
+    unfinished = cannot_come_back.unfinished_groups(snapshot, current)
     for group in unfinished:
         yield f"group {group['GroupName']} has no member and lacks policies that it had: they are added again"
-    for group in (*limits.missing_groups(snapshot, current.groups), *unfinished):
+    for group in (*cannot_come_back.missing_groups(snapshot, current.groups), *unfinished):
         for policy in group.get("AttachedManagedPolicies", ()):
             if policy["PolicyArn"] not in current.policies:
                 arn = policy["PolicyArn"]
                 yield f"managed policy {arn} of group {group['GroupName']} no longer exists: it is not attached"
 
 
-def _restored_tag(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+def _restored_tag(snapshot: Snapshot, current: cannot_come_back.CurrentState) -> Iterator[str]:
     tag = f"the tag {RESTORED_FROM}"
-    if current.user is None and len(limits.restorable_tags(snapshot.user)) >= TAGS_PER_USER:
+    if current.user is None and len(cannot_come_back.restorable_tags(snapshot.user)) >= TAGS_PER_USER:
         yield f"it has no room for {tag}: if this run is stopped, delete the new user before the next run"
-    elif current.user is None or limits.is_restored_user(current):
+    elif current.user is None or cannot_come_back.is_restored_user(current):
         yield f"it has {tag}, which names the user that it replaces: remove it once everything is restored"
 
 
-def _quarantines(snapshot: Snapshot, current: limits.CurrentState, history: History) -> Iterator[str]:
+def _quarantines(
+    snapshot: Snapshot, current: cannot_come_back.CurrentState, history: History
+) -> Iterator[str]:
     if snapshot.partial:
         yield (
             "another run had begun to delete it before: what that run removed is not in this output, or its journal "
             "is not: if there is one, restore from the output with that journal"
         )
-        yield from (f"not known is {each}" for each in limits.not_known(snapshot))
+        yield from (f"not known is {each}" for each in cannot_come_back.not_known(snapshot))
     if snapshot.quarantine:
         yield f"it was in quarantine since {snapshot.quarantine['since']}: it is restored as it was before that"
-    if current.user and own_changes.in_quarantine(current.user, history):
+    if current.user and lockout_state.in_quarantine(current.user, history):
         yield "it is in quarantine now: the action release ends that"
 
 
@@ -108,9 +111,9 @@ def _inactive(snapshot: Snapshot, history: History) -> Iterator[str]:
         why = "somebody else created or activated these under its quarantine, or may have deactivated them"
         yield f"{why}; they come back inactive, with new ids: {', '.join(others)}; find out who did"
     known = snapshot.deactivated | snapshot.by_others
-    off = own_changes.deactivated_earlier(snapshot.user, known, history)
+    off = lockout_state.deactivated_earlier(snapshot.user, known, history)
     if named := ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in off if kind.restoration):
-        why = f"this tool deactivated these under a quarantine and did not activate them. {own_changes.UNKNOWN_SINCE}"
+        why = f"this tool deactivated these under a quarantine and did not activate them. {lockout_state.UNKNOWN_SINCE}"
         yield f"{why}; they come back inactive, with new ids: {named}; activate by hand the ones that are needed"
 
 
@@ -126,8 +129,8 @@ def _doubtful(snapshot: Snapshot, history: History) -> Iterator[str]:
             )
 
 
-def _extras(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
-    for each in limits.extras(snapshot.user, current.user) if current.user else ():
+def _extras(snapshot: Snapshot, current: cannot_come_back.CurrentState) -> Iterator[str]:
+    for each in cannot_come_back.extras(snapshot.user, current.user) if current.user else ():
         yield f"it has {each}, which is not in its snapshot: left as it is"
 
 

@@ -11,12 +11,13 @@ from typing import Any
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref, Subject
 from c7n_iamusers.execution.journal import CREATED, RESTORED_FROM, TOKEN
-from c7n_iamusers.iam import attachments, deny_all, own_changes
-from c7n_iamusers.iam.deny_all import TAGS_PER_USER
-from c7n_iamusers.iam.history import History
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.lockout import deny_all, lockout_state
+from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER
 from c7n_iamusers.quarantine.plan import restore_boundary
-from c7n_iamusers.restoration import deny, limits
+from c7n_iamusers.restoration import cannot_come_back, deny
 from c7n_iamusers.restoration.notes import notes
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_change, user_after
 from c7n_iamusers.snapshots.snapshot import Snapshot, before_removals, removed_by_us, whole_snapshot
@@ -34,7 +35,7 @@ class Recorded:
     """
 
     snapshots: tuple[Snapshot, ...]
-    history: History = own_changes.NOTHING_KNOWN
+    history: History = lockout_state.NOTHING_KNOWN
     journaled: bool = False
 
     @property
@@ -81,7 +82,7 @@ class Restoration:
 
 def plan_restoration(
     recorded: Recorded,
-    current: limits.CurrentState,
+    current: cannot_come_back.CurrentState,
     token: str = "",
     recreate_groups: bool = False,
     left_out: frozenset[str] = frozenset(),
@@ -99,14 +100,14 @@ def plan_restoration(
             recorded, current.user, _plan_for_existing_user(recorded, current.user, current, left_out)
         )
     whole = whole_snapshot(recorded.snapshots, recorded.history)
-    snapshot = limits.without_parts(whole, left_out)
+    snapshot = cannot_come_back.without_parts(whole, left_out)
     finished = current.user is not None and current.user.unique_id in current.finished_ids
     if finished:
         # It was restored completely before: what else it lacks, somebody removed since.
         snapshot = _of_groups(snapshot, current.awaited_groups if recreate_groups else frozenset())
     given = tuple(_given(snapshot, current, token, recreate_groups))
-    rights = limits.rights_with_groups(snapshot, current) if recreate_groups else current.rights
-    plain = current.user and own_changes.without_own_changes(current.user, own_changes.NOTHING_KNOWN)
+    rights = cannot_come_back.rights_with_groups(snapshot, current) if recreate_groups else current.rights
+    plain = current.user and lockout_state.without_own_changes(current.user, lockout_state.NOTHING_KNOWN)
     if finished and current.user and plain:
         boundary = deny.boundary_under(current.user, current.own_deny)
         after = user_after(_restorable(snapshot), plain, boundary, rights)
@@ -120,9 +121,11 @@ def plan_restoration(
     calls = (*given, *lifting)
     if current.user and not calls:
         boundary = current.user.attachments[attachments.PERMISSIONS_BOUNDARY.name]
-    if (calls or not limits.is_restored_user(current)) and (reason := limits.refusal(whole, current)):
+    if (calls or not cannot_come_back.is_restored_user(current)) and (
+        reason := cannot_come_back.refusal(whole, current)
+    ):
         raise RestorationRefused(f"{snapshot.user.subject}: not restored: {reason}")
-    missing = limits.missing_groups(snapshot, current.groups)
+    missing = cannot_come_back.missing_groups(snapshot, current.groups)
     return Restoration(
         Plan(recorded.subject, calls),
         lifting,
@@ -132,7 +135,7 @@ def plan_restoration(
         rights,
         before_removals(recorded.snapshots, recorded.history),
         current.own_groups,
-        tuple(limits.lost(whole)),
+        tuple(cannot_come_back.lost(whole)),
         tuple(notes(whole, current, recorded.history, recreate_groups, True, left_out)),
         deleted_by_others=(
             current.user is None
@@ -144,7 +147,7 @@ def plan_restoration(
     )
 
 
-def _refuse_hold(whole: Snapshot, current: limits.CurrentState) -> None:
+def _refuse_hold(whole: Snapshot, current: cannot_come_back.CurrentState) -> None:
     """Raises RestorationRefused for an AWSDenyAll that somebody set after the restoration had lifted its own."""
     user = current.user
     if user and current.boundary_lifted and deny_all.is_bounded(user) and not deny_all.is_bounded(whole.user):
@@ -156,7 +159,10 @@ def _refuse_hold(whole: Snapshot, current: limits.CurrentState) -> None:
 
 def _restorable(snapshot: Snapshot) -> Snapshot:
     """``snapshot`` with those of its tags that a restoration sets."""
-    held = {**snapshot.user.attachments, attachments.TAG.name: tuple(limits.restorable_tags(snapshot.user))}
+    held = {
+        **snapshot.user.attachments,
+        attachments.TAG.name: tuple(cannot_come_back.restorable_tags(snapshot.user)),
+    }
     return replace(snapshot, user=replace(snapshot.user, attachments=held))
 
 
@@ -172,14 +178,14 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
 
 
 def _plan_for_existing_user(
-    recorded: Recorded, now: IamUser, current: limits.CurrentState, left_out: frozenset[str]
+    recorded: Recorded, now: IamUser, current: cannot_come_back.CurrentState, left_out: frozenset[str]
 ) -> Restoration:
     removed, history = removed_by_us(recorded.snapshots, recorded.history), recorded.history
-    begun = _is_restoring(now, current, history) or own_changes.deletion_begun(now, history) is not None
-    if own_changes.in_quarantine(now, history):
+    begun = _is_restoring(now, current, history) or lockout_state.deletion_begun(now, history) is not None
+    if lockout_state.in_quarantine(now, history):
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         removed = removed.without_deactivated()
-    snapshot = limits.without_parts(removed, left_out)
+    snapshot = cannot_come_back.without_parts(removed, left_out)
     ours = frozenset(history.deactivated_ids())
     given = tuple(_attachments(snapshot, now, current, current.groups, ours))
     lifting = tuple(_lift(recorded, now, user_after(snapshot, now, (), current.rights)))
@@ -188,7 +194,7 @@ def _plan_for_existing_user(
     others = {deny_all.ATTACHED: history.attached_deny(), deny_all.BOUNDARY: history.boundary_deny()}
     own = current.own_deny
     own = None if own and (others.get(own.form) or (lifting and own.form != deny_all.BOUNDARY)) else own
-    plain = own_changes.without_own_changes(now, history, former)
+    plain = lockout_state.without_own_changes(now, history, former)
     if own and own.form == deny_all.ATTACHED:
         plain = deny.without_attached(plain)
     boundary = (
@@ -216,7 +222,7 @@ def _plan_for_existing_user(
         current.rights,
         before_removals(recorded.snapshots, history) if begun else None,
         # without the unique id, which it still has
-        lost=tuple(limits.lost(snapshot))[1:] if calls else (),
+        lost=tuple(cannot_come_back.lost(snapshot))[1:] if calls else (),
         notes=tuple(notes(removed, current, history, False, False, left_out, ended=not begun))
         if calls
         else (),
@@ -232,8 +238,8 @@ def _explained(recorded: Recorded, now: IamUser, planned: Restoration) -> Restor
     """
     history, was = recorded.history, recorded.snapshots[-1].user
     others = deny.deny_forms(now) - deny.deny_forms(was) - {deny_all.INLINE}
-    foreign = own_changes.foreign_deny(now, history) if others else ""
-    why = "the Deny-all of a deletion is on it" if own_changes.deletion_begun(now) else foreign
+    foreign = lockout_state.foreign_deny(now, history) if others else ""
+    why = "the Deny-all of a deletion is on it" if lockout_state.deletion_begun(now) else foreign
     lacks = [
         f"{kind.title} {item[kind.identifier]}"
         for kind in attachments.ATTACHMENT_KINDS
@@ -249,7 +255,7 @@ def _explained(recorded: Recorded, now: IamUser, planned: Restoration) -> Restor
     )
 
 
-def _is_restoring(now: IamUser, current: limits.CurrentState, history: History) -> bool:
+def _is_restoring(now: IamUser, current: cannot_come_back.CurrentState, history: History) -> bool:
     """Whether a restoration was not done: its own Deny is on the user, or it has lifted that, and saw more rights."""
     own = current.own_deny
     return (own is not None and own.form in deny.deny_forms(now)) or (
@@ -264,14 +270,14 @@ def _as_it_is(snapshot: Snapshot, now: IamUser, current: CurrentRights) -> Snaps
 
 
 def _given(
-    snapshot: Snapshot, current: limits.CurrentState, token: str, recreate_groups: bool
+    snapshot: Snapshot, current: cannot_come_back.CurrentState, token: str, recreate_groups: bool
 ) -> Iterator[ApiCall]:
     """The calls that give a user that is created anew what ``snapshot`` has, except for its boundary."""
     was, now = snapshot.user, current.user
     yield from (_create(was, token),) if now is None else _tags(was, now)
     groups = current.groups
     if recreate_groups:
-        yield from limits.group_calls(snapshot, current)
+        yield from cannot_come_back.group_calls(snapshot, current)
         groups |= {item["GroupName"] for item in was.attachments[attachments.GROUP.name]}
     yield from _attachments(snapshot, now, current, groups)
 
@@ -295,7 +301,7 @@ def _under_deny(
 def _attachments(
     snapshot: Snapshot,
     now: IamUser | None,
-    current: limits.CurrentState,
+    current: cannot_come_back.CurrentState,
     groups: frozenset[str],
     ours: frozenset[str] = frozenset(),
 ) -> Iterator[ApiCall]:
@@ -309,7 +315,7 @@ def _attachments(
 
 def _create(was: IamUser, token: str) -> ApiCall:
     given: dict[str, Any] = {"UserName": was.name, "Path": was.path}
-    tags = limits.restorable_tags(was)
+    tags = cannot_come_back.restorable_tags(was)
     if len(tags) < TAGS_PER_USER:
         tags = [*tags, {"Key": RESTORED_FROM, "Value": token}]
     given["Tags"] = tags
@@ -322,7 +328,7 @@ def _create(was: IamUser, token: str) -> ApiCall:
 
 def _tags(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
     keys = {key.lower() for key in now.tags}
-    missing = [tag for tag in limits.restorable_tags(was) if tag["Key"].lower() not in keys]
+    missing = [tag for tag in cannot_come_back.restorable_tags(was) if tag["Key"].lower() not in keys]
     if missing:
         yield deny_all.iam_call("TagUser", {"UserName": was.name, "Tags": missing})
 
@@ -335,7 +341,7 @@ def _restore(
     ours: frozenset[str],
 ) -> Iterator[ApiCall]:
     assert kind.restoration, f"{kind.name} does not come back"
-    held, new_id = _existing_item(now, kind, item), f"{limits.NEW_ID}{item[kind.identifier]}"
+    held, new_id = _existing_item(now, kind, item), f"{cannot_come_back.NEW_ID}{item[kind.identifier]}"
     if held is None:
         given = {name: _text(item[member]) for name, member in kind.restoration.parameters.items()}
         user = {"UserName": snapshot.user.name}
@@ -370,7 +376,7 @@ def _lift(recorded: Recorded, now: IamUser, full: IamUser) -> Iterator[ApiCall]:
 
     ``full``: the user with all that is given.
     """
-    history, record = recorded.history, own_changes.deny_record_of(now)
+    history, record = recorded.history, lockout_state.deny_record_of(now)
     deny = deny_all.inline_deny_all(now)
     ours = deny and any(deny_all.is_same_deny(each, deny) for each in history.inline_denies())
     if ours and not (record and record.quarantine and not record.deletion):
@@ -382,7 +388,7 @@ def _lift(recorded: Recorded, now: IamUser, full: IamUser) -> Iterator[ApiCall]:
             )
         else:
             yield deny_all.remove_inline_deny(now, "restoration")
-    free = history.quarantine is None and not own_changes.in_quarantine(now, history)
+    free = history.quarantine is None and not lockout_state.in_quarantine(now, history)
     if (
         (free or history.attached_for() == "deletion")
         and history.attached_deny()

@@ -13,7 +13,7 @@ from typing import Any
 
 from c7n_iamusers import reasons
 from c7n_iamusers.evidence.assessment import ACTIVITY_PIECES, assess
-from c7n_iamusers.evidence.attempts import DEAF, HEARD, QUIET, heard_call
+from c7n_iamusers.evidence.attempts import ATTEMPTED, QUIET, UNOBSERVABLE, attempted_call
 from c7n_iamusers.evidence.index import EvidenceIndex, listed_credential
 from c7n_iamusers.evidence.model import Evidence, LastUse, Source
 from c7n_iamusers.evidence.options import FilterOptions
@@ -23,18 +23,19 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED
 from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption
 from c7n_iamusers.iam import attachments
-from c7n_iamusers.iam.deny_all import Quarantine
-from c7n_iamusers.iam.own_changes import denied, lapses
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.lockout.lockout_state import denied, lapses
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.notices.notices import Notices, notice_refusal
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.text.wording import moment, shown
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import shown
 
 #: The values of the option ``quiet`` of composite-delete: what counts as quiet.
-PROVEN, NOT_HEARD = "proven", "not-heard"
+PROVEN, NONE_SEEN = "proven", "none-seen"
 
 
 def left_alone(reason: Reason) -> str:
@@ -205,21 +206,21 @@ def unprovisioned(provisioning: Mapping[str, Any] | None) -> Reason | None:
 def unquiet(attempts: Mapping[str, Any] | None, accepted: str) -> Reason | None:
     """Why a user is left alone that is, or may be, still in use; None if its silence is accepted.
 
-    ``attempts``: the annotation of the filter ``attempts``. ``accepted``: PROVEN, or NOT_HEARD, which also accepts a
-    user that no source could have heard. What was not read is never accepted, as it may have been heard there.
+    ``attempts``: the annotation of the filter ``attempts``. ``accepted``: PROVEN, or NONE_SEEN, which also accepts a
+    user that no source could have shown. What was not read is never accepted, as an attempt may be there.
     """
     if attempts is None:
-        return reasons.NOT_HEARD_ABOUT()
-    if attempts.get("state") == HEARD:
-        return reasons.HEARD(since=attempts.get("since"), call=heard_call(attempts))
+        return reasons.ATTEMPTS_MISSING()
+    if attempts.get("state") == ATTEMPTED:
+        return reasons.ATTEMPTED(since=attempts.get("since"), call=attempted_call(attempts))
     if reasons.NOT_IN_QUARANTINE.code in attempts.get("codes", ()):
         return reasons.NOT_IN_QUARANTINE()
     if unread := attempts.get("unread"):
         return reasons.USE_UNKNOWN(unread="; ".join(unread))
-    if attempts.get("state") not in (QUIET, DEAF):
-        return reasons.NOT_HEARD_ABOUT()
-    if accepted != NOT_HEARD and attempts.get("state") != QUIET:
-        return reasons.NOT_PROVEN_UNUSED(gaps="; ".join(attempts.get("deaf_to") or ()))
+    if attempts.get("state") not in (QUIET, UNOBSERVABLE):
+        return reasons.ATTEMPTS_MISSING()
+    if accepted != NONE_SEEN and attempts.get("state") != QUIET:
+        return reasons.NOT_PROVEN_UNUSED(gaps="; ".join(attempts.get("not_recorded") or ()))
     return None
 
 

@@ -14,19 +14,21 @@ from c7n_iamusers.exceptions import SnapshotInvalid, SnapshotRefused
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.execution.journal import RESTORED_FROM, SNAPSHOT, JournalReader, JournalWriter, utc_now
 from c7n_iamusers.execution.stores import Store
-from c7n_iamusers.iam import own_changes
 from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.iam.attachments import PERMISSIONS_BOUNDARY
-from c7n_iamusers.iam.deny_all import Quarantine, is_bounded
-from c7n_iamusers.iam.history import LAPSED, History, history_of, last_deletion
 from c7n_iamusers.iam.live_policies import LivePolicies
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.lockout import lockout_state
+from c7n_iamusers.lockout.applied_calls import LAPSED, History, history_of, last_deletion
+from c7n_iamusers.lockout.deny_all import is_bounded
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.snapshots.lost_denies import lost_denies
 from c7n_iamusers.snapshots.snapshot import BY_OTHERS, Snapshot, fingerprint, tampering, with_removed
 from c7n_iamusers.text.documents import LARGEST_RECORD
-from c7n_iamusers.text.wording import moment, shown
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import shown
 
 SNAPSHOTS = "snapshots"
 
@@ -135,7 +137,7 @@ class RecordedUser:
     @property
     def begun_elsewhere(self) -> str | None:
         """When a deletion began with another output, as text; None if there is none."""
-        return None if own_changes.deletes(self.user, self.known, self.history) else self.begun
+        return None if lockout_state.deletes(self.user, self.known, self.history) else self.begun
 
 
 @dataclass(frozen=True)
@@ -233,10 +235,10 @@ class UserRecords:
         history = self._stores.history(user, made, now)
         known = self._stores.known_history(user, made, now)
         former = self._stores.former_boundary(user, known) if is_bounded(user) else None
-        plain = own_changes.without_own_changes(user, known, former)
-        quarantine = own_changes.quarantine_of(user, known)
+        plain = lockout_state.without_own_changes(user, known, former)
+        quarantine = lockout_state.quarantine_of(user, known)
         record = quarantine.as_data() if quarantine else None
-        if quarantine and record and (ids := own_changes.changed_by_others(user, quarantine, known)):
+        if quarantine and record and (ids := lockout_state.changed_by_others(user, quarantine, known)):
             record |= {BY_OTHERS: ids}
         rights = self._live.of(plain)
         snapshot = Snapshot(
@@ -250,8 +252,8 @@ class UserRecords:
             policies=rights.policies,
             rights_read=rights.read,
         )
-        broken = None if quarantine else own_changes.broken_quarantine(user, known)
-        begun = own_changes.deletion_begun(user, known)
+        broken = None if quarantine else lockout_state.broken_quarantine(user, known)
+        begun = lockout_state.deletion_begun(user, known)
         whole = with_removed(user, self._stores.snapshots(user), known) if begun else user
         found = RecordedUser(
             user,
@@ -264,7 +266,7 @@ class UserRecords:
             broken,
             rights.unread,
             begun,
-            own_changes.foreign_deny(user, known),
+            lockout_state.foreign_deny(user, known),
             self._restoring(user),
             self._lost(user, quarantine, known) if quarantine and not begun else "",
         )
@@ -288,7 +290,7 @@ class UserRecords:
 
     def deletion_begun(self, user: IamUser) -> str | None:
         """When an unfinished deletion of ``user`` began, in words; None if there is none. Raises SnapshotRefused."""
-        return own_changes.deletion_begun(user, self._stores.known_history(user, (), self._now()))
+        return lockout_state.deletion_begun(user, self._stores.known_history(user, (), self._now()))
 
     def keep(self, found: RecordedUser) -> None:
         """Write the snapshot durably, unless it equals the last one.
@@ -337,7 +339,7 @@ def note_lapse(journal: JournalWriter, user: IamUser, history: History, now: dat
 
     Raises JournalRefused.
     """
-    if seen := own_changes.contradictions(user, history, now):
+    if seen := lockout_state.contradictions(user, history, now):
         journal.write(user.subject, LAPSED, **seen)
 
 

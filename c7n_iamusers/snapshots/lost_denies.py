@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from c7n_iamusers.iam import deny_all
 from c7n_iamusers.iam.attachments import ATTACHED_POLICY, GROUP, INLINE_POLICY, PERMISSIONS_BOUNDARY
 from c7n_iamusers.iam.policy_documents import parse_document, statements
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout import deny_all
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from c7n_iamusers.exceptions import NotRestorable, SnapshotInvalid
 from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, INLINE_POLICY, AttachmentKind
-from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.policy_documents import (
     PolicyVersion,
     canonical_policy,
@@ -24,10 +23,12 @@ from c7n_iamusers.iam.policy_documents import (
     policy_arns,
 )
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.reasons import SNAPSHOT_UNREADABLE
 from c7n_iamusers.text.documents import LARGEST_RECORD, MOST_OF_RECORD, NotInFormat, read_json
-from c7n_iamusers.text.shapes import Shape, document, listing, maybe, record, schema_problem, text
-from c7n_iamusers.text.wording import moment, visible
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.validators import Shape, document, listing, maybe, record, schema_problem, text
+from c7n_iamusers.text.wording import visible
 
 SCHEMA_VERSION = 2
 #: The member of a snapshot's quarantine with the ids of credentials that others created or activated under it, or may

@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values as text: short lists, text from outside made safe to print, times in UTC, e-mail addresses, large JSON."""
+"""Values as text: short lists, text from outside made safe to print, cells of CSV."""
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import reprlib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Any
-
-from dateutil.parser import isoparse
 
 _FOLDED = str.maketrans(ascii_uppercase, ascii_lowercase)
 _SHOWN = 3
@@ -138,79 +134,3 @@ def _escaped(found: re.Match[str]) -> str:
         return character
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
-
-
-#: Days are added to times and taken from them, and a datetime has the years 1 to 9999. AWS began after FIRST_YEAR.
-FIRST_YEAR, LAST_YEAR = 2000, 8999
-
-
-def moment(value: Any) -> datetime | None:
-    """``value`` (a datetime or ISO 8601 text, UTC if it has no zone) as a datetime in UTC; None for anything else.
-
-    Also for a time before FIRST_YEAR or after LAST_YEAR, which nobody writes who does not want to break something.
-    """
-    if isinstance(value, str):
-        try:
-            value = isoparse(value.strip())
-        except (ValueError, OverflowError):
-            return None
-    if not isinstance(value, datetime) or not FIRST_YEAR <= value.year <= LAST_YEAR:
-        return None
-    return value.astimezone(timezone.utc) if value.tzinfo else value.replace(tzinfo=timezone.utc)
-
-
-def as_text(value: datetime | None) -> str | None:
-    """``value`` in ISO 8601 to the second, such as 2026-01-31T12:00:00+00:00; None for None."""
-    return value.isoformat(timespec="seconds") if value else None
-
-
-#: RFC 5321 4.5.3.1: a path of 256 octets includes its angle brackets.
-LONGEST = 254
-_ATOM = r"[^@\s.,:;<>()\[\]{}\\\"\x00-\x1f\x7f-\x9f]+"
-_LABEL = r"[^\W_](?:(?:[^\W_]|-)*[^\W_])?"
-#: A dot-atom and a domain of several labels (RFC 5322, RFC 1123), in letters of any script (RFC 6531). The last label
-#: begins with a letter. Braces make a variable.
-_ADDRESS = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=[^\W\d_].){_LABEL}")
-
-
-def is_address(text: object, *, international: bool = False) -> bool:
-    """Whether ``text`` is one e-mail address.
-
-    ``international``: also one with other letters than those of ASCII. c7n-mailer can't send to such an address.
-    """
-    if not isinstance(text, str) or len(text) > LONGEST or not (international or text.isascii()):
-        return False
-    return bool(_ADDRESS.fullmatch(text))
-
-
-def foreign_domain(address: str, domains: Iterable[str]) -> str:
-    """The domain of ``address`` if it is none of ``domains``; empty if it is one, or if there are no ``domains``."""
-    allowed, domain = {folded(each) for each in domains}, folded(address.rpartition("@")[2])
-    return domain if allowed and domain not in allowed else ""
-
-
-def json_pieces(data: Mapping[str, Any], sort_keys: bool = False) -> Iterator[bytes]:
-    """The text of ``json.dumps(data, indent=1, default=str)`` in pieces: one for each element of a list or iterator."""
-    if not data:
-        yield b"{}"
-        return
-    for number, name in enumerate(sorted(data) if sort_keys else data):
-        yield f"{',' if number else '{'}\n {json.dumps(name)}: ".encode()
-        if isinstance(data[name], (list, Iterator)):
-            yield from _rows(data[name], sort_keys)
-        else:
-            yield _indented(data[name], 1, sort_keys)
-    yield b"\n}"
-
-
-def _rows(rows: Iterable[Any], sort_keys: bool) -> Iterator[bytes]:
-    before, after = b"[", b"[]"
-    for row in rows:
-        yield before + b"\n  " + _indented(row, 2, sort_keys)
-        before, after = b",", b"\n ]"
-    yield after
-
-
-def _indented(value: Any, by: int, sort_keys: bool) -> bytes:
-    text = json.dumps(value, indent=1, default=str, sort_keys=sort_keys)
-    return text.replace("\n", "\n" + " " * by).encode()

@@ -785,7 +785,7 @@ def test_what_nothing_names_is_said(fleet: Rehearsal) -> None:
 def test_a_failure_of_our_own_hides_no_other_account(
     fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from c7n_iamusers.organization.probes import Probes
+    from c7n_iamusers.organization.preflight_checks import Probes
 
     asked = Probes.account
 

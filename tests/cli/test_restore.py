@@ -19,8 +19,8 @@ from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.stores import RUN_LOCK, run_lock
 from c7n_iamusers.iam.permissions import RESTORATION
 from c7n_iamusers.restoration.plan import Restoration
-from c7n_iamusers.restoration.restoring import UserRestoration
 from c7n_iamusers.restoration.snapshot_files import collected, locked
+from c7n_iamusers.restoration.user_restoration import UserRestoration
 from c7n_iamusers_cli.main import main
 from tests.full_users import create_full_user
 from tests.interference import deny, on_call

@@ -13,7 +13,7 @@ from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME
 from tests.fakes import client_error
 from tests.full_users import create_full_user
 from tests.gateway import FEW_FORMS, Gateway, operation
@@ -246,7 +246,7 @@ def test_a_release_whose_change_aws_does_not_show_has_failed(
 ) -> None:
     quarantine(tmp_path)
     shows = lambda *_: False  # noqa: E731
-    monkeypatch.setattr("c7n_iamusers.quarantine.quarantining.shows", shows)
+    monkeypatch.setattr("c7n_iamusers.quarantine.user_quarantine.shows", shows)
     with pytest.raises(
         PolicyExecutionError,
         match=r"AWS does not show what iam:UpdateAccessKey.* activated: its Deny-all stays",

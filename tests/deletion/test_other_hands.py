@@ -14,7 +14,7 @@ from c7n.exceptions import PolicyExecutionError
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers_cli.main import main
 from tests.fakes import client_error
 from tests.interference import deny, on_call

@@ -13,20 +13,19 @@ import pytest
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.exceptions import DenyRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan
-from c7n_iamusers.iam.deny_all import (
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.deny_all import (
     ATTACHED,
     BOUNDARY,
     DENY_ALL_NAME,
     INLINE,
     INLINE_QUOTA,
-    DenyRecord,
-    Quarantine,
     deny_all_document,
     deny_form,
     is_denial,
 )
-from c7n_iamusers.iam.own_changes import deletion_begun, deny_record_of
-from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.lockout_state import deletion_begun, deny_record_of
+from c7n_iamusers.lockout.quarantine_record import DenyRecord, Quarantine
 from tests.records import ACCOUNT, EVERYTHING, groups, user
 
 pytestmark = pytest.mark.pure

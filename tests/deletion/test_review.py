@@ -12,9 +12,10 @@ from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, load_plan, review_refusal
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.iam.deny_all import Quarantine, deny_all_document
-from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.deny_all import deny_all_document
+from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, without_own_changes
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.quarantine.plan import plan_brownout
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from tests.records import ACCOUNT, EVERYTHING, said, text_of, user

@@ -14,8 +14,8 @@ from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import SCHEMA, DeletionPlan, PlannedDeletion, load_plan, readable
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.iam.deny_all import Quarantine
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from tests.records import ACCOUNT, EVERYTHING, said, text_of, user
 
 pytestmark = pytest.mark.pure

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from aws_local_org.enforcement import Policies, refusal
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.policy_comparison.evaluation import Request
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 from c7n_iamusers_cli.main import main
 from tests.deploy.machine import Machine
 from tests.deploy.template import MANAGEMENT, ROOT, Template, definition

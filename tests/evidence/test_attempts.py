@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.evidence.attempts import (
-    DEAF,
-    HEARD,
+    ATTEMPTED,
     QUIET,
     SHOWN,
+    UNOBSERVABLE,
     Attempt,
     Attempts,
     Gap,
+    attempted_call,
     gaps_of,
-    heard_call,
     last_uses,
     records_of,
     service_uses,
@@ -62,7 +62,7 @@ def event(identity: dict[str, Any] = MINE, days: float = 1, **more: Any) -> dict
 
 
 @pytest.mark.parametrize(
-    ("record", "heard"),
+    ("record", "attempted"),
     [
         pytest.param(event(), True, id="denied"),
         pytest.param(event(errorCode=None), True, id="succeeded"),
@@ -92,9 +92,9 @@ def event(identity: dict[str, Any] = MINE, days: float = 1, **more: Any) -> dict
         pytest.param(event({"type": "AWSService", "invokedBy": "ec2.amazonaws.com"}), False, id="service"),
     ],
 )
-def test_whose_calls_they_are(record: dict[str, Any], heard: bool) -> None:
+def test_whose_calls_they_are(record: dict[str, Any], attempted: bool) -> None:
     found = records_of([record], ALICE, SINCE)
-    assert (bool(found.attempts), found.unclear) == (heard, 0)
+    assert (bool(found.attempts), found.unclear) == (attempted, 0)
 
 
 UNCLEAR = [
@@ -161,7 +161,7 @@ def test_what_is_heard() -> None:
     )
     data = Attempts(SINCE, NOW, (found,)).as_data()
     assert "AKIASECRETISH" not in str(data)
-    assert heard_call(data) == (
+    assert attempted_call(data) == (
         "ec2 RunInstances in eu-west-1 from 203.0.113.7 on 2026-11-23 12:00 UTC, AccessDenied (cloudtrail)"
     )
 
@@ -174,7 +174,7 @@ def test_the_newest_are_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("signed_in", "uses", "heard"),
+    ("signed_in", "uses", "attempted"),
     [
         pytest.param(8, [KeyUse("AKIA1", days_ago(8), "s3", "eu-west-1")], [], id="before"),
         pytest.param(1, [], ["signin console sign-in on 2026-11-23 12:00 UTC (last-used)"], id="password"),
@@ -186,10 +186,10 @@ def test_the_newest_are_shown() -> None:
         ),
     ],
 )
-def test_last_uses(signed_in: float | None, uses: list[KeyUse], heard: list[str]) -> None:
+def test_last_uses(signed_in: float | None, uses: list[KeyUse], attempted: list[str]) -> None:
     subject = user()
     subject.detail["PasswordLastUsed"] = None if signed_in is None else days_ago(signed_in)  # type: ignore[index]
-    assert [str(each) for each in last_uses(subject, uses, SINCE)] == heard
+    assert [str(each) for each in last_uses(subject, uses, SINCE)] == attempted
 
 
 INACTIVE = {"access_key": ({"AccessKeyId": "AKIA1", "Status": "Inactive"},)}
@@ -261,9 +261,11 @@ def test_what_nobody_could_have_told(
     ("attempts", "gaps", "state"),
     [
         pytest.param((), (), QUIET, id="quiet"),
-        pytest.param((), (Gap("ssh"),), DEAF, id="deaf"),
-        pytest.param((), (Gap("region", unread=True),), DEAF, id="unread"),
-        pytest.param((Attempt("cloudtrail", NOW, "s3"),), (Gap("ssh"),), HEARD, id="heard-despite-a-gap"),
+        pytest.param((), (Gap("ssh"),), UNOBSERVABLE, id="unobservable"),
+        pytest.param((), (Gap("region", unread=True),), UNOBSERVABLE, id="unread"),
+        pytest.param(
+            (Attempt("cloudtrail", NOW, "s3"),), (Gap("ssh"),), ATTEMPTED, id="attempted-despite-a-gap"
+        ),
     ],
 )
 def test_the_state(attempts: tuple[Attempt, ...], gaps: tuple[Gap, ...], state: str) -> None:
@@ -280,7 +282,7 @@ def test_the_state(attempts: tuple[Attempt, ...], gaps: tuple[Gap, ...], state: 
     ],
 )
 def test_nobody_is_quiet_unless_a_source_says_that_it_has_the_whole_time(answer: Attempts) -> None:
-    assert answer.state == DEAF
+    assert answer.state == UNOBSERVABLE
     assert answer.as_data()["unread"] == ["no source says that it has every call of the whole time"]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from c7n_iamusers.evidence.credential_report import credentials_of, is_row_of, parse_report
 from c7n_iamusers.evidence.model import LastUse
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 from tests.evidence_records import NEVER
 from tests.records import user
 

@@ -16,7 +16,8 @@ from c7n_iamusers.evidence.working_credentials import (
     credentials_of_users,
 )
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deletion_sids, deny_all_document
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.quarantine_record import Quarantine, deletion_sids
 
 pytestmark = pytest.mark.pure
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from c7n_iamusers.exceptions import JournalRefused
+from c7n_iamusers.exceptions import JournalRefused, RunLockLost
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import Journal, NoJournal
 from tests.execution.syncing import synced
@@ -71,6 +71,19 @@ def test_a_line_that_is_not_durable_is_refused(tmp_path: Path, monkeypatch: pyte
             match=r"user alice of account 111122223333: the journal .*No space left.*run again",
         ):
             journal.write(ALICE, "before")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_journal_that_was_removed_takes_no_line_of_a_call(tmp_path: Path, replaced: bool) -> None:
+    with Journal(tmp_path / "j") as journal:
+        journal.write(ALICE, "before")
+        (tmp_path / "j").rename(tmp_path / "moved")
+        if replaced:
+            (tmp_path / "j").touch()
+        journal.write(ALICE, "after")  # of a call that was made
+        with pytest.raises(RunLockLost, match="was replaced" if replaced else "is gone"):
+            journal.write(ALICE, "before")
+    assert len((tmp_path / "moved").read_text().splitlines()) == 2
 
 
 def test_a_run_that_only_plans_has_no_journal() -> None:

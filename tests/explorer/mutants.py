@@ -40,12 +40,12 @@ class Mutant:
 
 _GATES = "c7n_iamusers/safeguards/gates.py"
 _EXECUTOR = "c7n_iamusers/execution/executor.py"
-_IDENTITY = "c7n_iamusers/safeguards/identity.py"
+_IDENTITY = "c7n_iamusers/safeguards/user_identity.py"
 _RETRIES = "c7n_iamusers/execution/retries.py"
 _DELETION = "c7n_iamusers/deletion/plan.py"
-_DELETING = "c7n_iamusers/deletion/deleting.py"
+_DELETING = "c7n_iamusers/deletion/user_deletion.py"
 _QUARANTINE = "c7n_iamusers/quarantine/plan.py"
-_QUARANTINING = "c7n_iamusers/quarantine/quarantining.py"
+_QUARANTINING = "c7n_iamusers/quarantine/user_quarantine.py"
 _RESTORATION = "c7n_iamusers/restoration/plan.py"
 
 MUTANTS = {
@@ -164,14 +164,14 @@ MUTANTS = {
         ),
         Mutant(
             "all-are-activated",
-            "c7n_iamusers/iam/own_changes.py",
+            "c7n_iamusers/lockout/lockout_state.py",
             "for kind, item in off if item[kind.identifier] in quarantine.deactivated]",
             "for kind, item in off]",
             "release: ",
         ),
         Mutant(
             "restored-under-another-boundary",
-            "c7n_iamusers/iam/deny_all.py",
+            "c7n_iamusers/lockout/deny_all.py",
             '    return aws_deny_all(user.arn.split(":")[1])',
             '    return "arn:aws:iam::aws:policy/PowerUserAccess"',
             "restore: ",

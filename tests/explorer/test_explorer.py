@@ -90,6 +90,16 @@ def test_a_restoration_whose_journal_is_removed(explore: Explore) -> None:
     assert explore("restore: output-removed@GetGroup") == ()
 
 
+def test_an_output_removed_while_the_user_is_looked_at_for_the_last_time(explore: Explore) -> None:
+    # journal: run 1, iam:PutUserPolicy: no line announces it
+    assert explore("quarantine: output-removed@GetUser#2") == ()
+
+
+def test_a_journal_removed_before_the_deny_is_put_back(explore: Explore) -> None:
+    # journal: run 1, iam:PutUserPolicy#2: no line announces it
+    assert explore("composite-delete: journal-removed@DeleteUserPolicy#2") == ()
+
+
 @pytest.mark.parametrize("name", ["deny-put-last", "identity-not-compared", "a-lost-answer-is-a-refusal"])
 def test_a_seeded_defect_is_found(name: str) -> None:
     done = subprocess.run(

@@ -18,9 +18,9 @@ from c7n_iamusers.iam.attachments import (
     SERVICE_SPECIFIC_CREDENTIAL,
     AttachmentKind,
 )
-from c7n_iamusers.iam.deny_all import deny_all_document
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.users import read_user
+from c7n_iamusers.lockout.deny_all import deny_all_document
 from tests.fakes import Sleeps, client_error
 from tests.policies import ACCOUNT
 

@@ -12,7 +12,6 @@ import pytest
 from c7n_iamusers.derivation.model import NO_WORKING_CREDENTIALS, QUARANTINED
 from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.model import DesiredAccess
 from c7n_iamusers.identity_center.provisioning import TrustOptions, provision, read_fleet
@@ -21,6 +20,8 @@ from c7n_iamusers.identity_center.requests.desired import desired_access
 from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.requests.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from tests.access_center import ACCOUNT, READ_ONLY
 from tests.derived import derived, holder
 from tests.desired import ABLE, holding, intents, readers

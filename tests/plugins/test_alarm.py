@@ -323,24 +323,24 @@ def test_an_event_is_told_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heard", "before", "told"),
+    ("attempted", "before", "told"),
     [
         pytest.param([3, 1], [], True, id="nobody-told"),
         pytest.param([3, 1], [2], True, id="newer-than-the-last-message"),
         pytest.param([3], [2], False, id="told-already"),
-        pytest.param([], [], False, id="nothing-heard"),
+        pytest.param([], [], False, id="nothing-seen"),
     ],
 )
-def test_what_the_event_history_has_is_told_once(heard: list[int], before: list[int], told: bool) -> None:
+def test_what_the_event_history_has_is_told_once(attempted: list[int], before: list[int], told: bool) -> None:
     attempts = [
         {"time": (NOW - timedelta(hours=each)).isoformat(), "service": "ec2", "action": f"Call{each}"}
-        for each in heard
+        for each in attempted
     ]
-    user = {**RESOURCE, "c7n:IamUser": {"attempts": {"state": "heard", "attempts": attempts}}}
+    user = {**RESOURCE, "c7n:IamUser": {"attempts": {"state": "attempted", "attempts": attempts}}}
     (*found,) = Used().due([user], notices(*(NOW - timedelta(hours=each) for each in before)), NOW)
     assert bool(found) is told
     if found:
-        assert f"Call{min(heard)}" in found[0].annotation["used"]["text"]
+        assert f"Call{min(attempted)}" in found[0].annotation["used"]["text"]
 
 
 def test_what_no_event_told_is_told_by_the_hourly_function(org: LocalOrg, iam: Any) -> None:

@@ -12,8 +12,8 @@ from c7n.exceptions import PolicyValidationError
 
 from aws_local_org import LocalOrg, scripted_events
 from c7n_iamusers.evidence.attempts import Gap, gaps_of
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.reasons import NOT_IN_QUARANTINE
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, outcomes, user_names
@@ -61,15 +61,15 @@ def test_the_states(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     before = answers(tmp_path)
     assert {name: each["state"] for name, each in before.items()} == {
         "alice": "quiet",
-        "bob": "deaf",
-        "carol": "deaf",
+        "bob": "unobservable",
+        "carol": "unobservable",
     }
-    assert before["bob"]["deaf_to"] == [
+    assert before["bob"]["not_recorded"] == [
         "1 of its credentials are deactivated, and AWS may not record attempts with them"
     ]
     assert "not in quarantine: " in before["carol"]["unread"][0]
     scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances", "eu-west-1")
-    (name,) = heard = answers(tmp_path, state=["heard"])
+    (name,) = heard = answers(tmp_path, state=["attempted"])
     assert name == "alice"
     assert heard["alice"]["attempts"][0] | {"time": ""} == {
         "source": "cloudtrail",
@@ -87,14 +87,14 @@ def test_the_states(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
 def test_a_region_that_is_not_read_is_not_quiet(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances", "eu-west-1")
     found = answers(tmp_path, regions=["us-east-1"])["alice"]
-    assert found["state"] == "deaf"
+    assert found["state"] == "unobservable"
     assert found["unread"] == ["CloudTrail was not read in eu-west-1, us-west-2"]
 
 
 def test_no_region_at_all_is_not_quiet(iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("c7n_iamusers.plugins.attempts.enabled_regions", lambda *_: ())
     found = answers(tmp_path)["alice"]
-    assert (found["state"], found["unread"]) == ("deaf", ["CloudTrail was read in no Region"])
+    assert (found["state"], found["unread"]) == ("unobservable", ["CloudTrail was read in no Region"])
 
 
 def test_a_user_of_whom_no_source_answers_is_not_quiet(
@@ -103,7 +103,7 @@ def test_a_user_of_whom_no_source_answers_is_not_quiet(
     monkeypatch.setattr("c7n_iamusers.plugins.attempts.read_events", lambda *_: {})
     found = answers(tmp_path)["alice"]
     assert (found["state"], found["unread"]) == (
-        "deaf",
+        "unobservable",
         ["no source says that it has every call of the whole time"],
     )
 
@@ -111,7 +111,7 @@ def test_a_user_of_whom_no_source_answers_is_not_quiet(
 def test_a_quarantine_before_the_calendar_is_none_and_stops_no_other_user(iam: Any, tmp_path: Path) -> None:
     quarantine(iam, "carol", since="00010101T000000Z")
     found = answers(tmp_path)
-    assert (found["alice"]["state"], found["carol"]["state"]) == ("quiet", "deaf")
+    assert (found["alice"]["state"], found["carol"]["state"]) == ("quiet", "unobservable")
     assert "not in quarantine: " in found["carol"]["unread"][0]
 
 
@@ -125,7 +125,7 @@ def test_a_failure_that_no_one_expects_is_one_users(
 
     monkeypatch.setattr("c7n_iamusers.plugins.attempts.gaps_of", failing)
     found = answers(tmp_path)
-    assert (found["alice"]["state"], found["bob"]["state"]) == ("quiet", "deaf")
+    assert (found["alice"]["state"], found["bob"]["state"]) == ("quiet", "unobservable")
     assert "OverflowError('date value out of range')" in found["bob"]["unread"][0]
     assert "attempts: user bob of account 111122223333: could not be read: OverflowError" in caplog.text
 
@@ -138,8 +138,8 @@ def test_a_role_that_was_assumed_before_the_quarantine_is_not_quiet(
     scripted_events.attempt(org, ACCOUNT, "alice", "sts:AssumeRole", "eu-west-1", time=before)
     quarantine(iam, "alice")
     found = answers(tmp_path)["alice"]
-    assert (found["state"], found["unread"]) == ("deaf", [])
-    assert "it had a session by AssumeRole in eu-west-1" in found["deaf_to"][0]
+    assert (found["state"], found["unread"]) == ("unobservable", [])
+    assert "it had a session by AssumeRole in eu-west-1" in found["not_recorded"][0]
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,14 @@ def test_what_is_denied_is_unread(
 ) -> None:
     deny(monkeypatch, operation)
     found = answers(tmp_path)["alice"]
-    assert found["state"] == "deaf"
+    assert found["state"] == "unobservable"
     assert any(unread in each for each in found["unread"])
 
 
 def test_last_uses_alone_are_never_quiet(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
     before = answers(tmp_path, since=1, sources=["last-used"])["alice"]
-    assert (before["state"], before["unread"]) == ("deaf", ["CloudTrail is not among the sources"])
+    assert (before["state"], before["unread"]) == ("unobservable", ["CloudTrail is not among the sources"])
     scripted_events.attempt(org, ACCOUNT, "alice", "s3:GetObject")  # CloudTrail has no event of it
     (heard,) = answers(tmp_path, since=1)["alice"]["attempts"]
     assert (heard["source"], heard["service"]) == ("last-used", "s3")
@@ -173,7 +173,7 @@ def test_a_source_that_can_not_be_read_is_unread(
 ) -> None:
     deny(monkeypatch, "GenerateServiceLastAccessedDetails")
     found = answers(tmp_path, sources=["cloudtrail", "service-last-accessed"])["alice"]
-    assert found["state"] == "deaf"
+    assert found["state"] == "unobservable"
     assert "it could not be read" in found["unread"][0]
 
 
@@ -196,7 +196,7 @@ def test_users_outside_quarantine_cost_no_calls_of_their_own(org: LocalOrg, iam:
 def test_the_annotation_is_in_the_resources(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     answers(tmp_path)
     resources = json.loads((tmp_path / NAME / "resources.json").read_text())
-    assert {each["c7n:IamUser"]["attempts"]["state"] for each in resources} == {"quiet", "deaf"}
+    assert {each["c7n:IamUser"]["attempts"]["state"] for each in resources} == {"quiet", "unobservable"}
 
 
 PROVEN = {"type": "composite-delete", "quiet": "proven", "quarantined-for": 14}
@@ -224,18 +224,18 @@ def test_deletion_spares_who_was_heard_and_accepts_who_is_deaf_in_writing(
         scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances") if name == "alice" else None
         quarantine(iam, name, key["AccessKeyId"])
     proven = deleting(tmp_path, "proven")
-    assert proven["alice"].startswith("skipped: heard since ")
+    assert proven["alice"].startswith("skipped: calls since ")
     assert proven["bob"].startswith(
         "skipped: nothing proves that it is unused: 1 of its credentials are deactiv"
     )
-    found = deleting(tmp_path, "not-heard")
+    found = deleting(tmp_path, "none-seen")
     assert found["alice"] == proven["alice"]
     assert user_names(iam) == ["alice"]
 
 
 def test_what_was_not_read_is_not_accepted(iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deny(monkeypatch, "LookupEvents")
-    assert "CloudTrail in us-east-1 could not be read" in deleting(tmp_path, "not-heard")["bob"]
+    assert "CloudTrail in us-east-1 could not be read" in deleting(tmp_path, "none-seen")["bob"]
     assert len(user_names(iam)) == 3
 
 
@@ -254,15 +254,15 @@ def test_a_deletion_that_was_killed_after_it_lifted_the_deny_is_completed(
     with monkeypatch.context() as patched:
         on_call(patched, "DeleteUser", kill)
         with pytest.raises(Killed):
-            deleting(tmp_path, "not-heard", **{"quarantined-for": 1e-9})
+            deleting(tmp_path, "none-seen", **{"quarantined-for": 1e-9})
     assert iam.list_user_policies(UserName="bob")["PolicyNames"] == []
-    assert deleting(tmp_path, "not-heard", **{"quarantined-for": 1e-9})["bob"].startswith("deleted")
+    assert deleting(tmp_path, "none-seen", **{"quarantined-for": 1e-9})["bob"].startswith("deleted")
 
 
 def test_a_renamed_user_is_still_heard(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances", "eu-west-1")
     iam.update_user(UserName="alice", NewUserName="alicia")
-    assert deleting(tmp_path, "not-heard")["alicia"].startswith("skipped: heard since ")
+    assert deleting(tmp_path, "none-seen")["alicia"].startswith("skipped: calls since ")
 
 
 def test_a_second_filter_does_not_shorten_the_silence(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
@@ -303,7 +303,7 @@ def test_why_a_user_is_in_no_quarantine_is_told_by_the_policy_that_left_it(
         row["code"] = "NotInQuarantine" if reason == NONE else "Active"
         row["time"] = f"2026-11-0{day}T00:00:00+00:00"
         (beside / "outcomes.json").write_text(json.dumps([row]) if status else "[")
-    action = {"type": "composite-delete", "quiet": "not-heard", "quarantined-for": 2}
+    action = {"type": "composite-delete", "quiet": "none-seen", "quarantined-for": 2}
     filters = [{"UserName": "carol"}, {"type": "unnecessary", "exempt": "none"}, {"type": "attempts"}]
     (found,) = policy({"filters": filters, "actions": [action]}, tmp_path).run()
     told = found["c7n:IamUser"]["outcome"]

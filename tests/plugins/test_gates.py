@@ -19,8 +19,8 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME
 from c7n_iamusers.identity_center.aws.instance import connect
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.safeguards.gates import Calls
 from c7n_iamusers.snapshots.archive import UserRecords

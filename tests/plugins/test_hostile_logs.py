@@ -12,7 +12,7 @@ import pytest
 from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.deletion import deleting
+from c7n_iamusers.deletion import user_deletion
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes
 from c7n_iamusers.execution import executor, outcomes
 from c7n_iamusers.identity_center.applying import run_lock
@@ -44,7 +44,7 @@ def test_each_plugin_logs_visibly(name: str) -> None:
     assert getattr(plugin.process, "__wrapped__", None), "its errors are not made visible"
 
 
-@pytest.mark.parametrize("log", [deleting.LOG, executor.LOG, outcomes.LOG, run_lock.log])
+@pytest.mark.parametrize("log", [user_deletion.LOG, executor.LOG, outcomes.LOG, run_lock.log])
 def test_the_rooms_below_log_visibly(log: object) -> None:
     assert isinstance(log, VisibleLog)
 

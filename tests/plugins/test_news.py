@@ -25,8 +25,8 @@ def outcome(status: str, reason: Reason = reasons.DONE) -> dict[str, Any]:
     return {"outcome": {"status": status, **reason.as_data()}}
 
 
-def heard(*times: str) -> dict[str, Any]:
-    return {"attempts": {"state": "heard", "attempts": [{"time": each} for each in times]}}
+def attempted(*times: str) -> dict[str, Any]:
+    return {"attempts": {"state": "attempted", "attempts": [{"time": each} for each in times]}}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,9 @@ def heard(*times: str) -> dict[str, Any]:
         pytest.param(outcome("skipped", ACTIVE), "skipped: Active", id="active"),
         pytest.param(outcome("skipped", OTHER_USER), "skipped: OtherUser", id="other-user"),
         pytest.param(outcome("skipped", said("active")), "skipped", id="without-a-code"),
-        pytest.param({**heard("2026-12-01T10:00:00+00:00"), **outcome("deleted")}, "deleted", id="action"),
+        pytest.param(
+            {**attempted("2026-12-01T10:00:00+00:00"), **outcome("deleted")}, "deleted", id="action"
+        ),
         pytest.param({"provisioning": {"status": "provisioned"}}, "access", id="provisioned"),
         pytest.param({"provisioning": {"status": "unchanged"}}, "access", id="provisioned-before"),
         pytest.param(
@@ -51,10 +53,10 @@ def heard(*times: str) -> dict[str, Any]:
         pytest.param(
             {
                 "identity-center": {"state": "provisioned"},
-                **heard("2026-12-02T10:00:00+00:00", "2026-12-01T10:00:00+00:00"),
+                **attempted("2026-12-02T10:00:00+00:00", "2026-12-01T10:00:00+00:00"),
             },
-            "heard: 2026-12-02T10:00:00+00:00",
-            id="heard",
+            "attempted: 2026-12-02T10:00:00+00:00",
+            id="attempted",
         ),
         pytest.param({"attempts": {"state": "quiet"}, "kind": "human"}, "selected", id="nothing-else-known"),
     ],
@@ -75,10 +77,10 @@ def test_what_became_of_a_user(known: dict[str, Any], news: str) -> None:
         ),
         pytest.param(ACTIVE, "exempt", ACTIVE.text, id="active"),
         pytest.param(
-            reasons.HEARD(since="2026-11-01", call="ec2 RunInstances"),
+            reasons.ATTEMPTED(since="2026-11-01", call="ec2 RunInstances"),
             "",
-            "heard since 2026-11-01: ec2 RunInstances",
-            id="heard",
+            "calls since 2026-11-01: ec2 RunInstances",
+            id="attempted",
         ),
         pytest.param(
             reasons.NOT_PROVEN_UNUSED(gaps="AWS does not report X"),
@@ -170,7 +172,9 @@ def test_whom_an_action_left_alone() -> None:
             "payments: 1 IAM user with access through IAM Identity Center on 2026-12-26",
             id="access",
         ),
-        pytest.param(["heard: x"] * 2, {}, "payments: 2 IAM users still in use on 2026-12-26", id="heard"),
+        pytest.param(
+            ["attempted: x"] * 2, {}, "payments: 2 IAM users still in use on 2026-12-26", id="attempted"
+        ),
         pytest.param(["selected"], {}, "payments: 1 IAM user to look at on 2026-12-26", id="selected"),
         pytest.param(["browned-out"], {}, "payments: 1 IAM user browned out on 2026-12-26", id="no-words"),
         pytest.param(

@@ -14,12 +14,8 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from aws_local_org import LocalOrg
 from aws_local_org.iam.seeding import set_access_key_last_used, set_password_last_used
-from c7n_iamusers.iam.deny_all import (
-    BROWNOUT_NAME,
-    DENY_ALL_NAME,
-    QUARANTINE_TAG,
-    deny_all_document,
-)
+from c7n_iamusers.lockout.deny_all import BROWNOUT_NAME, DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG
 from tests.full_users import create_full_user
 from tests.interference import deny, on_call
 from tests.plugins.deletions import acting, delete, outcomes, user_names

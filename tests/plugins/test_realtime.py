@@ -28,7 +28,7 @@ from aws_local_org import LocalOrg
 from aws_local_org.iam import seeding
 from c7n_iamusers.entry import register
 from c7n_iamusers.execution.interruption import Interruption
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
 from tests import cloudtrail_events as trail
 from tests.cloudtrail_events import ACCOUNT, event
 from tests.policies import policy

@@ -18,7 +18,8 @@ from aws_local_org.seed import seed
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from c7n_iamusers.evidence.assessment import Assessor
 from c7n_iamusers.evidence.seen_users import SEEN, SeenUsers, parse_seen
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.plugins.policy_checks import exemption_rules
 from c7n_iamusers.plugins.unnecessary import Unnecessary
 from c7n_iamusers.policy_comparison import trusted_users

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.iam.deny_all import Brownout
+from c7n_iamusers.lockout.deny_all import Brownout
 from c7n_iamusers.policy_comparison.principals import (
     GroupPermissions,
     ManagedPolicy,

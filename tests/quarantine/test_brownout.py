@@ -11,7 +11,8 @@ import pytest
 
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.execution.calls import Plan
-from c7n_iamusers.iam.deny_all import (
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.deny_all import (
     ATTACHED,
     BOUNDARY,
     BROWNOUT_NAME,
@@ -26,7 +27,7 @@ from c7n_iamusers.iam.deny_all import (
     inline_deny_all,
     is_denial,
 )
-from c7n_iamusers.iam.own_changes import (
+from c7n_iamusers.lockout.lockout_state import (
     NOTHING_KNOWN,
     broken_quarantine,
     deletion_begun,
@@ -34,7 +35,6 @@ from c7n_iamusers.iam.own_changes import (
     quarantine_of,
     without_own_changes,
 )
-from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.quarantine.plan import plan_brownout, plan_brownout_end, plan_quarantine, still_denying
 from tests.quarantine.test_plan import (
     CREDENTIALS,

@@ -10,25 +10,17 @@ import pytest
 
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.execution.calls import Plan
-from c7n_iamusers.iam.deny_all import (
-    ATTACHED,
-    BOUNDARY,
-    INLINE,
-    INLINE_QUOTA,
-    Quarantine,
-    deny_all_document,
-    parse_sid,
-    tagged_since,
-)
-from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.own_changes import (
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.deny_all import ATTACHED, BOUNDARY, INLINE, INLINE_QUOTA, deny_all_document
+from c7n_iamusers.lockout.lockout_state import (
     NOTHING_KNOWN,
     broken_quarantine,
     deletion_begun,
     lapses,
     quarantine_of,
 )
-from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.quarantine_record import Quarantine, parse_sid, tagged_since
 from c7n_iamusers.quarantine.plan import QuarantinePlan, plan_quarantine
 from tests.quarantine.test_plan import (
     CREDENTIALS,

@@ -11,20 +11,20 @@ import pytest
 
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan
-from c7n_iamusers.iam.deny_all import (
+from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.deny_all import (
     ATTACHED,
     BOUNDARY,
     BROWNOUT_NAME,
     DENY_ALL_NAME,
     INLINE,
     INLINE_QUOTA,
-    QUARANTINE_TAG,
-    Quarantine,
     deny_all_document,
     is_denial,
 )
-from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.own_changes import (
+from c7n_iamusers.lockout.lockout_state import (
     NOTHING_KNOWN,
     broken_quarantine,
     contradictions,
@@ -33,8 +33,7 @@ from c7n_iamusers.iam.own_changes import (
     left_inactive,
     quarantine_of,
 )
-from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, Quarantine
 from c7n_iamusers.quarantine.plan import (
     QuarantinePlan,
     ReleasePlan,

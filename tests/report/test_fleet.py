@@ -588,7 +588,7 @@ def test_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
 
 
 ATTEMPTS = {
-    "state": "heard",
+    "state": "attempted",
     "since": at(7),
     "as_of": at(1),
     "quarantined": True,
@@ -599,8 +599,8 @@ ATTEMPTS = {
 @pytest.mark.parametrize(
     ("attempts", "outcomes", "expected"),
     [
-        pytest.param(ATTEMPTS, [], ["quarantine in use"], id="heard"),
-        pytest.param({**ATTEMPTS, "state": "deaf", "attempts": []}, [], [], id="deaf"),
+        pytest.param(ATTEMPTS, [], ["quarantine in use"], id="attempted"),
+        pytest.param({**ATTEMPTS, "state": "unobservable", "attempts": []}, [], [], id="unobservable"),
         pytest.param({**ATTEMPTS, "quarantined": False}, [], [], id="in-no-quarantine"),
         pytest.param(ATTEMPTS, [outcome("alice", "released")], [], id="released-since"),
         pytest.param(ATTEMPTS, [outcome("alice", "released", days=3)], ["quarantine in use"], id="before"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.iam.policy_documents import PolicyVersion
-from c7n_iamusers.restoration.limits import administrative, administrative_today
+from c7n_iamusers.restoration.cannot_come_back import administrative, administrative_today
 from c7n_iamusers.restoration.rights import CurrentRights
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.records import groups, user

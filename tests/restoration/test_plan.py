@@ -13,22 +13,22 @@ from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan, Ref
 from c7n_iamusers.execution.journal import CREATED
-from c7n_iamusers.iam.deny_all import (
+from c7n_iamusers.iam.policy_documents import PolicyVersion
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.applied_calls import AppliedCall, History
+from c7n_iamusers.lockout.deny_all import (
     DENY_ALL_NAME,
     INLINE_QUOTA,
-    Quarantine,
     deny_all_document,
     inline_fits,
     is_denial,
 )
-from c7n_iamusers.iam.history import AppliedCall, History
-from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, deletion_begun, quarantine_of
-from c7n_iamusers.iam.policy_documents import PolicyVersion
-from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, deletion_begun, quarantine_of
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.quarantine.plan import plan_release
-from c7n_iamusers.restoration import limits
+from c7n_iamusers.restoration import cannot_come_back
+from c7n_iamusers.restoration.cannot_come_back import CurrentState, administrative
 from c7n_iamusers.restoration.deny import OwnDeny
-from c7n_iamusers.restoration.limits import CurrentState, administrative
 from c7n_iamusers.restoration.plan import Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights
 from c7n_iamusers.snapshots.snapshot import Snapshot, with_removed
@@ -197,7 +197,7 @@ def test_a_new_password_has_to_get_the_duration_of_sign_ins_of_the_lost_one() ->
     long = {**profile, "MaxSigninSessionDuration": 7_776_000}
     attachments = {**ALICE.attachments, "login-profile": (long,)}
     kept = Snapshot.from_json(replace(SNAPSHOT, user=replace(ALICE, attachments=attachments)).as_json())
-    (said,) = (line for line in limits.lost(kept) if line.startswith("console password"))
+    (said,) = (line for line in cannot_come_back.lost(kept) if line.startswith("console password"))
     assert said == "console password: IAM never returns a password; it had MaxSigninSessionDuration 7776000"
 
 

@@ -10,14 +10,15 @@ import pytest
 
 from c7n_iamusers import reasons
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.notices.exempted import Exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards.guards import (
-    NOT_HEARD,
+    NONE_SEEN,
     PROVEN,
     Guards,
     quarantine_status,
@@ -334,8 +335,8 @@ def test_what_a_reason_says_of_a_quarantine(reason: Reason | None, told: str) ->
     assert (reason or reasons.DONE).trouble == told
 
 
-HEARD = {
-    "state": "heard",
+ATTEMPTED = {
+    "state": "attempted",
     "since": "2026-11-01T00:00:00+00:00",
     "attempts": [
         {
@@ -347,7 +348,11 @@ HEARD = {
     ],
     "unread": ["CloudTrail was not read in eu-west-1"],
 }
-DEAF = {"state": "deaf", "deaf_to": ["AWS does not report the use of its 1 SSH keys"], "unread": []}
+UNOBSERVABLE = {
+    "state": "unobservable",
+    "not_recorded": ["AWS does not report the use of its 1 SSH keys"],
+    "unread": [],
+}
 
 
 @pytest.mark.parametrize(
@@ -375,28 +380,34 @@ def test_a_use_that_the_annotation_has(activity: Any, days: float | None, reason
     [
         pytest.param({"state": "quiet", "unread": []}, PROVEN, None, id="quiet"),
         pytest.param(
-            HEARD, NOT_HEARD, "heard since 2026-11-01.*: s3 ListBuckets on .* release it; once", id="heard"
+            ATTEMPTED,
+            NONE_SEEN,
+            "calls since 2026-11-01.*: s3 ListBuckets on .* release it; once",
+            id="attempted",
         ),
         pytest.param(
-            DEAF, PROVEN, "nothing proves that it is unused: .*SSH keys; quiet: not-heard", id="deaf"
+            UNOBSERVABLE,
+            PROVEN,
+            "nothing proves that it is unused: .*SSH keys; quiet: none-seen",
+            id="unobservable",
         ),
-        pytest.param(DEAF, NOT_HEARD, None, id="deaf-accepted"),
+        pytest.param(UNOBSERVABLE, NONE_SEEN, None, id="unobservable-accepted"),
         pytest.param(
-            {**DEAF, "unread": ["x"]}, NOT_HEARD, "unknown whether it is still in use: x", id="unread"
+            {**UNOBSERVABLE, "unread": ["x"]}, NONE_SEEN, "unknown whether it is still in use: x", id="unread"
         ),
         pytest.param(
-            {**DEAF, "unread": ["x"], "codes": ["NotInQuarantine"]},
-            NOT_HEARD,
+            {**UNOBSERVABLE, "unread": ["x"], "codes": ["NotInQuarantine"]},
+            NONE_SEEN,
             "^not in quarantine: ",
             id="not-quarantined",
         ),
-        pytest.param(None, NOT_HEARD, "did not say", id="not-asked"),
+        pytest.param(None, NONE_SEEN, "did not say", id="not-asked"),
         pytest.param({}, PROVEN, "did not say", id="empty"),
-        pytest.param({}, NOT_HEARD, "did not say", id="empty-not-heard"),
-        pytest.param({"state": "silent", "unread": []}, NOT_HEARD, "did not say", id="unknown-state"),
+        pytest.param({}, NONE_SEEN, "did not say", id="empty-none-seen"),
+        pytest.param({"state": "silent", "unread": []}, NONE_SEEN, "did not say", id="unknown-state"),
     ],
 )
 def test_who_counts_as_quiet(attempts: Any, accepted: str, reason: str | None) -> None:
     found = unquiet(attempts, accepted)
     assert found is None if reason is None else re.search(reason, text_of(found))
-    assert (found or reasons.DONE).trouble == ("in use" if attempts is HEARD else "")
+    assert (found or reasons.DONE).trouble == ("in use" if attempts is ATTEMPTED else "")

@@ -14,7 +14,7 @@ from c7n_iamusers.exceptions import JournalRefused, NotRestorable, SnapshotRefus
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Subject
 from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.iam.own_changes import NOTHING_KNOWN
+from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, SnapshotArchive, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from tests.records import EVERYTHING, said, user

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME
-from c7n_iamusers.iam.history import History, history_of
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.applied_calls import History, history_of
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME
 from c7n_iamusers.snapshots.snapshot import (
     Snapshot,
     before_removals,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.iam.deny_all import BROWNOUT_NAME, DENY_ALL_NAME
 from c7n_iamusers.iam.policy_documents import PolicyVersion
+from c7n_iamusers.lockout.deny_all import BROWNOUT_NAME, DENY_ALL_NAME
 from c7n_iamusers.snapshots.lost_denies import lost_denies
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.records import groups, user

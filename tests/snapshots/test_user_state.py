@@ -10,10 +10,10 @@ import pytest
 
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.execution.calls import Plan
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
-from c7n_iamusers.iam.history import AppliedCall, History
-from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, quarantine_of, without_own_changes
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.lockout.applied_calls import AppliedCall, History
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, quarantine_of, without_own_changes
 from c7n_iamusers.quarantine.plan import plan_quarantine
 from c7n_iamusers.snapshots.snapshot import Snapshot, covers, fingerprint, is_covered, state_of, tampering
 from tests.quarantine.test_plan import CREDENTIALS, NO_ROOM, apply, in_quarantine

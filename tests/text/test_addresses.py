@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from c7n_iamusers.text.wording import foreign_domain, is_address
+from c7n_iamusers.text.addresses import foreign_domain, is_address
 
 pytestmark = pytest.mark.pure
 

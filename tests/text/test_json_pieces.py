@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.text.wording import json_pieces
+from c7n_iamusers.text.json_pieces import json_pieces
 
 pytestmark = pytest.mark.pure
 

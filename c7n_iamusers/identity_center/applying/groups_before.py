@@ -14,20 +14,23 @@ from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.output.run_report import Report
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key
-from c7n_iamusers.text import shapes
+from c7n_iamusers.text import validators
 from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
-from c7n_iamusers.text.wording import json_pieces
+from c7n_iamusers.text.json_pieces import json_pieces
 
 #: The name of the record in the directory of a run.
 FILE, SCHEMA = "groups-before.json", 1
 #: Id of a group -> its ``assignments`` (account id, ARN) and its ``members``.
 Groups = Mapping[str, Mapping[str, Any]]
 
-_MANY, _ID = 10_000_000, shapes.text(2048, shortest=1)
-_GROUP = shapes.record(
-    {"assignments": shapes.listing(object_records.assigned, _MANY), "members": shapes.listing(_ID, _MANY)}
+_MANY, _ID = 10_000_000, validators.text(2048, shortest=1)
+_GROUP = validators.record(
+    {
+        "assignments": validators.listing(object_records.assigned, _MANY),
+        "members": validators.listing(_ID, _MANY),
+    }
 )
-_DATA = shapes.record({"schema": shapes.one_of(SCHEMA), "groups": shapes.mapping(_ID, _GROUP)})
+_DATA = validators.record({"schema": validators.one_of(SCHEMA), "groups": validators.mapping(_ID, _GROUP)})
 
 
 def record(output: Store, directory: str, report: Report) -> None:

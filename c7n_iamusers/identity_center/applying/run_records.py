@@ -39,7 +39,7 @@ from c7n_iamusers.identity_center.planning.replacements import History
 from c7n_iamusers.identity_center.requests.intents import permission_set_data
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, ChangeResult
 from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
-from c7n_iamusers.text.wording import json_pieces
+from c7n_iamusers.text.json_pieces import json_pieces
 
 RUNS = "identity-center-runs"
 JOURNAL, RESULT, RESULT_SCHEMA = "journal.jsonl", "result.json", 1

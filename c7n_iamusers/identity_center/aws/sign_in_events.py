@@ -14,7 +14,7 @@ from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.identity_center.sign_ins import DELIVERY, EVENTS, SignIn, SignIns, sign_in_of
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 #: "The rate of lookup requests is limited to two per second, per account, per Region" (LookupEvents API reference).
 PER_SECOND = 2.0

@@ -24,9 +24,10 @@ from c7n_iamusers.identity_center.object_records import Created
 from c7n_iamusers.identity_center.output.reports import side_effect_text
 from c7n_iamusers.identity_center.planning.changeset import group_key, set_key, user_key
 from c7n_iamusers.reasons import read_reason
-from c7n_iamusers.text import shapes
+from c7n_iamusers.text import validators
 from c7n_iamusers.text.documents import NotInFormat, read_json
-from c7n_iamusers.text.wording import folded, json_pieces, quoted, shown
+from c7n_iamusers.text.json_pieces import json_pieces
+from c7n_iamusers.text.wording import folded, quoted, shown
 
 _SCHEMA = 3
 #: How many people or objects an error names.
@@ -56,31 +57,31 @@ _CHECKED = {
     "reaches": "the list of side effects",
 }
 Row = dict[str, Any]
-_TEXT, _MANY = shapes.text(65_536), 10_000_000
+_TEXT, _MANY = validators.text(65_536), 10_000_000
 
 
-def _rows_of(*names: str, **others: shapes.Shape) -> shapes.Shape:
+def _rows_of(*names: str, **others: validators.Shape) -> validators.Shape:
     """A list of objects with the texts ``names`` and with ``others``."""
-    return shapes.listing(
-        shapes.record({**dict.fromkeys(names, _TEXT), **others}, others=True),
+    return validators.listing(
+        validators.record({**dict.fromkeys(names, _TEXT), **others}, others=True),
         _MANY,
     )
 
 
 def _person(value: Any, place: str) -> None:
-    shapes.listing(_TEXT, 2)(value, place)
+    validators.listing(_TEXT, 2)(value, place)
     if len(value) != 2:
         raise ValueError(f"{place} must be a username and an e-mail")
 
 
 #: A plan, as far as a run reads it.
-_PLAN = shapes.record(
+_PLAN = validators.record(
     {
         **dict.fromkeys(("changes", "standing"), _rows_of("key", "kind", "name", "id", "rests_on")),
         "totals": _rows_of("account_id", person=_person),
         "stale": _rows_of("key", "kind", "name"),
         "strangers": _rows_of("username", "group"),
-        "reaches": _rows_of("by", "account_id", people=shapes.listing(_TEXT, _MANY)),
+        "reaches": _rows_of("by", "account_id", people=validators.listing(_TEXT, _MANY)),
     },
     others=True,
 )

@@ -17,11 +17,12 @@ from c7n_iamusers.derivation.model import (
     parse_acceptances,
 )
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.iam.before_quarantine import before_quarantine
-from c7n_iamusers.iam.denied_users import denying_policy
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
-from c7n_iamusers.text.wording import as_text, shown
+from c7n_iamusers.lockout.before_quarantine import before_quarantine
+from c7n_iamusers.lockout.denied_users import denying_policy
+from c7n_iamusers.text.times import as_text
+from c7n_iamusers.text.wording import shown
 
 _REPORT = (
     "allow iam:GetCredentialReport, iam:GenerateCredentialReport, iam:ListServiceSpecificCredentials and "

@@ -30,7 +30,7 @@ from c7n_iamusers.identity_center.requests.intents import (
     intents_from,
 )
 from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json, unpacked
-from c7n_iamusers.text.shapes import is_account_id
+from c7n_iamusers.text.validators import is_account_id
 
 #: The default maximum age of intents. Users change.
 MAX_AGE = timedelta(hours=24)

@@ -24,9 +24,10 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.model import Person
-from c7n_iamusers.text import shapes
+from c7n_iamusers.text import validators
 from c7n_iamusers.text.documents import read_json
-from c7n_iamusers.text.wording import moment, quoted, visible
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import quoted, visible
 
 #: The file in a policy's output directory, and its version.
 INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 3
@@ -205,117 +206,119 @@ def _shared(credentials: WorkingCredentials) -> WorkingCredentials:
 
 _USERS, _POLICIES = 5_000, 50_000
 _SHORTEST, _LONGEST = 3600, 12 * 3600
-_ANY, _SHOWN = shapes.text(8192), 400
+_ANY, _SHOWN = validators.text(8192), 400
 _USER_ARN = re.compile(r"arn:(aws[a-z-]*):iam::(\d{12}):user/(?:[!-~]+/)?([\w+=,.@-]{1,64})", re.ASCII)
 _POLICY_ARN = re.compile(r"arn:(aws[a-z-]*):iam::(\d{12}|aws):policy/[!-~]{1,512}", re.ASCII)
-_POLICY_ARN_TEXT = shapes.text(2048, _POLICY_ARN.pattern)
-_CUSTOMER_OR_AWS = shapes.text(2048, rf"{_POLICY_ARN.pattern}|/(?:[!-~]+/)?[\w+=,.@-]{{1,128}}")
+_POLICY_ARN_TEXT = validators.text(2048, _POLICY_ARN.pattern)
+_CUSTOMER_OR_AWS = validators.text(2048, rf"{_POLICY_ARN.pattern}|/(?:[!-~]+/)?[\w+=,.@-]{{1,128}}")
 
 
 def _duration(value: Any, place: str) -> None:
-    shapes.text(20)(value, place)
+    validators.text(20)(value, place)
     if not _SHORTEST <= (duration_seconds(value) or 0) <= _LONGEST:
         raise ValueError(f"{place} {quoted(value)} must be an ISO 8601 duration from PT1H to PT12H")
 
 
-_INLINE = shapes.listing(
-    shapes.record({"PolicyName": shapes.text(128), "PolicyDocument": shapes.document}), 1000
+_INLINE = validators.listing(
+    validators.record({"PolicyName": validators.text(128), "PolicyDocument": validators.document}), 1000
 )
-_ATTACHED = shapes.listing(
-    shapes.record({"PolicyArn": _POLICY_ARN_TEXT}, {"PolicyName": shapes.text(128)}), 100
+_ATTACHED = validators.listing(
+    validators.record({"PolicyArn": _POLICY_ARN_TEXT}, {"PolicyName": validators.text(128)}), 100
 )
-_DETAIL = shapes.record(
-    {"UserName": shapes.text(64), "UserId": shapes.text(128), "Arn": shapes.text(2048)},
+_DETAIL = validators.record(
+    {"UserName": validators.text(64), "UserId": validators.text(128), "Arn": validators.text(2048)},
     {
         "UserPolicyList": _INLINE,
-        "GroupList": shapes.listing(shapes.text(128), 100),
+        "GroupList": validators.listing(validators.text(128), 100),
         "AttachedManagedPolicies": _ATTACHED,
-        "PermissionsBoundary": shapes.record(
+        "PermissionsBoundary": validators.record(
             {"PermissionsBoundaryArn": _POLICY_ARN_TEXT}, {"PermissionsBoundaryType": _ANY}
         ),
-        "Tags": shapes.listing(shapes.record({"Key": shapes.text(128), "Value": shapes.text(256)}), 50),
+        "Tags": validators.listing(
+            validators.record({"Key": validators.text(128), "Value": validators.text(256)}), 50
+        ),
     },
 )
-_NAME = shapes.text(1024, shortest=1)
-_PERSON_SHAPE = shapes.record(
+_NAME = validators.text(1024, shortest=1)
+_PERSON_SHAPE = validators.record(
     {
-        "username": shapes.text(128, shortest=1),
-        "email": shapes.text(254, shortest=3),
+        "username": validators.text(128, shortest=1),
+        "email": validators.text(254, shortest=3),
         "given_name": _NAME,
         "family_name": _NAME,
         "display_name": _NAME,
     }
 )
-_NAMES = shapes.listing(shapes.text(128), 50)
-_CREDENTIALS = shapes.record(
+_NAMES = validators.listing(validators.text(128), 50)
+_CREDENTIALS = validators.record(
     {
         "kinds": _NAMES,
         "services": _NAMES,
         "unread": _NAMES,
         "problem": _ANY,
-        "mfa": shapes.one_of(True, False, None),
-        "as-of": shapes.maybe(shapes.text(40)),
+        "mfa": validators.one_of(True, False, None),
+        "as-of": validators.maybe(validators.text(40)),
     }
 )
-_USER = shapes.record(
+_USER = validators.record(
     {
-        "user": shapes.text(64, r"[\w+=,.@-]{1,64}"),
-        "arn": shapes.text(2048, _USER_ARN.pattern),
-        "unique-id": shapes.text(128, r"[\w+=,.@-]+"),
-        "person": shapes.maybe(_PERSON_SHAPE),
+        "user": validators.text(64, r"[\w+=,.@-]{1,64}"),
+        "arn": validators.text(2048, _USER_ARN.pattern),
+        "unique-id": validators.text(128, r"[\w+=,.@-]+"),
+        "person": validators.maybe(_PERSON_SHAPE),
         "rests-on": _ANY,
         "problem": _ANY,
-        "detail": shapes.maybe(_DETAIL),
-        "on-file": shapes.one_of(True, False),
-        "user-id": shapes.text(64),
-        "credentials": shapes.maybe(_CREDENTIALS),
+        "detail": validators.maybe(_DETAIL),
+        "on-file": validators.one_of(True, False),
+        "user-id": validators.text(64),
+        "credentials": validators.maybe(_CREDENTIALS),
     }
 )
-_ACCEPT = shapes.listing(shapes.mapping(shapes.text(16), shapes.text(1024)), 10_000)
-_PERMISSION_SET = shapes.record(
+_ACCEPT = validators.listing(validators.mapping(validators.text(16), validators.text(1024)), 10_000)
+_PERMISSION_SET = validators.record(
     {
-        "name": shapes.text(32, r"[\w+=,.@-]{1,32}"),
-        "description": shapes.text(700),
+        "name": validators.text(32, r"[\w+=,.@-]{1,32}"),
+        "description": validators.text(700),
         "session_duration": _duration,
-        "relay_state": shapes.text(240),
-        "managed_policies": shapes.listing(_POLICY_ARN_TEXT, 50),
-        "inline_policy": shapes.text(32_768),
-        "tags": shapes.mapping(shapes.text(128), shapes.text(256)),
-        "customer_policies": shapes.listing(_CUSTOMER_OR_AWS, 50),
+        "relay_state": validators.text(240),
+        "managed_policies": validators.listing(_POLICY_ARN_TEXT, 50),
+        "inline_policy": validators.text(32_768),
+        "tags": validators.mapping(validators.text(128), validators.text(256)),
+        "customer_policies": validators.listing(_CUSTOMER_OR_AWS, 50),
         "boundary": lambda value, place: _CUSTOMER_OR_AWS(value, place) if value != "" else None,
     }
 )
-_DERIVE = shapes.record(
+_DERIVE = validators.record(
     {},
     {
         "session-duration": _duration,
-        **dict.fromkeys(("policies-per-set", "policies-per-role"), shapes.whole(1)),
-        **dict.fromkeys(("inline-characters", "inline-bytes"), shapes.whole(1)),
-        **dict.fromkeys(("identity-center-mfa", "write-out"), shapes.one_of(True, False)),
-        "username-tag": shapes.text(128),
-        "group-by": shapes.one_of(PER_ACCOUNT, PER_MAP),
+        **dict.fromkeys(("policies-per-set", "policies-per-role"), validators.whole(1)),
+        **dict.fromkeys(("inline-characters", "inline-bytes"), validators.whole(1)),
+        **dict.fromkeys(("identity-center-mfa", "write-out"), validators.one_of(True, False)),
+        "username-tag": validators.text(128),
+        "group-by": validators.one_of(PER_ACCOUNT, PER_MAP),
         "accept": _ACCEPT,
         "allow-wider": lambda value, place: None,  # parse_acceptances refuses it, and says what to do
     },
 )
-_INTENTS: shapes.Shape = shapes.record(
+_INTENTS: validators.Shape = validators.record(
     {
-        "schema": shapes.one_of(INTENTS_SCHEMA),
-        "time": shapes.text(40),
-        "account": shapes.account_id,
-        "policy": shapes.text(128, r"[\w-]+"),
-        "identity-source": shapes.one_of("external", "identity-center"),
-        "shared-group": shapes.one_of(True, False),
-        "group": shapes.text(1024),
-        "permission-set": shapes.maybe(_PERMISSION_SET),
-        "derive": shapes.maybe(_DERIVE),
+        "schema": validators.one_of(INTENTS_SCHEMA),
+        "time": validators.text(40),
+        "account": validators.account_id,
+        "policy": validators.text(128, r"[\w-]+"),
+        "identity-source": validators.one_of("external", "identity-center"),
+        "shared-group": validators.one_of(True, False),
+        "group": validators.text(1024),
+        "permission-set": validators.maybe(_PERMISSION_SET),
+        "derive": validators.maybe(_DERIVE),
         "accept": _ACCEPT,
-        "users": shapes.listing(_USER, _USERS),
-        "groups": shapes.mapping(
-            shapes.text(128),
-            shapes.record({"GroupPolicyList": _INLINE, "AttachedManagedPolicies": _ATTACHED}),
+        "users": validators.listing(_USER, _USERS),
+        "groups": validators.mapping(
+            validators.text(128),
+            validators.record({"GroupPolicyList": _INLINE, "AttachedManagedPolicies": _ATTACHED}),
         ),
-        "policies": shapes.mapping(_POLICY_ARN_TEXT, shapes.document),
+        "policies": validators.mapping(_POLICY_ARN_TEXT, validators.document),
     }
 )
 

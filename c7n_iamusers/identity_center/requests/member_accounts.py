@@ -22,10 +22,10 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.iam.accounts import PolicySource, read_aws_policies, read_policy_source
-from c7n_iamusers.iam.denied_users import is_denied
 from c7n_iamusers.iam.policy_documents import PolicyInterner
 from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority, with_own_people
 from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
+from c7n_iamusers.lockout.denied_users import is_denied
 
 _ACCOUNT_ID = "{account_id}"
 _ROLE = re.compile(rf"arn:aws[a-z-]*:iam::{re.escape(_ACCOUNT_ID)}:role/[!-~]+", re.ASCII)

@@ -17,10 +17,11 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center.model import Person, PersonKey
 from c7n_iamusers.identity_center.requests.lookalikes import form_fault, glyph_fault, lookalikes, special
+from c7n_iamusers.text.addresses import LONGEST, foreign_domain, is_address
 from c7n_iamusers.text.documents import NotInFormat
 from c7n_iamusers.text.rows import Row, read_rows
-from c7n_iamusers.text.shapes import is_account_id
-from c7n_iamusers.text.wording import LONGEST, folded, foreign_domain, is_address, quoted, shown
+from c7n_iamusers.text.validators import is_account_id
+from c7n_iamusers.text.wording import folded, quoted, shown
 
 #: The keys of a policy's ``user:``. CreateUser needs all of them, although its model says they are optional.
 KEYS = ("username", "email", "given-name", "family-name", "display-name")

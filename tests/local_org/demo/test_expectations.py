@@ -15,10 +15,10 @@ import pytest
 from aws_local_org.demo.expectations import (
     PolicyOutput,
     access_faults,
+    attempted_faults,
     changed,
     deleted,
     deletion_faults,
-    heard_faults,
     leaving,
     left_faults,
     mail_faults,
@@ -240,14 +240,14 @@ def test_stop_faults(tmp_path: Path, after: AccountState, rows: Any, code: int, 
 @pytest.mark.parametrize(
     ("resources", "fault"),
     [
-        pytest.param([{"UserName": "ci"}], None, id="heard"),
-        pytest.param([], "heard: ci is missing", id="deaf"),
+        pytest.param([{"UserName": "ci"}], None, id="attempted"),
+        pytest.param([], "attempts: ci is missing", id="nobody-seen"),
         pytest.param([{"UserName": "ci"}, {"UserName": "alice"}], "alice is too many", id="another"),
         pytest.param(None, "a policy did not run", id="not-run"),
     ],
 )
 def test_heard_faults(tmp_path: Path, resources: Any, fault: str | None) -> None:
-    check(heard_faults(BEFORE, output(tmp_path, resources=resources), {"ci"}), fault)
+    check(attempted_faults(BEFORE, output(tmp_path, resources=resources), {"ci"}), fault)
 
 
 @pytest.mark.parametrize(

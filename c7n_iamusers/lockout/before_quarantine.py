@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from c7n_iamusers.iam.attachments import INLINE_POLICY
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, inline_deny_all, parse_sid
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, inline_deny_all
+from c7n_iamusers.lockout.quarantine_record import Quarantine, parse_sid
 
 
 def own_quarantine(detail: Mapping[str, Any]) -> Quarantine | None:

@@ -21,8 +21,9 @@ from aws_local_org.iam.seeding import (
     set_create_date,
 )
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.plugins.composite_delete import CompositeDelete
 from c7n_iamusers.restoration.snapshot_files import collected
 from c7n_iamusers.snapshots.archive import UserRecords

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.iam.deny_all import sid_time
-from c7n_iamusers.text.wording import as_text, moment
+from c7n_iamusers.lockout.quarantine_record import sid_time
+from c7n_iamusers.text.times import as_text, moment
 
 pytestmark = pytest.mark.pure
 

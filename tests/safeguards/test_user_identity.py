@@ -13,10 +13,10 @@ import pytest
 from c7n_iamusers.exceptions import UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan
 from c7n_iamusers.execution.executor import Applied, CallFailed
-from c7n_iamusers.iam.deny_all import BROWNOUT_NAME, DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.safeguards.identity import (
+from c7n_iamusers.lockout.deny_all import BROWNOUT_NAME, DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.safeguards.user_identity import (
     BoundaryChanged,
     handle_replacement,
     identity_check,

@@ -27,7 +27,13 @@ from c7n_iamusers.execution.executor import FAILED as FAILED_CALL
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED, failure_reason
 from c7n_iamusers.iam.attachments import ACCESS_KEY, ATTACHMENT_KINDS, MFA_DEVICE
-from c7n_iamusers.iam.deny_all import (
+from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.iam.permissions import RIGHTS as RIGHTS_PERMISSIONS
+from c7n_iamusers.iam.sign_in_sessions import NO_SESSIONS, SignInSessions
+from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.iam.users import KeyUse, read_key_use, unassigned_mfa
+from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.deny_all import (
     BOUNDARY,
     PUT_BACK,
     deny_form,
@@ -37,16 +43,10 @@ from c7n_iamusers.iam.deny_all import (
     is_denial,
     put_back,
 )
-from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.own_changes import own_deny
-from c7n_iamusers.iam.permissions import RIGHTS as RIGHTS_PERMISSIONS
-from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
-from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.iam.users import KeyUse, read_key_use, unassigned_mfa
+from c7n_iamusers.lockout.lockout_state import own_deny
 from c7n_iamusers.reasons import DONE as NOTHING_TO_SAY
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.safeguards import identity
+from c7n_iamusers.safeguards import user_identity
 from c7n_iamusers.safeguards.gates import AskedOfUser, NoteExempt, before_first_change, note_nobody
 from c7n_iamusers.safeguards.guards import (
     Guards,
@@ -130,7 +130,7 @@ class _InDoubt(Exception):
 
 #: Why a user is left alone that every round found like this.
 _UNSETTLED: dict[type[Exception], Reason] = {
-    identity.BoundaryChanged: reasons.BOUNDARY_KEEPS_CHANGING(),
+    user_identity.BoundaryChanged: reasons.BOUNDARY_KEEPS_CHANGING(),
     _InDoubt: reasons.LISTED_AND_GONE(),
 }
 
@@ -169,7 +169,9 @@ class _Deletion:
             except SubjectGone:
                 return self.absent()
             except UserReplaced as error:
-                return FAILED, identity.handle_replacement(self.of.run, error, self.evidence, self.applied)
+                return FAILED, user_identity.handle_replacement(
+                    self.of.run, error, self.evidence, self.applied
+                )
             finally:
                 self.applied.failure_note = self._failure_note()
             if outcome is not None:
@@ -178,7 +180,7 @@ class _Deletion:
     def _round(self, user: IamUser, delays: Iterator[float]) -> StatusAndReason | None:
         """The outcome; None if another round is needed."""
         if self.applied.calls and user.unique_id != self.evidence.unique_id:
-            raise identity.user_replaced(self.evidence, user.unique_id)
+            raise user_identity.user_replaced(self.evidence, user.unique_id)
         self.found = self.of.records.find(user, self.applied.made, self.of.adopt)
         self.of.records.note_lapse(self.found)
         try:
@@ -206,7 +208,7 @@ class _Deletion:
             return self._apply(found)
         except (GateClosed, NotRestorable) as error:
             return failure_reason(self.evidence, error)
-        except (identity.BoundaryChanged, _InDoubt) as error:
+        except (user_identity.BoundaryChanged, _InDoubt) as error:
             if not self._pause(delays):
                 return _UNSETTLED[type(error)]
         except ReadingOutdated:
@@ -261,7 +263,7 @@ class _Deletion:
     def absent(self) -> StatusAndReason:
         """The outcome if no user has the name any more, after ListUsers confirmed it."""
         ended = self.applied.ended("DeleteUser")
-        if ended != DONE and (problem := identity.not_gone(self.of.run, self.evidence)):
+        if ended != DONE and (problem := user_identity.not_gone(self.of.run, self.evidence)):
             return FAILED, problem
         return self._outcome_of_absence(ended in (DONE, UNKNOWN))
 
@@ -304,7 +306,7 @@ class _Deletion:
         executor.apply(Plan(plan.subject, plan.calls[removing:]), self.applied, identify)
 
     def _identify(self, found: RecordedUser, plan: Plan) -> Callable[[], bool]:
-        return identity.identity_check(
+        return user_identity.identity_check(
             self.of.run.client, self.of.run.backoff, self.evidence, found.user, plan, self.applied
         )
 
@@ -314,7 +316,7 @@ class _Deletion:
             # Something was attached, or somebody deleted the user, or IAM is not consistent yet.
             return self._pause(delays)
         form = deny_form(error.call)
-        if not form or error.code not in identity.FORM_REFUSED:
+        if not form or error.code not in user_identity.FORM_REFUSED:
             return False
         if error.code == "LimitExceeded":
             self.refused[form] = error.code

@@ -23,25 +23,24 @@ from c7n_iamusers.execution.outcomes import (
     failure_reason,
 )
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, LOGIN_PROFILE
-from c7n_iamusers.iam.deny_all import (
+from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.iam.read_back import shows
+from c7n_iamusers.iam.sign_in_sessions import NO_SESSIONS, SignInSessions
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.iam.users import KeyUse, read_key_use
+from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.deny_all import (
     DENY_ALL_NAME,
     FORMS,
     GONE_DENY,
-    Quarantine,
     brownout_of,
     denies,
     deny_form,
     foreign_policies,
     is_bounded,
-    tagged_since,
 )
-from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.own_changes import deletion_begun, deny_record_of, predated, switchable
-from c7n_iamusers.iam.read_back import shows
-from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
-from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.users import KeyUse, read_key_use
+from c7n_iamusers.lockout.lockout_state import deletion_begun, deny_record_of, predated, switchable
+from c7n_iamusers.lockout.quarantine_record import Quarantine, tagged_since
 from c7n_iamusers.quarantine.plan import (
     QuarantinePlan,
     plan_brownout,
@@ -53,7 +52,7 @@ from c7n_iamusers.quarantine.plan import (
     used_under_aws_deny_all,
 )
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.safeguards import identity
+from c7n_iamusers.safeguards import user_identity
 from c7n_iamusers.safeguards.gates import AskedOfUser, NoteExempt, before_first_change, note_nobody
 from c7n_iamusers.safeguards.guards import (
     Guards,
@@ -136,8 +135,8 @@ class UserQuarantine:
             except SubjectGone:
                 return _absent(self.run, evidence, applied)
             except UserReplaced as error:
-                return FAILED, identity.handle_replacement(self.run, error, evidence, applied)
-            except identity.BoundaryChanged:
+                return FAILED, user_identity.handle_replacement(self.run, error, evidence, applied)
+            except user_identity.BoundaryChanged:
                 continue
             except (ReadingOutdated, CallFailed) as error:
                 self._raise_unless_retried(turn, error, remaining)
@@ -150,7 +149,7 @@ class UserQuarantine:
                 raise error
             return
         form = deny_form(error.call)
-        if not form or not remaining or error.code not in identity.FORM_REFUSED:
+        if not form or not remaining or error.code not in user_identity.FORM_REFUSED:
             raise error
         (turn.unfit if error.code == "LimitExceeded" else self.refused)[form] = error.code
 
@@ -311,10 +310,10 @@ class UserRelease:
             return self._release(evidence, user, applied)
         except SubjectGone:
             return _absent(self.run, evidence, applied)
-        except identity.BoundaryChanged:
+        except user_identity.BoundaryChanged:
             return FAILED, reasons.DENY_CHANGED(user=evidence)
         except UserReplaced as error:
-            return FAILED, identity.handle_replacement(self.run, error, evidence, applied)
+            return FAILED, user_identity.handle_replacement(self.run, error, evidence, applied)
 
     def _release(self, evidence: Subject, user: IamUser, applied: Applied) -> tuple[str, Reason]:
         if reason := identity_refusal(evidence, user, self.run.callers):
@@ -365,7 +364,9 @@ class UserRelease:
 
     def _give_back(self, evidence: Subject, user: IamUser, plan: Plan, applied: Applied) -> str:
         """Apply ``plan``. The calls whose activations AWS does not show; the Deny is not lifted then."""
-        identify = identity.identity_check(self.run.client, self.run.backoff, evidence, user, plan, applied)
+        identify = user_identity.identity_check(
+            self.run.client, self.run.backoff, evidence, user, plan, applied
+        )
         switches = tuple(takewhile(lambda call: "Status" in call.parameters, plan.calls))
         self.run.executor.apply(Plan(plan.subject, switches), applied, identify, more=True)
         _, unseen = read_back(self.run, user, Plan(plan.subject, switches)) if switches else (user, [])
@@ -431,14 +432,14 @@ def _unreleasable(evidence: Subject, user: IamUser, history: History) -> Reason 
 
 def _apply(run: Run, evidence: Subject, user: IamUser, plan: Plan, applied: Applied) -> None:
     """Apply ``plan``. Raises CallFailed, ClientError, SubjectGone, BoundaryChanged or UserReplaced."""
-    identify = identity.identity_check(run.client, run.backoff, evidence, user, plan, applied)
+    identify = user_identity.identity_check(run.client, run.backoff, evidence, user, plan, applied)
     run.executor.apply(plan, applied, identify)
     if not identify():
         raise SubjectGone
 
 
 def _absent(run: Run, evidence: Subject, applied: Applied) -> tuple[str, Reason]:
-    if problem := identity.not_gone(run, evidence):
+    if problem := user_identity.not_gone(run, evidence):
         return FAILED, problem
     gone = reasons.GONE_MEANWHILE(calls=applied.calls) if applied.calls else reasons.ALREADY_GONE()
     return SKIPPED, gone

@@ -16,8 +16,8 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.deletion.deleting import UserDeletion
 from c7n_iamusers.deletion.reviewed_plan import PlannedDeletion
+from c7n_iamusers.deletion.user_deletion import UserDeletion
 from c7n_iamusers.exceptions import Stopped
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, Executor, Run, SubjectGone
@@ -37,18 +37,11 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import read_account
-from c7n_iamusers.iam.deny_all import (
-    ATTACHED,
-    BOUNDARY,
-    DENY_ALL_NAME,
-    FORMS,
-    INLINE,
-    Quarantine,
-    deny_all_document,
-)
 from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease, read_back
+from c7n_iamusers.lockout.deny_all import ATTACHED, BOUNDARY, DENY_ALL_NAME, FORMS, INLINE, deny_all_document
+from c7n_iamusers.lockout.quarantine_record import Quarantine
+from c7n_iamusers.quarantine.user_quarantine import UserQuarantine, UserRelease, read_back
 from c7n_iamusers.reasons import NOT_PROVISIONED, NOTHING_TO_RELEASE
 from c7n_iamusers.safeguards.guards import Guards
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.iam.deny_all import is_aws_deny_all
-from c7n_iamusers.iam.policy_documents import listed, parse_document, statements
+from c7n_iamusers.iam.policy_documents import is_aws_deny_all, listed, parse_document, statements
 
 #: Actions that are every action ("IAM JSON policy elements: Action", IAM User Guide).
 _EVERY_ACTION = frozenset({"*", "*:*"})

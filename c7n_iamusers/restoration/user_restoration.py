@@ -16,19 +16,19 @@ from c7n_iamusers.execution.executor import DONE, FAILED, GONE, Applied, CallFai
 from c7n_iamusers.execution.journal import CREATED, OUTCOME, TOKEN, JournalWriter, utc_now
 from c7n_iamusers.execution.outcomes import RESTORED
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.iam.deny_all import deny_form, is_denial
 from c7n_iamusers.iam.live_policies import has_members, read_group, read_policy
 from c7n_iamusers.iam.policy_documents import PolicyVersion, policy_arns
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_user
+from c7n_iamusers.lockout.deny_all import deny_form, is_denial
+from c7n_iamusers.restoration.cannot_come_back import CurrentState, created_group
 from c7n_iamusers.restoration.deny import OwnDeny, boundary_was_lifted, deny_forms, lifted_form, was_lifted
-from c7n_iamusers.restoration.limits import CurrentState, created_group
 from c7n_iamusers.restoration.plan import REPLACES, Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange
-from c7n_iamusers.safeguards.identity import BoundaryChanged, identity_check
+from c7n_iamusers.safeguards.user_identity import BoundaryChanged, identity_check
 from c7n_iamusers.snapshots.archive import note_lapse
 from c7n_iamusers.snapshots.snapshot import Snapshot, whole_snapshot
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 
 @dataclass

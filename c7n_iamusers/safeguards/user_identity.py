@@ -10,16 +10,16 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from c7n_iamusers import reasons
-from c7n_iamusers.exceptions import UserReplaced
+from c7n_iamusers.exceptions import JournalRefused, RunLockLost, UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run
 from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.retries import Backoff, error_code
-from c7n_iamusers.iam.deny_all import BOUNDARY, DENY_ALL_NAME, deny_form, is_brownout, removal_of
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.policy_documents import comparable
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_detail
+from c7n_iamusers.lockout.deny_all import BOUNDARY, DENY_ALL_NAME, deny_form, is_brownout, removal_of
 from c7n_iamusers.reasons import Reason
 
 
@@ -135,7 +135,7 @@ def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) ->
         return reasons.DENY_NOT_ON_OTHER()
     try:
         run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)
-    except (CallFailed, Interrupted) as error:
+    except (CallFailed, Interrupted, JournalRefused, RunLockLost) as error:
         return reasons.DENY_ON_OTHER(why=str(error))
     return reasons.DENY_WAS_ON_OTHER()
 

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers import reasons
-from c7n_iamusers.iam import attachments, deny_all
-from c7n_iamusers.iam.history import History
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.lockout import deny_all
+from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.quarantine_record import OWN_TAGS, DenyRecord, Quarantine, parse_sid
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.text.times import moment
 
 NOTHING_KNOWN = History()
 #: A read contradicts only calls that are older: IAM is eventually consistent, and another run may be at work.
@@ -25,7 +27,7 @@ UNKNOWN_SINCE = (
 )
 
 
-def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> deny_all.Quarantine | None:
+def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine | None:
     """The quarantine that ``user`` is in, by its Deny-all and the journal; None if it is in none.
 
     It says in which form the Deny is on the user (``deny``), since when (``since``), and whether its credentials are
@@ -36,7 +38,7 @@ def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> deny_all.Q
     return only_ours(user, found, history) if found else None
 
 
-def _recorded(user: IamUser, history: History) -> deny_all.Quarantine | None:
+def _recorded(user: IamUser, history: History) -> Quarantine | None:
     record = deny_record_of(user)
     on_user = record.quarantine if record else None
     journaled = history.quarantine
@@ -54,7 +56,7 @@ def _recorded(user: IamUser, history: History) -> deny_all.Quarantine | None:
     )
 
 
-def _with_earlier(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> deny_all.Quarantine:
+def _with_earlier(user: IamUser, quarantine: Quarantine, history: History) -> Quarantine:
     """``quarantine``, with what an earlier one deactivated under the same AWSDenyAll, whose journal it did not have."""
     form = own_deny(user, history) if quarantine.deny == "own" else ""
     if not form:
@@ -107,7 +109,7 @@ def foreign_deny(user: IamUser, history: History) -> str:
     return ", and ".join(form for form, foreign in forms.items() if foreign)
 
 
-def broken_quarantine(user: IamUser, history: History) -> deny_all.Quarantine | None:
+def broken_quarantine(user: IamUser, history: History) -> Quarantine | None:
     """The quarantine of ``user`` whose Deny-all somebody else removed, by the journals; None if there is none."""
     record = history.quarantine
     if record is None or denied(user, record) or not history.deny_stood(record):
@@ -115,10 +117,10 @@ def broken_quarantine(user: IamUser, history: History) -> deny_all.Quarantine | 
     return record
 
 
-def deny_record_of(user: IamUser) -> deny_all.DenyRecord | None:
+def deny_record_of(user: IamUser) -> DenyRecord | None:
     """The record in the statement id of our inline Deny-all; None if there is no Deny-all or no record."""
     statement = deny_all.inline_deny_all(user)
-    return deny_all.parse_sid(str(statement.get("Sid", ""))) if statement else None
+    return parse_sid(str(statement.get("Sid", ""))) if statement else None
 
 
 def deletion_begun(user: IamUser, history: History = NOTHING_KNOWN) -> str | None:
@@ -201,14 +203,12 @@ def without_own_changes(
         for item in former:
             detail["PermissionsBoundary"] = dict(item)
     tags = (
-        item
-        for item in user.attachments[attachments.TAG.name]
-        if not str(item["Key"]).startswith(deny_all.OWN_TAGS)
+        item for item in user.attachments[attachments.TAG.name] if not str(item["Key"]).startswith(OWN_TAGS)
     )
     return replace(user, detail=detail, attachments={**own, attachments.TAG.name: tuple(tags)})
 
 
-def _is_in_force(user: IamUser, record: deny_all.Quarantine, history: History) -> bool:
+def _is_in_force(user: IamUser, record: Quarantine, history: History) -> bool:
     if record.deny in ("none", deny_all.GONE_DENY):
         return False
     if record.deny == "boundary":
@@ -222,7 +222,7 @@ def _without(user: IamUser, kind: str, member: str, value: str) -> tuple[Item, .
     return tuple(item for item in user.attachments[kind] if item[member] != value)
 
 
-def lapses(user: IamUser, quarantine: deny_all.Quarantine) -> list[str]:
+def lapses(user: IamUser, quarantine: Quarantine) -> list[str]:
     """Why the quarantine of ``user`` is no longer complete, in words; empty if it is complete."""
     gone = [] if denied(user, quarantine) else ["its Deny-all is gone or was changed"]
     if quarantine.kept:
@@ -233,7 +233,7 @@ def lapses(user: IamUser, quarantine: deny_all.Quarantine) -> list[str]:
     ]
 
 
-def unfinished(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> bool:
+def unfinished(user: IamUser, quarantine: Quarantine, history: History) -> bool:
     """Whether the credentials that are active are those that a run was stopped before it deactivated, by its journal.
 
     False if somebody may have activated one of them since.
@@ -244,7 +244,7 @@ def unfinished(user: IamUser, quarantine: deny_all.Quarantine, history: History)
     return all(item[kind.identifier] in never_off for kind, item in switchable(user, attachments.ACTIVE))
 
 
-def denied(user: IamUser, quarantine: deny_all.Quarantine) -> bool:
+def denied(user: IamUser, quarantine: Quarantine) -> bool:
     """Whether the Deny-all of ``quarantine`` is on ``user``. Its record is valid only as long as it is."""
     if quarantine.deny == "inline":
         return deny_all.holds_inline(user)
@@ -282,9 +282,7 @@ def contradictions(user: IamUser, history: History, now: datetime) -> dict[str, 
     return {name: names for name, names in found.items() if names}
 
 
-def left_inactive(
-    user: IamUser, quarantine: deny_all.Quarantine, history: History = NOTHING_KNOWN
-) -> list[Reason]:
+def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTHING_KNOWN) -> list[Reason]:
     """Why credentials stay inactive that may have been active before; empty if there are none.
 
     Whoever removed the Deny-all by hand may also have activated these credentials, and deactivated them again for
@@ -316,7 +314,7 @@ def left_inactive(
     ]
 
 
-def activated_by_others(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> list[str]:
+def activated_by_others(user: IamUser, quarantine: Quarantine, history: History) -> list[str]:
     """The credentials that were created or activated under ``quarantine``, and are active, in words."""
     return [
         kind.title if kind is attachments.LOGIN_PROFILE else f"{kind.title} {item[kind.identifier]}"
@@ -325,7 +323,7 @@ def activated_by_others(user: IamUser, quarantine: deny_all.Quarantine, history:
 
 
 def given_by_others(
-    user: IamUser, quarantine: deny_all.Quarantine, history: History
+    user: IamUser, quarantine: Quarantine, history: History
 ) -> list[tuple[attachments.AttachmentKind, Item]]:
     """The credentials that somebody else created or activated under ``quarantine``, and that are active.
 
@@ -346,7 +344,7 @@ def given_by_others(
     ]
 
 
-def changed_by_others(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> list[str]:
+def changed_by_others(user: IamUser, quarantine: Quarantine, history: History) -> list[str]:
     """The ids of what a restoration gives back inactive: what others created, activated or deactivated meanwhile."""
     now = (_id(each) for each in given_by_others(user, quarantine, history) if each[0].status_change)
     return sorted({*quarantine.dropped, *quarantine.given, *now})
@@ -358,7 +356,7 @@ def _created_since(kind: attachments.AttachmentKind, item: Item, since: datetime
     return created is not None and created.replace(microsecond=0) > since
 
 
-def without_activated(quarantine: deny_all.Quarantine, history: History) -> deny_all.Quarantine:
+def without_activated(quarantine: Quarantine, history: History) -> Quarantine:
     """``quarantine`` without the credentials that a stopped release has activated, or somebody else, as a run saw.
 
     Where one of them is inactive again, somebody else deactivated it, such as for a leak: no release activates it.
@@ -366,7 +364,7 @@ def without_activated(quarantine: deny_all.Quarantine, history: History) -> deny
     return _drop(quarantine, history.activated_ids(quarantine.since))
 
 
-def only_ours(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> deny_all.Quarantine:
+def only_ours(user: IamUser, quarantine: Quarantine, history: History) -> Quarantine:
     """``quarantine`` without the inactive credentials that somebody else may have deactivated.
 
     Its record is written before its first call, so it does not show which of them were made. The journal does. Where
@@ -388,7 +386,7 @@ def only_ours(user: IamUser, quarantine: deny_all.Quarantine, history: History) 
     return _drop(left, off - history.proven_off())
 
 
-def _drop(quarantine: deny_all.Quarantine, identities: Collection[str]) -> deny_all.Quarantine:
+def _drop(quarantine: Quarantine, identities: Collection[str]) -> Quarantine:
     """``quarantine`` without the credentials ``identities``, as if others had changed them."""
     gone = [each for each in quarantine.deactivated if each in identities]
     left = tuple(each for each in quarantine.deactivated if each not in identities)
@@ -417,9 +415,7 @@ def _staying(
     return [why(which=named, **parameters)] if named else []
 
 
-def recorded_inactive(
-    user: IamUser, quarantine: deny_all.Quarantine
-) -> list[tuple[attachments.AttachmentKind, Item]]:
+def recorded_inactive(user: IamUser, quarantine: Quarantine) -> list[tuple[attachments.AttachmentKind, Item]]:
     """The inactive credentials of ``user`` that ``quarantine`` records as active before it."""
     off = switchable(user, attachments.INACTIVE)
     return [(kind, item) for kind, item in off if item[kind.identifier] in quarantine.deactivated]

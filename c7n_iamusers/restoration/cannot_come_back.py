@@ -12,10 +12,11 @@ from c7n_iamusers.evidence.index import Inventory, applied_policies
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.journal import RESTORED_FROM
 from c7n_iamusers.iam import attachments
-from c7n_iamusers.iam.deny_all import OWN_TAGS, iam_call, is_aws_deny_all
-from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
-from c7n_iamusers.iam.policy_documents import AppliedPolicy
+from c7n_iamusers.iam.policy_documents import AppliedPolicy, is_aws_deny_all
 from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.lockout.deny_all import iam_call
+from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, without_own_changes
+from c7n_iamusers.lockout.quarantine_record import OWN_TAGS
 from c7n_iamusers.policy_comparison.administrators import admin_policies, unknown
 from c7n_iamusers.restoration.deny import OwnDeny
 from c7n_iamusers.restoration.rights import CurrentRights

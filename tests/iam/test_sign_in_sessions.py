@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.execution.executor import Executor
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.iam.signin_sessions import SignInSessions, offers_sessions
+from c7n_iamusers.iam.sign_in_sessions import SignInSessions, offers_sessions
 from tests.fakes import client_error
 from tests.records import text_of, user
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.iam.deny_all import ATTACHED, BOUNDARY
-from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, own_deny, without_own_changes
+from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.deny_all import ATTACHED, BOUNDARY
+from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, own_deny, without_own_changes
 from tests.records import user
 
 NOW = datetime(2026, 11, 24, 18, tzinfo=timezone.utc)

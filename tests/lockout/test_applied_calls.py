@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
-from c7n_iamusers.iam.history import AppliedCall, History, history_of, last_deletion
-from c7n_iamusers.iam.own_changes import deletion_begun, given_by_others
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.applied_calls import AppliedCall, History, history_of, last_deletion
+from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.lockout_state import deletion_begun, given_by_others
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from tests.records import user
 
 pytestmark = pytest.mark.pure

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.iam.deny_all import (
+from c7n_iamusers.lockout.quarantine_record import (
     QUARANTINE_TAG,
     DenyRecord,
     Quarantine,

@@ -14,7 +14,8 @@ from typing import Any
 
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, SWITCHABLE_KINDS
-from c7n_iamusers.iam.deny_all import (
+from c7n_iamusers.iam.user import Item
+from c7n_iamusers.lockout.deny_all import (
     ATTACHED,
     BOUNDARY,
     DENY_ALL_NAME,
@@ -22,13 +23,11 @@ from c7n_iamusers.iam.deny_all import (
     FORMS,
     GONE_DENY,
     PUT_BACK,
-    QUARANTINE_TAG,
     UNTIL_THE_END,
-    Quarantine,
     is_same_deny,
 )
-from c7n_iamusers.iam.user import Item
-from c7n_iamusers.text.wording import moment
+from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, Quarantine
+from c7n_iamusers.text.times import moment
 
 #: The phase of a line that holds a quarantine's record.
 QUARANTINE = "quarantine"

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Times in UTC: read from text, and written as text."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from dateutil.parser import isoparse
+
+#: Days are added to times and taken from them, and a datetime has the years 1 to 9999. AWS began after FIRST_YEAR.
+FIRST_YEAR, LAST_YEAR = 2000, 8999
+
+
+def moment(value: Any) -> datetime | None:
+    """``value`` (a datetime or ISO 8601 text, UTC if it has no zone) as a datetime in UTC; None for anything else.
+
+    Also for a time before FIRST_YEAR or after LAST_YEAR, which nobody writes who does not want to break something.
+    """
+    if isinstance(value, str):
+        try:
+            value = isoparse(value.strip())
+        except (ValueError, OverflowError):
+            return None
+    if not isinstance(value, datetime) or not FIRST_YEAR <= value.year <= LAST_YEAR:
+        return None
+    return value.astimezone(timezone.utc) if value.tzinfo else value.replace(tzinfo=timezone.utc)
+
+
+def as_text(value: datetime | None) -> str | None:
+    """``value`` in ISO 8601 to the second, such as 2026-01-31T12:00:00+00:00; None for None."""
+    return value.isoformat(timespec="seconds") if value else None
