@@ -23,7 +23,8 @@ class Kind:
     ``sentence``, ``remedy``: what people read, with ``{parameters}``; the remedy follows, and begins with the mark that
     parts it. ``owners``: what the owner of the account is told in place of the sentence; None for the sentence.
     ``quarantine``: what it says of a quarantine: BROKEN, IN_USE or nothing. ``fails``: a user that is left alone for it
-    has failed. ``joint``: what stands before it where it is a note.
+    has failed. ``joint``: what stands before it where it is a note. ``meaning``: for the reference, where the sentence
+    does not say it.
     """
 
     code: str
@@ -33,6 +34,7 @@ class Kind:
     quarantine: str = ""
     fails: bool = False
     joint: str = "; "
+    meaning: str = ""
 
     @property
     def parameters(self) -> frozenset[str]:
@@ -257,8 +259,12 @@ COMPROMISED = _kind(
     ": investigate before the evidence is deleted",
 )
 EXEMPT = _kind("Exempt", "exempt by {field} {pattern} until {expires}: {why}")
-EXEMPT_WHEN_SEEN = _kind("ExemptWhenSeen", "{why}")
-LEFT_OUT = _kind("LeftOut", "{by}")
+EXEMPT_WHEN_SEEN = _kind("ExemptWhenSeen", "{why}", meaning="a rule exempts it, by the last run that saw it")
+LEFT_OUT = _kind(
+    "LeftOut",
+    "{by}",
+    meaning="the filter `unnecessary` left it out: by this option, or since this could not be read",
+)
 ACTIVE = _kind("Active", "active within {days:g} days: {use}")
 TRUSTED = _kind(
     "TrustedByRole",
@@ -323,9 +329,9 @@ BEFORE_ITS_STOP = _kind(
 
 NOT_IN_QUARANTINE = _kind(
     "NotInQuarantine",
-    "not in quarantine",
-    ": neither its Deny-all nor the available journals show one: run the action quarantine first, the days count from "
-    "then; if another output has its record, name that by record-from",
+    "not in quarantine: neither its Deny-all nor the available journals show one",
+    ": run the action quarantine first, the days count from then; if another output has its record, name that by "
+    "record-from",
     owners="it is not in quarantine",
 )
 NOTHING_TO_RELEASE = _kind("NothingToRelease", "not in quarantine", owners="it is not in quarantine")
@@ -482,7 +488,7 @@ DENY_CHANGED = _kind(
     "{user}: its permissions boundary or its inline Deny-all was changed during this run, outside it",
     ": check it, and run again",
 )
-NOT_RELEASED = _kind("NotReleased", "{user}: {why}")
+NOT_RELEASED = _kind("NotReleased", "{user}: {why}", meaning="nothing was released")
 DELETION_BEGUN = _kind(
     "DeletionBegun",
     "{user}: a deletion of it began {begun}, and a release does not restore what that removed",
@@ -721,7 +727,12 @@ RUN_STOPPED = _kind(
     "{user}: a run that began on it was stopped at {at} UTC, after {calls} calls",
     ": run again, or look at the journal; where it was being deleted, it is locked out by our Deny-all until then",
 )
-CALL_FAILED = _kind("CallFailed", "{why}", "; fix the cause and run again")
+CALL_FAILED = _kind(
+    "CallFailed",
+    "{why}",
+    "; fix the cause and run again",
+    meaning="AWS refused a call, or no answer says whether it was made: `call` and `error` have the call and its code",
+)
 AWS_ERROR = _kind("AwsError", "{user}: {why}; nothing further was touched")
 STOPPED = _kind(
     "Stopped",
@@ -734,31 +745,52 @@ READING_OUTDATED = _kind(
     "throttles the calls of this account",
     ": run again later",
 )
-EVIDENCE_UNREADABLE = _kind("EvidenceUnreadable", "{user}: {why}")
+EVIDENCE_UNREADABLE = _kind(
+    "EvidenceUnreadable", "{user}: {why}", meaning="something that the decision rests on could not be read"
+)
 GROUPS_NOT_READ = _kind(
     "GroupsNotRead", "{user}: its groups were not read, so rules by group can't be applied"
 )
-NOTICES_UNREADABLE = _kind("NoticesUnreadable", "{user}: {why}")
-SNAPSHOT_REFUSED = _kind("SnapshotRefused", "{user}: {why}")
-JOURNAL_REFUSED = _kind("JournalRefused", "{why}")
-RUN_LOCK_LOST = _kind("RunLockLost", "{user}: {why}")
-ANSWER_LOST = _kind("AnswerLost", "{user}: {why}")
-AWS_UNREACHABLE = _kind("AwsUnreachable", "{user}: {why}")
+NOTICES_UNREADABLE = _kind(
+    "NoticesUnreadable", "{user}: {why}", meaning="the record of who was addressed can't be read"
+)
+SNAPSHOT_REFUSED = _kind(
+    "SnapshotRefused", "{user}: {why}", meaning="there is no durable snapshot, so nothing was changed"
+)
+JOURNAL_REFUSED = _kind(
+    "JournalRefused",
+    "{why}",
+    meaning="a line of the journal could not be made durable, so its call was not made",
+)
+RUN_LOCK_LOST = _kind("RunLockLost", "{user}: {why}", meaning="another run may have begun in the same output")
+ANSWER_LOST = _kind("AnswerLost", "{user}: {why}", meaning="an id that a further call needs is not known")
+AWS_UNREACHABLE = _kind(
+    "AwsUnreachable", "{user}: {why}", meaning="AWS could not be reached, or its answer could not be read"
+)
 DENY_REFUSED = _kind(
     "DenyRefused",
     "{user}: no Deny-all can be put on it, and nothing is removed without one: {causes}",
     ". What to do: {remedies}",
 )
-FAILED_UNEXPECTEDLY = _kind("Unexpected", "{user}: {why}")
+FAILED_UNEXPECTEDLY = _kind(
+    "Unexpected", "{user}: {why}", meaning="an error that nobody foresaw: the log has all of it"
+)
 
 # --- what became of access through Identity Center
 
 INTENDED = _kind("Intended", "{user}: see {file}")
 HAS_ACCESS = _kind("HasAccess", "{username} ({who}) is in group {group}, which has {grant}")
-VERDICT = _kind("Verdict", "{verdict}")
+VERDICT = _kind(
+    "Verdict", "{verdict}", meaning="how all access of the person compares with the IAM user's permissions"
+)
 HOLDS_MORE = _kind("HoldsMore", "{verdict}: also holds {further}")
-CHANGE_FAILED = _kind("ChangeFailed", "{user}{why}{left}", ": correct that and run again")
-AWAITED = _kind("Awaited", "{user}: {why}")
+CHANGE_FAILED = _kind(
+    "ChangeFailed",
+    "{user}{why}{left}",
+    ": correct that and run again",
+    meaning="a change in Identity Center that its access needs failed; `error` has AWS's code",
+)
+AWAITED = _kind("Awaited", "{user}: {why}", meaning="it waits for the owner of the identity provider")
 _ASK = ": ask the owner of the identity provider to"
 USER_AWAITED = _kind(
     "UserAwaited",
@@ -772,17 +804,37 @@ MEMBERSHIP_AWAITED = _kind(
     "MembershipAwaited", "{username} is not in group {group}", f"{_ASK} put them into it"
 )
 # refusals: why, and what to do, is in words of the check that refuses
-NO_WORKING_CREDENTIALS = _kind("NoWorkingCredentials", "{user}: {why}")
-ONE_SERVICE_CREDENTIALS = _kind("OneServiceCredentials", "{user}: {why}")
-CREDENTIALS_UNKNOWN = _kind("CredentialsUnknown", "{user}: {why}")
-POLICIES_UNKNOWN = _kind("PoliciesUnknown", "{user}: {why}")
-QUARANTINED = _kind("Quarantined", "{user}: {why}")
-NOT_DERIVED = _kind("NotDerived", "{user}: {why}")
-NOT_PROVEN = _kind("NotProven", "{user}: {why}")
-INVALID_PERSON = _kind("InvalidPerson", "{user}: {why}")
-CONFLICT = _kind("Conflict", "{user}: {why}")
-NOT_PLANNED = _kind("IdentityCenterError", "{user}: {why}")
-LEFTOVERS = _kind("Leftovers", "{user}: {why}")
+NO_WORKING_CREDENTIALS = _kind(
+    "NoWorkingCredentials",
+    "{user}: {why}",
+    meaning="it has no working credentials, so its person gets no access",
+)
+ONE_SERVICE_CREDENTIALS = _kind(
+    "OneServiceCredentials", "{user}: {why}", meaning="its working credentials are for one service alone"
+)
+CREDENTIALS_UNKNOWN = _kind(
+    "CredentialsUnknown", "{user}: {why}", meaning="it is unknown whether it has working credentials"
+)
+POLICIES_UNKNOWN = _kind("PoliciesUnknown", "{user}: {why}", meaning="its policies could not be read")
+QUARANTINED = _kind(
+    "Quarantined", "{user}: {why}", meaning="it is in quarantine, or a policy denies it every action"
+)
+NOT_DERIVED = _kind(
+    "NotDerived", "{user}: {why}", meaning="no permission set could be derived from its policies"
+)
+NOT_PROVEN = _kind(
+    "NotProven",
+    "{user}: {why}",
+    meaning="its permission set was not proven to allow no more than its policies",
+)
+INVALID_PERSON = _kind("InvalidPerson", "{user}: {why}", meaning="it is not known who its person is")
+CONFLICT = _kind("Conflict", "{user}: {why}", meaning="two requests contradict each other")
+NOT_PLANNED = _kind(
+    "IdentityCenterError",
+    "{user}: {why}",
+    meaning="Identity Center is not in the state that the access needs",
+)
+LEFTOVERS = _kind("Leftovers", "{user}: {why}", meaning="its permission set has what Terraform would leave")
 SPELLED_OTHERWISE = _kind(
     "SpelledOtherwise",
     "{user}: Identity Center spells its person's username {known}, and the intents spell it {asked}. Spelled as there, "

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from c7n_iamusers import reasons
-from c7n_iamusers.reasons import REASONS, Kind
+from c7n_iamusers import exceptions, reasons
+from c7n_iamusers.reasons import DONE, REASONS, Kind, Reason, in_words, joined, read_reason, trouble_of
 
 pytestmark = pytest.mark.pure
 
@@ -50,21 +53,21 @@ def _is_reason(node: ast.expr) -> bool:
 
 def readings(source: str) -> Iterator[int]:
     """The lines that test, cut or search the text of a reason."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            tests = node.func.attr in _TESTS and _is_reason(node.func.value)
-            if tests or (node.func.attr in _EXPRESSIONS and any(map(_is_reason, node.args))):
-                yield node.lineno
-        elif isinstance(node, ast.Compare):
-            for operator, right in zip(node.ops, node.comparators, strict=True):
-                sides = (node.left, right)
-                if isinstance(operator, ast.In | ast.NotIn) and _is_reason(right):
-                    yield node.lineno
-                elif isinstance(operator, ast.Eq | ast.NotEq) and any(map(_is_reason, sides)):
-                    if any(isinstance(each, ast.Constant) and each.value for each in sides):
-                        yield node.lineno
-        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice) and _is_reason(node.value):
-            yield node.lineno
+    return (
+        node.lineno for node in ast.walk(ast.parse(source)) if isinstance(node, ast.expr) and _reads(node)
+    )
+
+
+def _reads(node: ast.expr) -> bool:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        tests = node.func.attr in _TESTS and _is_reason(node.func.value)
+        return tests or (node.func.attr in _EXPRESSIONS and any(map(_is_reason, node.args)))
+    if isinstance(node, ast.Compare):
+        sides = [node.left, *node.comparators]
+        within = any(isinstance(each, ast.In | ast.NotIn) for each in node.ops)
+        named = any(isinstance(each, ast.Constant) and each.value for each in sides)
+        return any(map(_is_reason, sides[1:] if within else sides)) and (within or named)
+    return isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice) and _is_reason(node.value)
 
 
 def test_no_code_reads_meaning_out_of_the_text_of_a_reason() -> None:
@@ -113,23 +116,95 @@ def test_a_row_is_whole(kind: Kind) -> None:
 
 def test_every_row_is_made_somewhere() -> None:
     constants = {name: each for name, each in vars(reasons).items() if isinstance(each, Kind)}
-    assert {each.code for each in constants.values()} == {each.code for each in KINDS}
-    sources = "".join(
-        path.read_text(encoding="utf-8")
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*.py")
-        if path.name != "reasons.py"
-    )
-    # those of errors are made by the name of their class
-    from c7n_iamusers import exceptions
-
-    unused = {
-        name
-        for name, each in constants.items()
-        if not re.search(rf"\b{name}\b", sources) and not hasattr(exceptions, each.code)
-    }
-    assert unused == {"FAILED_UNEXPECTEDLY"} - {"FAILED_UNEXPECTEDLY"} or unused == set()
+    assert [each.code for each in constants.values()] == [each.code for each in KINDS]
+    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    sources = "".join(path.read_text(encoding="utf-8") for path in paths if path.name != "reasons.py")
+    # those of errors are found by the names of their classes
+    made = {name for name in constants if re.search(rf"\b{name}\b", sources)}
+    assert {name for name in constants.keys() - made if not hasattr(exceptions, constants[name].code)} == {
+        "FAILED_UNEXPECTEDLY"
+    } - made
 
 
+SINCE = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
 ACTIVE = reasons.ACTIVE(days=30, use="its password was used")
-BROKEN = reasons.QUARANTINE_UNDONE(since=__import__("datetime").datetime(2026, 11, 1), how="gone")
+BROKEN = reasons.QUARANTINE_UNDONE(since=SINCE, how="gone")
+NESTED = reasons.LEFT_UNFINISHED(user="alice", begun="today", why=BROKEN).and_also(
+    None, reasons.QUARANTINE_AGAIN(), ACTIVE
+)
+
+
+def test_a_reason_has_the_reasons_in_it_and_its_notes() -> None:
+    assert NESTED.text == (
+        "alice: its deletion began today, and is left unfinished: its quarantine of 2026-11-01 12:00 UTC no longer "
+        "holds (gone): find out who undid it, and quarantine it again: the days count anew; active within 30 days: its "
+        "password was used"
+    )
+    assert NESTED.for_owners == (
+        "alice: its deletion began today, and is left unfinished: its quarantine of 2026-11-01 12:00 UTC no longer "
+        "holds (gone); active within 30 days: its password was used"
+    )
+    assert NESTED.codes == ("LeftUnfinished", "QuarantineUndone", "QuarantineAgain", "Active")
+    assert (NESTED.trouble, NESTED.fails, ACTIVE.trouble, ACTIVE.fails) == ("broken", True, "", False)
+
+
+def test_what_a_parameter_holds_is_not_a_sentence() -> None:
+    assert reasons.EXEMPT(field="user", pattern="'{why}'", expires="x", why="{field}").text == (
+        "exempt by user '{why}' until x: {field}"
+    )
+
+
+@pytest.mark.parametrize(
+    "reason", [DONE, ACTIVE, BROKEN, NESTED, DONE.and_also(ACTIVE)], ids=lambda each: each.code
+)
+def test_a_file_has_the_texts_and_the_codes(reason: Reason) -> None:
+    read = read_reason(json.loads(json.dumps(reason.as_data())))
+    assert (read.text, read.for_owners, read.codes) == (reason.text, reason.for_owners, reason.codes)
+    assert (read.trouble, read.fails, read.as_data()) == (reason.trouble, reason.fails, reason.as_data())
+    assert read.and_also(ACTIVE).codes == (*reason.codes, "Active")
+    assert read.and_also(ACTIVE).text == "; ".join(filter(None, (reason.text, ACTIVE.text)))
+
+
+@pytest.mark.parametrize(
+    ("data", "codes"),
+    [
+        pytest.param({}, ("",), id="nothing"),
+        pytest.param({"reason": "quarantine broken: its Deny-all is gone"}, ("",), id="without-a-code"),
+        pytest.param({"reason": None, "code": None, "also": None}, ("",), id="nulls"),
+        pytest.param({"code": "Someday", "also": ["Later"]}, ("Someday", "Later"), id="of-another-version"),
+    ],
+)
+def test_what_no_run_of_this_version_wrote_is_a_text(data: dict[str, Any], codes: tuple[str, ...]) -> None:
+    read = read_reason(data)
+    assert (read.codes, read.trouble, read.fails) == (codes, "", False)
+    assert read.text == read.for_owners == (data.get("reason") or "")
+
+
+def test_broken_is_worse_than_in_use() -> None:
+    codes = [reasons.USED_IN_QUARANTINE.code, BROKEN.code]
+    assert (trouble_of(codes), trouble_of(codes[:1]), trouble_of(["x"])) == ("broken", "in use", "")
+    assert joined([ACTIVE, BROKEN]).codes == (ACTIVE.code, BROKEN.code)
+    assert joined([]) == DONE
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("NotInQuarantine", "not in quarantine"), ("Active", "active"), ("", "without a code")],
+    ids=["words", "word", "none"],
+)
+def test_a_code_in_words(code: str, words: str) -> None:
+    assert in_words(code) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        pytest.param("EvidenceUnreadable", ("EvidenceUnreadable", "alice: x"), id="names-nobody"),
+        pytest.param("JournalRefused", ("JournalRefused", "x"), id="names-the-user"),
+        pytest.param("Stopped", ("Unexpected", "alice: x"), id="needs-more"),
+        pytest.param("KeyError", ("Unexpected", "alice: x"), id="unknown"),
+    ],
+)
+def test_the_reason_of_an_error_by_its_class(name: str, expected: tuple[str, str]) -> None:
+    found = reasons.of_class(name, "alice", "x")
+    assert (found.code, found.text) == expected
