@@ -36,6 +36,11 @@ class IamUsersError(Exception):
         """The reason of the outcome that it becomes; None where only its class says it."""
         return next((each for each in self.args if isinstance(each, Reason)), None)
 
+    @property
+    def names_user(self) -> bool:
+        """Whether its text names the user that it is about."""
+        return self.reason is not None and "user" in dict(self.reason.parameters)
+
     def __str__(self) -> str:
         return self.reason.text if self.reason else super().__str__()
 
@@ -66,6 +71,8 @@ class SnapshotInvalid(IamUsersError):
 
 class JournalRefused(IamUsersError):
     """A journal line could not be made durable, so the call that it announces was not made."""
+
+    names_user = True
 
 
 class AnswerLost(IamUsersError):
@@ -110,6 +117,8 @@ class PlanInvalid(IamUsersError):
 
 class RestorationRefused(IamUsersError):
     """A user can't be restored as asked; the message says why, and nothing was changed."""
+
+    names_user = True
 
 
 class OutputUnreadable(IamUsersError):

@@ -98,23 +98,15 @@ class Reason:
         ``also``: the further codes. ``for_owners``: their text, if it differs.
         """
         text, owners, also = self.text, self.for_owners, list(self.codes[1:])
-        more: dict[str, Any] = {"also": also} if also else {}
-        return {
-            "reason": text,
-            "code": self.code,
-            **more,
-            **({"for_owners": owners} if owners != text else {}),
-        }
+        told: dict[str, Any] = {"for_owners": owners} if owners != text else {}
+        return {"reason": text, "code": self.code, **({"also": also} if also else {}), **told}
 
     def _said(self, owners: bool) -> str:
         text = self._sentence(owners)
         for note in self.notes:
-            said = note._said(owners)
-            text += (
-                f"{REASONS[note.code].joint if note.code in REASONS else '; '}{said}"
-                if text and said
-                else said
-            )
+            if said := note._said(owners):
+                joint = REASONS.get(note.code, REASONS[""]).joint
+                text += f"{joint}{said}" if text else said
         return text
 
     def _sentence(self, owners: bool) -> str:
@@ -145,17 +137,17 @@ class ReadReason(Reason):
         return self.said_to_owners if owners else self.said
 
 
+def codes_of(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """All codes of a row that ``as_data`` made; the first one is empty where there is none."""
+    also = data.get("also")
+    return (str(data.get("code") or ""), *(map(str, also) if isinstance(also, list) else ()))
+
+
 def read_reason(data: Mapping[str, Any]) -> Reason:
     """The reason in a row that ``as_data`` made. A text without a code is a reason without one, and no more."""
-    text, also = str(data.get("reason") or ""), data.get("also")
-    owners = data.get("for_owners")
-    codes = tuple(map(str, also)) if isinstance(also, list) else ()
-    return ReadReason(
-        str(data.get("code") or ""),
-        said=text,
-        said_to_owners=text if owners is None else str(owners),
-        also=codes,
-    )
+    (code, *also), text, owners = codes_of(data), str(data.get("reason") or ""), data.get("for_owners")
+    told = text if owners is None else str(owners)
+    return ReadReason(code, said=text, said_to_owners=told, also=tuple(also))
 
 
 def of_class(name: str, user: object, why: object) -> Reason:
@@ -167,11 +159,6 @@ def of_class(name: str, user: object, why: object) -> Reason:
     kind = REASONS.get(name, FAILED_UNEXPECTEDLY)
     kind = kind if kind.parameters <= given.keys() else FAILED_UNEXPECTEDLY
     return kind(**{each: given[each] for each in kind.parameters})
-
-
-def codes_of(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """All codes of a row that ``as_data`` made."""
-    return read_reason(data).codes
 
 
 def trouble_of(codes: Iterable[str]) -> str:

@@ -224,6 +224,8 @@ class CallFailed(Exception):
     ``unknown``: no answer says whether it was applied, and AWS does not show it.
     """
 
+    names_user = True
+
     def __init__(self, call: ApiCall, subject: Subject, error: Exception, unknown: bool = False) -> None:
         what = {"what": NOBODY_SAYS} if unknown else {}
         super().__init__(failure_text(subject, call, error_code(error), message_of(error), **what))

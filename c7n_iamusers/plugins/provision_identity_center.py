@@ -73,7 +73,7 @@ def refuse_as_a_whole(report: Report) -> None:
     plan = report.plan
     shared = next((each for each in plan.refused if each.shared), None)
     if shared and not (plan.served or plan.missing):
-        raise IdentityCenterError(shared.reason)
+        raise IdentityCenterError(str(dict(shared.reason.parameters)["why"]))
 
 
 def intended_outcomes(intents: Intents, desired: DesiredAccess, scope: str = "") -> list[Outcome]:
