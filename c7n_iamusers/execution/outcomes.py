@@ -19,7 +19,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers import reasons
-from c7n_iamusers.exceptions import IamUsersError, JournalRefused
+from c7n_iamusers.exceptions import IamUsersError, JournalRefused, RunLockLost
 from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
@@ -262,7 +262,7 @@ class OutcomeWriter:
     def _journal_it(self, subject: Subject, outcome: Outcome) -> None:
         try:
             self._journal.write(subject, OUTCOME, **outcome.as_data())
-        except JournalRefused as error:
+        except (JournalRefused, RunLockLost) as error:
             LOG.error("%s", error)
 
     def _try_to_write(self) -> None:

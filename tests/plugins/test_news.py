@@ -142,8 +142,8 @@ def test_a_reason_for_owners_leaves_out_what_operators_should_do(
         pytest.param("skipped: Active", "skipped: QuarantineUndone", True, id="other-reason"),
         pytest.param("unchanged", "quarantined", False, id="unchanged"),
         pytest.param("failed", "skipped: NotInQuarantine", True, id="no-longer-for-its-quarantine"),
-        pytest.param("heard: 2026-12-02T10", "heard: 2026-12-01T10", True, id="heard-again"),
-        pytest.param("heard: 2026-12-01T10", "heard: 2026-12-02T10", False, id="heard-before"),
+        pytest.param("attempted: 2026-12-02T10", "attempted: 2026-12-01T10", True, id="attempted-again"),
+        pytest.param("attempted: 2026-12-01T10", "attempted: 2026-12-02T10", False, id="attempted-before"),
     ],
 )
 def test_what_is_new(news: str, said: str | None, new: bool) -> None:

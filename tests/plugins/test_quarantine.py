@@ -352,7 +352,7 @@ def test_a_release_leaves_a_user_that_security_holds_after_somebody_undid_its_qu
     days_ago(tmp_path, 20)
     by_hand(iam, form, key, on=False)
     if seen == "by-a-run":
-        with pytest.raises(PolicyExecutionError, match="quarantine broken"):
+        with pytest.raises(PolicyExecutionError, match="no longer holds"):
             delete(tmp_path, **{"quarantined-for": 1})
     else:
         use_key(org, key)
