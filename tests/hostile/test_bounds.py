@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData, Notic
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import JournalReader, journal_line, parsed
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, read_file
+from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.identity_center.applying.run_lock import _LOCK, force_unlock
 from c7n_iamusers.identity_center.applying.run_records import RUNS
-from c7n_iamusers.notices.exempted import Exempted
+from c7n_iamusers.notices.exempted import MOST_EXEMPT, Exempted
 from c7n_iamusers.notices.exempted import as_json as exempted_as_json
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.notices.notices import Notice, Notices, parse_record
@@ -209,12 +211,20 @@ def users(count: int = 5_000) -> Iterator[Subject]:
         yield Subject(name, f"arn:aws-us-gov:iam::{ACCOUNT}:user{path}{name}", f"AIDA{number:017}")
 
 
-def test_the_largest_notice_is_read(tmp_path: Path) -> None:
-    notice = Notice(ACCOUNT, "informed", NOW, date(2027, 1, 1), ("a@example.com",), "m", "p", tuple(users()))
+@pytest.mark.parametrize("character", "\\{[,")
+def test_the_largest_notice_is_read(tmp_path: Path, character: str) -> None:
+    path = f"/{character * 510}/"
+    named = [replace(each, arn=f"arn:aws-us-gov:iam::{ACCOUNT}:user{path}{each.name}") for each in users()]
+    notice = Notice(ACCOUNT, "informed", NOW, date(2027, 1, 1), ("a@example.com",), "m", "p", tuple(named))
     assert len(notice.as_json()) < LARGEST_RECORD
     store = DirectoryStore(tmp_path)
     store.create(notice.name, notice.as_json())
-    exempt = [Exempted(each, NOW, "user", each.name, "a" * 128) for each in users()]
+    rules = [
+        ExemptionRule("path", f"{path[:-1]}{number}/", "r", date(2027, 1, 1), account=character * 128)
+        for number in range(MOST_EXEMPT // len(named))
+    ]
+    exempt = [Exempted.by(rule, each, NOW) for each in named for rule in rules]
+    assert len(exempt) == MOST_EXEMPT
     content = exempted_as_json(ACCOUNT, NOW, exempt)
     assert len(content) < LARGEST_RECORD
     store.create(exempted_place(ACCOUNT, NOW), content)
