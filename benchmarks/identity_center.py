@@ -122,7 +122,7 @@ def derive(accounts: int, users: int) -> Derived:
         ended, peak = time.process_time(), peak_mib()
         (derivation,) = fleet.derivation.results
         if refused := derivation.refused:
-            raise BenchmarkError(f"{len(refused)} users refused: {refused[0].reason.text}")
+            raise BenchmarkError(f"{len(refused)} users refused: {refused[0].reason}")
         size = (output / DERIVATION_FILE).stat().st_size / 1e6
         parsing = time.process_time()
         _parse(output)

@@ -790,17 +790,32 @@ GROUP_AWAITED = _kind(
 MEMBERSHIP_AWAITED = _kind(
     "MembershipAwaited", "{username} is not in group {group}", f"{_ASK} put them into it"
 )
-# refusals: why, and what to do, is in words of the check that refuses
+# where a sentence is {why} alone, the check that refuses says why, and what to do
 NO_WORKING_CREDENTIALS = _kind(
     "NoWorkingCredentials",
-    "{user}: {why}",
-    meaning="it has no working credentials, so its person gets no access",
+    "{user}: has no working credentials (by the credential report of {as_of}): no console password, no active access "
+    "key "
+    "or signing certificate, so nobody can use what its policies allow",
+    ": find out whether its person still works here",
 )
 ONE_SERVICE_CREDENTIALS = _kind(
-    "OneServiceCredentials", "{user}: {why}", meaning="its working credentials are for one service alone"
+    "OneServiceCredentials",
+    "{user}: all of its working credentials are for one service alone ({services}; by the credential report of "
+    "{as_of}), so "
+    "it can't use the rest of what its policies allow",
+    ": make a permission set for that by hand",
+)
+CREDENTIALS_NOT_LISTED = _kind(
+    "CredentialsNotListed",
+    "{user}: it is unknown whether it has working credentials: its intents have none",
+    ": run the policy again",
 )
 CREDENTIALS_UNKNOWN = _kind(
-    "CredentialsUnknown", "{user}: {why}", meaning="it is unknown whether it has working credentials"
+    "CredentialsUnknown",
+    "{user}: it is unknown whether it has working credentials ({which}): {why}",
+    ": allow iam:GetCredentialReport, iam:GenerateCredentialReport, iam:ListServiceSpecificCredentials and "
+    "iam:ListVirtualMFADevices to the role that reads the account, and run again; a user that was created after the "
+    "credential report is in the next one, in at most four hours",
 )
 POLICIES_UNKNOWN = _kind("PoliciesUnknown", "{user}: {why}", meaning="its policies could not be read")
 QUARANTINED = _kind(
