@@ -530,10 +530,16 @@ _NOT_OURS = (
     "and release again; else ask who did"
 )
 STILL_DENIED = _kind(
-    "StillDenied", "{user}: {left}", f": {_NOT_OURS}. All else was undone, but for what is named here"
+    "StillDenied",
+    "{user}: {left}",
+    f": {_NOT_OURS}. All else was undone, but for what is named here",
+    meaning="it is released, and still denied: {left}",
 )
 ONLY_BROWNOUT_ENDED = _kind(
-    "OnlyBrownoutEnded", "{user}: {left}", f": {_NOT_OURS}. Only its brownout was ended"
+    "OnlyBrownoutEnded",
+    "{user}: {left}",
+    f": {_NOT_OURS}. Only its brownout was ended",
+    meaning="its brownout is ended, and it is still denied: {left}",
 )
 DENIED_BY_OTHERS = _kind(
     "DeniedByOthers", "not in quarantine by the records here, and {left}", f": {_NOT_OURS}"

@@ -21,6 +21,7 @@ from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.report.fleet import fleet_of
 from c7n_iamusers.report.outputs import read_outputs
+from tests.plugins.provisioning_rehearsal import Rehearsal
 from tests.plugins.test_notify_owners import action, age, records, sent
 from tests.policies import ACCOUNT, policy
 
@@ -167,3 +168,29 @@ def test_nothing_but_texts_differs_where_every_sentence_is_random(
     assert any(each.startswith("~") for each in noise)
     codes = {row["code"] for rows in plain["outcomes"].values() for row in rows}
     assert {"NotAnnounced", "UsedInQuarantine", "InQuarantineAndUsed", "QuarantineUndone"} <= codes
+
+
+def provisioned(rehearsal: Rehearsal, told: list[str]) -> Any:
+    """What becomes of people: one is served, one has no e-mail, one can't sign in as its user, one change fails."""
+    for name, email in {"alice": "alice@example.com", "nobody": "", "leaver": "leaver@example.com"}.items():
+        rehearsal.user(name, Email=email)
+    iam = rehearsal.org.client("iam", ACCOUNT)
+    for key in iam.list_access_keys(UserName="leaver")["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName="leaver", AccessKeyId=key["AccessKeyId"])
+    with suppress(PolicyExecutionError):
+        rehearsal.run()
+    annotations = [each["c7n:IamUser"].get("provisioning", {}) for each in rehearsal.resources]
+    return untold([list(rehearsal.outcomes().values()), annotations], told)
+
+
+def test_nor_does_anything_differ_in_identity_center(
+    rehearsal: Rehearsal, org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, noise = list[str](), list[str]()
+    plain = provisioned(rehearsal, words)
+    org.reset()
+    scramble(monkeypatch, "salt")
+    assert provisioned(Rehearsal(org, tmp_path / "random"), noise) == plain
+    assert any(each.startswith("~") for each in noise)
+    codes = {row["code"] for row in plain[0]} | {row["code"] for row in plain[1]}
+    assert {"HasAccess", "InvalidPerson", "NoWorkingCredentials"} <= codes
