@@ -101,7 +101,7 @@ def fail_at_the_end(
     """
     problems = list(faults)
     if failed := [outcome for outcome in outcomes if outcome.status == FAILED]:
-        named = "; ".join(f"{outcome.arn}: {outcome.reason}" for outcome in failed[:10])
+        named = "; ".join(f"{outcome.arn}: {outcome.reason.text}" for outcome in failed[:10])
         more = f"; and {len(failed) - 10} more, see {OUTCOMES}" if len(failed) > 10 else ""
         problems.insert(0, f"{action} failed for {len(failed)} users: {named}{more}")
     if not problems:

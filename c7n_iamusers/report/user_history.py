@@ -35,7 +35,8 @@ JournalOf = Callable[[str, Subject], Iterable[Line]]
 class Event:
     """``what``: the status of an outcome, or the step of a message. ``by``: the ARN of who made the calls, if known.
 
-    ``to``: the addresses of a message. ``place``: of the output or the notices.
+    ``code``: of the reason of an outcome, which is ``why``. ``to``: the addresses of a message. ``place``: of the
+    output or the notices.
     """
 
     time: datetime | None
@@ -45,10 +46,11 @@ class Event:
     by: str = ""
     to: tuple[str, ...] = ()
     place: str = ""
+    code: str = ""
 
     def as_data(self) -> dict[str, Any]:
         """JSON types only."""
-        texts = {"what": self.what, "why": self.why, "policy": self.policy, "by": self.by}
+        texts = {"what": self.what, "why": self.why, "code": self.code, "policy": self.policy, "by": self.by}
         return {"time": as_text(self.time) or "", **texts, "to": list(self.to), "place": self.place}
 
 
@@ -145,7 +147,8 @@ def _add_output(found: dict[str, _Known], output: PolicyOutput, name: str) -> No
             time = moment(entry.get("time")) or (output.time if entry is row else None)
             texts = (str(entry.get("status") or ""), str(entry.get("reason") or ""), output.policy)
             by = "?" if entry.get("calls") else ""
-            known.events.append(Event(time, *texts, by=by, place=output.place))
+            code = str(entry.get("code") or "")
+            known.events.append(Event(time, *texts, by=by, place=output.place, code=code))
         known.outputs[output.place] = max(each.time or _FIRST for each in known.events)
     for user in output.users or ():
         if _is_named(user.arn, name) and user.unique_id not in with_rows:

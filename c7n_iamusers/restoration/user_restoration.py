@@ -258,7 +258,7 @@ class UserRestoration:
         except UserReplaced as error:
             calls = ", ".join(call.operation for call in self.applied.unchecked) or "none"
             raise RestorationRefused(
-                f"{error} ({error.unique_id}); calls that may have changed that user, check it: {calls}"
+                f"{error}; calls that may have changed that user, check it: {calls}"
             ) from error
         except SubjectGone:
             raise RestorationRefused(

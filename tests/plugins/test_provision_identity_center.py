@@ -169,6 +169,7 @@ def test_the_outcome_stands_on_the_resource_for_the_notice(rehearsal: Rehearsal)
     assert told.pop("reason").startswith("alice@example.com (a new Identity Center user) is in group")
     assert told == {
         "status": "provisioned",
+        "code": "HasAccess",
         "username": "alice@example.com",
         "email": "alice@example.com",
         "group": GROUP,

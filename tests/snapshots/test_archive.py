@@ -17,7 +17,7 @@ from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, SnapshotArchive, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
-from tests.records import EVERYTHING, user
+from tests.records import EVERYTHING, said, user
 
 pytestmark = pytest.mark.pure
 
@@ -230,7 +230,7 @@ def test_what_the_journal_tells_of_a_deletion(
             if DELETED in calls
             else ""
         )
-        assert records.named_if_back(REBORN, "unused") == f"unused{back}"
+        assert records.named_if_back(REBORN, said("unused")).text == f"unused{back}"
 
 
 def test_a_journal_that_cannot_be_read_refuses_and_says_so(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_journal_that_cannot_be_read_refuses_and_says_so(tmp_path: Path) -> No
     with Journal(tmp_path / "journal.jsonl") as journal:
         stores = RecordStores(DirectoryStore(tmp_path), lambda: [DirectoryStore(tmp_path / "other")])
         records = UserRecords(stores, journal, account, live, "p")
-        assert records.named_if_back(ALICE.subject, "unused") == "unused"
+        assert records.named_if_back(ALICE.subject, said("unused")).text == "unused"
         for ask in (records.find, records.deletion_begun):
             with pytest.raises(
                 SnapshotRefused, match=r"a journal can't be read .*nothing further was touched"
