@@ -311,10 +311,11 @@ def missing_outcomes(
             yield subject, Outcome.of(subject, DELETED, reason, calls=calls)
 
 
-def unfinished_restorations(lines: Iterable[Line]) -> Iterator[Outcome]:
+def unfinished_restorations(lines: Iterable[Line]) -> Iterator[tuple[str, Outcome]]:
     """The outcomes of users that a restoration changed and was not done with, from the ``lines`` of its journal.
 
-    Each is of the user that is there: the one that was created anew, if one was.
+    Each is of the user that is there: the one that was created anew, if one was; and comes with the unique id of the
+    user that is restored.
     """
     users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
@@ -334,7 +335,7 @@ def unfinished_restorations(lines: Iterable[Line]) -> Iterator[Outcome]:
             "done: the user has a part of what it had, and may be locked out by our Deny-all: run c7n-iamusers restore "
             "again; where AWS refuses a part for good, give --without"
         )
-        yield Outcome.of(subject, FAILED, reason, calls=calls, time=str(since[-1].get("time")))
+        yield unique_id, Outcome.of(subject, FAILED, reason, calls=calls, time=str(since[-1].get("time")))
 
 
 def _shown_time(line: Line) -> str:
