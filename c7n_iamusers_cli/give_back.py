@@ -50,8 +50,14 @@ def give_back(
         release.run(history)
     else:
         restored = _restore(context, record, history, target, accepted)
-        if release.is_denied(history):
+        denied = release.denied(history)
+        if denied == history.subject.unique_id:
             release.run(history)
+        elif denied:
+            raise click.ClickException(
+                f"{history.subject}: it is back ({denied}), and denied everything, as in its snapshot: find out who "
+                "put that Deny-all on it. Its owner gets no mail"
+            )
         elif restored:
             release.tell(history, RESTORED)
         else:
@@ -217,14 +223,14 @@ class _Release:
 
         self._told(history, self._fault(notify))
 
-    def is_denied(self, history: UserHistory) -> bool:
-        """Whether the user itself, not one that was made in its place, is under a Deny-all."""
+    def denied(self, history: UserHistory) -> str:
+        """The unique id of the user that has the name now, if it is under a Deny-all; else empty."""
         from c7n_iamusers.execution.retries import Backoff
         from c7n_iamusers.iam.users import read_user
         from c7n_iamusers.restoration.deny import deny_forms
 
         found = read_user(self._client(), history.subject.name, Backoff())
-        return found is not None and found.unique_id == history.subject.unique_id and bool(deny_forms(found))
+        return found.unique_id if found and deny_forms(found) else ""
 
     def _client(self) -> Any:
         from c7n.utils import local_session

@@ -227,8 +227,7 @@ def _add_notices(found: _Users, notices: Notices, account: str, name: str) -> No
 def _history(
     known: _Known, notices: Notices | None, quarantined_for: Mapping[str, float], now: datetime
 ) -> UserHistory:
-    # a notice has no fractions of a second: of one second, what outputs have comes first
-    events = tuple(sorted(known.events, key=lambda each: (each.time or _FIRST).replace(microsecond=0)))
+    events = tuple(sorted(known.events, key=_order))
     unique_id = known.subject.unique_id
     notice = notices.announcement(unique_id, now) if notices else None
     lost = notices.exemption(unique_id) if notices else None
@@ -240,6 +239,12 @@ def _history(
     comes = tuple(_next(state, unique_id, events, notice, lost, held, notices))
     outputs = tuple(sorted(known.outputs, key=lambda place: known.outputs[place], reverse=True))
     return UserHistory(known.subject, known.account, known.account_name, events, state, comes, outputs)
+
+
+def _order(event: Event) -> tuple[datetime, bool, datetime]:
+    # a message has no fractions of a second: of one second, what outputs have comes first
+    time = event.time or _FIRST
+    return time.replace(microsecond=0), bool(event.to), time
 
 
 def _next(
@@ -276,8 +281,14 @@ def _next(
         yield _until_touched(notice, lost, notices)
 
 
-def _is_half_restored(events: Iterable[Event]) -> bool:
-    return any((each.what, each.policy) == (FAILED, RESTORE) for each in events)
+def _is_half_restored(events: Sequence[Event]) -> bool:
+    """Whether a restoration began, is not done, and was not given up for another deletion."""
+    marks = (DELETED if each.what == DELETED else RESTORE for each in events if _tells_of_restoration(each))
+    return [*marks][-1:] == [RESTORE]
+
+
+def _tells_of_restoration(event: Event) -> bool:
+    return event.what == DELETED or (event.what, event.policy) == (FAILED, RESTORE)
 
 
 def _until_touched(notice: Notice | None, lost: Exempted | None, notices: Notices | None) -> str:

@@ -114,14 +114,16 @@ class RecordedUser:
     def require_whole(self, adopt: bool) -> None:
         """Raises SnapshotRefused if the user may have lost what denied it something, so its snapshot would lack that.
 
-        ``adopt``: an AWSDenyAll that is not ours is accepted, and so is what the user has lost in quarantine, since
-        somebody knows of it or its output is lost; the snapshot is partial then.
+        ``adopt``: an AWSDenyAll that is not ours is accepted, and so are what the user has lost in quarantine and a
+        restoration that has not ended, since somebody knows of it, its output is lost, or it is given up; the snapshot
+        is partial then.
         """
-        if self.restoring:
+        if self.restoring and not adopt:
             raise SnapshotRefused(
                 f"{self.user.subject}: c7n-iamusers restore made it, by {self.restoring}, and has not ended, so it may "
                 "lack what denied it something. Nothing further is touched: run c7n-iamusers restore with it and "
-                f"--user {self.user.name} first"
+                f"--user {self.user.name} first; or, if its restoration is given up, set adopt: true, and the snapshot "
+                "is partial"
             )
         if self.foreign and not self.begun and not adopt:
             raise SnapshotRefused(
@@ -277,7 +279,7 @@ class UserRecords:
             self._restoring(user),
             self._lost(user, quarantine, known) if quarantine and not begun else "",
         )
-        unsure = found.begun_elsewhere or found.lost or (found.foreign and not begun)
+        unsure = found.begun_elsewhere or found.lost or found.restoring or (found.foreign and not begun)
         partial = bool(adopted and unsure) or any(each.partial for each in earlier)
         return replace(found, snapshot=replace(snapshot, partial=partial, deletion_begun=bool(begun)))
 

@@ -382,6 +382,15 @@ def test_a_restoration_that_stopped_is_carried_on(org: LocalOrg, iam: Any, opera
     assert message["action"]["subject"].startswith("payments: 1 IAM user restored on ")
 
 
+def test_what_is_denied_as_in_its_snapshot_is_not_given_back(org: LocalOrg, iam: Any) -> None:
+    iam.attach_user_policy(UserName="bob", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    run({"type": "composite-delete", "adopt": True})
+    result = user("bob", "-a", "payments", "--give-back", "--yes")
+    assert result.exit_code == 1
+    assert "and denied everything, as in its snapshot" in result.output
+    assert messages(org) == []
+
+
 def test_machines_add_to_the_journal_in_the_bucket(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
