@@ -21,8 +21,8 @@ RESTORED, SAME, LEFT, FAILED = "restored", "restored already", "left alone", "no
 #: By what else a user with a new unique id may do more, which nothing here reads: said once an account.
 NOT_LOOKED_AT = (
     "not looked at: trust policies of roles in other accounts, the policies of buckets, keys and other resources, and "
-    "those of the organization. A Deny there that names a deleted user as Principal, or by its unique id, does not "
-    "hold for the restored one: its owner must save the ARN again"
+    "those of the organization. What names a deleted user there, as Principal or by its unique id, holds for the "
+    "restored one no more, an Allow or a Deny: the policy's owner must save the ARN again"
 )
 
 
