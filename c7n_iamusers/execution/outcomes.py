@@ -319,10 +319,11 @@ def missing_outcomes(
             yield subject, Outcome.of(subject, DELETED, reason, calls=calls)
 
 
-def unfinished_restorations(lines: Iterable[Line]) -> Iterator[Outcome]:
+def unfinished_restorations(lines: Iterable[Line]) -> Iterator[tuple[str, Outcome]]:
     """The outcomes of users that a restoration changed and was not done with, from the ``lines`` of its journal.
 
-    Each is of the user that is there: the one that was created anew, if one was.
+    Each is of the user that is there: the one that was created anew, if one was; and comes with the unique id of the
+    user that is restored.
     """
     users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
@@ -338,7 +339,7 @@ def unfinished_restorations(lines: Iterable[Line]) -> Iterator[Outcome]:
         made = [line["saved"][CREATED] for line in its if CREATED in (line.get("saved") or {})]
         subject = Subject(str(its[-1].get("user")), arn, str(made[-1] if made else unique_id))
         reason = reasons.RESTORATION_UNFINISHED(user=subject, at=_shown_time(since[-1]), calls=calls)
-        yield Outcome.of(subject, FAILED, reason, calls=calls, time=str(since[-1].get("time")))
+        yield unique_id, Outcome.of(subject, FAILED, reason, calls=calls, time=str(since[-1].get("time")))
 
 
 def _shown_time(line: Line) -> str:

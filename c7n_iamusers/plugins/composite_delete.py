@@ -174,8 +174,8 @@ class CompositeDelete(TakingAction):
     - ``plan: FILE`` or ``s3://BUCKET/KEY``: delete only what is in this reviewed plan. Users that have changed since
       are skipped. ``plan-sha256``: refuse a plan with another SHA-256
     - ``adopt: true``: continue a deletion that began with another output, which is lost, or delete a user under an
-      ``AWSDenyAll`` that no journal here shows as ours. What was removed before is in no snapshot; the new one is
-      marked as partial. Without it such users fail
+      ``AWSDenyAll`` that no journal here shows as ours, or one whose restoration did not end and is given up. What was
+      removed before is in no snapshot; the new one is marked as partial. Without it such users fail
 
     The output has ``snapshots/*.json`` (for ``c7n-iamusers restore``), ``journal.jsonl`` (a line before and after each
     call) and ``outcomes.json`` (a row for each user: deleted, skipped or failed, with the reason). With

@@ -115,10 +115,11 @@ class RecordedUser:
     def require_whole(self, adopt: bool) -> None:
         """Raises SnapshotRefused if the user may have lost what denied it something, so its snapshot would lack that.
 
-        ``adopt``: an AWSDenyAll that is not ours is accepted, and so is what the user has lost in quarantine, since
-        somebody knows of it or its output is lost; the snapshot is partial then.
+        ``adopt``: an AWSDenyAll that is not ours is accepted, and so are what the user has lost in quarantine and a
+        restoration that has not ended, since somebody knows of it, its output is lost, or it is given up; the snapshot
+        is partial then.
         """
-        if self.restoring:
+        if self.restoring and not adopt:
             raise SnapshotRefused(
                 reasons.RESTORATION_IN_PROGRESS(
                     user=self.user.subject, journal=self.restoring, name=self.user.name
@@ -270,7 +271,7 @@ class UserRecords:
             self._restoring(user),
             self._lost(user, quarantine, known) if quarantine and not begun else "",
         )
-        unsure = found.begun_elsewhere or found.lost or (found.foreign and not begun)
+        unsure = found.begun_elsewhere or found.lost or found.restoring or (found.foreign and not begun)
         partial = bool(adopted and unsure) or any(each.partial for each in earlier)
         return replace(found, snapshot=replace(snapshot, partial=partial, deletion_begun=bool(begun)))
 
