@@ -685,8 +685,8 @@ RESTORATION_IN_PROGRESS = _kind(
     "RestorationInProgress",
     "{user}: c7n-iamusers restore made it, by {journal}, and has not ended, so it may lack what denied it something. "
     "Nothing further is touched",
-    ": run c7n-iamusers restore with it and --user {name} first; or, if its restoration is given up, set adopt: true, and "
-    "the snapshot is partial",
+    ": run c7n-iamusers restore with it and --user {name} first; or, if its restoration is given up, set adopt: true, "
+    "and the snapshot is partial",
 )
 FOREIGN_DENY = _kind(
     "ForeignDeny",
