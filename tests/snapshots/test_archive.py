@@ -17,6 +17,7 @@ from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, SnapshotArchive, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
+from c7n_iamusers.text.documents import LARGEST_RECORD
 from tests.records import EVERYTHING, said, user
 
 pytestmark = pytest.mark.pure
@@ -121,7 +122,7 @@ def of_policy(document: Any) -> Snapshot:
         ),
         pytest.param(of_policy({"Statement": 10**40}), "more than 40 characters", id="digits"),
         pytest.param(of_policy("no JSON"), "policy p: Expecting value", id="no-json"),
-        pytest.param(of_policy("x" * 9_000_000), "more than 8388608", id="size"),
+        pytest.param(of_policy("x" * LARGEST_RECORD), "more than 33554432", id="size"),
         pytest.param(
             replace(FIRST, fingerprint="1" * 64), "does not match its fingerprint", id="fingerprint"
         ),
