@@ -235,7 +235,10 @@ def is_new(news: str, said: str | None) -> bool:
         return True
     if news.startswith(ATTEMPTED) and said.startswith(ATTEMPTED):
         return news > said
-    return news not in (said, UNCHANGED)
+    # who was told that it failed, or was left alone, is told that it is as it should be all the same
+    if news == UNCHANGED:
+        return said == FAILED or said.startswith(SKIPPED)
+    return news != said
 
 
 def was_stopped(resource: Mapping[str, Any]) -> bool:

@@ -400,7 +400,7 @@ class UserRelease:
             if left:
                 status = FAILED if any(map(denies, foreign_policies(user))) else SKIPPED
                 return status, reasons.DENIED_BY_OTHERS(left=left)
-            return (RELEASED, ended) if ended else (SKIPPED, reasons.NOTHING_TO_RELEASE())
+            return (RELEASED, ended) if ended else (UNCHANGED, reasons.NOTHING_TO_RELEASE())
         off = _inactive(user)
         what = "a tag says that it is in quarantine" if claimed else "AWSDenyAll is its permissions boundary"
         what += f", and {left}" if left and claimed else ""
