@@ -484,16 +484,14 @@ DELETION_BEGUN = _kind(
 DENY_PUT_ON_SINCE = _kind(
     "DenyPutOnSince",
     f"{{user}}: this tool lifted its inline Deny-all at {{lifted:{_MINUTE}}} UTC, and somebody put one on since, with "
-    f"an "
-    "earlier time",
+    f"an earlier time",
     ": find out who, and remove it by hand. Nothing was changed",
 )
 BOUNDARY_UNKNOWN = _kind(
     "BoundaryUnknown",
     "AWSDenyAll is its permissions boundary, and no record here says who set it or what it replaced",
     ". The record is in the output of the run that set it (journal.jsonl): name that by record-from; or set the "
-    "boundary "
-    "by hand. Nothing was changed",
+    "boundary by hand. Nothing was changed",
 )
 DENY_REWRITTEN = _kind(
     "DenyRewritten",
@@ -505,8 +503,7 @@ ACTIVATED_SINCE = _kind(
     "ActivatedSince",
     "{which}: active, and not active when the quarantine began, so somebody created or activated it since",
     ". Without the Deny-all it could be used: find out who did; deactivate or delete it, and release again. Nothing "
-    "was "
-    "changed",
+    "was changed",
 )
 USED_SINCE_DEACTIVATED = _kind(
     "UsedSinceDeactivated",
@@ -601,8 +598,7 @@ NOT_PROVEN_OURS = _kind(
 UNKNOWN_BEFORE = _kind(
     "UnknownBefore",
     f"no journal of the quarantine of {{since:{_MINUTE}}} UTC is here, so it is unknown whether these were active "
-    f"before "
-    f"it{_STAY}",
+    f"before it{_STAY}",
     _BY_HAND,
 )
 
@@ -694,24 +690,21 @@ FOREIGN_DENY = _kind(
     "may have, or a deletion with another output is half-way, and the user may lack what denied it something. Nothing "
     "further is touched",
     ": run with that output; if somebody put it on, exempt the user or take it off; or set adopt: true, and the "
-    "snapshot "
-    "is partial",
+    "snapshot is partial",
 )
 LOST_UNEXPLAINED = _kind(
     "LostUnexplained",
     f"{{user}}: since its quarantine of {{since:{_MINUTE}}} UTC it has lost {{lost}}, which may have denied it "
     f"something, "
     "and no journal of this output or of those beside it shows that this tool removed it: a deletion with another "
-    "output "
-    "may be half-way. Nothing further is touched",
+    "output may be half-way. Nothing further is touched",
     ": run with that output; if somebody else removed this, put it back; or set adopt: true, and the snapshot is "
     "partial",
 )
 RESTORATION_UNFINISHED = _kind(
     "RestorationUnfinished",
     "{user}: a restoration of it ended at {at} UTC, after {calls} calls, and is not done: the user has a part of what "
-    "it "
-    "had, and may be locked out by our Deny-all",
+    "it had, and may be locked out by our Deny-all",
     ": run c7n-iamusers restore again; where AWS refuses a part for good, give --without",
 )
 BEFORE_ITS_TURN = _kind("BeforeItsTurn", "{signal} before its turn", ": run again")
@@ -801,8 +794,7 @@ MEMBERSHIP_AWAITED = _kind(
 NO_WORKING_CREDENTIALS = _kind(
     "NoWorkingCredentials",
     "{user}: has no working credentials (by the credential report of {as_of}): no console password, no active access "
-    "key "
-    "or signing certificate, so nobody can use what its policies allow",
+    "key or signing certificate, so nobody can use what its policies allow",
     ": find out whether its person still works here",
 )
 ONE_SERVICE_CREDENTIALS = _kind(
@@ -906,8 +898,7 @@ FORMER_IN_SHARED = _kind(
 FORMER_GIVES_MORE = _kind(
     "FormerGivesMore",
     f"{_MADE_OF_SHARED}, and the group also gives account {{accounts}}, where no run found an IAM user of this person: "
-    f"no "
-    "choice removes the membership",
+    f"no choice removes the membership",
     ": if the person has left, remove it by hand",
 )
 FORMER_GIVES_UNKNOWN = _kind(
