@@ -151,8 +151,8 @@ class NotifyOwners(RecordedNotify):
     ``sqs:GetQueueAttributes`` on both queues and ``cloudwatch:GetMetricStatistics``. ``delivery: unchecked`` waives it.
 
     What an earlier run did to users and did not tell, since it was killed, the queue refused the message or it may have
-    expired unread, the next run of the policy with the same output tells first, by ``outcomes.json`` and the notices. It
-    ends with an error where it can't.
+    expired unread, the next run of the policy with the same output tells first, by ``outcomes.json`` and the notices.
+    Where it can't, it ends with an error.
 
     The options are those of ``notify``, of c7n-mailer, and those here; others are refused. What else a template of your
     own needs goes into ``metadata`` of the policy, which is part of the message.
