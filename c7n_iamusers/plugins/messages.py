@@ -242,9 +242,8 @@ def is_new(news: str, said: str | None) -> bool:
         return True
     if news.startswith(ATTEMPTED) and said.startswith(ATTEMPTED):
         return news > said
-    if (
-        news == UNCHANGED
-    ):  # who heard that it failed, or was left alone, hears that it is as it should be all the same
+    # who was told that it failed, or was left alone, is told that it is as it should be all the same
+    if news == UNCHANGED:
         return said == FAILED or said.startswith(SKIPPED)
     return news != said
 

@@ -51,7 +51,7 @@ from c7n_iamusers.text.documents import (
 )
 from c7n_iamusers.text.rows import read_rows
 from c7n_iamusers_cli.main import main
-from c7n_iamusers_cli.provision import _people
+from c7n_iamusers_cli.provision.opening import people
 from tests.hostile.corpus import brackets
 
 ACCOUNT = "111122223333"
@@ -112,7 +112,7 @@ def test_pages_and_lists_are_counted_in_their_files(tmp_path: Path, given: bytes
         parse_source({"from": str(tmp_path / "list.json.gz"), "format": "json"}, "exempt-from").rules(None)
     (tmp_path / "people.json").write_bytes(given)
     with pytest.raises(InvalidPolicyData, match=r"people\.json, has more than \d+ brackets"):
-        _people(tmp_path / "people.json")
+        people(tmp_path / "people.json")
     (tmp_path / "details.json").write_bytes(brackets(MOST_JSON))
     with pytest.raises(EvidenceUnreadable, match=rf"details\.json: has more than {MOST_JSON} brackets"):
         read_details(tmp_path / "details.json")

@@ -327,7 +327,9 @@ THEIRS = json.dumps(
     ("prepare", "outcome"),
     [
         pytest.param(
-            lambda _: None, {False: (UNCHANGED, "^not in quarantine$"), True: (RELEASED, "^from its")}, id="no"
+            lambda _: None,
+            {False: (UNCHANGED, "^not in quarantine$"), True: (RELEASED, "^from its")},
+            id="no",
         ),
         pytest.param(
             lambda iam: iam.attach_user_policy(**ATTACH_ALL),
