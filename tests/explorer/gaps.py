@@ -65,8 +65,9 @@ GAPS = (
         r".*: .*200-(html|empty)(-on)?@ListAccountAliases.*",
         r"no crash: run \d: KeyError in parsers.py.*",
         "announce: 200-html@ListAccountAliases",
-        "Cloud Custodian's notify asks for the account's alias itself. Where a proxy answers with a page and status 200, "
-        "botocore raises a KeyError, with which the run ends. Nobody is told, nothing is recorded, and the next run tells.",
+        "Cloud Custodian's notify asks for the account's alias itself. Where a proxy answers with a page and status "
+        "200, botocore raises a KeyError, with which the run ends. Nobody is told, nothing is recorded, and the next "
+        "run tells.",
     ),
     Gap(
         "delete-quarantined: .*(inline-removed|group-left|group-deleted|group-replaced)@.*",
