@@ -111,6 +111,20 @@ def fail_at_the_end(
     manager.actions[-1].problems += problems
 
 
+def fail_even_if_idle(manager: Any, action: str, fault: str) -> None:
+    """``fail_at_the_end`` with ``fault``; where the policy selects nobody, so that c7n runs no action, then."""
+    fail_at_the_end(manager, action, (), [fault])
+    select = manager.filter_resources
+
+    def filter_resources(*given: Any, **named: Any) -> Any:
+        found = select(*given, **named)
+        if not found:
+            manager.actions[-1].process(found)
+        return found
+
+    manager.filter_resources = filter_resources
+
+
 class _RaiseAtTheEnd(BaseAction):  # type: ignore[misc]  # c7n is untyped
     type = "raise-at-the-end"
 
