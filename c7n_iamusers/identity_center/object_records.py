@@ -128,8 +128,9 @@ class CreatedState:
 
     ``memberships``: (group id, user id) -> membership id. ``assignments``: id of each of their groups -> all its
     assignments, with ``model.UNKNOWN_ASSIGNMENT`` if the caller may not list them.
-    ``members``: id of a managed group -> user ids. ``unmanaged``: ids of groups and ARNs of permission sets that are
-    not managed. Assignments that are being created or deleted are among them all; ``in_progress`` says which.
+    ``members``: id of each group that was assigned -> user ids. ``unmanaged``: ids of groups and ARNs of permission
+    sets that are not managed. Assignments that are being created or deleted are among them all; ``in_progress`` says
+    which.
     """
 
     created: tuple[Created, ...]
@@ -149,7 +150,8 @@ class RemovedState:
 
     ``groups``: former id -> the group with that id, or else with that name, with members and assignments.
     ``permission_sets``: former ARN -> likewise. ``held``: by ARN, all permission sets of ``groups``. ``people``: the
-    ids of users that still exist.
+    ids of users that still exist. ``holders``: ARN of each permission set whose settings were replaced -> account id,
+    principal id and user id of those who hold it.
     """
 
     removed: tuple[Removed, ...]
@@ -158,6 +160,7 @@ class RemovedState:
     held: Mapping[str, model.KnownPermissionSet] = field(default_factory=dict)
     people: frozenset[str] = frozenset()
     in_progress: model.InProgress = field(default_factory=model.InProgress)
+    holders: Mapping[str, frozenset[tuple[str, str, str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,10 @@ FORMER = (
 EXPIRED = (
     "an earlier run made the membership, and its IAM users are deleted for longer than --prune-former says"
 )
+#: {}: account and permission set.
+EARLIER_FORM = (
+    "no undo restores it: account {} has permission set {} in an earlier form, which AWS does not tell"
+)
 FORMER_AND_GONE = (
     "an earlier run made the membership for IAM users that are deleted, quarantined, or no longer found by the "
     "policies: it replaces their access"
@@ -285,7 +289,7 @@ class _Review:
             for each in sorted(group.assignments)
         ]
         expired = self._is_expired(group, username)
-        details = (*lost, *([EXPIRED] if expired else []))
+        details = (*lost, *self._lost(group.assignments), *([EXPIRED] if expired else []))
         change = self._change(key, model.MEMBERSHIP, f"{username} in {group.name}", call, needs, details)
         return self._register(change, group, (user_id, group.group_id), expired)
 
@@ -375,12 +379,12 @@ class _Review:
     ) -> str:
         """The key of the removal. ``stays``: the group does. ``rests_on``: why the assignment does."""
         arn = each.permission_set_arn
-        set_name, content = self._set_name(arn), self._content(arn)
+        set_name, content = self._set_name(arn), self._content(each)
         name = f"{group.name} -> {set_name} in account {each.account_id}"
         record = object_records.assignment_record(group, each, set_name, content, stays)
         call = operations.assignment_deletion(group.group_id, each, self._comparison.instance, record)
         key = f"remove {model.ASSIGNMENT} {each.account_id}/{arn}/{group.group_id}"
-        change = self._change(key, model.ASSIGNMENT, name, call, needs)
+        change = self._change(key, model.ASSIGNMENT, name, call, needs, tuple(self._lost([each])))
         asked = model.Pending(each.account_id, arn, group.group_id)
         change = self._state.in_progress.removing(change, asked)
         self._changes[key] = replace(change, rests_on=rests_on), goes
@@ -399,7 +403,7 @@ class _Review:
                 reasons.add(FORMER_MEMBERS if reason == FORMER else reason)
             for claim in replaced:
                 needs += membership_key(claim.person, claim.group), assignment_key(claim.group, claim.grant)
-        if not self._content(each.permission_set_arn):
+        if each.permission_set_arn not in self._current.sets:
             reasons.add(
                 "its permission set was not read, as none of its people has intents; an undo needs that"
             )
@@ -609,16 +613,24 @@ class _Review:
         """[account id, content] of the group's permission sets; one list for all its members."""
         if group.group_id not in self._given_contents:
             held = sorted(group.assignments)
-            self._given_contents[group.group_id] = [
-                [each.account_id, self._content(each.permission_set_arn)] for each in held
-            ]
+            self._given_contents[group.group_id] = [[each.account_id, self._content(each)] for each in held]
         return self._given_contents[group.group_id]
 
-    def _content(self, arn: str) -> str:
+    def _content(self, each: model.Assignment) -> str:
+        """Empty if it is not known: AWS does not tell the content of an earlier form."""
+        arn, known = each.permission_set_arn, self._current.sets.get(each.permission_set_arn)
+        if known is None or each.account_id in known.stale:
+            return ""
         if arn not in self._contents:
-            known = self._current.sets.get(arn)
-            self._contents[arn] = object_records.content_of(known.settings if known else None)
+            self._contents[arn] = object_records.content_of(known.settings)
         return self._contents[arn]
+
+    def _lost(self, assignments: Iterable[model.Assignment]) -> Iterator[str]:
+        """Of the removal of what gives ``assignments``: what no undo restores, in lines for a reviewer."""
+        for each in sorted(assignments):
+            known = self._current.sets.get(each.permission_set_arn)
+            if known and each.account_id in known.stale:
+                yield EARLIER_FORM.format(each.account_id, known.settings.name)
 
     def _set_name(self, arn: str) -> str:
         return self._current.set_names.get(arn, arn)

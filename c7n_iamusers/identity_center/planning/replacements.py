@@ -32,7 +32,8 @@ class History:
     ``made``: those of them that runs made, and no later one removed. ``served``: folded username, as
     requested -> id of the user who had it -> the IAM users (``identity``) who were given access as that person.
     ``membership_ids``: the ids with which runs made or met ``memberships``. ``joined``: those of memberships that runs
-    made, or that undos of runs brought back.
+    made, or that undos of runs brought back. ``undone``: assignments that undos have ended since the time from which on
+    this was read; ``removed``: that later runs have removed, and no undo brought back.
     """
 
     memberships: Mapping[MembershipKey, Mapping[str, str]] = field(default_factory=dict)
@@ -41,6 +42,8 @@ class History:
     made: frozenset[tuple[str, model.Assignment]] = frozenset()
     membership_ids: Mapping[MembershipKey, frozenset[str]] = field(default_factory=dict)
     joined: frozenset[str] = frozenset()
+    undone: frozenset[tuple[str, model.Assignment]] = frozenset()
+    removed: frozenset[tuple[str, model.Assignment]] = frozenset()
 
     @property
     def users(self) -> frozenset[tuple[str, str]]:

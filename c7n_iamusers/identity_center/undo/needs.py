@@ -106,6 +106,44 @@ def relied_on(
     return found
 
 
+def relied_on_settings(
+    result: Mapping[str, Any], state: object_records.RemovedState, read_users: ReadUsers, later: History
+) -> dict[str, str]:
+    """ARNs of permission sets whose holders may need the settings that the run gave them, and why.
+
+    Who held it before the run, and is served by no IAM user of it, comes back to what the person had. Arguments as of
+    ``needed_memberships``.
+    """
+    rows = {object_records.membership_of(row): row["users"] for row in result.get("memberships", ())}
+    replaced = [
+        (arn, object_records.holders_in(each.record))
+        for each in state.removed
+        if each.kind == object_records.SETTINGS
+        and state.holders.get(arn := each.record["permission-set-arn"])
+    ]
+    existing = read_users(sorted({account for arn, _ in replaced for account, _, _ in state.holders[arn]}))
+    found = {}
+    for arn, before in replaced:
+        reasons, unknown = set[str](), set[str]()
+        for account, principal, user in state.holders[arn]:
+            key = principal, user
+            users = {**rows.get(key, {}), **later.memberships.get(key, {})}
+            if not users and (account, user) not in before:
+                unknown.add(user)
+            reasons |= {
+                text
+                for each, unique in users.items()
+                if each.split(":")[4] == account and (text := _missing_reason(each, unique, existing))
+            }
+        if reasons:
+            found[arn] = f"{shown(sorted(reasons))} {_LOCK_OUT}"
+        elif unknown:
+            found[arn] = (
+                f"the result of the run has no IAM user for its holders {shown(sorted(unknown))}: {_LOCK_OUT}"
+            )
+    return found
+
+
 def _missing_reason(arn: str, unique_id: str, existing: Mapping[str, Mapping[str, str] | str]) -> str:
     """Why the person may have no access by the IAM user; empty if the person may have."""
     users = existing.get(arn.split(":")[4], {})
