@@ -148,6 +148,9 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     ``accept`` with ``verdict: no-working-credentials`` or ``quarantined`` accepts it by name. If that can't be read, or
     the user was created after the report, it fails.
 
+    With ``mode: apply`` the policy ends with an error if a user failed, or if a person has more access in the account
+    than the IAM users and no policy accepts that.
+
     No person gets more access than requested:
 
     - An existing user is adopted only if it has both the username and the e-mail; otherwise the IAM user is refused.
@@ -157,7 +160,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
       it is the username, and the names are taken from it. Contradicting tags are reported. Of two users with the same
       username or e-mail, only the one that is not in the file is refused. Several users of the account with one address
       (selected or not, and those whose access by an earlier run the person still has) are refused unless the file has a
-      row for each of them, as a team's address would be one person with all access.
+      row for each of them, as a team's address would be one person with all access. With ``mode: apply``, managed
+      access of which this policy's output has no record counts as another user's: keep one output for all its runs.
       ``people-from: {file: people.csv, only: true}`` refuses users that are not in the file. ``email-domains`` refuses
       addresses of other domains. Addresses that mix scripts, look like another's, or are not in Unicode form NFKC are
       refused. With ``mode: intent``, ``c7n-iamusers provision -u`` uses these settings of the policy; without ``-u``
@@ -380,7 +384,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         derivation = AccessDerivation.at(lambda: center, time.monotonic)
         desired = desired_access([intents], derivation, derivation.checks([intents]))
         history = read_history(output, center.instance)
-        run = AccessRun(center, desired, Evidence(derivation.proofs, history))
+        run = AccessRun(center, desired, Evidence(derivation.proofs, history, elsewhere=True))
         for warning in derivation.warnings:
             self.log.warning("%s: %s", self.type, warning)
         for line in derivation.scope_lines():
@@ -424,7 +428,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             outcomes,
             access_by_user(report),
             portal,
-            (*report.unexpected_members, *report.changed_sets),
+            report.faults(),
         )
         interruption.exit_if_stopped()
 
