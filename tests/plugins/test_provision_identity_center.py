@@ -359,9 +359,9 @@ def somebody_deletes_an_assignment(org: LocalOrg) -> None:
 
 def test_every_call_is_declared(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     rehearsal.user("alice")
-    rich = {**ACTION["permission-set"], "inline-policy": {"Version": "2012-10-17", "Statement": [STATEMENT]}}
+    made, document = set[str](), {"Version": "2012-10-17", "Statement": [STATEMENT]}
+    rich = {**ACTION["permission-set"], "inline-policy": document}
     poor = {"name": "IamMigratedReadOnly", "session-duration": "PT2H", "tags": {"Team": "platform"}}
-    made: set[str] = set()
 
     def run(told: str = "", **changes: Any) -> None:
         with pytest.raises(PolicyExecutionError, match=told) if told else nullcontext():
@@ -376,16 +376,19 @@ def test_every_call_is_declared(rehearsal: Rehearsal, monkeypatch: pytest.Monkey
     run(group="everybody", shared_group=True)
     # a fleet of more than a few is listed instead of looked up
     monkeypatch.setattr("c7n_iamusers.identity_center.aws.reader._FEW", 0)
-    iam, document = rehearsal.org.client("iam", ACCOUNT), {"Version": "2012-10-17", "Statement": [STATEMENT]}
+    iam, here = rehearsal.org.client("iam", ACCOUNT), f"arn:aws:iam::{ACCOUNT}:policy"
     for name in ("Own", "Edge"):
         iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(document))
-    here = f"arn:aws:iam::{ACCOUNT}:policy"
     iam.attach_user_policy(UserName="alice", PolicyArn=f"{here}/Own")
     iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=f"{here}/Edge")
     somebody_deletes_an_assignment(rehearsal.org)
     # Both groups still give her what was requested before.
-    wider, alice = "wider: also holds IamMigratedReadOnly through", {"account": ACCOUNT, "user": "alice"}
-    run(wider, derive={"accept": [{**ACCEPT_ALL[0], **alice}]}, group=None, permission_set=None)
+    by_name = {"group": None, "permission_set": None}
+    run(
+        "wider: also holds",
+        derive={"accept": [{**ACCEPT_ALL[0], "account": ACCOUNT, "user": "alice"}]},
+        **by_name,
+    )
     found = policy({"actions": [ACTION]}).resource_manager.actions[0]
     used = {each.replace("sso-admin:", "sso:") for each in made if not each.startswith("iam:")}
     assert used == {each for each in found.get_permissions() if not each.startswith("iam:")}
