@@ -415,7 +415,10 @@ def _created_identity(line: Mapping[str, Any]) -> str:
 _MANY = 10_000_000
 _ANY, _ID = validators.text(65_536), validators.text(2048, shortest=1)
 _REGION = validators.text(64, r"[a-z0-9-]+")
-_USER_ARN = validators.text(2048, r"arn:aws[a-z-]*:iam::\d{12}:user/[!-~]+")
+#: IAM users: ARN -> unique id.
+iam_users = validators.mapping(
+    validators.text(2048, r"arn:aws[a-z-]*:iam::\d{12}:user/[!-~]+"), validators.text(65_536)
+)
 #: The name of the directory of a run.
 _RUN = validators.text(40, r"\d{8}T\d{6}\.\d+Z")
 
@@ -510,7 +513,7 @@ _MEMBERSHIPS = validators.listing(
     _with(
         {
             **dict.fromkeys(("group", "username", "group-id", "user-id"), _ID),
-            "users": validators.mapping(_USER_ARN, _ANY),
+            "users": iam_users,
         },
         {"id": validators.text(2048)},
     ),

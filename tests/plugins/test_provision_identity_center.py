@@ -383,11 +383,11 @@ def test_every_call_is_declared(rehearsal: Rehearsal, monkeypatch: pytest.Monkey
     iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=f"{here}/Edge")
     somebody_deletes_an_assignment(rehearsal.org)
     # Both groups still give her what was requested before.
-    by_name = {"group": None, "permission_set": None}
+    no_names = {"group": None, "permission_set": None}
     run(
         "wider: also holds",
         derive={"accept": [{**ACCEPT_ALL[0], "account": ACCOUNT, "user": "alice"}]},
-        **by_name,
+        **no_names,
     )
     found = policy({"actions": [ACTION]}).resource_manager.actions[0]
     used = {each.replace("sso-admin:", "sso:") for each in made if not each.startswith("iam:")}

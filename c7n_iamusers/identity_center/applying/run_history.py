@@ -15,6 +15,7 @@ from typing import Any
 
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center.applying import served_users
 from c7n_iamusers.identity_center.applying.run_records import (
     JOURNAL,
     RUNS,
@@ -176,7 +177,8 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
         if result.get("instance") == instance.arn:
             found.add_finished(time, result)
     for time in sorted(killed):
-        found.add_killed(time, lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}"))
+        created = object_records.created_by(lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}"))
+        found.add_killed(time, created, served_users.read(output, f"{RUNS}/{time}", created))
     return found.history()
 
 
@@ -206,9 +208,13 @@ class _Found:
         if time >= self._since:
             self._add_memberships(result["memberships"])
 
-    def add_killed(self, time: str, lines: Iterable[Mapping[str, Any]]) -> None:
-        """The lines of the journal of the run of ``time``."""
-        self._add(object_records.created_by(lines), time)
+    def add_killed(
+        self, time: str, created: Iterable[object_records.Created], rows: Iterable[served_users.Row]
+    ) -> None:
+        """What the run of ``time`` created, and the IAM users of its memberships."""
+        self._add(created, time)
+        if time >= self._since:
+            self._add_memberships(rows)
 
     def history(self) -> History:
         """All that was added."""
