@@ -26,8 +26,8 @@ from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData, OutputUnre
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
-from c7n_iamusers.identity_center.applying.center_lock import holder
 from c7n_iamusers.identity_center.applying import served_users
+from c7n_iamusers.identity_center.applying.center_lock import holder
 from c7n_iamusers.identity_center.applying.run_records import read_result
 from c7n_iamusers.identity_center.former_members import parse as parse_former
 from c7n_iamusers.identity_center.model import Choices, Instance
