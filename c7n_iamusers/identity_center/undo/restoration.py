@@ -295,10 +295,8 @@ class _Restoration:
         set_now = self._removed_state.permission_sets.get(record["permission-set-arn"])
         if set_now and account in set_now.stale:
             return _EARLIER_FORM.format(account)
-        self._records[assignment_key(record["group"], model.Grant(account, record["permission-set"]))] = (
-            record
-        )
         grant = model.Grant(account, record["permission-set"])
+        self._records[assignment_key(record["group"], grant)] = record
         self._grants[record["group-id"]].append((grant, content))
         call = operations.assignment_creation(account, arn, group_id, self._instance)
         needs = (set_key(grant.permission_set), group_key(record["group"]))

@@ -43,6 +43,7 @@ from c7n_iamusers.identity_center.undo.checks import UndoChecks
 from c7n_iamusers.identity_center.undo.needs import (
     ReadUsers,
     needed_memberships,
+    read_once,
     relied_on,
     relied_on_settings,
     users_not_read,
@@ -79,6 +80,7 @@ def undo(
     can't be read; both before the first change.
     """
     say, place = escaping(say), output.place(result)
+    read_users = read_once(read_users) if read_users else None
     data, center = _checked_result(output, result, center_in, digest)
     reader = CenterReader.of(center)
     with exclusive(output, center.instance, center) if options else nullcontext():
