@@ -207,7 +207,7 @@ def _plan(
     accounts: Mapping[str, str],
     later: History,
 ) -> object_records.UndoPlan:
-    created = tuple(map(object_records.Created.from_data, data["created"]))
+    created = tuple(_created(data))
     gone = later.undone | later.removed
     ended = {each.assignment for each in created if each.kind == model.ASSIGNMENT}.intersection(gone)
     state = CreatedReader(reader).read(
@@ -224,6 +224,14 @@ def _plan(
     plan = plan_undo(state, requested, center.instance, needed, restoration, before, relied, members)
     plan = replace(plan, kept=(*plan.kept, *_assigned_again(ended, later, reader)))
     return with_names(plan, replace(state, created=created), restoration.unexpected, reader, accounts)
+
+
+def _created(data: Mapping[str, Any]) -> Iterator[object_records.Created]:
+    """What the run created. A membership whose call had no answer has the id with which the run met it later."""
+    met = {object_records.membership_of(row): row.get("id", "") for row in data.get("memberships", ())}
+    for each in map(object_records.Created.from_data, data["created"]):
+        is_nameless = each.kind == model.MEMBERSHIP and not each.identifier
+        yield replace(each, identifier=met.get(each.membership, "")) if is_nameless else each
 
 
 def _assigned_again(
