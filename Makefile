@@ -65,8 +65,10 @@ coverage: $(INSTALLED)  ## run the tests, and fail where they reach less of the 
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=term:skip-covered
 
 # a number of pairs, and other seeds: make soak SOAK_PAIRS=200000 SOAK_SEED=1000
+# the last line asks an evaluator of npm, or says that this machine has no node
 soak: $(INSTALLED)  ## all cases of all tests, 100,000 random pairs of policies, twenty times the examples of each property
 	SOAK_PAIRS=$(or $(SOAK_PAIRS),100000) SOAK_SEED=$(or $(SOAK_SEED),0) $(BIN)/python -m pytest -n auto --dist load
+	$(BIN)/python -m tests.policy_comparison.third_opinion --seed $(or $(SOAK_SEED),0)
 
 # fewer, others, or of one room: make mutants MUTANTS='--sample 50 --seed 3 --room deletion'
 mutants: $(INSTALLED)  ## change the code in one place at a time, and see whether a test fails; an hour, on Python 3.12 or newer

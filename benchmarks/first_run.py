@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures a first run of ``provision --member-role``: its calls, its minutes on a virtual clock, and its memory.
+"""Measures a first run of ``provision apply --member-role``: its calls, its minutes on a virtual clock, and its memory.
 
     python -m benchmarks.first_run [derived|three] [ACCOUNTS] [USERS_AN_ACCOUNT]
 
@@ -38,8 +38,9 @@ from benchmarks.run_policy import peak_mib
 from benchmarks.virtual_center import ASSIGNING, VirtualCenter
 from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE
 from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.identity_center.fleet import Fleet, TrustOptions, read_fleet
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions
-from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.member_accounts import MemberAccounts
 from c7n_iamusers.identity_center.writer.schedule import QUOTAS
 
@@ -147,7 +148,7 @@ def _applied(fleet: Fleet, center: VirtualCenter, phases: Phases) -> None:
     home = {"XDG_CACHE_HOME": str(fleet.output)}
     with mock.patch.dict("os.environ", home), mock.patch("os.fsync", not_synced):
         failures = provision(
-            fleet, center.connected(), phases.said, center.options(), plan_options=plan_options
+            fleet, center.connected(), phases.said, center.options(), RunOptions(plan=plan_options)
         )
     if failures or fleet.desired.refused:
         raise BenchmarkError(f"users were refused: {[*failures, *fleet.desired.refused][:3]}")
@@ -196,8 +197,9 @@ def section(runs: Sequence[FirstRun], date: str, machine: Mapping[str, str]) -> 
     return f"""
 {HEADING}
 
-`make bench BENCH_ARGS=--first-run` measures `provision --member-role` for an empty Identity Center, from reading the
-intents until all is recorded, and writes this section alone: on {date}, {machine["processor"]}, {machine["Python"]}.
+`make bench BENCH_ARGS=--first-run` measures `provision apply --member-role` for an empty Identity Center, from reading
+the intents until all is recorded, and writes this section alone:
+on {date}, {machine["processor"]}, {machine["Python"]}.
 The writer makes all calls, to an Identity Center in the same process, on a clock that passes only while it waits:
 {IDENTITY_CENTER_RATE:g} calls a second, {slots} assignments in progress, {SECONDS:g} seconds for each.
 

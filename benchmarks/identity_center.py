@@ -4,7 +4,7 @@
     python -m benchmarks.identity_center [derive|plan|unchanged] [ACCOUNTS] [USERS_AN_ACCOUNT]
 
 ``derive``: from intents on disk to the report, in its own process: CPU seconds, the seconds for parsing the
-intents alone, and peak memory. ``plan``: a whole run of ``provision --member-role`` for an empty Identity Center,
+intents alone, and peak memory. ``plan``: a whole run of ``provision apply --member-role`` for an empty Identity Center,
 from the intents to the plan's file and all results, without its changing calls; its floor is parsing the
 intents and AWS's responses. ``unchanged``: the calls of a run that changes nothing, and the floor:
 one call per account for its permission sets, one for each set, and one for the members of each group.
@@ -48,10 +48,11 @@ from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.applying import access_run
 from c7n_iamusers.identity_center.applying.recheck import Recheck
 from c7n_iamusers.identity_center.aws.instance import connect
+from c7n_iamusers.identity_center.fleet import Fleet, TrustOptions, read_fleet
 from c7n_iamusers.identity_center.model import Change, Person
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions
 from c7n_iamusers.identity_center.output.reports import DERIVATION_FILE, write_derivation_report
-from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority, PolicySettings
 from c7n_iamusers.identity_center.requests.intent_files import write_intents
 from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE, Intents, UserIntent
@@ -234,7 +235,7 @@ def _plan_and_record(fleet: Fleet, phases: Phases) -> None:
         # The lock of an instance is there.
         mock.patch.dict("os.environ", {"XDG_CACHE_HOME": str(fleet.output)}),
     ):
-        failures = provision(fleet, center, phases.said, ApplyOptions(), plan_options=plan_options)
+        failures = provision(fleet, center, phases.said, ApplyOptions(), RunOptions(plan=plan_options))
     if failures or fleet.desired.refused:
         raise BenchmarkError(f"users were refused: {[*failures, *fleet.desired.refused][:3]}")
     phases.end("results")

@@ -2,7 +2,7 @@
 """Measures the commands over many accounts: ``python -m benchmarks --load``.
 
 Each step is what an operator runs: c7n-org with the flagging policy, c7n-org with the policy that writes intents,
-``provision --dry-run``, which reads all accounts again and plans, and ``report``. The organization runs in another
+``provision plan``, which reads all accounts again and plans, and ``report``. The organization runs in another
 process. Two numbers of accounts show how time, calls and memory grow.
 """
 
@@ -133,7 +133,7 @@ def _commands(work: Path) -> Iterator[tuple[str, list[str]]]:
     )
     roles = ["--member-role", member, "--role", center, "--region", REGION]
     given = ["-s", "intents", "-c", "accounts.json", "-u", "intents.json"]
-    yield "plan to provision", [str(at / "c7n-iamusers"), "provision", *given, *roles, "--dry-run"]
+    yield "plan to provision", [str(at / "c7n-iamusers"), "provision", "plan", *given, *roles]
     yield (
         "report",
         [str(at / "c7n-iamusers"), "report", "-s", "flag", "-c", "accounts.json", "--format", "json"],
@@ -224,6 +224,6 @@ command's processes alone.
 
 Each account has {steps[0].users} users, as those of the section on flagging. Peak MiB is that of the largest process:
 c7n-org runs the accounts in several processes, each of which serves many, one after another. Calls include AssumeRole.
-`plan to provision` is `provision --dry-run`: it reads every account again, and Identity Center once.
+`plan to provision` is `provision plan`: it reads every account again, and Identity Center once.
 [Scale](scale.md) says what other numbers of accounts take.
 """

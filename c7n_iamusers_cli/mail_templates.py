@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import c7n_iamusers
 from c7n_iamusers.execution.given import parsed_file
@@ -21,6 +21,9 @@ from c7n_iamusers.notices.stock_rows import ANNOTATION, is_for_stock, rows
 from c7n_iamusers.notices.templates import OURS, TEMPLATES, template_fault
 from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, Target, filled_in
 from c7n_iamusers.text.documents import read_yaml
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 #: The directory of the templates that come with the package.
 SHIPPED = Path(c7n_iamusers.__file__).parent / "mailer_templates"
@@ -139,8 +142,15 @@ def refused_by_mailer(mailer: Path) -> Iterator[Check]:
         return
     for error in Draft7Validator(CONFIG_SCHEMA).iter_errors(config):
         where = "/".join(map(str, error.absolute_path)) or "the whole"
-        told = f"{mailer}: c7n-mailer does not start with it: {where}: {error.message[:500]}"
+        told = f"{mailer}: c7n-mailer does not start with it: {where}: {_said(error)}"
         yield Check(_PLACE, "mailer configuration", HOLE, told, f"correct {mailer}")
+
+
+def _said(error: ValidationError) -> str:
+    """What is wrong, without the value, which may be a password. Of keys jsonschema names no values."""
+    if error.validator in ("additionalProperties", "required"):
+        return str(error.message)[:500]
+    return f"its value is not what the schema allows ({error.validator}: {json.dumps(error.validator_value)[:200]})"
 
 
 def _uses(policies: Iterable[Mapping[str, Any]], found: Sequence[Target]) -> Iterator[_Use]:

@@ -60,8 +60,8 @@ SUBCOMMANDS = {
     ),
     "report": ("c7n_iamusers_cli.report:report", "Report on all accounts and runs, as one page."),
     "provision": (
-        "c7n_iamusers_cli.provision:command",
-        "Provision access in Identity Center for all accounts.",
+        "c7n_iamusers_cli.provision.commands:provision",
+        "Plan, apply and audit access in Identity Center.",
     ),
     "roles": ("c7n_iamusers_cli.roles:roles", "Print the IAM roles that given policies take."),
     "shard": ("c7n_iamusers_cli.shard:shard", "Print the accounts file of one of several machines."),

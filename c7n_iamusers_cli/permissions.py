@@ -125,12 +125,12 @@ def needed_in_center(part: Any) -> frozenset[str]:
     data = part_data(part)
     if not _is_own(part):
         return frozenset()
-    # `c7n-iamusers provision` applies the intents, by such a role.
+    # `c7n-iamusers provision apply` applies the intents, by such a role.
     if data.get("mode") == "intent":
         found = part.permissions_to_apply()
     else:
         found = part.get_permissions() if data.get("role") else ()
-    # `c7n-iamusers provision --sign-ins` writes this file.
+    # `c7n-iamusers provision sign-ins` writes this file.
     signing_in = {PERMISSION} if "sign-ins" in data else frozenset()
     return frozenset(each for each in found if each.startswith(OF_CENTER)) | signing_in
 

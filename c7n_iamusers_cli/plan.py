@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def plan(file: Path, output_format: str) -> None:
     """Print a plan with the exact calls: of deletions, or of access in Identity Center.
 
-    FILE is a deletion-plan.json, or written by `provision --dry-run --plan-out`. Give the printed SHA-256 as
-    plan-sha256 in the policy, or as --plan-sha256 to provision, so that only the reviewed file is applied.
+    FILE is a deletion-plan.json, or written by `provision plan --out`. Give the printed SHA-256 as
+    plan-sha256 in the policy, or as --plan-sha256 to provision apply, so that only the reviewed file is applied.
     """
     from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.exceptions import PlanInvalid
@@ -65,21 +65,24 @@ def _access_plan(content: bytes) -> dict[str, Any] | None:
 
 
 def _write_access(file: Path, data: dict[str, Any], digest: str, output_format: str) -> None:
-    """The lines of the dry run that wrote it, with everybody's name, and each call."""
+    """The lines that `provision plan` printed, with everybody's name, and each call."""
     from c7n_iamusers.exceptions import IdentityCenterError
-    from c7n_iamusers.identity_center.output.plan_files import plan_of
+    from c7n_iamusers.identity_center.model import Choices
+    from c7n_iamusers.identity_center.output.plan_files import command_of, plan_of
     from c7n_iamusers.identity_center.output.reports import plan_lines
 
     try:
         found = plan_of(data)
-        chosen = [f"--{name.replace('_', '-')}" for name, chosen in data["choices"].items() if chosen]
-    except (AttributeError, IdentityCenterError) as error:
+        command = command_of(Choices(**data["choices"]))
+    except (TypeError, IdentityCenterError) as error:
         raise IdentityCenterError(f"{file}: {error}") from error
     if output_format == "json":
         print_json(data)
         return
-    options = f" with {' '.join(chosen)}" if chosen else ""
-    say(f"access in Identity Center {data['instance']}{options}: {len(found.work)} changes; SHA-256 {digest}")
+    say(
+        f"access in Identity Center {data['instance']}, for provision {command}: {len(found.work)} changes; SHA-256 "
+        f"{digest}"
+    )
     for note in data.get("notes", ()):
         say(str(note))
     for line in plan_lines(found, whole=True):

@@ -103,7 +103,7 @@ _OWN_ACCOUNT = "${aws:PrincipalAccount}"
 @click.option(
     "--undo",
     is_flag=True,
-    help="Let the role for Identity Center run `c7n-iamusers provision --prune` and `--undo`, which delete.",
+    help="Let the role for Identity Center run `c7n-iamusers provision prune` and `undo`, which delete.",
 )
 @click.option(
     "--setup",
@@ -179,7 +179,7 @@ def role_needs(
 ) -> RoleNeeds:
     """What c7n's ``policies`` need, by the role that calls.
 
-    ``restore``, ``undo``: also what `c7n-iamusers restore`, and `provision --prune` and `--undo`, need.
+    ``restore``, ``undo``: also what `c7n-iamusers restore`, and `provision prune` and `undo`, need.
     """
     from c7n_iamusers.iam.permissions import RESTORATION, Needed, changes_users
     from c7n_iamusers.identity_center.planning.operations import REMOVING

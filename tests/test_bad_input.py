@@ -156,7 +156,7 @@ def test_a_command_names_what_is_wrong_with_an_account(
         pytest.param(["report", "-s", "none"], "none is no directory", id="report-missing"),
         pytest.param(["plan", "other/file.json"], "not a plan", id="plan"),
         pytest.param(
-            ["provision", "-s", "other"], "no identity-center-intents.json below other", id="intents"
+            ["provision", "plan", "-s", "other"], "no identity-center-intents.json below other", id="intents"
         ),
     ],
 )

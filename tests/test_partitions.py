@@ -110,7 +110,9 @@ def provision_intents(org: LocalOrg) -> None:
     }
     assert (
         "Nothing to do."
-        in command("provision", "--new-records", *(part for pair in options.items() for part in pair)).output
+        in command(
+            "provision", "apply", "--new-records", *(part for pair in options.items() for part in pair)
+        ).output
     )
 
 

@@ -64,7 +64,7 @@ def test_each_plugin_refuses_users_of_another_account(
         ),
         pytest.param(["shard", "--index", "0", "--of", "1"], id="shard"),
         pytest.param(["owners", "--from", "accounts"], id="owners"),
-        pytest.param(["provision", "-s", ".", "--trust-intents"], id="provision"),
+        pytest.param(["provision", "apply", "-s", ".", "--trust-intents"], id="provision"),
     ],
 )
 def test_each_command_refuses_the_accounts_file(

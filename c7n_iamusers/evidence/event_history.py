@@ -24,6 +24,8 @@ from c7n_iamusers.text.times import moment
 PER_SECOND = 2.0
 #: The pages of 50 events that are read of one name in one Region. Without a call of the user, they are of others.
 LARGEST = 5
+#: Names of a user that are asked about. People who may rename users could make a run wait for days.
+MOST_NAMES = 20
 #: The pages of 50 UpdateUser events that are read of an account. A user needs no permission to fill them with calls
 #: that are denied, so what lies beyond is a gap of those users alone that may have had another name then.
 MOST_RENAMES = 40
@@ -210,6 +212,9 @@ def _read_region(
 
 
 def _read_user(region: str, client: Any, window: Window, backoff: Backoff, now: datetime) -> UserEvents:
+    if len(window.names) > MOST_NAMES:
+        why = f"it may have had {len(window.names)} names since, and CloudTrail is asked about {MOST_NAMES} at most"
+        return UserEvents(gaps=(Gap(why, unread=True),))
     gaps, start = list[Gap](), _start(window.since, now)
     for name in (window.user.name, *sorted(window.names)):
         attribute = {"AttributeKey": "Username", "AttributeValue": name}

@@ -7,7 +7,8 @@ import re
 import string
 import unicodedata
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
+from functools import lru_cache
 from typing import Any
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
@@ -28,18 +29,31 @@ def _matches_group(user: IamUser, pattern: str) -> bool:
         raise EvidenceUnreadable(
             f"{user.subject}: its groups were not read, so rules by group can't be applied"
         )
-    return any(fnmatchcase(group, pattern) for group in user.groups)
+    return any(_matches(group, pattern) for group in user.groups)
 
 
 def _matches_tag(user: IamUser, pattern: str) -> bool:
     key, _, glob = pattern.partition("=")
     value = user.tags.get(key)
-    return value is not None and fnmatchcase(value, glob)
+    return value is not None and _matches(value, glob)
+
+
+_SPECIAL = frozenset("*?[")
+
+
+def _matches(text: str, glob: str) -> bool:
+    """As ``fnmatchcase``. That remembers fewer patterns than a list may have, and then compiles each for each user."""
+    return text == glob if _SPECIAL.isdisjoint(glob) else bool(_compiled(glob)(text))
+
+
+@lru_cache(maxsize=1 << 17)
+def _compiled(glob: str) -> Callable[[str], Any]:
+    return re.compile(translate(glob)).match
 
 
 _MATCHERS: Mapping[str, Callable[[IamUser, str], bool]] = {
-    "user": lambda user, pattern: fnmatchcase(user.name, pattern),
-    "path": lambda user, pattern: fnmatchcase(user.path, pattern),
+    "user": lambda user, pattern: _matches(user.name, pattern),
+    "path": lambda user, pattern: _matches(user.path, pattern),
     "tag": _matches_tag,
     "group": _matches_group,
 }

@@ -255,7 +255,7 @@ class FormerMembers:
     def age(self, member: UnexpectedMember) -> str:
         """For how long the member's users are deleted, to be added to a sentence; empty if that is not known."""
         if _key(member) in self.moved:
-            return ": this tool deleted its IAM users, so it is no leaver's, and --prune-former leaves it"
+            return ": this tool deleted its IAM users, so it is no leaver's, and provision prune --former leaves it"
         moment = self.since.get(_key(member))
         if moment is None:
             return ""

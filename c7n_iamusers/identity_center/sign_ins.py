@@ -170,7 +170,7 @@ def parse_sign_ins(content: bytes, place: str) -> SignIns:
             raise ValueError("it has a time that is after its end")
     except ValueError as error:
         raise IdentityCenterError(
-            f"{place} is not a {SIGN_INS_FILE} that c7n-iamusers provision --sign-ins wrote: {error}: write it again"
+            f"{place} is not a {SIGN_INS_FILE} that c7n-iamusers provision sign-ins wrote: {error}: write it again"
         ) from error
     return SignIns(data["identity_store"], since, until, {each.key: each for each in rows})
 
@@ -192,12 +192,12 @@ def require_fresh(found: SignIns, identity_store: str, now: datetime, place: str
     if found.until > now + _SKEW:
         raise IdentityCenterError(
             f"{place} ends on {found.until:%Y-%m-%d %H:%M} UTC, which is yet to come: find out who wrote it, correct "
-            "the clock, and run c7n-iamusers provision --sign-ins again without the file"
+            "the clock, and run c7n-iamusers provision sign-ins again without the file"
         )
     if now - found.until > FRESH:
         raise IdentityCenterError(
             f"{place} ends on {found.until:%Y-%m-%d %H:%M} UTC, more than {FRESH.days} days ago: run "
-            "c7n-iamusers provision --sign-ins again"
+            "c7n-iamusers provision sign-ins again"
         )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record of users that were exempt when owners were addressed, and by which rule.
+"""The record of users that were exempt when owners were addressed, and by which rules.
 
 A user that was exempt after its announcement has to be announced anew once it is not exempt any more, whatever became
 of the rule or of what it rests on: its owner has reason to believe that the user stays. One file holds one run:
@@ -22,6 +22,8 @@ from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
 from c7n_iamusers.text.times import as_text, moment
 
 DIRECTORY = "exempt"
+#: Records of one run, and characters of a pattern. Lists are by others, and the file has to be one that may be read.
+MOST_EXEMPT, _LONGEST = 10_000, 100
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class Exempted:
 
     @classmethod
     def by(cls, rule: ExemptionRule, user: Subject, time: datetime) -> Exempted:
-        """The record of a user that ``rule`` protects."""
-        return cls(user, time, rule.field, rule.pattern, rule.account)
+        """The record of a user that ``rule`` protects. Of a long pattern it has the beginning."""
+        return cls(user, time, rule.field, rule.pattern[:_LONGEST], rule.account[:_LONGEST])
 
     @property
     def rule(self) -> tuple[str, str, str]:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
+from functools import cached_property
 from typing import Any
 
 from c7n_iamusers.exceptions import NoticesUnreadable
@@ -21,7 +23,7 @@ from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import delivery
 from c7n_iamusers.notices.delivery import EXPIRED, LEFT, WAITING, Delivery, Reading, parse_reading
-from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_exempted
+from c7n_iamusers.notices.exempted import DIRECTORY, MOST_EXEMPT, Exempted, as_json, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.notices.records import Records
 from c7n_iamusers.text.addresses import is_address
@@ -271,16 +273,25 @@ class Notices:
         return next(reversed(self._exempted.get(unique_id, ())), None)
 
     def unrecorded(self, exempt: Iterable[tuple[Subject, ExemptionRule]], now: datetime) -> list[Exempted]:
-        """The records to write about users that are exempt ``now``: those without one since their last message."""
-        found = []
+        """The records to write about users that are exempt ``now``: those without one since their last message.
+
+        Each user has one at least. Further rules that exempt it too are recorded as far as MOST_EXEMPT goes: lists are
+        by others, and a record that is too large to be read would stop every run.
+        """
+        first, further = dict[str, Exempted](), dict[tuple[str, ...], Exempted]()
         for user, rule in exempt:
             since = max((each.time for each in self._by_user.get(user.unique_id, ())), default=None)
             # the clock of whoever announced it may be ahead
             new = Exempted.by(rule, user, now if since is None else max(now, since))
-            known = [each.time for each in self._exempted.get(user.unique_id, ()) if each.rule == new.rule]
-            if not known or (since is not None and max(known) < since):
-                found.append(new)
-        return found
+            known = [
+                each for each in self._exempted.get(user.unique_id, ()) if not since or each.time >= since
+            ]
+            if not known and user.unique_id not in first:
+                first[user.unique_id] = new
+            elif len(further) < MOST_EXEMPT and all(each.rule != new.rule for each in known):
+                further.setdefault((user.unique_id, *new.rule), new)
+        more = [each for each in further.values() if first.get(each.user.unique_id) != each]
+        return [*first.values(), *more[: max(0, MOST_EXEMPT - len(first))]]
 
     def of_namesake(self, user: Subject) -> Notice | None:
         """The latest announcement of another user that had the ARN of ``user``; None if there is none."""
@@ -318,13 +329,15 @@ class Notices:
 
     def named(self, name: str) -> list[tuple[Subject, Notice]]:
         """The messages about each user that had this name, in any case; the oldest first of each user."""
-        return [
-            (user, notice)
-            for unique_id, its in self._by_user.items()
-            for notice in its
-            for user in notice.users
-            if user.unique_id == unique_id and user.name.casefold() == name.casefold()
-        ]
+        return self._by_name.get(name.casefold(), [])
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[tuple[Subject, Notice]]]:
+        found = defaultdict[str, list[tuple[Subject, Notice]]](list)
+        for notice in self.all:
+            for user in notice.users:
+                found[user.name.casefold()].append((user, notice))
+        return {name: sorted(its, key=lambda each: each[0].unique_id) for name, its in found.items()}
 
     def last(self, unique_id: str, step: str) -> datetime | None:
         """When a message of ``step`` was last sent about the user; None if none was."""

@@ -224,7 +224,7 @@ class AccessGate:
             content = content_at(self._manager, place)
         except OSError as error:
             raise OSError(
-                f"sign-ins {place} can't be read ({error}): c7n-iamusers provision --sign-ins writes it"
+                f"sign-ins {place} can't be read ({error}): c7n-iamusers provision sign-ins writes it"
             ) from error
         sign_ins, now = parse_sign_ins(content, place), utc_now()
         require_fresh(sign_ins, self._connected_center().instance.identity_store_id, now, place)
@@ -292,7 +292,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
       user does not identify a person.
     - ``pending``: the user exists, and something else is missing.
     - ``used``: provisioned, and the person has signed in to this account by it in the last ``used-within`` days (30),
-      by an event of its own in ``sign-ins``: the ``sign-ins.json`` that ``c7n-iamusers provision --sign-ins`` writes, a
+      by an event of its own in ``sign-ins``: the ``sign-ins.json`` that ``c7n-iamusers provision sign-ins`` writes, a
       path or ``s3://BUCKET/KEY``. If that can't be read, or ends more than 7 days ago, the policy fails and selects no
       user. The last use of the role can only refute it, as colleagues use the same role. With ``sign-ins``, users of
       the state ``used`` count as ``provisioned`` too.
@@ -362,7 +362,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
             if self.data["state"] == access_state.USED and "sign-ins" not in self.data:
                 raise InvalidPolicyData(
                     f"{self._where}: state: {access_state.USED} rests on sign-ins: name the sign-ins.json that "
-                    "c7n-iamusers provision --sign-ins writes"
+                    "c7n-iamusers provision sign-ins writes"
                 )
             self.gate().check(not is_pull(self.manager))
         except InvalidPolicyData as error:

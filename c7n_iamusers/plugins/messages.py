@@ -242,7 +242,10 @@ def is_new(news: str, said: str | None) -> bool:
         return True
     if news.startswith(ATTEMPTED) and said.startswith(ATTEMPTED):
         return news > said
-    return news not in (said, UNCHANGED)
+    # who was told that it failed, or was left alone, is told that it is as it should be all the same
+    if news == UNCHANGED:
+        return said == FAILED or said.startswith(SKIPPED)
+    return news != said
 
 
 def was_stopped(resource: Mapping[str, Any]) -> bool:
@@ -478,7 +481,7 @@ class Created(Step):
         return not notices.has(key, CREATED, newest, now)
 
 
-#: Within so long after a message about a user, its further calls are not told; each sign-in is.
+#: Within so long after a message about a user, its further calls are not told; each sign-in is, unless it failed.
 _ALARM_PAUSE = timedelta(hours=1)
 
 
@@ -515,7 +518,9 @@ class Used(Step):
         call = self._call
         if call is None or not call.is_of(key, str(resource["UserName"])) or notices.reports(key, call.id):
             return ""
-        return "" if told and now - told < _ALARM_PAUSE and not call.is_sign_in else str(call)
+        # anybody who knows an account's id and the name can fail to sign in, as often as it likes
+        signed_in = call.is_sign_in and not call.error
+        return "" if told and now - told < _ALARM_PAUSE and not signed_in else str(call)
 
 
 def _heard(attempt: Mapping[str, Any]) -> str:

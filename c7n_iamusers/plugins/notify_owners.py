@@ -116,8 +116,8 @@ class NotifyOwners(RecordedNotify):
     own: where a Lambda function in each account writes them, let no deletion depend on them.
 
     ``step: used``, which has no ``days``, says that somebody signed in or called AWS as a user that the filter
-    ``alarm`` selects: by the event of CloudTrail, or, in other modes, by the filter ``attempts``. Each sign-in is told,
-    a failed one too; of other calls the first, and then one an hour. No event is told twice.
+    ``alarm`` selects: by the event of CloudTrail, or, in other modes, by the filter ``attempts``. Each sign-in is told;
+    of other calls, and of sign-ins that failed, the first, and then one an hour. No event is told twice.
 
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.

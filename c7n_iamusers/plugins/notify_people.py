@@ -66,9 +66,9 @@ class NotifyPeople(RecordedNotify):
     person with several IAM users in the account gets one mail about them.
 
     The mail has what goes into ``~/.aws/config``. With ``profiles-from``, the output that ``c7n-iamusers provision
-    --aws-config`` wrote to (a directory or ``s3://BUCKET/PREFIX``), these are the profiles for all accounts of the
-    person; else those for this account. A file that is missing, or that a run does not write like that, is left out,
-    with a warning.
+    apply --aws-config`` wrote to (a directory or ``s3://BUCKET/PREFIX``), these are the profiles for all accounts of
+    the person; else those for this account. A file that is missing, or that a run does not write like that, is left
+    out, with a warning.
 
     ``notices`` is the place that ``notify-owners`` uses. A record there keeps the next run from writing again about the
     same IAM user. It is no announcement. ``delivery: unchecked`` leaves out whether the message left the queue.
@@ -195,7 +195,7 @@ class NotifyPeople(RecordedNotify):
         try:
             content = self._files.read(f"{PROFILES}/{name}")
             if content is None:
-                fault = "it does not exist: run c7n-iamusers provision with --aws-config"
+                fault = "it does not exist: run c7n-iamusers provision apply with --aws-config"
             else:
                 return verified_config(content.decode(), str(access.get("start-url", "")))
         except (OSError, UnicodeDecodeError, IdentityCenterError) as error:

@@ -36,7 +36,7 @@ from c7n_iamusers.identity_center.model import DesiredAccess
 from c7n_iamusers.identity_center.output.plan_files import refuse_unreviewed
 from c7n_iamusers.identity_center.output.reports import write_people_to_add
 from c7n_iamusers.identity_center.output.run_report import Report, refused_outcome
-from c7n_iamusers.identity_center.planning.plan import Evidence
+from c7n_iamusers.identity_center.planning.plan_input import Evidence
 from c7n_iamusers.identity_center.requests.desired import desired_access
 from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.requests.intent_files import write_intents
@@ -57,7 +57,7 @@ from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store, visible_errors
 from c7n_iamusers.text.wording import visible, visible_log
 
-_REVIEW = "use mode: intent, and apply a reviewed plan with c7n-iamusers provision --plan"
+_REVIEW = "use mode: intent, and apply a reviewed plan with c7n-iamusers provision apply --plan"
 #: The access of a refused user in a notice.
 NO_ACCESS: Mapping[str, str] = dict.fromkeys(("username", "email", "group", "permission-set"), "")
 
@@ -138,10 +138,10 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     one. It keeps to Identity Center's limits: 20 calls per second, 15 assignments in progress.
 
     ``mode: intent`` does not call Identity Center. It writes ``identity-center-intents.json``, and ``c7n-iamusers
-    provision -s OUTPUT_DIR -u POLICIES --member-role 'arn:aws:iam::{account_id}:role/NAME'`` applies the intents of all
-    accounts: it accepts them for a day, reads users and policies again by that role, and checks the settings against
-    POLICIES. Use it for many accounts, since all processes of c7n-org share the limits. ``mode: apply`` (default)
-    applies the same plan at once, for one account.
+    provision apply -s OUTPUT_DIR -u POLICIES --member-role 'arn:aws:iam::{account_id}:role/NAME'`` applies the intents
+    of all accounts: it accepts them for a day, reads users and policies again by that role, and checks the settings
+    against POLICIES. Use it for many accounts, since all processes of c7n-org share the limits. ``mode: apply``
+    (default) applies the same plan at once, for one account.
 
     A user gets nothing if it has no console password and no active access key or signing certificate, by the account's
     credential report, or is in quarantine: nobody could use what its policies allow. It is skipped, and a row of
@@ -164,8 +164,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
       access of which this policy's output has no record counts as another user's: keep one output for all its runs.
       ``people-from: {file: people.csv, only: true}`` refuses users that are not in the file. ``email-domains`` refuses
       addresses of other domains. Addresses that mix scripts, look like another's, or are not in Unicode form NFKC are
-      refused. With ``mode: intent``, ``c7n-iamusers provision -u`` uses these settings of the policy; without ``-u``
-      give them as ``--people-from`` and ``--email-domain``. It accepts a person only if the file or the account
+      refused. With ``mode: intent``, ``c7n-iamusers provision apply -u`` uses these settings of the policy; without
+      ``-u`` give them as ``--people-from`` and ``--email-domain``. It accepts a person only if the file or the account
       (``--email-tag``) confirms it.
     - An existing group is used only if this action made it for this account (its description begins with
       ``Managed by c7n-iamusers for account``), it has only this permission set in this account, and, before it is first
@@ -204,7 +204,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     The policy's output directory, or with s3 output ``PREFIX/<account id>/<policy>/``, has ``outcomes.json`` (one row
     per user: provisioned, unchanged, skipped, intended or failed, with the reason) and, for a run with changes,
     ``identity-center-runs/<time>/`` with ``journal.jsonl`` (a line before and after each call; with s3 output the
-    objects ``journal/*/*.jsonl``) and ``result.json``, for ``c7n-iamusers provision --undo``. The outcome is also on
+    objects ``journal/*/*.jsonl``) and ``result.json``, for ``c7n-iamusers provision undo``. The outcome is also on
     the resource, as ``c7n:IamUser`` -> ``provisioning``, for a ``notify`` that follows. The failure of one user does
     not affect others; the run ends with an error after the later actions. If Identity Center itself can't be used,
     nothing is changed and the policy fails at once.

@@ -250,8 +250,8 @@ class Release(UserAction):
     The inline Deny itself records what was active before, so this works on any machine. If the Deny had no room inline,
     the record is in the journal of the quarantine's run: beside this policy's output, or in ``record-from`` (an output
     directory, or ``s3://BUCKET/PREFIX``). Without a record nothing is changed, and the outcome lists what is inactive.
-    Users that are not in quarantine are skipped, and so are those with a policy ``AWSCompromisedKeyQuarantine*``,
-    unless ``include-compromised`` is true.
+    Users that are not in quarantine are ``unchanged``. Those with a policy ``AWSCompromisedKeyQuarantine*`` are
+    ``skipped``, unless ``include-compromised`` is true.
     The outcome reports the use of password or keys since the quarantine.
 
     :example:

@@ -23,6 +23,7 @@ from c7n_iamusers.notices.queue import ATTRIBUTES, FIFO, queue_url, read_queue
 from c7n_iamusers.notices.stock_rows import is_for_stock, rows
 from c7n_iamusers.notices.templates import misspelt, template_fault
 from c7n_iamusers.plugins.messages import for_mailer, told_action, told_policy
+from c7n_iamusers.plugins.recipients import recipients
 from c7n_iamusers.plugins.resources import Resource, for_message
 from c7n_iamusers.text.wording import visible, visible_log
 
@@ -168,7 +169,7 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
 
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
         """The action as c7n-mailer may evaluate it. Raises PolicyExecutionError where it may not."""
-        given: dict[str, Any] = super().expand_variables(message)
+        given = self._with_recipients(message)
         if fault := template_fault(given):
             where = self.where(message["account_id"])
             raise PolicyExecutionError(f"{where}: {self.type}: {fault}. Nobody was addressed")
@@ -176,6 +177,20 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
         for each in refused:
             fault = "it is not one e-mail address, nor a recipient that nobody else chooses"
             self.log.warning("%s: %s gets no message: %s", self.type, each, fault)
+        return action
+
+    def _with_recipients(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """The action with the recipients that its lists name now, in the place of notify's own: that has no bounds."""
+        action: dict[str, Any] = copy.deepcopy(self.data)
+        for name in ("to", "cc"):
+            if source := self.data.get(f"{name}_from"):
+                try:
+                    found = recipients(source, message, self.manager)
+                except ValueError as error:
+                    raise PolicyExecutionError(
+                        f"{self.where(message['account_id'])}: {self.type}: {name}_from: {error}. Nobody was addressed"
+                    ) from error
+                action[name] = [*action.get(name, ()), *found]
         return action
 
     def pack(self, message: dict[str, Any]) -> str:

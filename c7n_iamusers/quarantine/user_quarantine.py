@@ -431,7 +431,7 @@ class UserRelease:
             if left:
                 status = FAILED if any(map(denies, foreign_policies(user))) else SKIPPED
                 return status, f"not in quarantine by the records here, and {left}: {_NOT_OURS}"
-            return (RELEASED, ended) if ended else (SKIPPED, "not in quarantine")
+            return (RELEASED, ended) if ended else (UNCHANGED, "not in quarantine")
         off = _inactive(user)
         what = "a tag says that it is in quarantine" if claimed else "AWSDenyAll is its permissions boundary"
         what += f", and {left}" if left and claimed else ""

@@ -25,7 +25,8 @@ from benchmarks.virtual_center import VirtualCenter
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import read_policy_source
 from c7n_iamusers.iam.policy_documents import PolicyInterner
-from c7n_iamusers.identity_center.provisioning import TrustOptions, provision, read_fleet
+from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
+from c7n_iamusers.identity_center.provisioning import provision
 from c7n_iamusers.identity_center.requests.member_accounts import LiveAccount
 from tests.benchmarks.measurements import FIRST_RUNS, deletion, results
 from tests.desired import ABLE

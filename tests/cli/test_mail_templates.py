@@ -16,7 +16,7 @@ from c7n_mailer import cli as mailer_cli
 from aws_local_org import LocalOrg
 from c7n_iamusers.organization.readiness import Check, Target
 from c7n_iamusers_cli import mail_templates
-from c7n_iamusers_cli.mail_templates import SHIPPED, folders
+from c7n_iamusers_cli.mail_templates import SHIPPED, folders, refused_by_mailer
 from tests.cli.test_preflight import POLICY, QUEUE, Rehearsal
 
 ROOT = Path(__file__).parents[2]
@@ -209,8 +209,12 @@ def test_without_c7n_mailer_it_is_unknown(monkeypatch: pytest.MonkeyPatch) -> No
         pytest.param(
             "queue_url: q\ntemplates_folders: [x]\n", "'templates_folders' was unexpected", id="key"
         ),
-        pytest.param("queue_url: q\nsmtp_port: '25'\n", "smtp_port: '25' is not of type", id="kind"),
-        pytest.param("[]", "the whole: [] is not of type", id="list"),
+        pytest.param(
+            "queue_url: q\nsmtp_port: '25'\n",
+            'smtp_port: its value is not what the schema allows (type: "',
+            id="kind",
+        ),
+        pytest.param("[]", "the whole: its value is not what the schema allows (type: ", id="list"),
         pytest.param("\ufeffqueue_url: q\r\nregion: us-east-1\r\n", "", id="bom-and-crlf"),
         pytest.param("\tqueue_url: q", "", id="not-yaml"),  # told by the check of its queue
     ],
@@ -251,3 +255,18 @@ def test_folders_without_a_mailer_are_refused(org: LocalOrg, tmp_path: Path) -> 
     result = Rehearsal(org, tmp_path).run("--mailer-templates", "mine")
     assert result.exit_code == 2
     assert "also give --mailer" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param("smtp_password: 1234567890123", id="digits-without-quotes"),
+        pytest.param("smtp_password: {x: '1234567890123'}", id="an-object"),
+        pytest.param("slack_token: ['1234567890123']", id="a-list"),
+    ],
+)
+def test_what_c7n_mailer_refuses_is_told_without_its_value(tmp_path: Path, given: str) -> None:
+    (tmp_path / "mailer.yml").write_text(f"queue_url: https://example.com/q\nrole: r\n{given}\n")
+    (found,) = refused_by_mailer(tmp_path / "mailer.yml")
+    assert given.partition(":")[0] in str(found)
+    assert "1234567890123" not in str(found)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers provision -u``: what intents ask for, held against the policies that c7n-org ran."""
+"""``c7n-iamusers provision apply -u``: what intents ask for, held against the policies that c7n-org ran."""
 
 from __future__ import annotations
 
@@ -116,14 +116,14 @@ def policies(*actions: dict[str, Any], file: str = "policies.yml", name: str = "
 GIVEN = ("-u", "policies.yml", "-c", "accounts.yml")
 
 
-def provision(fleet: FleetRehearsal, *arguments: str) -> Result:
+def provision(fleet: FleetRehearsal, command: str = "apply", *arguments: str) -> Result:
     fleet.org.clear_calls()
     given = ["--region", "us-east-1", "--role", ROLE, "--member-role", MEMBER_ROLE]
-    return CliRunner().invoke(main, ["provision", "-s", str(fleet.output), *given, *arguments])
+    return CliRunner().invoke(main, ["provision", command, "-s", str(fleet.output), *given, *arguments])
 
 
 def test_what_the_policy_asks_for_is_applied_variables_filled_in(fleet: FleetRehearsal) -> None:
-    found = provision(fleet, *GIVEN)
+    found = provision(fleet, "apply", *GIVEN)
     assert found.exit_code == 0, found.output
     assert "claimed" not in found.output
     assert fleet.assigned() == {
@@ -180,7 +180,7 @@ def test_what_the_policy_does_not_ask_for_is_refused(
     path = forge(fleet, changes)
     if "policy" in changes:
         path.parent.rename(path.parent.with_name("others"))
-    found = provision(fleet, *GIVEN)
+    found = provision(fleet, "apply", *GIVEN)
     assert found.exit_code == 1
     assert told in found.output
     assert f"{ACCOUNT}/us-east-1/" in found.output
@@ -207,7 +207,7 @@ def test_the_accounts_in_which_the_policy_does_not_run(
     fleet: FleetRehearsal, conditions: list[Any], told: str
 ) -> None:
     policies(ACTION, conditions=conditions)
-    found = provision(fleet, *GIVEN)
+    found = provision(fleet, "apply", *GIVEN)
     assert found.exit_code == bool(told), found.output
     assert told in found.output
     assert bool(fleet.mutations()) != bool(told)
@@ -244,7 +244,7 @@ def test_what_is_derived(fleet: FleetRehearsal, written: Any, intended: dict[str
         )
         data = {**json.loads(path.read_text()), "permission-set": None, "group": "", "derive": mine}
         path.write_text(json.dumps(data))
-    found = provision(fleet, *GIVEN)
+    found = provision(fleet, "apply", *GIVEN)
     assert (found.exit_code, told in found.output) == (1 if told else 0, True), found.output
 
 
@@ -288,13 +288,13 @@ def test_what_the_action_leaves_is_what_its_policy_asks_for(
     run = policy(data, fleet.output / ACCOUNT / "us-east-1")
     run.expand_variables(run.get_variables())
     run.run()
-    found = provision(fleet, *GIVEN, "--dry-run")
+    found = provision(fleet, "plan", *GIVEN)
     assert found.exit_code == 0, found.output
     assert "Plan: " in found.output
 
 
 def test_no_variables_without_the_accounts_file(fleet: FleetRehearsal) -> None:
-    found = provision(fleet, "-u", "policies.yml")
+    found = provision(fleet, "apply", "-u", "policies.yml")
     assert found.exit_code == 1
     assert "-{team}' has the undefined variable" in found.output
     assert "; variables come from the accounts file given as -c" in found.output
@@ -313,7 +313,9 @@ def test_no_variables_without_the_accounts_file(fleet: FleetRehearsal) -> None:
 def test_policies_that_are_none(fleet: FleetRehearsal, files: dict[str, dict[str, Any]], told: str) -> None:
     for name, action in files.items():
         policies(action, file=name)
-    found = provision(fleet, "-c", "accounts.yml", *(part for name in files for part in ("-u", name)))
+    found = provision(
+        fleet, "apply", "-c", "accounts.yml", *(part for name in files for part in ("-u", name))
+    )
     assert found.exit_code == 1
     assert told in found.output
     assert isinstance(found.exception, SystemExit)
@@ -332,7 +334,7 @@ def test_accounts_that_c7n_org_does_not_take(fleet: FleetRehearsal, row: dict[st
     listed = yaml.safe_load(Path("accounts.yml").read_text())
     listed["accounts"][1].update(row)
     Path("accounts.yml").write_text(yaml.safe_dump(listed))
-    found = provision(fleet, *GIVEN)
+    found = provision(fleet, "apply", *GIVEN)
     assert (found.exit_code, told in found.output) == (1, True), found.output
     assert isinstance(found.exception, SystemExit)
     assert fleet.mutations() == []
@@ -342,7 +344,7 @@ def test_one_name_of_two_accounts(fleet: FleetRehearsal) -> None:
     listed = yaml.safe_load(Path("accounts.yml").read_text())
     listed["accounts"][1]["name"] = ACCOUNT
     Path("accounts.yml").write_text(yaml.safe_dump(listed))
-    found = provision(fleet, *GIVEN)
+    found = provision(fleet, "apply", *GIVEN)
     assert found.exit_code == 1
     assert f"account {ACCOUNT} has the ids {ACCOUNT} and {OTHER_ACCOUNT}" in found.output
 
@@ -350,14 +352,14 @@ def test_one_name_of_two_accounts(fleet: FleetRehearsal) -> None:
 def test_a_forged_claim_moves_no_cursor(fleet: FleetRehearsal) -> None:
     accept = [{**ACCEPT, "user": "\x1b[2Jalice"}]
     forge(fleet, {"permission-set": None, "group": "", "derive": {"accept": accept}})
-    shown = provision(fleet, "--dry-run")
+    shown = provision(fleet, "plan")
     assert "accept wider for user \\u001b[2Jalice" in shown.output
     assert "\x1b" not in shown.output
 
 
 def test_policies_that_are_nested_too_deeply(fleet: FleetRehearsal) -> None:
     Path("policies.yml").write_text(f"policies: {'[' * 5_000}{']' * 5_000}")
-    found = provision(fleet, *GIVEN)
+    found = provision(fleet, "apply", *GIVEN)
     assert found.exit_code == 1
     # from Python 3.12 on, the YAML is read, and is no policy
     assert found.output.startswith("Error: policies.yml: ")
@@ -366,7 +368,7 @@ def test_policies_that_are_nested_too_deeply(fleet: FleetRehearsal) -> None:
 
 def test_a_file_that_is_no_yaml(fleet: FleetRehearsal) -> None:
     Path("policies.yml").write_text("policies: [")
-    found = provision(fleet, *GIVEN)
+    found = provision(fleet, "apply", *GIVEN)
     assert (found.exit_code, "policies.yml: " in found.output) == (1, True)
     assert isinstance(found.exception, SystemExit)
 
@@ -404,7 +406,7 @@ def test_what_the_policy_says_of_people(
 ) -> None:
     Path("people.csv").write_text(f"account,user,email\n{OTHER_ACCOUNT},alice,alice@example.com\n")
     policies({**ACTION, **settings})
-    found = provision(fleet, *GIVEN, *options)
+    found = provision(fleet, "apply", *GIVEN, *options)
     assert (found.exit_code, told in found.output) == (1 if told else 0, True), found.output
 
 
@@ -412,7 +414,7 @@ CLAIM = f"  ! claimed        permission set Readers: by {ACCOUNT}/us-east-1/peop
 
 
 def test_without_the_policies_settings_are_shown_and_not_applied(fleet: FleetRehearsal) -> None:
-    shown = provision(fleet, "--dry-run")
+    shown = provision(fleet, "plan")
     assert (shown.exit_code, shown.output.startswith(CLAIM)) == (0, True), shown.output
     assert "not checked against a policy" in shown.output
     found = provision(fleet)
@@ -422,9 +424,9 @@ def test_without_the_policies_settings_are_shown_and_not_applied(fleet: FleetReh
 
 
 def test_without_the_policies_a_reviewed_plan_is_applied(fleet: FleetRehearsal) -> None:
-    written = provision(fleet, "--dry-run", "--plan-out", "plan.json")
+    written = provision(fleet, "plan", "--out", "plan.json")
     digest = written.output.partition("--plan-sha256 ")[2].split()[0]
-    found = provision(fleet, "--plan", "plan.json", "--plan-sha256", digest)
+    found = provision(fleet, "apply", "--plan", "plan.json", "--plan-sha256", digest)
     assert found.exit_code == 0, found.output
     assert len(fleet.assigned()) == 2
 
@@ -493,10 +495,10 @@ def test_nothing_is_pruned_without_the_intents_of_all_policies(
     if left is not None:
         metadata(fleet, **left)
     given: tuple[str, ...] = (*GIVEN, "-u", "others.yml")
-    assert provision(fleet, *given).exit_code == 0
+    assert provision(fleet, "apply", *given).exit_code == 0
     if left and "execution" not in left:
         given = (*given, "--max-age", "999999d")
-    found = provision(fleet, *given, "--prune")
+    found = provision(fleet, "prune", *given, "--unrequested")
     assert found.exit_code == bool(told), found.output
     assert told in found.output
     assert fleet.mutations() == []

@@ -229,7 +229,7 @@ def test_the_records_of_all_executions_lie_in_one_place(tmp_path: Path, executio
     assert (
         provision
         == (
-            f"provision -s s3://outputs/intents/{execution}?region=us-east-1 --records "
+            f"provision apply -s s3://outputs/intents/{execution}?region=us-east-1 --records "
             "s3://outputs/records?region=us-east-1 -c accounts.yml -u policies/c.yml --member-role M --role R --region "
             "us-east-1"
         ).split()

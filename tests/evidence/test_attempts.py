@@ -25,6 +25,7 @@ from c7n_iamusers.evidence.attempts import (
     services_told,
 )
 from c7n_iamusers.evidence.event_history import (
+    MOST_NAMES,
     MOST_RENAMES,
     Window,
     enabled_regions,
@@ -439,6 +440,15 @@ def test_a_renamed_user_is_heard_by_each_name(window: Window, renames: list[Any]
     assert len(read(window, renames=renames, east=east).attempts) == 1
     asked = [each["LookupAttributes"][0]["AttributeValue"] for _, each in east.calls]
     assert asked == ["alice", "al"]
+
+
+def test_a_user_of_too_many_names_is_not_asked_about() -> None:
+    names = frozenset(f"a{number}" for number in range(MOST_NAMES + 1))
+    east = lookups()
+    gaps = read(Window(ALICE, SINCE, names), east=east).gaps
+    assert all(each.unread and f"{MOST_NAMES + 1} names" in each.why for each in gaps)
+    assert gaps
+    assert east.calls == []
 
 
 @pytest.mark.parametrize(

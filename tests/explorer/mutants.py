@@ -226,6 +226,36 @@ MUTANTS = {
             "                pass\n",
             "restore: journal-removed@GetGroup",
         ),
+        # who hears of it
+        Mutant(
+            "an-untold-owner-is-no-failure",
+            "c7n_iamusers/plugins/notify_owners.py",
+            "        self._due_users = left\n        if failed:\n",
+            "        self._due_users = left\n        if failed and not failed:\n",
+            "quarantine: refused:AccessDenied@SendMessage",
+        ),
+        Mutant(
+            "no-answer-counts-as-sent",
+            "c7n_iamusers/plugins/recorded_notify.py",
+            "            refused = not isinstance(error, KeyError) and verdict_on(error) is Verdict.REFUSED\n",
+            "            refused = not isinstance(error, KeyError) and verdict_on(error) is Verdict.REFUSED\n"
+            "            if not refused:\n                return 'unknown'\n",
+            "composite-delete: down-on@SendMessage",
+        ),
+        Mutant(
+            "what-is-owed-is-forgotten",
+            "c7n_iamusers/plugins/notify_owners.py",
+            "        return notices, owed(load_outcomes(store), notices, self.policy_name, now) if store else []",
+            "        return notices, owed([], notices, self.policy_name, now) if store else []",
+            "composite-delete: killed@SendMessage",
+        ),
+        Mutant(
+            "a-record-says-more-than-its-message",
+            "c7n_iamusers/plugins/messages.py",
+            "    if status != SKIPPED:\n        return status\n",
+            "    if status != SKIPPED:\n        return DELETED\n",
+            "quarantine: ",
+        ),
         # Identity Center
         Mutant(
             "undo-takes-what-others-use",

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData, Notic
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import JournalReader, journal_line, parsed
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, read_file
+from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.identity_center.applying.run_lock import _LOCK, force_unlock
 from c7n_iamusers.identity_center.applying.run_records import RUNS
-from c7n_iamusers.notices.exempted import Exempted
+from c7n_iamusers.notices.exempted import MOST_EXEMPT, Exempted
 from c7n_iamusers.notices.exempted import as_json as exempted_as_json
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.notices.notices import Notice, Notices, parse_record
@@ -49,7 +51,7 @@ from c7n_iamusers.text.documents import (
 )
 from c7n_iamusers.text.rows import read_rows
 from c7n_iamusers_cli.main import main
-from c7n_iamusers_cli.provision import _people
+from c7n_iamusers_cli.provision.opening import people
 from tests.hostile.corpus import brackets
 
 ACCOUNT = "111122223333"
@@ -110,7 +112,7 @@ def test_pages_and_lists_are_counted_in_their_files(tmp_path: Path, given: bytes
         parse_source({"from": str(tmp_path / "list.json.gz"), "format": "json"}, "exempt-from").rules(None)
     (tmp_path / "people.json").write_bytes(given)
     with pytest.raises(InvalidPolicyData, match=r"people\.json, has more than \d+ brackets"):
-        _people(tmp_path / "people.json")
+        people(tmp_path / "people.json")
     (tmp_path / "details.json").write_bytes(brackets(MOST_JSON))
     with pytest.raises(EvidenceUnreadable, match=rf"details\.json: has more than {MOST_JSON} brackets"):
         read_details(tmp_path / "details.json")
@@ -209,12 +211,20 @@ def users(count: int = 5_000) -> Iterator[Subject]:
         yield Subject(name, f"arn:aws-us-gov:iam::{ACCOUNT}:user{path}{name}", f"AIDA{number:017}")
 
 
-def test_the_largest_notice_is_read(tmp_path: Path) -> None:
-    notice = Notice(ACCOUNT, "informed", NOW, date(2027, 1, 1), ("a@example.com",), "m", "p", tuple(users()))
+@pytest.mark.parametrize("character", "\\{[,")
+def test_the_largest_notice_is_read(tmp_path: Path, character: str) -> None:
+    path = f"/{character * 510}/"
+    named = [replace(each, arn=f"arn:aws-us-gov:iam::{ACCOUNT}:user{path}{each.name}") for each in users()]
+    notice = Notice(ACCOUNT, "informed", NOW, date(2027, 1, 1), ("a@example.com",), "m", "p", tuple(named))
     assert len(notice.as_json()) < LARGEST_RECORD
     store = DirectoryStore(tmp_path)
     store.create(notice.name, notice.as_json())
-    exempt = [Exempted(each, NOW, "user", each.name, "a" * 128) for each in users()]
+    rules = [
+        ExemptionRule("path", f"{path[:-1]}{number}/", "r", date(2027, 1, 1), account=character * 128)
+        for number in range(MOST_EXEMPT // len(named))
+    ]
+    exempt = [Exempted.by(rule, each, NOW) for each in named for rule in rules]
+    assert len(exempt) == MOST_EXEMPT
     content = exempted_as_json(ACCOUNT, NOW, exempt)
     assert len(content) < LARGEST_RECORD
     store.create(exempted_place(ACCOUNT, NOW), content)

@@ -47,7 +47,7 @@ from c7n_iamusers.restoration.snapshot_files import collected
 from c7n_iamusers_cli.mail_templates import refused_by_mailer
 from c7n_iamusers_cli.main import main
 from c7n_iamusers_cli.policies import loaded
-from c7n_iamusers_cli.provision import _accounts, _external_ids, _people
+from c7n_iamusers_cli.provision.opening import account_ids, external_ids, people
 from tests.examples import share
 from tests.hostile.corpus import CORPUS, Hostile
 
@@ -162,11 +162,11 @@ def journal(store: DirectoryStore) -> object:
 _STORE = (OSError, ValueError)
 READERS = [
     *(Reader(f"exemptions.{form}", exemptions) for form in ("csv", "json", "yaml", "csv.gz")),
-    *(Reader(f"people.{form}", _people, (IamUsersError,)) for form in ("csv", "json", "yaml")),
+    *(Reader(f"people.{form}", people, (IamUsersError,)) for form in ("csv", "json", "yaml")),
     Reader("policies.yml", loaded),
     Reader("policies.json", loaded),
-    Reader("accounts.yml", _accounts),
-    Reader("external-ids.yml", lambda path: _external_ids("", path)(ACCOUNT)),
+    Reader("accounts.yml", account_ids),
+    Reader("external-ids.yml", lambda path: external_ids("", path)(ACCOUNT)),
     Reader("policy.json", inline_policy),
     Reader("mailer-emails.yml", mailer_emails, (OSError, ValueError), names_it=False),
     Reader("details.json", lambda path: read_details(path).users),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which filters of a policy name users and ask for nothing else."""
+"""Patterns of users, and which filters of a policy name users and ask for nothing else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.iam.user_patterns import named_alone
+from c7n_iamusers.iam import user_patterns
+from c7n_iamusers.iam.user_patterns import matches, named_alone
+from tests.records import user as named
 
 
 def value(found: Any, op: str | None = None, **more: Any) -> dict[str, Any]:
@@ -42,3 +44,19 @@ def value(found: Any, op: str | None = None, **more: Any) -> dict[str, Any]:
 )
 def test_a_filter_by_names_alone(condition: Any, names: tuple[str, ...] | None) -> None:
     assert named_alone(condition) == names
+
+
+def test_more_patterns_than_fnmatch_remembers_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+
+    def translate(glob: str) -> str:
+        compiled.append(glob)
+        return "(?!)"
+
+    monkeypatch.setattr(user_patterns, "translate", translate)
+    user_patterns._compiled.cache_clear()
+    patterns = [f"svc-{number}-*" for number in range(33_000)]
+    for name in ("alice", "bob"):
+        assert not any(matches(named(name), "user", each) for each in patterns)
+    user_patterns._compiled.cache_clear()
+    assert compiled == patterns

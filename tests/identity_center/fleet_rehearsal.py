@@ -17,15 +17,17 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center.applying.center_lock import LOCK
 from c7n_iamusers.identity_center.applying.run_records import run_of_result
+from c7n_iamusers.identity_center.audit import audit
 from c7n_iamusers.identity_center.aws.identity_store import PROBE
 from c7n_iamusers.identity_center.aws.instance import Center, connect
+from c7n_iamusers.identity_center.fleet import Fleet, TrustOptions, read_fleet
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions
-from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.intent_files import write_intents
 from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE, Intents
 from c7n_iamusers.identity_center.undo.needs import ReadUsers
-from c7n_iamusers.identity_center.undo.undoing import undo
+from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.identity_center.writer.simulation import AtOnce, Clock
 
@@ -100,9 +102,7 @@ class FleetRehearsal:
             self.center(),
             self.said.append,
             options,
-            Choices(**choices),
-            plan_options,
-            quotas,
+            RunOptions(Choices(**choices), plan_options or PlanOptions(), quotas or CenterQuotas()),
         )
 
     def audit(self) -> list[str]:
@@ -136,8 +136,8 @@ class FleetRehearsal:
         self.said = []
         _, name = run_of_result(str(result))
         options = None if dry else self.options(timeout)
-        given = (self.store, name, self.center, say or self.said.append, options, read_users)
-        return undo(*given, digest=digest, accepted=lambda: accepted)
+        undo_options = UndoOptions(read_users, digest=digest, accepted=lambda: accepted)
+        return undo(self.store, name, self.center, say or self.said.append, options, undo_options)
 
     def results(self) -> list[Path]:
         """The overall results of all runs, oldest first."""

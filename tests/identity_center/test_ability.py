@@ -13,8 +13,9 @@ from c7n_iamusers.derivation.model import NO_WORKING_CREDENTIALS, QUARANTINED
 from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
+from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.model import DesiredAccess
-from c7n_iamusers.identity_center.provisioning import TrustOptions, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import provision
 from c7n_iamusers.identity_center.requests.ability import inability
 from c7n_iamusers.identity_center.requests.desired import desired_access
 from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent

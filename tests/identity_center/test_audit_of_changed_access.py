@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, read_fleet
+from c7n_iamusers.identity_center.audit import audit
+from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.requests.member_accounts import LiveAccount
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow

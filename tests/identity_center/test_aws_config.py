@@ -14,6 +14,7 @@ from botocore.configloader import load_config
 from botocore.session import Session
 
 from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
+from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.output.aws_config import (
     PROFILES,
     TEMPLATE,
@@ -23,7 +24,7 @@ from c7n_iamusers.identity_center.output.aws_config import (
     file_of,
     verified_config,
 )
-from c7n_iamusers.identity_center.provisioning import TrustOptions, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import provision
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT
 from tests.desired import intents

@@ -59,7 +59,7 @@ def test_a_run_its_results_nothing_left_and_undo(fleet: BucketRehearsal) -> None
         "provisioned"
     }
     (result,) = fleet.objects("result.json")
-    assert f"To undo: --undo {URL}/{result} --result-sha256 " in fleet.said[-1]
+    assert f"To undo: provision undo {URL}/{result} --result-sha256 " in fleet.said[-1]
     assert fleet.run() == []
     assert fleet.said[-1] == "Nothing to do."
     assert fleet.objects("result.json") == [result]
@@ -222,7 +222,7 @@ def test_the_second_writer_is_told_who_writes(
         other_machine(monkeypatch, tmp_path)
         who = (
             rf"process {held['process']} of \S+.* on {held['host']}, since {held['since']}, for {URL}, lock "
-            rf"{held['id']}: wait .*remove it by c7n-iamusers provision -s {URL} --force-unlock {held['id']}$"
+            rf"{held['id']}: wait .*remove it by c7n-iamusers provision unlock {held['id']} --records {URL}$"
         ).replace("+00:00", r"\+00:00")
         with pytest.raises(IdentityCenterError, match=who):
             fleet.run()
@@ -271,7 +271,7 @@ def left_behind(fleet: BucketRehearsal) -> str:
 
 def test_a_lock_that_was_left_is_removed_by_its_id_alone(fleet: BucketRehearsal) -> None:
     lock_id = left_behind(fleet)
-    with pytest.raises(IdentityCenterError, match=f"--force-unlock {lock_id}"):
+    with pytest.raises(IdentityCenterError, match=f"provision unlock {lock_id}"):
         fleet.run()
     with pytest.raises(
         IdentityCenterError, match=f"does not have the id 0, so it was not removed: its holder is .*{lock_id}"
@@ -299,7 +299,9 @@ def test_a_lock_that_nobody_of_ours_wrote_moves_no_cursor_and_runs_no_command(fl
         "id": "1; ls",
     }
     fleet.store.create(LOCK, json.dumps(forged).encode())
-    with pytest.raises(IdentityCenterError, match=r"--force-unlock '1; ls'$") as refused:
+    with pytest.raises(
+        IdentityCenterError, match=r"provision unlock '1; ls' --records '?s3://[^ ]+$"
+    ) as refused:
         fleet.run()
     assert "\x1b" not in str(refused.value)
 
@@ -391,7 +393,7 @@ def test_a_lock_that_can_not_be_removed_is_told_and_hides_nothing(
     with caplog.at_level(logging.WARNING):
         assert fleet.run() == []
     assert (
-        "the lock of this run can't be removed: AccessDenied: remove it by c7n-iamusers provision"
+        "the lock of this run can't be removed: AccessDenied: remove it by c7n-iamusers provision unlock "
         in caplog.text
     )
     assert len(fleet.objects("result.json")) == 1

@@ -60,7 +60,7 @@ def test_a_second_machine_is_told_who_writes(
         other_machine(monkeypatch, tmp_path)
         who = (
             rf"another run holds the lock of Identity Center: process {held['process']} of \S+.* on {held['host']}, "
-            rf"since .* for {first}, lock {held['id']}: wait .*--force-unlock {held['id']}$"
+            rf"since .* for {first}, lock {held['id']}: wait .*provision unlock {held['id']} --records [^ ]+$"
         )
         with pytest.raises(IdentityCenterError, match=who):
             fleet.run()
@@ -195,7 +195,7 @@ def test_a_lock_that_can_not_be_removed_is_told_and_hides_nothing(
     assert fleet.assigned()
     held = description(fleet)
     assert held
-    assert f"--force-unlock {held['id']}" in caplog.text
+    assert f"provision unlock {held['id']} --records " in caplog.text
     faults.refuse_next("DeletePermissionSet", "AccessDeniedException")
     with pytest.raises(
         LockUnavailable, match=r"a killed run has left in Identity Center, .* can't be removed"

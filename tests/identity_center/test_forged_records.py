@@ -16,9 +16,11 @@ from click.testing import CliRunner
 
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center.audit import audit
+from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.model import MANAGED_GROUP
 from c7n_iamusers.identity_center.object_records import content_of
-from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import provision
 from c7n_iamusers.identity_center.requests.intents import permission_set_data
 from c7n_iamusers_cli.main import main
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
@@ -397,7 +399,7 @@ def test_names_in_an_undo_move_no_cursor(fleet: FleetRehearsal, result: Path) ->
             DisplayName="\x1b[2J\ud800",
         ),
     )
-    given = ["provision", "--undo", str(result), "--region", "us-east-1", "--lock-out", "--dry-run"]
+    given = ["provision", "undo", str(result), "--region", "us-east-1", "--lock-out", "--dry-run"]
     found = CliRunner().invoke(main, given)
     assert found.exit_code in (0, 1)
     assert "\x1b" not in found.output

@@ -18,9 +18,11 @@ from c7n_iamusers.execution.outcomes import DELETED, Outcome, write_outcomes
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import former_members, provisioning
+from c7n_iamusers.identity_center.audit import audit
+from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.former_members import Deletions, FormerMembers, parse, updated
 from c7n_iamusers.identity_center.model import Choices
-from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.intents import Intents
 from c7n_iamusers.identity_center.requests.member_accounts import LiveAccount
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
@@ -84,7 +86,7 @@ def pruned(
     )
     options = None if dry else ApplyOptions(30.0)
     choices = Choices(former_days=days)
-    return provision(found, fleet.center(), fleet.said.append, options, choices, read=read)
+    return provision(found, fleet.center(), fleet.said.append, options, RunOptions(choices, read=read))
 
 
 def bob_leaves(fleet: FleetRehearsal) -> None:
@@ -552,7 +554,7 @@ def test_leavers_go_from_a_shared_group_that_a_run_put_them_into(
     on_day(0)
     (line,) = (each for each in audited(fleet, read) if BOB in each)
     assert line.endswith(
-        "--prune-former DAYS would remove it: its IAM users are deleted since 2026-11-28 or earlier (0 days)"
+        "provision prune --former DAYS would remove it: its IAM users are deleted since 2026-11-28 or earlier (0 days)"
     )
     assert not [each for each in fleet.lines("!") if BOB in each]
     on_day(29)

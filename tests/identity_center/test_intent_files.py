@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center.provisioning import TrustOptions, read_fleet
+from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.requests.intent_files import MAX_AGE, read_intents, write_intents
 from c7n_iamusers.text.documents import LARGEST
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT

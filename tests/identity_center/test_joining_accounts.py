@@ -9,8 +9,9 @@ from functools import partial
 
 import pytest
 
+from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.model import MANAGED_GROUP, Choices
-from c7n_iamusers.identity_center.provisioning import TrustOptions, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.derivation.users import allow
@@ -28,7 +29,7 @@ def run_over(fleet: FleetRehearsal, *accounts: str, dry: bool = False, **choices
     fleet.said = []
     found = read_fleet(fleet.store, trust=TrustOptions(trusted=True, only=frozenset(accounts)))
     options = None if dry else ApplyOptions(30.0)
-    return provision(found, fleet.center(), fleet.said.append, options, Choices(**choices))
+    return provision(found, fleet.center(), fleet.said.append, options, RunOptions(Choices(**choices)))
 
 
 @pytest.mark.parametrize("prune", [False, True], ids=["", "prune"])

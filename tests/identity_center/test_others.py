@@ -53,9 +53,10 @@ BY_SSO, NOT_SSO = {"ArnLike": {"aws:PrincipalArn": SSO}}, {"ArnNotLike": {"aws:P
 GUARD = document(deny("s3:*", Condition=NOT_SSO))
 
 
-def provision(fleet: FleetRehearsal, *arguments: str | Path) -> Result:
+def provision(fleet: FleetRehearsal, command: str = "apply", *arguments: str | Path) -> Result:
     given = [
         "provision",
+        command,
         "-s",
         fleet.output,
         "--region",
@@ -105,7 +106,7 @@ def test_a_role_for_sessions_of_identity_center_refuses_the_user_by_the_roles_na
     bob = user_in(fleet.org, ACCOUNT, "bob", reading)
     fleet.leave(derived_intents(ACCOUNT, alice, bob))
     admin = role_in(fleet.org, ACCOUNT, "Admin", Condition=BY_SSO)
-    planned = provision(fleet, "--dry-run")
+    planned = provision(fleet, "plan")
     assert planned.exit_code == 0, planned.output
     (refused,) = [line for line in planned.output.splitlines() if "! refused" in line]
     assert "user alice" in refused
@@ -117,10 +118,10 @@ def test_a_role_for_sessions_of_identity_center_refuses_the_user_by_the_roles_na
 def test_the_file_of_a_plan_has_the_scope(fleet: FleetRehearsal, tmp_path: Path) -> None:
     fleet.leave(derived_intents(ACCOUNT, user_in(fleet.org, ACCOUNT, "alice", allow("s3:Get*"))))
     plan = tmp_path / "plan.json"
-    assert provision(fleet, "--dry-run", "--plan-out", plan).exit_code == 0
+    assert provision(fleet, "plan", "--out", plan).exit_code == 0
     shown = CliRunner().invoke(main, ["plan", str(plan)])
     assert f"Scope of the verdicts in account {ACCOUNT}: trust policies read" in shown.output
-    audited = provision(fleet, "--audit")
+    audited = provision(fleet, "audit")
     assert f"Scope of the verdicts in account {ACCOUNT}: trust policies read" in audited.output
 
 
@@ -221,7 +222,7 @@ def test_a_policy_that_exempts_identity_center_refuses_users_of_its_accounts(
     guard = attached(organizations, ACCOUNT)
     first, other = (user_in(fleet.org, each, "alice", allow("s3:Get*")) for each in (ACCOUNT, OTHER_ACCOUNT))
     fleet.leave(derived_intents(ACCOUNT, first), derived_intents(OTHER_ACCOUNT, other))
-    planned = provision(fleet, "--dry-run")
+    planned = provision(fleet, "plan")
     (refused,) = [line for line in planned.output.splitlines() if "! refused" in line]
     assert f"account {ACCOUNT}" in refused
     assert f"service control policy of Guard ({guard})" in refused
@@ -308,7 +309,7 @@ def test_a_permission_set_by_name_is_compared_with_the_policies_of_others(
     assert f"trust policy of {admin}" in refused
     assert "alice@example.com" not in str(fleet.members())
     assert f"account {ACCOUNT}: trust policies read (of 1 accounts with intents)" in applied.output
-    audited = provision(fleet, "--audit")
+    audited = provision(fleet, "audit")
     assert audited.exit_code != 0
     assert f"trust policy of {admin}" in audited.output
 
@@ -340,7 +341,7 @@ def test_roles_of_every_account_with_intents_count(fleet: FleetRehearsal, there:
     admin = role_in(
         fleet.org, OTHER_ACCOUNT, "Admin", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Condition=BY_SSO
     )
-    planned = provision(fleet, "--dry-run")
+    planned = provision(fleet, "plan")
     assert [admin in line for line in refusals(planned) if "user alice" in line] == [True]
     assert "trust policies read (of 2 accounts with intents)" in planned.output
 
@@ -357,7 +358,7 @@ def test_roles_of_accounts_that_a_run_leaves_out_count(fleet: FleetRehearsal, tm
         for each in (ACCOUNT, OTHER_ACCOUNT)
     ]
     accounts.write_text(yaml.safe_dump({"accounts": rows}))
-    applied = provision(fleet, "-c", accounts, "-a", ACCOUNT)
+    applied = provision(fleet, "apply", "-c", accounts, "-a", ACCOUNT)
     (refused,) = refusals(applied)
     assert "user alice" in refused
     assert f"trust policy of {admin}" in refused
@@ -606,7 +607,7 @@ def test_a_bucket_that_only_denies_iam_users_refuses_them(fleet: FleetRehearsal,
     kept = tmp_path / "resources"
     age = NOW - datetime.now(timezone.utc)
     output(kept, [{"Name": "pay", "Policy": json.dumps(policy)}], age=age)
-    planned = provision(fleet, "--dry-run", "--resource-policies", kept)
+    planned = provision(fleet, "plan", "--resource-policies", kept)
     (refused,) = [line for line in planned.output.splitlines() if "! refused" in line]
     assert "resource policy of arn:aws:s3:::pay" in refused
     assert f"resource policies read (aws.s3 of account {ACCOUNT}, from {kept})" in planned.output

@@ -15,8 +15,9 @@ import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.identity_center.audit import audit
 from c7n_iamusers.identity_center.model import Choices
-from c7n_iamusers.identity_center.provisioning import audit, export, provision
+from c7n_iamusers.identity_center.provisioning import RunOptions, export, provision
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT
 from tests.desired import intents
@@ -35,7 +36,9 @@ def executed(fleet: FleetRehearsal, number: int, *names: str, **choices: Any) ->
     fleet.leave(intents(ACCOUNT, *names))
     fleet.org.clear_calls()
     found = replace(fleet.fleet, records=DirectoryStore(fleet.output.with_name("records")))
-    return provision(found, fleet.center(), fleet.said.append, ApplyOptions(30.0), Choices(**choices))
+    return provision(
+        found, fleet.center(), fleet.said.append, ApplyOptions(30.0), RunOptions(Choices(**choices))
+    )
 
 
 def test_a_run_over_other_intents_knows_what_earlier_ones_made(fleet: FleetRehearsal) -> None:

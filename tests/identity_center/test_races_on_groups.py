@@ -180,7 +180,7 @@ def test_members_that_can_not_be_read_at_the_end(
         on_call(patch, "CreateUser", lambda: deny(patch, "ListGroupMemberships"))
         (failure,) = fleet.run()
     assert GROUP in failure
-    assert "--audit" in failure
+    assert "provision audit" in failure
     assert fleet.results()
 
 
@@ -296,7 +296,7 @@ def test_a_permission_set_that_can_not_be_read_at_the_end(
         on_call(patch, "CreateUser", lambda: deny(patch, "GetInlinePolicyForPermissionSet"))
         (failure,) = fleet.run()
     assert "permission set Readers could not be read again" in failure
-    assert "--audit" in failure
+    assert "provision audit" in failure
 
 
 def widened(fleet: FleetRehearsal, detached: bool) -> None:

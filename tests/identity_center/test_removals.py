@@ -25,6 +25,7 @@ from c7n_iamusers.identity_center.model import (
     KnownPerson,
 )
 from c7n_iamusers.identity_center.planning.access_review import FORMER_AND_GONE, Comparison, Reviewed, review
+from c7n_iamusers.identity_center.planning.plan_input import Evidence, PlanInput
 from c7n_iamusers.policy_comparison.comparison import EQUAL, UNDECIDED
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN
 from tests.desired import readers
@@ -39,6 +40,7 @@ HERE, THERE = Assignment(ACCOUNT, SET_ARN), Assignment(OTHER_ACCOUNT, SET_ARN)
 MORE_HERE = Assignment(ACCOUNT, OTHER_SET)
 EVERYBODY = frozenset({"user-ann", "user-bob"})
 PRUNE = Choices(prune=True, lock_out=True)
+NOTHING = Choices()
 OWN = "arn:aws:iam::{}:user/ann"
 
 
@@ -65,7 +67,9 @@ def reviewed(
     holders: dict[str, Any] | None = None,
     accounts: frozenset[str] | None = None,
     made: dict[tuple[str, str], dict[str, str]] | None = None,
-    **more: Any,
+    choices: Choices = NOTHING,
+    side_effects: Any = None,
+    **evidence: Any,
 ) -> Reviewed:
     """``claims``: others' than the group's, in the accounts that have intents. ``accounts``: that have the sets."""
     given = claims or (claim(ACCOUNT), claim(OTHER_ACCOUNT))
@@ -92,18 +96,11 @@ def reviewed(
     history: Any = SimpleNamespace(
         membership_users=lambda _: made or {}, served={}, others_assignments=lambda _: []
     )
-    return review(
-        Comparison(
-            desired,
-            CenterState(current=current),
-            PEOPLE,
-            given,
-            INSTANCE,
-            history=history,
-            side_effects=more.pop("side_effects", SimpleNamespace(further=lambda _: frozenset())),
-            **more,
-        )
+    nothing_else: Any = SimpleNamespace(further=lambda _: frozenset())
+    found = PlanInput(
+        desired, CenterState(current=current), PEOPLE, given, INSTANCE, Evidence(history=history, **evidence)
     )
+    return review(Comparison(found, choices, side_effects or nothing_else))
 
 
 def removed(found: Reviewed) -> list[str]:

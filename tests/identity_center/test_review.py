@@ -14,9 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.model import CenterQuotas
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions
-from c7n_iamusers.identity_center.provisioning import TrustOptions, provision, read_fleet
+from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.intents import UserIntent
 from c7n_iamusers_cli.main import main
 from tests.access_center import ACCOUNT, AUDIT, MARK, OTHER_ACCOUNT, READ_ONLY
@@ -160,7 +161,7 @@ def test_a_reviewer_reads_the_plan_of_the_dry_run(fleet: FleetRehearsal, tmp_pat
     printed = CliRunner().invoke(main, ["plan", str(path)])
     assert printed.exit_code == 0, printed.output
     head, *lines = printed.output.splitlines()
-    assert head.startswith(f"access in Identity Center {fleet.instance.arn}: ")
+    assert head.startswith(f"access in Identity Center {fleet.instance.arn}, for provision apply: ")
     assert head.endswith(f" changes; SHA-256 {plan_options.digest}")
     plan = [line for line in fleet.said if not line.startswith(("Derived", "Plan: /", "  near"))]
     assert [line for line in lines if not line.startswith("        ")] == plan
@@ -179,7 +180,7 @@ def test_a_reviewer_reads_what_was_not_checked(fleet: FleetRehearsal, tmp_path: 
         read_fleet(fleet.store, trust=TrustOptions(trusted=True)), unchecked=("nobody checked this",)
     )
     plan_options = PlanOptions(tmp_path / "plan.json")
-    assert provision(found, fleet.center(), lambda _: None, plan_options=plan_options) == []
+    assert provision(found, fleet.center(), lambda _: None, run_options=RunOptions(plan=plan_options)) == []
     printed = CliRunner().invoke(main, ["plan", str(tmp_path / "plan.json")]).output
     assert printed.splitlines()[1] == "nobody checked this"
 
@@ -219,7 +220,9 @@ def test_a_plan_is_printed_with_its_calls(tmp_path: Path) -> None:
     }
     path.write_text(json.dumps(data))
     printed = CliRunner().invoke(main, ["plan", str(path)]).output.splitlines()
-    assert printed[0].startswith("access in Identity Center i with --prune: 1 changes; SHA-256 ")
+    assert printed[0].startswith(
+        "access in Identity Center i, for provision prune --unrequested: 1 changes; SHA-256 "
+    )
     assert printed[1:] == [
         "  + group          Old",
         "        identitystore:CreateGroup DisplayName=Old",

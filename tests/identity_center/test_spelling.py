@@ -62,7 +62,7 @@ def test_a_role_for_a_username_counts_as_the_existing_user_is_spelled(
     assert (applied.exit_code == 0) == given, applied.output
     assert bool(refusals(applied)) != given
     assert [len(each) for each in fleet.members().values()] == ([1] if given else [])
-    audited = provision(fleet, "--audit")
+    audited = provision(fleet, "audit")
     assert (audited.exit_code == 0) == given, audited.output
     if existing == trusted == UPPER:
         (refused,) = refusals(applied)

@@ -53,7 +53,7 @@ def test_the_former_permission_set_of_a_shared_group_goes(
     renamed(fleet, "alice", "bob")
     assert fleet.run() == []
     assert sets_of_group(fleet) == {"Readers", "Writers"}
-    assert f"- {STALE} (no longer requested; --prune removes it)" in fleet.lines("-")
+    assert f"- {STALE} (no longer requested; provision prune --unrequested removes it)" in fleet.lines("-")
     assert any(each.startswith(f"{STALE}, which a run made, is not requested") for each in fleet.audit())
     assert fleet.run(prune=True) == []
     assert sets_of_group(fleet) == {"Writers"}

@@ -14,10 +14,10 @@ import pytest
 
 from c7n_iamusers.identity_center.applying.access_run import AccessRun
 from c7n_iamusers.identity_center.applying.run_history import created_so_far
+from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.output.terraform import FILE, terraform_configuration, write_terraform
 from c7n_iamusers.identity_center.output.terraform_ownership import Ours
-from c7n_iamusers.identity_center.planning.plan import Evidence
-from c7n_iamusers.identity_center.provisioning import TrustOptions, read_fleet
+from c7n_iamusers.identity_center.planning.plan_input import Evidence
 from c7n_iamusers.identity_center.provisioning import export as write_export
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import desired, intents, readers
@@ -204,7 +204,9 @@ def test_a_policy_that_others_attached_is_refused_and_nothing_is_destroyed(fleet
         ManagedPolicyArn="arn:aws:iam::aws:policy/AdministratorAccess",
     )
     found = export(fleet)
-    assert "which is not requested, and Terraform would leave it: run provision first, if" in fleet.said[0]
+    assert (
+        "which is not requested, and Terraform would leave it: run provision apply first, if" in fleet.said[0]
+    )
     assert "resource" not in found
     assert len(found["removed"]) == 6
 

@@ -18,6 +18,7 @@ from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 ALL_OF_S3, READ_S3, EVERYTHING = allow("s3:*"), allow("s3:Get*"), allow("*")
 ALICE, BOB, MALLORY = "alice@example.com", "bob@example.com", "mallory@example.com"
+NO_LONGER = "no longer requested; provision prune --unrequested removes it"
 
 
 def groups_of(fleet: FleetRehearsal, username: str) -> set[str]:
@@ -127,7 +128,8 @@ def shrunk(fleet: FleetRehearsal) -> tuple[str, str]:
     failures = fleet.run()
     assert_wider(failures)
     assert failures[0].endswith(
-        "no intents request it any more: give --prune, which ends it where requested access replaces it"
+        "no intents request it any more: run provision prune --unrequested, which ends it where requested access "
+        "replaces it"
     )
     (new,) = groups_of(fleet, ALICE) - {old}
     return old, new
@@ -141,10 +143,10 @@ def test_who_shrank_and_still_holds_the_old_set_is_wider(fleet: FleetRehearsal) 
         assert_wider(fleet.run())
         assert fleet.mutations() == []
         assert fleet.lines("-") == [
-            f"- membership {ALICE} in {old} (no longer requested; --prune removes it)",
-            f"- assignment {old} -> {old_set} in account {ACCOUNT} (no longer requested; --prune removes it)",
-            f"- group {old} (no longer requested; --prune removes it)",
-            f"- permission set {old_set} (no longer requested; --prune removes it)",
+            f"- membership {ALICE} in {old} ({NO_LONGER})",
+            f"- assignment {old} -> {old_set} in account {ACCOUNT} ({NO_LONGER})",
+            f"- group {old} ({NO_LONGER})",
+            f"- permission set {old_set} ({NO_LONGER})",
         ]
         (told,) = fleet.lines("!")
         assert told == (
@@ -193,9 +195,7 @@ def test_whom_a_corrected_tag_leaves_behind_goes_by_pruning(fleet: FleetRehearsa
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", EVERYTHING)))
     assert fleet.run() == []
     (group,) = fleet.members()
-    assert fleet.lines("-") == [
-        f"- membership {MALLORY} in {group} (no longer requested; --prune removes it)"
-    ]
+    assert fleet.lines("-") == [f"- membership {MALLORY} in {group} ({NO_LONGER})"]
     assert fleet.run(prune=True) == []
     assert fleet.members() == {group: {ALICE}}
 

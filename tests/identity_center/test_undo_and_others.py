@@ -12,7 +12,7 @@ import pytest
 from aws_local_org.identity_center import faults
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.requests.intents import Intents
-from c7n_iamusers.identity_center.undo.undoing import undo
+from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
@@ -157,7 +157,7 @@ def test_what_others_use_stays(
     if not meanwhile:
         happens(fleet)
     name = f"identity-center-runs/{result.parent.name}/result.json"
-    failures = undo(fleet.store, name, fleet.center, say, ApplyOptions(30.0), None)
+    failures = undo(fleet.store, name, fleet.center, say, ApplyOptions(30.0), UndoOptions(read_users=None))
     assert undone(result)["complete"] is False
     if meanwhile:
         # An object that needs others to be deleted first stays with them.

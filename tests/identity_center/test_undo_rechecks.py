@@ -11,7 +11,7 @@ import pytest
 
 from c7n_iamusers.identity_center.applying.run_records import run_of_result
 from c7n_iamusers.identity_center.requests.intents import Intents
-from c7n_iamusers.identity_center.undo.undoing import undo
+from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
@@ -74,7 +74,8 @@ def undone_after(fleet: FleetRehearsal, result: Path, happens: Happening) -> lis
 
     fleet.said = []
     _, name = run_of_result(str(result))
-    return undo(fleet.store, name, fleet.center, fleet.said.append, fleet.options(), None, accepted=accepted)
+    asks = UndoOptions(None, accepted=accepted)
+    return undo(fleet.store, name, fleet.center, fleet.said.append, fleet.options(), asks)
 
 
 @pytest.mark.parametrize(

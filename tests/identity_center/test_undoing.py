@@ -12,7 +12,7 @@ import pytest
 from aws_local_org.identity_center import faults
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.undo.needs import ReadUsers, users_not_read
-from c7n_iamusers.identity_center.undo.undoing import undo
+from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, as_earlier_version
@@ -151,7 +151,7 @@ def test_accounts_go_by_their_names_where_these_are_known(fleet: FleetRehearsal,
     said: list[str] = []
     accounts = {"production": ACCOUNT}
     name = f"identity-center-runs/{result.parent.name}/result.json"
-    assert undo(fleet.store, name, fleet.center, said.append, None, None, accounts) == []
+    assert undo(fleet.store, name, fleet.center, said.append, None, UndoOptions(None, accounts)) == []
     assert f"  - assignment     {GROUP} -> Readers in account production ({ACCOUNT})" in said
 
 

@@ -13,7 +13,7 @@ from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices.exempted import Exempted, as_json, place_of
-from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, notice_refusal
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, notice_refusal, record_exempt
 from c7n_iamusers.notices.owed import due_for
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
 
@@ -78,7 +78,19 @@ def test_what_is_recorded_once(announced: list[float], recorded: list[float], ne
     notices = Notices(map(notice, announced), "notices", map(exempt, recorded))
     assert notices.unrecorded([(ALICE, RULE)], at(9)) == ([exempt(9)] if new else [])
     other = replace(RULE, pattern="Purpose=other")
-    assert notices.unrecorded([(ALICE, other)], at(9)) == [exempt(9, other)]
+    both = [exempt(9)] if new else []
+    assert notices.unrecorded([(ALICE, RULE), (ALICE, other)] * 2, at(9)) == [*both, exempt(9, other)]
+
+
+def test_a_list_of_any_length_makes_a_record_that_can_be_read(tmp_path: Path) -> None:
+    users = [replace(ALICE, name=f"alice{number}", unique_id=f"AIDA{number}") for number in range(200)]
+    rules = [replace(RULE, pattern=f"Purpose={number}{'*' * 2000}") for number in range(300)]
+    store = DirectoryStore(tmp_path)
+    record_exempt(store, ACCOUNT, ((user, rule) for user in users for rule in rules), at(1))
+    notices = Notices.read(store, ACCOUNT, at(1))
+    assert all(notices.exemption(each.unique_id) for each in users)
+    record_exempt(store, ACCOUNT, ((user, rule) for user in users for rule in rules), at(2))
+    Notices.read(store, ACCOUNT, at(2))
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

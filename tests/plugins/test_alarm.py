@@ -308,7 +308,9 @@ RESOURCE = {"UserName": "glass", "UserId": "AIDAEXAMPLE", "Arn": glass()["arn"]}
         pytest.param(call(glass()), [timedelta(minutes=59)], False, id="within-the-hour"),
         pytest.param(call(glass()), [timedelta(hours=5), timedelta(minutes=61)], True, id="after-an-hour"),
         pytest.param(sign_in(glass()), [timedelta(minutes=1)], True, id="each-sign-in"),
-        pytest.param(sign_in(glass(), "Failure"), [timedelta(minutes=1)], True, id="each-failed-sign-in"),
+        pytest.param(
+            sign_in(glass(), "Failure"), [timedelta(minutes=1)], False, id="failed-sign-in-within-the-hour"
+        ),
     ],
 )
 def test_calls_are_told_once_an_hour(given: Any, before: list[timedelta], told: bool) -> None:

@@ -414,7 +414,7 @@ def test_an_old_sign_in_is_refuted_by_a_role_that_nobody_used(fleet: FleetRehear
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        pytest.param(None, "sign-ins .* can't be read .*provision --sign-ins writes it", id="missing"),
+        pytest.param(None, "sign-ins .* can't be read .*provision sign-ins writes it", id="missing"),
         pytest.param("{}", "is not a sign-ins", id="another-file"),
     ],
 )

@@ -132,6 +132,8 @@ def test_a_reason_for_owners_leaves_out_what_operators_should_do(
         pytest.param("deleted", "failed", True, id="other"),
         pytest.param("skipped: active within days", "skipped: quarantine broken", True, id="other-reason"),
         pytest.param("unchanged", "quarantined", False, id="unchanged"),
+        pytest.param("unchanged", "failed", True, id="it-had-not-failed"),
+        pytest.param("unchanged", "skipped: active", True, id="no-longer-left-alone"),
         pytest.param("failed", "skipped: not in quarantine", True, id="no-longer-for-its-quarantine"),
         pytest.param("attempted: 2026-12-02T10", "attempted: 2026-12-01T10", True, id="attempted-again"),
         pytest.param("attempted: 2026-12-01T10", "attempted: 2026-12-02T10", False, id="attempted-before"),

@@ -303,6 +303,15 @@ def test_owners_are_told_once_what_became_of_each_user(
     }
 
 
+def test_a_release_is_told_once_however_often_it_runs(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    known = {"step": "inform", "days": None, "subject": None, "account-name": "payments"}
+    release = ["release", action(tmp_path / "notices", **known)]
+    for name, actions in (("hold", ["quarantine"]), *[("give-back", release)] * 3):
+        policy({"name": name, "filters": EVERYBODY, "actions": actions}, tmp_path / "output").run()
+    (message,) = sent(org)
+    assert "2 IAM users released from quarantine" in get_message_subject(message)
+
+
 @pytest.mark.parametrize(
     ("place", "options", "reason"),
     [

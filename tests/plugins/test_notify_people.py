@@ -118,7 +118,7 @@ def with_portal(name: str, email: str) -> dict[str, Any]:
 
 
 def leave(output: Path, email: str, more: str = "") -> str:
-    """The file of a person, as provision --aws-config writes it, and its text."""
+    """The file of a person, as provision apply --aws-config writes it, and its text."""
     text = aws_config(
         PORTAL, "us-east-1", [Role("111122223333", "Readers", "payments"), Role("4" * 12, "Writers")]
     )
@@ -138,7 +138,9 @@ def test_the_mail_has_the_profiles_of_all_accounts(org: LocalOrg, tmp_path: Path
 @pytest.mark.parametrize(
     ("more", "fault"),
     [
-        pytest.param(None, "it does not exist: run c7n-iamusers provision with --aws-config", id="missing"),
+        pytest.param(
+            None, "it does not exist: run c7n-iamusers provision apply with --aws-config", id="missing"
+        ),
         pytest.param(
             "credential_process = evil\n", "'credential_process = evil', which no run writes", id="key"
         ),

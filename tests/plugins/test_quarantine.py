@@ -419,7 +419,7 @@ def test_release_leaves_alone_who_is_not_in_quarantine(org: LocalOrg, iam: Any, 
     before = state(iam)
     release(tmp_path)
     assert state(iam) == before
-    assert (released(tmp_path)["status"], released(tmp_path)["reason"]) == ("skipped", "not in quarantine")
+    assert (released(tmp_path)["status"], released(tmp_path)["reason"]) == ("unchanged", "not in quarantine")
 
 
 def test_a_leaked_key_is_quarantined_and_not_released(org: LocalOrg, iam: Any, tmp_path: Path) -> None:

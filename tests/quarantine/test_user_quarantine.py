@@ -294,7 +294,7 @@ def test_a_run_that_is_killed_after_its_record_and_before_its_first_call_changed
         with pytest.raises(KeyboardInterrupt):
             quarantine(run)(subject(iam), Applied())
     with running(org, tmp_path) as run:
-        assert release(run)(subject(iam), Applied()) == (SKIPPED, "not in quarantine")
+        assert release(run)(subject(iam), Applied()) == (UNCHANGED, "not in quarantine")
         assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
     assert iam.list_user_policies(UserName="alice")["PolicyNames"] == [DENY_ALL_NAME]
 
@@ -327,7 +327,9 @@ THEIRS = json.dumps(
     ("prepare", "outcome"),
     [
         pytest.param(
-            lambda _: None, {False: (SKIPPED, "^not in quarantine$"), True: (RELEASED, "^from its")}, id="no"
+            lambda _: None,
+            {False: (UNCHANGED, "^not in quarantine$"), True: (RELEASED, "^from its")},
+            id="no",
         ),
         pytest.param(
             lambda iam: iam.attach_user_policy(**ATTACH_ALL),

@@ -118,9 +118,11 @@ class Enforced:
         return found
 
     def apply_intents(self) -> None:
-        """``c7n-iamusers provision``, by the runner with the role for Identity Center."""
+        """``c7n-iamusers provision apply``, by the runner with the role for Identity Center."""
         there = ("-s", str(self.path / "provision-intents"), "-u", "policies/provision-intents.yml")
-        self.command("provision", *there, "-c", str(self.accounts), "--role", CENTER, "--trust-intents")
+        self.command(
+            "provision", "apply", *there, "-c", str(self.accounts), "--role", CENTER, "--trust-intents"
+        )
 
     def restore(self, *names: str) -> None:
         """``c7n-iamusers restore`` of the deleted users, by the remover."""
@@ -203,7 +205,7 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
     act_as(org, RUNNER, monkeypatch)
     # AWS's rate of 20 calls a second is for AWS
     plugins = (f"c7n_iamusers.plugins.{name}" for name in ("provision_identity_center", "identity_center"))
-    for module in (*plugins, "c7n_iamusers_cli.provision"):
+    for module in (*plugins, "c7n_iamusers_cli.provision.opening"):
         monkeypatch.setattr(f"{module}.connect", partial(connect, per_second=1000))
     _record(found, monkeypatch)
     org.configure(enforce=True)

@@ -29,7 +29,8 @@ from c7n_iamusers.identity_center.output.terraform_ownership import (
 from c7n_iamusers.identity_center.planning.changeset import (
     quota_faults,
 )
-from c7n_iamusers.identity_center.planning.plan import Evidence, plan_access
+from c7n_iamusers.identity_center.planning.plan import plan_access
+from c7n_iamusers.identity_center.planning.plan_input import Evidence
 from c7n_iamusers.identity_center.planning.replacements import History, MembershipUsers
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions, SingleWriter
 from c7n_iamusers.text.wording import shown
@@ -115,7 +116,7 @@ class AccessRun:
             if left:
                 return (
                     f"permission set {name} also has {shown(left)}, which is not requested, and Terraform would leave "
-                    "it: run provision first, if it made the set, or remove it"
+                    "it: run provision apply first, if it made the set, or remove it"
                 )
         for grant in grants:
             known = state.permission_sets.get(grant.permission_set)
@@ -123,7 +124,7 @@ class AccessRun:
                 return (
                     f"account {grant.account_id} has an earlier form of permission set {grant.permission_set}, whose "
                     "content AWS does not tell, and Terraform would give it as it is: provision the permission set "
-                    "there, or run provision, first"
+                    "there, or run provision apply, first"
                 )
         return ""
 

@@ -279,7 +279,7 @@ class Recheck:
         except ERRORS as error:
             return (
                 f"permission set {name} could not be read again ({error}), so it is not known whether others have "
-                "changed it during this run: run with --audit"
+                "changed it during this run: run provision audit"
             )
         how = (
             list(changed(replace(settings, tags=requested.tags), requested))
@@ -303,8 +303,8 @@ class Recheck:
     ) -> str:
         if stopped():
             return (
-                f"the members of group {group.name} were not read again when the run was stopped: run again with "
-                "--audit"
+                f"the members of group {group.name} were not read again when the run was stopped: run provision "
+                "audit"
             )
         known = self._state.groups.get(group.name)
         group_id = known.group_id if known else ended[group_key(group.name)].values[operations.GROUP_ID]
@@ -323,7 +323,7 @@ class Recheck:
         except ERRORS as error:
             return (
                 f"group {group.name} could not be read again ({error}), so it is not known who has joined it and has "
-                f"access to account {accounts}: run with --audit"
+                f"access to account {accounts}: run provision audit"
             )
         if not (unexpected_members or further):
             return ""

@@ -249,7 +249,8 @@ def _put(output: Store, name: str, content: bytes) -> None:
 
 
 def _unlocking(output: Store, lock_id: str) -> str:
-    return f"remove it by c7n-iamusers provision -s {output} --force-unlock {shlex.quote(visible(lock_id))}"
+    place = shlex.quote(visible(str(output)))
+    return f"remove it by c7n-iamusers provision unlock {shlex.quote(visible(lock_id))} --records {place}"
 
 
 def _writer(output: Store) -> dict[str, Any]:

@@ -32,7 +32,7 @@ _SCHEMA = 3
 #: How many people or objects an error names.
 _SHOWN = 10
 _REMEDY = (
-    "make a plan by --dry-run --plan-out FILE, have it reviewed, and give it as --plan FILE --plan-sha256 SHA"
+    "make a plan by provision plan --out FILE, have it reviewed, and give it as --plan FILE --plan-sha256 SHA"
 )
 
 
@@ -43,6 +43,16 @@ class PlanOptions:
     out: Path | None = None
     reviewed: Path | None = None
     digest: str = ""
+
+
+def command_of(choices: model.Choices) -> str:
+    """The command that applies a plan with these removals, with the options that choose them."""
+    given = (
+        *(["--unrequested"] if choices.prune else []),
+        *([f"--former {choices.former_days}"] if choices.former_days else []),
+        *(["--lock-out"] if choices.lock_out else []),
+    )
+    return " ".join(("prune", *given)) if given else "apply"
 
 
 _IDS = frozenset({"PermissionSetArn", "PrincipalId", "GroupId", "MemberId", "MembershipId", "ResourceArn"})

@@ -210,7 +210,9 @@ def _change_lines(found: model.AccessPlan, whole: bool) -> Iterator[str]:
     going = {change.key for change in found.changes}
     for change in found.stale:
         if change.key not in going:
-            then = f"stays: {change.rests_on}" if change.rests_on else "--prune removes it"
+            then = (
+                f"stays: {change.rests_on}" if change.rests_on else "provision prune --unrequested removes it"
+            )
             yield f"  - {change.kind:<14} {change.name}  (no longer requested; {then})"
 
 

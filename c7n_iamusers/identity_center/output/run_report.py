@@ -36,7 +36,8 @@ def _remedy(total: model.TotalAccess) -> str:
     further = [each for each in total.beyond if not (each.covered or each.consented)]
     if all(each.ours and not each.shared for each in further):
         return (
-            "no intents request it any more: give --prune, which ends it where requested access replaces it"
+            "no intents request it any more: run provision prune --unrequested, which ends it where requested access "
+            "replaces it"
         )
     return "find out who gave it, and remove it or request it"
 

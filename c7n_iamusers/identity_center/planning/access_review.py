@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from c7n_iamusers.derivation.permission_set import PermissionSet
-from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key
 from c7n_iamusers.identity_center.planning.permission_sets import differs, lasts_longer, may_widen
-from c7n_iamusers.identity_center.planning.replacements import History, Replacements
+from c7n_iamusers.identity_center.planning.plan_input import PlanInput
+from c7n_iamusers.identity_center.planning.replacements import Replacements
 from c7n_iamusers.identity_center.planning.shared_groups import (
     FORMER_MEMBERS,
     leavers,
@@ -74,12 +74,10 @@ def _held(current: model.CurrentAccess, arn: str, principal: model.Principal) ->
 #: Why a membership that is not requested stays.
 FORMER = (
     "an earlier run made the membership for IAM users that have no intents now: if these were deleted, it replaces "
-    "their access, and --prune-former DAYS or --prune --lock-out would remove it"
+    "their access, and provision prune would remove it with --former DAYS or --unrequested --lock-out"
 )
 #: A detail of the removal of a membership.
-EXPIRED = (
-    "an earlier run made the membership, and its IAM users are deleted for longer than --prune-former says"
-)
+EXPIRED = "an earlier run made the membership, and its IAM users are deleted for longer than --former says"
 #: {}: account and permission set.
 EARLIER_FORM = (
     "no undo restores it: account {} has permission set {} in an earlier form, which AWS does not tell"
@@ -106,8 +104,8 @@ _OTHERS = (
 OTHERS_ASSIGNED = f"an earlier run made the membership, and {_OTHERS}"
 OTHERS_ASSIGNED_PERHAPS = f"the membership is not requested, and {_OTHERS}"
 UNKNOWN_ORIGIN = (
-    "the membership is not requested, and no run with results here made it: find out who did; --prune --lock-out "
-    "removes it"
+    "the membership is not requested, and no run with results here made it: find out who did; provision prune "
+    "--unrequested --lock-out removes it"
 )
 
 
@@ -123,26 +121,16 @@ class Reviewed:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The input of a review. ``claims``: those not refused. ``refused``: all refusals.
+    """The input of a review. ``refused``: all refusals. ``side_effects``: of what is ``given``.
 
-    ``as_is``: totals are of what people hold now, not of what they hold after the plan is applied. ``emptied``,
-    ``expired``, ``only``: see ``plan.Evidence``.
+    ``as_is``: totals are of what people hold now, not of what they hold after the plan is applied.
     """
 
-    desired: model.DesiredAccess
-    state: model.CenterState
-    people: Mapping[model.PersonKey, model.KnownPerson]
-    claims: Sequence[model.Claim]
-    instance: model.Instance
-    proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
-    history: History = field(default_factory=History)
-    choices: model.Choices = field(default_factory=model.Choices)
-    side_effects: SideEffects | None = None
-    as_is: bool = False
-    emptied: frozenset[str] = frozenset()
-    expired: frozenset[tuple[str, str]] = frozenset()
-    only: frozenset[str] | None = None
+    given: PlanInput
+    choices: model.Choices
+    side_effects: SideEffects
     refused: Sequence[model.Refusal] = ()
+    as_is: bool = False
 
 
 def review(comparison: Comparison) -> Reviewed:
@@ -152,22 +140,21 @@ def review(comparison: Comparison) -> Reviewed:
 
 class _Review:
     def __init__(self, comparison: Comparison) -> None:
-        self._comparison, self._state = comparison, comparison.state
-        self._current = comparison.state.current
-        self._ids = {known.user_id: key for key, known in comparison.people.items()}
+        given = comparison.given
+        self._comparison, self._given, self._evidence = comparison, given, given.evidence
+        self._state, self._current = given.state, given.state.current
+        self._side_effects = comparison.side_effects
+        self._ids = {known.user_id: key for key, known in given.people.items()}
         self._claims: defaultdict[tuple[model.PersonKey, str], list[model.Claim]] = defaultdict(list)
         self._requested: defaultdict[str, set[str]] = defaultdict(set)
-        for claim in comparison.claims:
+        for claim in given.claims:
             self._claims[claim.person, claim.grant.account_id].append(claim)
             self._requested[claim.group].add(self._user_id(claim.person))
-        self._named = {known.group_id: name for name, known in comparison.state.groups.items()}
-        self._covered = comparison.desired.accounts
-        self._side_effects = comparison.side_effects or SideEffects(
-            comparison.desired, comparison.state, comparison.people, comparison.claims, comparison.instance
-        )
-        self._membership_users = comparison.history.membership_users(comparison.state)
+        self._named = {known.group_id: name for name, known in given.state.groups.items()}
+        self._covered = given.desired.accounts
+        self._membership_users = given.evidence.history.membership_users(given.state)
         self._replacements = Replacements(
-            comparison.claims, comparison.refused, self._membership_users, comparison.history.served
+            given.claims, comparison.refused, self._membership_users, given.evidence.history.served
         )
         #: Group id -> see ``_given_by_others``; one list for all members.
         self._others: dict[str, list[str]] = {}
@@ -185,7 +172,7 @@ class _Review:
         for group in sorted(self._shared_groups(), key=lambda each: each.name):
             self._review_leavers(group)
         for group, each in shared_and_stale(
-            self._comparison.desired, self._state, self._comparison.history, self._comparison.only
+            self._given.desired, self._state, self._evidence.history, self._evidence.only
         ):
             self._end_assignment(group, each)
         for arn in sorted(self._unused_sets()):
@@ -195,14 +182,14 @@ class _Review:
         return Reviewed(tuple(self._totals()), tuple(self._unexpected_members), stale, going)
 
     def _user_id(self, person: model.PersonKey) -> str:
-        known = self._comparison.people.get(person)
+        known = self._given.people.get(person)
         return known.user_id if known else ""
 
     def _reviewed_groups(self) -> Iterator[model.KnownGroup]:
         """Managed groups, and requested groups of an identity provider. Shared groups are left out."""
         found = {**self._current.groups, **{each.group_id: each for each in self._state.groups.values()}}
         for group in found.values():
-            requested = self._comparison.desired.groups.get(self._named.get(group.group_id, ""))
+            requested = self._given.desired.groups.get(self._named.get(group.group_id, ""))
             is_empty = group.is_managed and not (group.members or group.assignments)
             if requested.shared if requested else not (group.is_restricted or is_empty):
                 continue
@@ -212,8 +199,8 @@ class _Review:
     def _shared_groups(self) -> Iterator[model.KnownGroup]:
         """Shared groups of which it is known what they give; none if accounts were left out, which may request them."""
         found = {**self._current.groups, **{each.group_id: each for each in self._state.groups.values()}}
-        for group in found.values() if self._comparison.only is None else ():
-            requested = self._comparison.desired.groups.get(self._named.get(group.group_id, ""))
+        for group in found.values() if self._evidence.only is None else ():
+            requested = self._given.desired.groups.get(self._named.get(group.group_id, ""))
             if requested.shared if requested else group.is_managed and not group.is_restricted:
                 yield group
 
@@ -221,15 +208,15 @@ class _Review:
         """The memberships of a shared group that runs made for IAM users which are gone."""
         requested = self._requested.get(self._named.get(group.group_id, group.name), set())
         refused = (each.subject for each in self._comparison.refused)
-        subjects = (*(each.subject for each in self._comparison.claims), *refused)
-        given = group, self._comparison.history, self._membership_users, self._username, subjects
+        subjects = (*(each.subject for each in self._given.claims), *refused)
+        given = group, self._evidence.history, self._membership_users, self._username, subjects
         for user_id in leavers(*given):
             if user_id not in requested:
                 self._remove_membership(group, user_id, shared=True)
 
     def _is_of_chosen(self, group: model.KnownGroup) -> bool:
         """Whether no account but the chosen ones can request the group, by its description."""
-        only = self._comparison.only
+        only = self._evidence.only
         return only is None or any(
             group.description == f"{model.MANAGED_GROUP} for account {account}" for account in only
         )
@@ -238,28 +225,28 @@ class _Review:
         name = self._named.get(group.group_id, group.name)
         requested = self._requested.get(name, set())
         leaving = [self._remove_membership(group, user) for user in sorted(group.members - requested)]
-        is_asked_for = name in self._comparison.desired.groups
+        is_asked_for = name in self._given.desired.groups
         if not is_asked_for and all(leaving) and self._is_ours(group):
             self._remove_group(group, [change for change in leaving if change])
 
     def _given_by_others(self, group: model.KnownGroup) -> list[str]:
         """What the group gives by assignments that neither a run made nor intents request, in words."""
         if group.group_id not in self._others:
-            requested = self._comparison.desired.groups.get(self._named.get(group.group_id, ""))
+            requested = self._given.desired.groups.get(self._named.get(group.group_id, ""))
             asked = requested.grants if requested else frozenset()
             # A set of that name that others made is not the requested one.
             theirs = {n for n, each in self._state.permission_sets.items() if not each.settings.is_managed}
             asked = frozenset(grant for grant in asked if grant.permission_set not in theirs)
             grants = {
                 model.Grant(each.account_id, self._set_name(each.permission_set_arn))
-                for each in self._comparison.history.others_assignments(group)
+                for each in self._evidence.history.others_assignments(group)
             }
             self._others[group.group_id] = [str(each) for each in sorted(grants - asked)]
         return self._others[group.group_id]
 
     def _is_ours(self, group: model.KnownGroup) -> bool:
         """Whether runs made all that the group gives, in accounts with intents or without any of our IAM users."""
-        outside = self._comparison.emptied.issuperset(self._uncovered_accounts(group))
+        outside = self._evidence.emptied.issuperset(self._uncovered_accounts(group))
         return outside and not self._given_by_others(group)
 
     def _remove_membership(
@@ -281,7 +268,7 @@ class _Review:
         if membership is None:
             return None
         record = object_records.membership_record(group, user_id, username, self._gives(group))
-        call = operations.membership_deletion(membership, self._comparison.instance, record)
+        call = operations.membership_deletion(membership, self._given.instance, record)
         needs = [membership_key(claim.person, claim.group) for claim in replaced]
         key = f"remove {model.MEMBERSHIP} {group.group_id}/{user_id}"
         lost = [
@@ -295,7 +282,7 @@ class _Review:
 
     def _why_stays(self, group: model.KnownGroup, username: str, is_replaced: bool, shared: bool) -> str:
         """Why a membership that is not requested must stay; empty if it may go."""
-        if self._comparison.desired.external:
+        if self._given.desired.external:
             return "ask the owner of the identity provider to remove it"
         made = (group.name, folded(username)) in self._membership_users
         if others := self._given_by_others(group):
@@ -327,7 +314,7 @@ class _Review:
         """Whether it is former for too long, and the group gives nothing in accounts without those IAM users."""
         key = group.name, folded(username)
         accounts = {arn.split(":")[4] for arn in self._membership_users.get(key, ())}
-        return key in self._comparison.expired and accounts.issuperset(
+        return key in self._evidence.expired and accounts.issuperset(
             each.account_id for each in group.assignments
         )
 
@@ -335,7 +322,7 @@ class _Review:
         """Whether an earlier run made the membership, for accounts without such IAM users now."""
         outside = self._uncovered_accounts(group)
         made = (group.name, folded(username)) in self._membership_users
-        return bool(outside) and made and self._comparison.emptied.issuperset(outside)
+        return bool(outside) and made and self._evidence.emptied.issuperset(outside)
 
     def _covering_claims(
         self, group: model.KnownGroup, username: str, person: model.PersonKey | None
@@ -361,7 +348,7 @@ class _Review:
         goes = self._comparison.choices.prune  # so do its members, then
         removals = [self._remove_assignment(group, each, needs, goes) for each in sorted(group.assignments)]
         call = operations.group_deletion(
-            group.group_id, self._comparison.instance, object_records.group_record(group)
+            group.group_id, self._given.instance, object_records.group_record(group)
         )
         key = f"remove {model.GROUP} {group.group_id}"
         self._changes[key] = self._change(key, model.GROUP, group.name, call, [*needs, *removals]), goes
@@ -382,7 +369,7 @@ class _Review:
         set_name, content = self._set_name(arn), self._content(each)
         name = f"{group.name} -> {set_name} in account {each.account_id}"
         record = object_records.assignment_record(group, each, set_name, content, stays)
-        call = operations.assignment_deletion(group.group_id, each, self._comparison.instance, record)
+        call = operations.assignment_deletion(group.group_id, each, self._given.instance, record)
         key = f"remove {model.ASSIGNMENT} {each.account_id}/{arn}/{group.group_id}"
         change = self._change(key, model.ASSIGNMENT, name, call, needs, tuple(self._lost([each])))
         asked = model.Pending(each.account_id, arn, group.group_id)
@@ -425,11 +412,11 @@ class _Review:
         """Remove a managed permission set with the last of its assignments."""
         known = self._current.sets.get(arn)
         # Accounts that were not chosen may request it.
-        if known is None or not known.settings.is_managed or self._comparison.only is not None:
+        if known is None or not known.settings.is_managed or self._evidence.only is not None:
             return
         if (
-            known.settings.name in self._comparison.desired.permission_sets
-            or not known.accounts <= self._covered | self._comparison.emptied
+            known.settings.name in self._given.desired.permission_sets
+            or not known.accounts <= self._covered | self._evidence.emptied
         ):
             return
         creations = self._state.in_progress.creations.values()
@@ -441,7 +428,7 @@ class _Review:
         needs = self._assignments.get(arn, [])
         if all(need in self._changes for need in needs):
             record = object_records.permission_set_record(known)
-            call = operations.permission_set_deletion(arn, self._comparison.instance, record)
+            call = operations.permission_set_deletion(arn, self._given.instance, record)
             key = f"remove {model.PERMISSION_SET} {arn}"
             change = self._change(key, model.PERMISSION_SET, known.settings.name, call, needs)
             self._changes[key] = change, all(self._changes[need][1] for need in needs)
@@ -472,9 +459,7 @@ class _Review:
         by_account: defaultdict[str, set[model.PersonKey]] = defaultdict(set)
         for person, account in self._claims:
             by_account[account].add(person)
-        given = {
-            name: self._given_through(name) for name in {claim.group for claim in self._comparison.claims}
-        }
+        given = {name: self._given_through(name) for name in {claim.group for claim in self._given.claims}}
         for person, names in groups.items():
             for account in {grant.account_id for name in names for grant in given[name]}:
                 by_account[account].add(person)
@@ -503,14 +488,14 @@ class _Review:
     def _groups_of_people(self) -> Mapping[model.PersonKey, set[str]]:
         """The requested groups of each person, or those of them that the person is in."""
         groups: defaultdict[model.PersonKey, set[str]] = defaultdict(set)
-        for claim in self._comparison.claims:
+        for claim in self._given.claims:
             if not self._comparison.as_is or self._is_in(claim.person, claim.group):
                 groups[claim.person].add(claim.group)
         return groups
 
     def _given_through(self, name: str) -> list[model.Grant]:
         """All access that the group gives after the plan is applied, or as it is."""
-        requested = self._comparison.desired.groups[name].grants
+        requested = self._given.desired.groups[name].grants
         if self._comparison.as_is:
             requested = frozenset(grant for grant in requested if self._state.is_assigned(name, grant))
         return sorted({*requested, *self._side_effects.further(name)})
@@ -550,7 +535,7 @@ class _Review:
 
     def _is_others(self, person: model.PersonKey, name: str, grant: model.Grant) -> bool:
         """Whether the group gives it to the person already, in an account that was not chosen: it may request it."""
-        only, group = self._comparison.only, self._state.groups.get(name)
+        only, group = self._evidence.only, self._state.groups.get(name)
         if only is None or grant.account_id in only or group is None or not self._is_in(person, name):
             return False
         return grant in {
@@ -560,13 +545,13 @@ class _Review:
 
     def _consents(self, name: str, grant: model.Grant) -> bool:
         """Whether policies request the grant for the group, and that all its members have it."""
-        group = self._comparison.desired.groups[name]
+        group = self._given.desired.groups[name]
         return group.shared and grant in group.grants
 
     def _covers(self, claims: Sequence[model.Claim], name: str) -> bool:
         settings, stale = self._settings.get(name), self._stale.get(name, frozenset())
         verdicts = (
-            self._comparison.proofs.verdict(claim.subject.arn, settings)
+            self._evidence.proofs.verdict(claim.subject.arn, settings)
             for claim in claims
             if settings and claim.grant.account_id not in stale
         )
@@ -576,7 +561,7 @@ class _Review:
     def _settings(self) -> Mapping[str, PermissionSet]:
         """Name -> settings of permission sets after the plan is applied, or as they are, as far as known."""
         found = {each.settings.name: each.settings for each in self._current.sets.values()}
-        return {**found, **{name: self._comparison.desired.permission_sets[name] for name in self._made}}
+        return {**found, **{name: self._given.desired.permission_sets[name] for name in self._made}}
 
     @cached_property
     def _stale(self) -> Mapping[str, frozenset[str]]:
@@ -593,11 +578,11 @@ class _Review:
         if self._comparison.as_is:
             return frozenset()
         return frozenset(
-            grant.permission_set for claim in self._comparison.claims for grant in self._grants_of(claim)
+            grant.permission_set for claim in self._given.claims for grant in self._grants_of(claim)
         )
 
     def _grants_of(self, claim: model.Claim) -> frozenset[model.Grant]:
-        return self._comparison.desired.groups[claim.group].grants
+        return self._given.desired.groups[claim.group].grants
 
     def _through(self, group: str) -> str:
         known = self._state.groups.get(group)
@@ -606,7 +591,7 @@ class _Review:
     def _username(self, user_id: str) -> str:
         person = self._ids.get(user_id)
         if person:
-            return self._comparison.people[person].username
+            return self._given.people[person].username
         return self._current.usernames.get(user_id, f"user id {user_id}")
 
     def _gives(self, group: model.KnownGroup) -> list[list[str]]:
@@ -638,7 +623,7 @@ class _Review:
     def _change(
         self, key: str, kind: str, name: str, call: ApiCall, needs: list[str], details: tuple[str, ...] = ()
     ) -> model.Change:
-        subject = self._comparison.instance.subject(kind, name)
+        subject = self._given.instance.subject(kind, name)
         return model.Change(key, kind, model.REMOVE, name, subject, (call,), tuple(needs), details=details)
 
     def _worst(self, claims: Sequence[model.Claim]) -> str:
@@ -654,9 +639,9 @@ class _Review:
             return claim.verdict
         if claim.grant.account_id in known.stale:
             return UNDECIDED
-        requested = self._comparison.desired.permission_sets[name]
+        requested = self._given.desired.permission_sets[name]
         if not differs(requested, known.settings):
             return claim.verdict
         if claim.verdict and not lasts_longer(known.settings, requested):
-            return self._comparison.proofs.verdict(claim.subject.arn, known.settings)
+            return self._evidence.proofs.verdict(claim.subject.arn, known.settings)
         return WIDER if may_widen(known.settings, requested) else ""

@@ -10,13 +10,13 @@ from sys import intern
 from typing import Any
 
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
-from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Ref, Subject
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.planning import operations, permission_sets
 from c7n_iamusers.identity_center.planning.adoption import check_group, check_members
+from c7n_iamusers.identity_center.planning.plan_input import PlanInput
 from c7n_iamusers.identity_center.planning.unrequested_access import SideEffects
 from c7n_iamusers.policy_comparison.administrators import admin_policies, unknown
 from c7n_iamusers.text.wording import shown
@@ -126,21 +126,12 @@ def membership_names(key: str) -> tuple[str, str]:
 
 
 class Changes:
-    """The changes that ``claims`` need."""
+    """The changes that the claims of a plan need."""
 
-    def __init__(
-        self,
-        desired: model.DesiredAccess,
-        state: model.CenterState,
-        people: Mapping[model.PersonKey, model.KnownPerson],
-        claims: Sequence[model.Claim],
-        instance: model.Instance,
-        proofs: ExistingSetProofs | None = None,
-        side_effects: SideEffects | None = None,
-    ) -> None:
-        self._desired, self._state, self._people, self._instance = desired, state, people, instance
-        self._proofs = proofs or ExistingSetProofs()
-        self._side_effects = side_effects or SideEffects(desired, state, people, claims, instance)
+    def __init__(self, given: PlanInput, side_effects: SideEffects) -> None:
+        self._desired, self._state, self._people = given.desired, given.state, given.people
+        self._instance, self._proofs = given.instance, given.evidence.proofs
+        self._side_effects, claims = side_effects, given.claims
         self._of_set: defaultdict[str, list[model.Claim]] = defaultdict(list)
         for claim in claims:
             self._of_set[claim.grant.permission_set].append(claim)
@@ -150,7 +141,7 @@ class Changes:
         self._by_person: defaultdict[model.PersonKey, list[model.Claim]] = defaultdict(list)
         for claim in claims:
             self._by_person[claim.person].append(claim)
-        self._groups = {claim.group: desired.groups[claim.group] for claim in claims}
+        self._groups = {claim.group: given.desired.groups[claim.group] for claim in claims}
         self._grants = sorted((name, grant) for name, group in self._groups.items() for grant in group.grants)
         self._accounts: defaultdict[str, set[str]] = defaultdict(set)
         for _, grant in self._grants:

@@ -25,7 +25,7 @@ _CREATION, _DELETION = "AccountAssignmentCreationStatus", "AccountAssignmentDele
 _SAVED_REQUEST: Mapping[str, tuple[str, ...]] = {REQUEST: (_CREATION, "RequestId")}
 #: A deletion is done if the object no longer exists.
 _GONE = frozenset({"ResourceNotFoundException"})
-#: The IAM actions that ``c7n-iamusers provision --prune`` and ``--undo`` need beyond those of provisioning.
+#: The IAM actions that ``c7n-iamusers provision prune`` and ``undo`` need beyond those of provisioning.
 REMOVING = (
     "identitystore:DeleteGroup",
     "identitystore:DeleteGroupMembership",

@@ -8,15 +8,14 @@ a run that stops at any point has given no person more than requested. Nothing i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.planning.access_review import Comparison, review
 from c7n_iamusers.identity_center.planning.adoption import same_person
 from c7n_iamusers.identity_center.planning.changeset import Changes, Problems
-from c7n_iamusers.identity_center.planning.replacements import History, changed_people, inherited_access
+from c7n_iamusers.identity_center.planning.plan_input import Evidence, PlanInput
+from c7n_iamusers.identity_center.planning.replacements import changed_people, inherited_access
 from c7n_iamusers.identity_center.planning.unrequested_access import SideEffects
 from c7n_iamusers.identity_center.requests.lookalikes import lookalikes, special
 from c7n_iamusers.identity_center.requests.spelling import refused_spellings
@@ -24,29 +23,6 @@ from c7n_iamusers.text.wording import shown
 
 _CODE = IdentityCenterError.__name__
 _NO_REMOVALS = model.Choices()
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What is known besides Identity Center's state.
-
-    ``proofs``: compares permission sets with the policies of IAM users. ``history``: see ``replacements``.
-    ``emptied``: accounts without requested access that have none of those IAM users, except quarantined ones.
-    ``expired``: group name and folded username of memberships that an earlier run made, and that go although they may
-    be all access of their people: see ``Choices.former_days``. ``source_is_stated``: whoever runs this says that no
-    identity provider feeds the identity store. ``only``: the accounts whose intents were chosen, None for all; what
-    others may request is left out of the review. ``elsewhere``: other runs may have left their records elsewhere, as
-    ``mode: apply`` has an output for each policy and account.
-    """
-
-    proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
-    history: History = field(default_factory=History)
-    quotas: model.CenterQuotas = field(default_factory=model.CenterQuotas)
-    emptied: frozenset[str] = frozenset()
-    source_is_stated: bool = False
-    expired: frozenset[tuple[str, str]] = frozenset()
-    only: frozenset[str] | None = None
-    elsewhere: bool = False
 
 
 def plan_access(
@@ -80,26 +56,10 @@ def plan_access(
         if reason
     ]
     refused += [refusal for claim, refusal in spelled.items() if not reasons[claim]]
-    side_effects = SideEffects(desired, state, people, claims, instance)
-    builder = Changes(desired, state, people, claims, instance, known.proofs, side_effects)
-    found = review(
-        Comparison(
-            desired,
-            state,
-            people,
-            claims,
-            instance,
-            known.proofs,
-            known.history,
-            choices,
-            side_effects,
-            as_is,
-            known.emptied,
-            known.expired,
-            known.only,
-            (*desired.refused, *refused),
-        )
-    )
+    given = PlanInput(desired, state, people, claims, instance, known)
+    side_effects = SideEffects(given)
+    builder = Changes(given, side_effects)
+    found = review(Comparison(given, choices, side_effects, (*desired.refused, *refused), as_is))
     missing = list(_missing(desired, state, people, claims))
     waiting = {each.claim for each in missing}
     return model.AccessPlan(

@@ -113,7 +113,7 @@ def inherited_access(
     """Claims whose person has access that a run gave for another IAM user of the account -> why they are refused.
 
     As with several users of one address at once, only the people file can say that they are one person's. A renamed
-    user, and a later one of the same name, are no others. ``elsewhere``: see ``plan.Evidence.elsewhere``.
+    user, and a later one of the same name, are no others. ``elsewhere``: see ``plan_input.Evidence``.
     """
     groups = _groups(state)
     #: User id and account id -> group name, ARN and unique id.

@@ -16,7 +16,7 @@ from c7n_iamusers.text.wording import folded, shown
 #: Why the membership of a shared group stays.
 FORMER_IN_SHARED = (
     "an earlier run made the membership of this shared group for IAM users that have no intents now: if these were "
-    "deleted, it replaces their access, and --prune-former DAYS would remove it"
+    "deleted, it replaces their access, and provision prune --former DAYS would remove it"
 )
 #: {}: accounts.
 GIVES_MORE = (
@@ -27,7 +27,7 @@ GIVES_MORE = (
 #: Why an assignment of a shared group stays.
 FORMER_MEMBERS = (
     "an earlier run gave it to members whose IAM users have no intents now: it may be all access that they have, and "
-    "--prune --lock-out would remove it"
+    "provision prune --unrequested --lock-out would remove it"
 )
 
 

@@ -8,11 +8,12 @@ change of a permission set concerns all its holders, also in accounts without in
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.planning.permission_sets import accounts_that_change, may_widen
+from c7n_iamusers.identity_center.planning.plan_input import PlanInput
 
 DIRECT = "a direct assignment"
 
@@ -27,25 +28,19 @@ def accounts_by_set(groups: Iterable[model.Group]) -> Mapping[str, frozenset[str
 
 
 class SideEffects:
-    """The side effects of the changes for ``claims``, which are not refused."""
+    """The side effects of the changes for the claims of a plan."""
 
-    def __init__(
-        self,
-        desired: model.DesiredAccess,
-        state: model.CenterState,
-        people: Mapping[model.PersonKey, model.KnownPerson],
-        claims: Sequence[model.Claim],
-        instance: model.Instance,
-    ) -> None:
-        self._desired, self._state, self._people, self._instance = desired, state, people, instance
-        self._groups = {claim.group: desired.groups[claim.group] for claim in claims}
+    def __init__(self, given: PlanInput) -> None:
+        self._desired, self._state, self._people = given.desired, given.state, given.people
+        self._instance = given.instance
+        self._groups = {claim.group: given.desired.groups[claim.group] for claim in given.claims}
         self._asked: defaultdict[model.Grant, set[model.PersonKey]] = defaultdict(set)
         self._joining: defaultdict[str, set[model.PersonKey]] = defaultdict(set)
-        for claim in claims:
+        for claim in given.claims:
             self._joining[claim.group].add(claim.person)
             self._asked[claim.grant].add(claim.person)
         self._further: dict[str, list[model.Grant]] = {}
-        self._keys = {known.user_id: key for key, known in people.items()}
+        self._keys = {known.user_id: key for key, known in given.people.items()}
 
     def all(self) -> tuple[model.SideEffect, ...]:
         """All side effects. Those that need a reviewed plan come first."""

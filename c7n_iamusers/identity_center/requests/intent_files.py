@@ -280,7 +280,7 @@ def check_complete(
             if policy not in of_policies and not any(run.found_nobody for run in last):
                 raise IdentityCenterError(
                     f"account {account_id} has no intents of policy {policy}, and no run of it there in the last "
-                    f"{max_age} found no users, so --prune would remove access that it may request. Nothing was "
+                    f"{max_age} found no users, so access that it may request would be removed. Nothing was "
                     "touched: run all policies of -u over all accounts into the same output; if the policy "
                     "must not run in that account, give it conditions"
                 )

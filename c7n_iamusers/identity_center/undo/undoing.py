@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers provision --undo RESULT``: restores what a run removed and deletes what it created.
+"""``c7n-iamusers provision undo RESULT``: restores what a run removed and deletes what it created.
 
 The access of a person who may have no other is kept.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -40,6 +39,7 @@ from c7n_iamusers.identity_center.planning.permission_sets import permission_set
 from c7n_iamusers.identity_center.planning.replacements import History
 from c7n_iamusers.identity_center.requests.intents import permission_set_from
 from c7n_iamusers.identity_center.undo.checks import UndoChecks
+from c7n_iamusers.identity_center.undo.names import with_names
 from c7n_iamusers.identity_center.undo.needs import (
     ReadUsers,
     needed_memberships,
@@ -58,41 +58,51 @@ from c7n_iamusers.text.wording import escaping, folded
 UNDONE = "undone.json"
 
 
+@dataclass(frozen=True)
+class UndoOptions:
+    """``read_users``: reads which IAM users still exist; None to end access even if its person may have no other.
+
+    ``accounts``: name -> account id. ``digest``: the SHA-256 of the result in hex, as the run printed it, which proves
+    that it is the run's own; else ``accepted`` says whether somebody accepts what the plan gives people by it.
+    """
+
+    read_users: ReadUsers | None = users_not_read
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+    accepted: Callable[[], bool] = lambda: False
+
+
 def undo(
     output: Store,
     result: str,
     center_in: Callable[[str], Center],
     say: Callable[[str], None],
     options: ApplyOptions | None = None,
-    read_users: ReadUsers | None = users_not_read,
-    accounts: Mapping[str, str] | None = None,
-    digest: str = "",
-    accepted: Callable[[], bool] = lambda: False,
+    undo_options: UndoOptions | None = None,
 ) -> list[str]:
     """Undo the run of ``result``; without ``options`` only show the plan. Returns the failures, in words.
 
     ``result``: the name of the run's result in ``output``. ``center_in``: connects to Identity Center in a Region.
-    ``read_users``: reads which IAM users still exist; None to delete access even if its person may have no other.
-    ``accounts``: name -> account id. ``digest``: the SHA-256 of the result in hex, as the run printed it, which proves
-    that it is the run's own; else ``accepted`` says whether somebody accepts what the plan gives people by it.
 
     Raises IdentityCenterError if the result can't be read or is of another instance, and ClientError if Identity Center
     can't be read; both before the first change.
     """
+    undo_options = undo_options or UndoOptions()
     say, place = escaping(say), output.place(result)
-    read_users = read_once(read_users) if read_users else None
-    data, center = _checked_result(output, result, center_in, digest)
+    if undo_options.read_users:
+        undo_options = replace(undo_options, read_users=read_once(undo_options.read_users))
+    data, center = _checked_result(output, result, center_in, undo_options.digest)
     reader = CenterReader.of(center)
     with exclusive(output, center.instance, center) if options else nullcontext():
         later = read_history(output, center.instance, time_of_result(result))
-        restoration = _restoration(data, place, reader, center.instance, read_users, later)
-        plan = _plan(data, center, reader, read_users, restoration, accounts or {}, later)
+        restoration = _restoration(data, place, reader, center.instance, undo_options.read_users, later)
+        plan = _plan(data, center, reader, restoration, later, undo_options)
         for line in _lines(plan):
             say(line)
         if options is None:
             return []
-        if not digest:
-            _require_consent(plan, place, accepted)
+        if not undo_options.digest:
+            _require_consent(plan, place, undo_options.accepted)
         _begin_ages_anew(data, output, center.instance, say)
         recheck = _UndoRecheck(reader, restoration, center.instance, plan, options.clock)
         prefix = result[: result.rfind("/") + 1]
@@ -137,13 +147,13 @@ def _require_consent(plan: object_records.UndoPlan, place: str, accepted: Callab
 def _begin_ages_anew(
     data: Mapping[str, Any], output: Store, instance: model.Instance, say: Callable[[str], None]
 ) -> None:
-    """The next --prune-former would else remove a membership again, by the age that it had before the run.
+    """The next prune --former would else remove a membership again, by the age that it had before the run.
 
     Before anything is restored, so that a killed undo leaves no old age. Raises IdentityCenterError, OSError.
     """
     records = [each for each in data.get("removed", ()) if each["kind"] == model.MEMBERSHIP]
     if end_times(output, instance, {(each["group"], folded(each["username"])) for each in records}):
-        say("Ages of former people whose memberships come back count anew, for --prune-former.")
+        say("Ages of former people whose memberships come back count anew, for provision prune --former.")
 
 
 def _incomplete(plan: object_records.UndoPlan) -> Iterator[str]:
@@ -202,12 +212,11 @@ def _plan(
     data: Mapping[str, Any],
     center: Center,
     reader: CenterReader,
-    read_users: ReadUsers | None,
     restoration: RestorationPlan,
-    accounts: Mapping[str, str],
     later: History,
+    undo_options: UndoOptions,
 ) -> object_records.UndoPlan:
-    created = tuple(_created(data))
+    read_users, created = undo_options.read_users, tuple(_created(data))
     gone = later.undone | later.removed
     ended = {each.assignment for each in created if each.kind == model.ASSIGNMENT}.intersection(gone)
     state = CreatedReader(reader).read(
@@ -223,7 +232,8 @@ def _plan(
     members = data.get("members", {})
     plan = plan_undo(state, requested, center.instance, needed, restoration, before, relied, members)
     plan = replace(plan, kept=(*plan.kept, *_assigned_again(ended, later, reader)))
-    return with_names(plan, replace(state, created=created), restoration.unexpected, reader, accounts)
+    named = replace(state, created=created)
+    return with_names(plan, named, restoration.unexpected, reader, undo_options.accounts)
 
 
 def _created(data: Mapping[str, Any]) -> Iterator[object_records.Created]:
@@ -352,93 +362,3 @@ def _lines(plan: object_records.UndoPlan) -> Iterator[str]:
     back = len(plan.changes) - deletions
     restored = f"{back} to restore, " if back else ""
     yield f"Plan: {restored}{deletions} to delete, {len(plan.kept)} kept."
-
-
-#: The ARN of a permission set, an id of the identity store, or an account id.
-_ID = re.compile(r"arn:[^\s,;()]+|(?<![^\s,;()])[0-9A-Za-z-]{8,}(?![^\s,;():])")
-
-
-def with_names(
-    plan: object_records.UndoPlan,
-    state: object_records.CreatedState,
-    unexpected: Collection[str],
-    reader: CenterReader,
-    accounts: Mapping[str, str],
-) -> object_records.UndoPlan:
-    """``plan`` with the names of people, groups, permission sets and accounts instead of their ids.
-
-    Deleted objects have the name that the run gave them. ``unexpected``: ids of further people in the plan.
-    ``accounts``: name -> account id. Raises ClientError.
-    """
-    ids = _ids(state, unexpected)
-    ids_in_texts = {found for text in _texts(plan) for found in _ID.findall(text)}
-    names = {
-        **_given(state),
-        **{number: f"{name} ({number})" for name, number in accounts.items()},
-        **reader.usernames(sorted(ids.users & ids_in_texts)),
-        **reader.group_names(sorted(ids.groups & ids_in_texts)),
-        **reader.permission_sets.names(sorted(ids.sets & ids_in_texts)),
-    }
-
-    def named(text: str) -> str:
-        return _ID.sub(lambda found: names.get(found[0], found[0]), text)
-
-    return object_records.UndoPlan(
-        tuple(_renamed(each, named(each.name), tuple(map(named, each.details))) for each in plan.changes),
-        tuple(replace(each, name=named(each.name), reason=named(each.reason)) for each in plan.kept),
-        plan.basis,
-    )
-
-
-def _renamed(change: model.Change, name: str, details: tuple[str, ...]) -> model.Change:
-    return replace(change, name=name, subject=replace(change.subject, name=name), details=details)
-
-
-def _texts(plan: object_records.UndoPlan) -> Iterator[str]:
-    for change in plan.changes:
-        yield from (change.name, *change.details)
-    for kept in plan.kept:
-        yield from (kept.name, kept.reason)
-
-
-@dataclass
-class _Ids:
-    users: set[str] = field(default_factory=set)
-    groups: set[str] = field(default_factory=set)
-    sets: set[str] = field(default_factory=set)
-
-
-def _ids(state: object_records.CreatedState, unexpected: Collection[str]) -> _Ids:
-    found = _Ids(users=set(unexpected))
-    for created in state.created:
-        if created.kind == model.MEMBERSHIP:
-            group_id, user_id = created.membership
-            found.groups.add(group_id)
-            found.users.add(user_id)
-        elif created.kind == model.ASSIGNMENT:
-            group_id, assignment = created.assignment
-            found.groups.add(group_id)
-            found.sets.add(assignment.permission_set_arn)
-    for group in state.groups.values():
-        found.groups.add(group.group_id)
-        found.users |= group.members
-        found.sets |= {each.permission_set_arn for each in group.assignments}
-    for held in (*state.assignments.values(), *(user.assignments for user in state.users.values())):
-        found.sets |= {each.permission_set_arn for each in held}
-    for user in state.users.values():
-        found.users.add(user.user_id)
-        found.groups |= user.groups
-    found.sets |= {each.known.arn for each in state.permission_sets.values()}
-    return found
-
-
-def _given(state: object_records.CreatedState) -> dict[str, str]:
-    """Id -> name of the objects that the run created."""
-    return {
-        each.identifier: str(each.parameters[_NAMES[each.kind]])
-        for each in state.created
-        if each.identifier and each.kind in _NAMES
-    }
-
-
-_NAMES = {model.PERMISSION_SET: "Name", model.GROUP: "DisplayName", model.USER: "UserName"}

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recipients that ``to_from`` and ``cc_from`` name: as Cloud Custodian reads them, within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from http.client import HTTPException
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from c7n.cache import NullCache
+from c7n.resolver import ValuesFrom
+from jmespath.exceptions import JMESPathError
+
+from c7n_iamusers.execution.given import read_place, shown_place
+from c7n_iamusers.text.documents import check_json
+
+#: Of a message. SQS has room for many more, and nobody means to write to them.
+MOST_RECIPIENTS = 1_000
+_UNREADABLE = (
+    *(OSError, ValueError, HTTPException, ClientError, BotoCoreError, JMESPathError),
+    *(KeyError, IndexError, TypeError, AttributeError, RecursionError),
+)
+
+
+def recipients(source: Mapping[str, Any], message: Mapping[str, Any], manager: Any) -> list[str]:
+    """What ``source``, the value of ``to_from`` or ``cc_from``, names now. ``message``: fills in variables.
+
+    Raises ValueError, without what may give access, where it can't be read within the bounds of ``execution.given``, or
+    is no list of at most MOST_RECIPIENTS texts.
+    """
+    filled = {
+        key: value.format(**message) if key in ("url", "expr") and isinstance(value, str) else value
+        for key, value in source.items()
+    }
+    place = shown_place(str(filled["url"]))
+    try:
+        found = _Values(filled, manager).get_values()
+    except _UNREADABLE as error:
+        raise ValueError(f"{place} can't be read: {error}") from error
+    if not isinstance(found, list | set | tuple) or not all(isinstance(each, str) for each in found):
+        raise ValueError(f"{place} is no list of texts")
+    if len(found) > MOST_RECIPIENTS:
+        raise ValueError(f"{place} has {len(found)} recipients, more than {MOST_RECIPIENTS}")
+    return sorted(found)
+
+
+class _Values(ValuesFrom):  # type: ignore[misc]  # c7n is untyped
+    """Reads the source anew, and takes no more of it than ``read_place`` does."""
+
+    def __init__(self, data: Mapping[str, Any], manager: Any) -> None:
+        super().__init__(data, manager)
+        self.cache, self.resolver = NullCache({}), self
+
+    def resolve(self, uri: str, headers: Mapping[str, str]) -> str:
+        """The text at ``uri``, in the place of Cloud Custodian's resolver."""
+        s3 = partial(self._client, "s3")
+        place = uri if "://" in uri else uri.removeprefix("file:")  # of a path that begins here
+        text = read_place(place, headers, s3).decode()
+        if uri.endswith(".json") or self.data.get("format") == "json":
+            check_json(text)
+        return text
+
+    def _client(self, service: str, region: str | None) -> Any:
+        return self.manager.session_factory().client(service, region_name=region)
