@@ -149,9 +149,8 @@ class RemovedState:
     """The current state of objects that a run ``removed``.
 
     ``groups``: former id -> the group with that id, or else with that name, with members and assignments.
-    ``permission_sets``: former ARN -> likewise. ``held``: by ARN, all permission sets of ``groups``. ``people``: the
-    ids of users that still exist. ``holders``: ARN of each permission set whose settings were replaced -> account id,
-    principal id and user id of those who hold it.
+    ``permission_sets``: former ARN -> likewise. ``held``: by ARN, all permission sets of ``groups``. ``people``: ids of
+    users that still exist. ``holders``: ARN of a set whose settings were replaced -> account, principal and user ids.
     """
 
     removed: tuple[Removed, ...]
@@ -416,9 +415,7 @@ _MANY = 10_000_000
 _ANY, _ID = validators.text(65_536), validators.text(2048, shortest=1)
 _REGION = validators.text(64, r"[a-z0-9-]+")
 #: IAM users: ARN -> unique id.
-iam_users = validators.mapping(
-    validators.text(2048, r"arn:aws[a-z-]*:iam::\d{12}:user/[!-~]+"), validators.text(65_536)
-)
+iam_users = validators.mapping(validators.text(2048, r"arn:aws[a-z-]*:iam::\d{12}:user/[!-~]+"), _ANY)
 #: The name of the directory of a run.
 _RUN = validators.text(40, r"\d{8}T\d{6}\.\d+Z")
 

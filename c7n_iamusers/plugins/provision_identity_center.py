@@ -141,15 +141,12 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     provision apply -s OUTPUT_DIR -u POLICIES --member-role 'arn:aws:iam::{account_id}:role/NAME'`` applies the intents
     of all accounts: it accepts them for a day, reads users and policies again by that role, and checks the settings
     against POLICIES. Use it for many accounts, since all processes of c7n-org share the limits. ``mode: apply``
-    (default) applies the same plan at once, for one account.
+    (default) applies the same plan at once, for one account, and fails if a person has more than the IAM users by then.
 
     A user gets nothing if it has no console password and no active access key or signing certificate, by the account's
     credential report, or is in quarantine: nobody could use what its policies allow. It is skipped, and a row of
     ``accept`` with ``verdict: no-working-credentials`` or ``quarantined`` accepts it by name. If that can't be read, or
     the user was created after the report, it fails.
-
-    With ``mode: apply`` the policy ends with an error if a user failed, or if a person has more access in the account
-    than the IAM users and no policy accepts that.
 
     No person gets more access than requested:
 

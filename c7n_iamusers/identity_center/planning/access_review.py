@@ -13,7 +13,7 @@ from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key
-from c7n_iamusers.identity_center.planning.permission_sets import differs, lasts_longer, may_widen
+from c7n_iamusers.identity_center.planning.permission_sets import differs, lasts_longer, lost_forms, may_widen
 from c7n_iamusers.identity_center.planning.plan_input import PlanInput
 from c7n_iamusers.identity_center.planning.replacements import Replacements
 from c7n_iamusers.identity_center.planning.shared_groups import (
@@ -78,10 +78,6 @@ FORMER = (
 )
 #: A detail of the removal of a membership.
 EXPIRED = "an earlier run made the membership, and its IAM users are deleted for longer than --former says"
-#: {}: account and permission set.
-EARLIER_FORM = (
-    "no undo restores it: account {} has permission set {} in an earlier form, which AWS does not tell"
-)
 FORMER_AND_GONE = (
     "an earlier run made the membership for IAM users that are deleted, quarantined, or no longer found by the "
     "policies: it replaces their access"
@@ -275,8 +271,9 @@ class _Review:
             f"loses {model.Grant(each.account_id, self._set_name(each.permission_set_arn))}"
             for each in sorted(group.assignments)
         ]
+        lost += lost_forms(group.assignments, self._current.sets)
         expired = self._is_expired(group, username)
-        details = (*lost, *self._lost(group.assignments), *([EXPIRED] if expired else []))
+        details = (*lost, *([EXPIRED] if expired else []))
         change = self._change(key, model.MEMBERSHIP, f"{username} in {group.name}", call, needs, details)
         return self._register(change, group, (user_id, group.group_id), expired)
 
@@ -371,7 +368,8 @@ class _Review:
         record = object_records.assignment_record(group, each, set_name, content, stays)
         call = operations.assignment_deletion(group.group_id, each, self._given.instance, record)
         key = f"remove {model.ASSIGNMENT} {each.account_id}/{arn}/{group.group_id}"
-        change = self._change(key, model.ASSIGNMENT, name, call, needs, tuple(self._lost([each])))
+        lost = tuple(lost_forms([each], self._current.sets))
+        change = self._change(key, model.ASSIGNMENT, name, call, needs, lost)
         asked = model.Pending(each.account_id, arn, group.group_id)
         change = self._state.in_progress.removing(change, asked)
         self._changes[key] = replace(change, rests_on=rests_on), goes
@@ -609,13 +607,6 @@ class _Review:
         if arn not in self._contents:
             self._contents[arn] = object_records.content_of(known.settings)
         return self._contents[arn]
-
-    def _lost(self, assignments: Iterable[model.Assignment]) -> Iterator[str]:
-        """Of the removal of what gives ``assignments``: what no undo restores, in lines for a reviewer."""
-        for each in sorted(assignments):
-            known = self._current.sets.get(each.permission_set_arn)
-            if known and each.account_id in known.stale:
-                yield EARLIER_FORM.format(each.account_id, known.settings.name)
 
     def _set_name(self, arn: str) -> str:
         return self._current.set_names.get(arn, arn)
