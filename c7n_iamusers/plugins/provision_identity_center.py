@@ -142,7 +142,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     provision apply -s OUTPUT_DIR -u POLICIES --member-role 'arn:aws:iam::{account_id}:role/NAME'`` applies the intents
     of all accounts: it accepts them for a day, reads users and policies again by that role, and checks the settings
     against POLICIES. Use it for many accounts, since all processes of c7n-org share the limits. ``mode: apply``
-    (default) applies the same plan at once, for one account.
+    (default) applies the same plan at once, for one account, and fails if a person has more than the IAM users by then.
 
     A user gets nothing if it has no console password and no active access key or signing certificate, by the account's
     credential report, or is in quarantine: nobody could use what its policies allow. It is skipped, and a row of
@@ -158,7 +158,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
       it is the username, and the names are taken from it. Contradicting tags are reported. Of two users with the same
       username or e-mail, only the one that is not in the file is refused. Several users of the account with one address
       (selected or not, and those whose access by an earlier run the person still has) are refused unless the file has a
-      row for each of them, as a team's address would be one person with all access.
+      row for each of them, as a team's address would be one person with all access. With ``mode: apply``, managed
+      access of which this policy's output has no record counts as another user's: keep one output for all its runs.
       ``people-from: {file: people.csv, only: true}`` refuses users that are not in the file. ``email-domains`` refuses
       addresses of other domains. Addresses that mix scripts, look like another's, or are not in Unicode form NFKC are
       refused. With ``mode: intent``, ``c7n-iamusers provision apply -u`` uses these settings of the policy; without
@@ -381,7 +382,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         derivation = AccessDerivation.at(lambda: center, time.monotonic)
         desired = desired_access([intents], derivation, derivation.checks([intents]))
         history = read_history(output, center.instance)
-        run = AccessRun(center, desired, Evidence(derivation.proofs, history))
+        run = AccessRun(center, desired, Evidence(derivation.proofs, history, elsewhere=True))
         for warning in derivation.warnings:
             self.log.warning("%s: %s", self.type, warning)
         for line in derivation.scope_lines():
@@ -425,7 +426,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             outcomes,
             access_by_user(report),
             portal,
-            (*report.unexpected_members, *report.changed_sets),
+            report.faults(),
         )
         interruption.exit_if_stopped()
 

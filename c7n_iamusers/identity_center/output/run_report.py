@@ -102,9 +102,13 @@ class Report:
             ended = self.ended.get(change.key)
             if change.action == model.REMOVE and ended and ended.status == writer.FAILED:
                 failed.add(ended.reason)
+        return sorted(failed.union(self.plan.obstacles, self.faults()))
+
+    def faults(self) -> list[str]:
+        """What is wrong besides users, removals and the plan as a whole, in sentences."""
         wider = (each for each in self.plan.totals if each.is_unaccepted)
-        failed.update(f"{in_words(each, each.person[0])}: {_remedy(each)}" for each in wider)
-        return sorted(failed.union(self.plan.obstacles, self.unexpected_members, self.changed_sets))
+        lines = (f"{in_words(each, each.person[0])}: {_remedy(each)}" for each in wider)
+        return [*lines, *self.unexpected_members, *self.changed_sets]
 
     def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
         for refused in self.plan.refused:

@@ -14,7 +14,7 @@ from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key
-from c7n_iamusers.identity_center.planning.permission_sets import differs, lasts_longer, may_widen
+from c7n_iamusers.identity_center.planning.permission_sets import differs, lasts_longer, lost_forms, may_widen
 from c7n_iamusers.identity_center.planning.plan_input import PlanInput
 from c7n_iamusers.identity_center.planning.replacements import Replacements
 from c7n_iamusers.identity_center.planning.shared_groups import (
@@ -243,6 +243,7 @@ class _Review:
             f"loses {model.Grant(each.account_id, self._set_name(each.permission_set_arn))}"
             for each in sorted(group.assignments)
         ]
+        lost += lost_forms(group.assignments, self._current.sets)
         expired = self._is_expired(group, username)
         details = (*lost, *([EXPIRED] if expired else []))
         change = self._change(key, model.MEMBERSHIP, f"{username} in {group.name}", call, needs, details)
@@ -340,12 +341,13 @@ class _Review:
     ) -> str:
         """The key of the removal. ``stays``: the group does. ``rests_on``: why the assignment does."""
         arn = each.permission_set_arn
-        set_name, content = self._set_name(arn), self._content(arn)
+        set_name, content = self._set_name(arn), self._content(each)
         name = f"{group.name} -> {set_name} in account {each.account_id}"
         record = object_records.assignment_record(group, each, set_name, content, stays)
         call = operations.assignment_deletion(group.group_id, each, self._given.instance, record)
         key = f"remove {model.ASSIGNMENT} {each.account_id}/{arn}/{group.group_id}"
-        change = self._change(key, model.ASSIGNMENT, name, call, needs)
+        lost = tuple(lost_forms([each], self._current.sets))
+        change = self._change(key, model.ASSIGNMENT, name, call, needs, lost)
         asked = model.Pending(each.account_id, arn, group.group_id)
         change = self._state.in_progress.removing(change, asked)
         self._changes[key] = replace(change, rests_on=rests_on), goes
@@ -364,7 +366,7 @@ class _Review:
                 why.add(FORMER_MEMBERS if reason.code == reasons.FORMER.code else reason.text)
             for claim in replaced:
                 needs += membership_key(claim.person, claim.group), assignment_key(claim.group, claim.grant)
-        if not self._content(each.permission_set_arn):
+        if each.permission_set_arn not in self._current.sets:
             why.add("its permission set was not read, as none of its people has intents; an undo needs that")
         goes = self._comparison.choices.prune and not why
         self._remove_assignment(group, each, sorted(set(needs)), goes, True, shown(sorted(why)))
@@ -570,15 +572,16 @@ class _Review:
         """[account id, content] of the group's permission sets; one list for all its members."""
         if group.group_id not in self._given_contents:
             held = sorted(group.assignments)
-            self._given_contents[group.group_id] = [
-                [each.account_id, self._content(each.permission_set_arn)] for each in held
-            ]
+            self._given_contents[group.group_id] = [[each.account_id, self._content(each)] for each in held]
         return self._given_contents[group.group_id]
 
-    def _content(self, arn: str) -> str:
+    def _content(self, each: model.Assignment) -> str:
+        """Empty if it is not known: AWS does not tell the content of an earlier form."""
+        arn, known = each.permission_set_arn, self._current.sets.get(each.permission_set_arn)
+        if known is None or each.account_id in known.stale:
+            return ""
         if arn not in self._contents:
-            known = self._current.sets.get(arn)
-            self._contents[arn] = object_records.content_of(known.settings if known else None)
+            self._contents[arn] = object_records.content_of(known.settings)
         return self._contents[arn]
 
     def _set_name(self, arn: str) -> str:

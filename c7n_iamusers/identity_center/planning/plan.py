@@ -40,7 +40,7 @@ def plan_access(
     problems = Problems(desired, state, people, unrecognized, instance, known.quotas)
     spelled = refused_spellings(desired, people, known.proofs)
     inherited = {
-        **inherited_access(desired.claims, people, state, known.history),
+        **inherited_access(desired.claims, people, state, known.history, known.elsewhere),
         **changed_people(desired.claims, people, state, known.history),
     }
     found_problems = {claim: inherited.get(claim) or problems.of(claim) for claim in desired.claims}
