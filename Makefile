@@ -29,7 +29,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .PHONY: help install test test-fast test-second coverage soak explore mutants check check-types check-code check-policies format docs demo lifecycle bench dist renew renew-tools clean
 
-REFERENCES := attachment-kinds findings
+REFERENCES := attachment-kinds findings outcomes
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -91,6 +91,8 @@ check-code: $(INSTALLED)
 	$(BIN)/yamllint --strict .
 	$(BIN)/codespell
 	$(BIN)/cfn-lint deploy/template.yml
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_reference.py tests/test_reasons.py \
+	  -k 'the_docs_are_those_of_the_code or no_code_reads_meaning'
 
 check-policies: $(INSTALLED)
 	$(BIN)/custodian validate $(POLICIES)

@@ -62,8 +62,9 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
     ``composite-delete`` removes it. AWS takes seconds to minutes to apply it everywhere.
 
     A user under ``AWSDenyAll`` that no journal of this output, or of those beside it, shows as ours is left alone, and
-    ``failed``: somebody else parked it, or a deletion with another output is half-way. ``adopt: true`` takes it all the
-    same, and marks the snapshot as partial. So is a user that ``c7n-iamusers restore`` made and did not end.
+    ``failed``: somebody else parked it, or a deletion with another output is half-way. So is a user that
+    ``c7n-iamusers restore`` made and did not end. ``adopt: true`` takes them all the same, and marks the snapshot as
+    partial.
 
     ``wait: 300`` waits so many seconds before anything is read, and judges the users then: the tags and groups that
     exempt a new user often come a moment after it. A user that is renamed in the wait is found by its unique id. In a

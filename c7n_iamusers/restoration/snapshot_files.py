@@ -210,10 +210,17 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
         if not path.is_dir():
             run = path.parent.parent if path.parent.name == SNAPSHOTS else path.parent
             # Add the user's other snapshots: what somebody else removed after this one is not restored.
-            beside = sorted(path.parent.glob("*.json")) if path.parent.name == SNAPSHOTS else []
-            unique_id = unique_id_in(path.name)
-            others = [each for each in beside if unique_id_in(each.name) == unique_id]
-            yield from ((each, run) for each in {*others, path})
+            others = (
+                # a user may have the unique id of another one in its name
+                [
+                    each
+                    for each in path.parent.glob("*.json")
+                    if unique_id_in(each.name) == unique_id_in(path.name)
+                ]
+                if path.parent.name == SNAPSHOTS
+                else []
+            )
+            yield from ((each, run) for each in sorted({*others, path}))
             continue
         directories = [path] if path.name == SNAPSHOTS else sorted(path.rglob(SNAPSHOTS))
         files = [file for directory in directories for file in sorted(directory.glob("*.json"))]

@@ -55,6 +55,21 @@ GAPS = (
         "change, and says nothing of it: the next run tells the owner again.",
     ),
     Gap(
+        ".*: .*second-run(-elsewhere)?@.*",
+        r"mail: run 1, .*: it says of \w+ what the last one said: .*",
+        "composite-delete: second-run@SendMessage",
+        "The run lock is held while users are changed, not while owners are told. Of two runs that tell at the same "
+        "moment, neither sees the other's record, and the owner hears it twice.",
+    ),
+    Gap(
+        r".*: .*200-(html|empty)(-on)?@ListAccountAliases.*",
+        r"no crash: run \d: KeyError in parsers.py.*",
+        "announce: 200-html@ListAccountAliases",
+        "Cloud Custodian's notify asks for the account's alias itself. Where a proxy answers with a page and status "
+        "200, botocore raises a KeyError, with which the run ends. Nobody is told, nothing is recorded, and the next "
+        "run tells.",
+    ),
+    Gap(
         "delete-quarantined: .*(inline-removed|group-left|group-deleted|group-replaced)@.*",
         r"converges: run \d: (it failed: .*since its quarantine.*|she is there)",
         "delete-quarantined: inline-removed@ListGroupsForUser",

@@ -186,8 +186,8 @@ MUTANTS = {
         Mutant(
             "rights-not-compared",
             _RESTORATION,
-            "        return rights_change(self.whole, self.after, self.rights, self.own_groups, self.begun)",
-            "        return RightsChange()",
+            "        own = rights_change(self.whole, self.after, self.rights, self.own_groups, self.begun)",
+            "        own = RightsChange()",
             "restore: group-widened@AssumeRole",
         ),
         Mutant(

@@ -259,7 +259,7 @@ class Running:
         self.number, self.made, self.lasting, self.met, self.said = number, [], [], set(), False
         wire = self.world.wire
         wire.calls, wire.total, wire.dead, wire.aside = [], 0, False, False
-        self.earlier = self._outcomes()
+        self.earlier, self.mail.received = self._outcomes(), set()
         facts = self.facts()
         self.judge.begin(facts)
         self._hold(facts)

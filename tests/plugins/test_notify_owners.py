@@ -299,7 +299,7 @@ def test_owners_are_told_once_what_became_of_each_user(
     assert {user["user"]: user["what"] for each in informed for user in each["users"]} == {
         "alice": "deleted",
         "bob": "failed",
-        "carol": "skipped: its owners were not addressed",
+        "carol": "skipped: NotAnnounced",
     }
 
 
