@@ -207,6 +207,19 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
     return History(dict(memberships), everything, people, frozenset(made), known, frozenset(joined - {""}))
 
 
+def read_served(places: Iterable[Store], instance: model.Instance) -> History:
+    """For which IAM users runs in all ``places`` made memberships, and as whom. Raises as ``read_history``."""
+    memberships: defaultdict[object_records.MembershipKey, dict[str, str]] = defaultdict(dict)
+    served: defaultdict[str, defaultdict[str, frozenset[str]]] = defaultdict(lambda: defaultdict(frozenset))
+    for each in (read_history(place, instance) for place in places):
+        for key, users in each.memberships.items():
+            memberships[key].update(users)
+        for username, people in each.served.items():
+            for user_id, given in people.items():
+                served[username][user_id] |= given
+    return History(memberships, served={username: dict(people) for username, people in served.items()})
+
+
 def created_so_far(output: Store) -> Iterator[object_records.Created]:
     """The objects that runs in ``output`` created, including killed runs, by the ids of now.
 

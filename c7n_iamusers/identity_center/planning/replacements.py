@@ -112,30 +112,43 @@ def inherited_access(
     user, and a later one of the same name, are no others.
     """
     groups = _groups(state)
-    #: User id and account id -> group name, ARN and unique id.
-    given: defaultdict[tuple[str, str], set[tuple[str, str, str]]] = defaultdict(set)
+    #: User id -> group name and its IAM users.
+    given: defaultdict[str, list[tuple[str, Mapping[str, str]]]] = defaultdict(list)
     for (group_id, user_id), users in history.memberships.items():
         group = groups.get(group_id)
-        for arn, unique_id in users.items() if group and user_id in group.members else ():
-            given[user_id, arn.split(":")[4]].add((group.name if group else "", arn, unique_id))
+        if group and user_id in group.members:
+            given[user_id].append((group.name, users))
     found = {}
     for claim in claims:
-        known, subject = people.get(claim.person), claim.subject
-        if claim.on_file or known is None:
-            continue
-        others = {
-            f"{arn.rpartition('/')[2]} (group {group})"
-            for group, arn, unique_id in given.get((known.user_id, subject.account_id), ())
-            if subject.arn != arn and identity(subject) != (unique_id or arn)
-        }
-        if others:
-            found[claim] = (
-                f"an earlier run gave {known.username} access for other IAM users of account {subject.account_id}: "
-                f"{shown(sorted(others))}, and one person would get the access of all of them: if they are one "
-                "person's, give this user a row with account, user, email in the people file (people-from, or "
-                "--people-from); if not, give it the e-mail of its own person, or undo that run first"
-            )
+        known = people.get(claim.person)
+        if not claim.on_file and known and (why := inherited(claim.subject, known, given[known.user_id])):
+            found[claim] = why
     return found
+
+
+def inherited(
+    subject: Subject, known: model.KnownPerson, given: Iterable[tuple[str, Mapping[str, str]]]
+) -> str:
+    """Why the access of ``known`` may be that of other IAM users of the account of ``subject``; empty if it is not.
+
+    ``given``: the names of the person's groups, and the IAM users for whom runs made the membership.
+    """
+    others = {
+        f"{arn.rpartition('/')[2]} (group {group})"
+        for group, users in given
+        for arn, unique_id in users.items()
+        if arn.split(":")[4] == subject.account_id
+        and subject.arn != arn
+        and identity(subject) != (unique_id or arn)
+    }
+    if not others:
+        return ""
+    return (
+        f"an earlier run gave {known.username} access for other IAM users of account {subject.account_id}: "
+        f"{shown(sorted(others))}, and one person would get the access of all of them: if they are one "
+        "person's, give this user a row with account, user, email in the people file (people-from, or "
+        "--people-from); if not, give it the e-mail of its own person, or undo that run first"
+    )
 
 
 def changed_people(
