@@ -32,13 +32,16 @@ _REPORT = (
 
 def inability(intents: Intents, user: UserIntent, today: date) -> model.Refusal | None:
     """The refusal of a user that can't use its own policies; None if it can, or if that is accepted on ``today``."""
-    found = _inability(user, intents.source)
-    if found is None:
-        return None
-    code, verdict, reason = found
     rows = _acceptances(intents)
-    if verdict and accepted(rows, user.subject, verdict, today):
-        return None
+    for found in (_quarantine(user, intents.source), _without_credentials(user)):
+        if found and not (found[1] and accepted(rows, user.subject, found[1], today)):
+            return _refusal(intents, user, rows, *found)
+    return None
+
+
+def _refusal(
+    intents: Intents, user: UserIntent, rows: tuple[Acceptance, ...], code: str, verdict: str, reason: str
+) -> model.Refusal:
     if verdict:
         reason += f"; if its person is to have access all the same, name it in accept: [...] with verdict: {verdict}"
         outdated = [each for each in rows if each.is_for(user.subject) and each.verdict == verdict]
@@ -46,20 +49,21 @@ def inability(intents: Intents, user: UserIntent, today: date) -> model.Refusal 
     return model.Refusal(user.subject, f"{user.subject}: {reason}", code, intents.place)
 
 
-def _inability(user: UserIntent, source: PolicySource) -> tuple[str, str, str] | None:
-    """The code of the refusal, the verdict that accepts it (empty for none), and the reason in words."""
-    if user.detail is not None and denying_policy(user.detail, source):
-        if found := denying_policy(before_quarantine(user.detail), source):
-            reason = (
-                f"its {found} denies every action, as in quarantine: release the user, or remove that policy"
-            )
-            return model.QUARANTINED, "", reason
-        reason = "is in quarantine, so it can do nothing, and access in Identity Center would undo that: release it"
-        return model.QUARANTINED, QUARANTINED, reason
-    return _without_credentials(user)
+#: The code of a refusal, the verdict that accepts it (empty for none), and the reason in words.
+_Inability = tuple[str, str, str]
 
 
-def _without_credentials(user: UserIntent) -> tuple[str, str, str] | None:
+def _quarantine(user: UserIntent, source: PolicySource) -> _Inability | None:
+    if user.detail is None or not denying_policy(user.detail, source):
+        return None
+    if found := denying_policy(before_quarantine(user.detail), source):
+        reason = f"its {found} denies every action, as in quarantine: release the user, or remove that policy"
+        return model.QUARANTINED, "", reason
+    reason = "is in quarantine, so it can do nothing, and access in Identity Center would undo that: release it"
+    return model.QUARANTINED, QUARANTINED, reason
+
+
+def _without_credentials(user: UserIntent) -> _Inability | None:
     held = user.credentials
     if held is None:
         reason = (
