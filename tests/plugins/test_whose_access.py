@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,7 @@ ADDRESS = "alice@example.com"
 @pytest.fixture
 def fleet(org: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetRehearsal:
     """Alice has access to the account, and the team has her address."""
-    monkeypatch.setattr(
-        "c7n_iamusers.plugins.access_gate.connect", lambda *given: connect(*given, per_second=1000)
-    )
+    monkeypatch.setattr("c7n_iamusers.plugins.access_gate.connect", partial(connect, per_second=1000))
     org.configure(assignment_seconds=0)
     iam = org.client("iam", ACCOUNT)
     for name in ("alice", "ali-team"):

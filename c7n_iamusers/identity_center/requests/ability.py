@@ -59,7 +59,9 @@ def _quarantine(user: UserIntent, source: PolicySource) -> _Inability | None:
     if found := denying_policy(before_quarantine(user.detail), source):
         reason = f"its {found} denies every action, as in quarantine: release the user, or remove that policy"
         return model.QUARANTINED, "", reason
-    reason = "is in quarantine, so it can do nothing, and access in Identity Center would undo that: release it"
+    reason = (
+        "is in quarantine, so it can do nothing, and access in Identity Center would undo that: release it"
+    )
     return model.QUARANTINED, QUARANTINED, reason
 
 

@@ -196,7 +196,9 @@ def _with_own_person(user: User, named: Mapping[str, Mapping[str, str]]) -> User
     """``named``: username or e-mail -> unique id and name of the users that have it."""
     if user.person is None or user.on_file:
         return user
-    users = {unique_id: name for text in user.person.key for unique_id, name in named.get(text, {}).items()}
+    users: dict[str, str] = {}
+    for text in user.person.key:
+        users.update(named.get(text, {}))
     if not users.keys() - {user.subject.unique_id}:
         return user
     names = {*users.values(), user.subject.name}
