@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,28 @@ def test_the_users_of_one_person_on_file_have_its_access(fleet: FleetRehearsal, 
     }
 
 
-@pytest.mark.parametrize("below", ["", ".."], ids=["the-place", "somewhere-below"])
-def test_a_deleted_user_counts_by_the_records(fleet: FleetRehearsal, tmp_path: Path, below: str) -> None:
+def in_a_bucket(fleet: FleetRehearsal) -> str:
+    s3 = fleet.org.client("s3")
+    s3.create_bucket(Bucket="records")
+    for each in (fleet.output / "identity-center-runs").rglob("*.json*"):
+        key = f"all/{each.relative_to(fleet.output)}"
+        s3.put_object(Bucket="records", Key=key, Body=each.read_bytes())
+    return "s3://records/all?region=us-east-1"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(lambda fleet: str(fleet.output), id="the-place"),
+        pytest.param(lambda fleet: str(fleet.output.parent), id="somewhere-below"),
+        pytest.param(in_a_bucket, id="bucket"),
+    ],
+)
+def test_a_deleted_user_counts_by_the_records(
+    fleet: FleetRehearsal, tmp_path: Path, place: Callable[[FleetRehearsal], str]
+) -> None:
     gone(fleet, "alice")
-    state, reason = states(fleet, tmp_path, "ali-team", records=str(fleet.output / below))["ali-team"]
+    state, reason = states(fleet, tmp_path, "ali-team", records=place(fleet))["ali-team"]
     assert state == "absent"
     assert f"access for other IAM users of account {ACCOUNT}: alice (group iam-{ACCOUNT}-Readers)" in reason
 

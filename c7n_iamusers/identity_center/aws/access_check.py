@@ -119,9 +119,7 @@ class AccessReader(CenterReader):
         ``runs``: what runs gave whom. It is another's if they gave it for other IAM users of the account, or gave the
         IAM user's to another user with that username. Takes calls only for such users. Raises ClientError.
         """
-        recorded = {
-            group: users for (group, user_id), users in runs.memberships.items() if user_id == known.user_id
-        }
+        recorded = runs.by_user.get(known.user_id, {})
         if inherited(subject, known, recorded.items()):
             held = [each for each in sorted(recorded) if self.store.membership_id(each, known.user_id)]
             names = self.group_names(held)

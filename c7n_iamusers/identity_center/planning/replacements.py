@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
@@ -46,6 +47,14 @@ class History:
     def users(self) -> frozenset[tuple[str, str]]:
         """ARN and unique id of all IAM users."""
         return frozenset(each for users in self.memberships.values() for each in users.items())
+
+    @cached_property
+    def by_user(self) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+        """User id -> group id -> IAM users, of ``memberships``."""
+        found: defaultdict[str, dict[str, Mapping[str, str]]] = defaultdict(dict)
+        for (group_id, user_id), users in self.memberships.items():
+            found[user_id][group_id] = users
+        return dict(found)
 
     def membership_users(self, state: model.CenterState) -> MembershipUsers:
         """By names, those of the memberships in ``state``. Another user or group of the same name does not count, and
@@ -111,17 +120,17 @@ def inherited_access(
     As with several users of one address at once, only the people file can say that they are one person's. A renamed
     user, and a later one of the same name, are no others.
     """
-    groups = _groups(state)
-    #: User id -> group name and its IAM users.
-    given: defaultdict[str, list[tuple[str, Mapping[str, str]]]] = defaultdict(list)
-    for (group_id, user_id), users in history.memberships.items():
-        group = groups.get(group_id)
-        if group and user_id in group.members:
-            given[user_id].append((group.name, users))
-    found = {}
+    groups, found = _groups(state), {}
     for claim in claims:
         known = people.get(claim.person)
-        if not claim.on_file and known and (why := inherited(claim.subject, known, given[known.user_id])):
+        if claim.on_file or known is None:
+            continue
+        given = (
+            (groups[group_id].name, users)
+            for group_id, users in history.by_user.get(known.user_id, {}).items()
+            if group_id in groups and known.user_id in groups[group_id].members
+        )
+        if why := inherited(claim.subject, known, given):
             found[claim] = why
     return found
 
