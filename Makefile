@@ -29,7 +29,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .PHONY: help install test test-fast test-second coverage soak explore mutants check check-types check-code check-policies format docs demo lifecycle bench dist renew renew-tools clean
 
-REFERENCES := attachment-kinds findings
+REFERENCES := attachment-kinds findings outcomes
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -65,8 +65,10 @@ coverage: $(INSTALLED)  ## run the tests, and fail where they reach less of the 
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=term:skip-covered
 
 # a number of pairs, and other seeds: make soak SOAK_PAIRS=200000 SOAK_SEED=1000
+# the last line asks an evaluator of npm, or says that this machine has no node
 soak: $(INSTALLED)  ## all cases of all tests, 100,000 random pairs of policies, twenty times the examples of each property
 	SOAK_PAIRS=$(or $(SOAK_PAIRS),100000) SOAK_SEED=$(or $(SOAK_SEED),0) $(BIN)/python -m pytest -n auto --dist load
+	$(BIN)/python -m tests.policy_comparison.third_opinion --seed $(or $(SOAK_SEED),0)
 
 # fewer, others, or of one room: make mutants MUTANTS='--sample 50 --seed 3 --room deletion'
 mutants: $(INSTALLED)  ## change the code in one place at a time, and see whether a test fails; an hour, on Python 3.12 or newer
@@ -89,6 +91,8 @@ check-code: $(INSTALLED)
 	$(BIN)/yamllint --strict .
 	$(BIN)/codespell
 	$(BIN)/cfn-lint deploy/template.yml
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_reference.py tests/test_reasons.py \
+	  -k 'the_docs_are_those_of_the_code or no_code_reads_meaning'
 
 check-policies: $(INSTALLED)
 	$(BIN)/custodian validate $(POLICIES)

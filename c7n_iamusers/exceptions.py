@@ -25,9 +25,24 @@ IamUsersError                     the root: catch this to catch them all
 
 from __future__ import annotations
 
+from c7n_iamusers.reasons import Reason
+
 
 class IamUsersError(Exception):
-    """The root of every error that this package raises."""
+    """The root of every error that this package raises. Raised with a text, or with a reason."""
+
+    @property
+    def reason(self) -> Reason | None:
+        """The reason of the outcome that it becomes; None where only its class says it."""
+        return next((each for each in self.args if isinstance(each, Reason)), None)
+
+    @property
+    def names_user(self) -> bool:
+        """Whether its text names the user that it is about."""
+        return self.reason is not None and "user" in dict(self.reason.parameters)
+
+    def __str__(self) -> str:
+        return self.reason.text if self.reason else super().__str__()
 
 
 class NameTaken(IamUsersError):
@@ -57,6 +72,8 @@ class SnapshotInvalid(IamUsersError):
 class JournalRefused(IamUsersError):
     """A journal line could not be made durable, so the call that it announces was not made."""
 
+    names_user = True
+
 
 class AnswerLost(IamUsersError):
     """The id that an earlier call returned is not known, since its answer was lost; the next run reads it."""
@@ -81,8 +98,8 @@ class DenyRefused(IamUsersError):
 class UserReplaced(IamUsersError):
     """Another user has the name now. ``unique_id``: of that user."""
 
-    def __init__(self, message: str, unique_id: str) -> None:
-        super().__init__(message)
+    def __init__(self, reason: Reason, unique_id: str) -> None:
+        super().__init__(reason)
         self.unique_id = unique_id
 
 
@@ -100,6 +117,8 @@ class PlanInvalid(IamUsersError):
 
 class RestorationRefused(IamUsersError):
     """A user can't be restored as asked; the message says why, and nothing was changed."""
+
+    names_user = True
 
 
 class OutputUnreadable(IamUsersError):

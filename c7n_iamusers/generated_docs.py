@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated references, ``docs/attachment-kinds.md`` and ``docs/findings.md``."""
+"""The generated references, ``docs/attachment-kinds.md``, ``docs/findings.md`` and ``docs/outcomes.md``."""
 
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from c7n_iamusers.evidence.findings import FINDING_RULES, FindingRule, Thresholds
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, PERMISSIONS_BOUNDARY, AttachmentKind, Removal
 from c7n_iamusers.iam.permissions import BROWNOUT, DELETION, DENIAL, QUARANTINE, RELEASE, RESTORATION
+from c7n_iamusers.reasons import REASONS, Kind
 
 _ATTACHMENTS_HEAD = """# Attachments of an IAM user
 
@@ -114,10 +116,40 @@ def _finding_line(row: FindingRule) -> str:
     return f"| `{row.id}` | {row.severity} | {meaning} | {row.rests_on} | {row.basis} |\n"
 
 
+_OUTCOMES_HEAD = """# Outcomes
+
+The codes of the reasons in `outcomes.json`, plans, reports and resources. Where a user's status says all, the `code` is
+empty. Codes are stable: match on them in programs. `reason` is the text for people; it may change, nothing reads it.
+
+`also` has the codes of reasons within a reason, and of what else the text says. `for_owners` is the text for owners,
+where it differs: without what to do. `call` and `error` are the call that failed, and AWS's error code. A reason
+without a code was written by something else, and is a text and no more. `{...}` stands for what differs.
+
+| code | what it says | what to do |
+| --- | --- | --- |
+"""
+
+
+def outcome_reference() -> str:
+    """The reference as Markdown."""
+    return _OUTCOMES_HEAD + "".join(map(_outcome_line, filter(lambda each: each.code, REASONS.values())))
+
+
+def _outcome_line(kind: Kind) -> str:
+    said = kind.meaning or kind.sentence.removeprefix("{user}: ")
+    cells = (
+        f"`{kind.code}`",
+        *(_PARAMETER.sub(r"{\1}", each) for each in (said, kind.remedy.lstrip(":;., "))),
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+_PARAMETER = re.compile(r"\{(\w+)(?::[^{}]*)?\}")
 #: Name of the document in ``docs/``, without extension -> the function that generates it.
 REFERENCES: Mapping[str, Callable[[], str]] = {
     "attachment-kinds": attachment_reference,
     "findings": finding_reference,
+    "outcomes": outcome_reference,
 }
 
 if __name__ == "__main__":

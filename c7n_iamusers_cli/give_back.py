@@ -36,7 +36,8 @@ def give_back(
 ) -> None:
     """Release or restore the user, and mail its owner. Raises ClickException if it is not given back, or not told.
 
-    Of a restoration that is done, and was not told, only the mail is sent.
+    A user that a deletion began with is restored and, if it is denied everything even then, released: a restoration
+    leaves its quarantine on. Of a restoration that is done, and was not told, only the mail is sent.
     ``policies``: the file with the policy that releases. ``accepted``: the options of a restoration.
     """
     from c7n_iamusers.execution.outcomes import RESTORED
@@ -45,10 +46,22 @@ def give_back(
     release = _Release(_release_policy(policies, history.subject.name), target, _base(record, history))
     if history.state == RESTORED and release.owes(history):
         release.tell_owed(history)
-    elif _is_deleted(record, history):
-        _restore(context, record, history, target, accepted, release)
-    else:
+    elif not _is_deleted(record, history):
         release.run(history)
+    else:
+        restored = _restore(context, record, history, target, accepted)
+        denied = release.denied(history)
+        if denied == history.subject.unique_id:
+            release.run(history)
+        elif denied:
+            raise click.ClickException(
+                f"{history.subject}: it is back ({denied}), and denied everything, as in its snapshot: find out who "
+                "put that Deny-all on it. Its owner gets no mail"
+            )
+        elif restored:
+            release.tell(history, RESTORED)
+        else:
+            raise click.ClickException(f"{history.subject}: nothing was restored, so its owner gets no mail")
     say(
         "The next run takes it again unless it is exempt. A row for the list of exemptions, whose reason and last day "
         f'you write: {history.account},"{history.subject.name}",,"REASON",{target.variables.get("owner") or ""},'
@@ -185,8 +198,6 @@ class _Release:
 
     def tell(self, history: UserHistory, status: str) -> None:
         """Mail the owner that the user, which exists, has ``status`` now. Raises ClickException if it is not told."""
-        from c7n.utils import local_session
-
         from c7n_iamusers.execution.journal import utc_now
         from c7n_iamusers.execution.outcomes import Outcome, write_outcomes
         from c7n_iamusers.execution.retries import Backoff
@@ -197,8 +208,7 @@ class _Release:
         manager = self._policy.resource_manager
 
         def notify() -> None:
-            client = local_session(manager.session_factory).client("iam", self._target.region)
-            found = read_detail(client, history.subject.name, Backoff())
+            found = read_detail(self._client(), history.subject.name, Backoff())
             if found is None:
                 raise ValueError("it is gone")
             resource = {**found, "CreateDate": str(found.get("CreateDate") or "")}
@@ -212,6 +222,21 @@ class _Release:
                         action.process([resource])
 
         self._told(history, self._fault(notify))
+
+    def denied(self, history: UserHistory) -> str:
+        """The unique id of the user that has the name now, if it is under a Deny-all; else empty."""
+        from c7n_iamusers.execution.retries import Backoff
+        from c7n_iamusers.iam.users import read_user
+        from c7n_iamusers.restoration.deny import deny_forms
+
+        found = read_user(self._client(), history.subject.name, Backoff())
+        return found.unique_id if found and deny_forms(found) else ""
+
+    def _client(self) -> Any:
+        from c7n.utils import local_session
+
+        session = local_session(self._policy.resource_manager.session_factory)
+        return session.client("iam", self._target.region)
 
     def owes(self, history: UserHistory) -> bool:
         """Whether an earlier run of this command gave the user back, and its owner was not told.
@@ -265,14 +290,12 @@ def _restore(
     history: UserHistory,
     target: Target,
     accepted: Mapping[str, Any],
-    release: _Release,
-) -> None:
-    from c7n_iamusers.execution.outcomes import RESTORED
-
+) -> bool:
+    """Restore the user; whether that was not done before. Raises ClickException if it is not restored."""
     copies = [_Copy(record.url(place), history) for place in history.outputs if place.startswith(S3)]
     directories = {Path(each) for each in history.outputs if not each.startswith(S3)}
     directories |= {each.fetched() for each in copies}
-    known = _restorations(history)
+    known, undone = _calls(record, history), history.is_half_restored
     try:
         context.invoke(
             restore,
@@ -288,16 +311,15 @@ def _restore(
     finally:
         for each in copies:
             each.put_back()
-    after = next(each for each in record.histories(history.subject.name) if each.subject == history.subject)
-    if _restorations(after) == known:
-        raise click.ClickException(f"{history.subject}: nothing was restored, so its owner gets no mail")
-    release.tell(history, RESTORED)
+    return undone or _calls(record, history) > known
 
 
-def _restorations(history: UserHistory) -> int:
-    from c7n_iamusers.execution.outcomes import RESTORED
+def _calls(record: Record, history: UserHistory) -> int:
+    """How many calls were begun on the user, by the journals."""
+    from c7n_iamusers.execution.calls import BEFORE
 
-    return sum(each.what == RESTORED for each in history.events)
+    lines = (line for place in history.outputs for line in record.journal(place, history.subject))
+    return sum(line.get("phase") == BEFORE for line in lines)
 
 
 class _Copy:
@@ -312,22 +334,27 @@ class _Copy:
         self._files = DirectoryStore(self.directory)
 
     def fetched(self) -> Path:
-        """The directory with the copy. A journal of restorations there, which a stopped run left, stays."""
+        """The directory with the copy. What a stopped run left in its journal of restorations stays."""
         from c7n_iamusers.execution.journal import BUCKET_JOURNALS, RESTORE_JOURNAL
         from c7n_iamusers.snapshots.archive import SNAPSHOTS
 
         names = [*self._store.names(f"{SNAPSHOTS}/"), *self._store.names(BUCKET_JOURNALS)]
-        own = [each for each in names if f".{self._unique_id}." in each]
-        if not (self.directory / RESTORE_JOURNAL).exists():
-            own.append(RESTORE_JOURNAL)
-        for name in own:
+        for name in (each for each in names if f".{self._unique_id}." in each):
             if content := self._store.read(name):
                 self._files.replace(name, content)
+        if content := self._store.read(RESTORE_JOURNAL):
+            self._files.replace(RESTORE_JOURNAL, _merged(content, self._files.read(RESTORE_JOURNAL)))
         return self.directory
 
     def put_back(self) -> None:
-        """Put the journal of restorations into the bucket."""
+        """Add what is new in the journal of restorations to the one in the bucket, where other machines add theirs."""
         from c7n_iamusers.execution.journal import RESTORE_JOURNAL
 
         if content := self._files.read(RESTORE_JOURNAL):
-            self._store.replace(RESTORE_JOURNAL, content)
+            self._store.update(RESTORE_JOURNAL, lambda held: _merged(held, content))
+
+
+def _merged(held: bytes | None, more: bytes | None) -> bytes:
+    """A journal of the lines of ``held``, and those of ``more`` that it has not."""
+    lines = [*(held or b"").splitlines(), *(more or b"").splitlines()]
+    return b"".join(each + b"\n" for each in dict.fromkeys(lines))

@@ -106,7 +106,7 @@ def _head(found: DeletionPlan, digest: str) -> str:
 
 def _title(user: PlannedDeletion) -> str:
     if user.skipped:
-        return visible(f"{user.subject.arn}: skipped: {user.skipped}")
+        return visible(f"{user.subject.arn}: skipped: {user.skipped.text}")
     held = ", ".join(f"{count} {kind}" for kind, count in user.attachments.items()) or "nothing attached"
     return visible(f"{user.subject.arn} ({user.subject.unique_id}): {held}")
 

@@ -260,13 +260,15 @@ def _tell(fleet: Fleet, totals: Mapping[str, Any], place: str) -> None:
 def _did(row: Mapping[str, Any]) -> str:
     """What the latest run of a policy did."""
     from c7n_iamusers.execution.outcomes import SKIPPED
+    from c7n_iamusers.reasons import in_words
 
     when = f", {row['time'][:16].replace('T', ' ')} UTC" if row["time"] else ""
     dry = ", dry run" if row["dry_run"] else ""
     counts = {"selected": row["selected"], **row["outcomes"]}
     done = {status: f"{count} {status}" for status, count in counts.items()}
     if row["skipped"]:
-        done[SKIPPED] += f" ({'; '.join(f'{count} {reason}' for reason, count in row['skipped'].items())})"
+        why = (f"{each['users']} {': '.join(map(in_words, each['codes']))}" for each in row["skipped"])
+        done[SKIPPED] += f" ({'; '.join(why)})"
     if row["not_run"]:
         done["not_run"] = f"{len(row['not_run'])} accounts without a result"
     return f"{row['policy']}{when}{dry}: {', '.join(done.values())}"

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,9 +14,17 @@ import click
 
 from c7n_iamusers_cli.arguments import ACCOUNT_ID, account_ids, external_id, role_template
 from c7n_iamusers_cli.output import say
+from c7n_iamusers_cli.restore_choice import (
+    check_found,
+    check_parts,
+    check_unambiguous,
+    is_wanted,
+    with_account,
+)
 from c7n_iamusers_cli.restore_output import (
     FAILED,
     LEFT,
+    NOT_LOOKED_AT,
     RESTORED,
     SAME,
     left_alone,
@@ -31,6 +38,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.execution.interruption import Interruption
     from c7n_iamusers.restoration.plan import Restoration
     from c7n_iamusers.restoration.rights import RightsChange
+    from c7n_iamusers.restoration.rights_reader import RoleTrustReader
     from c7n_iamusers.restoration.snapshot_files import RestorableUser
     from c7n_iamusers.restoration.user_restoration import UserRestoration
 
@@ -140,8 +148,9 @@ def restore(
     Groups, policies and the boundary can allow more now than when the snapshot was taken. So what the user could do
     then is compared with what it could do now, before anything is changed and again at the end. If it could do more,
     or nobody can tell, it is not restored, and the statements that are new are listed: --accept-wider NAME restores it
-    all the same. What AWS added to AWS-managed policies is listed apart, and asked for once; scripts give
-    --accept-aws-changes. Until the last call, the user has AWSDenyAll as its boundary and can do nothing.
+    all the same. A Deny of the user in the trust policy of a role counts too, since the new user is another one for
+    it. What AWS added to AWS-managed policies is listed apart, and asked for once; scripts give --accept-aws-changes.
+    Until the last call, the user has AWSDenyAll as its boundary and can do nothing.
 
     A user that still exists gets back only what was removed from it according to the journal, and only with --user.
     Another user of the same name, which no restoration created, is not changed.
@@ -160,10 +169,10 @@ def restore(
     collection = collected(snapshots)
     for line in (*collection.problems, *collection.left_out):
         say(line, err=True)
-    wanted = [each for each in collection.users if _is_wanted(each.recorded.subject, accounts, names)]
-    _check_found(wanted, accounts, (*names, *wider))
-    _check_unambiguous(wanted, wider)
-    _check_parts(wanted, without)
+    wanted = [each for each in collection.users if is_wanted(each.recorded.subject, accounts, names)]
+    check_found(wanted, accounts, (*names, *wider))
+    check_unambiguous(wanted, wider)
+    check_parts(wanted, without)
     options = _Options(
         dry_run,
         frozenset(names),
@@ -186,45 +195,6 @@ def restore(
         with _restoring(role, options, wanted) as restoring:
             results[""] = [restoring.restore(each) for each in wanted]
     _fail(results, len(wanted), len(collection.problems))
-
-
-def _is_wanted(subject: Subject, accounts: Sequence[str], names: Sequence[str]) -> bool:
-    return (not accounts or subject.account_id in accounts) and (not names or subject.name in names)
-
-
-def _check_found(wanted: Sequence[RestorableUser], accounts: Sequence[str], names: Sequence[str]) -> None:
-    """Every account and every user that an option names must be in the files. Raises ClickException."""
-    found = [each.recorded.subject for each in wanted]
-    for what, missing in (
-        ("account", set(accounts) - {each.account_id for each in found}),
-        ("", set(names) - {each.name for each in found} - set(map(_with_account, found))),
-    ):
-        if missing:
-            named = " ".join(filter(None, [what, ", ".join(sorted(missing))]))
-            raise click.ClickException(f"no snapshot of {named} in the given files: nothing was done")
-
-
-def _with_account(subject: Subject) -> str:
-    return f"{subject.account_id}/{subject.name}"
-
-
-def _check_unambiguous(wanted: Sequence[RestorableUser], wider: Sequence[str]) -> None:
-    """Nobody accepts the rights of a namesake in another account. Raises ClickException."""
-    found = {_with_account(each.recorded.subject) for each in wanted}
-    accounts = Counter(each.partition("/")[2] for each in found)
-    if several := sorted(name for name in set(wider) if accounts[name] > 1):
-        raise click.ClickException(
-            f"{', '.join(several)} is in several accounts: give --accept-wider ACCOUNT_ID/NAME: nothing was done"
-        )
-
-
-def _check_parts(wanted: Sequence[RestorableUser], without: Sequence[str]) -> None:
-    """Every part that is left out must be one of a user. Raises ClickException."""
-    from c7n_iamusers.restoration.cannot_come_back import parts
-
-    known = {part for user in wanted for each in user.recorded.snapshots for part in parts(each)}
-    if missing := sorted(set(without) - known):
-        raise click.ClickException(f"no user has the part {', '.join(missing)}: nothing was done")
 
 
 def _by_account(users: Sequence[RestorableUser]) -> dict[str, list[RestorableUser]]:
@@ -293,6 +263,7 @@ def _restoring(role: str | None, options: _Options, users: Sequence[RestorableUs
     from c7n_iamusers.execution.paging import items
     from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session, caller_of
+    from c7n_iamusers.restoration.rights_reader import RoleTrustReader
     from c7n_iamusers.restoration.snapshot_files import locked
 
     session = account_session(role, options.external_id)
@@ -305,8 +276,8 @@ def _restoring(role: str | None, options: _Options, users: Sequence[RestorableUs
         except (ClientError, BotoCoreError) as error:
             raise EvidenceUnreadable(f"the users of the account can't be listed: {error}") from error
         try:
-            caller = caller_of(session)
-            yield _Restoring(session, caller, names, interruption, check, backoff, journals, options)
+            caller, roles = caller_of(session), RoleTrustReader(session.client("iam"), backoff)
+            yield _Restoring(session, caller, names, roles, interruption, check, backoff, journals, options)
         except Interrupted as error:
             say(f"{error}: what was done is in the journal; run again to continue", err=True)
     interruption.exit_if_stopped()
@@ -316,18 +287,21 @@ def _restoring(role: str | None, options: _Options, users: Sequence[RestorableUs
 class _Restoring:
     """Restores users one after another, as ``caller`` (an ARN).
 
-    ``names``: unique id -> name of each user in the account. ``check``: raises RunLockLost once a run lock is lost.
+    ``names``: unique id -> name of each user in the account. ``roles``: of the account. ``check``: raises RunLockLost
+    once a run lock is lost. ``told``: what was said for all users.
     """
 
     session: Any
     caller: str
     names: dict[str, str]
+    roles: RoleTrustReader
     interruption: Interruption
     check: Callable[[], None]
     backoff: Any
     journals: ExitStack
     options: _Options
     opened: dict[Path, Any] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
 
     def restore(self, found: RestorableUser) -> str:
         """Restore one user, or show its plan; what became of it. FAILED: it is not restored because of a problem."""
@@ -366,6 +340,9 @@ class _Restoring:
         subject = planned.plan.subject
         why = self._why_not(planned, change)
         print_plan(planned, change, planned_only=self.options.dry_run or bool(why))
+        if planned.plan.calls and not planned.user_exists and NOT_LOOKED_AT not in self.told:
+            self.told.add(NOT_LOOKED_AT)
+            say(f"  {NOT_LOOKED_AT}")
         if not why and not self.options.dry_run:
             why = self._ask(found, planned, change)
         if why:
@@ -413,6 +390,7 @@ class _Restoring:
             self.caller.split(":")[4],
             lines,
             self.names,
+            self.roles,
             self.options.recreate_groups,
             self.options.without,
         )
@@ -429,7 +407,7 @@ class _Restoring:
         name = planned.plan.subject.name
         if planned.whole.partial and planned.plan.calls and name not in self.options.names:
             return f"check what is not known, then give --user {name}"
-        accepted = {name, _with_account(planned.plan.subject)} & self.options.wider
+        accepted = {name, with_account(planned.plan.subject)} & self.options.wider
         if (change.wider or change.unknown) and not accepted:
             return f"check the list, then give --accept-wider {name}"
         return ""

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 #: What became of a user.
 RESTORED, SAME, LEFT, FAILED = "restored", "restored already", "left alone", "not restored"
+#: By what else a user with a new unique id may do more, which nothing here reads: said once an account.
+NOT_LOOKED_AT = (
+    "not looked at: trust policies of roles in other accounts, the policies of buckets, keys and other resources, and "
+    "those of the organization. What names a deleted user there, as Principal or by its unique id, holds for the "
+    "restored one no more, an Allow or a Deny: the policy's owner must save the ARN again"
+)
 
 
 def print_accounts(results: dict[str, list[str]], dry_run: bool) -> None:

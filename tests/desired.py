@@ -107,4 +107,4 @@ def no_derivation(rows: object) -> tuple[list[AccessRequest], list[Refusal]]:
 
 def told(found: DesiredAccess) -> dict[str, str]:
     """ARN's end of each refused user -> the reason."""
-    return {f"{each.subject.account_id}/{each.subject.name}": each.reason for each in found.refused}
+    return {f"{each.subject.account_id}/{each.subject.name}": each.reason.text for each in found.refused}

@@ -8,6 +8,7 @@ from typing import Any
 
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.reasons import Reason, read_reason
 
 ACCOUNT = "111122223333"
 
@@ -57,3 +58,13 @@ EVERYTHING: dict[str, Any] = {
     "inline_policy": ({"PolicyName": "s3", "PolicyDocument": {"Version": "2012-10-17", "Statement": []}},),
     "permissions_boundary": ({"PermissionsBoundaryArn": "arn:aws:iam::aws:policy/PowerUserAccess"},),
 }
+
+
+def said(text: str, code: str = "") -> Reason:
+    """A reason with this text, as a file has it."""
+    return read_reason({"reason": text, "code": code})
+
+
+def text_of(reason: Reason | None) -> str:
+    """The text of a reason; empty for none."""
+    return reason.text if reason else ""

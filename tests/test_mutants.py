@@ -95,7 +95,7 @@ print(mutants.outcome(mutant, ["{test}"], 60))
 
 @pytest.mark.parametrize(
     ("function", "code"),
-    [pytest.param("cell", "1", id="of-its-line"), pytest.param("moment", "0", id="of-another")],
+    [pytest.param("cell", "1", id="of-its-line"), pytest.param("shown", "0", id="of-another")],
 )
 def test_a_mutant_is_killed_by_a_test(function: str, code: str) -> None:
     script = KILLED.format(

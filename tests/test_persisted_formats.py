@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from c7n_iamusers import reasons
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, Subject
@@ -22,6 +23,7 @@ from c7n_iamusers.execution.outcomes import DELETED, SKIPPED, Outcome
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.policy_documents import PolicyVersion
 from c7n_iamusers.notices.notices import Notice, parse_record
+from c7n_iamusers.reasons import read_reason
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from tests.records import ACCOUNT, EVERYTHING, user
 
@@ -49,6 +51,7 @@ SNAPSHOT_OF_ALICE = Snapshot(
     policies=(PolicyVersion(f"arn:aws:iam::{ACCOUNT}:policy/p", "v3", DOCUMENT),),
     rights_read=TAKEN,
 )
+ACTIVE = reasons.ACTIVE(days=30, use="its password was used on 2026-11-20 12:00 UTC")
 PLAN = DeletionPlan(
     ACCOUNT,
     "iam-users-delete",
@@ -57,7 +60,7 @@ PLAN = DeletionPlan(
         PlannedDeletion(
             ALICE.subject, fingerprint(ALICE), plan_deletion(ALICE, TAKEN).calls, {"access-key": 2}
         ),
-        PlannedDeletion(user("bob", unique_id="AIDABOBBOBBOBBOBBOB23").subject, skipped="active"),
+        PlannedDeletion(user("bob", unique_id="AIDABOBBOBBOBBOBBOB23").subject, skipped=ACTIVE),
     ),
 )
 NOTICE = Notice(
@@ -96,7 +99,7 @@ LINES = (
 )
 OUTCOMES = [
     Outcome.of(ALICE.subject, DELETED, calls=14, seconds=1.25).at(TAKEN).as_data(),
-    Outcome.of(ALICE.subject, SKIPPED, "active", verdict="equal").at(TAKEN).as_data(),
+    Outcome.of(ALICE.subject, SKIPPED, ACTIVE, verdict="equal").at(TAKEN).as_data(),
 ]
 WRITTEN = {
     "snapshot.json": SNAPSHOT_OF_ALICE.as_json().encode(),
@@ -129,7 +132,7 @@ def test_a_plan_is_read_as_it_was_made() -> None:
     assert planned
     assert planned.fingerprint == "b8c38c95cfbbe90353d4866c192001fb877acc4f1dec993ec2eaaea32eb09d94"
     assert [call.operation for call in planned.calls][-1] == "DeleteUser"
-    assert found.users[1].skipped == "active"
+    assert found.users[1].skipped == read_reason(ACTIVE.as_data())
 
 
 def test_a_notice_is_read_as_it_was_written() -> None:

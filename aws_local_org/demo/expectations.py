@@ -189,7 +189,7 @@ def attempted_faults(account: AccountState, output: PolicyOutput, expected: set[
 
 def stop_faults(before: AccountState, after: AccountState, output: PolicyOutput, code: int) -> list[str]:
     """A deletion under a file STOP must touch nobody, end with an error and name the file."""
-    named = any("STOP" in row["reason"] for row in output.outcomes())
+    named = any(row["code"] == "Stopped" for row in output.outcomes())
     return [
         *([] if code else [f"{before.name}: the deletion ended with 0 despite STOP"]),
         *([] if named else [f"{before.name}: no outcome of the deletion names STOP"]),

@@ -11,10 +11,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.lockout.deny_all import is_brownout, is_denial
+from c7n_iamusers.reasons import Reason, read_reason
 from c7n_iamusers.snapshots.snapshot import Snapshot, is_covered
 from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.validators import schema_problem
@@ -32,7 +34,7 @@ _CALL = {
 _USER: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["user", "arn", "unique_id", "fingerprint", "attachments", "calls", "skipped"],
+    "required": ["user", "arn", "unique_id", "fingerprint", "attachments", "calls", "skipped", "code"],
     "properties": {
         "user": _TEXT,
         "arn": _TEXT,
@@ -41,6 +43,7 @@ _USER: dict[str, Any] = {
         "attachments": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
         "calls": {"type": "array", "items": _CALL},
         "skipped": {"type": "string", "description": "why the user is left alone; then it has no calls"},
+        "code": {"type": "string", "description": "the code of that reason, see docs/outcomes.md"},
     },
 }
 SCHEMA: dict[str, Any] = {
@@ -91,7 +94,7 @@ class PlannedDeletion:
     fingerprint: str = ""
     calls: tuple[ApiCall, ...] = ()
     attachments: Mapping[str, int] = field(default_factory=dict)
-    skipped: str = ""
+    skipped: Reason | None = None
 
     def as_data(self) -> dict[str, Any]:
         """The user's entry in the file."""
@@ -102,7 +105,8 @@ class PlannedDeletion:
         ]
         who = {"user": subject.name, "arn": subject.arn, "unique_id": subject.unique_id}
         what = {"fingerprint": self.fingerprint, "attachments": dict(self.attachments)}
-        return {**who, **what, "calls": calls, "skipped": self.skipped}
+        skipped, code = (self.skipped.text, self.skipped.code) if self.skipped else ("", "")
+        return {**who, **what, "calls": calls, "skipped": skipped, "code": code}
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,8 @@ class DeletionPlan:
 def _planned(data: Mapping[str, Any]) -> PlannedDeletion:
     calls = tuple(ApiCall(each["service"], each["operation"], each["parameters"]) for each in data["calls"])
     subject = Subject(data["user"], data["arn"], data["unique_id"])
-    return PlannedDeletion(subject, data["fingerprint"], calls, data["attachments"], data["skipped"])
+    skipped = read_reason({"reason": data["skipped"], "code": data["code"]}) if data["skipped"] else None
+    return PlannedDeletion(subject, data["fingerprint"], calls, data["attachments"], skipped)
 
 
 def _require_consistency(account_id: str, users: tuple[PlannedDeletion, ...]) -> None:
@@ -181,9 +186,7 @@ def readable(planned: PlannedDeletion) -> PlannedDeletion:
     problem = next(_problems(planned.subject.account_id, planned), "")
     if not problem:
         return planned
-    return PlannedDeletion(
-        planned.subject, skipped=f"its plan could not be read again: {problem}: delete it by hand"
-    )
+    return PlannedDeletion(planned.subject, skipped=reasons.PLAN_UNREADABLE(why=problem))
 
 
 def _keys(subject: Subject) -> set[tuple[str, str]]:
@@ -261,7 +264,7 @@ def load_plan(text: str | bytes) -> DeletionPlan:
 
 def review_refusal(
     reviewed: PlannedDeletion | None, snapshot: Snapshot, plan: Plan, begun_on: Iterable[Snapshot]
-) -> str | None:
+) -> Reason | None:
     """Why ``plan``, made now for the user of ``snapshot``, is not what was reviewed; None if it is.
 
     A deletion that an earlier run began may be continued: then one of the snapshots that it took (``begun_on``) has the
@@ -269,17 +272,15 @@ def review_refusal(
     since it only denies.
     """
     if reviewed is None:
-        return "it is not in the reviewed plan"
+        return reasons.NOT_IN_PLAN()
     if reviewed.skipped:
-        return f"the reviewed plan skips it: {visible(reviewed.skipped)}"
+        return reasons.SKIPPED_BY_PLAN(why=visible(reviewed.skipped.text))
     if reviewed.fingerprint != snapshot.fingerprint and not _is_continued(reviewed, snapshot, begun_on):
-        return "it has changed since the plan was made: plan and review it again"
+        return reasons.CHANGED_SINCE_PLAN()
     known = {_key(call) for call in reviewed.calls}
     unknown = (call for call in plan.calls if _key(call) not in known)
     further = next((call for call in unknown if not (is_denial(call) or is_brownout(call))), None)
-    if further is None:
-        return None
-    return f"{further.operation} would be called now, which was not reviewed: plan and review it again"
+    return None if further is None else reasons.NOT_REVIEWED(operation=further.operation)
 
 
 def _is_continued(reviewed: PlannedDeletion, snapshot: Snapshot, begun_on: Iterable[Snapshot]) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from c7n_iamusers import reasons
 from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
 from c7n_iamusers.exceptions import GateClosed, NotRestorable, ReadingOutdated, UserReplaced
@@ -24,7 +25,7 @@ from c7n_iamusers.execution.executor import (
 )
 from c7n_iamusers.execution.executor import FAILED as FAILED_CALL
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
+from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED, failure_reason
 from c7n_iamusers.iam.attachments import ACCESS_KEY, ATTACHMENT_KINDS, MFA_DEVICE
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import RIGHTS as RIGHTS_PERMISSIONS
@@ -43,22 +44,24 @@ from c7n_iamusers.lockout.deny_all import (
     put_back,
 )
 from c7n_iamusers.lockout.lockout_state import own_deny
+from c7n_iamusers.reasons import DONE as NOTHING_TO_SAY
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards import user_identity
 from c7n_iamusers.safeguards.gates import AskedOfUser, NoteExempt, before_first_change, note_nobody
 from c7n_iamusers.safeguards.guards import (
     Guards,
     Recheck,
     exempting_rule,
+    left_alone,
     no_recheck,
     refusal,
-    refused_status,
 )
 from c7n_iamusers.snapshots.archive import RecordedUser, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
 from c7n_iamusers.text.wording import visible_log
 
 LOG = visible_log("custodian.c7n_iamusers")
-StatusAndReason = tuple[str, str]
+StatusAndReason = tuple[str, Reason]
 #: The results of calls that were applied, or may have been.
 _MAYBE_APPLIED = (DONE, UNKNOWN, INTERRUPTED)
 
@@ -86,7 +89,7 @@ class UserDeletion:
     sessions: SignInSessions = NO_SESSIONS
     now: Callable[[], datetime] = utc_now
     note_exempt: NoteExempt = note_nobody
-    spared: Mapping[str, str] = field(default_factory=dict)
+    spared: Mapping[str, Reason] = field(default_factory=dict)
 
     def delete(self, evidence: Subject, applied: Applied) -> StatusAndReason:
         """Delete one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
@@ -94,8 +97,7 @@ class UserDeletion:
             return SKIPPED, reason
         deletion = _Deletion(self, evidence, applied)
         status, reason = deletion.run()
-        reason = "; ".join(filter(None, (reason, deletion.sessions)))
-        return status, self.records.named_if_back(evidence, reason)
+        return status, self.records.named_if_back(evidence, reason.and_also(deletion.sessions))
 
     def propose(self, evidence: Subject) -> PlannedDeletion:
         """What ``delete`` would do now. Changes nothing. Raises ClientError or an IamUsersError."""
@@ -113,7 +115,7 @@ class UserDeletion:
         try:
             found.snapshot.checked_json()
         except NotRestorable as error:
-            return PlannedDeletion(evidence, skipped=str(error))
+            return PlannedDeletion(evidence, skipped=failure_reason(evidence, error))
         held = {kind: count for kind, count in found.snapshot.user.counts().items() if count}
         return PlannedDeletion(evidence, found.snapshot.fingerprint, deletion.plan(found).calls, held)
 
@@ -127,9 +129,9 @@ class _InDoubt(Exception):
 
 
 #: Why a user is left alone that every round found like this.
-_UNSETTLED: dict[type[Exception], str] = {
-    user_identity.BoundaryChanged: "its permissions boundary keeps changing",
-    _InDoubt: "AWS lists attachments of it, and says that they are gone when they are to be removed",
+_UNSETTLED: dict[type[Exception], Reason] = {
+    user_identity.BoundaryChanged: reasons.BOUNDARY_KEEPS_CHANGING(),
+    _InDoubt: reasons.LISTED_AND_GONE(),
 }
 
 
@@ -137,7 +139,7 @@ _UNSETTLED: dict[type[Exception], str] = {
 class _Deletion:
     """One user's deletion, in one or more rounds. ``refused``: forms of the Deny that don't fit on this user.
 
-    ``undenied``: why the Deny that was lifted for DeleteUser could not be put on again; empty if it was not needed.
+    ``undenied``: why the Deny that was lifted for DeleteUser could not be put on again; None if it was not needed.
     ``began``: when the user was read last, by the clock of the backoff.
     """
 
@@ -146,8 +148,8 @@ class _Deletion:
     applied: Applied
     refused: dict[str, str] = field(default_factory=dict)
     found: RecordedUser | None = None
-    sessions: str = ""
-    undenied: str = ""
+    sessions: Reason | None = None
+    undenied: Reason | None = None
     began: float = 0.0
     guards: Callable[[], Guards] = field(init=False)
 
@@ -178,7 +180,7 @@ class _Deletion:
     def _round(self, user: IamUser, delays: Iterator[float]) -> StatusAndReason | None:
         """The outcome; None if another round is needed."""
         if self.applied.calls and user.unique_id != self.evidence.unique_id:
-            raise UserReplaced(f"{self.evidence}: the name now belongs to another user", user.unique_id)
+            raise user_identity.user_replaced(self.evidence, user.unique_id)
         self.found = self.of.records.find(user, self.applied.made, self.of.adopt)
         self.of.records.note_lapse(self.found)
         try:
@@ -188,23 +190,24 @@ class _Deletion:
         if reason and (rule := exempting_rule(self.found.whole, self.guards().rules, self.of.now())):
             self.of.note_exempt([(user.subject, rule)])
         if reason and self.applied.changed:
-            return FAILED, f"{self.evidence}: stopped after {self.applied.calls} calls: {reason}"
+            calls = self.applied.calls
+            return FAILED, reasons.STOPPED_HALF_WAY(user=self.evidence, calls=calls, why=reason)
         if reason and self.found.begun:
             return FAILED, self.unfinished(reason, self.found.begun)
         if reason:
-            return refused_status(reason), reason
-        return (DELETED, "") if self.applied.ended("DeleteUser") == DONE else self.absent()
+            return left_alone(reason), reason
+        return (DELETED, NOTHING_TO_SAY) if self.applied.ended("DeleteUser") == DONE else self.absent()
 
-    def unfinished(self, reason: str, begun: str) -> str:
+    def unfinished(self, reason: Reason, begun: str) -> Reason:
         """Why a deletion is left unfinished that began at ``begun``."""
-        return f"{self.evidence}: its deletion began {begun}, and is left unfinished: {reason}"
+        return reasons.LEFT_UNFINISHED(user=self.evidence, begun=begun, why=reason)
 
-    def _applied_or_refused(self, found: RecordedUser, delays: Iterator[float]) -> str | None:
+    def _applied_or_refused(self, found: RecordedUser, delays: Iterator[float]) -> Reason | None:
         """Why the user is left alone; None if the plan was applied. Raises _AnotherRound where that may help."""
         try:
             return self._apply(found)
         except (GateClosed, NotRestorable) as error:
-            return str(error)
+            return failure_reason(self.evidence, error)
         except (user_identity.BoundaryChanged, _InDoubt) as error:
             if not self._pause(delays):
                 return _UNSETTLED[type(error)]
@@ -216,7 +219,7 @@ class _Deletion:
                 raise
         raise _AnotherRound
 
-    def refusal(self, found: RecordedUser) -> str | None:
+    def refusal(self, found: RecordedUser) -> Reason | None:
         """Why the user is left alone; None if it may be deleted. Raises SnapshotRefused; see require_whole."""
         user, guards, run = found.user, self.guards(), self.of.run
         asked = guards.ask_key_use or self.of.recheck is not no_recheck
@@ -237,15 +240,9 @@ class _Deletion:
         if reason or self.applied.changed:
             return reason
         if found.unread:
-            return (
-                f"its policies can't be read ({found.unread}), so no restoration could tell later whether they give it "
-                f"more than it had: allow {', '.join(RIGHTS_PERMISSIONS)} to the role, and run again"
-            )
+            return reasons.POLICIES_UNREAD(why=found.unread, permissions=", ".join(RIGHTS_PERMISSIONS))
         if found.begun_elsewhere and not self.of.adopt:
-            return (
-                f"a deletion of it began {found.begun_elsewhere} with another output, and is in progress or was "
-                "stopped: run that policy again with that output, or set adopt: true if that output is lost"
-            )
+            return reasons.BEGUN_ELSEWHERE(begun=found.begun_elsewhere)
         found.require_whole(self.of.adopt)
         found.require_nothing_lost(self.of.adopt)
         if spared := self.of.spared.get(user.unique_id):
@@ -270,7 +267,7 @@ class _Deletion:
             return FAILED, problem
         return self._outcome_of_absence(ended in (DONE, UNKNOWN))
 
-    def _apply(self, found: RecordedUser) -> str | None:
+    def _apply(self, found: RecordedUser) -> Reason | None:
         """Apply the plan. Returns why the user is left alone instead; None if the plan was applied."""
         if reason := self.refusal(found):
             return reason
@@ -356,19 +353,19 @@ class _Deletion:
         except UserReplaced:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the first failure is told, and this one beside it
-            self.undenied = f"its Deny-all could not be put on again ({error})"
-            LOG.warning("%s: %s", self.evidence, self.undenied)
+            self.undenied = reasons.SESSION_STILL_OPEN(why=str(error))
+            LOG.warning("%s: %s", self.evidence, self.undenied.text)
 
     def _outcome_of_absence(self, ours: bool) -> StatusAndReason:
         if ours:
-            return DELETED, ""
+            return DELETED, NOTHING_TO_SAY
         if self.of.records.deleted_by_us(self.evidence):
-            return DELETED, "by an earlier run, which ended before it recorded that"
+            return DELETED, reasons.DELETED_EARLIER()
         calls = self.applied.calls
         self._delete_orphaned_mfa()
         if not calls:
-            return SKIPPED, "already gone"
-        return SKIPPED, f"already gone: deleted outside this run, after {calls} of its calls"
+            return SKIPPED, reasons.ALREADY_GONE()
+        return SKIPPED, reasons.GONE_MEANWHILE(calls=calls)
 
     def _delete_orphaned_mfa(self) -> None:
         """Delete the user's virtual MFA devices that are assigned to nobody now. Somebody else deleted the user."""
@@ -386,11 +383,11 @@ class _Deletion:
         orphaned = missing & unassigned_mfa(client, backoff) if missing else set()
         return [recorded[serial] for serial in sorted(orphaned)]
 
-    def _failure_note(self) -> str:
+    def _failure_note(self) -> Reason | None:
         """See Applied.failure_note."""
         found, made = self.found, self.applied.made
         if found is None or not (found.begun or made):
-            return ""
+            return None
         denials = [bool(deny_form(call)) for call, end in made if is_denial(call) and end in _MAYBE_APPLIED]
         held = found.quarantine or holds_inline(found.user) or own_deny(found.user, found.known)
         bounded = is_bounded(found.user) or any(
@@ -398,21 +395,14 @@ class _Deletion:
         )
         on = bounded or (denials[-1] if denials else bool(held))
         if not on and self.undenied:
-            return f"{self.undenied}, so an open session of it still works: run again"
+            return self.undenied
         if not on and not found.begun:
-            return ""
+            return None
         removed = _identities(found.whole) - _identities(found.user)
         removed |= set(History().with_calls(made, self.of.now()).removed())
-        state = "it is locked out by our Deny-all" if on else "no Deny-all is on it"
-        deny = (
-            "; its quarantine stays on until release ends it"
-            if found.quarantine
-            else " and to remove the Deny"
-        )
-        return (
-            f"{state}, and {len(removed)} of its attachments are removed: run again to finish, or run c7n-iamusers "
-            f"restore OUTPUT --user {self.evidence.name} to restore them{deny if on else ''}"
-        )
+        locked_out = reasons.QUARANTINED_HALF_WAY if found.quarantine else reasons.LOCKED_OUT_HALF_WAY
+        state = locked_out if on else reasons.FREE_HALF_WAY
+        return state(count=len(removed), name=self.evidence.name)
 
     def _pause(self, delays: Iterator[float]) -> bool:
         delay = next(delays, None)

@@ -17,6 +17,7 @@ from c7n_iamusers.iam.attachments import ACTIVE, CREDENTIAL_KINDS, CREDENTIAL_TR
 from c7n_iamusers.iam.policy_documents import AppliedPolicy, listed, parse_document, statements
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.times import as_text, moment
 
 ATTEMPTED, QUIET, UNOBSERVABLE = "attempted", "quiet", "unobservable"
@@ -72,11 +73,6 @@ _OTHERS = frozenset(
         "WebIdentityUser",
     }
 )
-#: The reason, and the gap, of a user that is in no quarantine, where one was asked for.
-NOT_QUARANTINED = (
-    "not in quarantine: neither its Deny-all nor the available journals show one: run the action quarantine first, the "
-    "days count from then; if another output has its record, name that by record-from"
-)
 #: The longest texts of an event that are kept.
 _LONGEST = 200
 
@@ -119,10 +115,19 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Gap:
-    """Calls that no source could have shown. ``unread``: they are recorded, or may be, and were not read."""
+    """Calls that no source could have shown. ``unread``: they are recorded, or may be, and were not read.
+
+    ``code``: of the reason, where something rests on it.
+    """
 
     why: str
     unread: bool = False
+    code: str = ""
+
+    @classmethod
+    def of(cls, reason: Reason) -> Gap:
+        """What was not read for ``reason``."""
+        return cls(reason.text, True, reason.code)
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,7 @@ class Attempts:
             "attempts": [each.as_data() for each in newest[:SHOWN]],
             "not_recorded": [each.why for each in self._all_gaps if not each.unread],
             "unread": [each.why for each in self._all_gaps if each.unread],
+            "codes": [each.code for each in self._all_gaps if each.code],
         }
 
 
@@ -362,7 +368,7 @@ def _services(document: Any) -> Iterator[str]:
             yield "*" if "*" in prefix or "?" in prefix else prefix
 
 
-def attempts_reason(attempts: Mapping[str, Any]) -> str:
+def attempted_call(attempts: Mapping[str, Any]) -> str:
     """The newest attempt of an annotation, in words; empty if it has none."""
     newest = next(iter(attempts.get("attempts") or ()), None)
     time = moment(newest.get("time")) if isinstance(newest, Mapping) else None

@@ -35,6 +35,7 @@ from c7n_iamusers.execution.retries import (
     verdict_on,
 )
 from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.wording import visible_log
 
 #: Results of a call in its journal line. We applied it; what it removes was gone; what it creates existed.
@@ -223,6 +224,8 @@ class CallFailed(Exception):
     ``unknown``: no answer says whether it was applied, and AWS does not show it.
     """
 
+    names_user = True
+
     def __init__(self, call: ApiCall, subject: Subject, error: Exception, unknown: bool = False) -> None:
         what = {"what": NOBODY_SAYS} if unknown else {}
         super().__init__(failure_text(subject, call, error_code(error), message_of(error), **what))
@@ -249,7 +252,7 @@ class Applied:
     ask: Callable[[], None] = lambda: None
     under_way: ApiCall | None = None
     unchecked: list[ApiCall] = field(default_factory=list)
-    failure_note: str = ""
+    failure_note: Reason | None = None
 
     @property
     def changed(self) -> bool:

@@ -18,14 +18,16 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.exceptions import IamUsersError, JournalRefused
+from c7n_iamusers import reasons
+from c7n_iamusers.exceptions import IamUsersError, JournalRefused, RunLockLost
 from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import CREATED as CREATED
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
-from c7n_iamusers.execution.retries import describe, error_code
+from c7n_iamusers.execution.retries import error_code
 from c7n_iamusers.execution.stores import Store, as_store
+from c7n_iamusers.reasons import DONE, Reason, read_reason
 from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import visible_log
@@ -35,7 +37,6 @@ OUTCOMES = "outcomes.json"
 #: Earlier outcomes that a row keeps, beside the last of each status: a user with another reason each day must not let
 #: the file grow without end.
 MOST_FORMER = 20
-_INTERRUPTED = "Interrupted"
 DELETED = "deleted"
 SKIPPED = "skipped"
 FAILED = "failed"
@@ -55,7 +56,8 @@ class Outcome:
     """What became of one user in one action.
 
     ``status``: one of this module's constants. ``calls``: the number of changing calls. ``seconds``: wall time.
-    ``code`` and ``call``: the error code and the failed call, such as ``iam:DeleteUser``. ``time``: ISO 8601 in UTC.
+    ``error`` and ``call``: AWS's error code, or the class of the error, and the failed call, such as
+    ``iam:DeleteUser``. ``time``: ISO 8601 in UTC.
     ``verdict``: how all access of the user's person compares with the user's permissions; empty if not compared.
     ``scope``: which policies of others count in the verdict, in words.
     """
@@ -63,10 +65,10 @@ class Outcome:
     user: str
     arn: str
     status: str
-    reason: str = ""
+    reason: Reason = DONE
     calls: int = 0
     seconds: float = 0.0
-    code: str = ""
+    error: str = ""
     call: str = ""
     unique_id: str = ""
     time: str = ""
@@ -74,7 +76,7 @@ class Outcome:
     scope: str = ""
 
     @classmethod
-    def of(cls, subject: Subject, status: str, reason: str = "", **more: Any) -> Outcome:
+    def of(cls, subject: Subject, status: str, reason: Reason = DONE, **more: Any) -> Outcome:
         """The outcome of ``subject``. ``more``: further members, by name."""
         return cls(subject.name, subject.arn, status, reason, unique_id=subject.unique_id, **more)
 
@@ -85,13 +87,13 @@ class Outcome:
     def as_data(self) -> dict[str, Any]:
         """A row of ``outcomes.json``."""
         who = {"user": self.user, "arn": self.arn, "unique_id": self.unique_id}
-        what = {"status": self.status, "reason": self.reason, "call": self.call, "code": self.code}
+        what = {"status": self.status, **self.reason.as_data(), "call": self.call, "error": self.error}
         row = {**who, **what, "calls": self.calls, "seconds": round(self.seconds, 3), "time": self.time}
         return {**row, "verdict": self.verdict, "scope": self.scope} if self.verdict else row
 
 
 #: Processes one user and returns status and reason. It records the calls that it makes in ``Applied``.
-Work = Callable[[Subject, Applied], tuple[str, str]]
+Work = Callable[[Subject, Applied], tuple[str, Reason]]
 
 
 def outcome_of(
@@ -104,27 +106,30 @@ def outcome_of(
         status, reason = work(subject, applied)
     except Interrupted as error:
         if not applied.calls:
-            return Outcome.of(subject, SKIPPED, f"{error} before its turn: run again", code=_INTERRUPTED)
-        status, code = FAILED, _INTERRUPTED
-        reason = f"{subject}: {error} after {applied.calls} calls: run again"
+            return Outcome.of(subject, SKIPPED, reasons.BEFORE_ITS_TURN(signal=str(error)))
+        status, reason = FAILED, reasons.INTERRUPTED(user=subject, signal=str(error), calls=applied.calls)
     except Exception as error:  # noqa: BLE001  # any error of one user must leave the other users' outcomes intact
-        status, (reason, code) = FAILED, _failure(subject, error)
-        call = error.call.permission if isinstance(error, CallFailed) else ""
-    if status == FAILED and applied.failure_note:
-        reason = f"{reason}; {applied.failure_note}"
+        status, reason, code = FAILED, failure_reason(subject, error), error_code(error)
+        if isinstance(error, CallFailed):
+            code, call = error.code, error.call.permission
+    if status == FAILED:
+        reason = reason.and_also(applied.failure_note)
     calls, seconds = applied.calls, clock() - started
-    return Outcome.of(subject, status, reason, calls=calls, seconds=seconds, code=code, call=call)
+    return Outcome.of(subject, status, reason, calls=calls, seconds=seconds, error=code, call=call)
 
 
-def _failure(subject: Subject, error: Exception) -> tuple[str, str]:
+def failure_reason(subject: Subject, error: Exception) -> Reason:
+    """The reason of a user that failed with ``error``: the one that it carries, or else that of its class."""
+    if isinstance(error, IamUsersError):
+        return error.reason or reasons.of_class(type(error).__name__, subject, str(error))
     if isinstance(error, CallFailed):
-        return f"{error}; fix the cause and run again", error.code
+        return reasons.CALL_FAILED(why=str(error))
     if isinstance(error, ClientError):
-        return f"{subject}: {error}; nothing further was touched", error_code(error)
-    if not isinstance(error, (BotoCoreError, IamUsersError)):
-        LOG.error("%s", subject, exc_info=error)
-        return f"{subject}: {error!r}", error_code(error)
-    return describe(subject, error), error_code(error)
+        return reasons.AWS_ERROR(user=subject, why=str(error))
+    if isinstance(error, BotoCoreError):
+        return reasons.AWS_UNREACHABLE(user=subject, why=str(error))
+    LOG.error("%s", subject, exc_info=error)
+    return reasons.FAILED_UNEXPECTEDLY(user=subject, why=repr(error))
 
 
 def write_outcomes(output: Path | Store, outcomes: Iterable[Outcome]) -> None:
@@ -174,7 +179,7 @@ def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcom
             continue
         if before:
             former = {key: value for key, value in before.items() if key != "history"}
-            same = all(former.get(key) == row[key] for key in ("status", "reason"))
+            same = all(former.get(key) == row[key] for key in ("status", "code", "reason"))
             if history := [*before.get("history", ()), *([] if same else [former])]:
                 row["history"] = _kept(history)
         if at is None:
@@ -192,10 +197,13 @@ def _kept(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _before_its_turn(outcome: Outcome) -> bool:
-    return outcome.status == SKIPPED and outcome.code == _INTERRUPTED
+    return outcome.reason.code == reasons.BEFORE_ITS_TURN.code
 
 
-_TEXTS_OF_ROW = ("user", "arn", "unique_id", "status", "reason", "call", "code", "time", "verdict")
+_TEXTS_OF_ROW = (
+    *("user", "arn", "unique_id", "status", "reason", "code", "for_owners"),
+    *("call", "error", "time", "verdict"),
+)
 
 
 def _is_row(row: object) -> bool:
@@ -204,7 +212,7 @@ def _is_row(row: object) -> bool:
         and "arn" in row
         and "unique_id" in row
         and all(isinstance(row.get(name, ""), str) for name in _TEXTS_OF_ROW)
-        and isinstance(row.get("history", []), list)
+        and all(isinstance(row.get(name, []), list) for name in ("also", "history"))
     )
 
 
@@ -254,7 +262,7 @@ class OutcomeWriter:
     def _journal_it(self, subject: Subject, outcome: Outcome) -> None:
         try:
             self._journal.write(subject, OUTCOME, **outcome.as_data())
-        except JournalRefused as error:
+        except (JournalRefused, RunLockLost) as error:
             LOG.error("%s", error)
 
     def _try_to_write(self) -> None:
@@ -306,15 +314,16 @@ def missing_outcomes(
         if not is_known and written.get(key, _NEVER) < (moment(last.get("time")) or _NEVER):
             yield subject, _outcome(subject, its, name_of)
         elif key in failed and (sent := _unanswered_deletion(its)) and name_of(subject.unique_id) is None:
-            reason = f"DeleteUser was sent at {sent} UTC, no answer came, and the user is gone"
+            reason = reasons.DELETED_WITHOUT_ANSWER(at=sent)
             calls = sum(line["phase"] == BEFORE for line in its)
             yield subject, Outcome.of(subject, DELETED, reason, calls=calls)
 
 
-def unfinished_restorations(lines: Iterable[Line]) -> Iterator[Outcome]:
+def unfinished_restorations(lines: Iterable[Line]) -> Iterator[tuple[str, Outcome]]:
     """The outcomes of users that a restoration changed and was not done with, from the ``lines`` of its journal.
 
-    Each is of the user that is there: the one that was created anew, if one was.
+    Each is of the user that is there: the one that was created anew, if one was; and comes with the unique id of the
+    user that is restored.
     """
     users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
@@ -329,12 +338,8 @@ def unfinished_restorations(lines: Iterable[Line]) -> Iterator[Outcome]:
             continue
         made = [line["saved"][CREATED] for line in its if CREATED in (line.get("saved") or {})]
         subject = Subject(str(its[-1].get("user")), arn, str(made[-1] if made else unique_id))
-        reason = (
-            f"{subject}: a restoration of it ended at {_shown_time(since[-1])} UTC, after {calls} calls, and is not "
-            "done: the user has a part of what it had, and may be locked out by our Deny-all: run c7n-iamusers restore "
-            "again; where AWS refuses a part for good, give --without"
-        )
-        yield Outcome.of(subject, FAILED, reason, calls=calls, time=str(since[-1].get("time")))
+        reason = reasons.RESTORATION_UNFINISHED(user=subject, at=_shown_time(since[-1]), calls=calls)
+        yield unique_id, Outcome.of(subject, FAILED, reason, calls=calls, time=str(since[-1].get("time")))
 
 
 def _shown_time(line: Line) -> str:
@@ -354,16 +359,11 @@ def _unanswered_deletion(lines: Iterable[Line]) -> str:
 def _outcome(subject: Subject, lines: list[Line], name_of: Callable[[str], str | None]) -> Outcome:
     last, calls = lines[-1], sum(line["phase"] == BEFORE for line in lines)
     if last["phase"] == OUTCOME:
-        status, reason = str(last.get("status")), str(last.get("reason"))
-        return Outcome.of(subject, status, reason, calls=last.get("calls", calls))
+        return Outcome.of(subject, str(last.get("status")), read_reason(last), calls=last.get("calls", calls))
     when = _shown_time(last)
     if last.get("operation") == "DeleteUser":
         done = last.get("result") == "done"
         unsure = last["phase"] == BEFORE or last.get("result") in ("unknown", "interrupted")
         if done or (unsure and name_of(subject.unique_id) is None):
-            return Outcome.of(subject, DELETED, f"by a run that was stopped at {when} UTC", calls=calls)
-    reason = (
-        f"{subject}: a run that began on it was stopped at {when} UTC, after {calls} calls: run again, or look at "
-        "the journal; where it was being deleted, it is locked out by our Deny-all until then"
-    )
-    return Outcome.of(subject, FAILED, reason, calls=calls)
+            return Outcome.of(subject, DELETED, reasons.DELETED_BY_STOPPED_RUN(at=when), calls=calls)
+    return Outcome.of(subject, FAILED, reasons.RUN_STOPPED(user=subject, at=when, calls=calls), calls=calls)

@@ -270,9 +270,8 @@ def _name(call: Any) -> str:
 
 
 def describe(subject: Subject, error: Exception) -> str:
-    """The text of ``error``, with ``subject`` in front unless the text already names it."""
-    text = str(error)
-    return text if str(subject) in text else f"{subject}: {text}"
+    """The text of ``error``, with ``subject`` in front unless the error says that its text names its user."""
+    return str(error) if getattr(error, "names_user", False) else f"{subject}: {error}"
 
 
 def is_missing(error: ClientError) -> bool:

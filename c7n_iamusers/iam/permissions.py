@@ -105,6 +105,8 @@ RESTORATION = _sorted(
     _iam(name for kind in ATTACHMENT_KINDS for name in kind.restoring),
     (
         "iam:CreateUser",
+        # The trust policies of roles.
+        "iam:GetAccountAuthorizationDetails",
         "iam:TagUser",
         "iam:PutUserPermissionsBoundary",
         # To remove a Deny-all that a stopped deletion left on the user.

@@ -17,11 +17,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from c7n_iamusers import reasons
 from c7n_iamusers.execution.calls import ApiCall, Plan
 from c7n_iamusers.execution.executor import Applied, CallFailed, Executor
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.attachments import LOGIN_PROFILE
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.reasons import Reason
 
 SERVICE = "signin"
 OPERATIONS = ("ListSessions", "BatchRevokeSessions")
@@ -58,8 +60,8 @@ class SignInSessions:
         """Whether the installed botocore can list and revoke sessions."""
         return self._client is not None
 
-    def end(self, user: IamUser, executor: Executor) -> str:
-        """Revoke the sessions of ``user``, and return what came of it, in words; empty if there was nothing to do.
+    def end(self, user: IamUser, executor: Executor) -> Reason | None:
+        """Revoke the sessions of ``user``, and return what came of it; None if there was nothing to do.
 
         The user's Deny-all must be on. Raises what the executor raises but CallFailed: a session that lives on is under
         the Deny, so it fails nothing.
@@ -67,7 +69,7 @@ class SignInSessions:
         found = self._of(user) if self._client else []
         if not self._client or self._problem:
             why = self._problem or NOT_OFFERED
-            return f"its sign-in sessions were not ended: {why}" if _has_password(user) else ""
+            return reasons.SESSIONS_NOT_ENDED(why=why) if _has_password(user) else None
         applied, errors = Applied(), list[str]()
         for call in _revocations(found):
             applied.values.clear()
@@ -78,7 +80,8 @@ class SignInSessions:
             errors += [
                 f"{each.get('code')}: {each.get('message')}" for each in applied.values.get(_ERRORS) or ()
             ]
-        return "; ".join(_words(len(found) - len(errors), errors))
+        came = list(_came_of(len(found) - len(errors), errors))
+        return reasons.joined(came) if came else None
 
     def _of(self, user: IamUser) -> list[tuple[str, str]]:
         """The principal and the ARN of each session of the user's name, which is unique in the account."""
@@ -119,14 +122,11 @@ def _revocations(sessions: Sequence[tuple[str, str]]) -> Iterator[ApiCall]:
             yield ApiCall(SERVICE, "BatchRevokeSessions", given, save={_ERRORS: ("errors",)})
 
 
-def _words(ended: int, errors: Sequence[str]) -> Iterator[str]:
+def _came_of(ended: int, errors: Sequence[str]) -> Iterator[Reason]:
     if ended > 0:
-        yield (
-            f"sessions can't be refreshed: {ended} of its sign-in sessions; credentials already issued live on under "
-            "the Deny-all"
-        )
+        yield reasons.SESSIONS_ENDED(count=ended)
     if errors:
-        yield f"{len(errors)} of its sign-in sessions were not ended: {errors[0]}"
+        yield reasons.SOME_SESSIONS_NOT_ENDED(count=len(errors), why=errors[0])
 
 
 def _has_password(user: IamUser) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.reasons import GROUPS_NOT_READ
 
 
 def matches(user: IamUser, field: str, pattern: str) -> bool:
@@ -26,9 +27,7 @@ def matches(user: IamUser, field: str, pattern: str) -> bool:
 def _matches_group(user: IamUser, pattern: str) -> bool:
     if user.groups is None:
         # A rule by group must neither select nor exempt a user whose groups are unknown.
-        raise EvidenceUnreadable(
-            f"{user.subject}: its groups were not read, so rules by group can't be applied"
-        )
+        raise EvidenceUnreadable(GROUPS_NOT_READ(user=user.subject))
     return any(_matches(group, pattern) for group in user.groups)
 
 

@@ -11,6 +11,7 @@ from datetime import date, datetime, timezone
 from types import MappingProxyType
 from typing import Any
 
+from c7n_iamusers import reasons
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import (
     Derivation,
@@ -50,7 +51,7 @@ from c7n_iamusers.text.wording import shown
 
 _Row = tuple[Intents, UserIntent, Candidate]
 _DESCRIPTION = "Derived from the policies of IAM users by c7n-iamusers"
-QUARANTINED = model.QUARANTINED
+QUARANTINED = reasons.QUARANTINED.code
 _SHOWN = 3
 _NO_ROLES: Mapping[str, Mapping[str, Any] | None] = MappingProxyType({})
 
@@ -178,7 +179,7 @@ class AccessDerivation:
                 self.proofs.add([principal], options, intents.source.policies)
             except Exception as error:  # noqa: BLE001  # whatever one user has, it stops no other
                 reason = f"its policies are unknown: {_told(error)}"
-                refused.append(_refused(intents, user, reason, model.POLICIES_UNKNOWN))
+                refused.append(_refused(intents, user, reason, reasons.POLICIES_UNKNOWN))
         found = derive(principals, options, self.proofs.others)
         self.results.append(found)
         for refusal in found.refused:
@@ -284,11 +285,11 @@ class _NamedSets:
             reason = (
                 f"its policies are unknown, so {requested.name} can't be compared with them: {_told(error)}"
             )
-            return _refused(intents, user, reason, model.POLICIES_UNKNOWN)
+            return _refused(intents, user, reason, reasons.POLICIES_UNKNOWN)
         exposed = (each for each in all_managed(principal) if each.name.startswith(COMPROMISED))
         if found := next(exposed, None):
             reason = f"has policy {found.name}: AWS detected an exposed access key; investigate it first"
-            return _refused(intents, user, reason, model.NOT_PROVEN)
+            return _refused(intents, user, reason, reasons.NOT_PROVEN)
         options = self._options_of(intents, requested)
         self._proofs.add([principal], options, intents.source.policies)
         proof = self._proofs.proof(user.subject.arn, requested)
@@ -297,7 +298,7 @@ class _NamedSets:
             proof = replace(proof, verdict=UNDECIDED)
         if is_permitted(with_acceptance(proof, user.subject, options)):
             return proof.verdict
-        refusal = _refused(intents, user, _unproven(requested, proof, unread), model.NOT_PROVEN)
+        refusal = _refused(intents, user, _unproven(requested, proof, unread), reasons.NOT_PROVEN)
         return replace(refusal, verdict=proof.verdict)
 
     def _options_of(self, intents: Intents, requested: PermissionSet) -> DerivationOptions:
@@ -343,9 +344,11 @@ def _unproven(requested: PermissionSet, proof: Proof, unread: Sequence[str]) -> 
     return f"{found}{example}: request what it may do by derive: true, or {accept}"
 
 
-def _refused(intents: Intents, user: UserIntent, reason: str, code: str = model.NOT_DERIVED) -> model.Refusal:
-    code = QUARANTINED if user.detail and is_denied(user.detail, intents.source) else code
-    return model.Refusal(user.subject, f"{user.subject}: {reason}", code, intents.place)
+def _refused(
+    intents: Intents, user: UserIntent, why: str, kind: reasons.Kind = reasons.NOT_DERIVED
+) -> model.Refusal:
+    kind = reasons.QUARANTINED if user.detail and is_denied(user.detail, intents.source) else kind
+    return model.Refusal(user.subject, kind(user=user.subject, why=why), intents.place)
 
 
 def _path_and_name(policy: str | PolicyReference) -> str:

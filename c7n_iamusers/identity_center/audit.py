@@ -58,7 +58,7 @@ def audit(
         for arn in membership_users.get((each.group, folded(each.username)), ())
     }
     refused = [
-        each.reason
+        each.reason.text
         for each in report.plan.refused
         # The person of a quarantined user has the access that an earlier run gave.
         if not (each.code == QUARANTINED and each.subject.arn in replaced)
@@ -110,7 +110,7 @@ def _former_lines(
 
 
 def _member_line(each: model.UnexpectedMember) -> str:
-    return f"{each.username} in group {each.group} (account {shown(each.accounts)}): {each.reason}"
+    return f"{each.username} in group {each.group} (account {shown(each.accounts)}): {each.reason.text}"
 
 
 _NO_USERS = (
@@ -206,7 +206,7 @@ def _not_provisioned(plan: model.AccessPlan) -> Iterator[str]:
         ]
         if names:
             yield f"{len(names)} requested {kind}(s) don't exist: {shown(names)}: run provision apply"
-    yield from (each.reason for each in plan.missing)
+    yield from (each.reason.text for each in plan.missing)
 
 
 def _assigned_elsewhere(group: model.KnownGroup, names: Mapping[str, str]) -> str:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from sys import intern
 
+from c7n_iamusers import reasons
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.execution.calls import ApiCall, Subject
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.wording import folded
 
 #: The type of a principal, GROUP or USER, and its id.
@@ -209,18 +211,22 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An IAM user whose person gets no access. ``reason``: why, and what to do.
+    """An IAM user whose person gets no access.
 
     ``shared``: the reason is the group or the permission set, and so concerns other users, too. ``verdict``: of the
     proof, if there was one.
     """
 
     subject: Subject
-    reason: str
-    code: str = "InvalidPerson"
+    reason: Reason
     place: str = ""
     shared: bool = False
     verdict: str = ""
+
+    @property
+    def code(self) -> str:
+        """That of its reason."""
+        return self.reason.code
 
 
 @dataclass(frozen=True)
@@ -263,11 +269,18 @@ PERMISSION_SET, GROUP, ASSIGNMENT, USER, MEMBERSHIP = (
     "membership",
 )
 #: The codes of refusals that are decisions about the IAM user, and no failures: it is skipped.
-NO_WORKING_CREDENTIALS, ONE_SERVICE_CREDENTIALS = "NoWorkingCredentials", "OneServiceCredentials"
-QUARANTINED, NOT_DERIVED, NOT_PROVEN = "Quarantined", "NotDerived", "NotProven"
-DECISIONS = frozenset({NO_WORKING_CREDENTIALS, ONE_SERVICE_CREDENTIALS, QUARANTINED, NOT_DERIVED, NOT_PROVEN})
-#: The codes of refusals because evidence is missing.
-CREDENTIALS_UNKNOWN, POLICIES_UNKNOWN = "CredentialsUnknown", "PoliciesUnknown"
+DECISIONS = frozenset(
+    each.code
+    for each in (
+        reasons.NO_WORKING_CREDENTIALS,
+        reasons.ONE_SERVICE_CREDENTIALS,
+        reasons.QUARANTINED,
+        reasons.NOT_DERIVED,
+        reasons.NOT_PROVEN,
+        reasons.SPELLED_OTHERWISE,
+        reasons.SPELLED_OTHERWISE_IN_GROUP,
+    )
+)
 #: In the order in which they are created and shown.
 KINDS = (PERMISSION_SET, GROUP, ASSIGNMENT, USER, MEMBERSHIP)
 CREATE, UPDATE, ASSIGN, ADOPT, AWAIT, UNCHANGED = "create", "update", "assign", "adopt", "await", "unchanged"
@@ -461,7 +474,7 @@ class Missing:
 
     claim: Claim
     what: str
-    reason: str
+    reason: Reason
 
 
 @dataclass(frozen=True)
@@ -538,12 +551,12 @@ class UnexpectedMember:
     username: str
     group: str
     accounts: tuple[str, ...]
-    reason: str
+    reason: Reason
 
     @property
     def is_former(self) -> bool:
-        """Whether an earlier run made the membership, by the reason (``totals.FORMER``)."""
-        return self.reason.startswith("an earlier run ")
+        """Whether an earlier run made the membership."""
+        return self.reason.code in reasons.FORMER_MEMBERSHIP
 
 
 @dataclass(frozen=True)

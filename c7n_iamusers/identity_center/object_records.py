@@ -128,8 +128,9 @@ class CreatedState:
 
     ``memberships``: (group id, user id) -> membership id. ``assignments``: id of each of their groups -> all its
     assignments, with ``model.UNKNOWN_ASSIGNMENT`` if the caller may not list them.
-    ``members``: id of a managed group -> user ids. ``unmanaged``: ids of groups and ARNs of permission sets that are
-    not managed. Assignments that are being created or deleted are among them all; ``in_progress`` says which.
+    ``members``: id of each group that was assigned -> user ids. ``unmanaged``: ids of groups and ARNs of permission
+    sets that are not managed. Assignments that are being created or deleted are among them all; ``in_progress`` says
+    which.
     """
 
     created: tuple[Created, ...]
@@ -148,8 +149,8 @@ class RemovedState:
     """The current state of objects that a run ``removed``.
 
     ``groups``: former id -> the group with that id, or else with that name, with members and assignments.
-    ``permission_sets``: former ARN -> likewise. ``held``: by ARN, all permission sets of ``groups``. ``people``: the
-    ids of users that still exist.
+    ``permission_sets``: former ARN -> likewise. ``held``: by ARN, all permission sets of ``groups``. ``people``: ids of
+    users that still exist. ``holders``: ARN of a set whose settings were replaced -> account, principal and user ids.
     """
 
     removed: tuple[Removed, ...]
@@ -158,6 +159,7 @@ class RemovedState:
     held: Mapping[str, model.KnownPermissionSet] = field(default_factory=dict)
     people: frozenset[str] = frozenset()
     in_progress: model.InProgress = field(default_factory=model.InProgress)
+    holders: Mapping[str, frozenset[tuple[str, str, str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -412,7 +414,8 @@ def _created_identity(line: Mapping[str, Any]) -> str:
 _MANY = 10_000_000
 _ANY, _ID = validators.text(65_536), validators.text(2048, shortest=1)
 _REGION = validators.text(64, r"[a-z0-9-]+")
-_USER_ARN = validators.text(2048, r"arn:aws[a-z-]*:iam::\d{12}:user/[!-~]+")
+#: IAM users: ARN -> unique id.
+iam_users = validators.mapping(validators.text(2048, r"arn:aws[a-z-]*:iam::\d{12}:user/[!-~]+"), _ANY)
 #: The name of the directory of a run.
 _RUN = validators.text(40, r"\d{8}T\d{6}\.\d+Z")
 
@@ -507,7 +510,7 @@ _MEMBERSHIPS = validators.listing(
     _with(
         {
             **dict.fromkeys(("group", "username", "group-id", "user-id"), _ID),
-            "users": validators.mapping(_USER_ARN, _ANY),
+            "users": iam_users,
         },
         {"id": validators.text(2048)},
     ),

@@ -128,7 +128,7 @@ def _nobody_served(report: Report, history: History) -> Iterator[str]:
         yield (
             f"all {len(refused)} IAM users of this run are refused, and nobody gets access "
             f"({', '.join(f'{count} {code}' for code, count in sorted(codes.items()))}): "
-            f"{shown(sorted(each.reason for each in refused.values()))}"
+            f"{shown(sorted(each.reason.text for each in refused.values()))}"
         )
 
 

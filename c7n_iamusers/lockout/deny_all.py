@@ -27,6 +27,7 @@ from c7n_iamusers.iam.policy_documents import (
 )
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout.quarantine_record import SID_TIME, sid_time
+from c7n_iamusers.reasons import DENY_REFUSED, Reason
 
 #: The name of the inline policy that denies a user everything.
 DENY_ALL_NAME = "c7n-iamusers-deny-all"
@@ -177,11 +178,10 @@ def plan_deny_all(
         return DenyAllPlan(ATTACHED, (_attach(user, why),), detach)
     if BOUNDARY not in refused:
         return DenyAllPlan(BOUNDARY, (bound(user, why),))
-    told = f"{user.subject}: no Deny-all can be put on it, and nothing is removed without one"
-    raise DenyRefused(f"{told}: {_why_none(user, bool(fitting), refused)}")
+    raise DenyRefused(_why_none(user, bool(fitting), refused))
 
 
-def _why_none(user: IamUser, fitting: bool, refused: Mapping[str, str]) -> str:
+def _why_none(user: IamUser, fitting: bool, refused: Mapping[str, str]) -> Reason:
     """Why no form of the Deny-all is left, and what to do. ``fitting``: whether there is room for the inline one."""
     full = {}
     if has_foreign_policy(user):
@@ -198,7 +198,8 @@ def _why_none(user: IamUser, fitting: bool, refused: Mapping[str, str]) -> str:
     denied = any(code.startswith("AccessDenied") for code in answers)
     remedies = ["use a role that changes users, or allow this one these actions"] if denied else []
     remedies += ["make room"] if full or len(answers) > denied else []
-    return f"{'; '.join([*causes, *full.values()])}. What to do: {', or '.join(remedies)}"
+    told = "; ".join([*causes, *full.values()])
+    return DENY_REFUSED(user=user.subject, causes=told, remedies=", or ".join(remedies))
 
 
 def _put_inline(user: IamUser, document: str, why: str, name: str = DENY_ALL_NAME) -> ApiCall:

@@ -6,27 +6,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
+from c7n_iamusers import reasons
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all
 from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.lockout.quarantine_record import OWN_TAGS, DenyRecord, Quarantine, parse_sid
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.times import moment
 
 NOTHING_KNOWN = History()
 #: A read contradicts only calls that are older: IAM is eventually consistent, and another run may be at work.
 SETTLED = timedelta(minutes=15)
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
-#: Why a quarantine no longer holds whose Deny somebody else removed or changed.
-DENY_GONE = "its Deny-all is gone or was changed"
-#: Why credentials stay inactive that we deactivated.
-DEACTIVATED_EARLIER = "this tool deactivated these under an earlier quarantine"
-#: Why credentials stay inactive that were active under a quarantine.
-GIVEN_BY_OTHERS = "somebody else created or activated these under the quarantine"
-#: Why credentials stay inactive that were active before a quarantine.
-UNPROVEN = "no journal here shows that it was this tool that deactivated these: somebody else may have, as for a leak"
-UNKNOWN_BEFORE = "it is unknown whether these were active before it"
+#: Of credentials that stay inactive.
 UNKNOWN_SINCE = (
     "It is unknown whether anybody else has activated them since, and deactivated them for another reason"
 )
@@ -229,7 +224,7 @@ def _without(user: IamUser, kind: str, member: str, value: str) -> tuple[Item, .
 
 def lapses(user: IamUser, quarantine: Quarantine) -> list[str]:
     """Why the quarantine of ``user`` is no longer complete, in words; empty if it is complete."""
-    gone = [] if denied(user, quarantine) else [DENY_GONE]
+    gone = [] if denied(user, quarantine) else ["its Deny-all is gone or was changed"]
     if quarantine.kept:
         return gone
     return gone + [
@@ -287,43 +282,35 @@ def contradictions(user: IamUser, history: History, now: datetime) -> dict[str, 
     return {name: names for name, names in found.items() if names}
 
 
-def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTHING_KNOWN) -> list[str]:
-    """Why credentials stay inactive that may have been active before, in words; empty if there are none.
+def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTHING_KNOWN) -> list[Reason]:
+    """Why credentials stay inactive that may have been active before; empty if there are none.
 
     Whoever removed the Deny-all by hand may also have activated these credentials, and deactivated them again for
     another reason, such as a leak: nothing that is read here shows whether somebody did. So a later quarantine does not
     take them into its record, and its release names them.
     """
-    since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"
+    since = quarantine.since
     if not quarantine.known:
-        missing = (
-            f"the journal of the quarantine of {since} is missing, so it is unknown what was active before it"
-        )
-        return _staying(missing, switchable(user, attachments.INACTIVE))
+        return _staying(reasons.JOURNAL_MISSING, switchable(user, attachments.INACTIVE), since=since)
     gone = not denied(user, quarantine) and quarantine.deny != "none"
-    removed = (
-        f"the Deny-all of {since} was removed or changed by somebody else. These were active before it. "
-        f"{UNKNOWN_SINCE}"
-    )
-    earlier = f"{DEACTIVATED_EARLIER}, before that of {since}. {UNKNOWN_SINCE}"
-    given_back = history.activated_ids(quarantine.since)
-    taken = "these were active again after that, and somebody else has deactivated them since"
+    given_back = history.activated_ids(since)
     others = {*quarantine.given, *quarantine.dropped, *given_back}
     off = list(switchable(user, attachments.INACTIVE))
     # Only the journal knows what an earlier run deactivated, or somebody else.
-    journaled = quarantine.kept or (history.record is not None and history.record.since == quarantine.since)
+    journaled = quarantine.kept or (history.record is not None and history.record.since == since)
     named = {*quarantine.deactivated, *others, *history.deactivated_ids()}
     unknown = [each for each in off if _id(each) not in named] if not (journaled or gone) else []
+    removed = recorded_inactive(user, without_activated(quarantine, history)) if gone else ()
+    earlier = deactivated_earlier(user, (*quarantine.deactivated, *others), history)
+    given = [each for each in off if _id(each) in quarantine.given]
+    dropped = [each for each in off if _id(each) in set(quarantine.dropped) - given_back]
     return [
-        *(_staying(removed, recorded_inactive(user, without_activated(quarantine, history))) if gone else ()),
-        *_staying(earlier, deactivated_earlier(user, (*quarantine.deactivated, *others), history)),
-        *_staying(f"{GIVEN_BY_OTHERS} of {since}", [each for each in off if _id(each) in quarantine.given]),
-        *_staying(taken, [each for each in off if _id(each) in given_back]),
-        *_staying(
-            f"active before the quarantine of {since}, and {UNPROVEN}",
-            [each for each in off if _id(each) in set(quarantine.dropped) - given_back],
-        ),
-        *_staying(f"no journal of the quarantine of {since} is here, so {UNKNOWN_BEFORE}", unknown),
+        *_staying(reasons.DENY_REMOVED, removed, since=since),
+        *_staying(reasons.DEACTIVATED_EARLIER, earlier, since=since),
+        *_staying(reasons.GIVEN_UNDER_QUARANTINE, given, since=since),
+        *_staying(reasons.TAKEN_AGAIN, [each for each in off if _id(each) in given_back]),
+        *_staying(reasons.NOT_PROVEN_OURS, dropped, since=since),
+        *_staying(reasons.UNKNOWN_BEFORE, unknown, since=since),
     ]
 
 
@@ -421,9 +408,11 @@ def _id(credential: tuple[attachments.AttachmentKind, Item]) -> str:
     return str(item[kind.identifier])
 
 
-def _staying(why: str, credentials: Iterable[tuple[attachments.AttachmentKind, Item]]) -> list[str]:
+def _staying(
+    why: reasons.Kind, credentials: Iterable[tuple[attachments.AttachmentKind, Item]], **parameters: Any
+) -> list[Reason]:
     named = ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in credentials)
-    return [f"{why}; they stay inactive: {named}; activate by hand the ones that are needed"] if named else []
+    return [why(which=named, **parameters)] if named else []
 
 
 def recorded_inactive(user: IamUser, quarantine: Quarantine) -> list[tuple[attachments.AttachmentKind, Item]]:

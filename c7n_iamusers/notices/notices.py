@@ -17,6 +17,7 @@ from datetime import date, datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
 
+from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.stores import Store
@@ -26,6 +27,7 @@ from c7n_iamusers.notices.delivery import EXPIRED, LEFT, WAITING, Delivery, Read
 from c7n_iamusers.notices.exempted import DIRECTORY, MOST_EXEMPT, Exempted, as_json, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.notices.records import Records
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
 from c7n_iamusers.text.times import as_text, moment
@@ -406,7 +408,7 @@ def notice_refusal(
     *,
     before_day: bool = False,
     before_stop: bool = False,
-) -> str | None:
+) -> Reason | None:
     """Why a user may not be touched yet, ``days`` after its owners were addressed; None where it may.
 
     The user is not exempt. ``before_day``: whether it may be touched before the announced day, which is that of its
@@ -415,39 +417,20 @@ def notice_refusal(
     notice, lost = notices.announcement(unique_id, now), notices.exemption(unique_id)
     if expired := notices.expired(unique_id, now):
         found = notices.delivery(expired, now)
-        return (
-            f"its message may have expired unread: {_announced(expired)}, nothing says that the message left its queue "
-            f"before {found.expires:%Y-%m-%d %H:%M} UTC ({found}); run the policy with the action notify-owners, which "
-            "announces it anew"
-        )
+        return reasons.MESSAGE_EXPIRED(sent=_sent(expired), expires=found.expires, found=str(found))
     if notice is None and lost:
-        return (
-            f"it was {lost}, and was not announced since: restore its {_LOST[lost.field]} or exempt it again if it is "
-            "to stay; if it may be deleted, run the policy with the action notify-owners, which announces it anew"
-        )
+        return reasons.EXEMPT_SINCE_ANNOUNCED(exempt=str(lost), lost=_LOST[lost.field])
     if notice is None:
-        return (
-            f"its owners were not addressed: {notices.place} has no announcement of it that still counts; run the "
-            "policy with the action notify-owners"
-        )
-    said = _announced(notice)
+        return reasons.NOT_ANNOUNCED(place=notices.place)
+    sent, today = _sent(notice), now.astimezone(timezone.utc).date()
     if now < notice.time + timedelta(days=days):
-        return f"announced less than {days:g} days ago: {_sent(notice)}"
-    if not before_day and now.astimezone(timezone.utc).date() < notice.day:
-        return f"its day is yet to come: {said} for {notice.day}"
-    if notice.stop and not before_stop and now.astimezone(timezone.utc).date() < notice.stop:
-        return f"the day on which its credentials stop working is yet to come: {said}, with {notice.stop}"
+        return reasons.ANNOUNCED_LATELY(days=days, sent=sent)
+    if not before_day and today < notice.day:
+        return reasons.BEFORE_ITS_DAY(sent=sent, day=notice.day)
+    if notice.stop and not before_stop and today < notice.stop:
+        return reasons.BEFORE_ITS_STOP(sent=sent, stop=notice.stop)
     found = notices.delivery(notice, now)
-    if found.state != LEFT:
-        return (
-            f"its message may still be in the queue: {said}, and {found}. What SQS can't tell, delivery: "
-            f"{delivery.UNCHECKED} in this action waives"
-        )
-    return None
-
-
-def _announced(notice: Notice) -> str:
-    return f"announced {_sent(notice)}"
+    return None if found.state == LEFT else reasons.MESSAGE_WAITS(sent=sent, found=str(found))
 
 
 def _sent(notice: Notice) -> str:

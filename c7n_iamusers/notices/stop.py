@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from c7n_iamusers.exceptions import NoticesUnreadable, Stopped
 from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.reasons import STOPPED
 
 #: The name of a file beside the notices, or in an account's directory there. While it exists, no destructive action
 #: begins with another user. Names that begin with it count too, in any case and with blanks before: an editor may make
@@ -43,6 +44,4 @@ def check_stop(store: Store, place: str = "") -> None:
 
 def stopped(file: str) -> Stopped:
     """The error that ``file`` causes."""
-    return Stopped(
-        f"the file {file} stops every destructive action: the user was not touched. Remove the file and run again"
-    )
+    return Stopped(STOPPED(file=file))

@@ -307,7 +307,7 @@ class AccessGate:
         intents = Intents(account_id, self._where, users, derive=options, source=account.source)
         derivation = AccessDerivation(lambda: username_tags(self._connected_center()), clock=time.monotonic)
         desired = desired_access([intents], derivation)
-        found: dict[str, Wanted] = {each.subject.arn: each.reason for each in desired.refused}
+        found: dict[str, Wanted] = {each.subject.arn: each.reason.text for each in desired.refused}
         for claim in desired.claims:
             name = claim.grant.permission_set
             found[claim.subject.arn] = access_state.RequiredSet(name, desired.permission_sets[name])

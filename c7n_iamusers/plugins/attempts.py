@@ -19,7 +19,6 @@ from c7n_iamusers.evidence.attempts import (
     DEFAULT_SOURCES,
     DELIVERY,
     LAST_USED,
-    NOT_QUARANTINED,
     SERVICES,
     SERVICES_ARE_LATE,
     SOURCES,
@@ -60,6 +59,7 @@ from c7n_iamusers.plugins.policy_checks import (
 )
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import run_store, store_at, visible_errors, write_privately
+from c7n_iamusers.reasons import NOT_IN_QUARANTINE
 from c7n_iamusers.text.wording import visible_log
 
 Resource = dict[str, Any]
@@ -201,7 +201,7 @@ class _Listened:
     names: frozenset[str] = frozenset()
 
 
-_NO_QUARANTINE = _Listened(None, None, gaps=(Gap(NOT_QUARANTINED, unread=True),))
+_NO_QUARANTINE = _Listened(None, None, gaps=(Gap.of(NOT_IN_QUARANTINE()),))
 
 
 class _Reading:

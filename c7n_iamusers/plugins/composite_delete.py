@@ -35,6 +35,7 @@ from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store, visible_errors
 from c7n_iamusers.plugins.taking_action import OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
+from c7n_iamusers.reasons import NO_QUARANTINE, PLANNED_CALLS, Reason, read_reason
 from c7n_iamusers.safeguards import guards
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import visible
@@ -74,12 +75,12 @@ def _proposal(
 ) -> Proposal:
     subject, found = subject_of(resource), []
 
-    def work(evidence: Subject, _: Applied) -> tuple[str, str]:
+    def work(evidence: Subject, _: Applied) -> tuple[str, Reason]:
         found.append(readable(deletion.propose(evidence)))
         planned = found[0]
         if planned.skipped:
-            return guards.refused_status(planned.skipped), planned.skipped
-        return PLANNED, f"{len(planned.calls)} calls"
+            return guards.left_alone(planned.skipped), planned.skipped
+        return PLANNED, PLANNED_CALLS(count=len(planned.calls))
 
     outcome = outcome_of(subject, work, interruption)
     # Users that could not be read are in the plan too, so that it lists all users.
@@ -173,8 +174,8 @@ class CompositeDelete(TakingAction):
     - ``plan: FILE`` or ``s3://BUCKET/KEY``: delete only what is in this reviewed plan. Users that have changed since
       are skipped. ``plan-sha256``: refuse a plan with another SHA-256
     - ``adopt: true``: continue a deletion that began with another output, which is lost, or delete a user under an
-      ``AWSDenyAll`` that no journal here shows as ours. What was removed before is in no snapshot; the new one is
-      marked as partial. Without it such users fail
+      ``AWSDenyAll`` that no journal here shows as ours, or one whose restoration did not end and is given up. What was
+      removed before is in no snapshot; the new one is marked as partial. Without it such users fail
 
     The output has ``snapshots/*.json`` (for ``c7n-iamusers restore``), ``journal.jsonl`` (a line before and after each
     call) and ``outcomes.json`` (a row for each user: deleted, skipped or failed, with the reason). With
@@ -274,7 +275,7 @@ class CompositeDelete(TakingAction):
         """See UserAction."""
         return self.deletion(run).delete
 
-    def _spared(self, resource: Mapping[str, Any]) -> str | None:
+    def _spared(self, resource: Mapping[str, Any]) -> Reason | None:
         """Why a user in use, or whose replacement failed, is spared; None if neither, or neither is asked for."""
         annotation = resource.get(ANNOTATION, {})
         # CloudTrail shows an event minutes late, so asking it again would say no more than the filter did.
@@ -293,13 +294,13 @@ class CompositeDelete(TakingAction):
         """See UserAction. A user in no quarantine also gets ``earlier``: why another policy left it out of one."""
         super().report(resources, outcomes)
         told = [each[ANNOTATION]["outcome"] for each in resources]
-        left = [each for each in told if guards.not_quarantined(each["reason"])]
-        reasons = self._earlier_reasons() if left else {}
+        left = [each for each in told if each["code"] in NO_QUARANTINE]
+        earlier = self._earlier_reasons() if left else {}
         for each in left:
-            if reason := reasons.get(each["unique_id"]):
-                each["earlier"] = reason
+            if reason := earlier.get(each["unique_id"]):
+                each["earlier"] = reason.for_owners
 
-    def _earlier_reasons(self) -> dict[str, str]:
+    def _earlier_reasons(self) -> dict[str, Reason]:
         """Unique id -> why a policy with this output skipped the user, by its last outcome; none if unreadable."""
         latest = dict[str, dict[str, Any]]()
         try:
@@ -308,9 +309,9 @@ class CompositeDelete(TakingAction):
             self.log.warning("%s: why users are in no quarantine can't be read: %s", self.type, error)
             rows = []
         for row in sorted(rows, key=lambda row: str(row.get("time"))):
-            if not guards.not_quarantined(str(row.get("reason"))):
+            if row.get("code") not in NO_QUARANTINE:
                 latest[str(row.get("unique_id"))] = row
-        return {key: str(row["reason"]) for key, row in latest.items() if row.get("status") == SKIPPED}
+        return {key: read_reason(row) for key, row in latest.items() if row.get("status") == SKIPPED}
 
     def deletion(self, run: Run) -> UserDeletion:
         """The object that deletes users of ``run``. Raises PolicyExecutionError if the account can't be read."""

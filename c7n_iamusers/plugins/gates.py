@@ -20,6 +20,7 @@ from c7n_iamusers.notices.notices import Notices, directories
 from c7n_iamusers.notices.stop import check_stop, stopped
 from c7n_iamusers.plugins import run_outputs
 from c7n_iamusers.plugins.policy_checks import exemption_rules
+from c7n_iamusers.reasons import NO_ACCESS, Reason
 from c7n_iamusers.safeguards.gates import Calls, Gate, Gates
 from c7n_iamusers.safeguards.guards import Guards
 
@@ -90,12 +91,11 @@ def _notices(store: Store, account_id: str, noticed: bool, stops: bool, checked:
     return {"notices": found}
 
 
-def _missing(readers: Sequence[Access], accepted: Sequence[str]) -> Mapping[str, str]:
+def _missing(readers: Sequence[Access], accepted: Sequence[str]) -> Mapping[str, Reason | None]:
     """``missing`` of Guards: the first reason of a user that lacks access by one of ``readers``."""
-    found = dict[str, str]()
+    found = dict[str, Reason | None]()
     for read in readers:
         for arn, each in read().items():
-            lacks = "" if each.state in accepted else f"{each.state}: {each.reason}"
-            reason = f"its access through Identity Center is {lacks}" if lacks else ""
-            found[arn] = found.get(arn) or reason
+            lacks = each.state not in accepted
+            found[arn] = found.get(arn) or (NO_ACCESS(state=each.state, why=each.reason) if lacks else None)
     return found

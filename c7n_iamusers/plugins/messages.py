@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from c7n_iamusers.evidence.attempts import ATTEMPTED
 from c7n_iamusers.evidence.credential_events import credential_event
 from c7n_iamusers.evidence.user_calls import user_call
-from c7n_iamusers.exceptions import Stopped
 from c7n_iamusers.execution.outcomes import (
     DELETED,
     FAILED,
@@ -38,6 +37,7 @@ from c7n_iamusers.notices.notices import (
 )
 from c7n_iamusers.notices.owed import CHANGED, Owed, due_for, reminder
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
+from c7n_iamusers.reasons import STOPPED
 from c7n_iamusers.text.addresses import foreign_domain, is_address
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import all_visible, shown, visible
@@ -205,7 +205,7 @@ _WORDS = {
 def news_of(resource: Mapping[str, Any]) -> str:
     """What the policy's filters and actions found or did: a word, and for some words what belongs to it.
 
-    ``skipped: <kind of the reason>``, ``attempted: <time of the newest attempt>``, ``released: <time>``, ``deleted``,
+    ``skipped: <code of the reason>``, ``attempted: <time of the newest attempt>``, ``released: <time>``, ``deleted``,
     ``failed``, ``access`` and so on. An action counts before a filter.
     """
     known = resource.get(ANNOTATION, {})
@@ -216,7 +216,8 @@ def news_of(resource: Mapping[str, Any]) -> str:
         # each time is news: it may be put in quarantine or deleted again in between
         return f"{outcome['status']}: {outcome.get('time')}"
     if outcome:
-        return _with_kind(str(outcome.get("status")), str(outcome.get("reason") or ""))
+        status, code = str(outcome.get("status")), str(outcome.get("code") or "")
+        return f"{SKIPPED}: {code}" if status == SKIPPED and code else status
     if made:
         status = str(made.get("status"))
         return ACCESS if status in _ACCESS else status
@@ -228,26 +229,21 @@ def news_of(resource: Mapping[str, Any]) -> str:
     return SELECTED
 
 
-def _with_kind(status: str, reason: str) -> str:
-    """A skipped user's reason without dates, numbers and details, which differ from run to run."""
-    if status != SKIPPED:
-        return status
-    head = reason.partition(":")[0].partition(";")[0].partition("(")[0]
-    return f"{SKIPPED}: {' '.join(word for word in head.split() if not any(map(str.isdigit, word)))}"
-
-
 def is_new(news: str, said: str | None) -> bool:
     """Whether the owner does not know it yet. ``said``: what the last message about the user said; None if none did."""
     if said is None:
         return True
     if news.startswith(ATTEMPTED) and said.startswith(ATTEMPTED):
         return news > said
-    return news not in (said, UNCHANGED)
+    # who was told that it failed, or was left alone, is told that it is as it should be all the same
+    if news == UNCHANGED:
+        return said == FAILED or said.startswith(SKIPPED)
+    return news != said
 
 
 def was_stopped(resource: Mapping[str, Any]) -> bool:
     """Whether a STOP file ended the run before this user: nothing became of it, and the runner knows."""
-    return (resource.get(ANNOTATION, {}).get("outcome") or {}).get("code") == Stopped.__name__
+    return (resource.get(ANNOTATION, {}).get("outcome") or {}).get("code") == STOPPED.code
 
 
 def was_skipped(resource: Mapping[str, Any]) -> bool:

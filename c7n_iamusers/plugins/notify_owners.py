@@ -41,6 +41,7 @@ from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import (
     NOTICES,
     fail_at_the_end,
+    fail_even_if_idle,
     notices_store,
     run_store,
     visible_errors,
@@ -53,6 +54,7 @@ Resource = dict[str, Any]
 
 #: Of these steps a message too many is better than none, and what they say is no message's about a deletion.
 _AT_ONCE = (CREATED, USED)
+_UNSENT = (PolicyExecutionError, NoticesUnreadable, OSError, ValueError, ClientError, BotoCoreError)
 
 
 def _schema() -> dict[str, Any]:
@@ -150,6 +152,7 @@ class NotifyOwners(RecordedNotify):
 
     What an earlier run did to users and did not tell, since it was killed, the queue refused the message or it may have
     expired unread, the next run of the policy with the same output tells first, by ``outcomes.json`` and the notices.
+    Where it can't, it ends with an error.
 
     The options are those of ``notify``, of c7n-mailer, and those here; others are refused. What else a template of your
     own needs goes into ``metadata`` of the policy, which is part of the message.
@@ -249,7 +252,8 @@ class NotifyOwners(RecordedNotify):
     def send_owed(self) -> None:
         """Tell owners what earlier runs did to users and did not tell, be it that none is selected now.
 
-        The source calls it at the beginning of each run. What can't be sent stays owed, and hinders nothing.
+        The source calls it at the beginning of each run. What can't be sent stays owed, and hinders nothing; the policy
+        ends with that error.
         """
         account_id, now = str(self.manager.config.account_id), utc_now()
         try:
@@ -259,17 +263,12 @@ class NotifyOwners(RecordedNotify):
             self.note_counts(account_id, notices, now, sending=bool(found))
             if found:
                 self._send_late(found)
-        except (
-            PolicyExecutionError,
-            NoticesUnreadable,
-            OSError,
-            ValueError,
-            ClientError,
-            BotoCoreError,
-        ) as error:
-            self.log.error(
-                "%s: account %s: owners can't be told what they are owed: %s", self.type, account_id, error
-            )
+        except _UNSENT as error:
+            text = str(error).removeprefix(f"policy {self.policy_name}: ")
+            fault = f"{self.type}: account {account_id}: owners can't be told what they are owed: {text}"
+            self.log.error("%s", fault)
+            if policy_checks.is_pull(self.manager):
+                fail_even_if_idle(self.manager, self.type, fault)
 
     def owes(self, now: datetime) -> tuple[Notices, list[Owed]]:
         """The notices, and what earlier runs did to users and did not tell. Raises as reading either does."""

@@ -15,13 +15,14 @@ from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import local_session, type_schema
 
+from c7n_iamusers import reasons
 from c7n_iamusers.evidence.working_credentials import PIECES, credentials_of_users
 from c7n_iamusers.exceptions import IamUsersError, IdentityCenterError, InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.outcomes import FAILED, Outcome, write_outcomes
-from c7n_iamusers.execution.retries import Backoff, describe, error_code
+from c7n_iamusers.execution.outcomes import FAILED, Outcome, failure_reason, write_outcomes
+from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.accounts import read_aws_policies, read_policy_source
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
@@ -65,7 +66,7 @@ NO_ACCESS: Mapping[str, str] = dict.fromkeys(("username", "email", "group", "per
 
 def failed(subject: Subject, error: Exception) -> Outcome:
     """The outcome of a user that failed with ``error``."""
-    return Outcome.of(subject, FAILED, describe(subject, error), code=error_code(error))
+    return Outcome.of(subject, FAILED, failure_reason(subject, error), error=error_code(error))
 
 
 def refuse_as_a_whole(report: Report) -> None:
@@ -73,7 +74,7 @@ def refuse_as_a_whole(report: Report) -> None:
     plan = report.plan
     shared = next((each for each in plan.refused if each.shared), None)
     if shared and not (plan.served or plan.missing):
-        raise IdentityCenterError(shared.reason)
+        raise IdentityCenterError(str(dict(shared.reason.parameters)["why"]))
 
 
 def intended_outcomes(intents: Intents, desired: DesiredAccess, scope: str = "") -> list[Outcome]:
@@ -90,7 +91,7 @@ def intended_outcomes(intents: Intents, desired: DesiredAccess, scope: str = "")
         or Outcome.of(
             user.subject,
             INTENDED,
-            f"{user.subject}: see {INTENTS_FILE}",
+            reasons.INTENDED(user=user.subject, file=INTENTS_FILE),
             verdict=verdicts.get(user.subject.arn, ""),
         )
         for user in intents.users
@@ -142,7 +143,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     provision apply -s OUTPUT_DIR -u POLICIES --member-role 'arn:aws:iam::{account_id}:role/NAME'`` applies the intents
     of all accounts: it accepts them for a day, reads users and policies again by that role, and checks the settings
     against POLICIES. Use it for many accounts, since all processes of c7n-org share the limits. ``mode: apply``
-    (default) applies the same plan at once, for one account.
+    (default) applies the same plan at once, for one account, and fails if a person has more than the IAM users by then.
 
     A user gets nothing if it has no console password and no active access key or signing certificate, by the account's
     credential report, or is in quarantine: nobody could use what its policies allow. It is skipped, and a row of
@@ -158,7 +159,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
       it is the username, and the names are taken from it. Contradicting tags are reported. Of two users with the same
       username or e-mail, only the one that is not in the file is refused. Several users of the account with one address
       (selected or not, and those whose access by an earlier run the person still has) are refused unless the file has a
-      row for each of them, as a team's address would be one person with all access.
+      row for each of them, as a team's address would be one person with all access. With ``mode: apply``, managed
+      access of which this policy's output has no record counts as another user's: keep one output for all its runs.
       ``people-from: {file: people.csv, only: true}`` refuses users that are not in the file. ``email-domains`` refuses
       addresses of other domains. Addresses that mix scripts, look like another's, or are not in Unicode form NFKC are
       refused. With ``mode: intent``, ``c7n-iamusers provision apply -u`` uses these settings of the policy; without
@@ -381,7 +383,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         derivation = AccessDerivation.at(lambda: center, time.monotonic)
         desired = desired_access([intents], derivation, derivation.checks([intents]))
         history = read_history(output, center.instance)
-        run = AccessRun(center, desired, Evidence(derivation.proofs, history))
+        run = AccessRun(center, desired, Evidence(derivation.proofs, history, elsewhere=True))
         for warning in derivation.warnings:
             self.log.warning("%s: %s", self.type, warning)
         for line in derivation.scope_lines():
@@ -425,7 +427,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             outcomes,
             access_by_user(report),
             portal,
-            (*report.unexpected_members, *report.changed_sets),
+            report.faults(),
         )
         interruption.exit_if_stopped()
 
@@ -442,9 +444,10 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         found = [by_arn[subject_of(resource).arn] for resource in resources]
         write_outcomes(output, [each.at(utc_now()) for each in found])
         for resource, outcome in zip(resources, found, strict=True):
-            annotation = {"status": outcome.status, "reason": outcome.reason, **portal}
+            reason = outcome.reason.text
+            annotation = {"status": outcome.status, "reason": reason, "code": outcome.reason.code, **portal}
             annotate(resource, "provisioning", {**annotation, **access.get(outcome.arn, NO_ACCESS)})
-            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, visible(outcome.reason))
+            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, visible(reason))
         fail_at_the_end(self.manager, self.type, found, faults)
 
     def _error_text(self, account_id: str, error: Exception) -> str:

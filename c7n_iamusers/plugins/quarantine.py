@@ -62,8 +62,9 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
     ``composite-delete`` removes it. AWS takes seconds to minutes to apply it everywhere.
 
     A user under ``AWSDenyAll`` that no journal of this output, or of those beside it, shows as ours is left alone, and
-    ``failed``: somebody else parked it, or a deletion with another output is half-way. ``adopt: true`` takes it all the
-    same, and marks the snapshot as partial. So is a user that ``c7n-iamusers restore`` made and did not end.
+    ``failed``: somebody else parked it, or a deletion with another output is half-way. So is a user that
+    ``c7n-iamusers restore`` made and did not end. ``adopt: true`` takes them all the same, and marks the snapshot as
+    partial.
 
     ``wait: 300`` waits so many seconds before anything is read, and judges the users then: the tags and groups that
     exempt a new user often come a moment after it. A user that is renamed in the wait is found by its unique id. In a
@@ -250,8 +251,8 @@ class Release(UserAction):
     The inline Deny itself records what was active before, so this works on any machine. If the Deny had no room inline,
     the record is in the journal of the quarantine's run: beside this policy's output, or in ``record-from`` (an output
     directory, or ``s3://BUCKET/PREFIX``). Without a record nothing is changed, and the outcome lists what is inactive.
-    Users that are not in quarantine are skipped, and so are those with a policy ``AWSCompromisedKeyQuarantine*``,
-    unless ``include-compromised`` is true.
+    Users that are not in quarantine are ``unchanged``. Those with a policy ``AWSCompromisedKeyQuarantine*`` are
+    ``skipped``, unless ``include-compromised`` is true.
     The outcome reports the use of password or keys since the quarantine.
 
     :example:

@@ -6,7 +6,6 @@ Data of the account as a whole is read once a run, and shared with other policie
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
 from c7n_iamusers.notices.stock_rows import is_for_stock
-from c7n_iamusers.safeguards.guards import not_quarantined
+from c7n_iamusers.reasons import NO_QUARANTINE, read_reason
 from c7n_iamusers.text.addresses import foreign_domain, is_address
 from c7n_iamusers.text.wording import all_visible
 
@@ -239,31 +238,15 @@ def without_documents(resources: Iterable[Resource]) -> list[Resource]:
     return [{key: value for key, value in each.items() if key not in LEFT_OUT} for each in resources]
 
 
-#: The end of a reason that tells whoever runs the policies what to do.
-_REMEDY = re.compile(
-    r"[:;] (?:check|correct|find out|fix|flag again|investigate|quiet|restore|run)\b.*", re.DOTALL
-)
-#: Beginnings of reasons -> what owners are told in their place.
-_FOR_OWNERS = {
-    "its owners were not addressed": "its owners were not addressed",
-    "it is unknown whether it is still in use": "it is not known whether it is still in use",
-    "the filter attempts": "it is not known whether it is still in use",
-    "checked again on live data": "it has changed, and no longer counts as unnecessary",
-}
-
-
 def reason_for_owners(outcome: Mapping[str, Any]) -> str:
     """Why an action left a user as it is, for the owner of its account: without what operators have to do.
 
     ``outcome``: its annotation. ``earlier`` in it: why the user was not put in quarantine, if that is known.
     """
-    reason, earlier = str(outcome.get("reason") or ""), str(outcome.get("earlier") or "")
-    if not_quarantined(reason):
-        left = reason_for_owners({"reason": earlier})
-        return f"it was not put in quarantine: {left}" if left else "it is not in quarantine"
-    told = next((words for beginning, words in _FOR_OWNERS.items() if reason.startswith(beginning)), None)
-    is_rule = reason.startswith("exempt by ")  # what follows is not ours
-    return told or (reason if is_rule else _REMEDY.sub("", reason))
+    reason, earlier = read_reason(outcome), outcome.get("earlier")
+    if earlier and reason.code in NO_QUARANTINE:
+        return f"it was not put in quarantine: {earlier}"
+    return reason.for_owners
 
 
 def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> list[Resource]:
@@ -291,7 +274,7 @@ def _trimmed(resource: Resource) -> Resource:
     known = resource.get(ANNOTATION, {})
     sent = {key: value for key, value in known.items() if key in _SENT_OF_ANNOTATION}
     if outcome := known.get("outcome"):
-        told = {key: value for key, value in outcome.items() if key != "earlier"}
+        told = {key: value for key, value in outcome.items() if key not in ("earlier", "for_owners")}
         sent["outcome"] = {**told, "reason": reason_for_owners(outcome)}
     return {**{key: value for key, value in resource.items() if key in _SENT}, ANNOTATION: sent}
 

@@ -102,7 +102,7 @@ def fail_at_the_end(
     """
     problems = list(faults)
     if failed := [outcome for outcome in outcomes if outcome.status == FAILED]:
-        named = "; ".join(f"{outcome.arn}: {outcome.reason}" for outcome in failed[:10])
+        named = "; ".join(f"{outcome.arn}: {outcome.reason.text}" for outcome in failed[:10])
         more = f"; and {len(failed) - 10} more, see {OUTCOMES}" if len(failed) > 10 else ""
         problems.insert(0, f"{action} failed for {len(failed)} users: {named}{more}")
     if not problems:
@@ -110,6 +110,20 @@ def fail_at_the_end(
     if not (manager.actions and isinstance(manager.actions[-1], _RaiseAtTheEnd)):
         manager.actions.append(_RaiseAtTheEnd({}, manager))
     manager.actions[-1].problems += problems
+
+
+def fail_even_if_idle(manager: Any, action: str, fault: str) -> None:
+    """``fail_at_the_end`` with ``fault``; where the policy selects nobody, so that c7n runs no action, then."""
+    fail_at_the_end(manager, action, (), [fault])
+    select = manager.filter_resources
+
+    def filter_resources(*given: Any, **named: Any) -> Any:
+        found = select(*given, **named)
+        if not found:
+            manager.actions[-1].process(found)
+        return found
+
+    manager.filter_resources = filter_resources
 
 
 class _RaiseAtTheEnd(BaseAction):  # type: ignore[misc]  # c7n is untyped

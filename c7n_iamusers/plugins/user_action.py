@@ -40,6 +40,7 @@ from c7n_iamusers.iam.users import change_shows
 from c7n_iamusers.plugins import gates, policy_checks, run_outputs
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards.guards import LiveRecheck
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 from c7n_iamusers.text.wording import visible_log
@@ -223,7 +224,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             run = self.new_run(target.store, output.journal, interruption, len(resources), output.check)
             prepared = self.prepare(run)
 
-            def work(subject: Subject, applied: Applied) -> tuple[str, str]:
+            def work(subject: Subject, applied: Applied) -> tuple[str, Reason]:
                 output.check()
                 return prepared(subject, applied)
 
@@ -274,8 +275,8 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             self._log(outcome)
 
     def _log(self, outcome: Outcome) -> None:
-        reason = f": {outcome.reason}" if outcome.reason else ""
-        self.log.info("%s: %s: %s%s", self.type, outcome.arn, outcome.status, reason)
+        told = ": ".join(filter(None, (outcome.status, outcome.reason.text)))
+        self.log.info("%s: %s: %s", self.type, outcome.arn, told)
 
 
 @cache

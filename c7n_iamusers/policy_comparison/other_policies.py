@@ -150,7 +150,7 @@ def parse_other_policy(kind: str, name: str, account_id: str, resource: str, doc
 def _statements(kind: str, name: str, resource: str, document: Any) -> Iterator[OtherStatement]:
     whole = parse_document(document)
     rows = statements_of(whole)
-    plain = [_without_principal(each, "" if kind in _CONTROLS else resource) for each in rows]
+    plain = [without_principal(each, "" if kind in _CONTROLS else resource) for each in rows]
     parsed = parse_policy({**whole, "Statement": plain}, f"{kind} of {name}")
     for row, statement in zip(rows, parsed, strict=True):
         principals = EVERYBODY if kind in _CONTROLS else parse_principals(row)
@@ -158,7 +158,7 @@ def _statements(kind: str, name: str, resource: str, document: Any) -> Iterator[
             yield OtherStatement(statement, principals)
 
 
-def _without_principal(statement: Mapping[str, Any], resource: str) -> dict[str, Any]:
+def without_principal(statement: Mapping[str, Any], resource: str) -> dict[str, Any]:
     """The statement as an identity-based one. ``resource``: that has the policy; empty for a policy of no resource."""
     found = {key: value for key, value in statement.items() if key not in ("Principal", "NotPrincipal")}
     if resource and "NotResource" not in found:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
+from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import DenyRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan
 from c7n_iamusers.iam.attachments import (
@@ -22,6 +23,7 @@ from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.lockout import deny_all, lockout_state
 from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER, Quarantine, is_quarantine_tag, tagged_since
+from c7n_iamusers.reasons import Reason
 
 _GONE = frozenset({"NoSuchEntity"})
 #: The form in a record if no Deny could be put on the user, so that only its credentials are inactive.
@@ -39,8 +41,8 @@ class QuarantinePlan:
 
     plan: Plan
     record: Quarantine
-    notes: tuple[str, ...] = ()
-    problem: str = ""
+    notes: tuple[Reason, ...] = ()
+    problem: Reason | None = None
     lapsed: tuple[str, ...] = ()
 
 
@@ -76,14 +78,14 @@ def plan_quarantine(
         given += [each for each in off if each not in given]
     counts = stands and earlier and (earlier.kept or lockout_state.unfinished(user, earlier, history))
     since = earlier.since if counts and earlier else now.astimezone(timezone.utc).replace(microsecond=0)
-    record, problem = Quarantine(since, policy, reason, kept=keep), ""
+    record, problem = Quarantine(since, policy, reason, kept=keep), None
     record = _with_ids(record, user, in_force, off, given)
     try:
         found = deny_all.plan_deny_all(
             user, [deny_all.deny_all_document(sid) for sid in record.sids], "quarantine", refused
         )
     except DenyRefused as error:
-        found, problem = deny_all.DenyAllPlan(NO_DENY), str(error)
+        found, problem = deny_all.DenyAllPlan(NO_DENY), error.reason
         if keep:
             return QuarantinePlan(Plan(user.subject, ()), record, problem=problem)
     record = replace(record, deny=_form(found, history))
@@ -99,7 +101,7 @@ class BrownoutPlan:
 
     plan: Plan
     brownout: deny_all.Brownout
-    problem: str = ""
+    problem: Reason | None = None
 
 
 def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
@@ -116,17 +118,12 @@ def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
     if earlier and begun < earlier.end:
         return BrownoutPlan(nothing, earlier)
     if deny_all.holds_inline(user):
-        return BrownoutPlan(
-            nothing, brownout, "a Deny-all that does not end is on it already: find out who put it on"
-        )
+        return BrownoutPlan(nothing, brownout, reasons.DENIED_ALREADY())
     if deny_all.has_foreign_policy(user, deny_all.BROWNOUT_NAME):
-        why = f"somebody changed its inline policy {deny_all.BROWNOUT_NAME}, which a brownout would replace"
-        return BrownoutPlan(nothing, brownout, f"{why}: remove it or rename it")
+        why = reasons.BROWNOUT_POLICY_CHANGED(policy=deny_all.BROWNOUT_NAME)
+        return BrownoutPlan(nothing, brownout, why)
     if not deny_all.inline_fits(user, brownout.document, deny_all.BROWNOUT_NAME):
-        quota = f"its inline policies use their quota of {deny_all.INLINE_QUOTA} characters"
-        return BrownoutPlan(
-            nothing, brownout, f"{quota}, and no other form of a Deny ends by itself: make room"
-        )
+        return BrownoutPlan(nothing, brownout, reasons.NO_ROOM_FOR_BROWNOUT(quota=deny_all.INLINE_QUOTA))
     return BrownoutPlan(Plan(user.subject, (deny_all.put_brownout(user, brownout),)), brownout)
 
 
@@ -158,11 +155,11 @@ def record_to_release(user: IamUser, history: History, now: datetime) -> Quarant
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """``problem``: why nothing is done; empty if ``plan`` can be applied. ``notes``: hints for people."""
+    """``problem``: why nothing is done; None if ``plan`` can be applied. ``notes``: hints for people."""
 
     plan: Plan
-    notes: tuple[str, ...] = ()
-    problem: str = ""
+    notes: tuple[Reason, ...] = ()
+    problem: Reason | None = None
 
 
 def plan_release(
@@ -176,16 +173,16 @@ def plan_release(
     """
     plan = Plan(user.subject, ())
     if deny_all.is_bounded(user) and former_boundary is None:
-        return ReleasePlan(plan, problem=_UNKNOWN_BOUNDARY)
+        return ReleasePlan(plan, problem=reasons.BOUNDARY_UNKNOWN())
     changed = [i for i in deny_all.foreign_policies(user) if i["PolicyName"] == deny_all.DENY_ALL_NAME]
     if record.deny == deny_all.INLINE and any(map(deny_all.denies, changed)):
-        return ReleasePlan(plan, problem=f"{_foreign_deny(changed[0])}{_CHANGED_DENY}")
+        return ReleasePlan(plan, problem=reasons.DENY_REWRITTEN(policy=changed[0]["PolicyName"]))
     holds = lockout_state.denied(user, record) or record.deny == NO_DENY
     new = (
         lockout_state.activated_by_others(user, record, history) if lockout_state.denied(user, record) else []
     )
     if new:
-        return ReleasePlan(plan, problem=f"{', '.join(new)}{_ACTIVATED_SINCE}")
+        return ReleasePlan(plan, problem=reasons.ACTIVATED_SINCE(which=", ".join(new)))
     off = lockout_state.recorded_inactive(user, record) if record.known and holds else []
     switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
     removals = [deny_all.remove_brownout(user, "release")] if deny_all.brownout_of(user) else []
@@ -197,20 +194,17 @@ def plan_release(
     untag = [deny_all.identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
     plan = replace(plan, calls=(*switches, *removals, *untag))
     notes = lockout_state.left_inactive(user, record, history)
-    notes += [
-        f"its inline policy {item['PolicyName']} is not this tool's, or was changed: it stays"
-        for item in deny_all.foreign_policies(user)
-    ]
+    notes += [reasons.POLICY_STAYS(policy=item["PolicyName"]) for item in deny_all.foreign_policies(user)]
     return ReleasePlan(plan, tuple(notes))
 
 
-def used_under_aws_deny_all(record: Quarantine, history: History, keys: Iterable[KeyUse]) -> str:
-    """Why the AWSDenyAll on a user may be somebody else's, in words; empty if no use of ``keys`` says so.
+def used_under_aws_deny_all(record: Quarantine, history: History, keys: Iterable[KeyUse]) -> Reason | None:
+    """Why the AWSDenyAll on a user may be somebody else's; None if no use of ``keys`` says so.
 
     It has no record in itself. Where a key was used that ``record`` had deactivated, somebody ended that quarantine.
     """
     if record.deny in (deny_all.INLINE, NO_DENY, deny_all.GONE_DENY):
-        return ""
+        return None
     off = {identity: call.time for identity, call in history.deactivations().items()}
     used = [
         f"access key {each.key_id} on {each.at:%Y-%m-%d %H:%M} UTC"
@@ -218,7 +212,7 @@ def used_under_aws_deny_all(record: Quarantine, history: History, keys: Iterable
         if each.at and each.key_id in record.deactivated
         if each.at > off.get(each.key_id, record.since) + lockout_state.SETTLED
     ]
-    return f"used after its quarantine had deactivated it: {', '.join(used)}{_USED_SINCE}" if used else ""
+    return reasons.USED_SINCE_DEACTIVATED(which=", ".join(used)) if used else None
 
 
 def still_denying(user: IamUser) -> str:
@@ -236,29 +230,6 @@ def _foreign_deny(policy: Item) -> str:
     return f"its inline policy {policy['PolicyName']}, which somebody else wrote or changed, still denies"
 
 
-_CHANGED_DENY = (
-    ". It is not what this quarantine put on, so it stays: find out who changed it; remove what is not the "
-    "quarantine's, or the whole policy, by hand, and release again. Nothing was changed"
-)
-_ACTIVATED_SINCE = (
-    ": active, and not active when the quarantine began, so somebody created or activated it since. "
-    "Without the Deny-all it could be used: find out who did; deactivate or delete it, and release again. Nothing was "
-    "changed"
-)
-_GIVEN = (
-    "not on record as active before the quarantine began, so somebody may have created or activated it since"
-)
-_USED_SINCE = (
-    ". So somebody activated it, and AWSDenyAll may be somebody else's by now: ask who holds the user; remove it by "
-    "hand, and activate by hand what is needed. Nothing was changed"
-)
-_UNKNOWN_BOUNDARY = (
-    "AWSDenyAll is its permissions boundary, and no record here says who set it or what it replaced. The record is in "
-    "the output of the run that set it (journal.jsonl): name that by record-from; or set the boundary by hand. Nothing "
-    "was changed"
-)
-
-
 def restore_boundary(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
     """The call that sets the ``former`` boundary, which AWSDenyAll replaced, or deletes AWSDenyAll if it was none."""
     for item in former:
@@ -269,8 +240,8 @@ def restore_boundary(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
     return [deny_all.identified_call("DeleteUserPermissionsBoundary", {"UserName": user.name})]
 
 
-def _given(others: Iterable[tuple[AttachmentKind, Item]], deactivated: bool) -> tuple[str, ...]:
-    """That somebody else created or activated the credentials ``others`` under the quarantine, in words."""
+def _given(others: Iterable[tuple[AttachmentKind, Item]], deactivated: bool) -> tuple[Reason, ...]:
+    """That somebody else created or activated the credentials ``others`` under the quarantine."""
     named = ", ".join(
         kind.title if kind is LOGIN_PROFILE else f"{kind.title} {item[kind.identifier]}"
         for kind, item in others
@@ -280,7 +251,7 @@ def _given(others: Iterable[tuple[AttachmentKind, Item]], deactivated: bool) -> 
         if deactivated
         else "active under the Deny-all"
     )
-    return (f"{named}: {_GIVEN}: {state}: find out who did",) if named else ()
+    return (reasons.GIVEN_BY_OTHERS(which=named, state=state),) if named else ()
 
 
 def _form(found: deny_all.DenyAllPlan, history: History) -> str:

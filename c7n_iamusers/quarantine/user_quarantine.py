@@ -8,11 +8,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice, takewhile
 
+from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import GateClosed, NotRestorable, ReadingOutdated, UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.outcomes import BROWNED_OUT, FAILED, QUARANTINED, RELEASED, SKIPPED, UNCHANGED
+from c7n_iamusers.execution.outcomes import (
+    BROWNED_OUT,
+    FAILED,
+    QUARANTINED,
+    RELEASED,
+    SKIPPED,
+    UNCHANGED,
+    failure_reason,
+)
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, LOGIN_PROFILE
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.read_back import shows
@@ -30,7 +39,7 @@ from c7n_iamusers.lockout.deny_all import (
     foreign_policies,
     is_bounded,
 )
-from c7n_iamusers.lockout.lockout_state import deletion_begun, deny_record_of, lapses, predated, switchable
+from c7n_iamusers.lockout.lockout_state import deletion_begun, deny_record_of, predated, switchable
 from c7n_iamusers.lockout.quarantine_record import Quarantine, tagged_since
 from c7n_iamusers.quarantine.plan import (
     QuarantinePlan,
@@ -42,6 +51,7 @@ from c7n_iamusers.quarantine.plan import (
     still_denying,
     used_under_aws_deny_all,
 )
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards import user_identity
 from c7n_iamusers.safeguards.gates import AskedOfUser, NoteExempt, before_first_change, note_nobody
 from c7n_iamusers.safeguards.guards import (
@@ -50,11 +60,11 @@ from c7n_iamusers.safeguards.guards import (
     compromised,
     exempting_rule,
     identity_refusal,
+    left_alone,
     no_recheck,
     quarantine_broken,
     quarantine_status,
     refusal,
-    refused_status,
 )
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, UserRecords, note_lapse
 from c7n_iamusers.snapshots.lost_denies import lost_denies
@@ -103,12 +113,12 @@ class UserQuarantine:
     note_exempt: NoteExempt = note_nobody
     adopt: bool = False
 
-    def quarantine(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
+    def quarantine(self, evidence: Subject, applied: Applied) -> tuple[str, Reason]:
         """Quarantine one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
         status, reason = self._in_forms(evidence, applied)
         return status, self.records.named_if_back(evidence, reason)
 
-    def _in_forms(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
+    def _in_forms(self, evidence: Subject, applied: Applied) -> tuple[str, Reason]:
         """The outcome, with the first form of the Deny that the role may use and that fits."""
         unfit, guards = dict[str, str](), AskedOfUser(self.guards, applied)
         guards()  # under a STOP file, users are not even read
@@ -121,7 +131,7 @@ class UserQuarantine:
             try:
                 return self._noted(turn, self._quarantine(turn))
             except (GateClosed, NotRestorable) as error:
-                return self._noted(turn, self._spared(turn, str(error)))
+                return self._noted(turn, self._spared(turn, error))
             except SubjectGone:
                 return _absent(self.run, evidence, applied)
             except UserReplaced as error:
@@ -130,11 +140,7 @@ class UserQuarantine:
                 continue
             except (ReadingOutdated, CallFailed) as error:
                 self._raise_unless_retried(turn, error, remaining)
-        return (
-            FAILED,
-            f"{evidence}: its permissions boundary or its inline Deny-all keeps changing: find out who changes it, and "
-            "run again",
-        )
+        return FAILED, reasons.DENY_KEEPS_CHANGING(user=evidence)
 
     def _raise_unless_retried(self, turn: _Turn, error: ReadingOutdated | CallFailed, remaining: int) -> None:
         """Raises ``error`` unless the user is to be read again, and tried in another form if this one is refused."""
@@ -147,20 +153,21 @@ class UserQuarantine:
             raise error
         (turn.unfit if error.code == "LimitExceeded" else self.refused)[form] = error.code
 
-    def _noted(self, turn: _Turn, outcome: tuple[str, str]) -> tuple[str, str]:
+    def _noted(self, turn: _Turn, outcome: tuple[str, Reason]) -> tuple[str, Reason]:
         """``outcome``; that the user is exempt is recorded."""
         if rule := exempting_rule(turn.user, turn.guards().rules, self.now()):
             self.note_exempt([(turn.user.subject, rule)])
         return outcome
 
-    def _spared(self, turn: _Turn, reason: str) -> tuple[str, str]:
-        """The outcome of a user that is left alone for ``reason``, maybe right before its first change."""
+    def _spared(self, turn: _Turn, why: Reason | GateClosed | NotRestorable) -> tuple[str, Reason]:
+        """The outcome of a user that is left alone, maybe right before its first change."""
+        reason = why if isinstance(why, Reason) else failure_reason(turn.evidence, why)
         if not turn.applied.changed:
-            return FAILED if self.records.deletion_begun(turn.user) else refused_status(reason), reason
-        unsure = "no answer says whether our Deny-all is on it: look, and release it"
-        return FAILED, f"{turn.evidence}: stopped after {turn.applied.calls} calls: {reason}; {unsure}"
+            return FAILED if self.records.deletion_begun(turn.user) else left_alone(reason), reason
+        stopped = reasons.STOPPED_HALF_WAY(user=turn.evidence, calls=turn.applied.calls, why=reason)
+        return FAILED, stopped.and_also(reasons.MAYBE_DENIED())
 
-    def _quarantine(self, turn: _Turn) -> tuple[str, str]:
+    def _quarantine(self, turn: _Turn) -> tuple[str, Reason]:
         evidence, user, applied = turn.evidence, turn.user, turn.applied
         keys = read_key_use(self.run.client, user, self.run.backoff)
         if reason := self._refusal(evidence, user, keys, turn.guards()):
@@ -181,68 +188,52 @@ class UserQuarantine:
         applied.ask = self._asked_before_change(turn)
         self.records.note_quarantine(evidence, planned.record)
         _apply(self.run, evidence, user, planned.plan, applied)
-        kept = ["its credentials are kept active under the Deny-all"] if self.keep else []
-        denied = not planned.problem
-        sessions = self.sessions.end(user, self.run.executor) if denied else ""
-        notes = "; ".join([*kept, *_limits(user), *([sessions] if sessions else []), *planned.notes])
-        if problem := self._undone(turn, planned.plan) if denied else "":
-            return FAILED, f"{problem}; {notes}"
-        if denied and found.broken:
-            broken = quarantine_broken(found.broken, planned.lapsed)
-            return FAILED, f"{broken}. It was put in quarantine again, and the days count from now; {notes}"
-        if denied:
-            return QUARANTINED, notes
-        off = ", ".join(planned.record.deactivated) or "none"
-        return (
-            FAILED,
-            f"{planned.problem}. Its active credentials were deactivated all the same: {off}; {notes}",
-        )
+        kept = [reasons.CREDENTIALS_KEPT()] if self.keep else []
+        sessions = None if planned.problem else self.sessions.end(user, self.run.executor)
+        notes = [*kept, *_limits(user), *filter(None, [sessions]), *planned.notes]
+        if planned.problem:
+            off = ", ".join(planned.record.deactivated) or "none"
+            return FAILED, reasons.DEACTIVATED_WITHOUT_DENY(why=planned.problem, which=off).and_also(*notes)
+        if problem := self._undone(turn, planned.plan):
+            return FAILED, problem.and_also(*notes)
+        if found.broken:
+            broken = quarantine_broken(user, found.broken)
+            return FAILED, broken.and_also(reasons.QUARANTINED_AGAIN(), *notes)
+        return QUARANTINED, reasons.joined(notes)
 
-    def _undone(self, turn: _Turn, plan: Plan) -> str:
-        """What AWS does not show of the quarantine after ``plan``, in words; empty if it shows all of it.
+    def _undone(self, turn: _Turn, plan: Plan) -> Reason | None:
+        """What AWS does not show of the quarantine after ``plan``; None if it shows all of it.
 
         Somebody may have released the user meanwhile. Raises SubjectGone.
         """
         after, unseen = read_back(self.run, turn.user, plan)
         if active := [] if self.keep else _active(after):
-            return (
-                f"{turn.evidence}: {', '.join(active)} is active under its Deny-all: somebody made or activated it "
-                "during this run: run again"
-            )
+            return reasons.ACTIVE_UNDER_DENY(user=turn.evidence, which=", ".join(active))
         if not unseen:
-            return ""
+            return None
         calls = ", ".join(call.permission for call in unseen)
-        return (
-            f"{turn.evidence}: it is not in quarantine as it should be: AWS does not show what {calls} changed: was it "
-            "released during this run? Look, then quarantine it again, or release it and activate its credentials"
-        )
+        return reasons.QUARANTINE_NOT_SHOWN(user=turn.evidence, calls=calls)
 
     def _asked_before_change(self, turn: _Turn) -> Callable[[], None]:
         clock = self.run.backoff.clock
         return before_first_change(turn.evidence, turn.user, turn.guards, turn.began, clock, self.now)
 
-    def _left_to_others(self, evidence: Subject, found: RecordedUser) -> tuple[str, str] | None:
+    def _left_to_others(self, evidence: Subject, found: RecordedUser) -> tuple[str, Reason] | None:
         """The outcome for a user whose Deny-all, or its absence, is another run's or another person's work."""
         user, calls, caused = found.user, found.known.calls, self.caused
         untouched = self.new and not calls  # so a Deny-all on it is not ours
         if untouched and deny_record_of(user):
-            return FAILED, (
-                f"{evidence}: no journal here shows that this tool put {DENY_ALL_NAME} on this new user, although that "
-                "says so: find out who did, remove it, and quarantine the user"
-            )
+            return FAILED, reasons.UNEXPLAINED_DENY(user=evidence, policy=DENY_ALL_NAME)
         # one without a record is replaced
         if not untouched and found.begun:
-            return FAILED, (
-                f"{evidence}: a deletion of it began {found.begun} and is in progress or was stopped: finish it by its "
-                f"policy, or run c7n-iamusers restore OUTPUT --user {user.name}"
-            )
+            return FAILED, reasons.DELETION_IN_PROGRESS(user=evidence, begun=found.begun, name=user.name)
         if caused and any(each.answered and each.time >= caused for each in calls):
-            return SKIPPED, "a run changed it since the event: one that is delivered again changes nothing"
+            return SKIPPED, reasons.CHANGED_SINCE_EVENT()
         return None
 
     def _refusal(
         self, evidence: Subject, user: IamUser, keys: Sequence[KeyUse], guards: Guards
-    ) -> str | None:
+    ) -> Reason | None:
         """Why the user is left alone; None if it may be quarantined. That its Deny was removed is said anyway."""
         reason = refusal(evidence, user, guards, self.now(), keys) or self.recheck(user, keys)
         if reason is None:
@@ -250,42 +241,38 @@ class UserQuarantine:
         found = self.records.find(user)
         self.records.note_lapse(found)
         if undone := found.broken:
-            gone = quarantine_broken(undone, lapses(user, undone))
-            return f"{gone}. It was not put in quarantine again: {reason}"
+            return quarantine_broken(user, undone).and_also(reasons.NOT_QUARANTINED_AGAIN(why=reason))
         return reason
 
-    def _brown_out(self, turn: _Turn, found: RecordedUser, minutes: int) -> tuple[str, str]:
+    def _brown_out(self, turn: _Turn, found: RecordedUser, minutes: int) -> tuple[str, Reason]:
         user, applied = turn.user, turn.applied
         if found.quarantine:
-            since = f"{found.quarantine.since:%Y-%m-%d %H:%M} UTC"
-            return UNCHANGED, f"in quarantine since {since}: its Deny-all does not end by itself"
+            return UNCHANGED, reasons.IN_QUARANTINE_ALREADY(since=found.quarantine.since)
         if found.broken:
-            return FAILED, quarantine_broken(found.broken, lapses(user, found.broken))
+            return FAILED, quarantine_broken(user, found.broken)
         planned = plan_brownout(user, self.now(), minutes)
-        until = f"until {planned.brownout.end:%Y-%m-%d %H:%M:%S} UTC"
         if planned.problem:
-            return SKIPPED, f"no brownout: {planned.problem}"
+            return SKIPPED, reasons.NO_BROWNOUT(why=planned.problem)
         if not planned.plan.calls:
-            return UNCHANGED, f"in a brownout {until}"
+            return UNCHANGED, reasons.IN_BROWNOUT(end=planned.brownout.end)
         self.records.keep(found)
         applied.ask = self._asked_before_change(turn)
         _apply(self.run, turn.evidence, user, planned.plan, applied)
-        return BROWNED_OUT, f"{until}, when its Deny-all ends by itself"
+        return BROWNED_OUT, reasons.BROWNED_OUT_UNTIL(end=planned.brownout.end)
 
-    def _left(self, found: RecordedUser, planned: QuarantinePlan, keys: Sequence[KeyUse]) -> tuple[str, str]:
+    def _left(
+        self, found: RecordedUser, planned: QuarantinePlan, keys: Sequence[KeyUse]
+    ) -> tuple[str, Reason]:
         """The outcome of a plan without calls: the quarantine holds, or this plan is not what completes it."""
         if planned.problem:
             return FAILED, planned.problem
         if planned.lapsed:
-            how = "a quarantine with credentials: deactivate completes it, and the days count anew"
-            reason = f"{quarantine_broken(planned.record, planned.lapsed)}; {how}"
-            return refused_status(reason), reason
-        off = ""
-        if self.keep and not planned.record.kept:
-            off = "its credentials are deactivated already, and credentials: keep activates none (release does); "
-        lost = [f"since then it has lost {found.lost}{_LOST}"] if found.lost else []
+            broken = quarantine_broken(found.user, planned.record)
+            return left_alone(broken), broken.and_also(reasons.DEACTIVATE_TO_COMPLETE())
+        off = [reasons.ALREADY_DEACTIVATED()] if self.keep and not planned.record.kept else []
+        lost = [reasons.LOST_SINCE(lost=found.lost)] if found.lost else []
         status = quarantine_status(found.user, planned.record.since, keys)
-        return UNCHANGED, "; ".join([*planned.notes, off + status, *lost])
+        return UNCHANGED, reasons.joined([*planned.notes, *off, status, *lost])
 
 
 def read_back(run: Run, user: IamUser, plan: Plan) -> tuple[IamUser, list[ApiCall]]:
@@ -314,7 +301,7 @@ class UserRelease:
     include_compromised: bool = False
     now: Callable[[], datetime] = utc_now
 
-    def release(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
+    def release(self, evidence: Subject, applied: Applied) -> tuple[str, Reason]:
         """Release one user. Returns status and reason. Raises CallFailed or ClientError."""
         user = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(evidence.name)
         if user is None:
@@ -324,27 +311,22 @@ class UserRelease:
         except SubjectGone:
             return _absent(self.run, evidence, applied)
         except user_identity.BoundaryChanged:
-            return (
-                FAILED,
-                f"{evidence}: its permissions boundary or its inline Deny-all was changed during this run, outside it: "
-                "check it, and run again",
-            )
+            return FAILED, reasons.DENY_CHANGED(user=evidence)
         except UserReplaced as error:
             return FAILED, user_identity.handle_replacement(self.run, error, evidence, applied)
 
-    def _release(self, evidence: Subject, user: IamUser, applied: Applied) -> tuple[str, str]:
+    def _release(self, evidence: Subject, user: IamUser, applied: Applied) -> tuple[str, Reason]:
         if reason := identity_refusal(evidence, user, self.run.callers):
             return SKIPPED, reason
         if not self.include_compromised and (reason := compromised(user)):
             return SKIPPED, reason
         history = self.stores.known_history(user, (), self.now())
         note_lapse(self.run.journal, user, history, self.now())
-        if problem := _unreleasable(user, history):
-            return FAILED, f"{evidence}: {problem}. Nothing was changed"
+        if problem := _unreleasable(evidence, user, history):
+            return FAILED, problem
         record = record_to_release(user, history, self.now())
-        ended = ""
-        if brownout := brownout_of(user):
-            ended = f"from its brownout until {brownout.end:%Y-%m-%d %H:%M:%S} UTC"
+        brownout = brownout_of(user)
+        ended = reasons.BROWNOUT_ENDED(end=brownout.end) if brownout else None
         if record is None:
             return self._end_brownout(evidence, user, applied, ended)
         former = self.stores.former_boundary(user, history) if is_bounded(user) else None
@@ -352,40 +334,32 @@ class UserRelease:
         keys = read_key_use(self.run.client, user, self.run.backoff)
         used = used_under_aws_deny_all(record, history, keys)
         if problem := planned.problem or self._lost(user, record) or used:
-            return FAILED, f"{evidence}: {problem}"
+            return FAILED, reasons.NOT_RELEASED(user=evidence, why=problem)
         if inactive := self._give_back(evidence, user, planned.plan, applied):
-            return (
-                FAILED,
-                f"{evidence}: AWS does not show what {inactive} activated: its Deny-all stays on: run again",
-            )
+            return FAILED, reasons.ACTIVATION_NOT_SHOWN(user=evidence, calls=inactive)
         problems = self._problems(evidence, user, planned.plan)
-        notes = [*([ended] if ended else []), *planned.notes, quarantine_status(user, record.since, keys)]
-        return FAILED if problems else RELEASED, "; ".join([*problems, *notes])
+        status = quarantine_status(user, record.since, keys)
+        told = [*problems, *filter(None, [ended]), *planned.notes, status]
+        return FAILED if problems else RELEASED, reasons.joined(told)
 
-    def _lost(self, user: IamUser, record: Quarantine) -> str:
-        """Why a Deny without a record of a deletion is not lifted, in words; empty if it may be."""
+    def _lost(self, user: IamUser, record: Quarantine) -> Reason | None:
+        """Why a Deny without a record of a deletion is not lifted; None if it may be."""
         if record.deny in ("none", GONE_DENY):
-            return ""
+            return None
         snapshot = self.stores.snapshot_before(user, record.since)
         found = lost_denies(snapshot, user) if snapshot else []
-        return (
-            f"since its quarantine of {record.since:%Y-%m-%d %H:%M} UTC it has lost {shown(found)}, which may have "
-            "denied it something: a deletion with another output may have begun: restore it from that output "
-            "(c7n-iamusers restore --user), or find out who removed this and put it back. Nothing was changed"
-            if found
-            else ""
-        )
+        return reasons.LOST_IN_QUARANTINE(since=record.since, lost=shown(found)) if found else None
 
     def _end_brownout(
-        self, evidence: Subject, user: IamUser, applied: Applied, ended: str
-    ) -> tuple[str, str]:
-        """The outcome if no record of a quarantine is known. ``ended``: the brownout to end, in words, if any."""
+        self, evidence: Subject, user: IamUser, applied: Applied, ended: Reason | None
+    ) -> tuple[str, Reason]:
+        """The outcome if no record of a quarantine is known. ``ended``: the brownout to end, if any."""
         if ended:
             ending = plan_brownout_end(user)
             _apply(self.run, evidence, user, ending, applied)
             user, unseen = read_back(self.run, user, ending)
             if unseen:
-                return FAILED, f"{evidence}: AWS does not show that its brownout is over: run again"
+                return FAILED, reasons.BROWNOUT_NOT_SHOWN(user=evidence)
         return self._without_record(evidence, user, ended)
 
     def _give_back(self, evidence: Subject, user: IamUser, plan: Plan, applied: Applied) -> str:
@@ -403,45 +377,36 @@ class UserRelease:
             raise SubjectGone
         return ""
 
-    def _problems(self, evidence: Subject, user: IamUser, plan: Plan) -> list[str]:
-        """What of the release AWS does not show after ``plan``, in words. Raises SubjectGone."""
+    def _problems(self, evidence: Subject, user: IamUser, plan: Plan) -> list[Reason]:
+        """What of the release AWS does not show after ``plan``. Raises SubjectGone."""
         after, unseen = read_back(self.run, user, plan)
         problems = []
         if left := still_denying(after):
-            problems.append(
-                f"{evidence}: {left}: {_NOT_OURS}. All else was undone, but for what is named here"
-            )
+            problems.append(reasons.STILL_DENIED(user=evidence, left=left))
         if unseen:
             calls = ", ".join(call.permission for call in unseen)
-            problems.append(f"{evidence}: AWS does not show what these calls changed: {calls}: run again")
+            problems.append(reasons.RELEASE_NOT_SHOWN(user=evidence, calls=calls))
         if off := [each for each in _active(user) if each in _inactive(after)]:
-            problems.append(
-                f"{evidence}: {', '.join(off)} was deactivated by others during this run, maybe by a quarantine: ask "
-                "who did, and activate it by hand, as no Deny-all is left that says what was active"
-            )
+            problems.append(reasons.DEACTIVATED_BY_OTHERS(user=evidence, which=", ".join(off)))
         return problems
 
-    def _without_record(self, evidence: Subject, user: IamUser, ended: str) -> tuple[str, str]:
-        """The outcome if no record of a quarantine is known. ``ended``: the brownout that was ended, in words."""
+    def _without_record(self, evidence: Subject, user: IamUser, ended: Reason | None) -> tuple[str, Reason]:
+        """The outcome if no record of a quarantine is known. ``ended``: the brownout that was ended, if any."""
         claimed = tagged_since(user.tags)
         left = still_denying(user)
         if claimed is None and not is_bounded(user):
             if left and ended:
-                return FAILED, f"{evidence}: {left}: {_NOT_OURS}. Only its brownout was ended"
+                return FAILED, reasons.ONLY_BROWNOUT_ENDED(user=evidence, left=left)
             if left:
                 status = FAILED if any(map(denies, foreign_policies(user))) else SKIPPED
-                return status, f"not in quarantine by the records here, and {left}: {_NOT_OURS}"
-            return (RELEASED, ended) if ended else (SKIPPED, "not in quarantine")
+                return status, reasons.DENIED_BY_OTHERS(left=left)
+            return (RELEASED, ended) if ended else (UNCHANGED, reasons.NOTHING_TO_RELEASE())
         off = _inactive(user)
         what = "a tag says that it is in quarantine" if claimed else "AWSDenyAll is its permissions boundary"
         what += f", and {left}" if left and claimed else ""
         changed = "only its brownout was ended" if ended else "nothing was changed"
-        return FAILED, (
-            f"{evidence}: {what}, and neither its Deny-all nor an available journal says what was active before, so "
-            f"{changed}. The record is in the output of the quarantine's run (journal.jsonl): name that by "
-            f"record-from. If it is lost, activate by hand what the user needs, and then remove the Deny-all. "
-            f"Inactive now: {', '.join(off) or 'no credential'}"
-        )
+        inactive = ", ".join(off) or "no credential"
+        return FAILED, reasons.NO_RECORD(user=evidence, what=what, changed=changed, inactive=inactive)
 
 
 def _active(user: IamUser) -> list[str]:
@@ -454,31 +419,15 @@ def _inactive(user: IamUser) -> list[str]:
 
 #: How often a user is read until AWS shows its quarantine or release.
 _READS = 5
-#: What it means that a user in quarantine lacks what may have denied it something.
-_LOST = (
-    ", which may have denied it something: a deletion with another output may be half-way; neither a deletion nor a "
-    "release goes on before that is settled"
-)
-#: What to do about a Deny that a release leaves on.
-_NOT_OURS = (
-    "no record here shows that this tool put it on, so it stays: if it did, name the output of that run by record-from "
-    "and release again; else ask who did"
-)
 
 
-def _unreleasable(user: IamUser, history: History) -> str:
-    """Why a release must change nothing; empty if it may."""
+def _unreleasable(evidence: Subject, user: IamUser, history: History) -> Reason | None:
+    """Why a release must change nothing; None if it may."""
     if begun := deletion_begun(user, history):
-        return (
-            f"a deletion of it began {begun}, and a release does not restore what that removed: run "
-            f"c7n-iamusers restore OUTPUT --user {user.name}"
-        )
+        return reasons.DELETION_BEGUN(user=evidence, begun=begun, name=user.name)
     if lifted := predated(user, history):
-        return (
-            f"this tool lifted its inline Deny-all at {lifted:%Y-%m-%d %H:%M} UTC, and somebody put one on since, with "
-            "an earlier time: find out who, and remove it by hand"
-        )
-    return ""
+        return reasons.DENY_PUT_ON_SINCE(user=evidence, lifted=lifted)
+    return None
 
 
 def _apply(run: Run, evidence: Subject, user: IamUser, plan: Plan, applied: Applied) -> None:
@@ -489,14 +438,12 @@ def _apply(run: Run, evidence: Subject, user: IamUser, plan: Plan, applied: Appl
         raise SubjectGone
 
 
-def _absent(run: Run, evidence: Subject, applied: Applied) -> tuple[str, str]:
+def _absent(run: Run, evidence: Subject, applied: Applied) -> tuple[str, Reason]:
     if problem := user_identity.not_gone(run, evidence):
         return FAILED, problem
-    after = f": deleted outside this run, after {applied.calls} of its calls" if applied.calls else ""
-    return SKIPPED, f"already gone{after}"
+    gone = reasons.GONE_MEANWHILE(calls=applied.calls) if applied.calls else reasons.ALREADY_GONE()
+    return SKIPPED, gone
 
 
-def _limits(user: IamUser) -> list[str]:
-    if not user.attachments[LOGIN_PROFILE.name]:
-        return []
-    return ["its console password still works, and the Deny-all denies everything in that session"]
+def _limits(user: IamUser) -> list[Reason]:
+    return [reasons.SESSION_WORKS()] if user.attachments[LOGIN_PROFILE.name] else []

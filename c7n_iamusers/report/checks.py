@@ -10,11 +10,11 @@ from itertools import combinations
 
 from c7n_iamusers.evidence.seen_users import EXEMPT, FLAGGED
 from c7n_iamusers.execution.outcomes import FAILED, SKIPPED
+from c7n_iamusers.reasons import BROKEN, trouble_of
 from c7n_iamusers.report import outputs as ended
 from c7n_iamusers.report.accounts import Account
 from c7n_iamusers.report.outputs import PolicyOutput
-from c7n_iamusers.report.users import BROKEN, OF_EXEMPT, Row, User, Users, began, is_stopped, when
-from c7n_iamusers.safeguards.guards import quarantine_trouble
+from c7n_iamusers.report.users import OF_EXEMPT, Row, User, Users, began, is_stopped, when
 from c7n_iamusers.text.wording import shown
 
 BLOCKING, ATTENTION = "blocking", "attention"
@@ -66,11 +66,11 @@ def _accounts(accounts: Sequence[Account]) -> Iterator[Row]:
 
 
 def _stopped(users: Iterable[User]) -> Iterator[Row]:
-    """One line for all users before whom a file STOP ended a run, since it is one cause, and none was touched."""
+    """One line for all users before whom one STOP file ended a run, since it is one cause, and none was touched."""
     found: defaultdict[str, list[User]] = defaultdict(list)
     for user in users:
         if is_stopped(event := user.event()):
-            found[event["reason"].removeprefix(f"user {user.name} of account {user.account}: ")].append(user)
+            found[event["reason"]].append(user)
     for reason, stopped in found.items():
         who = f"{len(stopped)} users in {len({each.account for each in stopped})} accounts"
         why = f"{who}: {reason}. This line goes away when the same policies have run again"
@@ -80,11 +80,7 @@ def _stopped(users: Iterable[User]) -> Iterator[Row]:
 def _failed(users: Iterable[tuple[Account, User]]) -> Iterator[Row]:
     for account, user in users:
         event = user.event()
-        if (
-            event["status"] == FAILED
-            and not is_stopped(event)
-            and quarantine_trouble(event["reason"]) != BROKEN
-        ):
+        if event["status"] == FAILED and not is_stopped(event) and trouble_of(event["codes"]) != BROKEN:
             reason = event["reason"] or "no reason was left"
             yield need(BLOCKING, "failure", f"{event['policy']} failed", reason, account, user)
 
@@ -92,8 +88,7 @@ def _failed(users: Iterable[tuple[Account, User]]) -> Iterator[Row]:
 def _quarantines(users: Iterable[tuple[Account, User]]) -> Iterator[Row]:
     for account, user in users:
         if trouble := user.trouble():
-            why = _why(trouble, user).removeprefix(f"quarantine {trouble}: ")
-            yield need(BLOCKING, "quarantine", f"quarantine {trouble}", why, account, user)
+            yield need(BLOCKING, "quarantine", f"quarantine {trouble}", _why(trouble, user), account, user)
 
 
 def _why(trouble: str, user: User) -> str:
@@ -104,7 +99,7 @@ def _why(trouble: str, user: User) -> str:
     if event is None:
         return user.attempted()
     reason = str(event["reason"])
-    if quarantine_trouble(reason) != BROKEN or event in user.of_policies(user.events):
+    if trouble_of(event["codes"]) != BROKEN or event in user.of_policies(user.events):
         return reason
     until = when(event).date() + REMEMBERED
     return (

@@ -164,7 +164,7 @@ def _policies(
             "dry_run": any(each.dry_run for each in outputs),
             "selected": sum(len(each.users or ()) for each in outputs),
             "outcomes": dict(sorted(Counter(event["status"] for _, event in events).items())),
-            "skipped": dict(skipped.most_common()),
+            "skipped": [{"codes": [*codes], "users": count} for codes, count in skipped.most_common()],
         }
 
 

@@ -44,8 +44,9 @@ RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log
 RESULT_FILE, RUNS = "identity-center-result.json", "identity-center-runs"
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
 _JOURNALS = (JOURNAL, RESTORE_JOURNAL)
-#: In place of a policy's name, for what ``c7n-iamusers restore`` did.
-_RESTORE = "restore"
+#: In place of a policy's name, for what ``c7n-iamusers restore`` did; and the member of its row with the unique id of
+#: the user that it restores, which the user in the row replaces.
+RESTORE, REPLACES = "restore", "replaces"
 _NAMES = (RESOURCES, METADATA, LOG, SEEN, OUTCOMES, RESULT_FILE, *_JOURNALS)
 _GZ = ".gz"
 #: Directories that are read at once, so that a bucket's answers are waited for together.
@@ -420,8 +421,8 @@ def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
         ),
         # a later outcome of the policy says nothing of them
         *(
-            {**each.as_data(), "policy": _RESTORE}
-            for each in unfinished_restorations(files.lines(RESTORE_JOURNAL))
+            {**each.as_data(), "policy": RESTORE, REPLACES: former}
+            for former, each in unfinished_restorations(files.lines(RESTORE_JOURNAL))
         ),
     )
 

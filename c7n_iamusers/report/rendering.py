@@ -106,6 +106,7 @@ _COLUMNS: dict[str, Callable[[Row, Row], str]] = {
     "status": _text("status"),
     "exempt": lambda user, _: "yes" if user.get("exempt") else "",
     "reason": _text("reason"),
+    "code": _text("code"),
     "quarantine": _text("quarantine"),
     "policy": _text("policy"),
     "time": _text("time"),
@@ -372,7 +373,7 @@ def _packed(user: Row, account: int, table: _Table) -> list[Any]:
 
 
 def _outcome(event: Row, table: _Table) -> list[Any]:
-    code = " ".join(each for each in (event["call"], event["code"]) if each)
+    code = " ".join(each for each in (event["code"], event["call"], event["error"]) if each)
     return [_minute(event["time"]), *table.numbers((event["policy"], event["status"], event["reason"], code))]
 
 

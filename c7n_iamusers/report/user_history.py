@@ -16,7 +16,7 @@ from c7n_iamusers.execution.journal import OUTCOME
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED, RESTORED
 from c7n_iamusers.notices.exempted import Exempted
 from c7n_iamusers.notices.notices import Notice, Notices
-from c7n_iamusers.report.outputs import UNREADABLE, PolicyOutput
+from c7n_iamusers.report.outputs import REPLACES, RESTORE, UNREADABLE, PolicyOutput
 from c7n_iamusers.text.times import as_text, moment
 
 #: What is known of a user beside the statuses of outcomes: it was selected by a policy, or its owner was addressed.
@@ -35,7 +35,8 @@ JournalOf = Callable[[str, Subject], Iterable[Line]]
 class Event:
     """``what``: the status of an outcome, or the step of a message. ``by``: the ARN of who made the calls, if known.
 
-    ``to``: the addresses of a message. ``place``: of the output or the notices.
+    ``code``: of the reason of an outcome, which is ``why``. ``to``: the addresses of a message. ``place``: of the
+    output or the notices. ``made``: the unique ids of the user that a restoration gave back.
     """
 
     time: datetime | None
@@ -45,10 +46,12 @@ class Event:
     by: str = ""
     to: tuple[str, ...] = ()
     place: str = ""
+    code: str = ""
+    made: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """JSON types only."""
-        texts = {"what": self.what, "why": self.why, "policy": self.policy, "by": self.by}
+        texts = {"what": self.what, "why": self.why, "code": self.code, "policy": self.policy, "by": self.by}
         return {"time": as_text(self.time) or "", **texts, "to": list(self.to), "place": self.place}
 
 
@@ -57,7 +60,8 @@ class UserHistory:
     """One user that had the name. ``account``: the id. ``account_name``: c7n-org's, or empty.
 
     ``events``: the oldest first. ``state``: the last status that changed it (QUARANTINED, RELEASED, DELETED, RESTORED),
-    or else ANNOUNCED or SELECTED. ``next``: sentences. ``outputs``: the places with outcomes of it, the latest first.
+    or else ANNOUNCED or SELECTED. A restoration of a user in quarantine leaves it there. ``next``: sentences.
+    ``outputs``: the places with outcomes of it, the latest first.
     """
 
     subject: Subject
@@ -72,6 +76,11 @@ class UserHistory:
     def last(self) -> datetime:
         """When something was last done to it, or said of it."""
         return max((each.time for each in self.events if each.time), default=_FIRST)
+
+    @property
+    def is_half_restored(self) -> bool:
+        """Whether a restoration of it is not done."""
+        return _is_half_restored(self.events)
 
     def as_data(self) -> dict[str, Any]:
         """JSON types only."""
@@ -107,17 +116,25 @@ def histories(
 ) -> list[UserHistory]:
     """All users that ever had the ``name`` (in any case, as in IAM), the one with the latest event first.
 
+    A user that a restoration has created, and is not done with, is the one that it restores.
     ``notices``: of each account, by its id. ``quarantined_for``: account id -> the days of a quarantine.
     Raises OSError if a journal can't be read.
     """
-    found = dict[str, _Known]()
+    found = _Users(
+        {
+            str(row["unique_id"]): str(row[REPLACES])
+            for each in outputs
+            for row in each.rows
+            if REPLACES in row
+        }
+    )
     for each in sorted(outputs, key=lambda output: output.time or _FIRST):
         _add_output(found, each, name)
-    for known in found.values():
+    for known in found.users.values():
         _add_callers(known, journal_of)
     for account, its in notices.items():
         _add_notices(found, its, account, name)
-    told = [_history(each, notices.get(each.account), quarantined_for, now) for each in found.values()]
+    told = [_history(each, notices.get(each.account), quarantined_for, now) for each in found.users.values()]
     return sorted(told, key=lambda each: (each.last, each.subject.unique_id), reverse=True)
 
 
@@ -130,26 +147,36 @@ def _is_named(arn: str, name: str) -> bool:
     return arn.rpartition("/")[2].casefold() == name.casefold()
 
 
-def _known(found: dict[str, _Known], arn: str, unique_id: str) -> _Known:
-    subject = Subject(arn.rpartition("/")[2], arn, unique_id)
-    return found.setdefault(unique_id or arn, _Known(subject, subject.account_id))
+@dataclass
+class _Users:
+    """By unique id. ``replaced``: of a user that a restoration is not done with -> of the one that it restores."""
+
+    replaced: Mapping[str, str]
+    users: dict[str, _Known] = field(default_factory=dict)
+
+    def of(self, arn: str, unique_id: str) -> _Known:
+        unique_id = self.replaced.get(unique_id, unique_id)
+        subject = Subject(arn.rpartition("/")[2], arn, unique_id)
+        return self.users.setdefault(unique_id or arn, _Known(subject, subject.account_id))
 
 
-def _add_output(found: dict[str, _Known], output: PolicyOutput, name: str) -> None:
+def _add_output(found: _Users, output: PolicyOutput, name: str) -> None:
     with_rows = set[str]()
     for row in (each for each in output.rows if _is_named(str(each["arn"]), name)):
-        known = _known(found, str(row["arn"]), row["unique_id"])
+        known = found.of(str(row["arn"]), row["unique_id"])
         known.account_name = output.name or known.account_name
-        with_rows.add(known.subject.unique_id)
+        with_rows.add(row["unique_id"])
+        policy = RESTORE if REPLACES in row else output.policy
         for entry in (*row.get("history", ()), row):
             time = moment(entry.get("time")) or (output.time if entry is row else None)
-            texts = (str(entry.get("status") or ""), str(entry.get("reason") or ""), output.policy)
+            texts = (str(entry.get("status") or ""), str(entry.get("reason") or ""), policy)
             by = "?" if entry.get("calls") else ""
-            known.events.append(Event(time, *texts, by=by, place=output.place))
+            code = str(entry.get("code") or "")
+            known.events.append(Event(time, *texts, by=by, place=output.place, code=code))
         known.outputs[output.place] = max(each.time or _FIRST for each in known.events)
     for user in output.users or ():
         if _is_named(user.arn, name) and user.unique_id not in with_rows:
-            known = _known(found, user.arn, user.unique_id)
+            known = found.of(user.arn, user.unique_id)
             known.account_name = output.name or known.account_name
             # of a policy that runs daily, the last time
             known.events = [
@@ -174,10 +201,10 @@ def _add_callers(known: _Known, journal_of: JournalOf) -> None:
         ]
         for line in lines:
             if (line.get("phase"), line.get("status")) == (OUTCOME, RESTORED):
-                time, made = moment(line.get("time")), ", ".join(map(str, line.get("made") or ()))
-                again = made and made != known.subject.unique_id
-                why = f"with the unique id {made}" if again else "what was removed from it"
-                restored.append(Event(time, RESTORED, why, by=_caller(calls, time), place=place))
+                time, made = moment(line.get("time")), tuple(map(str, line.get("made") or ()))
+                again = made and made != (known.subject.unique_id,)
+                why = f"with the unique id {', '.join(made)}" if again else "what was removed from it"
+                restored.append(Event(time, RESTORED, why, by=_caller(calls, time), place=place, made=made))
     for each in restored:
         if (each.time, each.what) not in {(known_one.time, known_one.what) for known_one in known.events}:
             known.events.append(each)
@@ -188,9 +215,9 @@ def _caller(calls: Sequence[tuple[datetime, str]], at: datetime | None) -> str:
     return earlier[-1] if earlier else ""
 
 
-def _add_notices(found: dict[str, _Known], notices: Notices, account: str, name: str) -> None:
+def _add_notices(found: _Users, notices: Notices, account: str, name: str) -> None:
     for user, notice in notices.named(name):
-        known = found.setdefault(user.unique_id, _Known(user, account))
+        known = found.of(user.arn, user.unique_id)
         why = notice.what.get(user.unique_id, "")
         if notice.step == ANNOUNCED:
             why = f"for {notice.day}" + (f", credentials stop on {notice.stop}" if notice.stop else "")
@@ -202,21 +229,29 @@ def _add_notices(found: dict[str, _Known], notices: Notices, account: str, name:
 def _history(
     known: _Known, notices: Notices | None, quarantined_for: Mapping[str, float], now: datetime
 ) -> UserHistory:
-    # a notice has no fractions of a second: of one second, what outputs have comes first
-    events = tuple(sorted(known.events, key=lambda each: (each.time or _FIRST).replace(microsecond=0)))
+    events = tuple(sorted(known.events, key=_order))
     unique_id = known.subject.unique_id
     notice = notices.announcement(unique_id, now) if notices else None
     lost = notices.exemption(unique_id) if notices else None
-    changing = [each for each in events if each.what in _CHANGING]
-    state = changing[-1].what if changing else ANNOUNCED if notice else SELECTED
+    state = ANNOUNCED if notice else SELECTED
+    for each in events:
+        if each.what in _CHANGING and (each.what, state) != (RESTORED, QUARANTINED):
+            state = each.what
     held = quarantined_for.get(known.account, 0)
-    comes = tuple(_next(state, events, notice, lost, held, notices))
+    comes = tuple(_next(state, unique_id, events, notice, lost, held, notices))
     outputs = tuple(sorted(known.outputs, key=lambda place: known.outputs[place], reverse=True))
     return UserHistory(known.subject, known.account, known.account_name, events, state, comes, outputs)
 
 
+def _order(event: Event) -> tuple[datetime, bool, datetime]:
+    # a message has no fractions of a second: of one second, what outputs have comes first
+    time = event.time or _FIRST
+    return time.replace(microsecond=0), bool(event.to), time
+
+
 def _next(
     state: str,
+    unique_id: str,
     events: Sequence[Event],
     notice: Notice | None,
     lost: Exempted | None,
@@ -225,6 +260,9 @@ def _next(
 ) -> Iterator[str]:
     if notices and notices.stop:
         yield f"the file {notices.stop} stops every policy that changes users of its account, until it is removed"
+    if _is_half_restored(events):
+        yield "its restoration is not done: --give-back carries it on"
+        return
     last = next((each for each in reversed(events) if each.what in (*_CHANGING, FAILED)), None)
     if last and last.what == FAILED:
         yield f"the next run of {last.policy} tries again what failed"
@@ -233,7 +271,7 @@ def _next(
             "nothing: it is deleted. --give-back restores it from its snapshot; its password, secret keys, MFA "
             "devices and unique id can't come back"
         )
-    elif state == RESTORED:
+    elif state == RESTORED and not any(unique_id in each.made for each in events):
         yield "it is another user for AWS: it is announced anew, unless it is exempt"
     elif state == QUARANTINED:
         since = next(each.time for each in reversed(events) if each.what == QUARANTINED)
@@ -243,6 +281,16 @@ def _next(
         )
     else:
         yield _until_touched(notice, lost, notices)
+
+
+def _is_half_restored(events: Sequence[Event]) -> bool:
+    """Whether a restoration began, is not done, and was not given up for another deletion."""
+    marks = (DELETED if each.what == DELETED else RESTORE for each in events if _tells_of_restoration(each))
+    return [*marks][-1:] == [RESTORE]
+
+
+def _tells_of_restoration(event: Event) -> bool:
+    return event.what == DELETED or (event.what, event.policy) == (FAILED, RESTORE)
 
 
 def _until_touched(notice: Notice | None, lost: Exempted | None, notices: Notices | None) -> str:

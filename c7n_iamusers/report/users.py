@@ -7,23 +7,22 @@ if it is in the policy's ``resources.json``. It is *left* if it is seen and neit
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from sys import intern
 from typing import Any
 
-from c7n_iamusers.evidence.attempts import ATTEMPTED, attempts_reason
+from c7n_iamusers import reasons
+from c7n_iamusers.evidence.attempts import ATTEMPTED, attempted_call
 from c7n_iamusers.evidence.findings import HIGH, LOW, MEDIUM
 from c7n_iamusers.evidence.model import UNKNOWN
 from c7n_iamusers.evidence.seen_users import BY_NOBODY, BY_US, EXEMPT, LEFT_OUT
 from c7n_iamusers.evidence.seen_users import FLAGGED as LISTED
-from c7n_iamusers.exceptions import Stopped
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED, SKIPPED
 from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.reasons import BROKEN, IN_USE, NO_QUARANTINE, Reason, codes_of, trouble_of
 from c7n_iamusers.report.outputs import EVIDENCE, Evidence, PolicyOutput, Selected
-from c7n_iamusers.safeguards.guards import not_quarantined, quarantine_trouble
 from c7n_iamusers.text.times import as_text, moment
 
 #: The status of a user that a policy selected, and on whom no action has reported.
@@ -35,8 +34,8 @@ UNJUDGED = "unknown"
 SEVERITIES = (HIGH, MEDIUM, LOW, UNJUDGED)
 #: A quarantine of which nothing bad is known, and the statuses that put a user into one or end it.
 STANDS = "stands"
-#: What is wrong with a quarantine that somebody undid in part, and with one of a user that has an exemption since.
-BROKEN, OF_EXEMPT = "broken", "of an exempt user"
+#: What is wrong with the quarantine of a user that has an exemption since.
+OF_EXEMPT = "of an exempt user"
 _CHANGING = frozenset({QUARANTINED, RELEASED, DELETED})
 FIRST = datetime.min.replace(tzinfo=timezone.utc)
 LAST = datetime.max.replace(tzinfo=timezone.utc)
@@ -102,22 +101,23 @@ class User:
         if newest and newest["status"] == DELETED:
             return newest
         if self.gone_since:
-            since = f"{self.gone_since:%Y-%m-%d %H:%M} UTC"
-            return _status(GONE, f"somebody else deleted it: a run of {since} did not find it any more")
+            return _status(GONE, reasons.DELETED_BY_OTHERS(at=self.gone_since))
         if newest is None:
             return self._without_outcome()
         ended_at = self.ended()
         failed = [
             each
             for each in self.of_policies(self.events)
-            if each["status"] == FAILED and (when(each) > ended_at or not quarantine_trouble(each["reason"]))
+            if each["status"] == FAILED and (when(each) > ended_at or not trouble_of(each["codes"]))
         ]
         return max(failed, key=lambda each: (not is_stopped(each), when(each)), default=newest)
 
     def _without_outcome(self) -> Row:
         if self.judged == EXEMPT:
-            return _status(EXEMPT, self.why)
-        return _status(FLAGGED, "") if self.selected or not self.judged else _status(LEFT_OUT, self.why)
+            return _status(EXEMPT, reasons.EXEMPT_WHEN_SEEN(why=self.why))
+        if self.selected or not self.judged:
+            return _status(FLAGGED)
+        return _status(LEFT_OUT, reasons.LEFT_OUT(by=self.why))
 
     def is_deleted(self) -> bool:
         """Whether a policy deleted it."""
@@ -131,17 +131,17 @@ class User:
         """Whether it is still there and was exempt when a run judged it last."""
         return self.judged == EXEMPT and self.is_left()
 
-    def reason(self) -> str:
-        """Why ``event`` is as it is. If only because the user is in no quarantine: why it was left out of that."""
-        reason = str(self.event()["reason"])
-        return self.left_out() or reason if not_quarantined(reason) else reason
+    def explained(self) -> Row:
+        """The event with the reason of ``event``: where that is that it is in no quarantine, why it is in none."""
+        event = self.event()
+        return self.left_out() or event if event["code"] in NO_QUARANTINE else event
 
-    def left_out(self) -> str:
-        """Why a policy last skipped it since its release, for more than that it is in no quarantine; empty if none."""
+    def left_out(self) -> Row | None:
+        """When a policy last skipped it since its release for more than that it is in no quarantine; None if never."""
         ended_at = self.ended()
         skipped = [each for each in self.events if each["status"] == SKIPPED and when(each) > ended_at]
-        said = [each for each in skipped if not not_quarantined(each["reason"])]
-        return str(max(said, key=when)["reason"]) if said else ""
+        said = [each for each in skipped if each["code"] not in NO_QUARANTINE]
+        return max(said, key=when, default=None)
 
     def trouble(self) -> str:
         """What is wrong with its quarantine: empty, ``in use``, ``broken`` or OF_EXEMPT."""
@@ -150,7 +150,7 @@ class User:
         if self._is_exempt_and_denied():
             return OF_EXEMPT
         event = self.troubling()
-        return quarantine_trouble(event["reason"]) if event else "in use" if self.attempted() else ""
+        return trouble_of(event["codes"]) if event else IN_USE if self.attempted() else ""
 
     def _is_exempt_and_denied(self) -> bool:
         """Whether a quarantine denies everything to it although it is exempt, and was not released since."""
@@ -171,10 +171,10 @@ class User:
         broken = [
             each
             for each in since
-            if quarantine_trouble(each["reason"]) == BROKEN
+            if trouble_of(each["codes"]) == BROKEN
             and (each in latest or when(each).date() >= self.remembered_from)
         ]
-        found = broken or [each for each in latest if quarantine_trouble(each["reason"])]
+        found = broken or [each for each in latest if trouble_of(each["codes"])]
         return max(found, key=when, default=None)
 
     def ended(self) -> datetime:
@@ -193,7 +193,7 @@ class User:
             return ""
         if self.ended() > (moment(found.get("as_of")) or LAST):
             return ""
-        return f"calls since {found.get('since')}: {attempts_reason(found)}"
+        return f"calls since {found.get('since')}: {attempted_call(found)}"
 
     def quarantine(self) -> str:
         """What is known of its quarantine: empty where it is in none, STANDS, or what is wrong with it."""
@@ -224,7 +224,7 @@ class User:
 
     def as_data(self) -> Row:
         """JSON types only."""
-        event, evidence = self.event(), self.evidence()
+        event, why, evidence = self.event(), self.explained(), self.evidence()
         of_evidence = {key: evidence.get(key, empty) for key, empty in EVIDENCE.items() if key != "kind"}
         return {
             "account": self.account,
@@ -234,7 +234,8 @@ class User:
             "created": self.created,
             "last_seen": as_text(self.last_seen) or "",
             "status": event["status"],
-            "reason": self.reason(),
+            "reason": why["reason"],
+            "code": why["code"],
             "policy": event["policy"],
             "time": event["time"],
             "left": self.is_left(),
@@ -248,9 +249,10 @@ class User:
         }
 
 
-def _status(status: str, reason: str) -> Row:
+def _status(status: str, reason: Reason = reasons.DONE) -> Row:
     """What counts of a user where no outcome does."""
-    return {"status": status, "reason": reason, "policy": "", "time": ""}
+    told = {"reason": reason.text, "code": reason.code, "codes": list(reason.codes)}
+    return {"status": status, **told, "policy": "", "time": ""}
 
 
 def _oldest(credentials: Iterable[Mapping[str, Any]]) -> str:
@@ -268,7 +270,7 @@ def when(event: Row) -> datetime:
 
 def is_stopped(event: Row) -> bool:
     """Whether a file STOP ended the run before the user."""
-    return bool(event["status"] == FAILED and event["code"] == Stopped.__name__)
+    return bool(event["status"] == FAILED and event["code"] == reasons.STOPPED.code)
 
 
 class Users:
@@ -286,14 +288,12 @@ class Users:
         self.found[arn, unique_id] = user
         return user
 
-    def why_skipped(self, row: Mapping[str, Any]) -> str:
-        """The reason of an outcome in a few words; for a user in no quarantine, why it was left out of that."""
-        reason = str(row.get("reason") or "")
-        if not not_quarantined(reason):
-            return _in_few_words(reason)
-        user = self.found.get((str(row["arn"]), row["unique_id"]))
-        why = user.left_out() if user else ""
-        return f"not in quarantine: {_in_few_words(why)}" if why else "not in quarantine"
+    def why_skipped(self, row: Mapping[str, Any]) -> tuple[str, ...]:
+        """The code of an outcome; for a user in no quarantine, and then that of why it was left out of one."""
+        code = str(row.get("code") or "")
+        user = self.found.get((str(row["arn"]), row["unique_id"])) if code in NO_QUARANTINE else None
+        why = user.left_out() if user else None
+        return (code, why["code"]) if why else (code,)
 
 
 def users_of(outputs: Iterable[PolicyOutput], account_of: Callable[[PolicyOutput], str]) -> Users:
@@ -368,25 +368,12 @@ def event_of(row: Mapping[str, Any], output: PolicyOutput, otherwise: datetime |
     """The outcome of ``row``. ``otherwise``: its time where it has none."""
     # with fractions of a second: a run may write that the one before was stopped, and then what it did itself
     time = moment(row.get("time")) or otherwise
-    texts = {key: intern(str(row.get(key) or "")) for key in ("status", "reason", "call", "code")}
+    texts = {key: intern(str(row.get(key) or "")) for key in ("status", "reason", "code", "call", "error")}
+    codes = list(map(intern, codes_of(row)))
     policy = intern(str(row.get("policy") or output.policy))
-    return {"time": time.isoformat() if time else "", "policy": policy, **texts}
+    return {"time": time.isoformat() if time else "", "policy": policy, **texts, "codes": codes}
 
 
 def began(output: PolicyOutput) -> datetime:
     """When the run began; the last time where it is not known."""
     return output.time or LAST
-
-
-#: The beginning of a reason that names the user itself.
-_WHO = re.compile(r"user \S+ of account \d{12}: ")
-#: Where the details begin that differ between users that are skipped for the same reason: a time, an address, a list.
-_DETAIL = re.compile(
-    r"[:;]| \(|,? (?:since|until|on|at|of|by|for|to) (?:\d{4}-\d\d-\d\d|\S*@)|\d{4}-\d\d-\d\d|(?<!\S)\S*@"
-)
-
-
-def _in_few_words(reason: str) -> str:
-    """The first part of ``reason``, which several users may have in common."""
-    text = reason[found.end() :] if (found := _WHO.match(reason)) else reason
-    return _DETAIL.split(text, maxsplit=1)[0].strip(" ,") or text

@@ -20,6 +20,7 @@ from c7n_iamusers.lockout.quarantine_record import OWN_TAGS
 from c7n_iamusers.policy_comparison.administrators import admin_policies, unknown
 from c7n_iamusers.restoration.deny import OwnDeny
 from c7n_iamusers.restoration.rights import CurrentRights
+from c7n_iamusers.restoration.role_trust import RoleTrust
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 
@@ -28,8 +29,9 @@ class CurrentState:
     """The current state in AWS, and what earlier restorations from the snapshot did according to their journals.
 
     ``user``: the user with the snapshot's name; None if there is none. ``rights``: the groups and managed policies of
-    the snapshot and of the user that exist. ``memberless``: names of groups without a member; read only if groups are
-    recreated. ``own_groups``: names of groups that restorations created. ``own_deny``: see OwnDeny.
+    the snapshot and of the user that exist. ``trust``: the account's roles, where the user has, or gets, another unique
+    id than in the snapshot. ``memberless``: names of groups without a member; read only if groups are recreated.
+    ``own_groups``: names of groups that restorations created. ``own_deny``: see OwnDeny.
     ``boundary_lifted``: see deny.boundary_was_lifted. ``deny_lifted``: see deny.was_lifted.
 
     ``restored_ids``: unique ids of users that restorations created. ``tokens``: values of their tag RESTORED_FROM.
@@ -43,6 +45,7 @@ class CurrentState:
     finished_ids: frozenset[str] = frozenset()
     awaited_groups: frozenset[str] = frozenset()
     rights: CurrentRights = field(default_factory=CurrentRights)
+    trust: RoleTrust = field(default_factory=RoleTrust)
     memberless: frozenset[str] = frozenset()
     own_groups: frozenset[str] = frozenset()
     last_restored: datetime | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused
@@ -20,6 +20,7 @@ from c7n_iamusers.quarantine.plan import restore_boundary
 from c7n_iamusers.restoration import cannot_come_back, deny
 from c7n_iamusers.restoration.notes import notes
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_change, user_after
+from c7n_iamusers.restoration.role_trust import RoleTrust, trust_change
 from c7n_iamusers.snapshots.snapshot import Snapshot, before_removals, removed_by_us, whole_snapshot
 
 #: The note of the journal line of CreateUser with the unique id that it replaces.
@@ -49,7 +50,8 @@ class Restoration:
     """``plan``: without calls if nothing is left to do. ``lost``: what can't be restored. ``notes``: hints for people.
 
     ``lifting``: the calls at the end of ``plan`` that lift the Deny. ``snapshot``: what comes back, as a snapshot.
-    ``whole``: the user before we changed it, and ``after``: once it is restored, by the rights of then and now.
+    ``whole``: the user before we changed it, and ``after``: once it is restored, by the rights of then and now, and by
+    the ``trust`` of roles, if its unique id is another one.
     ``begun``: the last snapshot before we removed anything, where a later one was taken.
     ``user_exists``: the user itself still exists. ``missing_groups``: missing groups. ``deleted_by_others``: the
     journal shows that somebody else deleted it. ``settled``: nothing is left to do that an earlier run did not end.
@@ -61,6 +63,7 @@ class Restoration:
     whole: Snapshot
     after: IamUser
     rights: CurrentRights
+    trust: RoleTrust = field(default_factory=RoleTrust)
     begun: Snapshot | None = None
     own_groups: frozenset[str] = frozenset()
     lost: tuple[str, ...] = ()
@@ -77,7 +80,8 @@ class Restoration:
 
     def rights_change(self) -> RightsChange:
         """What the user can do afterwards that it could not do before."""
-        return rights_change(self.whole, self.after, self.rights, self.own_groups, self.begun)
+        own = rights_change(self.whole, self.after, self.rights, self.own_groups, self.begun)
+        return own + trust_change(self.whole.user, self.after, self.trust)
 
 
 def plan_restoration(
@@ -133,6 +137,7 @@ def plan_restoration(
         whole,
         user_after(_restorable(snapshot), plain, boundary, rights),
         rights,
+        current.trust,
         before_removals(recorded.snapshots, recorded.history),
         current.own_groups,
         tuple(cannot_come_back.lost(whole)),
@@ -220,7 +225,7 @@ def _plan_for_existing_user(
         whole_snapshot(recorded.snapshots, history) if begun else _as_it_is(snapshot, plain, current.rights),
         after,
         current.rights,
-        before_removals(recorded.snapshots, history) if begun else None,
+        begun=before_removals(recorded.snapshots, history) if begun else None,
         # without the unique id, which it still has
         lost=tuple(cannot_come_back.lost(snapshot))[1:] if calls else (),
         notes=tuple(notes(removed, current, history, False, False, left_out, ended=not begun))

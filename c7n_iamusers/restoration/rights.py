@@ -69,6 +69,12 @@ class RightsChange:
     unknown: tuple[str, ...] = ()
     by_aws: tuple[str, ...] = ()
 
+    def __add__(self, other: RightsChange) -> RightsChange:
+        """Both."""
+        return RightsChange(
+            self.wider + other.wider, self.unknown + other.unknown, self.by_aws + other.by_aws
+        )
+
     def beyond(self, shown: RightsChange) -> tuple[str, ...]:
         """The lines that are not in ``shown``."""
         known = {*shown.wider, *shown.unknown, *shown.by_aws}
@@ -93,9 +99,9 @@ def rights_change(
     by_aws = {arn: text for arn, text in known.items() if arn in today and arn.split(":")[4] == "aws"}
     lines, without = tuple(unknown.values()), frozenset(unknown)
     try:
-        then = _Rights.of(was.user, _by_name(was.groups), known, without)
-        people = _Rights.of(after, current.groups, {**today, **by_aws}, without)
-        now = _Rights.of(after, current.groups, today, without)
+        then = Rights.of(was.user, _by_name(was.groups), known, without)
+        people = Rights.of(after, current.groups, {**today, **by_aws}, without)
+        now = Rights.of(after, current.groups, today, without)
     except (ValueError, EvidenceUnreadable) as error:
         return RightsChange(unknown=(*lines, str(error)))
     wider = (*_other_groups(was, after, current, own_groups), *then.exceeded_by(people))
@@ -107,14 +113,14 @@ def _by_name(groups: Iterable[Item]) -> dict[str, Item]:
     return {str(each["GroupName"]): each for each in groups}
 
 
-def _lost_since(begun: Snapshot | None, people: _Rights) -> Iterator[str]:
+def _lost_since(begun: Snapshot | None, people: Rights) -> Iterator[str]:
     """The Denies in ``begun`` that are missing, in words."""
     if begun is None:
         return
     documents = {each.arn: each.text for each in begun.policies or ()}
     without = frozenset(arn for arn in policy_arns(begun.user, begun.groups) if arn not in documents)
     try:
-        first = _Rights.of(begun.user, _by_name(begun.groups), documents, without)
+        first = Rights.of(begun.user, _by_name(begun.groups), documents, without)
     except (ValueError, EvidenceUnreadable) as error:
         yield f"what it was denied when its deletion began can't be read: {error}"
         return
@@ -150,14 +156,16 @@ def _other_groups(
 
 
 @dataclass(frozen=True)
-class _Rights:
+class Rights:
+    """What ``policies`` allow a principal whose requests have ``context``."""
+
     policies: Policies
     context: RequestContext
 
     @classmethod
     def of(
         cls, user: IamUser, groups: Mapping[str, Item], documents: Mapping[str, str], without: frozenset[str]
-    ) -> _Rights:
+    ) -> Rights:
         """The rights of ``user`` by all but the policies (ARNs) and groups (names) ``without``.
 
         Raises ValueError for a policy that does not parse, EvidenceUnreadable for a group that is missing.
@@ -193,7 +201,7 @@ class _Rights:
         whole = (*self.policies.statements, *(self.policies.boundary or ()))
         return tuple(each for each in whole if not each.allows)
 
-    def exceeded_by(self, other: _Rights) -> Iterator[str]:
+    def exceeded_by(self, other: Rights) -> Iterator[str]:
         """What ``other`` allows, or no longer denies, and these rights did not, in words."""
         gone = [
             each for each in self._changed(self.denies, other, other.denies) if self._is_gone(each, other)
@@ -220,20 +228,20 @@ class _Rights:
         for statement in raised:
             yield f"new statement: {statement.source}: {_text(_rest(statement, before.boundary or ()))}"
 
-    def denies_gone_from(self, other: _Rights) -> list[PolicyStatement]:
+    def denies_gone_from(self, other: Rights) -> list[PolicyStatement]:
         """The Denies that ``other`` has not, and does not make up for."""
         return [
             each for each in self._changed(self.denies, other, other.denies) if self._is_gone(each, other)
         ]
 
     def _changed(
-        self, statements: Iterable[PolicyStatement], other: _Rights, against: Iterable[PolicyStatement]
+        self, statements: Iterable[PolicyStatement], other: Rights, against: Iterable[PolicyStatement]
     ) -> list[PolicyStatement]:
         """The ``statements`` that ``against`` has not, or that can mean something else for the other user."""
         same = set(against)
         return [each for each in statements if each not in same or self._varies(each, other)]
 
-    def _varies(self, statement: PolicyStatement, other: _Rights) -> bool:
+    def _varies(self, statement: PolicyStatement, other: Rights) -> bool:
         """Whether the same text can mean something else for the other user.
 
         A new unique id in a variable does not count: what has that id is the new user's, as what has the old one was
@@ -246,7 +254,7 @@ class _Rights:
             if key != _USER_ID or key in conditions
         )
 
-    def _is_gone(self, deny: PolicyStatement, other: _Rights) -> bool:
+    def _is_gone(self, deny: PolicyStatement, other: Rights) -> bool:
         """Whether ``other`` does not deny all that ``deny`` denies."""
         before, after = Policies((_EVERYTHING, deny)), Policies((_EVERYTHING, *other.denies))
         return compare(after, other.context, before, self.context)[0] in UNPROVEN

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -212,11 +211,12 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
             run = path.parent.parent if path.parent.name == SNAPSHOTS else path.parent
             # Add the user's other snapshots: what somebody else removed after this one is not restored.
             others = (
-                sorted(path.parent.glob(f"*.{glob.escape(_unique_id(path))}*.json"))
+                # a user may have the unique id of another one in its name
+                [each for each in path.parent.glob("*.json") if _unique_id(each) == _unique_id(path)]
                 if path.parent.name == SNAPSHOTS
                 else []
             )
-            yield from ((each, run) for each in {*others, path})
+            yield from ((each, run) for each in sorted({*others, path}))
             continue
         directories = [path] if path.name == SNAPSHOTS else sorted(path.rglob(SNAPSHOTS))
         files = [file for directory in directories for file in sorted(directory.glob("*.json"))]

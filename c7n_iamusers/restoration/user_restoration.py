@@ -16,54 +16,20 @@ from c7n_iamusers.execution.executor import DONE, FAILED, GONE, Applied, CallFai
 from c7n_iamusers.execution.journal import CREATED, OUTCOME, TOKEN, JournalWriter, utc_now
 from c7n_iamusers.execution.outcomes import RESTORED
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.iam.live_policies import has_members, read_group, read_policy
-from c7n_iamusers.iam.policy_documents import PolicyVersion, policy_arns
-from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.iam.live_policies import has_members
+from c7n_iamusers.iam.user import Item
 from c7n_iamusers.iam.users import read_user
 from c7n_iamusers.lockout.deny_all import deny_form, is_denial
 from c7n_iamusers.restoration.cannot_come_back import CurrentState, created_group
 from c7n_iamusers.restoration.deny import OwnDeny, boundary_was_lifted, deny_forms, lifted_form, was_lifted
 from c7n_iamusers.restoration.plan import REPLACES, Recorded, Restoration, plan_restoration
-from c7n_iamusers.restoration.rights import CurrentRights, RightsChange
+from c7n_iamusers.restoration.rights import RightsChange
+from c7n_iamusers.restoration.rights_reader import RightsReader, RoleTrustReader
+from c7n_iamusers.restoration.role_trust import RoleTrust
 from c7n_iamusers.safeguards.user_identity import BoundaryChanged, identity_check
 from c7n_iamusers.snapshots.archive import note_lapse
 from c7n_iamusers.snapshots.snapshot import Snapshot, whole_snapshot
 from c7n_iamusers.text.times import moment
-
-
-@dataclass
-class RightsReader:
-    """Reads the groups and managed policies that decide a user's rights, by ``client``.
-
-    Documents are kept until ``forget``, since each round of a restoration needs them.
-    """
-
-    client: Any
-    backoff: Backoff
-    _policies: dict[str, PolicyVersion | None] = field(default_factory=dict)
-
-    def read(self, was: Snapshot, now: IamUser | None, recreate_groups: bool) -> CurrentRights:
-        """What exists of the groups and policies of ``was`` and ``now``. Raises ClientError if one can't be read.
-
-        ``recreate_groups``: with the policies of groups that are to be created again.
-        """
-        names = {*(was.user.groups or ()), *((now.groups if now else None) or ())}
-        found = ((name, read_group(self.client, name, self.backoff)) for name in sorted(names))
-        groups = {name: group for name, group in found if group}
-        arns = {*policy_arns(was.user, was.groups if recreate_groups else ())}
-        arns |= {*policy_arns(now or was.user, groups.values())}
-        versions = [self._policy(arn) for arn in sorted(arns)]
-        return CurrentRights({each.arn: each for each in versions if each}, groups)
-
-    def forget(self) -> None:
-        """Read all documents again from now on."""
-        self._policies.clear()
-
-    def _policy(self, arn: str) -> PolicyVersion | None:
-        if arn not in self._policies:
-            self._policies[arn] = read_policy(self.client, arn, self.backoff)
-        return self._policies[arn]
-
 
 #: How often the user is read, with backoff, until it shows a Deny-all that is on it.
 _DENY_READS = 4
@@ -76,8 +42,9 @@ class UserRestoration:
     """Restores the user of ``recorded`` through ``executor`` in the account ``account_id``.
 
     ``lines``: the journal lines of earlier restorations. ``names``: unique id -> name of each user in the account.
-    ``left_out``: parts that do not come back. ``seen``: the current state when the last plan was made. ``denied``: the
-    forms of the Deny-all that are on the user, by what AWS has shown in this run and by what this run did.
+    ``roles``: of the account, for all of its users. ``left_out``: parts that do not come back. ``seen``: the current
+    state when the last plan was made. ``denied``: the forms of the Deny-all that are on the user, by what AWS has shown
+    in this run and by what this run did.
     """
 
     recorded: Recorded
@@ -88,6 +55,7 @@ class UserRestoration:
     account_id: str
     lines: tuple[Mapping[str, Any], ...]
     names: Mapping[str, str]
+    roles: RoleTrustReader
     recreate_groups: bool = False
     left_out: frozenset[str] = frozenset()
     applied: Applied = field(default_factory=Applied)
@@ -258,7 +226,7 @@ class UserRestoration:
         except UserReplaced as error:
             calls = ", ".join(call.operation for call in self.applied.unchecked) or "none"
             raise RestorationRefused(
-                f"{error} ({error.unique_id}); calls that may have changed that user, check it: {calls}"
+                f"{error}; calls that may have changed that user, check it: {calls}"
             ) from error
         except SubjectGone:
             raise RestorationRefused(
@@ -343,6 +311,8 @@ class UserRestoration:
         snapshot = self._whole_snapshot()
         user = read_user(self.client, snapshot.user.name, self.backoff)
         rights = self.rights.read(snapshot, user, self.recreate_groups)
+        anew = user is None or user.unique_id != snapshot.user.unique_id
+        trust = self.roles.read() if anew else RoleTrust()
         names, calls = rights.groups if self.recreate_groups else (), tuple(self._calls())
         return CurrentState(
             user,
@@ -351,6 +321,7 @@ class UserRestoration:
             frozenset(each for each, finished in made.items() if finished),
             self._awaited_groups(),
             rights,
+            trust,
             frozenset(name for name in names if not has_members(self.client, name, self.backoff)),
             frozenset(name for name, group in rights.groups.items() if self._made(name, group)),
             self._last_restored(),

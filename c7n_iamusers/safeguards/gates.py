@@ -28,6 +28,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.reasons import READING_OUTDATED
 from c7n_iamusers.safeguards.guards import Guards, raise_closed
 
 #: Seconds that what a gate says may be old, and in which all gates together may make so many calls.
@@ -189,10 +190,7 @@ def before_first_change(
     def ask() -> None:
         said = guards()  # reading may take minutes
         if clock() - began > MAX_AGE:
-            raise ReadingOutdated(
-                f"{evidence}: whenever it was to be changed, it had been read more than {MAX_AGE:.0f} seconds ago: AWS "
-                "is slow, or throttles the calls of this account: run again later"
-            )
+            raise ReadingOutdated(READING_OUTDATED(user=evidence, seconds=MAX_AGE))
         raise_closed(evidence, user, said, now())
 
     return ask

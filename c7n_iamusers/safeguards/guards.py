@@ -6,14 +6,14 @@ The recheck applies the filter's criteria again to live data, since its evidence
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from c7n_iamusers import reasons
 from c7n_iamusers.evidence.assessment import ACTIVITY_PIECES, assess
-from c7n_iamusers.evidence.attempts import ATTEMPTED, NOT_QUARANTINED, QUIET, UNOBSERVABLE, attempts_reason
+from c7n_iamusers.evidence.attempts import ATTEMPTED, QUIET, UNOBSERVABLE, attempted_call
 from c7n_iamusers.evidence.index import EvidenceIndex, listed_credential
 from c7n_iamusers.evidence.model import Evidence, LastUse, Source
 from c7n_iamusers.evidence.options import FilterOptions
@@ -26,59 +26,34 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.lockout.lockout_state import DENY_GONE, lapses
+from c7n_iamusers.lockout.lockout_state import denied, lapses
 from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.notices.notices import Notices, notice_refusal
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown
 
-#: Beginnings, and an end, of reasons for leaving a user whose quarantine is in use or broken.
-_BROKEN, _IN_USE = "quarantine broken", "still in use in its quarantine"
-_USED_SINCE = ", in quarantine"
-_ATTEMPTED = "calls since"
 #: The values of the option ``quiet`` of composite-delete: what counts as quiet.
 PROVEN, NONE_SEEN = "proven", "none-seen"
 
 
-def quarantine_trouble(reason: str) -> str:
-    """What the ``reason`` of an outcome reports on a quarantine: ``broken``, ``in use``, or empty."""
-    if _BROKEN in reason:
-        return "broken"
-    if reason.startswith(_ATTEMPTED):
-        return "in use"
-    return "in use" if reason.startswith(_IN_USE) or _USED_SINCE in reason else ""
-
-
-#: As NOT_QUARANTINED begins or ends.
-_IN_NONE = re.compile(r"(?:it is )?not in quarantine(?:[,:]|$)")
-
-
-def not_quarantined(reason: str) -> bool:
-    """Whether the ``reason`` of an outcome says no more than that the user is in no quarantine."""
-    return bool(_IN_NONE.match(reason))
-
-
-def refused_status(reason: str) -> str:
+def left_alone(reason: Reason) -> str:
     """The outcome of a user that is left alone for ``reason``. A Deny that somebody removed is a failure."""
-    return FAILED if quarantine_trouble(reason) == "broken" and DENY_GONE in reason else SKIPPED
+    return FAILED if reason.fails else SKIPPED
 
 
-def quarantine_broken(quarantine: Quarantine, lapses: Iterable[str]) -> str:
-    """That somebody else undid a quarantine in part, in words. ``lapses``: how."""
-    return (
-        f"{_BROKEN}: that of {quarantine.since:%Y-%m-%d %H:%M} UTC no longer holds ({', '.join(lapses)}): "
-        "find out who undid it"
-    )
+def quarantine_broken(user: IamUser, quarantine: Quarantine) -> Reason:
+    """That somebody else undid the ``quarantine`` of ``user`` in part."""
+    kind = reasons.CREDENTIALS_ACTIVATED if denied(user, quarantine) else reasons.QUARANTINE_UNDONE
+    return kind(since=quarantine.since, how=", ".join(lapses(user, quarantine)))
 
 
-def quarantine_status(user: IamUser, since: datetime, keys: Sequence[KeyUse]) -> str:
-    """Since when the user is in quarantine, and its last use since then, in words."""
-    use = use_since(user, keys, since)
-    seen = (
-        f"{use}{_USED_SINCE}" if use else "AWS reports no use since, which does not prove that there was none"
-    )
-    return f"in quarantine since {since:%Y-%m-%d %H:%M} UTC: {seen}"
+def quarantine_status(user: IamUser, since: datetime, keys: Sequence[KeyUse]) -> Reason:
+    """Since when the user is in quarantine, and its last use since then."""
+    if use := use_since(user, keys, since):
+        return reasons.IN_QUARANTINE_AND_USED(since=since, use=use)
+    return reasons.IN_QUARANTINE(since=since)
 
 
 def use_since(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> str | None:
@@ -100,7 +75,7 @@ def active_within(user: IamUser, keys: Iterable[KeyUse], days: float, now: datet
     return use_since(user, keys, now - timedelta(days=days))
 
 
-def seen_active(activity: Mapping[str, Any] | None, days: float | None, now: datetime) -> str | None:
+def seen_active(activity: Mapping[str, Any] | None, days: float | None, now: datetime) -> Reason | None:
     """The use in the last ``days`` days that is in a user's annotation (``last_activity``); None if there is none.
 
     The annotation is older than live data, so only a use counts, and no silence.
@@ -109,7 +84,7 @@ def seen_active(activity: Mapping[str, Any] | None, days: float | None, now: dat
     last = moment(known.get("time"))
     if days is None or last is None or last <= now - timedelta(days=days):
         return None
-    return f"active within {days:g} days: its {known['by']} was used on {last:%Y-%m-%d %H:%M} UTC"
+    return reasons.ACTIVE(days=days, use=f"its {known['by']} was used on {last:%Y-%m-%d %H:%M} UTC")
 
 
 def _uses(user: IamUser, keys: Iterable[KeyUse]) -> Iterator[tuple[datetime, str]]:
@@ -131,7 +106,7 @@ class Guards:
     account, if ``noticed`` is set. ``before_day``: whether a user may be touched before the announced day.
     ``before_stop``: whether even before the day on which its credentials stop working, by the announcement.
     ``listened``: unique id -> since when the filter ``attempts`` listened, if its answer is asked for; None for any
-    user. ``missing``: ARN of each user -> why its access through Identity Center does not do, empty if it does; None if
+    user. ``missing``: ARN of each user -> why its access through Identity Center does not do, None if it does; None if
     that is not asked for. ``naming_tags``: ARN of each user -> the tags that said who its person is, if tags do.
     ``trust``: the roles of the account by the users that they trust; None for any user.
     """
@@ -146,7 +121,7 @@ class Guards:
     before_day: bool = False
     before_stop: bool = False
     listened: Mapping[str, datetime | None] | None = None
-    missing: Mapping[str, str] | None = None
+    missing: Mapping[str, Reason | None] | None = None
     naming_tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     trust: TrustIndex | None = None
 
@@ -167,7 +142,7 @@ def refusal(
     quarantine: Quarantine | None = None,
     broken: Quarantine | None = None,
     emptied: bool = False,
-) -> str | None:
+) -> Reason | None:
     """Why ``user``, read live, must be left alone; None if it may be changed.
 
     ``evidence``: the user that was flagged. ``keys``: the last use of each access key, if the guards need it.
@@ -186,7 +161,7 @@ def refusal(
     )
 
 
-def gates_refusal(evidence: Subject, user: IamUser, guards: Guards, now: datetime) -> str | None:
+def gates_refusal(evidence: Subject, user: IamUser, guards: Guards, now: datetime) -> Reason | None:
     """Why ``user`` must be left alone by what people change while a run goes on; None if it may be changed.
 
     It is exempt, its owner was not addressed in time, its person has no access through Identity Center, or it is
@@ -206,80 +181,65 @@ def raise_closed(evidence: Subject, user: IamUser, guards: Guards, now: datetime
         raise GateClosed(reason)
 
 
-def identity_refusal(evidence: Subject, user: IamUser, callers: Sequence[str]) -> str | None:
+def identity_refusal(evidence: Subject, user: IamUser, callers: Sequence[str]) -> Reason | None:
     """Why ``user`` is not the flagged one (``evidence``), or is one of ``callers``; None if neither."""
     return _wrong_account(evidence, user, callers[0]) or _other_user(evidence, user) or _caller(user, callers)
 
 
-def compromised(user: IamUser) -> str | None:
+def compromised(user: IamUser) -> Reason | None:
     """Why a user with a compromised key is left alone; None if AWS has attached no quarantine policy to it."""
     names = (str(policy["PolicyName"]) for policy in user.attachments["attached-policy"])
     held = next((name for name in names if name.startswith(COMPROMISED)), None)
-    if held is None:
-        return None
-    return f"AWS attached {held}, so one of its keys leaked: investigate before the evidence is deleted"
+    return None if held is None else reasons.COMPROMISED(policy=held)
 
 
-def unprovisioned(provisioning: Mapping[str, Any] | None) -> str | None:
+def unprovisioned(provisioning: Mapping[str, Any] | None) -> Reason | None:
     """Why a user is left alone whose replacement failed; None if it succeeded or was not requested.
 
     ``provisioning``: the annotation of an earlier ``provision-identity-center`` in the same policy.
     """
     if provisioning is None or provisioning.get("status") in (PROVISIONED, UNCHANGED):
         return None
-    return f"its replacement in Identity Center is {provisioning.get('status')}: {provisioning.get('reason')}"
+    return reasons.NOT_PROVISIONED(status=provisioning.get("status"), why=provisioning.get("reason"))
 
 
-def unquiet(attempts: Mapping[str, Any] | None, accepted: str) -> str | None:
+def unquiet(attempts: Mapping[str, Any] | None, accepted: str) -> Reason | None:
     """Why a user is left alone that is, or may be, still in use; None if its silence is accepted.
 
     ``attempts``: the annotation of the filter ``attempts``. ``accepted``: PROVEN, or NONE_SEEN, which also accepts a
     user that no source could have shown. What was not read is never accepted, as an attempt may be there.
     """
     if attempts is None:
-        return "the filter attempts did not say whether it is still in use: run it after unnecessary"
+        return reasons.ATTEMPTS_MISSING()
     if attempts.get("state") == ATTEMPTED:
-        return (
-            f"{_ATTEMPTED} {attempts.get('since')}: {attempts_reason(attempts)}: find out who calls as this user, then "
-            "give it an exemption or release it; once nobody calls any more, quarantine it anew"
-        )
-    unread = attempts.get("unread") or ()
-    if NOT_QUARANTINED in unread:
-        return NOT_QUARANTINED
-    if unread:
-        return f"it is unknown whether it is still in use: {'; '.join(unread)}"
+        return reasons.ATTEMPTED(since=attempts.get("since"), call=attempted_call(attempts))
+    if reasons.NOT_IN_QUARANTINE.code in attempts.get("codes", ()):
+        return reasons.NOT_IN_QUARANTINE()
+    if unread := attempts.get("unread"):
+        return reasons.USE_UNKNOWN(unread="; ".join(unread))
     if attempts.get("state") not in (QUIET, UNOBSERVABLE):
-        return "the filter attempts did not say whether it is still in use: run it again"
+        return reasons.ATTEMPTS_MISSING()
     if accepted != NONE_SEEN and attempts.get("state") != QUIET:
-        return (
-            f"nothing proves that it is unused: {'; '.join(attempts.get('not_recorded') or ())}; "
-            f"quiet: {NONE_SEEN} accepts that"
-        )
+        return reasons.NOT_PROVEN_UNUSED(gaps="; ".join(attempts.get("not_recorded") or ()))
     return None
 
 
-def _wrong_account(evidence: Subject, user: IamUser, caller_arn: str) -> str | None:
+def _wrong_account(evidence: Subject, user: IamUser, caller_arn: str) -> Reason | None:
     acting = caller_arn.split(":")[4]
     accounts = {evidence.account_id, user.subject.account_id, acting}
     if len(accounts) == 1:
         return None
-    return (
-        f"it was flagged in account {evidence.account_id}, and the session acts in {acting}: "
-        "check the role of that account in accounts.yml"
-    )
+    return reasons.WRONG_ACCOUNT(flagged=evidence.account_id, acting=acting)
 
 
-def _other_user(evidence: Subject, user: IamUser) -> str | None:
+def _other_user(evidence: Subject, user: IamUser) -> Reason | None:
     if evidence.unique_id == user.unique_id:
         return None
-    return (
-        f"the name now belongs to another user ({user.unique_id}; {evidence.unique_id} was flagged): "
-        "flag again, without c7n's cache (--cache-period 0)"
-    )
+    return reasons.OTHER_USER(now=user.unique_id, flagged=evidence.unique_id)
 
 
-def _caller(user: IamUser, callers: Sequence[str]) -> str | None:
-    return "the run itself acts as this user: run with a role" if user.arn in callers else None
+def _caller(user: IamUser, callers: Sequence[str]) -> Reason | None:
+    return reasons.OWN_USER() if user.arn in callers else None
 
 
 def exempting_rule(user: IamUser, rules: Sequence[ExemptionRule], now: datetime) -> ExemptionRule | None:
@@ -287,14 +247,15 @@ def exempting_rule(user: IamUser, rules: Sequence[ExemptionRule], now: datetime)
     return find_exemption(user, rules, now.astimezone(timezone.utc).date()).rule
 
 
-def _exempt(user: IamUser, rules: Sequence[ExemptionRule], now: datetime) -> str | None:
+def _exempt(user: IamUser, rules: Sequence[ExemptionRule], now: datetime) -> Reason | None:
     rule = exempting_rule(user, rules, now)
     if rule is None:
         return None
-    return f"exempt by {rule.field} {rule.pattern!r} until {rule.expires.isoformat()}: {rule.reason}"
+    until = rule.expires.isoformat()
+    return reasons.EXEMPT(field=rule.field, pattern=repr(rule.pattern), expires=until, why=rule.reason)
 
 
-def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> str | None:
+def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> Reason | None:
     if guards.noticed is None:
         return None
     return notice_refusal(
@@ -307,40 +268,34 @@ def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> str | None:
     )
 
 
-def _without_access(evidence: Subject, user: IamUser, guards: Guards) -> str | None:
+def _without_access(evidence: Subject, user: IamUser, guards: Guards) -> Reason | None:
     if guards.missing is None:
         return None
     judged = guards.naming_tags.get(evidence.arn, {})
     if changed := [key for key, value in judged.items() if user.tags.get(key, "") != value]:
-        return f"its tags {shown(changed)}, which say who its person is, changed since its access was judged: run again"
-    return (
-        guards.missing.get(evidence.arn, "its access through Identity Center was not read: run again") or None
-    )
+        return reasons.TAGS_CHANGED(tags=shown(changed))
+    return guards.missing.get(evidence.arn, reasons.ACCESS_NOT_READ())
 
 
-def _active(user: IamUser, days: float | None, now: datetime, keys: Sequence[KeyUse]) -> str | None:
+def _active(user: IamUser, days: float | None, now: datetime, keys: Sequence[KeyUse]) -> Reason | None:
     use = None if days is None else active_within(user, keys, days, now)
-    return f"active within {days:g} days: {use}" if use else None
+    return reasons.ACTIVE(days=days, use=use) if use else None
 
 
-def _trusted(user: IamUser, trust: TrustIndex | None) -> str | None:
+def _trusted(user: IamUser, trust: TrustIndex | None) -> Reason | None:
     if trust is None:
         return None
     found = trust.of(user)
     if found.roles:
-        return (
-            f"a role trusts it: {shown(found.roles)}: take it out of the role's trust policy, or state "
-            "trusted-by-role: true (no role would trust it again once it is restored)"
-        )
-    return f"it is unknown whether a role trusts it: {found.unknown}" if found.unknown else None
+        return reasons.TRUSTED(roles=shown(found.roles))
+    return reasons.TRUST_UNKNOWN(why=found.unknown) if found.unknown else None
 
 
-def _broken(user: IamUser, quarantine: Quarantine | None, days: float | None) -> str | None:
+def _broken(user: IamUser, quarantine: Quarantine | None, days: float | None) -> Reason | None:
     """Why a quarantine that is asked for is broken. It comes before the use that it may have made possible."""
-    found = lapses(user, quarantine) if quarantine and days is not None else []
-    if not quarantine or not found:
+    if quarantine is None or days is None or not lapses(user, quarantine):
         return None
-    return f"{quarantine_broken(quarantine, found)}, and quarantine it again: the days count anew"
+    return quarantine_broken(user, quarantine).and_also(reasons.QUARANTINE_AGAIN())
 
 
 def _not_quarantined(
@@ -349,21 +304,21 @@ def _not_quarantined(
     days: float | None,
     now: datetime,
     keys: Sequence[KeyUse],
-) -> str | None:
+) -> Reason | None:
     if days is None:
         return None
     if quarantine is None:
-        return NOT_QUARANTINED
-    since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"
-    if (now - quarantine.since).total_seconds() < days * 86_400:
-        return f"in quarantine for less than {days:g} days: since {since}"
-    use = use_since(user, keys, quarantine.since)
-    return f"{_IN_USE} since {since}: {use}" if use else None
+        return reasons.NOT_IN_QUARANTINE()
+    since = quarantine.since
+    if (now - since).total_seconds() < days * 86_400:
+        return reasons.QUARANTINE_TOO_SHORT(days=days, since=since)
+    use = use_since(user, keys, since)
+    return reasons.USED_IN_QUARANTINE(since=since, use=use) if use else None
 
 
 def _not_listened(
     user: IamUser, quarantine: Quarantine | None, listened: Mapping[str, datetime | None] | None
-) -> str | None:
+) -> Reason | None:
     """Why the silence that the filter ``attempts`` reports is not that of the live ``quarantine``."""
     if listened is None or quarantine is None:
         return None
@@ -371,11 +326,7 @@ def _not_listened(
     if since is not None and since <= quarantine.since:
         return None
     begun = f"{since:%Y-%m-%d %H:%M} UTC" if since else "an unknown time"
-    return (
-        f"the filter attempts listened since {begun}, and its quarantine began on "
-        f"{quarantine.since:%Y-%m-%d %H:%M} UTC: run again; if the policy has a second filter attempts with another "
-        "since, remove that"
-    )
+    return reasons.LISTENED_TOO_LATE(begun=begun, since=quarantine.since)
 
 
 def live_evidence(listed: Evidence, user: IamUser, keys: Iterable[KeyUse], now: datetime) -> Evidence:
@@ -411,10 +362,10 @@ def _use(
 
 
 #: A user read live, and the last use of its keys -> why the filter no longer selects it; None if it does.
-Recheck = Callable[[IamUser, Iterable[KeyUse]], str | None]
+Recheck = Callable[[IamUser, Iterable[KeyUse]], Reason | None]
 
 
-def no_recheck(user: IamUser, keys: Iterable[KeyUse]) -> str | None:
+def no_recheck(user: IamUser, keys: Iterable[KeyUse]) -> Reason | None:
     """The recheck of a policy whose filter has no criteria but exemptions."""
     return None
 
@@ -431,7 +382,7 @@ class LiveRecheck:
         """True if a filter has criteria besides exemptions."""
         return self.index is not None
 
-    def problem(self, user: IamUser, keys: Iterable[KeyUse]) -> str | None:
+    def problem(self, user: IamUser, keys: Iterable[KeyUse]) -> Reason | None:
         """Why the filter would no longer select ``user``, read live; None if it would.
 
         ``keys``: the last use of its access keys.
@@ -445,17 +396,14 @@ class LiveRecheck:
 
 def _problem(
     index: EvidenceIndex, user: IamUser, keys: tuple[KeyUse, ...], options: FilterOptions, now: datetime
-) -> str | None:
+) -> Reason | None:
     try:
         evidence = live_evidence(index.of(user, Source("GetUser", now)), user, keys, now)
         found = assess(user, evidence, Exemption(None), options.criteria, now)
     except EvidenceUnreadable as error:
-        return f"its kind can't be determined on live data: {error}"
+        return reasons.KIND_UNKNOWN(why=str(error))
     if options.selection.selects(found, now):
         return None
     last = found.activity.idle_since
     since = f", last activity {last:%Y-%m-%d %H:%M} UTC" if last else ""
-    return (
-        f"checked again on live data, the filter unnecessary no longer selects it (kind "
-        f"{found.classification.kind}{since}): flag again"
-    )
+    return reasons.NO_LONGER_SELECTED(kind=found.classification.kind, since=since)

@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import JournalRefused, RunLockLost, UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run
@@ -19,6 +20,7 @@ from c7n_iamusers.iam.policy_documents import comparable
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_detail
 from c7n_iamusers.lockout.deny_all import BOUNDARY, DENY_ALL_NAME, deny_form, is_brownout, removal_of
+from c7n_iamusers.reasons import Reason
 
 
 class BoundaryChanged(Exception):
@@ -55,7 +57,7 @@ def identity_check(
         if detail is None:
             return False
         if detail["UserId"] != user.unique_id:
-            raise UserReplaced(f"{subject}: the name now belongs to another user", str(detail["UserId"]))
+            raise user_replaced(subject, str(detail["UserId"]))
         if boundary_matters() and detail.get("PermissionsBoundary") != user.detail.get("PermissionsBoundary"):
             raise BoundaryChanged
         following = next((call for call in inline if not applied.tried(call)), None)
@@ -89,54 +91,53 @@ FORM_REFUSED = ("AccessDenied", "AccessDeniedException", "LimitExceeded")
 LIST_ATTEMPTS = 6
 
 
-def not_gone(run: Run, subject: Subject) -> str | None:
-    """Why a user that GetUser does not find still exists, in words; None if ListUsers does not find it either."""
+def user_replaced(subject: Subject, unique_id: str) -> UserReplaced:
+    """The error that the name of ``subject`` belongs to the user with this id now."""
+    return UserReplaced(reasons.NAME_TAKEN(user=subject, unique_id=unique_id), unique_id)
+
+
+def not_gone(run: Run, subject: Subject) -> Reason | None:
+    """Why a user that GetUser does not find still exists; None if ListUsers does not find it either."""
     users = LiveUsers(run.client, 1, run.backoff)
     for delay in islice(run.backoff.delays(), LIST_ATTEMPTS):
         name = users.name_of(subject.unique_id)
         if name is None:
             return None
         if name != subject.name:
-            return f"{subject}: renamed to {name} meanwhile; run again"
+            return reasons.RENAMED(user=subject, name=name)
         # IAM is eventually consistent: wait until both agree.
         run.backoff.sleep(delay)
-    return f"{subject}: GetUser does not find it, and ListUsers still does: run again"
+    return reasons.STILL_LISTED(user=subject)
 
 
-def handle_replacement(run: Run, replaced: UserReplaced, subject: Subject, applied: Applied) -> str:
+def handle_replacement(run: Run, replaced: UserReplaced, subject: Subject, applied: Applied) -> Reason:
     """Remove our Deny from the other user that has the name now, and return the reason for the outcome.
 
     Only calls after the last identity check can have affected that user.
     """
     uncertain = [call for call in applied.unchecked if "UserName" in call.parameters]
-    applied.failure_note = ""
-    reasons = [f"{replaced} ({replaced.unique_id}), which is left alone"]
-    reasons += [_remove_deny(run, subject, call, applied) for call in uncertain if _puts_deny(call)]
+    applied.failure_note = None
+    notes = [_remove_deny(run, subject, call, applied) for call in uncertain if _puts_deny(call)]
     if others := [call.operation for call in uncertain if not _puts_deny(call)]:
-        reasons.append(
-            f"these calls may have changed that user before this was noticed, check it: {', '.join(others)}"
-        )
-    return "; ".join(reasons)
+        notes.append(reasons.OTHER_MAYBE_CHANGED(calls=", ".join(others)))
+    return reasons.NAME_TAKEN(user=subject, unique_id=replaced.unique_id).and_also(*notes)
 
 
 def _puts_deny(call: ApiCall) -> bool:
     return bool(deny_form(call)) or (is_brownout(call) and call.operation == "PutUserPolicy")
 
 
-def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) -> str:
-    """Remove the Deny that ``call`` may have put on another user, and return what happened, in words."""
+def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) -> Reason:
+    """Remove the Deny that ``call`` may have put on another user, and return what happened."""
     if deny_form(call) == BOUNDARY:
-        return (
-            "by PutUserPermissionsBoundary, AWSDenyAll may be its permissions boundary now: set the one that it should "
-            "have"
-        )
+        return reasons.BOUNDARY_ON_OTHER()
     if "PolicyDocument" in call.parameters and not _has_policy(run, call):
-        return "our Deny-all is not on it"
+        return reasons.DENY_NOT_ON_OTHER()
     try:
         run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)
     except (CallFailed, Interrupted, JournalRefused, RunLockLost) as error:
-        return f"our Deny-all is on it and could not be removed ({error}): remove it by hand"
-    return "our Deny-all was on it for a moment and was removed (it may have replaced a policy of that name)"
+        return reasons.DENY_ON_OTHER(why=str(error))
+    return reasons.DENY_WAS_ON_OTHER()
 
 
 def _has_policy(run: Run, call: ApiCall) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import SnapshotInvalid, SnapshotRefused
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.execution.journal import RESTORED_FROM, SNAPSHOT, JournalReader, JournalWriter, utc_now
@@ -22,6 +23,7 @@ from c7n_iamusers.lockout.applied_calls import LAPSED, History, history_of, last
 from c7n_iamusers.lockout.deny_all import is_bounded
 from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.snapshots.lost_denies import lost_denies
 from c7n_iamusers.snapshots.snapshot import BY_OTHERS, Snapshot, fingerprint, tampering, with_removed
 from c7n_iamusers.text.documents import LARGEST_RECORD
@@ -71,8 +73,7 @@ class SnapshotArchive:
             yield
         except (OSError, SnapshotInvalid) as error:
             raise SnapshotRefused(
-                f"{subject}: no durable snapshot in {self._store} ({error}): nothing further was touched; make that "
-                "place writable, move a broken snapshot away, and run again"
+                reasons.SNAPSHOT_NOT_DURABLE(user=subject, place=str(self._store), why=str(error))
             ) from error
 
 
@@ -114,32 +115,24 @@ class RecordedUser:
     def require_whole(self, adopt: bool) -> None:
         """Raises SnapshotRefused if the user may have lost what denied it something, so its snapshot would lack that.
 
-        ``adopt``: an AWSDenyAll that is not ours is accepted, and so is what the user has lost in quarantine, since
-        somebody knows of it or its output is lost; the snapshot is partial then.
+        ``adopt``: an AWSDenyAll that is not ours is accepted, and so are what the user has lost in quarantine and a
+        restoration that has not ended, since somebody knows of it, its output is lost, or it is given up; the snapshot
+        is partial then.
         """
-        if self.restoring:
+        if self.restoring and not adopt:
             raise SnapshotRefused(
-                f"{self.user.subject}: c7n-iamusers restore made it, by {self.restoring}, and has not ended, so it may "
-                "lack what denied it something. Nothing further is touched: run c7n-iamusers restore with it and "
-                f"--user {self.user.name} first"
+                reasons.RESTORATION_IN_PROGRESS(
+                    user=self.user.subject, journal=self.restoring, name=self.user.name
+                )
             )
         if self.foreign and not self.begun and not adopt:
-            raise SnapshotRefused(
-                f"{self.user.subject}: {self.foreign}, and no journal of this output or of those beside it shows that "
-                "this tool put it on: somebody else may have, or a deletion with another output is half-way, and the "
-                "user may lack what denied it something. Nothing further is touched: run with that output; if "
-                "somebody put it on, exempt the user or take it off; or set adopt: true, and the snapshot is partial"
-            )
+            raise SnapshotRefused(reasons.FOREIGN_DENY(user=self.user.subject, deny=self.foreign))
 
     def require_nothing_lost(self, adopt: bool) -> None:
         """Raises SnapshotRefused if the user has lost in quarantine what may have denied it something: see ``lost``."""
         if self.quarantine and self.lost and not adopt:
             raise SnapshotRefused(
-                f"{self.user.subject}: since its quarantine of {self.quarantine.since:%Y-%m-%d %H:%M} UTC it has lost "
-                f"{self.lost}, which may have denied it something, and no journal of this output or of those beside it "
-                "shows that this tool removed it: a deletion with another output may be half-way. Nothing further is "
-                "touched: run with that output; if somebody else removed this, put it back; or set adopt: true, and "
-                "the snapshot is partial"
+                reasons.LOST_UNEXPLAINED(user=self.user.subject, since=self.quarantine.since, lost=self.lost)
             )
 
     @property
@@ -237,7 +230,8 @@ class UserRecords:
         earlier = self._archive.of(user.subject)
         for each in earlier:
             if problem := tampering(each):
-                raise SnapshotRefused(f"{user.subject}: a snapshot of it in {self._stores.here}: {problem}")
+                place = str(self._stores.here)
+                raise SnapshotRefused(reasons.SNAPSHOT_CHANGED(user=user.subject, place=place, why=problem))
         now = self._now()
         history = self._stores.history(user, made, now)
         known = self._stores.known_history(user, made, now)
@@ -277,7 +271,7 @@ class UserRecords:
             self._restoring(user),
             self._lost(user, quarantine, known) if quarantine and not begun else "",
         )
-        unsure = found.begun_elsewhere or found.lost or (found.foreign and not begun)
+        unsure = found.begun_elsewhere or found.lost or found.restoring or (found.foreign and not begun)
         partial = bool(adopted and unsure) or any(each.partial for each in earlier)
         return replace(found, snapshot=replace(snapshot, partial=partial, deletion_begun=bool(begun)))
 
@@ -315,14 +309,13 @@ class UserRecords:
         ):
             self._archive.add(found.snapshot, len(found.earlier) + 1, self._journal)
 
-    def named_if_back(self, subject: Subject, reason: str) -> str:
+    def named_if_back(self, subject: Subject, reason: Reason) -> Reason:
         """``reason``, and that the user came back, where a journal shows that one of its name was deleted."""
         try:
             at = last_deletion(self._stores.known.of_namesakes(subject))
         except OSError:
             return reason  # whatever changes a user needs the journals, and says so
-        back = f"came back: a user of this name was deleted on {at:%Y-%m-%d}" if at else ""
-        return "; ".join(filter(None, (reason, back)))
+        return reason.and_also(reasons.CAME_BACK(at=at) if at else None)
 
     def deleted_by_us(self, subject: Subject) -> bool:
         """True if, according to the journal, an earlier run with this output deleted the user."""
@@ -356,7 +349,4 @@ def _refusing(subject: Subject) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SnapshotRefused(
-            f"{subject}: a journal can't be read ({error}), so it is not known what earlier runs did to it: nothing "
-            "further was touched; make it readable, and run again"
-        ) from error
+        raise SnapshotRefused(reasons.JOURNAL_UNREADABLE(user=subject, why=str(error))) from error

@@ -24,6 +24,7 @@ from c7n_iamusers.iam.policy_documents import (
 )
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.reasons import SNAPSHOT_UNREADABLE
 from c7n_iamusers.text.documents import LARGEST_RECORD, MOST_OF_RECORD, NotInFormat, read_json
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.validators import Shape, document, listing, maybe, record, schema_problem, text
@@ -249,10 +250,7 @@ class Snapshot:
         except (SnapshotInvalid, ValueError) as error:
             problem = str(error)
         if problem:
-            raise NotRestorable(
-                f"it could not be restored, as its snapshot can't be read again ({visible(problem)}): correct its "
-                "policies or those of its groups, and run again"
-            )
+            raise NotRestorable(SNAPSHOT_UNREADABLE(why=visible(problem)))
         return content
 
     def _document_faults(self) -> Iterator[str]:

@@ -14,13 +14,13 @@ from click.testing import CliRunner, Result
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers_cli.main import main
-from tests.records import ACCOUNT, EVERYTHING, user
+from tests.records import ACCOUNT, EVERYTHING, said, user
 
 MADE = datetime(2026, 11, 24, tzinfo=timezone.utc)
 ALICE, BOB = user(**EVERYTHING), user("bob", unique_id="AIDABOB")
 COUNTS = {kind: count for kind, count in ALICE.counts().items() if count}
 PLANNED = PlannedDeletion(ALICE.subject, "0" * 64, plan_deletion(ALICE, MADE).calls, COUNTS)
-SPARED = PlannedDeletion(BOB.subject, skipped="exempt by user 'bob'")
+SPARED = PlannedDeletion(BOB.subject, skipped=said("exempt by user 'bob'"))
 PLAN = DeletionPlan(ACCOUNT, "iam-users-delete", "2026-11-24T00:00:00+00:00", (PLANNED, SPARED))
 
 
@@ -68,7 +68,7 @@ def test_what_is_no_plan_is_named(tmp_path: Path) -> None:
 HOSTILE = "exempt\x1b[2K\x1b[1A\r\n\x7f\x9b2J\u202e\u200b\u2028"
 SHOWN = r"exempt\u001b[2K\u001b[1A\u000d\u000a\u007f\u009b2J\u202e\u200b\u2028"
 TAMPERED = replace(
-    PLAN, policy=HOSTILE, made=HOSTILE, users=(PLANNED, replace(SPARED, skipped=HOSTILE))
+    PLAN, policy=HOSTILE, made=HOSTILE, users=(PLANNED, replace(SPARED, skipped=said(HOSTILE)))
 ).as_json()
 
 
@@ -95,7 +95,7 @@ def test_control_characters_are_escaped_in_json_too(tmp_path: Path) -> None:
 
 
 def test_a_user_has_one_entry_only(tmp_path: Path) -> None:
-    twice = replace(PLAN, users=(PLANNED, replace(PLANNED, skipped="exempt", calls=()))).as_json()
+    twice = replace(PLAN, users=(PLANNED, replace(PLANNED, skipped=said("exempt"), calls=()))).as_json()
     result = printed(tmp_path, content=twice)
     assert result.exit_code == 1
     assert "user 'alice' of account '111122223333': another entry has the same ARN" in result.output

@@ -15,6 +15,7 @@ from c7n_org.cli import run_account
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
+from c7n_iamusers import reasons
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices.notices import Notice
@@ -267,20 +268,20 @@ def test_errors_say_what_to_do(left: Outputs, arguments: list[str], code: int, t
 def test_it_says_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
     rows = [
         outcome("alice", "quarantined"),
-        outcome("bob", "skipped", "active within 30 days: its password was used"),
+        outcome("bob", "skipped", reasons.ACTIVE(days=30, use="its password was used")),
     ]
     left.leave("alice", "bob", policy="iam-users-quarantine", outcomes=rows)
     left.leave("alice", days=1)
     assert report("-s", "output").stdout.splitlines()[1:3] == [
         "iam-users-flag, 2026-11-24 12:00 UTC: 1 selected",
-        "iam-users-quarantine, 2026-11-25 12:00 UTC: 2 selected, 1 quarantined, 1 skipped (1 active within 30 days)",
+        "iam-users-quarantine, 2026-11-25 12:00 UTC: 2 selected, 1 quarantined, 1 skipped (1 active)",
     ]
 
 
 def test_check_names_a_stop_without_an_account(left: Outputs) -> None:
-    left.leave("alice", policy=DELETE, outcomes=[outcome("alice", "failed", "the file STOP", code="Stopped")])
+    left.leave("alice", policy=DELETE, outcomes=[outcome("alice", "failed", reasons.STOPPED(file="x/STOP"))])
     found = report("-s", "output", "--check")
-    assert found.stderr.startswith("stopped: 1 users in 1 accounts: the file STOP. ")
+    assert found.stderr.startswith("stopped: 1 users in 1 accounts: the file x/STOP stops ")
 
 
 def test_names_can_not_move_the_cursor(left: Outputs) -> None:

@@ -23,7 +23,8 @@ from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
 from c7n_iamusers.iam import live_policies
 from c7n_iamusers.iam.policy_documents import PolicyVersion
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.restoration.user_restoration import RightsReader, UserRestoration
+from c7n_iamusers.restoration.rights_reader import RightsReader
+from c7n_iamusers.restoration.user_restoration import UserRestoration
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from c7n_iamusers_cli.main import main
 from tests.cli.test_restore import ADMINISTRATOR, ROLE, details, public, restore
@@ -242,7 +243,7 @@ def aws_adds(monkeypatch: pytest.MonkeyPatch) -> None:
     def later(client: Any, arn: str, backoff: Any) -> PolicyVersion | None:
         return PolicyVersion.of(arn, "v99", AWS_MORE) if arn == READ_ONLY else read(client, arn, backoff)
 
-    monkeypatch.setattr("c7n_iamusers.restoration.user_restoration.read_policy", later)
+    monkeypatch.setattr("c7n_iamusers.restoration.rights_reader.read_policy", later)
 
 
 def record_less(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,16 @@ import base64
 import json
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from shutil import copy, copytree
 from typing import Any
 
 import pytest
 import yaml
+from c7n.exceptions import PolicyExecutionError
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
@@ -25,6 +28,7 @@ from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
 from c7n_iamusers_cli.main import main
 from tests.full_users import create_full_user
+from tests.interference import deny
 from tests.plugins.deletions import acting
 from tests.policies import ACCOUNT
 from tests.readme import ROOT
@@ -54,7 +58,11 @@ def user(name: str, *arguments: str, output: str = "output", accounts: bool = Tr
 
 def run(action: dict[str, Any], output: str | Path = "output") -> None:
     """As c7n-org runs it in the account that accounts.yml names payments."""
-    place = f"{output}/payments/us-east-1"
+    place = (
+        "/payments/us-east-1?".join(str(output).split("?"))
+        if "?" in str(output)
+        else f"{output}/payments/us-east-1"
+    )
     where: Any = place if place.startswith("s3://") else Path(place)
     acting(action, where, name=f"iam-users-{action['type']}").run()
 
@@ -243,10 +251,13 @@ def test_a_deleted_user_is_restored_and_its_owner_told(org: LocalOrg, iam: Any) 
         iam.get_user(UserName="bob")
 
 
+def document(action: str) -> str:
+    allow = {"Effect": "Allow", "Action": action, "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+
+
 def widen(iam: Any) -> None:
-    allow = {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
-    iam.put_group_policy(GroupName="group-0", PolicyName="more", PolicyDocument=document)
+    iam.put_group_policy(GroupName="group-0", PolicyName="more", PolicyDocument=document("iam:*"))
 
 
 @pytest.mark.parametrize(
@@ -298,6 +309,118 @@ def test_a_restoration_whose_mail_is_not_queued_is_owed_until_it_is_told(org: Lo
     third = user("alice", "--give-back", "--yes")
     assert (third.exit_code, messages(org)) == (1, [])
     assert "nothing was done" in third.output
+
+
+@contextmanager
+def refusing(operation: str) -> Iterator[None]:
+    """AWS refuses an operation meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        deny(patch, operation)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("quarantine", "operation", "what"),
+    [
+        pytest.param(None, "DetachUserPolicy", "restored", id="free"),
+        pytest.param({}, "DetachUserPolicy", "released from quarantine", id="in-quarantine"),
+        pytest.param(
+            {"credentials": "keep"}, "DeleteUser", "released from quarantine", id="credentials-kept"
+        ),
+    ],
+)
+def test_a_user_that_a_deletion_began_with_is_free_afterwards(
+    org: LocalOrg, iam: Any, quarantine: dict[str, Any] | None, operation: str, what: str
+) -> None:
+    policies, _, groups = state(iam)
+    if quarantine is not None:
+        run({"type": "quarantine", **quarantine})
+    with refusing(operation), pytest.raises(PolicyExecutionError):
+        run({"type": "composite-delete"})
+    result = user("alice", "-a", "payments", "--give-back", "--yes")
+    assert result.exit_code == 0, result.output
+    assert (state(iam)[0], state(iam)[2]) == (policies, groups)
+    (message,) = messages(org)
+    assert message["action"]["subject"].startswith(f"payments: 1 IAM user {what} on ")
+    (found,) = json.loads(user("alice", "--format", "json").output)["users"]
+    assert found["state"] == what.split()[0]
+    assert not any("another user for AWS" in each for each in found["next"])
+    again = user("alice", "-a", "payments", "--give-back", "--yes")
+    assert again.exit_code == 1
+    assert ("nothing was restored" if what == "restored" else "was not released") in again.output
+
+
+def test_a_release_that_fails_after_a_restoration_is_no_success(org: LocalOrg, iam: Any) -> None:
+    run({"type": "quarantine"})
+    with refusing("DetachUserPolicy"), pytest.raises(PolicyExecutionError):
+        run({"type": "composite-delete"})
+    with refusing("DeleteUserPolicy"):
+        refused = user("alice", "-a", "payments", "--give-back", "--yes")
+    assert refused.exit_code == 1
+    assert "was not released" in refused.output
+    assert "user alice of account 111122223333 (payments): quarantined" in user("alice").output
+    assert user("alice", "-a", "payments", "--give-back", "--yes").exit_code == 0
+    assert state(iam)[0] == [f"inline-{number}" for number in range(3)]
+
+
+@pytest.mark.parametrize("operation", ["PutUserPolicy", "PutUserPermissionsBoundary"])
+def test_a_restoration_that_stopped_is_carried_on(org: LocalOrg, iam: Any, operation: str) -> None:
+    policies, _, groups = state(iam)
+    run({"type": "composite-delete"})
+    with refusing(operation):
+        assert user("alice", "-a", "payments", "--give-back", "--yes").exit_code == 1
+    # a policy meets it meanwhile
+    with pytest.raises(PolicyExecutionError):
+        run({"type": "composite-delete"})
+    shown = user("alice", "-a", "payments").output
+    assert "next: its restoration is not done: --give-back carries it on" in shown
+    assert len(re.findall("^user alice ", shown, re.MULTILINE)) == 1
+    result = user("alice", "-a", "payments", "--give-back", "--yes")
+    assert result.exit_code == 0, result.output
+    assert (state(iam)[0], state(iam)[2]) == (policies, groups)
+    (message,) = messages(org)
+    assert message["action"]["subject"].startswith("payments: 1 IAM user restored on ")
+
+
+def test_what_is_denied_as_in_its_snapshot_is_not_given_back(org: LocalOrg, iam: Any) -> None:
+    iam.attach_user_policy(UserName="bob", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    run({"type": "composite-delete", "adopt": True})
+    result = user("bob", "-a", "payments", "--give-back", "--yes")
+    assert result.exit_code == 1
+    assert "and denied everything, as in its snapshot" in result.output
+    assert messages(org) == []
+
+
+def test_machines_add_to_the_journal_in_the_bucket(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam.put_user_policy(UserName="bob", PolicyName="own", PolicyDocument=document("s3:Get*"))
+    org.client("s3").create_bucket(Bucket=BUCKET)
+    run({"type": "composite-delete"}, f"s3://{BUCKET}/runs?region=us-east-1")
+
+    def give_back(machine: str, name: str) -> int:
+        place = tmp_path / machine
+        if not place.exists():
+            copytree(tmp_path / "policies", place / "policies")
+            copy(tmp_path / "accounts.yml", place)
+        monkeypatch.chdir(place)
+        output = f"s3://{BUCKET}/runs?region=us-east-1"
+        return user(name, "-a", "payments", "--give-back", "--yes", output=output).exit_code
+
+    assert give_back("first", "alice") == 0
+    with refusing("PutUserPolicy"):
+        assert give_back("second", "bob") == 1
+    # the first one has a copy of the journal from before
+    assert give_back("first", "bob") == 0
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == ["own"]
+    assert "PermissionsBoundary" not in iam.get_user(UserName="bob")["User"]
+    (key,) = [
+        each["Key"]
+        for each in org.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+        if each["Key"].endswith("restore-journal.jsonl")
+    ]
+    content = org.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    assert {json.loads(line)["user"] for line in content.splitlines()} == {"alice", "bob"}
 
 
 @pytest.mark.parametrize("action", ["quarantine", "composite-delete"])

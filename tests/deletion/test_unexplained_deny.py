@@ -210,15 +210,11 @@ def test_a_quarantine_and_a_deletion_beside_each_other_know_each_others_deny(
     assert not found.recorded.snapshots[-1].partial
 
 
-@pytest.mark.parametrize("action", ["quarantine", {"type": "composite-delete", "adopt": True}], ids=str)
+@pytest.mark.parametrize("action", ["quarantine", "composite-delete"])
 def test_a_user_that_a_restoration_made_and_did_not_end_is_left_to_that(
-    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Any
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
-    assert act("composite-delete", tmp_path) == ""
-    with monkeypatch.context() as patch:
-        deny(patch, "PutUserPolicy")
-        assert restore(tmp_path).exit_code == 1
-    assert user_names(iam) == ["alice"]
+    begin_restoration(iam, tmp_path, monkeypatch)
     before = state(iam)
     told = act(action, tmp_path)
     assert "c7n-iamusers restore made it" in told
@@ -226,6 +222,33 @@ def test_a_user_that_a_restoration_made_and_did_not_end_is_left_to_that(
     assert state(iam) == before
     assert restore(tmp_path, "--user", "alice").exit_code == 0
     assert act(action, tmp_path) == ""
+
+
+def begin_restoration(iam: Any, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """alice is deleted, and her restoration is not done."""
+    assert act("composite-delete", output) == ""
+    with monkeypatch.context() as patch:
+        deny(patch, "PutUserPolicy")
+        assert restore(output).exit_code == 1
+    assert user_names(iam) == ["alice"]
+
+
+@pytest.mark.parametrize(
+    ("action", "left"), [("quarantine", ["alice"]), ("composite-delete", [])], ids=["quarantine", "deletion"]
+)
+def test_a_restoration_that_is_given_up_can_be_adopted(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str, left: list[str]
+) -> None:
+    begin_restoration(iam, tmp_path, monkeypatch)
+    unique_id = iam.get_user(UserName="alice")["User"]["UserId"]
+    assert act({"type": action, "adopt": True}, tmp_path) == ""
+    assert user_names(iam) == left
+    (file,) = tmp_path.rglob(f"snapshots/alice.{unique_id}.json")
+    assert json.loads(file.read_bytes())["partial"] is True
+    if left:
+        # what no journal of the new user explains stays on
+        act("release", tmp_path)
+        assert f'"PermissionsBoundaryArn": "{DENY_ALL}"' in state(iam)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from c7n_iamusers.evidence.attempts import (
     Attempt,
     Attempts,
     Gap,
-    attempts_reason,
+    attempted_call,
     gaps_of,
     last_uses,
     records_of,
@@ -162,7 +162,7 @@ def test_what_is_heard() -> None:
     )
     data = Attempts(SINCE, NOW, (found,)).as_data()
     assert "AKIASECRETISH" not in str(data)
-    assert attempts_reason(data) == (
+    assert attempted_call(data) == (
         "ec2 RunInstances in eu-west-1 from 203.0.113.7 on 2026-11-23 12:00 UTC, AccessDenied (cloudtrail)"
     )
 

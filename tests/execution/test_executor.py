@@ -20,6 +20,7 @@ from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.journal import Journal, JournalWriter
 from c7n_iamusers.execution.retries import Backoff
 from tests.fakes import ScriptedClient, Sleeps, client_error
+from tests.records import said
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
 DELETE = ApiCall("iam", "DeleteUser", {"UserName": "alice"}, done_codes=frozenset({"NoSuchEntity"}))
@@ -217,10 +218,12 @@ def test_what_is_uploaded_already_is_success_only_where_a_read_shows_it(
 @pytest.mark.parametrize(
     ("call", "first", "identified", "result"),
     [
-        pytest.param(DETACH, THROTTLED, UserReplaced("another alice", "AIDA2"), "failed", id="another"),
-        pytest.param(DELETE, THROTTLED, UserReplaced("another alice", "AIDA2"), "failed", id="another-user"),
+        pytest.param(DETACH, THROTTLED, UserReplaced(said("another alice"), "AIDA2"), "failed", id="another"),
         pytest.param(
-            DELETE, LOST, UserReplaced("another alice", "AIDA2"), "unknown", id="another-answer-lost"
+            DELETE, THROTTLED, UserReplaced(said("another alice"), "AIDA2"), "failed", id="another-user"
+        ),
+        pytest.param(
+            DELETE, LOST, UserReplaced(said("another alice"), "AIDA2"), "unknown", id="another-answer-lost"
         ),
         pytest.param(DETACH, THROTTLED, False, "failed", id="gone"),
         pytest.param(DETACH, LOST, False, "unknown", id="gone-answer-lost"),

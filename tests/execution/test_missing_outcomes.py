@@ -173,7 +173,7 @@ def test_outcomes_that_are_missing_in_the_rows(
     status, reason, calls = expected
     assert (subject, missing.user, missing.arn) == (ALICE, "alice", ALICE.arn)
     assert (missing.status, missing.calls) == (status, calls)
-    assert reason in missing.reason
+    assert reason in missing.reason.text
 
 
 def test_two_users_with_one_name_have_separate_outcomes() -> None:

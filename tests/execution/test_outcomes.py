@@ -25,6 +25,8 @@ from c7n_iamusers.execution.outcomes import (
     outcome_of,
 )
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.reasons import DONE
+from tests.records import said
 
 pytestmark = pytest.mark.pure
 
@@ -33,7 +35,7 @@ BOB = Subject("bob", "arn:aws:iam::111122223333:user/bob", "AIDA2")
 
 
 def outcome(subject: Subject, status: str, calls: int = 3) -> Outcome:
-    return Outcome(subject.name, subject.arn, status, "as it went", calls)
+    return Outcome(subject.name, subject.arn, status, said("as it went"), calls)
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -66,7 +68,7 @@ def test_a_run_a_day_does_not_make_the_file_grow(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
         for day in range(MOST_FORMER + 5):
             writer = OutcomeWriter(DirectoryStore(tmp_path), journal)
-            writer.add(ALICE, Outcome.of(ALICE, SKIPPED, f"used on day {day}"))
+            writer.add(ALICE, Outcome.of(ALICE, SKIPPED, said(f"used on day {day}")))
             writer.close()
     alice, _ = rows(tmp_path)
     days = range(3, MOST_FORMER + 4)
@@ -76,8 +78,8 @@ def test_a_run_a_day_does_not_make_the_file_grow(tmp_path: Path) -> None:
 
 
 def test_the_last_outcome_of_each_status_is_kept(tmp_path: Path) -> None:
-    outcomes = [Outcome.of(ALICE, SKIPPED, f"used on day {day}") for day in range(3 * MOST_FORMER)]
-    changed = [Outcome.of(ALICE, "quarantined", reason) for reason in ("first", "second")]
+    outcomes = [Outcome.of(ALICE, SKIPPED, said(f"used on day {day}")) for day in range(3 * MOST_FORMER)]
+    changed = [Outcome.of(ALICE, "quarantined", said(reason)) for reason in ("first", "second")]
     (row,) = json.loads(merged_outcomes([], [*outcomes[:5], *changed, *outcomes[5:]]))
     kept = [each["reason"] for each in row["history"]]
     assert kept[0] == "second"
@@ -93,7 +95,7 @@ def test_a_run_that_is_stopped_before_a_users_turn_does_not_hide_its_failure(
     run(tmp_path, (ALICE, before))
     with Interruption() as interruption:
         signal.raise_signal(signal.SIGTERM)
-        stopped = outcome_of(ALICE, lambda *_: (DELETED, ""), interruption)
+        stopped = outcome_of(ALICE, lambda *_: (DELETED, DONE), interruption)
     assert stopped.status == SKIPPED
     with Journal(tmp_path / "journal.jsonl") as journal:
         writer = OutcomeWriter(DirectoryStore(tmp_path), journal)

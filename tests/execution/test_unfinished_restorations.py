@@ -42,16 +42,17 @@ ANEW = call(1, saved={CREATED: "AIDANEW"})
     ],
 )
 def test_who_has_only_a_part(lines: list[dict[str, Any]], calls: int | None, at: str) -> None:
-    found = list(unfinished_restorations(lines))
+    found = [each for _, each in unfinished_restorations(lines)]
     assert [(each.status, each.calls) for each in found] == ([(FAILED, calls)] if calls else [])
     assert all(
-        f"ended at 2026-11-24 {at} UTC, after {calls} calls, and is not done" in each.reason for each in found
+        f"ended at 2026-11-24 {at} UTC, after {calls} calls, and is not done" in each.reason.text
+        for each in found
     )
 
 
 def test_it_is_the_user_that_was_created_anew() -> None:
     for lines, unique_id in ((ANEW, "AIDANEW"), (call(1), "AIDAOLD")):
-        (found,) = unfinished_restorations(lines)
-        assert (found.arn, found.unique_id) == (ARN, unique_id)
+        ((former, found),) = unfinished_restorations(lines)
+        assert (former, found.arn, found.unique_id) == ("AIDAOLD", ARN, unique_id)
     others = [{**each, "unique_id": "AIDABOB", "arn": ARN.replace("alice", "bob")} for each in call(2)]
-    assert [each.unique_id for each in unfinished_restorations([*ANEW, *others])] == ["AIDANEW", "AIDABOB"]
+    assert [each.unique_id for _, each in unfinished_restorations([*ANEW, *others])] == ["AIDANEW", "AIDABOB"]

@@ -8,9 +8,10 @@ wire         between botocore and the organization: counts the calls, and lets t
 faults       what AWS and the network do wrong; runner: the machine; actors: other people; a row each
 facts        what AWS has, read from the emulator; rights: what a user may do by that
 judge        the invariants; center: those of Identity Center; journals: what a journal says, against the wire
-traces       one flow with what happens in it, run in a process of its own
+mail         what people are told: messages in the queue and the records of them, against AWS and the outcomes
+traces       one flow with what happens in it; processes: each in a process of its own
 exploration  which traces there are, many of them at once, shrinking, and a trace as a test
 mutants      seeded defects that it must find; gaps: what it finds and what stays so for now; page: docs/reliability.md
 
-``facts``, ``rights``, ``judge``, ``center`` and ``journals`` import nothing of the package that is judged.
+``facts``, ``rights``, ``judge``, ``center``, ``journals`` and ``mail`` import nothing of the package that is judged.
 """

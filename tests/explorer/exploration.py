@@ -14,7 +14,8 @@ from pathlib import Path
 from tests.explorer import actors, runner
 from tests.explorer.faults import faults_at
 from tests.explorer.flows import FLOWS
-from tests.explorer.traces import Event, Prepared, Result, Trace, in_own_process, result_of
+from tests.explorer.processes import in_own_process, result_of
+from tests.explorer.traces import Event, Prepared, Result, Trace
 from tests.explorer.wire import Call
 
 KILLS = ("killed", "killed-after")

@@ -62,7 +62,7 @@ def documents(org: LocalOrg, account: str) -> dict[str, str]:
 
 
 def secrets(org: LocalOrg, accounts: Iterable[str]) -> set[str]:
-    """What must be in no file."""
+    """What must be in no file and no message."""
     users = [user for account in accounts for user in org.backend("iam", account).users.values()]
     return {str(key.secret_access_key) for user in users for key in user.access_keys}
 

@@ -46,8 +46,8 @@ COMMON = {
     "InternalFailure": 500,
     "ValidationError": 400,
 }
-#: Services of Identity Center speak JSON.
-_JSON = {"sso": "sso-admin", "identitystore": "identitystore"}
+#: What a service signs as -> its name in botocore, where these differ.
+_NAMES = {"sso": "sso-admin", "monitoring": "cloudwatch"}
 
 
 def faults_at(call: Call) -> Iterator[str]:
@@ -75,7 +75,7 @@ def faults_at(call: Call) -> Iterator[str]:
 
 @cache
 def _model_errors(service: str, operation: str) -> frozenset[str]:
-    name = _JSON.get(service, service)
+    name = _NAMES.get(service, service)
     model: Any = get_session().get_service_model(name)
     if operation not in model.operation_names:
         return frozenset()
@@ -153,7 +153,7 @@ def refused(call: Call, request: Any, code: str) -> AWSResponse:
 
 @cache
 def _status(service: str, code: str) -> int:
-    model: Any = get_session().get_service_model(_JSON.get(service, service))
+    model: Any = get_session().get_service_model(_NAMES.get(service, service))
     found = [each.metadata.get("error", {}) for each in model.error_shapes if each.error_code == code]
     return int(found[0].get("httpStatusCode", 400)) if found else 400
 

@@ -25,10 +25,11 @@ from c7n_iamusers_cli.restore import restore
 from tests.desired import intents
 from tests.explorer.faults import exchange_of
 from tests.explorer.wire import Killed
-from tests.explorer.world import ACCOUNT, EXEMPTIONS, NOTICES, OTHER, OUTPUT, World
+from tests.explorer.world import ACCOUNT, EXEMPTIONS, NOTICES, OTHER, OUTPUT, OWNER, QUEUE, World
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.policies import WAIVED
 
+MANAGEMENT = QUEUE.split("/")[3]
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
 Command = Callable[[World, Path], None]
 
@@ -60,16 +61,43 @@ class Flow:
         return self.goal in ("deleted", "quarantined", "listened to", "browned out")
 
 
+#: Tells the owner of the account what became of its users, as the policies in policies/ do.
+INFORM: Mapping[str, Any] = {
+    "type": "notify-owners",
+    "notices": str(NOTICES),
+    "step": "inform",
+    "template": "iam-users-deleted.html",
+    "to": [OWNER],
+    "transport": {"type": "sqs", "queue": QUEUE},
+    "assume_role": False,
+}
+
+
+SPARING = {"type": "unnecessary", "exempt-from": str(EXEMPTIONS)}
+_HAVING_ACCESS = {
+    "type": "identity-center",
+    "state": "provisioned",
+    "role": f"arn:aws:iam::{MANAGEMENT}:role/IdentityCenterProvisioner",
+    "region": "us-east-1",
+    "user": {"username": "tag:Email", "email": "tag:Email"},
+}
+
+
 def _users(action: Mapping[str, Any], name: str) -> Command:
     """A policy over all users but the exempt, with the place of STOP."""
 
     def command(_world: World, output: Path) -> None:
         taking = action["type"] != "release"
         given = {**WAIVED, "notices": str(NOTICES), **action} if taking else dict(action)
-        filters: list[dict[str, Any]] = [{"type": "unnecessary", "exempt-from": str(EXEMPTIONS)}]
-        run_policy({"name": name, "filters": filters, "actions": [given]}, output)
+        run_policy({"name": name, "filters": [SPARING], "actions": [given, INFORM]}, output)
 
     return command
+
+
+def _announce(_world: World, output: Path) -> None:
+    """The owner hears that all users but the exempt are to be deleted."""
+    given = {**INFORM, "step": "announce", "days": 30, "template": "iam-users-flagged.html"}
+    run_policy({"name": "announce", "filters": [SPARING], "actions": [given]}, output)
 
 
 def run_policy(data: Mapping[str, Any], output: Path) -> None:
@@ -107,6 +135,12 @@ def _provision(world: World, output: Path) -> None:
     fleet = _fleet(world, output)
     fleet.leave(intents(ACCOUNT, "alice", "bob"), intents(OTHER, "alice"))
     _require(fleet.run)
+
+
+def _provision_and_tell(world: World, output: Path) -> None:
+    """The same, and then the owner hears who has access, as by policies/provision-intents.yml."""
+    _provision(world, output)
+    run_policy({"name": "moved", "filters": [SPARING, _HAVING_ACCESS], "actions": [INFORM]}, Path("moved"))
 
 
 def _prune(world: World, output: Path) -> None:
@@ -199,8 +233,10 @@ FLOWS = {
             ),
             gives_back=True,
         ),
+        Flow("delete-untold", DELETE, "delete", "deleted", (_disturbed(DELETE, "SendMessage"),)),
         Flow("delete-attached", DELETE, "delete", "deleted", form="attached"),
-        Flow("provision", _provision, "", "provisioned", outcomes=False, center=True),
+        Flow("announce", _announce, "announce", "announced", outcomes=False),
+        Flow("provision", _provision_and_tell, "", "provisioned", outcomes=False, center=True),
         Flow("undo", _undo, "", "undone", (_provision,), outcomes=False, center=True),
         Flow("prune", _prune, "", "pruned", (_provision,), outcomes=False, center=True),
         Flow("restore", _restore(), "delete", "restored", (DELETE,), True, "restore-journal.jsonl", False),

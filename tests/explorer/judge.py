@@ -106,7 +106,7 @@ class Judge:
         if self.releases and _QUARANTINED in hers.get("inline", {}).get(DENY, ""):
             ended = {"users": {self.target: {"inline": {DENY: GONE}}}}
             self.allowed = laid_over(self.allowed, ended)
-        held = (_has_our_deny(each["users"].get(self.target, {})) for each in (before, after))
+        held = (has_our_deny(each["users"].get(self.target, {})) for each in (before, after))
         names = {
             key
             for key, each in after["users"].items()
@@ -224,7 +224,7 @@ class Judge:
                     f"{operation} met somebody else of that name, and the outcome does not say so",
                 )
         for key in self.replaced & facts["users"].keys() - self.selected:
-            if _has_our_deny(facts["users"][key]) and not _has_our_deny(self.theirs["users"].get(key, {})):
+            if has_our_deny(facts["users"][key]) and not has_our_deny(self.theirs["users"].get(key, {})):
                 self._note("untouched", why, f"our Deny is left on {key}")
         self.met = []
         user = facts["users"].get(self.target)
@@ -324,7 +324,8 @@ def _undenied(user: User) -> User:
     }
 
 
-def _has_our_deny(user: User) -> bool:
+def has_our_deny(user: User) -> bool:
+    """Whether our Deny-all is on the user, in one of its forms."""
     return "Deny" in user.get("inline", {}).get(DENY, "") or AWS_DENY in (
         user.get("boundary"),
         *user.get("attached", ()),
@@ -387,6 +388,11 @@ def _is_same(judge: Judge, facts: Facts, _: datetime) -> str:
     return f"changed: {changes}" if changes and judge.target in facts["users"] else ""
 
 
+def _is_announced(judge: Judge, facts: Facts, _: datetime) -> str:
+    changes = difference(judge.theirs["users"], facts["users"])
+    return f"users changed: {changes}" if changes else ""
+
+
 def _anything(_judge: Judge, _facts: Facts, _now: datetime) -> str:
     return ""
 
@@ -412,5 +418,6 @@ GOALS: Mapping[str, Check] = {
     "browned out": _is_browned_out,
     "given back": _is_given_back,
     "restored": _is_restored,
+    "announced": _is_announced,
     "anything": _anything,
 }

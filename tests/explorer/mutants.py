@@ -186,8 +186,8 @@ MUTANTS = {
         Mutant(
             "rights-not-compared",
             _RESTORATION,
-            "        return rights_change(self.whole, self.after, self.rights, self.own_groups, self.begun)",
-            "        return RightsChange()",
+            "        own = rights_change(self.whole, self.after, self.rights, self.own_groups, self.begun)",
+            "        own = RightsChange()",
             "restore: group-widened@AssumeRole",
         ),
         Mutant(
@@ -225,6 +225,36 @@ MUTANTS = {
             "                journal.require_in_place()\n",
             "                pass\n",
             "restore: journal-removed@GetGroup",
+        ),
+        # who hears of it
+        Mutant(
+            "an-untold-owner-is-no-failure",
+            "c7n_iamusers/plugins/notify_owners.py",
+            "        self._due_users = left\n        if failed:\n",
+            "        self._due_users = left\n        if failed and not failed:\n",
+            "quarantine: refused:AccessDenied@SendMessage",
+        ),
+        Mutant(
+            "no-answer-counts-as-sent",
+            "c7n_iamusers/plugins/recorded_notify.py",
+            "            refused = not isinstance(error, KeyError) and verdict_on(error) is Verdict.REFUSED\n",
+            "            refused = not isinstance(error, KeyError) and verdict_on(error) is Verdict.REFUSED\n"
+            "            if not refused:\n                return 'unknown'\n",
+            "composite-delete: down-on@SendMessage",
+        ),
+        Mutant(
+            "what-is-owed-is-forgotten",
+            "c7n_iamusers/plugins/notify_owners.py",
+            "        return notices, owed(load_outcomes(store), notices, self.policy_name, now) if store else []",
+            "        return notices, owed([], notices, self.policy_name, now) if store else []",
+            "composite-delete: killed@SendMessage",
+        ),
+        Mutant(
+            "a-record-says-more-than-its-message",
+            "c7n_iamusers/plugins/messages.py",
+            "    if status != SKIPPED:\n        return status\n",
+            "    if status != SKIPPED:\n        return DELETED\n",
+            "quarantine: ",
         ),
         # Identity Center
         Mutant(

@@ -29,7 +29,9 @@ FLOWS = (
     "delete-quarantined",
     "delete-resumed",
     "release-resumed",
+    "delete-untold",
     "delete-attached",
+    "announce",
     "provision",
     "undo",
     "prune",
@@ -100,7 +102,15 @@ def test_a_journal_removed_before_the_deny_is_put_back(explore: Explore) -> None
     assert explore("composite-delete: journal-removed@DeleteUserPolicy#2") == ()
 
 
-@pytest.mark.parametrize("name", ["deny-put-last", "identity-not-compared", "a-lost-answer-is-a-refusal"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deny-put-last",
+        "identity-not-compared",
+        "a-lost-answer-is-a-refusal",
+        "an-untold-owner-is-no-failure",
+    ],
+)
 def test_a_seeded_defect_is_found(name: str) -> None:
     done = subprocess.run(
         [*COMMAND, "--mutant", name, "--replay", MUTANTS[name].trace],
@@ -110,7 +120,7 @@ def test_a_seeded_defect_is_found(name: str) -> None:
         check=False,
     )
     assert done.returncode == 1, done.stdout
-    assert any(f"{kind}: run 1" in done.stdout for kind in ("never wider", "untouched", "journal"))
+    assert any(f"{kind}: run 1" in done.stdout for kind in ("never wider", "untouched", "journal", "told"))
 
 
 @pytest.mark.parametrize("name", MUTANTS)

@@ -10,10 +10,8 @@ import gc
 import io
 import json
 import math
-import os
 import re
 import shutil
-import signal
 import traceback
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
@@ -33,6 +31,7 @@ from tests.explorer.facts import Facts, difference, documents, laid_over, read, 
 from tests.explorer.flows import FLOWS, Flow
 from tests.explorer.journals import Journal, Made
 from tests.explorer.judge import Judge
+from tests.explorer.mail import WORDS, MailJudge, so_of
 from tests.explorer.wire import Call, Endless, Exchange, Killed, Send
 from tests.explorer.world import ACCOUNT, ALICE, NOTICES, OTHER, OUTPUT, SECOND_OUTPUT, World
 
@@ -48,8 +47,6 @@ WANTED = {
 TARGET = f"{ACCOUNT}/{ALICE}"
 #: How a run may end besides with success: with an error that says what AWS, or the disk, answered.
 TOLD = (PolicyExecutionError, ClientError, BotoCoreError, ResponseParserError, ClickException, SystemExit)
-#: Real seconds after which a trace counts as endless.
-LONGEST = 120
 
 
 @dataclass(frozen=True)
@@ -130,6 +127,7 @@ class Prepared:
             command(world, OUTPUT)
         install_dates()
         shutil.rmtree(OUTPUT)
+        shutil.rmtree(NOTICES)
         world.populate(flow.form)
         origin = read(world.org, (ACCOUNT, OTHER))
         for command in flow.prepare:
@@ -150,18 +148,25 @@ class Running:
     acted: bool = False
     cut: bool = False
     closed: float = math.inf
+    said: bool = False
+    earlier: dict[str, dict[str, Any]] = field(default_factory=dict)
+    met: set[int] = field(default_factory=set)
     lasting: list[tuple[str, Call]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.world, self.flow = self.prepared.world, self.prepared.flow
-        origin = self.prepared.origin if self.flow.gives_back else self.prepared.start
+        is_gone = TARGET not in self.prepared.start["users"]
+        origin = self.prepared.origin if self.flow.gives_back or is_gone else self.prepared.start
         restores = self.flow.goal == "restored"
         given = (self.prepared.start, self.prepared.aws, self.flow.gives_back, restores)
         self.judge = Judge(TARGET, origin, *given)
         self.center = CenterJudge(
             self.prepared.origin["center"], self.prepared.start["center"], *WANTED.get(self.flow.goal, NONE)
         )
-        self.secrets = secrets(self.world.org, (ACCOUNT, OTHER))
+        self.judge.selected = {TARGET} if is_gone else set()  # whom an earlier run took
+        self.mail = MailJudge(self.world.org, NOTICES, ACCOUNT, ALICE, WORDS.get(self.flow.goal, ""))
+        runner_secret = self.world.org.environment()["AWS_SECRET_ACCESS_KEY"]
+        self.secrets = {*secrets(self.world.org, (ACCOUNT, OTHER)), runner_secret}
         wire = self.world.wire
         wire.before, wire.after, wire.exchange = self._before, self._after, self._exchange
 
@@ -175,6 +180,20 @@ class Running:
         self._once(1)
         first = tuple(self.world.wire.calls)
         runner.mend()
+        self._run_until_settled()
+        self.mail.over(self._news(), self.secrets, "after all runs")
+        missed = {each.at for each in self.trace.events} - {each.at for each in first}
+        self.judge.no_secrets(
+            self.secrets, [each for each in (OUTPUT, SECOND_OUTPUT, NOTICES) if each.exists()]
+        )
+        return Result(
+            self.trace,
+            tuple(dict.fromkeys((*self.judge.broken, *self.center.broken, *self.mail.broken))),
+            first,
+            ", ".join(missed),
+        )
+
+    def _run_until_settled(self) -> None:
         again = self._once(2)
         calls = [each for each in self.world.wire.calls if each.changes]
         facts = self.facts()
@@ -187,22 +206,24 @@ class Running:
                 self.judge.reached(self.flow.goal, facts, CLOCK.true_time(), "run 2")
         if calls or again:
             third = self._once(3)
-            changing = [str(each) for each in self.world.wire.calls if each.changes and not self.flow.center]
+            changing = [str(each) for each in self.world.wire.calls if each.changes and self._counts(each)]
             changed = difference(without_lock(facts["center"]), without_lock(self.facts()["center"]))
             if (changing or changed) and not again:
                 self.judge.note("idempotent", "run 3", f"it called {changing}, changed {changed}")
             if third and not self._excused():
                 self.judge.note("converges", "run 3", f"it failed: {third}"[:300])
-        missed = {each.at for each in self.trace.events} - {each.at for each in first}
-        self.judge.no_secrets(
-            self.secrets, [each for each in (OUTPUT, SECOND_OUTPUT, NOTICES) if each.exists()]
-        )
-        return Result(
-            self.trace,
-            tuple(dict.fromkeys((*self.judge.broken, *self.center.broken))),
-            first,
-            ", ".join(missed),
-        )
+
+    def _counts(self, call: Call) -> bool:
+        """Whether a run that has nothing to do makes no such call: Identity Center is compared as it is."""
+        return call.service == "sqs" or not self.flow.center
+
+    def _news(self) -> str:
+        """What somebody must have heard of alice by now, in a word; empty if nothing."""
+        names = [each.what for each in self.trace.events]
+        if any(runner.excuses(each) or each.startswith("outcomes-") for each in names):
+            return ""  # what would say so was destroyed
+        own = self.mail.untold(self._outcomes().get(ALICE, {}), self.flow.policy)
+        return own or ("" if self.acted or self._excused() else self.mail.goal)
 
     def _excused(self) -> bool:
         """Whether something happened after which a run need not reach the flow's goal."""
@@ -217,7 +238,6 @@ class Running:
     def _once(self, number: int) -> str:
         """One run; the error that it raised, in words."""
         self._begin(number)
-        outcomes = self._outcomes()
         try:
             error = self._ran()
         except Killed:
@@ -228,17 +248,21 @@ class Running:
             return "endless"
         finally:
             self.world.wire.aside = True
-        self._judge_end(outcomes, error)
+        self._judge_end(error)
         return error
 
     def _begin(self, number: int) -> None:
+        CLOCK.sleep(1.0)  # no two runs of a policy are in one second
         spared = any(each.what in actors.LATE for each in self.trace.events) and not self.made
         if number == 2 and ((self.flow.takes and spared) or self.closed < math.inf):
             self.closed = 0.0
-        self.number, self.made, self.lasting = number, [], []
+        self.number, self.made, self.lasting, self.met, self.said = number, [], [], set(), False
         wire = self.world.wire
         wire.calls, wire.total, wire.dead, wire.aside = [], 0, False, False
-        self.judge.begin(self.facts())
+        self.earlier, self.mail.received = self._outcomes(), set()
+        facts = self.facts()
+        self.judge.begin(facts)
+        self._hold(facts)
         path = OUTPUT / self.flow.policy / self.flow.journal
         self.journal = Journal(path, len(path.read_bytes().splitlines()) if path.exists() else 0)
 
@@ -282,20 +306,31 @@ class Running:
             return {}
         return {str(row.get("unique_id")): row for row in rows}
 
-    def _judge_end(self, before: dict[str, dict[str, Any]], error: str) -> None:
-        facts, now, why = self.facts(), CLOCK.true_time(), f"run {self.number}"
+    def _judge_end(self, error: str) -> None:
+        why, before = f"run {self.number}", self.earlier
         told = self.journal.path.exists() and not self._happened(runner.UNTRUE)
         if told and (problem := self.journal.disagreement(self.made, alone=not self.acted)):
             self.judge.note("journal", why, problem)
         outcomes = self._outcomes()
         row = outcomes.get(ALICE, {})
-        if row and row != before.get(ALICE):
-            self.judge.ended(row, facts, now, why)
-            if row["status"] == "failed" and not error:
-                self.judge.note("told", why, "its outcome is failed, and the run ended as if all were well")
+        if not self.said:
+            self._judge_outcome()
+        if row and row != before.get(ALICE) and row["status"] == "failed" and not error:
+            self.judge.note("told", why, "its outcome is failed, and the run ended as if all were well")
+        if not error and (self.mail.unrecorded() or self.mail.untold(row, self.flow.policy)):
+            self.judge.note(
+                "told", why, "an owner was not told, or that is not on record; the run ended well"
+            )
         silent = self.flow.outcomes and outcomes == before and not error
         if silent and any(each.applied for each in self.made):
             self.judge.note("told", why, "it changed something, and there is no outcome")
+
+    def _judge_outcome(self) -> None:
+        """Judge alice's outcome by what AWS has now, if this run wrote it."""
+        row = self._outcomes().get(ALICE, {})
+        self.said = bool(row) and row != self.earlier.get(ALICE)
+        if self.said:
+            self.judge.ended(row, self.facts(), CLOCK.true_time(), f"run {self.number}")
 
     # what happens on the wire
 
@@ -303,11 +338,13 @@ class Running:
         return [each.what for each in self.trace.events if each.at == call.at] if self.number == 1 else []
 
     def _before(self, call: Call, request: Any) -> None:
-        if call.changes:
+        if call.changes and call.service != "sqs":
             self._judge_call(call)
+        if self._events(call) and not self.said:
+            self._judge_outcome()  # what happens from now on, it can't say
         for what in self._events(call):
             if what in actors.EVERYBODY:
-                self._act(what)
+                self._act(what, begun=bool(self.made) or (call.changes and call.service != "sqs"))
             elif what in runner.FAULTS:
                 runner.FAULTS[what](self)
                 self.cut |= what in runner.UNTRUE
@@ -321,8 +358,8 @@ class Running:
         if CLOCK.elapsed >= self.closed:
             self.judge.note("gates", when, "somebody had spared her, or stopped all runs")
 
-    def _act(self, what: str) -> None:
-        if self.flow.takes and what in actors.GATES and not self.made:
+    def _act(self, what: str, *, begun: bool) -> None:
+        if self.flow.takes and what in actors.GATES and not begun:
             self.closed = min(self.closed, CLOCK.elapsed + actors.GATE_SECONDS)
         before, self.acted = self.facts(), True
         with self.world.wire.others():
@@ -330,6 +367,7 @@ class Running:
         after = self.facts()
         self.judge.others_did(before, after, CLOCK.true_time())
         self.center.others_did(before["center"], after["center"])
+        self._hold(after)
 
     def second_run(self, output: Path) -> None:
         """Somebody starts the same command once more, with ``output``, which then ends before this run goes on."""
@@ -349,6 +387,11 @@ class Running:
         raise Killed
 
     def _exchange(self, call: Call) -> Exchange | None:
+        found = self._fault(call)
+        self.met = {*self.met, call.number} if found else self.met
+        return found
+
+    def _fault(self, call: Call) -> Exchange | None:
         for what in self._events(call):
             if what in actors.EVERYBODY or what in runner.FAULTS or what in ("killed", "killed-after"):
                 continue
@@ -380,9 +423,18 @@ class Running:
         self.judge.found(facts, CLOCK.true_time(), after, operation)
         if self.flow.center:
             self.center.found(facts["center"], after)
+        self._hold(facts)
+
+    def _hold(self, facts: Facts) -> None:
+        self.mail.held |= {*so_of(self.flow.goal, self.judge, facts, CLOCK.true_time())}
 
     def _after(self, call: Call, status: int) -> None:
-        if call.changes:
+        if call.operation == "SendMessage":
+            if 200 <= status < 300:
+                received = call.number not in self.met and not self._happened(("killed-after",))
+                selected = None if self.cut else self.judge.selected  # else whom an edited journal names
+                self.mail.sent(selected, f"run {self.number}, {call}", received=received)
+        elif call.changes:
             self.made.append(Made(call.operation, call.parameters, 200 <= status < 300))
             self._judge_state(self.facts(), f"run {self.number}, {call}", call.operation)
         elif call.at in ("GetAccountAuthorizationDetails", "ListUsers"):  # both list whom a run selects
@@ -393,48 +445,3 @@ class Running:
             self.judge.read(call.parameters.values())
         if "killed-after" in self._events(call):
             self._kill()
-
-
-def in_own_process(prepared: Prepared, trace: Trace) -> tuple[int, int]:
-    """Begin ``trace`` in a copy of this process and of the working directory; its id, and where its result is read."""
-    reading, writing = os.pipe()
-    gc.disable()
-    child = os.fork()
-    if child:
-        os.close(writing)
-        return child, reading
-    try:
-        content = _run_apart(prepared, trace)
-        with os.fdopen(writing, "wb") as pipe:
-            pipe.write(content)
-    finally:
-        os._exit(0)
-    raise AssertionError
-
-
-def _run_apart(prepared: Prepared, trace: Trace) -> bytes:
-    signal.alarm(LONGEST)
-    own = Path(f"../trace-{os.getpid()}").resolve()
-    shutil.copytree(".", own)
-    os.chdir(own)
-    os.environ["XDG_CACHE_HOME"] = str(own / "cache")  # where locks of this machine are
-    for descriptor in (1, 2):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
-    try:
-        result = Running(prepared, trace).run()
-        calls = [vars(each) for each in result.calls]
-        found: Any = {"broken": result.broken, "missed": result.missed, "calls": calls}
-    except BaseException:  # noqa: BLE001  # the explorer's own defects are told as such
-        found = {"broken": [f"explorer: {traceback.format_exc()}"], "missed": "", "calls": []}
-    os.chdir("..")
-    shutil.rmtree(own, ignore_errors=True)
-    return json.dumps(found).encode()
-
-
-def result_of(trace: Trace, content: bytes, status: int) -> Result:
-    """The result that the process of ``trace`` left."""
-    if os.waitstatus_to_exitcode(status) or not content:
-        return Result(trace, (f"ends: it ended by {os.waitstatus_to_exitcode(status)}",))
-    found = json.loads(content)
-    calls = tuple(Call(**each) for each in found["calls"])
-    return Result(trace, tuple(found["broken"]), calls, found["missed"])

@@ -26,6 +26,8 @@ OUTPUT, SECOND_OUTPUT, NOTICES, EXEMPTIONS = (
     Path("notices"),
     Path("exemptions.csv"),
 )
+#: Who owns alice's account, and the queue of c7n-mailer.
+OWNER, QUEUE = "owner@example.com", "https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer"
 PASSWORD = "correct-Horse-7-battery"
 #: "IAM and AWS STS quotas": characters of a user's inline policies, and how many managed ones it can have.
 INLINE_QUOTA, ATTACHED_QUOTA = 2_048, 10
@@ -161,7 +163,12 @@ class World:
             f"arn:aws:iam::{account}:policy/limits" if is_alice else "arn:aws:iam::aws:policy/PowerUserAccess"
         )
         user = seeding.add_user(
-            backend, name, tags={"Team": "a"}, boundary=boundary, user_id=user_id, created=_LONG_AGO
+            backend,
+            name,
+            tags={"Team": "a", "Email": f"{name}@example.com"},
+            boundary=boundary,
+            user_id=user_id,
+            created=_LONG_AGO,
         )
         seeding.set_password(user, _LONG_AGO)
         mark = f"{name.upper()}{account[:1]}{number}".ljust(14, "A").replace("0", "2").replace("1", "3")

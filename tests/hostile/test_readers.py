@@ -26,6 +26,7 @@ from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData, OutputUnre
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
+from c7n_iamusers.identity_center.applying import served_users
 from c7n_iamusers.identity_center.applying.center_lock import holder
 from c7n_iamusers.identity_center.applying.run_records import read_result
 from c7n_iamusers.identity_center.former_members import parse as parse_former
@@ -101,6 +102,11 @@ def mailer_configuration(path: Path) -> None:
 
 def in_store(read: Callable[[DirectoryStore], object]) -> Callable[[Path], object]:
     return lambda path: read(DirectoryStore(path.parent))
+
+
+def killed_run(path: Path) -> object:
+    """The record of a killed run in whose directory it is."""
+    return served_users.read(DirectoryStore(path.parent.parent), path.parent.name, ())
 
 
 METADATA = {"policy": {"name": "users", "resource": "aws.iam-user"}, "config": {}, "execution": {}}
@@ -193,6 +199,7 @@ READERS = [
     Reader(
         "result.json", in_store(lambda store: read_result(store, "result.json")), (IamUsersError, OSError)
     ),
+    Reader(served_users.FILE, killed_run, (IamUsersError, OSError)),
     Reader("lock.json", content(holder), (OSError,)),
     Reader(
         "former.json",

@@ -11,7 +11,7 @@ from c7n_iamusers.execution.executor import Executor
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.sign_in_sessions import SignInSessions, offers_sessions
 from tests.fakes import client_error
-from tests.records import user
+from tests.records import text_of, user
 
 ACCOUNT = "111122223333"
 ALICE = user(login_profile=({"UserName": "alice"},))
@@ -72,7 +72,7 @@ class SignIn:
 def end(service: SignIn, sessions: SignInSessions | None = None) -> tuple[str, Lines]:
     journal = Lines()
     sessions = sessions or SignInSessions(service, ACCOUNT, Backoff())
-    return sessions.end(ALICE, Executor({"signin": service}, journal)), journal
+    return text_of(sessions.end(ALICE, Executor({"signin": service}, journal))), journal
 
 
 @pytest.mark.parametrize("partition", ["aws-us-gov", "aws-cn"])
@@ -140,7 +140,7 @@ def test_an_account_is_listed_once() -> None:
     ],
 )
 def test_where_botocore_does_not_offer_it_that_is_said(of: Any, said: str) -> None:
-    found = SignInSessions(None, ACCOUNT, Backoff()).end(of, Executor({}, Lines()))
+    found = text_of(SignInSessions(None, ACCOUNT, Backoff()).end(of, Executor({}, Lines())))
     assert found.startswith(said)
     assert bool(found) is bool(said)
 

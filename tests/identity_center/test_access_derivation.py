@@ -9,9 +9,10 @@ import pytest
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import access_derivation
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
-from c7n_iamusers.identity_center.model import POLICIES_UNKNOWN, DesiredAccess, Person
+from c7n_iamusers.identity_center.model import DesiredAccess, Person
 from c7n_iamusers.identity_center.requests.desired import desired_access
 from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
+from c7n_iamusers.reasons import POLICIES_UNKNOWN
 from tests.access_center import ACCOUNT
 from tests.desired import user
 
@@ -82,7 +83,7 @@ def test_what_is_accepted_ends() -> None:
     ended = desired(AccessDerivation(today=date(2027, 2, 1)), {"accept": [row]}, *statements)
     assert (len(held.claims), len(held.refused)) == (1, 0)
     assert (len(ended.claims), len(ended.refused)) == (0, 1)
-    assert "expired on 2027-01-31" in ended.refused[0].reason
+    assert "expired on 2027-01-31" in ended.refused[0].reason.text
 
 
 def test_a_failure_of_one_user_leaves_that_user_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +92,6 @@ def test_a_failure_of_one_user_leaves_that_user_alone(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(access_derivation, "principal_permissions", failing)
     found = desired(AccessDerivation(), {}, {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
-    ((reason, code),) = ((each.reason, each.code) for each in found.refused)
+    ((reason, code),) = ((each.reason.text, each.code) for each in found.refused)
     assert "its policies are unknown: OverflowError('timestamp out of range" in reason
-    assert code == POLICIES_UNKNOWN
+    assert code == POLICIES_UNKNOWN.code

@@ -507,11 +507,15 @@ def shared(account: str, *names: str) -> Intents:
     return intents(account, *names, **given, place=f"{account}/shared")
 
 
-def joined_by_hand(fleet: FleetRehearsal) -> None:
-    """Whoever was in the group before the run stays in it: the run did not put them there."""
+def made_by_others(fleet: FleetRehearsal) -> None:
     fleet.org.client("identitystore").create_group(
         IdentityStoreId=fleet.instance.store.id, DisplayName="Sales", Description="Theirs"
     )
+
+
+def joined_by_hand(fleet: FleetRehearsal) -> None:
+    """Whoever was in the group before the run stays in it: the run did not put them there."""
+    made_by_others(fleet)
     join(fleet, "Sales", create_user(fleet, BOB))
 
 
@@ -530,11 +534,18 @@ def joined_anew(fleet: FleetRehearsal) -> None:
 
 
 @pytest.mark.parametrize(
-    "then", [[shared(ACCOUNT, "alice")], [intents(ACCOUNT, "alice")]], ids=["asked", "not"]
+    ("then", "of_others"),
+    [
+        pytest.param([shared(ACCOUNT, "alice")], False, id="asked"),
+        pytest.param([intents(ACCOUNT, "alice")], False, id="not"),
+        pytest.param([shared(ACCOUNT, "alice")], True, id="group-of-others"),
+    ],
 )
 def test_leavers_go_from_a_shared_group_that_a_run_put_them_into(
-    fleet: FleetRehearsal, on_day: Callable[[int], None], then: list[Intents]
+    fleet: FleetRehearsal, on_day: Callable[[int], None], then: list[Intents], of_others: bool
 ) -> None:
+    if of_others:
+        made_by_others(fleet)
     fleet.leave(shared(ACCOUNT, "alice", "bob"))
     assert fleet.run() == []
     fleet.forget()

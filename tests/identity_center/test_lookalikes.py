@@ -52,7 +52,7 @@ def test_nobody_is_created_beside_a_user_who_looks_the_same() -> None:
     (refused,) = plan.refused
     assert (
         f"looks like the existing Identity Center user {CYRILLIC}, and may be the same human"
-        in refused.reason
+        in refused.reason.text
     )
     assert plan_access(asked, CenterState(usernames={"other": live}), INSTANCE).refused == ()
     assert person("scope").username == "scope@example.com"

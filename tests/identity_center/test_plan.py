@@ -135,7 +135,8 @@ def test_two_names_of_one_group_are_refused() -> None:
     found = planned(wanted, CenterState(groups=named))
     assert [each.subject.name for each in found.refused] == ["alice", "bob"]
     assert all(
-        "groups a  team, a team are one group in Identity Center" in each.reason for each in found.refused
+        "groups a  team, a team are one group in Identity Center" in each.reason.text
+        for each in found.refused
     )
     assert [claim.subject.name for claim in found.served] == ["carol"]
 
@@ -177,7 +178,7 @@ def test_somebody_elses_identity_is_refused_and_the_others_go_on(found: CenterSt
     made_plan = planned(BOTH, found)
     (refused,) = made_plan.refused
     assert (refused.subject.name, refused.shared) == ("alice", False)
-    assert reason in refused.reason
+    assert reason in refused.reason.text
     assert [claim.subject.name for claim in made_plan.served] == ["bob"]
     assert all("alice" not in change.key for change in made_plan.changes)
 
@@ -203,7 +204,7 @@ def test_somebody_elses_identity_is_refused_and_the_others_go_on(found: CenterSt
 def test_what_people_share_refuses_all_of_them_and_nothing_is_made(found: CenterState, reason: str) -> None:
     made_plan = planned(BOTH, found)
     assert [each.subject.name for each in made_plan.refused] == ["alice", "bob"]
-    assert all(each.shared and reason in each.reason for each in made_plan.refused)
+    assert all(each.shared and reason in each.reason.text for each in made_plan.refused)
     assert made_plan.changes == ()
 
 
@@ -247,7 +248,7 @@ def test_a_delegated_administrator_does_not_assign_in_the_management_account() -
     found = planned(requested, CenterState(is_delegated=True))
     (refused,) = found.refused
     assert refused.subject.name == "root-user"
-    assert f"in management account {MANAGEMENT}, which a delegated administrator can't" in refused.reason
+    assert f"in management account {MANAGEMENT}, which a delegated administrator can't" in refused.reason.text
     assert [claim.subject.name for claim in found.served] == ["alice"]
     assert planned(requested, CenterState()).refused == ()
 

@@ -372,24 +372,29 @@ def assigns_theirs(fleet: FleetRehearsal) -> None:
     assign(fleet, arn, group_id, OTHER_ACCOUNT, "GROUP")
 
 
+SHARED = pytest.mark.parametrize("shared", [False, True], ids=["of-its-people", "shared"])
+
+
+@SHARED
 def test_who_would_gain_what_others_assign_to_the_group_does_not_join(
-    fleet: FleetRehearsal, racing: Racing
+    fleet: FleetRehearsal, racing: Racing, shared: bool
 ) -> None:
-    fleet.leave(intents(ACCOUNT, "alice"))
+    fleet.leave(intents(ACCOUNT, "alice", shared_group=shared))
     assert fleet.run() == []
-    fleet.leave(intents(ACCOUNT, "alice", "bob"))
+    fleet.leave(intents(ACCOUNT, "alice", "bob", shared_group=shared))
     failures = racing("CreateUser", assigns_theirs)
     assert fleet.members() == {GROUP: {ALICE}}
     assert any(f"has been assigned Theirs in account {OTHER_ACCOUNT} since" in each for each in failures)
 
 
+@SHARED
 @pytest.mark.parametrize("stands", [True, False], ids=["a-group-that-stands", "a-new-group"])
 def test_what_others_assign_to_the_group_beside_a_new_member_is_reported(
-    fleet: FleetRehearsal, racing: Racing, stands: bool
+    fleet: FleetRehearsal, racing: Racing, stands: bool, shared: bool
 ) -> None:
-    fleet.leave(intents(ACCOUNT, *(["bob"] if stands else [])))
+    fleet.leave(intents(ACCOUNT, *(["bob"] if stands else []), shared_group=shared))
     assert fleet.run() == []
-    fleet.leave(intents(ACCOUNT, "alice", *(["bob"] if stands else [])))
+    fleet.leave(intents(ACCOUNT, "alice", *(["bob"] if stands else []), shared_group=shared))
     (failure,) = racing("CreateGroupMembership", assigns_theirs)
     assert failure.startswith(
         f"group {GROUP} has been assigned Theirs in account {OTHER_ACCOUNT} during this run"

@@ -24,9 +24,10 @@ from c7n_iamusers.identity_center.model import (
     KnownPermissionSet,
     KnownPerson,
 )
-from c7n_iamusers.identity_center.planning.access_review import FORMER_AND_GONE, Comparison, Reviewed, review
+from c7n_iamusers.identity_center.planning.access_review import Comparison, Reviewed, review
 from c7n_iamusers.identity_center.planning.plan_input import Evidence, PlanInput
 from c7n_iamusers.policy_comparison.comparison import EQUAL, UNDECIDED
+from c7n_iamusers.reasons import FORMER_AND_GONE
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN
 from tests.desired import readers
 
@@ -158,7 +159,7 @@ def test_a_membership_expires_with_the_users_of_all_accounts_that_it_gives(
 @pytest.mark.parametrize(
     ("emptied", "told"),
     [
-        pytest.param({OTHER_ACCOUNT, THIRD}, FORMER_AND_GONE, id="all"),
+        pytest.param({OTHER_ACCOUNT, THIRD}, FORMER_AND_GONE().text, id="all"),
         pytest.param({OTHER_ACCOUNT}, f"it also gives account {OTHER_ACCOUNT}, {THIRD}", id="one-of-two"),
         pytest.param(set(), f"it also gives account {OTHER_ACCOUNT}, {THIRD}", id="none"),
     ],
@@ -170,7 +171,7 @@ def test_accounts_without_intents_have_no_such_users_only_if_all_are_empty(
     group = old(HERE, THERE, Assignment(THIRD, SET_ARN), members=frozenset({"user-ann"}))
     found = reviewed(group, claim(ACCOUNT), choices=PRUNE, emptied=frozenset(emptied), made=made)
     (member,) = found.unexpected_members
-    assert (removed(found), member.reason[: len(told)]) == ([], told)
+    assert (removed(found), member.reason.text[: len(told)]) == ([], told)
 
 
 @pytest.mark.parametrize(

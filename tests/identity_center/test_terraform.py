@@ -13,7 +13,6 @@ import pytest
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.model import (
-    NOT_DERIVED,
     Assignment,
     CenterState,
     DesiredAccess,
@@ -30,9 +29,11 @@ from c7n_iamusers.identity_center.output.terraform import (
 )
 from c7n_iamusers.identity_center.output.terraform_ownership import Existing, Ours, exported_description
 from c7n_iamusers.identity_center.requests.intents import Intents
+from c7n_iamusers.reasons import NOT_DERIVED
 from tests.access_center import ACCOUNT, AUDIT, INSTANCE, OTHER_ACCOUNT, READ_ONLY, SET_ARN
 from tests.desired import desired, intents, person, readers, user
 from tests.identity_center.terraform_schema import DATA, SCHEMA
+from tests.records import said
 
 INLINE = '{"Statement":[{"Resource":"arn:aws:s3:::home/${aws:PrincipalTag/x}/%{y}"}]}'
 RICH = replace(
@@ -331,7 +332,9 @@ def test_a_refusal_takes_nothing_away() -> None:
 
 
 BOB = intents(ACCOUNT, "bob", permission_set=RICH)
-UNREAD = Refusal(user(ACCOUNT, "carol", person("carol")).subject, "account 1 can't be read")
+UNREAD = Refusal(
+    user(ACCOUNT, "carol", person("carol")).subject, said("account 1 can't be read", "InvalidPerson")
+)
 
 
 def addresses(directory: Path) -> set[str]:
@@ -385,7 +388,7 @@ def test_what_a_set_no_longer_has_is_detached(tmp_path: Path) -> None:
         pytest.param(desired(BOB), {"aws_identitystore_group_membership"}, id="pruned"),
         pytest.param(replace(desired(BOB), refused=(UNREAD,)), set(), id="users-are-unjudged"),
         pytest.param(
-            replace(desired(BOB), refused=(replace(UNREAD, code=NOT_DERIVED),)),
+            replace(desired(BOB), refused=(replace(UNREAD, reason=said("no policies", NOT_DERIVED.code)),)),
             {"aws_identitystore_group_membership"},
             id="users-are-refused-by-decision",
         ),

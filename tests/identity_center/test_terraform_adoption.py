@@ -34,7 +34,7 @@ def export(fleet: FleetRehearsal) -> dict[str, Any]:
     found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
     run = AccessRun(fleet.center(), found.desired, Evidence(found.derivation.proofs))
     report, existing = run.existing(Ours.of(created_so_far(fleet.store, fleet.center().instance)))
-    fleet.said = [each.reason for each in report.desired.refused]
+    fleet.said = [each.reason.text for each in report.desired.refused]
     return terraform_configuration(report.desired, existing)
 
 

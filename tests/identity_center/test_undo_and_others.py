@@ -304,6 +304,23 @@ def test_what_a_killed_run_did_not_record_counts_as_of_others(fleet: FleetRehear
     assert fleet.members() == {GROUP: {BOB, "dave@example.com"}}
 
 
+def test_who_was_put_into_a_group_anew_stays_although_the_first_answer_was_lost(
+    fleet: FleetRehearsal,
+) -> None:
+    """A killed run has no id of its last membership, and the run that continues it has met it."""
+    fleet.leave(intents(ACCOUNT, "bob"))
+    killed_run(fleet, 6)
+    assert fleet.run() == []
+    bob, store = user_id(fleet, BOB), fleet.instance.store
+    (membership,) = store.memberships
+    client = fleet.org.client("identitystore")
+    client.delete_group_membership(IdentityStoreId=store.id, MembershipId=membership)
+    join(fleet, GROUP, bob)
+    assert incomplete(fleet.undo(fleet.results()[-1])) > 0
+    assert any("it was recreated since" in each for each in fleet.lines("!"))
+    assert fleet.members() == {GROUP: {BOB}}
+
+
 def test_a_record_of_groups_that_no_run_has_written(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, "bob"))
     killed_run(fleet, 2)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -16,6 +16,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.model import CurrentAccess
 from c7n_iamusers.identity_center.object_records import Removed, removed_by, settings_record
 from c7n_iamusers.identity_center.undo import undoing
+from c7n_iamusers.identity_center.undo.needs import ReadUsers, users_not_read
 from tests.access_center import ACCOUNT, AUDIT, READ_ONLY, known_set
 from tests.desired import ACCEPT_ALL, intents, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, provision_earlier_form
@@ -164,6 +165,55 @@ def test_narrower_settings_come_back_also_to_who_joined(fleet: FleetRehearsal) -
     assert fleet.undo(fleet.results()[-1]) == []
     (found,) = fleet.instance.permission_sets.values()
     assert found.session_duration == "PT1H"
+
+
+def read_as(why: str | None) -> Callable[[Iterable[str]], dict[str, dict[str, str] | str]]:
+    """Reads accounts that have alice's IAM user, and why its person has no access by it; None if it is deleted."""
+    (alice,) = intents(ACCOUNT, "alice").users
+    return lambda accounts: dict.fromkeys(accounts, {} if why is None else {alice.subject.unique_id: why})
+
+
+@pytest.mark.parametrize(
+    ("read_users", "reason"),
+    [
+        pytest.param(read_as(None), "user/alice has been deleted", id="deleted"),
+        pytest.param(read_as("is quarantined"), "user/alice is quarantined", id="quarantined"),
+        pytest.param(users_not_read, "it was not checked whether its IAM user still exists", id="not-read"),
+        pytest.param(read_as(""), "", id="exists"),
+        pytest.param(None, "", id="lock-out"),
+    ],
+)
+def test_who_may_need_the_settings_of_the_run_keeps_them(
+    fleet: FleetRehearsal, read_users: ReadUsers | None, reason: str
+) -> None:
+    ran(fleet, readers(), ADMINS)
+    failures = fleet.undo(fleet.results()[-1], read_users=read_users)
+    assert policies(fleet) == {ADMIN if reason else READ_ONLY}
+    assert len(failures) == bool(reason)
+    assert all(reason in line for line in fleet.lines("!"))
+
+
+@pytest.mark.parametrize("since", ["before-the-plan", "after-the-plan"])
+def test_who_came_to_hold_the_settings_by_others_keeps_them(fleet: FleetRehearsal, since: str) -> None:
+    """Before the plan, it is --lock-out that takes them; after it, nobody has seen whom that concerns."""
+    both = frozenset({READ_ONLY, AUDIT})
+    ran(fleet, readers(), replace(readers(), managed_policies=both))
+
+    def joins() -> None:
+        join(fleet, GROUP, create_user(fleet, "carol@example.com"))
+
+    def say(line: str) -> None:
+        if since == "after-the-plan" and line.startswith("Plan:"):
+            joins()
+
+    if since == "before-the-plan":
+        joins()
+    read_users = read_as("") if since == "before-the-plan" else None
+    failures = fleet.undo(fleet.results()[-1], read_users=read_users, say=say)
+    assert policies(fleet) == both
+    assert len(failures) == 1
+    if since == "after-the-plan":
+        assert "carol@example.com got it since it was read" in failures[0]
 
 
 def test_an_earlier_form_in_an_account_is_lost(fleet: FleetRehearsal) -> None:

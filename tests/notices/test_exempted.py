@@ -16,6 +16,7 @@ from c7n_iamusers.notices.exempted import Exempted, as_json, place_of
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, notice_refusal, record_exempt
 from c7n_iamusers.notices.owed import due_for
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
+from tests.records import text_of
 
 pytestmark = pytest.mark.pure
 
@@ -57,7 +58,7 @@ def test_who_was_exempt_is_announced_again(
 ) -> None:
     notices = Notices(map(notice, announced), "notices", map(exempt, exempted))
     found = notice_refusal(notices, ALICE.unique_id, 30, at(now))
-    assert found is None if reason is None else reason in str(found)
+    assert found is None if reason is None else reason in text_of(found)
 
 
 def test_who_was_exempt_is_not_reminded() -> None:

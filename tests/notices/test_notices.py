@@ -26,6 +26,7 @@ from c7n_iamusers.notices.owed import due_for, reminder
 from c7n_iamusers.notices.stop import STOP, check_stop
 from c7n_iamusers.text.documents import LARGEST
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
+from tests.records import text_of
 
 pytestmark = pytest.mark.pure
 
@@ -148,12 +149,12 @@ def test_no_json(content: bytes) -> None:
 )
 def test_when_a_user_may_be_touched(days: float, at: datetime, reason: str | None) -> None:
     found = notice_refusal(Notices([NOTICE], "notices"), ALICE.unique_id, days, at)
-    assert found is None if reason is None else reason in str(found)
+    assert found is None if reason is None else reason in text_of(found)
 
 
 def test_the_last_day_of_all_is_yet_to_come() -> None:
     forged = Notices([replace(NOTICE, day=date.max, stop=date.max)], "notices")
-    refused = str(notice_refusal(forged, ALICE.unique_id, 30, after(40)))
+    refused = text_of(notice_refusal(forged, ALICE.unique_id, 30, after(40)))
     assert "for 9999-12-31" in refused
     assert "yet to come" in refused
     assert due_for(7, forged, [ALICE], after(40)) == []
@@ -169,7 +170,7 @@ def test_the_last_day_of_all_is_yet_to_come() -> None:
     ],
 )
 def test_what_is_no_announcement_of_the_user(notice: Notice) -> None:
-    assert "were not addressed" in str(
+    assert "were not addressed" in text_of(
         notice_refusal(Notices([notice], "notices"), ALICE.unique_id, 0, after(40))
     )
 
@@ -190,7 +191,7 @@ def test_credentials_work_until_the_day_that_was_announced(
     store.create(NOTICE.name, replace(NOTICE, stop=date(2026, 3, 17)).as_json())
     notices = Notices.read(store, ACCOUNT, after(now))
     found = notice_refusal(notices, ALICE.unique_id, 0, after(now), **options)
-    assert found is None if reason is None else reason in str(found)
+    assert found is None if reason is None else reason in text_of(found)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_credentials_work_until_the_day_that_was_announced(
 def test_the_day_of_the_last_announcement_counts(days: float, reason: str | None) -> None:
     later = replace(NOTICE, time=after(20), day=date(2026, 4, 21), message_id="message-2")
     found = notice_refusal(Notices([later, NOTICE], "notices"), ALICE.unique_id, 30, after(days))
-    assert found is None if reason is None else reason in str(found)
+    assert found is None if reason is None else reason in text_of(found)
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_one_failure_affects_no_other_user_and_the_next_run_continues(rehearsal:
     # whose membership AWS sees first is not told beforehand
     (failed,) = [row for row in rehearsal.outcomes().values() if row["status"] == "failed"]
     (other,) = {"alice", "bob"} - {failed["user"]}
-    assert (failed["code"], failed["calls"]) == ("ValidationException", 2)
+    assert (failed["code"], failed["error"], failed["calls"]) == ("ChangeFailed", "ValidationException", 2)
     mail = f"{failed['user']}@example.com"
     assert f"user {mail} <{mail}>, which is left as it is: correct that and run again" in failed["reason"]
     assert rehearsal.members() == {f"{other}@example.com"}

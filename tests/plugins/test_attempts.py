@@ -11,9 +11,10 @@ import pytest
 from c7n.exceptions import PolicyValidationError
 
 from aws_local_org import LocalOrg, scripted_events
-from c7n_iamusers.evidence.attempts import NOT_QUARANTINED, Gap, gaps_of
+from c7n_iamusers.evidence.attempts import Gap, gaps_of
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.reasons import NOT_IN_QUARANTINE
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, outcomes, user_names
 from tests.policies import ACCOUNT, policy
@@ -278,12 +279,15 @@ def test_a_second_filter_does_not_shorten_the_silence(org: LocalOrg, iam: Any, t
     assert "alice" in user_names(iam)
 
 
+NONE = NOT_IN_QUARANTINE().text
+
+
 @pytest.mark.parametrize(
     ("rows", "earlier"),
     [
         pytest.param([("skipped", "not announced", 1), ("skipped", "active", 2)], "active", id="the-latest"),
         pytest.param([("skipped", "active", 1), ("released", "", 2)], None, id="released-since"),
-        pytest.param([("skipped", NOT_QUARANTINED, 2), ("skipped", "active", 1)], "active", id="says-more"),
+        pytest.param([("skipped", NONE, 2), ("skipped", "active", 1)], "active", id="says-more"),
         pytest.param([("skipped", "active", 2), (None, "", 1)], None, id="unreadable"),
     ],
 )
@@ -296,13 +300,14 @@ def test_why_a_user_is_in_no_quarantine_is_told_by_the_policy_that_left_it(
         beside.mkdir()
         (beside / "journal.jsonl").touch()
         row = {"arn": carol["Arn"], "unique_id": carol["UserId"], "status": status, "reason": reason}
+        row["code"] = "NotInQuarantine" if reason == NONE else "Active"
         row["time"] = f"2026-11-0{day}T00:00:00+00:00"
         (beside / "outcomes.json").write_text(json.dumps([row]) if status else "[")
     action = {"type": "composite-delete", "quiet": "none-seen", "quarantined-for": 2}
     filters = [{"UserName": "carol"}, {"type": "unnecessary", "exempt": "none"}, {"type": "attempts"}]
     (found,) = policy({"filters": filters, "actions": [action]}, tmp_path).run()
     told = found["c7n:IamUser"]["outcome"]
-    assert (told["reason"], told.get("earlier")) == (NOT_QUARANTINED, earlier)
+    assert (told["reason"], told.get("earlier")) == (NONE, earlier)
 
 
 @pytest.mark.parametrize(

@@ -151,8 +151,13 @@ def test_a_failing_user_neither_stops_nor_hides_another(
         delete(tmp_path)
     assert user_names(iam) == ["alice"]
     rows = outcomes(tmp_path)
-    failure = {key: rows["alice"][key] for key in ("status", "call", "code")}
-    assert failure == {"status": "failed", "call": "iam:DeleteAccessKey", "code": "AccessDenied"}
+    failure = {key: rows["alice"][key] for key in ("status", "code", "call", "error")}
+    assert failure == {
+        "status": "failed",
+        "code": "CallFailed",
+        "call": "iam:DeleteAccessKey",
+        "error": "AccessDenied",
+    }
     assert rows["bob"]["status"] == "deleted"
     assert "c7n-iamusers-deny-all" in iam.list_user_policies(UserName="alice")["PolicyNames"]
     assert "it is locked out by our Deny-all, and 1 of its attachments are removed" in rows["alice"]["reason"]

@@ -367,19 +367,23 @@ def test_who_was_deleted_before_the_run_was_killed_is_told_by_the_next(
     assert sent(org) == []
 
 
-def test_what_the_queue_refuses_stays_owed(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_what_the_queue_refuses_stays_owed_and_fails_each_run(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also one that selects nobody."""
     notices, output = tmp_path / "notices", tmp_path / "out"
     with monkeypatch.context() as patched:
         refuse(patched, lambda _: True)
         with pytest.raises(PolicyExecutionError, match="Nobody was told of: alice"):
             delete_and_inform(notices, output).run()
-        delete_and_inform(notices, output).run()
-    assert "owners can't be told what they are owed" in caplog.text
-    assert (user_names(iam), sent(org)) == ([], [])
+        for users in ([], ["carol"]):
+            for name in users:
+                iam.create_user(UserName=name)
+            with pytest.raises(PolicyExecutionError, match="owners can't be told what they are owed"):
+                delete_and_inform(notices, output).run()
+            assert (user_names(iam), sent(org)) == ([], [])
     delete_and_inform(notices, output).run()
-    assert len(mailer(org)[0]["resources"]) == 2
+    assert sum(len(each["resources"]) for each in mailer(org)) == 3
 
 
 def test_what_is_owed_is_known_from_an_output_in_a_bucket(

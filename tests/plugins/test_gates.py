@@ -571,4 +571,4 @@ def test_a_stop_does_not_stop_a_plan(org: LocalOrg, iam: Any, tmp_path: Path) ->
     filters = [{"type": "unnecessary", "exempt": "none"}]
     policy({"filters": filters, "actions": [{"type": "composite-delete", **options}]}, tmp_path).run()
     plan = DeletionPlan.from_json((tmp_path / NAME / "deletion-plan.json").read_text())
-    assert [each.skipped for each in plan.users] == ["", "", ""]
+    assert [each.skipped for each in plan.users] == [None, None, None]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import textwrap
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -53,6 +54,9 @@ def fleet(org: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetReh
     found = FleetRehearsal(org, tmp_path / "output")
     found.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob"))
     assert found.run() == []
+    # What a policy applies by itself finds the same records.
+    records = "identity-center-runs"
+    shutil.copytree(found.output / records, tmp_path / "apply" / "under-test" / records)
     return found
 
 

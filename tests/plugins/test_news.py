@@ -6,15 +6,23 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
+from c7n_iamusers import reasons
 from c7n_iamusers.plugins.messages import is_new, news_line, news_of, was_skipped, was_stopped
 from c7n_iamusers.plugins.resources import reason_for_owners
+from c7n_iamusers.reasons import Reason
+from tests.records import said
 
 DAY = date(2026, 12, 26)
 
 
-def outcome(status: str, reason: str = "") -> dict[str, Any]:
-    return {"outcome": {"status": status, "reason": reason}}
+USED = "its access key AKIA1 was used on 2026-12-01 10:00 UTC"
+ACTIVE = reasons.ACTIVE(days=30, use=USED)
+OTHER_USER = reasons.OTHER_USER(now="AIDA2", flagged="AIDA1")
+NOT_IN_QUARANTINE = reasons.NOT_IN_QUARANTINE()
+
+
+def outcome(status: str, reason: Reason = reasons.DONE) -> dict[str, Any]:
+    return {"outcome": {"status": status, **reason.as_data()}}
 
 
 def attempted(*times: str) -> dict[str, Any]:
@@ -25,24 +33,10 @@ def attempted(*times: str) -> dict[str, Any]:
     ("known", "news"),
     [
         pytest.param(outcome("deleted"), "deleted", id="deleted"),
-        pytest.param(outcome("failed", "<bob>: iam:DeleteUser: denied"), "failed", id="failed"),
-        pytest.param(
-            outcome(
-                "skipped", "active within 30 days: its access key AKIA1 was used on 2026-12-01 10:00 UTC"
-            ),
-            "skipped: active within days",
-            id="active",
-        ),
-        pytest.param(
-            outcome("skipped", "in quarantine for less than 14 days: since 2026-12-20 09:30 UTC"),
-            "skipped: in quarantine for less than days",
-            id="quarantined",
-        ),
-        pytest.param(
-            outcome("skipped", "the name now belongs to another user (AIDA2; AIDA1 was flagged): flag again"),
-            "skipped: the name now belongs to another user",
-            id="other-user",
-        ),
+        pytest.param(outcome("failed", reasons.CALL_FAILED(why="denied")), "failed", id="failed"),
+        pytest.param(outcome("skipped", ACTIVE), "skipped: Active", id="active"),
+        pytest.param(outcome("skipped", OTHER_USER), "skipped: OtherUser", id="other-user"),
+        pytest.param(outcome("skipped", said("active")), "skipped", id="without-a-code"),
         pytest.param(
             {**attempted("2026-12-01T10:00:00+00:00"), **outcome("deleted")}, "deleted", id="action"
         ),
@@ -71,56 +65,71 @@ def test_what_became_of_a_user(known: dict[str, Any], news: str) -> None:
     assert news_of({"UserName": "alice", "c7n:IamUser": known}) == news
 
 
-ACTIVE = "active within 30 days: its password was used on 2026-12-01 10:00 UTC"
-
-
 @pytest.mark.parametrize(
-    ("reason", "earlier", "said"),
+    ("reason", "earlier", "told"),
     [
-        pytest.param(NOT_QUARANTINED, "", "it is not in quarantine", id="not-in-quarantine"),
+        pytest.param(NOT_IN_QUARANTINE, "", "it is not in quarantine", id="not-in-quarantine"),
         pytest.param(
-            NOT_QUARANTINED, ACTIVE, f"it was not put in quarantine: {ACTIVE}", id="and-an-earlier-outcome"
+            NOT_IN_QUARANTINE,
+            ACTIVE.text,
+            f"it was not put in quarantine: {ACTIVE.text}",
+            id="and-an-earlier-outcome",
         ),
-        pytest.param(ACTIVE, "exempt", ACTIVE, id="active"),
+        pytest.param(ACTIVE, "exempt", ACTIVE.text, id="active"),
         pytest.param(
-            "calls since 2026-11-01: ec2 RunInstances on 2026-11-02: find out who calls as this user, then give it an "
-            "exemption or release it; once nobody calls any more, quarantine it anew",
+            reasons.ATTEMPTED(since="2026-11-01", call="ec2 RunInstances"),
             "",
-            "calls since 2026-11-01: ec2 RunInstances on 2026-11-02",
+            "calls since 2026-11-01: ec2 RunInstances",
             id="attempted",
         ),
         pytest.param(
-            "nothing proves that it is unused: AWS does not report X; quiet: none-seen accepts that",
+            reasons.NOT_PROVEN_UNUSED(gaps="AWS does not report X"),
             "",
             "nothing proves that it is unused: AWS does not report X",
             id="not-proven",
         ),
         pytest.param(
-            "its owners were not addressed: /notices/1 has no announcement of it that still counts; run the policy",
-            "",
-            "its owners were not addressed",
-            id="not-announced",
+            reasons.NOT_ANNOUNCED(place="/notices/1"), "", "its owners were not addressed", id="not-announced"
         ),
         pytest.param(
-            "it is unknown whether it is still in use: CloudTrail was not read in eu-west-1: AccessDenied",
+            reasons.USE_UNKNOWN(unread="AccessDenied"),
             "",
             "it is not known whether it is still in use",
             id="not-read",
         ),
         pytest.param(
-            "the name now belongs to another user (AIDA2; AIDA1 was flagged): flag again, without c7n's cache",
+            OTHER_USER,
             "",
             "the name now belongs to another user (AIDA2; AIDA1 was flagged)",
             id="another-user",
         ),
-        pytest.param("exempt by user 'a' until 2027-01-01: run by us", "", None, id="no-remedy-of-ours"),
-        pytest.param("", "", "", id="none"),
+        pytest.param(
+            reasons.EXEMPT(field="user", pattern="'a'", expires="2027-01-01", why="x: run by us"),
+            "",
+            "exempt by user 'a' until 2027-01-01: x: run by us",
+            id="no-remedy-of-ours",
+        ),
+        pytest.param(
+            reasons.LEFT_UNFINISHED(user="alice", begun="today", why=reasons.NOT_ANNOUNCED(place="x")),
+            "",
+            "alice: its deletion began today, and is left unfinished: its owners were not addressed",
+            id="a-reason-within",
+        ),
+        pytest.param(
+            OTHER_USER.and_also(reasons.MAYBE_DENIED(), reasons.QUARANTINE_AGAIN()),
+            "",
+            "the name now belongs to another user (AIDA2; AIDA1 was flagged); no answer says whether our Deny-all is "
+            "on it",
+            id="notes",
+        ),
+        pytest.param(said("gone: run again"), "", "gone: run again", id="without-a-code"),
+        pytest.param(reasons.DONE, "", "", id="none"),
     ],
 )
 def test_a_reason_for_owners_leaves_out_what_operators_should_do(
-    reason: str, earlier: str, said: str | None
+    reason: Reason, earlier: str, told: str
 ) -> None:
-    assert reason_for_owners({"reason": reason, "earlier": earlier}) == (reason if said is None else said)
+    assert reason_for_owners({**reason.as_data(), "earlier": earlier}) == told
 
 
 @pytest.mark.parametrize(
@@ -130,9 +139,11 @@ def test_a_reason_for_owners_leaves_out_what_operators_should_do(
         pytest.param("unchanged", None, True, id="first-unchanged"),
         pytest.param("failed", "failed", False, id="same"),
         pytest.param("deleted", "failed", True, id="other"),
-        pytest.param("skipped: active within days", "skipped: quarantine broken", True, id="other-reason"),
+        pytest.param("skipped: Active", "skipped: QuarantineUndone", True, id="other-reason"),
         pytest.param("unchanged", "quarantined", False, id="unchanged"),
-        pytest.param("failed", "skipped: not in quarantine", True, id="no-longer-for-its-quarantine"),
+        pytest.param("unchanged", "failed", True, id="it-had-not-failed"),
+        pytest.param("unchanged", "skipped: Active", True, id="no-longer-left-alone"),
+        pytest.param("failed", "skipped: NotInQuarantine", True, id="no-longer-for-its-quarantine"),
         pytest.param("attempted: 2026-12-02T10", "attempted: 2026-12-01T10", True, id="attempted-again"),
         pytest.param("attempted: 2026-12-01T10", "attempted: 2026-12-02T10", False, id="attempted-before"),
     ],

@@ -299,8 +299,17 @@ def test_owners_are_told_once_what_became_of_each_user(
     assert {user["user"]: user["what"] for each in informed for user in each["users"]} == {
         "alice": "deleted",
         "bob": "failed",
-        "carol": "skipped: its owners were not addressed",
+        "carol": "skipped: NotAnnounced",
     }
+
+
+def test_a_release_is_told_once_however_often_it_runs(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    known = {"step": "inform", "days": None, "subject": None, "account-name": "payments"}
+    release = ["release", action(tmp_path / "notices", **known)]
+    for name, actions in (("hold", ["quarantine"]), *[("give-back", release)] * 3):
+        policy({"name": name, "filters": EVERYBODY, "actions": actions}, tmp_path / "output").run()
+    (message,) = sent(org)
+    assert "2 IAM users released from quarantine" in get_message_subject(message)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import date, datetime
 from typing import Any
 
@@ -169,6 +170,7 @@ def test_the_outcome_stands_on_the_resource_for_the_notice(rehearsal: Rehearsal)
     assert told.pop("reason").startswith("alice@example.com (a new Identity Center user) is in group")
     assert told == {
         "status": "provisioned",
+        "code": "HasAccess",
         "username": "alice@example.com",
         "email": "alice@example.com",
         "group": GROUP,
@@ -235,6 +237,35 @@ def test_what_a_run_created_can_be_undone(rehearsal: Rehearsal) -> None:
     fleet = FleetRehearsal(rehearsal.org, rehearsal.output)
     assert fleet.undo(result) == []
     assert (rehearsal.usernames(), rehearsal.assigned(), rehearsal.permission_set()) == (set(), set(), None)
+
+
+@pytest.mark.parametrize(
+    ("fresh", "group", "told"),
+    [
+        pytest.param(False, "iam-{account_id}-others", "an earlier run gave team@", id="same-output"),
+        pytest.param(
+            True, "iam-{account_id}-others", "no run with records here put the person there", id="fresh"
+        ),
+        pytest.param(True, ACTION["group"], "", id="fresh-and-its-own-group"),
+    ],
+)
+def test_access_of_another_iam_user_is_not_inherited(
+    rehearsal: Rehearsal, fresh: bool, group: str, told: str
+) -> None:
+    """Bob's user has the address of alice's, who is deleted since. A run in a fresh output has no record of her."""
+    rehearsal.user("alice", Email="team@example.com")
+    rehearsal.user("bob")
+    rehearsal.run(filters=({"UserName": "alice"},))
+    rehearsal.remove_user("alice")
+    address = [{"Key": "Email", "Value": "team@example.com"}]
+    rehearsal.org.client("iam", ACCOUNT).tag_user(UserName="bob", Tags=address)
+    if fresh:
+        rehearsal.output = rehearsal.output.parent / "fresh" / "under-test"
+    with pytest.raises(PolicyExecutionError, match=told) if told else nullcontext():
+        rehearsal.run(group=group)
+    row = rehearsal.outcomes()["bob"]
+    assert (row["status"], told in row["reason"]) == ("failed" if told else "unchanged", True)
+    assert rehearsal.group(f"iam-{ACCOUNT}-others") is None
 
 
 def test_outcomes_of_an_earlier_run_are_kept(rehearsal: Rehearsal) -> None:
@@ -329,12 +360,13 @@ def somebody_deletes_an_assignment(org: LocalOrg) -> None:
 
 def test_every_call_is_declared(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     rehearsal.user("alice")
-    rich = {**ACTION["permission-set"], "inline-policy": {"Version": "2012-10-17", "Statement": [STATEMENT]}}
+    made, document = set[str](), {"Version": "2012-10-17", "Statement": [STATEMENT]}
+    rich = {**ACTION["permission-set"], "inline-policy": document}
     poor = {"name": "IamMigratedReadOnly", "session-duration": "PT2H", "tags": {"Team": "platform"}}
-    made: set[str] = set()
 
-    def run(**changes: Any) -> None:
-        rehearsal.run(**changes)
+    def run(told: str = "", **changes: Any) -> None:
+        with pytest.raises(PolicyExecutionError, match=told) if told else nullcontext():
+            rehearsal.run(**changes)
         made.update(f"{call.service}:{call.operation}" for call in rehearsal.org.calls)
 
     guarded(rehearsal)
@@ -345,15 +377,19 @@ def test_every_call_is_declared(rehearsal: Rehearsal, monkeypatch: pytest.Monkey
     run(group="everybody", shared_group=True)
     # a fleet of more than a few is listed instead of looked up
     monkeypatch.setattr("c7n_iamusers.identity_center.aws.reader._FEW", 0)
-    iam, document = rehearsal.org.client("iam", ACCOUNT), {"Version": "2012-10-17", "Statement": [STATEMENT]}
+    iam, here = rehearsal.org.client("iam", ACCOUNT), f"arn:aws:iam::{ACCOUNT}:policy"
     for name in ("Own", "Edge"):
         iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(document))
-    own, edge = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("Own", "Edge"))
-    iam.attach_user_policy(UserName="alice", PolicyArn=own)
-    iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=edge)
+    iam.attach_user_policy(UserName="alice", PolicyArn=f"{here}/Own")
+    iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=f"{here}/Edge")
     somebody_deletes_an_assignment(rehearsal.org)
-    accepted = {"accept": [{**ACCEPT_ALL[0], "account": ACCOUNT, "user": "alice"}]}
-    run(derive=accepted, group=None, permission_set=None)
+    # Both groups still give her what was requested before.
+    no_names = {"group": None, "permission_set": None}
+    run(
+        "wider: also holds",
+        derive={"accept": [{**ACCEPT_ALL[0], "account": ACCOUNT, "user": "alice"}]},
+        **no_names,
+    )
     found = policy({"actions": [ACTION]}).resource_manager.actions[0]
     used = {each.replace("sso-admin:", "sso:") for each in made if not each.startswith("iam:")}
     assert used == {each for each in found.get_permissions() if not each.startswith("iam:")}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
 from c7n_iamusers.plugins.resources import by_risk, for_message
+from c7n_iamusers.reasons import NOT_IN_QUARANTINE
 from tests.plugins.test_notify_owners import EVERYBODY, action, sent
 from tests.policies import ACCOUNT, policy
 
@@ -66,14 +66,16 @@ def test_a_message_has_what_its_template_needs(action: dict[str, str], sent: set
 
 @pytest.mark.parametrize(
     ("template", "reason"),
-    [("iam-users-deleted.html", "it is not in quarantine"), ("mine.html", NOT_QUARANTINED)],
+    [("iam-users-deleted.html", "it is not in quarantine"), ("mine.html", NOT_IN_QUARANTINE().text)],
     ids=["ours", "another"],
 )
 def test_our_templates_tell_reasons_in_owners_words(template: str, reason: str) -> None:
-    row = {"UserName": "alice", "c7n:IamUser": {"outcome": {"status": "skipped", "reason": NOT_QUARANTINED}}}
+    outcome = {"status": "skipped", **NOT_IN_QUARANTINE().as_data()}
+    row = {"UserName": "alice", "c7n:IamUser": {"outcome": dict(outcome)}}
     (found,) = for_message([row], {"template": template})
-    assert found["c7n:IamUser"]["outcome"] == {"status": "skipped", "reason": reason}
-    assert row["c7n:IamUser"] == {"outcome": {"status": "skipped", "reason": NOT_QUARANTINED}}
+    told = found["c7n:IamUser"]["outcome"]
+    assert (told["status"], told["reason"], told["code"]) == ("skipped", reason, "NotInQuarantine")
+    assert row["c7n:IamUser"] == {"outcome": outcome}
 
 
 def test_the_highest_risk_comes_first() -> None:

@@ -46,7 +46,7 @@ from tests.quarantine.test_plan import (
     quarantine,
     release,
 )
-from tests.records import user
+from tests.records import text_of, user
 
 QUARTER = timedelta(minutes=15)
 AFTER = NOW + timedelta(days=3)
@@ -56,7 +56,7 @@ ALICE = user(**CREDENTIALS)
 
 def browned_out(before: IamUser = ALICE) -> IamUser:
     planned = plan_brownout(before, NOW, 15)
-    assert (planned.problem, planned.brownout) == ("", DARK)
+    assert (planned.problem, planned.brownout) == (None, DARK)
     return apply(before, planned.plan)
 
 
@@ -119,7 +119,7 @@ def test_what_somebody_changed_is_not_ours_and_is_not_replaced(held: Any) -> Non
     assert without_own_changes(changed, NOTHING_KNOWN).attachments == changed.attachments
     planned = plan_brownout(changed, AFTER, 15)
     assert planned.plan.calls == ()
-    assert "somebody changed its inline policy c7n-iamusers-brownout" in planned.problem
+    assert "somebody changed its inline policy c7n-iamusers-brownout" in text_of(planned.problem)
 
 
 def test_under_the_name_of_the_deny_all_it_is_somebody_elses() -> None:
@@ -170,7 +170,7 @@ def test_without_room_inline_there_is_none(less: int, fits: bool) -> None:
     filler = {"PolicyName": "big", "PolicyDocument": "x" * (INLINE_QUOTA - len(DARK.document) - 2 + less)}
     planned = plan_brownout(user(inline_policy=(filler,)), NOW, 15)
     assert bool(planned.plan.calls) is fits
-    assert ("no other form of a Deny ends by itself" in planned.problem) is not fits
+    assert ("no other form of a Deny ends by itself" in text_of(planned.problem)) is not fits
 
 
 @pytest.mark.parametrize(("less", "form"), [(0, INLINE), (1, ATTACHED)], ids=["room", "no-room"])

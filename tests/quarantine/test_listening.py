@@ -34,7 +34,7 @@ from tests.quarantine.test_plan import (
     quarantine,
     release,
 )
-from tests.records import user
+from tests.records import text_of, user
 
 pytestmark = pytest.mark.pure
 
@@ -146,7 +146,7 @@ def test_what_changed_while_listening_stays_as_it_is() -> None:
 def test_no_form_of_the_deny_changes_nothing() -> None:
     planned = listen(user(**CREDENTIALS), refused=dict.fromkeys((INLINE, ATTACHED, BOUNDARY), "AccessDenied"))
     assert planned.plan.calls == ()
-    assert "no Deny-all can be put on it" in planned.problem
+    assert "no Deny-all can be put on it" in text_of(planned.problem)
 
 
 def test_a_deletion_from_listening_keeps_the_record() -> None:

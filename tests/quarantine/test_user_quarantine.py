@@ -42,6 +42,7 @@ from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.lockout.deny_all import ATTACHED, BOUNDARY, DENY_ALL_NAME, FORMS, INLINE, deny_all_document
 from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.quarantine.user_quarantine import UserQuarantine, UserRelease, read_back
+from c7n_iamusers.reasons import NOT_PROVISIONED, NOTHING_TO_RELEASE
 from c7n_iamusers.safeguards.guards import Guards
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 from tests.fakes import client_error
@@ -132,7 +133,7 @@ def test_only_the_flagged_user_is_touched_and_never_who_runs_this(
     with running(org, tmp_path, caller) as run:
         status, reason = make(run)(replace(subject(iam), **flagged), applied := Applied())
     assert (status, applied.made) == (SKIPPED, [])
-    assert told in reason
+    assert told in reason.text
     assert (key_status(iam), iam.list_user_policies(UserName="alice")["PolicyNames"]) == before
 
 
@@ -178,7 +179,7 @@ def test_who_is_exempted_once_the_snapshot_is_there_is_left_alone(
     assert (status, applied.made, kept[0], kept[-1]) == (SKIPPED, [], 0, 1)
     # which voids its announcement
     assert noted == [(subject(iam), EXEMPT)]
-    assert reason.startswith("exempt by user 'alice' until 2999-12-31: needed")
+    assert reason.text.startswith("exempt by user 'alice' until 2999-12-31: needed")
     assert (key_status(iam), iam.list_user_policies(UserName="alice")["PolicyNames"]) == ("Active", [])
 
 
@@ -222,7 +223,7 @@ def test_after_the_last_call_the_user_is_asked_for_once_more(
     monkeypatch.setattr(Executor, "apply", then_change)
     with running(org, tmp_path) as run:
         status, reason = make(run)(flagged, Applied())
-    assert (status, told in reason) == (FAILED, True), reason
+    assert (status, told in reason.text) == (FAILED, True), reason.text
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,7 @@ def test_the_deny_is_put_back_on_the_same_user_only(
     on_call(monkeypatch, "DeleteUser", refuse)
     with running(org, tmp_path) as run:
         outcome = outcome_of(flagged, delete(run), Interruption())
-    assert (outcome.status, told in outcome.reason) == (FAILED, True), outcome.reason
+    assert (outcome.status, told in outcome.reason.text) == (FAILED, True), outcome.reason.text
     lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
     assert [line["operation"] for line in lines if line["phase"] == "before"][-2:] == [
         "DeleteUserPolicy",
@@ -279,7 +280,7 @@ def test_an_edited_snapshot_refuses_whatever_changes_its_user(
     with running(org, tmp_path) as run:
         outcome = outcome_of(subject(iam), make(run), Interruption())
     assert (outcome.status, outcome.calls) == (FAILED, 0)
-    assert "its content does not match its fingerprint" in outcome.reason
+    assert "its content does not match its fingerprint" in outcome.reason.text
     assert (key_status(iam), iam.list_user_policies(UserName="alice")["PolicyNames"]) == ("Active", [])
 
 
@@ -294,7 +295,7 @@ def test_a_run_that_is_killed_after_its_record_and_before_its_first_call_changed
         with pytest.raises(KeyboardInterrupt):
             quarantine(run)(subject(iam), Applied())
     with running(org, tmp_path) as run:
-        assert release(run)(subject(iam), Applied()) == (SKIPPED, "not in quarantine")
+        assert release(run)(subject(iam), Applied()) == (UNCHANGED, NOTHING_TO_RELEASE())
         assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
     assert iam.list_user_policies(UserName="alice")["PolicyNames"] == [DENY_ALL_NAME]
 
@@ -304,13 +305,13 @@ def test_a_brownout_goes_on_and_a_quarantine_needs_none(org: LocalOrg, iam: Any,
         assert brownout(run)(subject(iam), Applied())[0] == BROWNED_OUT
         status, reason = brownout(run)(subject(iam), applied := Applied())
         assert (status, applied.made) == (UNCHANGED, [])
-        assert reason.startswith("in a brownout until 20")
+        assert reason.text.startswith("in a brownout until 20")
         assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
         status, reason = brownout(run)(subject(iam), applied := Applied())
         assert (status, applied.made) == (UNCHANGED, [])
-        assert reason.endswith("UTC: its Deny-all does not end by itself")
+        assert reason.text.endswith("UTC: its Deny-all does not end by itself")
         status, reason = release(run)(subject(iam), Applied())
-        assert (status, reason.startswith("from its brownout until 20")) == (RELEASED, True)
+        assert (status, reason.text.startswith("from its brownout until 20")) == (RELEASED, True)
     assert (key_status(iam), iam.list_user_policies(UserName="alice")["PolicyNames"]) == ("Active", [])
 
 
@@ -327,7 +328,9 @@ THEIRS = json.dumps(
     ("prepare", "outcome"),
     [
         pytest.param(
-            lambda _: None, {False: (SKIPPED, "^not in quarantine$"), True: (RELEASED, "^from its")}, id="no"
+            lambda _: None,
+            {False: (UNCHANGED, "^not in quarantine$"), True: (RELEASED, "^from its")},
+            id="no",
         ),
         pytest.param(
             lambda iam: iam.attach_user_policy(**ATTACH_ALL),
@@ -400,7 +403,7 @@ def test_a_release_without_a_record_leaves_what_others_may_have_put_on(
         prepare(iam)
         status, reason = release(run)(subject(iam), applied := Applied())
     expected, told = outcome[browned_out]
-    assert (status, bool(re.search(told, reason))) == (expected, True), reason
+    assert (status, bool(re.search(told, reason.text))) == (expected, True), reason.text
     assert [call.operation for call, _ in applied.made] == ["DeleteUserPolicy"] * browned_out
 
 
@@ -417,7 +420,7 @@ def test_under_a_stop_users_are_not_even_read(
         monkeypatch.setattr(LiveUsers, "_read", lambda _, name, __: read.append(name))
         outcome = outcome_of(flagged, work, Interruption())
     assert (outcome.status, outcome.calls, read) == (FAILED, 0, [])
-    assert "STOP is there" in outcome.reason
+    assert "STOP is there" in outcome.reason.text
 
 
 def made(output: Path) -> list[str]:
@@ -470,23 +473,24 @@ def test_a_deletion_that_fails_says_what_state_the_user_is_in(
     with running(org, tmp_path) as run:
         outcome = outcome_of(flagged, delete(run), Interruption())
     assert (outcome.status, made(tmp_path)) == (FAILED, calls)
-    assert note in outcome.reason
-    assert bool(note) is ("its attachments are removed" in outcome.reason)
+    assert note in outcome.reason.text
+    assert bool(note) is ("its attachments are removed" in outcome.reason.text)
 
 
 def test_whom_an_earlier_step_spares_is_not_even_read(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, flagged = list[str](), subject(iam)
-    spared = {flagged.unique_id: "its replacement failed"}
+    why = NOT_PROVISIONED(status="failed", why="no e-mail")
+    spared = {flagged.unique_id: why}
     with running(org, tmp_path) as run:
         users = LiveUsers(iam, 1, run.backoff)
         deletion = UserDeletion(run, users, _records(run), lambda: Guards(run.callers), spared=spared)
         with monkeypatch.context() as patch:
             patch.setattr(LiveUsers, "_read", lambda _, name, __: read.append(name))
-            assert deletion.delete(flagged, Applied()) == (SKIPPED, "its replacement failed")
-            assert deletion.propose(flagged) == PlannedDeletion(flagged, skipped="its replacement failed")
-        others = replace(deletion, spared={"AIDABOB": "its replacement failed"})
+            assert deletion.delete(flagged, Applied()) == (SKIPPED, why)
+            assert deletion.propose(flagged) == PlannedDeletion(flagged, skipped=why)
+        others = replace(deletion, spared={"AIDABOB": why})
         assert [call.operation for call in others.propose(flagged).calls][-1] == "DeleteUser"
     assert read == []
 
@@ -498,14 +502,14 @@ def test_a_quarantine_that_holds_is_left_as_it_is(org: LocalOrg, iam: Any, tmp_p
         for keep in (False, True):
             status, reason = quarantine(run, keep=keep)(subject(iam), applied := Applied())
             assert (status, applied.made) == (UNCHANGED, [])
-            assert ("credentials: keep activates none" in reason) is keep
+            assert ("credentials: keep activates none" in reason.text) is keep
         assert (tmp_path / "journal.jsonl").read_bytes() == before
         (key,) = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
         iam.update_access_key(UserName="alice", AccessKeyId=key["AccessKeyId"], Status="Active")
         status, reason = quarantine(run, keep=True)(subject(iam), applied := Applied())
         assert (status, applied.made) == (SKIPPED, [])
-        assert f"no longer holds (access key {key['AccessKeyId']} is active)" in reason
-        assert "a quarantine with credentials: deactivate completes it" in reason
+        assert f"no longer holds (access key {key['AccessKeyId']} is active)" in reason.text
+        assert "a quarantine with credentials: deactivate completes it" in reason.text
         assert quarantine(run)(subject(iam), Applied())[0] == QUARANTINED
     assert key_status(iam) == "Inactive"
 
@@ -521,7 +525,7 @@ def test_a_deny_stays_once_the_user_has_lost_another(
         iam.delete_user_policy(UserName="alice", PolicyName="limits")
         status, reason = release(run)(subject(iam), Applied())
         assert status == FAILED
-        assert "it has lost inline policy limits, which may" in reason
+        assert "it has lost inline policy limits, which may" in reason.text
         assert key_status(iam) == "Inactive"
         iam.put_user_policy(UserName="alice", PolicyName="limits", PolicyDocument=THEIRS)
         assert release(run)(subject(iam), Applied())[0] == RELEASED
@@ -538,8 +542,8 @@ def test_a_user_whose_deletion_began_is_not_released(
             assert outcome_of(flagged, delete(run), Interruption()).status == FAILED
         status, reason = release(run)(flagged, applied := Applied())
     assert (status, applied.made) == (FAILED, [])
-    assert "a deletion of it began on 20" in reason
-    assert reason.endswith("restore OUTPUT --user alice. Nothing was changed")
+    assert "a deletion of it began on 20" in reason.text
+    assert reason.text.endswith("restore OUTPUT --user alice. Nothing was changed")
 
 
 @pytest.mark.parametrize(
@@ -564,7 +568,7 @@ def test_a_new_user_that_seems_to_be_in_quarantine_is_a_failure(
         iam.put_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME, PolicyDocument=document)
     with running(org, tmp_path) as run:
         found, reason = quarantine(run, new=new)(subject(iam), Applied())
-    assert (found, "no journal here shows" in reason) == (status, status == FAILED)
+    assert (found, "no journal here shows" in reason.text) == (status, status == FAILED)
 
 
 @pytest.mark.parametrize(
@@ -599,9 +603,9 @@ def test_a_quarantine_whose_deny_somebody_removed_is_put_on_again_and_told(
         iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
         status, reason = quarantine(run, exempt)(subject(iam), applied := Applied())
         assert (status, applied.made) == (FAILED, [])
-        assert "It was not put in quarantine again: exempt by user 'alice'" in reason
+        assert "It was not put in quarantine again: exempt by user 'alice'" in reason.text
         status, reason = quarantine(run)(subject(iam), Applied())
-        assert (status, "It was put in quarantine again, and the days count from now" in reason) == (
+        assert (status, "It was put in quarantine again, and the days count from now" in reason.text) == (
             FAILED,
             True,
         )

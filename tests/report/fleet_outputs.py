@@ -13,6 +13,7 @@ from typing import Any
 
 from c7n_iamusers.evidence.seen_users import EXEMPT, FLAGGED, SEEN, SeenUser, SeenUsers
 from c7n_iamusers.exemptions import ExemptionRule, parse_rules
+from c7n_iamusers.reasons import Reason
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
@@ -42,10 +43,13 @@ def resource(name: str, account: str = ACCOUNT, path: str = "/", **annotation: A
     }
 
 
-def outcome(name: str, status: str, reason: str = "", days: float = 0, **more: Any) -> dict[str, Any]:
-    """A row of outcomes.json."""
+def outcome(
+    name: str, status: str, reason: str | Reason = "", days: float = 0, **more: Any
+) -> dict[str, Any]:
+    """A row of outcomes.json. A text is a reason without a code."""
+    told = reason.as_data() if isinstance(reason, Reason) else {"reason": reason, "code": ""}
     who = {"user": name, "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}", "unique_id": f"AIDA{name.upper()}"}
-    return {**who, "status": status, "reason": reason, "call": "", "code": "", "time": at(days), **more}
+    return {**who, "status": status, **told, "call": "", "error": "", "time": at(days), **more}
 
 
 def seen_user(name: str, account: str = ACCOUNT, **more: Any) -> SeenUser:

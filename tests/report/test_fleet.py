@@ -5,16 +5,17 @@ import gc
 import json
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
+from c7n_iamusers import reasons
 from c7n_iamusers.evidence.seen_users import BY_OTHERS, BY_US, EXEMPT, FLAGGED, LEFT_OUT, SeenUsers
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule, parse_rules
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.report.accounts import ANY, Expected, Wanted
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING, need
 from c7n_iamusers.report.fleet import Fleet, fleet_of
@@ -38,10 +39,9 @@ from tests.report.fleet_outputs import (
     seen_user,
 )
 
-IN_USE = (
-    "still in use in its quarantine since 2026-11-01 12:00 UTC: its password was used on 2026-11-20 12:00 UTC"
-)
-BROKEN = "quarantine broken: that of 2026-11-01 12:00 UTC no longer holds (its Deny-all is gone): quarantine it again"
+SINCE = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
+IN_USE = reasons.USED_IN_QUARANTINE(since=SINCE, use="its password was used on 2026-11-20 12:00 UTC")
+BROKEN = reasons.QUARANTINE_UNDONE(since=SINCE, how="its Deny-all is gone")
 PARK, RELEASE = "iam-users-park", "iam-users-release"
 
 
@@ -155,21 +155,22 @@ def test_severity(left: Outputs, annotation: dict[str, Any], severity: str) -> N
     assert users(fleet(left))["alice"]["severity"] == severity
 
 
-ACTIVE = "active within 30 days: its password was used on 2026-11-20 12:00 UTC"
+ACTIVE = reasons.ACTIVE(days=30, use="its password was used on 2026-11-20 12:00 UTC")
+NOT_ANNOUNCED = reasons.NOT_ANNOUNCED(place="notices")
 
 
-@pytest.mark.parametrize("says", [NOT_QUARANTINED, "not in quarantine"])
+@pytest.mark.parametrize("says", [reasons.NOT_IN_QUARANTINE(), reasons.NOTHING_TO_RELEASE()])
 @pytest.mark.parametrize(
     ("before", "reason"),
     [
-        pytest.param([("skipped", "not announced", 4), ("skipped", ACTIVE, 3)], ACTIVE, id="the-latest"),
+        pytest.param([("skipped", NOT_ANNOUNCED, 4), ("skipped", ACTIVE, 3)], ACTIVE, id="the-latest"),
         pytest.param([("skipped", ACTIVE, 3), ("released", "", 2)], None, id="released-since"),
         pytest.param([("unchanged", "as before", 4)], None, id="not-skipped"),
         pytest.param([], None, id="nothing-else"),
     ],
 )
 def test_why_a_user_is_in_no_quarantine_says_more_than_that_it_is_in_none(
-    left: Outputs, says: str, before: list[tuple[str, str, float]], reason: str | None
+    left: Outputs, says: Reason, before: list[tuple[str, str | Reason, float]], reason: Reason | None
 ) -> None:
     rows = [outcome("alice", status, why, days) for status, why, days in before]
     for number, row in enumerate(rows):
@@ -179,13 +180,12 @@ def test_why_a_user_is_in_no_quarantine_says_more_than_that_it_is_in_none(
     alice = users(found)["alice"]
     assert (alice["status"], alice["reason"], alice["outcomes"][0]["reason"]) == (
         "skipped",
-        reason or says,
-        says,
+        (reason or says).text,
+        says.text,
     )
+    assert alice["code"] == (reason or says).code
     skipped = {each["policy"]: each["skipped"] for each in found.policies}
-    assert skipped[DELETE] == {
-        "not in quarantine: active within 30 days" if reason else "not in quarantine": 1
-    }
+    assert skipped[DELETE] == [{"codes": [says.code, *([reason.code] if reason else [])], "users": 1}]
 
 
 def test_evidence_that_a_later_run_did_not_ask_for_stays(left: Outputs) -> None:
@@ -414,8 +414,8 @@ def test_failures_and_quarantines_need_attention(left: Outputs) -> None:
     ]
     assert [each["why"] for each in found.attention] == [
         "iam:DeleteUser was denied",
-        IN_USE,
-        BROKEN.removeprefix("quarantine broken: "),
+        IN_USE.text,
+        BROKEN.text,
     ]
 
 
@@ -465,10 +465,7 @@ def test_a_restoration_that_is_not_done_needs_attention(
     assert [what for _, user, what in needs(fleet(left)) if user == "alice"] == named
 
 
-AGAIN = (
-    "quarantine broken: that of 2026-11-01 12:00 UTC no longer holds (its Deny-all is gone): find out who undid it. It "
-    "was put in quarantine again, and the days count from now; "
-)
+AGAIN = BROKEN.and_also(reasons.QUARANTINED_AGAIN())
 
 
 @pytest.mark.parametrize(
@@ -494,13 +491,13 @@ AGAIN = (
     ],
 )
 def test_a_broken_quarantine_stays_named_and_once(
-    left: Outputs, events: list[tuple[str, str, float]], what: list[str]
+    left: Outputs, events: list[tuple[str, str | Reason, float]], what: list[str]
 ) -> None:
     *history, row = (outcome("alice", status, reason, days) for status, reason, days in events)
     left.leave("alice", policy=PARK, outcomes=[{**row, "history": history}])
     found = fleet(left).attention
     assert [each["what"] for each in found] == what
-    assert all(each["why"].startswith("that of 2026-11-01") for each in found)
+    assert all(each["why"].startswith("its quarantine of 2026-11-01") for each in found)
     named = len(events) > 1 and events[-1][0] != "failed"
     assert all(("; it is named until 2026-" in each["why"]) is named for each in found)
 
@@ -538,30 +535,27 @@ def test_an_exempt_user_that_is_still_denied_needs_attention(
     assert needs(fleet(left)) == ([(ACCOUNT, "alice", "quarantine of an exempt user")] if named else [])
 
 
-STOP = "the file notices/STOP stops every destructive action: the user was not touched. Remove the file and run again"
+STOP = reasons.STOPPED(file="notices/STOP")
 
 
 def test_users_that_a_stop_file_kept_are_one_line(left: Outputs) -> None:
-    rows = [
-        outcome(each, "failed", f"user {each} of account {ACCOUNT}: {STOP}", code="Stopped") for each in "abc"
-    ]
+    rows = [outcome(each, "failed", STOP) for each in "abc"]
     left.leave(*"abcd", policy=DELETE, outcomes=rows, metrics=["ResourceCount", "PolicyException"])
     (found,) = fleet(left).attention
     assert (found["what"], found["account"], found["user"]) == ("stopped", "", "")
-    assert found["why"].startswith(f"3 users in 1 accounts: {STOP}. ")
+    assert found["why"].startswith(f"3 users in 1 accounts: {STOP.text}. ")
     assert users(fleet(left))["a"]["status"] == "failed"
     left.leave("a", policy=PARK, days=1, outcomes=[outcome("a", "failed", "iam:PutUserPolicy was denied", 1)])
     assert [each[1:] for each in needs(fleet(left))] == [("", "stopped"), ("a", f"{PARK} failed")]
 
 
 def test_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
-    active = "active within 30 days: its password was used on 2026-11-20 12:00 UTC"
-    soon = "announced less than 23 days ago: on 2026-11-{} to {}"
+    soon = reasons.ANNOUNCED_LATELY
     rows = [
         outcome("alice", "quarantined"),
-        outcome("bob", "skipped", active),
-        outcome("carol", "skipped", soon.format("10", "a@example.com")),
-        outcome("dave", "skipped", soon.format("11", "b@example.com, c@example.com")),
+        outcome("bob", "skipped", ACTIVE),
+        outcome("carol", "skipped", soon(days=23, sent="on 2026-11-10 to a@example.com")),
+        outcome("dave", "skipped", soon(days=23, sent="on 2026-11-11 to b@example.com")),
         outcome("erin", "quarantined", days=2),
     ]
     left.leave("erin", policy=PARK, days=2, run="before")
@@ -584,10 +578,10 @@ def test_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
         "dry_run": False,
         "selected": 5,
         "outcomes": {"quarantined": 1, "skipped": 3},
-        "skipped": {"announced less than 23 days ago": 2, "active within 30 days": 1},
+        "skipped": [{"codes": ["AnnouncedLately"], "users": 2}, {"codes": ["Active"], "users": 1}],
     }
     release = {"policy": RELEASE, "time": at(1), "accounts": 2, "not_run": ["999999999999"], "dry_run": False}
-    assert fleet(left).policies == (park, {**release, "selected": 0, "outcomes": {}, "skipped": {}})
+    assert fleet(left).policies == (park, {**release, "selected": 0, "outcomes": {}, "skipped": []})
     assert fleet(left, wanted=Wanted([PARK])).policies == (park,)
     (since,) = fleet(left, wanted=Wanted((), NOW - timedelta(hours=1))).policies
     assert (since["policy"], since["accounts"], since["selected"]) == (PARK, 1, 4)
@@ -657,7 +651,9 @@ def test_a_quarantine_is_no_trouble_once_a_later_run_finds_it_well_or_the_user_i
         pytest.param([("quarantined", ""), ("deleted", "")], "", id="deleted"),
     ],
 )
-def test_what_is_known_of_a_quarantine(left: Outputs, events: list[tuple[str, str]], known: str) -> None:
+def test_what_is_known_of_a_quarantine(
+    left: Outputs, events: list[tuple[str, str | Reason]], known: str
+) -> None:
     left.leave("alice", days=10)
     for number, (status, reason) in enumerate(events):
         row = outcome("alice", status, reason, days=5 - number)
@@ -1075,19 +1071,8 @@ def test_further_lines_stand_among_those_of_their_level(left: Outputs) -> None:
     assert [each["kind"] for each in found.attention] == ["mail", "exemption"]
 
 
-@pytest.mark.parametrize(
-    ("reason", "words"),
-    [
-        pytest.param("active within 30 days: its key was used", "active within 30 days", id="colon"),
-        pytest.param("in quarantine since 2026-11-20 12:00 UTC, quiet", "in quarantine", id="a-time"),
-        pytest.param(
-            f"user a.b of account {ACCOUNT}: it has no tag Email: add one", "it has no tag Email", id="who"
-        ),
-        pytest.param("claimed by a@example.com and by b@example.com", "claimed", id="addresses"),
-        pytest.param("a@example.com", "a@example.com", id="nothing-else"),
-    ],
-)
-def test_a_reason_in_few_words(left: Outputs, reason: str, words: str) -> None:
-    left.leave("alice", policy=PARK, outcomes=[outcome("alice", "skipped", reason)])
+def test_a_reason_without_a_code_is_counted_as_one(left: Outputs) -> None:
+    left.leave("alice", policy=PARK, outcomes=[outcome("alice", "skipped", "not in quarantine: run it")])
     (found,) = fleet(left).policies
-    assert found["skipped"] == {words: 1}
+    assert found["skipped"] == [{"codes": [""], "users": 1}]
+    assert users(fleet(left))["alice"]["reason"] == "not in quarantine: run it"

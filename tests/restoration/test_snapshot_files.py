@@ -218,6 +218,13 @@ def test_a_history_that_fails_stops_no_other_user(tmp_path: Path, monkeypatch: p
     )
 
 
+def test_a_file_brings_no_user_that_is_named_after_its_unique_id(tmp_path: Path) -> None:
+    other = user(f"x.{ALICE.unique_id}", unique_id="AIDAOTHEROTHEROTHER2")
+    run = output(tmp_path / "run", snapshot(ALICE), snapshot(ALICE, 6), snapshot(other))
+    (found,) = collected([file_of(run, ALICE)]).users
+    assert (found.recorded.subject.name, len(found.recorded.snapshots)) == ("alice", 2)
+
+
 def test_a_file_named_by_a_glob_brings_no_other_user(tmp_path: Path) -> None:
     run = output(tmp_path / "run", snapshot(ALICE), snapshot(BOB))
     named = file_of(run, ALICE).rename(run / "snapshots" / "alice.[A-Z]*.json")

@@ -21,9 +21,10 @@ from c7n_iamusers.safeguards.user_identity import (
     handle_replacement,
     identity_check,
     not_gone,
+    user_replaced,
 )
 from tests.fakes import ScriptedClient, Sleeps, client_error
-from tests.records import user
+from tests.records import said, text_of, user
 
 POWER, READ_ONLY = (f"arn:aws:iam::aws:policy/{name}" for name in ("PowerUserAccess", "ReadOnlyAccess"))
 OURS, THEIRS = (json.loads(deny_all_document(sid)) for sid in ("ours", "theirs"))
@@ -193,7 +194,7 @@ def test_a_user_that_is_not_found_is_gone_once_no_list_has_it(
     run.backoff = sleeps.backoff()
     found = not_gone(run, subject)
     assert len(sleeps) == names.count("alice")
-    assert found == (told and f"{subject}: {told}")
+    assert text_of(found) == (f"{subject}: {told}" if told else "")
     assert seen == [subject.unique_id] * asked
 
 
@@ -207,7 +208,8 @@ BOUND = ApiCall(
     {"UserName": "alice", "PermissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll"},
 )
 DEVICE = ApiCall("iam", "DeleteVirtualMFADevice", {"SerialNumber": "arn:aws:iam::111122223333:mfa/alice"})
-FIRST = "the name now belongs to another user (AIDANEXT), which is left alone"
+REPLACED = user_replaced(user().subject, "AIDANEXT")
+FIRST = f"{user().subject}: the name now belongs to another user (AIDANEXT), which is left alone"
 
 
 @pytest.mark.parametrize(
@@ -237,18 +239,16 @@ def test_what_may_have_reached_the_next_user_of_the_name(
 ) -> None:
     answer = {"PolicyDocument": held} if held else client_error("NoSuchEntity")
     run, changed = run_of(ScriptedClient(get_user_policy=[answer]))
-    applied = Applied(unchecked=list(calls), failure_note="it is locked out")
-    replaced = UserReplaced("the name now belongs to another user", "AIDANEXT")
-    reason = handle_replacement(run, replaced, user().subject, applied)
+    applied = Applied(unchecked=list(calls), failure_note=said("it is locked out"))
+    reason = handle_replacement(run, REPLACED, user().subject, applied).text
     assert reason.startswith(FIRST)
     assert (told in reason) if told else reason == FIRST
     assert [each.operation for each in changed] == removed
-    assert applied.failure_note == ""
+    assert applied.failure_note is None
 
 
 def test_a_deny_on_the_next_user_that_cannot_be_removed_is_told() -> None:
     run, _ = run_of(ScriptedClient(), fails=True)
-    replaced = UserReplaced("the name now belongs to another user", "AIDANEXT")
-    reason = handle_replacement(run, replaced, user().subject, Applied(unchecked=[ATTACH]))
+    reason = handle_replacement(run, REPLACED, user().subject, Applied(unchecked=[ATTACH])).text
     assert "our Deny-all is on it and could not be removed (" in reason
     assert reason.endswith("): remove it by hand")

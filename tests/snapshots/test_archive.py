@@ -17,7 +17,8 @@ from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, SnapshotArchive, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
-from tests.records import EVERYTHING, user
+from c7n_iamusers.text.documents import LARGEST_RECORD
+from tests.records import EVERYTHING, said, user
 
 pytestmark = pytest.mark.pure
 
@@ -121,7 +122,7 @@ def of_policy(document: Any) -> Snapshot:
         ),
         pytest.param(of_policy({"Statement": 10**40}), "more than 40 characters", id="digits"),
         pytest.param(of_policy("no JSON"), "policy p: Expecting value", id="no-json"),
-        pytest.param(of_policy("x" * 9_000_000), "more than 8388608", id="size"),
+        pytest.param(of_policy("x" * LARGEST_RECORD), "more than 33554432", id="size"),
         pytest.param(
             replace(FIRST, fingerprint="1" * 64), "does not match its fingerprint", id="fingerprint"
         ),
@@ -230,7 +231,7 @@ def test_what_the_journal_tells_of_a_deletion(
             if DELETED in calls
             else ""
         )
-        assert records.named_if_back(REBORN, "unused") == f"unused{back}"
+        assert records.named_if_back(REBORN, said("unused")).text == f"unused{back}"
 
 
 def test_a_journal_that_cannot_be_read_refuses_and_says_so(tmp_path: Path) -> None:
@@ -239,7 +240,7 @@ def test_a_journal_that_cannot_be_read_refuses_and_says_so(tmp_path: Path) -> No
     with Journal(tmp_path / "journal.jsonl") as journal:
         stores = RecordStores(DirectoryStore(tmp_path), lambda: [DirectoryStore(tmp_path / "other")])
         records = UserRecords(stores, journal, account, live, "p")
-        assert records.named_if_back(ALICE.subject, "unused") == "unused"
+        assert records.named_if_back(ALICE.subject, said("unused")).text == "unused"
         for ask in (records.find, records.deletion_begun):
             with pytest.raises(
                 SnapshotRefused, match=r"a journal can't be read .*nothing further was touched"

@@ -33,6 +33,7 @@ from c7n_iamusers.identity_center.planning.plan import plan_access
 from c7n_iamusers.identity_center.planning.plan_input import Evidence
 from c7n_iamusers.identity_center.planning.replacements import History, MembershipUsers
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions, SingleWriter
+from c7n_iamusers.reasons import LEFTOVERS
 from c7n_iamusers.text.wording import shown
 
 
@@ -99,7 +100,8 @@ class AccessRun:
             if claim not in plan.served and claim not in waiting:
                 continue
             if reason := self._leftovers(claim, state, ours):
-                refused.append(model.Refusal(claim.subject, f"{claim.subject}: {reason}", place=claim.place))
+                left = LEFTOVERS(user=claim.subject, why=reason)
+                refused.append(model.Refusal(claim.subject, left, claim.place))
             else:
                 claims.append(claim)
         kept = frozenset(claims)

@@ -95,12 +95,11 @@ class DeletionChecks:
 
     def _check_group(self, change: model.Change, group_id: str) -> None:
         known = self._reader.store.group(group_id)
-        # A shared group loses an assignment, and its members stay.
-        staying = change.calls[0].notes.get(object_records.RECORD, {}).get("members")
-        # A group that others made may have had other members before the run.
-        if known is None or (change.kind == model.ASSIGNMENT and staying is None and not known.is_managed):
+        if known is None:
             return
-        reason = self._joined(known, staying or ())
+        # A shared group loses an assignment, and its members stay.
+        staying = change.calls[0].notes.get(object_records.RECORD, {}).get("members", ())
+        reason = self._joined(known, staying)
         if change.kind == model.GROUP:
             reason = reason or self._assigned(group_id, self._ending[group_id])
         if reason:

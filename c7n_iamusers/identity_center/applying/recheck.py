@@ -71,7 +71,8 @@ class Recheck:
     """Rechecks single changes after a conflict. Thread-safe.
 
     ``people``: the existing users of ``desired``. ``changes``: of the plan. ``reviewed``: the plan was reviewed, so not
-    even a shared group may give access to people who have joined it since. ``clock``: in seconds.
+    even a shared group may give access to people who have joined it since. What others have assigned to a group since
+    concerns its new members, whether it is shared or not. ``clock``: in seconds.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Recheck:
         self._filled = {
             membership_key(person, name): group
             for name, group in desired.groups.items()
-            if (reviewed or not group.shared) and name in state.groups
+            if name in state.groups
             for person in desired.members(name)
         }
         #: Name of a group -> when its assignments were read, and those of others, in words.
@@ -246,11 +247,7 @@ class Recheck:
         Those who were members before the run are in the plan. ``stopped``: whether to stop reading.
         """
         touched = {key for key, each in ended.items() if each.status == DONE or each.calls}
-        groups = [
-            group
-            for group in self._desired.groups.values()
-            if (self._reviewed or not group.shared) and self._is_touched(group, touched)
-        ]
+        groups = [group for group in self._desired.groups.values() if self._is_touched(group, touched)]
         found = in_parallel(lambda group: self._joined(group, ended, stopped), groups)
         return tuple(each for each in found if each)
 
@@ -315,8 +312,12 @@ class Recheck:
         created_ids = {str(each.values.get(operations.USER_ID)) for each in created if each}
         accounts = shown(sorted({grant.account_id for grant in group.grants}))
         try:
-            unexpected_members = self._unexpected_members(
-                group, group_id, created_ids | (known.members if known else frozenset())
+            unexpected_members = (
+                self._unexpected_members(
+                    group, group_id, created_ids | (known.members if known else frozenset())
+                )
+                if self._reviewed or not group.shared
+                else ""
             )
             further = self._assigned_by_others(group, group_id)
         except ERRORS as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center.applying import served_users
 from c7n_iamusers.identity_center.applying.run_records import (
     JOURNAL,
     RUNS,
@@ -165,46 +166,92 @@ def recorded_instances(output: Store) -> Iterator[str]:
 
 
 def read_history(output: Store, instance: model.Instance, since: str = "") -> History:
-    """What runs in ``output`` made; memberships of those since the time ``since`` of a run.
+    """What runs in ``output`` made; memberships of those since the time ``since`` of a run, and what has ended since.
 
     Of IAM users that had one ARN one after the other, the last counts. Only runs with the same instance count. Raises
     IdentityCenterError and OSError.
     """
-    successors = read_successors(output)
-    memberships: defaultdict[object_records.MembershipKey, dict[str, str]] = defaultdict(dict)
-    served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    ids: defaultdict[object_records.MembershipKey, set[str]] = defaultdict(set)
-    assignments, made, killed = set[_Assigned](), set[_Assigned](), with_journal(output)
-    joined = set[str]()
+    found, killed = _Found(read_successors(output), since), with_journal(output)
     for time, result in read_results(output):
         killed -= {time, *result.get("resumes", ())}
-        if result.get("instance") != instance.arn:
-            continue
-        created = map(object_records.Created.from_data, result["created"])
-        assignments |= _add(created, successors, time, made, joined)
-        made -= set(_removed(map(object_records.Removed.from_data, result.get("removed", ())), successors))
-        assignments |= {
+        if result.get("instance") == instance.arn:
+            found.add_finished(time, result)
+    for time in sorted(killed):
+        created = object_records.created_by(lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}"))
+        found.add_killed(time, created, served_users.read(output, f"{RUNS}/{time}", created))
+    return found.history()
+
+
+class _Found:
+    """What runs made, added one after the other, by the ids of now. ``since``: see ``read_history``."""
+
+    def __init__(self, successors: Successors, since: str) -> None:
+        self._successors, self._since = successors, since
+        self._memberships: defaultdict[object_records.MembershipKey, dict[str, str]] = defaultdict(dict)
+        self._served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self._ids: defaultdict[object_records.MembershipKey, set[str]] = defaultdict(set)
+        self._assignments, self._made, self._removed = set[_Assigned](), set[_Assigned](), set[_Assigned]()
+        self._joined = set(successors.memberships.values())
+
+    def add_finished(self, time: str, result: Mapping[str, Any]) -> None:
+        """The result of the run of ``time``."""
+        successors = self._successors
+        self._add(map(object_records.Created.from_data, result["created"]), time)
+        removed = set(_removed(map(object_records.Removed.from_data, result.get("removed", ())), successors))
+        self._made -= removed
+        self._removed |= removed if time > self._since else set()
+        self._assignments |= {
             successors.assignment(group_id, model.Assignment(*each))
             for group_id, requested in result.get("assignments", {}).items()
             for each in requested
         }
-        for row in result["memberships"] if time >= since else ():
-            key = successors.membership(object_records.membership_of(row))
-            memberships[key].update(row["users"])
-            ids[key] |= {row.get("id", ""), successors.memberships.get(key, "")} - {""}
-            served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
-    for time in sorted(killed):
-        lines = lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")
-        assignments |= _add(object_records.created_by(lines), successors, time, made, joined)
-    made |= successors.assignments
-    people = {
-        username: {user_id: frozenset(users) for user_id, users in found.items()}
-        for username, found in served.items()
-    }
-    known = {key: frozenset(found) for key, found in ids.items()}
-    joined.update(successors.memberships.values())
-    everything = frozenset(assignments | made)
-    return History(dict(memberships), everything, people, frozenset(made), known, frozenset(joined - {""}))
+        if time >= self._since:
+            self._add_memberships(result["memberships"])
+
+    def add_killed(
+        self, time: str, created: Iterable[object_records.Created], rows: Iterable[served_users.Row]
+    ) -> None:
+        """What the run of ``time`` created, and the IAM users of its memberships."""
+        self._add(created, time)
+        if time >= self._since:
+            self._add_memberships(rows)
+
+    def history(self) -> History:
+        """All that was added."""
+        successors = self._successors
+        people = {
+            username: {user_id: frozenset(users) for user_id, users in found.items()}
+            for username, found in self._served.items()
+        }
+        made = self._made | successors.assignments
+        return History(
+            dict(self._memberships),
+            frozenset(self._assignments | made),
+            people,
+            frozenset(made),
+            {key: frozenset(found) for key, found in self._ids.items()},
+            frozenset(self._joined - {""}),
+            frozenset(each for each in successors.ended if successors.has_ended(each, self._since)),
+            frozenset(self._removed - successors.assignments),
+        )
+
+    def _add_memberships(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        for row in rows:
+            key = self._successors.membership(object_records.membership_of(row))
+            self._memberships[key].update(row["users"])
+            self._ids[key] |= {row.get("id", ""), self._successors.memberships.get(key, "")} - {""}
+            self._served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
+
+    def _add(self, created: Iterable[object_records.Created], time: str) -> None:
+        """What the run of ``time`` created. What no undo ended since counts as made."""
+        found = set[_Assigned]()
+        for each in created:
+            if each.kind == model.ASSIGNMENT:
+                found.add(self._successors.assignment(*each.assignment))
+            elif each.kind == model.MEMBERSHIP and each.certain:
+                self._joined.add(each.identifier)
+        self._assignments |= found
+        self._made |= {each for each in found if not self._successors.has_ended(each, time)}
 
 
 def read_served(places: Iterable[Store], instance: model.Instance) -> History:
@@ -247,24 +294,3 @@ def _removed(removed: Iterable[object_records.Removed], successors: Successors) 
         if each.kind == model.ASSIGNMENT:
             given = model.Assignment(each.record["account"], each.record["permission-set-arn"])
             yield successors.assignment(each.record["group-id"], given)
-
-
-def _add(
-    created: Iterable[object_records.Created],
-    successors: Successors,
-    time: str,
-    made: set[_Assigned],
-    joined: set[str],
-) -> set[_Assigned]:
-    """The assignments that the run of ``time`` created, by the ids of now.
-
-    Adds to ``made`` those that no undo ended since, and to ``joined`` the ids of memberships.
-    """
-    found = set[_Assigned]()
-    for each in created:
-        if each.kind == model.ASSIGNMENT:
-            found.add(successors.assignment(*each.assignment))
-        elif each.kind == model.MEMBERSHIP and each.certain:
-            joined.add(each.identifier)
-    made |= {each for each in found if not successors.has_ended(each, time)}
-    return found

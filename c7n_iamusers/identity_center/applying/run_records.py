@@ -10,8 +10,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from itertools import groupby
-from operator import itemgetter
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -28,13 +26,12 @@ from c7n_iamusers.execution.journal import (
 from c7n_iamusers.execution.outcomes import Outcome
 from c7n_iamusers.execution.stores import DirectoryStore, Store, others_may_write, read_all, replace_all
 from c7n_iamusers.identity_center import object_records
-from c7n_iamusers.identity_center.applying import groups_before
+from c7n_iamusers.identity_center.applying import groups_before, served_users
 from c7n_iamusers.identity_center.applying.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.model import ASSIGNMENT, MEMBERSHIP, Change, Claim, Instance
 from c7n_iamusers.identity_center.output.run_report import Report
-from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key, user_key
-from c7n_iamusers.identity_center.planning.operations import USER_ID
+from c7n_iamusers.identity_center.planning.changeset import assignment_key
 from c7n_iamusers.identity_center.planning.replacements import History
 from c7n_iamusers.identity_center.requests.intents import permission_set_data
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, ChangeResult
@@ -91,6 +88,10 @@ class RunDirectory:
                     "--role and --region of that instance, or move the run's directory away; nothing was touched"
                 ) from error
 
+    def resumed_users(self) -> list[served_users.Row]:
+        """The IAM users of memberships of continued runs. Raises IdentityCenterError and OSError."""
+        return [row for run in self.resumed for row in users_of_killed(self.output, run)]
+
     def finish(self, result: dict[str, Any]) -> str:
         """Write the result, and before it its SHA-256 as the journal's last line; durable when this returns.
 
@@ -110,6 +111,12 @@ class RunDirectory:
 
         self.output.stream(self.result, content())
         return digest.hexdigest()
+
+
+def users_of_killed(output: Store, time: str) -> list[served_users.Row]:
+    """The IAM users of memberships of the killed run of ``time``. Raises IdentityCenterError and OSError."""
+    created = object_records.created_by(lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}"))
+    return served_users.read(output, f"{RUNS}/{time}", created)
 
 
 def open_journal(output: Store, name: str) -> AbstractContextManager[JournalWriter]:
@@ -361,10 +368,12 @@ def overall_result(
     instance: Instance,
     finished: datetime,
     earlier: groups_before.Groups | None,
+    served: Iterable[served_users.Row] = (),
 ) -> dict[str, Any]:
     """The result of the run, with iterators of rows. ``permission-sets``: as requested, to find later changes.
 
-    ``earlier``: what groups had before killed runs that it continues; None if that is not known.
+    ``earlier``: what groups had before killed runs that it continues; None if that is not known. ``served``: the
+    memberships of these runs.
     """
     statuses = Counter(outcome.status for _, outcome in report.outcomes())
     return {
@@ -383,7 +392,7 @@ def overall_result(
         + [{"change": "", "code": "Changed", "reason": each} for each in report.changed_sets],
         "created": (each.as_data() for each in created),
         "removed": (each.as_data() for each in removed),
-        "memberships": _memberships(report, _ids(created)),
+        "memberships": served_users.merged(served_users.rows(report, _ids(created)), served),
         "assignments": _requested(report),
         **groups_before.of_result(report, list(created), earlier),
         "permission-sets": {
@@ -396,27 +405,6 @@ def overall_result(
 def _ids(created: Iterable[object_records.Created]) -> dict[object_records.MembershipKey, str]:
     """Membership ids of the created memberships, as far as known."""
     return {each.membership: each.identifier for each in created if each.kind == MEMBERSHIP}
-
-
-def _memberships(
-    report: Report, created: Mapping[object_records.MembershipKey, str] | None = None
-) -> Iterator[dict[str, Any]]:
-    """The IAM users of each membership of this run that exists now. ``created``: the ids of those that it created."""
-    people, made = report.desired.people, created or {}
-    present = {each.group_id: each.memberships for each in report.groups.values()}
-    rows = sorted(
-        (each.group, each.person, each.subject.arn, each.subject.unique_id) for each in report.plan.served
-    )
-    for (group, person), users in groupby(rows, itemgetter(0, 1)):
-        known, group_id = report.plan.known_people.get(person), report.group_id(group)
-        user_id = known.user_id if known else report.made(user_key(person), USER_ID)
-        ended = report.ended.get(membership_key(person, group))
-        if user_id and group_id and (ended is None or ended.status == DONE):
-            named = {"group": group, "username": people[person].username}
-            of_users = {arn: unique_id for _, _, arn, unique_id in users}
-            identifier = made.get((group_id, user_id)) or present.get(group_id, {}).get(user_id, "")
-            ids = {"id": identifier, "group-id": group_id, "user-id": user_id}
-            yield {**named, **ids, "users": of_users}
 
 
 def _requested(report: Report) -> dict[str, list[list[str]]]:
@@ -476,14 +464,18 @@ def apply_and_record(
     directory = RunDirectory.begin(output, now())
     directory.check_resumed(center.instance)
     earlier = groups_before.read(output, [f"{RUNS}/{each}" for each in directory.resumed])
+    served = directory.resumed_users()
     groups_before.record(output, f"{RUNS}/{directory.time}", report)
+    served_users.record(output, f"{RUNS}/{directory.time}", report)
     with directory.journal() as journal:
         report = run.apply(report, journal, options)
     created, removed = object_records.CreatedObjects(), object_records.RemovedObjects()
     for line in directory.lines():
         created.add(line)
         removed.add(line)
-    digest = directory.finish(overall_result(report, created, removed, center.instance, now(), earlier))
+    digest = directory.finish(
+        overall_result(report, created, removed, center.instance, now(), earlier, served)
+    )
     # A run that only records IAM users has nothing to undo.
     return report, None if nothing_to_do else (output.place(directory.result), digest)
 
@@ -497,7 +489,7 @@ def _is_unrecorded(report: Report, history: History) -> bool:
     return any(each not in recorded for each in report.assignments()) or any(
         history.memberships.get(key := object_records.membership_of(row), {}).get(arn) != unique_id
         or not history.is_recorded(key, row["id"])
-        for row in _memberships(report)
+        for row in served_users.rows(report)
         for arn, unique_id in row["users"].items()
     )
 

@@ -50,7 +50,7 @@ class CreatedReader:
             ),
             {pair: found for pair, found in memberships.items() if found},
             held,
-            {group: each.members for group, each in known.items() if group in assigned - unmanaged},
+            {group: each.members for group, each in known.items() if group in assigned},
             frozenset(unmanaged | self._unmanaged_sets(held)),
             in_progress,
         )
@@ -83,13 +83,20 @@ class CreatedReader:
             {held.permission_set_arn for each in present.values() for held in each.assignments} - {""}
         )
         held = zip(arns, in_parallel(self.reader.permission_sets.read, arns), strict=True)
+        sets = self._sets_now({arn: name for each in listed for arn, name in _named_sets(each)})
+        replaced = [
+            sets[record["permission-set-arn"]]
+            for each in listed
+            if each.kind == object_records.SETTINGS and (record := each.record)["permission-set-arn"] in sets
+        ]
         return object_records.RemovedState(
             listed,
             present,
-            self._sets_now({arn: name for each in listed for arn, name in _named_sets(each)}),
+            sets,
             {arn: each for arn, each in held if each},
             frozenset(user for user, found in people if found),
             in_progress,
+            {each.arn: holders_of(self.reader, each, in_progress) for each in replaced},
         )
 
     def _group_now(self, group_id: str, name: str, in_progress: model.InProgress) -> model.KnownGroup | None:
@@ -169,6 +176,25 @@ class CreatedReader:
         }
         found |= {(account, principal) for account, (_, principal) in in_progress.created_of(known.arn)}
         return object_records.CreatedSet(known, frozenset(found))
+
+
+def holders_of(
+    reader: CenterReader, known: model.KnownPermissionSet, in_progress: model.InProgress
+) -> frozenset[tuple[str, str, str]]:
+    """Account id, principal id and user id of all who hold the permission set, or to whom it is being assigned.
+
+    Takes a call for each of its accounts, and some for each group. ``in_progress``: read before. Raises ClientError.
+    """
+    listed = {
+        (account, principal)
+        for account in known.accounts
+        for principal in reader.assignments.holders(account, known.arn)
+    }
+    return frozenset(
+        (account, principal, user)
+        for account, (kind, principal) in listed | in_progress.created_of(known.arn)
+        for user in ([principal] if kind == "USER" else reader.store.members(principal))
+    )
 
 
 def _named_sets(removed: object_records.Removed) -> Iterator[tuple[str, str]]:

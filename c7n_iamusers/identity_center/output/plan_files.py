@@ -23,6 +23,7 @@ from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.object_records import Created
 from c7n_iamusers.identity_center.output.reports import side_effect_text
 from c7n_iamusers.identity_center.planning.changeset import group_key, set_key, user_key
+from c7n_iamusers.reasons import read_reason
 from c7n_iamusers.text import validators
 from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.json_pieces import json_pieces
@@ -115,8 +116,8 @@ def write_plan(
         "changes": (_change(each) for each in plan.work),
         "standing": (_existing(each) for each in _used(plan)),
         **{name: iter(rows) for name, rows in _rows(plan).items()},
-        "missing": ({**_user(each.claim.subject), "reason": each.reason} for each in plan.missing),
-        "refused": ({**_user(each.subject), "reason": each.reason} for each in plan.refused),
+        "missing": ({**_user(each.claim.subject), **each.reason.as_data()} for each in plan.missing),
+        "refused": ({**_user(each.subject), **each.reason.as_data()} for each in plan.refused),
         "over-quota": list(plan.over_quota),
         "fed-by-others": plan.fed_by_others,
         "unlisted": len(plan.changes) - len(plan.work) - len(_used(plan)),
@@ -170,17 +171,19 @@ def plan_of(data: Mapping[str, Any]) -> model.AccessPlan:
         existing = data["standing"]
         return model.AccessPlan(
             changes=tuple(map(_change_of, [*data["changes"], *existing])),
-            refused=tuple(model.Refusal(_subject_of(each), each["reason"]) for each in data["refused"]),
+            refused=tuple(model.Refusal(_subject_of(each), read_reason(each)) for each in data["refused"]),
             missing=tuple(
                 model.Missing(
-                    model.Claim(_subject_of(each), ("", ""), "", model.Grant("", "")), "", each["reason"]
+                    model.Claim(_subject_of(each), ("", ""), "", model.Grant("", "")), "", read_reason(each)
                 )
                 for each in data["missing"]
             ),
             stale=tuple(_change_of({**each, "action": model.REMOVE}) for each in data["stale"]),
             totals=tuple(map(_total_of, data["totals"])),
             unexpected_members=tuple(
-                model.UnexpectedMember(**{**each, "accounts": tuple(each["accounts"])})
+                model.UnexpectedMember(
+                    each["username"], each["group"], tuple(each["accounts"]), read_reason(each)
+                )
                 for each in data["strangers"]
             ),
             over_quota=tuple(data["over-quota"]),
@@ -246,8 +249,8 @@ def check_reviewed(
     if problem := _replaced(reviewed, plan, made):
         raise _unusable(path, f"the existing objects differ from the reviewed ones: {problem}")
     for name, rows in _rows(plan).items():
-        known = [each for row in reviewed[name] for each in _by_person(name, row)]
-        present = [each for row in rows for each in _by_person(name, _normal(row))]
+        known = [each for row in reviewed[name] for each in _by_person(name, _untold(row))]
+        present = [each for row in rows for each in _by_person(name, _untold(_normal(row)))]
         if problem := _difference(known, present, partial(_title, name)):
             raise _unusable(path, f"{_CHECKED[name]} differs from the reviewed one: {problem}")
 
@@ -321,7 +324,15 @@ def _rows(plan: model.AccessPlan) -> dict[str, Iterator[Row]]:
     return {
         "totals": (asdict(each) for each in plan.totals),
         "stale": ({"key": each.key, "kind": each.kind, "name": each.name} for each in plan.stale),
-        "strangers": (asdict(each) for each in plan.unexpected_members),
+        "strangers": (
+            {
+                "username": each.username,
+                "group": each.group,
+                "accounts": each.accounts,
+                **each.reason.as_data(),
+            }
+            for each in plan.unexpected_members
+        ),
         "reaches": (asdict(each) for each in plan.side_effects),
     }
 
@@ -332,6 +343,11 @@ def _by_person(name: str, row: Row) -> Iterator[Row]:
         yield row
         return
     yield from ({**row, "people": person} for person in row["people"])
+
+
+def _untold(row: Row) -> Row:
+    """``row`` without the texts of its reason, of which the codes count."""
+    return {key: value for key, value in row.items() if key not in ("reason", "for_owners")}
 
 
 def _title(name: str, row: Row) -> str:

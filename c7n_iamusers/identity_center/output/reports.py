@@ -185,9 +185,9 @@ def plan_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
     yield from _change_lines(found, whole)
     yield from total_lines(found, whole)
     for missing in found.missing:
-        yield f"  ? {'missing':<14} {missing.claim.subject}: {missing.reason}"
+        yield f"  ? {'missing':<14} {missing.claim.subject}: {missing.reason.text}"
     for refused in found.refused:
-        yield f"  ! {'refused':<14} {refused.reason}"
+        yield f"  ! {'refused':<14} {refused.reason.text}"
     for fault in found.over_quota:
         yield f"  ! {'quota':<14} {fault}"
     if found.fed_by_others:
@@ -236,7 +236,8 @@ def total_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
             yield f"  ! {'total':<14} {in_words(total, total.person[0])}"
     groups: defaultdict[tuple[str, tuple[str, ...], str, bool], list[str]] = defaultdict(list)
     for member in found.unexpected_members:
-        groups[member.group, member.accounts, member.reason, member.is_former].append(member.username)
+        reason = member.reason.text
+        groups[member.group, member.accounts, reason, member.is_former].append(member.username)
     for (group, accounts, reason, is_former), usernames in sorted(groups.items()):
         names = ", ".join(sorted(usernames)) if whole else shown(sorted(usernames))
         text = f"{names} in group {group} (account {', '.join(accounts) if whole else shown(accounts)}): {reason}"

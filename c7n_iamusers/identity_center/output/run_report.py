@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from c7n_iamusers import reasons
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.output.reports import in_words
@@ -23,12 +24,13 @@ from c7n_iamusers.identity_center.planning.permission_sets import (
 from c7n_iamusers.identity_center.writer import writer
 from c7n_iamusers.identity_center.writer.writer import DONE, ChangeResult
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
+from c7n_iamusers.reasons import Reason
 
 
 def refused_outcome(refusal: model.Refusal) -> Outcome:
     """The outcome of a refused user: SKIPPED if that is a decision about the user, FAILED if something is wrong."""
     status = SKIPPED if refusal.code in model.DECISIONS else FAILED
-    return Outcome.of(refusal.subject, status, refusal.reason, code=refusal.code, verdict=refusal.verdict)
+    return Outcome.of(refusal.subject, status, refusal.reason, verdict=refusal.verdict)
 
 
 def _remedy(total: model.TotalAccess) -> str:
@@ -94,22 +96,29 @@ class Report:
         These are users, removals and checks that failed, quotas and the like that forbid the plan, and people with more
         access than their IAM users. Users who are refused by a decision are none, and neither is what ``accept`` names.
         """
-        failed = {outcome.reason for _, outcome in self._outcomes() if outcome.status == FAILED}
+        failed = {outcome.reason.text for _, outcome in self._outcomes() if outcome.status == FAILED}
         # A removal serves no IAM user, so no outcome has its failure.
         for change in self.plan.changes if self.ended else ():
             ended = self.ended.get(change.key)
             if change.action == model.REMOVE and ended and ended.status == writer.FAILED:
                 failed.add(ended.reason)
+        return sorted(failed.union(self.plan.obstacles, self.faults()))
+
+    def faults(self) -> list[str]:
+        """What is wrong besides users, removals and the plan as a whole, in sentences."""
         wider = (each for each in self.plan.totals if each.is_unaccepted)
-        failed.update(f"{in_words(each, each.person[0])}: {_remedy(each)}" for each in wider)
-        return sorted(failed.union(self.plan.obstacles, self.unexpected_members, self.changed_sets))
+        lines = (f"{in_words(each, each.person[0])}: {_remedy(each)}" for each in wider)
+        return [*lines, *self.unexpected_members, *self.changed_sets]
 
     def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
         for refused in self.plan.refused:
             yield refused.place, refused_outcome(refused)
         for each in self.plan.missing:
             subject = each.claim.subject
-            yield each.claim.place, Outcome.of(subject, SKIPPED, f"{subject}: {each.reason}")
+            yield (
+                each.claim.place,
+                Outcome.of(subject, SKIPPED, reasons.AWAITED(user=subject, why=each.reason)),
+            )
         yield from self._served()
 
     def _served(self) -> Iterator[tuple[str, Outcome]]:
@@ -127,9 +136,10 @@ class Report:
         calls, seconds = sum(each.calls for each in own_results), sum(each.seconds for each in own_results)
         failure = next((each for each in ended if each.status != DONE), None)
         if failure:
-            reason = failure.reason if str(subject) in failure.reason else f"{subject}: {failure.reason}"
-            text = f"{reason}{self._left_behind(claim, keys)}: correct that and run again"
-            return Outcome.of(subject, FAILED, text, calls=calls, seconds=seconds, code=failure.code)
+            user = "" if failure.about == subject else f"{subject}: "
+            left = self._left_behind(claim, keys)
+            reason = reasons.CHANGE_FAILED(user=user, why=failure.reason, left=left)
+            return Outcome.of(subject, FAILED, reason, calls=calls, seconds=seconds, error=failure.code)
         status = PROVISIONED if any(each.calls for each in ended) else UNCHANGED
         total = self._totals.get((claim.person, claim.grant.account_id))
         verdict = total.verdict if total else claim.verdict
@@ -137,7 +147,7 @@ class Report:
             subject, status, self._success_reason(claim), calls=calls, seconds=seconds, verdict=verdict
         )
 
-    def _success_reason(self, claim: model.Claim) -> str:
+    def _success_reason(self, claim: model.Claim) -> Reason:
         person, user = self.desired.people[claim.person], self.ended.get(user_key(claim.person))
         adopted = claim.person in self.plan.known_people or bool(user and user.adopted)
         who = (
@@ -145,16 +155,16 @@ class Report:
             if adopted
             else "a new Identity Center user"
         )
-        holds = f"{person.username} ({who}) is in group {claim.group}, which has {claim.grant}"
+        holds = reasons.HAS_ACCESS(
+            username=person.username, who=who, group=claim.group, grant=str(claim.grant)
+        )
         total = self._totals.get((claim.person, claim.grant.account_id))
         if total is None or total.verdict not in UNPROVEN:
             return holds
         further = [str(each) for each in total.beyond if each.is_more]
-        return (
-            f"{holds}; {total.verdict}: also holds {', '.join(further)}"
-            if further
-            else f"{holds}; {total.verdict}"
-        )
+        if further:
+            return holds.and_also(reasons.HOLDS_MORE(verdict=total.verdict, further=", ".join(further)))
+        return holds.and_also(reasons.VERDICT(verdict=total.verdict))
 
     @cached_property
     def _totals(self) -> Mapping[tuple[model.PersonKey, str], model.TotalAccess]:

@@ -424,5 +424,5 @@ def write_terraform(
             "an earlier export gave may be theirs: correct that, and export again"
         )
     for refused in desired.refused:
-        yield f"  ! refused {refused.reason}"
+        yield f"  ! refused {refused.reason.text}"
     yield f"Wrote {directory / FILE}"

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from c7n_iamusers import reasons
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key
-from c7n_iamusers.identity_center.planning.permission_sets import differs, lasts_longer, may_widen
+from c7n_iamusers.identity_center.planning.permission_sets import differs, lasts_longer, lost_forms, may_widen
 from c7n_iamusers.identity_center.planning.plan_input import PlanInput
 from c7n_iamusers.identity_center.planning.replacements import Replacements, identities, identity
 from c7n_iamusers.identity_center.planning.shared_groups import (
-    FORMER_IN_SHARED,
     FORMER_MEMBERS,
     leavers,
     shared_and_stale,
@@ -25,6 +25,7 @@ from c7n_iamusers.identity_center.planning.shared_groups import (
 )
 from c7n_iamusers.identity_center.planning.unrequested_access import DIRECT, SideEffects
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.wording import folded, shown
 
 
@@ -72,40 +73,10 @@ def _held(current: model.CurrentAccess, arn: str, principal: model.Principal) ->
     return Held(name, f"group {group.name}", arn, identifier, group.is_restricted), group.members
 
 
-#: Why a membership that is not requested stays.
-FORMER = (
-    "an earlier run made the membership for IAM users that have no intents now: if these were deleted, it replaces "
-    "their access, and provision prune would remove it with --former DAYS or --unrequested --lock-out"
-)
 #: A detail of the removal of a membership.
 EXPIRED = "an earlier run made the membership, and its IAM users are deleted for longer than --former says"
-FORMER_AND_GONE = (
-    "an earlier run made the membership for IAM users that are deleted, quarantined, or no longer found by the "
-    "policies: it replaces their access"
-)
-_UNJUDGED = (
-    "that were refused because evidence is missing or wrong ({}): correct that and run again; until then no choice "
-    "removes it"
-)
-#: {}: the IAM users.
-UNJUDGED = f"an earlier run made the membership for IAM users {_UNJUDGED}"
-UNJUDGED_PERHAPS = (
-    "the membership is not requested, and no run with results here made it; it may replace the access of IAM users "
-    f"{_UNJUDGED}"
-)
-#: {}: permission sets and accounts.
-_OTHERS = (
-    "the group also has {}, which no run assigned, and that would end: find out who assigned it, and remove it or give "
-    "it by another group; until then no choice removes the membership"
-)
-OTHERS_ASSIGNED = f"an earlier run made the membership, and {_OTHERS}"
-OTHERS_ASSIGNED_PERHAPS = f"the membership is not requested, and {_OTHERS}"
 #: Why a membership stays that replaces the access of IAM users which have no intents now.
-_MOVED = frozenset({FORMER, FORMER_AND_GONE, FORMER_IN_SHARED})
-UNKNOWN_ORIGIN = (
-    "the membership is not requested, and no run with results here made it: find out who did; provision prune "
-    "--unrequested --lock-out removes it"
-)
+_MOVED = frozenset(each.code for each in (reasons.FORMER, reasons.FORMER_AND_GONE, reasons.FORMER_IN_SHARED))
 
 
 @dataclass(frozen=True)
@@ -264,7 +235,7 @@ class _Review:
                 self._unexpected_members.append(
                     model.UnexpectedMember(username, group.name, accounts, reason)
                 )
-                if reason in _MOVED and not self._has_claims(group, username):
+                if reason.code in _MOVED and not self._has_claims(group, username):
                     self._former.add((user_id, group.group_id))
             return None
         membership = group.memberships.get(user_id)
@@ -278,6 +249,7 @@ class _Review:
             f"loses {model.Grant(each.account_id, self._set_name(each.permission_set_arn))}"
             for each in sorted(group.assignments)
         ]
+        lost += lost_forms(group.assignments, self._current.sets)
         expired = self._is_expired(group, username)
         details = (*lost, *([EXPIRED] if expired else []))
         change = self._change(key, model.MEMBERSHIP, f"{username} in {group.name}", call, needs, details)
@@ -288,35 +260,41 @@ class _Review:
         users = self._membership_users.get((group.name, folded(username)), {})
         return not self._served.isdisjoint(identities(users))
 
-    def _why_stays(self, group: model.KnownGroup, username: str, is_replaced: bool, shared: bool) -> str:
-        """Why a membership that is not requested must stay; empty if it may go."""
+    def _why_stays(
+        self, group: model.KnownGroup, username: str, is_replaced: bool, shared: bool
+    ) -> Reason | None:
+        """Why a membership that is not requested must stay; None if it may go."""
         if self._given.desired.external:
-            return "ask the owner of the identity provider to remove it"
+            return reasons.MEMBER_OF_PROVIDER()
         made = (group.name, folded(username)) in self._membership_users
         if others := self._given_by_others(group):
-            return (OTHERS_ASSIGNED if made else OTHERS_ASSIGNED_PERHAPS).format(shown(others))
+            kind = reasons.FORMER_AND_OTHERS if made else reasons.MEMBER_AND_OTHERS
+            return kind(grants=shown(others))
         if self._is_expired(group, username):
-            return ""
+            return None
         if shared:
             return why_leaver_stays(group, self._membership_users.get((group.name, folded(username)), ()))
         if self._is_former_and_gone(group, username):
-            return FORMER_AND_GONE
+            return reasons.FORMER_AND_GONE()
         return self._why_needed(group, username, made, is_replaced)
 
-    def _why_needed(self, group: model.KnownGroup, username: str, made: bool, is_replaced: bool) -> str:
+    def _why_needed(
+        self, group: model.KnownGroup, username: str, made: bool, is_replaced: bool
+    ) -> Reason | None:
         """The same by what the membership may replace. ``made``: an earlier run made it."""
         if model.UNKNOWN_ASSIGNMENT in group.assignments:
-            return f"it is not known what else the group gives: {model.NOT_LISTED}"
+            return reasons.GROUP_GIVES_UNKNOWN(why=model.NOT_LISTED)
         if outside := self._uncovered_accounts(group):
-            return f"it also gives account {shown(outside)}, which has no intents here: run over all accounts"
+            return reasons.GROUP_GIVES_MORE(accounts=shown(outside))
         if is_replaced:
-            return ""
+            return None
         accounts = {each.account_id for each in group.assignments}
         if unjudged := self._replacements.unjudged(group.name, username, accounts):
-            return (UNJUDGED if made else UNJUDGED_PERHAPS).format(shown(unjudged))
+            kind = reasons.FORMER_UNJUDGED if made else reasons.MEMBER_UNJUDGED
+            return kind(users=shown(unjudged))
         if self._comparison.choices.lock_out:
-            return ""
-        return FORMER if made else UNKNOWN_ORIGIN
+            return None
+        return reasons.FORMER() if made else reasons.UNKNOWN_ORIGIN()
 
     def _is_expired(self, group: model.KnownGroup, username: str) -> bool:
         """Whether it is former for too long, and the group gives nothing in accounts without those IAM users."""
@@ -374,12 +352,13 @@ class _Review:
     ) -> str:
         """The key of the removal. ``stays``: the group does. ``rests_on``: why the assignment does."""
         arn = each.permission_set_arn
-        set_name, content = self._set_name(arn), self._content(arn)
+        set_name, content = self._set_name(arn), self._content(each)
         name = f"{group.name} -> {set_name} in account {each.account_id}"
         record = object_records.assignment_record(group, each, set_name, content, stays)
         call = operations.assignment_deletion(group.group_id, each, self._given.instance, record)
         key = f"remove {model.ASSIGNMENT} {each.account_id}/{arn}/{group.group_id}"
-        change = self._change(key, model.ASSIGNMENT, name, call, needs)
+        lost = tuple(lost_forms([each], self._current.sets))
+        change = self._change(key, model.ASSIGNMENT, name, call, needs, lost)
         asked = model.Pending(each.account_id, arn, group.group_id)
         change = self._state.in_progress.removing(change, asked)
         self._changes[key] = replace(change, rests_on=rests_on), goes
@@ -387,7 +366,7 @@ class _Review:
 
     def _end_assignment(self, group: model.KnownGroup, each: model.Assignment) -> None:
         """Remove an assignment of a shared group, unless a member may have no other access to the account."""
-        part, needs, reasons = replace(group, assignments=frozenset({each})), list[str](), set[str]()
+        part, needs, why = replace(group, assignments=frozenset({each})), list[str](), set[str]()
         for user_id in sorted(group.members):
             person, username = self._ids.get(user_id), self._username(user_id)
             accounts = (each.account_id,)
@@ -395,15 +374,13 @@ class _Review:
             replaced = replaced or self._covering_claims(part, username, person)
             made = (group.name, folded(username)) in self._membership_users
             if reason := self._why_needed(part, username, made, bool(replaced)):
-                reasons.add(FORMER_MEMBERS if reason == FORMER else reason)
+                why.add(FORMER_MEMBERS if reason.code == reasons.FORMER.code else reason.text)
             for claim in replaced:
                 needs += membership_key(claim.person, claim.group), assignment_key(claim.group, claim.grant)
-        if not self._content(each.permission_set_arn):
-            reasons.add(
-                "its permission set was not read, as none of its people has intents; an undo needs that"
-            )
-        goes = self._comparison.choices.prune and not reasons
-        self._remove_assignment(group, each, sorted(set(needs)), goes, True, shown(sorted(reasons)))
+        if each.permission_set_arn not in self._current.sets:
+            why.add("its permission set was not read, as none of its people has intents; an undo needs that")
+        goes = self._comparison.choices.prune and not why
+        self._remove_assignment(group, each, sorted(set(needs)), goes, True, shown(sorted(why)))
         if goes:
             grant = model.Grant(each.account_id, self._set_name(each.permission_set_arn))
             self._ended.add((f"group {group.name}", grant))
@@ -612,15 +589,16 @@ class _Review:
         """[account id, content] of the group's permission sets; one list for all its members."""
         if group.group_id not in self._given_contents:
             held = sorted(group.assignments)
-            self._given_contents[group.group_id] = [
-                [each.account_id, self._content(each.permission_set_arn)] for each in held
-            ]
+            self._given_contents[group.group_id] = [[each.account_id, self._content(each)] for each in held]
         return self._given_contents[group.group_id]
 
-    def _content(self, arn: str) -> str:
+    def _content(self, each: model.Assignment) -> str:
+        """Empty if it is not known: AWS does not tell the content of an earlier form."""
+        arn, known = each.permission_set_arn, self._current.sets.get(each.permission_set_arn)
+        if known is None or each.account_id in known.stale:
+            return ""
         if arn not in self._contents:
-            known = self._current.sets.get(arn)
-            self._contents[arn] = object_records.content_of(known.settings if known else None)
+            self._contents[arn] = object_records.content_of(known.settings)
         return self._contents[arn]
 
     def _set_name(self, arn: str) -> str:

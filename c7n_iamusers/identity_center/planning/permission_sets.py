@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet, duration_seconds
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref, Wait
-from c7n_iamusers.identity_center.model import Instance, KnownPermissionSet
+from c7n_iamusers.identity_center.model import Assignment, Instance, KnownPermissionSet
 from c7n_iamusers.text.wording import shown
 
 #: The Ref to the ARN of a new permission set.
@@ -112,6 +112,17 @@ def may_widen(requested: PermissionSet, present: PermissionSet) -> bool:
         or any(_effect(each) != "Deny" for each in new - old)
         or any(_effect(each) != "Allow" for each in old - new)
     )
+
+
+def lost_forms(assignments: Iterable[Assignment], sets: Mapping[str, KnownPermissionSet]) -> Iterator[str]:
+    """What no undo restores of ``assignments`` that are removed, in lines for a reviewer. ``sets``: by ARN."""
+    for each in sorted(assignments):
+        known = sets.get(each.permission_set_arn)
+        if known and each.account_id in known.stale:
+            yield (
+                f"no undo restores it: account {each.account_id} has permission set {known.settings.name} in an "
+                "earlier form, whose content AWS does not tell"
+            )
 
 
 def lasts_longer(requested: PermissionSet, present: PermissionSet) -> bool:

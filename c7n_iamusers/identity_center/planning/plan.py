@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.planning.access_review import Comparison, review
@@ -39,23 +40,22 @@ def plan_access(
     problems = Problems(desired, state, people, unrecognized, instance, known.quotas)
     spelled = refused_spellings(desired, people, known.proofs)
     inherited = {
-        **inherited_access(desired.claims, people, state, known.history),
+        **inherited_access(desired.claims, people, state, known.history, known.elsewhere),
         **changed_people(desired.claims, people, state, known.history),
     }
-    reasons = {claim: inherited.get(claim) or problems.of(claim) for claim in desired.claims}
-    claims = [claim for claim in desired.claims if not (reasons[claim] or claim in spelled)]
+    found_problems = {claim: inherited.get(claim) or problems.of(claim) for claim in desired.claims}
+    claims = [claim for claim in desired.claims if not (found_problems[claim] or claim in spelled)]
     refused = [
         model.Refusal(
             claim.subject,
-            f"{claim.subject}: {reason}",
-            _CODE,
+            reasons.NOT_PLANNED(user=claim.subject, why=problem),
             claim.place,
             claim.person not in unrecognized and claim not in inherited,
         )
-        for claim, reason in reasons.items()
-        if reason
+        for claim, problem in found_problems.items()
+        if problem
     ]
-    refused += [refusal for claim, refusal in spelled.items() if not reasons[claim]]
+    refused += [refusal for claim, refusal in spelled.items() if not found_problems[claim]]
     given = PlanInput(desired, state, people, claims, instance, known)
     side_effects = SideEffects(given)
     builder = Changes(given, side_effects)
@@ -129,21 +129,19 @@ def _missing(
             yield model.Missing(
                 claim,
                 "user",
-                f"no user in Identity Center has username {person.username}: ask the owner of the identity provider "
-                "to add "
-                f"{person.username} <{person.email}> ({person.display_name}), and to put them into group {claim.group}",
+                reasons.USER_AWAITED(
+                    username=person.username, email=person.email, name=person.display_name, group=claim.group
+                ),
             )
         elif group is None:
             yield model.Missing(
                 claim,
                 "group",
-                f"there is no group {claim.group} in Identity Center: ask the owner of the identity provider to add "
-                f"it, with {person.username} in it",
+                reasons.GROUP_AWAITED(group=claim.group, username=person.username),
             )
         elif found.user_id not in group.members:
             yield model.Missing(
                 claim,
                 "membership",
-                f"{person.username} is not in group {claim.group}: ask the owner of the identity provider to put them "
-                "into it",
+                reasons.MEMBERSHIP_AWAITED(username=person.username, group=claim.group),
             )

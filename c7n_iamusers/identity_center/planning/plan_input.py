@@ -20,7 +20,8 @@ class Evidence:
     ``expired``: group name and folded username of memberships that an earlier run made, and that go although they may
     be all access of their people: see ``Choices.former_days``. ``source_is_stated``: whoever runs this says that no
     identity provider feeds the identity store. ``only``: the accounts whose intents were chosen, None for all; what
-    others may request is left out of the review.
+    others may request is left out of the review. ``elsewhere``: other runs may have left their records elsewhere, as
+    ``mode: apply`` has an output for each policy and account.
     """
 
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
@@ -30,6 +31,7 @@ class Evidence:
     source_is_stated: bool = False
     expired: frozenset[tuple[str, str]] = frozenset()
     only: frozenset[str] | None = None
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ human who has the person's username by now.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -33,7 +33,8 @@ class History:
     ``made``: those of them that runs made, and no later one removed. ``served``: folded username, as
     requested -> id of the user who had it -> the IAM users (``identity``) who were given access as that person.
     ``membership_ids``: the ids with which runs made or met ``memberships``. ``joined``: those of memberships that runs
-    made, or that undos of runs brought back.
+    made, or that undos of runs brought back. ``undone``: assignments that undos have ended since the time from which on
+    this was read; ``removed``: that later runs have removed, and no undo brought back.
     """
 
     memberships: Mapping[MembershipKey, Mapping[str, str]] = field(default_factory=dict)
@@ -42,6 +43,8 @@ class History:
     made: frozenset[tuple[str, model.Assignment]] = frozenset()
     membership_ids: Mapping[MembershipKey, frozenset[str]] = field(default_factory=dict)
     joined: frozenset[str] = frozenset()
+    undone: frozenset[tuple[str, model.Assignment]] = frozenset()
+    removed: frozenset[tuple[str, model.Assignment]] = frozenset()
 
     @property
     def users(self) -> frozenset[tuple[str, str]]:
@@ -114,11 +117,12 @@ def inherited_access(
     people: Mapping[model.PersonKey, model.KnownPerson],
     state: model.CenterState,
     history: History,
+    elsewhere: bool = False,
 ) -> dict[model.Claim, str]:
     """Claims whose person has access that a run gave for another IAM user of the account -> why they are refused.
 
     As with several users of one address at once, only the people file can say that they are one person's. A renamed
-    user, and a later one of the same name, are no others.
+    user, and a later one of the same name, are no others. ``elsewhere``: see ``plan_input.Evidence``.
     """
     groups, found = _groups(state), {}
     for claim in claims:
@@ -132,6 +136,14 @@ def inherited_access(
         )
         if why := inherited(claim.subject, known, given):
             found[claim] = why
+        elif elsewhere and (unrecorded := sorted(_unrecorded(claim, known.user_id, state, history))):
+            found[claim] = (
+                f"{known.username} is in {shown(unrecorded)}, which this tool manages in account "
+                f"{claim.subject.account_id}, and no run with records here put the person there, so that may be access "
+                "of another IAM user, and one person would get the access of both: keep one output for all runs of the "
+                "policy; or, if all of it is this person's, such as by another policy, give this user a row with "
+                "account, user, email in the people file (people-from); if not, give it the e-mail of its own person"
+            )
     return found
 
 
@@ -158,6 +170,20 @@ def inherited(
         "person's, give this user a row with account, user, email in the people file (people-from, or "
         "--people-from); if not, give it the e-mail of its own person, or undo that run first"
     )
+
+
+def _unrecorded(
+    claim: model.Claim, user_id: str, state: model.CenterState, history: History
+) -> Iterator[str]:
+    """Managed groups that give the person the claim's account by memberships of which no run has left a record."""
+    own = state.groups.get(claim.group)
+    for group in _groups(state).values():
+        key, gives = (group.group_id, user_id), {each.account_id for each in group.assignments}
+        if group == own or not group.is_restricted or user_id not in group.members:
+            continue
+        recorded = history.is_recorded(key, group.memberships.get(user_id, "")) and key in history.memberships
+        if claim.grant.account_id in gives and not recorded:
+            yield f"group {group.name}"
 
 
 def changed_people(

@@ -8,22 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from c7n_iamusers import reasons
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.planning.replacements import History, MembershipUsers, identities, identity
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.wording import folded, shown
 
-#: Why the membership of a shared group stays.
-FORMER_IN_SHARED = (
-    "an earlier run made the membership of this shared group for IAM users that have no intents now: if these were "
-    "deleted, it replaces their access, and provision prune --former DAYS would remove it"
-)
-#: {}: accounts.
-GIVES_MORE = (
-    "an earlier run made the membership of this shared group for IAM users that have no intents now, and the group "
-    "also gives account {}, where no run found an IAM user of this person: no choice removes the membership: if the "
-    "person has left, remove it by hand"
-)
 #: Why an assignment of a shared group stays.
 FORMER_MEMBERS = (
     "an earlier run gave it to members whose IAM users have no intents now: it may be all access that they have, and "
@@ -73,12 +64,12 @@ def leavers(
             yield user_id
 
 
-def why_leaver_stays(group: model.KnownGroup, users: Iterable[str]) -> str:
+def why_leaver_stays(group: model.KnownGroup, users: Iterable[str]) -> Reason:
     """Why a leaver who is not expired stays in a shared group. ``users``: ARNs of the IAM users of the membership."""
     accounts = {each.account_id for each in group.assignments}
     beyond = accounts - {arn.split(":")[4] for arn in users}
     if model.UNKNOWN_ASSIGNMENT in group.assignments:
-        return (
-            f"an earlier run made the membership, and it is not known what else it gives: {model.NOT_LISTED}"
-        )
-    return GIVES_MORE.format(shown(sorted(beyond))) if beyond else FORMER_IN_SHARED
+        return reasons.FORMER_GIVES_UNKNOWN(why=model.NOT_LISTED)
+    if beyond:
+        return reasons.FORMER_GIVES_MORE(accounts=shown(sorted(beyond)))
+    return reasons.FORMER_IN_SHARED()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from c7n_iamusers import reasons
 from c7n_iamusers.derivation.model import (
     NO_WORKING_CREDENTIALS,
     QUARANTINED,
@@ -20,78 +21,56 @@ from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
 from c7n_iamusers.lockout.before_quarantine import before_quarantine
 from c7n_iamusers.lockout.denied_users import denying_policy
+from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.times import as_text
 from c7n_iamusers.text.wording import shown
-
-_REPORT = (
-    "allow iam:GetCredentialReport, iam:GenerateCredentialReport, iam:ListServiceSpecificCredentials and "
-    "iam:ListVirtualMFADevices to the role that reads the account, and run again; a user that was created after the "
-    "credential report is in the next one, in at most four hours"
-)
 
 
 def inability(intents: Intents, user: UserIntent, today: date) -> model.Refusal | None:
     """The refusal of a user that can't use its own policies; None if it can, or if that is accepted on ``today``."""
     rows = _acceptances(intents)
-    for found in (_quarantine(user, intents.source), _without_credentials(user)):
+    lacks = _lacks_credentials(user)
+    for found in (_quarantine(user, intents.source), (lacks, NO_WORKING_CREDENTIALS) if lacks else None):
         if found and not (found[1] and accepted(rows, user.subject, found[1], today)):
             return _refusal(intents, user, rows, *found)
     return None
 
 
 def _refusal(
-    intents: Intents, user: UserIntent, rows: tuple[Acceptance, ...], code: str, verdict: str, reason: str
+    intents: Intents, user: UserIntent, rows: tuple[Acceptance, ...], reason: Reason, verdict: str
 ) -> model.Refusal:
     if verdict:
-        reason += f"; if its person is to have access all the same, name it in accept: [...] with verdict: {verdict}"
         outdated = [each for each in rows if each.is_for(user.subject) and each.verdict == verdict]
-        reason += "".join(f"; the acceptance ({each.remark}) expired on {each.expires}" for each in outdated)
-    return model.Refusal(user.subject, f"{user.subject}: {reason}", code, intents.place)
+        expired = [reasons.ACCEPTANCE_EXPIRED(remark=each.remark, expires=each.expires) for each in outdated]
+        reason = reason.and_also(reasons.ACCEPTABLE(verdict=verdict), *expired)
+    return model.Refusal(user.subject, reason, intents.place)
 
 
-#: The code of a refusal, the verdict that accepts it (empty for none), and the reason in words.
-_Inability = tuple[str, str, str]
-
-
-def _quarantine(user: UserIntent, source: PolicySource) -> _Inability | None:
+def _quarantine(user: UserIntent, source: PolicySource) -> tuple[Reason, str] | None:
+    """The reason of the refusal, and the verdict that accepts it, empty for none; None if it is in no quarantine."""
     if user.detail is None or not denying_policy(user.detail, source):
         return None
     if found := denying_policy(before_quarantine(user.detail), source):
-        reason = f"its {found} denies every action, as in quarantine: release the user, or remove that policy"
-        return model.QUARANTINED, "", reason
-    reason = (
-        "is in quarantine, so it can do nothing, and access in Identity Center would undo that: release it"
-    )
-    return model.QUARANTINED, QUARANTINED, reason
+        why = f"its {found} denies every action, as in quarantine: release the user, or remove that policy"
+        return reasons.QUARANTINED(user=user.subject, why=why), ""
+    why = "is in quarantine, so it can do nothing, and access in Identity Center would undo that: release it"
+    return reasons.QUARANTINED(user=user.subject, why=why), QUARANTINED
 
 
-def _without_credentials(user: UserIntent) -> _Inability | None:
+def _lacks_credentials(user: UserIntent) -> Reason | None:
     held = user.credentials
     if held is None:
-        reason = (
-            "it is unknown whether it has working credentials: its intents have none: run the policy again"
-        )
-        return model.CREDENTIALS_UNKNOWN, NO_WORKING_CREDENTIALS, reason
+        return reasons.CREDENTIALS_NOT_LISTED(user=user.subject)
     if held.kinds:
         return None
     if held.unread:
-        reason = (
-            f"it is unknown whether it has working credentials ({shown(held.unread)}): "
-            f"{held.problem or 'not read'}: {_REPORT}"
-        )
-        return model.CREDENTIALS_UNKNOWN, NO_WORKING_CREDENTIALS, reason
-    by = f"by the credential report of {as_text(held.as_of)}"
+        why = held.problem or "not read"
+        return reasons.CREDENTIALS_UNKNOWN(user=user.subject, which=shown(held.unread), why=why)
+    as_of = as_text(held.as_of)
     if held.services:
-        reason = (
-            f"all of its working credentials are for one service alone ({shown(held.services)}; {by}), so it can't use "
-            "the rest of what its policies allow: make a permission set for that by hand"
-        )
-        return model.ONE_SERVICE_CREDENTIALS, NO_WORKING_CREDENTIALS, reason
-    reason = (
-        f"has no working credentials ({by}): no console password, no active access key or signing certificate, so "
-        "nobody can use what its policies allow: find out whether its person still works here"
-    )
-    return model.NO_WORKING_CREDENTIALS, NO_WORKING_CREDENTIALS, reason
+        services = shown(held.services)
+        return reasons.ONE_SERVICE_CREDENTIALS(user=user.subject, services=services, as_of=as_of)
+    return reasons.NO_WORKING_CREDENTIALS(user=user.subject, as_of=as_of)
 
 
 def _acceptances(intents: Intents) -> tuple[Acceptance, ...]:

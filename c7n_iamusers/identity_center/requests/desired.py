@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from c7n_iamusers import reasons
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Subject
@@ -73,7 +74,9 @@ def desired_access(
     )
     candidates = spelled_alike(distinct_people([_candidate(user) for _, user in users]))
     refused = [
-        model.Refusal(found.subject, f"{found.subject}: {found.problem}", place=each.place)
+        model.Refusal(
+            found.subject, reasons.INVALID_PERSON(user=found.subject, why=found.problem), each.place
+        )
         for (each, _), found in zip(users, candidates, strict=True)
         if found.person is None
     ]
@@ -102,7 +105,8 @@ def _with_file(refused: model.Refusal) -> model.Refusal:
     """The refusal with the file that requests the access."""
     if not refused.place:
         return refused
-    return replace(refused, reason=f"{refused.reason} (requested by {refused.place}/{INTENTS_FILE})")
+    place = f"{refused.place}/{INTENTS_FILE}"
+    return replace(refused, reason=refused.reason.and_also(reasons.REQUESTED_BY(place=place)))
 
 
 def _identity_source(intents: Sequence[Intents]) -> bool:
@@ -140,8 +144,7 @@ def _consistent(requests: list[AccessRequest]) -> tuple[list[AccessRequest], lis
     refused = [
         model.Refusal(
             requests[at].subject,
-            f"{requests[at].subject}: {'; '.join(texts)}",
-            "Conflict",
+            reasons.CONFLICT(user=requests[at].subject, why="; ".join(texts)),
             requests[at].place,
         )
         for at, texts in faults.items()

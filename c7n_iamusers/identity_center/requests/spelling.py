@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from c7n_iamusers import reasons
 from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.derivation.user_derivation import in_words
 from c7n_iamusers.identity_center import model
@@ -61,7 +62,9 @@ def _others(
 ) -> Iterator[tuple[model.Claim, model.Refusal]]:
     for claim in desired.claims:
         if found := of_group.get((claim.person, claim.group)):
-            reason = f"{claim.subject}: group {claim.group} gives other access, too: {found.reason}"
+            reason = reasons.SPELLED_OTHERWISE_IN_GROUP(
+                user=claim.subject, group=claim.group, why=found.reason
+            )
             yield claim, replace(found, subject=claim.subject, reason=reason, place=claim.place, verdict="")
 
 
@@ -76,10 +79,12 @@ def _refusal(
     if _RANKS[found.verdict] <= _RANKS[before.verdict] or proofs.is_permitted(arn, found):
         return None
     examples = "; ".join(map(in_words, found.witnesses[:1]))
-    reason = (
-        f"{claim.subject}: Identity Center spells its person's username {username}, and the intents spell it {asked}. "
-        f"Spelled as there, permission set {requested.name} is {found.verdict}"
-        f"{f', for example {examples}' if examples else ''}, because a policy or a session tag depends on the "
-        f"spelling: spell it {username} where the policy reads it, and run again"
+    reason = reasons.SPELLED_OTHERWISE(
+        user=claim.subject,
+        known=username,
+        asked=asked,
+        set=requested.name,
+        verdict=found.verdict,
+        example=f", for example {examples}" if examples else "",
     )
-    return model.Refusal(claim.subject, reason, model.NOT_PROVEN, claim.place, verdict=found.verdict)
+    return model.Refusal(claim.subject, reason, claim.place, verdict=found.verdict)

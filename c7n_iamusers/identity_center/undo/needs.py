@@ -16,6 +16,7 @@ from c7n_iamusers.text.wording import shown
 #: may have; or why the account can't be read.
 ReadUsers = Callable[[Iterable[str]], Mapping[str, Mapping[str, str] | str]]
 _LOCK_OUT = "give --lock-out to delete it anyway"
+_LOCK_OUT_SETTINGS = "give --lock-out to take them back anyway"
 
 
 def users_not_read(accounts: Iterable[str]) -> dict[str, str]:
@@ -23,6 +24,19 @@ def users_not_read(accounts: Iterable[str]) -> dict[str, str]:
     return dict.fromkeys(
         accounts, "it was not checked whether its IAM user still exists: give --member-role, or"
     )
+
+
+def read_once(read_users: ReadUsers) -> ReadUsers:
+    """``read_users``, which reads each account once: for the memberships, assignments and settings of one plan."""
+    known: dict[str, Mapping[str, str] | str] = {}
+
+    def read(accounts: Iterable[str]) -> Mapping[str, Mapping[str, str] | str]:
+        listed = list(accounts)
+        if new := [each for each in listed if each not in known]:
+            known.update(read_users(new))
+        return {each: known[each] for each in listed if each in known}
+
+    return read
 
 
 def needed_memberships(
@@ -102,6 +116,46 @@ def relied_on(
         elif unknown:
             found[group_id, assignment] = (
                 f"the result of the run has no IAM user for its members {shown(unknown)}: {_LOCK_OUT}"
+            )
+    return found
+
+
+def relied_on_settings(
+    result: Mapping[str, Any], state: object_records.RemovedState, read_users: ReadUsers, later: History
+) -> dict[str, str]:
+    """ARNs of permission sets whose holders may need the settings that the run gave them, and why.
+
+    Who held it before the run, and is served by no IAM user of it, comes back to what the person had. Arguments as of
+    ``needed_memberships``.
+    """
+    rows = {object_records.membership_of(row): row["users"] for row in result.get("memberships", ())}
+    replaced = [
+        (arn, object_records.holders_in(each.record))
+        for each in state.removed
+        if each.kind == object_records.SETTINGS
+        and state.holders.get(arn := each.record["permission-set-arn"])
+    ]
+    accounts = sorted({account for arn, _ in replaced for account, _, _ in state.holders[arn]})
+    existing = read_users(accounts) if accounts else {}
+    found = {}
+    for arn, before in replaced:
+        reasons, unknown = set[str](), set[str]()
+        for account, principal, user in state.holders[arn]:
+            key = principal, user
+            users = {**rows.get(key, {}), **later.memberships.get(key, {})}
+            if not users and (account, user) not in before:
+                unknown.add(user)
+            reasons |= {
+                text
+                for each, unique in users.items()
+                if each.split(":")[4] == account and (text := _missing_reason(each, unique, existing))
+            }
+        if reasons:
+            found[arn] = f"{shown(sorted(reasons))} {_LOCK_OUT_SETTINGS}"
+        elif unknown:
+            found[arn] = (
+                f"the result of the run has no IAM user for its holders {shown(sorted(unknown))}: "
+                f"{_LOCK_OUT_SETTINGS}"
             )
     return found
 

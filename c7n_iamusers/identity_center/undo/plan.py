@@ -173,10 +173,18 @@ def plan_undo(
         for change in changes
         if change.key in back.existing
     ]
+    # A permission set that goes needs no former settings.
+    gone = {each.key for each in going if each.kind == model.PERMISSION_SET}
+    of = back.settings
+    first = [
+        each
+        for each in back.changes
+        if each.key not in of or deletion_key(model.PERMISSION_SET, of[each.key].arn) not in gone
+    ]
     # Who goes must not get former settings that allow more.
     ends = tuple(each.key for each in going if each.kind in (model.MEMBERSHIP, model.ASSIGNMENT))
-    late = [each for each in back.changes if each.key in back.settings and back.settings[each.key].widens]
-    first = [each for each in back.changes if each not in late]
+    late = [each for each in first if each.key in of and of[each.key].widens]
+    first = [each for each in first if each not in late]
     last = [replace(each, needs=(*each.needs, *ends)) for each in late]
     return object_records.UndoPlan((*first, *going, *last), (*back.kept, *undo.kept, *there), undo.basis)
 

@@ -4,13 +4,14 @@
 A deleted group or permission set is recreated from its record. An existing one, recreated by an interrupted undo or by
 others, is used only if it is unchanged: a membership is restored only if its group gives nothing else than before, and
 an assignment only if no person has joined the group since. Former settings of a permission set come back if it has none
-but those of before and of the run, and, where they may allow more, only to those who had them.
+but those of before and of the run, and, where they may allow more, only to those who had them. The same is asked again
+right before each call: see ``restoration_checks``.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -45,22 +46,30 @@ _EARLIER_FORM = (
 )
 #: {}: accounts.
 _LOST = "account {} had an earlier form of it before the run, whose content AWS does not tell"
+_SET_CHANGED = "its permission set no longer exists, or has changed"
 _CHANGED = "its settings have changed since the run"
 NO_GROUP = "its group no longer exists, or is not managed"
+
+
+#: The ``record`` of a removed object.
+Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class FormerSettings:
     """The ``settings`` of a permission set before a run, which ``requested`` others; None if that is not known.
 
-    ``widens``: they may allow more than those of now. ``holders``: account id and user id of those who had them.
+    ``widens``: they may allow more than those of now; ``narrows``: less. ``holders``: account id and user id of those
+    who had them. ``losing``: of those who have those of now, as the plan knows them.
     """
 
     arn: str
     settings: PermissionSet
     requested: PermissionSet | None
     widens: bool = False
+    narrows: bool = False
     holders: frozenset[tuple[str, str]] = frozenset()
+    losing: frozenset[tuple[str, str]] = frozenset()
 
     def reason(self, known: model.KnownPermissionSet | None) -> str:
         """Why they are not restored to the permission set as it is now; empty if they may be.
@@ -96,7 +105,8 @@ class RestorationPlan:
     ``permission_sets``: by name, those to recreate. ``of_people``: user id -> the keys of the changes that restore the
     user's memberships. ``existing``: the ``deletion_key`` of objects that exist again. ``former``: key of an
     assignment's change -> the former members of its group. ``unexpected``: the user ids that ``kept`` names.
-    ``settings``: key of a permission set's change -> the settings to restore.
+    ``settings``: key of a permission set's change -> the settings to restore. ``records``: key of an assignment's or a
+    membership's change -> its record.
     """
 
     changes: tuple[model.Change, ...] = ()
@@ -107,6 +117,7 @@ class RestorationPlan:
     former: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unexpected: frozenset[str] = frozenset()
     settings: Mapping[str, FormerSettings] = field(default_factory=dict)
+    records: Mapping[str, Record] = field(default_factory=dict)
 
 
 def deletion_key(kind: str, *ids: str) -> str:
@@ -118,15 +129,14 @@ def plan_restoration(
     removed_state: RemovedState,
     instance: model.Instance,
     requested: Mapping[str, PermissionSet] | None = None,
+    relied_on: Mapping[str, str] | None = None,
 ) -> RestorationPlan:
     """The plan for ``removed_state.removed``. Raises KeyError, TypeError for malformed records.
 
-    ``requested``: the run's requested permission sets, by name.
+    ``requested``: the run's requested permission sets, by name. ``relied_on``: ARNs of permission sets whose holders
+    may need the settings of now, and why.
     """
-    return _Restoration(removed_state, instance, requested or {}).result()
-
-
-Record = Mapping[str, Any]
+    return _Restoration(removed_state, instance, requested or {}, relied_on or {}).result()
 
 
 class _Restoration:
@@ -137,9 +147,12 @@ class _Restoration:
         removed_state: RemovedState,
         instance: model.Instance,
         requested: Mapping[str, PermissionSet],
+        relied_on: Mapping[str, str],
     ) -> None:
         self._removed_state, self._instance, self._of_run = removed_state, instance, requested
+        self._relied_on = relied_on
         self._settings: dict[str, FormerSettings] = {}
+        self._records: dict[str, Record] = {}
         self._former: defaultdict[str, set[str]] = defaultdict(set)
         for each in removed_state.removed:
             if each.kind == model.MEMBERSHIP:
@@ -187,6 +200,7 @@ class _Restoration:
             former,
             frozenset(self._unexpected),
             self._settings,
+            self._records,
         )
 
     def _permission_set(self, record: Record) -> str:
@@ -229,8 +243,14 @@ class _Restoration:
         if reason := former.reason(known):
             return reason
         widens = permission_sets.may_widen(settings, known.settings) or bool(known.stale)
+        narrows = permission_sets.may_widen(known.settings, settings) or bool(known.stale)
+        if narrows and arn in self._relied_on:
+            return self._relied_on[arn]
         key = f"{SETTINGS} {settings.name}"
-        self._settings[key] = replace(former, widens=widens, holders=holders_in(record))
+        losing = frozenset((account, user) for account, _, user in self._removed_state.holders.get(arn, ()))
+        self._settings[key] = replace(
+            former, widens=widens, narrows=narrows, holders=holders_in(record), losing=losing
+        )
         details = tuple(changed(known.settings, settings))
         admin = administrative(settings, {})
         self._add(key, model.PERMISSION_SET, record, calls, (), details, admin, model.UPDATE)
@@ -262,8 +282,8 @@ class _Restoration:
         if group_id is None:
             return NO_GROUP
         arn, content = self._set(record["permission-set-arn"])
-        if not content or content != record["content"]:
-            return "its permission set no longer exists, or has changed"
+        if content != record["content"] or not content:
+            return _SET_CHANGED if record["content"] else _LOST.format(account)
         if known and model.Assignment(account, str(arn)) in known.assignments:
             self._existing.add(deletion_key(model.ASSIGNMENT, account, str(arn), known.group_id))
             if model.Assignment(account, str(arn)) in self._removed_state.in_progress.held(known):
@@ -276,6 +296,7 @@ class _Restoration:
         if set_now and account in set_now.stale:
             return _EARLIER_FORM.format(account)
         grant = model.Grant(account, record["permission-set"])
+        self._records[assignment_key(record["group"], grant)] = record
         self._grants[record["group-id"]].append((grant, content))
         call = operations.assignment_creation(account, arn, group_id, self._instance)
         needs = (set_key(grant.permission_set), group_key(record["group"]))
@@ -289,7 +310,7 @@ class _Restoration:
         return self._former[record["group-id"]] | {*record.get("members", ())}
 
     def _membership(self, record: Record) -> str:
-        user_id, group_id = record["user-id"], self._group_id(record)
+        user_id, group_id = record["user-id"], self._group_to_join(record)
         known = self._removed_state.groups.get(record["group-id"])
         if user_id not in self._removed_state.people:
             return "its user no longer exists"
@@ -299,17 +320,21 @@ class _Restoration:
             self._existing.add(deletion_key(model.MEMBERSHIP, known.group_id, user_id))
             return ""
         returning = self._grants[record["group-id"]]
-        given = {(account, content) for account, content in record["gives"] if content}
-        found = {*self._given_by(known), *((grant.account_id, content) for grant, content in returning)}
-        if further := sorted({account for account, _ in found - given}):
-            return f"its group gives other access than before, in account {shown(further)}"
-        if stale := self._stale_accounts(known):
-            return f"its group gives other access than before, perhaps: {_EARLIER_FORM.format(shown(stale))}"
+        held = self._removed_state.held
+        if reason := gives_more(
+            record, known, held, [(grant.account_id, content) for grant, content in returning]
+        ):
+            return reason
         key = f"{model.MEMBERSHIP} {user_id}/{record['group']}"
         self._of_people[user_id].append(key)
         call = operations.membership_creation(group_id, user_id, self._instance)
         needs = [assignment_key(record["group"], grant) for grant, _ in returning]
-        details = tuple(f"gains {grant}" for grant, _ in returning)
+        gained = {grant for grant, _ in returning} | {
+            model.Grant(each.account_id, held[each.permission_set_arn].settings.name)
+            for each in (known.assignments if known else ())
+        }
+        details = tuple(f"gains {grant}" for grant in sorted(gained))
+        self._records[key] = record
         self._add(key, model.MEMBERSHIP, record, (call,), (*needs, group_key(record["group"])), details)
         return ""
 
@@ -321,24 +346,18 @@ class _Restoration:
             return group_id if known.is_managed else None
         return self._group_ids.get(group_id)
 
+    def _group_to_join(self, record: Record) -> str | Ref | None:
+        """The same, also of a group that others made and that has a managed permission set: a run filled it."""
+        known, held = self._removed_state.groups.get(record["group-id"]), self._removed_state.held
+        if known is None or known.group_id != record["group-id"] or known.is_managed:
+            return self._group_id(record)
+        sets = (held.get(each.permission_set_arn) for each in known.assignments)
+        return known.group_id if any(each and each.settings.is_managed for each in sets) else None
+
     def _set(self, arn: str) -> tuple[str | Ref, str]:
         known = self._removed_state.permission_sets.get(arn)
         found = (known.arn, content_of(known.settings)) if known else (arn, "")
         return self._sets.get(arn, found)
-
-    def _given_by(self, group: model.KnownGroup | None) -> Iterator[tuple[str, str]]:
-        for each in group.assignments if group else ():
-            known = self._removed_state.held.get(each.permission_set_arn)
-            yield each.account_id, content_of(known.settings if known else None)
-
-    def _stale_accounts(self, group: model.KnownGroup | None) -> list[str]:
-        """The accounts of which it is not known what the group gives there."""
-        held = self._removed_state.held
-        return sorted(
-            each.account_id
-            for each in (group.assignments if group else ())
-            if (known := held.get(each.permission_set_arn)) and each.account_id in known.stale
-        )
 
     def _add(
         self,
@@ -367,6 +386,42 @@ class _Restoration:
                 administrative=administrative,
             )
         )
+
+
+def gives_more(
+    record: Record,
+    group: model.KnownGroup | None,
+    held: Mapping[str, model.KnownPermissionSet],
+    returning: Iterable[tuple[str, str]] = (),
+) -> str:
+    """Why the membership of ``record`` may give more in ``group`` than it gave; empty if it does not.
+
+    ``held``: by ARN, the permission sets of the group. ``returning``: account id and content of what the undo restores.
+    """
+    assignments = group.assignments if group else frozenset()
+    given, found = {(account, content) for account, content in record["gives"] if content}, {*returning}
+    for each in assignments:
+        known = held.get(each.permission_set_arn)
+        found.add((each.account_id, content_of(known.settings if known else None)))
+    if further := sorted({account for account, _ in found - given}):
+        return f"its group gives other access than before, in account {shown(further)}"
+    stale = {
+        each.account_id
+        for each in assignments
+        if (known := held.get(each.permission_set_arn)) and each.account_id in known.stale
+    }
+    return (
+        f"its group gives other access than before, perhaps: {_EARLIER_FORM.format(shown(sorted(stale)))}"
+        if stale
+        else ""
+    )
+
+
+def set_changed(record: Record, known: model.KnownPermissionSet | None) -> str:
+    """Why the assignment of ``record`` may give something else by the permission set of now; empty if it does not."""
+    if known is None or content_of(known.settings) != record["content"]:
+        return _SET_CHANGED
+    return _EARLIER_FORM.format(record["account"]) if record["account"] in known.stale else ""
 
 
 def _title(kind: str, record: Record) -> str:

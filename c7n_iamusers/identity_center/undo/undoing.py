@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +40,20 @@ from c7n_iamusers.identity_center.planning.replacements import History
 from c7n_iamusers.identity_center.requests.intents import permission_set_from
 from c7n_iamusers.identity_center.undo.checks import UndoChecks
 from c7n_iamusers.identity_center.undo.names import with_names
-from c7n_iamusers.identity_center.undo.needs import ReadUsers, needed_memberships, relied_on, users_not_read
+from c7n_iamusers.identity_center.undo.needs import (
+    ReadUsers,
+    needed_memberships,
+    read_once,
+    relied_on,
+    relied_on_settings,
+    users_not_read,
+)
 from c7n_iamusers.identity_center.undo.plan import plan_undo
-from c7n_iamusers.identity_center.undo.restoration import FormerSettings, RestorationPlan, plan_restoration
+from c7n_iamusers.identity_center.undo.restoration import RestorationPlan, plan_restoration
+from c7n_iamusers.identity_center.undo.restoration_checks import RestorationChecks, not_restored
 from c7n_iamusers.identity_center.writer.change import RecheckResult
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
-from c7n_iamusers.text.wording import escaping, folded, shown
+from c7n_iamusers.text.wording import escaping, folded
 
 UNDONE = "undone.json"
 
@@ -82,11 +89,13 @@ def undo(
     """
     undo_options = undo_options or UndoOptions()
     say, place = escaping(say), output.place(result)
+    if undo_options.read_users:
+        undo_options = replace(undo_options, read_users=read_once(undo_options.read_users))
     data, center = _checked_result(output, result, center_in, undo_options.digest)
     reader = CenterReader.of(center)
     with exclusive(output, center.instance, center) if options else nullcontext():
-        restoration = _restoration(data, output, result, reader, center.instance)
         later = read_history(output, center.instance, time_of_result(result))
+        restoration = _restoration(data, place, reader, center.instance, undo_options.read_users, later)
         plan = _plan(data, center, reader, restoration, later, undo_options)
         for line in _lines(plan):
             say(line)
@@ -157,14 +166,19 @@ def _incomplete(plan: object_records.UndoPlan) -> Iterator[str]:
 
 
 def _restoration(
-    data: Mapping[str, Any], output: Store, result: str, reader: CenterReader, instance: model.Instance
+    data: Mapping[str, Any],
+    place: str,
+    reader: CenterReader,
+    instance: model.Instance,
+    read_users: ReadUsers | None,
+    later: History,
 ) -> RestorationPlan:
-    place = output.place(result)
     with _result_errors(place):
         removed = [object_records.Removed.from_data(each) for each in data.get("removed", ())]
     removed_state = CreatedReader(reader).read_removed(removed)
     with _result_errors(place):
-        return plan_restoration(removed_state, instance, _requested(data))
+        relied = relied_on_settings(data, removed_state, read_users, later) if read_users else {}
+        return plan_restoration(removed_state, instance, _requested(data), relied)
 
 
 def _requested(data: Mapping[str, Any]) -> dict[str, PermissionSet]:
@@ -202,8 +216,12 @@ def _plan(
     later: History,
     undo_options: UndoOptions,
 ) -> object_records.UndoPlan:
-    read_users = undo_options.read_users
-    state = CreatedReader(reader).read(map(object_records.Created.from_data, data["created"]))
+    read_users, created = undo_options.read_users, tuple(_created(data))
+    gone = later.undone | later.removed
+    ended = {each.assignment for each in created if each.kind == model.ASSIGNMENT}.intersection(gone)
+    state = CreatedReader(reader).read(
+        each for each in created if each.kind != model.ASSIGNMENT or each.assignment not in ended
+    )
     requested = _requested(data)
     needed = needed_memberships(data, state, reader, read_users, later) if read_users else {}
     relied = relied_on(data, state, read_users, later) if read_users else {}
@@ -213,7 +231,34 @@ def _plan(
     }
     members = data.get("members", {})
     plan = plan_undo(state, requested, center.instance, needed, restoration, before, relied, members)
-    return with_names(plan, state, restoration.unexpected, reader, undo_options.accounts)
+    plan = replace(plan, kept=(*plan.kept, *_assigned_again(ended, later, reader)))
+    named = replace(state, created=created)
+    return with_names(plan, named, restoration.unexpected, reader, undo_options.accounts)
+
+
+def _created(data: Mapping[str, Any]) -> Iterator[object_records.Created]:
+    """What the run created. A membership whose call had no answer has the id with which the run met it later."""
+    met = {object_records.membership_of(row): row.get("id", "") for row in data.get("memberships", ())}
+    for each in map(object_records.Created.from_data, data["created"]):
+        is_nameless = each.kind == model.MEMBERSHIP and not each.identifier
+        yield replace(each, identifier=met.get(each.membership, "")) if is_nameless else each
+
+
+def _assigned_again(
+    ended: Collection[object_records.AssignmentKey], later: History, reader: CenterReader
+) -> Iterator[object_records.Kept]:
+    """The run's assignments that have ended and exist: they are others'. Raises ClientError."""
+    for group_id, assignment in sorted(ended):
+        if reader.assignments.exists(assignment, group_id):
+            name = (
+                f"assignment {group_id} -> {assignment.permission_set_arn} in account {assignment.account_id}"
+            )
+            undone = (group_id, assignment) in later.undone
+            yield object_records.Kept(name, _AGAIN_UNDONE if undone else _AGAIN_REMOVED, undone)
+
+
+_AGAIN_UNDONE = "an earlier undo ended the run's, so this was assigned after it, and is not the run's"
+_AGAIN_REMOVED = "a later run removed the run's, so others assigned this: remove it by hand if it must go"
 
 
 class _UndoRecheck:
@@ -228,7 +273,8 @@ class _UndoRecheck:
         clock: Callable[[], float],
     ) -> None:
         self._deletion_checks = UndoChecks(reader, plan.changes, plan.basis, clock)
-        self._reader, self._former, self._settings = reader, restoration.former, restoration.settings
+        self._restoration_checks = RestorationChecks(reader, restoration, clock)
+        self._reader, self._settings = reader, restoration.settings
         self._instance = instance
         desired = model.DesiredAccess(permission_sets=restoration.permission_sets)
         self._recheck = Recheck(reader, desired, model.CenterState(), instance)
@@ -238,7 +284,7 @@ class _UndoRecheck:
         if former := self._settings.get(change.key):
             known = self._reader.permission_sets.read(former.arn)
             if reason := former.reason(known):
-                raise _not_restored(change, reason)
+                raise not_restored(change, reason)
             accounts = known.accounts if known else ()
             return RecheckResult(permission_set_calls(former.settings, known, self._instance, accounts))
         return (
@@ -248,49 +294,10 @@ class _UndoRecheck:
         )
 
     def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
-        """A check to make right before a deletion, before an assignment is restored: no person may have joined the
-        group; and before settings are: nobody may have changed them, or have come to hold them.
-        """
+        """A check to make right before a deletion, and before anything is restored that gives or takes access."""
         if change.action == object_records.DELETE:
             return self._deletion_checks.before(change, parameters)
-        if former := self._settings.get(change.key):
-            return partial(self._check_settings, change, former)
-        if change.kind != model.ASSIGNMENT:
-            return None
-        return partial(self._check_members, change, parameters["PrincipalId"])
-
-    def _check_settings(self, change: model.Change, former: FormerSettings) -> None:
-        known = self._reader.permission_sets.read(former.arn)
-        if (reason := former.reason(known)) or known is None:
-            raise _not_restored(change, reason)
-        if not former.widens:
-            return
-        in_progress = self._reader.assignments.in_progress()
-        there = {
-            (account, principal)
-            for account in known.accounts
-            for principal in self._reader.assignments.holders(account, known.arn)
-        }
-        held = {
-            (account, user)
-            for account, (kind, principal) in there | in_progress.created_of(known.arn)
-            for user in ([principal] if kind == "USER" else self._reader.store.members(principal))
-        }
-        if joined := {user for _, user in held - former.holders}:
-            names = self._reader.usernames(sorted(joined))
-            people = shown(sorted(names.get(user, f"user id {user}") for user in joined))
-            raise _not_restored(
-                change,
-                f"its former settings may allow more, and {people} did not hold it in all these accounts before the "
-                "run: end their access by it, and run the undo again",
-            )
-
-    def _check_members(self, change: model.Change, group_id: str) -> None:
-        if joined := sorted(self._reader.store.members(group_id) - self._former[change.key]):
-            raise IdentityCenterError(
-                f"assignment {change.name} is not restored: people have joined the group since it was read (user ids "
-                f"{shown(joined)}): find out who added them, remove them, and run again"
-            )
+        return self._restoration_checks.before(change, parameters)
 
     def _group(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
         in_progress = self._reader.assignments.in_progress()
@@ -304,12 +311,6 @@ class _UndoRecheck:
         if used or found.description != parameters["Description"]:
             raise IdentityCenterError(f"group {found.name} was created by others in the meantime: run again")
         return RecheckResult((), {operations.GROUP_ID: found.group_id})
-
-
-def _not_restored(change: model.Change, reason: str) -> IdentityCenterError:
-    return IdentityCenterError(
-        f"the former settings of permission set {change.name} are not restored: {reason}"
-    )
 
 
 def _apply(

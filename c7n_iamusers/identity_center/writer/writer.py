@@ -14,6 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.paging import items
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.identity_center.model import ASSIGNMENT, MEMBERSHIP, Change
@@ -66,7 +67,7 @@ class ChangeResult:
     """The result of a change. ``status``: DONE, FAILED or LEFT. ``calls``: the number of changing calls.
 
     ``values``: the ids of a permission set, group or user, and those that another change needs. ``adopted``: others
-    had created the object.
+    had created the object. ``about``: whom ``reason`` names; None for nobody.
     """
 
     status: str
@@ -76,6 +77,7 @@ class ChangeResult:
     reason: str = ""
     seconds: float = 0.0
     adopted: bool = False
+    about: Subject | None = None
 
 
 class PublishedValues(Mapping[str, Any]):
@@ -192,8 +194,9 @@ class SingleWriter:
 
     def _fail(self, execution: ChangeExecution, failure: ChangeFailed) -> None:
         self._end(execution, FAILED, failure.code, str(failure))
+        about = execution.change.subject
         for change in self._schedule.failed(execution.change.key):
-            self._note(change, ChangeResult(LEFT, code=failure.code, reason=str(failure)))
+            self._note(change, ChangeResult(LEFT, code=failure.code, reason=str(failure), about=about))
 
     def _end(self, execution: ChangeExecution, status: str, code: str = "", reason: str = "") -> None:
         seconds = self._options.clock() - execution.began
@@ -201,7 +204,8 @@ class SingleWriter:
         change = execution.change
         refers = change.kind not in (ASSIGNMENT, MEMBERSHIP) or self._schedule.is_needed(change.key)
         values = dict(execution.values) if refers and execution.values else _NOTHING
-        ended = ChangeResult(status, execution.made, values, code, reason, seconds, execution.adopted)
+        about = change.subject if reason else None
+        ended = ChangeResult(status, execution.made, values, code, reason, seconds, execution.adopted, about)
         self._note(change, ended)
 
     def _leave_the_rest(self) -> None:

@@ -217,8 +217,8 @@ def test_deletion_faults(
 
 
 STOPPED = [
-    {"user": "alice", "status": "skipped", "reason": "active"},
-    {"user": "ci", "status": "failed", "reason": "the file notices/STOP stops every destructive action"},
+    {"user": "alice", "status": "skipped", "code": "Active"},
+    {"user": "ci", "status": "failed", "code": "Stopped"},
 ]
 
 

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks right before each call of an undo that gives access back: nobody may get more than the plan says.
+
+Between the plan and a call, somebody is asked, and an administrator may have assigned the group, added a person to it,
+or changed a permission set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.applying.deletion_checks import FRESH, RecentlyInProgress
+from c7n_iamusers.identity_center.aws.created_reader import holders_of
+from c7n_iamusers.identity_center.aws.reader import CenterReader
+from c7n_iamusers.identity_center.object_records import SETTINGS
+from c7n_iamusers.identity_center.undo.restoration import (
+    FormerSettings,
+    Record,
+    RestorationPlan,
+    gives_more,
+    set_changed,
+)
+from c7n_iamusers.text.wording import shown
+
+_SINCE = "find out who did this since the undo was planned, and run it again"
+#: What a group gives: the group, and its permission sets by ARN.
+_Given = tuple[model.KnownGroup | None, Mapping[str, model.KnownPermissionSet]]
+
+
+class RestorationChecks:
+    """The checks of the changes of ``plan``. ``clock``: in seconds. Thread-safe."""
+
+    def __init__(self, reader: CenterReader, plan: RestorationPlan, clock: Callable[[], float]) -> None:
+        self._reader, self._plan, self._clock = reader, plan, clock
+        self._in_progress = RecentlyInProgress(reader.assignments, clock)
+        #: Group id -> when it was read, and what it gives: for the memberships of all who come back.
+        self._read: dict[str, tuple[float, _Given]] = {}
+
+    def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
+        """The check, if any. It raises IdentityCenterError if the change may no longer be made."""
+        if former := self._plan.settings.get(change.key):
+            return partial(self._check_settings, change, former)
+        record = self._plan.records.get(change.key)
+        if record is None:
+            return None
+        check = self._check_assignment if change.kind == model.ASSIGNMENT else self._check_membership
+        return partial(check, change, record, parameters)
+
+    def _check_membership(self, change: model.Change, record: Record, parameters: Mapping[str, Any]) -> None:
+        now, group_id = self._clock(), parameters["GroupId"]
+        read, given = self._read.get(group_id, (now - 2 * FRESH, (None, {})))
+        if now - read > FRESH:
+            given = self._given_by(group_id)
+            self._read[group_id] = now, given
+        if reason := gives_more(record, *given):
+            raise not_restored(change, f"{reason}: {_SINCE}")
+
+    def _given_by(self, group_id: str) -> _Given:
+        held = self._reader.used(group_id, self._in_progress())
+        sets = (
+            self._reader.permission_sets.read(arn)
+            for arn in {each.permission_set_arn for each in held} - {""}
+        )
+        group = model.KnownGroup(group_id, group_id, assignments=held)
+        return group, {each.arn: each for each in sets if each}
+
+    def _check_assignment(self, change: model.Change, record: Record, parameters: Mapping[str, Any]) -> None:
+        former = self._plan.former[change.key]
+        if joined := sorted(self._reader.store.members(parameters["PrincipalId"]) - former):
+            raise not_restored(
+                change,
+                f"people have joined the group since it was read (user ids {shown(joined)}): {_SINCE}",
+            )
+        if reason := set_changed(record, self._reader.permission_sets.read(parameters["PermissionSetArn"])):
+            raise not_restored(change, f"{reason}: {_SINCE}")
+
+    def _check_settings(self, change: model.Change, former: FormerSettings) -> None:
+        known = self._reader.permission_sets.read(former.arn)
+        if (reason := former.reason(known)) or known is None:
+            raise not_restored(change, reason)
+        if not (former.widens or former.narrows):
+            return
+        found = holders_of(self._reader, known, self._in_progress())
+        held = {(account, user) for account, _, user in found}
+        if former.widens and (joined := held - former.holders):
+            raise not_restored(
+                change,
+                f"they may allow more, and {self._people(joined)} did not hold it in all these accounts before the "
+                "run: end their access by it, and run the undo again",
+            )
+        if former.narrows and (joined := held - former.losing):
+            raise not_restored(
+                change,
+                f"they may allow less, and {self._people(joined)} got it since it was read: run the undo again",
+            )
+
+    def _people(self, held: Collection[tuple[str, str]]) -> str:
+        users = sorted({user for _, user in held})
+        names = self._reader.usernames(users)
+        return shown(sorted(names.get(user, f"user id {user}") for user in users))
+
+
+def not_restored(change: model.Change, reason: str) -> IdentityCenterError:
+    """The error for what is not restored. ``reason``: why, in words."""
+    of = "the former settings of " if change.key.startswith(SETTINGS) else ""
+    return IdentityCenterError(
+        f"{of}{change.kind} {change.name} {'are' if of else 'is'} not restored: {reason}"
+    )

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For which IAM users a killed run gave access is known to those that come after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center.requests.intents import Intents
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.desired import intents, person
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.test_undo_and_others import killed_run
+from tests.identity_center.test_undoing import GROUP, incomplete
+
+TEAM = "team@example.com"
+#: Calls of a run that gives one person access from the beginning, the membership last.
+ALL = 6
+
+
+def of_team(account: str, name: str, **fields: Any) -> Intents:
+    """Intents whose only IAM user has the address of the team."""
+    found = intents(account, name, **fields)
+    return replace(found, users=tuple(replace(each, person=person("team")) for each in found.users))
+
+
+def shared(account: str, name: str) -> Intents:
+    given: dict[str, Any] = {"group": "Sales", "shared_group": True, "policy": "shared"}
+    return of_team(account, name, **given, place=f"{account}/shared")
+
+
+def refused(fleet: FleetRehearsal, account: str) -> None:
+    """A run with the intents of another IAM user alone refuses it."""
+    fleet.forget()
+    fleet.leave(of_team(account, "alice", set_name="Auditors"))
+    (failure,) = fleet.run()
+    assert f"an earlier run gave {TEAM} access for other IAM users of account {account}: bob" in failure
+    assert f"iam-{account}-Auditors" not in fleet.members()
+
+
+def test_another_iam_user_does_not_inherit_what_a_killed_run_gave(fleet: FleetRehearsal) -> None:
+    fleet.leave(of_team(ACCOUNT, "bob"))
+    killed_run(fleet, ALL)
+    assert fleet.members() == {GROUP: {TEAM}}
+    for _ in range(3):
+        refused(fleet, ACCOUNT)
+
+
+def test_what_a_killed_run_assigned_to_a_group_that_the_person_was_in(fleet: FleetRehearsal) -> None:
+    fleet.leave(shared(ACCOUNT, "bob"))
+    assert fleet.run() == []
+    fleet.leave(shared(OTHER_ACCOUNT, "bob"))
+    killed_run(fleet, 1)
+    for _ in range(2):
+        refused(fleet, OTHER_ACCOUNT)
+
+
+def test_what_a_killed_run_did_not_give_is_nobodys(fleet: FleetRehearsal) -> None:
+    fleet.leave(of_team(ACCOUNT, "bob"))
+    killed_run(fleet, ALL - 1)
+    fleet.forget()
+    fleet.leave(of_team(ACCOUNT, "alice", set_name="Auditors"))
+    assert fleet.run() == []
+    assert fleet.members()[f"iam-{ACCOUNT}-Auditors"] == {TEAM}
+
+
+def test_an_undo_knows_who_needs_what_a_killed_run_gave(fleet: FleetRehearsal) -> None:
+    fleet.leave(of_team(ACCOUNT, "bob"))
+    killed_run(fleet, ALL)
+    fleet.forget()
+    fleet.leave(intents(OTHER_ACCOUNT, "carol"))
+    assert fleet.run() == []
+
+    def read_users(accounts: Iterable[str]) -> dict[str, dict[str, str]]:
+        (carol,) = intents(OTHER_ACCOUNT, "carol").users
+        return {each: {carol.subject.unique_id: ""} for each in accounts}
+
+    assert incomplete(fleet.undo(fleet.results()[-1], read_users=read_users)) > 0
+    assert any(
+        f"IAM user arn:aws:iam::{ACCOUNT}:user/bob has been deleted" in each for each in fleet.lines("!")
+    )
+    assert TEAM in fleet.members()[GROUP]
+
+
+def test_a_record_of_iam_users_that_no_run_has_written(fleet: FleetRehearsal) -> None:
+    fleet.leave(of_team(ACCOUNT, "bob"))
+    killed_run(fleet, ALL)
+    (name,) = fleet.output.glob("identity-center-runs/*/served-users.json")
+    name.write_text('{"schema": 1, "memberships": [{"group": "g"}]}')
+    with pytest.raises(IdentityCenterError, match=r"can.t be read as the IAM users of a killed run"):
+        fleet.run()
+    assert fleet.mutations() == []
