@@ -370,14 +370,14 @@ class _Names:
         queues = self._named("queue", map(_queue, sending))
         counted = self._named("queue", [_queue(part) for part in sending if getattr(part, "queue", "")])
         notices = self._notices()
-        records, sign_ins, plans = (
+        journals, records, sign_ins, plans = (
             tuple(each for part in self.parts for each in self._places(part, key))
-            for key in ("record-from", "sign-ins", "plan")
+            for key in ("record-from", "records", "sign-ins", "plan")
         )
         return Places(
             queues,
             (*notices.written, *outputs),
-            (*notices.read, *records),
+            (*notices.read, *journals, *records),
             (*sign_ins, *plans),
             (*notices.listed, *listed),
             notices.tops,

@@ -15,7 +15,7 @@ from c7n_iamusers.iam import live_users
 from c7n_iamusers.lockout import deny_all, lockout_state
 from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER, VALUE_LENGTH
 from c7n_iamusers.notices import notices
-from c7n_iamusers.plugins import identity_center, taking_action
+from c7n_iamusers.plugins import access_gate, taking_action
 from c7n_iamusers.safeguards import gates, user_identity
 
 
@@ -35,7 +35,7 @@ from c7n_iamusers.safeguards import gates, user_identity
             id="minutes-until-what-others-changed-contradicts-a-journal",
         ),
         pytest.param(taking_action.ACTIVE_WITHIN, 30, id="days-of-use-that-spare-a-user"),
-        pytest.param(identity_center.USED_WITHIN, 30, id="days-of-use-that-count-as-access"),
+        pytest.param(access_gate.USED_WITHIN, 30, id="days-of-use-that-count-as-access"),
         pytest.param(notices.LAPSE_DAYS, 90, id="days-after-which-an-announcement-lapses"),
         pytest.param(rate_limit.IDENTITY_CENTER_RATE, 20, id="calls-a-second-to-identity-center"),
         pytest.param(deny_all.INLINE_QUOTA, 2048, id="characters-of-inline-policies"),

@@ -227,7 +227,7 @@ def _entry(file: Mapping[str, Any], account_id: str) -> dict[str, Any]:
 
 
 def _variables(file: Mapping[str, Any], settings: Settings, work: Path) -> dict[str, Any]:
-    """The checkout's variables, but with the queues, Identity Center and the notices of the rehearsal."""
+    """The checkout's variables, but with the queues, Identity Center, records and notices of the rehearsal."""
     management = settings.management_account
     queues = f"https://sqs.{settings.region}.amazonaws.com/{management}"
     return {
@@ -237,6 +237,7 @@ def _variables(file: Mapping[str, Any], settings: Settings, work: Path) -> dict[
         "identity_center_role": f"arn:aws:iam::{management}:role/{PROVISIONER_ROLE}",
         "identity_center_region": settings.region,
         "notices": str(work / "notices"),
+        "records": str(work / "output"),
     }
 
 

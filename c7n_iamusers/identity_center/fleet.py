@@ -39,13 +39,33 @@ from c7n_iamusers.text.wording import shown
 _SOURCES = {True: "external", False: "identity-center"}
 
 
-#: {}: objects, a place, and whose records it has.
-_WITHOUT_RECORDS = (
-    "Identity Center has objects that this tool manages ({}), and {} has no record of a run{}: nobody would know what "
-    "is ours, for which IAM users memberships were made, and what can be undone. Nothing was touched: give the place "
-    "where earlier runs left identity-center-runs/ as --records, one for the organization; or, if these records are "
-    "lost, or mode: apply made the objects, give --new-records: what was assigned before then counts as others'"
+_GIVE_RECORDS = (
+    "nobody would know what is ours, for which IAM users memberships were made, and what can be undone. Nothing was "
+    "touched: give the place where earlier runs left identity-center-runs/ as --records, one for the organization; or, "
+    "if these records are lost, or mode: apply made the objects, give --new-records: what was assigned before then "
+    "counts as others'"
 )
+
+
+def without_records(records: Sequence[Store], center: Center) -> str:
+    """What is wrong if Identity Center has managed objects of which no run left a record; empty if nothing is.
+
+    Records of another instance say nothing about them. Takes a few calls only for places without records of this one.
+    Raises IdentityCenterError, ClientError and OSError.
+    """
+    own, others = center.instance, set[str]()
+    for each in (instance for place in records for instance in recorded_instances(place)):
+        if each in (own.arn, own.identity_store_id):
+            return ""
+        others.add(each)
+    found = CenterReader.of(center).managed()
+    of_others = f" of instance {own.arn}, only of {shown(sorted(others))}" if others else ""
+    return (
+        f"Identity Center has objects that this tool manages ({shown(found)}), and {shown(list(map(str, records)))} "
+        f"has no record of a run{of_others}"
+        if found
+        else ""
+    )
 
 
 @dataclass(frozen=True)
@@ -81,19 +101,9 @@ class Fleet:
             run_records.check_writers(self.records)
 
     def without_records(self, center: Center) -> str:
-        """What is wrong if Identity Center has managed objects of which no run left a record; empty if nothing is.
-
-        Records of another instance say nothing about them. Takes a few calls only for a place without records of this
-        one. Raises IdentityCenterError, ClientError and OSError.
-        """
-        own, others = center.instance, set[str]()
-        for each in () if self.begins else recorded_instances(self.records):
-            if each in (own.arn, own.identity_store_id):
-                return ""
-            others.add(each)
-        found = [] if self.begins else CenterReader.of(center).managed()
-        of_others = f" of instance {own.arn}, only of {shown(sorted(others))}" if others else ""
-        return _WITHOUT_RECORDS.format(shown(found), self.records, of_others) if found else ""
+        """See the function; with what to do. Empty if the records may begin."""
+        found = "" if self.begins else without_records([self.records], center)
+        return found and f"{found}: {_GIVE_RECORDS}"
 
     def notes(self) -> list[str]:
         """What a reader must know of the intents, in lines."""

@@ -484,6 +484,7 @@ class FurtherAccess:
     ``through``: the group, or "a direct assignment". ``ours``: the group is managed by this package. ``covered``: it is
     proven to allow nothing that one of the person's IAM users in the account may not do. ``shared``: it comes from a
     shared group in which the person belongs. ``consented``: by an assignment that policies request for that group.
+    ``former``: a run gave it for other IAM users of the person, which have no intents now.
     """
 
     set_name: str
@@ -492,6 +493,12 @@ class FurtherAccess:
     covered: bool = False
     shared: bool = False
     consented: bool = False
+    former: bool = False
+
+    @property
+    def is_more(self) -> bool:
+        """Whether it may be more than the person's IAM users may do, or could."""
+        return not (self.covered or self.former)
 
     def __str__(self) -> str:
         return f"{self.set_name} through {self.through}"
@@ -517,7 +524,7 @@ class TotalAccess:
 
         What is requested is no more, or is accepted: its users are refused otherwise.
         """
-        return not all(each.covered or each.consented for each in self.beyond)
+        return any(each.is_more and not each.consented for each in self.beyond)
 
 
 @dataclass(frozen=True, order=True, slots=True)

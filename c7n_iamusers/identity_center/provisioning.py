@@ -21,8 +21,9 @@ from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.fleet import Fleet
 from c7n_iamusers.identity_center.former_members import end_times, present_members
 from c7n_iamusers.identity_center.output import aws_config, plan_files, reports
+from c7n_iamusers.identity_center.output.earlier_export import EarlierExport
 from c7n_iamusers.identity_center.output.run_report import Report
-from c7n_iamusers.identity_center.output.terraform import exported_policies, write_terraform
+from c7n_iamusers.identity_center.output.terraform import write_terraform
 from c7n_iamusers.identity_center.output.terraform_ownership import Ours
 from c7n_iamusers.identity_center.planning.replacements import History
 from c7n_iamusers.identity_center.requests.member_accounts import ReadAccounts
@@ -101,7 +102,8 @@ def _run(
             f"same other options: {command}"
         )
     if plan_options.reviewed:
-        plan_files.check_reviewed(plan_options.reviewed, reviewed, report.plan, created_so_far(fleet.records))
+        made = created_so_far(fleet.records, center.instance)
+        plan_files.check_reviewed(plan_options.reviewed, reviewed, report.plan, made)
         options = replace(options, adopts=False) if options else None
     elif options:
         plan_files.refuse_unreviewed(report.plan)
@@ -223,10 +225,11 @@ def export(
     """Write the requested access as Terraform configuration. Returns the failures, as ``provision`` does for a plan.
 
     ``center``: to look up what exists, and to check the plan by it; None to call nobody. Only users are then checked
-    that can be without it. ``prune``: see ``write_terraform``.
+    that can be without it. ``prune``: Terraform may destroy what is no longer requested in the accounts of the intents,
+    see ``write_terraform``.
 
-    Raises IdentityCenterError if the plan can't be applied, or the directory not be written, and nothing is written;
-    ClientError and BotoCoreError.
+    Raises IdentityCenterError if the plan can't be applied, no run left records of what this tool manages, or the
+    directory can't be written, and nothing is written; ClientError and BotoCoreError.
     """
     say = escaping(say)
     for line in fleet.notes():
@@ -234,14 +237,18 @@ def export(
     report, existing = Report(fleet.desired, model.AccessPlan(refused=fleet.desired.refused)), None
     history = History()
     if center:
+        if why := fleet.without_records(center):
+            raise IdentityCenterError(why)
         run = fleet.access_run(center, quotas=quotas)
         history = run.history
-        report, existing = run.existing(Ours.of(created_so_far(fleet.records), exported_policies(directory)))
+        made = created_so_far(fleet.records, center.instance)
+        report, existing = run.existing(Ours.of(made, EarlierExport.read(directory).policies))
         for line in (*reports.side_effect_lines(report.plan), *reports.total_lines(report.plan)):
             say(line)
         run_records.check_applicable(report)
     try:
-        lines = list(write_terraform(directory, report.desired, existing, prune))
+        ends_in = {each.account_id for each in fleet.intents} if prune else ()
+        lines = list(write_terraform(directory, report.desired, existing, ends_in))
     except OSError as error:
         raise IdentityCenterError(
             f"the Terraform configuration can't be written to {directory}: {error}: give a directory that you can write"

@@ -46,7 +46,8 @@ from c7n_iamusers.identity_center.requests.member_accounts import PERMISSIONS as
 from c7n_iamusers.identity_center.requests.people import AGAINST, hints
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.plugins import provisioning_settings
-from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys
+from c7n_iamusers.plugins.access_gate import identity_center_session
+from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.policy_checks import (
     acts_on,
     check_options,

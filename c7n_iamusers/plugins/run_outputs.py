@@ -24,6 +24,7 @@ from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
 from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
 from c7n_iamusers.execution.stores import DirectoryStore, Store, foreign_entry, make_directory, run_lock
+from c7n_iamusers.identity_center.applying.run_records import RUNS
 from c7n_iamusers.plugins.policy_checks import is_pull
 from c7n_iamusers.text.wording import all_visible, quoted
 
@@ -247,6 +248,20 @@ def store_at(manager: Any, place: str) -> list[Store]:
             "name the output directory of the quarantine's run"
         )
     return found
+
+
+def records_at(manager: Any, place: str) -> list[Store]:
+    """Where runs of provisioning left records: at ``place``, or in directories below it. One store at least.
+
+    Raises PolicyExecutionError as ``notices_store`` does.
+    """
+    store = notices_store(manager, place, option="records")
+    if not isinstance(store, DirectoryStore) or (store.directory / RUNS).exists():
+        return [store]
+    found: list[Store] = [
+        DirectoryStore(each.parent) for each in sorted(store.directory.rglob(RUNS)) if each.is_dir()
+    ]
+    return found or [store]
 
 
 def content_at(manager: Any, place: str) -> bytes:

@@ -106,12 +106,21 @@ class TakingAction(UserAction):
             )
 
     def require_access_filter(self) -> None:
-        """Raises PolicyValidationError if ``require`` asks for access, and no filter says how to read it."""
+        """Raises PolicyValidationError if ``require`` asks for access, and no filter says how to read it, or whose."""
         required = self.data.get("require")
-        if required in (PROVISIONED, USED) and not self._access_filters():
+        if required not in (PROVISIONED, USED):
+            return
+        filters, where = self._access_filters(), f"policy {self.manager.data.get('name')}: {self.type}"
+        if not filters:
             raise PolicyValidationError(
-                f"policy {self.manager.data.get('name')}: {self.type}: require: {required} reads Identity "
-                f"Center as the filter identity-center says: add it, state: {required}, at the top level of filters"
+                f"{where}: require: {required} reads Identity Center as the filter identity-center says: add it, "
+                f"state: {required}, at the top level of filters"
+            )
+        if any("records" not in each.data for each in filters):
+            raise PolicyValidationError(
+                f"{where}: require: {required} asks whose access runs gave, also those for users that are deleted by "
+                "now: add to the filter identity-center records: PLACE, where provision leaves identity-center-runs/; "
+                f"or records: {NONE} if this tool has given no access"
             )
 
     def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:

@@ -195,8 +195,9 @@ def audit(at: CenterOptions, given: IntentOptions, deletions: tuple[str, ...], n
     "--lock-out",
     is_flag=True,
     help="Let Terraform destroy what only an earlier export in DIR has, except for people. It may be the only access "
-    "of its people, as no run recorded it.",
+    "of its people, as no run recorded it. What accounts without intents have stays.",
 )
+@options.new_records_option
 @options.quotas_option
 def export(
     at: CenterOptions,
@@ -205,13 +206,16 @@ def export(
     directory: Path,
     with_imports: bool,
     lock_out: bool,
+    new_records: bool,
     quotas: CenterQuotas,
 ) -> None:
     """Write the requested access to DIR as Terraform configuration, in place of applying it.
 
     Identity Center is called only for --with-imports.
     """
-    opened = open_fleet(at, given, ends_unrequested=lock_out, calls_nobody=not with_imports)
+    opened = open_fleet(
+        at, given, ends_unrequested=lock_out, calls_nobody=not with_imports, new_records=new_records
+    )
     with errors_with_remedy():
         center = opened.center() if with_imports else None
         failures = provisioning.export(opened.fleet, directory, say, center, lock_out, quotas)

@@ -167,7 +167,12 @@ def test_nobody_is_released_before_somebody_is_named() -> None:
 def test_variables_can_be_filled_into_the_text() -> None:
     """As ``custodian run --vars-file`` does it."""
     text = only((ROOT / "policies" / "listen.yml").read_text(), "--user", "bob").stdout
-    values = {"listen_after_days": 16, "active_within_days": 30, "notices": "s3://b/it's"}
+    values = {
+        "listen_after_days": 16,
+        "active_within_days": 30,
+        "notices": "s3://b/it's",
+        "records": "output",
+    }
     center = {"identity_center_role": "arn:aws:iam::1:role/R", "identity_center_region": "us-east-1"}
     found = yaml.safe_load(text.format(**values, **center))["policies"]
     assert {each["actions"][0]["notices"] for each in found} == {"s3://b/it's"}

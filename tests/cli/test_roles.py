@@ -654,6 +654,20 @@ def test_who_signed_in_is_read_by_the_role_for_identity_center(tmp_path: Path) -
     assert "arn:aws:s3:::out/sign-ins.json" in json.dumps(found["runner"])
 
 
+def test_for_whom_access_was_given_is_read_by_the_runner(tmp_path: Path) -> None:
+    gate = {
+        "type": "identity-center",
+        "state": "provisioned",
+        "role": CENTER,
+        "user": USER,
+        "records": "s3://out/records",
+    }
+    runner = printed(of(tmp_path, gate))["runner"]
+    statements = {each["Action"][0]: each for each in runner["PolicyDocument"]["Statement"]}
+    assert statements["s3:GetObject"]["Resource"] == ["arn:aws:s3:::out/records/*"]
+    assert statements["s3:ListBucket"]["Resource"] == ["arn:aws:s3:::out"]
+
+
 def test_a_reviewed_plan_is_read_by_the_runner(tmp_path: Path) -> None:
     delete = {
         "type": "composite-delete",

@@ -86,6 +86,7 @@ def test_a_shard_may_do_what_the_policies_take() -> None:
     asked = needed("runner")
     assert {action for action, _ in asked} >= {"sts:AssumeRole", "sqs:SendMessage", "s3:PutObject"}
     asked.append(("s3:GetObject", "arn:aws:s3:::outputs/exemptions/exemptions.csv"))
+    asked.append(("s3:GetObject", "arn:aws:s3:::outputs/records/identity-center-runs/1/result.json"))
     assert [each for each in asked if denied(allowed, *each)] == []
 
 

@@ -202,6 +202,24 @@ def test_a_user_in_our_quarantine_gets_nothing_unless_accepted_and_then_what_it_
     assert asked.permission_sets.keys() == desired(derived(ACCOUNT, alice(BUCKET))).permission_sets.keys()
 
 
+@pytest.mark.parametrize(
+    ("credentials", "accept", "codes"),
+    [
+        pytest.param(LEFT, [row(QUARANTINED)], ["NoWorkingCredentials"], id="left"),
+        pytest.param(None, [row(QUARANTINED)], ["CredentialsNotListed"], id="unknown"),
+        pytest.param(LEFT, [row(NO_WORKING_CREDENTIALS)], ["Quarantined"], id="accepted-for-the-other"),
+        pytest.param(LEFT, [row(QUARANTINED), row(NO_WORKING_CREDENTIALS)], [], id="both-accepted"),
+    ],
+)
+def test_a_leaver_in_our_quarantine_is_accepted_for_both(
+    credentials: WorkingCredentials | None, accept: list[dict[str, str]], codes: list[str]
+) -> None:
+    user = denied(alice(EVERYTHING, credentials=credentials), OURS)
+    asked = desired(derived(ACCOUNT, user, accept=accept))
+    assert [each.code for each in asked.refused] == codes
+    assert bool(asked.claims) == (not codes)
+
+
 DENY_STATEMENT = {"Effect": "Deny", "Action": "*", "Resource": "*"}
 DENY_ALL = {"Version": "2012-10-17", "Statement": [DENY_STATEMENT]}
 CONDITIONAL = {

@@ -404,6 +404,15 @@ def output(
     return place
 
 
+REPOSITORY = {"repositoryArn": f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/x"}
+
+
+def asking(kind: str) -> dict[str, Any]:
+    """A policy that has the policies of all resources read."""
+    filters = [{"or": ["cross-account", {"not": ["cross-account"]}]}]
+    return {"name": "collect", "resource": kind, "filters": filters}
+
+
 def collected(directory: Path, max_age: timedelta = timedelta(hours=24)) -> ResourcePolicies:
     return read_resource_policies([directory], max_age, NOW)
 
@@ -498,6 +507,8 @@ FUNCTION = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:f"
         ),
         pytest.param("aws.sqs", [{"QueueArn": QUEUE}], {"api-stats": {}}, "--cache-period 0", id="from-a-cache"),
         pytest.param("aws.sns", [{"TopicArn": "arn:aws:sns:r:1:t"}], {}, "", id="topic-without-policy"),
+        pytest.param("aws.ecr", [REPOSITORY], {}, REPOSITORY["repositoryArn"], id="repository-nobody-asked-for"),
+        pytest.param("aws.ecr", [REPOSITORY], {"policy": asking("aws.ecr")}, "", id="repository-without-policy"),
         pytest.param("aws.s3", [PLAIN], {"metrics": FAILED}, "failed", id="failed-with-earlier-resources"),
         pytest.param("aws.s3", None, {"metrics": FAILED}, "failed", id="failed-without-resources"),
         pytest.param("aws.s3", [PLAIN], {"metrics": []}, "failed", id="cut-off"),

@@ -15,6 +15,7 @@ import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.identity_center.applying.run_history import created_so_far
 from c7n_iamusers.identity_center.audit import audit
 from c7n_iamusers.identity_center.model import Choices
 from c7n_iamusers.identity_center.provisioning import RunOptions, export, provision
@@ -104,8 +105,6 @@ def test_the_first_run_counts_once_it_has_begun(fleet: FleetRehearsal, tmp_path:
     with pytest.raises(IdentityCenterError, match=TOLD):
         fleet.run()
     assert any(TOLD in each for each in audit(fleet.fleet, fleet.center(), fleet.said.append))
-    # an export touches nothing in Identity Center, and looks up what it has no record of
-    assert export(fleet.fleet, tmp_path / "terraform", fleet.said.append, fleet.center()) == []
 
 
 def killed_before(fleet: FleetRehearsal) -> None:
@@ -116,10 +115,15 @@ def killed_before(fleet: FleetRehearsal) -> None:
 
 
 def of_another_instance(fleet: FleetRehearsal, finished: bool = True) -> None:
-    """The records of a run in this organization, as one of another organization would have left them."""
-    own, store = fleet.instance.arn, fleet.instance.store.id
+    """The records of a run in another organization."""
     fleet.leave(intents(ACCOUNT, "bob"))
     assert fleet.run() == []
+    as_of_another_instance(fleet, finished)
+
+
+def as_of_another_instance(fleet: FleetRehearsal, finished: bool = True) -> None:
+    """The records of the run in this organization, as one of another organization would have left them."""
+    own, store = fleet.instance.arn, fleet.instance.store.id
     (result,) = fleet.results()
     changed = result.read_text().replace(own, f"{own}9").replace(store, f"{store}9")
     result.write_text(changed)
@@ -132,6 +136,39 @@ def of_another_instance(fleet: FleetRehearsal, finished: bool = True) -> None:
         lines.pop()
     text = "".join(json.dumps(each) + "\n" for each in lines)
     journal.write_text(text.replace(own, f"{own}9").replace(store, f"{store}9"))
+
+
+def without_any(fleet: FleetRehearsal) -> None:
+    """The run's records are elsewhere."""
+    fleet.output = fleet.output.with_name("elsewhere")
+
+
+@pytest.mark.parametrize("lose", [without_any, as_of_another_instance], ids=["none", "of-another-instance"])
+def test_an_export_with_imports_needs_the_records(
+    fleet: FleetRehearsal, lose: Callable[[FleetRehearsal], None], tmp_path: Path
+) -> None:
+    """By the right ones, the address of one human's user is refused to another."""
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    lose(fleet)
+    fleet.leave(intents(ACCOUNT, "alice"))
+    directory = tmp_path / "terraform"
+    with pytest.raises(IdentityCenterError, match=TOLD):
+        export(fleet.fleet, directory, fleet.said.append, fleet.center())
+    assert not directory.exists()
+    assert export(fleet.fleet, tmp_path / "unchecked", fleet.said.append) == []
+    fleet.new_records = True
+    assert export(fleet.fleet, directory, fleet.said.append, fleet.center()) == []
+
+
+def test_what_runs_of_another_instance_made_is_not_ours(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    assert list(created_so_far(fleet.store, fleet.center().instance)) != []
+    as_of_another_instance(fleet)
+    assert list(created_so_far(fleet.store, fleet.center().instance)) == []
+    as_of_another_instance(fleet, finished=False)
+    assert list(created_so_far(fleet.store, fleet.center().instance)) == []
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,14 @@ from c7n_iamusers.identity_center.model import (
     KnownPerson,
     Refusal,
 )
+from c7n_iamusers.identity_center.output.earlier_export import FILE, EarlierExport
 from c7n_iamusers.identity_center.output.terraform import (
-    FILE,
-    exported_policies,
     leftover_policies,
     terraform_configuration,
     write_terraform,
 )
 from c7n_iamusers.identity_center.output.terraform_ownership import Existing, Ours, exported_description
+from c7n_iamusers.identity_center.requests.intents import Intents
 from c7n_iamusers.reasons import NOT_DERIVED
 from tests.access_center import ACCOUNT, AUDIT, INSTANCE, OTHER_ACCOUNT, READ_ONLY, SET_ARN
 from tests.desired import desired, intents, person, readers, user
@@ -397,11 +397,46 @@ def test_what_a_set_no_longer_has_is_detached(tmp_path: Path) -> None:
 def test_only_a_pruning_export_destroys(tmp_path: Path, later: DesiredAccess, destroyed: set[str]) -> None:
     list(write_terraform(tmp_path, REQUESTED))
     before = addresses(tmp_path)
-    said = list(write_terraform(tmp_path, later, prune=True))
+    said = list(write_terraform(tmp_path, later, ends_in={ACCOUNT}))
     left = before - addresses(tmp_path) - kept_by_removal(tmp_path)
     assert {each.partition(".")[0] for each in left} == destroyed
     assert any("nothing is pruned: 1 users" in line for line in said) is not bool(destroyed)
     assert any(each.startswith("aws_identitystore_user.r_alice") for each in kept_by_removal(tmp_path))
+
+
+OTHERS = intents(OTHER_ACCOUNT, "bob", permission_set=RICH)
+OF_OTHERS = intents(OTHER_ACCOUNT, "bob", permission_set=replace(RICH, name="Other"))
+
+
+@pytest.mark.parametrize(
+    ("further", "ends_in", "destroyed"),
+    [
+        pytest.param(OTHERS, {ACCOUNT}, set(), id="the-account-has-no-intents"),
+        pytest.param(OF_OTHERS, {ACCOUNT}, set(), id="nor-has-that-of-a-set-of-its-own"),
+        pytest.param(
+            OTHERS,
+            {ACCOUNT, OTHER_ACCOUNT},
+            {
+                "aws_identitystore_group",
+                "aws_identitystore_group_membership",
+                "aws_ssoadmin_account_assignment",
+            },
+            id="its-policies-found-nobody",
+        ),
+    ],
+)
+def test_an_account_without_intents_keeps_its_access(
+    tmp_path: Path, further: Intents, ends_in: set[str], destroyed: set[str]
+) -> None:
+    here = intents(ACCOUNT, "alice", permission_set=RICH)
+    list(write_terraform(tmp_path, desired(here, further)))
+    before = addresses(tmp_path)
+    for again in (False, True):
+        said = list(write_terraform(tmp_path, desired(here), ends_in=ends_in))
+        left = before - addresses(tmp_path) - kept_by_removal(tmp_path)
+        assert {each.partition(".")[0] for each in left} == destroyed
+        told = f"has in account {OTHER_ACCOUNT} is not pruned"
+        assert any(told in line for line in said) == (not destroyed and not again)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"removed": [1]}', '{"resource": 1}'])
@@ -480,9 +515,9 @@ def test_policies_that_terraform_leaves(
     """Those of a set that Terraform made are left unless an earlier export has them."""
     list(write_terraform(tmp_path, REQUESTED))
     for tags, exported, expected in (
-        (TERRAFORMS, exported_policies(tmp_path), ()),
+        (TERRAFORMS, EarlierExport.read(tmp_path).policies, ()),
         (TERRAFORMS, (), left),
-        (RICH.tags, exported_policies(tmp_path), left),
+        (RICH.tags, EarlierExport.read(tmp_path).policies, left),
     ):
         known = KnownPermissionSet(SET_ARN, replace(RICH, tags=tags))
         assert leftover_policies(requested, known, exported) == expected

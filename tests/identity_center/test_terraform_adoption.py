@@ -15,7 +15,8 @@ import pytest
 from c7n_iamusers.identity_center.applying.access_run import AccessRun
 from c7n_iamusers.identity_center.applying.run_history import created_so_far
 from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
-from c7n_iamusers.identity_center.output.terraform import FILE, terraform_configuration, write_terraform
+from c7n_iamusers.identity_center.output.earlier_export import FILE
+from c7n_iamusers.identity_center.output.terraform import terraform_configuration, write_terraform
 from c7n_iamusers.identity_center.output.terraform_ownership import Ours
 from c7n_iamusers.identity_center.planning.plan_input import Evidence
 from c7n_iamusers.identity_center.provisioning import export as write_export
@@ -32,7 +33,7 @@ def export(fleet: FleetRehearsal) -> dict[str, Any]:
     """An export with imports, and what it says of refused users."""
     found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
     run = AccessRun(fleet.center(), found.desired, Evidence(found.derivation.proofs))
-    report, existing = run.existing(Ours.of(created_so_far(fleet.store)))
+    report, existing = run.existing(Ours.of(created_so_far(fleet.store, fleet.center().instance)))
     fleet.said = [each.reason.text for each in report.desired.refused]
     return terraform_configuration(report.desired, existing)
 
@@ -158,7 +159,7 @@ def test_adopting_what_exists_plans_no_change(fleet: FleetRehearsal) -> None:
     assert fleet.run() == []
     (bob,) = (
         each.identifier
-        for each in created_so_far(fleet.store)
+        for each in created_so_far(fleet.store, fleet.center().instance)
         if each.parameters.get("UserName") == "bob@example.com"
     )
     center = fleet.center()
@@ -300,8 +301,8 @@ def test_a_set_whose_policy_is_replaced(
         list(write_terraform(tmp_path, desired(intents(ACCOUNT, "alice"))))
     audited = replace(readers(), managed_policies=frozenset({AUDIT}))
     fleet.leave(intents(ACCOUNT, "alice", permission_set=audited))
-    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
-    failures = write_export(found, tmp_path, fleet.said.append, fleet.center())
+    fleet.new_records = True
+    failures = write_export(fleet.fleet, tmp_path, fleet.said.append, fleet.center())
     assert [f"also has {by_hand or READ_ONLY}" in each for each in failures] == ([] if is_swapped else [True])
     written = json.loads((tmp_path / FILE).read_text())
     if is_swapped:

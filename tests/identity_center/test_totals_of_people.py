@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.derived import derived, holder
@@ -438,3 +439,47 @@ def test_what_a_set_gives_that_others_made_under_a_requested_name_is_theirs(flee
     fleet.leave(intents(ACCOUNT, "ann"))
     fleet.run(prune=True, lock_out=True)
     assert fleet.members() == {group: {"ann@example.com", "bob@example.com"}}
+
+
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+
+def of_alice(*given: str, **changes: Any) -> Intents:
+    """Intents of IAM users of alice, all of whom the people file names."""
+    found = intents(ACCOUNT, *given, **changes)
+    return replace(found, users=tuple(replace(u, person=person("alice"), on_file=True) for u in found.users))
+
+
+def admins(*given: str, **changes: Any) -> Intents:
+    found = of_alice(*given, set_name="Admins", policy="admins", place=f"{ACCOUNT}/admins", **changes)
+    assert found.permission_set
+    made = replace(found.permission_set, managed_policies=frozenset({ADMINISTRATOR}))
+    return replace(found, permission_set=made)
+
+
+@pytest.mark.parametrize("shared", [{}, {"group": "admins", "shared_group": True}], ids=["own", "shared"])
+def test_access_that_replaces_a_deleted_user_of_the_person_is_not_more(
+    fleet: FleetRehearsal, shared: dict[str, Any]
+) -> None:
+    reader = holding(of_alice("reader"), READ_ONLY)
+    fleet.leave(admins("admin", **shared), reader)
+    assert fleet.run() == []
+    fleet.forget()
+    fleet.leave(reader)
+    assert fleet.run() == []
+    group = shared.get("group", f"iam-{ACCOUNT}-Admins")
+    (total,) = (line for line in fleet.said if " also holds " in line)
+    assert f"{ALICE} in account {ACCOUNT}: equal: also holds Admins through group {group} (former:" in total
+    # that nobody requests what a run assigned to a shared group is a finding by itself
+    left = [each.partition(" ")[0] for each in fleet.audit()]
+    assert left == (["assignment"] if shared else [])
+
+
+def test_access_that_a_remaining_user_of_the_membership_lost_is_more(fleet: FleetRehearsal) -> None:
+    """A run made the membership for two users. One is left, and has less now."""
+    fleet.leave(admins("admin", "reader"))
+    assert fleet.run() == []
+    fleet.forget()
+    fleet.leave(holding(of_alice("reader"), READ_ONLY))
+    (failure,) = fleet.run()
+    assert "also holds Admins" in failure

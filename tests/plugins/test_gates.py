@@ -457,7 +457,7 @@ def test_no_call_is_made_for_a_single_user(
 @pytest.fixture
 def fleet(org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetRehearsal:
     """All three have access through one group."""
-    monkeypatch.setattr("c7n_iamusers.plugins.identity_center.connect", partial(connect, per_second=1000))
+    monkeypatch.setattr("c7n_iamusers.plugins.access_gate.connect", partial(connect, per_second=1000))
     org.configure(assignment_seconds=0)
     found = FleetRehearsal(org, tmp_path / "fleet")
     found.leave(intents(ACCOUNT, "alice", "bob", "carol"))
@@ -502,7 +502,7 @@ def test_access_that_ends_between_two_turns_spares_the_second_user(
     happens: Callable[[FleetRehearsal], None],
     left: set[str],
 ) -> None:
-    given = {**FILTER, "state": "provisioned", "permission-set": "Readers"}
+    given = {**FILTER, "state": "provisioned", "permission-set": "Readers", "records": str(fleet.output)}
     after_the_first(monkeypatch, clock, lambda: happens(fleet))
     rows = run(tmp_path, "composite-delete", "none", given, require="provisioned")
     assert {name for name, row in rows.items() if row["status"] == "skipped"} == left
@@ -513,7 +513,7 @@ def test_access_that_ends_between_two_turns_spares_the_second_user(
 def test_access_that_can_not_be_read_again_leaves_the_others_alone(
     fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
-    given = {**FILTER, "state": "provisioned", "permission-set": "Readers"}
+    given = {**FILTER, "state": "provisioned", "permission-set": "Readers", "records": str(fleet.output)}
     after_the_first(monkeypatch, clock, lambda: deny(monkeypatch, "ListAccountAssignments"))
     rows = run(tmp_path, "composite-delete", "none", given, require="provisioned")
     assert statuses(rows) == {"alice": "deleted", "bob": "failed", "carol": "failed"}
@@ -539,7 +539,10 @@ def test_a_reading_of_access_takes_six_calls(
         made.append(calls[0].made)
         clock.now += 31
 
-    place, given = f"s3://{BUCKET}/notices", {**FILTER, "state": "provisioned", "permission-set": "Readers"}
+    place, given = (
+        f"s3://{BUCKET}/notices",
+        {**FILTER, "state": "provisioned", "permission-set": "Readers", "records": str(fleet.output)},
+    )
     announce(place)
     back(fleet.org, place)
     write_list(fleet.org, f"s3://{BUCKET}/exemptions.csv", HEADER + "nobody,a test,2999-12-31\n")

@@ -46,7 +46,7 @@ from tests.plugins.test_notify_owners import action
 from tests.policies import ACCOUNT, policy
 
 __all__ = ["clock", "fleet", "iam", "kind"]
-ACCESS = {**FILTER, "state": "provisioned", "permission-set": "Readers"}
+ACCESS = {**FILTER, "state": "provisioned", "permission-set": "Readers", "records": "none"}
 
 
 def throttled(

@@ -13,7 +13,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from aws_local_org import LocalOrg
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
 from c7n_iamusers.identity_center.access_state import PENDING, PROVISIONED, AccessState
-from c7n_iamusers.plugins.identity_center import AccessGate
+from c7n_iamusers.plugins.access_gate import AccessGate
 from tests.plugins.deletions import NAME, acting, outcomes, user_names
 from tests.policies import ACCOUNT, policy
 from tests.records import text_of
@@ -23,6 +23,7 @@ ACCESS = {
     "type": "identity-center",
     "state": "provisioned",
     "user": {"username": "UserName", "email": "tag:Email"},
+    "records": "none",
 }
 
 

@@ -254,18 +254,35 @@ class _Found:
         self._made |= {each for each in found if not self._successors.has_ended(each, time)}
 
 
-def created_so_far(output: Store) -> Iterator[object_records.Created]:
-    """The objects that runs in ``output`` created, including killed runs, by the ids of now.
+def read_served(places: Iterable[Store], instance: model.Instance) -> History:
+    """For which IAM users runs in all ``places`` made memberships, and as whom. Raises as ``read_history``."""
+    memberships: defaultdict[object_records.MembershipKey, dict[str, str]] = defaultdict(dict)
+    served: defaultdict[str, defaultdict[str, frozenset[str]]] = defaultdict(lambda: defaultdict(frozenset))
+    for each in (read_history(place, instance) for place in places):
+        for key, users in each.memberships.items():
+            memberships[key].update(users)
+        for username, people in each.served.items():
+            for user_id, given in people.items():
+                served[username][user_id] |= given
+    return History(memberships, served={username: dict(people) for username, people in served.items()})
+
+
+def created_so_far(output: Store, instance: model.Instance) -> Iterator[object_records.Created]:
+    """The objects that runs in ``output`` created in the instance, including killed runs, by the ids of now.
 
     Raises IdentityCenterError and OSError.
     """
+    own = {"InstanceArn": instance.arn, "IdentityStoreId": instance.identity_store_id}
     successors, killed = read_successors(output), with_journal(output)
     for time, result in read_results(output):
         killed -= {time, *result.get("resumes", ())}
-        yield from map(successors.of, map(object_records.Created.from_data, result["created"]))
+        if result.get("instance") == instance.arn:
+            yield from map(successors.of, map(object_records.Created.from_data, result["created"]))
     for time in sorted(killed):
-        lines = lines_of_journal(output, f"{RUNS}/{time}/{JOURNAL}")
-        yield from map(successors.of, object_records.created_by(lines))
+        name = f"{RUNS}/{time}/{JOURNAL}"
+        given = (line.get("parameters") or {} for line in lines_of_journal(output, name))
+        if all(each.get(key, own[key]) == own[key] for each in given for key in own):
+            yield from map(successors.of, object_records.created_by(lines_of_journal(output, name)))
 
 
 #: A group's id and what is assigned to it.

@@ -7,8 +7,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.aws.reader import CenterReader
+from c7n_iamusers.identity_center.planning.replacements import History, changed_people, inherited
 
 #: The IAM actions that reading needs.
 PERMISSIONS = (
@@ -31,6 +33,13 @@ PERMISSIONS = (
     "sso:ListPermissionSetsProvisionedToAccount",
     "sso:ListTagsForResource",
     "sts:GetCallerIdentity",
+)
+#: And those that reading takes with the records of runs.
+WITH_RECORDS = (
+    "identitystore:DescribeGroup",
+    "identitystore:GetGroupMembershipId",
+    "identitystore:ListGroups",
+    "sso:ListPermissionSets",
 )
 
 
@@ -101,6 +110,27 @@ class AccessReader(CenterReader):
         if arn not in self.names and (name := self.permission_sets.name_of(arn)) is not None:
             self.names[arn] = name
         return self.names.get(arn)
+
+    def of_another(
+        self, subject: Subject, person: model.Person, known: model.KnownPerson, runs: History
+    ) -> str:
+        """Why the access of ``known`` may be another's than that of the IAM user; empty if it is its own.
+
+        ``runs``: what runs gave whom. It is another's if they gave it for other IAM users of the account, or gave the
+        IAM user's to another user with that username. Takes calls only for such users. Raises ClientError.
+        """
+        recorded = runs.by_user.get(known.user_id, {})
+        if inherited(subject, known, recorded.items()):
+            held = [each for each in sorted(recorded) if self.store.membership_id(each, known.user_id)]
+            names = self.group_names(held)
+            if why := inherited(subject, known, ((names.get(each, each), recorded[each]) for each in held)):
+                return why
+        served = runs.served.get(person.key[0], {})
+        if not served or known.user_id in served:
+            return ""
+        claim = model.Claim(subject, person.key, "", model.Grant(subject.account_id, ""))
+        now = model.CenterState(current=model.CurrentAccess(usernames=self.usernames(sorted(served))))
+        return changed_people([claim], {person.key: known}, now, runs).get(claim, "")
 
     def people(self, people: Collection[model.Person], access: AccountAccess) -> dict[model.Person, Found]:
         """What is found of each of ``people``. Of their groups, at least those that ``access`` names.

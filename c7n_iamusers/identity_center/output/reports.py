@@ -258,6 +258,8 @@ def _kind(access: model.FurtherAccess) -> str:
     """The kind of the further access, in parentheses."""
     if access.covered:
         return " (allows nothing that the IAM user may not do)"
+    if access.former:
+        return " (former: a run gave it for IAM users that have no intents now)"
     if access.shared:
         return " (shared-group; not requested)"
     return " (managed; no longer requested)" if access.ours else " (not managed by c7n-iamusers)"

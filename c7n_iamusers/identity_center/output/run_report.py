@@ -35,7 +35,7 @@ def refused_outcome(refusal: model.Refusal) -> Outcome:
 
 def _remedy(total: model.TotalAccess) -> str:
     """What to do about access that is more than the IAM users have."""
-    further = [each for each in total.beyond if not (each.covered or each.consented)]
+    further = [each for each in total.beyond if each.is_more and not each.consented]
     if all(each.ours and not each.shared for each in further):
         return (
             "no intents request it any more: run provision prune --unrequested, which ends it where requested access "
@@ -161,7 +161,7 @@ class Report:
         total = self._totals.get((claim.person, claim.grant.account_id))
         if total is None or total.verdict not in UNPROVEN:
             return holds
-        further = [str(each) for each in total.beyond if not each.covered]
+        further = [str(each) for each in total.beyond if each.is_more]
         if further:
             return holds.and_also(reasons.HOLDS_MORE(verdict=total.verdict, further=", ".join(further)))
         return holds.and_also(reasons.VERDICT(verdict=total.verdict))

@@ -19,52 +19,29 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
-from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.output.earlier_export import FILE, SET, USER, EarlierExport
 from c7n_iamusers.identity_center.output.terraform_ownership import (
     EXPORTED_TAG,
     Existing,
     exported_description,
 )
 from c7n_iamusers.identity_center.planning.permission_sets import policy_reference
-from c7n_iamusers.text.documents import NotInFormat, read_json
+from c7n_iamusers.text.wording import shown
 
 #: Without a known instance: the first one that the provider finds.
 _FOUND: dict[str, dict[str, Any]] = {"aws_ssoadmin_instances": {"this": {}}}
 _INSTANCE = "${tolist(data.aws_ssoadmin_instances.this.arns)[0]}"
 _STORE = "${tolist(data.aws_ssoadmin_instances.this.identity_store_ids)[0]}"
 _LABEL = re.compile(r"[^A-Za-z0-9]+")
-_USER = "aws_identitystore_user"
-_SET = "aws_ssoadmin_permission_set"
-#: What belongs to a permission set, and grants what it grants.
-_PARTS = frozenset(
-    {
-        "aws_ssoadmin_customer_managed_policy_attachment",
-        "aws_ssoadmin_managed_policy_attachment",
-        "aws_ssoadmin_permission_set_inline_policy",
-        "aws_ssoadmin_permissions_boundary_attachment",
-    }
-)
 _ONE_OF_A_SET = {
     "aws_ssoadmin_permission_set_inline_policy": "its inline policy",
     "aws_ssoadmin_permissions_boundary_attachment": "its permissions boundary",
 }
-_KINDS = frozenset(
-    {
-        *_PARTS,
-        _SET,
-        _USER,
-        "aws_identitystore_group",
-        "aws_identitystore_group_membership",
-        "aws_ssoadmin_account_assignment",
-    }
-)
-_ADDRESS = re.compile(rf"({'|'.join(sorted(_KINDS))})\.r_\w+", re.ASCII)
 #: All arguments of a user but the identity store: like the single writer, Terraform creates users and never changes
 #: them. ``user_name`` forces a replacement, and is the same name in another case if it differs.
 _USER_ARGUMENTS = (
@@ -86,8 +63,6 @@ _USER_ARGUMENTS = (
 #: Without a known state, nothing exists.
 _NOTHING = Existing(model.CenterState(), {}, model.Instance(_INSTANCE, _STORE, "", ""))
 
-_NO_ADDRESSES: Mapping[str, str] = MappingProxyType({})
-
 #: Type, label and arguments of a resource.
 _Resource = tuple[str, str, dict[str, Any]]
 
@@ -95,14 +70,14 @@ _Resource = tuple[str, str, dict[str, Any]]
 def terraform_configuration(
     desired: model.DesiredAccess,
     existing: Existing | None = None,
-    earlier: Mapping[str, str] = _NO_ADDRESSES,
-    destroys: bool = False,
+    earlier: EarlierExport | None = None,
+    ends_in: Collection[str] = (),
 ) -> dict[str, Any]:
     """The configuration. Labels depend only on names.
 
     ``existing``: what this tool made of it gets ``import`` blocks, all else ``data`` blocks, so that the first apply
-    changes nothing of it. ``earlier``: addresses in an earlier configuration -> that of the permission set that they
-    are a part of, if any. ``destroys``: Terraform destroys these, except for users.
+    changes nothing of it. ``earlier``: an earlier configuration. ``ends_in``: the accounts in which Terraform destroys
+    what only that has, see ``EarlierExport.forgotten``.
     """
     served = existing.served(desired) if existing else desired
     writer = _Writer(served, existing or _NOTHING)
@@ -118,12 +93,7 @@ def terraform_configuration(
         if existing
         else set()
     )
-    gone = {
-        address
-        for address, whole in earlier.items()
-        if whole not in kept and not (destroys and _ends(address))
-    }
-    forgotten = sorted((others | gone) - kept)
+    forgotten = sorted((others - kept) | (earlier or EarlierExport()).forgotten(kept, ends_in))
     removed = [{"from": address, "lifecycle": {"destroy": False}} for address in forgotten]
     version = ">= 1.7" if removed else ">= 1.5" if existing else ">= 1.0"
     return {
@@ -136,11 +106,6 @@ def terraform_configuration(
         **({"import": list(_imports(served, existing))} if existing else {}),
         **({"removed": removed} if removed else {}),
     }
-
-
-def _ends(address: str) -> bool:
-    """Whether a pruning export may destroy the resource: a user may have other access."""
-    return not address.startswith(f"{_USER}.")
 
 
 def _imports(desired: model.DesiredAccess, existing: Existing) -> Iterator[dict[str, str]]:
@@ -162,7 +127,7 @@ def _imported_sets(
         if known is None or existing.set_of_others(name):
             continue
         whole, present = f"{known.arn},{instance}", known.settings
-        yield _SET, _label(name), whole
+        yield SET, _label(name), whole
         for policy in sorted(requested.managed_policies & present.managed_policies):
             label = _label(f"{name} {policy}")
             yield "aws_ssoadmin_managed_policy_attachment", label, f"{policy},{whole}"
@@ -199,7 +164,7 @@ def _imported_people(
         return
     for key in sorted(desired.people):
         if key in existing.people and not existing.person_of_others(key):
-            yield _USER, _person_label(key), f"{store}/{existing.people[key].user_id}"
+            yield USER, _person_label(key), f"{store}/{existing.people[key].user_id}"
     for key, name in _memberships(desired):
         person, group = existing.people.get(key), existing.state.groups.get(name)
         membership = group.memberships.get(person.user_id) if person and group else None
@@ -224,7 +189,7 @@ class _Writer:
         policies: dict[str, list[str]] = {}
         for name, requested in sorted(self._desired.permission_sets.items()):
             if not self._existing.set_of_others(name):
-                yield _SET, _label(name), self._permission_set(requested)
+                yield SET, _label(name), self._permission_set(requested)
                 attached = list(_policies(requested, self._instance))
                 policies[name] = [f"{kind}.{label}" for kind, label, _ in attached]
                 yield from attached
@@ -240,7 +205,7 @@ class _Writer:
     def _people(self) -> Iterator[_Resource]:
         for key, person in sorted(self._desired.people.items()):
             if not self._existing.person_of_others(key):
-                yield _USER, _person_label(key), self._user(key, person)
+                yield USER, _person_label(key), self._user(key, person)
         for key, name in _memberships(self._desired):
             if not self._existing.leaves_membership(self._desired.groups[name], key):
                 yield self._membership(key, name)
@@ -250,7 +215,7 @@ class _Writer:
         for name in sorted(self._desired.permission_sets):
             if known_set := self._existing.set_of_others(name):
                 found = {"instance_arn": self._instance, "arn": known_set.arn}
-                yield _SET, _label(name), found
+                yield SET, _label(name), found
         for name, group in sorted(self._desired.groups.items()):
             if group.external:
                 yield "aws_identitystore_group", _label(name), self._by_name(name)
@@ -259,7 +224,7 @@ class _Writer:
                 yield "aws_identitystore_group", _label(name), found
         for key in () if self._desired.external else sorted(self._desired.people):
             if known := self._existing.person_of_others(key):
-                yield _USER, _person_label(key), {"identity_store_id": self._store, "user_id": known.user_id}
+                yield USER, _person_label(key), {"identity_store_id": self._store, "user_id": known.user_id}
 
     def _by_name(self, name: str) -> dict[str, Any]:
         unique = {"attribute_path": "DisplayName", "attribute_value": _escaped(name)}
@@ -326,7 +291,7 @@ class _Writer:
         arguments = {
             "identity_store_id": self._store,
             "group_id": self._group_id(self._desired.groups[group]),
-            "member_id": f"${{{prefix}{_USER}.{_person_label(key)}.user_id}}",
+            "member_id": f"${{{prefix}{USER}.{_person_label(key)}.user_id}}",
         }
         return "aws_identitystore_group_membership", _label(f"{group} {key[0]}"), arguments
 
@@ -422,25 +387,21 @@ def _escaped(text: str) -> str:
     return text.replace("${", "$${").replace("%{", "%%{")
 
 
-FILE = "identity-center.tf.json"
-
-
 def write_terraform(
     directory: Path,
     desired: model.DesiredAccess,
     existing: Existing | None = None,
-    prune: bool = False,
+    ends_in: Collection[str] = (),
 ) -> Iterator[str]:
     """Write the configuration, replacing an earlier one; yields lines for the console.
 
     Raises OSError, and IdentityCenterError for an earlier file that is no configuration. ``existing``: see
-    ``terraform_configuration``. ``prune``: what only an earlier configuration has is destroyed, but for users, and
-    unless users are refused because evidence is missing or wrong.
+    ``terraform_configuration``. ``ends_in``: the accounts in which what only an earlier configuration has is destroyed,
+    but for users, and unless users are refused because evidence is missing or wrong.
     """
-    store = DirectoryStore(directory)
-    earlier = _earlier(store.read(FILE), store.place(FILE))
+    store, earlier = DirectoryStore(directory), EarlierExport.read(directory)
     unjudged = [each for each in desired.refused if each.code not in model.DECISIONS]
-    configuration = terraform_configuration(desired, existing, earlier, prune and not unjudged)
+    configuration = terraform_configuration(desired, existing, earlier, () if unjudged else ends_in)
     text = json.dumps(configuration, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     store.replace(FILE, text.encode())
     for kind, resources in sorted(configuration.get("resource", {}).items()):
@@ -451,7 +412,13 @@ def write_terraform(
         yield f"  {len(configuration['import']):>5} import blocks, for what this tool made"
     if removed := configuration.get("removed"):
         yield f"  {len(removed):>5} removed blocks: Terraform forgets these if it owns them, and destroys none"
-    if prune and unjudged:
+    outside = set().union(*earlier.accounts.values()) - set(ends_in)
+    if ends_in and outside:
+        yield (
+            f"  ! what an earlier export has in account {shown(sorted(outside))} is not pruned, as that has no intents "
+            "here: run the policies there, and export again"
+        )
+    if ends_in and unjudged:
         yield (
             f"  ! nothing is pruned: {len(unjudged)} users are refused because evidence is missing or wrong, and what "
             "an earlier export gave may be theirs: correct that, and export again"
@@ -459,39 +426,3 @@ def write_terraform(
     for refused in desired.refused:
         yield f"  ! refused {refused.reason.text}"
     yield f"Wrote {directory / FILE}"
-
-
-def exported_policies(directory: Path) -> frozenset[str]:
-    """See ``Ours.policies``. Raises OSError and IdentityCenterError as ``write_terraform`` does."""
-    store = DirectoryStore(directory)
-    earlier = _earlier(store.read(FILE), store.place(FILE))
-    return frozenset(address for address, whole in earlier.items() if whole)
-
-
-def _earlier(content: bytes | None, place: str) -> dict[str, str]:
-    """The addresses that Terraform may own by an earlier configuration; see ``terraform_configuration``.
-
-    Raises IdentityCenterError.
-    """
-    if content is None:
-        return {}
-    try:
-        data = read_json(content)
-        found = {
-            f"{kind}.{label}": _whole(kind, arguments)
-            for kind, resources in data.get("resource", {}).items()
-            for label, arguments in resources.items()
-        }
-        found |= {str(each["from"]): "" for each in data.get("removed", ())}
-    except (NotInFormat, AttributeError, KeyError, TypeError) as error:
-        raise IdentityCenterError(
-            f"{place} is not a configuration of an earlier export ({error}), so what it has created is not known: move "
-            "it away, or give another directory"
-        ) from error
-    return {address: whole for address, whole in found.items() if _ADDRESS.fullmatch(address)}
-
-
-def _whole(kind: str, arguments: Mapping[str, Any]) -> str:
-    """The address of the permission set that the resource is a part of; empty for none."""
-    of_set = str(arguments.get("permission_set_arn", "")) if kind in _PARTS else ""
-    return of_set.removeprefix("${").removesuffix(".arn}")

@@ -16,7 +16,7 @@ from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key
 from c7n_iamusers.identity_center.planning.permission_sets import differs, lasts_longer, lost_forms, may_widen
 from c7n_iamusers.identity_center.planning.plan_input import PlanInput
-from c7n_iamusers.identity_center.planning.replacements import Replacements
+from c7n_iamusers.identity_center.planning.replacements import Replacements, identities, identity
 from c7n_iamusers.identity_center.planning.shared_groups import (
     FORMER_MEMBERS,
     leavers,
@@ -75,6 +75,8 @@ def _held(current: model.CurrentAccess, arn: str, principal: model.Principal) ->
 
 #: A detail of the removal of a membership.
 EXPIRED = "an earlier run made the membership, and its IAM users are deleted for longer than --former says"
+#: Why a membership stays that replaces the access of IAM users which have no intents now.
+_MOVED = frozenset(each.code for each in (reasons.FORMER, reasons.FORMER_AND_GONE, reasons.FORMER_IN_SHARED))
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ class _Review:
         #: Group id -> see ``_given_by_others``; one list for all members.
         self._others: dict[str, list[str]] = {}
         self._leaving: set[tuple[str, str]] = set()
+        #: User id and group id of memberships of former people, whose access they replace.
+        self._former: set[tuple[str, str]] = set()
         #: What shared groups no longer give, by ``_through``.
         self._ended: set[tuple[str, model.Grant]] = set()
         self._changes: dict[str, tuple[model.Change, bool]] = {}
@@ -231,6 +235,8 @@ class _Review:
                 self._unexpected_members.append(
                     model.UnexpectedMember(username, group.name, accounts, reason)
                 )
+                if reason.code in _MOVED and not self._has_claims(group, username):
+                    self._former.add((user_id, group.group_id))
             return None
         membership = group.memberships.get(user_id)
         if membership is None:
@@ -248,6 +254,11 @@ class _Review:
         details = (*lost, *([EXPIRED] if expired else []))
         change = self._change(key, model.MEMBERSHIP, f"{username} in {group.name}", call, needs, details)
         return self._register(change, group, (user_id, group.group_id), expired)
+
+    def _has_claims(self, group: model.KnownGroup, username: str) -> bool:
+        """Whether an IAM user for whom a run made the membership has access by this plan."""
+        users = self._membership_users.get((group.name, folded(username)), {})
+        return not self._served.isdisjoint(identities(users))
 
     def _why_stays(
         self, group: model.KnownGroup, username: str, is_replaced: bool, shared: bool
@@ -455,7 +466,7 @@ class _Review:
                 beyond = tuple(
                     self._further_access(person, claims, held.get(self._user_id(person), ()), gains)
                 )
-                verdict = WIDER if any(not each.covered for each in beyond) else self._worst(claims)
+                verdict = WIDER if any(each.is_more for each in beyond) else self._worst(claims)
                 if claims or beyond:
                     yield model.TotalAccess(person, account, verdict, beyond, not claims)
 
@@ -489,10 +500,10 @@ class _Review:
         requested = {(claim.grant.permission_set, self._through(claim.group)) for claim in claims}
         names = {name for name, _ in requested}
         user_id = self._user_id(person)
-        current = {
-            (each.set_name, each.through): each.managed
-            for each in held
-            if (user_id, each.group_id) not in self._leaving
+        staying = [each for each in held if (user_id, each.group_id) not in self._leaving]
+        current = {(each.set_name, each.through): each.managed for each in staying}
+        former = {
+            (each.set_name, each.through) for each in staying if (user_id, each.group_id) in self._former
         }
         for name, through in [*current, *sorted(gained.keys() - current.keys())]:
             if (name, through) not in requested:
@@ -505,6 +516,7 @@ class _Review:
                     covered,
                     consented is not None,
                     bool(consented),
+                    (name, through) in former,
                 )
 
     def _is_others(self, person: model.PersonKey, name: str, grant: model.Grant) -> bool:
@@ -554,6 +566,11 @@ class _Review:
         return frozenset(
             grant.permission_set for claim in self._given.claims for grant in self._grants_of(claim)
         )
+
+    @cached_property
+    def _served(self) -> frozenset[str]:
+        """The IAM users with claims, see ``identity``."""
+        return frozenset(identity(claim.subject) for claim in self._given.claims)
 
     def _grants_of(self, claim: model.Claim) -> frozenset[model.Grant]:
         return self._given.desired.groups[claim.group].grants

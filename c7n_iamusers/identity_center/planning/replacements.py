@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
@@ -49,6 +50,14 @@ class History:
     def users(self) -> frozenset[tuple[str, str]]:
         """ARN and unique id of all IAM users."""
         return frozenset(each for users in self.memberships.values() for each in users.items())
+
+    @cached_property
+    def by_user(self) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+        """User id -> group id -> IAM users, of ``memberships``."""
+        found: defaultdict[str, dict[str, Mapping[str, str]]] = defaultdict(dict)
+        for (group_id, user_id), users in self.memberships.items():
+            found[user_id][group_id] = users
+        return dict(found)
 
     def membership_users(self, state: model.CenterState) -> MembershipUsers:
         """By names, those of the memberships in ``state``. Another user or group of the same name does not count, and
@@ -115,39 +124,52 @@ def inherited_access(
     As with several users of one address at once, only the people file can say that they are one person's. A renamed
     user, and a later one of the same name, are no others. ``elsewhere``: see ``plan_input.Evidence``.
     """
-    groups = _groups(state)
-    #: User id and account id -> group name, ARN and unique id.
-    given: defaultdict[tuple[str, str], set[tuple[str, str, str]]] = defaultdict(set)
-    for (group_id, user_id), users in history.memberships.items():
-        group = groups.get(group_id)
-        for arn, unique_id in users.items() if group and user_id in group.members else ():
-            given[user_id, arn.split(":")[4]].add((group.name if group else "", arn, unique_id))
-    found = {}
+    groups, found = _groups(state), {}
     for claim in claims:
-        known, subject = people.get(claim.person), claim.subject
+        known = people.get(claim.person)
         if claim.on_file or known is None:
             continue
-        others = {
-            f"{arn.rpartition('/')[2]} (group {group})"
-            for group, arn, unique_id in given.get((known.user_id, subject.account_id), ())
-            if subject.arn != arn and identity(subject) != (unique_id or arn)
-        }
-        if others:
-            found[claim] = (
-                f"an earlier run gave {known.username} access for other IAM users of account {subject.account_id}: "
-                f"{shown(sorted(others))}, and one person would get the access of all of them: if they are one "
-                "person's, give this user a row with account, user, email in the people file (people-from, or "
-                "--people-from); if not, give it the e-mail of its own person, or undo that run first"
-            )
+        given = (
+            (groups[group_id].name, users)
+            for group_id, users in history.by_user.get(known.user_id, {}).items()
+            if group_id in groups and known.user_id in groups[group_id].members
+        )
+        if why := inherited(claim.subject, known, given):
+            found[claim] = why
         elif elsewhere and (unrecorded := sorted(_unrecorded(claim, known.user_id, state, history))):
             found[claim] = (
                 f"{known.username} is in {shown(unrecorded)}, which this tool manages in account "
-                f"{subject.account_id}, and no run with records here put the person there, so that may be access of "
-                "another IAM user, and one person would get the access of both: keep one output for all runs of the "
+                f"{claim.subject.account_id}, and no run with records here put the person there, so that may be access "
+                "of another IAM user, and one person would get the access of both: keep one output for all runs of the "
                 "policy; or, if all of it is this person's, such as by another policy, give this user a row with "
                 "account, user, email in the people file (people-from); if not, give it the e-mail of its own person"
             )
     return found
+
+
+def inherited(
+    subject: Subject, known: model.KnownPerson, given: Iterable[tuple[str, Mapping[str, str]]]
+) -> str:
+    """Why the access of ``known`` may be that of other IAM users of the account of ``subject``; empty if it is not.
+
+    ``given``: the names of the person's groups, and the IAM users for whom runs made the membership.
+    """
+    others = {
+        f"{arn.rpartition('/')[2]} (group {group})"
+        for group, users in given
+        for arn, unique_id in users.items()
+        if arn.split(":")[4] == subject.account_id
+        and subject.arn != arn
+        and identity(subject) != (unique_id or arn)
+    }
+    if not others:
+        return ""
+    return (
+        f"an earlier run gave {known.username} access for other IAM users of account {subject.account_id}: "
+        f"{shown(sorted(others))}, and one person would get the access of all of them: if they are one "
+        "person's, give this user a row with account, user, email in the people file (people-from, or "
+        "--people-from); if not, give it the e-mail of its own person, or undo that run first"
+    )
 
 
 def _unrecorded(

@@ -28,13 +28,17 @@ from c7n_iamusers.text.wording import shown
 
 def inability(intents: Intents, user: UserIntent, today: date) -> model.Refusal | None:
     """The refusal of a user that can't use its own policies; None if it can, or if that is accepted on ``today``."""
-    found = _inability(user, intents.source)
-    if found is None:
-        return None
-    reason, verdict = found
     rows = _acceptances(intents)
-    if verdict and accepted(rows, user.subject, verdict, today):
-        return None
+    lacks = _lacks_credentials(user)
+    for found in (_quarantine(user, intents.source), (lacks, NO_WORKING_CREDENTIALS) if lacks else None):
+        if found and not (found[1] and accepted(rows, user.subject, found[1], today)):
+            return _refusal(intents, user, rows, *found)
+    return None
+
+
+def _refusal(
+    intents: Intents, user: UserIntent, rows: tuple[Acceptance, ...], reason: Reason, verdict: str
+) -> model.Refusal:
     if verdict:
         outdated = [each for each in rows if each.is_for(user.subject) and each.verdict == verdict]
         expired = [reasons.ACCEPTANCE_EXPIRED(remark=each.remark, expires=each.expires) for each in outdated]
@@ -42,11 +46,10 @@ def inability(intents: Intents, user: UserIntent, today: date) -> model.Refusal 
     return model.Refusal(user.subject, reason, intents.place)
 
 
-def _inability(user: UserIntent, source: PolicySource) -> tuple[Reason, str] | None:
-    """The reason of the refusal, and the verdict that accepts it, empty for none; None if there is no refusal."""
+def _quarantine(user: UserIntent, source: PolicySource) -> tuple[Reason, str] | None:
+    """The reason of the refusal, and the verdict that accepts it, empty for none; None if it is in no quarantine."""
     if user.detail is None or not denying_policy(user.detail, source):
-        lacks = _lacks_credentials(user)
-        return (lacks, NO_WORKING_CREDENTIALS) if lacks else None
+        return None
     if found := denying_policy(before_quarantine(user.detail), source):
         why = f"its {found} denies every action, as in quarantine: release the user, or remove that policy"
         return reasons.QUARANTINED(user=user.subject, why=why), ""

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from c7n_iamusers.derivation.model import EVERY
 from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
@@ -23,6 +23,7 @@ from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE, Intents,
 from c7n_iamusers.identity_center.requests.people import (
     KEYS,
     USER_ID,
+    Candidate,
     Identity,
     PeopleMap,
     PersonRow,
@@ -168,11 +169,15 @@ class PeopleAuthority:
         return folded(email) in {*known, folded(str(detail["UserName"]))}
 
 
+#: An IAM user and its person.
+User = TypeVar("User", UserIntent, Candidate)
+
+
 def with_own_people(
-    users: Iterable[UserIntent],
+    users: Iterable[User],
     details: Iterable[Mapping[str, Any]],
     names_in: Callable[[Mapping[str, Any]], Collection[str]],
-) -> tuple[UserIntent, ...]:
+) -> tuple[User, ...]:
     """``users`` of one account, refused if another of its users names their person, unless the people file does.
 
     ``details``: botocore's ``UserDetail`` of all users of the account, also of those that no policy has selected: one
@@ -187,11 +192,13 @@ def with_own_people(
     return tuple(_with_own_person(each, named) for each in listed)
 
 
-def _with_own_person(user: UserIntent, named: Mapping[str, Mapping[str, str]]) -> UserIntent:
+def _with_own_person(user: User, named: Mapping[str, Mapping[str, str]]) -> User:
     """``named``: username or e-mail -> unique id and name of the users that have it."""
     if user.person is None or user.on_file:
         return user
-    users = {unique_id: name for text in user.person.key for unique_id, name in named.get(text, {}).items()}
+    users: dict[str, str] = {}
+    for text in user.person.key:
+        users.update(named.get(text, {}))
     if not users.keys() - {user.subject.unique_id}:
         return user
     names = {*users.values(), user.subject.name}

@@ -40,8 +40,9 @@ _ARNS = (
 _POLICIES = ("Policy", "c7n:Policy", "c7n:AccessPolicy", "AccessPolicies", "ResourcePolicy")
 _BUCKET, _QUEUE = "s3", "sqs"
 #: Resource types of which a resource without the key of a policy has no policy: a run that can't read it fails. Of all
-#: others it may have been denied, as Cloud Custodian passes over that.
-_NONE_WITHOUT_KEY = frozenset({_QUEUE, "sns", "ecr"})
+#: others it may have been denied, as Cloud Custodian passes over that. Policies of repositories are read for a filter
+#: alone.
+_NONE_WITHOUT_KEY, _BY_FILTER = frozenset({_QUEUE, "sns", "ecr"}), frozenset({"ecr"})
 _KNOWN = frozenset({*_NONE_WITHOUT_KEY, _BUCKET, "kms-key", "lambda", "secrets-manager", "efs"})
 #: The call by which Cloud Custodian reads a queue. It leaves queues out that it is denied.
 _READ_QUEUE = "sqs.GetQueueAttributes"
@@ -123,8 +124,10 @@ class _Run:
             self.type = str(policy["resource"]).removeprefix("aws.")
             region = str(self._metadata["config"]["region"])
             self.kind: _Kind = self.type, "" if self.type == _BUCKET else region
-            self.lists_all = policy.keys() <= _KEYS and all(
-                each == _ALL for each in policy.get("filters") or ()
+            filters = policy.get("filters") or ()
+            self.lists_all = policy.keys() <= _KEYS and all(each == _ALL for each in filters)
+            self._none_without_key = self.type in _NONE_WITHOUT_KEY and (
+                self.type not in _BY_FILTER or _ALL in filters
             )
             self._time = datetime.fromtimestamp(float(self._metadata["execution"]["start"]), timezone.utc)
             self._metrics = {each["MetricName"]: each["Value"] for each in self._metadata.get("metrics", ())}
@@ -167,7 +170,7 @@ class _Run:
                 f"the run in {self._file.parent} asked for {self._calls} queues and has {len(self._resources)}: allow "
                 "sqs:GetQueueAttributes to its role, and run it with --cache-period 0"
             )
-        for resource in self._resources if self.type not in _NONE_WITHOUT_KEY else ():
+        for resource in self._resources if not self._none_without_key else ():
             if not any(key in resource for key in _POLICIES):
                 yield self._arn(resource, partition) or f"a resource of type aws.{self.type}"
 
