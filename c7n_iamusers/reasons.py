@@ -214,6 +214,11 @@ DENY_WAS_ON_OTHER = _kind(
     "DenyWasOnOtherUser",
     "our Deny-all was on it for a moment and was removed (it may have replaced a policy of that name)",
 )
+ATTACHED_DENY_WAS_ON_OTHER = _kind(
+    "AttachedDenyWasOnOtherUser",
+    "AttachUserPolicy may have attached AWSDenyAll to it, and DetachUserPolicy detached it",
+    ": if it had AWSDenyAll before, attach it again",
+)
 DENY_ON_OTHER = _kind(
     "DenyOnOtherUser", "our Deny-all is on it and could not be removed ({why})", ": remove it by hand"
 )

@@ -19,7 +19,14 @@ from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.policy_documents import comparable
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_detail
-from c7n_iamusers.lockout.deny_all import BOUNDARY, DENY_ALL_NAME, deny_form, is_brownout, removal_of
+from c7n_iamusers.lockout.deny_all import (
+    ATTACHED,
+    BOUNDARY,
+    DENY_ALL_NAME,
+    deny_form,
+    is_brownout,
+    removal_of,
+)
 from c7n_iamusers.reasons import Reason
 
 
@@ -137,6 +144,8 @@ def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) ->
         run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)
     except (CallFailed, Interrupted, JournalRefused, RunLockLost) as error:
         return reasons.DENY_ON_OTHER(why=str(error))
+    if deny_form(call) == ATTACHED:  # which shows nothing of whose it was
+        return reasons.ATTACHED_DENY_WAS_ON_OTHER()
     return reasons.DENY_WAS_ON_OTHER()
 
 

@@ -155,6 +155,9 @@ class Judge:
         if key in self.replaced and held and theirs:
             if _undenied(held) == _undenied(theirs):
                 return  # that our Deny comes off again is judged at the end
+            undone = operation == "DetachUserPolicy" and "AttachUserPolicy" in self.met
+            if undone and difference(theirs, held) == {"attached": {AWS_DENY: GONE}}:
+                return  # the outcome has to name the call that put it on
             if key in self.exposed and operation:
                 self.met.append(operation)
                 self.theirs = laid_over(self.theirs, {"users": {key: difference(theirs, held)}})
