@@ -181,7 +181,7 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
     monkeypatch.setenv("XDG_CACHE_HOME", str(path / "cache"))
     accounts = path / "accounts.yml"
     data = yaml.safe_load((ROOT / "accounts.yml").read_text())
-    data["vars"] |= {"notices": "s3://notices/all", "identity_center_role": CENTER}
+    data["vars"] |= {"notices": "s3://notices/all", "identity_center_role": CENTER, "records": str(path)}
     accounts.write_text(yaml.safe_dump({**data, "accounts": data["accounts"][:1]}))
     _create_places(org)
     files = [each for name in FILES for each in ("--policy", f"policies/{name}.yml")]
@@ -204,7 +204,7 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
         found.put(kind, found.documents[kind])
     act_as(org, RUNNER, monkeypatch)
     # AWS's rate of 20 calls a second is for AWS
-    plugins = (f"c7n_iamusers.plugins.{name}" for name in ("provision_identity_center", "identity_center"))
+    plugins = (f"c7n_iamusers.plugins.{name}" for name in ("provision_identity_center", "access_gate"))
     for module in (*plugins, "c7n_iamusers_cli.provision.opening"):
         monkeypatch.setattr(f"{module}.connect", partial(connect, per_second=1000))
     _record(found, monkeypatch)
