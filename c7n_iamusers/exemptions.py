@@ -18,8 +18,10 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import (
     FIELDS,
+    MOST_GLOBS,
     glob_fault,
     is_everybody,
+    is_glob,
     matches,
     pattern_doubt,
     pattern_fault,
@@ -195,6 +197,11 @@ def parse_list(data: str | bytes, form: str, where: str) -> tuple[ExemptionRule,
     if not rules:
         raise InvalidPolicyData(
             f"{where}: has no rules: give at least one, or leave exempt-from out of the policy"
+        )
+    if (globs := sum(is_glob(each.pattern) for each in rules)) > MOST_GLOBS:
+        raise InvalidPolicyData(
+            f"{where}: has {globs} rules with *, ? or [, and each is tried on each user: {MOST_GLOBS} at most; "
+            "write names"
         )
     return tuple(rules)
 

@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from c7n_iamusers import exemptions
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import ExemptionRule, format_of, parse_list
 
@@ -302,3 +303,10 @@ def test_all_faults_are_reported_at_once() -> None:
 )
 def test_formats(name: str, form: str) -> None:
     assert format_of(name) == form
+
+
+def test_a_list_of_too_many_patterns_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exemptions, "MOST_GLOBS", 2)
+    rows = "user,reason,expires\n" + "".join(f"svc-{number}*,r,2027-01-31\n" for number in range(3))
+    with pytest.raises(InvalidPolicyData, match=r"has 3 rules with \*.*2 at most; write names"):
+        parse_list(rows, "csv", "x.csv")

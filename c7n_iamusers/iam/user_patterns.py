@@ -40,12 +40,21 @@ def _matches_tag(user: IamUser, pattern: str) -> bool:
 _SPECIAL = frozenset("*?[")
 
 
+#: Patterns that are compiled once for all users.
+MOST_GLOBS = 100_000
+
+
+def is_glob(pattern: str) -> bool:
+    """Whether ``pattern`` can match another text than itself."""
+    return not _SPECIAL.isdisjoint(pattern)
+
+
 def _matches(text: str, glob: str) -> bool:
     """As ``fnmatchcase``. That remembers fewer patterns than a list may have, and then compiles each for each user."""
-    return text == glob if _SPECIAL.isdisjoint(glob) else bool(_compiled(glob)(text))
+    return bool(_compiled(glob)(text)) if is_glob(glob) else text == glob
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=2 * MOST_GLOBS)
 def _compiled(glob: str) -> Callable[[str], Any]:
     return re.compile(translate(glob)).match
 

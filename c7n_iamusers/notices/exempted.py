@@ -23,7 +23,7 @@ from c7n_iamusers.text.times import as_text, moment
 
 DIRECTORY = "exempt"
 #: Records of one run, and characters of a pattern. Lists are by others, and the file has to be one that may be read.
-MOST_EXEMPT, _LONGEST = 10_000, 100
+MOST_EXEMPT, _LONGEST = 5_000, 100
 
 
 @dataclass(frozen=True)

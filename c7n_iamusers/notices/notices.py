@@ -281,19 +281,27 @@ class Notices:
         by others, and a record that is too large to be read would stop every run.
         """
         first, further = dict[str, Exempted](), dict[tuple[str, ...], Exempted]()
+        known = dict[str, tuple[datetime | None, set[tuple[str, str, str]]]]()
         for user, rule in exempt:
-            since = max((each.time for each in self._by_user.get(user.unique_id, ())), default=None)
+            if user.unique_id not in known:
+                known[user.unique_id] = self._recorded_rules(user.unique_id)
+            since, rules = known[user.unique_id]
             # the clock of whoever announced it may be ahead
             new = Exempted.by(rule, user, now if since is None else max(now, since))
-            known = [
-                each for each in self._exempted.get(user.unique_id, ()) if not since or each.time >= since
-            ]
-            if not known and user.unique_id not in first:
+            if new.rule in rules:
+                continue
+            rules.add(new.rule)
+            if len(rules) == 1:
                 first[user.unique_id] = new
-            elif len(further) < MOST_EXEMPT and all(each.rule != new.rule for each in known):
-                further.setdefault((user.unique_id, *new.rule), new)
-        more = [each for each in further.values() if first.get(each.user.unique_id) != each]
-        return [*first.values(), *more[: max(0, MOST_EXEMPT - len(first))]]
+            elif len(further) < MOST_EXEMPT:
+                further[(user.unique_id, *new.rule)] = new
+        return [*first.values(), *list(further.values())[: max(0, MOST_EXEMPT - len(first))]]
+
+    def _recorded_rules(self, unique_id: str) -> tuple[datetime | None, set[tuple[str, str, str]]]:
+        """When a message about the user was sent last, and the rules that are recorded since."""
+        since = max((each.time for each in self._by_user.get(unique_id, ())), default=None)
+        its = self._exempted.get(unique_id, ())
+        return since, {each.rule for each in its if since is None or each.time >= since}
 
     def of_namesake(self, user: Subject) -> Notice | None:
         """The latest announcement of another user that had the ARN of ``user``; None if there is none."""
@@ -341,9 +349,13 @@ class Notices:
                 found[user.name.casefold()].append((user, notice))
         return {name: sorted(its, key=lambda each: each[0].unique_id) for name, its in found.items()}
 
-    def last(self, unique_id: str, step: str) -> datetime | None:
-        """When a message of ``step`` was last sent about the user; None if none was."""
-        times = (each.time for each in self._by_user.get(unique_id, ()) if each.step == step)
+    def last(self, unique_id: str, step: str, what: str = "") -> datetime | None:
+        """When a message of ``step`` (that said ``what``, if given) was last sent about the user; None if none was."""
+        times = (
+            each.time
+            for each in self._by_user.get(unique_id, ())
+            if each.step == step and (not what or each.what.get(unique_id) == what)
+        )
         return max(times, default=None)
 
     def reports(self, unique_id: str, event: str) -> bool:

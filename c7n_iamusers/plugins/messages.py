@@ -474,7 +474,10 @@ class Created(Step):
         return not notices.has(key, CREATED, newest, now)
 
 
-#: Within so long after a message about a user, its further calls are not told; each sign-in is, unless it failed.
+#: What a message says of a user of which somebody failed to sign in. Anybody who knows an account's id and the name can
+#: do that as often as it likes, so these are counted by themselves: they hide no call.
+FAILED_SIGN_IN = "failed-sign-in"
+#: Within so long after a message about a user, its further calls are not told; each sign-in is. So are failed ones.
 _ALARM_PAUSE = timedelta(hours=1)
 
 
@@ -490,8 +493,9 @@ class Used(Step):
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
-        found = ((each, self._use(each, notices, now)) for each in users)
-        return [Due(each, now.date(), {"used": {"text": text}}) for each, text in found if text]
+        kind = FAILED_SIGN_IN if self._call and self._call.is_sign_in and self._call.error else USED
+        found = ((each, self._use(each, notices, now, kind)) for each in users)
+        return [Due(each, now.date(), {"used": {"text": text}}, kind) for each, text in found if text]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
@@ -500,9 +504,10 @@ class Used(Step):
             f"ALARM: {account}: break-glass user{who} used on {users[0].day}{part_of(part, parts)}"
         )
 
-    def _use(self, resource: Resource, notices: Notices, now: datetime) -> str:
-        """What is to be told of the user's use; empty if nothing is."""
-        key, told = str(resource["UserId"]), notices.last(str(resource["UserId"]), USED)
+    def _use(self, resource: Resource, notices: Notices, now: datetime, kind: str) -> str:
+        """What is to be told of the user's use; empty if nothing is. ``kind``: USED or FAILED_SIGN_IN."""
+        key = str(resource["UserId"])
+        told = notices.last(key, USED, kind)
         if not self._has_event:
             attempts = ((resource.get(ANNOTATION) or {}).get("attempts") or {}).get("attempts") or ()
             newest = max(attempts, key=lambda each: str(each.get("time")), default=None)
@@ -511,7 +516,6 @@ class Used(Step):
         call = self._call
         if call is None or not call.is_of(key, str(resource["UserName"])) or notices.reports(key, call.id):
             return ""
-        # anybody who knows an account's id and the name can fail to sign in, as often as it likes
         signed_in = call.is_sign_in and not call.error
         return "" if told and now - told < _ALARM_PAUSE and not signed_in else str(call)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from functools import partial
 from http.client import HTTPException
@@ -18,9 +19,11 @@ from c7n_iamusers.text.documents import check_json
 
 #: Of a message. SQS has room for many more, and nobody means to write to them.
 MOST_RECIPIENTS = 1_000
+#: Bytes of what they are read from, uncompressed.
+_LARGEST = 4 * 1024 * 1024
 _UNREADABLE = (
     *(OSError, ValueError, HTTPException, ClientError, BotoCoreError, JMESPathError),
-    *(KeyError, IndexError, TypeError, AttributeError, RecursionError),
+    *(KeyError, IndexError, TypeError, AttributeError, RecursionError, csv.Error),
 )
 
 
@@ -57,7 +60,7 @@ class _Values(ValuesFrom):  # type: ignore[misc]  # c7n is untyped
         """The text at ``uri``, in the place of Cloud Custodian's resolver."""
         s3 = partial(self._client, "s3")
         place = uri if "://" in uri else uri.removeprefix("file:")  # of a path that begins here
-        text = read_place(place, headers, s3).decode()
+        text = read_place(place, headers, s3, largest=_LARGEST).decode()
         if uri.endswith(".json") or self.data.get("format") == "json":
             check_json(text)
         return text

@@ -62,8 +62,8 @@ MUTANTS = {
         Mutant(
             "exemptions-ignored",
             "c7n_iamusers/safeguards/guards.py",
-            '    if rule is None:\n        return None\n    return f"exempt',
-            '    if rule or not rule:\n        return None\n    return f"exempt',
+            "    if rule is None:\n        return None\n    until",
+            "    if rule or not rule:\n        return None\n    until",
             "quarantine: exempted@ListAccessKeys",
         ),
         Mutant(
@@ -252,8 +252,8 @@ MUTANTS = {
         Mutant(
             "a-record-says-more-than-its-message",
             "c7n_iamusers/plugins/messages.py",
-            "    if status != SKIPPED:\n        return status\n",
-            "    if status != SKIPPED:\n        return DELETED\n",
+            "if status == SKIPPED and code else status\n    if made",
+            "if status == SKIPPED and code else DELETED\n    if made",
             "quarantine: ",
         ),
         # Identity Center

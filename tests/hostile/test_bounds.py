@@ -211,7 +211,7 @@ def users(count: int = 5_000) -> Iterator[Subject]:
         yield Subject(name, f"arn:aws-us-gov:iam::{ACCOUNT}:user{path}{name}", f"AIDA{number:017}")
 
 
-@pytest.mark.parametrize("character", "\\{[,")
+@pytest.mark.parametrize("character", "\\{[,\x7f")
 def test_the_largest_notice_is_read(tmp_path: Path, character: str) -> None:
     path = f"/{character * 510}/"
     named = [replace(each, arn=f"arn:aws-us-gov:iam::{ACCOUNT}:user{path}{each.name}") for each in users()]

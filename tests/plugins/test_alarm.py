@@ -29,7 +29,7 @@ from c7n_iamusers.evidence.user_calls import user_call
 from c7n_iamusers.handler import any_call
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.notices.notices import USED, Notice
-from c7n_iamusers.plugins.messages import Used
+from c7n_iamusers.plugins.messages import FAILED_SIGN_IN, Used
 from tests import cloudtrail_events as trail
 from tests.cloudtrail_events import ACCOUNT, event
 from tests.policies import policy
@@ -284,14 +284,16 @@ def test_a_rule_that_has_expired_raises_no_alarm(org: LocalOrg, iam: Any) -> Non
     assert texts(org) == []
 
 
-def notices(*times: datetime, event_id: str = "") -> Any:
+def notices(*times: datetime, event_id: str = "", what: str = USED) -> Any:
     from c7n_iamusers.execution.calls import Subject
     from c7n_iamusers.notices.notices import Notices
 
     user = Subject("glass", glass()["arn"], "AIDAEXAMPLE")
     each = (
         Notice(
-            ACCOUNT, USED, time, time.date(), ("security@example.com",), "1", CALL, (user,), event=event_id
+            *(ACCOUNT, USED, time, time.date(), ("security@example.com",), "1", CALL, (user,)),
+            what={user.unique_id: what},
+            event=event_id,
         )
         for time in times
     )
@@ -308,14 +310,25 @@ RESOURCE = {"UserName": "glass", "UserId": "AIDAEXAMPLE", "Arn": glass()["arn"]}
         pytest.param(call(glass()), [timedelta(minutes=59)], False, id="within-the-hour"),
         pytest.param(call(glass()), [timedelta(hours=5), timedelta(minutes=61)], True, id="after-an-hour"),
         pytest.param(sign_in(glass()), [timedelta(minutes=1)], True, id="each-sign-in"),
-        pytest.param(
-            sign_in(glass(), "Failure"), [timedelta(minutes=1)], False, id="failed-sign-in-within-the-hour"
-        ),
+        pytest.param(sign_in(glass(), "Failure"), [timedelta(minutes=1)], True, id="first-failed-sign-in"),
     ],
 )
 def test_calls_are_told_once_an_hour(given: Any, before: list[timedelta], told: bool) -> None:
     found = Used(given).due([dict(RESOURCE)], notices(*(NOW - each for each in before)), NOW)
     assert bool(found) is told
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        pytest.param(sign_in(glass(), "Failure"), False, id="another-failed-one"),
+        pytest.param(sign_in(glass()), True, id="sign-in"),
+        pytest.param(call(glass()), True, id="call"),
+    ],
+)
+def test_failed_sign_ins_are_told_once_an_hour_and_hide_nothing(given: Any, told: bool) -> None:
+    before = notices(NOW - timedelta(minutes=1), what=FAILED_SIGN_IN)
+    assert bool(Used(given).due([dict(RESOURCE)], before, NOW)) is told
 
 
 def test_an_event_is_told_once() -> None:

@@ -54,6 +54,7 @@ def test_a_variable_in_the_url(tmp_path: Path) -> None:
     [
         pytest.param("[" * 200_000 + "]" * 200_000, "can't be read", id="deep"),
         pytest.param("{", "can't be read", id="cut-off"),
+        pytest.param(" " * 5_000_000, "has more than", id="large"),
         pytest.param("5", "no list", id="number"),
         pytest.param('"a@example.com"', "no list", id="text"),
         pytest.param('["a@example.com", 5]', "no list", id="a-number-in-it"),
@@ -64,6 +65,12 @@ def test_what_is_no_list_of_recipients(tmp_path: Path, text: str, said: str) -> 
     (tmp_path / "to.json").write_text(text)
     with pytest.raises(ValueError, match=said):
         read(tmp_path / "to.json")
+
+
+def test_a_cell_that_csv_does_not_take(tmp_path: Path) -> None:
+    (tmp_path / "to.csv").write_text("x" * 200_000)
+    with pytest.raises(ValueError, match="field larger than field limit"):
+        read(tmp_path / "to.csv")
 
 
 def test_what_never_ends(tmp_path: Path) -> None:
