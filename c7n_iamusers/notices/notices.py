@@ -280,7 +280,7 @@ class Notices:
         Each user has one at least. Further rules that exempt it too are recorded as far as MOST_EXEMPT goes: lists are
         by others, and a record that is too large to be read would stop every run.
         """
-        first, further = dict[str, Exempted](), dict[tuple[str, ...], Exempted]()
+        first, further = dict[str, Exempted](), list[Exempted]()
         known = dict[str, tuple[datetime | None, set[tuple[str, str, str]]]]()
         for user, rule in exempt:
             if user.unique_id not in known:
@@ -294,8 +294,8 @@ class Notices:
             if len(rules) == 1:
                 first[user.unique_id] = new
             elif len(further) < MOST_EXEMPT:
-                further[(user.unique_id, *new.rule)] = new
-        return [*first.values(), *list(further.values())[: max(0, MOST_EXEMPT - len(first))]]
+                further.append(new)
+        return [*first.values(), *further[: max(0, MOST_EXEMPT - len(first))]]
 
     def _recorded_rules(self, unique_id: str) -> tuple[datetime | None, set[tuple[str, str, str]]]:
         """When a message about the user was sent last, and the rules that are recorded since."""
