@@ -49,6 +49,7 @@ from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards import user_identity
 from c7n_iamusers.safeguards.gates import AskedOfUser, NoteExempt, before_first_change, note_nobody
 from c7n_iamusers.safeguards.guards import (
+    Before,
     Guards,
     Recheck,
     exempting_rule,
@@ -228,17 +229,8 @@ class _Deletion:
         keys = read_key_use(run.client, user, run.backoff) if asked else ()
         # A run that passed these guards has removed everything, finally its Deny.
         emptied = self.applied.changed or (is_bare(user) and found.history.lifted_for_deletion())
-        reason = refusal(
-            self.evidence,
-            user,
-            guards,
-            self.of.now(),
-            keys,
-            whole=found.whole,
-            quarantine=found.quarantine,
-            broken=found.broken,
-            emptied=emptied,
-        )
+        before = Before(found.whole, found.quarantine, found.broken, emptied)
+        reason = refusal(self.evidence, user, guards, self.of.now(), keys, before)
         if reason or self.applied.changed:
             return reason
         if found.unread:

@@ -131,33 +131,46 @@ class Guards:
         return self.active_within is not None or self.quarantined_for is not None
 
 
+@dataclass(frozen=True)
+class Before:
+    """What earlier runs did to a user.
+
+    ``whole``: the user with what an unfinished deletion removed, if that is more: an exemption holds for that too.
+    ``quarantine``: the one that the user is in. ``broken``: the one whose Deny somebody else removed. ``emptied``: an
+    earlier run, which passed these guards, has removed everything from it, including the Deny at the end.
+    """
+
+    whole: IamUser | None = None
+    quarantine: Quarantine | None = None
+    broken: Quarantine | None = None
+    emptied: bool = False
+
+
+#: Of a user that no run has changed.
+NOTHING_BEFORE = Before()
+
+
 def refusal(
     evidence: Subject,
     user: IamUser,
     guards: Guards,
     now: datetime,
     keys: Sequence[KeyUse] = (),
-    *,
-    whole: IamUser | None = None,
-    quarantine: Quarantine | None = None,
-    broken: Quarantine | None = None,
-    emptied: bool = False,
+    before: Before = NOTHING_BEFORE,
 ) -> Reason | None:
     """Why ``user``, read live, must be left alone; None if it may be changed.
 
     ``evidence``: the user that was flagged. ``keys``: the last use of each access key, if the guards need it.
-    ``whole``: the user with what an unfinished deletion removed, if that is more: an exemption holds for that too.
-    ``quarantine``: the one that the user is in. ``broken``: the one whose Deny somebody else removed. ``emptied``: an
-    earlier run, which passed these guards, has removed everything from it, including the Deny at the end.
     """
+    whole, quarantine, days = before.whole or user, before.quarantine, guards.quarantined_for
     return (
         identity_refusal(evidence, user, guards.callers)
-        or (None if guards.include_compromised else compromised(whole or user))
-        or gates_refusal(evidence, whole or user, guards, now)
-        or (None if emptied else _broken(user, quarantine or broken, guards.quarantined_for))
+        or (None if guards.include_compromised else compromised(whole))
+        or gates_refusal(evidence, whole, guards, now)
+        or (None if before.emptied else _broken(user, quarantine or before.broken, days))
         or _active(user, guards.active_within, now, keys)
-        or (None if emptied else _not_quarantined(user, quarantine, guards.quarantined_for, now, keys))
-        or (None if emptied else _not_listened(user, quarantine, guards.listened))
+        or (None if before.emptied else _not_quarantined(user, quarantine, days, now, keys))
+        or (None if before.emptied else _not_listened(user, quarantine, guards.listened))
     )
 
 

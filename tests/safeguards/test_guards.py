@@ -20,6 +20,7 @@ from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards.guards import (
     NONE_SEEN,
     PROVEN,
+    Before,
     Guards,
     quarantine_status,
     refusal,
@@ -289,7 +290,7 @@ def test_refusal(change: dict[str, Any], reason: str | None) -> None:
     state = {key: given.pop(key) for key in ("quarantine", "broken", "emptied", "whole") if key in given}
     settings = {key: given.pop(key) for key in list(given) if key not in ("evidence", "user", "keys")}
     guards = Guards(**{"callers": (ROLE,), **settings})
-    found = refusal(given["evidence"], given["user"], guards, NOW, given["keys"], **state)
+    found = refusal(given["evidence"], given["user"], guards, NOW, given["keys"], Before(**state))
     if reason is None:
         assert found is None
     else:
@@ -307,7 +308,7 @@ def test_refusal(change: dict[str, Any], reason: str | None) -> None:
                 Guards((ROLE,), quarantined_for=14),
                 NOW,
                 (KEY_USED,),
-                quarantine=quarantine(ago(days=20)),
+                Before(quarantine=quarantine(ago(days=20))),
             ),
             "in use",
             id="in-use-at-its-deletion",
@@ -318,7 +319,7 @@ def test_refusal(change: dict[str, Any], reason: str | None) -> None:
                 ALICE,
                 Guards((ROLE,), quarantined_for=14),
                 NOW,
-                quarantine=quarantine(ago(days=20)),
+                before=Before(quarantine=quarantine(ago(days=20))),
             ),
             "broken",
             id="broken",
