@@ -332,13 +332,32 @@ def as_store(place: Path | Store) -> Store:
 
 
 def read_all(
-    store: Store, names: Sequence[str], largest: int = LARGEST
+    store: Store,
+    names: Sequence[str],
+    largest: int = LARGEST,
+    unread: Callable[[str, OSError], object] | None = None,
 ) -> Iterator[tuple[str, bytes | None]]:
-    """Each name with its content, in order, read a few in parallel. ``largest``: see Store.read. Raises OSError."""
+    """Each name with its content, in order, read a few in parallel. ``largest``: see Store.read.
+
+    ``unread``: called with each name that can't be read, which is left out then; without it OSError is raised.
+    """
+
+    def read(name: str) -> bytes | OSError | None:
+        try:
+            return store.read(name, largest)
+        except OSError as error:
+            if unread is None:
+                raise
+            return error
+
     with ThreadPoolExecutor(_PARALLEL) as pool:
         for begin in range(0, len(names), _PARALLEL):
             some = names[begin : begin + _PARALLEL]
-            yield from zip(some, pool.map(lambda name: store.read(name, largest), some), strict=True)
+            for name, found in zip(some, pool.map(read, some), strict=True):
+                if not isinstance(found, OSError):
+                    yield name, found
+                elif unread:
+                    unread(name, found)
 
 
 def replace_all(store: Store, contents: Iterable[tuple[str, bytes]]) -> None:

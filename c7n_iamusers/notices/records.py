@@ -49,6 +49,11 @@ class Records:
         """What is wrong with what is no file, such as a link that leads nowhere: a record may be missing there."""
         return f"{self.store.place(name)} is a link or a directory, not a file of a run: find out who put it there"
 
+    def _unread(self) -> Callable[[str, OSError], object] | None:
+        """Told of a file that can't be read, such as one that is too large: it must not hide the others."""
+        broken = self.broken
+        return broken and (lambda name, error: broken(f"{self.store.place(name)} can't be read: {error}"))
+
     def _parsed(
         self, directory: str, versions: Mapping[str, str], parse: Callable[[bytes], Parsed]
     ) -> Iterator[Parsed]:
@@ -60,7 +65,7 @@ class Records:
             _KNOWN.pop(next(iter([*_KNOWN])), None)  # of a copy: a report reads several at once
         known.update({each: before[each] for each in names if before.get(each, ("",))[0] == versions[each]})
         unknown = [each for each in names if each not in known]
-        for name, content in read_all(self.store, unknown, LARGEST_RECORD):
+        for name, content in read_all(self.store, unknown, LARGEST_RECORD, self._unread()):
             with _parsing(self.store, name, self.broken):
                 known[name] = (versions[name], parse(content or b""))
         yield from (known[each][1] for each in names if each in known)

@@ -256,6 +256,15 @@ def test_a_notice_is_bounded(tmp_path: Path) -> None:
         Notices.read(DirectoryStore(tmp_path), ACCOUNT, NOW)
 
 
+def test_a_notice_that_is_too_large_hides_no_other_where_it_is_left_out(tmp_path: Path) -> None:
+    notice = Notice(ACCOUNT, "created", NOW, date(2027, 1, 1), ("a@example.com",), "m", "p", (next(users()),))
+    DirectoryStore(tmp_path).create(notice.name, notice.as_json())
+    grown(tmp_path / ACCOUNT / "x.json", LARGEST_RECORD + 1)
+    faults: list[str] = []
+    assert Notices.read(DirectoryStore(tmp_path), ACCOUNT, NOW, faults.append).all == [notice]
+    assert [each for each in faults if "x.json can't be read" in each]
+
+
 def test_a_snapshot_is_bounded(tmp_path: Path) -> None:
     path = grown(tmp_path / "snapshots" / "alice.AIDA1.json", LARGEST_RECORD + 1)
     (problem,) = collected([path]).problems

@@ -48,12 +48,13 @@ def test_a_group_that_is_assigned_elsewhere_is_refused_untouched(rehearsal: Rehe
     assert rehearsal.mutations() == []
 
 
-def test_a_shared_group_may_reach_further(rehearsal: Rehearsal) -> None:
+def test_a_shared_group_may_reach_further_and_that_is_said(rehearsal: Rehearsal) -> None:
     rehearsal.user("alice")
     stranger = rehearsal.create_user("mallory", "mallory@example.com")
     rehearsal.assign(rehearsal.create_group("everybody", stranger), OTHER_ACCOUNT)
-    outcomes = rehearsal.run(group="everybody", shared_group=True)
-    assert outcomes["alice"]["status"] == "provisioned"
+    with pytest.raises(PolicyExecutionError, match="wider: also holds Theirs through group everybody"):
+        rehearsal.run(group="everybody", shared_group=True)
+    assert rehearsal.outcomes()["alice"]["status"] == "provisioned"
     assert rehearsal.members("everybody") == {"alice@example.com", "mallory"}
 
 
