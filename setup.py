@@ -34,7 +34,8 @@ TOP_FILES = {
 
 # The modes of files go into the wheel, which is the same one whatever the umask and the modes of the checkout.
 os.umask(0o022)
-(HERE / "LICENSE").chmod(0o644)  # setuptools copies it with its mode
+for file in filter(Path.is_file, [HERE / "LICENSE"]):
+    file.chmod(0o644)  # setuptools copies it with its mode
 
 
 def copy_top_files(directory):

@@ -25,7 +25,10 @@ IamUsersError                     the root: catch this to catch them all
 
 from __future__ import annotations
 
-from c7n_iamusers.reasons import Reason
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from c7n_iamusers.reasons import Reason
 
 
 class IamUsersError(Exception):
@@ -34,6 +37,9 @@ class IamUsersError(Exception):
     @property
     def reason(self) -> Reason | None:
         """The reason of the outcome that it becomes; None where only its class says it."""
+        # a process of Cloud Custodian that has no IAM users loads this module, and not the table of reasons
+        from c7n_iamusers.reasons import Reason
+
         return next((each for each in self.args if isinstance(each, Reason)), None)
 
     @property

@@ -358,6 +358,6 @@ def test_a_quarantine_in_the_attached_form_is_not_lifted_from_who_has_lost_what_
         assert "AWSDenyAll" not in held
         return
     assert "AWSDenyAll" in held
-    assert "it has lost group Restricted, which may have denied it something" in reason
+    assert "it has lost group Restricted, some of which may have denied it something" in reason
     iam.add_user_to_group(UserName="alice", GroupName=lost)
     assert one(tmp_path, "release")[0] == "released"

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,11 @@ def run(output: Path, name: str, *actions: dict[str, Any]) -> None:
         policy({"name": name, "filters": [exempt], "actions": list(actions)}, output).run()
 
 
-def use_password(org: LocalOrg, name: str) -> None:
+def use_password(org: LocalOrg, name: str, seconds: int = 0) -> None:
+    """``seconds``: from now; IAM has whole ones, so what comes after another thing may have the same time."""
     with org.lock:
-        set_password_last_used(org.backend("iam", ACCOUNT).get_user(name), utc_now())
+        used = utc_now() + timedelta(seconds=seconds)
+        set_password_last_used(org.backend("iam", ACCOUNT).get_user(name), used)
 
 
 def users(org: LocalOrg) -> Any:
@@ -113,7 +116,7 @@ def life(org: LocalOrg, output: Path, notices: Path) -> None:
     run(output, "park", park, inform)
     run(output, "delete", delete, inform)
     iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
-    use_password(org, "frank")
+    use_password(org, "frank", 1)
     run(output, "delete", delete, inform)
     run(output, "park", {**park, "active-within": "none"}, inform)
     run(output, "plan", {**at_once, "plan-only": True}, inform)

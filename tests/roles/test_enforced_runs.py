@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -81,6 +82,7 @@ def test_every_shipped_policy_runs_with_exactly_these_roles(
     monkeypatch.setattr(delivery, "APART", timedelta(0))
     org.client("sqs").purge_queue(QueueUrl=f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/c7n-mailer")
     for _ in range(2):
+        time.sleep(1)  # readings of the queue have whole seconds
         runs.run("flag-and-notify", READER)
     runs.run("provision-intents", READER)
     runs.apply_intents()
