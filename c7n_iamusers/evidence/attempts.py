@@ -43,6 +43,8 @@ SESSIONS = {
 LONGEST_SESSION = max(SESSIONS.values())
 #: How late IAM's service last accessed may show a call ("Refine permissions using last accessed information").
 SERVICES_ARE_LATE = timedelta(hours=4)
+#: The service of sign-ins to the console, as ``Attempt`` has it.
+SIGN_IN = "signin"
 #: The attempts in an annotation, the newest first.
 SHOWN = 10
 #: Services of which CloudTrail logs all operations as management events, by their prefix in actions. "Logging data
@@ -91,6 +93,11 @@ class Attempt:
     region: str = ""
     address: str = ""
     error: str = ""
+
+    @property
+    def is_failed_sign_in(self) -> bool:
+        """Whether it is one that anybody can make who knows the account's id and the name, as often as they like."""
+        return self.service == SIGN_IN and bool(self.error)
 
     def as_data(self) -> dict[str, str | None]:
         """The attempt as the annotation shows it. It has no key, no name of a person and no request."""
@@ -160,8 +167,9 @@ class Attempts:
         return (Gap("no source says that it has every call of the whole time", unread=True),)
 
     def as_data(self) -> dict[str, Any]:
-        """The annotation. ``count``: of the attempts that were read, of which the newest are listed."""
+        """The annotation. ``count``: of the attempts that were read. The newest are listed, failed sign-ins last."""
         newest = sorted(self.attempts, key=lambda each: each.time, reverse=True)
+        newest.sort(key=lambda each: each.is_failed_sign_in)
         return {
             "state": self.state,
             "since": as_text(self.since),

@@ -215,15 +215,16 @@ def _read_user(region: str, client: Any, window: Window, backoff: Backoff, now: 
     if len(window.names) > MOST_NAMES:
         why = f"it may have had {len(window.names)} names since, and CloudTrail is asked about {MOST_NAMES} at most"
         return UserEvents(gaps=(Gap(why, unread=True),))
-    gaps, start = list[Gap](), _start(window.since, now)
+    gaps, failed, start = list[Gap](), list[Attempt](), _start(window.since, now)
     for name in (window.user.name, *sorted(window.names)):
         attribute = {"AttributeKey": "Username", "AttributeValue": name}
         lookup = pages(client, "LookupEvents", backoff, LookupAttributes=[attribute], StartTime=start)
         read = 0
         for page in lookup:
             found = records_of(_records(page), window.user, window.since, window.names)
-            if found.attempts:
+            if not all(each.is_failed_sign_in for each in found.attempts):
                 return UserEvents(found.attempts)
+            failed += found.attempts  # which anybody can make, and must hide no call behind them
             gaps += _gaps_in(region, found)
             read += 1
             if read == LARGEST and page.get("NextToken"):
@@ -231,7 +232,7 @@ def _read_user(region: str, client: Any, window: Window, backoff: Backoff, now: 
                 break
         if not read:
             raise ValueError("LookupEvents gave no page")
-    return UserEvents(gaps=tuple(dict.fromkeys(gaps)), covered=not gaps)
+    return UserEvents(tuple(failed), tuple(dict.fromkeys(gaps)), covered=not gaps and not failed)
 
 
 def _gaps_in(region: str, found: Records) -> Iterator[Gap]:

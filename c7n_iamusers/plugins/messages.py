@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
-from c7n_iamusers.evidence.attempts import ATTEMPTED
+from c7n_iamusers.evidence.attempts import ATTEMPTED, SIGN_IN
 from c7n_iamusers.evidence.credential_events import credential_event
 from c7n_iamusers.evidence.user_calls import user_call
 from c7n_iamusers.execution.outcomes import (
@@ -493,9 +493,8 @@ class Used(Step):
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
-        kind = FAILED_SIGN_IN if self._call and self._call.is_sign_in and self._call.error else USED
-        found = ((each, self._use(each, notices, now, kind)) for each in users)
-        return [Due(each, now.date(), {"used": {"text": text}}, kind) for each, text in found if text]
+        found = ((each, *self._use(each, notices, now)) for each in users)
+        return [Due(each, now.date(), {"used": {"text": text}}, kind) for each, kind, text in found if text]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
@@ -504,23 +503,38 @@ class Used(Step):
             f"ALARM: {account}: break-glass user{who} used on {users[0].day}{part_of(part, parts)}"
         )
 
-    def _use(self, resource: Resource, notices: Notices, now: datetime, kind: str) -> str:
-        """What is to be told of the user's use; empty if nothing is. ``kind``: USED or FAILED_SIGN_IN."""
-        key = str(resource["UserId"])
-        told = notices.last(key, USED, kind)
+    def _use(self, resource: Resource, notices: Notices, now: datetime) -> tuple[str, str]:
+        """USED or FAILED_SIGN_IN, and what is to be told of the user's use; empty if nothing is."""
+        key, call = str(resource["UserId"]), self._call
         if not self._has_event:
-            attempts = ((resource.get(ANNOTATION) or {}).get("attempts") or {}).get("attempts") or ()
-            newest = max(attempts, key=lambda each: str(each.get("time")), default=None)
-            time = moment(newest.get("time")) if newest else None
-            return _heard(newest) if newest and time and (told is None or time > told) else ""
-        call = self._call
+            return _newest_untold(resource, notices)
         if call is None or not call.is_of(key, str(resource["UserName"])) or notices.reports(key, call.id):
-            return ""
-        signed_in = call.is_sign_in and not call.error
-        return "" if told and now - told < _ALARM_PAUSE and not signed_in else str(call)
+            return USED, ""
+        kind = FAILED_SIGN_IN if call.is_sign_in and call.error else USED
+        told = notices.last(key, USED, kind)
+        if told and now - told < _ALARM_PAUSE and not (call.is_sign_in and not call.error):
+            return kind, ""
+        return kind, str(call)
+
+
+def _newest_untold(resource: Resource, notices: Notices) -> tuple[str, str]:
+    """The newest attempt of the filter ``attempts`` since the last message of its kind; failed sign-ins come last."""
+    attempts = ((resource.get(ANNOTATION) or {}).get("attempts") or {}).get("attempts") or ()
+    for kind in (USED, FAILED_SIGN_IN):
+        found = [each for each in attempts if _is_failed_sign_in(each) is (kind == FAILED_SIGN_IN)]
+        newest: Mapping[str, Any] = max(found, key=lambda each: str(each.get("time")), default={})
+        time, told = moment(newest.get("time")), notices.last(str(resource["UserId"]), USED, kind)
+        if time and (told is None or time > told):
+            return kind, _heard(newest)
+    return USED, ""
+
+
+def _is_failed_sign_in(attempt: Mapping[str, Any]) -> bool:
+    return attempt.get("service") == SIGN_IN and bool(attempt.get("error"))
 
 
 def _heard(attempt: Mapping[str, Any]) -> str:
     what = " ".join(str(attempt[key]) for key in ("service", "action") if attempt.get(key)) or "a call"
     what += f" from {attempt['address']}" if attempt.get("address") else ""
-    return f"{what} on {str(attempt.get('time'))[:16].replace('T', ' ')} UTC"
+    ended = f", which failed: {attempt['error']}" if attempt.get("error") else ""
+    return f"{what} on {str(attempt.get('time'))[:16].replace('T', ' ')} UTC{ended}"

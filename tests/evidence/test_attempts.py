@@ -442,6 +442,17 @@ def test_a_renamed_user_is_heard_by_each_name(window: Window, renames: list[Any]
     assert asked == ["alice", "al"]
 
 
+def test_failed_sign_ins_hide_no_call() -> None:
+    failed = {
+        **FAILED_SIGN_IN,
+        "eventSource": "signin.amazonaws.com",
+        "errorMessage": "Failed authentication",
+    }
+    east = lookups(page(*[failed] * 50, more=True), page(event()))
+    found = read(east=east)
+    assert [each.is_failed_sign_in for each in found.attempts] == [False]
+
+
 def test_a_user_of_too_many_names_is_not_asked_about() -> None:
     names = frozenset(f"a{number}" for number in range(MOST_NAMES + 1))
     east = lookups()

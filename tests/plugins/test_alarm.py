@@ -331,6 +331,34 @@ def test_failed_sign_ins_are_told_once_an_hour_and_hide_nothing(given: Any, told
     assert bool(Used(given).due([dict(RESOURCE)], before, NOW)) is told
 
 
+def seen(hours: float, action: str = "StopLogging", **more: str) -> dict[str, str]:
+    return {
+        "time": (NOW - timedelta(hours=hours)).isoformat(),
+        "service": "cloudtrail",
+        "action": action,
+        **more,
+    }
+
+
+FAILED = {"service": "signin", "error": "Failed authentication"}
+
+
+@pytest.mark.parametrize(
+    ("attempts", "told"),
+    [
+        pytest.param(
+            [seen(1, "ConsoleLogin", **FAILED), seen(2)], "StopLogging", id="behind-a-failed-sign-in"
+        ),
+        pytest.param([seen(1, "ConsoleLogin", **FAILED)], "which failed: Failed auth", id="nothing-else"),
+        pytest.param([seen(4)], "", id="told"),
+    ],
+)
+def test_the_hourly_policy_tells_calls_before_failed_sign_ins(attempts: list[Any], told: str) -> None:
+    user = {**RESOURCE, "c7n:IamUser": {"attempts": {"state": "attempted", "attempts": attempts}}}
+    (*found,) = Used().due([user], notices(NOW - timedelta(hours=3)), NOW)
+    assert [told in each.annotation["used"]["text"] for each in found] == [True] * bool(told)
+
+
 def test_an_event_is_told_once() -> None:
     given = sign_in(glass())
     known = notices(NOW - timedelta(days=1), event_id=given["detail"]["eventID"])
