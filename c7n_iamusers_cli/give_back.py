@@ -339,7 +339,7 @@ class _Copy:
         from c7n_iamusers.snapshots.archive import SNAPSHOTS
 
         names = [*self._store.names(f"{SNAPSHOTS}/"), *self._store.names(BUCKET_JOURNALS)]
-        for name in (each for each in names if f".{self._unique_id}." in each):
+        for name in (each for each in names if f".{self._unique_id}." in each.rpartition("/")[2]):
             if content := self._store.read(name):
                 self._files.replace(name, content)
         if content := self._store.read(RESTORE_JOURNAL):

@@ -21,6 +21,7 @@ from typing import Protocol
 from c7n_iamusers.exceptions import RunLockLost
 from c7n_iamusers.execution.given import read_at_once, refuse_other_kinds, within_memory
 from c7n_iamusers.text.documents import LARGEST
+from c7n_iamusers.text.wording import quoted
 
 #: The name of a run's journal.
 JOURNAL = "journal.jsonl"
@@ -104,8 +105,13 @@ class DirectoryStore:
         return _lines_of(self._path(name))
 
     def _path(self, name: str) -> Path:
-        """The path of ``name``. Raises OSError for a link in place of a directory: others may write where it leads."""
+        """The path of ``name``. Raises OSError if it leads out of the directory.
+
+        That is so for a link in place of a directory, and for a name of others, such as a key of a bucket, with ``..``.
+        """
         path = self.directory / name
+        if ".." in name.split("/") or name.startswith("/"):
+            raise OSError(f"{quoted(name)} leads out of {self.directory}: find out who wrote it")
         for parent in path.parents:
             if parent == self.directory:
                 break

@@ -682,3 +682,13 @@ def test_a_file_of_another_user_id_was_written_by_others(
     told = stores.others_may_write(tmp_path, "a.json")
     expected = f"{tmp_path / 'a.json'} belongs to user id {found}, not to this run's {found + 1}"
     assert told == (expected if found else "")
+
+
+@pytest.mark.parametrize("name", ["../x.json", "snapshots/../../x.json", "snapshots/..", "/x.json"])
+def test_no_name_leads_out_of_the_directory(tmp_path: Path, name: str) -> None:
+    store = DirectoryStore(tmp_path / "here")
+    with pytest.raises(OSError, match="leads out of"):
+        store.replace(name, b"planted")
+    with pytest.raises(OSError, match="leads out of"):
+        store.read(name)
+    assert list(tmp_path.rglob("x.json")) == []
