@@ -142,9 +142,9 @@ def deletes(user: IamUser, denies: History, history: History) -> bool:
     """Whether ``user`` is as a deletion in ``history`` left it; else somebody has ended that deletion.
 
     Either it is under a Deny-all that the deletion put on, or under which it removed anything; or nothing is attached
-    to it any more; or the deletion lifted its Deny for DeleteUser, or found an AWSDenyAll that is not ours, and nothing
-    that it removed is back; or the user is under the Deny-all of a restoration that did not end. ``denies``: the
-    history that knows which Deny-all is ours.
+    to it any more; or the deletion lifted its Deny for DeleteUser, and the user has no credential, as then; or it found
+    an AWSDenyAll that is not ours; and in both cases nothing that it removed is back; or the user is under the Deny-all
+    of a restoration that did not end. ``denies``: the history that knows which Deny-all is ours.
     """
     removed = history.removed()
     if removed and _is_on(user, history.restoring_under()):
@@ -164,7 +164,8 @@ def deletes(user: IamUser, denies: History, history: History) -> bool:
     }
     # What is there after a call without an answer was not removed by it.
     gone = removed.keys() - (held & history.unanswered_removals())
-    left = history.lifted_for_deletion() or bool(foreign_deny(user, denies))
+    usable = any(user.attachments[kind] for kind in attachments.CREDENTIAL_TRAITS)
+    left = (history.lifted_for_deletion() and not usable) or bool(foreign_deny(user, denies))
     return bool(gone) and (deny_all.is_bare(user) or (left and not gone & held))
 
 

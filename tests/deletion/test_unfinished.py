@@ -253,6 +253,22 @@ def test_one_that_was_undone_by_hand_is_over(
     assert user_names(iam) == ["alice"]
 
 
+def test_one_whose_user_has_a_new_key_is_over(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything was removed, and the Deny lifted for DeleteUser; then somebody made a machine of the user."""
+    filters = [{"type": "unnecessary", "exempt": "none", "kinds": ["human", "mixed", "unknown"]}]
+    begin(tmp_path, monkeypatch, STOPS["killed-after-the-deny-was-lifted"], filters=filters)
+    if "PermissionsBoundary" in iam.get_user(UserName="alice")["User"]:
+        iam.delete_user_permissions_boundary(UserName="alice")
+    iam.create_access_key(UserName="alice")
+    org.backend("iam", ACCOUNT).report = None
+    iam.generate_credential_report()
+    with suppress(PolicyExecutionError):
+        acting("composite-delete", tmp_path, filters=filters).run()
+    assert user_names(iam) == ["alice"]
+
+
 def test_a_plan_of_it_tells_that_it_is_unfinished(
     iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
