@@ -104,7 +104,7 @@ def denied_line(arn: str, rule: ExemptionRule, ours: bool) -> str:
 class Exemption:
     """``rule``: the first one that protects the user today, if any. ``expired``: matching rules that have expired.
 
-    ``more``: further rules that protect it today. Of both the first MOST_TOLD, as a list may have any number.
+    ``more``: further rules that protect it today.
     """
 
     rule: ExemptionRule | None
@@ -118,7 +118,7 @@ NOBODY = "none"
 EVERYBODY = "everybody"
 #: The value of ``alarm``: nobody signs in or calls AWS as such a user without an alarm.
 USE = "use"
-#: Further rules of a user that files and logs name.
+#: Rules of a user that files name: a list may have any number that match it.
 MOST_TOLD = 50
 #: Characters of a reason or an owner.
 LONGEST_TEXT = 1_000
@@ -133,7 +133,7 @@ def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -
     matching = [rule for rule in rules if matches(user, rule.field, rule.pattern)]
     live = [rule for rule in matching if today <= rule.expires]
     expired = tuple(rule for rule in matching if today > rule.expires)
-    return Exemption(live[0] if live else None, expired[:MOST_TOLD], tuple(live[1 : MOST_TOLD + 1]))
+    return Exemption(live[0] if live else None, expired, tuple(live[1:]))
 
 
 def parse_rules(entries: Any, where: str, *, free_keys: bool = False) -> tuple[ExemptionRule, ...]:

@@ -8,7 +8,6 @@ import pytest
 from c7n_iamusers import exemptions
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import ExemptionRule, format_of, parse_list
-from tests.records import user
 
 pytestmark = pytest.mark.pure
 
@@ -316,10 +315,3 @@ def test_a_list_of_too_many_patterns_is_refused(monkeypatch: pytest.MonkeyPatch)
 def test_a_reason_without_end_is_refused() -> None:
     with pytest.raises(InvalidPolicyData, match="reason has 1001 characters, and may have 1000"):
         parse_list(f"user,reason,expires\na,{'r' * 1001},2027-01-31\n", "csv", "x.csv")
-
-
-def test_of_thousands_of_rules_for_one_user_fifty_are_told() -> None:
-    rules = [ExemptionRule("user", f"{'*' * number}a", "r", date(2027, 1, 31)) for number in range(1, 400)]
-    found = exemptions.find_exemption(user("a"), rules, date(2026, 1, 1))
-    assert found.rule == rules[0]
-    assert len(found.more) == 50

@@ -424,13 +424,14 @@ class Flagging:
             if exemption.rule:
                 protecting = (exemption.rule, *exemption.more)
                 spared.update(set(protecting))
-                self.exempt.extend((record.user.subject, each) for each in protecting)
+                told = protecting[: exemptions.MOST_TOLD]
+                self.exempt.extend((record.user.subject, each) for each in told)
                 denied = _denied(record.user)
                 self.seen[record.user.unique_id] = SeenUser(
                     *(record.user.arn, record.user.unique_id, EXEMPT, ""),
                     rule=numbers[exemption.rule],
                     denied=denied,
-                    more=tuple({numbers[each]: None for each in exemption.more if each != exemption.rule}),
+                    more=tuple({numbers[each]: None for each in told if each != exemption.rule}),
                 )
                 if denied:
                     self.log.warning(
@@ -438,7 +439,9 @@ class Flagging:
                         exemptions.denied_line(record.user.arn, exemption.rule, denied == BY_US),
                     )
             else:
-                expired = tuple(dict.fromkeys(numbers[each] for each in exemption.expired))
+                expired = tuple(
+                    dict.fromkeys(numbers[each] for each in exemption.expired[: exemptions.MOST_TOLD])
+                )
                 self.seen[record.user.unique_id] = replace(self.seen[record.user.unique_id], expired=expired)
                 yield record, exemption
         for line in exemptions.usage_lines((*rules, *elsewhere), spared):
