@@ -70,11 +70,11 @@ GAPS = (
         "run tells.",
     ),
     Gap(
-        "delete-quarantined: .*(inline-removed|group-left|group-deleted|group-replaced)@.*",
+        "delete-quarantined: .*(inline-removed|group-left|group-deleted|group-replaced|boundary-removed)@.*",
         r"converges: run \d: (it failed: .*since its quarantine.*|she is there)",
         "delete-quarantined: inline-removed@ListGroupsForUser",
-        "A user in quarantine that has lost a Deny of its own since is not deleted, as a deletion with another output "
-        "may have begun. The run fails, names what was lost, and leaves it to people.",
+        "A user in quarantine that has lost since what it had is not deleted, as a deletion with another output may "
+        "have begun. The run fails, names what was lost, and leaves it to people.",
     ),
     Gap(
         "brownout: .*clock-back@.*",
