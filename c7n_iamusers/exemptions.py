@@ -28,7 +28,7 @@ from c7n_iamusers.iam.user_patterns import (
 )
 from c7n_iamusers.text.documents import NotInFormat
 from c7n_iamusers.text.rows import FORMATS, Row, read_rows
-from c7n_iamusers.text.wording import joined, quoted, visible
+from c7n_iamusers.text.wording import joined, quoted, shown, visible
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,9 @@ def usage_lines(rules: Sequence[ExemptionRule], users: Mapping[ExemptionRule, in
     for rule in rules:
         if users.get(rule):
             yield f"exempt by {rule}: {users[rule]} users{_explanation(rule)}"
+    # the report lists all of them
     if unused := [f"{rule}{_explanation(rule)}" for rule in rules if not users.get(rule)]:
-        yield f"exemptions that protect nobody: {', '.join(unused)}"
+        yield f"exemptions that protect nobody: {shown(unused, MOST_TOLD)}"
 
 
 def _explanation(rule: ExemptionRule) -> str:

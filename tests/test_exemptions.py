@@ -420,3 +420,9 @@ def test_the_log_says_whom_each_rule_protects() -> None:
         'exempt by user "al*" until 2027-01-01: 2 users, reason "because"',
         'exemptions that protect nobody: path "/ci/\\n*" until 2027-01-01, reason "because", owner "the, owners"',
     ]
+
+
+def test_of_thousands_of_rules_that_protect_nobody_the_log_has_fifty() -> None:
+    (line,) = usage_lines([rule("user", f"u{number}") for number in range(60)], {})
+    assert line.count("until 2027-01-01") == 50
+    assert line.endswith(" and 10 more")
