@@ -268,7 +268,8 @@ class Due:
     """A user whose owner has to be addressed.
 
     ``day``: of its deletion; of steps that announce nothing, that of the message. ``annotation``: what the template
-    reads of the step, by key. ``news``: of ``step: inform``, what became of the user; else empty.
+    reads of the step, by key. ``news``: of ``step: inform``, what became of the user; of ``step: used``, USED or
+    FAILED_SIGN_IN; else empty.
     """
 
     resource: Resource

@@ -28,7 +28,7 @@ from c7n_iamusers.identity_center.undo.needs import users_not_read
 from c7n_iamusers_cli.arguments import S3, open_place
 from c7n_iamusers_cli.output import USAGE, say
 from c7n_iamusers_cli.provision import opening, options
-from c7n_iamusers_cli.provision.opening import open_fleet
+from c7n_iamusers_cli.provision.opening import Opened, open_fleet
 from c7n_iamusers_cli.provision.options import (
     CenterOptions,
     ChosenAccounts,
@@ -89,15 +89,7 @@ def plan(
     -a or -t only the intents of these accounts are needed, for example of one that has joined the organization: what
     others may request is neither shown nor removed.
     """
-    choices = _choices(removals, given, chosen)
-    opened = open_fleet(
-        at,
-        given,
-        chosen,
-        new_records=new_records,
-        deletions=removals.deletions,
-        ends_unrequested=removals.unrequested,
-    )
+    choices, opened = _opened(at, given, chosen, removals, new_records)
     run_options = RunOptions(choices, PlanOptions(out), quotas, opened.reading)
     with errors_with_remedy():
         failures = provisioning.provision(opened.fleet, opened.center(), say, None, run_options)
@@ -374,6 +366,19 @@ def _run(
         )
     if writing.profile_names and chosen:
         raise click.UsageError("--aws-config can't be limited by -a or -t: it is for all accounts")
+    choices, opened = _opened(at, given, chosen, removals, new_records)
+    fleet = replace(opened.fleet, profile_names=writing.profile_names)
+    plan_options = PlanOptions(reviewed=writing.reviewed, digest=writing.plan_sha256)
+    run_options = RunOptions(choices, plan_options, quotas, opened.reading)
+    with applying(writing.timeout) as apply_options:
+        failures = provisioning.provision(fleet, opened.center(), say, apply_options, run_options)
+    end(failures)
+
+
+def _opened(
+    at: CenterOptions, given: IntentOptions, chosen: ChosenAccounts, removals: Removals, new_records: bool
+) -> tuple[Choices, Opened]:
+    """What a plan and a run with ``removals`` begin with. Raises click.UsageError as ``_choices`` does."""
     choices = _choices(removals, given, chosen)
     opened = open_fleet(
         at,
@@ -383,12 +388,7 @@ def _run(
         deletions=removals.deletions,
         ends_unrequested=removals.unrequested,
     )
-    fleet = replace(opened.fleet, profile_names=writing.profile_names)
-    plan_options = PlanOptions(reviewed=writing.reviewed, digest=writing.plan_sha256)
-    run_options = RunOptions(choices, plan_options, quotas, opened.reading)
-    with applying(writing.timeout) as apply_options:
-        failures = provisioning.provision(fleet, opened.center(), say, apply_options, run_options)
-    end(failures)
+    return choices, opened
 
 
 def _choices(removals: Removals, given: IntentOptions, chosen: ChosenAccounts) -> Choices:

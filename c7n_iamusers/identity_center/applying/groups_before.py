@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center.applying.killed_run import parsed
 from c7n_iamusers.identity_center.output.run_report import Report
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key
 from c7n_iamusers.text import validators
-from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
 from c7n_iamusers.text.json_pieces import json_pieces
 
 #: The name of the record in the directory of a run.
@@ -48,14 +47,7 @@ def read(output: Store, directories: Iterable[str]) -> Groups | None:
     for name, content in read_all(output, [f"{each}/{FILE}" for each in directories]):
         if content is None:
             return None
-        try:
-            data = read_json(content, most=MOST_JSON)
-            _DATA(data, "record")
-        except (NotInFormat, ValueError) as error:
-            raise IdentityCenterError(
-                f"{output.place(name)} can't be read as what groups had before a killed run: {error}: find out who "
-                "changed it; nothing was touched"
-            ) from error
+        data = parsed(content, _DATA, output.place(name), "what groups had before a killed run")
         found = {**data["groups"], **found}
     return found
 

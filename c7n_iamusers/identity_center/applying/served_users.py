@@ -11,15 +11,14 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center.applying.killed_run import parsed
 from c7n_iamusers.identity_center.output.run_report import Report
 from c7n_iamusers.identity_center.planning.changeset import membership_key, user_key
 from c7n_iamusers.identity_center.planning.operations import USER_ID
 from c7n_iamusers.identity_center.writer.writer import DONE
 from c7n_iamusers.text import validators
-from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
 from c7n_iamusers.text.json_pieces import json_pieces
 
 #: The name of the record in the directory of a run.
@@ -81,14 +80,7 @@ def read(output: Store, directory: str, created: Iterable[object_records.Created
     ((name, content),) = read_all(output, [f"{directory}/{FILE}"])
     if content is None:
         return []
-    try:
-        data = read_json(content, most=MOST_JSON)
-        _DATA(data, "record")
-    except (NotInFormat, ValueError) as error:
-        raise IdentityCenterError(
-            f"{output.place(name)} can't be read as the IAM users of a killed run: {error}: find out who changed it; "
-            "nothing was touched"
-        ) from error
+    data = parsed(content, _DATA, output.place(name), "the IAM users of a killed run")
     return list(_completed(data["memberships"], created))
 
 
