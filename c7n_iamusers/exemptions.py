@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
@@ -23,6 +22,7 @@ from c7n_iamusers.iam.user_patterns import (
     is_everybody,
     is_glob,
     matches,
+    matches_text,
     pattern_doubt,
     pattern_fault,
 )
@@ -52,9 +52,9 @@ class ExemptionRule:
 
     def holds_in(self, account_id: str, name: str) -> bool:
         """Whether the rule holds in an account. ``name``: empty if it is not known: a rule that may hold then holds."""
-        if not self.account or fnmatchcase(account_id, self.account):
+        if not self.account or matches_text(account_id, self.account):
             return True
-        known = fnmatchcase(name.casefold(), self.account.casefold())
+        known = matches_text(name.casefold(), self.account.casefold())
         return known if name else not self.account.isdigit()
 
     def as_data(self) -> dict[str, Any]:
@@ -76,6 +76,33 @@ class ExemptionRule:
 
 #: What identifies a rule: field, pattern, last day, account.
 RuleKey = tuple[str, str, str, str]
+
+
+class Rules(tuple[ExemptionRule, ...]):
+    """Rules in their order. Those with a plain name or path are looked up, the others are tried on each user."""
+
+    @cached_property
+    def _by_text(self) -> Mapping[tuple[str, str], Sequence[int]]:
+        found: dict[tuple[str, str], list[int]] = {}
+        for number, rule in enumerate(self):
+            if _is_looked_up(rule):
+                found.setdefault((rule.field, rule.pattern), []).append(number)
+        return found
+
+    @cached_property
+    def _tried(self) -> Sequence[tuple[int, ExemptionRule]]:
+        return [(number, rule) for number, rule in enumerate(self) if not _is_looked_up(rule)]
+
+    def matching(self, user: IamUser) -> list[ExemptionRule]:
+        """Those that match ``user``. Raises EvidenceUnreadable as ``find_exemption``."""
+        found = [number for number, rule in self._tried if matches(user, rule.field, rule.pattern)]
+        for key in (("user", user.name), ("path", user.path)):
+            found += self._by_text.get(key, ())
+        return [self[number] for number in sorted(found)]
+
+
+def _is_looked_up(rule: ExemptionRule) -> bool:
+    return rule.field in ("user", "path") and not is_glob(rule.pattern)
 
 
 def usage_lines(rules: Sequence[ExemptionRule], users: Mapping[ExemptionRule, int]) -> Iterator[str]:
@@ -123,6 +150,11 @@ USE = "use"
 MOST_TOLD = 50
 #: Characters of a reason or an owner.
 LONGEST_TEXT = 1_000
+#: Bytes of a list, uncompressed: 100,000 rows of 160.
+LARGEST_LIST = 16 * 1024 * 1024
+_READ_OFTEN = (
+    "each policy reads it in each account, and again while it acts: leave out the rules that have expired"
+)
 _KEYS = (*FIELDS, "account", "reason", "owner", "expires", "alarm", EVERYBODY)
 
 
@@ -131,7 +163,7 @@ def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -
 
     Raises EvidenceUnreadable if there is a group rule and the user's groups were not read.
     """
-    matching = [rule for rule in rules if matches(user, rule.field, rule.pattern)]
+    matching = (rules if isinstance(rules, Rules) else Rules(rules)).matching(user)
     live = [rule for rule in matching if today <= rule.expires]
     expired = tuple(rule for rule in matching if today > rule.expires)
     return Exemption(live[0] if live else None, expired, tuple(live[1:]))
@@ -156,14 +188,12 @@ def parse_rules(entries: Any, where: str, *, free_keys: bool = False) -> tuple[E
     return tuple(rule for rule in rules if rule is not None)
 
 
-def in_account(
-    rules: Iterable[ExemptionRule], account_id: str, name: str
-) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+def in_account(rules: Iterable[ExemptionRule], account_id: str, name: str) -> tuple[Rules, Rules]:
     """The rules that hold in an account, and the others. ``name``: see ``holds_in``."""
     held, others = list[ExemptionRule](), list[ExemptionRule]()
     for rule in rules:
         (held if rule.holds_in(account_id, name) else others).append(rule)
-    return tuple(held), tuple(others)
+    return Rules(held), Rules(others)
 
 
 def doubts(rules: Sequence[ExemptionRule]) -> Iterator[str]:
@@ -185,14 +215,11 @@ def parse_list(data: str | bytes, form: str, where: str) -> tuple[ExemptionRule,
     Raises InvalidPolicyData with every fault and its line. A list without rules is a fault too, since it is more likely
     damaged than meant.
     """
-    rules: list[ExemptionRule] = []
+    if len(data) > LARGEST_LIST:
+        raise InvalidPolicyData(f"{where}: has {len(data)} bytes, and may have {LARGEST_LIST}: {_READ_OFTEN}")
     faults: list[str] = []
     try:
-        for row in read_rows(data, form, _header_fault):
-            try:
-                rules += _rule(row, f"{where} line {row.line}")
-            except InvalidPolicyData as error:
-                faults.append(str(error))
+        rules = tuple(_rules_in(read_rows(data, form, _header_fault), where, faults))
     except NotInFormat as error:
         raise InvalidPolicyData(f"{where}: {error}") from error
     except MemoryError:
@@ -203,12 +230,24 @@ def parse_list(data: str | bytes, form: str, where: str) -> tuple[ExemptionRule,
         raise InvalidPolicyData(
             f"{where}: has no rules: give at least one, or leave exempt-from out of the policy"
         )
-    if (globs := sum(is_glob(each.pattern) for each in rules)) > MOST_GLOBS:
-        raise InvalidPolicyData(
-            f"{where}: has {globs} rules with *, ? or [, and each is tried on each user: {MOST_GLOBS} at most; "
-            "write names"
-        )
-    return tuple(rules)
+    return rules
+
+
+def _rules_in(rows: Iterable[Row], where: str, faults: list[str]) -> Iterator[ExemptionRule]:
+    globs = 0
+    for row in rows:
+        try:
+            (rule,) = _rule(row, f"{where} line {row.line}")
+        except InvalidPolicyData as error:
+            faults.append(str(error))
+            continue
+        globs += is_glob(rule.pattern) + is_glob(rule.account)
+        if globs > MOST_GLOBS:
+            raise InvalidPolicyData(
+                f"{where} line {row.line}: there are more than {MOST_GLOBS} patterns and accounts with *, ? or [, and "
+                "each is tried on each user: write names and ids"
+            )
+        yield rule
 
 
 def _parse_rule(entry: Any, where: str, faults: list[str], free_keys: bool) -> ExemptionRule | None:

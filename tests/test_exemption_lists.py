@@ -305,11 +305,20 @@ def test_formats(name: str, form: str) -> None:
     assert format_of(name) == form
 
 
-def test_a_list_of_too_many_patterns_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("columns", ["svc-{}*,", "name-{},team-{}-*"])
+def test_a_list_of_too_many_patterns_is_refused(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exemptions, "MOST_GLOBS", 2)
-    rows = "user,reason,expires\n" + "".join(f"svc-{number}*,r,2027-01-31\n" for number in range(3))
-    with pytest.raises(InvalidPolicyData, match=r"has 3 rules with \*.*2 at most; write names"):
-        parse_list(rows, "csv", "x.csv")
+    rows = "".join(f"{columns.format(number, number)},r,2027-01-31\n" for number in range(3))
+    with pytest.raises(
+        InvalidPolicyData, match=r"line 4: there are more than 2 patterns and accounts with \*"
+    ):
+        parse_list(f"user,account,reason,expires\n{rows}", "csv", "x.csv")
+
+
+def test_a_list_without_end_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exemptions, "LARGEST_LIST", 20)
+    with pytest.raises(InvalidPolicyData, match=r"x\.csv: has 21 bytes, and may have 20"):
+        parse_list(b'"' * 21, "csv", "x.csv")
 
 
 def test_a_reason_without_end_is_refused() -> None:

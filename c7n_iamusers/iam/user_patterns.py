@@ -28,20 +28,20 @@ def _matches_group(user: IamUser, pattern: str) -> bool:
     if user.groups is None:
         # A rule by group must neither select nor exempt a user whose groups are unknown.
         raise EvidenceUnreadable(GROUPS_NOT_READ(user=user.subject))
-    return any(_matches(group, pattern) for group in user.groups)
+    return any(matches_text(group, pattern) for group in user.groups)
 
 
 def _matches_tag(user: IamUser, pattern: str) -> bool:
     key, _, glob = pattern.partition("=")
     value = user.tags.get(key)
-    return value is not None and _matches(value, glob)
+    return value is not None and matches_text(value, glob)
 
 
 _SPECIAL = frozenset("*?[")
 
 
-#: Patterns that are compiled once for all users.
-MOST_GLOBS = 100_000
+#: Patterns with ``*``, ``?`` or ``[`` that a list may have, as each is tried on each user; and ``*`` in one of them.
+MOST_GLOBS, MOST_STARS = 20_000, 16
 
 
 def is_glob(pattern: str) -> bool:
@@ -49,7 +49,7 @@ def is_glob(pattern: str) -> bool:
     return not _SPECIAL.isdisjoint(pattern)
 
 
-def _matches(text: str, glob: str) -> bool:
+def matches_text(text: str, glob: str) -> bool:
     """As ``fnmatchcase``. That remembers fewer patterns than a list may have, and then compiles each for each user."""
     return bool(_compiled(glob)(text)) if is_glob(glob) else text == glob
 
@@ -60,8 +60,8 @@ def _compiled(glob: str) -> Callable[[str], Any]:
 
 
 _MATCHERS: Mapping[str, Callable[[IamUser, str], bool]] = {
-    "user": lambda user, pattern: _matches(user.name, pattern),
-    "path": lambda user, pattern: _matches(user.path, pattern),
+    "user": lambda user, pattern: matches_text(user.name, pattern),
+    "path": lambda user, pattern: matches_text(user.path, pattern),
     "tag": _matches_tag,
     "group": _matches_group,
 }
@@ -108,6 +108,8 @@ def glob_fault(pattern: str) -> str:
     """
     if len(pattern) > LONGEST:
         return f"has {len(pattern)} characters, and may have {LONGEST}"
+    if (stars := pattern.count("*")) > MOST_STARS:
+        return f"has {stars} *, and may have {MOST_STARS}"
     at = pattern.find("[")
     while at >= 0:
         # As fnmatch reads it: the first character of a class, after a !, may be a ].
@@ -145,7 +147,14 @@ _UNLIKE = {
 def is_everybody(field: str, pattern: str) -> bool:
     """Whether ``pattern`` matches every user that has a ``field`` (one of FIELDS): ``*``, or ``/*`` for a path."""
     values = _UNLIKE.get(field, ())
-    return bool(values) and all(fnmatchcase(each, pattern) for each in values)
+    # the shortest value is a character
+    return (
+        bool(values) and _least_length(pattern) <= 1 and all(matches_text(each, pattern) for each in values)
+    )
+
+
+def _least_length(glob: str) -> int:
+    return sum(piece != "*" for piece in _PIECE.findall(glob))
 
 
 def pattern_doubt(field: str, pattern: str) -> str:
@@ -184,13 +193,12 @@ def _path_fault(pattern: str) -> str:
 
 def _impossible(glob: str, known: Callable[[str], bool], what: str, most: int) -> str:
     """Why ``what``, with ``known`` characters and a length of ``most``, can't match ``glob``; empty if it can."""
-    pieces = _PIECE.findall(glob)
-    for piece in pieces:
+    for piece in dict.fromkeys(_PIECE.findall(glob)):
         literal = len(piece) == 1 and piece not in "*?"
         candidates = piece if literal else piece + string.printable
         if not any(known(each) and (literal or fnmatchcase(each, piece)) for each in candidates):
             return f"matches no user: {what} can't have {piece!r}"
-    if sum(piece != "*" for piece in pieces) > most:
+    if _least_length(glob) > most:
         return f"matches no user: {what} has at most {most} characters"
     return ""
 

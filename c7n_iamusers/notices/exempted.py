@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record of users that were exempt when owners were addressed, and by which rules.
+"""The record of users that were exempt when owners were addressed, each with one of the rules.
 
 A user that was exempt after its announcement has to be announced anew once it is not exempt any more, whatever became
 of the rule or of what it rests on: its owner has reason to believe that the user stays. One file holds one run:
@@ -22,8 +22,8 @@ from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
 from c7n_iamusers.text.times import as_text, moment
 
 DIRECTORY = "exempt"
-#: Records of one run, and characters of a pattern. Lists are by others, and the file has to be one that may be read.
-MOST_EXEMPT, _LONGEST = 5_000, 100
+#: Characters of a pattern. Lists are by others, and the file has to be one that may be read.
+_LONGEST = 100
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,6 @@ class Exempted:
     def by(cls, rule: ExemptionRule, user: Subject, time: datetime) -> Exempted:
         """The record of a user that ``rule`` protects. Of a long pattern it has the beginning."""
         return cls(user, time, rule.field, rule.pattern[:_LONGEST], rule.account[:_LONGEST])
-
-    @property
-    def rule(self) -> tuple[str, str, str]:
-        """What identifies the rule. Its reason, owner and last day may change."""
-        return self.field, self.pattern, self.account
 
     def __str__(self) -> str:
         return f"exempt on {self.time:%Y-%m-%d} by {self.field} {self.pattern!r}"

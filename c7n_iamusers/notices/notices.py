@@ -24,7 +24,7 @@ from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import delivery
 from c7n_iamusers.notices.delivery import EXPIRED, LEFT, WAITING, Delivery, Reading, parse_reading
-from c7n_iamusers.notices.exempted import DIRECTORY, MOST_EXEMPT, Exempted, as_json, parse_exempted
+from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.notices.records import Records
 from c7n_iamusers.reasons import Reason
@@ -277,31 +277,16 @@ class Notices:
     def unrecorded(self, exempt: Iterable[tuple[Subject, ExemptionRule]], now: datetime) -> list[Exempted]:
         """The records to write about users that are exempt ``now``: those without one since their last message.
 
-        Each user has one at least. Further rules that exempt it too are recorded as far as MOST_EXEMPT goes: lists are
-        by others, and a record that is too large to be read would stop every run.
+        Each user has one, whatever other rules protect it: it is announced anew all the same.
         """
-        first, further = dict[str, Exempted](), list[Exempted]()
-        known = dict[str, tuple[datetime | None, set[tuple[str, str, str]]]]()
+        found = dict[str, Exempted]()
         for user, rule in exempt:
-            if user.unique_id not in known:
-                known[user.unique_id] = self._recorded_rules(user.unique_id)
-            since, rules = known[user.unique_id]
-            # the clock of whoever announced it may be ahead
-            new = Exempted.by(rule, user, now if since is None else max(now, since))
-            if new.rule in rules:
-                continue
-            rules.add(new.rule)
-            if len(rules) == 1:
-                first[user.unique_id] = new
-            elif len(further) < MOST_EXEMPT:
-                further.append(new)
-        return [*first.values(), *further[: max(0, MOST_EXEMPT - len(first))]]
-
-    def _recorded_rules(self, unique_id: str) -> tuple[datetime | None, set[tuple[str, str, str]]]:
-        """When a message about the user was sent last, and the rules that are recorded since."""
-        since = max((each.time for each in self._by_user.get(unique_id, ())), default=None)
-        its = self._exempted.get(unique_id, ())
-        return since, {each.rule for each in its if since is None or each.time >= since}
+            since = max((each.time for each in self._by_user.get(user.unique_id, ())), default=None)
+            last = self.exemption(user.unique_id)
+            if user.unique_id not in found and (last is None or (since is not None and last.time < since)):
+                # the clock of whoever announced it may be ahead
+                found[user.unique_id] = Exempted.by(rule, user, now if since is None else max(now, since))
+        return list(found.values())
 
     def of_namesake(self, user: Subject) -> Notice | None:
         """The latest announcement of another user that had the ARN of ``user``; None if there is none."""

@@ -361,8 +361,8 @@ class Flagging:
     ``unfinished``: which of some users a deletion of this policy was stopped on, as unique ids. What it removed may be
     all that selected a user. So they are flagged, and the deletion judges them as they were before it.
 
-    After ``flagged``: ``exempt``: the users that exemptions protect, and by which rules. ``seen``: unique id -> what
-    became of each user that exists.
+    After ``flagged``: ``exempt``: the users that exemptions protect, each with the first rule that does. ``seen``:
+    unique id -> what became of each user that exists.
     """
 
     manager: Any
@@ -423,9 +423,11 @@ class Flagging:
             annotate_anew(record.resource, {"exemption": exemption.rule and exemption.rule.as_data()})
             if exemption.rule:
                 protecting = (exemption.rule, *exemption.more)
-                spared.update(set(protecting))
+                self.exempt.append((record.user.subject, exemption.rule))
                 told = protecting[: exemptions.MOST_TOLD]
-                self.exempt.extend((record.user.subject, each) for each in told)
+                # of each rule that protects somebody, one user at least is told
+                told += tuple(each for each in protecting[len(told) :] if each not in spared)
+                spared.update(set(protecting))
                 denied = _denied(record.user)
                 self.seen[record.user.unique_id] = SeenUser(
                     *(record.user.arn, record.user.unique_id, EXEMPT, ""),

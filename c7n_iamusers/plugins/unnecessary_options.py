@@ -20,7 +20,7 @@ from c7n_iamusers.evidence.options import FULL, FilterOptions, parse_options
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES, PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.execution.given import read_place, shown_place
-from c7n_iamusers.exemptions import NOBODY, ExemptionRule, format_of, parse_list, parse_rules
+from c7n_iamusers.exemptions import LARGEST_LIST, NOBODY, ExemptionRule, format_of, parse_list, parse_rules
 from c7n_iamusers.iam.attachments import LISTED_BY_USER
 from c7n_iamusers.iam.users import LISTED_KINDS
 from c7n_iamusers.plugins.policy_checks import is_variable
@@ -89,9 +89,8 @@ class ExemptionSource:
 
         try:
             # Not by c7n's resolver: it has no bounds, and keeps what it read, so that a new exemption would not count.
-            return read_place(
-                self.url, {name: _text_of(name, each) for name, each in self.headers.items()}, s3
-            )
+            headers = {name: _text_of(name, each) for name, each in self.headers.items()}
+            return read_place(self.url, headers, s3, largest=LARGEST_LIST)
         except _UNREADABLE as error:
             raise EvidenceUnreadable(
                 f"exempt-from {self.shown} can't be read: {error}. Without the exemptions no user is flagged: correct "

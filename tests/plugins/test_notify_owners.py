@@ -433,18 +433,18 @@ def test_who_lost_the_tag_of_its_exemption_stays_until_it_is_announced_again(
     org: LocalOrg, iam: Any, tmp_path: Path, kind: str
 ) -> None:
     notices, output = tmp_path / "notices", tmp_path / "output"
-    # the first rule that protects her is removed in the end, and the second one stays
-    first = {"user": "alice", "reason": "needed until the migration", "expires": "2999-12-31"}
+    # one of the rules that protect her is removed in the end, and the other one stays
+    second = {"user": "alice", "reason": "needed until the migration", "expires": "2999-12-31"}
 
     def run(step: dict[str, Any], *more: dict[str, Any]) -> None:
-        filters = [{"type": "unnecessary", "exempt": [*more, BREAK_GLASS]}]
+        filters = [{"type": "unnecessary", "exempt": [BREAK_GLASS, *more]}]
         policy({"filters": filters, "actions": [step]}, output).run()
 
     run(action(notices))
     for name in ("alice", "bob"):  # nobody is left, so c7n calls no action
         iam.tag_user(UserName=name, Tags=[{"Key": "Purpose", "Value": "break-glass"}])
     for _ in range(2):
-        run(action(notices), first)
+        run(action(notices), second)
     # that nobody was exempt, before the announcement; and that both are
     assert len(list((notices / "exempt" / ACCOUNT).iterdir())) == 2
     iam.untag_user(UserName="alice", TagKeys=["Purpose"])

@@ -152,6 +152,13 @@ def test_all_users_that_it_saw_are_in_the_output(
     assert sum(found.protected().values()) == list(states.values()).count("exempt")
 
 
+def test_each_rule_that_protects_somebody_does_so_in_the_output(iam: Any, tmp_path: Path) -> None:
+    """Of a user that many rules match, not all are told. Who removes one that seems to protect nobody ends it."""
+    rules = [{"user": "alice", "expires": f"27{number:02}-01-31"} for number in range(60)]
+    found = seen_in(tmp_path, exempted(*rules, {"user": "[ab]*"}, {"user": "nobody"}))
+    assert [rule.pattern for rule, count in found.protected().items() if not count] == ["nobody"]
+
+
 def test_the_expired_rules_of_a_user_that_no_other_protects_are_in_the_output(
     iam: Any, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
+from c7n_iamusers.exemptions import LARGEST_LIST
 from c7n_iamusers.plugins.unnecessary_options import ExemptionSource, parse_source
 
 CSV = "user,reason,expires\nalice,r,2999-12-31\n"
@@ -153,7 +154,8 @@ def test_signatures_and_headers_stay_out_of_messages() -> None:
 def test_a_header_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, str]] = []
 
-    def read_place(_: str, headers: dict[str, str], __: Any) -> bytes:
+    def read_place(_: str, headers: dict[str, str], __: Any, largest: int) -> bytes:
+        assert largest == LARGEST_LIST
         seen.append(headers)
         return CSV.encode()
 
