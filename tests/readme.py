@@ -118,7 +118,7 @@ MADE_ELSEWHERE = {
     "identity-center-profiles/": ("cli/test_provision.py", "PROFILES"),
     "identity-center-runs/former.json": ("identity_center/test_former_members.py", "former.json"),
     "people-to-add.csv": ("identity_center/test_provisioning.py", "people-to-add.csv"),
-    "undone.json": ("identity_center/test_undoing.py", "undone.json"),
+    "undone.json": ("identity_center/undo/test_undoing.py", "undone.json"),
     "records/": ("deploy/test_rehearsal.py", "records"),
     "runs/": ("deploy/test_rehearsal.py", "runs"),
     "runs/ACCOUNT/REGION/POLICY/YEAR/...": ("deploy/test_rehearsal.py", "runs"),

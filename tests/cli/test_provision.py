@@ -26,10 +26,10 @@ from c7n_iamusers_cli.provision.options import SharedOption
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.derived import derived, holder
 from tests.desired import ABLE, intents, made_for, person, user
+from tests.identity_center.applying.test_feeding import of_provider
 from tests.identity_center.buckets import BUCKET, URL, BucketRehearsal
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_feeding import of_provider
-from tests.identity_center.test_totals_of_people import (
+from tests.identity_center.planning.test_access_review import (
     ADMIN,
     ALICE,
     EVERYTHING,

@@ -17,7 +17,7 @@ from tests.derivation.users import allow
 from tests.derived import derived, holder
 from tests.desired import ABLE, holding, intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import (
+from tests.identity_center.planning.test_access_review import (
     ALICE,
     BOB,
     MALLORY,

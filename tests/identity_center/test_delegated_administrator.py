@@ -8,7 +8,7 @@ import pytest
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_undoing import incomplete
+from tests.identity_center.undo.test_undoing import incomplete
 
 MANAGEMENT, DELEGATE = "123456789012", "777788889999"
 

@@ -29,7 +29,7 @@ from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT
 from tests.desired import intents, user
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import assign, create_user, join, set_by_hand, user_id
+from tests.identity_center.planning.test_access_review import assign, create_user, join, set_by_hand, user_id
 
 NOW = datetime(2026, 11, 28, tzinfo=timezone.utc)
 ALICE, BOB = "alice@example.com", "bob@example.com"

@@ -14,7 +14,7 @@ import pytest
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, counted
-from tests.identity_center.test_totals_of_people import (
+from tests.identity_center.planning.test_access_review import (
     ALICE,
     BOB,
     MALLORY,

@@ -18,7 +18,7 @@ from tests.derivation.users import allow
 from tests.derived import derived, holder
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import assign
+from tests.identity_center.planning.test_access_review import assign
 
 READ_S3 = allow("s3:Get*")
 OLD = datetime.now(timezone.utc) - timedelta(days=90)

@@ -25,7 +25,7 @@ from c7n_iamusers.text.documents import read_json
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, counted
-from tests.identity_center.test_totals_of_people import create_user
+from tests.identity_center.planning.test_access_review import create_user
 
 THIRD = "777788889999"
 _CALL = ApiCall("identitystore", "CreateGroupMembership", {})

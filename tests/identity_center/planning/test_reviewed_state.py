@@ -14,8 +14,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_review import reviewed
-from tests.identity_center.test_totals_of_people import (
+from tests.identity_center.planning.test_access_review import (
     ALICE,
     BOB,
     MALLORY,
@@ -25,6 +24,7 @@ from tests.identity_center.test_totals_of_people import (
     set_by_hand,
     user_id,
 )
+from tests.identity_center.planning.test_review import reviewed
 from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 

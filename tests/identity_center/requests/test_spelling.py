@@ -12,9 +12,9 @@ from c7n_iamusers.identity_center.model import Person
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.derivation.users import allow
 from tests.desired import intents
+from tests.identity_center.applying.test_races_on_groups import once
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_others import derived_intents, provision, refusals, role_in, user_in
-from tests.identity_center.test_races_on_groups import once
+from tests.identity_center.requests.test_others import derived_intents, provision, refusals, role_in, user_in
 from tests.interference import on_call
 
 LOWER, UPPER = "alice@example.com", "Alice@Example.com"

@@ -20,7 +20,7 @@ from tests.derivation.users import allow
 from tests.derived import derived, holder
 from tests.desired import intents, person, user
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import create_user, join, user_id
+from tests.identity_center.planning.test_access_review import create_user, join, user_id
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 UNREAD = WorkingCredentials(unread=("access-key",), problem="AccessDenied")

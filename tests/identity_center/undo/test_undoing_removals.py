@@ -25,7 +25,7 @@ from tests.identity_center.fleet_rehearsal import (
     counted,
     provision_earlier_form,
 )
-from tests.identity_center.test_totals_of_people import (
+from tests.identity_center.planning.test_access_review import (
     ALICE,
     MALLORY,
     assign,
@@ -35,7 +35,7 @@ from tests.identity_center.test_totals_of_people import (
     policy_in,
     user_id,
 )
-from tests.identity_center.test_undoing import incomplete
+from tests.identity_center.undo.test_undoing import incomplete
 from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 

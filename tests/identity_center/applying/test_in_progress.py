@@ -13,7 +13,7 @@ from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import holding, intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import assign, create_user, join, set_by_hand, user_id
+from tests.identity_center.planning.test_access_review import assign, create_user, join, set_by_hand, user_id
 
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 READERS = f"iam-{ACCOUNT}-Readers"

@@ -17,8 +17,8 @@ from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import assign, create_user, join, set_by_hand, user_id
-from tests.identity_center.test_undoing import GROUP, incomplete, undone
+from tests.identity_center.planning.test_access_review import assign, create_user, join, set_by_hand, user_id
+from tests.identity_center.undo.test_undoing import GROUP, incomplete, undone
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 BOB, CAROL = "bob@example.com", "carol@example.com"

@@ -19,7 +19,7 @@ from tests.derivation.users import allow
 from tests.derived import derived, holder
 from tests.desired import person
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import assign, set_by_hand
+from tests.identity_center.planning.test_access_review import assign, set_by_hand
 
 ALICE = "alice@example.com"
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"

@@ -23,7 +23,7 @@ from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import set_by_hand
+from tests.identity_center.planning.test_access_review import set_by_hand
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 ALICE, BOB = "alice@example.com", "bob@example.com"

@@ -11,7 +11,7 @@ from c7n_iamusers.identity_center import provisioning
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import assign, create_user, join, set_by_hand
+from tests.identity_center.planning.test_access_review import assign, create_user, join, set_by_hand
 
 ALICE, BOB, MALLORY = "alice@example.com", "bob@example.com", "mallory@example.com"
 GROUP = "Finance"

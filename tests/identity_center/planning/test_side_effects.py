@@ -22,8 +22,7 @@ from tests.derived import derived, holder
 from tests.desired import ACCEPT_ALL, intents, person, readers
 from tests.fakes import client_error
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, assert_wider
-from tests.identity_center.test_review import reviewed
-from tests.identity_center.test_totals_of_people import (
+from tests.identity_center.planning.test_access_review import (
     ALICE,
     BOB,
     MALLORY,
@@ -34,6 +33,7 @@ from tests.identity_center.test_totals_of_people import (
     set_by_hand,
     user_id,
 )
+from tests.identity_center.planning.test_review import reviewed
 from tests.interference import on_call
 
 SHARED: dict[str, Any] = {"group": "Everybody", "shared_group": True}

@@ -626,7 +626,7 @@ def test_a_bucket_that_only_denies_iam_users_refuses_them(fleet: FleetRehearsal,
 
 def shown_policies() -> list[dict[str, Any]]:
     """The policies of docs/identity-center.md that collect resources."""
-    text = (Path(__file__).parents[2] / "docs" / "identity-center.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "identity-center.md").read_text()
     (block,) = re.findall(r"```yaml\n(.*?)```", text.partition("## Policies of others")[2], re.DOTALL)
     found: list[dict[str, Any]] = yaml.safe_load(block)["policies"]
     return found

@@ -14,8 +14,8 @@ from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents, person
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_undo_and_others import killed_run
-from tests.identity_center.test_undoing import GROUP, incomplete
+from tests.identity_center.undo.test_undo_and_others import killed_run
+from tests.identity_center.undo.test_undoing import GROUP, incomplete
 
 TEAM = "team@example.com"
 #: Calls of a run that gives one person access from the beginning, the membership last.

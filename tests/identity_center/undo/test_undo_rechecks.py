@@ -15,8 +15,15 @@ from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import ALICE, BOB, assign, create_user, join, set_by_hand
-from tests.identity_center.test_undoing import GROUP, incomplete, undone
+from tests.identity_center.planning.test_access_review import (
+    ALICE,
+    BOB,
+    assign,
+    create_user,
+    join,
+    set_by_hand,
+)
+from tests.identity_center.undo.test_undoing import GROUP, incomplete, undone
 
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
 CAROL = "carol@example.com"

@@ -26,7 +26,7 @@ from c7n_iamusers_cli.main import main
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, as_earlier_version
-from tests.identity_center.test_totals_of_people import ALICE, MALLORY, create_user, join, user_id
+from tests.identity_center.planning.test_access_review import ALICE, MALLORY, create_user, join, user_id
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 GROUP = f"iam-{ACCOUNT}-Readers"

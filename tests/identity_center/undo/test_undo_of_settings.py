@@ -20,8 +20,8 @@ from c7n_iamusers.identity_center.undo.needs import ReadUsers, users_not_read
 from tests.access_center import ACCOUNT, AUDIT, READ_ONLY, known_set
 from tests.desired import ACCEPT_ALL, intents, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, provision_earlier_form
-from tests.identity_center.test_totals_of_people import ALICE, BOB, create_user, join
-from tests.identity_center.test_undoing import incomplete, undone
+from tests.identity_center.planning.test_access_review import ALICE, BOB, create_user, join
+from tests.identity_center.undo.test_undoing import incomplete, undone
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"

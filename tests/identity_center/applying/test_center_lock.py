@@ -18,9 +18,9 @@ from c7n_iamusers.identity_center.applying.center_lock import LOCK, LONGEST, Cen
 from c7n_iamusers.identity_center.applying.run_lock import exclusive, lock_of_center
 from tests.access_center import ACCOUNT
 from tests.desired import intents
+from tests.identity_center.applying.test_bucket_output import other_machine
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_bucket_output import other_machine
-from tests.identity_center.test_totals_of_people import set_by_hand
+from tests.identity_center.planning.test_access_review import set_by_hand
 from tests.interference import on_call
 
 
