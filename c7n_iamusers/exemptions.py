@@ -106,18 +106,17 @@ def _is_looked_up(rule: ExemptionRule) -> bool:
 
 
 def usage_lines(rules: Sequence[ExemptionRule], users: Mapping[ExemptionRule, int]) -> Iterator[str]:
-    """For the log: how many users of an account each rule protects, and why."""
+    """For the log: how many users of an account each rule protects, and why. The report has the whole reasons."""
     for rule in rules:
         if users.get(rule):
             yield f"exempt by {rule}: {users[rule]} users{_explanation(rule)}"
-    # the report lists all of them
     if unused := [f"{rule}{_explanation(rule)}" for rule in rules if not users.get(rule)]:
         yield f"exemptions that protect nobody: {shown(unused, MOST_TOLD)}"
 
 
 def _explanation(rule: ExemptionRule) -> str:
-    owner = f", owner {json.dumps(rule.owner)}" if rule.owner else ""
-    return f", reason {json.dumps(rule.reason)}{owner}"
+    owner = f", owner {quoted(rule.owner)}" if rule.owner else ""
+    return f", reason {quoted(rule.reason)}{owner}"
 
 
 def denied_line(arn: str, rule: ExemptionRule, ours: bool) -> str:
@@ -130,9 +129,9 @@ def denied_line(arn: str, rule: ExemptionRule, ours: bool) -> str:
 
 @dataclass(frozen=True)
 class Exemption:
-    """``rule``: the first one that protects the user today, if any. ``expired``: matching rules that have expired.
+    """``rule``: the first one that protects the user today, if any. ``more``: further rules that do.
 
-    ``more``: further rules that protect it today.
+    ``expired``: matching rules that have expired, MOST_TOLD at most: each is a finding.
     """
 
     rule: ExemptionRule | None
@@ -165,7 +164,7 @@ def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -
     """
     matching = (rules if isinstance(rules, Rules) else Rules(rules)).matching(user)
     live = [rule for rule in matching if today <= rule.expires]
-    expired = tuple(rule for rule in matching if today > rule.expires)
+    expired = tuple(rule for rule in matching if today > rule.expires)[:MOST_TOLD]
     return Exemption(live[0] if live else None, expired, tuple(live[1:]))
 
 

@@ -439,9 +439,20 @@ def test_doubtful_rules_are_reported(field: str, pattern: str, message: str) -> 
 def test_the_log_says_whom_each_rule_protects() -> None:
     used, unused = rule("user", "al*"), replace(rule("path", "/ci/\n*"), owner="the, owners")
     assert list(usage_lines((unused, used), {used: 2})) == [
-        'exempt by user "al*" until 2027-01-01: 2 users, reason "because"',
-        'exemptions that protect nobody: path "/ci/\\n*" until 2027-01-01, reason "because", owner "the, owners"',
+        "exempt by user \"al*\" until 2027-01-01: 2 users, reason 'because'",
+        "exemptions that protect nobody: path \"/ci/\\n*\" until 2027-01-01, reason 'because', owner 'the, owners'",
     ]
+
+
+def test_a_long_reason_is_cut_off_in_the_log() -> None:
+    used = replace(rule("user", "al*"), reason="\x7f" * 1000, owner="o" * 1000)
+    assert all(len(line) < 1500 for line in usage_lines([used], {used: 2}))
+
+
+def test_many_expired_rules_make_no_finding_each() -> None:
+    """A finding is written of each flagged user."""
+    gone = [rule("user", "a*", date(2020, 1, 1 + number % 28)) for number in range(1000)]
+    assert len(find_exemption(ALICE, gone, TODAY).expired) == 50
 
 
 def test_of_thousands_of_rules_that_protect_nobody_the_log_has_fifty() -> None:

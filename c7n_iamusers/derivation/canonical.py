@@ -212,7 +212,8 @@ def _text(statement: PolicyStatement) -> str:
 #: sso-admin PermissionSetName: [\w+=,.@-]+, at most 32.
 _LONGEST = 32
 PREFIX = "iam-"
-_DIGEST = 10
+#: Letters of base32: 110 bits. Who may write two policies may look for two with one name, which are 2^55 attempts.
+_DIGEST = 22
 
 
 @dataclass(frozen=True)

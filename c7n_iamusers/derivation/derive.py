@@ -24,7 +24,8 @@ from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, WIDER, Po
 from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, session_context, user_context
 from c7n_iamusers.text.wording import folded
 
-_DIGEST = 10
+#: Hexadecimal digits: 128 bits, as others choose what is named.
+_DIGEST = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,9 @@ class _Results:
         assert result.derived
         assert result.held
         name = result.derived.name
-        self.sets.setdefault(name, (result.derived, result.held))
+        known, _ = self.sets.setdefault(name, (result.derived, result.held))
+        if known != result.derived:
+            raise ValueError(f"another user's permission set has its name, {name}, and other content")
         self.accounts.setdefault(name, {})[principal.account_id] = None
         # Users with the same policies share a result; an acceptance is for one user.
         same = proof is result.proof

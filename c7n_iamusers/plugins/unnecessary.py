@@ -441,9 +441,7 @@ class Flagging:
                         exemptions.denied_line(record.user.arn, exemption.rule, denied == BY_US),
                     )
             else:
-                expired = tuple(
-                    dict.fromkeys(numbers[each] for each in exemption.expired[: exemptions.MOST_TOLD])
-                )
+                expired = tuple(dict.fromkeys(numbers[each] for each in exemption.expired))
                 self.seen[record.user.unique_id] = replace(self.seen[record.user.unique_id], expired=expired)
                 yield record, exemption
         for line in exemptions.usage_lines((*rules, *elsewhere), spared):

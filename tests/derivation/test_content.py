@@ -5,9 +5,10 @@ import re
 
 import pytest
 
+from c7n_iamusers.derivation.canonical import Content
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import Derivation, DerivationOptions
-from tests.derivation.users import PLATFORM, RESEARCH, allow, aws, user
+from tests.derivation.users import PLATFORM, RESEARCH, allow, aws, only_set, user
 
 pytestmark = pytest.mark.pure
 
@@ -36,8 +37,34 @@ def test_names_are_what_identity_center_takes_and_say_what_the_set_is_about() ->
     by_user = {each.subject.name: each.set_name for each in derivation.principals}
     assert all(NAME.fullmatch(name) for name in by_user.values())
     assert [by_user[name].rpartition("-")[0] for name in "abcde"] == [
-        "iam-ReadOnlyAccess", "iam-all", "iam-most", "iam-ec2+s3+ss", "iam-AmazonVeryLongNam",
+        "iam-ReadO", "iam-all", "iam-most", "iam-ec2+s", "iam-Amazo",
     ]  # fmt: skip
+
+
+#: Found by 2^25 attempts: of the SHA-256 of what they are named by, the first 50 bits are equal.
+ALIKE = (
+    [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::team-x/dqpqdbaaaaaa"}],
+    [
+        {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::nobody/czoujaaaaaaa"},
+    ],
+)
+
+
+def test_names_are_told_apart_by_more_than_somebody_can_search() -> None:
+    first, second = (only_set(derive([user("a", inline=each)], PLAIN)).name for each in ALIKE)
+    assert first != second
+    assert first[: len("iam-s3-") + 10] == second[: len("iam-s3-") + 10]
+    assert len(first) >= len("iam-s3-") + 22
+
+
+def test_of_two_contents_with_one_name_the_second_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Content, "name", lambda *_: "iam-s3-same")
+    users = [user("ann", inline=ALIKE[0]), user("bob", RESEARCH, inline=ALIKE[1])]
+    derivation = derive(users, PLAIN)
+    (refusal,) = derivation.refused
+    assert len(derivation.principals) == 1
+    assert "another user's permission set has its name, iam-s3-same" in refusal.reason
 
 
 def test_a_name_does_not_depend_on_who_else_is_there() -> None:

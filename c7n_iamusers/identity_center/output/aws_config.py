@@ -132,7 +132,7 @@ def verified_config(text: str, portal: str) -> str:
 def file_of(username: str, email: str) -> str:
     """The name of a person's file, below PROFILES. It depends on username and e-mail only."""
     key = "\n".join(map(folded, (username, email)))
-    return f"{_plain(folded(username))[:64]}-{sha256(key.encode()).hexdigest()[:12]}.config"
+    return f"{_plain(folded(username))[:64]}-{sha256(key.encode()).hexdigest()[:32]}.config"
 
 
 def config_files(

@@ -378,9 +378,9 @@ def _person_label(key: model.PersonKey) -> str:
 
 
 def _label(name: str) -> str:
-    """A valid, readable and unique label for ``name``."""
+    """A valid, readable and unique label for ``name``, which others may have chosen."""
     readable = _LABEL.sub("_", name).strip("_")[:48]
-    return f"r_{readable}_{sha256(name.encode()).hexdigest()[:8]}"
+    return f"r_{readable}_{sha256(name.encode()).hexdigest()[:32]}"
 
 
 def _escaped(text: str) -> str:

@@ -123,6 +123,15 @@ def test_the_boundary(boundary: str, told: dict[str, Any]) -> None:
     assert made["permissions_boundary"] == told
 
 
+def test_no_name_that_somebody_can_search_has_the_label_of_another() -> None:
+    """Of these, the first 32 bits of SHA-256 are equal."""
+    people = [person("alice"), replace(person("mallory"), username="alice./:.--.-+/..")]
+    users = [user(ACCOUNT, name, who) for name, who in zip(("alice", "mallory"), people, strict=True)]
+    configuration = terraform_configuration(desired(intents(ACCOUNT, users=tuple(users))))
+    made = configuration["resource"]["aws_identitystore_user"]
+    assert {each["user_name"] for each in made.values()} == {each.username for each in people}
+
+
 def test_labels_are_legal_different_and_the_same_again() -> None:
     found = desired(intents(ACCOUNT, "ali.ce", "ali-ce", "1", "用户"))
     labels = list(terraform_configuration(found)["resource"]["aws_identitystore_user"])
