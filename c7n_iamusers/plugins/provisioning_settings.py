@@ -21,15 +21,12 @@ from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
 from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority, with_own_people
 from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
-from c7n_iamusers.identity_center.requests.people import (
+from c7n_iamusers.identity_center.requests.people import Candidate, Identity, from_email, identify
+from c7n_iamusers.identity_center.requests.people_file import (
     KEYS,
     USER_ID,
-    Candidate,
-    Identity,
     PeopleMap,
     PersonRow,
-    from_email,
-    identify,
     parse_people,
 )
 from c7n_iamusers.plugins.resources import subject_of

@@ -26,7 +26,7 @@ from c7n_iamusers.execution.journal import (
 from c7n_iamusers.execution.outcomes import Outcome
 from c7n_iamusers.execution.stores import DirectoryStore, Store, others_may_write, read_all, replace_all
 from c7n_iamusers.identity_center import object_records
-from c7n_iamusers.identity_center.applying import groups_before, served_users
+from c7n_iamusers.identity_center.applying import groups_before, record_format, served_users
 from c7n_iamusers.identity_center.applying.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.model import ASSIGNMENT, MEMBERSHIP, Change, Claim, Instance
@@ -235,7 +235,7 @@ def _result(place: str, content: bytes | None) -> dict[str, Any]:
             f"{place} is not the overall result of a run (schema {RESULT_SCHEMA}): give the {RESULT} below {RUNS}/"
         )
     try:
-        object_records.check_result(data)
+        record_format.check_result(data)
     except ValueError as error:
         raise IdentityCenterError(
             f"{place}: can't be read as the result of a run: {error}: {_CHANGED}"
@@ -310,7 +310,7 @@ def lines_of_journal(output: Store, name: str) -> Iterator[dict[str, Any]]:
     for each, texts in _texts(output, [name, *segments]):
         for line in parsed_lines(texts, output.place(each)):
             try:
-                object_records.check_line(line)
+                record_format.check_line(line)
             except ValueError as error:
                 raise IdentityCenterError(
                     f"{output.place(each)}: can't be read as the journal of a run: {error}: {_CHANGED}"
