@@ -13,7 +13,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.stores import read_all, replace_all
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.access_derivation import QUARANTINED
-from c7n_iamusers.identity_center.applying import run_records
+from c7n_iamusers.identity_center.applying import access_run, run_results
 from c7n_iamusers.identity_center.applying.access_run import AccessRun
 from c7n_iamusers.identity_center.applying.run_history import created_so_far
 from c7n_iamusers.identity_center.applying.run_lock import exclusive
@@ -176,14 +176,14 @@ def _apply(
     options: ApplyOptions,
 ) -> list[str]:
     places = {each.place for each in fleet.intents}
-    run_records.check_account_results(fleet.output, places)
-    report, result = run_records.apply_and_record(run, report, center, fleet.records, options)
+    run_results.check_account_results(fleet.output, places)
+    report, result = access_run.apply_and_record(run, report, center, fleet.records, options)
     if result is None:
         say("Nothing to do.")
     else:
         calls = sum(ended.calls for ended in report.ended.values())
         say(f"Done: {calls} calls. To undo: provision undo {result[0]} --result-sha256 {result[1]}")
-    run_records.write_account_results(fleet.output, places, report)
+    run_results.write_account_results(fleet.output, places, report)
     return sorted({*report.failures(), *_write_profiles(fleet, center, report, say)})
 
 
@@ -245,7 +245,7 @@ def export(
         report, existing = run.existing(Ours.of(made, EarlierExport.read(directory).policies))
         for line in (*reports.side_effect_lines(report.plan), *reports.total_lines(report.plan)):
             say(line)
-        run_records.check_applicable(report)
+        access_run.check_applicable(report)
     try:
         ends_in = {each.account_id for each in fleet.intents} if prune else ()
         lines = list(write_terraform(directory, report.desired, existing, ends_in))

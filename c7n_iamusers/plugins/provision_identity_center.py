@@ -26,11 +26,10 @@ from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.accounts import read_aws_policies, read_policy_source
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
-from c7n_iamusers.identity_center.applying.access_run import AccessRun
+from c7n_iamusers.identity_center.applying.access_run import AccessRun, apply_and_record
 from c7n_iamusers.identity_center.applying.center_lock import LockUnavailable
 from c7n_iamusers.identity_center.applying.run_history import read_history
 from c7n_iamusers.identity_center.applying.run_lock import instance_lock, lock_of_center
-from c7n_iamusers.identity_center.applying.run_records import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.aws import organization_policies
 from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.model import DesiredAccess
@@ -416,7 +415,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         self, output: Store, resources: list[Resource], center: Center, run: AccessRun, report: Report
     ) -> None:
         with Interruption() as interruption:
-            options = ApplyOptions(self._timeout, stopped=lambda: asks_to_stop(interruption))
+            options = ApplyOptions(self._timeout, stopped=interruption.stopped)
             report, _ = apply_and_record(run, report, center, output, options)
         write_people_to_add(output, report.desired, report.plan.missing)
         outcomes = [outcome for _, outcome in report.outcomes()]

@@ -16,7 +16,7 @@ import pytest
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.identity_center.applying.run_records import write_account_results
+from c7n_iamusers.identity_center.applying.run_results import write_account_results
 from c7n_iamusers.identity_center.aws import reader as center_reader
 from c7n_iamusers.identity_center.model import (
     MEMBERSHIP,

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run: read the state, plan, apply with rechecks after conflicts, and report each user's outcome."""
+"""One run: read the state, plan, apply with rechecks after conflicts, record, and report each user's outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from datetime import datetime
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.journal import JournalWriter
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.execution.journal import (
+    JournalWriter,
+    utc_now,
+)
+from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center.applying import groups_before, served_users
 from c7n_iamusers.identity_center.applying.feeding import (
     creates_in_store,
     external_names,
@@ -16,6 +22,8 @@ from c7n_iamusers.identity_center.applying.feeding import (
     groups_per_person_faults,
 )
 from c7n_iamusers.identity_center.applying.recheck import Recheck, writer_context
+from c7n_iamusers.identity_center.applying.run_records import RUNS, RunDirectory, unfinished
+from c7n_iamusers.identity_center.applying.run_results import overall_result
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
@@ -269,3 +277,62 @@ class AccessRun:
             unexpected_members=recheck.unexpected_members_since(ended, options.stopped),
             changed_sets=recheck.changed_sets_since(ended, options.stopped),
         )
+
+
+def check_applicable(report: Report) -> None:
+    """Raises IdentityCenterError if something forbids the plan as a whole."""
+    if report.plan.obstacles:
+        raise IdentityCenterError("; ".join(report.plan.obstacles))
+
+
+def apply_and_record(
+    run: AccessRun,
+    report: Report,
+    center: Center,
+    output: Store,
+    options: ApplyOptions,
+    now: Callable[[], datetime] = utc_now,
+) -> tuple[Report, tuple[str, str] | None]:
+    """Apply the plan. Returns the report, and place and SHA-256 of the run's result; None if there was nothing to do.
+
+    Raises IdentityCenterError before the first change if a quota forbids the plan, or if it creates users and an
+    identity provider must do that, or the caller may not; OSError and JournalRefused if something can't be recorded.
+    The journal then has all calls made so far.
+    """
+    check_applicable(report)
+    killed = unfinished(output)
+    nothing_to_do = not (report.plan.work or killed)
+    if nothing_to_do and not _is_unrecorded(report, run.history):
+        return report, None
+    run.check_creations(report)
+    directory = RunDirectory.begin(output, now())
+    directory.check_resumed(center.instance)
+    earlier = groups_before.read(output, [f"{RUNS}/{each}" for each in directory.resumed])
+    served = directory.resumed_users()
+    groups_before.record(output, f"{RUNS}/{directory.time}", report)
+    served_users.record(output, f"{RUNS}/{directory.time}", report)
+    with directory.journal() as journal:
+        report = run.apply(report, journal, options)
+    created, removed = object_records.CreatedObjects(), object_records.RemovedObjects()
+    for line in directory.lines():
+        created.add(line)
+        removed.add(line)
+    digest = directory.finish(
+        overall_result(report, created, removed, center.instance, now(), earlier, served)
+    )
+    # A run that only records IAM users has nothing to undo.
+    return report, None if nothing_to_do else (output.place(directory.result), digest)
+
+
+def _is_unrecorded(report: Report, history: History) -> bool:
+    """Whether memberships serve IAM users, or groups have requested assignments, of which no run has recorded that.
+
+    A pruning or an undo would else not know them, and end the access that replaces theirs, or keep it for ever.
+    """
+    recorded = history.assignments or frozenset()
+    return any(each not in recorded for each in report.assignments()) or any(
+        history.memberships.get(key := object_records.membership_of(row), {}).get(arn) != unique_id
+        or not history.is_recorded(key, row["id"])
+        for row in served_users.rows(report)
+        for arn, unique_id in row["users"].items()
+    )
