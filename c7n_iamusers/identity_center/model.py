@@ -606,19 +606,3 @@ class AccessPlan:
     def work(self) -> tuple[Change, ...]:
         """The changes with calls, or with a request in progress."""
         return tuple(change for change in self.changes if change.is_work)
-
-
-@dataclass(frozen=True)
-class CenterQuotas:
-    """Quotas of IAM Identity Center, by default the service's (User Guide, "Quotas and limits"). No API returns them.
-
-    ``permission_sets``: per instance. ``sets_per_account``: provisioned permission sets per account.
-    ``groups_per_set``: per permission set in one account. ``policies_per_set``: managed policies of either kind.
-    ``groups_per_person``: of which one person is a member.
-    """
-
-    permission_sets: int = 3500
-    sets_per_account: int = 500
-    groups_per_set: int = 100
-    policies_per_set: int = 20
-    groups_per_person: int = 1000

@@ -25,6 +25,7 @@ from c7n_iamusers.identity_center.output.earlier_export import EarlierExport
 from c7n_iamusers.identity_center.output.run_report import Report
 from c7n_iamusers.identity_center.output.terraform import write_terraform
 from c7n_iamusers.identity_center.output.terraform_ownership import Ours
+from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
 from c7n_iamusers.identity_center.planning.replacements import History
 from c7n_iamusers.identity_center.requests.member_accounts import ReadAccounts
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
@@ -40,7 +41,7 @@ class RunOptions:
 
     choices: model.Choices = field(default_factory=model.Choices)
     plan: plan_files.PlanOptions = field(default_factory=plan_files.PlanOptions)
-    quotas: model.CenterQuotas = field(default_factory=model.CenterQuotas)
+    quotas: CenterQuotas = field(default_factory=CenterQuotas)
     read: ReadAccounts | None = None
 
 
@@ -220,7 +221,7 @@ def export(
     say: Callable[[str], None],
     center: Center | None = None,
     prune: bool = False,
-    quotas: model.CenterQuotas | None = None,
+    quotas: CenterQuotas | None = None,
 ) -> list[str]:
     """Write the requested access as Terraform configuration. Returns the failures, as ``provision`` does for a plan.
 

@@ -17,8 +17,8 @@ from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.applying.feeding import groups_per_person_faults
 from c7n_iamusers.identity_center.aws.identity_store import PROBE
 from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
-from c7n_iamusers.identity_center.model import CenterQuotas
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions, plan_of
+from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
 from c7n_iamusers.identity_center.provisioning import provision
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.text.documents import read_json

@@ -34,11 +34,9 @@ from c7n_iamusers.identity_center.output.terraform_ownership import (
     Ours,
     planned_as_ours,
 )
-from c7n_iamusers.identity_center.planning.changeset import (
-    quota_faults,
-)
 from c7n_iamusers.identity_center.planning.plan import plan_access
 from c7n_iamusers.identity_center.planning.plan_input import Evidence
+from c7n_iamusers.identity_center.planning.quotas import quota_faults
 from c7n_iamusers.identity_center.planning.replacements import History, MembershipUsers
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions, SingleWriter
 from c7n_iamusers.reasons import LEFTOVERS

@@ -17,13 +17,12 @@ from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.planning import operations
-from c7n_iamusers.identity_center.planning.adoption import check_group, same_person
+from c7n_iamusers.identity_center.planning.adoption import check_group, own_assignments, same_person
 from c7n_iamusers.identity_center.planning.changeset import (
     assignment_key,
     changed,
     group_key,
     membership_key,
-    own_assignments,
     set_key,
     user_key,
 )

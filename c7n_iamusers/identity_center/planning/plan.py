@@ -13,8 +13,8 @@ from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.planning.access_review import Comparison, review
-from c7n_iamusers.identity_center.planning.adoption import same_person
-from c7n_iamusers.identity_center.planning.changeset import Changes, Problems
+from c7n_iamusers.identity_center.planning.adoption import Problems, same_person
+from c7n_iamusers.identity_center.planning.changeset import Changes
 from c7n_iamusers.identity_center.planning.plan_input import Evidence, PlanInput
 from c7n_iamusers.identity_center.planning.replacements import changed_people, inherited_access
 from c7n_iamusers.identity_center.planning.unrequested_access import SideEffects
