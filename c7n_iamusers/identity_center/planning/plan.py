@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.identity_center.planning.access_review import Comparison, review
+from c7n_iamusers.identity_center.planning.access_review import total_access
 from c7n_iamusers.identity_center.planning.adoption import Problems, same_person
 from c7n_iamusers.identity_center.planning.changeset import Changes
 from c7n_iamusers.identity_center.planning.plan_input import Evidence, PlanInput
+from c7n_iamusers.identity_center.planning.removals import find_removals
 from c7n_iamusers.identity_center.planning.replacements import changed_people, inherited_access
+from c7n_iamusers.identity_center.planning.review_input import Comparison
 from c7n_iamusers.identity_center.planning.unrequested_access import SideEffects
 from c7n_iamusers.identity_center.requests.lookalikes import lookalikes, special
 from c7n_iamusers.identity_center.requests.spelling import refused_spellings
@@ -59,18 +61,19 @@ def plan_access(
     given = PlanInput(desired, state, people, claims, instance, known)
     side_effects = SideEffects(given)
     builder = Changes(given, side_effects)
-    found = review(Comparison(given, choices, side_effects, (*desired.refused, *refused), as_is))
+    comparison = Comparison(given, choices, side_effects, (*desired.refused, *refused), as_is)
+    removals = find_removals(comparison)
     missing = list(_missing(desired, state, people, claims))
     waiting = {each.claim for each in missing}
     return model.AccessPlan(
-        (*builder.all(), *found.going),
+        (*builder.all(), *removals.going),
         (*desired.refused, *refused),
         tuple(missing),
         {claim: tuple(builder.keys_of(claim)) for claim in claims if claim not in waiting},
         people,
-        found.stale,
-        found.totals,
-        found.unexpected_members,
+        removals.stale,
+        total_access(comparison, removals),
+        removals.unexpected_members,
         side_effects=side_effects.all(),
     )
 
