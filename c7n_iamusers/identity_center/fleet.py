@@ -12,7 +12,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store, as_store
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.applying import run_records
 from c7n_iamusers.identity_center.applying.access_run import AccessRun
@@ -112,7 +112,7 @@ class Fleet:
         return [*self.unchecked, *self.derivation.warnings, *self.derivation.scope_lines(), *hints]
 
     def access_run(
-        self, center: Center, choices: model.Choices | None = None, quotas: CenterQuotas | None = None
+        self, center: Center, choices: access_plan.Choices | None = None, quotas: CenterQuotas | None = None
     ) -> AccessRun:
         """What plans, audits and exports alike, on the same evidence. Raises as ``check_runs``."""
         self.check_runs()
@@ -141,7 +141,7 @@ class Fleet:
         self,
         center: Center,
         run: AccessRun,
-        members: Sequence[model.UnexpectedMember],
+        members: Sequence[access_plan.UnexpectedMember],
         read: ReadAccounts | None,
     ) -> FormerMembers:
         """The former ones of ``members``, and since when. ``read``: reads their accounts. Raises as FormerMembers."""

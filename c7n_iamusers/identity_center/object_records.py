@@ -11,7 +11,7 @@ from typing import Any
 
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.execution.calls import TRIED
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.requests.intents import permission_set_data
 from c7n_iamusers.text.wording import shown
 
@@ -84,9 +84,6 @@ _RECORDED = {
 }
 #: The user ids of the members of a group that stays without the assignment.
 _RECORDED_PERHAPS = {model.ASSIGNMENT: ("members",)}
-
-
-DELETE = "delete"
 
 
 def membership_of(row: Mapping[str, Any]) -> MembershipKey:
@@ -193,7 +190,7 @@ class UndoBasis:
 class UndoPlan:
     """``changes`` in an order in which they can be made."""
 
-    changes: tuple[model.Change, ...]
+    changes: tuple[access_plan.Change, ...]
     kept: tuple[Kept, ...]
     basis: UndoBasis = field(default_factory=UndoBasis)
 

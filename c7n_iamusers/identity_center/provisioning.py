@@ -11,7 +11,7 @@ from pathlib import Path
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.stores import read_all, replace_all
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.access_derivation import QUARANTINED
 from c7n_iamusers.identity_center.applying import access_run, run_results
 from c7n_iamusers.identity_center.applying.access_run import AccessRun
@@ -39,7 +39,7 @@ class RunOptions:
     ``read``: reads the IAM users of former memberships.
     """
 
-    choices: model.Choices = field(default_factory=model.Choices)
+    choices: access_plan.Choices = field(default_factory=access_plan.Choices)
     plan: plan_files.PlanOptions = field(default_factory=plan_files.PlanOptions)
     quotas: CenterQuotas = field(default_factory=CenterQuotas)
     read: ReadAccounts | None = None
@@ -235,7 +235,7 @@ def export(
     say = escaping(say)
     for line in fleet.notes():
         say(line)
-    report, existing = Report(fleet.desired, model.AccessPlan(refused=fleet.desired.refused)), None
+    report, existing = Report(fleet.desired, access_plan.AccessPlan(refused=fleet.desired.refused)), None
     history = History()
     if center:
         if why := fleet.without_records(center):

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.identity_center.access_plan import Choices
 from c7n_iamusers.identity_center.model import (
     MANAGED_GROUP,
     Assignment,
     CenterState,
-    Choices,
     Claim,
     CurrentAccess,
     DesiredAccess,

@@ -13,7 +13,7 @@ from c7n_iamusers.execution.journal import (
     utc_now,
 )
 from c7n_iamusers.execution.stores import Store
-from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.applying import groups_before, served_users
 from c7n_iamusers.identity_center.applying.feeding import (
     creates_in_store,
@@ -51,10 +51,10 @@ class AccessRun:
         center: Center,
         desired: model.DesiredAccess,
         evidence: Evidence | None = None,
-        choices: model.Choices | None = None,
+        choices: access_plan.Choices | None = None,
     ) -> None:
         self._center, self._desired = center, desired
-        self._evidence, self._choices = evidence or Evidence(), choices or model.Choices()
+        self._evidence, self._choices = evidence or Evidence(), choices or access_plan.Choices()
         self._reader = CenterReader.of(center)
         self._state = model.CenterState()
 
@@ -205,7 +205,7 @@ class AccessRun:
             self._desired, self._state, self._center.instance, self._choices, self._evidence, as_is
         )
         creates = any(
-            (each.kind, each.action) == (model.PERMISSION_SET, model.CREATE) for each in found.changes
+            (each.kind, each.action) == (model.PERMISSION_SET, access_plan.CREATE) for each in found.changes
         )
         sets = self._reader.permission_sets.count() if creates else 0
         over = quota_faults(self._desired, self._state, found.work, sets, self._evidence.quotas)
@@ -236,7 +236,7 @@ class AccessRun:
             state.current, usernames={**self._reader.usernames(sorted(former)), **state.current.usernames}
         )
 
-    def _fed_by_others(self, found: model.AccessPlan) -> str:
+    def _fed_by_others(self, found: access_plan.AccessPlan) -> str:
         if not creates_in_store(found):
             return ""
         names = external_names(self._state) or self._reader.store.external_names()
@@ -244,7 +244,9 @@ class AccessRun:
 
     def check_creations(self, report: Report) -> None:
         """Raises IdentityCenterError if the plan creates users, and the caller may not; BotoCoreError."""
-        creates = any((each.kind, each.action) == (model.USER, model.CREATE) for each in report.plan.work)
+        creates = any(
+            (each.kind, each.action) == (model.USER, access_plan.CREATE) for each in report.plan.work
+        )
         if creates and (reason := self._reader.store.creation_refusal()):
             raise IdentityCenterError(
                 f"no users can be created ({reason}), and nothing was touched: allow identitystore:CreateUser; or, if "

@@ -16,9 +16,10 @@ from c7n_iamusers.execution.journal import (
 from c7n_iamusers.execution.outcomes import Outcome
 from c7n_iamusers.execution.stores import Store, read_all, replace_all
 from c7n_iamusers.identity_center import object_records
+from c7n_iamusers.identity_center.access_plan import Change
 from c7n_iamusers.identity_center.applying import groups_before, served_users
 from c7n_iamusers.identity_center.applying.run_records import RESULT_SCHEMA
-from c7n_iamusers.identity_center.model import ASSIGNMENT, MEMBERSHIP, Change, Claim, Instance
+from c7n_iamusers.identity_center.model import ASSIGNMENT, MEMBERSHIP, Claim, Instance
 from c7n_iamusers.identity_center.output.run_report import Report
 from c7n_iamusers.identity_center.planning.changeset import assignment_key
 from c7n_iamusers.identity_center.requests.intents import permission_set_data

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.planning.permission_sets import differs, lasts_longer, may_widen
 from c7n_iamusers.identity_center.planning.removals import Removals
 from c7n_iamusers.identity_center.planning.review_input import Comparison
@@ -59,7 +59,7 @@ def _held(current: model.CurrentAccess, arn: str, principal: model.Principal) ->
     return Held(name, f"group {group.name}", arn, identifier, group.is_restricted), group.members
 
 
-def total_access(comparison: Comparison, removals: Removals) -> tuple[model.TotalAccess, ...]:
+def total_access(comparison: Comparison, removals: Removals) -> tuple[access_plan.TotalAccess, ...]:
     """The total access of all people with claims, in each of their accounts. ``removals``: of ``comparison``."""
     return tuple(_Totals(comparison, removals).all())
 
@@ -71,7 +71,7 @@ class _Totals:
         self._state, self._current = given.state, given.state.current
         self._leaving, self._former, self._ended = removals.leaving, removals.former, removals.ended
 
-    def all(self) -> Iterator[model.TotalAccess]:
+    def all(self) -> Iterator[access_plan.TotalAccess]:
         groups = self._groups_of_people()
         by_account: defaultdict[str, set[model.PersonKey]] = defaultdict(set)
         for person, account in self._comparison.claims:
@@ -106,7 +106,7 @@ class _Totals:
                 )
                 verdict = WIDER if any(access.is_more for access in beyond) else self._worst(claims)
                 if claims or beyond:
-                    yield model.TotalAccess(person, account, verdict, beyond, not claims)
+                    yield access_plan.TotalAccess(person, account, verdict, beyond, not claims)
 
     def _groups_of_people(self) -> Mapping[model.PersonKey, set[str]]:
         """The requested groups of each person, or those of them that the person is in."""
@@ -133,7 +133,7 @@ class _Totals:
         claims: Sequence[model.Claim],
         held: Iterable[Held],
         gained: Mapping[tuple[str, str], bool],
-    ) -> Iterator[model.FurtherAccess]:
+    ) -> Iterator[access_plan.FurtherAccess]:
         """``gained``: permission set and group of all that the person's groups give -> whether it is consented."""
         requested = {(claim.grant.permission_set, self._through(claim.group)) for claim in claims}
         names = {name for name, _ in requested}
@@ -145,7 +145,7 @@ class _Totals:
             if (name, through) not in requested:
                 covered = name in names or self._comparison.covers(claims, name)
                 consented = gained.get((name, through))
-                yield model.FurtherAccess(
+                yield access_plan.FurtherAccess(
                     name,
                     through,
                     current.get((name, through), False),

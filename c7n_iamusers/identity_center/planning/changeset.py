@@ -12,7 +12,7 @@ from typing import Any
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.execution.calls import Ref, Subject
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
-from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.planning import operations, permission_sets
 from c7n_iamusers.identity_center.planning.plan_input import PlanInput
 from c7n_iamusers.identity_center.planning.unrequested_access import SideEffects
@@ -145,7 +145,7 @@ class Changes:
         for _, grant in self._grants:
             self._accounts[grant.permission_set].add(grant.account_id)
 
-    def all(self) -> Iterator[model.Change]:
+    def all(self) -> Iterator[access_plan.Change]:
         """All changes, in an order in which they can be made."""
         for name in sorted({grant.permission_set for _, grant in self._grants}):
             yield self._permission_set(name)
@@ -170,7 +170,7 @@ class Changes:
             yield user_key(claim.person)
             yield membership_key(claim.person, claim.group)
 
-    def _permission_set(self, name: str) -> model.Change:
+    def _permission_set(self, name: str) -> access_plan.Change:
         requested, known = self._desired.permission_sets[name], self._state.permission_sets.get(name)
         accounts = sorted(self._accounts[name])
         calls = permission_sets.permission_set_calls(requested, known, self._instance, accounts)
@@ -179,13 +179,15 @@ class Changes:
             calls = (replace(calls[0], notes={object_records.RECORD: record.as_data()}), *calls[1:])
         rests_on = f"its tag {'='.join(MANAGED_TAG)}" if known else ""
         fresh = name in self._fresh
-        action = model.CREATE if known is None else model.UPDATE if calls else _action_if_exists(fresh)
+        action = (
+            access_plan.CREATE if known is None else access_plan.UPDATE if calls else _action_if_exists(fresh)
+        )
         subject = self._shared_subject(model.PERMISSION_SET, name, accounts)
         touched = known.accounts if known else frozenset()
         details = granted(requested) if known is None else changed(known.settings, requested) if calls else ()
         documents = self._proofs.documents(self._holder.get(name, ""), requested.customer_policies)
         admin = administrative(requested, documents)
-        return model.Change(
+        return access_plan.Change(
             set_key(name),
             model.PERMISSION_SET,
             action,
@@ -205,14 +207,14 @@ class Changes:
             people = {f"{each.person[0]} in account {each.grant.account_id}" for each in self._of_set[name]}
             yield f"administrators: {', '.join(sorted(people))}"
 
-    def _group(self, group: model.Group) -> model.Change:
+    def _group(self, group: model.Group) -> access_plan.Change:
         known = self._state.groups.get(group.name)
         calls = operations.group_creation_if_missing(group, known, self._instance)
         fresh = not all(self._state.is_assigned(group.name, grant) for grant in group.grants)
-        action = _action_if_exists(fresh) if known else model.CREATE if calls else model.MISSING
+        action = _action_if_exists(fresh) if known else access_plan.CREATE if calls else access_plan.MISSING
         subject = self._shared_subject(model.GROUP, group.name, {grant.account_id for grant in group.grants})
         rests_on = _group_rests_on(group) if known else ""
-        return model.Change(
+        return access_plan.Change(
             group_key(group.name),
             model.GROUP,
             action,
@@ -232,11 +234,11 @@ class Changes:
             )
         return self._group_ids[name]
 
-    def _assignment(self, name: str, grant: model.Grant) -> model.Change:
+    def _assignment(self, name: str, grant: model.Grant) -> access_plan.Change:
         subject = self._shared_subject("assignment of group", name, {grant.account_id})
         key, title = assignment_key(name, grant), f"{name} -> {grant}"
         if self._state.is_assigned(name, grant):
-            return model.Change(key, model.ASSIGNMENT, model.UNCHANGED, title, subject)
+            return access_plan.Change(key, model.ASSIGNMENT, access_plan.UNCHANGED, title, subject)
         known = self._state.permission_sets.get(grant.permission_set)
         arn = (
             known.arn
@@ -247,25 +249,27 @@ class Changes:
         call = operations.assignment_creation(grant.account_id, arn, group_id, self._instance)
         needs = (set_key(grant.permission_set), group_key(name))
         details = tuple(self._side_effects.assigning(name, grant))
-        change = model.Change(
-            key, model.ASSIGNMENT, model.ASSIGN, title, subject, (call,), needs, details=details
+        change = access_plan.Change(
+            key, model.ASSIGNMENT, access_plan.ASSIGN, title, subject, (call,), needs, details=details
         )
         asked = model.Pending(grant.account_id, str(arn), str(group_id))
-        return self._state.in_progress.making(change, asked)
+        return change.making(asked, self._state.in_progress)
 
-    def _user(self, key: model.PersonKey) -> model.Change:
+    def _user(self, key: model.PersonKey) -> access_plan.Change:
         person, known = self._desired.people[key], self._people.get(key)
         claims = self._by_person[key]
         title = f"{person.username} <{person.email}>"
         if known is None:
             call = operations.user_creation(person, self._instance)
             subject = claims[0].subject
-            return model.Change(user_key(key), model.USER, model.CREATE, title, subject, (call,), lazy=True)
+            return access_plan.Change(
+                user_key(key), model.USER, access_plan.CREATE, title, subject, (call,), lazy=True
+            )
         action = _action_if_exists(not all(self._is_member(key, claim.group) for claim in claims))
         users = sorted({f"{claim.subject}, by {claim.rests_on}" for claim in claims})
         rests_on = f"username and e-mail are those of {shown(users)}"
         identifier = known.user_id
-        return model.Change(
+        return access_plan.Change(
             user_key(key),
             model.USER,
             action,
@@ -275,12 +279,12 @@ class Changes:
             identifier=identifier,
         )
 
-    def _membership(self, person: model.PersonKey, group: str) -> model.Change:
+    def _membership(self, person: model.PersonKey, group: str) -> access_plan.Change:
         key, known = membership_key(person, group), self._people.get(person)
         claim = next(each for each in self._by_person[person] if each.group == group)
         title = f"{self._desired.people[person].username} in {group}"
         if self._is_member(person, group):
-            return model.Change(key, model.MEMBERSHIP, model.UNCHANGED, title, claim.subject)
+            return access_plan.Change(key, model.MEMBERSHIP, access_plan.UNCHANGED, title, claim.subject)
         group_id = self._group_id(group)
         call = (
             operations.membership_creation(group_id, known.user_id, self._instance)
@@ -293,8 +297,8 @@ class Changes:
         assigned = [assignment_key(group, grant) for grant in grants]
         needs = (*sets, *assigned, group_key(group), user_key(person))
         details = tuple(self._gains(person, group))
-        return model.Change(
-            key, model.MEMBERSHIP, model.CREATE, title, claim.subject, (call,), needs, details=details
+        return access_plan.Change(
+            key, model.MEMBERSHIP, access_plan.CREATE, title, claim.subject, (call,), needs, details=details
         )
 
     def _gains(self, person: model.PersonKey, group: str) -> Iterator[str]:
@@ -331,7 +335,7 @@ class Changes:
 
 
 def _action_if_exists(fresh: bool) -> str:
-    return model.ADOPT if fresh else model.UNCHANGED
+    return access_plan.ADOPT if fresh else access_plan.UNCHANGED
 
 
 def _group_rests_on(group: model.Group) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.planning.access_review import total_access
 from c7n_iamusers.identity_center.planning.adoption import Problems, same_person
 from c7n_iamusers.identity_center.planning.changeset import Changes
@@ -25,17 +25,17 @@ from c7n_iamusers.identity_center.requests.spelling import refused_spellings
 from c7n_iamusers.text.wording import shown
 
 _CODE = IdentityCenterError.__name__
-_NO_REMOVALS = model.Choices()
+_NO_REMOVALS = access_plan.Choices()
 
 
 def plan_access(
     desired: model.DesiredAccess,
     state: model.CenterState,
     instance: model.Instance,
-    choices: model.Choices = _NO_REMOVALS,
+    choices: access_plan.Choices = _NO_REMOVALS,
     evidence: Evidence | None = None,
     as_is: bool = False,
-) -> model.AccessPlan:
+) -> access_plan.AccessPlan:
     """The plan, whose refusals include those of ``desired``. ``as_is``: see ``Comparison``."""
     known = evidence or Evidence()
     people, unrecognized = _recognized(desired.people, state)
@@ -65,7 +65,7 @@ def plan_access(
     removals = find_removals(comparison)
     missing = list(_missing(desired, state, people, claims))
     waiting = {each.claim for each in missing}
-    return model.AccessPlan(
+    return access_plan.AccessPlan(
         (*builder.all(), *removals.going),
         (*desired.refused, *refused),
         tuple(missing),
@@ -124,12 +124,12 @@ def _missing(
     state: model.CenterState,
     people: Mapping[model.PersonKey, model.KnownPerson],
     claims: Sequence[model.Claim],
-) -> Iterator[model.Missing]:
+) -> Iterator[access_plan.Missing]:
     for claim in claims if desired.external else ():
         person, group = desired.people[claim.person], state.groups.get(claim.group)
         found = people.get(claim.person)
         if found is None:
-            yield model.Missing(
+            yield access_plan.Missing(
                 claim,
                 "user",
                 reasons.USER_AWAITED(
@@ -137,13 +137,13 @@ def _missing(
                 ),
             )
         elif group is None:
-            yield model.Missing(
+            yield access_plan.Missing(
                 claim,
                 "group",
                 reasons.GROUP_AWAITED(group=claim.group, username=person.username),
             )
         elif found.user_id not in group.members:
-            yield model.Missing(
+            yield access_plan.Missing(
                 claim,
                 "membership",
                 reasons.MEMBERSHIP_AWAITED(username=person.username, group=claim.group),

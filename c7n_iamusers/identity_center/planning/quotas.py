@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from c7n_iamusers.derivation.permission_set import PermissionSet
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class CenterQuotas:
 def quota_faults(
     desired: model.DesiredAccess,
     state: model.CenterState,
-    changes: Iterable[model.Change],
+    changes: Iterable[access_plan.Change],
     sets: int,
     quotas: CenterQuotas,
 ) -> tuple[str, ...]:
@@ -50,8 +50,10 @@ def check_policies(requested: PermissionSet, quotas: CenterQuotas) -> str:
     )
 
 
-def _of_instance(changes: list[model.Change], sets: int, quotas: CenterQuotas) -> Iterator[str]:
-    new = sum((change.kind, change.action) == (model.PERMISSION_SET, model.CREATE) for change in changes)
+def _of_instance(changes: list[access_plan.Change], sets: int, quotas: CenterQuotas) -> Iterator[str]:
+    new = sum(
+        (change.kind, change.action) == (model.PERMISSION_SET, access_plan.CREATE) for change in changes
+    )
     if new and sets + new > quotas.permission_sets:
         yield (
             f"{new} new permission sets and {sets} existing ones make {sets + new}, and the quota of an instance is "
@@ -63,7 +65,7 @@ def _of_instance(changes: list[model.Change], sets: int, quotas: CenterQuotas) -
 def _of_accounts(
     desired: model.DesiredAccess,
     state: model.CenterState,
-    changes: list[model.Change],
+    changes: list[access_plan.Change],
     quotas: CenterQuotas,
 ) -> Iterator[str]:
     made = {change.key for change in changes if change.kind == model.ASSIGNMENT and change.is_work}

@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from c7n_iamusers import reasons
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key
 from c7n_iamusers.identity_center.planning.permission_sets import lost_forms
@@ -43,9 +43,9 @@ class Removals:
     replace. ``ended``: group, in words, and what it gives no longer, as its assignment goes.
     """
 
-    stale: tuple[model.Change, ...]
-    going: tuple[model.Change, ...]
-    unexpected_members: tuple[model.UnexpectedMember, ...]
+    stale: tuple[access_plan.Change, ...]
+    going: tuple[access_plan.Change, ...]
+    unexpected_members: tuple[access_plan.UnexpectedMember, ...]
     leaving: Collection[tuple[str, str]]
     former: Collection[tuple[str, str]]
     ended: Collection[tuple[str, model.Grant]]
@@ -75,8 +75,8 @@ class _Removing:
         self._leaving: set[tuple[str, str]] = set()
         self._former: set[tuple[str, str]] = set()
         self._ended: set[tuple[str, model.Grant]] = set()
-        self._changes: dict[str, tuple[model.Change, bool]] = {}
-        self._unexpected_members: list[model.UnexpectedMember] = []
+        self._changes: dict[str, tuple[access_plan.Change, bool]] = {}
+        self._unexpected_members: list[access_plan.UnexpectedMember] = []
         self._contents: dict[str, str] = {}
         self._given_contents: dict[str, list[list[str]]] = {}
 
@@ -167,7 +167,7 @@ class _Removing:
 
     def _remove_membership(
         self, group: model.KnownGroup, user_id: str, shared: bool = False
-    ) -> tuple[model.Change, bool] | None:
+    ) -> tuple[access_plan.Change, bool] | None:
         """The removal of a membership that is not requested; None if it must stay. ``shared``: so is the group."""
         accounts = tuple(sorted({assignment.account_id for assignment in group.assignments}))
         person, username = self._comparison.persons.get(user_id), self._comparison.username(user_id)
@@ -177,7 +177,7 @@ class _Removing:
         if reason:
             if accounts:
                 self._unexpected_members.append(
-                    model.UnexpectedMember(username, group.name, accounts, reason)
+                    access_plan.UnexpectedMember(username, group.name, accounts, reason)
                 )
                 if reason.code in _MOVED and not self._has_claims(group, username):
                     self._former.add((user_id, group.group_id))
@@ -273,7 +273,7 @@ class _Removing:
             covering_all += covering
         return covering_all
 
-    def _remove_group(self, group: model.KnownGroup, members: list[tuple[model.Change, bool]]) -> None:
+    def _remove_group(self, group: model.KnownGroup, members: list[tuple[access_plan.Change, bool]]) -> None:
         needs = [change.key for change, _ in members]
         goes = self._comparison.choices.prune  # so do its members, then
         removals = [
@@ -307,7 +307,7 @@ class _Removing:
         lost = tuple(lost_forms([assignment], self._current.sets))
         change = self._change(key, model.ASSIGNMENT, name, call, needs, lost)
         asked = model.Pending(assignment.account_id, arn, group.group_id)
-        change = self._state.in_progress.removing(change, asked)
+        change = change.removing(asked, self._state.in_progress)
         self._changes[key] = replace(change, rests_on=rests_on), goes
         return key
 
@@ -379,8 +379,8 @@ class _Removing:
         return keys
 
     def _register(
-        self, change: model.Change, group: model.KnownGroup, membership: tuple[str, str], expired: bool
-    ) -> tuple[model.Change, bool]:
+        self, change: access_plan.Change, group: model.KnownGroup, membership: tuple[str, str], expired: bool
+    ) -> tuple[access_plan.Change, bool]:
         goes = expired or self._comparison.choices.prune
         if goes:
             self._leaving.add(membership)
@@ -415,6 +415,8 @@ class _Removing:
 
     def _change(
         self, key: str, kind: str, name: str, call: ApiCall, needs: list[str], details: tuple[str, ...] = ()
-    ) -> model.Change:
+    ) -> access_plan.Change:
         subject = self._given.instance.subject(kind, name)
-        return model.Change(key, kind, model.REMOVE, name, subject, (call,), tuple(needs), details=details)
+        return access_plan.Change(
+            key, kind, access_plan.REMOVE, name, subject, (call,), tuple(needs), details=details
+        )

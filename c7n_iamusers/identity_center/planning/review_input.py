@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from c7n_iamusers.derivation.permission_set import PermissionSet
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.planning.plan_input import PlanInput
 from c7n_iamusers.identity_center.planning.unrequested_access import SideEffects
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER
@@ -23,7 +23,7 @@ class Comparison:
     """
 
     given: PlanInput
-    choices: model.Choices
+    choices: access_plan.Choices
     side_effects: SideEffects
     refused: Sequence[model.Refusal] = ()
     as_is: bool = False

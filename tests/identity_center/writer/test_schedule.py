@@ -9,7 +9,7 @@ import pytest
 from c7n_iamusers.execution.journal import NoJournal
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.identity_center.model import Change
+from c7n_iamusers.identity_center.access_plan import Change
 from c7n_iamusers.identity_center.writer.change import (
     ChangeExecution,
     Follow,
