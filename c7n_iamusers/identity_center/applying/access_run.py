@@ -8,10 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.journal import (
-    JournalWriter,
-    utc_now,
-)
+from c7n_iamusers.execution.journal import JournalWriter, utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.applying import groups_before, served_users
@@ -29,11 +26,7 @@ from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.output.run_report import AuditData, Report
 from c7n_iamusers.identity_center.output.terraform import leftover_policies
-from c7n_iamusers.identity_center.output.terraform_ownership import (
-    Existing,
-    Ours,
-    planned_as_ours,
-)
+from c7n_iamusers.identity_center.output.terraform_ownership import Existing, Ours, planned_as_ours
 from c7n_iamusers.identity_center.planning.plan import plan_access
 from c7n_iamusers.identity_center.planning.plan_input import Evidence
 from c7n_iamusers.identity_center.planning.quotas import quota_faults

@@ -14,12 +14,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.journal import (
-    Journal,
-    JournalWriter,
-    SegmentedJournal,
-    parsed_lines,
-)
+from c7n_iamusers.execution.journal import Journal, JournalWriter, SegmentedJournal, parsed_lines
 from c7n_iamusers.execution.stores import DirectoryStore, Store, others_may_write, read_all
 from c7n_iamusers.identity_center import object_records
 from c7n_iamusers.identity_center.applying import record_format, served_users

@@ -10,9 +10,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from c7n_iamusers.execution.journal import (
-    utc_now,
-)
+from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import Outcome
 from c7n_iamusers.execution.stores import Store, read_all, replace_all
 from c7n_iamusers.identity_center import object_records

@@ -12,15 +12,8 @@ from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHAN
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.output.reports import in_words
 from c7n_iamusers.identity_center.planning import operations
-from c7n_iamusers.identity_center.planning.changeset import (
-    group_key,
-    membership_key,
-    set_key,
-    user_key,
-)
-from c7n_iamusers.identity_center.planning.permission_sets import (
-    PERMISSION_SET_ARN,
-)
+from c7n_iamusers.identity_center.planning.changeset import group_key, membership_key, set_key, user_key
+from c7n_iamusers.identity_center.planning.permission_sets import PERMISSION_SET_ARN
 from c7n_iamusers.identity_center.writer import writer
 from c7n_iamusers.identity_center.writer.writer import DONE, ChangeResult
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN

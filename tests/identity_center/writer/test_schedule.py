@@ -18,13 +18,7 @@ from c7n_iamusers.identity_center.writer.change import (
     Send,
     WriterContext,
 )
-from c7n_iamusers.identity_center.writer.schedule import (
-    QUOTAS,
-    ReadyQueue,
-    RequestQuota,
-    Schedule,
-    Slots,
-)
+from c7n_iamusers.identity_center.writer.schedule import QUOTAS, ReadyQueue, RequestQuota, Schedule, Slots
 from tests.access_center import INSTANCE, subject
 
 pytestmark = pytest.mark.pure
