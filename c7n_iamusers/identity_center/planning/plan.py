@@ -24,7 +24,6 @@ from c7n_iamusers.identity_center.requests.lookalikes import lookalikes, special
 from c7n_iamusers.identity_center.requests.spelling import refused_spellings
 from c7n_iamusers.text.wording import shown
 
-_CODE = IdentityCenterError.__name__
 _NO_REMOVALS = access_plan.Choices()
 
 
