@@ -45,11 +45,12 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
+from c7n_iamusers.identity_center.access_plan import Change
 from c7n_iamusers.identity_center.applying import access_run
 from c7n_iamusers.identity_center.applying.recheck import Recheck
 from c7n_iamusers.identity_center.aws.instance import connect
 from c7n_iamusers.identity_center.fleet import Fleet, TrustOptions, read_fleet
-from c7n_iamusers.identity_center.model import Change, Person
+from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions
 from c7n_iamusers.identity_center.output.reports import DERIVATION_FILE, write_derivation_report
 from c7n_iamusers.identity_center.provisioning import RunOptions, provision

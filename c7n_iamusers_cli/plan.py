@@ -67,7 +67,7 @@ def _access_plan(content: bytes) -> dict[str, Any] | None:
 def _write_access(file: Path, data: dict[str, Any], digest: str, output_format: str) -> None:
     """The lines that `provision plan` printed, with everybody's name, and each call."""
     from c7n_iamusers.exceptions import IdentityCenterError
-    from c7n_iamusers.identity_center.model import Choices
+    from c7n_iamusers.identity_center.access_plan import Choices
     from c7n_iamusers.identity_center.output.plan_files import command_of, plan_of
     from c7n_iamusers.identity_center.output.reports import plan_lines
 

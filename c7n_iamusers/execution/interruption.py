@@ -32,8 +32,12 @@ class Interruption:
 
     def check(self) -> None:
         """Raises Interrupted if a signal came. Called before each AWS call."""
-        if self._signal:
+        if self.stopped():
             raise Interrupted(self.reason)
+
+    def stopped(self) -> bool:
+        """Whether a signal came."""
+        return self._signal is not None
 
     def sleep(self, seconds: float) -> None:
         """Sleep before a retry. Raises Interrupted as soon as a signal comes."""

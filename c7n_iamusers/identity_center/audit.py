@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.access_derivation import QUARANTINED
 from c7n_iamusers.identity_center.applying.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center
@@ -93,7 +93,7 @@ def _former_lines(
     fleet: Fleet,
     center: Center,
     run: AccessRun,
-    members: Sequence[model.UnexpectedMember],
+    members: Sequence[access_plan.UnexpectedMember],
     read: ReadAccounts | None,
 ) -> Iterator[str]:
     """The former members, those whose IAM users are deleted for the longest time first. Records their ages."""
@@ -109,7 +109,7 @@ def _former_lines(
         yield f"  ? since when IAM users are deleted can't be recorded: {error}"
 
 
-def _member_line(each: model.UnexpectedMember) -> str:
+def _member_line(each: access_plan.UnexpectedMember) -> str:
     return f"{each.username} in group {each.group} (account {shown(each.accounts)}): {each.reason.text}"
 
 
@@ -121,7 +121,7 @@ _NO_USERS = (
 
 def _lines(
     report: Report, state: model.CenterState, managed_sets: Collection[str]
-) -> Iterator[tuple[str, str, model.TotalAccess | None]]:
+) -> Iterator[tuple[str, str, access_plan.TotalAccess | None]]:
     """A sign, a line and the total for each person and account; None for people without intents in the account.
 
     The sign is ! for a finding. ``managed_sets``: ARNs. Access only by memberships that an earlier run made for IAM
@@ -180,7 +180,7 @@ def _left_behind(found: AuditData) -> Iterator[str]:
 
 def _not_as_requested(report: Report, state: model.CenterState) -> Iterator[str]:
     """Managed permission sets whose content, or whose content in an account, is not the requested one."""
-    updated = {change.name for change in report.plan.changes if change.action == model.UPDATE}
+    updated = {change.name for change in report.plan.changes if change.action == access_plan.UPDATE}
     sets = {**{each.settings.name: each for each in state.current.sets.values()}, **state.permission_sets}
     for name, known in sorted(sets.items()):
         differences = (
@@ -196,13 +196,14 @@ def _not_as_requested(report: Report, state: model.CenterState) -> Iterator[str]
             )
 
 
-def _not_provisioned(plan: model.AccessPlan) -> Iterator[str]:
+def _not_provisioned(plan: access_plan.AccessPlan) -> Iterator[str]:
     """Requested access that does not exist."""
     for kind in model.KINDS:
         names = [
             change.name
             for change in plan.changes
-            if change.kind == kind and change.action in (model.CREATE, model.ASSIGN, model.AWAIT)
+            if change.kind == kind
+            and change.action in (access_plan.CREATE, access_plan.ASSIGN, access_plan.AWAIT)
         ]
         if names:
             yield f"{len(names)} requested {kind}(s) don't exist: {shown(names)}: run provision apply"

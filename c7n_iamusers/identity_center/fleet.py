@@ -12,7 +12,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store, as_store
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.applying import run_records
 from c7n_iamusers.identity_center.applying.access_run import AccessRun
@@ -22,6 +22,7 @@ from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.former_members import DeletedHere, FormerMembers
 from c7n_iamusers.identity_center.output import reports
 from c7n_iamusers.identity_center.planning.plan_input import Evidence
+from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
 from c7n_iamusers.identity_center.planning.replacements import History
 from c7n_iamusers.identity_center.requests import intent_checks
 from c7n_iamusers.identity_center.requests.desired import desired_access
@@ -111,14 +112,14 @@ class Fleet:
         return [*self.unchecked, *self.derivation.warnings, *self.derivation.scope_lines(), *hints]
 
     def access_run(
-        self, center: Center, choices: model.Choices | None = None, quotas: model.CenterQuotas | None = None
+        self, center: Center, choices: access_plan.Choices | None = None, quotas: CenterQuotas | None = None
     ) -> AccessRun:
         """What plans, audits and exports alike, on the same evidence. Raises as ``check_runs``."""
         self.check_runs()
         evidence = Evidence(
             self.derivation.proofs,
             read_history(self.records, center.instance),
-            quotas or model.CenterQuotas(),
+            quotas or CenterQuotas(),
             only=self.only,
             source_is_stated=self.source_is_stated,
         )
@@ -140,7 +141,7 @@ class Fleet:
         self,
         center: Center,
         run: AccessRun,
-        members: Sequence[model.UnexpectedMember],
+        members: Sequence[access_plan.UnexpectedMember],
         read: ReadAccounts | None,
     ) -> FormerMembers:
         """The former ones of ``members``, and since when. ``read``: reads their accounts. Raises as FormerMembers."""

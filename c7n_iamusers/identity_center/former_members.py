@@ -20,8 +20,9 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed, user_of_object, utc_now
 from c7n_iamusers.execution.outcomes import DELETED, OUTCOMES, rows_of
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
+from c7n_iamusers.identity_center.access_plan import UnexpectedMember
 from c7n_iamusers.identity_center.applying.run_records import RUNS
-from c7n_iamusers.identity_center.model import DesiredAccess, Instance, Refusal, UnexpectedMember
+from c7n_iamusers.identity_center.model import DesiredAccess, Instance, Refusal
 from c7n_iamusers.identity_center.planning.replacements import MembershipUsers, identities, identity
 from c7n_iamusers.identity_center.requests.member_accounts import ReadAccounts, deleted_users
 from c7n_iamusers.text import validators

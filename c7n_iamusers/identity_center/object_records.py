@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The objects that runs created and removed: their records in journals and results, and checks of these. Pure."""
+"""The objects that runs created and removed: their records in journals and results. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.execution.calls import TRIED
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.requests.intents import permission_set_data
-from c7n_iamusers.text import validators
 from c7n_iamusers.text.wording import shown
 
 
@@ -85,9 +84,6 @@ _RECORDED = {
 }
 #: The user ids of the members of a group that stays without the assignment.
 _RECORDED_PERHAPS = {model.ASSIGNMENT: ("members",)}
-
-
-DELETE = "delete"
 
 
 def membership_of(row: Mapping[str, Any]) -> MembershipKey:
@@ -194,7 +190,7 @@ class UndoBasis:
 class UndoPlan:
     """``changes`` in an order in which they can be made."""
 
-    changes: tuple[model.Change, ...]
+    changes: tuple[access_plan.Change, ...]
     kept: tuple[Kept, ...]
     basis: UndoBasis = field(default_factory=UndoBasis)
 
@@ -408,157 +404,6 @@ def _created_identity(line: Mapping[str, Any]) -> str:
         return ""
     record = records[kind]()
     return _identity(Removed(kind, record)) if all(record.values()) else ""
-
-
-#: A limit that no organization reaches.
-_MANY = 10_000_000
-_ANY, _ID = validators.text(65_536), validators.text(2048, shortest=1)
-_REGION = validators.text(64, r"[a-z0-9-]+")
-#: IAM users: ARN -> unique id.
-iam_users = validators.mapping(validators.text(2048, r"arn:aws[a-z-]*:iam::\d{12}:user/[!-~]+"), _ANY)
-#: The name of the directory of a run.
-_RUN = validators.text(40, r"\d{8}T\d{6}\.\d+Z")
-
-
-def _with(
-    required: Mapping[str, validators.Shape], optional: Mapping[str, validators.Shape] | None = None
-) -> validators.Shape:
-    """An object with at least these keys. Others are never read."""
-    return validators.record(required, optional, others=True)
-
-
-_SETTINGS = validators.record(
-    {"name": _ID, **dict.fromkeys(("managed_policies", "customer_policies"), validators.listing(_ID, 1000))},
-    {
-        **dict.fromkeys(
-            ("description", "session_duration", "relay_state", "inline_policy", "boundary"), _ANY
-        ),
-        "tags": validators.mapping(_ID, _ANY),
-    },
-)
-#: The parameters of calls that create objects.
-_GIVEN = {
-    model.PERMISSION_SET: _with({"InstanceArn": _ID, "Name": _ID}),
-    model.GROUP: _with({"IdentityStoreId": _ID, "DisplayName": _ID}, {"Description": _ANY}),
-    model.ASSIGNMENT: _with(
-        {
-            **dict.fromkeys(("InstanceArn", "PermissionSetArn", "PrincipalId"), _ID),
-            "TargetId": validators.account_id,
-            "PrincipalType": validators.one_of("GROUP"),
-        }
-    ),
-    model.USER: _with(
-        {
-            **dict.fromkeys(("IdentityStoreId", "UserName", "DisplayName"), _ID),
-            "Name": validators.mapping(_ID, _ANY),
-            "Emails": validators.listing(_with({"Value": _ID}), 100),
-        }
-    ),
-    model.MEMBERSHIP: _with({"IdentityStoreId": _ID, "GroupId": _ID, "MemberId": _with({"UserId": _ID})}),
-}
-_CREATED = validators.record(
-    {
-        "kind": validators.one_of(*model.KINDS),
-        "id": validators.text(2048),
-        "certain": validators.one_of(True, False),
-        "parameters": _with({}),
-    }
-)
-_PAIR = validators.listing(_ANY, 2)
-_GROUP_IDS = dict.fromkeys(("group", "group-id"), _ID)
-_REMOVED = {
-    model.MEMBERSHIP: _with(
-        {**_GROUP_IDS, "user-id": _ID, "username": _ID, "gives": validators.listing(_PAIR, _MANY)}
-    ),
-    model.ASSIGNMENT: _with(
-        {
-            **_GROUP_IDS,
-            "account": validators.account_id,
-            "permission-set": _ID,
-            "permission-set-arn": _ID,
-            "content": _ANY,
-        },
-        {"members": validators.listing(_ID, _MANY)},
-    ),
-    model.GROUP: _with({**_GROUP_IDS, "description": _ANY}),
-    model.PERMISSION_SET: _with({"permission-set-arn": _ID, "settings": _SETTINGS}),
-    SETTINGS: _with(
-        {
-            "permission-set-arn": _ID,
-            "settings": _SETTINGS,
-            "stale": validators.listing(validators.account_id, _MANY),
-            "holders": validators.listing(_PAIR, _MANY),
-            "members": validators.mapping(_ID, validators.listing(_ID, _MANY)),
-        }
-    ),
-}
-
-
-def _created(value: Any, place: str) -> None:
-    _CREATED(value, place)
-    _GIVEN[value["kind"]](value["parameters"], f"{place}.parameters")
-
-
-def _removed(value: Any, place: str) -> None:
-    _with({"kind": validators.one_of(*_REMOVED)})(value, place)
-    _REMOVED[value["kind"]](value, place)
-    if any(len(each) != 2 for each in (*value.get("gives", ()), *value.get("holders", ()))):
-        raise ValueError(f"{place} must have pairs of an account and a content or a principal")
-
-
-_MEMBERSHIPS = validators.listing(
-    _with(
-        {
-            **dict.fromkeys(("group", "username", "group-id", "user-id"), _ID),
-            "users": iam_users,
-        },
-        {"id": validators.text(2048)},
-    ),
-    _MANY,
-)
-
-
-def assigned(value: Any, place: str) -> None:
-    """Raises ValueError for what is no pair of an account and the ARN of a permission set."""
-    _PAIR(value, place)
-    if len(value) != 2:
-        raise ValueError(f"{place} must be a pair of an account and the ARN of a permission set")
-
-
-_RESULT = _with(
-    {"created": validators.listing(_created, _MANY)},
-    {
-        "instance": _ID,
-        "region": _REGION,
-        "removed": validators.listing(_removed, _MANY),
-        "memberships": _MEMBERSHIPS,
-        "permission-sets": validators.mapping(_ID, _SETTINGS),
-        "members": validators.mapping(_ID, validators.listing(_ID, _MANY)),
-        **dict.fromkeys(
-            ("assignments", "groups"), validators.mapping(_ID, validators.listing(assigned, _MANY))
-        ),
-        "resumes": validators.listing(_RUN, _MANY),
-    },
-)
-
-
-def check_result(data: Any) -> None:
-    """Raises ValueError, with the place and the fault, for data that is not the result of a run."""
-    _RESULT(data, "result")
-
-
-def check_line(line: Mapping[str, Any]) -> None:
-    """Raises ValueError for a line that is not of a run's journal, as far as it is read back."""
-    operation = line.get("operation", "")
-    validators.text(128)(operation, "line.operation")
-    if operation in CREATING:
-        _with(
-            {"phase": validators.one_of("before", TRIED, "after")}, {"saved": validators.mapping(_ID, _ANY)}
-        )(line, "line")
-        kind, _ = CREATING[operation]
-        _GIVEN[kind](line.get("parameters"), "line.parameters")
-    if line.get("notes") is not None:
-        _with({}, {RECORD: _removed})(line["notes"], "line.notes")
 
 
 def check_instance(created: Iterable[Created], instance: model.Instance) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.stores import read_all, replace_all
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.access_derivation import QUARANTINED
-from c7n_iamusers.identity_center.applying import run_records
+from c7n_iamusers.identity_center.applying import access_run, run_results
 from c7n_iamusers.identity_center.applying.access_run import AccessRun
 from c7n_iamusers.identity_center.applying.run_history import created_so_far
 from c7n_iamusers.identity_center.applying.run_lock import exclusive
@@ -25,6 +25,7 @@ from c7n_iamusers.identity_center.output.earlier_export import EarlierExport
 from c7n_iamusers.identity_center.output.run_report import Report
 from c7n_iamusers.identity_center.output.terraform import write_terraform
 from c7n_iamusers.identity_center.output.terraform_ownership import Ours
+from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
 from c7n_iamusers.identity_center.planning.replacements import History
 from c7n_iamusers.identity_center.requests.member_accounts import ReadAccounts
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
@@ -38,9 +39,9 @@ class RunOptions:
     ``read``: reads the IAM users of former memberships.
     """
 
-    choices: model.Choices = field(default_factory=model.Choices)
+    choices: access_plan.Choices = field(default_factory=access_plan.Choices)
     plan: plan_files.PlanOptions = field(default_factory=plan_files.PlanOptions)
-    quotas: model.CenterQuotas = field(default_factory=model.CenterQuotas)
+    quotas: CenterQuotas = field(default_factory=CenterQuotas)
     read: ReadAccounts | None = None
 
 
@@ -176,14 +177,14 @@ def _apply(
     options: ApplyOptions,
 ) -> list[str]:
     places = {each.place for each in fleet.intents}
-    run_records.check_account_results(fleet.output, places)
-    report, result = run_records.apply_and_record(run, report, center, fleet.records, options)
+    run_results.check_account_results(fleet.output, places)
+    report, result = access_run.apply_and_record(run, report, center, fleet.records, options)
     if result is None:
         say("Nothing to do.")
     else:
         calls = sum(ended.calls for ended in report.ended.values())
         say(f"Done: {calls} calls. To undo: provision undo {result[0]} --result-sha256 {result[1]}")
-    run_records.write_account_results(fleet.output, places, report)
+    run_results.write_account_results(fleet.output, places, report)
     return sorted({*report.failures(), *_write_profiles(fleet, center, report, say)})
 
 
@@ -220,7 +221,7 @@ def export(
     say: Callable[[str], None],
     center: Center | None = None,
     prune: bool = False,
-    quotas: model.CenterQuotas | None = None,
+    quotas: CenterQuotas | None = None,
 ) -> list[str]:
     """Write the requested access as Terraform configuration. Returns the failures, as ``provision`` does for a plan.
 
@@ -234,7 +235,7 @@ def export(
     say = escaping(say)
     for line in fleet.notes():
         say(line)
-    report, existing = Report(fleet.desired, model.AccessPlan(refused=fleet.desired.refused)), None
+    report, existing = Report(fleet.desired, access_plan.AccessPlan(refused=fleet.desired.refused)), None
     history = History()
     if center:
         if why := fleet.without_records(center):
@@ -245,7 +246,7 @@ def export(
         report, existing = run.existing(Ours.of(made, EarlierExport.read(directory).policies))
         for line in (*reports.side_effect_lines(report.plan), *reports.total_lines(report.plan)):
             say(line)
-        run_records.check_applicable(report)
+        access_run.check_applicable(report)
     try:
         ends_in = {each.account_id for each in fleet.intents} if prune else ()
         lines = list(write_terraform(directory, report.desired, existing, ends_in))

@@ -12,7 +12,7 @@ from c7n.utils import type_schema
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.identity_center import access_state
-from c7n_iamusers.plugins import provisioning_settings
+from c7n_iamusers.plugins import identity_settings, provisioning_settings
 from c7n_iamusers.plugins.access_gate import AccessGate
 from c7n_iamusers.plugins.policy_checks import (
     DAYS,
@@ -97,16 +97,16 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         required=list(REQUIRED),
         **{
             "state": {"enum": list(access_state.STATES)},
-            "user": provisioning_settings.USER,
-            "people-from": provisioning_settings.PEOPLE_FROM,
-            "email-domains": provisioning_settings.EMAIL_DOMAINS,
-            "role": provisioning_settings.TEXT,
-            "region": provisioning_settings.TEXT,
-            "permission-set": {"oneOf": [provisioning_settings.TEXT, provisioning_settings.PERMISSION_SET]},
+            "user": identity_settings.USER,
+            "people-from": identity_settings.PEOPLE_FROM,
+            "email-domains": identity_settings.EMAIL_DOMAINS,
+            "role": identity_settings.TEXT,
+            "region": identity_settings.TEXT,
+            "permission-set": {"oneOf": [identity_settings.TEXT, provisioning_settings.PERMISSION_SET]},
             "derive": provisioning_settings.DERIVE,
-            "sign-ins": provisioning_settings.TEXT,
+            "sign-ins": identity_settings.TEXT,
             "used-within": DAYS,
-            "records": provisioning_settings.TEXT,
+            "records": identity_settings.TEXT,
         },
     )
     schema_alias = False
@@ -163,7 +163,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
     @property
     def naming_tags(self) -> tuple[str, ...]:
         """The keys of the tags that may say who a user's person is."""
-        return provisioning_settings.IdentitySettings(self.data, self._where).naming_tags
+        return identity_settings.IdentitySettings(self.data, self._where).naming_tags
 
     def gate(self, calls: Calls | None = None) -> AccessGate:
         """The reader of users' access with this filter's options; also for an action that checks again."""

@@ -22,6 +22,7 @@ from c7n_iamusers.notices.owed import Owed, owed
 from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, INFORM, REMIND, USED, action_text, plain
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.plugins.identity_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.messages import (
     Announce,
     Created,
@@ -35,7 +36,6 @@ from c7n_iamusers.plugins.messages import (
     late_news,
     shortened,
 )
-from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.recorded_notify import AllResources, RecordedNotify, notify_schema
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import (

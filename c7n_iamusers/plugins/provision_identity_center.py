@@ -18,7 +18,6 @@ from c7n.utils import local_session, type_schema
 from c7n_iamusers import reasons
 from c7n_iamusers.evidence.working_credentials import PIECES, credentials_of_users
 from c7n_iamusers.exceptions import IamUsersError, IdentityCenterError, InvalidPolicyData
-from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import FAILED, Outcome, failure_reason, write_outcomes
@@ -26,11 +25,10 @@ from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.accounts import read_aws_policies, read_policy_source
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
-from c7n_iamusers.identity_center.applying.access_run import AccessRun
+from c7n_iamusers.identity_center.applying.access_run import AccessRun, apply_and_record
 from c7n_iamusers.identity_center.applying.center_lock import LockUnavailable
 from c7n_iamusers.identity_center.applying.run_history import read_history
 from c7n_iamusers.identity_center.applying.run_lock import instance_lock, lock_of_center
-from c7n_iamusers.identity_center.applying.run_records import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.aws import organization_policies
 from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.model import DesiredAccess
@@ -45,7 +43,7 @@ from c7n_iamusers.identity_center.requests.intents import INTENDED, INTENTS_FILE
 from c7n_iamusers.identity_center.requests.member_accounts import PERMISSIONS as READING
 from c7n_iamusers.identity_center.requests.people import AGAINST, hints
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from c7n_iamusers.plugins import provisioning_settings
+from c7n_iamusers.plugins import identity_settings, provisioning_settings
 from c7n_iamusers.plugins.access_gate import identity_center_session
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.policy_checks import (
@@ -60,13 +58,13 @@ from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, 
 from c7n_iamusers.text.wording import visible, visible_log
 
 _REVIEW = "use mode: intent, and apply a reviewed plan with c7n-iamusers provision apply --plan"
-#: The access of a refused user in a notice.
-NO_ACCESS: Mapping[str, str] = dict.fromkeys(("username", "email", "group", "permission-set"), "")
 
 
-def failed(subject: Subject, error: Exception) -> Outcome:
-    """The outcome of a user that failed with ``error``."""
-    return Outcome.of(subject, FAILED, failure_reason(subject, error), error=error_code(error))
+def noticed_access(
+    username: str = "", email: str = "", group: str = "", permission_set: str = ""
+) -> dict[str, str]:
+    """The access of a user's person, for a notice. By default that of a refused user."""
+    return {"username": username, "email": email, "group": group, "permission-set": permission_set}
 
 
 def refuse_as_a_whole(report: Report) -> None:
@@ -86,7 +84,7 @@ def intended_outcomes(intents: Intents, desired: DesiredAccess, scope: str = "")
     """
     refused = {each.subject.arn: refused_outcome(each) for each in desired.refused}
     verdicts = {claim.subject.arn: claim.verdict for claim in desired.claims}
-    found = [
+    outcomes = [
         refused.get(user.subject.arn)
         or Outcome.of(
             user.subject,
@@ -96,7 +94,7 @@ def intended_outcomes(intents: Intents, desired: DesiredAccess, scope: str = "")
         )
         for user in intents.users
     ]
-    return [replace(each, scope=scope) if each.verdict else each for each in found]
+    return [replace(outcome, scope=scope) if outcome.verdict else outcome for outcome in outcomes]
 
 
 def intended_claims(intents: Intents, desired: DesiredAccess) -> dict[str, Mapping[str, str]]:
@@ -104,29 +102,21 @@ def intended_claims(intents: Intents, desired: DesiredAccess) -> dict[str, Mappi
     refused = {each.subject.arn for each in desired.refused}
     name = intents.permission_set.name if intents.permission_set else ""
     return {
-        user.subject.arn: {
-            "username": user.person.username if user.person else "",
-            "email": user.person.email if user.person else "",
-            "group": intents.group,
-            "permission-set": name,
-        }
+        user.subject.arn: noticed_access(user.person.username, user.person.email, intents.group, name)
         for user in intents.users
-        if user.subject.arn not in refused
+        if user.person and user.subject.arn not in refused
     }
 
 
 def access_by_user(report: Report) -> dict[str, Mapping[str, str]]:
     """ARN -> the access of the user's person, for a notice. It is planned access if the run failed."""
-    found: dict[str, Mapping[str, str]] = {}
-    for claim in report.desired.claims:
-        person = report.desired.people[claim.person]
-        found[claim.subject.arn] = {
-            "username": person.username,
-            "email": person.email,
-            "group": claim.group,
-            "permission-set": claim.grant.permission_set,
-        }
-    return found
+    claims = ((claim, report.desired.people[claim.person]) for claim in report.desired.claims)
+    return {
+        claim.subject.arn: noticed_access(
+            person.username, person.email, claim.group, claim.grant.permission_set
+        )
+        for claim, person in claims
+    }
 
 
 Resource = dict[str, Any]
@@ -300,8 +290,11 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
                 planned = None if by_intents else self._plan(intents, output, locks)
                 desired, scope = self._desired(intents) if by_intents else (DesiredAccess(), "")
             except (IamUsersError, ClientError, BotoCoreError) as error:
-                failures = [failed(subject_of(resource), error) for resource in resources]
-                write_outcomes(output, [each.at(utc_now()) for each in failures])
+                failures = [
+                    Outcome.of(user, FAILED, failure_reason(user, error), error=error_code(error))
+                    for user in map(subject_of, resources)
+                ]
+                write_outcomes(output, [failure.at(utc_now()) for failure in failures])
                 raise PolicyExecutionError(self._error_text(account_id, error)) from error
             if planned is None:
                 self._write_intents(output, resources, intents, desired, scope)
@@ -349,7 +342,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         asked = {key: detail for key, detail in details.items() if key in selected}
         credentials = credentials_of_users(inventory, asked, created, utc_now())
         names_in = settings.identity.names_in(people)
-        users = provisioning_settings.user_intents(candidates, details, credentials, names_in)
+        users = identity_settings.user_intents(candidates, details, credentials, names_in)
         return replace(intents, users=users, source=source)
 
     def _desired(self, intents: Intents) -> tuple[DesiredAccess, str]:
@@ -416,19 +409,12 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         self, output: Store, resources: list[Resource], center: Center, run: AccessRun, report: Report
     ) -> None:
         with Interruption() as interruption:
-            options = ApplyOptions(self._timeout, stopped=lambda: asks_to_stop(interruption))
+            options = ApplyOptions(self._timeout, stopped=interruption.stopped)
             report, _ = apply_and_record(run, report, center, output, options)
         write_people_to_add(output, report.desired, report.plan.missing)
         outcomes = [outcome for _, outcome in report.outcomes()]
         portal = {"start-url": center.instance.portal, "region": center.instance.region}
-        self._end(
-            output,
-            resources,
-            outcomes,
-            access_by_user(report),
-            portal,
-            report.faults(),
-        )
+        self._end(output, resources, outcomes, access_by_user(report), portal, report.faults())
         interruption.exit_if_stopped()
 
     def _end(
@@ -441,14 +427,14 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         faults: Iterable[str] = (),
     ) -> None:
         by_arn = {outcome.arn: outcome for outcome in outcomes}
-        found = [by_arn[subject_of(resource).arn] for resource in resources]
-        write_outcomes(output, [each.at(utc_now()) for each in found])
-        for resource, outcome in zip(resources, found, strict=True):
+        ordered = [by_arn[subject_of(resource).arn] for resource in resources]
+        write_outcomes(output, [outcome.at(utc_now()) for outcome in ordered])
+        for resource, outcome in zip(resources, ordered, strict=True):
             reason = outcome.reason.text
             annotation = {"status": outcome.status, "reason": reason, "code": outcome.reason.code, **portal}
-            annotate(resource, "provisioning", {**annotation, **access.get(outcome.arn, NO_ACCESS)})
+            annotate(resource, "provisioning", {**annotation, **access.get(outcome.arn, noticed_access())})
             self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, visible(reason))
-        fail_at_the_end(self.manager, self.type, found, faults)
+        fail_at_the_end(self.manager, self.type, ordered, faults)
 
     def _error_text(self, account_id: str, error: Exception) -> str:
         role = self.data.get("role")

@@ -4,239 +4,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from c7n.filters.core import ValueFilter
-from c7n.utils import jmespath_compile
-from jmespath.exceptions import JMESPathError
-
 from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP, acceptance_data, parse_acceptances
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds, parse_permission_set
-from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
-from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority, with_own_people
-from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
-from c7n_iamusers.identity_center.requests.people import (
-    KEYS,
-    USER_ID,
-    Candidate,
-    Identity,
-    PeopleMap,
-    PersonRow,
-    from_email,
-    identify,
-    parse_people,
-)
-from c7n_iamusers.plugins.resources import subject_of
+from c7n_iamusers.identity_center.requests.intents import Intents
+from c7n_iamusers.plugins.identity_settings import EMAIL_DOMAINS, PEOPLE_FROM, TEXT, USER, IdentitySettings
 from c7n_iamusers.text.documents import NotInFormat, read_json
-from c7n_iamusers.text.wording import folded
 
-#: For keys that CreateUser needs and a policy may leave out.
-_DEFAULT_KEY = "UserName"
-_TAG = "tag:"
-#: The keys that identify a person. Tags that contradict the people file in these are reported.
-_IDENTIFYING = ("username", "email")
-
-
-class IdentitySettings:
-    """The options for people. ``data``: of the plugin, with ``user`` and ``people-from``. ``where``: for errors."""
-
-    def __init__(self, data: Mapping[str, Any], where: str) -> None:
-        self._data, self._where = data, where
-        self._values = ValueFilter({})
-
-    @property
-    def keys(self) -> dict[str, tuple[str, ...]]:
-        """Key of a person -> the c7n keys to try for it, in order."""
-        given = {"given-name": _DEFAULT_KEY, "family-name": _DEFAULT_KEY, "display-name": _DEFAULT_KEY}
-        keys = {**given, **self._data.get("user", {})}
-        return {name: _listed(keys.get(name, ())) for name in KEYS}
-
-    @property
-    def only_file(self) -> bool:
-        """Whether only users in the people file have a person."""
-        found = self._data.get("people-from", "")
-        return not isinstance(found, str) and bool(found.get("only", False))
-
-    def authority(self) -> PeopleAuthority:
-        """The authority on people by these options. Raises InvalidPolicyData."""
-        return PeopleAuthority(
-            self.people(),
-            self._tags("email"),
-            tuple(self._data.get("email-domains", ())),
-            only_file=self.only_file,
-            username_tags=self._tags("username"),
-        )
-
-    @property
-    def naming_tags(self) -> tuple[str, ...]:
-        """The keys of the tags that may say who a person is; none if only the people file does."""
-        return () if self.only_file else tuple(key for name in _IDENTIFYING for key in self._tags(name))
-
-    def _tags(self, name: str) -> tuple[str, ...]:
-        return tuple(key.removeprefix(_TAG) for key in self.keys[name] if key.startswith(_TAG))
-
-    @property
-    def _path(self) -> str:
-        found = self._data.get("people-from", "")
-        return str(found if isinstance(found, str) else found["file"])
-
-    def check(self, in_lambda: bool) -> None:
-        """Raises InvalidPolicyData for faults that can be found before variables are expanded."""
-        if "user" not in self._data and not self.only_file:
-            raise InvalidPolicyData(
-                f"{self._where}: give user, or people-from with only: true, to say who the users' people are"
-            )
-        for name, keys in self.keys.items():
-            for key in keys:
-                self._check_key(name, key)
-        if self._path and in_lambda:
-            raise InvalidPolicyData(f"{self._where}: people-from is not available in AWS Lambda: use tags")
-        if "{" not in self._path:
-            self.people()
-
-    def people(self) -> PeopleMap | None:
-        """The people of the file; None if there is no file. Raises InvalidPolicyData."""
-        if "people-from" not in self._data:
-            return None
-        path = Path(self._path)
-        try:
-            data = read_given(path)
-        except OSError as error:
-            raise InvalidPolicyData(
-                f"{self._where}: people-from {path.absolute()} can't be read: {error}; it is looked up from the "
-                "directory in which Cloud Custodian runs"
-            ) from error
-        return parse_people(str(path), data)
-
-    def candidates(
-        self, resources: list[dict[str, Any]], account_id: str, people: PeopleMap | None
-    ) -> list[Candidate]:
-        """A candidate for each of ``resources``, in their order."""
-        users = [(subject_of(resource), self._identity(resource, people)) for resource in resources]
-        return identify(users, account_id, self._data.get("email-domains", ()))
-
-    def names_in(self, people: PeopleMap | None) -> Callable[[Mapping[str, Any]], frozenset[str]]:
-        """Reads the usernames and e-mails of the person of any user of the account, folded.
-
-        It takes botocore's ``UserDetail``.
-        """
-
-        def names(detail: Mapping[str, Any]) -> frozenset[str]:
-            found = self._identity(detail, people)
-            if self.only_file and not found.on_file:
-                return frozenset()
-            own = () if found.on_file else (str(detail["UserName"]),)
-            return frozenset(map(folded, (*own, *(found.texts[name] for name in _IDENTIFYING))))
-
-        return names
-
-    def _identity(self, resource: Mapping[str, Any], people: PeopleMap | None) -> Identity:
-        texts = {name: self._first(keys, resource) for name, keys in self.keys.items()}
-        origins = {name: " or ".join(keys) for name, keys in self.keys.items()}
-        found = Identity(texts, origins)
-        if people is None:
-            return found
-        subject = subject_of(resource)
-        try:
-            row = people.find(subject.account_id, subject.name)
-        except InvalidPolicyData as error:
-            return replace(found, problem=str(error))
-        if row:
-            return self._mapped(resource, texts, f"{people.name}, line {row.line}", row)
-        missing = (
-            f"{people.name} has no row for it, and people-from says only: true: add one, or leave it out"
-        )
-        return replace(found, problem=missing) if self.only_file else found
-
-    def _mapped(
-        self, resource: Mapping[str, Any], found: Mapping[str, str], place: str, row: PersonRow
-    ) -> Identity:
-        """The person of a row. Missing names come from the keys of ``user``, or else from the e-mail."""
-        named = () if self.only_file else tuple(self._data.get("user", {}))
-        keyed = {name: found[name] for name in named if name not in _IDENTIFYING and found[name]}
-        given = {name: text for name in KEYS if (text := row.texts.get(name))}
-        texts = {**from_email(given["email"]), **keyed, **given}
-        against = []
-        for name in _IDENTIFYING:
-            tags = tuple(f"{_TAG}{key}" for key in self._tags(name))
-            tagged = self._first(tags, resource)
-            if tagged and folded(tagged) != folded(texts[name]):
-                against.append(f"{' or '.join(tags)}, which gives {name} {tagged!r}")
-        origins, user_id = dict.fromkeys(KEYS, place), row.texts.get(USER_ID, "")
-        return Identity(texts, origins, on_file=True, against=tuple(against), user_id=user_id)
-
-    def _first(self, keys: tuple[str, ...], resource: Mapping[str, Any]) -> str:
-        found = (self._values.get_resource_value(key, resource) for key in keys)
-        return next((text.strip() for text in found if isinstance(text, str) and text.strip()), "")
-
-    def _check_key(self, name: str, key: str) -> None:
-        if key.startswith(_TAG) and key != _TAG:
-            return
-        try:
-            jmespath_compile(key)
-        except JMESPathError as error:
-            raise InvalidPolicyData(
-                f"{self._where}: user.{name}: {key!r} is neither tag:Key nor a JMESPath: {error}"
-            ) from error
-
-
-def user_intents(
-    candidates: Iterable[Candidate],
-    details: Mapping[str, Mapping[str, Any]],
-    credentials: Mapping[str, WorkingCredentials],
-    names_in: Callable[[Mapping[str, Any]], frozenset[str]],
-) -> tuple[UserIntent, ...]:
-    """The intents of ``candidates``. ``details``, ``credentials``: unique id -> ``UserDetail``, working credentials.
-
-    ``details``: of all users of the account. ``names_in``: see ``with_own_people``.
-    """
-    users = (
-        UserIntent(
-            each.subject,
-            each.person,
-            each.rests_on,
-            each.problem,
-            details.get(each.subject.unique_id),
-            each.on_file,
-            credentials.get(each.subject.unique_id),
-            each.user_id,
-        )
-        for each in candidates
-    )
-    return with_own_people(users, details.values(), names_in)
-
-
-def _listed(keys: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    return (keys,) if isinstance(keys, str) else tuple(keys)
-
-
-TEXT = {"type": "string", "minLength": 1}
-_C7N_KEYS = {"oneOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
-
-USER = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["username", "email"],
-    "properties": dict.fromkeys(KEYS, _C7N_KEYS),
-}
-PEOPLE_FROM = {
-    "oneOf": [
-        TEXT,
-        {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["file"],
-            "properties": {"file": TEXT, "only": {"type": "boolean"}},
-        },
-    ]
-}
-EMAIL_DOMAINS = {"type": "array", "items": {"type": "string", "pattern": "^[^@\\s]+$"}, "minItems": 1}
 PERMISSION_SET = {
     "type": "object",
     "additionalProperties": False,
@@ -341,8 +121,6 @@ PERMISSIONS = (
     "sso:UpdatePermissionSet",
     "sts:GetCallerIdentity",
 )
-
-
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
 _VARIABLE = re.compile(r"\{(\w+)\}")
 #: Values for variables in `custodian validate`, which runs before they are expanded.
@@ -430,7 +208,7 @@ class ProvisioningSettings:
     def _accepted(self) -> tuple[dict[str, str], ...]:
         """The rows of ``accept:``. Raises InvalidPolicyData."""
         rows = parse_acceptances({"accept": self._data.get("accept", ())}, self._where, for_all=True)
-        return tuple(acceptance_data(each) for each in rows)
+        return tuple(acceptance_data(row) for row in rows)
 
     def _derivation(self) -> dict[str, Any]:
         return derivation_settings(self._data["derive"], self._where)
@@ -448,7 +226,7 @@ def derivation_settings(derive: Any, where: str) -> dict[str, Any]:
             f"{where}: derive: session-duration {duration!r} must be an ISO 8601 duration from PT1H to PT12H"
         )
     accepted = parse_acceptances(options, f"{where}: derive")
-    return {**options, "accept": [acceptance_data(each) for each in accepted]} if accepted else options
+    return {**options, "accept": [acceptance_data(row) for row in accepted]} if accepted else options
 
 
 def username_tag_permission(data: Mapping[str, Any]) -> tuple[str, ...]:
@@ -475,7 +253,7 @@ def _with_values(value: Any) -> Any:
     if isinstance(value, list):
         return [_with_values(part) for part in value]
     if isinstance(value, str):
-        return _VARIABLE.sub(lambda found: _VALUES.get(found.group(1), "x"), value)
+        return _VARIABLE.sub(lambda variable: _VALUES.get(variable.group(1), "x"), value)
     return value
 
 

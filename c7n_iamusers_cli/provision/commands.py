@@ -16,11 +16,12 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.identity_center import audit as audits
 from c7n_iamusers.identity_center import provisioning
+from c7n_iamusers.identity_center.access_plan import Choices
 from c7n_iamusers.identity_center.applying.center_lock import remove as remove_center_lock
 from c7n_iamusers.identity_center.applying.run_lock import force_unlock
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
-from c7n_iamusers.identity_center.model import CenterQuotas, Choices
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions
+from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
 from c7n_iamusers.identity_center.provisioning import RunOptions
 from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
 from c7n_iamusers.identity_center.undo import undoing

@@ -28,7 +28,7 @@ from c7n_iamusers.identity_center.former_members import DeletedHere, Deletions
 from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.requests.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.requests.others import ResourcePolicies
-from c7n_iamusers.identity_center.requests.people import PeopleMap, parse_people
+from c7n_iamusers.identity_center.requests.people_file import PeopleMap, parse_people
 from c7n_iamusers.identity_center.requests.resource_policies import read_resource_policies
 from c7n_iamusers.identity_center.undo.needs import ReadUsers
 from c7n_iamusers_cli.arguments import S3, open_place, read_accounts, targets_in

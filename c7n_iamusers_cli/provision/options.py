@@ -20,9 +20,9 @@ from typing import Any
 import click
 
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.identity_center.model import CenterQuotas
 from c7n_iamusers.identity_center.output.aws_config import TEMPLATE as PROFILE_TEMPLATE
 from c7n_iamusers.identity_center.output.aws_config import check_template
+from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
 from c7n_iamusers_cli.arguments import S3
 from c7n_iamusers_cli.arguments import external_id as checked_external_id
 

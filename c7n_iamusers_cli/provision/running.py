@@ -12,7 +12,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.interruption import Interruption
-from c7n_iamusers.identity_center.applying.run_records import asks_to_stop
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers_cli.output import progress_bar, say
 
@@ -26,7 +25,7 @@ def applying(timeout: int) -> Iterator[ApplyOptions]:
         Interruption() as interruption,
         progress_bar("Identity Center") as progress,
     ):
-        yield ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
+        yield ApplyOptions(timeout, interruption.stopped, progress)
     interruption.exit_if_stopped()
 
 

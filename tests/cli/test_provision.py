@@ -706,7 +706,7 @@ def test_a_result_that_can_not_be_written_in_the_end(
     def fail(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("c7n_iamusers.identity_center.applying.run_records.write_account_results", fail)
+    monkeypatch.setattr("c7n_iamusers.identity_center.applying.run_results.write_account_results", fail)
     found = provision(fleet)
     (result,) = fleet.results()
     assert (found.exit_code, f"To undo: provision undo {result}" in found.output) == (1, True)

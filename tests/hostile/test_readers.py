@@ -26,11 +26,12 @@ from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData, OutputUnre
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
+from c7n_iamusers.identity_center.access_plan import Choices
 from c7n_iamusers.identity_center.applying import served_users
 from c7n_iamusers.identity_center.applying.center_lock import holder
 from c7n_iamusers.identity_center.applying.run_records import read_result
 from c7n_iamusers.identity_center.former_members import parse as parse_former
-from c7n_iamusers.identity_center.model import Choices, Instance
+from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.identity_center.output.plan_files import read_plan
 from c7n_iamusers.identity_center.requests.intent_files import read_intents
 from c7n_iamusers.identity_center.requests.resource_policies import read_resource_policies

@@ -15,14 +15,15 @@ from aws_local_org.identity_center import state
 from aws_local_org.identity_center.state import Instance
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.identity_center.access_plan import Choices
 from c7n_iamusers.identity_center.applying.center_lock import LOCK
 from c7n_iamusers.identity_center.applying.run_records import run_of_result
 from c7n_iamusers.identity_center.audit import audit
 from c7n_iamusers.identity_center.aws.identity_store import PROBE
 from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.fleet import Fleet, TrustOptions, read_fleet
-from c7n_iamusers.identity_center.model import CenterQuotas, Choices
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions
+from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
 from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.intent_files import write_intents
 from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE, Intents

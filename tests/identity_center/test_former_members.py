@@ -18,10 +18,10 @@ from c7n_iamusers.execution.outcomes import DELETED, Outcome, write_outcomes
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import former_members, provisioning
+from c7n_iamusers.identity_center.access_plan import Choices
 from c7n_iamusers.identity_center.audit import audit
 from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
 from c7n_iamusers.identity_center.former_members import Deletions, FormerMembers, parse, updated
-from c7n_iamusers.identity_center.model import Choices
 from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.intents import Intents
 from c7n_iamusers.identity_center.requests.member_accounts import LiveAccount

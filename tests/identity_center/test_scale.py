@@ -16,16 +16,10 @@ import pytest
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.identity_center.applying.run_records import write_account_results
+from c7n_iamusers.identity_center.access_plan import AccessPlan, Change, Choices
+from c7n_iamusers.identity_center.applying.run_results import write_account_results
 from c7n_iamusers.identity_center.aws import reader as center_reader
-from c7n_iamusers.identity_center.model import (
-    MEMBERSHIP,
-    USER,
-    AccessPlan,
-    CenterState,
-    Change,
-    Choices,
-)
+from c7n_iamusers.identity_center.model import MEMBERSHIP, USER, CenterState
 from c7n_iamusers.identity_center.output.plan_files import write_plan
 from c7n_iamusers.identity_center.output.run_report import Report
 from c7n_iamusers.identity_center.planning.plan import plan_access

@@ -18,7 +18,7 @@ from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
 from c7n_iamusers.execution.journal import BucketJournal, Journal
 from c7n_iamusers.execution.outcomes import FAILED as USER_FAILED
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.identity_center.applying import run_records
+from c7n_iamusers.identity_center.applying import run_records, run_results
 from c7n_iamusers.identity_center.requests import intent_files
 from c7n_iamusers.report import outputs
 from c7n_iamusers.report.outputs import (
@@ -62,7 +62,7 @@ def read(left: Outputs, *names: str) -> list[PolicyOutput]:
 
 
 def test_names_of_files_and_regions_are_those_of_the_rooms_that_write_them() -> None:
-    assert (outputs.RESULT_FILE, outputs.RUNS) == (run_records.RESULT_FILE, run_records.RUNS)
+    assert (outputs.RESULT_FILE, outputs.RUNS) == (run_results.RESULT_FILE, run_records.RUNS)
     assert outputs.REGION == intent_files.REGION
 
 

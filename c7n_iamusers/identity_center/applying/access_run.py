@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run: read the state, plan, apply with rechecks after conflicts, and report each user's outcome."""
+"""One run: read the state, plan, apply with rechecks after conflicts, record, and report each user's outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from datetime import datetime
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.journal import JournalWriter
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.execution.journal import JournalWriter, utc_now
+from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.identity_center import access_plan, model, object_records
+from c7n_iamusers.identity_center.applying import groups_before, served_users
 from c7n_iamusers.identity_center.applying.feeding import (
     creates_in_store,
     external_names,
@@ -16,21 +19,17 @@ from c7n_iamusers.identity_center.applying.feeding import (
     groups_per_person_faults,
 )
 from c7n_iamusers.identity_center.applying.recheck import Recheck, writer_context
+from c7n_iamusers.identity_center.applying.run_records import RUNS, RunDirectory, unfinished
+from c7n_iamusers.identity_center.applying.run_results import overall_result
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.output.run_report import AuditData, Report
 from c7n_iamusers.identity_center.output.terraform import leftover_policies
-from c7n_iamusers.identity_center.output.terraform_ownership import (
-    Existing,
-    Ours,
-    planned_as_ours,
-)
-from c7n_iamusers.identity_center.planning.changeset import (
-    quota_faults,
-)
+from c7n_iamusers.identity_center.output.terraform_ownership import Existing, Ours, planned_as_ours
 from c7n_iamusers.identity_center.planning.plan import plan_access
 from c7n_iamusers.identity_center.planning.plan_input import Evidence
+from c7n_iamusers.identity_center.planning.quotas import quota_faults
 from c7n_iamusers.identity_center.planning.replacements import History, MembershipUsers
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions, SingleWriter
 from c7n_iamusers.reasons import LEFTOVERS
@@ -45,10 +44,10 @@ class AccessRun:
         center: Center,
         desired: model.DesiredAccess,
         evidence: Evidence | None = None,
-        choices: model.Choices | None = None,
+        choices: access_plan.Choices | None = None,
     ) -> None:
         self._center, self._desired = center, desired
-        self._evidence, self._choices = evidence or Evidence(), choices or model.Choices()
+        self._evidence, self._choices = evidence or Evidence(), choices or access_plan.Choices()
         self._reader = CenterReader.of(center)
         self._state = model.CenterState()
 
@@ -199,7 +198,7 @@ class AccessRun:
             self._desired, self._state, self._center.instance, self._choices, self._evidence, as_is
         )
         creates = any(
-            (each.kind, each.action) == (model.PERMISSION_SET, model.CREATE) for each in found.changes
+            (each.kind, each.action) == (model.PERMISSION_SET, access_plan.CREATE) for each in found.changes
         )
         sets = self._reader.permission_sets.count() if creates else 0
         over = quota_faults(self._desired, self._state, found.work, sets, self._evidence.quotas)
@@ -230,7 +229,7 @@ class AccessRun:
             state.current, usernames={**self._reader.usernames(sorted(former)), **state.current.usernames}
         )
 
-    def _fed_by_others(self, found: model.AccessPlan) -> str:
+    def _fed_by_others(self, found: access_plan.AccessPlan) -> str:
         if not creates_in_store(found):
             return ""
         names = external_names(self._state) or self._reader.store.external_names()
@@ -238,7 +237,9 @@ class AccessRun:
 
     def check_creations(self, report: Report) -> None:
         """Raises IdentityCenterError if the plan creates users, and the caller may not; BotoCoreError."""
-        creates = any((each.kind, each.action) == (model.USER, model.CREATE) for each in report.plan.work)
+        creates = any(
+            (each.kind, each.action) == (model.USER, access_plan.CREATE) for each in report.plan.work
+        )
         if creates and (reason := self._reader.store.creation_refusal()):
             raise IdentityCenterError(
                 f"no users can be created ({reason}), and nothing was touched: allow identitystore:CreateUser; or, if "
@@ -269,3 +270,62 @@ class AccessRun:
             unexpected_members=recheck.unexpected_members_since(ended, options.stopped),
             changed_sets=recheck.changed_sets_since(ended, options.stopped),
         )
+
+
+def check_applicable(report: Report) -> None:
+    """Raises IdentityCenterError if something forbids the plan as a whole."""
+    if report.plan.obstacles:
+        raise IdentityCenterError("; ".join(report.plan.obstacles))
+
+
+def apply_and_record(
+    run: AccessRun,
+    report: Report,
+    center: Center,
+    output: Store,
+    options: ApplyOptions,
+    now: Callable[[], datetime] = utc_now,
+) -> tuple[Report, tuple[str, str] | None]:
+    """Apply the plan. Returns the report, and place and SHA-256 of the run's result; None if there was nothing to do.
+
+    Raises IdentityCenterError before the first change if a quota forbids the plan, or if it creates users and an
+    identity provider must do that, or the caller may not; OSError and JournalRefused if something can't be recorded.
+    The journal then has all calls made so far.
+    """
+    check_applicable(report)
+    killed = unfinished(output)
+    nothing_to_do = not (report.plan.work or killed)
+    if nothing_to_do and not _is_unrecorded(report, run.history):
+        return report, None
+    run.check_creations(report)
+    directory = RunDirectory.begin(output, now())
+    directory.check_resumed(center.instance)
+    earlier = groups_before.read(output, [f"{RUNS}/{each}" for each in directory.resumed])
+    served = directory.resumed_users()
+    groups_before.record(output, f"{RUNS}/{directory.time}", report)
+    served_users.record(output, f"{RUNS}/{directory.time}", report)
+    with directory.journal() as journal:
+        report = run.apply(report, journal, options)
+    created, removed = object_records.CreatedObjects(), object_records.RemovedObjects()
+    for line in directory.lines():
+        created.add(line)
+        removed.add(line)
+    digest = directory.finish(
+        overall_result(report, created, removed, center.instance, now(), earlier, served)
+    )
+    # A run that only records IAM users has nothing to undo.
+    return report, None if nothing_to_do else (output.place(directory.result), digest)
+
+
+def _is_unrecorded(report: Report, history: History) -> bool:
+    """Whether memberships serve IAM users, or groups have requested assignments, of which no run has recorded that.
+
+    A pruning or an undo would else not know them, and end the access that replaces theirs, or keep it for ever.
+    """
+    recorded = history.assignments or frozenset()
+    return any(each not in recorded for each in report.assignments()) or any(
+        history.memberships.get(key := object_records.membership_of(row), {}).get(arn) != unique_id
+        or not history.is_recorded(key, row["id"])
+        for row in served_users.rows(report)
+        for arn, unique_id in row["users"].items()
+    )

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.aws.permission_sets import Assignments
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.text.wording import shown
@@ -43,7 +43,7 @@ class DeletionChecks:
     def __init__(
         self,
         reader: CenterReader,
-        changes: Iterable[model.Change],
+        changes: Iterable[access_plan.Change],
         clock: Callable[[], float],
         held: Mapping[str, frozenset[model.Assignment]],
     ) -> None:
@@ -54,7 +54,7 @@ class DeletionChecks:
         self._leaving: defaultdict[str, set[str]] = defaultdict(set)
         self._ending: defaultdict[str, set[model.Assignment]] = defaultdict(set)
         for change in changes:
-            if change.action not in (model.REMOVE, object_records.DELETE):
+            if change.action not in (access_plan.REMOVE, access_plan.DELETE):
                 continue
             if change.kind == model.MEMBERSHIP:
                 group_id, _, user_id = change.key.rpartition(" ")[2].partition("/")
@@ -64,7 +64,7 @@ class DeletionChecks:
                 assignment = model.Assignment(given["TargetId"], given["PermissionSetArn"])
                 self._ending[given["PrincipalId"]].add(assignment)
 
-    def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
+    def before(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
         """The check, if any. It raises IdentityCenterError if the object must be kept."""
         if change.kind == model.PERMISSION_SET:
             return partial(self._check_set, change, parameters["PermissionSetArn"])
@@ -78,7 +78,7 @@ class DeletionChecks:
             return partial(self._check_group, change, group_id)
         return None
 
-    def _check_membership(self, change: model.Change, group_id: str) -> None:
+    def _check_membership(self, change: access_plan.Change, group_id: str) -> None:
         now = self._clock()
         asked, reason = self._asked.get(group_id, (now - 2 * FRESH, ""))
         if now - asked > FRESH:
@@ -93,7 +93,7 @@ class DeletionChecks:
             return ""
         return self._assigned(group_id, self._held.get(group_id, frozenset()))
 
-    def _check_group(self, change: model.Change, group_id: str) -> None:
+    def _check_group(self, change: access_plan.Change, group_id: str) -> None:
         known = self._reader.store.group(group_id)
         if known is None:
             return
@@ -129,7 +129,7 @@ class DeletionChecks:
             ]
         )
 
-    def _check_user(self, change: model.Change, user_id: str) -> None:
+    def _check_user(self, change: access_plan.Change, user_id: str) -> None:
         if self._reader.store.user_attributes(user_id) is None:
             return
         groups = self._reader.store.groups_of(user_id)
@@ -139,7 +139,7 @@ class DeletionChecks:
         if direct := self._reader.assignments.directly_of_if_listed(user_id) | creations:
             raise kept(change, f"it has got direct assignments ({self._in_words(direct)}) since it was read")
 
-    def _check_set(self, change: model.Change, arn: str) -> None:
+    def _check_set(self, change: access_plan.Change, arn: str) -> None:
         accounts = {account for account, _ in self._in_progress().created_of(arn) - self._own_holders(arn)}
         if accounts:
             raise kept(
@@ -156,7 +156,7 @@ class DeletionChecks:
         }
 
 
-def kept(change: model.Change, reason: str) -> IdentityCenterError:
+def kept(change: access_plan.Change, reason: str) -> IdentityCenterError:
     """The error for an object that is not deleted. ``reason``: why, in words."""
     return IdentityCenterError(
         f"{change.kind} {change.name} is kept: {reason}: find out who did this, and run again"

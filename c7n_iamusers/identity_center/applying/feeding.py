@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.planning.changeset import membership_names
 from c7n_iamusers.text.wording import shown
 
 _OF_STORE = frozenset({model.USER, model.GROUP, model.MEMBERSHIP})
 
 
-def creates_in_store(plan: model.AccessPlan) -> bool:
+def creates_in_store(plan: access_plan.AccessPlan) -> bool:
     """Whether the plan creates users, groups or memberships."""
-    return any(each.kind in _OF_STORE and each.action == model.CREATE for each in plan.work)
+    return any(each.kind in _OF_STORE and each.action == access_plan.CREATE for each in plan.work)
 
 
 def external_names(state: model.CenterState) -> list[str]:
@@ -41,7 +41,7 @@ def fed_by_others(names: Collection[str]) -> str:
 
 
 def groups_per_person_faults(
-    plan: model.AccessPlan,
+    plan: access_plan.AccessPlan,
     state: model.CenterState,
     groups_of: Callable[[str], Collection[str]],
     quota: int,
@@ -54,11 +54,11 @@ def groups_per_person_faults(
     return tuple(_over(_gained(plan.work), plan, _read_groups(state), groups_of, quota))
 
 
-def _gained(changes: Iterable[model.Change]) -> dict[str, set[str]]:
+def _gained(changes: Iterable[access_plan.Change]) -> dict[str, set[str]]:
     """Folded username -> the names of groups that the person joins."""
     found = defaultdict[str, set[str]](set)
     for change in changes:
-        if (change.kind, change.action) == (model.MEMBERSHIP, model.CREATE):
+        if (change.kind, change.action) == (model.MEMBERSHIP, access_plan.CREATE):
             username, group = membership_names(change.key)
             found[username].add(group)
     return found
@@ -75,7 +75,7 @@ def _read_groups(state: model.CenterState) -> dict[str, set[str]]:
 
 def _over(
     gained: dict[str, set[str]],
-    plan: model.AccessPlan,
+    plan: access_plan.AccessPlan,
     known: dict[str, set[str]],
     groups_of: Callable[[str], Collection[str]],
     quota: int,

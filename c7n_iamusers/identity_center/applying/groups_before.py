@@ -11,6 +11,7 @@ from typing import Any
 
 from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center.applying import record_format
 from c7n_iamusers.identity_center.applying.killed_run import parsed
 from c7n_iamusers.identity_center.output.run_report import Report
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key
@@ -25,7 +26,7 @@ Groups = Mapping[str, Mapping[str, Any]]
 _MANY, _ID = 10_000_000, validators.text(2048, shortest=1)
 _GROUP = validators.record(
     {
-        "assignments": validators.listing(object_records.assigned, _MANY),
+        "assignments": validators.listing(record_format.assigned, _MANY),
         "members": validators.listing(_ID, _MANY),
     }
 )

@@ -11,19 +11,18 @@ from typing import Any, Protocol
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import JournalWriter
-from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.applying.deletion_checks import FRESH, DeletionChecks, RecentlyInProgress
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.planning import operations
-from c7n_iamusers.identity_center.planning.adoption import check_group, same_person
+from c7n_iamusers.identity_center.planning.adoption import check_group, own_assignments, same_person
 from c7n_iamusers.identity_center.planning.changeset import (
     assignment_key,
     changed,
     group_key,
     membership_key,
-    own_assignments,
     set_key,
     user_key,
 )
@@ -44,11 +43,13 @@ _NAMED = 3
 class Rechecks(Protocol):
     """What the writer asks: what is left of a change after a conflict, and what to check right before each call."""
 
-    def __call__(self, change: model.Change, parameters: Mapping[str, Any], /) -> RecheckResult:
+    def __call__(self, change: access_plan.Change, parameters: Mapping[str, Any], /) -> RecheckResult:
         """Raises ERRORS."""
         ...
 
-    def before(self, change: model.Change, parameters: Mapping[str, Any], /) -> Callable[[], None] | None:
+    def before(
+        self, change: access_plan.Change, parameters: Mapping[str, Any], /
+    ) -> Callable[[], None] | None:
         """A check that raises ERRORS."""
         ...
 
@@ -82,7 +83,7 @@ class Recheck:
         state: model.CenterState,
         instance: model.Instance,
         people: Mapping[model.PersonKey, model.KnownPerson] | None = None,
-        changes: Iterable[model.Change] = (),
+        changes: Iterable[access_plan.Change] = (),
         reviewed: bool = False,
         clock: Callable[[], float] = ApplyOptions.clock,
     ) -> None:
@@ -111,7 +112,7 @@ class Recheck:
         self._sets = {set_key(name): requested for name, requested in desired.permission_sets.items()}
         self._groups = {group_key(name): group for name, group in desired.groups.items()}
         self._people = {user_key(key): person for key, person in desired.people.items()}
-        self._rechecks: dict[str, Callable[[model.Change, Mapping[str, Any]], RecheckResult]] = {
+        self._rechecks: dict[str, Callable[[access_plan.Change, Mapping[str, Any]], RecheckResult]] = {
             model.PERMISSION_SET: self._permission_set,
             model.GROUP: self._group,
             model.ASSIGNMENT: self._assignment,
@@ -119,13 +120,13 @@ class Recheck:
             model.MEMBERSHIP: self._membership,
         }
 
-    def __call__(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+    def __call__(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> RecheckResult:
         """What is left of the change. Raises IdentityCenterError if it may no longer be made."""
-        if change.action in (model.REMOVE, object_records.DELETE):
+        if change.action in (access_plan.REMOVE, access_plan.DELETE):
             return self._removal(change, parameters)
         return self._rechecks[change.kind](change, parameters)
 
-    def _permission_set(self, change: model.Change, _: Mapping[str, Any]) -> RecheckResult:
+    def _permission_set(self, change: access_plan.Change, _: Mapping[str, Any]) -> RecheckResult:
         requested = self._sets[change.key]
         grants = {grant for group in self._desired.groups.values() for grant in group.grants}
         accounts = sorted({grant.account_id for grant in grants if grant.permission_set == requested.name})
@@ -137,7 +138,7 @@ class Recheck:
             calls = (replace(calls[0], notes=change.calls[0].notes), *calls[1:])
         return RecheckResult(calls, {PERMISSION_SET_ARN: known.arn} if known else {})
 
-    def _group(self, change: model.Change, _: Mapping[str, Any]) -> RecheckResult:
+    def _group(self, change: access_plan.Change, _: Mapping[str, Any]) -> RecheckResult:
         group = self._groups[change.key]
         known = self._reader.group(group, self._state.permission_sets)
         own = own_assignments(group, self._state)[0]
@@ -151,7 +152,7 @@ class Recheck:
             {operations.GROUP_ID: known.group_id} if known else {},
         )
 
-    def _assignment(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+    def _assignment(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> RecheckResult:
         requested, in_progress = _requested(parameters), self._reader.assignments.in_progress()
         awaits, after = in_progress.creation(requested), in_progress.deletion(requested)
         exists = self._reader.assignments.exists(requested.assignment, requested.principal_id)
@@ -159,7 +160,7 @@ class Recheck:
             return RecheckResult()
         return RecheckResult(change.calls, awaits=awaits, after=after)
 
-    def _removal(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+    def _removal(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> RecheckResult:
         """A removal that came too early is retried, or that of another request is waited for."""
         if change.kind != model.ASSIGNMENT:
             return RecheckResult(change.calls)
@@ -167,7 +168,7 @@ class Recheck:
         awaits, after = in_progress.deletion(asked), in_progress.creation(asked)
         return RecheckResult(change.calls, awaits=awaits, after=after)
 
-    def _user(self, change: model.Change, _: Mapping[str, Any]) -> RecheckResult:
+    def _user(self, change: access_plan.Change, _: Mapping[str, Any]) -> RecheckResult:
         person = self._people[change.key]
         known = same_person(person, *self._reader.store.find_person(person))
         if known and known.username != person.username:
@@ -179,17 +180,17 @@ class Recheck:
             RecheckResult((), {operations.USER_ID: known.user_id}) if known else RecheckResult(change.calls)
         )
 
-    def _membership(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+    def _membership(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> RecheckResult:
         user_id = parameters["MemberId"]["UserId"]
         found = self._reader.store.membership_id(parameters["GroupId"], user_id)
         return RecheckResult((), {operations.MEMBERSHIP_ID: found}) if found else RecheckResult(change.calls)
 
-    def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
+    def before(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
         """A check to make right before an assignment, as people who have joined the group would gain access; before a
         membership of an existing group, as the person would gain what others have assigned to it; and before a
         deletion.
         """
-        if change.action == model.REMOVE:
+        if change.action == access_plan.REMOVE:
             return self._deletion_checks.before(change, parameters)
         if change.kind == model.MEMBERSHIP and change.key in self._filled:
             return partial(self._check_assignments, self._filled[change.key], parameters["GroupId"])

@@ -1,40 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The records of runs: journal and result of each run, and the result of each account beside its intents."""
+"""The records of runs: the journal and the result of each, written and read."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from pathlib import PurePosixPath
 from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.interruption import Interrupted, Interruption
-from c7n_iamusers.execution.journal import (
-    Journal,
-    JournalWriter,
-    SegmentedJournal,
-    parsed_lines,
-    utc_now,
-)
-from c7n_iamusers.execution.outcomes import Outcome
-from c7n_iamusers.execution.stores import DirectoryStore, Store, others_may_write, read_all, replace_all
+from c7n_iamusers.execution.journal import Journal, JournalWriter, SegmentedJournal, parsed_lines
+from c7n_iamusers.execution.stores import DirectoryStore, Store, others_may_write, read_all
 from c7n_iamusers.identity_center import object_records
-from c7n_iamusers.identity_center.applying import groups_before, served_users
-from c7n_iamusers.identity_center.applying.access_run import AccessRun
-from c7n_iamusers.identity_center.aws.instance import Center
-from c7n_iamusers.identity_center.model import ASSIGNMENT, MEMBERSHIP, Change, Claim, Instance
-from c7n_iamusers.identity_center.output.run_report import Report
-from c7n_iamusers.identity_center.planning.changeset import assignment_key
-from c7n_iamusers.identity_center.planning.replacements import History
-from c7n_iamusers.identity_center.requests.intents import permission_set_data
-from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, ChangeResult
+from c7n_iamusers.identity_center.applying import record_format, served_users
+from c7n_iamusers.identity_center.model import MEMBERSHIP, Instance
 from c7n_iamusers.text.documents import MOST_JSON, NotInFormat, read_json
 from c7n_iamusers.text.json_pieces import json_pieces
 
@@ -151,9 +135,9 @@ def read_result(output: Store, name: str, digest: str = "") -> dict[str, Any]:
         raise IdentityCenterError(f"the result of a run can't be read: {error}") from error
     if content is None:
         raise IdentityCenterError(f"{output.place(name)}: no such result of a run")
-    if digest and digest.lower() != (found := sha256(content).hexdigest()):
+    if digest and digest.lower() != (actual := sha256(content).hexdigest()):
         raise IdentityCenterError(
-            f"{output.place(name)} has the SHA-256 {found}, not {digest}: it was changed after the run"
+            f"{output.place(name)} has the SHA-256 {actual}, not {digest}: it was changed after the run"
         )
     data = _result(output.place(name), content)
     _check_pin(output, name, content)
@@ -235,7 +219,7 @@ def _result(place: str, content: bytes | None) -> dict[str, Any]:
             f"{place} is not the overall result of a run (schema {RESULT_SCHEMA}): give the {RESULT} below {RUNS}/"
         )
     try:
-        object_records.check_result(data)
+        record_format.check_result(data)
     except ValueError as error:
         raise IdentityCenterError(
             f"{place}: can't be read as the result of a run: {error}: {_CHANGED}"
@@ -307,13 +291,13 @@ def lines_of_journal(output: Store, name: str) -> Iterator[dict[str, Any]]:
     A line that a crash has cut off is left out.
     """
     segments = sorted(output.names(f"{name.removesuffix(_SUFFIX)}/"))
-    for each, texts in _texts(output, [name, *segments]):
-        for line in parsed_lines(texts, output.place(each)):
+    for part, texts in _texts(output, [name, *segments]):
+        for line in parsed_lines(texts, output.place(part)):
             try:
-                object_records.check_line(line)
+                record_format.check_line(line)
             except ValueError as error:
                 raise IdentityCenterError(
-                    f"{output.place(each)}: can't be read as the journal of a run: {error}: {_CHANGED}"
+                    f"{output.place(part)}: can't be read as the journal of a run: {error}: {_CHANGED}"
                 ) from error
             yield line
 
@@ -324,180 +308,3 @@ def _texts(output: Store, names: Sequence[str]) -> Iterator[tuple[str, Iterable[
         yield from ((name, output.lines(name)) for name in names)
     else:
         yield from ((name, (content or b"").splitlines()) for name, content in read_all(output, names))
-
-
-RESULT_FILE = "identity-center-result.json"
-
-
-def check_account_results(output: Store, places: Iterable[str]) -> None:
-    """Raises OSError if a result of an earlier run can't be replaced, because it is a symbolic link, for instance."""
-    for _ in read_all(output, [str(PurePosixPath(place, RESULT_FILE)) for place in places]):
-        pass
-
-
-def write_account_results(
-    output: Store, places: Iterable[str], report: Report, now: Callable[[], datetime] = utc_now
-) -> None:
-    """Write RESULT_FILE beside each intents file: the results of its assignments and users. Raises OSError."""
-    outcomes: dict[str, list[Outcome]] = {place: [] for place in places}
-    claims: dict[str, list[Claim]] = {place: [] for place in outcomes}
-    for place, outcome in report.outcomes():
-        outcomes[place].append(outcome)
-    for claim in report.desired.claims:
-        claims[claim.place].append(claim)
-    planned = {change.key: change for change in report.plan.changes if change.kind == ASSIGNMENT}
-    time = now()
-
-    def content(place: str) -> bytes:
-        data = {
-            "schema": RESULT_SCHEMA,
-            "assignments": _assignments(report, planned, claims[place]),
-            "users": [outcome.at(time).as_data() for outcome in outcomes.pop(place)],
-        }
-        return json.dumps(data, indent=1).encode()
-
-    replace_all(
-        output, ((str(PurePosixPath(place, RESULT_FILE)), content(place)) for place in list(outcomes))
-    )
-
-
-def overall_result(
-    report: Report,
-    created: object_records.CreatedObjects,
-    removed: Iterable[object_records.Removed],
-    instance: Instance,
-    finished: datetime,
-    earlier: groups_before.Groups | None,
-    served: Iterable[served_users.Row] = (),
-) -> dict[str, Any]:
-    """The result of the run, with iterators of rows. ``permission-sets``: as requested, to find later changes.
-
-    ``earlier``: what groups had before killed runs that it continues; None if that is not known. ``served``: the
-    memberships of these runs.
-    """
-    statuses = Counter(outcome.status for _, outcome in report.outcomes())
-    return {
-        "schema": RESULT_SCHEMA,
-        "finished": finished.isoformat(),
-        "instance": instance.arn,
-        "identity-store": instance.identity_store_id,
-        "region": instance.region,
-        "users": dict(statuses),
-        "failures": [
-            {"change": key, "code": ended.code, "reason": ended.reason}
-            for key, ended in report.ended.items()
-            if ended.status == FAILED
-        ]
-        + [{"change": "", "code": "Strangers", "reason": each} for each in report.unexpected_members]
-        + [{"change": "", "code": "Changed", "reason": each} for each in report.changed_sets],
-        "created": (each.as_data() for each in created),
-        "removed": (each.as_data() for each in removed),
-        "memberships": served_users.merged(served_users.rows(report, _ids(created)), served),
-        "assignments": _requested(report),
-        **groups_before.of_result(report, list(created), earlier),
-        "permission-sets": {
-            name: permission_set_data(requested)
-            for name, requested in sorted(report.desired.permission_sets.items())
-        },
-    }
-
-
-def _ids(created: Iterable[object_records.Created]) -> dict[object_records.MembershipKey, str]:
-    """Membership ids of the created memberships, as far as known."""
-    return {each.membership: each.identifier for each in created if each.kind == MEMBERSHIP}
-
-
-def _requested(report: Report) -> dict[str, list[list[str]]]:
-    """Id of each group of people who are served -> its requested assignments, also those that existed before."""
-    found: defaultdict[str, list[list[str]]] = defaultdict(list)
-    for group_id, each in report.assignments():
-        found[group_id].append([each.account_id, each.permission_set_arn])
-    return dict(found)
-
-
-def _assignments(
-    report: Report, planned: Mapping[str, Change], claims: Iterable[Claim]
-) -> list[dict[str, str]]:
-    rows = []
-    for group, grant in sorted({(claim.group, claim.grant) for claim in claims}):
-        key = assignment_key(group, grant)
-        status, reason = _status(planned.get(key), report.ended.get(key))
-        row = {"account": grant.account_id, "permission-set": grant.permission_set, "group": group}
-        rows.append({**row, "status": status, "reason": reason})
-    return rows
-
-
-def _status(change: Change | None, ended: ChangeResult | None) -> tuple[str, str]:
-    if change is None:
-        return "not-made", "no user may have it now: see users"
-    if ended is None:
-        return ("not-made" if change.is_work else "unchanged"), ""
-    return {DONE: "succeeded", FAILED: "failed"}.get(ended.status, "not-made"), ended.reason
-
-
-def check_applicable(report: Report) -> None:
-    """Raises IdentityCenterError if something forbids the plan as a whole."""
-    if report.plan.obstacles:
-        raise IdentityCenterError("; ".join(report.plan.obstacles))
-
-
-def apply_and_record(
-    run: AccessRun,
-    report: Report,
-    center: Center,
-    output: Store,
-    options: ApplyOptions,
-    now: Callable[[], datetime] = utc_now,
-) -> tuple[Report, tuple[str, str] | None]:
-    """Apply the plan. Returns the report, and place and SHA-256 of the run's result; None if there was nothing to do.
-
-    Raises IdentityCenterError before the first change if a quota forbids the plan, or if it creates users and an
-    identity provider must do that, or the caller may not; OSError and JournalRefused if something can't be recorded.
-    The journal then has all calls made so far.
-    """
-    check_applicable(report)
-    killed = unfinished(output)
-    nothing_to_do = not (report.plan.work or killed)
-    if nothing_to_do and not _is_unrecorded(report, run.history):
-        return report, None
-    run.check_creations(report)
-    directory = RunDirectory.begin(output, now())
-    directory.check_resumed(center.instance)
-    earlier = groups_before.read(output, [f"{RUNS}/{each}" for each in directory.resumed])
-    served = directory.resumed_users()
-    groups_before.record(output, f"{RUNS}/{directory.time}", report)
-    served_users.record(output, f"{RUNS}/{directory.time}", report)
-    with directory.journal() as journal:
-        report = run.apply(report, journal, options)
-    created, removed = object_records.CreatedObjects(), object_records.RemovedObjects()
-    for line in directory.lines():
-        created.add(line)
-        removed.add(line)
-    digest = directory.finish(
-        overall_result(report, created, removed, center.instance, now(), earlier, served)
-    )
-    # A run that only records IAM users has nothing to undo.
-    return report, None if nothing_to_do else (output.place(directory.result), digest)
-
-
-def _is_unrecorded(report: Report, history: History) -> bool:
-    """Whether memberships serve IAM users, or groups have requested assignments, of which no run has recorded that.
-
-    A pruning or an undo would else not know them, and end the access that replaces theirs, or keep it for ever.
-    """
-    recorded = history.assignments or frozenset()
-    return any(each not in recorded for each in report.assignments()) or any(
-        history.memberships.get(key := object_records.membership_of(row), {}).get(arn) != unique_id
-        or not history.is_recorded(key, row["id"])
-        for row in served_users.rows(report)
-        for arn, unique_id in row["users"].items()
-    )
-
-
-def asks_to_stop(interruption: Interruption) -> bool:
-    """Whether a signal has requested a stop."""
-    try:
-        interruption.check()
-    except Interrupted:
-        return True
-    return False

@@ -13,6 +13,7 @@ from typing import Any
 
 from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center.applying import record_format
 from c7n_iamusers.identity_center.applying.killed_run import parsed
 from c7n_iamusers.identity_center.output.run_report import Report
 from c7n_iamusers.identity_center.planning.changeset import membership_key, user_key
@@ -31,7 +32,7 @@ _ROW = validators.record(
     {
         **dict.fromkeys(("group", "username"), _NAME),
         **dict.fromkeys(("group-id", "user-id", "id"), _ID_IF_ANY),
-        "users": object_records.iam_users,
+        "users": record_format.iam_users,
     }
 )
 _DATA = validators.record(

@@ -19,7 +19,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.object_records import Created
 from c7n_iamusers.identity_center.output.reports import side_effect_text
 from c7n_iamusers.identity_center.planning.changeset import group_key, set_key, user_key
@@ -46,7 +46,7 @@ class PlanOptions:
     digest: str = ""
 
 
-def command_of(choices: model.Choices) -> str:
+def command_of(choices: access_plan.Choices) -> str:
     """The command that applies a plan with these removals, with the options that choose them."""
     given = (
         *(["--unrequested"] if choices.prune else []),
@@ -99,9 +99,9 @@ _PLAN = validators.record(
 
 def write_plan(
     path: Path,
-    plan: model.AccessPlan,
+    plan: access_plan.AccessPlan,
     instance: model.Instance,
-    choices: model.Choices,
+    choices: access_plan.Choices,
     notes: Sequence[str] = (),
 ) -> str:
     """Write ``plan`` for a review and return the SHA-256 of the file, in hex. ``notes``: lines for the reviewer.
@@ -133,7 +133,9 @@ def write_plan(
     return digest.hexdigest()
 
 
-def read_plan(path: Path, digest: str, instance: model.Instance, choices: model.Choices) -> dict[str, Any]:
+def read_plan(
+    path: Path, digest: str, instance: model.Instance, choices: access_plan.Choices
+) -> dict[str, Any]:
     """The reviewed plan. ``digest``: its SHA-256, in hex.
 
     Raises IdentityCenterError if the file has another digest, or is of another instance or other options.
@@ -164,24 +166,24 @@ def is_access_plan(data: Any) -> bool:
     return isinstance(data, dict) and {"instance", "choices", "changes"} <= data.keys()
 
 
-def plan_of(data: Mapping[str, Any]) -> model.AccessPlan:
+def plan_of(data: Mapping[str, Any]) -> access_plan.AccessPlan:
     """The plan of a file, for showing it. Raises IdentityCenterError if it is not a plan."""
     try:
         _check_format(data)
         existing = data["standing"]
-        return model.AccessPlan(
+        return access_plan.AccessPlan(
             changes=tuple(map(_change_of, [*data["changes"], *existing])),
             refused=tuple(model.Refusal(_subject_of(each), read_reason(each)) for each in data["refused"]),
             missing=tuple(
-                model.Missing(
+                access_plan.Missing(
                     model.Claim(_subject_of(each), ("", ""), "", model.Grant("", "")), "", read_reason(each)
                 )
                 for each in data["missing"]
             ),
-            stale=tuple(_change_of({**each, "action": model.REMOVE}) for each in data["stale"]),
+            stale=tuple(_change_of({**each, "action": access_plan.REMOVE}) for each in data["stale"]),
             totals=tuple(map(_total_of, data["totals"])),
             unexpected_members=tuple(
-                model.UnexpectedMember(
+                access_plan.UnexpectedMember(
                     each["username"], each["group"], tuple(each["accounts"]), read_reason(each)
                 )
                 for each in data["strangers"]
@@ -189,7 +191,8 @@ def plan_of(data: Mapping[str, Any]) -> model.AccessPlan:
             over_quota=tuple(data["over-quota"]),
             fed_by_others=str(data["fed-by-others"]),
             side_effects=tuple(
-                model.SideEffect(**{**each, "people": tuple(each["people"])}) for each in data["reaches"]
+                access_plan.SideEffect(**{**each, "people": tuple(each["people"])})
+                for each in data["reaches"]
             ),
             unlisted=int(data["unlisted"]),
         )
@@ -204,13 +207,13 @@ def _check_format(data: Mapping[str, Any]) -> None:
         raise NotInFormat(0, f"schema {quoted(data['schema'])} is not {_SCHEMA}: make the plan again")
 
 
-def _change_of(row: Row) -> model.Change:
+def _change_of(row: Row) -> access_plan.Change:
     calls = tuple(
         ApiCall(service, operation, each["parameters"])
         for each in row.get("calls", ())
         for service, operation in [each["operation"].split(":")]
     )
-    return model.Change(
+    return access_plan.Change(
         row["key"],
         row["kind"],
         row["action"],
@@ -224,9 +227,9 @@ def _change_of(row: Row) -> model.Change:
     )
 
 
-def _total_of(row: Row) -> model.TotalAccess:
-    beyond = tuple(model.FurtherAccess(**each) for each in row["beyond"])
-    return model.TotalAccess(**{**row, "person": tuple(row["person"]), "beyond": beyond})
+def _total_of(row: Row) -> access_plan.TotalAccess:
+    beyond = tuple(access_plan.FurtherAccess(**each) for each in row["beyond"])
+    return access_plan.TotalAccess(**{**row, "person": tuple(row["person"]), "beyond": beyond})
 
 
 def _subject_of(row: Row) -> Subject:
@@ -235,7 +238,7 @@ def _subject_of(row: Row) -> Subject:
 
 
 def check_reviewed(
-    path: Path, reviewed: Mapping[str, Any], plan: model.AccessPlan, made: Iterable[Created] = ()
+    path: Path, reviewed: Mapping[str, Any], plan: access_plan.AccessPlan, made: Iterable[Created] = ()
 ) -> None:
     """Raises IdentityCenterError, with the differences, if ``plan`` has something that was not reviewed.
 
@@ -265,7 +268,7 @@ def _difference(reviewed: Iterable[Row], now: Iterable[Row], title: Callable[[Ro
     return shown(list(dict.fromkeys(differences)), _SHOWN)
 
 
-def _replaced(reviewed: Mapping[str, Any], plan: model.AccessPlan, made: Iterable[Created]) -> str:
+def _replaced(reviewed: Mapping[str, Any], plan: access_plan.AccessPlan, made: Iterable[Created]) -> str:
     """The permission sets, groups and users that are not the reviewed ones, in words; empty if all are."""
     known = {
         each["key"]: (each["id"], each["rests_on"])
@@ -305,7 +308,7 @@ def _created_key(created: Created) -> str:
     return set_key(str(given["Name"])) if created.kind == model.PERMISSION_SET else ""
 
 
-def _used(plan: model.AccessPlan) -> list[model.Change]:
+def _used(plan: access_plan.AccessPlan) -> list[access_plan.Change]:
     """Objects without calls that a reviewer must see: adopted, needed, missing or administrative ones."""
     needed = {need for change in plan.work for need in change.needs}
     return [
@@ -313,14 +316,14 @@ def _used(plan: model.AccessPlan) -> list[model.Change]:
         for change in plan.changes
         if not change.is_work
         and (
-            change.action != model.UNCHANGED
+            change.action != access_plan.UNCHANGED
             or change.administrative
             or (change.key in needed and change.identifier)
         )
     ]
 
 
-def _rows(plan: model.AccessPlan) -> dict[str, Iterator[Row]]:
+def _rows(plan: access_plan.AccessPlan) -> dict[str, Iterator[Row]]:
     return {
         "totals": (asdict(each) for each in plan.totals),
         "stale": ({"key": each.key, "kind": each.kind, "name": each.name} for each in plan.stale),
@@ -366,7 +369,9 @@ def _normal(row: Row) -> Row:
     return found
 
 
-def refuse_unreviewed(plan: model.AccessPlan, remedy: str = _REMEDY, changes_only: bool = False) -> None:
+def refuse_unreviewed(
+    plan: access_plan.AccessPlan, remedy: str = _REMEDY, changes_only: bool = False
+) -> None:
     """Raises IdentityCenterError if the plan has side effects that only a reviewed plan may have.
 
     ``changes_only``: only side effects of changed permission sets count; shared-group consents to the others.
@@ -379,20 +384,20 @@ def refuse_unreviewed(plan: model.AccessPlan, remedy: str = _REMEDY, changes_onl
         )
 
 
-def _change(change: model.Change) -> Row:
+def _change(change: access_plan.Change) -> Row:
     return {
         **_object(change),
         # A request of an earlier run makes the same assignment.
-        "action": model.ASSIGN if change.action == model.AWAIT else change.action,
+        "action": access_plan.ASSIGN if change.action == access_plan.AWAIT else change.action,
         "calls": [_call(each) for each in change.calls],
     }
 
 
-def _existing(change: model.Change) -> Row:
+def _existing(change: access_plan.Change) -> Row:
     return {**_object(change), "action": change.action}
 
 
-def _object(change: model.Change) -> Row:
+def _object(change: access_plan.Change) -> Row:
     return {
         "key": change.key,
         "kind": change.kind,

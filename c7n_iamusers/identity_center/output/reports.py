@@ -15,7 +15,7 @@ from typing import Any
 from c7n_iamusers.derivation.model import Derivation
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.stores import Store, as_store
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER, Proof
 from c7n_iamusers.text.wording import cell, shown
 
@@ -121,7 +121,7 @@ COLUMNS = (
 
 
 def write_people_to_add(
-    output: Store, desired: model.DesiredAccess, missing: Iterable[model.Missing]
+    output: Store, desired: model.DesiredAccess, missing: Iterable[access_plan.Missing]
 ) -> str | None:
     """Write PEOPLE_FILE with a row for each missing person and return its place; if there are none, remove it."""
     rows = list(_rows(desired, missing))
@@ -137,7 +137,7 @@ def write_people_to_add(
     return output.place(PEOPLE_FILE)
 
 
-def _rows(desired: model.DesiredAccess, missing: Iterable[model.Missing]) -> Iterable[list[str]]:
+def _rows(desired: model.DesiredAccess, missing: Iterable[access_plan.Missing]) -> Iterable[list[str]]:
     groups: defaultdict[model.PersonKey, set[str]] = defaultdict(set)
     lacking: defaultdict[model.PersonKey, set[str]] = defaultdict(set)
     for each in missing:
@@ -151,20 +151,20 @@ def _rows(desired: model.DesiredAccess, missing: Iterable[model.Missing]) -> Ite
 
 
 _SIGNS = {
-    model.CREATE: "+",
-    model.UPDATE: "~",
-    model.ASSIGN: "+",
-    model.AWAIT: ">",
-    model.ADOPT: "=",
-    model.UNCHANGED: "=",
-    model.MISSING: "?",
-    model.REMOVE: "-",
+    access_plan.CREATE: "+",
+    access_plan.UPDATE: "~",
+    access_plan.ASSIGN: "+",
+    access_plan.AWAIT: ">",
+    access_plan.ADOPT: "=",
+    access_plan.UNCHANGED: "=",
+    access_plan.MISSING: "?",
+    access_plan.REMOVE: "-",
 }
 _VERBS = {
-    model.CREATE: "create",
-    model.UPDATE: "update",
-    model.ASSIGN: "assign",
-    model.ADOPT: "adopt",
+    access_plan.CREATE: "create",
+    access_plan.UPDATE: "update",
+    access_plan.ASSIGN: "assign",
+    access_plan.ADOPT: "adopt",
 }
 
 
@@ -175,7 +175,7 @@ def hint_lines(desired: model.DesiredAccess) -> Iterator[str]:
         yield f"  ? {'hint':<14} {len(desired.hints) - _SHOWN} more people may be one human"
 
 
-def plan_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
+def plan_lines(found: access_plan.AccessPlan, whole: bool = False) -> Iterator[str]:
     """The plan in lines, with a summary at the end. Unchanged objects are left out, except administrative ones.
 
     Side effects come first, then permission sets that make administrators, then adopted objects. ``whole``: with all
@@ -195,15 +195,15 @@ def plan_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
     yield summary(found)
 
 
-def side_effect_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
+def side_effect_lines(found: access_plan.AccessPlan, whole: bool = False) -> Iterator[str]:
     """Access that people get although no intents request it, in lines. ``whole``: with all names."""
     for each in found.side_effects:
         yield f"  ! {'side-effect':<14} {side_effect_text(each, len(each.people) if whole else _SHOWN)}"
 
 
-def _change_lines(found: model.AccessPlan, whole: bool) -> Iterator[str]:
+def _change_lines(found: access_plan.AccessPlan, whole: bool) -> Iterator[str]:
     for change in sorted(found.changes, key=_rank):
-        if change.action != model.UNCHANGED or change.administrative:
+        if change.action != access_plan.UNCHANGED or change.administrative:
             yield f"  {_SIGNS[change.action]} {change.kind:<14} {change.name}{_because(change)}"
             yield from (f"      {detail}" for detail in change.details)
             yield from (f"        {_call(each)}" for each in change.calls if whole)
@@ -229,7 +229,7 @@ def _call(call: ApiCall) -> str:
 _OF_ALL = frozenset({"InstanceArn", "IdentityStoreId"})
 
 
-def total_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
+def total_lines(found: access_plan.AccessPlan, whole: bool = False) -> Iterator[str]:
     """Access that is not requested, and unexpected members of managed groups, in lines."""
     for total in found.totals:
         if total.beyond:
@@ -244,7 +244,7 @@ def total_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
         yield f"  = {'former':<14} {text}" if is_former else f"  ! {'unexpected':<14} {text}"
 
 
-def in_words(total: model.TotalAccess, username: str) -> str:
+def in_words(total: access_plan.TotalAccess, username: str) -> str:
     """The total of a person in an account, in words."""
     where = f"account {total.account_id}"
     if total.userless:
@@ -254,7 +254,7 @@ def in_words(total: model.TotalAccess, username: str) -> str:
     return f"{verdict}: also holds {held}" if held else verdict
 
 
-def _kind(access: model.FurtherAccess) -> str:
+def _kind(access: access_plan.FurtherAccess) -> str:
     """The kind of the further access, in parentheses."""
     if access.covered:
         return " (allows nothing that the IAM user may not do)"
@@ -265,7 +265,7 @@ def _kind(access: model.FurtherAccess) -> str:
     return " (managed; no longer requested)" if access.ours else " (not managed by c7n-iamusers)"
 
 
-def side_effect_text(side_effect: model.SideEffect, limit: int = _SHOWN) -> str:
+def side_effect_text(side_effect: access_plan.SideEffect, limit: int = _SHOWN) -> str:
     """A side effect, in words. ``limit``: how many people to name."""
     what = "a changed permission set" if side_effect.is_change else "permission set"
     given = (
@@ -287,39 +287,39 @@ _CONSENT = {
 }
 
 
-def summary(found: model.AccessPlan) -> str:
+def summary(found: access_plan.AccessPlan) -> str:
     """The figures of the plan, in a sentence."""
     counts = Counter(change.action for change in found.changes)
     actions = ", ".join(f"{counts[action]} to {verb}" for action, verb in _VERBS.items())
-    rest = f"{counts[model.UNCHANGED] + found.unlisted} unchanged, {len(found.refused)} users refused"
+    rest = f"{counts[access_plan.UNCHANGED] + found.unlisted} unchanged, {len(found.refused)} users refused"
     waiting = f", {len(found.missing)} users wait for the identity provider" if found.missing else ""
     verdicts = Counter(total.verdict for total in found.totals)
     wider = "".join(f", {verdicts[each]} {each}" for each in (WIDER, UNDECIDED) if verdicts[each])
-    removed = f", {counts[model.REMOVE]} to remove" if counts[model.REMOVE] else ""
-    pending = f", {counts[model.AWAIT]} in progress" if counts[model.AWAIT] else ""
+    removed = f", {counts[access_plan.REMOVE]} to remove" if counts[access_plan.REMOVE] else ""
+    pending = f", {counts[access_plan.AWAIT]} in progress" if counts[access_plan.AWAIT] else ""
     return f"Plan: {actions}{removed}{pending}, {rest}{waiting}{wider}."
 
 
-def _rank(change: model.Change) -> int:
+def _rank(change: access_plan.Change) -> int:
     """Administrative permission sets first, then adopted objects."""
     if change.administrative:
         return 0
-    return 1 if change.action == model.ADOPT else 2
+    return 1 if change.action == access_plan.ADOPT else 2
 
 
-def _because(change: model.Change) -> str:
+def _because(change: access_plan.Change) -> str:
     return f"{_reason(change)}{_admin(change)}"
 
 
-def _admin(change: model.Change) -> str:
+def _admin(change: access_plan.Change) -> str:
     return f"  ADMINISTRATOR by {change.administrative}" if change.administrative else ""
 
 
-def _reason(change: model.Change) -> str:
-    if change.action in (model.ADOPT, model.UPDATE):
+def _reason(change: access_plan.Change) -> str:
+    if change.action in (access_plan.ADOPT, access_plan.UPDATE):
         return f"  (exists; {change.rests_on})"
-    if change.action == model.AWAIT:
+    if change.action == access_plan.AWAIT:
         return "  (an earlier request is in progress)"
-    if change.action == model.MISSING:
+    if change.action == access_plan.MISSING:
         return "  (ask the owner of the identity provider to add it)"
     return ""

@@ -9,18 +9,11 @@ from functools import cached_property
 
 from c7n_iamusers import reasons
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.output.reports import in_words
 from c7n_iamusers.identity_center.planning import operations
-from c7n_iamusers.identity_center.planning.changeset import (
-    group_key,
-    membership_key,
-    set_key,
-    user_key,
-)
-from c7n_iamusers.identity_center.planning.permission_sets import (
-    PERMISSION_SET_ARN,
-)
+from c7n_iamusers.identity_center.planning.changeset import group_key, membership_key, set_key, user_key
+from c7n_iamusers.identity_center.planning.permission_sets import PERMISSION_SET_ARN
 from c7n_iamusers.identity_center.writer import writer
 from c7n_iamusers.identity_center.writer.writer import DONE, ChangeResult
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
@@ -33,7 +26,7 @@ def refused_outcome(refusal: model.Refusal) -> Outcome:
     return Outcome.of(refusal.subject, status, refusal.reason, verdict=refusal.verdict)
 
 
-def _remedy(total: model.TotalAccess) -> str:
+def _remedy(total: access_plan.TotalAccess) -> str:
     """What to do about access that is more than the IAM users have."""
     further = [each for each in total.beyond if each.is_more and not each.consented]
     if all(each.ours and not each.shared for each in further):
@@ -55,7 +48,7 @@ class Report:
     """
 
     desired: model.DesiredAccess
-    plan: model.AccessPlan
+    plan: access_plan.AccessPlan
     ended: Mapping[str, ChangeResult] = field(default_factory=dict)
     unexpected_members: tuple[str, ...] = ()
     changed_sets: tuple[str, ...] = ()
@@ -100,7 +93,7 @@ class Report:
         # A removal serves no IAM user, so no outcome has its failure.
         for change in self.plan.changes if self.ended else ():
             ended = self.ended.get(change.key)
-            if change.action == model.REMOVE and ended and ended.status == writer.FAILED:
+            if change.action == access_plan.REMOVE and ended and ended.status == writer.FAILED:
                 failed.add(ended.reason)
         return sorted(failed.union(self.plan.obstacles, self.faults()))
 
@@ -167,7 +160,7 @@ class Report:
         return holds.and_also(reasons.VERDICT(verdict=total.verdict))
 
     @cached_property
-    def _totals(self) -> Mapping[tuple[model.PersonKey, str], model.TotalAccess]:
+    def _totals(self) -> Mapping[tuple[model.PersonKey, str], access_plan.TotalAccess]:
         return {(each.person, each.account_id): each for each in self.plan.totals}
 
     @cached_property

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which existing groups and users serve the desired access: made for it, and giving nobody more. Pure."""
+"""Which existing objects serve the desired access: made for it, and giving nobody more; who is refused if not. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
+from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.planning import permission_sets
+from c7n_iamusers.identity_center.planning.quotas import CenterQuotas, check_policies
 from c7n_iamusers.text.wording import folded, shown
 
 
@@ -67,8 +72,17 @@ def check_members(
 
 
 def _listed(assignments: list[model.Assignment], names: Mapping[str, str]) -> str:
-    found = [(names.get(each.permission_set_arn, each.permission_set_arn), each) for each in assignments]
-    return shown([f"{name} in account {each.account_id}" for name, each in found])
+    return shown(
+        [
+            str(
+                model.Grant(
+                    assignment.account_id,
+                    names.get(assignment.permission_set_arn, assignment.permission_set_arn),
+                )
+            )
+            for assignment in assignments
+        ]
+    )
 
 
 def same_person(
@@ -107,3 +121,120 @@ def another_id(user_id: str, username: str, known: model.KnownPerson | None) -> 
         f"the people file says that it is user id {user_id}, and username {username} "
         f"{f'is that of user id {known.user_id}' if known else 'has no user'} in Identity Center: correct the row"
     )
+
+
+def own_assignments(group: model.Group, state: model.CenterState) -> tuple[frozenset[model.Assignment], bool]:
+    """The group's requested assignments whose permission sets exist, and whether these are all."""
+    sets = state.permission_sets
+    own = frozenset(
+        model.Assignment(grant.account_id, sets[grant.permission_set].arn)
+        for grant in group.grants
+        if grant.permission_set in sets
+    )
+    return own, len(own) == len(group.grants)
+
+
+class Problems:
+    """Why claims are refused: because of the person, the group or a permission set."""
+
+    def __init__(
+        self,
+        desired: model.DesiredAccess,
+        state: model.CenterState,
+        people: Mapping[model.PersonKey, model.KnownPerson],
+        unrecognized: Mapping[model.PersonKey, str],
+        instance: model.Instance,
+        quotas: CenterQuotas,
+    ) -> None:
+        self._people = unrecognized
+        self._sets = {
+            name: text
+            for name, requested in desired.permission_sets.items()
+            if (
+                text := _error_text(
+                    _check_set, requested, state.permission_sets.get(name), state, instance, quotas
+                )
+            )
+        }
+        self._names: defaultdict[str, set[str]] = defaultdict(set)
+        for name in desired.groups.keys() & state.groups.keys():
+            self._names[state.groups[name].group_id].add(name)
+        self._groups = {
+            name: text
+            for name, group in desired.groups.items()
+            if (text := _error_text(self._check, group, desired, state, people, instance))
+        }
+
+    def of(self, claim: model.Claim) -> str:
+        """The first reason; empty if the claim is not refused."""
+        return self._people.get(claim.person) or self._groups.get(claim.group) or ""
+
+    def _check(
+        self,
+        group: model.Group,
+        desired: model.DesiredAccess,
+        state: model.CenterState,
+        people: Mapping[model.PersonKey, model.KnownPerson],
+        instance: model.Instance,
+    ) -> None:
+        for name in sorted({grant.permission_set for grant in group.grants}):
+            if problem := self._sets.get(name):
+                raise IdentityCenterError(problem)
+        _check_delegate(group, state, instance)
+        known = state.groups.get(group.name)
+        if known and len(names := self._names[known.group_id]) > 1:
+            raise IdentityCenterError(
+                f"groups {shown(sorted(names))} are one group in Identity Center (id {known.group_id}), whose members "
+                "would get the access of all of them: write one name in the same way, or give clearly different names"
+            )
+        own, complete = own_assignments(group, state)
+        check_group(group, known, own, state.current.set_names)
+        expected = {people[key].user_id for key in desired.members(group.name) if key in people}
+        held = replace(known, assignments=state.in_progress.held(known)) if known else None
+        check_members(group, held, own, complete, expected)
+
+
+def _check_delegate(group: model.Group, state: model.CenterState, instance: model.Instance) -> None:
+    """Raises IdentityCenterError for assignments that a delegated administrator can't make."""
+    if not state.is_delegated:
+        return
+    if any(grant.account_id == instance.owner for grant in group.grants):
+        raise IdentityCenterError(
+            f"group {group.name} is to be assigned in management account {instance.owner}, which a delegated "
+            "administrator can't do: set role: to a role of the management account"
+        )
+    for grant in sorted(group.grants):
+        known = state.permission_sets.get(grant.permission_set)
+        if known and instance.owner in known.accounts and not state.is_assigned(group.name, grant):
+            raise IdentityCenterError(
+                f"permission set {grant.permission_set} is provisioned in management account {instance.owner}, and a "
+                f"delegated administrator can't assign such a set in account {grant.account_id} either: set role: to "
+                "a role of the management account, or give another permission set"
+            )
+
+
+def _check_set(
+    requested: PermissionSet,
+    known: model.KnownPermissionSet | None,
+    state: model.CenterState,
+    instance: model.Instance,
+    quotas: CenterQuotas,
+) -> None:
+    permission_sets.check_permission_set(requested, known)
+    permission_sets.check_resources(requested)
+    if fault := check_policies(requested, quotas):
+        raise IdentityCenterError(fault)
+    barred = known is not None and state.is_delegated and instance.owner in known.accounts
+    if barred and permission_sets.permission_set_calls(requested, known, instance, [instance.owner]):
+        raise IdentityCenterError(
+            f"permission set {requested.name} is provisioned in management account {instance.owner} and must be "
+            "changed, which a delegated administrator can't do: set role: to a role of the management account"
+        )
+
+
+def _error_text(check: Callable[..., None], *given: object) -> str:
+    try:
+        check(*given)
+    except IdentityCenterError as error:
+        return str(error)
+    return ""

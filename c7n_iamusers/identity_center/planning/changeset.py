@@ -10,12 +10,10 @@ from sys import intern
 from typing import Any
 
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
-from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Ref, Subject
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
-from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.planning import operations, permission_sets
-from c7n_iamusers.identity_center.planning.adoption import check_group, check_members
 from c7n_iamusers.identity_center.planning.plan_input import PlanInput
 from c7n_iamusers.identity_center.planning.unrequested_access import SideEffects
 from c7n_iamusers.policy_comparison.administrators import admin_policies, unknown
@@ -147,7 +145,7 @@ class Changes:
         for _, grant in self._grants:
             self._accounts[grant.permission_set].add(grant.account_id)
 
-    def all(self) -> Iterator[model.Change]:
+    def all(self) -> Iterator[access_plan.Change]:
         """All changes, in an order in which they can be made."""
         for name in sorted({grant.permission_set for _, grant in self._grants}):
             yield self._permission_set(name)
@@ -172,7 +170,7 @@ class Changes:
             yield user_key(claim.person)
             yield membership_key(claim.person, claim.group)
 
-    def _permission_set(self, name: str) -> model.Change:
+    def _permission_set(self, name: str) -> access_plan.Change:
         requested, known = self._desired.permission_sets[name], self._state.permission_sets.get(name)
         accounts = sorted(self._accounts[name])
         calls = permission_sets.permission_set_calls(requested, known, self._instance, accounts)
@@ -181,13 +179,15 @@ class Changes:
             calls = (replace(calls[0], notes={object_records.RECORD: record.as_data()}), *calls[1:])
         rests_on = f"its tag {'='.join(MANAGED_TAG)}" if known else ""
         fresh = name in self._fresh
-        action = model.CREATE if known is None else model.UPDATE if calls else _action_if_exists(fresh)
+        action = (
+            access_plan.CREATE if known is None else access_plan.UPDATE if calls else _action_if_exists(fresh)
+        )
         subject = self._shared_subject(model.PERMISSION_SET, name, accounts)
         touched = known.accounts if known else frozenset()
         details = granted(requested) if known is None else changed(known.settings, requested) if calls else ()
         documents = self._proofs.documents(self._holder.get(name, ""), requested.customer_policies)
         admin = administrative(requested, documents)
-        return model.Change(
+        return access_plan.Change(
             set_key(name),
             model.PERMISSION_SET,
             action,
@@ -207,14 +207,14 @@ class Changes:
             people = {f"{each.person[0]} in account {each.grant.account_id}" for each in self._of_set[name]}
             yield f"administrators: {', '.join(sorted(people))}"
 
-    def _group(self, group: model.Group) -> model.Change:
+    def _group(self, group: model.Group) -> access_plan.Change:
         known = self._state.groups.get(group.name)
         calls = operations.group_creation_if_missing(group, known, self._instance)
         fresh = not all(self._state.is_assigned(group.name, grant) for grant in group.grants)
-        action = _action_if_exists(fresh) if known else model.CREATE if calls else model.MISSING
+        action = _action_if_exists(fresh) if known else access_plan.CREATE if calls else access_plan.MISSING
         subject = self._shared_subject(model.GROUP, group.name, {grant.account_id for grant in group.grants})
         rests_on = _group_rests_on(group) if known else ""
-        return model.Change(
+        return access_plan.Change(
             group_key(group.name),
             model.GROUP,
             action,
@@ -234,11 +234,11 @@ class Changes:
             )
         return self._group_ids[name]
 
-    def _assignment(self, name: str, grant: model.Grant) -> model.Change:
+    def _assignment(self, name: str, grant: model.Grant) -> access_plan.Change:
         subject = self._shared_subject("assignment of group", name, {grant.account_id})
         key, title = assignment_key(name, grant), f"{name} -> {grant}"
         if self._state.is_assigned(name, grant):
-            return model.Change(key, model.ASSIGNMENT, model.UNCHANGED, title, subject)
+            return access_plan.Change(key, model.ASSIGNMENT, access_plan.UNCHANGED, title, subject)
         known = self._state.permission_sets.get(grant.permission_set)
         arn = (
             known.arn
@@ -249,25 +249,27 @@ class Changes:
         call = operations.assignment_creation(grant.account_id, arn, group_id, self._instance)
         needs = (set_key(grant.permission_set), group_key(name))
         details = tuple(self._side_effects.assigning(name, grant))
-        change = model.Change(
-            key, model.ASSIGNMENT, model.ASSIGN, title, subject, (call,), needs, details=details
+        change = access_plan.Change(
+            key, model.ASSIGNMENT, access_plan.ASSIGN, title, subject, (call,), needs, details=details
         )
         asked = model.Pending(grant.account_id, str(arn), str(group_id))
-        return self._state.in_progress.making(change, asked)
+        return change.making(asked, self._state.in_progress)
 
-    def _user(self, key: model.PersonKey) -> model.Change:
+    def _user(self, key: model.PersonKey) -> access_plan.Change:
         person, known = self._desired.people[key], self._people.get(key)
         claims = self._by_person[key]
         title = f"{person.username} <{person.email}>"
         if known is None:
             call = operations.user_creation(person, self._instance)
             subject = claims[0].subject
-            return model.Change(user_key(key), model.USER, model.CREATE, title, subject, (call,), lazy=True)
+            return access_plan.Change(
+                user_key(key), model.USER, access_plan.CREATE, title, subject, (call,), lazy=True
+            )
         action = _action_if_exists(not all(self._is_member(key, claim.group) for claim in claims))
         users = sorted({f"{claim.subject}, by {claim.rests_on}" for claim in claims})
         rests_on = f"username and e-mail are those of {shown(users)}"
         identifier = known.user_id
-        return model.Change(
+        return access_plan.Change(
             user_key(key),
             model.USER,
             action,
@@ -277,12 +279,12 @@ class Changes:
             identifier=identifier,
         )
 
-    def _membership(self, person: model.PersonKey, group: str) -> model.Change:
+    def _membership(self, person: model.PersonKey, group: str) -> access_plan.Change:
         key, known = membership_key(person, group), self._people.get(person)
         claim = next(each for each in self._by_person[person] if each.group == group)
         title = f"{self._desired.people[person].username} in {group}"
         if self._is_member(person, group):
-            return model.Change(key, model.MEMBERSHIP, model.UNCHANGED, title, claim.subject)
+            return access_plan.Change(key, model.MEMBERSHIP, access_plan.UNCHANGED, title, claim.subject)
         group_id = self._group_id(group)
         call = (
             operations.membership_creation(group_id, known.user_id, self._instance)
@@ -295,8 +297,8 @@ class Changes:
         assigned = [assignment_key(group, grant) for grant in grants]
         needs = (*sets, *assigned, group_key(group), user_key(person))
         details = tuple(self._gains(person, group))
-        return model.Change(
-            key, model.MEMBERSHIP, model.CREATE, title, claim.subject, (call,), needs, details=details
+        return access_plan.Change(
+            key, model.MEMBERSHIP, access_plan.CREATE, title, claim.subject, (call,), needs, details=details
         )
 
     def _gains(self, person: model.PersonKey, group: str) -> Iterator[str]:
@@ -333,198 +335,10 @@ class Changes:
 
 
 def _action_if_exists(fresh: bool) -> str:
-    return model.ADOPT if fresh else model.UNCHANGED
+    return access_plan.ADOPT if fresh else access_plan.UNCHANGED
 
 
 def _group_rests_on(group: model.Group) -> str:
     if group.external:
         return "it comes from the identity provider"
     return "shared-group: true" if group.shared else f"its description begins with {group.description!r}"
-
-
-def quota_faults(
-    desired: model.DesiredAccess,
-    state: model.CenterState,
-    changes: Iterable[model.Change],
-    sets: int,
-    quotas: model.CenterQuotas,
-) -> tuple[str, ...]:
-    """The quotas that ``changes`` would exceed, in words. ``sets``: how many permission sets the instance has."""
-    listed = list(changes)
-    return (*_of_instance(listed, sets, quotas), *_of_accounts(desired, state, listed, quotas))
-
-
-def check_policies(requested: PermissionSet, quotas: model.CenterQuotas) -> str:
-    """Why the permission set has too many policies; empty if it has not."""
-    count = len(requested.managed_policies) + len(requested.customer_policies)
-    if count <= quotas.policies_per_set:
-        return ""
-    return (
-        f"permission set {requested.name} has {count} managed policies, and the quota is {quotas.policies_per_set}: "
-        f"move some into its inline policy, or raise the quota and give --quota policies-per-set={count}"
-    )
-
-
-def _of_instance(changes: list[model.Change], sets: int, quotas: model.CenterQuotas) -> Iterator[str]:
-    new = sum((each.kind, each.action) == (model.PERMISSION_SET, model.CREATE) for each in changes)
-    if new and sets + new > quotas.permission_sets:
-        yield (
-            f"{new} new permission sets and {sets} existing ones make {sets + new}, and the quota of an instance is "
-            f"{quotas.permission_sets}: give users with nearly the same policies the same ones, or raise the quota "
-            f"and give --quota permission-sets={sets + new}"
-        )
-
-
-def _of_accounts(
-    desired: model.DesiredAccess,
-    state: model.CenterState,
-    changes: list[model.Change],
-    quotas: model.CenterQuotas,
-) -> Iterator[str]:
-    made = {change.key for change in changes if change.kind == model.ASSIGNMENT and change.is_work}
-    sets: defaultdict[str, set[str]] = defaultdict(set)
-    groups: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for name, group in desired.groups.items():
-        for grant in group.grants:
-            if f"{model.ASSIGNMENT} {grant.account_id}/{grant.permission_set}/{name}" in made:
-                sets[grant.account_id].add(grant.permission_set)
-                groups[grant.account_id, grant.permission_set].add(name)
-    for account, new in sorted(sets.items()):
-        current = state.current.holders.get(account, {})
-        names = {state.current.set_names.get(arn, arn) for arn in current}
-        if len(names | new) > quotas.sets_per_account:
-            yield (
-                f"account {account} would have {len(names | new)} permission sets, and the quota is "
-                f"{quotas.sets_per_account}: remove some, or raise the quota and give --quota "
-                f"sets-per-account={len(names | new)}"
-            )
-    for (account, name), added in sorted(groups.items()):
-        known = state.permission_sets.get(name)
-        held = state.current.holders.get(account, {}).get(known.arn, frozenset()) if known else frozenset()
-        being_added = {state.groups[each].group_id for each in added if each in state.groups}
-        count = len(added) + sum(kind == "GROUP" and each not in being_added for kind, each in held)
-        if count > quotas.groups_per_set:
-            yield (
-                f"permission set {name} would have {count} groups in account {account}, and the quota is "
-                f"{quotas.groups_per_set}: share groups, or raise the quota and give --quota "
-                f"groups-per-set={count}"
-            )
-
-
-def own_assignments(group: model.Group, state: model.CenterState) -> tuple[frozenset[model.Assignment], bool]:
-    """The group's requested assignments whose permission sets exist, and whether these are all."""
-    sets = state.permission_sets
-    found = frozenset(
-        model.Assignment(grant.account_id, sets[grant.permission_set].arn)
-        for grant in group.grants
-        if grant.permission_set in sets
-    )
-    return found, len(found) == len(group.grants)
-
-
-class Problems:
-    """Why claims are refused: because of the person, the group or a permission set."""
-
-    def __init__(
-        self,
-        desired: model.DesiredAccess,
-        state: model.CenterState,
-        people: Mapping[model.PersonKey, model.KnownPerson],
-        unrecognized: Mapping[model.PersonKey, str],
-        instance: model.Instance,
-        quotas: model.CenterQuotas,
-    ) -> None:
-        self._people = unrecognized
-        self._sets = {
-            name: text
-            for name, requested in desired.permission_sets.items()
-            if (
-                text := _error_text(
-                    lambda w=requested, n=name: _check_set(
-                        w, state.permission_sets.get(n), state, instance, quotas
-                    )
-                )
-            )
-        }
-        self._names: defaultdict[str, set[str]] = defaultdict(set)
-        for name in desired.groups.keys() & state.groups.keys():
-            self._names[state.groups[name].group_id].add(name)
-        self._groups = {
-            name: text
-            for name, group in desired.groups.items()
-            if (text := _error_text(lambda g=group: self._check(g, desired, state, people, instance)))
-        }
-
-    def of(self, claim: model.Claim) -> str:
-        """The first reason; empty if the claim is not refused."""
-        return self._people.get(claim.person) or self._groups.get(claim.group) or ""
-
-    def _check(
-        self,
-        group: model.Group,
-        desired: model.DesiredAccess,
-        state: model.CenterState,
-        people: Mapping[model.PersonKey, model.KnownPerson],
-        instance: model.Instance,
-    ) -> None:
-        for name in sorted({grant.permission_set for grant in group.grants}):
-            if problem := self._sets.get(name):
-                raise IdentityCenterError(problem)
-        _check_delegate(group, state, instance)
-        known = state.groups.get(group.name)
-        if known and len(names := self._names[known.group_id]) > 1:
-            raise IdentityCenterError(
-                f"groups {shown(sorted(names))} are one group in Identity Center (id {known.group_id}), whose members "
-                "would get the access of all of them: write one name in the same way, or give clearly different names"
-            )
-        own, complete = own_assignments(group, state)
-        check_group(group, known, own, state.current.set_names)
-        expected = {people[key].user_id for key in desired.members(group.name) if key in people}
-        held = replace(known, assignments=state.in_progress.held(known)) if known else None
-        check_members(group, held, own, complete, expected)
-
-
-def _check_delegate(group: model.Group, state: model.CenterState, instance: model.Instance) -> None:
-    """Raises IdentityCenterError for assignments that a delegated administrator can't make."""
-    if not state.is_delegated:
-        return
-    if any(grant.account_id == instance.owner for grant in group.grants):
-        raise IdentityCenterError(
-            f"group {group.name} is to be assigned in management account {instance.owner}, which a delegated "
-            "administrator can't do: set role: to a role of the management account"
-        )
-    for grant in sorted(group.grants):
-        known = state.permission_sets.get(grant.permission_set)
-        if known and instance.owner in known.accounts and not state.is_assigned(group.name, grant):
-            raise IdentityCenterError(
-                f"permission set {grant.permission_set} is provisioned in management account {instance.owner}, and a "
-                f"delegated administrator can't assign such a set in account {grant.account_id} either: set role: to "
-                "a role of the management account, or give another permission set"
-            )
-
-
-def _check_set(
-    requested: PermissionSet,
-    known: model.KnownPermissionSet | None,
-    state: model.CenterState,
-    instance: model.Instance,
-    quotas: model.CenterQuotas,
-) -> None:
-    permission_sets.check_permission_set(requested, known)
-    permission_sets.check_resources(requested)
-    if fault := check_policies(requested, quotas):
-        raise IdentityCenterError(fault)
-    barred = known is not None and state.is_delegated and instance.owner in known.accounts
-    if barred and permission_sets.permission_set_calls(requested, known, instance, [instance.owner]):
-        raise IdentityCenterError(
-            f"permission set {requested.name} is provisioned in management account {instance.owner} and must be "
-            "changed, which a delegated administrator can't do: set role: to a role of the management account"
-        )
-
-
-def _error_text(check: object) -> str:
-    try:
-        check()  # type: ignore[operator]
-    except IdentityCenterError as error:
-        return str(error)
-    return ""

@@ -11,29 +11,30 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center import model
-from c7n_iamusers.identity_center.planning.access_review import Comparison, review
-from c7n_iamusers.identity_center.planning.adoption import same_person
-from c7n_iamusers.identity_center.planning.changeset import Changes, Problems
+from c7n_iamusers.identity_center import access_plan, model
+from c7n_iamusers.identity_center.planning.access_review import total_access
+from c7n_iamusers.identity_center.planning.adoption import Problems, same_person
+from c7n_iamusers.identity_center.planning.changeset import Changes
 from c7n_iamusers.identity_center.planning.plan_input import Evidence, PlanInput
+from c7n_iamusers.identity_center.planning.removals import find_removals
 from c7n_iamusers.identity_center.planning.replacements import changed_people, inherited_access
+from c7n_iamusers.identity_center.planning.review_input import Comparison
 from c7n_iamusers.identity_center.planning.unrequested_access import SideEffects
 from c7n_iamusers.identity_center.requests.lookalikes import lookalikes, special
 from c7n_iamusers.identity_center.requests.spelling import refused_spellings
 from c7n_iamusers.text.wording import shown
 
-_CODE = IdentityCenterError.__name__
-_NO_REMOVALS = model.Choices()
+_NO_REMOVALS = access_plan.Choices()
 
 
 def plan_access(
     desired: model.DesiredAccess,
     state: model.CenterState,
     instance: model.Instance,
-    choices: model.Choices = _NO_REMOVALS,
+    choices: access_plan.Choices = _NO_REMOVALS,
     evidence: Evidence | None = None,
     as_is: bool = False,
-) -> model.AccessPlan:
+) -> access_plan.AccessPlan:
     """The plan, whose refusals include those of ``desired``. ``as_is``: see ``Comparison``."""
     known = evidence or Evidence()
     people, unrecognized = _recognized(desired.people, state)
@@ -59,18 +60,19 @@ def plan_access(
     given = PlanInput(desired, state, people, claims, instance, known)
     side_effects = SideEffects(given)
     builder = Changes(given, side_effects)
-    found = review(Comparison(given, choices, side_effects, (*desired.refused, *refused), as_is))
+    comparison = Comparison(given, choices, side_effects, (*desired.refused, *refused), as_is)
+    removals = find_removals(comparison)
     missing = list(_missing(desired, state, people, claims))
     waiting = {each.claim for each in missing}
-    return model.AccessPlan(
-        (*builder.all(), *found.going),
+    return access_plan.AccessPlan(
+        (*builder.all(), *removals.going),
         (*desired.refused, *refused),
         tuple(missing),
         {claim: tuple(builder.keys_of(claim)) for claim in claims if claim not in waiting},
         people,
-        found.stale,
-        found.totals,
-        found.unexpected_members,
+        removals.stale,
+        total_access(comparison, removals),
+        removals.unexpected_members,
         side_effects=side_effects.all(),
     )
 
@@ -121,12 +123,12 @@ def _missing(
     state: model.CenterState,
     people: Mapping[model.PersonKey, model.KnownPerson],
     claims: Sequence[model.Claim],
-) -> Iterator[model.Missing]:
+) -> Iterator[access_plan.Missing]:
     for claim in claims if desired.external else ():
         person, group = desired.people[claim.person], state.groups.get(claim.group)
         found = people.get(claim.person)
         if found is None:
-            yield model.Missing(
+            yield access_plan.Missing(
                 claim,
                 "user",
                 reasons.USER_AWAITED(
@@ -134,13 +136,13 @@ def _missing(
                 ),
             )
         elif group is None:
-            yield model.Missing(
+            yield access_plan.Missing(
                 claim,
                 "group",
                 reasons.GROUP_AWAITED(group=claim.group, username=person.username),
             )
         elif found.user_id not in group.members:
-            yield model.Missing(
+            yield access_plan.Missing(
                 claim,
                 "membership",
                 reasons.MEMBERSHIP_AWAITED(username=person.username, group=claim.group),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
 from c7n_iamusers.identity_center.planning.replacements import History
 
 
@@ -26,7 +27,7 @@ class Evidence:
 
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
     history: History = field(default_factory=History)
-    quotas: model.CenterQuotas = field(default_factory=model.CenterQuotas)
+    quotas: CenterQuotas = field(default_factory=CenterQuotas)
     emptied: frozenset[str] = frozenset()
     source_is_stated: bool = False
     expired: frozenset[tuple[str, str]] = frozenset()

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.planning.permission_sets import accounts_that_change, may_widen
 from c7n_iamusers.identity_center.planning.plan_input import PlanInput
 
@@ -42,7 +42,7 @@ class SideEffects:
         self._further: dict[str, list[model.Grant]] = {}
         self._keys = {known.user_id: key for key, known in given.people.items()}
 
-    def all(self) -> tuple[model.SideEffect, ...]:
+    def all(self) -> tuple[access_plan.SideEffect, ...]:
         """All side effects. Those that need a reviewed plan come first."""
         found = [*self._joined(), *self._assigned(), *self._changed()]
         return tuple(sorted(found, key=lambda each: (not each.review, each)))
@@ -76,7 +76,7 @@ class SideEffects:
             people = sorted(map(self._username, users))
             yield f"changes account {account}: {through}: {', '.join(people) or 'no members'}"
 
-    def _joined(self) -> Iterator[model.SideEffect]:
+    def _joined(self) -> Iterator[access_plan.SideEffect]:
         """Of new members: they also gain the group's other assignments."""
         for name, keys in sorted(self._joining.items()):
             known, requested = self._state.groups.get(name), self._groups[name]
@@ -90,7 +90,7 @@ class SideEffects:
                 )
                 consent = requested.shared and grant in requested.grants
                 if people:
-                    yield model.SideEffect(
+                    yield access_plan.SideEffect(
                         grant.account_id,
                         grant.permission_set,
                         f"group {name}",
@@ -99,7 +99,7 @@ class SideEffects:
                         "" if consent else "no intents request it through that group",
                     )
 
-    def _assigned(self) -> Iterator[model.SideEffect]:
+    def _assigned(self) -> Iterator[access_plan.SideEffect]:
         """Of new assignments: existing members of the group gain them."""
         for name, group in sorted(self._groups.items()):
             known = self._state.groups.get(name)
@@ -108,11 +108,11 @@ class SideEffects:
                 people = sorted(self._username(user) for user in users if not self._is_asked(user, grant))
                 if people:
                     by = f"the assignment of group {name}"
-                    yield model.SideEffect(
+                    yield access_plan.SideEffect(
                         grant.account_id, grant.permission_set, f"group {name}", by, tuple(people)
                     )
 
-    def _changed(self) -> Iterator[model.SideEffect]:
+    def _changed(self) -> Iterator[access_plan.SideEffect]:
         """Of changed permission sets: all holders have them changed."""
         for name in sorted(self._accounts):
             known = self._state.permission_sets.get(name)
@@ -125,7 +125,7 @@ class SideEffects:
                     )
                     review = "it may give them more, and there are no intents of them" if grows else ""
                     by = f"the change of permission set {name}"
-                    yield model.SideEffect(account, name, through, by, tuple(people), review, True)
+                    yield access_plan.SideEffect(account, name, through, by, tuple(people), review, True)
 
     def _holders(self, name: str) -> Iterator[tuple[str, str, frozenset[str]]]:
         """Account, group or direct assignment, and user ids of the holders whose access changes."""

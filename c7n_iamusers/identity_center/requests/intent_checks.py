@@ -21,16 +21,13 @@ from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE, Intents, UserIntent, intents_data
 from c7n_iamusers.identity_center.requests.people import (
-    KEYS,
-    USER_ID,
     Candidate,
     Identity,
-    PeopleMap,
-    PersonRow,
     from_email,
     identify,
     several_users,
 )
+from c7n_iamusers.identity_center.requests.people_file import KEYS, USER_ID, PeopleMap, PersonRow
 from c7n_iamusers.text.wording import folded, shown, visible
 
 _TAG, _EMAIL = "tag:", " (e-mail)"

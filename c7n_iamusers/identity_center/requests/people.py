@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Identifies the people of IAM users by username and e-mail, and refuses ambiguous and invalid ones. Pure.
-
-The people file of ``people-from`` (CSV, JSON, YAML) says who the people of IAM users are, and overrides tags.
-"""
+"""Identifies the people of IAM users by username and e-mail, and refuses ambiguous and invalid ones. Pure."""
 
 from __future__ import annotations
 
@@ -11,20 +8,13 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center.model import Person, PersonKey
 from c7n_iamusers.identity_center.requests.lookalikes import form_fault, glyph_fault, lookalikes, special
+from c7n_iamusers.identity_center.requests.people_file import KEYS, REQUIRED
 from c7n_iamusers.text.addresses import LONGEST, foreign_domain, is_address
-from c7n_iamusers.text.documents import NotInFormat
-from c7n_iamusers.text.rows import Row, read_rows
-from c7n_iamusers.text.validators import is_account_id
-from c7n_iamusers.text.wording import folded, quoted, shown
-
-#: The keys of a policy's ``user:``. CreateUser needs all of them, although its model says they are optional.
-KEYS = ("username", "email", "given-name", "family-name", "display-name")
+from c7n_iamusers.text.wording import quoted, shown
 
 #: identitystore CreateUser, UserName: "the username can't be Administrator or AWSAdministrators".
 _RESERVED = frozenset({"administrator", "awsadministrators"})
@@ -59,8 +49,8 @@ class Identity:
     def rests_on(self) -> str:
         """The sources of username and e-mail, and contradicting tags."""
         username, email = self.origins["username"], self.origins["email"]
-        found = username if username == email else f"{username} (username) and {email} (e-mail)"
-        return f"{found}{AGAINST}{' and '.join(self.against)}" if self.against else found
+        sources = username if username == email else f"{username} (username) and {email} (e-mail)"
+        return f"{sources}{AGAINST}{' and '.join(self.against)}" if self.against else sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +111,19 @@ def distinct_people(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 def hints(candidates: Iterable[Candidate]) -> tuple[str, ...]:
     """People who may be one human, in lines: their addresses differ only in what follows a plus sign."""
-    known = [each for each in candidates if each.person]
-    addressed = {_mailbox(each.person.key[1]) for each in known if each.person and "+" in each.person.email}
+    named = [(candidate, candidate.person) for candidate in candidates if candidate.person]
+    addressed = {_mailbox(person.key[1]) for _, person in named if "+" in person.email}
     people: defaultdict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for each in known if addressed else ():
-        email = each.person.key[1] if each.person else ""
+    for candidate, person in named if addressed else ():
+        email = person.key[1]
         if (mailbox := _mailbox(email)) in addressed:
-            people[mailbox][email].add(_user(each))
+            people[mailbox][email].add(_user(candidate))
     return tuple(
-        f"{' and '.join(sorted(found))} may be one human's: they differ only after the +, and get access as "
-        f"{len(found)} people (IAM users {shown(sorted(set().union(*found.values())))}). If they are one, give one "
+        f"{' and '.join(sorted(users))} may be one human's: they differ only after the +, and get access as "
+        f"{len(users)} people (IAM users {shown(sorted(set().union(*users.values())))}). If they are one, give one "
         "address for all of them in the people file"
-        for _, found in sorted(people.items())
-        if len(found) > 1
+        for _, users in sorted(people.items())
+        if len(users) > 1
     )
 
 
@@ -257,8 +247,8 @@ def _clashes(candidates: Sequence[Candidate], part: int) -> dict[str, _Clash]:
             users[key[part]].append(_user(candidate))
     return {
         text: _Clash(tuple(sorted(set(users[text]))), _only(on_file[text]))
-        for text, found in people.items()
-        if len(found) > 1
+        for text, keys in people.items()
+        if len(keys) > 1
     }
 
 
@@ -275,7 +265,7 @@ def _alike(candidates: Sequence[Candidate], part: int) -> dict[str, _Clash]:
 
     ``users``: those of the other texts.
     """
-    others = lookalikes(each.person.key[part] for each in candidates if each.person)
+    others = lookalikes(candidate.person.key[part] for candidate in candidates if candidate.person)
     on_file: defaultdict[str, set[PersonKey]] = defaultdict(set)
     users: defaultdict[str, set[str]] = defaultdict(set)
     for candidate in candidates if others else ():
@@ -286,8 +276,8 @@ def _alike(candidates: Sequence[Candidate], part: int) -> dict[str, _Clash]:
                 on_file[text].add(candidate.person.key)
     return {
         text: _Clash(
-            tuple(sorted(set().union(*(users[each] for each in same)))),
-            _only(on_file[text].union(*(on_file[each] for each in same))),
+            tuple(sorted(set().union(*(users[other] for other in same)))),
+            _only(on_file[text].union(*(on_file[other] for other in same))),
         )
         for text, same in others.items()
     }
@@ -310,7 +300,7 @@ def several_users(person: Person, account_id: str, names: Iterable[str]) -> str:
     return (
         f"the e-mail {quoted(person.email)} is that of several IAM users of account {account_id} "
         f"({shown(sorted(names))}), and one person would get the access of all of them: if they are one person's, give "
-        f"each of them a row with {', '.join(_REQUIRED)} in the people file (people-from, or --people-from); if "
+        f"each of them a row with {', '.join(REQUIRED)} in the people file (people-from, or --people-from); if "
         "not, give each the e-mail of its own person"
     )
 
@@ -349,128 +339,3 @@ def _distinct(
     if names and not candidate.on_file:
         problems.append(several_users(candidate.person, account_id, names))
     return replace(candidate, person=None, problem="; ".join(problems)) if problems else candidate
-
-
-#: The columns that identify the IAM user, and the person's user in Identity Center; the others are those of ``user:``.
-ACCOUNT, USER, USER_ID = "account", "user", "user-id"
-COLUMNS = (ACCOUNT, USER, *KEYS, USER_ID)
-_REQUIRED = (ACCOUNT, USER, "email")
-
-
-@dataclass(frozen=True)
-class PersonRow:
-    """``texts``: column -> text. ``line``: where the row begins. ``problem``: why it can't be read."""
-
-    line: int
-    texts: Mapping[str, str]
-    problem: str = ""
-
-
-@dataclass(frozen=True)
-class _Fault:
-    line: int
-    account_id: str
-    user: str
-    text: str
-
-    def concerns(self, account_id: str, user: str) -> bool:
-        """Whether the row may be meant for that user. An unreadable account or user may be any."""
-        return self.account_id in ("", account_id) and folded(self.user) in ("", folded(user))
-
-
-@dataclass(frozen=True)
-class PeopleMap:
-    """The rows of the file ``name``: (account id, folded user name) -> row."""
-
-    name: str
-    rows: Mapping[tuple[str, str], PersonRow]
-    faults: tuple[_Fault, ...] = ()
-
-    def find(self, account_id: str, user: str) -> PersonRow | None:
-        """The row of a user; None if it has none. Raises InvalidPolicyData if a faulty row may be meant for it."""
-        if row := self.rows.get((account_id, folded(user))):
-            return row
-        concerning = [fault for fault in self.faults if fault.concerns(account_id, user)]
-        if concerning:
-            lines = "; ".join(f"line {fault.line}: {fault.text}" for fault in concerning[:3])
-            raise InvalidPolicyData(f"{self.name}: {lines}: correct it there")
-        return None
-
-    def fault_lines(self) -> list[str]:
-        """The faulty rows, in lines for a log."""
-        return [f"{self.name}, line {fault.line}: {fault.text}" for fault in self.faults]
-
-
-def people_map(name: str, rows: Iterable[PersonRow]) -> PeopleMap:
-    """The map of ``rows``. Names of IAM users are unique ignoring case."""
-    good: defaultdict[tuple[str, str], list[PersonRow]] = defaultdict(list)
-    faults: list[_Fault] = []
-    for row in rows:
-        account_id, user = row.texts.get(ACCOUNT, ""), row.texts.get(USER, "")
-        known = account_id if is_account_id(account_id) else ""
-        if fault := row.problem or _row_fault(row.texts):
-            faults.append(_Fault(row.line, known, user, fault))
-        else:
-            good[known, folded(user)].append(row)
-    for (account_id, user), same in good.items():
-        if len(same) > 1:
-            lines = ", ".join(str(row.line) for row in same)
-            text = f"user {user} of account {account_id} has several rows (lines {lines})"
-            faults.append(_Fault(same[0].line, account_id, user, text))
-    return PeopleMap(name, {key: same[0] for key, same in good.items() if len(same) == 1}, tuple(faults))
-
-
-def _row_fault(texts: Mapping[str, str]) -> str:
-    if unknown := sorted(set(texts) - set(COLUMNS)):
-        return f"has unknown columns {', '.join(map(repr, unknown))}: known are {', '.join(COLUMNS)}"
-    if missing := [column for column in _REQUIRED if not texts.get(column)]:
-        return f"has no {' and no '.join(missing)}"
-    if not is_account_id(texts[ACCOUNT]):
-        return f"account {quoted(texts[ACCOUNT])} must be 12 digits (spreadsheets drop leading zeros)"
-    return ""
-
-
-FORMS = {"csv": "csv", "json": "json", "yaml": "yaml", "yml": "yaml"}
-
-
-def parse_people(name: str, data: str | bytes) -> PeopleMap:
-    """The people of the file ``name`` with content ``data``. The name's extension is the format.
-
-    Raises InvalidPolicyData, with the line, if the content does not have that format.
-    """
-    form = FORMS.get(name.rpartition(".")[2].lower())
-    if form is None:
-        raise InvalidPolicyData(f"people-from: {name} must end in one of .{', .'.join(FORMS)}")
-    if not data.strip():
-        raise InvalidPolicyData(f"people-from: {name} is empty: give rows of {', '.join(COLUMNS)}")
-    try:
-        found = list(read_rows(data, form, _header_fault))
-    except NotInFormat as error:
-        raise InvalidPolicyData(f"people-from: {name}, {error}") from error
-    return people_map(name, map(_row, found))
-
-
-def _header_fault(names: list[str]) -> str:
-    columns = [_column(name) for name in names]
-    missing = [column for column in ("account", "user", "email") if column not in columns]
-    unknown = [column for column in columns if column not in COLUMNS]
-    twice = sorted({column for column in columns if columns.count(column) > 1})
-    for faulty, problem in ((missing, "lacks"), (unknown, "has unknown"), (twice, "has twice")):
-        if faulty:
-            return f"{problem} {', '.join(map(repr, faulty))}; known: {', '.join(COLUMNS)}"
-    return ""
-
-
-def _row(row: Row) -> PersonRow:
-    if row.problem or not isinstance(row.value, Mapping):
-        return PersonRow(row.line, {}, row.problem or "is not an object")
-    return PersonRow(row.line, {_column(key): _text(part) for key, part in row.value.items()})
-
-
-def _column(name: Any) -> str:
-    return str(name).lower().replace("_", "-")
-
-
-def _text(value: Any) -> str:
-    # A number may have lost leading zeros, so it is not an account id.
-    return value.strip() if isinstance(value, str) else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.applying.deletion_checks import DeletionChecks, kept
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.undo.plan import differ, has_changed
@@ -24,7 +24,7 @@ class UndoChecks(DeletionChecks):
     def __init__(
         self,
         reader: CenterReader,
-        changes: Iterable[model.Change],
+        changes: Iterable[access_plan.Change],
         basis: object_records.UndoBasis,
         clock: Callable[[], float],
     ) -> None:
@@ -52,19 +52,19 @@ class UndoChecks(DeletionChecks):
             return ""
         return "the group's name or description has changed since it was read"
 
-    def _check_group(self, change: model.Change, group_id: str) -> None:
+    def _check_group(self, change: access_plan.Change, group_id: str) -> None:
         super()._check_group(change, group_id)
         known = self._reader.store.group(group_id) if change.kind == model.GROUP else None
         if known and (reason := self._renamed(known)):
             raise kept(change, reason)
 
-    def _check_user(self, change: model.Change, user_id: str) -> None:
+    def _check_user(self, change: access_plan.Change, user_id: str) -> None:
         super()._check_user(change, user_id)
         attributes, given = self._reader.store.user_attributes(user_id), self._basis.users.get(user_id)
         if attributes and given and has_changed(attributes, given):
             raise kept(change, "it has changed since it was read")
 
-    def _check_set(self, change: model.Change, arn: str) -> None:
+    def _check_set(self, change: access_plan.Change, arn: str) -> None:
         known = self._reader.permission_sets.read(arn)
         if known is None:
             return

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 
 #: The ARN of a permission set, an id of the identity store, or an account id.
@@ -46,7 +46,7 @@ def with_names(
     )
 
 
-def _renamed(change: model.Change, name: str, details: tuple[str, ...]) -> model.Change:
+def _renamed(change: access_plan.Change, name: str, details: tuple[str, ...]) -> access_plan.Change:
     return replace(change, name=name, subject=replace(change.subject, name=name), details=details)
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.undo.restoration import RestorationPlan, deletion_key
 from c7n_iamusers.text.wording import shown
@@ -302,7 +302,7 @@ class _Undo:
             else "its group is not managed, and has no managed permission set"
         )
 
-    def all(self) -> Iterator[model.Change]:
+    def all(self) -> Iterator[access_plan.Change]:
         """All deletions. Memberships come first, as they end access at once; assignments take longer."""
         created = list(enumerate(self.state.created))
         yield from self._memberships()
@@ -317,7 +317,7 @@ class _Undo:
             if number in self.state.users:
                 yield from self._user(self.state.users[number], each)
 
-    def _memberships(self) -> Iterator[model.Change]:
+    def _memberships(self) -> Iterator[access_plan.Change]:
         for (group_id, user_id), reason in sorted(self._kept_memberships.items()):
             self.kept.append(object_records.Kept(f"membership {user_id} in {group_id}", reason))
         for member in sorted(self._leaving & self.state.memberships.keys()):
@@ -327,7 +327,7 @@ class _Undo:
                 model.MEMBERSHIP, _member_key(member), f"{member[1]} in {member[0]}", call, needs
             )
 
-    def _assignments(self) -> Iterator[model.Change]:
+    def _assignments(self) -> Iterator[access_plan.Change]:
         # Memberships are deleted first: the assignment of an unmanaged group confirms them, and people who join a group
         # meanwhile keep its access.
         first: defaultdict[str, list[str]] = defaultdict(list)
@@ -348,14 +348,16 @@ class _Undo:
                 first[group_id],
             )
             asked = model.Pending(assignment.account_id, assignment.permission_set_arn, group_id)
-            yield self.state.in_progress.removing(change, asked)
+            yield change.removing(asked, self.state.in_progress)
 
     def _assignment_reason(self, group_id: str, assignment: model.Assignment) -> str:
         if (group_id, assignment) in self._unmanaged:
             return "its permission set is not managed"
         return self._kept_assignments.get((group_id, assignment), "")
 
-    def _group(self, group: model.KnownGroup, created: object_records.Created) -> Iterator[model.Change]:
+    def _group(
+        self, group: model.KnownGroup, created: object_records.Created
+    ) -> Iterator[access_plan.Change]:
         further = {each for each in group.assignments if (group.group_id, each) not in self._assigned}
         reasons = group_reasons(group, created.parameters, self._unexpected(group), further)
         needs = [_member_key((group.group_id, user)) for user in group.members]
@@ -366,7 +368,7 @@ class _Undo:
             self._change(model.GROUP, deletion_key(model.GROUP, group.group_id), group.name, call, needs),
         )
 
-    def _permission_set(self, state: object_records.CreatedSet) -> Iterator[model.Change]:
+    def _permission_set(self, state: object_records.CreatedSet) -> Iterator[access_plan.Change]:
         known, name = state.known, state.known.settings.name
         own = {
             (each.account_id, group_id)
@@ -387,7 +389,7 @@ class _Undo:
 
     def _user(
         self, user: object_records.CreatedUser, created: object_records.Created
-    ) -> Iterator[model.Change]:
+    ) -> Iterator[access_plan.Change]:
         name = str(user.attributes.get("UserName", user.user_id))
         own = {group for group, member in self._leaving if member == user.user_id}
         reasons = user_reasons(user, created.parameters, own)
@@ -395,7 +397,7 @@ class _Undo:
         call = operations.user_deletion(user.user_id, self.instance)
         yield from self._unless(reasons, self._change(model.USER, f"user {user.user_id}", name, call, needs))
 
-    def _unless(self, reasons: list[str], change: model.Change) -> Iterator[model.Change]:
+    def _unless(self, reasons: list[str], change: access_plan.Change) -> Iterator[access_plan.Change]:
         if reasons:
             self.kept.append(object_records.Kept(f"{change.kind} {change.name}", "; ".join(reasons)))
         else:
@@ -406,9 +408,9 @@ class _Undo:
 
     def _change(
         self, kind: str, key: str, name: str, call: ApiCall, needs: list[str] | None = None
-    ) -> model.Change:
+    ) -> access_plan.Change:
         subject = self.instance.subject(kind, name)
-        return model.Change(key, kind, object_records.DELETE, name, subject, (call,), tuple(needs or ()))
+        return access_plan.Change(key, kind, access_plan.DELETE, name, subject, (call,), tuple(needs or ()))
 
 
 def _member_key(member: object_records.MembershipKey) -> str:

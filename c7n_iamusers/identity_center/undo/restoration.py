@@ -18,7 +18,7 @@ from typing import Any
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.object_records import SETTINGS, Kept, RemovedState, content_of, holders_in
 from c7n_iamusers.identity_center.planning import operations, permission_sets
 from c7n_iamusers.identity_center.planning.changeset import (
@@ -109,7 +109,7 @@ class RestorationPlan:
     membership's change -> its record.
     """
 
-    changes: tuple[model.Change, ...] = ()
+    changes: tuple[access_plan.Change, ...] = ()
     kept: tuple[Kept, ...] = ()
     permission_sets: Mapping[str, PermissionSet] = field(default_factory=dict)
     of_people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -157,7 +157,7 @@ class _Restoration:
         for each in removed_state.removed:
             if each.kind == model.MEMBERSHIP:
                 self._former[each.record["group-id"]].add(each.record["user-id"])
-        self._changes: list[model.Change] = []
+        self._changes: list[access_plan.Change] = []
         self._requested: dict[str, PermissionSet] = {}
         self._of_people: defaultdict[str, list[str]] = defaultdict(list)
         self._existing: set[str] = set()
@@ -253,7 +253,7 @@ class _Restoration:
         )
         details = tuple(changed(known.settings, settings))
         admin = administrative(settings, {})
-        self._add(key, model.PERMISSION_SET, record, calls, (), details, admin, model.UPDATE)
+        self._add(key, model.PERMISSION_SET, record, calls, (), details, admin, access_plan.UPDATE)
         return ""
 
     def _group(self, record: Record) -> str:
@@ -302,7 +302,7 @@ class _Restoration:
         needs = (set_key(grant.permission_set), group_key(record["group"]))
         self._add(assignment_key(record["group"], grant), model.ASSIGNMENT, record, (call,), needs)
         asked = model.Pending(account, str(arn), str(group_id))
-        self._changes[-1] = self._removed_state.in_progress.making(self._changes[-1], asked)
+        self._changes[-1] = self._changes[-1].making(asked, self._removed_state.in_progress)
         return ""
 
     def _members_before(self, record: Record) -> set[str]:
@@ -372,9 +372,9 @@ class _Restoration:
     ) -> None:
         title = _title(kind, record)
         subject = self._instance.subject(kind, title)
-        action = action or (model.ASSIGN if kind == model.ASSIGNMENT else model.CREATE)
+        action = action or (access_plan.ASSIGN if kind == model.ASSIGNMENT else access_plan.CREATE)
         self._changes.append(
-            model.Change(
+            access_plan.Change(
                 key,
                 kind,
                 action,

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.applying.deletion_checks import FRESH, RecentlyInProgress
 from c7n_iamusers.identity_center.aws.created_reader import holders_of
 from c7n_iamusers.identity_center.aws.reader import CenterReader
@@ -40,7 +40,7 @@ class RestorationChecks:
         #: Group id -> when it was read, and what it gives: for the memberships of all who come back.
         self._read: dict[str, tuple[float, _Given]] = {}
 
-    def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
+    def before(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
         """The check, if any. It raises IdentityCenterError if the change may no longer be made."""
         if former := self._plan.settings.get(change.key):
             return partial(self._check_settings, change, former)
@@ -50,7 +50,9 @@ class RestorationChecks:
         check = self._check_assignment if change.kind == model.ASSIGNMENT else self._check_membership
         return partial(check, change, record, parameters)
 
-    def _check_membership(self, change: model.Change, record: Record, parameters: Mapping[str, Any]) -> None:
+    def _check_membership(
+        self, change: access_plan.Change, record: Record, parameters: Mapping[str, Any]
+    ) -> None:
         now, group_id = self._clock(), parameters["GroupId"]
         read, given = self._read.get(group_id, (now - 2 * FRESH, (None, {})))
         if now - read > FRESH:
@@ -68,7 +70,9 @@ class RestorationChecks:
         group = model.KnownGroup(group_id, group_id, assignments=held)
         return group, {each.arn: each for each in sets if each}
 
-    def _check_assignment(self, change: model.Change, record: Record, parameters: Mapping[str, Any]) -> None:
+    def _check_assignment(
+        self, change: access_plan.Change, record: Record, parameters: Mapping[str, Any]
+    ) -> None:
         former = self._plan.former[change.key]
         if joined := sorted(self._reader.store.members(parameters["PrincipalId"]) - former):
             raise not_restored(
@@ -78,7 +82,7 @@ class RestorationChecks:
         if reason := set_changed(record, self._reader.permission_sets.read(parameters["PermissionSetArn"])):
             raise not_restored(change, f"{reason}: {_SINCE}")
 
-    def _check_settings(self, change: model.Change, former: FormerSettings) -> None:
+    def _check_settings(self, change: access_plan.Change, former: FormerSettings) -> None:
         known = self._reader.permission_sets.read(former.arn)
         if (reason := former.reason(known)) or known is None:
             raise not_restored(change, reason)
@@ -104,7 +108,7 @@ class RestorationChecks:
         return shown(sorted(names.get(user, f"user id {user}") for user in users))
 
 
-def not_restored(change: model.Change, reason: str) -> IdentityCenterError:
+def not_restored(change: access_plan.Change, reason: str) -> IdentityCenterError:
     """The error for what is not restored. ``reason``: why, in words."""
     of = "the former settings of " if change.key.startswith(SETTINGS) else ""
     return IdentityCenterError(

@@ -19,7 +19,7 @@ from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store
-from c7n_iamusers.identity_center import model, object_records
+from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.applying.recheck import Recheck, writer_context
 from c7n_iamusers.identity_center.applying.run_history import UNDO_JOURNAL, read_history, read_successors
 from c7n_iamusers.identity_center.applying.run_lock import exclusive
@@ -136,7 +136,7 @@ def _checked_result(
 
 def _require_consent(plan: object_records.UndoPlan, place: str, accepted: Callable[[], bool]) -> None:
     """Raises IdentityCenterError if the plan gives people access and nobody accepts that."""
-    if any(each.action != object_records.DELETE for each in plan.changes) and not accepted():
+    if any(each.action != access_plan.DELETE for each in plan.changes) and not accepted():
         raise IdentityCenterError(
             f"nothing was touched: lines with + give people access by what {place} says, and whoever can write there "
             "can have written it: check them, and give --result-sha256 HEX, as the run printed it, or say yes on a "
@@ -279,7 +279,7 @@ class _UndoRecheck:
         desired = model.DesiredAccess(permission_sets=restoration.permission_sets)
         self._recheck = Recheck(reader, desired, model.CenterState(), instance)
 
-    def __call__(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+    def __call__(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> RecheckResult:
         """What is left of the change. Raises IdentityCenterError if it may no longer be made."""
         if former := self._settings.get(change.key):
             known = self._reader.permission_sets.read(former.arn)
@@ -293,13 +293,13 @@ class _UndoRecheck:
             else self._recheck(change, parameters)
         )
 
-    def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
+    def before(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
         """A check to make right before a deletion, and before anything is restored that gives or takes access."""
-        if change.action == object_records.DELETE:
+        if change.action == access_plan.DELETE:
             return self._deletion_checks.before(change, parameters)
         return self._restoration_checks.before(change, parameters)
 
-    def _group(self, change: model.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+    def _group(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> RecheckResult:
         in_progress = self._reader.assignments.in_progress()
         found = self._reader.store.find_group(parameters["DisplayName"])
         if found is None:
@@ -337,7 +337,7 @@ def _record(
     plan: object_records.UndoPlan, ended: Mapping[str, ChangeResult], output: Store, name: str
 ) -> None:
     names = {change.key: f"{change.kind} {change.name}" for change in plan.changes}
-    deletions = {change.key for change in plan.changes if change.action == object_records.DELETE}
+    deletions = {change.key for change in plan.changes if change.action == access_plan.DELETE}
     done = [key for key, each in ended.items() if each.status == DONE]
     data = {
         "finished": utc_now().isoformat(),
@@ -353,9 +353,9 @@ def _record(
 def _lines(plan: object_records.UndoPlan) -> Iterator[str]:
     deletions = 0
     for change in plan.changes:
-        deletions += change.action == object_records.DELETE
+        deletions += change.action == access_plan.DELETE
         admin = f"  ADMINISTRATOR by {change.administrative}" if change.administrative else ""
-        yield f"  {'-' if change.action == object_records.DELETE else '+'} {change.kind:<14} {change.name}{admin}"
+        yield f"  {'-' if change.action == access_plan.DELETE else '+'} {change.kind:<14} {change.name}{admin}"
         yield from (f"      {detail}" for detail in change.details)
     for kept in plan.kept:
         yield f"  ! {'kept':<14} {kept.name}: {kept.reason}"

@@ -20,7 +20,7 @@ from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import Backoff, Verdict, answered, error_code, message_of, verdict_on
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 
 #: An earlier write has not propagated, another writer was faster, or a call whose answer was lost was made. The change
 #: is rechecked before its next try.
@@ -64,10 +64,12 @@ class WriterContext:
     clients: Mapping[str, Any]
     instance: model.Instance
     journal: JournalWriter
-    recheck: Callable[[model.Change, Mapping[str, Any]], RecheckResult]
+    recheck: Callable[[access_plan.Change, Mapping[str, Any]], RecheckResult]
     rate: RateLimit
     backoff: Backoff
-    check_before: Callable[[model.Change, Mapping[str, Any]], Callable[[], None] | None] = lambda *_: None
+    check_before: Callable[[access_plan.Change, Mapping[str, Any]], Callable[[], None] | None] = lambda *_: (
+        None
+    )
     caller: str = ""
 
 
@@ -148,7 +150,7 @@ class ChangeExecution:
 
     def __init__(
         self,
-        change: model.Change,
+        change: access_plan.Change,
         context: WriterContext,
         published: Mapping[str, Any],
         began: float,
@@ -280,7 +282,7 @@ class ChangeExecution:
         recheck = partial(self._context.recheck, self.change, self._call.parameters)
         found: RecheckResult = yield from self._read(recheck, may_race=True)
         change, is_own = self.change, self._call.lost or self.change.kind not in _ADOPTABLE
-        if found.values and change.action == model.CREATE and not (is_own or self._adopts):
+        if found.values and change.action == access_plan.CREATE and not (is_own or self._adopts):
             raise self._failure(
                 "Reviewed", "others have created it since the plan was reviewed: review a new plan"
             )
@@ -296,7 +298,7 @@ class ChangeExecution:
         Raises ``failure`` otherwise: that AWS does not show it proves nothing. A removal is left to the next run, which
         reads what there is.
         """
-        if self._call.lost and self.change.action == model.CREATE:
+        if self._call.lost and self.change.action == access_plan.CREATE:
             recheck = partial(self._context.recheck, self.change, self._call.parameters)
             try:
                 found: RecheckResult = yield from self._read(recheck)

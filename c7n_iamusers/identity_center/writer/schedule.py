@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from c7n_iamusers.identity_center.model import Change
+from c7n_iamusers.identity_center.access_plan import Change
 from c7n_iamusers.identity_center.writer.change import ChangeExecution, Follow, Pause, Send
 
 

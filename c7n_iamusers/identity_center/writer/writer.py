@@ -17,7 +17,8 @@ from typing import Any
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.paging import items
 from c7n_iamusers.execution.rate_limit import RateLimit
-from c7n_iamusers.identity_center.model import ASSIGNMENT, MEMBERSHIP, Change
+from c7n_iamusers.identity_center.access_plan import Change
+from c7n_iamusers.identity_center.model import ASSIGNMENT, MEMBERSHIP
 from c7n_iamusers.identity_center.writer.change import (
     ERRORS,
     ChangeExecution,

@@ -13,12 +13,12 @@ import pytest
 from aws_local_org.identity_center import directory, faults
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.applying.feeding import groups_per_person_faults
 from c7n_iamusers.identity_center.aws.identity_store import PROBE
 from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
-from c7n_iamusers.identity_center.model import CenterQuotas
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions, plan_of
+from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
 from c7n_iamusers.identity_center.provisioning import provision
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.text.documents import read_json
@@ -152,10 +152,10 @@ def test_the_groups_of_one_person(fleet: FleetRehearsal) -> None:
 def test_groups_that_were_not_read_are_asked_for_only_where_they_may_matter() -> None:
     alice = ("alice", "alice@example.com")
     changes = tuple(
-        model.Change(f"membership alice/g{number}", "membership", "create", "", subject(), (_CALL,))
+        access_plan.Change(f"membership alice/g{number}", "membership", "create", "", subject(), (_CALL,))
         for number in range(3)
     )
-    plan = model.AccessPlan(changes, known_people={alice: model.KnownPerson("u", "alice", alice[1])})
+    plan = access_plan.AccessPlan(changes, known_people={alice: model.KnownPerson("u", "alice", alice[1])})
     asked = list[str]()
 
     def groups_of(user_id: str) -> list[str]:

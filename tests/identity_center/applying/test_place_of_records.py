@@ -15,9 +15,9 @@ import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.identity_center.access_plan import Choices
 from c7n_iamusers.identity_center.applying.run_history import created_so_far
 from c7n_iamusers.identity_center.audit import audit
-from c7n_iamusers.identity_center.model import Choices
 from c7n_iamusers.identity_center.provisioning import RunOptions, export, provision
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.calls import Ref
+from c7n_iamusers.identity_center import access_plan
 from c7n_iamusers.identity_center import model as plan
+from c7n_iamusers.identity_center.access_plan import AccessPlan
 from c7n_iamusers.identity_center.model import (
-    AccessPlan,
     Assignment,
     CenterState,
     DesiredAccess,
@@ -63,11 +64,11 @@ ALICE = desired(intents(ACCOUNT, "alice"))
 def test_everything_from_nothing_in_an_order_in_which_it_can_be_made() -> None:
     found = planned(ALICE, CenterState())
     assert made(found) == [
-        (plan.PERMISSION_SET, plan.CREATE),
-        (plan.GROUP, plan.CREATE),
-        (plan.ASSIGNMENT, plan.ASSIGN),
-        (plan.USER, plan.CREATE),
-        (plan.MEMBERSHIP, plan.CREATE),
+        (plan.PERMISSION_SET, access_plan.CREATE),
+        (plan.GROUP, access_plan.CREATE),
+        (plan.ASSIGNMENT, access_plan.ASSIGN),
+        (plan.USER, access_plan.CREATE),
+        (plan.MEMBERSHIP, access_plan.CREATE),
     ]
     keys = [change.key for change in found.changes]
     assert all(keys.index(need) < keys.index(change.key) for change in found.changes for need in change.needs)
@@ -81,7 +82,7 @@ def test_everything_from_nothing_in_an_order_in_which_it_can_be_made() -> None:
 
 def test_nothing_where_all_of_it_stands() -> None:
     found = planned(ALICE, state(known_person("alice"), members=("id-alice",)))
-    assert {action for _, action in made(found)} == {plan.UNCHANGED}
+    assert {action for _, action in made(found)} == {access_plan.UNCHANGED}
     assert found.work == ()
     assert len(found.served) == 1
 
@@ -99,7 +100,7 @@ def test_one_assignment_however_many_people() -> None:
 
 def test_every_adoption_says_what_it_rests_on() -> None:
     found = planned(ALICE, state(known_person("alice"), assigned=False))
-    adopted = {change.kind: change.rests_on for change in found.changes if change.action == plan.ADOPT}
+    adopted = {change.kind: change.rests_on for change in found.changes if change.action == access_plan.ADOPT}
     assert adopted == {
         plan.PERMISSION_SET: "its tag c7n-iamusers=managed",
         plan.GROUP: f"its description begins with '{OURS}'",
@@ -110,7 +111,7 @@ def test_every_adoption_says_what_it_rests_on() -> None:
 def test_a_set_in_an_earlier_form_is_mended_where_it_is_wanted() -> None:
     stale = KnownPermissionSet(SET_ARN, readers(), frozenset({ACCOUNT}), frozenset({ACCOUNT}))
     found = planned(ALICE, state(permission_sets={"Readers": stale}))
-    assert made(found)[0] == (plan.PERMISSION_SET, plan.UPDATE)
+    assert made(found)[0] == (plan.PERMISSION_SET, access_plan.UPDATE)
     assert found.changes[0].accounts == {ACCOUNT}
 
 
@@ -118,7 +119,7 @@ def test_a_request_under_way_is_awaited() -> None:
     pending = {"request-1": Pending(ACCOUNT, SET_ARN, "group-1"), "other": Pending("1", SET_ARN, "group-2")}
     found = planned(ALICE, state(assigned=False, in_progress=InProgress(pending)))
     (assignment,) = [change for change in found.changes if change.kind == plan.ASSIGNMENT]
-    assert (assignment.action, assignment.awaits) == (plan.AWAIT, "request-1")
+    assert (assignment.action, assignment.awaits) == (access_plan.AWAIT, "request-1")
     assert assignment in found.work
 
 

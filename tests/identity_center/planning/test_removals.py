@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.identity_center.access_plan import Choices
 from c7n_iamusers.identity_center.model import (
     MANAGED_GROUP,
     Assignment,
     CenterState,
-    Choices,
     Claim,
     CurrentAccess,
     DesiredAccess,
@@ -24,8 +24,9 @@ from c7n_iamusers.identity_center.model import (
     KnownPermissionSet,
     KnownPerson,
 )
-from c7n_iamusers.identity_center.planning.access_review import Comparison, Reviewed, review
 from c7n_iamusers.identity_center.planning.plan_input import Evidence, PlanInput
+from c7n_iamusers.identity_center.planning.removals import Removals, find_removals
+from c7n_iamusers.identity_center.planning.review_input import Comparison
 from c7n_iamusers.policy_comparison.comparison import EQUAL, UNDECIDED
 from c7n_iamusers.reasons import FORMER_AND_GONE
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN
@@ -71,7 +72,7 @@ def reviewed(
     choices: Choices = NOTHING,
     side_effects: Any = None,
     **evidence: Any,
-) -> Reviewed:
+) -> Removals:
     """``claims``: others' than the group's, in the accounts that have intents. ``accounts``: that have the sets."""
     given = claims or (claim(ACCOUNT), claim(OTHER_ACCOUNT))
     held: dict[str, dict[str, frozenset[tuple[str, str]]]] = {}
@@ -101,10 +102,10 @@ def reviewed(
     found = PlanInput(
         desired, CenterState(current=current), PEOPLE, given, INSTANCE, Evidence(history=history, **evidence)
     )
-    return review(Comparison(found, choices, side_effects or nothing_else))
+    return find_removals(Comparison(found, choices, side_effects or nothing_else))
 
 
-def removed(found: Reviewed) -> list[str]:
+def removed(found: Removals) -> list[str]:
     return [f"{each.kind} {each.name}" for each in found.going]
 
 

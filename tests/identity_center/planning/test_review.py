@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
-from c7n_iamusers.identity_center.model import CenterQuotas
 from c7n_iamusers.identity_center.output.plan_files import PlanOptions
+from c7n_iamusers.identity_center.planning.quotas import CenterQuotas
 from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.requests.intents import UserIntent
 from c7n_iamusers_cli.main import main

@@ -9,7 +9,7 @@ import pytest
 from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority, with_own_people
 from c7n_iamusers.identity_center.requests.intents import UserIntent
-from c7n_iamusers.identity_center.requests.people import PeopleMap, PersonRow, people_map
+from c7n_iamusers.identity_center.requests.people_file import PeopleMap, PersonRow, people_map
 from tests.access_center import ACCOUNT
 from tests.desired import intents, person, user
 

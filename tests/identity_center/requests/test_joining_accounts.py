@@ -9,8 +9,9 @@ from functools import partial
 
 import pytest
 
+from c7n_iamusers.identity_center.access_plan import Choices
 from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
-from c7n_iamusers.identity_center.model import MANAGED_GROUP, Choices
+from c7n_iamusers.identity_center.model import MANAGED_GROUP
 from c7n_iamusers.identity_center.provisioning import RunOptions, provision
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT

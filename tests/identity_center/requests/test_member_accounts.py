@@ -21,7 +21,7 @@ from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.requests.member_accounts import LiveAccount, MemberAccounts, confirmed
-from c7n_iamusers.identity_center.requests.people import PersonRow, people_map
+from c7n_iamusers.identity_center.requests.people_file import PersonRow, people_map
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import ABLE, intents, user
 from tests.fakes import client_error

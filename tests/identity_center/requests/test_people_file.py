@@ -6,7 +6,7 @@ import json
 import pytest
 
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.identity_center.requests.people import PeopleMap, parse_people
+from c7n_iamusers.identity_center.requests.people_file import PeopleMap, parse_people
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 
 pytestmark = pytest.mark.pure

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.identity_center.requests.people import PersonRow, people_map
+from c7n_iamusers.identity_center.requests.people_file import PersonRow, people_map
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 
 pytestmark = pytest.mark.pure

@@ -12,7 +12,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.identity_center.model import Change
+from c7n_iamusers.identity_center.access_plan import Change
 from c7n_iamusers.identity_center.writer.change import RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions, ChangeResult, SingleWriter
 from tests.access_center import INSTANCE

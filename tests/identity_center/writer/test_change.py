@@ -13,7 +13,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref, Subject
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import AnswerUnreadable, Backoff
-from c7n_iamusers.identity_center.model import Change
+from c7n_iamusers.identity_center.access_plan import Change
 from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.writer.change import (
     ChangeExecution,

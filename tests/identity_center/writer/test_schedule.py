@@ -9,7 +9,7 @@ import pytest
 from c7n_iamusers.execution.journal import NoJournal
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.identity_center.model import Change
+from c7n_iamusers.identity_center.access_plan import Change
 from c7n_iamusers.identity_center.writer.change import (
     ChangeExecution,
     Follow,
@@ -18,13 +18,7 @@ from c7n_iamusers.identity_center.writer.change import (
     Send,
     WriterContext,
 )
-from c7n_iamusers.identity_center.writer.schedule import (
-    QUOTAS,
-    ReadyQueue,
-    RequestQuota,
-    Schedule,
-    Slots,
-)
+from c7n_iamusers.identity_center.writer.schedule import QUOTAS, ReadyQueue, RequestQuota, Schedule, Slots
 from tests.access_center import INSTANCE, subject
 
 pytestmark = pytest.mark.pure

@@ -12,7 +12,7 @@ from botocore.exceptions import ConnectionClosedError
 from botocore.parsers import ResponseParserError
 
 from c7n_iamusers.execution.calls import ApiCall, Ref
-from c7n_iamusers.identity_center.model import Change
+from c7n_iamusers.identity_center.access_plan import Change
 from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ChangeResult, PublishedValues
 from tests.access_center import INSTANCE, SET_ARN, subject
