@@ -70,5 +70,5 @@ def _refusal(caller: str, named: str | None) -> str:
 def _describe_regions(self: Any, region_names: list[str] | None = None) -> list[Region]:
     current = settings.current()
     enabled = ENABLED[current.partition] | {current.region}
-    found: list[Region] = [each for each in RegionsAndZonesBackend.regions if each.name in enabled]
+    found: list[Region] = [region for region in RegionsAndZonesBackend.regions if region.name in enabled]
     return [each for each in found if not region_names or each.name in region_names]

@@ -234,9 +234,9 @@ def _in_store(request: AwsRequest) -> Iterator[str]:
     if kind := _STORE_LISTS.get(request.operation):
         yield f"arn:{current.partition}:identitystore:::{kind}/*"
     ids = {**parameters, **(parameters.get("MemberId") or {})}
-    for each in instances:
+    for instance in instances:
         # A membership stands for its group and its user too.
-        if membership := each.store.memberships.get(str(ids.get("MembershipId"))):
+        if membership := instance.store.memberships.get(str(ids.get("MembershipId"))):
             ids |= {"GroupId": membership.group_id, "UserId": membership.user_id}
     for member, kind in (("UserId", "user"), ("GroupId", "group"), ("MembershipId", "membership")):
         if member in ids:
@@ -384,7 +384,11 @@ def _s3_actions(operation: str, parameters: Parameters) -> Iterator[str]:
 
 
 def _named(name: str, parameters: Parameters) -> list[str]:
-    return [each for each in parameters if each.startswith(name[:-1])] if name.endswith("*") else [name]
+    return (
+        [parameter for parameter in parameters if parameter.startswith(name[:-1])]
+        if name.endswith("*")
+        else [name]
+    )
 
 
 def _on_version(action: str, parameters: Parameters) -> str:
@@ -578,7 +582,7 @@ _KNOWN_OF_SERVICES: Mapping[str, frozenset[str]] = {
     "s3": frozenset(
         {
             *("s3:delimiter", "s3:max-keys", "s3:prefix", "s3:requestobjecttag/", "s3:requestobjecttagkeys"),
-            *("s3:x-amz-acl", *(f"s3:x-amz-grant-{each}" for each in _GRANTS)),
+            *("s3:x-amz-acl", *(f"s3:x-amz-grant-{grant}" for grant in _GRANTS)),
         }
     ),
     "ses": frozenset({"ses:fromaddress"}),
@@ -690,7 +694,7 @@ def _of_s3_request(parameters: Parameters) -> dict[str, Any]:
         **_by_key("s3:requestobjecttag/", tags),
         "s3:requestobjecttagkeys": tuple(tags) or None,
         "s3:x-amz-acl": parameters.get("ACL"),
-        **{f"s3:x-amz-grant-{each}": parameters.get(_grant(each)) for each in _GRANTS},
+        **{f"s3:x-amz-grant-{grant}": parameters.get(_grant(grant)) for grant in _GRANTS},
     }
 
 
@@ -739,7 +743,7 @@ def listed_tags(tags: Any) -> dict[str, str]:
         tags = [
             each if isinstance(each, Mapping) else {"Key": key, "Value": each} for key, each in tags.items()
         ]
-    return {str(each["Key"]): str(each.get("Value") or "") for each in tags or ()}
+    return {str(tag["Key"]): str(tag.get("Value") or "") for tag in tags or ()}
 
 
 def _text(value: Any) -> str | tuple[str, ...]:

@@ -203,7 +203,7 @@ def _names(statement: Any, caller: Principal) -> bool | None:
     names = [str(each) for each in _listed(principal.get("AWS", []))]
     if not _names_of(caller).isdisjoint(names):
         return True
-    odd = any(set("*?$").intersection(each) for each in names) or not principal.keys() <= _OTHERS | {"AWS"}
+    odd = any(set("*?$").intersection(name) for name in names) or not principal.keys() <= _OTHERS | {"AWS"}
     return None if odd else False
 
 

@@ -84,7 +84,7 @@ def management_account() -> str | None:
 
 def has_active_account(account_id: str) -> bool:
     accounts = _backend.accounts if _backend else []
-    return any(each.id == account_id and each.status == "ACTIVE" for each in accounts)
+    return any(account.id == account_id and account.status == "ACTIVE" for account in accounts)
 
 
 def id_of(account_id: str) -> str | None:
@@ -92,7 +92,7 @@ def id_of(account_id: str) -> str | None:
     if (
         _backend is None
         or _backend.org is None
-        or not any(each.id == account_id for each in _backend.accounts)
+        or not any(account.id == account_id for account in _backend.accounts)
     ):
         return None
     return str(_backend.org.id)
@@ -101,13 +101,13 @@ def id_of(account_id: str) -> str | None:
 def delegated_administrators(service_principal: str) -> frozenset[str]:
     """The account ids that RegisterDelegatedAdministrator named for a service."""
     admins = _backend.admins if _backend else []
-    return frozenset(each.account.id for each in admins if service_principal in each.services)
+    return frozenset(admin.account.id for admin in admins if service_principal in admin.services)
 
 
 def trusted_services() -> frozenset[str]:
     """The services with trusted access to the organization (EnableAWSServiceAccess)."""
     services = _backend.services if _backend else []
-    return frozenset(str(each["ServicePrincipal"]) for each in services)
+    return frozenset(str(service["ServicePrincipal"]) for service in services)
 
 
 def _create_organization(backend: OrganizationsBackend, settings: Settings) -> None:
@@ -173,4 +173,4 @@ def _backend_for(self: OrganizationsResponse) -> OrganizationsBackend:
 
 def _is_delegate(account_id: str) -> bool:
     admins = _backend.admins if _backend else []
-    return any(each.account.id == account_id for each in admins)
+    return any(admin.account.id == account_id for admin in admins)

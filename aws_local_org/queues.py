@@ -24,7 +24,7 @@ def install() -> None:
 def _without_expired(self: Any, queue_name: str) -> Any:
     queue = _get_queue(self, queue_name)
     oldest = (unix_time() - int(queue.message_retention_period)) * 1000
-    queue._messages = [each for each in queue._messages if (each.sent_timestamp or oldest) >= oldest]
+    queue._messages = [message for message in queue._messages if (message.sent_timestamp or oldest) >= oldest]
     return queue
 
 

@@ -43,7 +43,9 @@ def attempt(
     service, _, operation = action.partition(":")
     region = region or org.settings.home_region
     found, when = _user(account_id, user), _moment(time)
-    keys = [each for each in found.access_keys if access_key_id in (None, each.access_key_id)]
+    keys = [
+        access_key for access_key in found.access_keys if access_key_id in (None, access_key.access_key_id)
+    ]
     if not operation or not keys:
         raise LocalOrgError(
             f"{account_id}: user {user} has no such access key, or {action!r} names no action"
@@ -144,7 +146,7 @@ def _user(account_id: str, name: str) -> User:
 
 def _documents(user: User) -> Iterator[Any]:
     yield from (json.loads(text) for text in user.policies.values())
-    named = [each.arn for each in user.managed_policies.values()]
+    named = [policy.arn for policy in user.managed_policies.values()]
     if any(str(each).endswith(_DENY_ALL) for each in (*named, user.permissions_boundary_arn)):
         yield {"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
 

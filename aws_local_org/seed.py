@@ -104,8 +104,8 @@ def _in_partition(content: Any, partition: str) -> Any:
         return content.replace("arn:aws:", f"arn:{partition}:")
     if dataclasses.is_dataclass(content) and not isinstance(content, type):
         changed = {
-            each.name: _in_partition(getattr(content, each.name), partition)
-            for each in dataclasses.fields(content)
+            field.name: _in_partition(getattr(content, field.name), partition)
+            for field in dataclasses.fields(content)
         }
         return dataclasses.replace(content, **changed)
     if isinstance(content, dict):

@@ -226,7 +226,7 @@ def distrust(document: str, caller: Principal, parameters: Mapping[str, Any]) ->
     """
     asked = AwsRequest("sts", "AssumeRole", "query", settings.current().region, None, dict(parameters))
     policies = list(policies_for(document, caller, resource="*"))
-    denied = [each for each in requests(caller, asked) if decision(each, policies) != ALLOWED]
+    denied = [request for request in requests(caller, asked) if decision(request, policies) != ALLOWED]
     reasons = sorted({reason for each in denied for reason in undecided(each, policies)})
     if not denied:
         return None

@@ -100,7 +100,7 @@ def with_role(data: Any, role: str, variables: Mapping[str, Any]) -> dict[str, A
     if faults:
         raise ValueError(f"nothing was written: {'; '.join(faults)}: correct these entries")
     known = sorted({name for each in found for name in each.variables})
-    if unknown := [each for each in variables if each not in known]:
+    if unknown := [variable for variable in variables if variable not in known]:
         raise ValueError(
             f"nothing was written: it has no variable {', '.join(unknown)}, but {', '.join(known) or 'none'}: correct "
             "--set, or write the variable into the file first"

@@ -121,10 +121,10 @@ def _each_once(targets: Sequence[Target]) -> tuple[list[Target], list[str]]:
     """The first entry of each account, and a note on each further one."""
     first: dict[str, Target] = {}
     notes = []
-    for each in targets:
-        if first.setdefault(each.account_id, each) is not each:
+    for target in targets:
+        if first.setdefault(target.account_id, target) is not target:
             notes.append(
-                f"{each}: its account is in the accounts file before, as {first[each.account_id].name}: shown once"
+                f"{target}: its account is in the accounts file before, as {first[target.account_id].name}: shown once"
             )
     return list(first.values()), notes
 
@@ -229,7 +229,7 @@ def _rows(found: Iterable[Found]) -> Iterator[tuple[dict[str, Any], Assessment]]
 
     for target, account in found:
         named = dict(zip(_ACCOUNT, (target.account_id, target.name), strict=True)) if target else {}
-        yield from (({**named, **row(each)}, each) for each in account.users)
+        yield from (({**named, **row(user)}, user) for user in account.users)
 
 
 def _ids(row: dict[str, Any]) -> list[str]:

@@ -80,8 +80,10 @@ def requests(
     found, problems = _replies(places)
     targets = targets_in(accounts_file, strict=False)
     asked = {row[0] for reply in found for row in reply.rows}
-    notices = dict(_notices([each for each in targets if each.account_id in asked], notices_place, problems))
-    names = {each.account_id: each.name for each in targets}
+    notices = dict(
+        _notices([target for target in targets if target.account_id in asked], notices_place, problems)
+    )
+    names = {target.account_id: target.name for target in targets}
     today = datetime.now(timezone.utc).date()
     checked = rows.requests(found, rows.Known(today, longest, rules, names, notices))
     for each in checked:
@@ -109,11 +111,11 @@ def _replies(places: Sequence[Path]) -> tuple[list[Reply], list[str]]:
 
     found: list[Reply] = []
     problems: list[str] = []
-    files = [each for place in places for each in _files(place)]
+    files = [file for place in places for file in _files(place)]
     problems += [
         f"{place}: has no mail: give the file or the directory where the replies are"
         for place in places
-        if not any(each == place or place in each.parents for each in files)
+        if not any(file == place or place in file.parents for file in files)
     ]
     for path in files:
         try:

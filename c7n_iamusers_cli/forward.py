@@ -120,7 +120,9 @@ def _addressed(target: Target, domains: tuple[str, ...]) -> Addressed:
     from c7n_iamusers.notices.forwarding import Addressed
     from c7n_iamusers.text.wording import visible
 
-    texts = frozenset(visible(each) for each in target.variables.values() if isinstance(each, str))
+    texts = frozenset(
+        visible(variable) for variable in target.variables.values() if isinstance(variable, str)
+    )
     own = target.variables.get(_DOMAIN)
     return Addressed(target.name, texts, domains or ((own,) if isinstance(own, str) and own else ()))
 

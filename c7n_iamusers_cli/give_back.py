@@ -98,7 +98,7 @@ def _base(record: Record, history: UserHistory) -> str:
     """The directory or URL of the account's outputs, in which the one of the user's quarantine lies."""
     from c7n_iamusers.execution.outcomes import QUARANTINED
 
-    of_quarantine = [each.place for each in reversed(history.events) if each.what == QUARANTINED]
+    of_quarantine = [event.place for event in reversed(history.events) if event.what == QUARANTINED]
     places = [*of_quarantine, *history.outputs]
     if not places:
         raise click.ClickException(
@@ -263,7 +263,7 @@ class _Release:
 
     @property
     def _notifying(self) -> list[Any]:
-        return [each for each in self._policy.resource_manager.actions if each.type == _NOTIFY]
+        return [action for action in self._policy.resource_manager.actions if action.type == _NOTIFY]
 
     def _fault(self, run: Any) -> str:
         """What ends ``run``, in words; empty if nothing does."""
@@ -293,13 +293,15 @@ def _restore(
 ) -> bool:
     """Restore the user; whether that was not done before. Raises ClickException if it is not restored."""
     copies = [_Copy(record.url(place), history) for place in history.outputs if place.startswith(S3)]
-    directories = {Path(each) for each in history.outputs if not each.startswith(S3)}
-    directories |= {each.fetched() for each in copies}
+    directories = {Path(output) for output in history.outputs if not output.startswith(S3)}
+    directories |= {copy.fetched() for copy in copies}
     known, undone = _calls(record, history), history.is_half_restored
     try:
         context.invoke(
             restore,
-            snapshots=tuple(sorted(each for each in directories if (each / "snapshots").is_dir())),
+            snapshots=tuple(
+                sorted(directory for directory in directories if (directory / "snapshots").is_dir())
+            ),
             dry_run=False,
             role=target.roles[0],
             external_id=target.external_id,
@@ -309,8 +311,8 @@ def _restore(
             **accepted,
         )
     finally:
-        for each in copies:
-            each.put_back()
+        for copy in copies:
+            copy.put_back()
     return undone or _calls(record, history) > known
 
 
@@ -357,4 +359,4 @@ class _Copy:
 def _merged(held: bytes | None, more: bytes | None) -> bytes:
     """A journal of the lines of ``held``, and those of ``more`` that it has not."""
     lines = [*(held or b"").splitlines(), *(more or b"").splitlines()]
-    return b"".join(each + b"\n" for each in dict.fromkeys(lines))
+    return b"".join(line + b"\n" for line in dict.fromkeys(lines))

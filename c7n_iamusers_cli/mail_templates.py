@@ -128,7 +128,7 @@ def checks(
 
 def names(policies: Iterable[Mapping[str, Any]], found: Sequence[Target]) -> list[str]:
     """The templates that ``policies`` name in the accounts ``found``, each once."""
-    return sorted({each.name for each in _uses(policies, found)})
+    return sorted({use.name for use in _uses(policies, found)})
 
 
 def refused_by_mailer(mailer: Path) -> Iterator[Check]:
@@ -174,7 +174,7 @@ def _is_used(use: _Use) -> bool:
     if use.key == "template":
         return True
     return use.key in use.action or any(
-        each.startswith(("slack://", "https://hooks.slack.com/")) for each in recipients
+        recipient.startswith(("slack://", "https://hooks.slack.com/")) for recipient in recipients
     )
 
 
@@ -216,7 +216,7 @@ def _other_texts(use: _Use, files: Sequence[str]) -> str:
         others.append(str(SHIPPED / f"{use.name}.j2"))
     try:
         text = Path(first).read_bytes()
-        ignored = [each for each in others if Path(each).read_bytes() != text]
+        ignored = [other for other in others if Path(other).read_bytes() != text]
     except OSError as error:
         return f"it can't be read: {error}"
     return f"c7n-mailer reads {first}, and never {ignored[0]}, which has another text" if ignored else ""

@@ -24,12 +24,12 @@ _RESOURCES = ("aws.iam-user", "iam-user")
 
 
 def _names(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    for each in values:
-        if _GLOB.intersection(each):
-            raise click.BadParameter(f"{each!r} is a pattern: give whole names, one --user for each user")
-        if not _NAME.fullmatch(each):
+    for value in values:
+        if _GLOB.intersection(value):
+            raise click.BadParameter(f"{value!r} is a pattern: give whole names, one --user for each user")
+        if not _NAME.fullmatch(value):
             raise click.BadParameter(
-                f"{each!r} is not the name of an IAM user: give up to 64 letters, digits and _+=,.@-, without a path"
+                f"{value!r} is not the name of an IAM user: give up to 64 letters, digits and _+=,.@-, without a path"
             )
     return tuple(dict.fromkeys(values))
 
@@ -89,7 +89,7 @@ def narrowed(data: Any, names: Sequence[str], policies: Sequence[str] = ()) -> d
     if not isinstance(given, list) or not given:
         raise ValueError("it has no list named policies")
     known = [_name_of(number, each) for number, each in enumerate(given, 1)]
-    if unknown := [each for each in policies if each not in known]:
+    if unknown := [policy for policy in policies if policy not in known]:
         raise ValueError(f"it has no policy {', '.join(unknown)}, but {', '.join(known)}")
     chosen = [each for each, name in zip(given, known, strict=True) if not policies or name in policies]
     return {**deepcopy(dict(data)), "policies": [_narrowed(deepcopy(each), names) for each in chosen]}

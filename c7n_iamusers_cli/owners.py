@@ -121,11 +121,12 @@ def _found(
     file = AccountsFile((), {}) if config is None else read_accounts(config, _checked)
     if config and all(source.kind == ACCOUNTS for source in sources):
         return [
-            owner_of(each, sources, lambda one, _: file.owner(one.account_id), ()) for each in file.accounts
+            owner_of(account, sources, lambda one, _: file.owner(one.account_id), ())
+            for account in file.accounts
         ]
     reader = OrganizationReader(account_session(role), Backoff())
     members = reader.members()
-    listed = file.accounts if config else [each.account for each in members.values()]
+    listed = file.accounts if config else [member.account for member in members.values()]
     look_up = _look_up(file, reader, members)
     accounts = [each for each in listed if _is_taken(each, members)]
     for account_id in members.keys() - {each.account_id for each in listed}:
@@ -133,8 +134,8 @@ def _found(
             say(f"note: {members[account_id].account} is not in {config}: c7n-org leaves it out", err=True)
     found: list[Owner] = []
     with progress_bar("owners") as progress:
-        for each in accounts:
-            found.append(owner_of(each, sources, look_up, domains))
+        for account in accounts:
+            found.append(owner_of(account, sources, look_up, domains))
             progress(len(found), len(accounts))
     return found
 

@@ -119,7 +119,7 @@ class FleetPolicies:
 
     def _authority(self, action: Any) -> PeopleAuthority:
         """The people settings of ``action``. A file of people is read once for all accounts."""
-        key = json.dumps([action.data.get(each) for each in _OF_PEOPLE])
+        key = json.dumps([action.data.get(person) for person in _OF_PEOPLE])
         if key not in self._authorities:
             self._authorities[key] = action.authority()
         return self._authorities[key]
@@ -175,16 +175,16 @@ class FleetPolicies:
 def _action(policy: Any) -> Any:
     """The policy's action that writes intents, the last one of several; None if it has none."""
     found = [
-        each
-        for each in policy.resource_manager.actions
-        if each.type == _ACTION and each.data.get("mode") == _INTENT
+        action
+        for action in policy.resource_manager.actions
+        if action.type == _ACTION and action.data.get("mode") == _INTENT
     ]
     return found[-1] if found else None
 
 
 def _region(intents: Intents, account: Mapping[str, Any]) -> str:
     """The Region of the output or the accounts file; without one, that of IAM's endpoint."""
-    written = [each for each in PurePosixPath(intents.place).parts if REGION.fullmatch(each)]
+    written = [part for part in PurePosixPath(intents.place).parts if REGION.fullmatch(part)]
     partition = intents.users[0].subject.arn.split(":")[1] if intents.users else "aws"
     home = HOME_REGIONS.get(partition, HOME_REGIONS["aws"])
     return str(next(iter((*written, *account.get("regions", ()))), home))

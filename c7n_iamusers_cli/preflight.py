@@ -132,7 +132,7 @@ def preflight(
         *_of_accounts(probes, targets, wanted, read),
         *_policies(targets, wanted),
         *_shared(probes, targets, wanted, role, region, mailer, mailer_role or ""),
-        *map(probes.bucket, (each for each in outputs if each.startswith("s3://"))),
+        *map(probes.bucket, (output for output in outputs if output.startswith("s3://"))),
         *_templates(targets, wanted, mailer, mailer_templates),
         *_accounts(targets, config),
         *members(targets, _center_roles(targets, wanted, role), config),
@@ -311,7 +311,7 @@ def _mail(
         return
     if file and config:
         owners = (str(each.variables.get(OWNER)) for each in found)
-        recipient = next((each for each in owners if not address_fault(each)), "")
+        recipient = next((owner for owner in owners if not address_fault(owner)), "")
         yield from asked.mailer(config, file, queues, recipient)
         _, partition, _, _, account, _ = probes.caller.split(":", 5)
         try:
@@ -465,10 +465,10 @@ def _lines(found: Iterable[Check]) -> Iterator[str]:
         places.setdefault(each.place, []).append(each)
     for place, checks in places.items():
         yield place
-        if well := dict.fromkeys(each.name for each in checks if each.status == "ok"):
+        if well := dict.fromkeys(check.name for check in checks if check.status == "ok"):
             yield f"  ok: {', '.join(well)}"
-        for each in checks:
-            if each.status != "ok":
-                yield f"  {_SHOWN.get(each.status, each.status)}: {each.name}: {each.text}"
-                if each.remedy:
-                    yield f"    what to do: {each.remedy}"
+        for check in checks:
+            if check.status != "ok":
+                yield f"  {_SHOWN.get(check.status, check.status)}: {check.name}: {check.text}"
+                if check.remedy:
+                    yield f"    what to do: {check.remedy}"

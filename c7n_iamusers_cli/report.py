@@ -186,7 +186,7 @@ def _mail(
     from c7n_iamusers.report.mail import mail_report, places_of
 
     if only is not None:
-        outputs = [each for each in outputs if each.account in {known.id for known in only}]
+        outputs = [output for output in outputs if output.account in {known.id for known in only}]
     known, faults = dict[tuple[str, str], Notices](), dict[tuple[str, str], str]()
 
     def read(key: tuple[str, str], must: bool) -> None:
@@ -205,7 +205,7 @@ def _mail(
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(lambda each: read(*each), places_of(outputs).items()))
-    names = {each.account: each.name for each in outputs if each.name}
+    names = {output.account: output.name for output in outputs if output.name}
     return mail_report(outputs, known, faults, names, gone, now)
 
 
@@ -249,8 +249,8 @@ def _tell(fleet: Fleet, totals: Mapping[str, Any], place: str) -> None:
         f"{totals['gone']} deleted by others, {totals['left']} still there, of which {totals['exempt']} are exempt and "
         f"{totals['high']} of high severity; {blocking} blocking, {attention} to look at"
     )
-    for each in fleet.policies:
-        say(_did(each))
+    for policy in fleet.policies:
+        say(_did(policy))
     for each in fleet.exemptions:
         if told := each["state"] or ("matches nobody" if each["users"] == 0 else ""):
             where = f" in account {each['account']!r}" if each["account"] else ""

@@ -169,7 +169,7 @@ def restore(
     collection = collected(snapshots)
     for line in (*collection.problems, *collection.left_out):
         say(line, err=True)
-    wanted = [each for each in collection.users if is_wanted(each.recorded.subject, accounts, names)]
+    wanted = [user for user in collection.users if is_wanted(user.recorded.subject, accounts, names)]
     check_found(wanted, accounts, (*names, *wider))
     check_unambiguous(wanted, wider)
     check_parts(wanted, without)
@@ -199,7 +199,10 @@ def restore(
 
 def _by_account(users: Sequence[RestorableUser]) -> dict[str, list[RestorableUser]]:
     accounts = sorted({each.recorded.subject.account_id for each in users})
-    return {each: [user for user in users if user.recorded.subject.account_id == each] for each in accounts}
+    return {
+        account: [user for user in users if user.recorded.subject.account_id == account]
+        for account in accounts
+    }
 
 
 def _in_account(role: str, account_id: str, users: Sequence[RestorableUser], options: _Options) -> list[str]:
@@ -209,9 +212,9 @@ def _in_account(role: str, account_id: str, users: Sequence[RestorableUser], opt
     became: list[str] = []
     try:
         with _restoring(role, options, users) as restoring:
-            became += [restoring.restore(each) for each in users]
+            became += [restoring.restore(user) for user in users]
     except (EvidenceUnreadable, RestorationRefused) as error:
-        names = ", ".join(each.recorded.subject.name for each in users)
+        names = ", ".join(user.recorded.subject.name for user in users)
         say(f"account {account_id}: {names}: not restored: {error}", err=True)
         return [FAILED] * len(users)
     return became

@@ -50,6 +50,6 @@ def check_parts(wanted: Sequence[RestorableUser], without: Sequence[str]) -> Non
     """Every part that is left out must be one of a user. Raises ClickException."""
     from c7n_iamusers.restoration.cannot_come_back import parts
 
-    known = {part for user in wanted for each in user.recorded.snapshots for part in parts(each)}
+    known = {part for user in wanted for snapshot in user.recorded.snapshots for part in parts(snapshot)}
     if missing := sorted(set(without) - known):
         raise click.ClickException(f"no user has the part {', '.join(missing)}: nothing was done")

@@ -31,7 +31,7 @@ def print_accounts(results: dict[str, list[str]], dry_run: bool) -> None:
     columns = (RESTORED, SAME, LEFT, FAILED)
     counts = [(account_id, Counter(became)) for account_id, became in results.items()]
     head = ("account", "would be restored" if dry_run else RESTORED, *columns[1:])
-    print_table(head, [(account_id, *(count[each] for each in columns)) for account_id, count in counts])
+    print_table(head, [(account_id, *(count[column] for column in columns)) for account_id, count in counts])
 
 
 def way_without(error: CallFailed, found: RestorableUser) -> str:
@@ -39,7 +39,7 @@ def way_without(error: CallFailed, found: RestorableUser) -> str:
     from c7n_iamusers.restoration.cannot_come_back import part_of, parts
 
     part = part_of(error.call)
-    known = any(part in parts(each) for each in found.recorded.snapshots)
+    known = any(part in parts(snapshot) for snapshot in found.recorded.snapshots)
     return f". If AWS refuses it for good, --without {shlex.quote(part)} restores the rest" if known else ""
 
 

@@ -147,7 +147,7 @@ def roles(
     from c7n_iamusers.roles.rendering import rendered_role
 
     policies = [policy for file in files for policy in loaded(file)]
-    mailer = MailerOptions(**{each.name: settings.pop(each.name) for each in fields(MailerOptions)})
+    mailer = MailerOptions(**{field.name: settings.pop(field.name) for field in fields(MailerOptions)})
     _check(runner, settings, only)
     values = account_values(config)
     _check_queues(policies, values)
@@ -166,7 +166,7 @@ def roles(
     needs = replace(role_needs(pulling, values, restore, undo), functions=functions, setup=setup)
     _check_names(functions, known, only)
     documents = [*role_documents(needs, known, places), *([of_mailer.document()] if of_mailer else [])]
-    found = {each.kind: rendered_role(each, output_format) for each in documents}
+    found = {document.kind: rendered_role(document, output_format) for document in documents}
     if only and only not in found:
         raise InvalidPolicyData(
             f"the policies take no role {only}; they take {', '.join(found)}, and with --mailer FILE also mailer"
@@ -203,7 +203,7 @@ def role_needs(
 def _check(runner: str, settings: Mapping[str, str], only: str | None) -> None:
     """Raises click.UsageError for what would give roles that are useless or too wide."""
     names = ("reader", "remover", "deployer")
-    if len({settings[each] for each in names}) < len(names) and not only:
+    if len({settings[name] for name in names}) < len(names) and not only:
         raise click.UsageError(
             "--reader, --remover and --deployer are three roles: give them different names, or print one by --role"
         )
@@ -231,13 +231,15 @@ def _check_queues(policies: Iterable[Any], values: AccountValues) -> None:
     """Raises InvalidPolicyData where a member account could write to the queue that c7n-mailer reads."""
     from c7n_iamusers.organization.queues import open_mailer
 
-    if fault := open_mailer(values.targets, [each.data for each in policies]):
+    if fault := open_mailer(values.targets, [policy.data for policy in policies]):
         raise InvalidPolicyData(fault)
 
 
 def _check_partitions(settings: RoleSettings, targets: Iterable[Target]) -> None:
     """Raises InvalidPolicyData for an account, or a role, in another partition than the runner's."""
-    found = {str(each): each.partition for each in targets if each.roles or {*each.regions} - {"all"}}
+    found = {
+        str(target): target.partition for target in targets if target.roles or {*target.regions} - {"all"}
+    }
     if settings.center:
         found[f"the role for Identity Center {settings.center}"] = settings.center.split(":")[1]
     for what, partition in found.items():
@@ -371,7 +373,7 @@ class _Names:
         counted = self._named("queue", [_queue(part) for part in sending if getattr(part, "queue", "")])
         notices = self._notices()
         journals, records, sign_ins, plans = (
-            tuple(each for part in self.parts for each in self._places(part, key))
+            tuple(place for part in self.parts for place in self._places(part, key))
             for key in ("record-from", "records", "sign-ins", "plan")
         )
         return Places(
@@ -395,7 +397,7 @@ class _Names:
         written, read, listed, tops = list[str](), list[str](), list[str](), list[str]()
         for part, url in found:
             place = url.partition("?")[0].rstrip("/")
-            notices, exempt = (f"{place}/{each}" for each in directories(self.account))
+            notices, exempt = (f"{place}/{directory}" for directory in directories(self.account))
             asks = part_data(part).get("noticed", "none") != "none"
             if _is_notify(part) or asks:
                 read += [notices, exempt]

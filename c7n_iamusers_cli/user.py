@@ -123,7 +123,7 @@ def user(
 def targets_of(targets: Sequence[Target], names: Sequence[str]) -> list[Target]:
     """The accounts with one of ``names``. Raises OutputUnreadable for a name that is no account's."""
     known = {each for target in targets for each in (target.account_id, target.name)}
-    if targets and (unknown := [each for each in names if each not in known]):
+    if targets and (unknown := [name for name in names if name not in known]):
         raise OutputUnreadable(
             f"the accounts file has no account {', '.join(unknown)}: correct -a, or the file"
         )
@@ -155,9 +155,9 @@ class Record:
         outputs = list(self._outputs())
         notices = dict(self._notices(name, outputs))
         held = {
-            each.account_id: days
-            for each in self.targets
-            if isinstance(days := each.variables.get("quarantined_for_days"), int | float)
+            target.account_id: days
+            for target in self.targets
+            if isinstance(days := target.variables.get("quarantined_for_days"), int | float)
         }
         return histories(name, outputs, self.journal, notices, held, datetime.now(timezone.utc))
 
@@ -183,7 +183,7 @@ class Record:
         from c7n_iamusers.report.outputs import read_outputs
         from c7n_iamusers.report.user_history import unread
 
-        known = [each.name for each in self.targets]
+        known = [target.name for target in self.targets]
         for place in self.places:
             found = read_outputs(open_place(place), known, self._asked)
             self.problems += unread(found)

@@ -256,7 +256,9 @@ def _check_accounts(source: Path, settings: Settings) -> None:
 
 
 def _listed(accounts: Iterable[object]) -> str:
-    return ", ".join(sorted(" ".join(each) if isinstance(each, tuple) else str(each) for each in accounts))
+    return ", ".join(
+        sorted(" ".join(account) if isinstance(account, tuple) else str(account) for account in accounts)
+    )
 
 
 @dataclass

@@ -348,7 +348,7 @@ class PolicyOutput:
     @property
     def ran(self) -> bool:
         """Whether the policies ran far enough to select resources."""
-        return all((each / "resources.json").exists() for each in self.directories)
+        return all((directory / "resources.json").exists() for directory in self.directories)
 
     def outcomes(self) -> list[dict[str, Any]]:
         """The rows of ``outcomes.json``, one a user."""
@@ -364,7 +364,7 @@ class PolicyOutput:
 
     def snapshots(self) -> set[str]:
         """The names of the users that have a snapshot."""
-        files = (path for each in self.directories for path in (each / "snapshots").glob("*.json"))
+        files = (path for directory in self.directories for path in (directory / "snapshots").glob("*.json"))
         return {json.loads(path.read_text())["user"]["UserName"] for path in files}
 
     def journaled(self) -> set[str]:
@@ -381,11 +381,11 @@ class PolicyOutput:
         return sorted(set(begun) - set(ended))
 
     def _journal(self) -> list[dict[str, Any]]:
-        paths = [each / "journal.jsonl" for each in self.directories]
+        paths = [directory / "journal.jsonl" for directory in self.directories]
         return [json.loads(line) for path in paths if path.exists() for line in path.read_text().splitlines()]
 
     def _rows(self, name: str) -> list[dict[str, Any]]:
-        paths = [each / name for each in self.directories]
+        paths = [directory / name for directory in self.directories]
         return [row for path in paths if path.exists() for row in json.loads(path.read_text())]
 
 

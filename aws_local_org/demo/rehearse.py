@@ -213,7 +213,7 @@ def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[steps
 def _entry(file: Mapping[str, Any], account_id: str) -> dict[str, Any]:
     """The account in the rehearsal's accounts file: as in the checkout's, where that has it, but with a local role."""
     entries: list[dict[str, Any]] = file.get("accounts") or []
-    found = next((each for each in entries if each.get("account_id") == account_id), {})
+    found = next((entry for entry in entries if entry.get("account_id") == account_id), {})
     name = str(found.get("name") or account_id)
     owner = f"owner-of-{account_id}@example.com"
     return {

@@ -191,9 +191,9 @@ def _age_user(user: Any, back: timedelta) -> None:
             set_access_key_last_used(key, use.timestamp - back, service=use.service, region=use.region)
     if DENY_ALL in user.policies:
         user.policies[DENY_ALL] = _QUARANTINED.sub(_earlier(back), user.policies[DENY_ALL])
-        for each in _credentials(user):
-            created = "create_date" if hasattr(each, "create_date") else "upload_date"
-            setattr(each, created, getattr(each, created) - back)
+        for credential in _credentials(user):
+            created = "create_date" if hasattr(credential, "create_date") else "upload_date"
+            setattr(credential, created, getattr(credential, created) - back)
 
 
 def _credentials(user: Any) -> Iterator[Any]:

@@ -288,7 +288,7 @@ def check_checkout(source: Path, what: str, steps: Iterable[str] = POLICY_NAMES)
         "accounts.yml",
         "mailer.yml",
         "policies/exemptions.csv",
-        *(f"policies/{each}.yml" for each in steps),
+        *(f"policies/{step}.yml" for step in steps),
     )
     for needed in needs:
         if not (source / needed).exists():

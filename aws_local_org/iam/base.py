@@ -151,7 +151,7 @@ _ENTITIES: Mapping[str, Callable[[Any, str, str], Any]] = {
     "mfa": lambda backend, _, arn: backend.virtual_mfa_devices.get(arn),
     "policy": lambda backend, _, arn: backend.managed_policies.get(arn),
     "role": lambda backend, name, _: next(
-        (each for each in backend.roles.values() if each.name == name), None
+        (role for role in backend.roles.values() if role.name == name), None
     ),
     "server-certificate": lambda backend, name, _: backend.certificates.get(name),
     "user": lambda backend, name, _: backend.users.get(name),

@@ -134,9 +134,9 @@ def _subject(backend: Any, arn: str) -> tuple[list[str], list[Any]]:
     """The documents of the policies of ``arn``, and the users and roles whose use counts."""
     holders = [*backend.users.values(), *backend.groups.values(), *backend.roles.values()]
     if policy := backend.managed_policies.get(arn):
-        found = [each for each in holders if arn in each.managed_policies]
+        found = [holder for holder in holders if arn in holder.managed_policies]
         return [default_document(policy)], _members(found)
-    entity = next((each for each in holders if each.arn == arn), None)
+    entity = next((holder for holder in holders if holder.arn == arn), None)
     if entity is None:
         raise no_such_entity(f"ARN {arn} not found")
     return own_documents(entity), _members([entity])
@@ -144,7 +144,7 @@ def _subject(backend: Any, arn: str) -> tuple[list[str], list[Any]]:
 
 def _members(holders: Sequence[Any]) -> list[Any]:
     """Users and roles, with the users of groups in their place, each once."""
-    found = [member for each in holders for member in getattr(each, "users", [each])]
+    found = [member for holder in holders for member in getattr(holder, "users", [holder])]
     return list({each.arn: each for each in found}.values())
 
 
@@ -157,7 +157,7 @@ def _namespaces(document: str) -> Iterator[str]:
             statement["Effect"] == "Allow"
         ):
             prefix = action.partition(":")[0].lower()
-            wild = [each for each in SERVICES if fnmatchcase(each, prefix)]
+            wild = [service for service in SERVICES if fnmatchcase(service, prefix)]
             yield from wild or [prefix]
 
 

@@ -280,7 +280,9 @@ def _check_managed(document: str) -> None:
 def default_document(policy: ManagedPolicy) -> str:
     """The document of the version that is in force."""
     return str(
-        next(each.document for each in policy.versions if each.version_id == policy.default_version_id)
+        next(
+            version.document for version in policy.versions if version.version_id == policy.default_version_id
+        )
     )
 
 

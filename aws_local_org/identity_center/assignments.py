@@ -74,7 +74,7 @@ def _check_quotas(instance: Instance, assignment: Assignment) -> None:
             f"Account {account} may have no more than {quotas.provisioned_sets_per_account} permission sets"
         )
     groups = [a for a in instance.assignments if (a.account_id, a.permission_set_arn) == (account, arn)]
-    groups = [each for each in groups if each.principal_type == "GROUP" and each != assignment]
+    groups = [group for group in groups if group.principal_type == "GROUP" and group != assignment]
     if assignment.principal_type == "GROUP" and len(groups) >= quotas.groups_per_set_and_account:
         raise rules.over_quota(
             f"No more than {quotas.groups_per_set_and_account} groups may be assigned {arn}"
@@ -103,7 +103,9 @@ def _unassign(instance: Instance, assignment: Assignment) -> None:
 def list_for_account(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
     arn, account = find(instance, parameters["PermissionSetArn"]).arn, parameters["AccountId"]
     found = [
-        each for each in instance.assignments if (each.permission_set_arn, each.account_id) == (arn, account)
+        assignment
+        for assignment in instance.assignments
+        if (assignment.permission_set_arn, assignment.account_id) == (arn, account)
     ]
     return rules.page("AccountAssignments", [_listed(each) for each in found], parameters)
 
@@ -116,16 +118,19 @@ def list_for_principal(instance: Instance, parameters: dict[str, Any]) -> dict[s
     account = parameters.get("Filter", {}).get("AccountId")
     principals = _principals(instance, parameters["PrincipalType"], parameters["PrincipalId"])
     found = [
-        each
-        for each in instance.assignments
-        if (each.principal_type, each.principal_id) in principals and account in (None, each.account_id)
+        assignment
+        for assignment in instance.assignments
+        if (assignment.principal_type, assignment.principal_id) in principals
+        and account in (None, assignment.account_id)
     ]
     return rules.page("AccountAssignments", [_listed(each) for each in found], parameters)
 
 
 def _principals(instance: Instance, kind: str, principal_id: str) -> set[tuple[str, str]]:
     memberships = instance.store.memberships.values() if kind == "USER" else ()
-    groups = {("GROUP", each.group_id) for each in memberships if each.user_id == principal_id}
+    groups = {
+        ("GROUP", membership.group_id) for membership in memberships if membership.user_id == principal_id
+    }
     return {(kind, principal_id)} | groups
 
 

@@ -68,7 +68,7 @@ class RequestKind:
         return rules.page(self.statuses, summaries, parameters)
 
     def _of(self, instance: Instance) -> list[Operation]:
-        return [each for each in instance.operations.values() if each.kind == self.word]
+        return [operation for operation in instance.operations.values() if operation.kind == self.word]
 
 
 CREATION = RequestKind(

@@ -86,9 +86,9 @@ class Kind:
         if any(each["AttributePath"].casefold() != name.casefold() for each in wanted):
             raise rules.invalid(f"The only supported filter attribute is {name}")
         found = [
-            each
-            for each in self.entries(store).values()
-            if all(_has(each, name, one["AttributeValue"]) for one in wanted)
+            entry
+            for entry in self.entries(store).values()
+            if all(_has(entry, name, one["AttributeValue"]) for one in wanted)
         ]
         described = [self._described(store, each, parameters) for each in found]
         return rules.page(f"{self.word}s", described, parameters)
@@ -112,14 +112,14 @@ class Kind:
         if len(alternate) != 1:
             raise rules.invalid("Specify either ExternalId or UniqueAttribute")
         if external_id := alternate.get("ExternalId"):
-            found = [each for each in entries if external_id in each.external_ids]
+            found = [entry for entry in entries if external_id in entry.external_ids]
         else:
             attribute = alternate["UniqueAttribute"]
             path = attribute["AttributePath"].casefold()
             name = next((each for each in self.unique if each.casefold() == path), None)
             if name is None:
                 raise rules.invalid(f"The attribute {attribute['AttributePath']} is not a unique attribute")
-            found = [each for each in entries if _has(each, name, attribute["AttributeValue"])]
+            found = [entry for entry in entries if _has(entry, name, attribute["AttributeValue"])]
         if not found:
             raise self._not_found()
         return found[0]
@@ -137,9 +137,9 @@ class Kind:
             raise rules.invalid(", ".join(f"{each}: The attribute {each} is required" for each in missing))
         if attributes[name].casefold() in RESERVED_NAMES:
             raise rules.invalid(f"{attributes[name]} is a reserved name")
-        others = [each for each in self.entries(store).values() if each.id != ignoring]
+        others = [entry for entry in self.entries(store).values() if entry.id != ignoring]
         for unique in self.unique:
-            taken = {_folded(value) for each in others for value in _values(each.attributes, unique)}
+            taken = {_folded(value) for other in others for value in _values(other.attributes, unique)}
             if any(_folded(value) in taken for value in _values(attributes, unique)):
                 raise rules.conflict(f"Duplicate {unique}", Reason="UNIQUENESS_CONSTRAINT_VIOLATION")
 
@@ -295,7 +295,7 @@ def list_memberships_of_member(store: IdentityStore, parameters: dict[str, Any])
 
 def is_member_in_groups(store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
     user_id = _user_id(store, parameters)
-    joined = {each.group_id for each in _memberships(store, lambda each: each.user_id == user_id)}
+    joined = {membership.group_id for membership in _memberships(store, lambda each: each.user_id == user_id)}
     results = [
         {"GroupId": each, "MemberId": {"UserId": user_id}, "MembershipExists": _plain(each) in joined}
         for each in parameters["GroupIds"]
@@ -313,7 +313,7 @@ def _membership(store: IdentityStore, identifier: str) -> Membership:
 
 
 def _memberships(store: IdentityStore, wanted: Callable[[Membership], bool]) -> list[Membership]:
-    return [each for each in store.memberships.values() if wanted(each)]
+    return [membership for membership in store.memberships.values() if wanted(membership)]
 
 
 def _membership_page(

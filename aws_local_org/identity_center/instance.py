@@ -67,7 +67,7 @@ def store_for(caller: Caller, operation: str, parameters: dict[str, Any]) -> Ide
 
 
 def may_administer(caller: Caller) -> list[Instance]:
-    return [each for each in state.instances if _administers(caller, each)]
+    return [instance for instance in state.instances if _administers(caller, instance)]
 
 
 def _names(arn: str, instance: Instance) -> bool:
@@ -141,11 +141,11 @@ def add_instance(
 def remove_instance(arn: str | None = None) -> None:
     """Delete one instance with everything in it, or every instance."""
     with state.lock:
-        state.instances[:] = [each for each in state.instances if arn not in (None, each.arn)]
+        state.instances[:] = [instance for instance in state.instances if arn not in (None, instance.arn)]
 
 
 def list_instances(caller: Caller, parameters: dict[str, Any]) -> dict[str, Any]:
-    found = [each for each in state.instances if _is_shown(each, caller)]
+    found = [instance for instance in state.instances if _is_shown(instance, caller)]
     if parameters.get("RegionScope") != "ALL_REGIONS":
         found = [each for each in found if each.region == caller.region]
     return rules.page("Instances", [_described(each) for each in found], parameters)
@@ -168,7 +168,7 @@ def create_instance(caller: Caller, parameters: dict[str, Any]) -> dict[str, Any
     """An account instance: none in the management account, one per other account (CreateInstance API reference)."""
     if caller.account_id == organization.management_account():
         raise rules.invalid("An account instance cannot be created in the organization's management account")
-    if any(each.owner == caller.account_id for each in state.instances):
+    if any(instance.owner == caller.account_id for instance in state.instances):
         raise rules.conflict(f"Account {caller.account_id} already has an instance of IAM Identity Center")
     name = parameters.get("Name")
     made = add_instance(caller.account_id, caller.region, name=name, permission_sets_enabled=False)

@@ -50,7 +50,7 @@ def list_accounts(instance: Instance, parameters: dict[str, Any]) -> dict[str, A
     """ListAccountsForProvisionedPermissionSet; without ProvisioningStatus both kinds."""
     permission_set = find(instance, parameters["PermissionSetArn"])
     accounts = accounts_of(instance, permission_set)
-    found = [each for each in accounts if _matches(instance, each, permission_set.arn, parameters)]
+    found = [account for account in accounts if _matches(instance, account, permission_set.arn, parameters)]
     return rules.page("AccountIds", found, parameters)
 
 

@@ -25,8 +25,8 @@ def written(statement: PolicyStatement) -> dict[str, Any]:
     data.update(_element("Action", statement.actions))
     data.update(_element("Resource", statement.resources))
     conditions: dict[str, dict[str, list[str]]] = {}
-    for each in sorted(statement.conditions):
-        conditions.setdefault(each.operator, {})[each.key] = list(each.values)
+    for condition in sorted(statement.conditions):
+        conditions.setdefault(condition.operator, {})[condition.key] = list(condition.values)
     return {**data, "Condition": conditions} if conditions else data
 
 
@@ -35,7 +35,7 @@ def document_of(statements: Iterable[PolicyStatement]) -> dict[str, Any] | None:
 
     The same statements give the same document: Sids and spelling in one user's policies change nothing for others.
     """
-    listed = [written(each) for each in statements]
+    listed = [written(statement) for statement in statements]
     return {"Version": "2012-10-17", "Statement": listed} if listed else None
 
 
@@ -73,12 +73,14 @@ def _reduced_to_few(
 ) -> frozenset[PolicyStatement]:
     others = sorted(given, key=_text)
     statements = frozenset(
-        each for each in statements if not any(includes(other, each, budget) for other in others)
+        statement
+        for statement in statements
+        if not any(includes(other, statement, budget) for other in others)
     )
     before: frozenset[PolicyStatement] = frozenset()
     while statements != before:
         before = statements
-        reduced = [_reduced(each, budget) for each in statements]
+        reduced = [_reduced(statement, budget) for statement in statements]
         statements = _without_repetition(_merged_resources(_merged_actions(reduced)), budget)
     return statements
 
@@ -97,7 +99,7 @@ def includes(statement: PolicyStatement, other: PolicyStatement, budget: budgets
 
 def _required(statement: PolicyStatement) -> frozenset[str]:
     """The variables without which the statement may not apply at all, see ``Interpretation``."""
-    values = (value for each in statement.conditions for value in each.values)
+    values = (value for condition in statement.conditions for value in condition.values)
     return frozenset().union(*map(patterns.required, (*statement.resources.patterns, *values)))
 
 
@@ -138,7 +140,9 @@ def _bare(statement: PolicyStatement) -> PolicyStatement:
 
 
 def _reduced(statement: PolicyStatement, budget: budgets.Budget) -> PolicyStatement:
-    everything = frozenset("*" if each in ("*:*", "**") else each for each in statement.actions.patterns)
+    everything = frozenset(
+        "*" if pattern in ("*:*", "**") else pattern for pattern in statement.actions.patterns
+    )
     return replace(
         statement,
         actions=_shortest(patterns.Element(everything, statement.actions.negated), budget),
@@ -173,9 +177,9 @@ def _contains(pattern: str, other: str, budget: budgets.Budget) -> bool:
 def _merged_actions(statements: Iterable[PolicyStatement]) -> Iterable[PolicyStatement]:
     """Merge statements that differ only in their actions."""
     groups = defaultdict(list)
-    for each in statements:
-        negated = each.actions if each.actions.negated else None
-        groups[each.effect, each.resources, each.conditions, negated].append(each)
+    for statement in statements:
+        negated = statement.actions if statement.actions.negated else None
+        groups[statement.effect, statement.resources, statement.conditions, negated].append(statement)
     for alike in groups.values():
         union = frozenset().union(*(each.actions.patterns for each in alike))
         yield replace(alike[0], actions=patterns.Element(union, alike[0].actions.negated))
@@ -184,9 +188,11 @@ def _merged_actions(statements: Iterable[PolicyStatement]) -> Iterable[PolicySta
 def _merged_resources(statements: Iterable[PolicyStatement]) -> Iterable[PolicyStatement]:
     """Merge statements that differ only in their resources."""
     groups = defaultdict(list)
-    for each in statements:
-        negated = each.resources if each.resources.negated else None
-        groups[each.effect, each.actions, each.conditions, negated, _required(each)].append(each)
+    for statement in statements:
+        negated = statement.resources if statement.resources.negated else None
+        groups[
+            statement.effect, statement.actions, statement.conditions, negated, _required(statement)
+        ].append(statement)
     for alike in groups.values():
         union = frozenset().union(*(each.resources.patterns for each in alike))
         yield replace(alike[0], resources=patterns.Element(union, alike[0].resources.negated))
@@ -236,7 +242,7 @@ class Content:
     @property
     def grants(self) -> bool:
         """Whether it allows anything."""
-        return bool(self.managed) or any(each.allows for each in self.statements)
+        return bool(self.managed) or any(statement.allows for statement in self.statements)
 
     @cached_property
     def items(self) -> frozenset[str]:
@@ -244,7 +250,7 @@ class Content:
         return frozenset(
             (
                 *self.managed,
-                *(canonical_policy(written(each)) for each in self.statements),
+                *(canonical_policy(written(statement)) for statement in self.statements),
                 *(["boundary " + canonical_policy(_as_data(self.boundary))] if self.boundary else []),
             )
         )
@@ -269,7 +275,9 @@ class Content:
 
     def _words(self) -> Iterator[str]:
         yield from sorted(arn.rpartition("/")[2] for arn in self.managed)
-        services = {service for each in self.statements if each.allows for service in _services(each)}
+        services = {
+            service for statement in self.statements if statement.allows for service in _services(statement)
+        }
         yield from sorted(services)
 
 
@@ -284,5 +292,5 @@ def _as_data(boundary: Boundary) -> dict[str, Any]:
     return {
         "arn": boundary.arn,
         "reference": f"{reference.path}{reference.name}" if reference else "",
-        "statements": [written(each) for each in boundary.statements],
+        "statements": [written(statement) for statement in boundary.statements],
     }

@@ -272,5 +272,5 @@ def _groups(results: _Results) -> Mapping[Subject, model.DerivedGroup]:
 
 
 def _distinct(groups: Iterable[model.DerivedGroup]) -> tuple[model.DerivedGroup, ...]:
-    named = {each.name: each for each in groups}
+    named = {group.name: group for group in groups}
     return tuple(named[name] for name in sorted(named))

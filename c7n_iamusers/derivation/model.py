@@ -226,13 +226,13 @@ def with_acceptance(proof: Proof, subject: Subject, options: DerivationOptions) 
 
 def accepted(rows: Iterable[Acceptance], subject: Subject, verdict: str, today: date) -> Acceptance | None:
     """The row that accepts ``verdict`` for the user on ``today``; None if there is none."""
-    found = (each for each in rows if each.is_for(subject) and each.verdict == verdict)
+    found = (row for row in rows if row.is_for(subject) and row.verdict == verdict)
     return next((each for each in found if today <= each.expires), None)
 
 
 def is_permitted(proof: Proof) -> bool:
     """Whether the set may be created: it is proven to grant no more, or it is accepted."""
-    return proof.verdict not in UNPROVEN or any(each.id == ACCEPTED for each in proof.remarks)
+    return proof.verdict not in UNPROVEN or any(remark.id == ACCEPTED for remark in proof.remarks)
 
 
 def _remark(subject: Subject, verdict: str, options: DerivationOptions) -> Remark | None:

@@ -40,7 +40,11 @@ def mapping_of(
     """What happens to each policy and statement of the user in ``derived``. ``statements``: those of ``derived``."""
     listed, budget = list(statements), Budget(MOST_STEPS)
     found = [*_aws(held, derived)]
-    found += [_target(each, derived, listed, budget) for policy in held.own for each in policy.translations]
+    found += [
+        _target(translation, derived, listed, budget)
+        for policy in held.own
+        for translation in policy.translations
+    ]
     boundary = held.principal.boundary
     if boundary:
         found.append(
@@ -68,8 +72,8 @@ def _target(
     if translation.translated is None:
         return comparison.PolicyMapping(source, comparison.LEFT_OUT)
     translated = translation.translated
-    same = (each for each in statements if each == translated)
-    including = (each for each in statements if includes(each, translated, budget))
+    same = (statement for statement in statements if statement == translated)
+    including = (statement for statement in statements if includes(statement, translated, budget))
     try:
         found = next(chain(same, including), None)
     except OutOfBudget:
@@ -107,9 +111,9 @@ def old_policies(principal: PrincipalPermissions) -> comparison.Policies:
     return comparison.Policies(
         (
             *(
-                each
+                statement
                 for policy, source in principal.managed_policies
-                for each in managed_statements(policy, source)
+                for statement in managed_statements(policy, source)
             ),
             *(each for text, source in principal.inline_policies for each in parse_policy(text, source)),
         ),
@@ -133,9 +137,9 @@ def new_policies(principal: PrincipalPermissions, derived: DerivedSet) -> compar
         *(each for reference in derived.customer_managed for each in _referred(reference, own)),
         *(parse_policy(derived.inline, "inline policy") if derived.inline else ()),
         *(
-            each
+            statement
             for arn in derived.managed_policies
-            for each in managed_statements(known[arn], f"AWS-managed policy {arn}")
+            for statement in managed_statements(known[arn], f"AWS-managed policy {arn}")
         ),
     ]
     boundary = derived.boundary
@@ -186,11 +190,11 @@ class ExistingSetProofs:
         policies: Mapping[str, Any],
     ) -> None:
         """Add users. ``policies``: ARN -> document, of the customer-managed policies of their account."""
-        for each in principals:
-            known = self.users.get(each.arn)
+        for principal in principals:
+            known = self.users.get(principal.arn)
             # If two Custodian policies have options for one user, use those that assume less.
             if known is None or known.options.identity_center_mfa:
-                self.users[each.arn] = _User(each, options, policies)
+                self.users[principal.arn] = _User(principal, options, policies)
 
     def verdict(self, arn: str, held: PermissionSet) -> str:
         """The verdict on ``held`` against the policies of the user ``arn``; WIDER if the user is unknown."""

@@ -121,10 +121,10 @@ def blocked_reason(held: UserPolicies) -> str:
         each.source for each in held.aws if each.policy.arn == aws_deny_all(each.policy.arn.split(":")[1])
     ]
     denied += [
-        each.original.source
+        translation.original.source
         for policy in held.own
-        for each in policy.translations
-        if each.original == _DENY_ALL
+        for translation in policy.translations
+        if translation.original == _DENY_ALL
     ]
     return f"{denied[0]} denies every action, as in quarantine: release the user first" if denied else ""
 
@@ -269,8 +269,10 @@ class UserDeriver:
 def _in_order(principal: principals.PrincipalPermissions) -> principals.PrincipalPermissions:
     """The same policies in one order, so that the result does not depend on which user comes first."""
     groups = [
-        replace(each, attached=_by_arn(each.attached), inline=tuple(sorted(each.inline, key=itemgetter(0))))
-        for each in sorted(principal.groups, key=lambda each: each.name)
+        replace(
+            group, attached=_by_arn(group.attached), inline=tuple(sorted(group.inline, key=itemgetter(0)))
+        )
+        for group in sorted(principal.groups, key=lambda each: each.name)
     ]
     inline = tuple(sorted(principal.inline, key=itemgetter(0)))
     return replace(principal, attached=_by_arn(principal.attached), inline=inline, groups=tuple(groups))
@@ -307,7 +309,7 @@ def _context_keys(principal: principals.PrincipalPermissions, options: Derivatio
     except ValueError:
         return _ContextKeys()
     statements = (*policies.statements, *(policies.boundary or ()))
-    conditions = {each.key for statement in statements for each in statement.conditions}
+    conditions = {condition.key for statement in statements for condition in statement.conditions}
     in_texts = {key for statement in statements for key in _variables(statement)}
     read = conditions | (in_texts if options.write_out else set())
     return _ContextKeys(

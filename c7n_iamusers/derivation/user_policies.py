@@ -91,7 +91,7 @@ def aws_remarks(policy: principals.ManagedPolicy, source: str) -> Iterator[Remar
     elif policy.document is None:
         text = f"is attached as {policy.arn}; its document was not read, so it counts as equal on both sides"
         yield Remark("document-unknown", source, text)
-    elif dependent := [each for each in managed_statements(policy, source) if each.dependent]:
+    elif dependent := [statement for statement in managed_statements(policy, source) if statement.dependent]:
         text = f"{len(dependent)} of its statements read what changes with the way in, {dependent[0].source} first"
         yield Remark(
             "aws-managed-changes", source, text, "see whether its people need these, and grant them by hand"
@@ -276,17 +276,19 @@ class CustomerPolicy:
     @property
     def whole(self) -> bool:
         """Whether a permission set can refer to the policy, because no statement changes."""
-        return self.reference is not None and all(each.how == CARRIED for each in self.translations)
+        return self.reference is not None and all(
+            translation.how == CARRIED for translation in self.translations
+        )
 
     @property
     def originals(self) -> frozenset[PolicyStatement]:
         """Its original statements."""
-        return frozenset(each.original for each in self.translations)
+        return frozenset(translation.original for translation in self.translations)
 
     @property
     def translated(self) -> tuple[PolicyStatement, ...]:
         """Its statements that a permission set can have."""
-        return tuple(each.translated for each in self.translations if each.translated)
+        return tuple(translation.translated for translation in self.translations if translation.translated)
 
 
 @dataclass(frozen=True)
@@ -308,7 +310,12 @@ class UserPolicies:
     @property
     def remarks(self) -> tuple[Remark, ...]:
         """The remarks on all its policies."""
-        own = [remark for policy in self.own for each in policy.translations for remark in each.remarks]
+        own = [
+            remark
+            for policy in self.own
+            for translation in policy.translations
+            for remark in translation.remarks
+        ]
         return (*(remark for each in self.aws for remark in aws_remarks(each.policy, each.source)), *own)
 
 
@@ -349,7 +356,7 @@ def _own(
     policy: principals.ManagedPolicy | None = None,
 ) -> CustomerPolicy:
     translation = variable_translation(principal, options, context)
-    translations = tuple(translate(each, context, translation) for each in statements)
+    translations = tuple(translate(statement, context, translation) for statement in statements)
     return CustomerPolicy(translations, PolicyReference(policy.name, policy.path) if policy else None)
 
 
@@ -357,7 +364,9 @@ def _boundary(policy: principals.ManagedPolicy | None) -> Boundary | None:
     if policy is None:
         return None
     statements = managed_statements(policy, f"permissions boundary {policy.name}")
-    if locked := [each.source for each in statements if not each.allows and each.dependent]:
+    if locked := [
+        statement.source for statement in statements if not statement.allows and statement.dependent
+    ]:
         raise ValueError(
             f"{locked[0]} denies on a condition whose outcome differs in Identity Center. A permission set uses a "
             "boundary unchanged, and this one would lock people out: give the user a boundary without this statement"

@@ -144,10 +144,10 @@ class AccessDerivation:
     ) -> None:
         """Also accounts without users count: their roles may trust principals of the others."""
         roles = dict(elsewhere)
-        for each in intents:
-            known = roles.get(each.account_id)
-            roles[each.account_id] = known if known is not None else each.source.roles
-        compares = any(user.person for each in intents for user in each.users)
+        for intent in intents:
+            known = roles.get(intent.account_id)
+            roles[intent.account_id] = known if known is not None else intent.source.roles
+        compares = any(user.person for intent in intents for user in intent.users)
         organization = self._organization() if self._organization and compares else None
         self._others = OthersIndex(roles, organization, self._resources)
         self.proofs.others = self._others.of
@@ -231,7 +231,7 @@ class _Shared:
         detail = before_quarantine(user.detail)
         found = principal_permissions(detail, source.groups, source.policies, candidate.person.username)
         attached = [self._policies.setdefault((account, each.arn), each) for each in found.attached]
-        groups = [self._groups.setdefault((account, each.name), each) for each in found.groups]
+        groups = [self._groups.setdefault((account, group.name), group) for group in found.groups]
         inline = tuple((name, id(document)) for name, document in found.inline)
         return replace(
             found,
@@ -248,15 +248,15 @@ def _asks(found: Derivation, by_arn: Mapping[str, _Row]) -> list[AccessRequest]:
     sets = {each.name: permission_set_of(each) for each in found.sets}
     groups = {each.name: _grants(each, once) for each in found.groups}
     requests = []
-    for each in found.principals:
-        intents, user, candidate = by_arn[each.subject.arn]
-        group = model.Group(each.group_name, groups[each.group_name], intents.external)
+    for principal in found.principals:
+        intents, user, candidate = by_arn[principal.subject.arn]
+        group = model.Group(principal.group_name, groups[principal.group_name], intents.external)
         group = once.setdefault(group, group)
-        own = model.Grant(each.subject.account_id, each.set_name)
+        own = model.Grant(principal.subject.account_id, principal.set_name)
         own = once.setdefault(own, own)
         requested = tuple(sets[name] for name in sorted({grant.permission_set for grant in group.grants}))
         requested = once.setdefault(group.name, requested)
-        verdict = each.proof.verdict
+        verdict = principal.proof.verdict
         requests.append(AccessRequest(user.subject, candidate, group, own, requested, intents.place, verdict))
     return requests
 
@@ -335,7 +335,7 @@ def _unproven(requested: PermissionSet, proof: Proof, unread: Sequence[str]) -> 
     examples = "; ".join(map(in_words, proof.witnesses[:_SHOWN]))
     example = f", for example {examples}" if examples else ""
     of_others = (f"{remark.source} {remark.text}" for remark in proof.remarks if remark.id in _OF_OTHERS)
-    example += "".join(f"; {each}" for each in of_others)
+    example += "".join(f"; {other}" for other in of_others)
     found = (
         f"it is undecided whether permission set {requested.name} grants more than its policies"
         if proof.verdict == UNDECIDED

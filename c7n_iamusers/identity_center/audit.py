@@ -44,7 +44,7 @@ def audit(
     report, state = found.report, found.state
     rows = list(_lines(report, state, found.managed_sets))
     members = report.plan.unexpected_members
-    unexpected_members = sorted(_member_line(each) for each in members if not each.is_former)
+    unexpected_members = sorted(_member_line(member) for member in members if not member.is_former)
     elsewhere = sorted(_assigned_elsewhere(each, found.set_names) for each in found.elsewhere)
     deviations = [
         *_not_as_requested(report, state),
@@ -53,9 +53,9 @@ def audit(
     ]
     replaced = {
         arn
-        for each in report.plan.unexpected_members
-        if each.is_former
-        for arn in membership_users.get((each.group, folded(each.username)), ())
+        for member in report.plan.unexpected_members
+        if member.is_former
+        for arn in membership_users.get((member.group, folded(member.username)), ())
     }
     refused = [
         each.reason.text
@@ -98,10 +98,10 @@ def _former_lines(
 ) -> Iterator[str]:
     """The former members, those whose IAM users are deleted for the longest time first. Records their ages."""
     ages = fleet.former_members(center, run, members, read)
-    for each in sorted(members, key=lambda each: (ages.moment(each), _member_line(each))):
-        if each.is_former:
-            yield f"  = {_member_line(each)}{ages.age(each)}"
-    if fleet.deleted is None and any(each.is_former for each in members):
+    for member in sorted(members, key=lambda each: (ages.moment(each), _member_line(each))):
+        if member.is_former:
+            yield f"  = {_member_line(member)}{ages.age(member)}"
+    if fleet.deleted is None and any(member.is_former for member in members):
         yield "  ? since when IAM users are deleted is not recorded: this tool may have deleted them: give --deletions"
     try:
         ages.record(fleet.records, center.instance)
@@ -128,11 +128,13 @@ def _lines(
     users without intents is no finding, as this is the normal end of a migration.
     """
     former = {
-        (each.username, f"group {each.group}") for each in report.plan.unexpected_members if each.is_former
+        (member.username, f"group {member.group}")
+        for member in report.plan.unexpected_members
+        if member.is_former
     }
     ids = {known.user_id: key for key, known in report.plan.known_people.items()}
     totals = {(each.person, each.account_id): each for each in report.plan.totals}
-    claimed = {(each.person, each.grant.account_id) for each in report.desired.claims}
+    claimed = {(claim.person, claim.grant.account_id) for claim in report.desired.claims}
     seen = set()
     for account, user_id, held in held_by_people(state.current):
         key = ids.get(user_id)

@@ -130,7 +130,7 @@ class Fleet:
     ) -> Callable[[Collection[str]], frozenset[str]]:
         """Which accounts are ``emptied``, see Evidence. ``read``: reads accounts again; None if nothing can."""
         refused_in = {each.subject.account_id for each in self.desired.refused}
-        empty = frozenset(each.account_id for each in self.intents) - refused_in
+        empty = frozenset(intent.account_id for intent in self.intents) - refused_in
 
         def emptied(accounts: Collection[str]) -> frozenset[str]:
             return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, history.users, read)
@@ -212,7 +212,7 @@ def read_fleet(
         )
     # The derivation has all it needs, and the users' policies take most of the memory.
     derivation.warnings.extend(age)
-    places = [replace(each, users=(), source=PolicySource()) for each in intents]
+    places = [replace(intent, users=(), source=PolicySource()) for intent in intents]
     claims = () if trust.policy_settings or trust.trusted else intent_checks.unchecked_settings(places)
     only = None if trust.only is None else frozenset(trust.only)
     stated = identity_source is not None
@@ -227,9 +227,9 @@ _SAID = timedelta(minutes=15)
 def _oldest_report(intents: Sequence[Intents], now: datetime) -> list[str]:
     """The age of the oldest credential report, in a line: credentials that were disabled since still count."""
     times = [
-        (user.credentials.as_of, each.account_id)
-        for each in intents
-        for user in each.users
+        (user.credentials.as_of, intent.account_id)
+        for intent in intents
+        for user in intent.users
         if user.credentials and user.credentials.as_of
     ]
     time, account_id = min(times, default=(now, ""))
@@ -254,5 +254,5 @@ def _authorities(
             intent_checks.check_settings(each, settings)
         authorities[each.account_id, each.policy] = given.completed(settings.authority) if settings else given
     # One policy selects a user that another policy's tag names.
-    tags = frozenset[str]().union(*(each.naming_tags for each in authorities.values()))
+    tags = frozenset[str]().union(*(authority.naming_tags for authority in authorities.values()))
     return {key: replace(each, other_tags=tags) for key, each in authorities.items()}

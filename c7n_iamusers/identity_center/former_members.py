@@ -162,7 +162,7 @@ def present_members(
     """The memberships that are requested, or that were made for IAM users that the intents still have."""
     requested = {(claim.group, folded(desired.people[claim.person].username)) for claim in desired.claims}
     subjects = (*(claim.subject for claim in desired.claims), *(each.subject for each in refused))
-    present = {identity(each) for each in subjects}
+    present = {identity(subject) for subject in subjects}
     made = {key for key, users in membership_users.items() if not present.isdisjoint(identities(users))}
     return frozenset(requested | made)
 
@@ -215,13 +215,13 @@ class FormerMembers:
         ``deleted_here``: None if that was not read; then nobody is known to have left. Raises IdentityCenterError,
         OSError, and what ``read`` and ``deleted_here`` raise.
         """
-        keys = {_key(each) for each in members if each.is_former}
+        keys = {_key(member) for member in members if member.is_former}
         made = {key: membership_users[key] for key in keys if membership_users.get(key)}
         ids = {unique_id for found in made.values() for unique_id in found.values()}
         here = deleted_here(ids) if deleted_here else ()
         moved = frozenset(key for key, found in made.items() if not set(found.values()).isdisjoint(here))
         users = {key: found for key, found in made.items() if key not in moved}
-        deleted, unread = deleted_users({each for found in users.values() for each in found.items()}, read)
+        deleted, unread = deleted_users({item for found in users.values() for item in found.items()}, read)
         gone = frozenset(key for key, found in users.items() if deleted.issuperset(found.values()))
         unknown = frozenset(key for key, found in users.items() if not unread.isdisjoint(found.values()))
         if deleted_here is None:

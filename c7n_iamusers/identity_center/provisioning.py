@@ -123,7 +123,7 @@ def _nobody_served(report: Report, history: History) -> Iterator[str]:
     refused = {each.subject.arn: each for each in report.plan.refused}
     decided = all(each.code in model.DECISIONS for each in refused.values())
     moved = {arn for arn, each in refused.items() if each.code == QUARANTINED and arn in given}
-    served = {each.subject.arn for each in report.desired.claims} - refused.keys()
+    served = {claim.subject.arn for claim in report.desired.claims} - refused.keys()
     if decided and refused.keys() > moved and not served:
         codes = Counter(each.code for each in refused.values())
         yield (
@@ -176,7 +176,7 @@ def _apply(
     say: Callable[[str], None],
     options: ApplyOptions,
 ) -> list[str]:
-    places = {each.place for each in fleet.intents}
+    places = {intent.place for intent in fleet.intents}
     run_results.check_account_results(fleet.output, places)
     report, result = access_run.apply_and_record(run, report, center, fleet.records, options)
     if result is None:
@@ -248,7 +248,7 @@ def export(
             say(line)
         access_run.check_applicable(report)
     try:
-        ends_in = {each.account_id for each in fleet.intents} if prune else ()
+        ends_in = {intent.account_id for intent in fleet.intents} if prune else ()
         lines = list(write_terraform(directory, report.desired, existing, ends_in))
     except OSError as error:
         raise IdentityCenterError(

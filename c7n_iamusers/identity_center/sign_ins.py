@@ -166,13 +166,13 @@ def parse_sign_ins(content: bytes, place: str) -> SignIns:
             )
             for each in data["sign_ins"]
         ]
-        if until < since or any(each.time > until + _SKEW for each in rows):
+        if until < since or any(row.time > until + _SKEW for row in rows):
             raise ValueError("it has a time that is after its end")
     except ValueError as error:
         raise IdentityCenterError(
             f"{place} is not a {SIGN_INS_FILE} that c7n-iamusers provision sign-ins wrote: {error}: write it again"
         ) from error
-    return SignIns(data["identity_store"], since, until, {each.key: each for each in rows})
+    return SignIns(data["identity_store"], since, until, {row.key: row for row in rows})
 
 
 def _required(value: str) -> datetime:
@@ -219,8 +219,8 @@ def unproven(
     if last.time > found.until - _ROLE_IS_LATE:
         return ""
     used = [
-        moment((each.get("RoleLastUsed") or {}).get("LastUsedDate"))
-        for each in _roles(roles, last.permission_set)
+        moment((role.get("RoleLastUsed") or {}).get("LastUsedDate"))
+        for role in _roles(roles, last.permission_set)
     ]
     # The last use is to the day for some roles, so the day of the sign-in counts.
     if not any(each and each.date() >= last.time.date() for each in used):
@@ -234,7 +234,7 @@ def unproven(
 def _roles(roles: Iterable[Item], permission_set: str) -> list[Item]:
     name = re.compile(rf"AWSReservedSSO_{re.escape(permission_set)}_[0-9a-f]{{16}}", re.ASCII)
     return [
-        each
-        for each in roles
-        if str(each.get("Path", "")).startswith(_RESERVED) and name.fullmatch(str(each.get("RoleName")))
+        role
+        for role in roles
+        if str(role.get("Path", "")).startswith(_RESERVED) and name.fullmatch(str(role.get("RoleName")))
     ]

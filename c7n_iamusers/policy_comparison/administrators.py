@@ -129,7 +129,7 @@ def _text(document: object) -> str:
 @lru_cache(maxsize=4096)
 def _rights_of(text: str) -> _Rights:
     """Cached, because many users have the same policies. Raises ValueError."""
-    allowed = [each for each in statements(json.loads(text)) if _allows(each)]
+    allowed = [statement for statement in statements(json.loads(text)) if _allows(statement)]
     parts = [(_element(each, "Action", str.lower), _element(each, "Resource", str)) for each in allowed]
     allows = [_Allow(_named(actions), resources) for actions, resources in parts]
     found = frozenset[str]().union(*map(_granted, allows))
@@ -206,7 +206,7 @@ def _useful(action: str, patterns: frozenset[str]) -> frozenset[str]:
     """
     if action != "ssm:SendCommand" or "*" in patterns:
         return patterns
-    return frozenset(each for each in patterns if _overlaps(each, _DOCUMENTS)) or patterns
+    return frozenset(pattern for pattern in patterns if _overlaps(pattern, _DOCUMENTS)) or patterns
 
 
 def _is_unknown(action: str, resource: str) -> bool:
@@ -225,7 +225,7 @@ def _covers_iam(allows: Iterable[_Allow]) -> bool:
     Each action on each type must be allowed by one statement, and by one pattern in it.
     """
     given = [
-        (each.named, kind) for each in allows for kind in _ALL_OF_IAM if _covers_kind(each.resources, kind)
+        (allow.named, kind) for allow in allows for kind in _ALL_OF_IAM if _covers_kind(allow.resources, kind)
     ]
     return all(
         any(action in named for named, given_kind in given if given_kind == kind)
@@ -236,9 +236,9 @@ def _covers_iam(allows: Iterable[_Allow]) -> bool:
 
 def _covers_kind(resources: Element, kind: str) -> bool:
     if resources.negated:
-        return not any(overlap(each, kind) for each in resources.patterns)
+        return not any(overlap(pattern, kind) for pattern in resources.patterns)
     return any(
-        covers(complete_arn(_ANYWHERE.sub("arn:*:iam::*:", each)), kind) for each in resources.patterns
+        covers(complete_arn(_ANYWHERE.sub("arn:*:iam::*:", pattern)), kind) for pattern in resources.patterns
     )
 
 

@@ -260,15 +260,19 @@ def _by_interpretation(
     old_least, old_most = _access(old, old_context, interpretation)
     witnesses = widening(new_most, old_least)
     if witnesses:
-        return (UNDECIDED if all(each.action == TOO_COMPLEX for each in witnesses) else WIDER), witnesses
+        return (
+            UNDECIDED if all(witness.action == TOO_COMPLEX for witness in witnesses) else WIDER
+        ), witnesses
     return (NARROWER if _exceeds(old_most, new_least) else EQUAL), ()
 
 
 def interpretations(*both: Policies) -> list[Interpretation]:
     """The interpretations that can make a difference for these policies; ``PLAIN`` is the first."""
     statements = [each for policies in both for each in (*policies.statements, *(policies.boundary or ()))]
-    texts = [text for each in statements for text in each.resources.patterns]
-    values = [value for each in statements for condition in each.conditions for value in condition.values]
+    texts = [text for statement in statements for text in statement.resources.patterns]
+    values = [
+        value for statement in statements for condition in statement.conditions for value in condition.values
+    ]
     by_segment = any(patterns.within_segments(text) != text for text in texts)
     whole = any(map(patterns.required, (*texts, *values)))
     return [
@@ -280,10 +284,10 @@ def interpretations(*both: Policies) -> list[Interpretation]:
 
 def _assumptions(interpretation: Interpretation, others: list[Interpretation]) -> Iterator[str]:
     """What the interpretation assumes, in words, if others assume something else."""
-    if any(each.by_segment for each in others):
+    if any(other.by_segment for other in others):
         colons = "no colon" if interpretation.by_segment else "colons"
         yield f"if a wildcard in the middle of an ARN's segment matches {colons}"
-    if any(each.whole_statements for each in others):
+    if any(other.whole_statements for other in others):
         what = "the whole statement" if interpretation.whole_statements else "only the text with it"
         yield f"if a variable without a value invalidates {what}"
 
@@ -374,7 +378,7 @@ def _access(
 def _bounds(
     statements: Iterable[PolicyStatement], context: RequestContext, interpretation: Interpretation
 ) -> list[tuple[bool, Bounds]]:
-    return [(each.allows, resolve(each, context, interpretation)) for each in statements]
+    return [(statement.allows, resolve(statement, context, interpretation)) for statement in statements]
 
 
 def _allows_and_denies(bounds: list[tuple[bool, Bounds]]) -> tuple[list[Bounds], list[Bounds]]:
@@ -382,11 +386,11 @@ def _allows_and_denies(bounds: list[tuple[bool, Bounds]]) -> tuple[list[Bounds],
 
 
 def _least(bounds: list[Bounds]) -> tuple[Scope, ...]:
-    return tuple(each.least for each in bounds if each.least)
+    return tuple(bound.least for bound in bounds if bound.least)
 
 
 def _most(bounds: list[Bounds]) -> tuple[Scope, ...]:
-    return tuple(each.most for each in bounds if each.most)
+    return tuple(bound.most for bound in bounds if bound.most)
 
 
 def _conditions_text(requests: RequestSet) -> str:
@@ -396,6 +400,6 @@ def _conditions_text(requests: RequestSet) -> str:
 def grants_within(new: Policies, old: Policies, context: RequestContext) -> bool:
     """Whether ``new`` is proven to grant no more than ``old`` to principals with the same ``context``."""
     return not any(
-        _exceeds(_access(new, context, each)[1], _access(old, context, each)[0])
-        for each in interpretations(new, old)
+        _exceeds(_access(new, context, interpretation)[1], _access(old, context, interpretation)[0])
+        for interpretation in interpretations(new, old)
     )

@@ -143,7 +143,9 @@ def outcomes_by_pattern(condition: Condition, possible: frozenset[str]) -> froze
     base = condition.operator.rpartition(":")[2].removesuffix(_IF_EXISTS)
     if base == _NULL:
         return frozenset({"false" in condition.values})
-    if not condition.is_known or any(substituted(each, lambda *_: "") != each for each in condition.values):
+    if not condition.is_known or any(
+        substituted(value, lambda *_: "") != value for value in condition.values
+    ):
         return _EITHER
     tests = _PATTERN_TESTS.get(base.replace("Not", ""), ())
     try:
@@ -161,11 +163,11 @@ def _pattern_alike(pattern: str, values: Iterable[str]) -> frozenset[bool]:
 
 
 def _pattern_equal(pattern: str, values: Iterable[str]) -> frozenset[bool]:
-    return _pattern_alike(pattern, [escaped(_plain(each)) for each in values])
+    return _pattern_alike(pattern, [escaped(_plain(value)) for value in values])
 
 
 def _pattern_equal_but_case(pattern: str, values: Iterable[str]) -> frozenset[bool]:
-    return _pattern_equal(pattern.lower(), [each.lower() for each in values])
+    return _pattern_equal(pattern.lower(), [value.lower() for value in values])
 
 
 def _pattern_of_arn(pattern: str, values: Iterable[str]) -> frozenset[bool]:
@@ -173,7 +175,7 @@ def _pattern_of_arn(pattern: str, values: Iterable[str]) -> frozenset[bool]:
     *known, last = pattern.split(":", 5)
     if len(known) < 5:
         return _EITHER
-    found = (each.split(":", 5) for each in values)
+    found = (value.split(":", 5) for value in values)
     ends = [each[5] for each in found if len(each) == 6 and all(map(_alike, each, known))]
     return _pattern_alike(last, ends)
 
@@ -206,11 +208,11 @@ _Test = Callable[[tuple[str, ...], str], bool]
 
 
 def _equal(values: Iterable[str], text: str) -> bool:
-    return any(_plain(each) == text for each in values)
+    return any(_plain(value) == text for value in values)
 
 
 def _same_but_case(values: Iterable[str], text: str) -> bool:
-    return any(_plain(each).lower() == text.lower() for each in values)
+    return any(_plain(value).lower() == text.lower() for value in values)
 
 
 def _any_alike(values: Iterable[str], text: str) -> bool:
@@ -223,7 +225,7 @@ def _alike(pattern: str, text: str) -> bool:
 
 def _arn_alike(values: Iterable[str], text: str) -> bool:
     # What matches by component matches as a whole, which one automaton tells for all values.
-    return _any_alike(values, text) and any(_components_alike(each, text) for each in values)
+    return _any_alike(values, text) and any(_components_alike(value, text) for value in values)
 
 
 def _components_alike(pattern: str, text: str) -> bool:
@@ -232,7 +234,7 @@ def _components_alike(pattern: str, text: str) -> bool:
 
 
 def _in_order(holds: Callable[[datetime, datetime], bool]) -> _Test:
-    return lambda values, text: any(holds(_moment(text), _moment(each)) for each in values)
+    return lambda values, text: any(holds(_moment(text), _moment(value)) for value in values)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

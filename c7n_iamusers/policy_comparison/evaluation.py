@@ -59,9 +59,9 @@ def decision(request: Request, policies: Iterable[Any]) -> str:
     IAM rejects.
     """
     statements = _parsed(policies)
-    if any(True in _applies(each, request) for each in statements if not each.allows):
+    if any(True in _applies(statement, request) for statement in statements if not statement.allows):
         return EXPLICIT_DENY
-    allowed = any(_applies(each, request) == _YES for each in statements if each.allows)
+    allowed = any(_applies(statement, request) == _YES for statement in statements if statement.allows)
     return ALLOWED if allowed else IMPLICIT_DENY
 
 
@@ -71,8 +71,12 @@ def undecided(request: Request, policies: Iterable[Any]) -> tuple[str, ...]:
     Such as ``condition key aws:sourcevpc``, ``condition operator IpAddress`` or ``resource``.
     """
     statements = _parsed(policies)
-    denials = [each for each in statements if not each.allows and True in _applies(each, request)]
-    doubtful = denials or [each for each in statements if each.allows and True in _applies(each, request)]
+    denials = [
+        statement for statement in statements if not statement.allows and True in _applies(statement, request)
+    ]
+    doubtful = denials or [
+        statement for statement in statements if statement.allows and True in _applies(statement, request)
+    ]
     if any(_applies(each, request) == _YES for each in doubtful):
         return ()
     return tuple(sorted({reason for each in doubtful for reason in _reasons(each, request)}))
@@ -86,13 +90,16 @@ def _applies(statement: PolicyStatement, request: Request) -> _Answers:
     """Whether ``statement`` applies to ``request``."""
     if not statement.actions.matches(request.action.lower()):
         return _NO
-    answers = [_on_resource(statement, request), *(_outcomes(each, request) for each in statement.conditions)]
+    answers = [
+        _on_resource(statement, request),
+        *(_outcomes(condition, request) for condition in statement.conditions),
+    ]
     return _all(answers)
 
 
 def _on_resource(statement: PolicyStatement, request: Request) -> _Answers:
-    patterns = {complete_arn(_substituted(each, request)) for each in statement.resources.patterns}
-    unresolved = {each for each in patterns if variables(each)}
+    patterns = {complete_arn(_substituted(pattern, request)) for pattern in statement.resources.patterns}
+    unresolved = {pattern for pattern in patterns if variables(pattern)}
     resolved = frozenset(patterns - unresolved)
     if request.resource is None:
         return _EITHER if "*" not in resolved else _NO if statement.resources.negated else _YES
@@ -132,7 +139,7 @@ def _all(answers: Iterable[_Answers]) -> _Answers:
 
 
 def _not(answers: _Answers) -> _Answers:
-    return frozenset(not each for each in answers)
+    return frozenset(not answer for answer in answers)
 
 
 def _reasons(statement: PolicyStatement, request: Request) -> set[str]:
@@ -141,11 +148,13 @@ def _reasons(statement: PolicyStatement, request: Request) -> set[str]:
         return {"resource"}
     found: set[str] = set()
     texts = [] if _on_resource(statement, request) == _YES else [*statement.resources.patterns]
-    for each in statement.conditions:
-        if _outcomes(each, request) == _EITHER:
-            left = [value for value in each.values if variables(_substituted(value, request))]
+    for condition in statement.conditions:
+        if _outcomes(condition, request) == _EITHER:
+            left = [value for value in condition.values if variables(_substituted(value, request))]
             texts += left
-            kind = f"operator {each.operator}" if request.knows(each.key) else f"key {each.key}"
+            kind = (
+                f"operator {condition.operator}" if request.knows(condition.key) else f"key {condition.key}"
+            )
             if kind.startswith("key") or not left:
                 found.add(f"condition {kind}")
     for key in frozenset().union(*map(variables, texts)):

@@ -73,9 +73,9 @@ def parse_principals(statement: Mapping[str, Any]) -> Principals:
     if not isinstance(principal, Mapping):
         raise ValueError("a statement without Principal")
     names = [str(each) for each in listed(principal.get("AWS"))]
-    accounts = [found.group(1) for each in names if (found := _ACCOUNT.fullmatch(each))]
-    named = [each for each in names if _NAMED.fullmatch(each)]
-    rest = {each for each in names if not (_ACCOUNT.fullmatch(each) or _NAMED.fullmatch(each))}
+    accounts = [found.group(1) for name in names if (found := _ACCOUNT.fullmatch(name))]
+    named = [name for name in names if _NAMED.fullmatch(name)]
+    rest = {name for name in names if not (_ACCOUNT.fullmatch(name) or _NAMED.fullmatch(name))}
     unclear = any(not _DELETED.fullmatch(each) for each in rest - {"*"}) or "CanonicalUser" in principal
     return Principals(frozenset(named), frozenset(accounts), "*" in rest, unclear)
 
@@ -117,19 +117,19 @@ class OtherPolicy:
     def distinguishes(self) -> bool:
         """Whether it can grant something to one principal of an account and not to another."""
         if self.controls:
-            return bool(self.problem) or any(each.statement.dependent for each in self.statements)
-        return bool(self.problem) or any(each.distinguishes for each in self.statements)
+            return bool(self.problem) or any(statement.statement.dependent for statement in self.statements)
+        return bool(self.problem) or any(statement.distinguishes for statement in self.statements)
 
     def trusts(self, account_id: str) -> bool:
         """Whether principals of the account can be among those that it names."""
         if account_id == self.account_id or self.problem:
             return True
         return any(
-            each.principals.everybody
-            or each.principals.unclear
-            or account_id in each.principals.accounts
-            or any(arn.split(":")[4] == account_id for arn in each.principals.named)
-            for each in self.statements
+            statement.principals.everybody
+            or statement.principals.unclear
+            or account_id in statement.principals.accounts
+            or any(arn.split(":")[4] == account_id for arn in statement.principals.named)
+            for statement in self.statements
         )
 
 
@@ -248,7 +248,7 @@ def settled(
         if found == YES:
             continue
         if interpretation.whole_statements and any(
-            _valueless(each, caller.context) for each in condition.values
+            _valueless(value, caller.context) for value in condition.values
         ):
             return None
         without = _without_impossible(condition, caller.context)
@@ -263,7 +263,7 @@ def _without_impossible(condition: Condition, context: RequestContext) -> Condit
     plain = not condition.operator.startswith("For") and condition.operator != "Null"
     if not (plain and condition.is_known) or condition.negated or condition.if_exists:
         return condition
-    values = tuple(each for each in condition.values if not _valueless(each, context))
+    values = tuple(value for value in condition.values if not _valueless(value, context))
     return replace(condition, values=values) if values else None
 
 

@@ -56,7 +56,10 @@ class Party:
     def _scopes(
         self, statements: Iterable[PolicyStatement], interpretation: Interpretation, most: bool
     ) -> tuple[tuple[Scope, ...], tuple[Scope, ...]]:
-        bounds = [(each.allows, resolve(each, self.caller.context, interpretation)) for each in statements]
+        bounds = [
+            (statement.allows, resolve(statement, self.caller.context, interpretation))
+            for statement in statements
+        ]
         return (
             _chosen((each for allows, each in bounds if allows), most),
             _chosen((each for allows, each in bounds if not allows), not most),
@@ -64,7 +67,7 @@ class Party:
 
 
 def _chosen(bounds: Iterable[Bounds], most: bool) -> tuple[Scope, ...]:
-    chosen = (each.most if most else each.least for each in bounds)
+    chosen = (bound.most if most else bound.least for bound in bounds)
     return tuple(each for each in chosen if each)
 
 
@@ -266,7 +269,7 @@ def _difference(policy: OtherPolicy, new: Party, old: Party) -> Finding:
         return _Difference(policy, new, old, reading, possible, budgets.Budget())
 
     everybody = (False,) if policy.controls else (True, False)
-    own = Policies(tuple(each.statement for each in policy.statements))
+    own = Policies(tuple(statement.statement for statement in policy.statements))
     # Where wildcards match colons can't matter to scopes that are the same.
     alike = (each for each in interpretations(own) if not each.by_segment)
     if all(between(_Reading(each, direct), True).is_none for each in alike for direct in everybody):

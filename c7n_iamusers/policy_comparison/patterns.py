@@ -207,7 +207,7 @@ class _Found:
 @lru_cache(maxsize=4096)
 def without_variables(patterns: frozenset[str]) -> frozenset[str]:
     """The patterns that have no variables."""
-    return frozenset(each for each in patterns if not variables(each))
+    return frozenset(pattern for pattern in patterns if not variables(pattern))
 
 
 @lru_cache(maxsize=4096)
@@ -323,7 +323,7 @@ def matched_by(pattern: str, union: frozenset[str]) -> frozenset[bool]:
 
 def _literals(pattern: str) -> list[str]:
     """The texts between the wildcards of ``pattern``, which are in each text that it matches."""
-    marked = "".join(each if len(each) == 1 else _UNKNOWN for each in tokens(pattern))
+    marked = "".join(token if len(token) == 1 else _UNKNOWN for token in tokens(pattern))
     return [each for each in marked.split(_UNKNOWN) if each]
 
 

@@ -73,7 +73,7 @@ def resolve(
             conditions.add(resolved)
         sure = sure and resolved is not None
     resources = _known(statement.resources, context)
-    unsure = {each for each in resources.patterns if _dependent(each)}
+    unsure = {pattern for pattern in resources.patterns if _dependent(pattern)}
     if unsure:
         sure, resources = False, _at_most(resources, unsure, context)
     if not resources.patterns and not resources.negated:
@@ -111,13 +111,13 @@ def _condition(condition: Condition, context: RequestContext) -> Condition | boo
 
 def _resolvable(resources: patterns.Element, conditions: set[Condition]) -> set[Condition]:
     """The conditions that all remaining variables have a value."""
-    texts = (*resources.patterns, *(value for each in conditions for value in each.values))
+    texts = (*resources.patterns, *(value for condition in conditions for value in condition.values))
     return {Condition("Null", key, ("false",)) for text in texts for key in patterns.required(text)}
 
 
 def _known(element: patterns.Element, context: RequestContext) -> patterns.Element:
     return patterns.Element(
-        frozenset(_substituted(each, context) for each in element.patterns), element.negated
+        frozenset(_substituted(pattern, context) for pattern in element.patterns), element.negated
     )
 
 

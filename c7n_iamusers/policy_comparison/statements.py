@@ -53,14 +53,17 @@ class PolicyStatement:
     @property
     def has_unknowns(self) -> bool:
         """Whether it has an operator, condition key or variable that AWS does not document."""
-        operators = all(each.is_known for each in self.conditions)
+        operators = all(condition.is_known for condition in self.conditions)
         return not (operators and all(map(is_documented_key, self.keys)))
 
     @property
     def keys(self) -> frozenset[str]:
         """The condition keys (in lower case) that its conditions and variables read."""
-        texts = [*self.resources.patterns, *(value for each in self.conditions for value in each.values)]
-        keys = (each.key for each in self.conditions if each.operator != UNREAD)
+        texts = [
+            *self.resources.patterns,
+            *(value for condition in self.conditions for value in condition.values),
+        ]
+        keys = (condition.key for condition in self.conditions if condition.operator != UNREAD)
         return frozenset(keys).union(*map(variables, texts))
 
     @property

@@ -64,7 +64,7 @@ class _Clause:
     def may_name(self, account: str, context: RequestContext) -> bool:
         """Whether a principal of ``account`` with this ``context`` may meet the conditions."""
         return (self.accounts is None or account in self.accounts) and all(
-            True in _outcomes(each, context) for each in self.conditions
+            True in _outcomes(condition, context) for condition in self.conditions
         )
 
     @cached_property
@@ -74,19 +74,21 @@ class _Clause:
         strangers = [_in_account(each, account) for each in _STRANGERS]
         if self.gate and not all(map(self.gate.lets_in, strangers)):
             return True
-        return any(False in _outcomes(each, stranger) for stranger in strangers for each in self.conditions)
+        return any(
+            False in _outcomes(condition, stranger) for stranger in strangers for condition in self.conditions
+        )
 
     @cached_property
     def cost(self) -> int:
         """The characters that are compared with those of a user."""
-        return sum(1 + len(value) for each in self.conditions for value in each.values)
+        return sum(1 + len(value) for condition in self.conditions for value in condition.values)
 
     @cached_property
     def gate(self) -> _Gate | None:
         """What each user has that may meet the conditions; None if it is not known."""
-        for each in self.conditions:
-            if each.operator in _LITERAL and not any(map(variables, each.values)):
-                return _Gate(each.key, frozenset(map(_ends, each.values)))
+        for condition in self.conditions:
+            if condition.operator in _LITERAL and not any(map(variables, condition.values)):
+                return _Gate(condition.key, frozenset(map(_ends, condition.values)))
         return None
 
 
@@ -100,7 +102,7 @@ class _Gate:
     def lets_in(self, context: RequestContext) -> bool:
         """Whether a principal with this ``context`` may have such a value."""
         values = context.values(self.key)
-        texts = [each.lower() for each in values or () if each is not None]
+        texts = [value.lower() for value in values or () if value is not None]
         fits = (text.startswith(head) and text.endswith(tail) for text in texts for head, tail in self.ends)
         return values is None or any(fits)
 
@@ -227,7 +229,11 @@ class TrustIndex:
         try:
             parsed = parse_document(document)
             is_legacy = str(parsed.get("Version", _LEGACY)) == _LEGACY
-            allowed = [each for each in statements(parsed) if str(each.get("Effect", "")).lower() == "allow"]
+            allowed = [
+                statement
+                for statement in statements(parsed)
+                if str(statement.get("Effect", "")).lower() == "allow"
+            ]
             names = [name for each in allowed for name in _named(each)]
             clauses = [clause for each in allowed for clause in _clauses(each, is_legacy)]
         except Exception:  # noqa: BLE001  # whatever it has, the others can be read

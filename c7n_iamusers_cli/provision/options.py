@@ -84,7 +84,7 @@ def in_a_directory(_context: click.Context, _parameter: click.Parameter, file: P
 def _quotas(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> CenterQuotas:
     """Raises click.BadParameter."""
     found: dict[str, int] = {}
-    names = {each.name.replace("_", "-"): each.name for each in fields(CenterQuotas)}
+    names = {field.name.replace("_", "-"): field.name for field in fields(CenterQuotas)}
     for text in given:
         name, _, number = text.partition("=")
         if name not in names or not number.isdecimal():
@@ -117,9 +117,9 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {"": []}
-        for each in self.get_params(ctx):
-            if record := each.get_help_record(ctx):
-                sections.setdefault(getattr(each, "section", ""), []).append(record)
+        for param in self.get_params(ctx):
+            if record := param.get_help_record(ctx):
+                sections.setdefault(getattr(param, "section", ""), []).append(record)
         for name, records in sections.items():
             with formatter.section(name or "Options"):
                 formatter.write_dl(records)
@@ -135,7 +135,7 @@ def _as_one(name: str, kind: type, *options: _Decorator) -> _Decorator:
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @wraps(function)
         def command(**given: Any) -> None:
-            values = {each.name: given.pop(each.name) for each in fields(kind)}
+            values = {field.name: given.pop(field.name) for field in fields(kind)}
             function(**given, **{name: kind(**values)})
 
         found: Callable[..., None] = command

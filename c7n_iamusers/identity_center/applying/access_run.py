@@ -163,7 +163,9 @@ class AccessRun:
             )
         ]
         report = self._planned(replace(state, groups=groups), as_is=True)
-        arns = {each.permission_set_arn for group in elsewhere for each in group.assignments} - {""}
+        arns = {assignment.permission_set_arn for group in elsewhere for assignment in group.assignments} - {
+            ""
+        }
         names = self._reader.permission_sets.names(sorted(arns))
         told = {each.group_id for each in elsewhere}
         empty = [
@@ -198,7 +200,8 @@ class AccessRun:
             self._desired, self._state, self._center.instance, self._choices, self._evidence, as_is
         )
         creates = any(
-            (each.kind, each.action) == (model.PERMISSION_SET, access_plan.CREATE) for each in found.changes
+            (change.kind, change.action) == (model.PERMISSION_SET, access_plan.CREATE)
+            for change in found.changes
         )
         sets = self._reader.permission_sets.count() if creates else 0
         over = quota_faults(self._desired, self._state, found.work, sets, self._evidence.quotas)
@@ -208,11 +211,11 @@ class AccessRun:
         fed = "" if as_is or self._evidence.source_is_stated else self._fed_by_others(found)
         others = self._evidence.proofs.others
         subjects = [
-            *(each.subject for each in self._desired.claims),
+            *(claim.subject for claim in self._desired.claims),
             *(each.subject for each in found.refused),
         ]
-        accounts = {each.account_id for each in subjects}
-        scopes = {each: others(each).scope_text for each in accounts}
+        accounts = {subject.account_id for subject in subjects}
+        scopes = {account: others(account).scope_text for account in accounts}
         return Report(
             self._desired,
             replace(found, over_quota=over, fed_by_others=fed),
@@ -223,7 +226,7 @@ class AccessRun:
 
     def _with_former_names(self, state: model.CenterState) -> model.CurrentAccess:
         """``state.current`` with the usernames of users who had requested usernames at earlier runs."""
-        read = {*state.current.usernames, *(each.user_id for each in state.usernames.values())}
+        read = {*state.current.usernames, *(username.user_id for username in state.usernames.values())}
         former = self._evidence.history.served_as_others(self._desired.claims, state) - read
         return replace(
             state.current, usernames={**self._reader.usernames(sorted(former)), **state.current.usernames}
@@ -323,7 +326,7 @@ def _is_unrecorded(report: Report, history: History) -> bool:
     A pruning or an undo would else not know them, and end the access that replaces theirs, or keep it for ever.
     """
     recorded = history.assignments or frozenset()
-    return any(each not in recorded for each in report.assignments()) or any(
+    return any(assignment not in recorded for assignment in report.assignments()) or any(
         history.memberships.get(key := object_records.membership_of(row), {}).get(arn) != unique_id
         or not history.is_recorded(key, row["id"])
         for row in served_users.rows(report)

@@ -27,7 +27,7 @@ def external_names(state: model.CenterState) -> list[str]:
     users = {each.username for each in (*state.usernames.values(), *state.emails.values()) if each.external}
     known = (*state.groups.values(), *state.current.groups.values())
     groups = {each.name for each in known if each.external}
-    return [*(f"user {each}" for each in sorted(users)), *(f"group {each}" for each in sorted(groups))]
+    return [*(f"user {user}" for user in sorted(users)), *(f"group {group}" for group in sorted(groups))]
 
 
 def fed_by_others(names: Collection[str]) -> str:

@@ -45,7 +45,7 @@ def read(output: Store, directories: Iterable[str]) -> Groups | None:
     Raises IdentityCenterError if a record can't be read; OSError.
     """
     found: dict[str, Mapping[str, Any]] = {}
-    for name, content in read_all(output, [f"{each}/{FILE}" for each in directories]):
+    for name, content in read_all(output, [f"{directory}/{FILE}" for directory in directories]):
         if content is None:
             return None
         data = parsed(content, _DATA, output.place(name), "what groups had before a killed run")
@@ -68,8 +68,8 @@ def of_result(
     names = {each.parameters["DisplayName"] for each in made}
     # A group without an id in the journal was created by a call whose answer is lost.
     own = {each.identifier for each in made}
-    own |= {each.group_id for each in report.groups.values() if each.name in names}
-    now = {each.group_id: _as_data(each) for each in report.groups.values()}
+    own |= {group.group_id for group in report.groups.values() if group.name in names}
+    now = {group.group_id: _as_data(group) for group in report.groups.values()}
     known = {} if earlier is None else {**now, **earlier}
     joined, assigned = (joined & known.keys()) - own, (assigned & known.keys()) - own
     return {
@@ -79,7 +79,9 @@ def of_result(
 
 
 def _as_data(group: model.KnownGroup) -> dict[str, Any]:
-    assignments = [[each.account_id, each.permission_set_arn] for each in sorted(group.assignments)]
+    assignments = [
+        [assignment.account_id, assignment.permission_set_arn] for assignment in sorted(group.assignments)
+    ]
     return {"assignments": assignments, "members": sorted(group.members)}
 
 

@@ -309,7 +309,7 @@ class Recheck:
             )
         known = self._state.groups.get(group.name)
         group_id = known.group_id if known else ended[group_key(group.name)].values[operations.GROUP_ID]
-        created = [ended.get(user_key(each)) for each in self._desired.members(group.name)]
+        created = [ended.get(user_key(member)) for member in self._desired.members(group.name)]
         created_ids = {str(each.values.get(operations.USER_ID)) for each in created if each}
         accounts = shown(sorted({grant.account_id for grant in group.grants}))
         try:
@@ -361,4 +361,4 @@ class Recheck:
 def _requested(parameters: Mapping[str, Any]) -> model.Pending:
     """Of the parameters of a call that creates or deletes an assignment."""
     names = ("TargetId", "PermissionSetArn", "PrincipalId", "PrincipalType")
-    return model.Pending(*(str(parameters[each]) for each in names))
+    return model.Pending(*(str(parameters[name]) for name in names))

@@ -85,8 +85,8 @@ def overall_result(
             for key, ended in report.ended.items()
             if ended.status == FAILED
         ]
-        + [{"change": "", "code": "Strangers", "reason": each} for each in report.unexpected_members]
-        + [{"change": "", "code": "Changed", "reason": each} for each in report.changed_sets],
+        + [{"change": "", "code": "Strangers", "reason": member} for member in report.unexpected_members]
+        + [{"change": "", "code": "Changed", "reason": changed_set} for changed_set in report.changed_sets],
         "created": (each.as_data() for each in created),
         "removed": (each.as_data() for each in removed),
         "memberships": served_users.merged(served_users.rows(report, _ids(created)), served),

@@ -142,9 +142,9 @@ class AccessReader(CenterReader):
         most = 1 + len(people) // 4
         listed = self.store.people_within(most) if people else ({}, {})
         if listed is None:
-            known = {each: self.store.find_person(each) for each in people}
+            known = {person: self.store.find_person(person) for person in people}
         else:
-            known = {each: _in_lists(each, *listed) for each in people}
+            known = {person: _in_lists(person, *listed) for person in people}
         ids = {found.user_id for found, _ in known.values() if found}
         members = self.store.members_within(most, access.groups) if ids else {}
         if members is None:

@@ -143,4 +143,6 @@ def username_tags(center: Center) -> frozenset[str]:
         return frozenset()
     configuration = found.get("InstanceAccessControlAttributeConfiguration") or {}
     attributes = configuration.get("AccessControlAttributes", ())
-    return frozenset(str(each["Key"]) for each in attributes if each["Value"]["Source"] == _USERNAME)
+    return frozenset(
+        str(attribute["Key"]) for attribute in attributes if attribute["Value"]["Source"] == _USERNAME
+    )

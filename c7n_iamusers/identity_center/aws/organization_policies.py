@@ -78,10 +78,12 @@ class _Organization:
 
     def _attached(self, policy: OtherPolicy, policy_id: str) -> Iterator[Control]:
         targets = self._items("ListTargetsForPolicy", "Targets", PolicyId=policy_id)
-        if any(each["Type"] == "ROOT" for each in targets):
+        if any(target["Type"] == "ROOT" for target in targets):
             yield Control(policy)
         elif targets:
-            yield Control(policy, frozenset(account for each in targets for account in self._accounts(each)))
+            yield Control(
+                policy, frozenset(account for target in targets for account in self._accounts(target))
+            )
 
     def _accounts(self, target: dict[str, Any]) -> Iterator[str]:
         """The accounts of a target, which is an account or an organizational unit."""
@@ -92,7 +94,7 @@ class _Organization:
         while units:
             unit = units.pop()
             yield from (
-                str(each["Id"]) for each in self._items("ListAccountsForParent", "Accounts", ParentId=unit)
+                str(item["Id"]) for item in self._items("ListAccountsForParent", "Accounts", ParentId=unit)
             )
             below = self._items("ListOrganizationalUnitsForParent", "OrganizationalUnits", ParentId=unit)
             units += [str(each["Id"]) for each in below]

@@ -345,7 +345,7 @@ class Assignments:
         if status["Status"] != "IN_PROGRESS":
             return None
         members = ("TargetId", "PermissionSetArn", "PrincipalId", "PrincipalType")
-        return Pending(*(status.get(each, "") for each in members))
+        return Pending(*(status.get(member, "") for member in members))
 
     def _list(self, operation: str, result: str, **parameters: Any) -> list[Any]:
         parameters = {"InstanceArn": self.instance.arn, "MaxResults": _PAGE, **parameters}

@@ -96,7 +96,7 @@ class CenterReader:
 
     def managed(self) -> list[str]:
         """The managed groups, or, if there are none, the managed permission sets, in words."""
-        groups = sorted(each.name for each in self.store.all_groups().values() if each.is_managed)
+        groups = sorted(group.name for group in self.store.all_groups().values() if group.is_managed)
         sets = [] if groups else self.permission_sets.managed_names()
         return [f"group {name}" for name in groups] + [f"permission set {name}" for name in sets]
 
@@ -126,10 +126,10 @@ class CenterReader:
             pairs, in_parallel(lambda pair: self.assignments.holders(*pair), pairs), strict=True
         ):
             found[account][arn] = held
-        for each in in_progress.creations.values():
-            if each.account_id in found:
-                here, arn = found[each.account_id], each.permission_set_arn
-                here[arn] = here.get(arn, frozenset()) | {each.principal}
+        for creation in in_progress.creations.values():
+            if creation.account_id in found:
+                here, arn = found[creation.account_id], creation.permission_set_arn
+                here[arn] = here.get(arn, frozenset()) | {creation.principal}
         return found
 
     def _groups(
@@ -211,7 +211,7 @@ class CenterReader:
         desired: model.DesiredAccess,
     ) -> model.CurrentAccess:
         known = {each.arn: each for each in sets.values()}
-        people = {each.user_id: each.username for each in usernames.values()}
+        people = {username.user_id: username.username for username in usernames.values()}
         asked = {person for person, _ in {(claim.person, claim.group) for claim in desired.claims}}
         user_ids = {usernames[key[0]].user_id for key in asked if key[0] in usernames}
         shared = {folded(name) for name, group in desired.groups.items() if group.shared}
@@ -237,7 +237,7 @@ class CenterReader:
 
     def _further_names(self, groups: Iterable[model.KnownGroup], names: Mapping[str, str]) -> dict[str, str]:
         """ARN -> name of the permission sets that ``groups`` have in other accounts."""
-        arns = {each.permission_set_arn for group in groups for each in group.assignments}
+        arns = {assignment.permission_set_arn for group in groups for assignment in group.assignments}
         return self.permission_sets.names(sorted(arns - names.keys() - {""}))
 
     def _changing(

@@ -155,8 +155,8 @@ def config_files(
     for claim in report.plan.served:
         if (claim.place, claim.subject.arn) in ready:
             roles[claim.person].update(
-                Role(each.account_id, each.permission_set, accounts.get(each.account_id, ""))
-                for each in report.desired.groups[claim.group].grants
+                Role(grant.account_id, grant.permission_set, accounts.get(grant.account_id, ""))
+                for grant in report.desired.groups[claim.group].grants
             )
     for total in report.plan.totals:
         if total.person in roles:
@@ -187,7 +187,7 @@ def _earlier_roles(text: str, portal: str) -> list[tuple[str, str]]:
 
 def _names(roles: list[Role], template: str) -> dict[Role, str]:
     """A name for each, different from all others ignoring case; those that would be equal get the account's id."""
-    plain = {each: _name(each, template) for each in roles}
+    plain = {role: _name(role, template) for role in roles}
     counts, taken = Counter(map(folded, plain.values())), {"default"}
     found = {}
     for each, name in plain.items():

@@ -112,7 +112,7 @@ def _accounts(resources: _Resources) -> dict[str, frozenset[str]]:
             references = [f"${{{address}.group_id}}", f"${{{address}.arn}}", arguments.get("group_id")]
             if kind in PARTS:
                 references.append(arguments.get("permission_set_arn"))
-            found[address].update(*(given.get(str(each), ()) for each in references))
+            found[address].update(*(given.get(str(reference), ()) for reference in references))
     return {address: frozenset(accounts) for address, accounts in found.items()}
 
 

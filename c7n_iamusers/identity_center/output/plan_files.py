@@ -325,18 +325,18 @@ def _used(plan: access_plan.AccessPlan) -> list[access_plan.Change]:
 
 def _rows(plan: access_plan.AccessPlan) -> dict[str, Iterator[Row]]:
     return {
-        "totals": (asdict(each) for each in plan.totals),
+        "totals": (asdict(total) for total in plan.totals),
         "stale": ({"key": each.key, "kind": each.kind, "name": each.name} for each in plan.stale),
         "strangers": (
             {
-                "username": each.username,
-                "group": each.group,
-                "accounts": each.accounts,
-                **each.reason.as_data(),
+                "username": member.username,
+                "group": member.group,
+                "accounts": member.accounts,
+                **member.reason.as_data(),
             }
-            for each in plan.unexpected_members
+            for member in plan.unexpected_members
         ),
-        "reaches": (asdict(each) for each in plan.side_effects),
+        "reaches": (asdict(side_effect) for side_effect in plan.side_effects),
     }
 
 
@@ -376,7 +376,11 @@ def refuse_unreviewed(
 
     ``changes_only``: only side effects of changed permission sets count; shared-group consents to the others.
     """
-    found = [each for each in plan.side_effects if each.review and (each.is_change or not changes_only)]
+    found = [
+        side_effect
+        for side_effect in plan.side_effects
+        if side_effect.review and (side_effect.is_change or not changes_only)
+    ]
     if found:
         raise IdentityCenterError(
             f"{'; '.join(map(side_effect_text, found[:_SHOWN]))}"
@@ -389,7 +393,7 @@ def _change(change: access_plan.Change) -> Row:
         **_object(change),
         # A request of an earlier run makes the same assignment.
         "action": access_plan.ASSIGN if change.action == access_plan.AWAIT else change.action,
-        "calls": [_call(each) for each in change.calls],
+        "calls": [_call(call) for call in change.calls],
     }
 
 

@@ -29,14 +29,14 @@ def write_derivation_report(output: Path | Store, derivations: Sequence[Derivati
         return
     store = as_store(output)
     store.stream(DERIVATION_FILE, (piece.encode() for piece in _pieces(derivations)))
-    for each in derivations:
-        yield f"Derived: {each.summary}. Proofs: {store.place(DERIVATION_FILE)}"
-        for near in each.near_duplicates[:_SHOWN]:
+    for derivation in derivations:
+        yield f"Derived: {derivation.summary}. Proofs: {store.place(DERIVATION_FILE)}"
+        for near in derivation.near_duplicates[:_SHOWN]:
             yield (
                 f"  near-duplicates: {near.first} and {near.second} differ in {near.difference} policies and statements"
             )
-        if len(each.near_duplicates) > _SHOWN:
-            yield f"  near-duplicates: {len(each.near_duplicates) - _SHOWN} more pairs are in the file"
+        if len(derivation.near_duplicates) > _SHOWN:
+            yield f"  near-duplicates: {len(derivation.near_duplicates) - _SHOWN} more pairs are in the file"
 
 
 def _pieces(derivations: Sequence[Derivation]) -> Iterator[str]:
@@ -55,14 +55,14 @@ def _derivation(derivation: Derivation) -> Iterator[str]:
         "users",
         (
             {
-                "user": each.subject.name,
-                "arn": each.subject.arn,
-                "permission-set": each.set_name,
-                "group": each.group_name,
-                "verdict": each.proof.verdict,
-                "proof": proofs.number(each.proof),
+                "user": principal.subject.name,
+                "arn": principal.subject.arn,
+                "permission-set": principal.set_name,
+                "group": principal.group_name,
+                "verdict": principal.proof.verdict,
+                "proof": proofs.number(principal.proof),
             }
-            for each in derivation.principals
+            for principal in derivation.principals
         ),
     )
     yield from _listed(
@@ -77,7 +77,9 @@ def _derivation(derivation: Derivation) -> Iterator[str]:
             for each in derivation.refused
         ),
     )
-    yield from _listed("near-duplicates", (asdict(each) for each in derivation.near_duplicates))
+    yield from _listed(
+        "near-duplicates", (asdict(near_duplicate) for near_duplicate in derivation.near_duplicates)
+    )
     yield from _listed("proofs", (each.as_data() for each in proofs.listed))
     yield "}"
 
@@ -170,7 +172,7 @@ _VERBS = {
 
 def hint_lines(desired: model.DesiredAccess) -> Iterator[str]:
     """People who may be one human, in lines. At most as many as a person reads."""
-    yield from (f"  ? {'hint':<14} {each}" for each in desired.hints[:_SHOWN])
+    yield from (f"  ? {'hint':<14} {hint}" for hint in desired.hints[:_SHOWN])
     if len(desired.hints) > _SHOWN:
         yield f"  ? {'hint':<14} {len(desired.hints) - _SHOWN} more people may be one human"
 
@@ -197,8 +199,8 @@ def plan_lines(found: access_plan.AccessPlan, whole: bool = False) -> Iterator[s
 
 def side_effect_lines(found: access_plan.AccessPlan, whole: bool = False) -> Iterator[str]:
     """Access that people get although no intents request it, in lines. ``whole``: with all names."""
-    for each in found.side_effects:
-        yield f"  ! {'side-effect':<14} {side_effect_text(each, len(each.people) if whole else _SHOWN)}"
+    for side_effect in found.side_effects:
+        yield f"  ! {'side-effect':<14} {side_effect_text(side_effect, len(side_effect.people) if whole else _SHOWN)}"
 
 
 def _change_lines(found: access_plan.AccessPlan, whole: bool) -> Iterator[str]:
@@ -206,7 +208,7 @@ def _change_lines(found: access_plan.AccessPlan, whole: bool) -> Iterator[str]:
         if change.action != access_plan.UNCHANGED or change.administrative:
             yield f"  {_SIGNS[change.action]} {change.kind:<14} {change.name}{_because(change)}"
             yield from (f"      {detail}" for detail in change.details)
-            yield from (f"        {_call(each)}" for each in change.calls if whole)
+            yield from (f"        {_call(call)}" for call in change.calls if whole)
     going = {change.key for change in found.changes}
     for change in found.stale:
         if change.key not in going:

@@ -99,7 +99,7 @@ class Report:
 
     def faults(self) -> list[str]:
         """What is wrong besides users, removals and the plan as a whole, in sentences."""
-        wider = (each for each in self.plan.totals if each.is_unaccepted)
+        wider = (total for total in self.plan.totals if total.is_unaccepted)
         lines = (f"{in_words(each, each.person[0])}: {_remedy(each)}" for each in wider)
         return [*lines, *self.unexpected_members, *self.changed_sets]
 
@@ -126,7 +126,10 @@ class Report:
         subject = claim.subject
         ended = [self.ended[key] for key in keys if key in self.ended]
         own_results = [self.ended[key] for key in own if key in self.ended]
-        calls, seconds = sum(each.calls for each in own_results), sum(each.seconds for each in own_results)
+        calls, seconds = (
+            sum(result.calls for result in own_results),
+            sum(result.seconds for result in own_results),
+        )
         failure = next((each for each in ended if each.status != DONE), None)
         if failure:
             user = "" if failure.about == subject else f"{subject}: "
@@ -161,7 +164,7 @@ class Report:
 
     @cached_property
     def _totals(self) -> Mapping[tuple[model.PersonKey, str], access_plan.TotalAccess]:
-        return {(each.person, each.account_id): each for each in self.plan.totals}
+        return {(total.person, total.account_id): total for total in self.plan.totals}
 
     @cached_property
     def _names(self) -> Mapping[str, str]:

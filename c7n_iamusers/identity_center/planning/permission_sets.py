@@ -42,7 +42,9 @@ def check_resources(requested: PermissionSet) -> None:
     A resource is ``*`` or an ARN (IAM User Guide, "IAM JSON policy elements: Resource"), with a service: IAM answers to
     ``arn:*`` that its vendor must be fully qualified. Identity Center takes any, and fails when it provisions the set.
     """
-    wrong = sorted({each for each in _resources(requested.inline_policy) if not _is_resource(each)})
+    wrong = sorted(
+        {resource for resource in _resources(requested.inline_policy) if not _is_resource(resource)}
+    )
     if wrong:
         raise IdentityCenterError(
             f"permission set {requested.name} has in its inline policy the resource {shown(wrong)}, which IAM refuses: "
@@ -116,11 +118,11 @@ def may_widen(requested: PermissionSet, present: PermissionSet) -> bool:
 
 def lost_forms(assignments: Iterable[Assignment], sets: Mapping[str, KnownPermissionSet]) -> Iterator[str]:
     """What no undo restores of ``assignments`` that are removed, in lines for a reviewer. ``sets``: by ARN."""
-    for each in sorted(assignments):
-        known = sets.get(each.permission_set_arn)
-        if known and each.account_id in known.stale:
+    for assignment in sorted(assignments):
+        known = sets.get(assignment.permission_set_arn)
+        if known and assignment.account_id in known.stale:
             yield (
-                f"no undo restores it: account {each.account_id} has permission set {known.settings.name} in an "
+                f"no undo restores it: account {assignment.account_id} has permission set {known.settings.name} in an "
                 "earlier form, whose content AWS does not tell"
             )
 

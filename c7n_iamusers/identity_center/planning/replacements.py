@@ -49,7 +49,7 @@ class History:
     @property
     def users(self) -> frozenset[tuple[str, str]]:
         """ARN and unique id of all IAM users."""
-        return frozenset(each for users in self.memberships.values() for each in users.items())
+        return frozenset(item for users in self.memberships.values() for item in users.items())
 
     @cached_property
     def by_user(self) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
@@ -94,12 +94,15 @@ class History:
 
 def _groups(state: model.CenterState) -> dict[str, model.KnownGroup]:
     """All groups that were read, by id."""
-    return {**state.current.groups, **{each.group_id: each for each in state.groups.values()}}
+    return {**state.current.groups, **{group.group_id: group for group in state.groups.values()}}
 
 
 def _usernames(state: model.CenterState) -> dict[str, str]:
     """User id -> username of the users that were read."""
-    return {**state.current.usernames, **{each.user_id: each.username for each in state.usernames.values()}}
+    return {
+        **state.current.usernames,
+        **{username.user_id: username.username for username in state.usernames.values()},
+    }
 
 
 def identity(subject: Subject) -> str:
@@ -178,7 +181,7 @@ def _unrecorded(
     """Managed groups that give the person the claim's account by memberships of which no run has left a record."""
     own = state.groups.get(claim.group)
     for group in _groups(state).values():
-        key, gives = (group.group_id, user_id), {each.account_id for each in group.assignments}
+        key, gives = (group.group_id, user_id), {assignment.account_id for assignment in group.assignments}
         if group == own or not group.is_restricted or user_id not in group.members:
             continue
         recorded = history.is_recorded(key, group.memberships.get(user_id, "")) and key in history.memberships
@@ -257,7 +260,7 @@ class Replacements:
         IAM users.
         """
         users = self._users(group, username)
-        found = [claim for each in sorted(users) for claim in self._of_user.get(each, ())]
+        found = [claim for user in sorted(users) for claim in self._of_user.get(user, ())]
         complete = {identity(claim.subject) for claim in found} == users
         if not complete or not users.isdisjoint(self._refused):
             return []

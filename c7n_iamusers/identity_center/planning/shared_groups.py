@@ -38,12 +38,12 @@ def shared_and_stale(
             continue
         grants = requested.grants if requested else ()
         asked = {(grant.account_id, arns.get(grant.permission_set)) for grant in grants}
-        for each in sorted(group.assignments):
-            key = each.account_id, each.permission_set_arn
-            if (group.group_id, each) not in history.made or key in asked:
+        for assignment in sorted(group.assignments):
+            key = assignment.account_id, assignment.permission_set_arn
+            if (group.group_id, assignment) not in history.made or key in asked:
                 continue
-            if only is None or each.account_id in only:
-                yield group, each
+            if only is None or assignment.account_id in only:
+                yield group, assignment
 
 
 def leavers(
@@ -57,7 +57,7 @@ def leavers(
 
     ``username``: of a user id. ``subjects``: all IAM users with intents.
     """
-    present = {identity(each) for each in subjects}
+    present = {identity(subject) for subject in subjects}
     for user_id, membership in sorted(group.memberships.items()):
         users = membership_users.get((group.name, folded(username(user_id))), {})
         if users and membership in history.joined and present.isdisjoint(identities(users)):
@@ -66,7 +66,7 @@ def leavers(
 
 def why_leaver_stays(group: model.KnownGroup, users: Iterable[str]) -> Reason:
     """Why a leaver who is not expired stays in a shared group. ``users``: ARNs of the IAM users of the membership."""
-    accounts = {each.account_id for each in group.assignments}
+    accounts = {assignment.account_id for assignment in group.assignments}
     beyond = accounts - {arn.split(":")[4] for arn in users}
     if model.UNKNOWN_ASSIGNMENT in group.assignments:
         return reasons.FORMER_GIVES_UNKNOWN(why=model.NOT_LISTED)

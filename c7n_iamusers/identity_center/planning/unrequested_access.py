@@ -58,8 +58,8 @@ class SideEffects:
         if known is None:
             return []
         found = {
-            model.Grant(each.account_id, self._set_name(each.permission_set_arn))
-            for each in known.assignments
+            model.Grant(assignment.account_id, self._set_name(assignment.permission_set_arn))
+            for assignment in known.assignments
         }
         return sorted(found - self._groups[group].grants)
 

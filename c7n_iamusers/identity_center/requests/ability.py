@@ -40,7 +40,7 @@ def _refusal(
     intents: Intents, user: UserIntent, rows: tuple[Acceptance, ...], reason: Reason, verdict: str
 ) -> model.Refusal:
     if verdict:
-        outdated = [each for each in rows if each.is_for(user.subject) and each.verdict == verdict]
+        outdated = [row for row in rows if row.is_for(user.subject) and row.verdict == verdict]
         expired = [reasons.ACCEPTANCE_EXPIRED(remark=each.remark, expires=each.expires) for each in outdated]
         reason = reason.and_also(reasons.ACCEPTABLE(verdict=verdict), *expired)
     return model.Refusal(user.subject, reason, intents.place)

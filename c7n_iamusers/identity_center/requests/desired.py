@@ -69,7 +69,7 @@ def desired_access(
     """
     external = _identity_source(intents)
     users = sorted(
-        ((each, user) for each in intents for user in each.users),
+        ((intent, user) for intent in intents for user in intent.users),
         key=lambda pair: (pair[1].subject.account_id, pair[1].subject.name, pair[0].policy, pair[0].place),
     )
     candidates = spelled_alike(distinct_people([_candidate(user) for _, user in users]))
@@ -110,7 +110,7 @@ def _with_file(refused: model.Refusal) -> model.Refusal:
 
 
 def _identity_source(intents: Sequence[Intents]) -> bool:
-    found = {each.external: each for each in intents}
+    found = {intent.external: intent for intent in intents}
     if len(found) > 1:
         raise IdentityCenterError(
             f"policies {found[True].policy} and {found[False].policy} have different identity-source: an Identity "
@@ -156,11 +156,17 @@ def _set_faults(requests: list[AccessRequest]) -> Iterator[tuple[int, str]]:
     forms: defaultdict[str, set[PermissionSet]] = defaultdict(set)
     places: defaultdict[str, set[str]] = defaultdict(set)
     for request in requests:
-        for each in request.permission_sets:
-            forms[each.name].add(each)
-            places[each.name].add(request.place)
+        for permission_set in request.permission_sets:
+            forms[permission_set.name].add(permission_set)
+            places[permission_set.name].add(request.place)
     for at, request in enumerate(requests):
-        for name in sorted({each.name for each in request.permission_sets if len(forms[each.name]) > 1}):
+        for name in sorted(
+            {
+                permission_set.name
+                for permission_set in request.permission_sets
+                if len(forms[permission_set.name]) > 1
+            }
+        ):
             yield (
                 at,
                 (
@@ -270,7 +276,7 @@ def _merged(
     grants: dict[model.Grant, model.Grant] = {}
     claims: dict[tuple[str, str, str], model.Claim] = {}
     for request in requests:
-        sets.update({each.name: each for each in request.permission_sets})
+        sets.update({permission_set.name: permission_set for permission_set in request.permission_sets})
         known = groups.setdefault(request.group.name, request.group)
         if not request.group.grants <= known.grants:
             groups[request.group.name] = replace(request.group, grants=request.group.grants | known.grants)

@@ -257,9 +257,9 @@ def check_settings(found: Intents, settings: PolicySettings) -> None:
 def unchecked_settings(intents: Iterable[Intents]) -> tuple[str, ...]:
     """The settings of ``intents`` that can allow more than IAM users may do, in lines."""
     places: defaultdict[str, list[str]] = defaultdict(list)
-    for each in intents:
-        for claim in _claims(each):
-            places[claim].append(file_of(each))
+    for intent in intents:
+        for claim in _claims(intent):
+            places[claim].append(file_of(intent))
     return tuple(
         visible(f"  ! claimed        {claim}: by {shown(sorted(found))}, not checked against a policy")
         for claim, found in sorted(places.items())

@@ -243,7 +243,7 @@ def _later_run(name: str, intents: Intents, runs: Iterable[_Run]) -> _Run | None
     if intents.time is None:
         return None
     regions = [part for part in PurePosixPath(name).parts if REGION.fullmatch(part)]
-    later = [each for each in runs if each.start > intents.time and (not regions or each.region in regions)]
+    later = [run for run in runs if run.start > intents.time and (not regions or run.region in regions)]
     return max(later, key=lambda each: each.start, default=None)
 
 
@@ -386,9 +386,9 @@ def _account_directory(beside: Sequence[str]) -> tuple[PurePosixPath, tuple[str,
 def _names_account(names: Sequence[str], account: str, accounts: Mapping[str, str] | None) -> bool:
     """Whether all ``names`` belong to the account. ``accounts``: name -> id, if known."""
     if accounts is None:
-        return all(each == account for each in names if is_account_id(each))
+        return all(name == account for name in names if is_account_id(name))
     ids = set(accounts.values())
-    return all(accounts.get(each, each if each in ids else "") == account for each in names)
+    return all(accounts.get(name, name if name in ids else "") == account for name in names)
 
 
 def _elsewhere(path: str, why: str) -> IdentityCenterError:

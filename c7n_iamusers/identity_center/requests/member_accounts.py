@@ -301,8 +301,10 @@ def confirmed(
 def _needed_policies(intents: Iterable[Intents]) -> dict[str, set[str]]:
     """Account id -> the ARNs of the AWS-managed policies in the permission sets that are requested there by name."""
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for each in intents:
-        found[each.account_id].update(each.permission_set.managed_policies if each.permission_set else ())
+    for intent in intents:
+        found[intent.account_id].update(
+            intent.permission_set.managed_policies if intent.permission_set else ()
+        )
     return dict(found)
 
 

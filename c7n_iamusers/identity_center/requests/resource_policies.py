@@ -74,7 +74,7 @@ def read_resource_policies(
         run.check_age(max_age, now)
         kinds.add(run.kind)
         listed_in[run.account_id] |= {run.kind} if run.lists_all else set()
-        found += [each for each in run.policies(partition) if each.distinguishes]
+        found += [policy for policy in run.policies(partition) if policy.distinguishes]
         unread[run.account_id] += run.unread(partition)
     if not kinds:
         raise _unusable(", ".join(map(str, listed)), f"there is no {_FILE} of resources with policies there")

@@ -25,12 +25,12 @@ def spelled_alike(candidates: Sequence[Candidate]) -> list[Candidate]:
     """``candidates``, in which a person has one spelling of its username in all accounts: that of its first one."""
     spelling: dict[model.PersonKey, str] = {}
     found = []
-    for each in candidates:
-        person = each.person
+    for candidate in candidates:
+        person = candidate.person
         first = spelling.setdefault(person.key, person.username) if person else ""
         if person and person.username != first:
-            each = replace(each, person=replace(person, username=first))
-        found.append(each)
+            candidate = replace(candidate, person=replace(person, username=first))
+        found.append(candidate)
     return found
 
 

@@ -40,7 +40,9 @@ def with_names(
         return _ID.sub(lambda found: names.get(found[0], found[0]), text)
 
     return object_records.UndoPlan(
-        tuple(_renamed(each, named(each.name), tuple(map(named, each.details))) for each in plan.changes),
+        tuple(
+            _renamed(change, named(change.name), tuple(map(named, change.details))) for change in plan.changes
+        ),
         tuple(replace(each, name=named(each.name), reason=named(each.reason)) for each in plan.kept),
         plan.basis,
     )

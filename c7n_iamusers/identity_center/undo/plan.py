@@ -92,7 +92,12 @@ def user_reasons(
 
 
 def _listed(assignments: Collection[model.Assignment]) -> str:
-    return shown([f"{each.permission_set_arn} in account {each.account_id}" for each in sorted(assignments)])
+    return shown(
+        [
+            f"{assignment.permission_set_arn} in account {assignment.account_id}"
+            for assignment in sorted(assignments)
+        ]
+    )
 
 
 def differ(requested: PermissionSet, present: PermissionSet) -> bool:
@@ -216,7 +221,7 @@ class _Undo:
         self._assigned = assigned - self._unmanaged
         present = {
             **self.state.members,
-            **{each.group_id: each.members for each in self.state.groups.values()},
+            **{group.group_id: group.members for group in self.state.groups.values()},
         }
         in_use = {
             group_id
@@ -358,10 +363,14 @@ class _Undo:
     def _group(
         self, group: model.KnownGroup, created: object_records.Created
     ) -> Iterator[access_plan.Change]:
-        further = {each for each in group.assignments if (group.group_id, each) not in self._assigned}
+        further = {
+            assignment
+            for assignment in group.assignments
+            if (group.group_id, assignment) not in self._assigned
+        }
         reasons = group_reasons(group, created.parameters, self._unexpected(group), further)
         needs = [_member_key((group.group_id, user)) for user in group.members]
-        needs += [_assigned_key(group.group_id, each) for each in group.assignments]
+        needs += [_assigned_key(group.group_id, assignment) for assignment in group.assignments]
         call = operations.group_deletion(group.group_id, self.instance)
         yield from self._unless(
             reasons,

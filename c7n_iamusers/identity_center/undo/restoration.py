@@ -351,7 +351,7 @@ class _Restoration:
         known, held = self._removed_state.groups.get(record["group-id"]), self._removed_state.held
         if known is None or known.group_id != record["group-id"] or known.is_managed:
             return self._group_id(record)
-        sets = (held.get(each.permission_set_arn) for each in known.assignments)
+        sets = (held.get(assignment.permission_set_arn) for assignment in known.assignments)
         return known.group_id if any(each and each.settings.is_managed for each in sets) else None
 
     def _set(self, arn: str) -> tuple[str | Ref, str]:
@@ -400,15 +400,15 @@ def gives_more(
     """
     assignments = group.assignments if group else frozenset()
     given, found = {(account, content) for account, content in record["gives"] if content}, {*returning}
-    for each in assignments:
-        known = held.get(each.permission_set_arn)
-        found.add((each.account_id, content_of(known.settings if known else None)))
+    for assignment in assignments:
+        known = held.get(assignment.permission_set_arn)
+        found.add((assignment.account_id, content_of(known.settings if known else None)))
     if further := sorted({account for account, _ in found - given}):
         return f"its group gives other access than before, in account {shown(further)}"
     stale = {
-        each.account_id
-        for each in assignments
-        if (known := held.get(each.permission_set_arn)) and each.account_id in known.stale
+        assignment.account_id
+        for assignment in assignments
+        if (known := held.get(assignment.permission_set_arn)) and assignment.account_id in known.stale
     }
     return (
         f"its group gives other access than before, perhaps: {_EARLIER_FORM.format(shown(sorted(stale)))}"

@@ -136,7 +136,7 @@ def _checked_result(
 
 def _require_consent(plan: object_records.UndoPlan, place: str, accepted: Callable[[], bool]) -> None:
     """Raises IdentityCenterError if the plan gives people access and nobody accepts that."""
-    if any(each.action != access_plan.DELETE for each in plan.changes) and not accepted():
+    if any(change.action != access_plan.DELETE for change in plan.changes) and not accepted():
         raise IdentityCenterError(
             f"nothing was touched: lines with + give people access by what {place} says, and whoever can write there "
             "can have written it: check them, and give --result-sha256 HEX, as the run printed it, or say yes on a "
@@ -152,7 +152,7 @@ def _begin_ages_anew(
     Before anything is restored, so that a killed undo leaves no old age. Raises IdentityCenterError, OSError.
     """
     records = [each for each in data.get("removed", ()) if each["kind"] == model.MEMBERSHIP]
-    if end_times(output, instance, {(each["group"], folded(each["username"])) for each in records}):
+    if end_times(output, instance, {(record["group"], folded(record["username"])) for record in records}):
         say("Ages of former people whose memberships come back count anew, for provision prune --former.")
 
 

@@ -271,7 +271,7 @@ class ReadyQueue:
     @property
     def next_time(self) -> float | None:
         """When the next poll is due or the next pause ends; None if there is neither."""
-        times = [each.poll_at for each in self.slots.values()]
+        times = [slot.poll_at for slot in self.slots.values()]
         times += [self._paused[0][0] if self._paused else None]
         return min((each for each in times if each is not None), default=None)
 

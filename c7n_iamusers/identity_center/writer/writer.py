@@ -174,7 +174,7 @@ class SingleWriter:
             "MaxResults": 100,
         }
         client, backoff = self._context.clients["sso-admin"], self._context.backoff
-        return {str(each["RequestId"]) for each in items(client, quota.poll, quota.result, backoff, **wanted)}
+        return {str(item["RequestId"]) for item in items(client, quota.poll, quota.result, backoff, **wanted)}
 
     def _polled(self, slots: Slots, answer: Future[set[str]]) -> None:
         now = self._options.clock()
