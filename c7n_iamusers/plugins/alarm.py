@@ -19,8 +19,7 @@ from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.resources import Resource, UserRecord, annotate, subject_of, user_records
 from c7n_iamusers.plugins.run_outputs import visible_errors
-from c7n_iamusers.plugins.unnecessary import SCHEMA
-from c7n_iamusers.plugins.unnecessary_options import FilterText, OneSession
+from c7n_iamusers.plugins.unnecessary_options import SCHEMA, FilterText, OneSession
 from c7n_iamusers.text.wording import visible_log
 
 

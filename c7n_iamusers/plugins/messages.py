@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages about users to the owners of accounts: their steps, their subjects, their news, and how one is split. Pure.
+"""Messages about users to the owners of accounts: their steps, their news, and what is told of a large user. Pure.
 
 Each step of ``notify-owners`` says about which users it sends a message, and what the message says of them.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from c7n_iamusers.evidence.attempts import ATTEMPTED, SIGN_IN
 from c7n_iamusers.evidence.credential_events import credential_event
@@ -27,131 +27,14 @@ from c7n_iamusers.execution.outcomes import (
 )
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.requests.intents import INTENDED
-from c7n_iamusers.notices.notices import (
-    ANNOUNCED,
-    CREATED,
-    DENY_REMOVED,
-    INFORMED,
-    USED,
-    Notices,
-)
+from c7n_iamusers.notices.mailer_texts import headline, part_of, subject_line
+from c7n_iamusers.notices.notices import ANNOUNCED, CREATED, DENY_REMOVED, INFORMED, USED, Notices
 from c7n_iamusers.notices.owed import CHANGED, Owed, due_for, reminder
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
 from c7n_iamusers.reasons import STOPPED
 from c7n_iamusers.text.addresses import foreign_domain, is_address
 from c7n_iamusers.text.times import moment
-from c7n_iamusers.text.wording import all_visible, shown, visible
-
-Each = TypeVar("Each")
-
-
-def subject_line(
-    account: str, users: int | None, days: Iterable[date], *, reminder: bool, part: int = 1, parts: int = 1
-) -> str:
-    """The subject. ``users``: of all parts; None where each recipient gets other users. ``days``: of their deletion."""
-    first, *more = sorted(set(days))
-    what = "IAM users are" if users is None else f"{users} IAM users are" if users != 1 else "1 IAM user is"
-    said = f"{account}: {'reminder: ' if reminder else ''}{what} to be deleted "
-    said += f"from {first} on" if more else f"on {first}"
-    return headline(said + part_of(part, parts))
-
-
-def part_of(part: int, parts: int) -> str:
-    """The end of the subject of a message that was split."""
-    return f" (part {part} of {parts})" if parts > 1 else ""
-
-
-def headline(text: str) -> str:
-    """``text`` as a subject: one visible line, without braces.
-
-    c7n-mailer evaluates a subject as a Jinja template, outside any sandbox (``utils.get_message_subject``). Every
-    construct of Jinja begins with a brace.
-    """
-    return visible(" ".join(text.replace("{", "(").replace("}", ")").split()))
-
-
-#: The options with recipients.
-_RECIPIENTS = ("to", "cc", "owner_absent_contact")
-
-
-def for_mailer(action: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """``action``, whose variables are filled in, as c7n-mailer may have it; and the recipients that are left out.
-
-    The subject is a ``headline``. Other texts are made visible. A recipient with an at sign must be one address, since
-    c7n-mailer would also write to each address of a list in one text, and none may be ``chosen_by_others``.
-    """
-    found: dict[str, Any] = all_visible(action)
-    if "subject" in found:
-        found["subject"] = headline(str(action["subject"]))
-    refused: list[str] = []
-    for key in _RECIPIENTS:
-        if isinstance(listed := found.get(key), list):
-            refused += (each for each in listed if not _is_recipient(each))
-            found[key] = [each for each in listed if _is_recipient(each)]
-    return found, tuple(refused)
-
-
-def chosen_by_others(recipient: object) -> bool:
-    """Whether c7n-mailer takes the recipient from the caller's session name, or the channel from a tag."""
-    return recipient == "event-owner" or str(recipient).startswith("slack://tag/")
-
-
-def _is_recipient(text: object) -> bool:
-    """Whether it is one address, or none at all, such as ``resource-owner``, a channel or a topic."""
-    if not isinstance(text, str) or chosen_by_others(text):
-        return False
-    return "@" not in text or is_address(text.removeprefix("slack://"))
-
-
-#: What templates read of a policy. Filters and other actions can name places and secrets.
-_TOLD_OF_POLICY = ("name", "resource", "description", "comment", "comments", "tags", "metadata")
-#: An action of Cloud Custodian whose day templates show, and what they read of it.
-_MARK, _TOLD_OF_MARK = "mark-for-op", ("type", "op", "tag", "days", "hours", "msg")
-
-
-def told_policy(policy: Mapping[str, Any]) -> dict[str, Any]:
-    """What a message has of ``policy``, its data."""
-    marks = [
-        each
-        for each in policy.get("actions") or ()
-        if isinstance(each, Mapping) and each.get("type") == _MARK
-    ]
-    actions = [{key: each[key] for key in _TOLD_OF_MARK if key in each} for each in marks]
-    return {**{key: policy[key] for key in _TOLD_OF_POLICY if key in policy}, "actions": actions}
-
-
-def told_action(action: Mapping[str, Any]) -> dict[str, Any]:
-    """``action`` without where its recipients are read from."""
-    return {key: value for key, value in action.items() if key not in ("to_from", "cc_from")}
-
-
-def in_parts(items: Sequence[Each], fits: Callable[[Sequence[Each]], bool]) -> list[Sequence[Each]]:
-    """``items`` in parts that all fit, in their order, each as long as can be.
-
-    An item that does not fit by itself is a part by itself. ``fits`` is asked about few parts, and few more items than
-    there are: large items cost themselves a part, and their neighbours nothing.
-    """
-    if not items or fits(items):
-        return [items]
-    found, start = list[Sequence[Each]](), 0
-    while start < len(items):
-        length = _fitting(items[start:], fits)
-        found.append(items[start : start + length])
-        start += length
-    return found
-
-
-def _fitting(items: Sequence[Each], fits: Callable[[Sequence[Each]], bool]) -> int:
-    """How many of the first items fit, at least one."""
-    fit, beyond = 1, 2
-    while beyond <= len(items) and fits(items[:beyond]):
-        fit, beyond = beyond, 2 * beyond
-    beyond = min(beyond, len(items) + 1)
-    while beyond - fit > 1:
-        middle = (fit + beyond) // 2
-        fit, beyond = (middle, beyond) if fits(items[:middle]) else (fit, middle)
-    return fit
-
+from c7n_iamusers.text.wording import shown
 
 #: Characters of a text, and members of a list, of a user that does not fit a message in full.
 _LONGEST_TEXT, _LONGEST_LIST = 300, 10

@@ -17,6 +17,7 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import delivery, exempted
+from c7n_iamusers.notices.mailer_texts import chosen_by_others, in_parts
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
 from c7n_iamusers.notices.owed import Owed, owed
 from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, INFORM, REMIND, USED, action_text, plain
@@ -30,8 +31,6 @@ from c7n_iamusers.plugins.messages import (
     Remind,
     Step,
     Used,
-    chosen_by_others,
-    in_parts,
     late_news,
     shortened,
 )
