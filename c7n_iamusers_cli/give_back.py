@@ -88,7 +88,7 @@ def _target(record: Record, history: UserHistory) -> Target:
 def _is_deleted(record: Record, history: UserHistory) -> bool:
     """Whether a deletion took something from the user that a release can't give back."""
     from c7n_iamusers.execution.outcomes import DELETED, RESTORED
-    from c7n_iamusers.lockout.applied_calls import history_of
+    from c7n_iamusers.lockout.journal_lines import history_of
 
     lines = [line for place in history.outputs for line in record.journal(place, history.subject)]
     return history.state in (DELETED, RESTORED) or history_of(history.subject, lines).began_deletion()

@@ -2,7 +2,7 @@
 """What the journals show that this package did to one user. Pure.
 
 Only the journal proves that a change on a user is our own: anybody with iam:TagUser can write our tags, and anybody
-can attach AWSDenyAll. A run writes a journal line right before each call, and a second line after it.
+can attach AWSDenyAll.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from c7n_iamusers.execution.calls import ApiCall, Subject
+from c7n_iamusers.execution.calls import ApiCall
+from c7n_iamusers.execution.executor import FAILED, GONE, INTERRUPTED, UNKNOWN
 from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, SWITCHABLE_KINDS
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.lockout.deny_all import (
@@ -27,18 +28,10 @@ from c7n_iamusers.lockout.deny_all import (
     is_same_deny,
 )
 from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, Quarantine
-from c7n_iamusers.text.times import moment
 
-#: The phase of a line that holds a quarantine's record.
-QUARANTINE = "quarantine"
-#: The phase of a line that says what a run saw of a user that contradicts its record. Its members: ``gone``, forms of
-#: our Deny-all that are not on it any more; ``active``, ids of credentials that we had deactivated.
-LAPSED = "lapsed"
-#: The results of calls that changed nothing: failed, or already done by somebody else.
-_FAILED, _GONE = "failed", "gone"
 #: The results of calls that may have been applied.
-_UNANSWERED = ("unknown", "interrupted")
-_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
+UNANSWERED = (UNKNOWN, INTERRUPTED)
+BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 _AWS_DENY_ALL = ":iam::aws:policy/AWSDenyAll"
 
 
@@ -104,7 +97,7 @@ class History:
                 ends -= 1
         if ends:
             return None
-        lapsed = self.gone.get(self.record.deny, _BEGINNING) > since
+        lapsed = self.gone.get(self.record.deny, BEGINNING) > since
         return replace(self.record, deny=GONE_DENY) if lapsed else self.record
 
     def deny_stood(self, record: Quarantine) -> bool:
@@ -119,12 +112,12 @@ class History:
         """
         mine = [each.notes for each in self.calls if each.operation == operation and each.time == put]
         by_deletion = any(notes.get("for") == "deletion" or notes.get(PUT_BACK) for notes in mine)
-        lasting = by_deletion and put > (self.restored_at or _BEGINNING)
+        lasting = by_deletion and put > (self.restored_at or BEGINNING)
         return lasting or bool(self.removed(since=put))
 
     def restoring_under(self) -> str:
         """The form of the Deny-all that a restoration put on which did not end; empty if there is none."""
-        since = self.restored_at or _BEGINNING
+        since = self.restored_at or BEGINNING
         begun = (each for each in self.calls if each.notes.get(UNTIL_THE_END) and each.time > since)
         puts = [each for each in begun if each.operation in FORMS]
         return FORMS[puts[-1].operation] if puts else ""
@@ -136,11 +129,11 @@ class History:
         ]
         last = changes[-1] if changes else None
         lifts = last is not None and _lifts_deny_all(last) and last.notes.get("for") == "deletion"
-        return bool(last and lifts and last.time > (self.restored_at or _BEGINNING))
+        return bool(last and lifts and last.time > (self.restored_at or BEGINNING))
 
     def began_deletion(self) -> bool:
         """Whether a deletion of ours made any call on the user since it was last restored, whatever became of it."""
-        since = self.restored_at or _BEGINNING
+        since = self.restored_at or BEGINNING
         denied = any(each.time > since and each.notes.get("for") == "deletion" for each in self.calls)
         return denied or bool(self.removed())
 
@@ -175,7 +168,7 @@ class History:
         removed is among them: each was read right before, and where a proxy sends a request twice, the second answer
         says so of what the first has removed. See ``doubtful``.
         """
-        first, restored = since or _BEGINNING, self.restored_at
+        first, restored = since or BEGINNING, self.restored_at
         return {
             key: each.time
             for key, each in self._removals()
@@ -187,7 +180,7 @@ class History:
     def doubtful(self) -> list[tuple[str, str]]:
         """Kind and identifier of what was gone when we were to remove it: we may have removed it, or somebody else."""
         removals = dict(self._removals())
-        since = self.restored_at or _BEGINNING
+        since = self.restored_at or BEGINNING
         return [key for key, each in removals.items() if not each.effective and each.time > since]
 
     def ever_removed(self) -> frozenset[tuple[str, str]]:
@@ -228,7 +221,7 @@ class History:
         return self._unless_gone(BOUNDARY, last.time if last and ours else None)
 
     def _unless_gone(self, form: str, put: datetime | None) -> datetime | None:
-        return put if put and self.gone.get(form, _BEGINNING) <= put else None
+        return put if put and self.gone.get(form, BEGINNING) <= put else None
 
     def former_boundary(self) -> str | None:
         """The ARN of the boundary that our AWSDenyAll replaced, empty if there was none; None if unknown."""
@@ -269,7 +262,7 @@ class History:
         return frozenset(
             key
             for key, each in off
-            if not _is_restoration(each) and self.active.get(key, _BEGINNING) <= each.time
+            if not _is_restoration(each) and self.active.get(key, BEGINNING) <= each.time
         )
 
     def _released_before(self) -> datetime | None:
@@ -312,7 +305,7 @@ class History:
         """
         found: dict[str, AppliedCall] = {}
         calls = (each for each in self.calls if each.effective and (each.answered or not answered))
-        for each in (call for call in calls if call.time >= (since or _BEGINNING)):
+        for each in (call for call in calls if call.time >= (since or BEGINNING)):
             for kind in SWITCHABLE_KINDS:
                 if kind.status_change and each.operation == kind.status_change.operation:
                     (name,) = kind.status_change.parameters
@@ -323,10 +316,10 @@ class History:
         """The history after ``calls`` of the current run, each with its result. The journal is not read again."""
         later = (
             AppliedCall(
-                now, call.operation, call.parameters, call.notes, result != _GONE, result not in _UNANSWERED
+                now, call.operation, call.parameters, call.notes, result != GONE, result not in UNANSWERED
             )
             for call, result in calls
-            if result != _FAILED
+            if result != FAILED
         )
         return replace(self, calls=(*self.calls, *later))
 
@@ -374,92 +367,6 @@ class History:
             # What has our name and no purpose was somebody else's, and was removed as the user's own.
             if each.removed and "for" not in each.notes:
                 yield each.removed, each
-
-
-def history_of(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> History:
-    """The history of ``subject`` by the ``lines`` of journals.
-
-    A call without a line after it may have been applied, so it counts.
-    """
-    mine = [line for line in lines if line.get("unique_id") == subject.unique_id]
-    calls = tuple(sorted(_applied_calls(mine), key=lambda each: each.time))
-    # A run that finds, right before its first call, that another one was faster, has written a record all the same.
-    recorded = [line for line in mine if line.get("phase") == QUARANTINE and _is_begun(line, calls)]
-    latest = max(recorded, key=lambda line: moment(line.get("time")) or _BEGINNING, default=None)
-    record = latest.get("record") if latest else None
-    found = Quarantine.from_data(record) if isinstance(record, Mapping) else None
-    gone, active = (_last_seen(mine, member) for member in ("gone", "active"))
-    return History(calls, found, _restored_at(subject, mine), gone, active, _uploaded(mine))
-
-
-def _uploaded(lines: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
-    """The ids of the credentials that restorations gave -> when."""
-    uploads = {kind.restoration.operation for kind in SWITCHABLE_KINDS if kind.restoration}
-    return {
-        str(identity): moment(line.get("time")) or _BEGINNING
-        for line in lines
-        if line.get("phase") == "after" and line.get("operation") in uploads
-        for identity in (line.get("saved") or {}).values()
-    }
-
-
-def _last_seen(lines: Iterable[Mapping[str, Any]], member: str) -> dict[str, datetime]:
-    """Each of what the ``member`` of lines of phase LAPSED names -> when it was named last."""
-    found: dict[str, datetime] = {}
-    for line in (each for each in lines if each.get("phase") == LAPSED):
-        time = moment(line.get("time")) or _BEGINNING
-        found |= {name: max(time, found.get(name, time)) for name in map(str, line.get(member) or ())}
-    return found
-
-
-def last_deletion(lines: Iterable[Mapping[str, Any]]) -> datetime | None:
-    """When a user was deleted for the last time according to ``lines``; None if none was."""
-    times = [moment(line.get("time")) for line in lines if _tells_deletion(line)]
-    return max((time for time in times if time), default=None)
-
-
-def _is_begun(record: Mapping[str, Any], calls: Iterable[AppliedCall]) -> bool:
-    """Whether a call of the quarantine that the line ``record`` announces was made, or may have been."""
-    since = moment(record.get("time")) or _BEGINNING
-    return any(call.time >= since and _quarantines(call) for call in calls)
-
-
-def _quarantines(call: AppliedCall) -> bool:
-    tagged = any(tag.get("Key") == QUARANTINE_TAG for tag in call.parameters.get("Tags") or ())
-    put = call.notes.get("for") == QUARANTINE and not call.notes.get(PUT_BACK)
-    return put or call.parameters.get("Status") == INACTIVE or tagged
-
-
-def _tells_deletion(line: Mapping[str, Any]) -> bool:
-    if line.get("phase") == "outcome":
-        return line.get("status") == "deleted"
-    return (line.get("phase"), line.get("operation"), line.get("result")) == ("after", "DeleteUser", "done")
-
-
-def _restored_at(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> datetime | None:
-    outcomes = (line for line in lines if line.get("phase") == "outcome" and line.get("status") == "restored")
-    times = [moment(line.get("time")) for line in outcomes if subject.unique_id in (line.get("made") or ())]
-    return max((time for time in times if time), default=None)
-
-
-def _applied_calls(lines: Iterable[Mapping[str, Any]]) -> Iterator[AppliedCall]:
-    begun: dict[str, AppliedCall] = {}
-    for line in lines:
-        parameters = line.get("parameters")
-        if line.get("phase") not in ("before", "after") or not isinstance(parameters, Mapping):
-            continue
-        key = f"{line.get('operation')} {sorted(parameters.items())}"
-        if line["phase"] == "before":
-            if key in begun:
-                yield begun[key]
-            notes = line.get("notes")
-            time = moment(line.get("time")) or _BEGINNING
-            given = notes if isinstance(notes, Mapping) else {}
-            begun[key] = AppliedCall(time, str(line.get("operation")), parameters, given, answered=False)
-        elif (call := begun.pop(key, None)) and line.get("result") != _FAILED:
-            result = line.get("result")
-            yield replace(call, effective=result != _GONE, answered=result not in _UNANSWERED)
-    yield from begun.values()
 
 
 def _is_restoration(call: AppliedCall) -> bool:

@@ -47,8 +47,9 @@ from c7n_iamusers.iam.accounts import home_region
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use, read_user
-from c7n_iamusers.lockout.applied_calls import History, history_of
+from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.lockout.deny_all import is_denied
+from c7n_iamusers.lockout.journal_lines import history_of
 from c7n_iamusers.lockout.lockout_state import deletion_begun, quarantine_of, without_own_changes
 from c7n_iamusers.plugins.policy_checks import (
     DAYS,

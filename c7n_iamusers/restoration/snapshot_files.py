@@ -22,7 +22,7 @@ from c7n_iamusers.execution.stores import (
     read_file,
     run_lock,
 )
-from c7n_iamusers.lockout.applied_calls import history_of
+from c7n_iamusers.lockout.journal_lines import history_of
 from c7n_iamusers.restoration.plan import Recorded
 from c7n_iamusers.snapshots.archive import SNAPSHOTS, unique_id_in
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
