@@ -1,25 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stores for what a run writes (snapshots, journal, outcomes, plans), and the locks on them."""
+"""Stores for what a run writes (snapshots, journal, outcomes, plans)."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import socket
 import stat
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import datetime, timezone
-from functools import partial
+from datetime import datetime
 from io import BufferedWriter
 from pathlib import Path
 from typing import Protocol
 
-from c7n_iamusers.exceptions import RunLockLost
 from c7n_iamusers.execution.given import read_at_once, refuse_other_kinds, within_memory
+from c7n_iamusers.execution.locks import file_lock
 from c7n_iamusers.text.documents import LARGEST
 from c7n_iamusers.text.wording import quoted
 
@@ -35,9 +31,6 @@ _PARALLEL = 8
 #: O_NONBLOCK: opening a FIFO must not block until somebody opens its other end.
 _SAFE_OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NOT_OURS = "a file of a run: find out who put it there, and move it away"
-#: The lock file in a run's output directory. It names the run that holds the lock.
-RUN_LOCK = ".run.lock"
-_LOCK_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Store(Protocol):
@@ -219,66 +212,6 @@ def _version(entry: os.DirEntry[str]) -> str | None:
     if not stat.S_ISREG(found.st_mode):
         return ""
     return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"
-
-
-class LockHeld(OSError):
-    """Another run holds the lock. The message names it."""
-
-
-@contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Wait for the lock on ``path``, and hold it. Raises OSError if the file can't be opened."""
-    descriptor = os.open(path, _LOCK_FILE, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def require_in_place(path: Path, descriptor: int) -> None:
-    """Raises RunLockLost unless ``path`` still names the file that is open as ``descriptor``. Makes no call to AWS.
-
-    The open file keeps its inode, so a new file of that name has another one.
-    """
-    try:
-        found = os.stat(path, follow_symlinks=False)
-        why = "was replaced"
-    except OSError as error:
-        found, why = None, f"is gone ({error.strerror})"
-    if found is None or not os.path.samestat(found, os.fstat(descriptor)):
-        raise RunLockLost(
-            f"{path} {why} while this run used it, so another run may have begun: nothing further was changed. Find "
-            "out who removed it, wait until no other run uses that directory, and run again"
-        )
-
-
-@contextmanager
-def run_lock(directory: Path, what: str) -> Iterator[Callable[[], None]]:
-    """Hold the run lock of ``directory``. ``what``: the run, in words, for the message to a second run.
-
-    Gives a function that raises RunLockLost once the lock file was removed or replaced, as a second run could begin.
-    Raises LockHeld if another run holds it, OSError if the lock file can't be opened.
-    """
-    path = directory / RUN_LOCK
-    descriptor = os.open(path, _LOCK_FILE, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip() or "another run"
-            raise LockHeld(
-                f"{directory} is in use by {holder}: wait until it has ended, or stop it"
-            ) from error
-        require_in_place(path, descriptor)  # it may have been replaced between the two calls
-        since = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-        os.ftruncate(descriptor, 0)
-        os.pwrite(
-            descriptor, f"{what}, process {os.getpid()} on {socket.gethostname()} since {since}".encode(), 0
-        )
-        yield partial(require_in_place, path, descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _raise_unless_missing(error: OSError) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.execution.executor import FAILED, GONE, INTERRUPTED, UNKNOWN
+from c7n_iamusers.execution.journaled_call import FAILED, GONE, INTERRUPTED, UNKNOWN
 from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, SWITCHABLE_KINDS
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.lockout.deny_all import (

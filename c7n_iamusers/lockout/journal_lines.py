@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.executor import FAILED, GONE
+from c7n_iamusers.execution.journaled_call import FAILED, GONE
 from c7n_iamusers.iam.attachments import INACTIVE, SWITCHABLE_KINDS
 from c7n_iamusers.lockout.applied_calls import BEGINNING, UNANSWERED, AppliedCall, History
 from c7n_iamusers.lockout.deny_all import PUT_BACK

@@ -135,7 +135,7 @@ class Flagging:
         for why, count in assessor.index.doubts.items():
             self.log.warning("unnecessary: it is unknown whether a role trusts %d users: %s", count, why)
         selection, now = self.options.selection, self.clock()
-        settled = pool.map(lambda user: self._settled(assessor, *user, now), known)
+        settled = pool.map(lambda user: self._settled(assessor, now, *user), known)
         judged = [(user, selection.left_out_by(user[1], now)) for user in settled if user]
         spared = [assessment.user for (_, assessment), reason in judged if reason]
         begun = self.unfinished(spared) if spared else ()
@@ -191,7 +191,7 @@ class Flagging:
         return None
 
     def _settled(
-        self, assessor: Assessor, resource: Resource, assessment: Assessment, now: datetime
+        self, assessor: Assessor, now: datetime, resource: Resource, assessment: Assessment
     ) -> Found | None:
         """The user with its own lists, such as SSH keys, if the selection depends on them. Unread lists are unknown."""
         if not self.options.selection.needs_user_lists(assessment, now):

@@ -12,8 +12,9 @@ from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref
-from c7n_iamusers.execution.executor import DONE, FAILED, GONE, Applied, CallFailed, Executor, SubjectGone
+from c7n_iamusers.execution.executor import Applied, CallFailed, Executor, SubjectGone
 from c7n_iamusers.execution.journal import CREATED, OUTCOME, TOKEN, JournalWriter, utc_now
+from c7n_iamusers.execution.journaled_call import DONE, FAILED, GONE
 from c7n_iamusers.execution.outcomes import RESTORED
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.live_policies import has_members

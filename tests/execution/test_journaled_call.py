@@ -16,8 +16,8 @@ from botocore.session import Session
 
 import c7n_iamusers
 from c7n_iamusers.execution.calls import ApiCall, Ref, Subject
-from c7n_iamusers.execution.executor import JournaledCall
 from c7n_iamusers.execution.journal import Journal, JournalReader, parsed
+from c7n_iamusers.execution.journaled_call import JournaledCall
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center.object_records import Created, created_by
