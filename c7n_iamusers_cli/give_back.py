@@ -114,7 +114,8 @@ def _base(record: Record, history: UserHistory) -> str:
 def _release_policy(file: Path, name: str) -> dict[str, Any]:
     """The policy that releases the user ``name`` and nobody else, by the file's own. Raises InvalidPolicyData."""
     from c7n_iamusers.execution.given import parsed_file
-    from c7n_iamusers.text.documents import read_json, read_yaml
+    from c7n_iamusers.text.documents import read_json
+    from c7n_iamusers.text.yaml_documents import read_yaml
 
     read = read_json if file.suffix == ".json" else read_yaml
     try:

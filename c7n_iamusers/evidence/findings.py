@@ -8,11 +8,11 @@ this order. Ids are stable because programs match on them; texts may change.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from c7n_iamusers.evidence.model import Credential, Evidence
+from c7n_iamusers.evidence.model import Credential, Evidence, Finding, Findings, Provisioning, Thresholds
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import COMPROMISED
@@ -29,22 +29,6 @@ _KEYS = f"{_BEST}: Update access keys when needed for use cases that require lon
 _SHOWN = 5
 #: The texts of a rule's findings; empty if there is nothing to report, None if the evidence for it was not read.
 Texts = tuple[str, ...] | None
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Days after which a credential counts as unused, and an access key is due for rotation."""
-
-    unused: float = 90
-    rotation: float = 90
-
-
-@dataclass(frozen=True)
-class Provisioning:
-    """How the organization creates users: globs over ``Key=value`` tags, and over the ARNs of creators."""
-
-    tags: tuple[str, ...] = ()
-    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -433,33 +417,6 @@ def _attached(case: Case, kind: str, title: str) -> Texts:
 
 def _some(names: tuple[str, ...]) -> str:
     return shown(names, _SHOWN)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """``id``: for programs to match on. ``severity``: low, medium or high. ``text``: for people."""
-
-    id: str
-    severity: str
-    text: str
-
-    def as_data(self) -> dict[str, str]:
-        """The finding as the annotation shows it."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Findings:
-    """``found``: in the order of the table. ``unknown``: the ids of findings whose evidence was not read."""
-
-    found: tuple[Finding, ...]
-    unknown: tuple[str, ...]
-
-    def has(self, finding_id: str) -> bool | None:
-        """True if it is found, False if it is not, None if that is unknown."""
-        if any(finding.id == finding_id for finding in self.found):
-            return True
-        return None if finding_id in self.unknown else False
 
 
 #: Characters of a finding's text. Names and tags are others' to choose: five ARNs have up to 10,000 characters.

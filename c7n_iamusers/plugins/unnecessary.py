@@ -21,6 +21,7 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.flagging import Flagging
+from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.resources import Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
 from c7n_iamusers.plugins.unnecessary_options import SCHEMA, FilterText, OneSession
@@ -141,7 +142,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         policy_checks.require_bounded(self.manager)
         policy_checks.check_options(self, values=False)
         policy_checks.require_known_region(self.manager)
-        policy_checks.validate_lambda_packaging(self.manager)
+        validate_lambda_packaging(self.manager)
         policy_checks.require_own_roles(self.manager)
         self._warn(self.known_rules())
         return self
