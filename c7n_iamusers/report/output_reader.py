@@ -99,7 +99,9 @@ def read_outputs(
             if not (own := _layout(path.parts, known).owners) or own & {*accounts}
         }
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        outputs = list(pool.map(lambda files: _read(store, *files, known), sorted(of_directory.items())))
+        outputs = list(
+            pool.map(lambda files: _read(store, files[0], files[1], known), sorted(of_directory.items()))
+        )
     of_users = [output for output in outputs if output]
     if not of_users and not accounts:
         raise OutputUnreadable(

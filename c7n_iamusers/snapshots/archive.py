@@ -29,7 +29,8 @@ from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.snapshots.lost_attachments import Loss, lost_attachments
 from c7n_iamusers.snapshots.removed_by_deletion import with_removed
-from c7n_iamusers.snapshots.snapshot import BY_OTHERS, Snapshot, fingerprint, tampering
+from c7n_iamusers.snapshots.schema import BY_OTHERS
+from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering
 from c7n_iamusers.text.documents import LARGEST_RECORD
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown

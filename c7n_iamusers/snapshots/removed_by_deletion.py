@@ -11,7 +11,8 @@ from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.policy_documents import policy_arns
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout.applied_calls import History
-from c7n_iamusers.snapshots.snapshot import BY_OTHERS, Snapshot
+from c7n_iamusers.snapshots.schema import BY_OTHERS
+from c7n_iamusers.snapshots.snapshot import Snapshot
 from c7n_iamusers.text.times import moment
 
 _END = datetime.max.replace(tzinfo=timezone.utc)

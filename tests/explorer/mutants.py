@@ -251,7 +251,7 @@ MUTANTS = {
         ),
         Mutant(
             "a-record-says-more-than-its-message",
-            "c7n_iamusers/plugins/messages.py",
+            "c7n_iamusers/plugins/news.py",
             "if status == SKIPPED and code else status\n    if made",
             "if status == SKIPPED and code else DELETED\n    if made",
             "quarantine: ",
