@@ -44,10 +44,10 @@ class Case:
 
     def credentials(self, kind: str) -> tuple[Credential, ...] | None:
         """The active credentials of ``kind``; None if the kind was not read, or a status is unknown."""
-        found = self.evidence.credentials.get(kind)
-        if found is None or any(each.active is None for each in found):
+        credentials = self.evidence.credentials.get(kind)
+        if credentials is None or any(credential.active is None for credential in credentials):
             return None
-        return tuple(each for each in found if each.active)
+        return tuple(credential for credential in credentials if credential.active)
 
     def days_since(self, moment: datetime) -> int:
         """Whole days from ``moment`` to now."""
@@ -409,10 +409,10 @@ def _age(case: Case, created: datetime | None) -> str:
 
 
 def _attached(case: Case, kind: str, title: str) -> Texts:
-    found = case.user.attachments.get(kind)
-    if not found:
-        return found if found is None else ()
-    return (f"Has {title}: {_some(tuple(str(each.get('PolicyName', '?')) for each in found))}.",)
+    policies = case.user.attachments.get(kind)
+    if not policies:
+        return policies if policies is None else ()
+    return (f"Has {title}: {_some(tuple(str(policy.get('PolicyName', '?')) for policy in policies))}.",)
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -183,7 +183,7 @@ class DirectoryStore:
         directory = self.directory / place
         try:
             with os.scandir(directory) as found:
-                versions = {each.name: _version(each) for each in found}
+                versions = {entry.name: _version(entry) for entry in found}
             return {name: version for name, version in versions.items() if version is not None}
         except FileNotFoundError:
             if directory.is_symlink():
@@ -192,8 +192,8 @@ class DirectoryStore:
 
     def siblings(self) -> Sequence[DirectoryStore]:
         """See Store."""
-        found = sorted(path.parent for path in self.directory.parent.glob(f"*/{JOURNAL}"))
-        return [DirectoryStore(each) for each in found if each != self.directory]
+        directories = sorted(path.parent for path in self.directory.parent.glob(f"*/{JOURNAL}"))
+        return [DirectoryStore(directory) for directory in directories if directory != self.directory]
 
     def place(self, name: str) -> str:
         """See Store."""
@@ -206,12 +206,12 @@ class DirectoryStore:
 def _version(entry: os.DirEntry[str]) -> str | None:
     """See Store.entries; None if it is gone again."""
     try:
-        found = entry.stat(follow_symlinks=False)
+        status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return ""
-    return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"
+    return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
 def _raise_unless_missing(error: OSError) -> None:
@@ -226,15 +226,15 @@ def others_may_write(directory: Path, name: str) -> str:
     umask of 002 leaves them. Raises OSError.
     """
     path = directory / name
-    for each in (path, *(parent for parent in path.parents if parent.is_relative_to(directory))):
-        found = each.stat() if each == directory else each.lstat()
-        if found.st_uid not in (os.geteuid(), 0):
-            return f"{each} belongs to user id {found.st_uid}, not to this run's {os.geteuid()}"
+    for place in (path, *(parent for parent in path.parents if parent.is_relative_to(directory))):
+        status = place.stat() if place == directory else place.lstat()
+        if status.st_uid not in (os.geteuid(), 0):
+            return f"{place} belongs to user id {status.st_uid}, not to this run's {os.geteuid()}"
         others = stat.S_IWOTH | stat.S_IWGRP
-        if stat.S_ISDIR(found.st_mode):
-            others = 0 if found.st_mode & stat.S_ISVTX else stat.S_IWOTH
-        if found.st_mode & others:
-            return f"{each} can be written by others (mode {stat.S_IMODE(found.st_mode):04o})"
+        if stat.S_ISDIR(status.st_mode):
+            others = 0 if status.st_mode & stat.S_ISVTX else stat.S_IWOTH
+        if status.st_mode & others:
+            return f"{place} can be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
     return ""
 
 
@@ -245,23 +245,23 @@ def foreign_entry(directory: Path) -> str:
     """
     if not directory.is_symlink() and not directory.exists():
         return ""
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode):
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode):
         return f"{directory} is not a directory"
     with os.scandir(directory) as entries:
-        faults = (_foreign(Path(each.path), each.stat(follow_symlinks=False)) for each in entries)
+        faults = (_foreign(Path(entry.path), entry.stat(follow_symlinks=False)) for entry in entries)
         return next(filter(None, faults), "")
 
 
-def _foreign(path: Path, found: os.stat_result) -> str:
-    if stat.S_ISDIR(found.st_mode):
+def _foreign(path: Path, status: os.stat_result) -> str:
+    if stat.S_ISDIR(status.st_mode):
         return ""
-    if not stat.S_ISREG(found.st_mode):
-        return f"{path} is {'a link' if stat.S_ISLNK(found.st_mode) else 'not a regular file'}"
-    if found.st_nlink > 1:
+    if not stat.S_ISREG(status.st_mode):
+        return f"{path} is {'a link' if stat.S_ISLNK(status.st_mode) else 'not a regular file'}"
+    if status.st_nlink > 1:
         return f"{path} is a hard link to a file that has another name, too"
-    if found.st_uid not in (os.geteuid(), 0):
-        return f"{path} belongs to user id {found.st_uid}, not to this run's {os.geteuid()}"
+    if status.st_uid not in (os.geteuid(), 0):
+        return f"{path} belongs to user id {status.st_uid}, not to this run's {os.geteuid()}"
     return ""
 
 
@@ -292,11 +292,11 @@ def read_all(
     with ThreadPoolExecutor(_PARALLEL) as pool:
         for begin in range(0, len(names), _PARALLEL):
             some = names[begin : begin + _PARALLEL]
-            for name, found in zip(some, pool.map(read, some), strict=True):
-                if not isinstance(found, OSError):
-                    yield name, found
+            for name, content in zip(some, pool.map(read, some), strict=True):
+                if not isinstance(content, OSError):
+                    yield name, content
                 elif unread:
-                    unread(name, found)
+                    unread(name, content)
 
 
 def replace_all(store: Store, contents: Iterable[tuple[str, bytes]]) -> None:

@@ -168,10 +168,10 @@ def read_back(run: Run, user: IamUser, plan: Plan) -> tuple[IamUser, list[ApiCal
     """
     after, unseen = user, list(plan.calls)
     for delay in islice(run.backoff.delays(), _READS):
-        found = LiveUsers(run.client, 1, run.backoff).read_fully(user.name)
-        if found is None or found.unique_id != user.unique_id:
+        live = LiveUsers(run.client, 1, run.backoff).read_fully(user.name)
+        if live is None or live.unique_id != user.unique_id:
             raise SubjectGone
-        after, unseen = found, [each for each in plan.calls if not shows(found, each, each.parameters)]
+        after, unseen = live, [call for call in plan.calls if not shows(live, call, call.parameters)]
         if not unseen:
             break
         run.backoff.sleep(delay)

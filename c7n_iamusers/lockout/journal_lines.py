@@ -32,14 +32,14 @@ def history_of(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> History:
     A call without a line after it may have been applied, so it counts.
     """
     mine = [line for line in lines if line.get("unique_id") == subject.unique_id]
-    calls = tuple(sorted(_applied_calls(mine), key=lambda each: each.time))
+    calls = tuple(sorted(_applied_calls(mine), key=lambda call: call.time))
     # A run that finds, right before its first call, that another one was faster, has written a record all the same.
     recorded = [line for line in mine if line.get("phase") == QUARANTINE and _is_begun(line, calls)]
     latest = max(recorded, key=lambda line: moment(line.get("time")) or BEGINNING, default=None)
     record = latest.get("record") if latest else None
-    found = Quarantine.from_data(record) if isinstance(record, Mapping) else None
+    quarantine = Quarantine.from_data(record) if isinstance(record, Mapping) else None
     gone, active = (_last_seen(mine, member) for member in ("gone", "active"))
-    return History(calls, found, _restored_at(subject, mine), gone, active, _uploaded(mine))
+    return History(calls, quarantine, _restored_at(subject, mine), gone, active, _uploaded(mine))
 
 
 def _uploaded(lines: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
@@ -55,11 +55,11 @@ def _uploaded(lines: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
 
 def _last_seen(lines: Iterable[Mapping[str, Any]], member: str) -> dict[str, datetime]:
     """Each of what the ``member`` of lines of phase LAPSED names -> when it was named last."""
-    found: dict[str, datetime] = {}
-    for line in (each for each in lines if each.get("phase") == LAPSED):
+    seen: dict[str, datetime] = {}
+    for line in (line for line in lines if line.get("phase") == LAPSED):
         time = moment(line.get("time")) or BEGINNING
-        found |= {name: max(time, found.get(name, time)) for name in map(str, line.get(member) or ())}
-    return found
+        seen |= {name: max(time, seen.get(name, time)) for name in map(str, line.get(member) or ())}
+    return seen
 
 
 def last_deletion(lines: Iterable[Mapping[str, Any]]) -> datetime | None:

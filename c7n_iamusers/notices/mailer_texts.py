@@ -48,15 +48,15 @@ def for_mailer(action: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ..
     The subject is a ``headline``. Other texts are made visible. A recipient with an at sign must be one address, since
     c7n-mailer would also write to each address of a list in one text, and none may be ``chosen_by_others``.
     """
-    found: dict[str, Any] = all_visible(action)
-    if "subject" in found:
-        found["subject"] = headline(str(action["subject"]))
+    told: dict[str, Any] = all_visible(action)
+    if "subject" in told:
+        told["subject"] = headline(str(action["subject"]))
     refused: list[str] = []
     for key in _RECIPIENTS:
-        if isinstance(listed := found.get(key), list):
-            refused += (each for each in listed if not _is_recipient(each))
-            found[key] = [each for each in listed if _is_recipient(each)]
-    return found, tuple(refused)
+        if isinstance(listed := told.get(key), list):
+            refused += (recipient for recipient in listed if not _is_recipient(recipient))
+            told[key] = [recipient for recipient in listed if _is_recipient(recipient)]
+    return told, tuple(refused)
 
 
 def chosen_by_others(recipient: object) -> bool:
@@ -80,11 +80,11 @@ _MARK, _TOLD_OF_MARK = "mark-for-op", ("type", "op", "tag", "days", "hours", "ms
 def told_policy(policy: Mapping[str, Any]) -> dict[str, Any]:
     """What a message has of ``policy``, its data."""
     marks = [
-        each
-        for each in policy.get("actions") or ()
-        if isinstance(each, Mapping) and each.get("type") == _MARK
+        action
+        for action in policy.get("actions") or ()
+        if isinstance(action, Mapping) and action.get("type") == _MARK
     ]
-    actions = [{key: each[key] for key in _TOLD_OF_MARK if key in each} for each in marks]
+    actions = [{key: action[key] for key in _TOLD_OF_MARK if key in action} for action in marks]
     return {**{key: policy[key] for key in _TOLD_OF_POLICY if key in policy}, "actions": actions}
 
 
@@ -101,12 +101,12 @@ def in_parts(items: Sequence[Item], fits: Callable[[Sequence[Item]], bool]) -> l
     """
     if not items or fits(items):
         return [items]
-    found, start = list[Sequence[Item]](), 0
+    parts, start = list[Sequence[Item]](), 0
     while start < len(items):
         length = _fitting(items[start:], fits)
-        found.append(items[start : start + length])
+        parts.append(items[start : start + length])
         start += length
-    return found
+    return parts
 
 
 def _fitting(items: Sequence[Item], fits: Callable[[Sequence[Item]], bool]) -> int:

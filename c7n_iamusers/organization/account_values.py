@@ -29,10 +29,10 @@ class AccountValues:
         """
         if not (missing := variables_of(text)):
             return (text,)
-        found = [filled([text], target) for target in self.targets]
-        if not found or not all(found):
+        texts = [filled([text], target) for target in self.targets]
+        if not texts or not all(texts):
             raise _unknown(what, text, missing)
-        return tuple(dict.fromkeys(each for listed in found for each in listed))
+        return tuple(dict.fromkeys(value for listed in texts for value in listed))
 
     def places(self, what: str, url: str, account: str = "*") -> tuple[str, ...]:
         """``url`` as it is in each account, each once; in the key of an object ``*`` stands for what differs.
@@ -62,16 +62,16 @@ class AccountValues:
                 f"the {what} {url} has a brace that begins no variable such as {{account_id}}"
             )
         key = _PLACEHOLDER.sub(lambda match: account if match[1] == "account_id" else "*", key)
-        return tuple(f"{each}{slash}{key}" for each in self.of(what, f"s3://{bucket}"))
+        return tuple(f"{place}{slash}{key}" for place in self.of(what, f"s3://{bucket}"))
 
     def _is_known(self, name: str) -> bool:
-        return name in _ACCOUNT | _RUN or all(name in each.variables for each in self.targets)
+        return name in _ACCOUNT | _RUN or all(name in target.variables for target in self.targets)
 
     def _where_alike(self, match: re.Match[str]) -> str:
         """The value of a variable that is the same in all accounts, or else the placeholder itself."""
-        found = {str(each.variables.get(match[1], match[0])) for each in self.targets} or {match[0]}
-        value = found.pop()
-        return match[0] if found or VARIABLE.search(value) or match[1] in _ACCOUNT else value
+        values = {str(target.variables.get(match[1], match[0])) for target in self.targets} or {match[0]}
+        value = values.pop()
+        return match[0] if values or VARIABLE.search(value) or match[1] in _ACCOUNT else value
 
 
 def _unknown(what: str, text: str, names: Collection[str]) -> InvalidPolicyData:

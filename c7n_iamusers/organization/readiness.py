@@ -287,7 +287,10 @@ def exemptions_of_no_account(found: Sequence[Target], rules: Iterable[ExemptionR
 
 def given_twice(found: Sequence[Target]) -> list[str]:
     """Which of the accounts have an id or a name in common, in words. c7n-org handles them all, at the same time."""
-    ids, names = Counter(each.account_id for each in found), Counter(folded(each.name) for each in found)
+    ids, names = (
+        Counter(target.account_id for target in found),
+        Counter(folded(target.name) for target in found),
+    )
     counted = [("id", ids), ("name", names)]
     return [f"{what} {value} {n} times" for what, all_ in counted for value, n in all_.items() if n > 1]
 
@@ -301,8 +304,8 @@ def _texts(data: Any) -> Iterator[str]:
     if isinstance(data, str):
         yield data
     elif isinstance(data, (Mapping, list)):
-        for each in data.values() if isinstance(data, Mapping) else data:
-            yield from _texts(each)
+        for part in data.values() if isinstance(data, Mapping) else data:
+            yield from _texts(part)
 
 
 @dataclass(frozen=True)
@@ -350,14 +353,14 @@ def parts_of(data: Any) -> Iterator[Mapping[str, Any]]:
             yield data
         data = list(data.values())
     if isinstance(data, list):
-        for each in data:
-            yield from parts_of(each)
+        for part in data:
+            yield from parts_of(part)
 
 
 def filled(values: Iterable[Any], target: Target) -> list[str]:
     """``values`` with the variables of ``target``. Those whose variables are not all defined are left out."""
-    filled = [filled_in(each, target) for each in values if isinstance(each, str) and each]
-    return [each for each in filled if not VARIABLE.search(each)]
+    filled = [filled_in(text, target) for text in values if isinstance(text, str) and text]
+    return [text for text in filled if not VARIABLE.search(text)]
 
 
 def filled_in(value: Any, target: Target) -> Any:
@@ -366,8 +369,8 @@ def filled_in(value: Any, target: Target) -> Any:
     if isinstance(value, str):
         return VARIABLE.sub(lambda name: str(known.get(name[1], name[0])), value)
     if isinstance(value, Mapping):
-        return {key: filled_in(each, target) for key, each in value.items()}
-    return [filled_in(each, target) for each in value] if isinstance(value, list) else value
+        return {key: filled_in(part, target) for key, part in value.items()}
+    return [filled_in(part, target) for part in value] if isinstance(value, list) else value
 
 
 def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:

@@ -62,9 +62,9 @@ def missing_keys(mode: dict[str, Any]) -> list[str]:
 
 def _lists(filters: Any) -> Iterator[Any]:
     """The value of each ``exempt-from`` in a policy's filters."""
-    for each in blocks(filters):
-        if each.get("type") in ("unnecessary", "alarm") and "exempt-from" in each:
-            yield each["exempt-from"]
+    for block in blocks(filters):
+        if block.get("type") in ("unnecessary", "alarm") and "exempt-from" in block:
+            yield block["exempt-from"]
 
 
 def _local(source: Any) -> str:

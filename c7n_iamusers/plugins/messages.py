@@ -117,9 +117,9 @@ class Announce(Step):
         """See Step."""
         day = now.date() + timedelta(days=self.days)
         return [
-            _announced(each, now, day, notices)
-            for each in users
-            if notices.announcement(str(each["UserId"]), now) is None
+            _announced(user, now, day, notices)
+            for user in users
+            if notices.announcement(str(user["UserId"]), now) is None
         ]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
@@ -140,9 +140,11 @@ class Remind(Step):
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
-        by_id = {str(each["UserId"]): each for each in users}
-        found = due_for(self.days, notices, [subject_of(each) for each in users], now)
-        return [_announced(by_id[user.unique_id], notice.time, notice.day, notices) for user, notice in found]
+        by_id = {str(resource["UserId"]): resource for resource in users}
+        noticed = due_for(self.days, notices, [subject_of(resource) for resource in users], now)
+        return [
+            _announced(by_id[user.unique_id], notice.time, notice.day, notices) for user, notice in noticed
+        ]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
@@ -163,16 +165,16 @@ class Inform(Step):
 
     def every(self, users: Sequence[Resource], now: datetime) -> list[Due]:
         """All ``users``, with what became of them."""
-        return [Due(each, now.date(), news=news_of(each)) for each in users]
+        return [Due(user, now.date(), news=news_of(user)) for user in users]
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
         return [
-            each
-            for each in self.every(users, now)
-            if not was_stopped(each.resource)
-            and self._is_new(each.news, key := str(each.resource["UserId"]), notices, now)
-            and not (was_skipped(each.resource) and notices.is_before_day(key, now))
+            user
+            for user in self.every(users, now)
+            if not was_stopped(user.resource)
+            and self._is_new(user.news, key := str(user.resource["UserId"]), notices, now)
+            and not (was_skipped(user.resource) and notices.is_before_day(key, now))
         ]
 
     def _is_new(self, news: str, key: str, notices: Notices, now: datetime) -> bool:
@@ -182,7 +184,7 @@ class Inform(Step):
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
-        news, end = [each.news for each in users], part_of(part, parts)
+        news, end = [user.news for user in users], part_of(part, parts)
         return news_line(account, news, users[0].day, counted=counted, part=end)
 
 
@@ -202,7 +204,7 @@ def _announced(resource: Resource, announced: datetime, day: date, notices: Noti
 def _deletion(
     account: str, users: Sequence[Due], counted: bool, part: int, parts: int, *, reminder: bool = False
 ) -> str:
-    number, days = len(users) if counted else None, [each.day for each in users]
+    number, days = len(users) if counted else None, [user.day for user in users]
     return subject_line(account, number, days, reminder=reminder, part=part, parts=parts)
 
 
@@ -233,9 +235,9 @@ class Created(Step):
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
         return [
-            Due(each, now.date(), {"created": self._call.as_data(each) if self._call else {}})
-            for each in users
-            if self._is_new(each, notices, now)
+            Due(user, now.date(), {"created": self._call.as_data(user) if self._call else {}})
+            for user in users
+            if self._is_new(user, notices, now)
         ]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
@@ -256,7 +258,10 @@ class Created(Step):
             about = self._call.is_about(key, moment(resource.get("CreateDate")), *names)
             return about and not kept and not notices.reports(key, self._call.id)
         credentials = (resource.get(ANNOTATION) or {}).get("credentials") or ()
-        times = (moment(resource.get("CreateDate")), *(moment(each.get("created")) for each in credentials))
+        times = (
+            moment(resource.get("CreateDate")),
+            *(moment(credential.get("created")) for credential in credentials),
+        )
         newest = max(filter(None, times), default=None)
         if newest is None or newest < now - timedelta(days=self._days):
             return False
@@ -282,12 +287,12 @@ class Used(Step):
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
-        found = ((each, *self._use(each, notices, now)) for each in users)
-        return [Due(each, now.date(), {"used": {"text": text}}, kind) for each, kind, text in found if text]
+        uses = ((user, *self._use(user, notices, now)) for user in users)
+        return [Due(user, now.date(), {"used": {"text": text}}, kind) for user, kind, text in uses if text]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
-        who = f" {shown([str(each.resource['UserName']) for each in users], 3)}" if counted else "s"
+        who = f" {shown([str(user.resource['UserName']) for user in users], 3)}" if counted else "s"
         return headline(
             f"ALARM: {account}: break-glass user{who} used on {users[0].day}{part_of(part, parts)}"
         )
@@ -310,8 +315,8 @@ def _newest_untold(resource: Resource, notices: Notices) -> tuple[str, str]:
     """The newest attempt of the filter ``attempts`` since the last message of its kind; failed sign-ins come last."""
     attempts = ((resource.get(ANNOTATION) or {}).get("attempts") or {}).get("attempts") or ()
     for kind in (USED, FAILED_SIGN_IN):
-        found = [each for each in attempts if _is_failed_sign_in(each) is (kind == FAILED_SIGN_IN)]
-        newest: Mapping[str, Any] = max(found, key=lambda each: str(each.get("time")), default={})
+        of_kind = [attempt for attempt in attempts if _is_failed_sign_in(attempt) is (kind == FAILED_SIGN_IN)]
+        newest: Mapping[str, Any] = max(of_kind, key=lambda attempt: str(attempt.get("time")), default={})
         time, told = moment(newest.get("time")), notices.last(str(resource["UserId"]), USED, kind)
         if time and (told is None or time > told):
             return kind, _heard(newest)

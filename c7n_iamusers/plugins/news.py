@@ -66,7 +66,7 @@ def news_of(resource: Mapping[str, Any]) -> str:
         status = str(made.get("status"))
         return ACCESS if status in _ACCESS else status
     if attempts.get("state") == ATTEMPTED:
-        times = [str(each.get("time")) for each in attempts.get("attempts") or ()]
+        times = [str(attempt.get("time")) for attempt in attempts.get("attempts") or ()]
         return f"{ATTEMPTED}: {max(times, default='')}"
     if access:
         return ACCESS if access.get("state") in _ACCESS else str(access.get("state"))
@@ -97,11 +97,11 @@ def was_skipped(resource: Mapping[str, Any]) -> bool:
 
 def news_line(account: str, news: Iterable[str], day: date, *, counted: bool = True, part: str = "") -> str:
     """The subject. ``news``: of all users. ``counted``: not where each recipient gets other users."""
-    found = Counter(each.partition(":")[0] for each in news)
-    order = [*_WORDS, *sorted(found.keys() - _WORDS.keys())]
+    counts = Counter(word.partition(":")[0] for word in news)
+    order = [*_WORDS, *sorted(counts.keys() - _WORDS.keys())]
     said = list[str]()
-    for each in (each for each in order if each in found):
-        noun = "" if said else " IAM user" if counted and found[each] == 1 else " IAM users"
-        text = f"{noun} {_WORDS.get(each, each.replace('-', ' '))}"
-        said.append((f"{found[each]}{text}" if counted else text).strip())
+    for word in (word for word in order if word in counts):
+        noun = "" if said else " IAM user" if counted and counts[word] == 1 else " IAM users"
+        text = f"{noun} {_WORDS.get(word, word.replace('-', ' '))}"
+        said.append((f"{counts[word]}{text}" if counted else text).strip())
     return headline(f"{account}: {', '.join(said)} on {day}{part}")

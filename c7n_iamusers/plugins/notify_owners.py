@@ -67,8 +67,8 @@ def _schema() -> dict[str, Any]:
     schema = notify_schema("notify-owners", options)
     informing = {"properties": {"step": {"enum": [INFORM, USED]}}}
     schema["anyOf"] = [
-        {"required": [*each["required"], "notices", "step", *days], **further}
-        for each in schema["anyOf"]
+        {"required": [*form["required"], "notices", "step", *days], **further}
+        for form in schema["anyOf"]
         for days, further in ((["days"], {}), ([], informing))
     ]
     return schema
@@ -236,10 +236,10 @@ class NotifyOwners(RecordedNotify):
         try:
             if self.data["step"] in _AT_ONCE or policy_checks.idle_region(self.manager):
                 return
-            notices, found = self.owes(now)
-            self.note_counts(account_id, notices, now, sending=bool(found))
-            if found:
-                self._send_late(found)
+            notices, late = self.owes(now)
+            self.note_counts(account_id, notices, now, sending=bool(late))
+            if late:
+                self._send_late(late)
         except _UNSENT as error:
             text = str(error).removeprefix(f"policy {self.policy_name}: ")
             fault = f"{self.type}: account {account_id}: owners can't be told what they are owed: {text}"
@@ -258,9 +258,9 @@ class NotifyOwners(RecordedNotify):
             store = None  # the policy changes nobody without an output that lasts
         return notices, owed(load_outcomes(store), notices, self.policy_name, now) if store else []
 
-    def _send_late(self, found: Sequence[Owed]) -> None:
+    def _send_late(self, late: Sequence[Owed]) -> None:
         self._step, self._addresses, self._unrecorded = Inform(self.policy_name), (), list[str]()
-        self._due_users = [late_news(each) for each in found]
+        self._due_users = [late_news(each) for each in late]
         self.log.warning(
             "%s: an earlier run did not tell owners of: %s", self.type, ", ".join(map(str, self._due_users))
         )
@@ -308,7 +308,7 @@ class NotifyOwners(RecordedNotify):
         self._due_users, self._unrecorded = due, list[str]()
         if due:
             # The annotation has what a message needs of a call, and not all that CloudTrail records.
-            super().process([each.resource for each in due], None if self.data["step"] in _AT_ONCE else event)
+            super().process([user.resource for user in due], None if self.data["step"] in _AT_ONCE else event)
         if self._unrecorded:
             raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
 
@@ -343,7 +343,7 @@ class NotifyOwners(RecordedNotify):
         action: dict[str, Any] = super().expand_variables(message)
         if self._step.creator:
             action["to"] = [*action.get("to", ()), self._step.creator]
-        self._addresses = tuple(each for each in action.get("to", ()) if is_address(each))
+        self._addresses = tuple(address for address in action.get("to", ()) if is_address(address))
         if not self._addresses:
             users = ", ".join(map(str, self._due_users))
             said = f". {self._step.missed}: {users}" if self._step.missed else ""
@@ -392,8 +392,8 @@ class NotifyOwners(RecordedNotify):
         action.setdefault("subject", subject)
         action.setdefault("violation_desc", plain(f"{subject} (AWS account {message['account_id']})"))
         action.setdefault("action_desc", action_text(self.data["step"], action))
-        found: str = self.pack({**message, "action": action, "resources": [each.resource for each in part]})
-        return found
+        packed: str = self.pack({**message, "action": action, "resources": [user.resource for user in part]})
+        return packed
 
     def _fitting(self, message: dict[str, Any], resources: Sequence[Resource]) -> list[Due]:
         """The users whose owners are to be addressed, each with what a message has of it.

@@ -156,11 +156,11 @@ def is_pull(manager: Any) -> bool:
 
 def blocks(filters: Any) -> Iterator[dict[str, Any]]:
     """The blocks of a policy's filters, which may be invalid, including those inside and, or, not."""
-    for each in filters if isinstance(filters, list) else ():
-        if isinstance(each, dict):
-            yield each
+    for block in filters if isinstance(filters, list) else ():
+        if isinstance(block, dict):
+            yield block
             for name in ("and", "or", "not"):
-                yield from blocks(each.get(name))
+                yield from blocks(block.get(name))
 
 
 #: The schema of an option in days.
@@ -273,8 +273,8 @@ def require_own_roles(manager: Any) -> None:
 
 def _issuers(filters: Any) -> Iterator[str]:
     """The ARNs with which a policy's filters compare who called."""
-    for each in blocks(filters):
-        value = each.get("value") if each.get("key") == _ISSUER else None
+    for block in blocks(filters):
+        value = block.get("value") if block.get("key") == _ISSUER else None
         yield from (str(arn) for arn in (value if isinstance(value, list) else [value]) if arn is not None)
 
 
@@ -286,7 +286,7 @@ def foreign_event(manager: Any, event: Any) -> str | None:
     account_id, given = str(manager.config.account_id or ""), event if isinstance(event, Mapping) else {}
     detail = given.get("detail")
     known = (given.get("account"), detail.get("recipientAccountId") if isinstance(detail, Mapping) else None)
-    others = [str(each) for each in known if each and account_id and str(each) != account_id]
+    others = [str(account) for account in known if account and account_id and str(account) != account_id]
     if not others:
         return None
     return (

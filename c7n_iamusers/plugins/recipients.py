@@ -72,14 +72,16 @@ def recipients(source: Mapping[str, Any], message: Mapping[str, Any], manager: A
     }
     place = shown_place(str(filled["url"]))
     try:
-        found = _Values(filled, manager).get_values()
+        named = _Values(filled, manager).get_values()
     except _UNREADABLE as error:
         raise ValueError(f"{place} can't be read: {error}") from error
-    if not isinstance(found, list | set | tuple) or not all(isinstance(each, str) for each in found):
+    if not isinstance(named, list | set | tuple) or not all(
+        isinstance(recipient, str) for recipient in named
+    ):
         raise ValueError(f"{place} is no list of texts")
-    if len(found) > MOST_RECIPIENTS:
-        raise ValueError(f"{place} has {len(found)} recipients, more than {MOST_RECIPIENTS}")
-    return sorted(found)
+    if len(named) > MOST_RECIPIENTS:
+        raise ValueError(f"{place} has {len(named)} recipients, more than {MOST_RECIPIENTS}")
+    return sorted(named)
 
 
 class _Values(ValuesFrom):  # type: ignore[misc]  # c7n is untyped

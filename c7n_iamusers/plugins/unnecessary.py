@@ -170,7 +170,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         held, others = exemptions.in_account(
             self._text.rules(PolicyExecutionError, self._session), account_id, name
         )
-        unsure = [str(each) for each in held if each.account not in ("", account_id)]
+        unsure = [str(rule) for rule in held if rule.account not in ("", account_id)]
         if unsure and not name and not self._warned:
             self._warned = True  # it is asked again for each half-minute of an action
             self.log.warning(
@@ -210,10 +210,10 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
             self.manager, client, Backoff(), options, utc_now, self.log, unfinished=self._unfinished
         )
         with self.executor_factory(max_workers=self.max_workers) as pool:
-            found = flagging.flagged(resources, rules, pool, elsewhere)
+            flagged = flagging.flagged(resources, rules, pool, elsewhere)
         self._note_seen((*rules, *elsewhere), list(flagging.seen.values()))
         self._note_exempt(flagging.exempt)
-        return found
+        return flagged
 
     def _note_seen(self, rules: Sequence[exemptions.ExemptionRule], users: Sequence[SeenUser]) -> None:
         """Write all users that this filter saw, and those that an earlier filter of the policy saw, to the output."""
@@ -230,7 +230,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def _unfinished(self, users: Sequence[IamUser]) -> Collection[str]:
         """The unique ids of those ``users`` whose deletion an action of this policy began and did not end."""
-        asked = [ask for each in self.manager.actions or () if (ask := getattr(each, "unfinished", None))]
+        asked = [ask for action in self.manager.actions or () if (ask := getattr(action, "unfinished", None))]
         return frozenset[str]().union(*(ask(users) for ask in asked))
 
     def _note_exempt(self, exempt: Sequence[tuple[Subject, exemptions.ExemptionRule]]) -> None:

@@ -148,20 +148,20 @@ class UserQuarantine:
         keys = read_key_use(self.run.client, user, self.run.backoff)
         if reason := self._refusal(evidence, user, keys, turn.guards()):
             return self._spared(turn, reason)
-        found = self.records.find(user, applied.made, self.adopt)
-        self.records.note_lapse(found)
-        if left := self._left_to_others(evidence, found):
+        recorded = self.records.find(user, applied.made, self.adopt)
+        self.records.note_lapse(recorded)
+        if left := self._left_to_others(evidence, recorded):
             return left
-        found.require_whole(self.adopt)
+        recorded.require_whole(self.adopt)
         if self.brownout:
-            return self._brown_out(turn, found, self.brownout)
+            return self._brown_out(turn, recorded, self.brownout)
         planned = plan_quarantine(
-            user, self.now(), self.policy, self.reason, found.known, turn.refused, self.keep
+            user, self.now(), self.policy, self.reason, recorded.known, turn.refused, self.keep
         )
         if not planned.plan.calls:
-            return self._left(found, planned, keys)
-        found.require_nothing_lost(self.adopt)
-        self.records.keep(found)
+            return self._left(recorded, planned, keys)
+        recorded.require_nothing_lost(self.adopt)
+        self.records.keep(recorded)
         applied.ask = self._asked_before_change(turn)
         self.records.note_quarantine(evidence, planned.record)
         user_identity.apply_to_user(self.run, evidence, user, planned.plan, applied)
@@ -173,8 +173,8 @@ class UserQuarantine:
             return FAILED, reasons.DEACTIVATED_WITHOUT_DENY(why=planned.problem, which=off).and_also(*notes)
         if problem := self._undone(turn, planned.plan):
             return FAILED, problem.and_also(*notes)
-        if found.broken:
-            broken = quarantine_broken(user, found.broken)
+        if recorded.broken:
+            broken = quarantine_broken(user, recorded.broken)
             return FAILED, broken.and_also(reasons.QUARANTINED_AGAIN(), *notes)
         return QUARANTINED, reasons.joined(notes)
 
@@ -195,16 +195,16 @@ class UserQuarantine:
         clock = self.run.backoff.clock
         return before_first_change(turn.evidence, turn.user, turn.guards, turn.began, clock, self.now)
 
-    def _left_to_others(self, evidence: Subject, found: RecordedUser) -> tuple[str, Reason] | None:
+    def _left_to_others(self, evidence: Subject, recorded: RecordedUser) -> tuple[str, Reason] | None:
         """The outcome for a user whose Deny-all, or its absence, is another run's or another person's work."""
-        user, calls, caused = found.user, found.known.calls, self.caused
+        user, calls, caused = recorded.user, recorded.known.calls, self.caused
         untouched = self.new and not calls  # so a Deny-all on it is not ours
         if untouched and deny_record_of(user):
             return FAILED, reasons.UNEXPLAINED_DENY(user=evidence, policy=DENY_ALL_NAME)
         # one without a record is replaced
-        if not untouched and found.begun:
-            return FAILED, reasons.DELETION_IN_PROGRESS(user=evidence, begun=found.begun, name=user.name)
-        if caused and any(each.answered and each.time >= caused for each in calls):
+        if not untouched and recorded.begun:
+            return FAILED, reasons.DELETION_IN_PROGRESS(user=evidence, begun=recorded.begun, name=user.name)
+        if caused and any(call.answered and call.time >= caused for call in calls):
             return SKIPPED, reasons.CHANGED_SINCE_EVENT()
         return None
 
@@ -215,40 +215,40 @@ class UserQuarantine:
         reason = refusal(evidence, user, guards, self.now(), keys) or self.recheck(user, keys)
         if reason is None:
             return None
-        found = self.records.find(user)
-        self.records.note_lapse(found)
-        if undone := found.broken:
+        recorded = self.records.find(user)
+        self.records.note_lapse(recorded)
+        if undone := recorded.broken:
             return quarantine_broken(user, undone).and_also(reasons.NOT_QUARANTINED_AGAIN(why=reason))
         return reason
 
-    def _brown_out(self, turn: _Turn, found: RecordedUser, minutes: int) -> tuple[str, Reason]:
+    def _brown_out(self, turn: _Turn, recorded: RecordedUser, minutes: int) -> tuple[str, Reason]:
         user, applied = turn.user, turn.applied
-        if found.quarantine:
-            return UNCHANGED, reasons.IN_QUARANTINE_ALREADY(since=found.quarantine.since)
-        if found.broken:
-            return FAILED, quarantine_broken(user, found.broken)
+        if recorded.quarantine:
+            return UNCHANGED, reasons.IN_QUARANTINE_ALREADY(since=recorded.quarantine.since)
+        if recorded.broken:
+            return FAILED, quarantine_broken(user, recorded.broken)
         planned = plan_brownout(user, self.now(), minutes)
         if planned.problem:
             return SKIPPED, reasons.NO_BROWNOUT(why=planned.problem)
         if not planned.plan.calls:
             return UNCHANGED, reasons.IN_BROWNOUT(end=planned.brownout.end)
-        self.records.keep(found)
+        self.records.keep(recorded)
         applied.ask = self._asked_before_change(turn)
         user_identity.apply_to_user(self.run, turn.evidence, user, planned.plan, applied)
         return BROWNED_OUT, reasons.BROWNED_OUT_UNTIL(end=planned.brownout.end)
 
     def _left(
-        self, found: RecordedUser, planned: QuarantinePlan, keys: Sequence[KeyUse]
+        self, recorded: RecordedUser, planned: QuarantinePlan, keys: Sequence[KeyUse]
     ) -> tuple[str, Reason]:
         """The outcome of a plan without calls: the quarantine holds, or this plan is not what completes it."""
         if planned.problem:
             return FAILED, planned.problem
         if planned.lapsed:
-            broken = quarantine_broken(found.user, planned.record)
+            broken = quarantine_broken(recorded.user, planned.record)
             return left_alone(broken), broken.and_also(reasons.DEACTIVATE_TO_COMPLETE())
         off = [reasons.ALREADY_DEACTIVATED()] if self.keep and not planned.record.kept else []
-        lost = [reasons.LOST_SINCE(lost=shown([*map(str, found.lost)]))] if found.lost else []
-        status = quarantine_status(found.user, planned.record.since, keys)
+        lost = [reasons.LOST_SINCE(lost=shown([*map(str, recorded.lost)]))] if recorded.lost else []
+        status = quarantine_status(recorded.user, planned.record.since, keys)
         return UNCHANGED, reasons.joined([*planned.notes, *off, status, *lost])
 
 

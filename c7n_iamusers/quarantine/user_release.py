@@ -138,7 +138,9 @@ class UserRelease:
         if unseen:
             calls = ", ".join(call.permission for call in unseen)
             problems.append(reasons.RELEASE_NOT_SHOWN(user=evidence, calls=calls))
-        if off := [each for each in titles_of(user, ACTIVE) if each in titles_of(after, INACTIVE)]:
+        if off := [
+            credential for credential in titles_of(user, ACTIVE) if credential in titles_of(after, INACTIVE)
+        ]:
             problems.append(reasons.DEACTIVATED_BY_OTHERS(user=evidence, which=", ".join(off)))
         return problems
 

@@ -241,28 +241,28 @@ def _seen(files: _Files, execution: str) -> SeenUsers | None:
     if (data := files.data(SEEN, _ANYTHING, "a list of seen users")) is None:
         return None
     try:
-        found = parse_seen(data)
+        seen = parse_seen(data)
     except (ValueError, InvalidPolicyData) as error:
         files.fault(SEEN, f"is not a list of seen users that a run leaves: {error}")
         return None
-    return found if found.execution == execution else None
+    return seen if seen.execution == execution else None
 
 
 def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
     """Without those of whom ``users``, the selected ones, says it all: a report may be on 600,000 of them."""
-    selected = {each.unique_id for each in users}
+    selected = {user.unique_id for user in users}
     kept = (
-        each for each in seen.users if each.expired or each.state != FLAGGED or each.unique_id not in selected
+        user for user in seen.users if user.expired or user.state != FLAGGED or user.unique_id not in selected
     )
     return replace(seen, users=tuple(kept))
 
 
 def _mails(actions: Any) -> Iterator[Mail]:
     """Those that report credentials announce nothing, and nobody asks what becomes of them."""
-    for each in actions if isinstance(actions, list) else ():
-        if isinstance(each, dict) and each.get("notices") and each.get("step") != "created":
-            rests = each.get("noticed") not in (None, "none")
-            yield Mail(str(each["notices"]), str(each.get("step") or ""), rests)
+    for action in actions if isinstance(actions, list) else ():
+        if isinstance(action, dict) and action.get("notices") and action.get("step") != "created":
+            rests = action.get("noticed") not in (None, "none")
+            yield Mail(str(action["notices"]), str(action.get("step") or ""), rests)
 
 
 def _names(filters: Any) -> tuple[str, ...] | None:
@@ -282,7 +282,7 @@ def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str,
         return "", ""
     if metadata is None:
         return STOPPED, f"it left no {METADATA}: its role can't be assumed, or it was killed"
-    counts = {str(each.get("MetricName")): each.get("Value") for each in metadata.get("metrics") or ()}
+    counts = {str(metric.get("MetricName")): metric.get("Value") for metric in metadata.get("metrics") or ()}
     if "ResourceLimitExceeded" in counts:
         many = counts["ResourceLimitExceeded"]
         return TOO_MANY, f"it selected {many} users, more than max-resources allows, and touched nobody"
@@ -308,13 +308,13 @@ def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
         *rows,
         *result.get("users", ()),
         *(
-            {**each.as_data(), "unique_id": subject.unique_id, "time": last.get(subject.unique_id, "")}
-            for subject, each in stopped
+            {**outcome.as_data(), "unique_id": subject.unique_id, "time": last.get(subject.unique_id, "")}
+            for subject, outcome in stopped
         ),
         # a later outcome of the policy says nothing of them
         *(
-            {**each.as_data(), "policy": RESTORE, REPLACES: former}
-            for former, each in unfinished_restorations(files.lines(RESTORE_JOURNAL))
+            {**outcome.as_data(), "policy": RESTORE, REPLACES: former}
+            for former, outcome in unfinished_restorations(files.lines(RESTORE_JOURNAL))
         ),
     )
 
@@ -389,12 +389,12 @@ def _account_of(resources: Iterable[Mapping[str, Any]], rows: Iterable[Mapping[s
 
 def _rules(filters: Any) -> Iterator[Mapping[str, Any]]:
     """The entries of ``exempt`` of a policy's filters, those within and, or, not among them."""
-    for each in filters if isinstance(filters, list) else ():
-        if isinstance(each, dict):
-            exempt = each.get("exempt") if each.get("type") == "unnecessary" else None
+    for block in filters if isinstance(filters, list) else ():
+        if isinstance(block, dict):
+            exempt = block.get("exempt") if block.get("type") == "unnecessary" else None
             yield from (rule for rule in exempt or () if isinstance(rule, dict))
             for name in ("and", "or", "not"):
-                yield from _rules(each.get(name))
+                yield from _rules(block.get(name))
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,8 @@ class PolicyOutput:
 def selected_users(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]:
     """What a report needs of resources, without policies, tags and groups."""
     like, sets = b"", dict[frozenset[str], frozenset[str]]()
-    for each in resources:
-        annotation = each.get(ANNOTATION) or {}
+    for resource in resources:
+        annotation = resource.get(ANNOTATION) or {}
         shown = {key: annotation[key] for key in EVIDENCE if key in annotation}
         text = json.dumps(shown, separators=(",", ":")).encode()
         like = like or text
@@ -129,6 +129,6 @@ def selected_users(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]
         evidence = Evidence(packed, sets.setdefault(keys, keys), like)
         # each run has the same users
         arn, unique_id, created = (
-            intern(str(each.get(key) or "")) for key in ("Arn", "UserId", "CreateDate")
+            intern(str(resource.get(key) or "")) for key in ("Arn", "UserId", "CreateDate")
         )
         yield Selected(arn, unique_id, created, evidence)

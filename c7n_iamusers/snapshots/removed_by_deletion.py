@@ -71,7 +71,7 @@ def _of_last_deletion(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
     A partial one is no more than the second best: an earlier one may have what another run removed before it.
     """
     ordered = sorted(snapshots, key=_taken)
-    begun = [number for number, each in enumerate(ordered) if not each.deletion_begun]
+    begun = [number for number, snapshot in enumerate(ordered) if not snapshot.deletion_begun]
     whole = [number for number in begun if not ordered[number].partial] or begun
     return ordered[whole[-1] :] if whole else ordered
 
@@ -84,21 +84,21 @@ def _missing(
     ``removed``: (kind, identifier) -> when. An item that a later snapshot shows was given back in between, so it is
     left out.
     """
-    found: dict[str, list[Item]] = {}
+    missing: dict[str, list[Item]] = {}
     for (kind, identity), when in removed.items():
-        later = (each.user for each in snapshots if _taken(each) > when)
+        later = (snapshot.user for snapshot in snapshots if _taken(snapshot) > when)
         if any(_is(kind, item, identity) for user in (held, *later) for item in user.attachments[kind]):
             continue
         recorded = (
             item
-            for each in reversed(snapshots)
-            if _taken(each) <= when
-            for item in each.user.attachments[kind]
+            for snapshot in reversed(snapshots)
+            if _taken(snapshot) <= when
+            for item in snapshot.user.attachments[kind]
             if _is(kind, item, identity)
         )
         if (item := next(recorded, None)) is not None:
-            found.setdefault(kind, []).append(item)
-    return found
+            missing.setdefault(kind, []).append(item)
+    return missing
 
 
 def _with_items(last: Snapshot, snapshots: Sequence[Snapshot], items: dict[str, list[Item]]) -> Snapshot:

@@ -57,7 +57,7 @@ class Snapshot:
             "fingerprint": self.fingerprint,
             "trusted_by": list(self.trusted_by),
             "groups": list(self.groups),
-            "policies": None if self.policies is None else [_policy_data(each) for each in self.policies],
+            "policies": None if self.policies is None else [_policy_data(policy) for policy in self.policies],
             "rights_read": self.rights_read,
             "rights_fingerprint": self.rights_fingerprint,
             "quarantine": self.quarantine,
@@ -84,14 +84,14 @@ class Snapshot:
 
     def _document_faults(self) -> Iterator[str]:
         groups = (
-            {**each, "of": f" of group {group['GroupName']}"}
+            {**policy, "of": f" of group {group['GroupName']}"}
             for group in self.groups
-            for each in group.get("GroupPolicyList") or ()
+            for policy in group.get("GroupPolicyList") or ()
         )
-        for each in (*self.user.attachments[INLINE_POLICY.name], *groups):
-            document = each["PolicyDocument"]
+        for policy in (*self.user.attachments[INLINE_POLICY.name], *groups):
+            document = policy["PolicyDocument"]
             if isinstance(document, str) and (fault := json_fault(document)):
-                yield f"policy {each['PolicyName']}{each.get('of', '')}: {fault}"
+                yield f"policy {policy['PolicyName']}{policy.get('of', '')}: {fault}"
 
     @property
     def deactivated(self) -> frozenset[str]:
@@ -126,9 +126,9 @@ class Snapshot:
             raise SnapshotInvalid(f"not a snapshot: it is not valid JSON: {error}") from error
         if problem := fault_in(data):
             raise SnapshotInvalid(f"not a snapshot of version {SCHEMA_VERSION}: {problem}")
-        found = _snapshot(data)
-        if _has_digests(data, found):
-            return found
+        snapshot = _snapshot(data)
+        if _has_digests(data, snapshot):
+            return snapshot
         raise SnapshotInvalid(_CHANGED)
 
 
@@ -150,8 +150,8 @@ def _snapshot(data: Mapping[str, Any]) -> Snapshot:
         None
         if data["policies"] is None
         else tuple(
-            PolicyVersion(each["PolicyArn"], each["DefaultVersionId"], each["document"])
-            for each in data["policies"]
+            PolicyVersion(policy["PolicyArn"], policy["DefaultVersionId"], policy["document"])
+            for policy in data["policies"]
         ),
         data["rights_read"],
         data.get("deletion_begun", False),
@@ -169,9 +169,9 @@ def _policy_data(policy: PolicyVersion) -> dict[str, str]:
 
 def _has_digests(data: Mapping[str, Any], snapshot: Snapshot) -> bool:
     """Whether groups and policies have the digests that stand beside them."""
-    digests = [each["sha256"] for each in data["policies"] or ()]
+    digests = [policy["sha256"] for policy in data["policies"] or ()]
     whole = data["rights_fingerprint"] == snapshot.rights_fingerprint
-    return whole and digests == [each.digest for each in snapshot.policies or ()]
+    return whole and digests == [policy.digest for policy in snapshot.policies or ()]
 
 
 def _group_rights(group: Item) -> dict[str, Any]:
@@ -180,8 +180,10 @@ def _group_rights(group: Item) -> dict[str, Any]:
     return {
         "GroupName": group["GroupName"],
         "GroupId": group.get("GroupId"),
-        "inline": sorted((each["PolicyName"], _document_text(each["PolicyDocument"])) for each in inline),
-        "attached": sorted(each["PolicyArn"] for each in group.get("AttachedManagedPolicies") or ()),
+        "inline": sorted(
+            (policy["PolicyName"], _document_text(policy["PolicyDocument"])) for policy in inline
+        ),
+        "attached": sorted(policy["PolicyArn"] for policy in group.get("AttachedManagedPolicies") or ()),
     }
 
 
@@ -194,7 +196,7 @@ def _document_text(document: object) -> str:
 
 def known_attachments(snapshots: Iterable[Snapshot], kind: str) -> list[Item]:
     """The items of ``kind`` in all ``snapshots``."""
-    return [item for each in snapshots for item in each.user.attachments[kind]]
+    return [item for snapshot in snapshots for item in snapshot.user.attachments[kind]]
 
 
 def _as_text(value: object) -> str:
@@ -248,7 +250,7 @@ def tampering(snapshot: Snapshot) -> str | None:
 
 def covers(earlier: State, state: State) -> bool:
     """True if ``earlier`` contains all of ``state``."""
-    return all(set(found) <= set(earlier.get(kind, ())) for kind, found in state.items())
+    return all(set(items) <= set(earlier.get(kind, ())) for kind, items in state.items())
 
 
 def is_covered(snapshot: Snapshot, earlier: Iterable[Snapshot]) -> bool:
