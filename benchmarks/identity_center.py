@@ -40,8 +40,8 @@ from benchmarks.run_policy import peak_mib
 from benchmarks.virtual_center import VirtualCenter
 from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.executor import resolve
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.journaled_call import resolve
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation

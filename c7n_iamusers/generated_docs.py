@@ -8,7 +8,8 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
-from c7n_iamusers.evidence.findings import FINDING_RULES, FindingRule, Thresholds
+from c7n_iamusers.evidence.findings import FINDING_RULES, FindingRule
+from c7n_iamusers.evidence.model import Thresholds
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, PERMISSIONS_BOUNDARY, AttachmentKind, Removal
 from c7n_iamusers.iam.permissions import BROWNOUT, DELETION, DENIAL, QUARANTINE, RELEASE, RESTORATION
 from c7n_iamusers.reasons import REASONS, Kind

@@ -200,7 +200,7 @@ def read_accounts(path: Path, read: Callable[[Any], _Read]) -> _Read:
     A key that is given twice is refused: YAML's reader would silently drop the first value.
     """
     from c7n_iamusers.execution.given import parsed_file
-    from c7n_iamusers.text.documents import read_yaml
+    from c7n_iamusers.text.yaml_documents import read_yaml
 
     try:
         return parsed_file(path, lambda content: read(read_yaml(content)))

@@ -88,7 +88,7 @@ def _target(record: Record, history: UserHistory) -> Target:
 def _is_deleted(record: Record, history: UserHistory) -> bool:
     """Whether a deletion took something from the user that a release can't give back."""
     from c7n_iamusers.execution.outcomes import DELETED, RESTORED
-    from c7n_iamusers.lockout.applied_calls import history_of
+    from c7n_iamusers.lockout.journal_lines import history_of
 
     lines = [line for place in history.outputs for line in record.journal(place, history.subject)]
     return history.state in (DELETED, RESTORED) or history_of(history.subject, lines).began_deletion()
@@ -114,7 +114,8 @@ def _base(record: Record, history: UserHistory) -> str:
 def _release_policy(file: Path, name: str) -> dict[str, Any]:
     """The policy that releases the user ``name`` and nobody else, by the file's own. Raises InvalidPolicyData."""
     from c7n_iamusers.execution.given import parsed_file
-    from c7n_iamusers.text.documents import read_json, read_yaml
+    from c7n_iamusers.text.documents import read_json
+    from c7n_iamusers.text.yaml_documents import read_yaml
 
     read = read_json if file.suffix == ".json" else read_yaml
     try:

@@ -20,7 +20,7 @@ from c7n_iamusers.execution.given import parsed_file
 from c7n_iamusers.notices.stock_rows import ANNOTATION, is_for_stock, rows
 from c7n_iamusers.notices.templates import OURS, TEMPLATES, template_fault
 from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, Target, filled_in
-from c7n_iamusers.text.documents import read_yaml
+from c7n_iamusers.text.yaml_documents import read_yaml
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError

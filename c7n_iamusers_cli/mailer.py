@@ -70,7 +70,7 @@ def mailer_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def mailer_config(file: Path) -> Mapping[str, Any]:
     """c7n-mailer's configuration in ``file``. Raises InvalidPolicyData."""
     from c7n_iamusers.execution.given import parsed_file
-    from c7n_iamusers.text.documents import read_yaml
+    from c7n_iamusers.text.yaml_documents import read_yaml
 
     try:
         found = parsed_file(file, read_yaml)

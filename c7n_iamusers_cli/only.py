@@ -68,7 +68,8 @@ def only(
     no list of filters, or is deployed as a function, which would take the place of the one for all users.
     """
     from c7n_iamusers.execution.given import parsed_file
-    from c7n_iamusers.text.documents import read_json, read_yaml
+    from c7n_iamusers.text.documents import read_json
+    from c7n_iamusers.text.yaml_documents import read_yaml
 
     read = read_json if file.suffix == ".json" else read_yaml
     try:

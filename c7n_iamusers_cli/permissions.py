@@ -15,7 +15,7 @@ from c7n_iamusers_cli.policies import loaded
 
 if TYPE_CHECKING:
     from c7n_iamusers.iam.permissions import Needed
-    from c7n_iamusers.organization.readiness import AccountValues
+    from c7n_iamusers.organization.account_values import AccountValues
 
 PACKAGE = "c7n_iamusers."
 #: Permissions that are needed in the account of Identity Center, by a role of its own.
@@ -74,7 +74,7 @@ def permissions(
 
 def account_values(config: Path | None) -> AccountValues:
     """The values of variables in the accounts file; of none if it is not given."""
-    from c7n_iamusers.organization.readiness import AccountValues
+    from c7n_iamusers.organization.account_values import AccountValues
 
     return AccountValues(targets_in(config) if config else ())
 

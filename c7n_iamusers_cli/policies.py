@@ -29,7 +29,8 @@ def loaded(file: Path) -> list[Any]:
     from c7n.loader import PolicyLoader
 
     from c7n_iamusers.execution.given import parsed_file
-    from c7n_iamusers.text.documents import read_json, read_yaml
+    from c7n_iamusers.text.documents import read_json
+    from c7n_iamusers.text.yaml_documents import read_yaml
 
     loader = PolicyLoader(_config("111122223333", "us-east-1"))
     read = read_json if file.suffix == ".json" else read_yaml

@@ -131,7 +131,7 @@ def report(
     from c7n_iamusers.report.accounts import Wanted
     from c7n_iamusers.report.checks import BLOCKING
     from c7n_iamusers.report.fleet import fleet_of
-    from c7n_iamusers.report.outputs import read_outputs
+    from c7n_iamusers.report.output_reader import read_outputs
 
     wanted = Wanted([name for file in files for name in _policies(file)], since, bool(names or tags))
     expected = list(_expected(accounts_file, names, tags)) if accounts_file else []
@@ -277,8 +277,8 @@ def _did(row: Mapping[str, Any]) -> str:
 def _policies(place: str) -> Iterator[str]:
     """The names of the policies on IAM users in FILE, or the one that FILE#POLICY names. Raises OutputUnreadable."""
     from c7n_iamusers.execution.given import parsed_file
-    from c7n_iamusers.report.outputs import USER_TYPES
-    from c7n_iamusers.text.documents import read_yaml
+    from c7n_iamusers.report.output_reader import USER_TYPES
+    from c7n_iamusers.text.yaml_documents import read_yaml
 
     whole, _, only = (place, "", "") if Path(place).is_file() else place.partition("#")
     try:

@@ -34,7 +34,8 @@ from c7n_iamusers_cli.policies import loaded
 
 if TYPE_CHECKING:
     from c7n_iamusers.iam.permissions import Needed
-    from c7n_iamusers.organization.readiness import AccountValues, Target
+    from c7n_iamusers.organization.account_values import AccountValues
+    from c7n_iamusers.organization.readiness import Target
     from c7n_iamusers.roles.documents import Functions, Places, RoleNeeds, RoleSettings
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)

@@ -180,7 +180,7 @@ class Record:
         return f"{place}?{query}" if query else place
 
     def _outputs(self) -> Iterator[PolicyOutput]:
-        from c7n_iamusers.report.outputs import read_outputs
+        from c7n_iamusers.report.output_reader import read_outputs
         from c7n_iamusers.report.user_history import unread
 
         known = [target.name for target in self.targets]

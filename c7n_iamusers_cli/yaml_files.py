@@ -49,7 +49,8 @@ def as_yaml(data: Any) -> str:
     """
     import yaml
 
-    from c7n_iamusers.text.documents import NotInFormat, read_yaml
+    from c7n_iamusers.text.documents import NotInFormat
+    from c7n_iamusers.text.yaml_documents import read_yaml
 
     class Dumper(yaml.SafeDumper):
         def ignore_aliases(self, data: Any) -> bool:

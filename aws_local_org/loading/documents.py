@@ -17,8 +17,9 @@ from dateutil import parser as dates
 
 from aws_local_org.errors import LocalOrgError
 from c7n_iamusers.execution.given import parsed_file, read_given
-from c7n_iamusers.text.documents import LARGEST, NotInFormat, as_text, json_values, read_json, read_yaml
+from c7n_iamusers.text.documents import LARGEST, NotInFormat, as_text, json_values, read_json
 from c7n_iamusers.text.rows import csv_lines
+from c7n_iamusers.text.yaml_documents import read_yaml
 
 
 def details_in(path: Path) -> list[dict[str, Any]]:

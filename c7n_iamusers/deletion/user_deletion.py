@@ -13,18 +13,10 @@ from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_de
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
 from c7n_iamusers.exceptions import GateClosed, NotRestorable, ReadingOutdated, UserReplaced
 from c7n_iamusers.execution.calls import Plan, Subject
-from c7n_iamusers.execution.executor import (
-    DONE,
-    GONE,
-    INTERRUPTED,
-    UNKNOWN,
-    Applied,
-    CallFailed,
-    Run,
-    SubjectGone,
-)
-from c7n_iamusers.execution.executor import FAILED as FAILED_CALL
+from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.journaled_call import DONE, GONE, INTERRUPTED, UNKNOWN
+from c7n_iamusers.execution.journaled_call import FAILED as FAILED_CALL
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED, failure_reason
 from c7n_iamusers.iam.attachments import ACCESS_KEY, ATTACHMENT_KINDS, MFA_DEVICE
 from c7n_iamusers.iam.live_users import LiveUsers

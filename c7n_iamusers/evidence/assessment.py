@@ -14,9 +14,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.evidence.classification import classify
-from c7n_iamusers.evidence.findings import Case, Findings, Provisioning, Thresholds, evaluate
+from c7n_iamusers.evidence.findings import Case, evaluate
 from c7n_iamusers.evidence.index import USER, EvidenceIndex, with_listed_credentials
-from c7n_iamusers.evidence.model import Activity, Classification, Credential, Evidence, Hint, Source
+from c7n_iamusers.evidence.model import (
+    Activity,
+    Classification,
+    Credential,
+    Evidence,
+    Findings,
+    Hint,
+    Provisioning,
+    Source,
+    Thresholds,
+)
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam import attachments

@@ -8,11 +8,11 @@ this order. Ids are stable because programs match on them; texts may change.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from c7n_iamusers.evidence.model import Credential, Evidence
+from c7n_iamusers.evidence.model import Credential, Evidence, Finding, Findings, Provisioning, Thresholds
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import COMPROMISED
@@ -32,22 +32,6 @@ Texts = tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """Days after which a credential counts as unused, and an access key is due for rotation."""
-
-    unused: float = 90
-    rotation: float = 90
-
-
-@dataclass(frozen=True)
-class Provisioning:
-    """How the organization creates users: globs over ``Key=value`` tags, and over the ARNs of creators."""
-
-    tags: tuple[str, ...] = ()
-    roles: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Case:
     """What the rules see of one user at ``now`` (UTC)."""
 
@@ -60,10 +44,10 @@ class Case:
 
     def credentials(self, kind: str) -> tuple[Credential, ...] | None:
         """The active credentials of ``kind``; None if the kind was not read, or a status is unknown."""
-        found = self.evidence.credentials.get(kind)
-        if found is None or any(each.active is None for each in found):
+        credentials = self.evidence.credentials.get(kind)
+        if credentials is None or any(credential.active is None for credential in credentials):
             return None
-        return tuple(each for each in found if each.active)
+        return tuple(credential for credential in credentials if credential.active)
 
     def days_since(self, moment: datetime) -> int:
         """Whole days from ``moment`` to now."""
@@ -425,41 +409,14 @@ def _age(case: Case, created: datetime | None) -> str:
 
 
 def _attached(case: Case, kind: str, title: str) -> Texts:
-    found = case.user.attachments.get(kind)
-    if not found:
-        return found if found is None else ()
-    return (f"Has {title}: {_some(tuple(str(each.get('PolicyName', '?')) for each in found))}.",)
+    policies = case.user.attachments.get(kind)
+    if not policies:
+        return policies if policies is None else ()
+    return (f"Has {title}: {_some(tuple(str(policy.get('PolicyName', '?')) for policy in policies))}.",)
 
 
 def _some(names: tuple[str, ...]) -> str:
     return shown(names, _SHOWN)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """``id``: for programs to match on. ``severity``: low, medium or high. ``text``: for people."""
-
-    id: str
-    severity: str
-    text: str
-
-    def as_data(self) -> dict[str, str]:
-        """The finding as the annotation shows it."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Findings:
-    """``found``: in the order of the table. ``unknown``: the ids of findings whose evidence was not read."""
-
-    found: tuple[Finding, ...]
-    unknown: tuple[str, ...]
-
-    def has(self, finding_id: str) -> bool | None:
-        """True if it is found, False if it is not, None if that is unknown."""
-        if any(finding.id == finding_id for finding in self.found):
-            return True
-        return None if finding_id in self.unknown else False
 
 
 #: Characters of a finding's text. Names and tags are others' to choose: five ARNs have up to 10,000 characters.

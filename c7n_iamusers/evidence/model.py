@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -144,3 +144,46 @@ class Hint:
 
     def __str__(self) -> str:
         return f"{self.field} {self.pattern!r}"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Days after which a credential counts as unused, and an access key is due for rotation."""
+
+    unused: float = 90
+    rotation: float = 90
+
+
+@dataclass(frozen=True)
+class Provisioning:
+    """How the organization creates users: globs over ``Key=value`` tags, and over the ARNs of creators."""
+
+    tags: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``id``: for programs to match on. ``severity``: low, medium or high. ``text``: for people."""
+
+    id: str
+    severity: str
+    text: str
+
+    def as_data(self) -> dict[str, str]:
+        """The finding as the annotation shows it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """``found``: in the order of the table. ``unknown``: the ids of findings whose evidence was not read."""
+
+    found: tuple[Finding, ...]
+    unknown: tuple[str, ...]
+
+    def has(self, finding_id: str) -> bool | None:
+        """True if it is found, False if it is not, None if that is unknown."""
+        if any(finding.id == finding_id for finding in self.found):
+            return True
+        return None if finding_id in self.unknown else False

@@ -20,7 +20,8 @@ from typing import Any, Protocol
 
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, Subject
-from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, require_in_place, sync_directory
+from c7n_iamusers.execution.locks import require_in_place
+from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, sync_directory
 from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, check_json, read_json
 from c7n_iamusers.text.times import moment
 

@@ -1,25 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stores for what a run writes (snapshots, journal, outcomes, plans), and the locks on them."""
+"""Stores for what a run writes (snapshots, journal, outcomes, plans)."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import socket
 import stat
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import datetime, timezone
-from functools import partial
+from datetime import datetime
 from io import BufferedWriter
 from pathlib import Path
 from typing import Protocol
 
-from c7n_iamusers.exceptions import RunLockLost
 from c7n_iamusers.execution.given import read_at_once, refuse_other_kinds, within_memory
+from c7n_iamusers.execution.locks import file_lock
 from c7n_iamusers.text.documents import LARGEST
 from c7n_iamusers.text.wording import quoted
 
@@ -35,9 +31,6 @@ _PARALLEL = 8
 #: O_NONBLOCK: opening a FIFO must not block until somebody opens its other end.
 _SAFE_OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NOT_OURS = "a file of a run: find out who put it there, and move it away"
-#: The lock file in a run's output directory. It names the run that holds the lock.
-RUN_LOCK = ".run.lock"
-_LOCK_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Store(Protocol):
@@ -190,7 +183,7 @@ class DirectoryStore:
         directory = self.directory / place
         try:
             with os.scandir(directory) as found:
-                versions = {each.name: _version(each) for each in found}
+                versions = {entry.name: _version(entry) for entry in found}
             return {name: version for name, version in versions.items() if version is not None}
         except FileNotFoundError:
             if directory.is_symlink():
@@ -199,8 +192,8 @@ class DirectoryStore:
 
     def siblings(self) -> Sequence[DirectoryStore]:
         """See Store."""
-        found = sorted(path.parent for path in self.directory.parent.glob(f"*/{JOURNAL}"))
-        return [DirectoryStore(each) for each in found if each != self.directory]
+        directories = sorted(path.parent for path in self.directory.parent.glob(f"*/{JOURNAL}"))
+        return [DirectoryStore(directory) for directory in directories if directory != self.directory]
 
     def place(self, name: str) -> str:
         """See Store."""
@@ -213,72 +206,12 @@ class DirectoryStore:
 def _version(entry: os.DirEntry[str]) -> str | None:
     """See Store.entries; None if it is gone again."""
     try:
-        found = entry.stat(follow_symlinks=False)
+        status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return None
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return ""
-    return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"
-
-
-class LockHeld(OSError):
-    """Another run holds the lock. The message names it."""
-
-
-@contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Wait for the lock on ``path``, and hold it. Raises OSError if the file can't be opened."""
-    descriptor = os.open(path, _LOCK_FILE, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def require_in_place(path: Path, descriptor: int) -> None:
-    """Raises RunLockLost unless ``path`` still names the file that is open as ``descriptor``. Makes no call to AWS.
-
-    The open file keeps its inode, so a new file of that name has another one.
-    """
-    try:
-        found = os.stat(path, follow_symlinks=False)
-        why = "was replaced"
-    except OSError as error:
-        found, why = None, f"is gone ({error.strerror})"
-    if found is None or not os.path.samestat(found, os.fstat(descriptor)):
-        raise RunLockLost(
-            f"{path} {why} while this run used it, so another run may have begun: nothing further was changed. Find "
-            "out who removed it, wait until no other run uses that directory, and run again"
-        )
-
-
-@contextmanager
-def run_lock(directory: Path, what: str) -> Iterator[Callable[[], None]]:
-    """Hold the run lock of ``directory``. ``what``: the run, in words, for the message to a second run.
-
-    Gives a function that raises RunLockLost once the lock file was removed or replaced, as a second run could begin.
-    Raises LockHeld if another run holds it, OSError if the lock file can't be opened.
-    """
-    path = directory / RUN_LOCK
-    descriptor = os.open(path, _LOCK_FILE, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip() or "another run"
-            raise LockHeld(
-                f"{directory} is in use by {holder}: wait until it has ended, or stop it"
-            ) from error
-        require_in_place(path, descriptor)  # it may have been replaced between the two calls
-        since = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-        os.ftruncate(descriptor, 0)
-        os.pwrite(
-            descriptor, f"{what}, process {os.getpid()} on {socket.gethostname()} since {since}".encode(), 0
-        )
-        yield partial(require_in_place, path, descriptor)
-    finally:
-        os.close(descriptor)
+    return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
 def _raise_unless_missing(error: OSError) -> None:
@@ -293,15 +226,15 @@ def others_may_write(directory: Path, name: str) -> str:
     umask of 002 leaves them. Raises OSError.
     """
     path = directory / name
-    for each in (path, *(parent for parent in path.parents if parent.is_relative_to(directory))):
-        found = each.stat() if each == directory else each.lstat()
-        if found.st_uid not in (os.geteuid(), 0):
-            return f"{each} belongs to user id {found.st_uid}, not to this run's {os.geteuid()}"
+    for place in (path, *(parent for parent in path.parents if parent.is_relative_to(directory))):
+        status = place.stat() if place == directory else place.lstat()
+        if status.st_uid not in (os.geteuid(), 0):
+            return f"{place} belongs to user id {status.st_uid}, not to this run's {os.geteuid()}"
         others = stat.S_IWOTH | stat.S_IWGRP
-        if stat.S_ISDIR(found.st_mode):
-            others = 0 if found.st_mode & stat.S_ISVTX else stat.S_IWOTH
-        if found.st_mode & others:
-            return f"{each} can be written by others (mode {stat.S_IMODE(found.st_mode):04o})"
+        if stat.S_ISDIR(status.st_mode):
+            others = 0 if status.st_mode & stat.S_ISVTX else stat.S_IWOTH
+        if status.st_mode & others:
+            return f"{place} can be written by others (mode {stat.S_IMODE(status.st_mode):04o})"
     return ""
 
 
@@ -312,23 +245,23 @@ def foreign_entry(directory: Path) -> str:
     """
     if not directory.is_symlink() and not directory.exists():
         return ""
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode):
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode):
         return f"{directory} is not a directory"
     with os.scandir(directory) as entries:
-        faults = (_foreign(Path(each.path), each.stat(follow_symlinks=False)) for each in entries)
+        faults = (_foreign(Path(entry.path), entry.stat(follow_symlinks=False)) for entry in entries)
         return next(filter(None, faults), "")
 
 
-def _foreign(path: Path, found: os.stat_result) -> str:
-    if stat.S_ISDIR(found.st_mode):
+def _foreign(path: Path, status: os.stat_result) -> str:
+    if stat.S_ISDIR(status.st_mode):
         return ""
-    if not stat.S_ISREG(found.st_mode):
-        return f"{path} is {'a link' if stat.S_ISLNK(found.st_mode) else 'not a regular file'}"
-    if found.st_nlink > 1:
+    if not stat.S_ISREG(status.st_mode):
+        return f"{path} is {'a link' if stat.S_ISLNK(status.st_mode) else 'not a regular file'}"
+    if status.st_nlink > 1:
         return f"{path} is a hard link to a file that has another name, too"
-    if found.st_uid not in (os.geteuid(), 0):
-        return f"{path} belongs to user id {found.st_uid}, not to this run's {os.geteuid()}"
+    if status.st_uid not in (os.geteuid(), 0):
+        return f"{path} belongs to user id {status.st_uid}, not to this run's {os.geteuid()}"
     return ""
 
 
@@ -359,11 +292,11 @@ def read_all(
     with ThreadPoolExecutor(_PARALLEL) as pool:
         for begin in range(0, len(names), _PARALLEL):
             some = names[begin : begin + _PARALLEL]
-            for name, found in zip(some, pool.map(read, some), strict=True):
-                if not isinstance(found, OSError):
-                    yield name, found
+            for name, content in zip(some, pool.map(read, some), strict=True):
+                if not isinstance(content, OSError):
+                    yield name, content
                 elif unread:
-                    unread(name, found)
+                    unread(name, content)
 
 
 def replace_all(store: Store, contents: Iterable[tuple[str, bytes]]) -> None:

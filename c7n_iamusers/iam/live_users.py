@@ -7,13 +7,17 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError
 
+from c7n_iamusers.execution.calls import ApiCall, Plan
+from c7n_iamusers.execution.executor import Run, SubjectGone
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.accounts import SERVICES, listed_at_once, name_of
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL, AttachmentKind
+from c7n_iamusers.iam.read_back import shows
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import LISTED_KINDS, embedded_attachments, read_detail, read_kind
 
@@ -155,3 +159,24 @@ class _Budgeted:
             raise _TooManyPages
         self._calls -= 1
         return self._client.list_service_specific_credentials(**parameters)
+
+
+def read_back(run: Run, user: IamUser, plan: Plan) -> tuple[IamUser, list[ApiCall]]:
+    """The user as AWS shows it after ``plan``, and the calls of the plan that it does not show. Raises SubjectGone.
+
+    IAM is eventually consistent, so it is read several times.
+    """
+    after, unseen = user, list(plan.calls)
+    for delay in islice(run.backoff.delays(), _READS):
+        live = LiveUsers(run.client, 1, run.backoff).read_fully(user.name)
+        if live is None or live.unique_id != user.unique_id:
+            raise SubjectGone
+        after, unseen = live, [call for call in plan.calls if not shows(live, call, call.parameters)]
+        if not unseen:
+            break
+        run.backoff.sleep(delay)
+    return after, unseen
+
+
+#: How often a user is read until AWS shows its quarantine or release.
+_READS = 5

@@ -2,7 +2,7 @@
 """What the journals show that this package did to one user. Pure.
 
 Only the journal proves that a change on a user is our own: anybody with iam:TagUser can write our tags, and anybody
-can attach AWSDenyAll. A run writes a journal line right before each call, and a second line after it.
+can attach AWSDenyAll.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from c7n_iamusers.execution.calls import ApiCall, Subject
+from c7n_iamusers.execution.calls import ApiCall
+from c7n_iamusers.execution.journaled_call import FAILED, GONE, INTERRUPTED, UNKNOWN
 from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, SWITCHABLE_KINDS
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.lockout.deny_all import (
@@ -27,18 +28,10 @@ from c7n_iamusers.lockout.deny_all import (
     is_same_deny,
 )
 from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, Quarantine
-from c7n_iamusers.text.times import moment
 
-#: The phase of a line that holds a quarantine's record.
-QUARANTINE = "quarantine"
-#: The phase of a line that says what a run saw of a user that contradicts its record. Its members: ``gone``, forms of
-#: our Deny-all that are not on it any more; ``active``, ids of credentials that we had deactivated.
-LAPSED = "lapsed"
-#: The results of calls that changed nothing: failed, or already done by somebody else.
-_FAILED, _GONE = "failed", "gone"
 #: The results of calls that may have been applied.
-_UNANSWERED = ("unknown", "interrupted")
-_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
+UNANSWERED = (UNKNOWN, INTERRUPTED)
+BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 _AWS_DENY_ALL = ":iam::aws:policy/AWSDenyAll"
 
 
@@ -95,64 +88,64 @@ class History:
         if self.record is None:
             return None
         ends, since, bound_for = 0, self.record.since, ""
-        for each in self.calls:
-            if _is_deny_all(each, "PermissionsBoundary"):
-                bound_for = str(each.notes.get("for", ""))
-            if each.time >= since and _releases(each, bound_for):
+        for call in self.calls:
+            if _is_deny_all(call, "PermissionsBoundary"):
+                bound_for = str(call.notes.get("for", ""))
+            if call.time >= since and _releases(call, bound_for):
                 ends += 1
-            elif ends and each.notes.get(PUT_BACK):
+            elif ends and call.notes.get(PUT_BACK):
                 ends -= 1
         if ends:
             return None
-        lapsed = self.gone.get(self.record.deny, _BEGINNING) > since
+        lapsed = self.gone.get(self.record.deny, BEGINNING) > since
         return replace(self.record, deny=GONE_DENY) if lapsed else self.record
 
     def deny_stood(self, record: Quarantine) -> bool:
         """Whether the Deny-all of ``record`` was on the user for certain."""
         return record.deny in ("own", GONE_DENY) or any(
-            each.time >= record.since and each.answered and _puts_deny_all(each) for each in self.calls
+            call.time >= record.since and call.answered and _puts_deny_all(call) for call in self.calls
         )
 
     def deletes_under(self, operation: str, put: datetime) -> bool:
         """Whether a deletion put on, or back, the Deny-all that ``operation`` put on at ``put``, or removed anything
         since; and the user was not restored after that.
         """
-        mine = [each.notes for each in self.calls if each.operation == operation and each.time == put]
+        mine = [call.notes for call in self.calls if call.operation == operation and call.time == put]
         by_deletion = any(notes.get("for") == "deletion" or notes.get(PUT_BACK) for notes in mine)
-        lasting = by_deletion and put > (self.restored_at or _BEGINNING)
+        lasting = by_deletion and put > (self.restored_at or BEGINNING)
         return lasting or bool(self.removed(since=put))
 
     def restoring_under(self) -> str:
         """The form of the Deny-all that a restoration put on which did not end; empty if there is none."""
-        since = self.restored_at or _BEGINNING
-        begun = (each for each in self.calls if each.notes.get(UNTIL_THE_END) and each.time > since)
-        puts = [each for each in begun if each.operation in FORMS]
+        since = self.restored_at or BEGINNING
+        begun = (call for call in self.calls if call.notes.get(UNTIL_THE_END) and call.time > since)
+        puts = [call for call in begun if call.operation in FORMS]
         return FORMS[puts[-1].operation] if puts else ""
 
     def lifted_for_deletion(self) -> bool:
         """Whether a deletion lifted its Deny-all, right before DeleteUser, and nothing put one on or restored since."""
         changes = [
-            each for each in self.calls if (_puts_deny_all(each) and each.answered) or _lifts_deny_all(each)
+            call for call in self.calls if (_puts_deny_all(call) and call.answered) or _lifts_deny_all(call)
         ]
         last = changes[-1] if changes else None
         lifts = last is not None and _lifts_deny_all(last) and last.notes.get("for") == "deletion"
-        return bool(last and lifts and last.time > (self.restored_at or _BEGINNING))
+        return bool(last and lifts and last.time > (self.restored_at or BEGINNING))
 
     def began_deletion(self) -> bool:
         """Whether a deletion of ours made any call on the user since it was last restored, whatever became of it."""
-        since = self.restored_at or _BEGINNING
-        denied = any(each.time > since and each.notes.get("for") == "deletion" for each in self.calls)
+        since = self.restored_at or BEGINNING
+        denied = any(call.time > since and call.notes.get("for") == "deletion" for call in self.calls)
         return denied or bool(self.removed())
 
     def deleted_between(self, since: datetime, until: datetime) -> bool:
         """Whether a deletion of ours made any call on the user between the two times, whatever became of it."""
-        removals = (each for _, each in self._removals())
+        removals = (call for _, call in self._removals())
         begun = (
-            each
-            for each in self.calls
-            if each.notes.get("for") == "deletion" or each.notes.get(UNTIL_THE_END)
+            call
+            for call in self.calls
+            if call.notes.get("for") == "deletion" or call.notes.get(UNTIL_THE_END)
         )
-        return any(since <= each.time <= until for each in (*removals, *begun))
+        return any(since <= call.time <= until for call in (*removals, *begun))
 
     def attached_for(self) -> str:
         """What we attached AWSDenyAll for, ``deletion`` or ``quarantine``; empty if unknown."""
@@ -163,7 +156,7 @@ class History:
         return self._purpose("PutUserPermissionsBoundary", self.boundary_deny())
 
     def _purpose(self, operation: str, since: datetime | None) -> str:
-        puts = [each for each in self.calls if each.operation == operation and each.time == since]
+        puts = [call for call in self.calls if call.operation == operation and call.time == since]
         return str(puts[-1].notes.get("for", "")) if puts else ""
 
     def removed(
@@ -175,20 +168,20 @@ class History:
         removed is among them: each was read right before, and where a proxy sends a request twice, the second answer
         says so of what the first has removed. See ``doubtful``.
         """
-        first, restored = since or _BEGINNING, self.restored_at
+        first, restored = since or BEGINNING, self.restored_at
         return {
-            key: each.time
-            for key, each in self._removals()
-            if each.time >= first
-            and (until is None or each.time <= until)
-            and (restored is None or each.time > restored)
+            key: call.time
+            for key, call in self._removals()
+            if call.time >= first
+            and (until is None or call.time <= until)
+            and (restored is None or call.time > restored)
         }
 
     def doubtful(self) -> list[tuple[str, str]]:
         """Kind and identifier of what was gone when we were to remove it: we may have removed it, or somebody else."""
         removals = dict(self._removals())
-        since = self.restored_at or _BEGINNING
-        return [key for key, each in removals.items() if not each.effective and each.time > since]
+        since = self.restored_at or BEGINNING
+        return [key for key, call in removals.items() if not call.effective and call.time > since]
 
     def ever_removed(self) -> frozenset[tuple[str, str]]:
         """Kind and identifier of whatever we removed, or may have, even if it was restored since."""
@@ -196,7 +189,7 @@ class History:
 
     def unanswered_removals(self) -> frozenset[tuple[str, str]]:
         """Kind and identifier of what we were to remove, where nobody knows whether the call was applied."""
-        return frozenset(key for key, each in dict(self._removals()).items() if not each.answered)
+        return frozenset(key for key, call in dict(self._removals()).items() if not call.answered)
 
     def attached_deny(self) -> datetime | None:
         """Since when our AWSDenyAll is attached; None if it is not, by the journal.
@@ -204,13 +197,13 @@ class History:
         A removal without an answer may not have been applied, so it does not count: whether AWSDenyAll is still there
         is for the user, read live, to show.
         """
-        found = None
-        for each in (call for call in self.calls if _is_deny_all(call, "PolicyArn")):
-            if each.operation == "AttachUserPolicy":
-                found = None if _is_restoration(each) else each.time
-            elif each.operation == "DetachUserPolicy" and each.answered:
-                found = None
-        return self._unless_gone(ATTACHED, found)
+        since = None
+        for call in (call for call in self.calls if _is_deny_all(call, "PolicyArn")):
+            if call.operation == "AttachUserPolicy":
+                since = None if _is_restoration(call) else call.time
+            elif call.operation == "DetachUserPolicy" and call.answered:
+                since = None
+        return self._unless_gone(ATTACHED, since)
 
     def boundary_deny(self) -> datetime | None:
         """Since when our AWSDenyAll is the boundary; None if it is not, by the journal.
@@ -219,22 +212,22 @@ class History:
         """
         changes = ("PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary")
         known = (
-            each
-            for each in reversed(self.calls)
-            if each.operation in changes and (each.answered or _is_deny_all(each, "PermissionsBoundary"))
+            call
+            for call in reversed(self.calls)
+            if call.operation in changes and (call.answered or _is_deny_all(call, "PermissionsBoundary"))
         )
         last = next(known, None)
         ours = last is not None and _is_deny_all(last, "PermissionsBoundary") and not _is_restoration(last)
         return self._unless_gone(BOUNDARY, last.time if last and ours else None)
 
     def _unless_gone(self, form: str, put: datetime | None) -> datetime | None:
-        return put if put and self.gone.get(form, _BEGINNING) <= put else None
+        return put if put and self.gone.get(form, BEGINNING) <= put else None
 
     def former_boundary(self) -> str | None:
         """The ARN of the boundary that our AWSDenyAll replaced, empty if there was none; None if unknown."""
-        for each in reversed(self.calls):
-            if each.operation == "PutUserPermissionsBoundary" and _is_deny_all(each, "PermissionsBoundary"):
-                former = each.notes.get(FORMER_BOUNDARY)
+        for call in reversed(self.calls):
+            if call.operation == "PutUserPermissionsBoundary" and _is_deny_all(call, "PermissionsBoundary"):
+                former = call.notes.get(FORMER_BOUNDARY)
                 return None if former is None else str(former)
         return None
 
@@ -253,9 +246,9 @@ class History:
     def deactivations(self, since: datetime | None = None) -> dict[str, AppliedCall]:
         """The same ids -> the call that deactivated each."""
         return {
-            identity: each
-            for identity, each in self._switches(since).items()
-            if each.parameters.get("Status") == INACTIVE and not _is_restoration(each)
+            identity: call
+            for identity, call in self._switches(since).items()
+            if call.parameters.get("Status") == INACTIVE and not _is_restoration(call)
         }
 
     def proven_off(self) -> frozenset[str]:
@@ -265,35 +258,35 @@ class History:
         latest quarantine: that may have activated them without an answer.
         """
         last = self._switches(self._released_before(), answered=True)
-        off = ((key, each) for key, each in last.items() if each.parameters.get("Status") == INACTIVE)
+        off = ((key, call) for key, call in last.items() if call.parameters.get("Status") == INACTIVE)
         return frozenset(
             key
-            for key, each in off
-            if not _is_restoration(each) and self.active.get(key, _BEGINNING) <= each.time
+            for key, call in off
+            if not _is_restoration(call) and self.active.get(key, BEGINNING) <= call.time
         )
 
     def _released_before(self) -> datetime | None:
         """When we last ended a quarantine before the latest one began; None if we did not."""
-        found, bound_for = None, ""
-        for each in self.calls if self.record else ():
-            if _is_deny_all(each, "PermissionsBoundary"):
-                bound_for = str(each.notes.get("for", ""))
-            ended = _releases(each, bound_for) and each.answered and each.notes.get("for") != "deletion"
-            if ended and self.record and each.time < self.record.since:
-                found = each.time
-        return found
+        ended_at, bound_for = None, ""
+        for call in self.calls if self.record else ():
+            if _is_deny_all(call, "PermissionsBoundary"):
+                bound_for = str(call.notes.get("for", ""))
+            ended = _releases(call, bound_for) and call.answered and call.notes.get("for") != "deletion"
+            if ended and self.record and call.time < self.record.since:
+                ended_at = call.time
+        return ended_at
 
     def switched_on(self, since: datetime) -> frozenset[str]:
         """The ids of the credentials that we activated for certain from ``since`` on, and did not deactivate later."""
         last = self._switches(since)
         return frozenset(
-            key for key, each in last.items() if each.parameters.get("Status") == ACTIVE and each.answered
+            key for key, call in last.items() if call.parameters.get("Status") == ACTIVE and call.answered
         )
 
     def given_active(self, since: datetime) -> frozenset[str]:
         """The ids of the credentials that a restoration gave from ``since`` on, and none of our calls deactivated."""
         last = self._switches(since)
-        off = {key for key, each in last.items() if each.parameters.get("Status") == INACTIVE}
+        off = {key for key, call in last.items() if call.parameters.get("Status") == INACTIVE}
         return frozenset(key for key, at in self.uploaded.items() if at >= since and key not in off)
 
     def activated_ids(self, since: datetime) -> frozenset[str]:
@@ -310,35 +303,35 @@ class History:
 
         ``answered``: only calls of which it is known that they were applied.
         """
-        found: dict[str, AppliedCall] = {}
-        calls = (each for each in self.calls if each.effective and (each.answered or not answered))
-        for each in (call for call in calls if call.time >= (since or _BEGINNING)):
+        last: dict[str, AppliedCall] = {}
+        calls = (call for call in self.calls if call.effective and (call.answered or not answered))
+        for call in (call for call in calls if call.time >= (since or BEGINNING)):
             for kind in SWITCHABLE_KINDS:
-                if kind.status_change and each.operation == kind.status_change.operation:
+                if kind.status_change and call.operation == kind.status_change.operation:
                     (name,) = kind.status_change.parameters
-                    found[str(each.parameters.get(name))] = each
-        return found
+                    last[str(call.parameters.get(name))] = call
+        return last
 
     def with_calls(self, calls: Iterable[tuple[ApiCall, str]], now: datetime) -> History:
         """The history after ``calls`` of the current run, each with its result. The journal is not read again."""
         later = (
             AppliedCall(
-                now, call.operation, call.parameters, call.notes, result != _GONE, result not in _UNANSWERED
+                now, call.operation, call.parameters, call.notes, result != GONE, result not in UNANSWERED
             )
             for call, result in calls
-            if result != _FAILED
+            if result != FAILED
         )
         return replace(self, calls=(*self.calls, *later))
 
     def deleted(self, since: datetime | None = None) -> bool:
         """Whether a DeleteUser of ours was applied, or may have been, after ``since`` if given."""
-        deletions = (each for each in self.calls if each.operation == "DeleteUser" and each.effective)
-        return any(since is None or each.time > since for each in deletions)
+        deletions = (call for call in self.calls if call.operation == "DeleteUser" and call.effective)
+        return any(since is None or call.time > since for call in deletions)
 
     def inline_lifted(self) -> datetime | None:
         """When a call of ours last left the user without an inline Deny for certain; None if none did."""
-        ends = (each for each in self.calls if each.answered and _ends_inline_deny(each))
-        return max((each.time for each in ends), default=None)
+        ends = (call for call in self.calls if call.answered and _ends_inline_deny(call))
+        return max((call.time for call in ends), default=None)
 
     def inline_denies(self, since: datetime | None = None) -> list[str]:
         """The documents of the inline Deny-alls that we put on the user, or may have put, from ``since`` on if given.
@@ -346,8 +339,8 @@ class History:
         A Deny-all on the user is ours if it is one of them: its statement id has the time. Calls that remove one
         are ignored, because they may not have been applied.
         """
-        calls = (each for each in self.calls if since is None or each.time >= since)
-        puts = (each.parameters for each in calls if each.operation == "PutUserPolicy")
+        calls = (call for call in self.calls if since is None or call.time >= since)
+        puts = (call.parameters for call in calls if call.operation == "PutUserPolicy")
         return [
             str(given.get("PolicyDocument")) for given in puts if given.get("PolicyName") == DENY_ALL_NAME
         ]
@@ -355,111 +348,25 @@ class History:
     def inline_deny(self, statement: Mapping[str, Any]) -> datetime | None:
         """When we put on the inline Deny-all with ``statement``, which is on the user; None if another followed."""
         puts = [
-            (each, is_same_deny(str(each.parameters.get("PolicyDocument")), statement))
-            for each in self.calls
-            if each.operation == "PutUserPolicy" and _puts_deny_all(each)
+            (call, is_same_deny(str(call.parameters.get("PolicyDocument")), statement))
+            for call in self.calls
+            if call.operation == "PutUserPolicy" and _puts_deny_all(call)
         ]
-        known = [(each, same) for each, same in puts if same or each.answered]
+        known = [(call, same) for call, same in puts if same or call.answered]
         return known[-1][0].time if known and known[-1][1] else None
 
     def _removals(self) -> Iterator[tuple[tuple[str, str], AppliedCall]]:
         attached = False  # our AWSDenyAll
-        for each in self.calls:
-            if _is_deny_all(each, "PolicyArn"):
-                if each.operation == "AttachUserPolicy":
-                    attached = not _is_restoration(each)
+        for call in self.calls:
+            if _is_deny_all(call, "PolicyArn"):
+                if call.operation == "AttachUserPolicy":
+                    attached = not _is_restoration(call)
                 elif attached:
-                    attached = not each.answered
+                    attached = not call.answered
                     continue
             # What has our name and no purpose was somebody else's, and was removed as the user's own.
-            if each.removed and "for" not in each.notes:
-                yield each.removed, each
-
-
-def history_of(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> History:
-    """The history of ``subject`` by the ``lines`` of journals.
-
-    A call without a line after it may have been applied, so it counts.
-    """
-    mine = [line for line in lines if line.get("unique_id") == subject.unique_id]
-    calls = tuple(sorted(_applied_calls(mine), key=lambda each: each.time))
-    # A run that finds, right before its first call, that another one was faster, has written a record all the same.
-    recorded = [line for line in mine if line.get("phase") == QUARANTINE and _is_begun(line, calls)]
-    latest = max(recorded, key=lambda line: moment(line.get("time")) or _BEGINNING, default=None)
-    record = latest.get("record") if latest else None
-    found = Quarantine.from_data(record) if isinstance(record, Mapping) else None
-    gone, active = (_last_seen(mine, member) for member in ("gone", "active"))
-    return History(calls, found, _restored_at(subject, mine), gone, active, _uploaded(mine))
-
-
-def _uploaded(lines: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
-    """The ids of the credentials that restorations gave -> when."""
-    uploads = {kind.restoration.operation for kind in SWITCHABLE_KINDS if kind.restoration}
-    return {
-        str(identity): moment(line.get("time")) or _BEGINNING
-        for line in lines
-        if line.get("phase") == "after" and line.get("operation") in uploads
-        for identity in (line.get("saved") or {}).values()
-    }
-
-
-def _last_seen(lines: Iterable[Mapping[str, Any]], member: str) -> dict[str, datetime]:
-    """Each of what the ``member`` of lines of phase LAPSED names -> when it was named last."""
-    found: dict[str, datetime] = {}
-    for line in (each for each in lines if each.get("phase") == LAPSED):
-        time = moment(line.get("time")) or _BEGINNING
-        found |= {name: max(time, found.get(name, time)) for name in map(str, line.get(member) or ())}
-    return found
-
-
-def last_deletion(lines: Iterable[Mapping[str, Any]]) -> datetime | None:
-    """When a user was deleted for the last time according to ``lines``; None if none was."""
-    times = [moment(line.get("time")) for line in lines if _tells_deletion(line)]
-    return max((time for time in times if time), default=None)
-
-
-def _is_begun(record: Mapping[str, Any], calls: Iterable[AppliedCall]) -> bool:
-    """Whether a call of the quarantine that the line ``record`` announces was made, or may have been."""
-    since = moment(record.get("time")) or _BEGINNING
-    return any(call.time >= since and _quarantines(call) for call in calls)
-
-
-def _quarantines(call: AppliedCall) -> bool:
-    tagged = any(tag.get("Key") == QUARANTINE_TAG for tag in call.parameters.get("Tags") or ())
-    put = call.notes.get("for") == QUARANTINE and not call.notes.get(PUT_BACK)
-    return put or call.parameters.get("Status") == INACTIVE or tagged
-
-
-def _tells_deletion(line: Mapping[str, Any]) -> bool:
-    if line.get("phase") == "outcome":
-        return line.get("status") == "deleted"
-    return (line.get("phase"), line.get("operation"), line.get("result")) == ("after", "DeleteUser", "done")
-
-
-def _restored_at(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> datetime | None:
-    outcomes = (line for line in lines if line.get("phase") == "outcome" and line.get("status") == "restored")
-    times = [moment(line.get("time")) for line in outcomes if subject.unique_id in (line.get("made") or ())]
-    return max((time for time in times if time), default=None)
-
-
-def _applied_calls(lines: Iterable[Mapping[str, Any]]) -> Iterator[AppliedCall]:
-    begun: dict[str, AppliedCall] = {}
-    for line in lines:
-        parameters = line.get("parameters")
-        if line.get("phase") not in ("before", "after") or not isinstance(parameters, Mapping):
-            continue
-        key = f"{line.get('operation')} {sorted(parameters.items())}"
-        if line["phase"] == "before":
-            if key in begun:
-                yield begun[key]
-            notes = line.get("notes")
-            time = moment(line.get("time")) or _BEGINNING
-            given = notes if isinstance(notes, Mapping) else {}
-            begun[key] = AppliedCall(time, str(line.get("operation")), parameters, given, answered=False)
-        elif (call := begun.pop(key, None)) and line.get("result") != _FAILED:
-            result = line.get("result")
-            yield replace(call, effective=result != _GONE, answered=result not in _UNANSWERED)
-    yield from begun.values()
+            if call.removed and "for" not in call.notes:
+                yield call.removed, call
 
 
 def _is_restoration(call: AppliedCall) -> bool:

@@ -425,3 +425,8 @@ def switchable(user: IamUser, status: str) -> Iterator[tuple[attachments.Attachm
     """The credentials of ``user`` that have a status, and have ``status``."""
     for kind in attachments.SWITCHABLE_KINDS:
         yield from ((kind, item) for item in user.attachments[kind.name] if item.get("Status") == status)
+
+
+def titles_of(user: IamUser, status: str) -> list[str]:
+    """The same credentials, each as its kind and its id, for people."""
+    return [f"{kind.title} {item[kind.identifier]}" for kind, item in switchable(user, status)]

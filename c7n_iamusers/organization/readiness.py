@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS, partitions, region_fault
 from c7n_iamusers.iam.permissions import Needed, role_policy, simulation
@@ -28,10 +27,6 @@ CENTER_ROLE, CENTER_REGION = "identity_center_role", "identity_center_region"
 DAYS = ("announce_days", "listen_after_days", "quarantined_for_days")
 #: A variable as Cloud Custodian fills it in; {{...}} is a template's, and ${...} a policy variable of IAM.
 VARIABLE = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)\}(?!\})")
-#: A placeholder in a URL of Cloud Custodian, also with a format, such as {now:%Y/%m/%d}.
-_PLACEHOLDER = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)([!:][^{}]*)?\}(?!\})")
-#: What differs between runs over the same accounts.
-_ACCOUNT, _RUN = frozenset({"account_id", "region"}), frozenset({"now", "policy_name", "uuid"})
 _OF_CENTER = ("provision-identity-center", "identity-center")
 
 
@@ -292,7 +287,10 @@ def exemptions_of_no_account(found: Sequence[Target], rules: Iterable[ExemptionR
 
 def given_twice(found: Sequence[Target]) -> list[str]:
     """Which of the accounts have an id or a name in common, in words. c7n-org handles them all, at the same time."""
-    ids, names = Counter(each.account_id for each in found), Counter(folded(each.name) for each in found)
+    ids, names = (
+        Counter(target.account_id for target in found),
+        Counter(folded(target.name) for target in found),
+    )
     counted = [("id", ids), ("name", names)]
     return [f"{what} {value} {n} times" for what, all_ in counted for value, n in all_.items() if n > 1]
 
@@ -306,8 +304,8 @@ def _texts(data: Any) -> Iterator[str]:
     if isinstance(data, str):
         yield data
     elif isinstance(data, (Mapping, list)):
-        for each in data.values() if isinstance(data, Mapping) else data:
-            yield from _texts(each)
+        for part in data.values() if isinstance(data, Mapping) else data:
+            yield from _texts(part)
 
 
 @dataclass(frozen=True)
@@ -355,14 +353,14 @@ def parts_of(data: Any) -> Iterator[Mapping[str, Any]]:
             yield data
         data = list(data.values())
     if isinstance(data, list):
-        for each in data:
-            yield from parts_of(each)
+        for part in data:
+            yield from parts_of(part)
 
 
 def filled(values: Iterable[Any], target: Target) -> list[str]:
     """``values`` with the variables of ``target``. Those whose variables are not all defined are left out."""
-    filled = [filled_in(each, target) for each in values if isinstance(each, str) and each]
-    return [each for each in filled if not VARIABLE.search(each)]
+    filled = [filled_in(text, target) for text in values if isinstance(text, str) and text]
+    return [text for text in filled if not VARIABLE.search(text)]
 
 
 def filled_in(value: Any, target: Target) -> Any:
@@ -371,73 +369,8 @@ def filled_in(value: Any, target: Target) -> Any:
     if isinstance(value, str):
         return VARIABLE.sub(lambda name: str(known.get(name[1], name[0])), value)
     if isinstance(value, Mapping):
-        return {key: filled_in(each, target) for key, each in value.items()}
-    return [filled_in(each, target) for each in value] if isinstance(value, list) else value
-
-
-@dataclass(frozen=True)
-class AccountValues:
-    """What texts with variables say in the accounts ``targets``; none if they are unknown."""
-
-    targets: Sequence[Target]
-
-    def of(self, what: str, text: str) -> tuple[str, ...]:
-        """``text`` as it is in each account, each once. Raises InvalidPolicyData for a variable without a value.
-
-        ``what``: the text's name in the error.
-        """
-        if not (missing := variables_of(text)):
-            return (text,)
-        found = [filled([text], target) for target in self.targets]
-        if not found or not all(found):
-            raise _unknown(what, text, missing)
-        return tuple(dict.fromkeys(each for listed in found for each in listed))
-
-    def places(self, what: str, url: str, account: str = "*") -> tuple[str, ...]:
-        """``url`` as it is in each account, each once; in the key of an object ``*`` stands for what differs.
-
-        ``account``: stands for the account's id there. Raises InvalidPolicyData as ``of`` does, but for the key only if
-        the accounts are known, and where only a run knows the name of the bucket.
-        """
-        alike = _PLACEHOLDER.sub(self._where_alike, url)
-        if alike.startswith("s3://") and "*" in alike:
-            raise InvalidPolicyData(
-                f"the {what} {url} has a *, which stands for anything in a policy: name the place, with {{account_id}} "
-                "where it differs between accounts"
-            )
-        if not alike.startswith("s3://"):
-            return self.of(what, alike)
-        bucket, slash, key = alike.removeprefix("s3://").partition("/")
-        # the name of a bucket can have the account's id in it; what a run alone knows can't be known here
-        if runtime := {match[1] for match in _PLACEHOLDER.finditer(bucket)} & (_RUN | {"region"}):
-            raise InvalidPolicyData(
-                f"the {what} {url} has {', '.join(sorted(runtime))} in the name of the bucket, which only a run knows: "
-                "name the bucket, and use such a variable after its name"
-            )
-        if undefined := {match[1] for match in _PLACEHOLDER.finditer(key) if not self._is_known(match[1])}:
-            raise _unknown(what, url, undefined)
-        if "{" in _PLACEHOLDER.sub("", alike):
-            raise InvalidPolicyData(
-                f"the {what} {url} has a brace that begins no variable such as {{account_id}}"
-            )
-        key = _PLACEHOLDER.sub(lambda match: account if match[1] == "account_id" else "*", key)
-        return tuple(f"{each}{slash}{key}" for each in self.of(what, f"s3://{bucket}"))
-
-    def _is_known(self, name: str) -> bool:
-        return name in _ACCOUNT | _RUN or all(name in each.variables for each in self.targets)
-
-    def _where_alike(self, match: re.Match[str]) -> str:
-        """The value of a variable that is the same in all accounts, or else the placeholder itself."""
-        found = {str(each.variables.get(match[1], match[0])) for each in self.targets} or {match[0]}
-        value = found.pop()
-        return match[0] if found or VARIABLE.search(value) or match[1] in _ACCOUNT else value
-
-
-def _unknown(what: str, text: str, names: Collection[str]) -> InvalidPolicyData:
-    return InvalidPolicyData(
-        f"the {what} {text} depends on {', '.join(sorted(names))}, which is not known in every account: give c7n-org's "
-        "accounts file, which names the accounts and defines variables under vars, with -c"
-    )
+        return {key: filled_in(part, target) for key, part in value.items()}
+    return [filled_in(part, target) for part in value] if isinstance(value, list) else value
 
 
 def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:

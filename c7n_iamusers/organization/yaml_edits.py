@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from c7n_iamusers.organization.owners import OWNER
-from c7n_iamusers.text.documents import NotInFormat, read_yaml, yaml_nodes
+from c7n_iamusers.text.documents import NotInFormat
+from c7n_iamusers.text.yaml_documents import read_yaml, yaml_nodes
 
 EMAILS = "account_emails"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*@[A-Za-z0-9.-]+")

@@ -17,10 +17,10 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.exemptions import USE, ExemptionRule, find_exemption, in_account
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.resources import Resource, UserRecord, annotate, subject_of, user_records
 from c7n_iamusers.plugins.run_outputs import visible_errors
-from c7n_iamusers.plugins.unnecessary import SCHEMA
-from c7n_iamusers.plugins.unnecessary_options import FilterText, OneSession
+from c7n_iamusers.plugins.unnecessary_options import SCHEMA, FilterText, OneSession
 from c7n_iamusers.text.wording import visible_log
 
 
@@ -86,7 +86,7 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
         """Raises PolicyValidationError with each fault and what to do."""
         policy_checks.require_bounded(self.manager)
         policy_checks.check_options(self, values=False)
-        policy_checks.validate_lambda_packaging(self.manager)
+        validate_lambda_packaging(self.manager)
         require_keys(self.manager, "alarm", self.data, () if "exempt" in self.data else ("exempt-from",))
         rules = self._text.check(PolicyValidationError)
         if "exempt-from" not in self.data:

@@ -47,16 +47,12 @@ from c7n_iamusers.iam.accounts import home_region
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use, read_user
-from c7n_iamusers.lockout.applied_calls import History, history_of
+from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.lockout.deny_all import is_denied
+from c7n_iamusers.lockout.journal_lines import history_of
 from c7n_iamusers.lockout.lockout_state import deletion_begun, quarantine_of, without_own_changes
-from c7n_iamusers.plugins.policy_checks import (
-    DAYS,
-    acts_on,
-    check_options,
-    require_bounded,
-    validate_lambda_packaging,
-)
+from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, check_options, require_bounded
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import run_store, store_at, visible_errors, write_privately
 from c7n_iamusers.reasons import NOT_IN_QUARANTINE

@@ -14,13 +14,8 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.plugins import identity_settings, provisioning_settings
 from c7n_iamusers.plugins.access_gate import AccessGate
-from c7n_iamusers.plugins.policy_checks import (
-    DAYS,
-    check_options,
-    is_pull,
-    require_bounded,
-    validate_lambda_packaging,
-)
+from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import DAYS, check_options, is_pull, require_bounded
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
 from c7n_iamusers.safeguards.gates import Calls

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages about users to the owners of accounts: their steps, their subjects, their news, and how one is split. Pure.
+"""Messages about users to the owners of accounts: their steps, and what is told of a large user. Pure.
 
 Each step of ``notify-owners`` says about which users it sends a message, and what the message says of them.
 """
@@ -7,151 +7,22 @@ Each step of ``notify-owners`` says about which users it sends a message, and wh
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
-from c7n_iamusers.evidence.attempts import ATTEMPTED, SIGN_IN
+from c7n_iamusers.evidence.attempts import SIGN_IN
 from c7n_iamusers.evidence.credential_events import credential_event
 from c7n_iamusers.evidence.user_calls import user_call
-from c7n_iamusers.execution.outcomes import (
-    DELETED,
-    FAILED,
-    PROVISIONED,
-    RELEASED,
-    RESTORED,
-    SKIPPED,
-    UNCHANGED,
-)
-from c7n_iamusers.identity_center import access_state
-from c7n_iamusers.identity_center.requests.intents import INTENDED
-from c7n_iamusers.notices.notices import (
-    ANNOUNCED,
-    CREATED,
-    DENY_REMOVED,
-    INFORMED,
-    USED,
-    Notices,
-)
+from c7n_iamusers.notices.mailer_texts import headline, part_of, subject_line
+from c7n_iamusers.notices.notices import ANNOUNCED, CREATED, DENY_REMOVED, INFORMED, USED, Notices
 from c7n_iamusers.notices.owed import CHANGED, Owed, due_for, reminder
+from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped, was_stopped
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
-from c7n_iamusers.reasons import STOPPED
 from c7n_iamusers.text.addresses import foreign_domain, is_address
 from c7n_iamusers.text.times import moment
-from c7n_iamusers.text.wording import all_visible, shown, visible
-
-Each = TypeVar("Each")
-
-
-def subject_line(
-    account: str, users: int | None, days: Iterable[date], *, reminder: bool, part: int = 1, parts: int = 1
-) -> str:
-    """The subject. ``users``: of all parts; None where each recipient gets other users. ``days``: of their deletion."""
-    first, *more = sorted(set(days))
-    what = "IAM users are" if users is None else f"{users} IAM users are" if users != 1 else "1 IAM user is"
-    said = f"{account}: {'reminder: ' if reminder else ''}{what} to be deleted "
-    said += f"from {first} on" if more else f"on {first}"
-    return headline(said + part_of(part, parts))
-
-
-def part_of(part: int, parts: int) -> str:
-    """The end of the subject of a message that was split."""
-    return f" (part {part} of {parts})" if parts > 1 else ""
-
-
-def headline(text: str) -> str:
-    """``text`` as a subject: one visible line, without braces.
-
-    c7n-mailer evaluates a subject as a Jinja template, outside any sandbox (``utils.get_message_subject``). Every
-    construct of Jinja begins with a brace.
-    """
-    return visible(" ".join(text.replace("{", "(").replace("}", ")").split()))
-
-
-#: The options with recipients.
-_RECIPIENTS = ("to", "cc", "owner_absent_contact")
-
-
-def for_mailer(action: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """``action``, whose variables are filled in, as c7n-mailer may have it; and the recipients that are left out.
-
-    The subject is a ``headline``. Other texts are made visible. A recipient with an at sign must be one address, since
-    c7n-mailer would also write to each address of a list in one text, and none may be ``chosen_by_others``.
-    """
-    found: dict[str, Any] = all_visible(action)
-    if "subject" in found:
-        found["subject"] = headline(str(action["subject"]))
-    refused: list[str] = []
-    for key in _RECIPIENTS:
-        if isinstance(listed := found.get(key), list):
-            refused += (each for each in listed if not _is_recipient(each))
-            found[key] = [each for each in listed if _is_recipient(each)]
-    return found, tuple(refused)
-
-
-def chosen_by_others(recipient: object) -> bool:
-    """Whether c7n-mailer takes the recipient from the caller's session name, or the channel from a tag."""
-    return recipient == "event-owner" or str(recipient).startswith("slack://tag/")
-
-
-def _is_recipient(text: object) -> bool:
-    """Whether it is one address, or none at all, such as ``resource-owner``, a channel or a topic."""
-    if not isinstance(text, str) or chosen_by_others(text):
-        return False
-    return "@" not in text or is_address(text.removeprefix("slack://"))
-
-
-#: What templates read of a policy. Filters and other actions can name places and secrets.
-_TOLD_OF_POLICY = ("name", "resource", "description", "comment", "comments", "tags", "metadata")
-#: An action of Cloud Custodian whose day templates show, and what they read of it.
-_MARK, _TOLD_OF_MARK = "mark-for-op", ("type", "op", "tag", "days", "hours", "msg")
-
-
-def told_policy(policy: Mapping[str, Any]) -> dict[str, Any]:
-    """What a message has of ``policy``, its data."""
-    marks = [
-        each
-        for each in policy.get("actions") or ()
-        if isinstance(each, Mapping) and each.get("type") == _MARK
-    ]
-    actions = [{key: each[key] for key in _TOLD_OF_MARK if key in each} for each in marks]
-    return {**{key: policy[key] for key in _TOLD_OF_POLICY if key in policy}, "actions": actions}
-
-
-def told_action(action: Mapping[str, Any]) -> dict[str, Any]:
-    """``action`` without where its recipients are read from."""
-    return {key: value for key, value in action.items() if key not in ("to_from", "cc_from")}
-
-
-def in_parts(items: Sequence[Each], fits: Callable[[Sequence[Each]], bool]) -> list[Sequence[Each]]:
-    """``items`` in parts that all fit, in their order, each as long as can be.
-
-    An item that does not fit by itself is a part by itself. ``fits`` is asked about few parts, and few more items than
-    there are: large items cost themselves a part, and their neighbours nothing.
-    """
-    if not items or fits(items):
-        return [items]
-    found, start = list[Sequence[Each]](), 0
-    while start < len(items):
-        length = _fitting(items[start:], fits)
-        found.append(items[start : start + length])
-        start += length
-    return found
-
-
-def _fitting(items: Sequence[Each], fits: Callable[[Sequence[Each]], bool]) -> int:
-    """How many of the first items fit, at least one."""
-    fit, beyond = 1, 2
-    while beyond <= len(items) and fits(items[:beyond]):
-        fit, beyond = beyond, 2 * beyond
-    beyond = min(beyond, len(items) + 1)
-    while beyond - fit > 1:
-        middle = (fit + beyond) // 2
-        fit, beyond = (middle, beyond) if fits(items[:middle]) else (fit, middle)
-    return fit
-
+from c7n_iamusers.text.wording import shown
 
 #: Characters of a text, and members of a list, of a user that does not fit a message in full.
 _LONGEST_TEXT, _LONGEST_LIST = 300, 10
@@ -178,89 +49,6 @@ def _beginnings(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _beginnings(each) for key, each in value.items()}
     return value
-
-
-#: The user's person has access through Identity Center.
-ACCESS = "access"
-#: The policy selected the user, and nothing else is known.
-SELECTED = "selected"
-#: Statuses of provisioning, and states of access, that mean ACCESS.
-_ACCESS = (PROVISIONED, UNCHANGED, access_state.USED)
-#: In a subject, after a number of users, in this order.
-_WORDS = {
-    DELETED: "deleted",
-    RESTORED: "restored",
-    RELEASED: "released from quarantine",
-    ACCESS: "with access through IAM Identity Center",
-    INTENDED: "with access through IAM Identity Center on its way",
-    ATTEMPTED: "still in use",
-    access_state.PENDING: "without complete access through IAM Identity Center",
-    access_state.ABSENT: "without access through IAM Identity Center",
-    FAILED: "failed",
-    SKIPPED: "left alone",
-    SELECTED: "to look at",
-}
-
-
-def news_of(resource: Mapping[str, Any]) -> str:
-    """What the policy's filters and actions found or did: a word, and for some words what belongs to it.
-
-    ``skipped: <code of the reason>``, ``attempted: <time of the newest attempt>``, ``released: <time>``, ``deleted``,
-    ``failed``, ``access`` and so on. An action counts before a filter.
-    """
-    known = resource.get(ANNOTATION, {})
-    outcome, made, attempts, access = (
-        known.get(key) or {} for key in ("outcome", "provisioning", "attempts", "identity-center")
-    )
-    if outcome.get("status") in (RELEASED, RESTORED):
-        # each time is news: it may be put in quarantine or deleted again in between
-        return f"{outcome['status']}: {outcome.get('time')}"
-    if outcome:
-        status, code = str(outcome.get("status")), str(outcome.get("code") or "")
-        return f"{SKIPPED}: {code}" if status == SKIPPED and code else status
-    if made:
-        status = str(made.get("status"))
-        return ACCESS if status in _ACCESS else status
-    if attempts.get("state") == ATTEMPTED:
-        times = [str(each.get("time")) for each in attempts.get("attempts") or ()]
-        return f"{ATTEMPTED}: {max(times, default='')}"
-    if access:
-        return ACCESS if access.get("state") in _ACCESS else str(access.get("state"))
-    return SELECTED
-
-
-def is_new(news: str, said: str | None) -> bool:
-    """Whether the owner does not know it yet. ``said``: what the last message about the user said; None if none did."""
-    if said is None:
-        return True
-    if news.startswith(ATTEMPTED) and said.startswith(ATTEMPTED):
-        return news > said
-    # who was told that it failed, or was left alone, is told that it is as it should be all the same
-    if news == UNCHANGED:
-        return said == FAILED or said.startswith(SKIPPED)
-    return news != said
-
-
-def was_stopped(resource: Mapping[str, Any]) -> bool:
-    """Whether a STOP file ended the run before this user: nothing became of it, and the runner knows."""
-    return (resource.get(ANNOTATION, {}).get("outcome") or {}).get("code") == STOPPED.code
-
-
-def was_skipped(resource: Mapping[str, Any]) -> bool:
-    """Whether an action on users left this one alone."""
-    return (resource.get(ANNOTATION, {}).get("outcome") or {}).get("status") == SKIPPED
-
-
-def news_line(account: str, news: Iterable[str], day: date, *, counted: bool = True, part: str = "") -> str:
-    """The subject. ``news``: of all users. ``counted``: not where each recipient gets other users."""
-    found = Counter(each.partition(":")[0] for each in news)
-    order = [*_WORDS, *sorted(found.keys() - _WORDS.keys())]
-    said = list[str]()
-    for each in (each for each in order if each in found):
-        noun = "" if said else " IAM user" if counted and found[each] == 1 else " IAM users"
-        text = f"{noun} {_WORDS.get(each, each.replace('-', ' '))}"
-        said.append((f"{found[each]}{text}" if counted else text).strip())
-    return headline(f"{account}: {', '.join(said)} on {day}{part}")
 
 
 @dataclass(frozen=True)
@@ -329,9 +117,9 @@ class Announce(Step):
         """See Step."""
         day = now.date() + timedelta(days=self.days)
         return [
-            _announced(each, now, day, notices)
-            for each in users
-            if notices.announcement(str(each["UserId"]), now) is None
+            _announced(user, now, day, notices)
+            for user in users
+            if notices.announcement(str(user["UserId"]), now) is None
         ]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
@@ -352,9 +140,11 @@ class Remind(Step):
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
-        by_id = {str(each["UserId"]): each for each in users}
-        found = due_for(self.days, notices, [subject_of(each) for each in users], now)
-        return [_announced(by_id[user.unique_id], notice.time, notice.day, notices) for user, notice in found]
+        by_id = {str(resource["UserId"]): resource for resource in users}
+        noticed = due_for(self.days, notices, [subject_of(resource) for resource in users], now)
+        return [
+            _announced(by_id[user.unique_id], notice.time, notice.day, notices) for user, notice in noticed
+        ]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
@@ -375,16 +165,16 @@ class Inform(Step):
 
     def every(self, users: Sequence[Resource], now: datetime) -> list[Due]:
         """All ``users``, with what became of them."""
-        return [Due(each, now.date(), news=news_of(each)) for each in users]
+        return [Due(user, now.date(), news=news_of(user)) for user in users]
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
         return [
-            each
-            for each in self.every(users, now)
-            if not was_stopped(each.resource)
-            and self._is_new(each.news, key := str(each.resource["UserId"]), notices, now)
-            and not (was_skipped(each.resource) and notices.is_before_day(key, now))
+            user
+            for user in self.every(users, now)
+            if not was_stopped(user.resource)
+            and self._is_new(user.news, key := str(user.resource["UserId"]), notices, now)
+            and not (was_skipped(user.resource) and notices.is_before_day(key, now))
         ]
 
     def _is_new(self, news: str, key: str, notices: Notices, now: datetime) -> bool:
@@ -394,7 +184,7 @@ class Inform(Step):
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
-        news, end = [each.news for each in users], part_of(part, parts)
+        news, end = [user.news for user in users], part_of(part, parts)
         return news_line(account, news, users[0].day, counted=counted, part=end)
 
 
@@ -414,7 +204,7 @@ def _announced(resource: Resource, announced: datetime, day: date, notices: Noti
 def _deletion(
     account: str, users: Sequence[Due], counted: bool, part: int, parts: int, *, reminder: bool = False
 ) -> str:
-    number, days = len(users) if counted else None, [each.day for each in users]
+    number, days = len(users) if counted else None, [user.day for user in users]
     return subject_line(account, number, days, reminder=reminder, part=part, parts=parts)
 
 
@@ -445,9 +235,9 @@ class Created(Step):
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
         return [
-            Due(each, now.date(), {"created": self._call.as_data(each) if self._call else {}})
-            for each in users
-            if self._is_new(each, notices, now)
+            Due(user, now.date(), {"created": self._call.as_data(user) if self._call else {}})
+            for user in users
+            if self._is_new(user, notices, now)
         ]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
@@ -468,7 +258,10 @@ class Created(Step):
             about = self._call.is_about(key, moment(resource.get("CreateDate")), *names)
             return about and not kept and not notices.reports(key, self._call.id)
         credentials = (resource.get(ANNOTATION) or {}).get("credentials") or ()
-        times = (moment(resource.get("CreateDate")), *(moment(each.get("created")) for each in credentials))
+        times = (
+            moment(resource.get("CreateDate")),
+            *(moment(credential.get("created")) for credential in credentials),
+        )
         newest = max(filter(None, times), default=None)
         if newest is None or newest < now - timedelta(days=self._days):
             return False
@@ -494,12 +287,12 @@ class Used(Step):
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
-        found = ((each, *self._use(each, notices, now)) for each in users)
-        return [Due(each, now.date(), {"used": {"text": text}}, kind) for each, kind, text in found if text]
+        uses = ((user, *self._use(user, notices, now)) for user in users)
+        return [Due(user, now.date(), {"used": {"text": text}}, kind) for user, kind, text in uses if text]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
-        who = f" {shown([str(each.resource['UserName']) for each in users], 3)}" if counted else "s"
+        who = f" {shown([str(user.resource['UserName']) for user in users], 3)}" if counted else "s"
         return headline(
             f"ALARM: {account}: break-glass user{who} used on {users[0].day}{part_of(part, parts)}"
         )
@@ -522,8 +315,8 @@ def _newest_untold(resource: Resource, notices: Notices) -> tuple[str, str]:
     """The newest attempt of the filter ``attempts`` since the last message of its kind; failed sign-ins come last."""
     attempts = ((resource.get(ANNOTATION) or {}).get("attempts") or {}).get("attempts") or ()
     for kind in (USED, FAILED_SIGN_IN):
-        found = [each for each in attempts if _is_failed_sign_in(each) is (kind == FAILED_SIGN_IN)]
-        newest: Mapping[str, Any] = max(found, key=lambda each: str(each.get("time")), default={})
+        of_kind = [attempt for attempt in attempts if _is_failed_sign_in(attempt) is (kind == FAILED_SIGN_IN)]
+        newest: Mapping[str, Any] = max(of_kind, key=lambda attempt: str(attempt.get("time")), default={})
         time, told = moment(newest.get("time")), notices.last(str(resource["UserId"]), USED, kind)
         if time and (told is None or time > told):
             return kind, _heard(newest)

@@ -17,12 +17,14 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import delivery, exempted
+from c7n_iamusers.notices.mailer_texts import in_parts
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
 from c7n_iamusers.notices.owed import Owed, owed
 from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, INFORM, REMIND, USED, action_text, plain
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.identity_settings import EMAIL_DOMAINS
+from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.messages import (
     Announce,
     Created,
@@ -31,13 +33,12 @@ from c7n_iamusers.plugins.messages import (
     Remind,
     Step,
     Used,
-    chosen_by_others,
-    in_parts,
     late_news,
     shortened,
 )
+from c7n_iamusers.plugins.recipients import NOBODY, recipients_fault
 from c7n_iamusers.plugins.recorded_notify import AllResources, RecordedNotify, notify_schema
-from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
+from c7n_iamusers.plugins.resources import Resource, annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import (
     NOTICES,
     fail_at_the_end,
@@ -47,10 +48,6 @@ from c7n_iamusers.plugins.run_outputs import (
     visible_errors,
 )
 from c7n_iamusers.text.addresses import is_address
-from c7n_iamusers.text.wording import quoted
-
-Resource = dict[str, Any]
-
 
 #: Of these steps a message too many is better than none, and what they say is no message's about a deletion.
 _AT_ONCE = (CREATED, USED)
@@ -70,17 +67,11 @@ def _schema() -> dict[str, Any]:
     schema = notify_schema("notify-owners", options)
     informing = {"properties": {"step": {"enum": [INFORM, USED]}}}
     schema["anyOf"] = [
-        {"required": [*each["required"], "notices", "step", *days], **further}
-        for each in schema["anyOf"]
+        {"required": [*form["required"], "notices", "step", *days], **further}
+        for form in schema["anyOf"]
         for days, further in ((["days"], {}), ([], informing))
     ]
     return schema
-
-
-_NOBODY = (
-    "notify-owners has no e-mail address in to: (those that c7n-mailer looks up later are not known here): give one, "
-    'such as "{owner}" with a var owner of each account in accounts.yml'
-)
 
 
 class NotifyOwners(RecordedNotify):
@@ -210,29 +201,15 @@ class NotifyOwners(RecordedNotify):
         self._require_known_delivery()
         self._require_exemptions()
         policy_checks.require_bounded(self.manager)
-        policy_checks.validate_lambda_packaging(self.manager)
-        if not policy_checks.is_pull(self.manager) and not str(self.data["notices"]).startswith(
-            ("s3://", "{")
-        ):
+        validate_lambda_packaging(self.manager)
+        lasting = str(self.data["notices"]).startswith(("s3://", "{"))
+        if not lasting and not policy_checks.is_pull(self.manager):
             raise PolicyValidationError(
                 f"policy {self.policy_name}: {self.type}: the notices {self.data['notices']} do not outlive a run in "
                 "AWS Lambda: name s3://BUCKET/PREFIX"
             )
-        if "to_from" not in self.data and not any(map(_may_be_address, self.data.get("to", ()))):
-            raise PolicyValidationError(
-                f"policy {self.policy_name}: {_NOBODY}; to is {quoted(self.data.get('to', []))}"
-            )
-        addressed = (*self.data.get("to", ()), *self.data.get("cc", ()))
-        if "resource-owner" in addressed and "email-domains" not in self.data:
-            raise PolicyValidationError(
-                f"policy {self.policy_name}: {self.type}: resource-owner writes to addresses in tags, which many "
-                "people can set: limit them by email-domains: [YOUR DOMAIN]"
-            )
-        if others := [each for each in addressed if chosen_by_others(each)]:
-            raise PolicyValidationError(
-                f"policy {self.policy_name}: {self.type}: {', '.join(others)}: whoever makes a call or writes a tag "
-                "chooses that recipient: name one, or address callers by step: created with email-domains"
-            )
+        if fault := recipients_fault(self.data):
+            raise PolicyValidationError(f"policy {self.policy_name}: {fault}")
         return self
 
     def _require_known_delivery(self) -> None:
@@ -259,10 +236,10 @@ class NotifyOwners(RecordedNotify):
         try:
             if self.data["step"] in _AT_ONCE or policy_checks.idle_region(self.manager):
                 return
-            notices, found = self.owes(now)
-            self.note_counts(account_id, notices, now, sending=bool(found))
-            if found:
-                self._send_late(found)
+            notices, late = self.owes(now)
+            self.note_counts(account_id, notices, now, sending=bool(late))
+            if late:
+                self._send_late(late)
         except _UNSENT as error:
             text = str(error).removeprefix(f"policy {self.policy_name}: ")
             fault = f"{self.type}: account {account_id}: owners can't be told what they are owed: {text}"
@@ -281,9 +258,9 @@ class NotifyOwners(RecordedNotify):
             store = None  # the policy changes nobody without an output that lasts
         return notices, owed(load_outcomes(store), notices, self.policy_name, now) if store else []
 
-    def _send_late(self, found: Sequence[Owed]) -> None:
+    def _send_late(self, late: Sequence[Owed]) -> None:
         self._step, self._addresses, self._unrecorded = Inform(self.policy_name), (), list[str]()
-        self._due_users = [late_news(each) for each in found]
+        self._due_users = [late_news(each) for each in late]
         self.log.warning(
             "%s: an earlier run did not tell owners of: %s", self.type, ", ".join(map(str, self._due_users))
         )
@@ -323,15 +300,15 @@ class NotifyOwners(RecordedNotify):
             if due:
                 self._prepare_records(account_id, now, notices)
             self.note_counts(account_id, notices, now, sending=bool(due))
-        for each in due:
-            for key, value in each.annotation.items():
-                annotate(each.resource, key, value)
+        for user in due:
+            for key, value in user.annotation.items():
+                annotate(user.resource, key, value)
         if not due and self.data["step"] in (INFORM, *_AT_ONCE):
             self.log.info("%s: account %s: nothing new, no message is sent", self.type, account_id)
         self._due_users, self._unrecorded = due, list[str]()
         if due:
             # The annotation has what a message needs of a call, and not all that CloudTrail records.
-            super().process([each.resource for each in due], None if self.data["step"] in _AT_ONCE else event)
+            super().process([user.resource for user in due], None if self.data["step"] in _AT_ONCE else event)
         if self._unrecorded:
             raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
 
@@ -366,11 +343,11 @@ class NotifyOwners(RecordedNotify):
         action: dict[str, Any] = super().expand_variables(message)
         if self._step.creator:
             action["to"] = [*action.get("to", ()), self._step.creator]
-        self._addresses = tuple(each for each in action.get("to", ()) if is_address(each))
+        self._addresses = tuple(address for address in action.get("to", ()) if is_address(address))
         if not self._addresses:
             users = ", ".join(map(str, self._due_users))
             said = f". {self._step.missed}: {users}" if self._step.missed else ""
-            raise PolicyExecutionError(f"{self.where(message['account_id'])}: {_NOBODY}{said}")
+            raise PolicyExecutionError(f"{self.where(message['account_id'])}: {NOBODY}{said}")
         return action
 
     def consume_buffer(self, message: dict[str, Any], rbuffer: AllResources) -> None:
@@ -393,12 +370,12 @@ class NotifyOwners(RecordedNotify):
 
     def _record_part(self, part: Sequence[Due], receipt: str) -> None:
         now, by_day = utc_now(), dict[date, list[Due]]()
-        for each in part:
+        for user in part:
             # the run may have begun on the day before
-            by_day.setdefault(max(each.day, now.date()), []).append(each)
-        for day, found in by_day.items():
-            subjects = tuple(subject_of(each.resource) for each in found)
-            what = {str(each.resource["UserId"]): each.news for each in found if each.news}
+            by_day.setdefault(max(user.day, now.date()), []).append(user)
+        for day, users in by_day.items():
+            subjects = tuple(subject_of(user.resource) for user in users)
+            what = {str(user.resource["UserId"]): user.news for user in users if user.news}
             head = (subjects[0].account_id, self._step.name, now, day, self._addresses)
             more = (what, self._step.event, self._stop(day), self.queue)
             self.record(Notice(*head, receipt, self.policy_name, subjects, *more))
@@ -415,8 +392,8 @@ class NotifyOwners(RecordedNotify):
         action.setdefault("subject", subject)
         action.setdefault("violation_desc", plain(f"{subject} (AWS account {message['account_id']})"))
         action.setdefault("action_desc", action_text(self.data["step"], action))
-        found: str = self.pack({**message, "action": action, "resources": [each.resource for each in part]})
-        return found
+        packed: str = self.pack({**message, "action": action, "resources": [user.resource for user in part]})
+        return packed
 
     def _fitting(self, message: dict[str, Any], resources: Sequence[Resource]) -> list[Due]:
         """The users whose owners are to be addressed, each with what a message has of it.
@@ -424,21 +401,20 @@ class NotifyOwners(RecordedNotify):
         A user that fills a message by itself is shortened. One that does not fit even so is left out, and the policy
         ends with its name once the others' owners are addressed.
         """
-        users = [replace(each, resource=sent) for sent, each in zip(resources, self._due_users, strict=True)]
+        users = [replace(due, resource=sent) for sent, due in zip(resources, self._due_users, strict=True)]
         if self._fits(message, users, users):
             return users
-        short = [each if self._fits(message, [each], users) else shortened(each) for each in users]
-        fit = [
-            each is user or self._fits(message, [each], users)
-            for each, user in zip(short, users, strict=True)
-        ]
-        self._due_users = [each for each, fits in zip(self._due_users, fit, strict=True) if fits]
-        if left := [str(each) for each, fits in zip(users, fit, strict=True) if not fits]:
+        forms = [self._fitted(message, user, users) for user in users]
+        self._due_users = [due for due, form in zip(self._due_users, forms, strict=True) if form]
+        if left := [str(user) for user, form in zip(users, forms, strict=True) if form is None]:
             self._unrecorded.append(
                 f"{', '.join(left)} does not fit a message of {self.buffer_max_size} bytes, even shortened: use the "
                 "template iam-users-flagged.html, which needs less of a user. Its owners were not addressed"
             )
-        return [each for each, fits in zip(short, fit, strict=True) if fits]
+        return [form for form in forms if form]
+
+    def _fitted(self, message: dict[str, Any], user: Due, users: Sequence[Due]) -> Due | None:
+        return next((form for form in (user, shortened(user)) if self._fits(message, [form], users)), None)
 
     def _fits(self, message: dict[str, Any], part: Sequence[Due], users: Sequence[Due]) -> bool:
         return self.fits(self._content(message, part, 1, len(users), users))
@@ -472,8 +448,3 @@ class NotifyOwners(RecordedNotify):
         if step == CREATED:
             return Created(days, event, self.data.get("email-domains", ()))
         return Announce(days) if step == "announce" else Remind(days)
-
-
-def _may_be_address(text: str) -> bool:
-    """An address, or a variable that Cloud Custodian has not filled in yet."""
-    return is_address(text) or "{" in text

@@ -15,11 +15,11 @@ from c7n_iamusers.execution.outcomes import PROVISIONED, UNCHANGED
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.output.aws_config import PROFILES, file_of, verified_config
 from c7n_iamusers.notices.delivery import UNCHECKED
+from c7n_iamusers.notices.mailer_texts import headline
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.notices.stock_rows import ACCESS, action_text, plain
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.identity_settings import EMAIL_DOMAINS
-from c7n_iamusers.plugins.messages import headline
 from c7n_iamusers.plugins.policy_checks import acts_on, check_options, require_exemptions
 from c7n_iamusers.plugins.provisioning_settings import INTENT
 from c7n_iamusers.plugins.recorded_notify import RecordedNotify, notify_schema

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of a policy that Cloud Custodian leaves out: numbers, Lambda packaging, Regions, accounts, exemptions.
+"""Checks of a policy that Cloud Custodian leaves out: numbers, Regions, accounts, exemptions.
 
 Cloud Custodian checks a policy's schema before it fills in variables, and not afterwards. A variable that is the whole
 text keeps its type, so a number under ``vars`` stays one. An undefined variable stays as it is written.
@@ -16,12 +16,11 @@ from typing import Any
 
 from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
-from c7n.policy import LambdaMode, execution
 from c7n.query import MaxResourceLimit
 from c7n.utils import local_session
 
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.exemptions import ExemptionRule, format_of
+from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, home_region, region_fault
 from c7n_iamusers.plugins.resources import subject_of, unreadable
 from c7n_iamusers.text.documents import NotInFormat, check_values
@@ -150,88 +149,18 @@ def _described(schema: Mapping[str, Any]) -> str:
     return f"{kind} {least} to {LARGEST}"
 
 
-#: Modes of c7n whose events have the ids of EC2 instances.
-_OF_INSTANCES = ("asg-instance-state", "ec2-instance-state")
-PACKAGE = "c7n_iamusers"
-HANDLER = "c7n_iamusers.handler.run"
-#: The module that reads lists in YAML. Lambda's runtime lacks it, and c7n leaves it out of archives.
-YAML = "yaml"
-
-
 def is_pull(manager: Any) -> bool:
     """True if the policy runs in pull mode, in the process of Cloud Custodian, and not in AWS Lambda."""
     return str((manager.data.get("mode") or {}).get("type", "pull")) == "pull"
 
 
-def validate_lambda_packaging(manager: Any) -> None:
-    """Raises PolicyValidationError if the policy runs in AWS Lambda and ``mode.packages`` or ``mode.handler`` is wrong.
-
-    ``manager``: the plugin's resource manager. Without the package in the archive, its import fails in Lambda; with
-    another handler, nothing registers the plugins there. An ``exempt-from`` in YAML also needs PyYAML in the archive.
-    Modes whose events name instances are refused too: no user has such an id, so the policy would never act.
-    """
-    mode = manager.data.get("mode") or {}
-    if mode.get("type") in _OF_INSTANCES:
-        raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: mode {mode['type']} has the events of EC2 instances, and would select "
-            "no user: use cloudtrail, or periodic"
-        )
-    mode_class = execution.get(mode.get("type", "pull"))
-    if mode_class is None or not issubclass(mode_class, LambdaMode):
-        return
-    remedies, lists = missing_keys(mode), list(_lists(manager.data.get("filters", ())))
-    if not remedies and (local := next(filter(None, map(_local, lists)), "")):
-        remedies = [
-            f"keep the list of exempt-from in S3 or at a URL, since the archive does not have {local}"
-        ]
-    if not remedies and YAML not in mode["packages"] and any(map(_is_yaml, lists)):
-        remedies = [f"add {YAML} to mode.packages, for exempt-from, or keep that list as .json or .csv"]
-    if remedies:
-        raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: mode {mode['type']} runs in AWS Lambda, which has what the plugins "
-            f"of {PACKAGE} need only if the mode includes it: {' and '.join(remedies)}"
-        )
-
-
-def missing_keys(mode: dict[str, Any]) -> list[str]:
-    """What to change in a policy's mode, in words; empty if it includes the package."""
-    remedies = []
-    if PACKAGE not in mode.get("packages", ()):
-        remedies.append(f"add {PACKAGE} to mode.packages")
-    if mode.get("handler") != HANDLER:
-        remedies.append(f"set mode.handler to {HANDLER}")
-    return remedies
-
-
-def _blocks(filters: Any) -> Iterator[dict[str, Any]]:
+def blocks(filters: Any) -> Iterator[dict[str, Any]]:
     """The blocks of a policy's filters, which may be invalid, including those inside and, or, not."""
-    for each in filters if isinstance(filters, list) else ():
-        if isinstance(each, dict):
-            yield each
+    for block in filters if isinstance(filters, list) else ():
+        if isinstance(block, dict):
+            yield block
             for name in ("and", "or", "not"):
-                yield from _blocks(each.get(name))
-
-
-def _lists(filters: Any) -> Iterator[Any]:
-    """The value of each ``exempt-from`` in a policy's filters."""
-    for each in _blocks(filters):
-        if each.get("type") in ("unnecessary", "alarm") and "exempt-from" in each:
-            yield each["exempt-from"]
-
-
-def _local(source: Any) -> str:
-    """The path that an ``exempt-from`` names; empty if it is a URL, a variable, or invalid."""
-    given = source if isinstance(source, dict) else {"url": source}
-    place = given.get("from", given.get("url", ""))
-    if not isinstance(place, str) or place.startswith("{"):
-        return ""
-    return place if "://" not in place or place.startswith("file://") else ""
-
-
-def _is_yaml(source: Any) -> bool:
-    """Whether an ``exempt-from``, which may be invalid, names a list in YAML."""
-    given = source if isinstance(source, dict) else {"url": source}
-    return (given.get("format") or format_of(str(given.get("from", given.get("url", ""))))) == "yaml"
+                yield from blocks(block.get(name))
 
 
 #: The schema of an option in days.
@@ -344,8 +273,8 @@ def require_own_roles(manager: Any) -> None:
 
 def _issuers(filters: Any) -> Iterator[str]:
     """The ARNs with which a policy's filters compare who called."""
-    for each in _blocks(filters):
-        value = each.get("value") if each.get("key") == _ISSUER else None
+    for block in blocks(filters):
+        value = block.get("value") if block.get("key") == _ISSUER else None
         yield from (str(arn) for arn in (value if isinstance(value, list) else [value]) if arn is not None)
 
 
@@ -357,7 +286,7 @@ def foreign_event(manager: Any, event: Any) -> str | None:
     account_id, given = str(manager.config.account_id or ""), event if isinstance(event, Mapping) else {}
     detail = given.get("detail")
     known = (given.get("account"), detail.get("recipientAccountId") if isinstance(detail, Mapping) else None)
-    others = [str(each) for each in known if each and account_id and str(each) != account_id]
+    others = [str(account) for account in known if account and account_id and str(account) != account_id]
     if not others:
         return None
     return (

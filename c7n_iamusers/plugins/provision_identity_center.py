@@ -46,13 +46,8 @@ from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.plugins import identity_settings, provisioning_settings
 from c7n_iamusers.plugins.access_gate import identity_center_session
 from c7n_iamusers.plugins.identity_center import require_keys
-from c7n_iamusers.plugins.policy_checks import (
-    acts_on,
-    check_options,
-    is_pull,
-    require_bounded,
-    validate_lambda_packaging,
-)
+from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import acts_on, check_options, is_pull, require_bounded
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store, visible_errors
 from c7n_iamusers.text.wording import visible, visible_log

@@ -22,7 +22,8 @@ from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, un
 from c7n_iamusers.plugins.run_outputs import visible_errors
 from c7n_iamusers.plugins.taking_action import OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
-from c7n_iamusers.quarantine.user_quarantine import UserQuarantine, UserRelease
+from c7n_iamusers.quarantine.user_quarantine import UserQuarantine
+from c7n_iamusers.quarantine.user_release import UserRelease
 from c7n_iamusers.safeguards.guards import Guards
 from c7n_iamusers.text.times import moment
 

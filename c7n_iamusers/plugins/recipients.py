@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recipients that ``to_from`` and ``cc_from`` name: as Cloud Custodian reads them, within bounds."""
+"""The recipients of messages: those that a policy may name, and those that ``to_from`` and ``cc_from`` name now."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from c7n.resolver import ValuesFrom
 from jmespath.exceptions import JMESPathError
 
 from c7n_iamusers.execution.given import read_place, shown_place
+from c7n_iamusers.notices.mailer_texts import chosen_by_others
+from c7n_iamusers.text.addresses import is_address
 from c7n_iamusers.text.documents import check_json
+from c7n_iamusers.text.wording import quoted
 
 #: Of a message. SQS has room for many more, and nobody means to write to them.
 MOST_RECIPIENTS = 1_000
@@ -25,6 +28,36 @@ _UNREADABLE = (
     *(OSError, ValueError, HTTPException, ClientError, BotoCoreError, JMESPathError),
     *(KeyError, IndexError, TypeError, AttributeError, RecursionError, csv.Error),
 )
+
+#: Why a message to owners would reach nobody.
+NOBODY = (
+    "notify-owners has no e-mail address in to: (those that c7n-mailer looks up later are not known here): give one, "
+    'such as "{owner}" with a var owner of each account in accounts.yml'
+)
+
+
+def recipients_fault(action: Mapping[str, Any]) -> str:
+    """What an ``action`` has in ``to`` and ``cc`` that may reach nobody, or whom others choose; empty if nothing."""
+    to = action.get("to", ())
+    if "to_from" not in action and not any(map(_may_be_address, to)):
+        return f"{NOBODY}; to is {quoted(list(to))}"
+    addressed = (*to, *action.get("cc", ()))
+    if "resource-owner" in addressed and "email-domains" not in action:
+        return (
+            f"{action['type']}: resource-owner writes to addresses in tags, which many people can set: limit them by "
+            "email-domains: [YOUR DOMAIN]"
+        )
+    if others := [recipient for recipient in addressed if chosen_by_others(recipient)]:
+        return (
+            f"{action['type']}: {', '.join(others)}: whoever makes a call or writes a tag chooses that recipient: "
+            "name one, or address callers by step: created with email-domains"
+        )
+    return ""
+
+
+def _may_be_address(text: str) -> bool:
+    """An address, or a variable that Cloud Custodian has not filled in yet."""
+    return is_address(text) or "{" in text
 
 
 def recipients(source: Mapping[str, Any], message: Mapping[str, Any], manager: Any) -> list[str]:
@@ -39,14 +72,16 @@ def recipients(source: Mapping[str, Any], message: Mapping[str, Any], manager: A
     }
     place = shown_place(str(filled["url"]))
     try:
-        found = _Values(filled, manager).get_values()
+        named = _Values(filled, manager).get_values()
     except _UNREADABLE as error:
         raise ValueError(f"{place} can't be read: {error}") from error
-    if not isinstance(found, list | set | tuple) or not all(isinstance(each, str) for each in found):
+    if not isinstance(named, list | set | tuple) or not all(
+        isinstance(recipient, str) for recipient in named
+    ):
         raise ValueError(f"{place} is no list of texts")
-    if len(found) > MOST_RECIPIENTS:
-        raise ValueError(f"{place} has {len(found)} recipients, more than {MOST_RECIPIENTS}")
-    return sorted(found)
+    if len(named) > MOST_RECIPIENTS:
+        raise ValueError(f"{place} has {len(named)} recipients, more than {MOST_RECIPIENTS}")
+    return sorted(named)
 
 
 class _Values(ValuesFrom):  # type: ignore[misc]  # c7n is untyped

@@ -21,9 +21,10 @@ from c7n.utils import parse_url_config
 from c7n_iamusers.execution.bucket_store import BucketStore, bucket_output, put_arguments
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
+from c7n_iamusers.execution.locks import run_lock
 from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
 from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
-from c7n_iamusers.execution.stores import DirectoryStore, Store, foreign_entry, make_directory, run_lock
+from c7n_iamusers.execution.stores import DirectoryStore, Store, foreign_entry, make_directory
 from c7n_iamusers.identity_center.applying.run_records import RUNS
 from c7n_iamusers.plugins.policy_checks import is_pull
 from c7n_iamusers.text.wording import all_visible, quoted

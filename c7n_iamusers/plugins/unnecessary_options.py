@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -15,13 +15,18 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
+from c7n_iamusers import exemptions
+from c7n_iamusers.evidence.classification import HINTED_KINDS
+from c7n_iamusers.evidence.findings import FINDING_IDS
 from c7n_iamusers.evidence.index import CREATION
-from c7n_iamusers.evidence.options import FULL, FilterOptions, parse_options
+from c7n_iamusers.evidence.model import KINDS
+from c7n_iamusers.evidence.options import BULK, FULL, FilterOptions, parse_options
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES, PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.execution.given import read_place, shown_place
 from c7n_iamusers.exemptions import LARGEST_LIST, NOBODY, ExemptionRule, format_of, parse_list, parse_rules
 from c7n_iamusers.iam.attachments import LISTED_BY_USER
+from c7n_iamusers.iam.user_patterns import FIELDS
 from c7n_iamusers.iam.users import LISTED_KINDS
 from c7n_iamusers.plugins.policy_checks import is_variable
 from c7n_iamusers.text.rows import FORMATS
@@ -312,3 +317,76 @@ def _filled(value: Any) -> Any:
 def _without_unfilled_days(filled: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """``filled`` without the days that come from a variable. Without their number they are refused at the run."""
     return {key: value for key, value in filled.items() if not (key in _DAYS and is_variable(data[key]))}
+
+
+def _list_of(names: Sequence[str]) -> dict[str, Any]:
+    return {"items": {"enum": list(names)}}
+
+
+def _days(what: str) -> dict[str, Any]:
+    return {"description": f"days: {what}", "exclusiveMinimum": 0}
+
+
+_PATTERNS = {"description": "a case-sensitive shell glob, or a list of them"}
+
+
+#: For ``custodian schema`` and editors. It has no ``type`` and no ``required``, since c7n checks it before validate(),
+#: whose errors are better: every fault at once, with its place and what to do.
+SCHEMA: dict[str, Any] = {
+    "exempt": {
+        "description": f"exemption rules, each with a pattern, a reason and expires; or {exemptions.NOBODY}",
+        "items": {
+            "properties": {
+                "user": {"description": "a case-sensitive shell glob over the name"},
+                "path": {"description": "a glob over the path, which begins and ends with /"},
+                "tag": {"description": "Key=glob"},
+                "group": {"description": "a glob over the names of groups"},
+                "reason": {"description": "required: why these users may stay"},
+                "owner": {"description": "the person or team to ask"},
+                "account": {
+                    "description": "an id, or a glob over ids and names: the only accounts of the rule"
+                },
+                "expires": {"description": "required: the last day, in UTC, as 'YYYY-MM-DD'"},
+                "everybody": {"description": "true, where a pattern such as * is meant to match every user"},
+                "alarm": {
+                    "description": "use: the filter alarm selects such a user",
+                    "enum": [exemptions.USE],
+                },
+            },
+            "examples": [{"path": "/emergency/*", "reason": "break-glass access", "expires": "2027-12-31"}],
+        },
+    },
+    "exempt-from": {
+        "description": "a path or URL of a list of such rules, or a mapping with from and options",
+        "properties": {
+            "from": {"description": "the path or URL"},
+            "url": {"description": "the same as from"},
+            "format": {"enum": list(FORMATS)},
+            "headers": {"description": "HTTP header -> text, or {env: NAME}: that of a variable"},
+            "min-rules": {"description": "with fewer rules the list counts as cut off", "minimum": 1},
+            "sha256": {"description": "of the file: a list that differs is refused"},
+        },
+    },
+    "kinds": _list_of(KINDS),
+    "unused-for": _days("without activity"),
+    "min-age": _days("since the user was created"),
+    "findings": {
+        "description": "ids: a list of which any counts, or a mapping",
+        **_list_of(FINDING_IDS),
+        "properties": {"any-of": _list_of(FINDING_IDS), "none-of": _list_of(FINDING_IDS)},
+    },
+    "hints": {
+        "description": "kind -> field -> patterns",
+        "properties": {kind: {"properties": dict.fromkeys(FIELDS, _PATTERNS)} for kind in HINTED_KINDS},
+    },
+    "thresholds": {
+        "properties": {"unused": _days("90 by default"), "rotation": _days("90 by default")},
+    },
+    "provisioning": {
+        "properties": {
+            "tag": {"description": "Key=glob, or a list of them"},
+            "role": {"description": "a glob over the ARNs of creators, or a list of them"},
+        },
+    },
+    "attachments": {"enum": [BULK, FULL]},
+}

@@ -22,13 +22,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import LOG, SINGLE_TRY, Applied, Executor, Run
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import JournalReader, JournalWriter
-from c7n_iamusers.execution.outcomes import (
-    Outcome,
-    OutcomeWriter,
-    Work,
-    missing_outcomes,
-    outcome_of,
-)
+from c7n_iamusers.execution.outcomes import Outcome, OutcomeWriter, Work, missing_outcomes, outcome_of
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
@@ -38,6 +32,7 @@ from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.users import change_shows
 from c7n_iamusers.plugins import gates, policy_checks, run_outputs
+from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
 from c7n_iamusers.reasons import Reason
@@ -159,7 +154,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         policy_checks.require_bounded(self.manager)
         policy_checks.require_brake(self.manager)
         policy_checks.require_known_region(self.manager)
-        policy_checks.validate_lambda_packaging(self.manager)
+        validate_lambda_packaging(self.manager)
         if not policy_checks.is_pull(self.manager) and not run_outputs.outputs_to_s3(self.manager):
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: {self.type} in a Lambda mode keeps snapshots and journal in "

@@ -21,7 +21,8 @@ from c7n_iamusers.restoration import cannot_come_back, deny
 from c7n_iamusers.restoration.notes import notes
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_change, user_after
 from c7n_iamusers.restoration.role_trust import RoleTrust, trust_change
-from c7n_iamusers.snapshots.snapshot import Snapshot, before_removals, removed_by_us, whole_snapshot
+from c7n_iamusers.snapshots.removed_by_deletion import before_removals, removed_by_us, whole_snapshot
+from c7n_iamusers.snapshots.snapshot import Snapshot
 
 #: The note of the journal line of CreateUser with the unique id that it replaces.
 REPLACES = "replaces"

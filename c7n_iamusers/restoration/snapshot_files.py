@@ -14,15 +14,9 @@ from typing import Any
 from c7n_iamusers.exceptions import RestorationRefused, SnapshotInvalid
 from c7n_iamusers.execution.journal import RESTORE_JOURNAL as RESTORE_JOURNAL
 from c7n_iamusers.execution.journal import SNAPSHOT, JournalReader, parsed
-from c7n_iamusers.execution.stores import (
-    JOURNAL,
-    DirectoryStore,
-    LockHeld,
-    others_may_write,
-    read_file,
-    run_lock,
-)
-from c7n_iamusers.lockout.applied_calls import history_of
+from c7n_iamusers.execution.locks import LockHeld, run_lock
+from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, others_may_write, read_file
+from c7n_iamusers.lockout.journal_lines import history_of
 from c7n_iamusers.restoration.plan import Recorded
 from c7n_iamusers.snapshots.archive import SNAPSHOTS, unique_id_in
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering

@@ -12,8 +12,9 @@ from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref
-from c7n_iamusers.execution.executor import DONE, FAILED, GONE, Applied, CallFailed, Executor, SubjectGone
+from c7n_iamusers.execution.executor import Applied, CallFailed, Executor, SubjectGone
 from c7n_iamusers.execution.journal import CREATED, OUTCOME, TOKEN, JournalWriter, utc_now
+from c7n_iamusers.execution.journaled_call import DONE, FAILED, GONE
 from c7n_iamusers.execution.outcomes import RESTORED
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.live_policies import has_members
@@ -28,7 +29,8 @@ from c7n_iamusers.restoration.rights_reader import RightsReader, RoleTrustReader
 from c7n_iamusers.restoration.role_trust import RoleTrust
 from c7n_iamusers.safeguards.user_identity import BoundaryChanged, identity_check
 from c7n_iamusers.snapshots.archive import note_lapse
-from c7n_iamusers.snapshots.snapshot import Snapshot, whole_snapshot
+from c7n_iamusers.snapshots.removed_by_deletion import whole_snapshot
+from c7n_iamusers.snapshots.snapshot import Snapshot
 from c7n_iamusers.text.times import moment
 
 #: How often the user is read, with backoff, until it shows a Deny-all that is on it.

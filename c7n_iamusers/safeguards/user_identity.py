@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import JournalRefused, RunLockLost, UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
-from c7n_iamusers.execution.executor import Applied, CallFailed, Run
+from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGone
 from c7n_iamusers.execution.interruption import Interrupted
+from c7n_iamusers.execution.outcomes import FAILED, SKIPPED
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.policy_documents import comparable
@@ -166,3 +167,19 @@ def _policy(client: Any, backoff: Backoff, user: str, name: str) -> Any:
         if error_code(error) == "NoSuchEntity":
             return None
         raise
+
+
+def apply_to_user(run: Run, evidence: Subject, user: IamUser, plan: Plan, applied: Applied) -> None:
+    """Apply ``plan``. Raises CallFailed, ClientError, SubjectGone, BoundaryChanged or UserReplaced."""
+    identify = identity_check(run.client, run.backoff, evidence, user, plan, applied)
+    run.executor.apply(plan, applied, identify)
+    if not identify():
+        raise SubjectGone
+
+
+def absent(run: Run, evidence: Subject, applied: Applied) -> tuple[str, Reason]:
+    """The outcome of a user that GetUser does not find."""
+    if problem := not_gone(run, evidence):
+        return FAILED, problem
+    gone = reasons.GONE_MEANWHILE(calls=applied.calls) if applied.calls else reasons.ALREADY_GONE()
+    return SKIPPED, gone

@@ -21,13 +21,16 @@ from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, PERMISSIONS_BOUNDARY
 from c7n_iamusers.iam.live_policies import LivePolicies
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import lockout_state
-from c7n_iamusers.lockout.applied_calls import LAPSED, History, history_of, last_deletion
+from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.lockout.deny_all import is_bounded
+from c7n_iamusers.lockout.journal_lines import LAPSED, history_of, last_deletion
 from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.snapshots.lost_attachments import Loss, lost_attachments
-from c7n_iamusers.snapshots.snapshot import BY_OTHERS, Snapshot, fingerprint, tampering, with_removed
+from c7n_iamusers.snapshots.removed_by_deletion import with_removed
+from c7n_iamusers.snapshots.schema import BY_OTHERS
+from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering
 from c7n_iamusers.text.documents import LARGEST_RECORD
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown

@@ -1,194 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A snapshot: a user before any change, as versioned JSON without secrets; and a fingerprint of its state. Pure.
-
-Of a user with several snapshots, the journal beside them tells what to restore.
-"""
+"""A snapshot: a user before any change, as versioned JSON without secrets; and a fingerprint of its state. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.exceptions import NotRestorable, SnapshotInvalid
-from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, INLINE_POLICY, AttachmentKind
-from c7n_iamusers.iam.policy_documents import (
-    PolicyVersion,
-    canonical_policy,
-    decoded,
-    json_fault,
-    policy_arns,
-)
+from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, INLINE_POLICY
+from c7n_iamusers.iam.policy_documents import PolicyVersion, canonical_policy, decoded, json_fault
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.reasons import SNAPSHOT_UNREADABLE
+from c7n_iamusers.snapshots.schema import BY_OTHERS, SCHEMA_VERSION, fault_in
 from c7n_iamusers.text.documents import LARGEST_RECORD, MOST_OF_RECORD, NotInFormat, read_json
-from c7n_iamusers.text.times import moment
-from c7n_iamusers.text.validators import Shape, document, listing, maybe, record, schema_problem, text
 from c7n_iamusers.text.wording import visible
-
-SCHEMA_VERSION = 2
-#: The member of a snapshot's quarantine with the ids of credentials that others created or activated under it, or may
-#: have deactivated.
-BY_OTHERS = "by_others"
-
-_TEXT = {"type": "string", "minLength": 1}
-_TEXTS = {"type": "array", "items": _TEXT}
-_OF_POLICY = ("PolicyArn", "DefaultVersionId", "sha256", "document")
-_SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-SCHEMA: dict[str, Any] = {
-    "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "title": "Snapshot of an IAM user",
-    "type": "object",
-    "additionalProperties": False,
-    "required": [
-        "schema_version",
-        "taken",
-        "account_id",
-        "user",
-        "attachments",
-        "fingerprint",
-        "trusted_by",
-        "groups",
-        "policies",
-        "rights_read",
-        "rights_fingerprint",
-    ],
-    "properties": {
-        "schema_version": {"const": SCHEMA_VERSION},
-        "taken": {"type": "string", "format": "date-time"},
-        "account_id": {"type": "string", "pattern": r"^\d{12}$"},
-        "policy": {"type": "string", "description": "the policy that took it"},
-        "user": {
-            "type": "object",
-            "required": ["UserName", "UserId", "Arn", "Path"],
-            "properties": dict.fromkeys(("UserName", "UserId", "Arn", "Path", "CreateDate"), _TEXT),
-        },
-        "attachments": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": [kind.name for kind in ATTACHMENT_KINDS if not kind.later],
-            "properties": {
-                kind.name: {"type": "array", "items": {"type": "object", "required": [kind.identifier]}}
-                for kind in ATTACHMENT_KINDS
-            },
-        },
-        "fingerprint": {**_SHA256, "description": "of the user and its attachments"},
-        "trusted_by": {
-            **_TEXTS,
-            "description": "ARNs of the account's roles whose trust policy named the user",
-        },
-        "groups": {
-            "type": "array",
-            "description": "the user's groups with their own policies, as GroupDetail",
-            "items": {"type": "object", "required": ["GroupName", "GroupId", "Path"]},
-        },
-        "policies": {
-            "type": ["array", "null"],
-            "description": "the managed policies of user, groups and boundary; null: they could not be read",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": list(_OF_POLICY),
-                "properties": {
-                    "PolicyArn": _TEXT,
-                    "DefaultVersionId": _TEXT,
-                    "sha256": {**_SHA256, "description": "of document"},
-                    "document": {
-                        **_TEXT,
-                        "description": "the text of the default version, as canonical JSON",
-                    },
-                },
-            },
-        },
-        "rights_read": {
-            "type": ["string", "null"],
-            "format": "date-time",
-            "description": "when groups and policies were read",
-        },
-        "rights_fingerprint": {**_SHA256, "description": "of groups and policies"},
-        "quarantine": {
-            "type": ["object", "null"],
-            "description": "the quarantine that the user was in; deactivated: ids of credentials active before it; "
-            "by_others: ids of those that others created, activated or may have deactivated under it",
-            "required": ["since", "deactivated"],
-            "properties": {
-                "since": {"type": "string", "format": "date-time"},
-                **dict.fromkeys(("deactivated", BY_OTHERS), _TEXTS),
-            },
-        },
-        "partial": {
-            "type": "boolean",
-            "description": "another run had begun to delete the user; what that run removed is not in this snapshot",
-        },
-        "deletion_begun": {
-            "type": "boolean",
-            "description": "a deletion of the user was unfinished; what that removed is in an earlier snapshot",
-        },
-    },
-}
-
-
-_LONGEST, _MANY = 131_072, 10_000
-_SHORT, _REQUIRED = text(_LONGEST), text(_LONGEST, shortest=1)
-
-
-def _value(value: Any, place: str) -> None:
-    """A member of an item other than a document: a text, a number, a yes or no, or tags."""
-    if isinstance(value, list):
-        listing(record({"Key": _SHORT, "Value": _SHORT}, others=True), _MANY)(value, place)
-    elif not isinstance(value, str | int | float | None):
-        raise ValueError(f"{place} must be a text or a number, not {type(value).__name__}")
-
-
-def _item(*required: str) -> Shape:
-    """An item of AWS with the texts ``required``."""
-    shape = record(dict.fromkeys(required, _REQUIRED), others=True)
-
-    def check(value: Any, place: str) -> None:
-        shape(value, place)
-        for key, member in value.items():
-            (document if key == "PolicyDocument" else _value)(member, f"{place}.{key}")
-
-    return check
-
-
-def _held(kind: AttachmentKind) -> Shape:
-    return listing(_item(kind.identifier), _MANY)
-
-
-_INLINE = listing(record({"PolicyName": _REQUIRED, "PolicyDocument": document}, others=True), _MANY)
-_GROUP = record(
-    dict.fromkeys(("GroupName", "GroupId", "Path"), _REQUIRED),
-    {"GroupPolicyList": _INLINE, "AttachedManagedPolicies": listing(_item("PolicyArn"), _MANY)},
-    others=True,
-)
-_QUARANTINE = record(
-    {"since": _SHORT, "deactivated": listing(_SHORT, _MANY)}, {BY_OTHERS: listing(_SHORT, _MANY)}, others=True
-)
-#: What SCHEMA leaves open, and all that is checked where jsonschema is missing, as in AWS Lambda.
-_SHAPE = record(
-    {
-        "taken": _SHORT,
-        "account_id": _SHORT,
-        "user": record(dict.fromkeys(("UserName", "UserId", "Arn", "Path"), _REQUIRED), others=True),
-        "attachments": record(
-            {kind.name: _held(kind) for kind in ATTACHMENT_KINDS if not kind.later},
-            {kind.name: _held(kind) for kind in ATTACHMENT_KINDS if kind.later},
-        ),
-        "fingerprint": _SHORT,
-        "trusted_by": listing(_SHORT, _MANY),
-        "groups": listing(_GROUP, _MANY),
-        "policies": maybe(listing(record(dict.fromkeys(_OF_POLICY, _REQUIRED)), _MANY)),
-        "rights_read": maybe(_SHORT),
-        "rights_fingerprint": _SHORT,
-    },
-    {"quarantine": maybe(_QUARANTINE)},
-    others=True,
-)
 
 
 @dataclass(frozen=True)
@@ -228,7 +57,7 @@ class Snapshot:
             "fingerprint": self.fingerprint,
             "trusted_by": list(self.trusted_by),
             "groups": list(self.groups),
-            "policies": None if self.policies is None else [_policy_data(each) for each in self.policies],
+            "policies": None if self.policies is None else [_policy_data(policy) for policy in self.policies],
             "rights_read": self.rights_read,
             "rights_fingerprint": self.rights_fingerprint,
             "quarantine": self.quarantine,
@@ -255,14 +84,14 @@ class Snapshot:
 
     def _document_faults(self) -> Iterator[str]:
         groups = (
-            {**each, "of": f" of group {group['GroupName']}"}
+            {**policy, "of": f" of group {group['GroupName']}"}
             for group in self.groups
-            for each in group.get("GroupPolicyList") or ()
+            for policy in group.get("GroupPolicyList") or ()
         )
-        for each in (*self.user.attachments[INLINE_POLICY.name], *groups):
-            document = each["PolicyDocument"]
+        for policy in (*self.user.attachments[INLINE_POLICY.name], *groups):
+            document = policy["PolicyDocument"]
             if isinstance(document, str) and (fault := json_fault(document)):
-                yield f"policy {each['PolicyName']}{each.get('of', '')}: {fault}"
+                yield f"policy {policy['PolicyName']}{policy.get('of', '')}: {fault}"
 
     @property
     def deactivated(self) -> frozenset[str]:
@@ -295,24 +124,12 @@ class Snapshot:
             data = read_json(content, most=MOST_OF_RECORD)
         except NotInFormat as error:
             raise SnapshotInvalid(f"not a snapshot: it is not valid JSON: {error}") from error
-        if problem := _problem(data):
+        if problem := fault_in(data):
             raise SnapshotInvalid(f"not a snapshot of version {SCHEMA_VERSION}: {problem}")
-        found = _snapshot(data)
-        if _has_digests(data, found):
-            return found
+        snapshot = _snapshot(data)
+        if _has_digests(data, snapshot):
+            return snapshot
         raise SnapshotInvalid(_CHANGED)
-
-
-def _problem(data: Any) -> str | None:
-    if problem := schema_problem(data, SCHEMA):
-        return problem
-    try:
-        _SHAPE(data, "it")
-    except ValueError as error:
-        return str(error)
-    account_id, arn = data["account_id"], data["user"]["Arn"]
-    same = arn.split(":")[4:5] == [account_id]
-    return None if same else f"account_id {account_id} and the ARN {arn} name different accounts"
 
 
 def _snapshot(data: Mapping[str, Any]) -> Snapshot:
@@ -333,8 +150,8 @@ def _snapshot(data: Mapping[str, Any]) -> Snapshot:
         None
         if data["policies"] is None
         else tuple(
-            PolicyVersion(each["PolicyArn"], each["DefaultVersionId"], each["document"])
-            for each in data["policies"]
+            PolicyVersion(policy["PolicyArn"], policy["DefaultVersionId"], policy["document"])
+            for policy in data["policies"]
         ),
         data["rights_read"],
         data.get("deletion_begun", False),
@@ -352,9 +169,9 @@ def _policy_data(policy: PolicyVersion) -> dict[str, str]:
 
 def _has_digests(data: Mapping[str, Any], snapshot: Snapshot) -> bool:
     """Whether groups and policies have the digests that stand beside them."""
-    digests = [each["sha256"] for each in data["policies"] or ()]
+    digests = [policy["sha256"] for policy in data["policies"] or ()]
     whole = data["rights_fingerprint"] == snapshot.rights_fingerprint
-    return whole and digests == [each.digest for each in snapshot.policies or ()]
+    return whole and digests == [policy.digest for policy in snapshot.policies or ()]
 
 
 def _group_rights(group: Item) -> dict[str, Any]:
@@ -363,8 +180,10 @@ def _group_rights(group: Item) -> dict[str, Any]:
     return {
         "GroupName": group["GroupName"],
         "GroupId": group.get("GroupId"),
-        "inline": sorted((each["PolicyName"], _document_text(each["PolicyDocument"])) for each in inline),
-        "attached": sorted(each["PolicyArn"] for each in group.get("AttachedManagedPolicies") or ()),
+        "inline": sorted(
+            (policy["PolicyName"], _document_text(policy["PolicyDocument"])) for policy in inline
+        ),
+        "attached": sorted(policy["PolicyArn"] for policy in group.get("AttachedManagedPolicies") or ()),
     }
 
 
@@ -377,7 +196,7 @@ def _document_text(document: object) -> str:
 
 def known_attachments(snapshots: Iterable[Snapshot], kind: str) -> list[Item]:
     """The items of ``kind`` in all ``snapshots``."""
-    return [item for each in snapshots for item in each.user.attachments[kind]]
+    return [item for snapshot in snapshots for item in snapshot.user.attachments[kind]]
 
 
 def _as_text(value: object) -> str:
@@ -431,7 +250,7 @@ def tampering(snapshot: Snapshot) -> str | None:
 
 def covers(earlier: State, state: State) -> bool:
     """True if ``earlier`` contains all of ``state``."""
-    return all(set(found) <= set(earlier.get(kind, ())) for kind, found in state.items())
+    return all(set(items) <= set(earlier.get(kind, ())) for kind, items in state.items())
 
 
 def is_covered(snapshot: Snapshot, earlier: Iterable[Snapshot]) -> bool:
@@ -453,133 +272,3 @@ def _as_before(item: Item, ours: bool, members: Iterable[str]) -> dict[str, Any]
 
 def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_as_text, ensure_ascii=False)
-
-
-_END = datetime.max.replace(tzinfo=timezone.utc)
-_KINDS = {kind.name: kind for kind in ATTACHMENT_KINDS}
-
-
-def whole_snapshot(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
-    """The last of ``snapshots`` (all of one user), plus what the deletion that it is of removed before it.
-
-    What a stopped run of ours had removed is restored. What somebody else removed between two runs is not, nor what an
-    earlier deletion removed that somebody has ended since. It is partial if ``history`` does not say what was removed.
-    """
-    counted = _of_last_deletion(snapshots)
-    last, removed = counted[-1], history.removed(_taken(counted[-1]), _taken(counted[0]))
-    whole = _with_items(last, counted, _missing(counted[:-1], last.user, removed))
-    return replace(whole, partial=True) if _is_unexplained(counted, history) else whole
-
-
-def with_removed(user: IamUser, snapshots: Sequence[Snapshot], history: History) -> IamUser:
-    """``user``, read live during an unfinished deletion, with what that removed from it according to ``history``."""
-    if not snapshots:
-        return user
-    counted = _of_last_deletion(snapshots)
-    return _with(user, _missing(counted, user, history.removed(since=_taken(counted[0]))))
-
-
-def removed_by_us(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
-    """The last of ``snapshots``, with only those attachments that we removed according to ``history``."""
-    counted = _of_last_deletion(snapshots)
-    bare = replace(counted[-1], user=IamUser(counted[-1].user.detail, dict.fromkeys(_KINDS, ())))
-    return _with_items(bare, counted, _missing(counted, bare.user, history.removed(since=_taken(counted[0]))))
-
-
-def before_removals(snapshots: Sequence[Snapshot], history: History) -> Snapshot | None:
-    """The last whole one of ``snapshots``, if our deletion removed anything between it and the last of all.
-
-    Also if it may have, since the last one was taken during a deletion that ``history`` does not know.
-    """
-    first, *later = counted = _of_last_deletion(snapshots)
-    removed = later and history.removed(_taken(later[-1]), _taken(first))
-    return first if removed or (later and _is_unexplained(counted, history)) else None
-
-
-def _is_unexplained(counted: Sequence[Snapshot], history: History) -> bool:
-    """Whether the last was taken during a deletion, and ``history`` does not say what that had removed before."""
-    first, last = counted[0], counted[-1]
-    known = not first.deletion_begun and history.deleted_between(_taken(first), _taken(last))
-    return last.deletion_begun and not known
-
-
-def _of_last_deletion(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
-    """The last whole one of ``snapshots`` and all later ones, in order; all if none is whole.
-
-    A partial one is no more than the second best: an earlier one may have what another run removed before it.
-    """
-    ordered = sorted(snapshots, key=_taken)
-    begun = [number for number, each in enumerate(ordered) if not each.deletion_begun]
-    whole = [number for number in begun if not ordered[number].partial] or begun
-    return ordered[whole[-1] :] if whole else ordered
-
-
-def _missing(
-    snapshots: Sequence[Snapshot], held: IamUser, removed: dict[tuple[str, str], datetime]
-) -> dict[str, list[Item]]:
-    """Kind -> items that were ``removed`` and are not in ``held``, as in the latest snapshot before their removal.
-
-    ``removed``: (kind, identifier) -> when. An item that a later snapshot shows was given back in between, so it is
-    left out.
-    """
-    found: dict[str, list[Item]] = {}
-    for (kind, identity), when in removed.items():
-        later = (each.user for each in snapshots if _taken(each) > when)
-        if any(_is(kind, item, identity) for user in (held, *later) for item in user.attachments[kind]):
-            continue
-        recorded = (
-            item
-            for each in reversed(snapshots)
-            if _taken(each) <= when
-            for item in each.user.attachments[kind]
-            if _is(kind, item, identity)
-        )
-        if (item := next(recorded, None)) is not None:
-            found.setdefault(kind, []).append(item)
-    return found
-
-
-def _with_items(last: Snapshot, snapshots: Sequence[Snapshot], items: dict[str, list[Item]]) -> Snapshot:
-    """``last`` with ``items`` added, and with the details of their groups and policies from ``snapshots``.
-
-    Of a group or policy that several snapshots have, the last one counts.
-    """
-    user = _with(last.user, items)
-    attachments = user.attachments
-    details = {group["GroupName"]: group for each in snapshots for group in each.groups}
-    groups = tuple(
-        details[item["GroupName"]] for item in attachments["group"] if item["GroupName"] in details
-    )
-    versions = {each.arn: each for snapshot in snapshots for each in snapshot.policies or ()}
-    needed = policy_arns(IamUser({}, attachments), groups)
-    policies = tuple(versions[arn] for arn in needed if arn in versions)
-    read = any(each.policies is not None for each in snapshots)
-    others, quarantine = frozenset[str]().union(*(each.by_others for each in snapshots)), last.quarantine
-    if others and quarantine:
-        # A later snapshot does not have what was removed before it.
-        quarantine = {**quarantine, BY_OTHERS: sorted(others)}
-    return replace(
-        last,
-        user=user,
-        groups=groups,
-        quarantine=quarantine,
-        policies=policies if read else None,
-        deletion_begun=False,
-    )
-
-
-def _with(user: IamUser, items: Mapping[str, Iterable[Item]]) -> IamUser:
-    """``user`` with ``items`` (kind -> items) added."""
-    attachments = {
-        kind: (*held, *sorted(items.get(kind, ()), key=lambda item: str(item[_KINDS[kind].identifier])))
-        for kind, held in user.attachments.items()
-    }
-    return replace(user, attachments=attachments)
-
-
-def _is(kind: str, item: Item, identity: str) -> bool:
-    return str(item[_KINDS[kind].identifier]) == identity
-
-
-def _taken(snapshot: Snapshot) -> datetime:
-    return moment(snapshot.taken) or _END

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from c7n_iamusers.text.documents import Lines, NotInFormat, as_text, check_json, next_json, skip, yaml_entries
+from c7n_iamusers.text.documents import Lines, NotInFormat, as_text, check_json, next_json, skip
+from c7n_iamusers.text.yaml_documents import yaml_entries
 
 #: Of a list: several times what the largest organization needs.
 MOST_ROWS, MOST_COLUMNS = 1_000_000, 1_000

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import RestorationRefused
-from c7n_iamusers.execution.stores import RUN_LOCK, run_lock
+from c7n_iamusers.execution.locks import RUN_LOCK, run_lock
 from c7n_iamusers.iam.permissions import RESTORATION
 from c7n_iamusers.restoration.plan import Restoration
 from c7n_iamusers.restoration.snapshot_files import collected, locked

@@ -17,7 +17,7 @@ from aws_local_org import LocalOrg
 from aws_local_org.iam import seeding
 from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
 from c7n_iamusers.restoration.snapshot_files import collected
-from c7n_iamusers.snapshots.snapshot import whole_snapshot
+from c7n_iamusers.snapshots.removed_by_deletion import whole_snapshot
 from tests.crashes import Crashes
 from tests.plugins.deletions import NAME, delete, journal, outcomes
 from tests.policies import ACCOUNT

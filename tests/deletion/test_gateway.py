@@ -246,7 +246,7 @@ def test_a_release_whose_change_aws_does_not_show_has_failed(
 ) -> None:
     quarantine(tmp_path)
     shows = lambda *_: False  # noqa: E731
-    monkeypatch.setattr("c7n_iamusers.quarantine.user_quarantine.shows", shows)
+    monkeypatch.setattr("c7n_iamusers.iam.live_users.shows", shows)
     with pytest.raises(
         PolicyExecutionError,
         match=r"AWS does not show what iam:UpdateAccessKey.* activated: its Deny-all stays",

@@ -14,12 +14,7 @@ from botocore.exceptions import ReadTimeoutError
 from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org import LocalOrg
-from aws_local_org.iam.seeding import (
-    add_access_key,
-    add_user,
-    set_access_key_last_used,
-    set_create_date,
-)
+from aws_local_org.iam.seeding import add_access_key, add_user, set_access_key_last_used, set_create_date
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
@@ -27,7 +22,7 @@ from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.plugins.composite_delete import CompositeDelete
 from c7n_iamusers.restoration.snapshot_files import collected
 from c7n_iamusers.snapshots.archive import UserRecords
-from c7n_iamusers.snapshots.snapshot import whole_snapshot
+from c7n_iamusers.snapshots.removed_by_deletion import whole_snapshot
 from tests.fakes import client_error
 from tests.interference import deny, on_call
 from tests.plugins.deletions import acting, delete, outcomes, user_names

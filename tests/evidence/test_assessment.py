@@ -8,8 +8,7 @@ from datetime import timedelta
 import pytest
 
 from c7n_iamusers.evidence.assessment import Criteria, assess, count_attachments
-from c7n_iamusers.evidence.findings import Thresholds
-from c7n_iamusers.evidence.model import Evidence, Hint, Source
+from c7n_iamusers.evidence.model import Evidence, Hint, Source, Thresholds
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser

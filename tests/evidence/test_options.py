@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.evidence.findings import Provisioning, Thresholds
-from c7n_iamusers.evidence.model import Hint
+from c7n_iamusers.evidence.model import Hint, Provisioning, Thresholds
 from c7n_iamusers.evidence.options import Selection, parse_options
 from c7n_iamusers.exceptions import InvalidPolicyData
 

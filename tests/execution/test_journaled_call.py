@@ -16,12 +16,12 @@ from botocore.session import Session
 
 import c7n_iamusers
 from c7n_iamusers.execution.calls import ApiCall, Ref, Subject
-from c7n_iamusers.execution.executor import JournaledCall
 from c7n_iamusers.execution.journal import Journal, JournalReader, parsed
+from c7n_iamusers.execution.journaled_call import JournaledCall
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center.object_records import Created, created_by
-from c7n_iamusers.lockout.applied_calls import history_of
+from c7n_iamusers.lockout.journal_lines import history_of
 from tests.fakes import client_error
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from c7n_iamusers.exceptions import RunLockLost
-from c7n_iamusers.execution.stores import RUN_LOCK, LockHeld, file_lock, run_lock
+from c7n_iamusers.execution.locks import RUN_LOCK, LockHeld, file_lock, run_lock
 
 _HOLDING = """
 import sys
 from pathlib import Path
-from c7n_iamusers.execution.stores import run_lock
+from c7n_iamusers.execution.locks import run_lock
 with run_lock(Path(sys.argv[1]), "policy clean"):
     print("held", flush=True)
     sys.stdin.read()

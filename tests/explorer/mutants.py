@@ -39,7 +39,7 @@ class Mutant:
 
 
 _GATES = "c7n_iamusers/safeguards/gates.py"
-_EXECUTOR = "c7n_iamusers/execution/executor.py"
+_CALL = "c7n_iamusers/execution/journaled_call.py"
 _IDENTITY = "c7n_iamusers/safeguards/user_identity.py"
 _RETRIES = "c7n_iamusers/execution/retries.py"
 _DELETION = "c7n_iamusers/deletion/plan.py"
@@ -142,7 +142,7 @@ MUTANTS = {
         ),
         Mutant(
             "nothing-is-lost",
-            _EXECUTOR,
+            _CALL,
             "        self.lost = self.lost or verdict is Verdict.UNKNOWN\n",
             "",
             "quarantine: lost-applied-on@PutUserPolicy",
@@ -207,14 +207,14 @@ MUTANTS = {
         ),
         Mutant(
             "a-removed-journal-is-not-noticed",
-            "c7n_iamusers/execution/stores.py",
+            "c7n_iamusers/execution/locks.py",
             "    if found is None or not os.path.samestat(found, os.fstat(descriptor)):",
             "    if False:",
             "composite-delete: journal-removed@DeleteAccessKey",
         ),
         Mutant(
             "deleted-is-said-too-early",
-            "c7n_iamusers/execution/executor.py",
+            _CALL,
             "        if self.lost:\n            return UNKNOWN if",
             "        if self.lost:\n            return DONE if",
             "composite-delete: renamed@DeleteUser, lost@DeleteUser",
@@ -251,7 +251,7 @@ MUTANTS = {
         ),
         Mutant(
             "a-record-says-more-than-its-message",
-            "c7n_iamusers/plugins/messages.py",
+            "c7n_iamusers/plugins/news.py",
             "if status == SKIPPED and code else status\n    if made",
             "if status == SKIPPED and code else DELETED\n    if made",
             "quarantine: ",

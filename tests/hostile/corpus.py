@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from c7n_iamusers.text.documents import LARGEST, LARGEST_GIVEN, LARGEST_YAML, MOST_JSON
+from c7n_iamusers.text.documents import LARGEST, LARGEST_GIVEN, MOST_JSON
+from c7n_iamusers.text.yaml_documents import LARGEST_YAML
 
 
 @dataclass(frozen=True)

@@ -34,22 +34,21 @@ from c7n_iamusers.notices.notices import Notice, Notices, parse_record
 from c7n_iamusers.plugins.unnecessary_options import parse_source
 from c7n_iamusers.restoration.snapshot_files import collected
 from c7n_iamusers.snapshots.archive import SnapshotArchive
-from c7n_iamusers.text import documents
+from c7n_iamusers.text import documents, yaml_documents
 from c7n_iamusers.text.documents import (
     LARGEST_LOCK,
     LARGEST_RECORD,
     LONGEST_LINE,
     MOST_JSON,
     MOST_JSON_GIVEN,
-    MOST_NODES,
     MOST_OF_RECORD,
     NotInFormat,
     check_json,
     json_values,
     read_json,
-    read_yaml,
 )
 from c7n_iamusers.text.rows import read_rows
+from c7n_iamusers.text.yaml_documents import MOST_NODES, read_yaml
 from c7n_iamusers_cli.main import main
 from c7n_iamusers_cli.provision.opening import people
 from tests.hostile.corpus import brackets
@@ -119,7 +118,7 @@ def test_pages_and_lists_are_counted_in_their_files(tmp_path: Path, given: bytes
 
 
 def test_yaml_ends_where_it_has_too_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "MOST_NODES", 20)
+    monkeypatch.setattr(yaml_documents, "MOST_NODES", 20)
     for text in ("[" + "[]," * 30 + "}", "\n".join(["- - - a"] * 30) + "\n}", "- {a: b}\n" * 30 + "}"):
         # the syntax error at the end is not reached
         with pytest.raises(NotInFormat, match="more than 20 keys and values"):

@@ -43,7 +43,8 @@ from c7n_iamusers.organization.yaml_edits import with_account_emails
 from c7n_iamusers.plugins.provisioning_settings import permission_set_of
 from c7n_iamusers.plugins.run_outputs import content_at
 from c7n_iamusers.plugins.unnecessary_options import parse_source
-from c7n_iamusers.report.outputs import UNREADABLE, read_outputs
+from c7n_iamusers.report.output_reader import read_outputs
+from c7n_iamusers.report.outputs import UNREADABLE
 from c7n_iamusers.restoration.snapshot_files import collected
 from c7n_iamusers_cli.mail_templates import refused_by_mailer
 from c7n_iamusers_cli.main import main

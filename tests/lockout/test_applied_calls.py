@@ -9,8 +9,9 @@ import pytest
 
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.lockout.applied_calls import AppliedCall, History, history_of, last_deletion
+from c7n_iamusers.lockout.applied_calls import AppliedCall, History
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.journal_lines import history_of, last_deletion
 from c7n_iamusers.lockout.lockout_state import deletion_begun, given_by_others
 from c7n_iamusers.lockout.quarantine_record import Quarantine
 from tests.records import user

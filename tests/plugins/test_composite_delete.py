@@ -13,7 +13,8 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.journal import Journal
-from c7n_iamusers.execution.stores import JOURNAL, RUN_LOCK, DirectoryStore, run_lock
+from c7n_iamusers.execution.locks import RUN_LOCK, run_lock
+from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
 from c7n_iamusers.lockout.deny_all import deny_all_document
 from c7n_iamusers.plugins.user_action import UserAction, _note_once
 from tests.full_users import create_full_user

@@ -18,8 +18,8 @@ from c7n_mailer.utils_email import get_mimetext_message
 
 import c7n_iamusers
 from aws_local_org import LocalOrg
+from c7n_iamusers.notices.mailer_texts import for_mailer
 from c7n_iamusers.notices.templates import template_fault
-from c7n_iamusers.plugins.messages import for_mailer
 from c7n_iamusers.plugins.resources import for_message
 from tests.hostile_texts import COMMAND, INVISIBLE, LINK, TEXTS
 from tests.plugins import test_notify_owners as owners

@@ -9,7 +9,7 @@ import pytest
 from c7n.exceptions import PolicyValidationError
 from c7n.policy import LambdaMode, execution
 
-from c7n_iamusers.plugins.policy_checks import validate_lambda_packaging
+from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 
 PACKAGES = {"packages": ["other", "c7n_iamusers"]}
 HANDLER = {"handler": "c7n_iamusers.handler.run"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jinja2 import Template
 
-from c7n_iamusers.plugins.messages import in_parts, subject_line
+from c7n_iamusers.notices.mailer_texts import in_parts, subject_line
 
 pytestmark = pytest.mark.pure
 

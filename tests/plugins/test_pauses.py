@@ -16,7 +16,7 @@ from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org import LocalOrg
 from aws_local_org.iam.seeding import set_access_key_last_used
-from c7n_iamusers.execution.executor import JournaledCall
+from c7n_iamusers.execution.journaled_call import JournaledCall
 from c7n_iamusers.execution.retries import Backoff
 from tests.fakes import client_error
 from tests.identity_center.fleet_rehearsal import FleetRehearsal

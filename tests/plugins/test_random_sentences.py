@@ -21,7 +21,7 @@ from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.report.fleet import fleet_of
-from c7n_iamusers.report.outputs import read_outputs
+from c7n_iamusers.report.output_reader import read_outputs
 from tests.plugins.provisioning_rehearsal import Rehearsal
 from tests.plugins.test_notify_owners import action, age, records, sent
 from tests.policies import ACCOUNT, policy

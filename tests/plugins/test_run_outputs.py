@@ -16,7 +16,8 @@ from c7n.policy import Policy
 from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import RunLockLost
 from c7n_iamusers.execution.bucket_store import BucketStore
-from c7n_iamusers.execution.stores import JOURNAL, RUN_LOCK, DirectoryStore
+from c7n_iamusers.execution.locks import RUN_LOCK
+from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
 from c7n_iamusers.plugins.run_outputs import RunStore, stable_prefix
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.fakes import client_error

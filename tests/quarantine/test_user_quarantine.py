@@ -38,10 +38,11 @@ from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import read_account
 from c7n_iamusers.iam.live_policies import ENTITIES, LivePolicies
-from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.iam.live_users import LiveUsers, read_back
 from c7n_iamusers.lockout.deny_all import ATTACHED, BOUNDARY, DENY_ALL_NAME, FORMS, INLINE, deny_all_document
 from c7n_iamusers.lockout.quarantine_record import Quarantine
-from c7n_iamusers.quarantine.user_quarantine import UserQuarantine, UserRelease, read_back
+from c7n_iamusers.quarantine.user_quarantine import UserQuarantine
+from c7n_iamusers.quarantine.user_release import UserRelease
 from c7n_iamusers.reasons import NOT_PROVISIONED, NOTHING_TO_RELEASE
 from c7n_iamusers.safeguards.guards import Guards
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords

@@ -19,7 +19,7 @@ from c7n_iamusers.reasons import Reason
 from c7n_iamusers.report.accounts import ANY, Expected, Wanted
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING, need
 from c7n_iamusers.report.fleet import Fleet, fleet_of
-from c7n_iamusers.report.outputs import read_outputs
+from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.rendering import render_csv, render_html, render_json
 from tests.report.fleet_outputs import (
     ACCOUNT,

@@ -20,7 +20,8 @@ from c7n_iamusers.notices.delivery import Reading
 from c7n_iamusers.notices.exempted import Exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, Notice, Notices
 from c7n_iamusers.report.mail import MailReport, mail_report, places_of
-from c7n_iamusers.report.outputs import Mail, PolicyOutput, read_outputs
+from c7n_iamusers.report.output_reader import read_outputs
+from c7n_iamusers.report.outputs import Mail, PolicyOutput
 from tests.report.fleet_outputs import (
     ACCOUNT,
     DELETE,

@@ -20,7 +20,8 @@ from c7n_iamusers.execution.outcomes import FAILED as USER_FAILED
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center.applying import run_records, run_results
 from c7n_iamusers.identity_center.requests import intent_files
-from c7n_iamusers.report import outputs
+from c7n_iamusers.report import output_reader
+from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,
     DENIED,
@@ -31,7 +32,6 @@ from c7n_iamusers.report.outputs import (
     TOO_MANY,
     UNREADABLE,
     PolicyOutput,
-    read_outputs,
 )
 from tests.interference import deny
 from tests.policies import policy
@@ -62,8 +62,8 @@ def read(left: Outputs, *names: str) -> list[PolicyOutput]:
 
 
 def test_names_of_files_and_regions_are_those_of_the_rooms_that_write_them() -> None:
-    assert (outputs.RESULT_FILE, outputs.RUNS) == (run_results.RESULT_FILE, run_records.RUNS)
-    assert outputs.REGION == intent_files.REGION
+    assert (output_reader.RESULT_FILE, output_reader.RUNS) == (run_results.RESULT_FILE, run_records.RUNS)
+    assert output_reader.REGION == intent_files.REGION
 
 
 def test_a_run_of_c7n_org_says_account_policy_and_time(left: Outputs) -> None:
@@ -91,7 +91,7 @@ def test_a_run_of_c7n_org_says_account_policy_and_time(left: Outputs) -> None:
     ],
 )
 def test_what_the_directories_say(directory: str, known: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    found = outputs._layout(directory.split("/"), frozenset(known))
+    found = output_reader._layout(directory.split("/"), frozenset(known))
     assert (found.name, found.account, found.run) == expected
     assert found.policy == "p"
 
@@ -314,7 +314,7 @@ def test_an_error_that_nobody_foresaw_makes_its_account_unreadable_and_no_other(
     def rows(files: Any) -> Any:
         return () if "payments" in str(files.directory) else [][1]
 
-    monkeypatch.setattr(outputs, "_rows", rows)
+    monkeypatch.setattr(output_reader, "_rows", rows)
     found = {each.name: each for each in read(left)}
     assert (found["payments"].state, found["research"].state) == (RAN, UNREADABLE)
     assert "holds what no run leaves: IndexError" in found["research"].why

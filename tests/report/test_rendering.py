@@ -16,7 +16,7 @@ import pytest
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.report.accounts import Expected
 from c7n_iamusers.report.fleet import fleet_of
-from c7n_iamusers.report.outputs import read_outputs
+from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.rendering import render_csv, render_html, render_json
 from tests.report.fleet_outputs import DELETE, NOW, Outputs, at, finding, outcome, resource, seen, seen_user
 

@@ -31,7 +31,8 @@ from c7n_iamusers.restoration.cannot_come_back import CurrentState, administrati
 from c7n_iamusers.restoration.deny import OwnDeny
 from c7n_iamusers.restoration.plan import Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import CurrentRights
-from c7n_iamusers.snapshots.snapshot import Snapshot, with_removed
+from c7n_iamusers.snapshots.removed_by_deletion import with_removed
+from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.quarantine.test_plan import FULL_INLINE, LATER, apply, attached, in_quarantine
 from tests.records import ACCOUNT, EVERYTHING, groups, user
 

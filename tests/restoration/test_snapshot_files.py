@@ -15,7 +15,8 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import BucketJournal, Journal
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.lockout.applied_calls import History, history_of
+from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.journal_lines import history_of
 from c7n_iamusers.restoration.snapshot_files import collected, restore_lines
 from c7n_iamusers.snapshots.archive import SnapshotArchive
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint

@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.lockout.applied_calls import History, history_of
+from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME
-from c7n_iamusers.snapshots.snapshot import (
-    Snapshot,
+from c7n_iamusers.lockout.journal_lines import history_of
+from c7n_iamusers.snapshots.removed_by_deletion import (
     before_removals,
     removed_by_us,
     whole_snapshot,
     with_removed,
 )
+from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.records import groups, user
 
 pytestmark = pytest.mark.pure

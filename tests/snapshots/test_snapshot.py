@@ -12,7 +12,8 @@ import pytest
 
 from c7n_iamusers.exceptions import SnapshotInvalid
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
-from c7n_iamusers.snapshots.snapshot import SCHEMA, Snapshot
+from c7n_iamusers.snapshots.schema import SCHEMA
+from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.records import EVERYTHING, user
 
 pytestmark = pytest.mark.pure

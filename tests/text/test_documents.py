@@ -16,10 +16,10 @@ from c7n_iamusers.text.documents import (
     check_values,
     json_values,
     read_json,
-    read_yaml,
     unpacked,
 )
 from c7n_iamusers.text.rows import read_rows
+from c7n_iamusers.text.yaml_documents import read_yaml
 
 pytestmark = pytest.mark.pure
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution import executor
+from c7n_iamusers.execution import journaled_call
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.rate_limit import RateLimit
@@ -35,7 +35,7 @@ _OPPOSITE = {
 #: Seconds to retry a change after conflicts.
 RACE_BUDGET = 60.0
 #: What a call, a status or a recheck may raise.
-ERRORS = (*executor.AWS_ERRORS, IdentityCenterError)
+ERRORS = (*journaled_call.AWS_ERRORS, IdentityCenterError)
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class ChangeExecution:
         self.change, self.began, self._adopts = change, began, adopts
         self._context, self._published = context, published
         self._races: Iterator[float] | None = None
-        self._call: executor.JournaledCall
+        self._call: journaled_call.JournaledCall
         #: The answer on which the result of the call rests.
         self._answer: Any = None
         self.values: dict[str, Any] = {}
@@ -170,7 +170,7 @@ class ChangeExecution:
         calls, awaits, after, lost = self.change.calls, self.change.awaits, self.change.after, False
         while calls:
             context = self._context
-            self._call = executor.JournaledCall(
+            self._call = journaled_call.JournaledCall(
                 context.journal, self.change.subject, calls[0], context.backoff, lost, context.caller
             )
             self._answer = None
@@ -180,7 +180,7 @@ class ChangeExecution:
                     yield Follow(self, _OPPOSITE[calls[0].operation], after)
                 result = yield from self._call_made(awaits)
             except ChangeFailed as failure:
-                result = executor.UNKNOWN if failure.pending else self._call.result_if_refused
+                result = journaled_call.UNKNOWN if failure.pending else self._call.result_if_refused
                 self._end(result, failure.answer, failure.code)
                 raise
             if isinstance(result, RecheckResult):
@@ -192,7 +192,7 @@ class ChangeExecution:
     def _call_made(self, awaits: str) -> Steps[str | RecheckResult]:
         """The result of the call, or of the recheck after a conflict."""
         if awaits and (yield from self._followed(awaits)):
-            return executor.DONE
+            return journaled_call.DONE
         while True:
             checked = yield from self._checked()
             try:
@@ -210,10 +210,10 @@ class ChangeExecution:
             if raced:
                 return (yield from self._rechecked())
         self._answer = response
-        self.values.update(executor.saved(self._call.call, response))
+        self.values.update(journaled_call.saved(self._call.call, response))
         if self._call.call.wait:
             yield from self._followed(self.values[next(iter(self._call.call.save))], response)
-        return executor.DONE
+        return journaled_call.DONE
 
     def _pause_before_retry(self, error: Exception, raced: bool) -> Pause | ChangeFailed:
         """The pause, after the line of the try that failed; the failure if a retry can't help."""
@@ -227,7 +227,7 @@ class ChangeExecution:
     def _checked(self) -> Steps[bool]:
         """Whether a check was made. It waits for a slot like its call, so that it is recent when the call is sent."""
         call = self._call.call
-        parameters = executor.resolve(call.parameters, self._known)
+        parameters = journaled_call.resolve(call.parameters, self._known)
         check = self._context.check_before(self.change, parameters)
         if check:
             yield from self._read(check, may_race=True, operation=call.operation)
@@ -238,7 +238,7 @@ class ChangeExecution:
         self.made += not self._call.begun
         parameters = self._call.begin(self._known)
         call = self._call.call
-        method = executor.method_of(self._context.clients, call.service, call.operation)
+        method = journaled_call.method_of(self._context.clients, call.service, call.operation)
         return partial(answered, method, **parameters)
 
     def _end(self, result: str, answer: Any = None, code: str = "") -> None:
@@ -258,12 +258,15 @@ class ChangeExecution:
         wait, follow = call.wait, Follow(self, call.operation, request_id)
         assert wait is not None, f"{call.operation} is not asynchronous"
         ids = dict.fromkeys(call.save, request_id)
-        parameters = executor.resolve(wait.parameters, {**self.values, **ids})
-        method = executor.method_of(self._context.clients, call.service, wait.operation)
-        while response is None or executor.value_at(response, wait.status) in wait.pending:
+        parameters = journaled_call.resolve(wait.parameters, {**self.values, **ids})
+        method = journaled_call.method_of(self._context.clients, call.service, wait.operation)
+        while response is None or journaled_call.value_at(response, wait.status) in wait.pending:
             yield follow
             response = yield from self._status_read(partial(answered, method, **parameters))
-        status, reason = executor.value_at(response, wait.status), executor.value_at(response, wait.reason)
+        status, reason = (
+            journaled_call.value_at(response, wait.status),
+            journaled_call.value_at(response, wait.reason),
+        )
         if status not in wait.succeeded and request_id != self.change.awaits:
             pending = status not in wait.failed
             raise self._failure(str(status), str(reason or "AWS gave no reason"), pending=pending)
@@ -289,7 +292,7 @@ class ChangeExecution:
         self.values.update(found.values)
         if not (found.calls or found.awaits):
             self.adopted = not self._call.lost
-            self._end(executor.ADOPTED if self.adopted else executor.DONE)
+            self._end(journaled_call.ADOPTED if self.adopted else journaled_call.DONE)
         return found
 
     def _settled(self, failure: ChangeFailed) -> Steps[str]:
@@ -306,7 +309,7 @@ class ChangeExecution:
                 raise failure from None
             if not (found.calls or found.awaits):
                 self.values.update(found.values)
-                return executor.DONE
+                return journaled_call.DONE
         raise failure
 
     def _is_race(self, error: Exception) -> bool:
@@ -347,8 +350,8 @@ class ChangeExecution:
     ) -> ChangeFailed:
         what = {"what": "has not ended ({code})"} if pending else {}
         if self._call.lost and not pending:
-            what = {"what": executor.NOBODY_SAYS}
-        text = executor.failure_text(self.change.subject, self._call.call, code, why, **what)
+            what = {"what": journaled_call.NOBODY_SAYS}
+        text = journaled_call.failure_text(self.change.subject, self._call.call, code, why, **what)
         return ChangeFailed(code, text, answer, pending)
 
     def timeout_failure(self, timeout: float, operation: str) -> ChangeFailed:

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a policy has found out about a user, or done to it, as its owner is told: once, and in a word. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+from c7n_iamusers.evidence.attempts import ATTEMPTED
+from c7n_iamusers.execution.outcomes import (
+    DELETED,
+    FAILED,
+    PROVISIONED,
+    RELEASED,
+    RESTORED,
+    SKIPPED,
+    UNCHANGED,
+)
+from c7n_iamusers.identity_center import access_state
+from c7n_iamusers.identity_center.requests.intents import INTENDED
+from c7n_iamusers.notices.mailer_texts import headline
+from c7n_iamusers.plugins.resources import ANNOTATION
+from c7n_iamusers.reasons import STOPPED
+
+#: The user's person has access through Identity Center.
+ACCESS = "access"
+#: The policy selected the user, and nothing else is known.
+SELECTED = "selected"
+#: Statuses of provisioning, and states of access, that mean ACCESS.
+_ACCESS = (PROVISIONED, UNCHANGED, access_state.USED)
+#: In a subject, after a number of users, in this order.
+_WORDS = {
+    DELETED: "deleted",
+    RESTORED: "restored",
+    RELEASED: "released from quarantine",
+    ACCESS: "with access through IAM Identity Center",
+    INTENDED: "with access through IAM Identity Center on its way",
+    ATTEMPTED: "still in use",
+    access_state.PENDING: "without complete access through IAM Identity Center",
+    access_state.ABSENT: "without access through IAM Identity Center",
+    FAILED: "failed",
+    SKIPPED: "left alone",
+    SELECTED: "to look at",
+}
+
+
+def news_of(resource: Mapping[str, Any]) -> str:
+    """What the policy's filters and actions found or did: a word, and for some words what belongs to it.
+
+    ``skipped: <code of the reason>``, ``attempted: <time of the newest attempt>``, ``released: <time>``, ``deleted``,
+    ``failed``, ``access`` and so on. An action counts before a filter.
+    """
+    known = resource.get(ANNOTATION, {})
+    outcome, made, attempts, access = (
+        known.get(key) or {} for key in ("outcome", "provisioning", "attempts", "identity-center")
+    )
+    if outcome.get("status") in (RELEASED, RESTORED):
+        # each time is news: it may be put in quarantine or deleted again in between
+        return f"{outcome['status']}: {outcome.get('time')}"
+    if outcome:
+        status, code = str(outcome.get("status")), str(outcome.get("code") or "")
+        return f"{SKIPPED}: {code}" if status == SKIPPED and code else status
+    if made:
+        status = str(made.get("status"))
+        return ACCESS if status in _ACCESS else status
+    if attempts.get("state") == ATTEMPTED:
+        times = [str(attempt.get("time")) for attempt in attempts.get("attempts") or ()]
+        return f"{ATTEMPTED}: {max(times, default='')}"
+    if access:
+        return ACCESS if access.get("state") in _ACCESS else str(access.get("state"))
+    return SELECTED
+
+
+def is_new(news: str, said: str | None) -> bool:
+    """Whether the owner does not know it yet. ``said``: what the last message about the user said; None if none did."""
+    if said is None:
+        return True
+    if news.startswith(ATTEMPTED) and said.startswith(ATTEMPTED):
+        return news > said
+    # who was told that it failed, or was left alone, is told that it is as it should be all the same
+    if news == UNCHANGED:
+        return said == FAILED or said.startswith(SKIPPED)
+    return news != said
+
+
+def was_stopped(resource: Mapping[str, Any]) -> bool:
+    """Whether a STOP file ended the run before this user: nothing became of it, and the runner knows."""
+    return (resource.get(ANNOTATION, {}).get("outcome") or {}).get("code") == STOPPED.code
+
+
+def was_skipped(resource: Mapping[str, Any]) -> bool:
+    """Whether an action on users left this one alone."""
+    return (resource.get(ANNOTATION, {}).get("outcome") or {}).get("status") == SKIPPED
+
+
+def news_line(account: str, news: Iterable[str], day: date, *, counted: bool = True, part: str = "") -> str:
+    """The subject. ``news``: of all users. ``counted``: not where each recipient gets other users."""
+    counts = Counter(word.partition(":")[0] for word in news)
+    order = [*_WORDS, *sorted(counts.keys() - _WORDS.keys())]
+    said = list[str]()
+    for word in (word for word in order if word in counts):
+        noun = "" if said else " IAM user" if counted and counts[word] == 1 else " IAM users"
+        text = f"{noun} {_WORDS.get(word, word.replace('-', ' '))}"
+        said.append((f"{counts[word]}{text}" if counted else text).strip())
+    return headline(f"{account}: {', '.join(said)} on {day}{part}")

@@ -1,0 +1,428 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads what runs of policies have left below an output directory or bucket prefix. Decides nothing.
+
+Cloud Custodian writes to ``<policy>``, c7n-org to ``<account's name>/<region>/<policy>``. In a bucket both add
+``<year>/<month>/<day>/<hour>``, and this package's own files lie where the account's id precedes the policy. Further
+directories may stand above, one for each run, say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import PurePosixPath
+from typing import Any
+
+from c7n_iamusers.evidence.assessment import ANNOTATION
+from c7n_iamusers.evidence.seen_users import FLAGGED, SEEN, SeenUsers, parse_seen, sees_all
+from c7n_iamusers.exceptions import InvalidPolicyData, OutputUnreadable
+from c7n_iamusers.execution.journal import BUCKET_JOURNALS, RESTORE_JOURNAL, parsed
+from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes, unfinished_restorations
+from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
+from c7n_iamusers.iam.user_patterns import named_alone
+from c7n_iamusers.report.outputs import (
+    ACTION_FAILED,
+    DENIED,
+    FAILED,
+    RAN,
+    REPLACES,
+    RESTORE,
+    STOPPED,
+    TOO_MANY,
+    UNREADABLE,
+    Mail,
+    PolicyOutput,
+    Selected,
+    selected_users,
+)
+from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, read_json, unpacked
+from c7n_iamusers.text.validators import (
+    Shape,
+    is_account_id,
+    listing,
+    mapping,
+    maybe,
+    one_of,
+    record,
+    text,
+    whole,
+)
+
+RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"
+#: Of provisioning: the file beside an account's outcomes, and the directory of its own runs.
+RESULT_FILE, RUNS = "identity-center-result.json", "identity-center-runs"
+REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
+_JOURNALS = (JOURNAL, RESTORE_JOURNAL)
+_NAMES = (RESOURCES, METADATA, LOG, SEEN, OUTCOMES, RESULT_FILE, *_JOURNALS)
+_GZ = ".gz"
+#: Directories that are read at once, so that a bucket's answers are waited for together.
+_AT_ONCE = 8
+_ARN = re.compile(r"arn:[a-z-]+:iam::(\d{12}):user/.+", re.ASCII)
+_DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
+_DATE_PARTS = 4
+#: The resource of a policy on IAM users.
+USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
+_DENIED = ("AccessDenied", "not authorized to perform")
+
+
+def read_outputs(
+    store: Store, names: Iterable[str] = (), accounts: Collection[str] = ()
+) -> list[PolicyOutput]:
+    """The outputs of policies on IAM users below ``store``. ``names``: of accounts, for those with a ``/``.
+
+    ``accounts``: names and ids of the only accounts that are wanted; what the directories of others hold is not read.
+    What can't be read is an output whose state is UNREADABLE. Raises OutputUnreadable where nothing lies there that a
+    run leaves, or the place itself can't be read.
+    """
+    try:
+        found = store.names("", *_NAMES, *(name + _GZ for name in _NAMES))
+    except OSError as error:
+        raise OutputUnreadable(f"{error}: let this user read all of {store}, and run again") from error
+    of_directory: dict[PurePosixPath, list[str]] = {}
+    for name in found:
+        path = PurePosixPath(name)
+        if RUNS not in path.parts:
+            of_directory.setdefault(path.parent, []).append(name)
+    if not any(PurePosixPath(name).name.removesuffix(_GZ) not in _JOURNALS for name in found):
+        raise OutputUnreadable(
+            f"{store} holds no output of a run: no {RESOURCES}, {METADATA} or {OUTCOMES} lies in it or below it: give "
+            "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
+        )
+    known = frozenset(names)
+    if accounts:
+        of_directory = {
+            path: files
+            for path, files in of_directory.items()
+            if not (own := _layout(path.parts, known).owners) or own & {*accounts}
+        }
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        outputs = list(
+            pool.map(lambda files: _read(store, files[0], files[1], known), sorted(of_directory.items()))
+        )
+    of_users = [output for output in outputs if output]
+    if not of_users and not accounts:
+        raise OutputUnreadable(
+            f"{store} holds runs of policies on other resources only: give -s one of policies on aws.iam-user"
+        )
+    return _dated(of_users)
+
+
+def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
+    """A run that left no date has that of its other accounts; where these have none either, it counts as the last."""
+    times: dict[str, datetime] = {}
+    for output in outputs:
+        if output.time:
+            times[output.run] = min(output.time, times.get(output.run, output.time))
+    return [output if output.time else replace(output, time=times.get(output.run)) for output in outputs]
+
+
+class _Files:
+    """The files of one directory; what is wrong with them is in ``faults``."""
+
+    def __init__(self, store: Store, directory: PurePosixPath, names: Iterable[str]) -> None:
+        self._store, self.directory = store, directory
+        self._names = {PurePosixPath(name).name.removesuffix(_GZ): name for name in names}
+        self.faults: list[str] = []
+
+    def has(self, name: str) -> bool:
+        return name in self._names
+
+    def content(self, name: str) -> bytes | None:
+        """None where there is no such file, or it can't be read."""
+        if name not in self._names:
+            return None
+        try:
+            content = self._store.read(self._names[name])
+            return unpacked(content, LARGEST) if content else content
+        except (OSError, NotInFormat) as error:
+            self.fault(name, str(error))
+            return None
+
+    def data(self, name: str, shape: Shape, what: str) -> Any:
+        """The JSON of a file; None as above, and where it has another ``shape`` than that of ``what``."""
+        content = self.content(name)
+        if content is None:
+            return None
+        try:
+            data = read_json(content, most=MOST_JSON)
+        except NotInFormat as error:
+            self.fault(name, f"is no JSON ({error}): it was cut off, or is not a run's")
+            return None
+        try:
+            shape(data, what)
+        except ValueError as error:
+            self.fault(name, f"is not {what} that a run leaves: {error}")
+            return None
+        return data
+
+    def lines(self, name: str) -> Iterator[Mapping[str, Any]]:
+        """Those of the journal in the file ``name``."""
+        try:
+            yield from parsed(self.content(name) or b"")
+        except OSError as error:
+            self.fault(name, str(error))
+
+    def journal(self) -> Iterator[Mapping[str, Any]]:
+        yield from self.lines(JOURNAL)
+        try:
+            objects = self._store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
+            for name, content in read_all(self._store, objects):
+                yield from parsed(content or b"", self._store.place(name))
+        except OSError as error:
+            self.fault(BUCKET_JOURNALS, str(error))
+
+    def fault(self, name: str, why: str) -> None:
+        """Note what is wrong with a file."""
+        place = self._store.place(self._names.get(name, name))
+        of_file = place.rpartition("/")[2] or name
+        self.faults.append(why if place in why else f"{of_file} {why}")
+
+
+def _read(
+    store: Store, directory: PurePosixPath, names: Iterable[str], known: frozenset[str]
+) -> PolicyOutput | None:
+    """As ``_output``; whatever is wrong in one directory is said of that directory, and hides no other."""
+    try:
+        return _output(store, directory, names, known)
+    except Exception as error:  # noqa: BLE001  # its files may hold anything
+        return _output(store, directory, (), known, f"holds what no run leaves: {error!r}")
+
+
+def _output(
+    store: Store,
+    directory: PurePosixPath,
+    names: Iterable[str],
+    known: frozenset[str],
+    fault: str = "",
+) -> PolicyOutput | None:
+    """None for a policy on other resources. ``fault``: why nothing of the directory is read."""
+    files = _Files(store, directory, names)
+    files.faults += [fault] if fault else []
+    metadata = files.data(METADATA, _METADATA, "metadata")
+    policy = metadata["policy"] if metadata else {}
+    if policy and policy.get("resource") not in USER_TYPES:
+        return None
+    resources = files.data(RESOURCES, _USERS, "a list of IAM users")
+    rows = () if fault else _rows(files)
+    log = (files.content(LOG) or b"").decode(errors="replace")
+    layout = _layout(directory.parts, known)
+    execution = str((metadata or {}).get("execution", {}).get("id") or "")
+    seen = _seen(files, execution)
+    account = str((metadata or {}).get("config", {}).get("account_id") or "") or layout.account
+    state, why = _state(files, metadata, resources is not None, log)
+    users = tuple(selected_users(resources or ())) if state in (RAN, ACTION_FAILED) else None
+    return PolicyOutput(
+        place=store.place(str(directory)).removesuffix("/."),
+        run=f"{store}/{layout.run}".rstrip("/"),
+        policy=str(policy.get("name") or layout.policy),
+        account=account or _account_of(resources or (), rows),
+        name=layout.name,
+        region=layout.region,
+        time=_began(metadata),
+        state=state,
+        why=why,
+        dry_run=bool((metadata or {}).get("config", {}).get("dryrun")),
+        users=users,
+        rows=rows,
+        rules=tuple(_rules(policy.get("filters"))),
+        execution=execution,
+        sees_all=sees_all(policy.get("filters")),
+        seen=seen and _without_selected(seen, users or ()),
+        mails=tuple(_mails(policy.get("actions"))),
+        names=_names(policy.get("filters")),
+    )
+
+
+def _seen(files: _Files, execution: str) -> SeenUsers | None:
+    """What the filter ``unnecessary`` saw in this ``execution``; the file may be an earlier one's."""
+    if (data := files.data(SEEN, _ANYTHING, "a list of seen users")) is None:
+        return None
+    try:
+        seen = parse_seen(data)
+    except (ValueError, InvalidPolicyData) as error:
+        files.fault(SEEN, f"is not a list of seen users that a run leaves: {error}")
+        return None
+    return seen if seen.execution == execution else None
+
+
+def _without_selected(seen: SeenUsers, users: Iterable[Selected]) -> SeenUsers:
+    """Without those of whom ``users``, the selected ones, says it all: a report may be on 600,000 of them."""
+    selected = {user.unique_id for user in users}
+    kept = (
+        user for user in seen.users if user.expired or user.state != FLAGGED or user.unique_id not in selected
+    )
+    return replace(seen, users=tuple(kept))
+
+
+def _mails(actions: Any) -> Iterator[Mail]:
+    """Those that report credentials announce nothing, and nobody asks what becomes of them."""
+    for action in actions if isinstance(actions, list) else ():
+        if isinstance(action, dict) and action.get("notices") and action.get("step") != "created":
+            rests = action.get("noticed") not in (None, "none")
+            yield Mail(str(action["notices"]), str(action.get("step") or ""), rests)
+
+
+def _names(filters: Any) -> tuple[str, ...] | None:
+    """Of the first of a policy's filters that selects by names alone."""
+    found = map(named_alone, filters if isinstance(filters, list) else ())
+    return next((each for each in found if each is not None), None)
+
+
+def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str, str]:
+    """How the run ended, and in words why not well. A list of users may be an earlier run's.
+
+    The deployment of a function selects nobody, and so do most events that one gets.
+    """
+    if files.faults:
+        return UNREADABLE, "; ".join(files.faults)
+    if not any(map(files.has, (METADATA, RESOURCES, LOG))):
+        return "", ""
+    if metadata is None:
+        return STOPPED, f"it left no {METADATA}: its role can't be assumed, or it was killed"
+    counts = {str(metric.get("MetricName")): metric.get("Value") for metric in metadata.get("metrics") or ()}
+    if "ResourceLimitExceeded" in counts:
+        many = counts["ResourceLimitExceeded"]
+        return TOO_MANY, f"it selected {many} users, more than max-resources allows, and touched nobody"
+    if "PolicyException" in counts and "ResourceCount" in counts and selected:
+        return ACTION_FAILED, "it selected its users, and then an action ended with an error"
+    if any(word in log for word in _DENIED) and "ResourceCount" not in counts:
+        return DENIED, "access was denied before it had selected users"
+    mode = metadata["policy"].get("mode")
+    is_function = isinstance(mode, dict) and mode.get("type", "pull") != "pull"
+    if "PolicyException" in counts or not (selected or is_function):
+        return FAILED, "it ended with an error before it had selected users, such as a denied call"
+    return RAN, ""
+
+
+def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
+    """Outcomes, those of provisioning, of a run that was killed and of restorations that are not done among them."""
+    rows = list(files.data(OUTCOMES, _ROWS, "a list of outcomes") or ())
+    result = files.data(RESULT_FILE, _RESULT, "a result of provisioning") or {}
+    lines = [*files.journal()]
+    stopped = missing_outcomes(lines, rows, lambda unique_id: unique_id)
+    last = {line.get("unique_id"): str(line.get("time")) for line in lines}
+    return (
+        *rows,
+        *result.get("users", ()),
+        *(
+            {**outcome.as_data(), "unique_id": subject.unique_id, "time": last.get(subject.unique_id, "")}
+            for subject, outcome in stopped
+        ),
+        # a later outcome of the policy says nothing of them
+        *(
+            {**outcome.as_data(), "policy": RESTORE, REPLACES: former}
+            for former, outcome in unfinished_restorations(files.lines(RESTORE_JOURNAL))
+        ),
+    )
+
+
+_TEXT, _MANY = text(1_000_000), 1_000_000
+_TEXTS = listing(_TEXT, _MANY)
+_ANYTHING = record({}, others=True)
+_FINDING = record({"id": _TEXT, "severity": _TEXT, "text": _TEXT}, others=True)
+_ACTIVITY = record(
+    {}, {"time": maybe(_TEXT), "by": _TEXT, "service": _TEXT, "region": _TEXT, "unknown": _TEXTS}, others=True
+)
+_CREDENTIAL = record(
+    {},
+    {"kind": _TEXT, "title": _TEXT, "active": one_of(True, False, None), "created": maybe(_TEXT)},
+    others=True,
+)
+_SOURCE = record({}, {"source": _TEXT, "time": maybe(_TEXT), "problem": _TEXT}, others=True)
+#: What is read of the annotation, by this version and the one before.
+_ASSESSMENT = record(
+    {},
+    {
+        "kind": maybe(_TEXT),
+        "reasons": _TEXTS,
+        "replacement": _TEXTS,
+        "findings": listing(_FINDING, _MANY),
+        "unknown_findings": _TEXTS,
+        "last_activity": _ACTIVITY,
+        "credentials": listing(_CREDENTIAL, _MANY),
+        "attachments": mapping(_TEXT, whole(0)),
+        "unread": _TEXTS,
+        "trusted_by": maybe(_TEXTS),
+        "sources": mapping(_TEXT, _SOURCE),
+        "identity-center": mapping(_TEXT, maybe(_TEXT)),
+    },
+    others=True,
+)
+_USER_ARN = text(2048, _ARN.pattern)
+_USERS = listing(record({"Arn": _USER_ARN}, {"UserId": _TEXT, ANNOTATION: _ASSESSMENT}, others=True), _MANY)
+_OUTCOME = {"status": _TEXT}
+_ROWS = listing(
+    record(
+        {"arn": _USER_ARN, **_OUTCOME},
+        {"unique_id": _TEXT, "time": maybe(_TEXT), "history": listing(record(_OUTCOME, others=True), _MANY)},
+        others=True,
+    ),
+    _MANY,
+)
+_RESULT = record({"users": _ROWS}, others=True)
+_METADATA = record(
+    {
+        "policy": record({}, {"name": _TEXT, "resource": _TEXT}, others=True),
+        "config": record({}, {"account_id": maybe(_TEXT)}, others=True),
+        "execution": _ANYTHING,
+    },
+    {"metrics": listing(record({}, {"MetricName": _TEXT}, others=True), _MANY)},
+    others=True,
+)
+
+
+def _began(metadata: Any) -> datetime | None:
+    start = (metadata or {}).get("execution", {}).get("start")
+    try:
+        return datetime.fromtimestamp(start, timezone.utc) if isinstance(start, int | float) else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _account_of(resources: Iterable[Mapping[str, Any]], rows: Iterable[Mapping[str, Any]]) -> str:
+    arns = (str(each.get("Arn") or each.get("arn")) for each in (*resources, *rows))
+    return next((found[1] for arn in arns if (found := _ARN.fullmatch(arn))), "")
+
+
+def _rules(filters: Any) -> Iterator[Mapping[str, Any]]:
+    """The entries of ``exempt`` of a policy's filters, those within and, or, not among them."""
+    for block in filters if isinstance(filters, list) else ():
+        if isinstance(block, dict):
+            exempt = block.get("exempt") if block.get("type") == "unnecessary" else None
+            yield from (rule for rule in exempt or () if isinstance(rule, dict))
+            for name in ("and", "or", "not"):
+                yield from _rules(block.get(name))
+
+
+@dataclass(frozen=True)
+class _Layout:
+    run: str
+    name: str
+    region: str
+    account: str
+    policy: str
+
+    @property
+    def owners(self) -> frozenset[str]:
+        """The account's id and name, as far as the directories say them."""
+        return frozenset(filter(None, (self.account, self.name)))
+
+
+def _layout(parts: Sequence[str], known: frozenset[str]) -> _Layout:
+    """What the directories say. ``run``: those above the account's, the policy, and a bucket's date."""
+    date = parts[-_DATE_PARTS:] if _DATE.fullmatch("/".join(parts[-_DATE_PARTS:])) else ()
+    *above, policy = parts[: len(parts) - len(date)] or ("",)
+    account = name = region = ""
+    if above and is_account_id(above[-1]):
+        account = above.pop()
+    if above and REGION.fullmatch(above[-1]):
+        region = above.pop()
+        own = next((at for at in range(len(above)) if "/".join(above[at:]) in known), len(above) - 1)
+        name = "/".join(above[max(own, 0) :])
+        above = above[: max(own, 0)]
+    if is_account_id(name):
+        account = account or name
+    return _Layout("/".join([*above, policy, *date]), name, region, account, policy)
