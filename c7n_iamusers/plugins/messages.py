@@ -313,13 +313,16 @@ class Used(Step):
 
 def _newest_untold(resource: Resource, notices: Notices) -> tuple[str, str]:
     """The newest attempt of the filter ``attempts`` since the last message of its kind; failed sign-ins come last."""
-    attempts = ((resource.get(ANNOTATION) or {}).get("attempts") or {}).get("attempts") or ()
+    heard = (resource.get(ANNOTATION) or {}).get("attempts") or {}
+    attempts, unread = heard.get("attempts") or (), heard.get("unread") or ()
+    # anybody can fail to sign in, so often that nothing else is read
+    hidden = f". What else it did is not known: {unread[0]}" if unread else ""
     for kind in (USED, FAILED_SIGN_IN):
         of_kind = [attempt for attempt in attempts if _is_failed_sign_in(attempt) is (kind == FAILED_SIGN_IN)]
         newest: Mapping[str, Any] = max(of_kind, key=lambda attempt: str(attempt.get("time")), default={})
         time, told = moment(newest.get("time")), notices.last(str(resource["UserId"]), USED, kind)
         if time and (told is None or time > told):
-            return kind, _heard(newest)
+            return kind, _heard(newest) + (hidden if kind == FAILED_SIGN_IN else "")
     return USED, ""
 
 

@@ -359,6 +359,17 @@ def test_the_hourly_policy_tells_calls_before_failed_sign_ins(attempts: list[Any
     assert [told in each.annotation["used"]["text"] for each in found] == [True] * bool(told)
 
 
+def test_failed_sign_ins_that_hide_all_else_say_so() -> None:
+    """250 of them end the reading of the event history, and anybody can make them."""
+    heard = {"attempts": [seen(1, "ConsoleLogin", **FAILED)], "unread": ["CloudTrail has over 250 events"]}
+    user = {"UserName": "glass", "UserId": "AIDAGLASS", "c7n:IamUser": {"attempts": heard}}
+    (due,) = Used().due([user], notices(), NOW)
+    text = due.annotation["used"]["text"]
+    assert text.endswith(
+        "Failed authentication. What else it did is not known: CloudTrail has over 250 events"
+    )
+
+
 def test_an_event_is_told_once() -> None:
     given = sign_in(glass())
     known = notices(NOW - timedelta(days=1), event_id=given["detail"]["eventID"])
