@@ -177,9 +177,9 @@ class Attempts:
             "quarantined": self.quarantined,
             "count": len(newest),
             "attempts": [each.as_data() for each in newest[:SHOWN]],
-            "not_recorded": [each.why for each in self._all_gaps if not each.unread],
-            "unread": [each.why for each in self._all_gaps if each.unread],
-            "codes": [each.code for each in self._all_gaps if each.code],
+            "not_recorded": [gap.why for gap in self._all_gaps if not gap.unread],
+            "unread": [gap.why for gap in self._all_gaps if gap.unread],
+            "codes": [gap.code for gap in self._all_gaps if gap.code],
         }
 
 
@@ -271,17 +271,19 @@ def last_uses(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> Iterato
 
 def service_uses(services: Iterable[Mapping[str, Any]], since: datetime) -> Iterator[Attempt]:
     """The services that were called from ``since`` on. ``services``: botocore's ``ServiceLastAccessed``."""
-    for each in services:
-        time = moment(each.get("LastAuthenticated"))
+    for service in services:
+        time = moment(service.get("LastAuthenticated"))
         if time and time >= since:
-            region = _text(each.get("LastAuthenticatedRegion"))
-            yield Attempt(SERVICES, time, _text(each.get("ServiceNamespace")), "", region)
+            region = _text(service.get("LastAuthenticatedRegion"))
+            yield Attempt(SERVICES, time, _text(service.get("ServiceNamespace")), "", region)
 
 
 def services_told(services: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     """The namespaces of the ``services`` that say when they were last called, or that they never were."""
     told = (
-        each for each in services if not each.get("LastAuthenticated") or moment(each["LastAuthenticated"])
+        service
+        for service in services
+        if not service.get("LastAuthenticated") or moment(service["LastAuthenticated"])
     )
     return frozenset(str(each["ServiceNamespace"]) for each in told if each.get("ServiceNamespace"))
 

@@ -207,7 +207,7 @@ def reasons_of(user: IamUser, evidence: model.Evidence, replacements: tuple[str,
         *_path_tags_groups(user),
         *(f"{name}: {each.problem}" for name, each in evidence.sources.items() if each.problem),
         *(
-            [f"replacement: {', or '.join(REPLACEMENTS[each] for each in replacements)}"]
+            [f"replacement: {', or '.join(REPLACEMENTS[replacement] for replacement in replacements)}"]
             if replacements
             else []
         ),
@@ -341,7 +341,7 @@ def _without_credentials(user: IamUser, evidence: model.Evidence) -> _Result:
 
 def _by_use(passwords: Held, programs: Held) -> _Result:
     """By which of password and access keys is in use. AWS does not track the use of other credentials."""
-    if all(attachments.CREDENTIAL_TRAITS[each.kind].use for each in programs):
+    if all(attachments.CREDENTIAL_TRAITS[program.kind].use for program in programs):
         signs_in, runs = _is_used(passwords), _is_used(programs)
         if signs_in is None or runs is None:
             return model.UNKNOWN, "has a password and keys, and it is unknown which are in use", ""
@@ -354,9 +354,9 @@ def _by_use(passwords: Held, programs: Held) -> _Result:
 
 def _is_used(credentials: Held) -> bool | None:
     """True if any was used, False if none ever was, None if unknown."""
-    if any(each.last_use and each.last_use.at for each in credentials):
+    if any(credential.last_use and credential.last_use.at for credential in credentials):
         return True
-    return None if any(each.last_use is None for each in credentials) else False
+    return None if any(credential.last_use is None for credential in credentials) else False
 
 
 def _without_password(user: IamUser, evidence: model.Evidence, held: Held) -> _Result:

@@ -73,15 +73,17 @@ def read_events(
     """
     if not clients or not windows:
         nowhere = UserEvents(gaps=(Gap("CloudTrail was read in no Region", unread=True),))
-        return {each.user.unique_id: nowhere for each in windows}
+        return {window.user.unique_id: nowhere for window in windows}
     for client in clients.values():
         RateLimit(PER_SECOND).attach(client)
-    first = min(each.since for each in windows)
+    first = min(window.since for window in windows)
     renames = _read_renames(home, clients.get(home), _start(first, now), backoff)
-    gaps = [renames.gaps(each) for each in windows]
+    gaps = [renames.gaps(window) for window in windows]
     windows = [
-        replace(each, names=former_names(each.user.name, each.names, renames.found) - {each.user.name})
-        for each in windows
+        replace(
+            window, names=former_names(window.user.name, window.names, renames.found) - {window.user.name}
+        )
+        for window in windows
     ]
     with ThreadPoolExecutor(len(clients)) as pool:
         by_region = list(
@@ -222,7 +224,7 @@ def _read_user(region: str, client: Any, window: Window, backoff: Backoff, now: 
         read = 0
         for page in lookup:
             found = records_of(_records(page), window.user, window.since, window.names)
-            if not all(each.is_failed_sign_in for each in found.attempts):
+            if not all(attempt.is_failed_sign_in for attempt in found.attempts):
                 return UserEvents(found.attempts)
             failed += found.attempts  # which anybody can make, and must hide no call behind them
             gaps += _gaps_in(region, found)

@@ -73,7 +73,7 @@ class SeenUser:
     def moved(self, by: int) -> SeenUser:
         """The same where so many rules stand before its own."""
         rule = None if self.rule is None else self.rule + by
-        more, expired = (tuple(each + by for each in numbers) for numbers in (self.more, self.expired))
+        more, expired = (tuple(number + by for number in numbers) for numbers in (self.more, self.expired))
         return replace(self, rule=rule, more=more, expired=expired)
 
     def as_data(self) -> dict[str, Any]:
@@ -106,15 +106,15 @@ class SeenUsers:
     def protected(self) -> dict[ExemptionRule, int]:
         """Rule -> how many users it protects, alone or beside other rules."""
         found = dict.fromkeys(self.rules, 0)
-        for each in self.users:
-            for number in each.protecting:
+        for user in self.users:
+            for number in user.protecting:
                 found[self.rules[number]] += 1
         return found
 
     def and_then(self, later: SeenUsers) -> SeenUsers:
         """With what a ``later`` filter of the same run made of the users that it got."""
-        known = {each.unique_id: each for each in self.users}
-        users = known | {each.unique_id: each.moved(len(self.rules)) for each in later.users}
+        known = {user.unique_id: user for user in self.users}
+        users = known | {user.unique_id: user.moved(len(self.rules)) for user in later.users}
         complete = self.complete or later.complete
         return SeenUsers(self.execution, complete, (*self.rules, *later.rules), tuple(users.values()))
 
@@ -123,8 +123,8 @@ class SeenUsers:
         data = {
             "execution": self.execution,
             "complete": self.complete,
-            "rules": [each.as_data() for each in self.rules],
-            "users": [each.as_data() for each in self.users],
+            "rules": [rule.as_data() for rule in self.rules],
+            "users": [user.as_data() for user in self.users],
         }
         return json.dumps(data, separators=(",", ":"))
 
@@ -135,10 +135,10 @@ def parse_seen(data: Any) -> SeenUsers:
     rules = tuple(_rule(json.dumps(each, sort_keys=True)) for each in data["rules"])
     # each run has the same users
     users = tuple(map(_user, data["users"]))
-    for each in users:
-        numbers = (*each.protecting, *each.expired)
-        if bool(each.protecting) != (each.state == EXEMPT) or max(numbers, default=-1) >= len(rules):
-            raise ValueError(f"{SEEN}: {each.arn} is exempt by no rule, or names one without being exempt")
+    for user in users:
+        numbers = (*user.protecting, *user.expired)
+        if bool(user.protecting) != (user.state == EXEMPT) or max(numbers, default=-1) >= len(rules):
+            raise ValueError(f"{SEEN}: {user.arn} is exempt by no rule, or names one without being exempt")
     return SeenUsers(data["execution"], data["complete"], rules, users)
 
 

@@ -70,7 +70,7 @@ class LivePolicies:
             groups = tuple(each for each in found if each)
             arns = policy_arns(user, groups)
             versions = (reading.version(arn) or read_policy(self._client, arn, self._backoff) for arn in arns)
-            return HeldRights(groups, tuple(each for each in versions if each), reading.time)
+            return HeldRights(groups, tuple(version for version in versions if version), reading.time)
         except (ClientError, BotoCoreError) as error:
             known = tuple(reading.groups[name] for name in names if name in reading.groups)
             return HeldRights(known, None, reading.time, str(error))
@@ -89,7 +89,7 @@ class _Reading:
     _versions: dict[str, PolicyVersion | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._details = {str(each["Arn"]): each for each in self.account.policies}
+        self._details = {str(policy["Arn"]): policy for policy in self.account.policies}
 
     @property
     def groups(self) -> Mapping[str, Item]:

@@ -160,7 +160,7 @@ class Needed:
 
 def changes_users(actions: Iterable[str]) -> bool:
     """Whether one of the ``actions`` changes something in IAM."""
-    return any(each.startswith("iam:") and not each.startswith(_READING) for each in actions)
+    return any(action.startswith("iam:") and not action.startswith(_READING) for action in actions)
 
 
 def role_policy(
@@ -212,7 +212,9 @@ def simulation(
     found: dict[str, Any] = {
         "PolicySourceArn": principal,
         "ActionNames": list(actions),
-        "ResourceArns": [each if each == "*" else each.replace("*", _SOMETHING) for each in resources],
+        "ResourceArns": [
+            resource if resource == "*" else resource.replace("*", _SOMETHING) for resource in resources
+        ],
     }
     if context:
         found["ContextEntries"] = [

@@ -47,9 +47,10 @@ def _tells_apart(statement: Statement) -> bool:
 def is_trusted(service: str, document: Any) -> bool:
     """Whether a role's trust policy lets ``service`` assume it. Conditions are not judged. Raises ValueError."""
     return any(
-        str(each.get("Effect")) == "Allow"
-        and isinstance(principal := each.get("Principal"), Mapping)
+        str(statement.get("Effect")) == "Allow"
+        and isinstance(principal := statement.get("Principal"), Mapping)
         and service in listed(principal.get("Service"))
-        and {"sts:assumerole", "sts:*", "*"} & {str(action).lower() for action in listed(each.get("Action"))}
-        for each in statements(parse_document(document))
+        and {"sts:assumerole", "sts:*", "*"}
+        & {str(action).lower() for action in listed(statement.get("Action"))}
+        for statement in statements(parse_document(document))
     )

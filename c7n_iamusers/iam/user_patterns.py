@@ -88,7 +88,7 @@ def named_alone(condition: Any) -> tuple[str, ...] | None:
     else:
         return None
     values = found if is_list else [found]
-    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         return None
     return None if not is_list and _MEANINGS.intersection(values) else tuple(values)
 
@@ -149,7 +149,7 @@ def is_everybody(field: str, pattern: str) -> bool:
     values = _UNLIKE.get(field, ())
     # the shortest value is a character
     return (
-        bool(values) and _least_length(pattern) <= 1 and all(matches_text(each, pattern) for each in values)
+        bool(values) and _least_length(pattern) <= 1 and all(matches_text(value, pattern) for value in values)
     )
 
 
@@ -196,7 +196,9 @@ def _impossible(glob: str, known: Callable[[str], bool], what: str, most: int) -
     for piece in dict.fromkeys(_PIECE.findall(glob)):
         literal = len(piece) == 1 and piece not in "*?"
         candidates = piece if literal else piece + string.printable
-        if not any(known(each) and (literal or fnmatchcase(each, piece)) for each in candidates):
+        if not any(
+            known(candidate) and (literal or fnmatchcase(candidate, piece)) for candidate in candidates
+        ):
             return f"matches no user: {what} can't have {piece!r}"
     if _least_length(glob) > most:
         return f"matches no user: {what} has at most {most} characters"

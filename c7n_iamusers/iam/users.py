@@ -47,7 +47,7 @@ def change_shows(client: Any, backoff: Backoff) -> Callable[[ApiCall, Mapping[st
     def shown(call: ApiCall, parameters: Mapping[str, Any]) -> bool:
         if call.permission == "iam:DeleteVirtualMFADevice":
             devices = items(client, "ListVirtualMFADevices", "VirtualMFADevices", backoff)
-            return parameters["SerialNumber"] not in {each["SerialNumber"] for each in devices}
+            return parameters["SerialNumber"] not in {device["SerialNumber"] for device in devices}
         if call.service != "iam" or "UserName" not in parameters:
             return False
         return read_back.shows(read_user(client, str(parameters["UserName"]), backoff), call, parameters)

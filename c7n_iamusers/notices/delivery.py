@@ -162,7 +162,7 @@ class Delivery:
 
 def delivery_of(sent: datetime, queue: str, readings: Iterable[Reading], now: datetime) -> Delivery:
     """What is known of a message that was sent to ``queue`` (its URL) by ``sent``. ``readings``: of any queue."""
-    its = sorted((each for each in readings if each.queue == queue), key=lambda each: each.time)
+    its = sorted((reading for reading in readings if reading.queue == queue), key=lambda each: each.time)
     before = [each for each in its if each.time <= sent][-1:]
     watch = _Watch(sent, _retention(_LONGEST, *before), dead=next((each.dead or 0 for each in before), 0))
     for each in (each for each in its if each.time > sent):
@@ -213,4 +213,4 @@ class _Watch:
 
 
 def _retention(known: timedelta, *readings: Reading) -> timedelta:
-    return min(known, *(each.retention for each in readings if each.retention is not None), _LONGEST)
+    return min(known, *(reading.retention for reading in readings if reading.retention is not None), _LONGEST)

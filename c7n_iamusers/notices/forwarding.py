@@ -34,7 +34,7 @@ _MOST_USERS, _LONGEST, _MOST_RECIPIENTS = 5_000, 4_000, 20
 #: The steps of functions: a new credential, and the use of a user that nobody should use.
 _STEPS = (CREATED, USED)
 #: Their mails, and c7n-mailer's own; the same for Slack.
-_MAIL = (*(f"iam-users-{each}.html" for each in _STEPS), "default", "default.html")
+_MAIL = (*(f"iam-users-{step}.html" for step in _STEPS), "default", "default.html")
 _SLACK = ("slack_iam_users", "slack_default")
 #: A recipient that c7n-mailer looks up by the account's id in its own configuration.
 _LOOKED_UP = "account-emails"

@@ -69,9 +69,9 @@ def _needs(
         its = keys or (f"arn:{partition}:kms:{region}:{account_id}:key/*",)
         yield MailerNeed(("kms:Decrypt",), its)
     roles = [config.get("ses_role"), *(config.get("cross_accounts") or {}).values()]
-    if assumed := tuple(str(each) for each in roles if each):
+    if assumed := tuple(str(role) for role in roles if role):
         yield MailerNeed(("sts:AssumeRole",), assumed)
-    if not config.get("ses_role") and not any(each in config for each in _OTHER_WAYS):
+    if not config.get("ses_role") and not any(other_way in config for other_way in _OTHER_WAYS):
         ses_region = config.get("ses_region") or region
         sender = parseaddr(str(config.get("from_address") or ""))[1]
         identities = f"arn:{partition}:ses:{ses_region}:{account_id}:identity/*"
@@ -96,4 +96,4 @@ def _of_function(
 def _has_secret(config: Mapping[str, Any]) -> bool:
     """Whether it asks KMS. A secret that is no text is kept elsewhere than in AWS."""
     names = (*_SECRETS, _LDAP_SECRET) if config.get("ldap_uri") else _SECRETS
-    return any(isinstance(config.get(each), str) and config[each] for each in names)
+    return any(isinstance(config.get(name), str) and config[name] for name in names)

@@ -82,10 +82,10 @@ class Notice:
         """The content of its file."""
         users = [
             {
-                **{"user": each.name, "arn": each.arn, "unique-id": each.unique_id},
-                **({"what": self.what[each.unique_id]} if each.unique_id in self.what else {}),
+                **{"user": user.name, "arn": user.arn, "unique-id": user.unique_id},
+                **({"what": self.what[user.unique_id]} if user.unique_id in self.what else {}),
             }
-            for each in self.users
+            for user in self.users
         ]
         data = {
             "account": self.account_id,
@@ -126,14 +126,14 @@ def _notice(data: Mapping[str, Any], account_id: str, now: datetime) -> Notice:
     if (
         not isinstance(addresses, list)
         or not addresses
-        or not all(isinstance(each, str) and is_address(each) for each in addresses)
+        or not all(isinstance(address, str) and is_address(address) for address in addresses)
     ):
         raise ValueError("it has no addresses, or one that is no e-mail address")
     if not isinstance(users, list):
         raise ValueError("it has no users")
     words = (_text(data, "message-id"), _text(data, "policy"))
     subjects = tuple(map(_subject, users))
-    what = {str(each["unique-id"]): _text(each, "what") for each in users if "what" in each}
+    what = {str(user["unique-id"]): _text(user, "what") for user in users if "what" in user}
     event = _text(data, "event") if "event" in data else ""
     stop = date.fromisoformat(_text(data, "credentials-stop")) if "credentials-stop" in data else None
     head = (account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects)

@@ -108,8 +108,8 @@ def read_queue(clients: Clients, url: str, time: datetime) -> QueueState:
 
 
 def _sum(attributes: Mapping[str, str]) -> int | None:
-    counts = [_whole(attributes.get(each)) for each in _COUNTS]
-    known = [each for each in counts if each is not None]
+    counts = [_whole(attributes.get(count)) for count in _COUNTS]
+    known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
 
 

@@ -50,7 +50,10 @@ def rows(resources: Sequence[Mapping[str, Any]], action: Mapping[str, Any]) -> l
     ``Tags`` are among them only where c7n-mailer looks for recipients there. ``slack_iam_users`` reads these rows too.
     """
     tagged = "resource-owner" in (*action.get("to", ()), *action.get("cc", ()))
-    return [{**_row(each), **({"Tags": each.get("Tags") or []} if tagged else {})} for each in resources]
+    return [
+        {**_row(resource), **({"Tags": resource.get("Tags") or []} if tagged else {})}
+        for resource in resources
+    ]
 
 
 def _row(resource: Mapping[str, Any]) -> dict[str, str]:
@@ -64,7 +67,9 @@ def _row(resource: Mapping[str, Any]) -> dict[str, str]:
         "Deletion on or after": notice.get("day"),
         "What is known": "; ".join(_known(known, notice)),
         "Kind": _KINDS.get(str(known.get("kind")), known.get("kind")),
-        "Findings": " ".join(str(each.get("text")) for each in findings if each.get("severity") != "low"),
+        "Findings": " ".join(
+            str(finding.get("text")) for finding in findings if finding.get("severity") != "low"
+        ),
         "Last seen": str(activity or "")[:10],
     }
     return {key: plain(str(value or _NOTHING)) for key, value in row.items()}

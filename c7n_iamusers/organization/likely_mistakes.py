@@ -201,7 +201,7 @@ def idle_exemptions(
         ]:
             yield _lapsed(rule, lapsed)
             continue
-        held = [each for each in targets if rule.holds_in(each.account_id, each.name)]
+        held = [target for target in targets if rule.holds_in(target.account_id, target.name)]
         there = [names[each.account_id] for each in held if each.account_id in names]
         is_idle = not any(rule in each.read.matched for each in there)
         if near := [(each, value) for each in there for value in each.near(rule, is_idle)]:

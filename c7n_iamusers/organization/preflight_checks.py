@@ -145,7 +145,7 @@ class Probes:
                 details = items(
                     iam, action.partition(":")[2], "UserDetailList", self.backoff, Filter=["User"]
                 )
-                take_users(IamUser(each, detail_attachments(each)) for each in details)
+                take_users(IamUser(detail, detail_attachments(detail)) for detail in details)
             else:
                 self.backoff.call(iam.get_account_authorization_details, MaxItems=1)
         except _ERRORS as error:

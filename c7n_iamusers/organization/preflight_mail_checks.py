@@ -120,7 +120,7 @@ class MailProbes:
             return Check(place, name, HOLE, told, _MAILER_ROLE.format(file=file))
         if unknown:
             return Check(place, name, UNKNOWN, unknown, "allow kms:Decrypt on that key to c7n-mailer's role")
-        number = sum(len(each.actions) for each in needs)
+        number = sum(len(need.actions) for need in needs)
         return Check(place, name, OK, f"{principal}: {number} actions are allowed, {_BEYOND}")
 
     def mailer(
@@ -215,11 +215,13 @@ class MailProbes:
         """What the policies of ``principal`` don't allow, as "ACTION on RESOURCE"."""
         iam, denied = self._iam_of(session), list[str]()
         for need in needs:
-            for each in need.resources:
-                asked = simulation(principal, need.actions, [each], need.condition)
+            for resource in need.resources:
+                asked = simulation(principal, need.actions, [resource], need.condition)
                 found = items(iam, "SimulatePrincipalPolicy", "EvaluationResults", self.backoff, **asked)
                 denied += [
-                    f"{row['EvalActionName']} on {each}" for row in found if row["EvalDecision"] != "allowed"
+                    f"{row['EvalActionName']} on {resource}"
+                    for row in found
+                    if row["EvalDecision"] != "allowed"
                 ]
         return denied
 

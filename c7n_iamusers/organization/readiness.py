@@ -103,7 +103,7 @@ def chosen(found: Sequence[Target], names: Sequence[str], tags: Sequence[str]) -
     Raises ValueError if a name is no account's, or no account is left.
     """
     known = {each for target in found for each in (target.name, target.account_id)}
-    if unknown := [each for each in names if each not in known]:
+    if unknown := [name for name in names if name not in known]:
         raise ValueError(f"it has no account {', '.join(unknown)}")
     left = tuple(
         target
@@ -125,14 +125,14 @@ def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
     elif not isinstance(roles, Sequence):
         roles = [roles]
     faulty = next(
-        (each for each in roles if not re.fullmatch(r"arn:[^:]+:iam::\d{12}:role/.+", str(each))), None
+        (role for role in roles if not re.fullmatch(r"arn:[^:]+:iam::\d{12}:role/.+", str(role))), None
     )
     if faulty is not None:
         raise ValueError(f"account {account_id}: role {quoted(faulty)} is not the ARN of a role")
-    for each in roles:
-        if (partition := str(each).split(":")[1]) not in partitions():
+    for role in roles:
+        if (partition := str(role).split(":")[1]) not in partitions():
             raise ValueError(
-                f"account {account_id}: role {quoted(each)}: there is no partition {quoted(partition)}; it is one of "
+                f"account {account_id}: role {quoted(role)}: there is no partition {quoted(partition)}; it is one of "
                 f"{', '.join(partitions())}"
             )
     variables = {**shared, **(entry.get("vars") or {})}
@@ -162,10 +162,10 @@ def file_checks(
 
 def _region(target: Target) -> Check:
     regions = target.regions or DEFAULT_REGIONS
-    if faults := [fault for each in regions if each != "all" and (fault := region_fault(each))]:
+    if faults := [fault for region in regions if region != "all" and (fault := region_fault(region))]:
         remedy = f"correct regions in the accounts file, such as [{HOME_REGIONS['aws']}]"
         return Check(str(target), "region", HOLE, "; ".join(faults), remedy)
-    named = {_partition_of(each): each for each in target.regions if each != "all"}
+    named = {_partition_of(region): region for region in target.regions if region != "all"}
     if target.roles and named and target.partition not in named:
         (partition, other), role = next(iter(named.items())), target.roles[-1]
         whole = role.replace(f"arn:{target.partition}:", f"arn:{partition}:", 1)

@@ -205,13 +205,13 @@ class AccessGate:
         named = len(reader.names)
         access = reader.account(account_id, () if "" in names else names, whole)
         self._calls.not_again(len(reader.names) - named)
-        asked = (each for each in candidates if not isinstance(wanted[each.subject.arn], str))
+        asked = (candidate for candidate in candidates if not isinstance(wanted[candidate.subject.arn], str))
         found = reader.people({each.person: None for each in asked if each.person}, access)
         if place := self._data.get("sign-ins"):
             self._use = self._read_use(str(place))
         return {
-            each.subject.arn: self._state(each, wanted[each.subject.arn], access, found)
-            for each in candidates
+            candidate.subject.arn: self._state(candidate, wanted[candidate.subject.arn], access, found)
+            for candidate in candidates
         }
 
     def _state(
@@ -271,9 +271,9 @@ class AccessGate:
             created: dict[str, Any] = {}
             source, details = read_policy_source(client, Backoff(), created=created)
             return _Account(details, created, source)
-        if not any(each.person and not each.on_file for each in candidates):
+        if not any(candidate.person and not candidate.on_file for candidate in candidates):
             return _Account({})
-        return _Account({each["UserId"]: each for each in read_account(client, Backoff(), "User").users})
+        return _Account({user["UserId"]: user for user in read_account(client, Backoff(), "User").users})
 
     def _read_runs(self) -> History:
         """What runs gave whom. Raises IdentityCenterError if others can write that, or no run left it."""
@@ -281,8 +281,8 @@ class AccessGate:
         if place == NONE:
             return History()
         stores, center = records_at(self._manager, place), self._connected_center()
-        for each in stores:
-            check_writers(each)
+        for store in stores:
+            check_writers(store)
         if why := without_records(stores, center):
             raise IdentityCenterError(
                 f"{why}: give the place where runs left identity-center-runs/ as records; or, if these are lost, "
@@ -296,7 +296,7 @@ class AccessGate:
         """The ARN of each user -> what its person must have, or why that is not known."""
         if not self._data.get("derive"):
             wanted = self._wanted()
-            return {each.subject.arn: wanted for each in candidates}
+            return {candidate.subject.arn: wanted for candidate in candidates}
         options = provisioning_settings.derivation_settings(self._data["derive"], self._where)
         credentials: Mapping[str, WorkingCredentials] = {}
         if options.get("identity-center-mfa"):

@@ -111,7 +111,7 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         records = user_records(self.manager, client, resources, Backoff())
         call = user_call(event)
-        return [each.resource for each in records if self._is_watched(each, held, call)]
+        return [record.resource for record in records if self._is_watched(record, held, call)]
 
     def _is_watched(
         self, record: UserRecord, rules: tuple[ExemptionRule, ...], call: UserCall | None
@@ -136,7 +136,7 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
         rules: tuple[ExemptionRule, ...],
         error: type[PolicyValidationError] | type[PolicyExecutionError],
     ) -> tuple[ExemptionRule, ...]:
-        found = tuple(each for each in rules if each.alarm == USE)
+        found = tuple(rule for rule in rules if rule.alarm == USE)
         if not found:
             raise error(
                 f"policy {self.manager.data.get('name')}: filter alarm: none of the {len(rules)} exemptions says "

@@ -177,9 +177,9 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
     def _answers(self, resources: Sequence[Resource], pool: Executor) -> list[Attempts]:
         reading = _Reading(self.manager, self.data, self._sources)
         users = list(pool.map(reading.user, resources))
-        windows = [Window(each.user, each.since, each.names) for each in users if each.user and each.since]
+        windows = [Window(user.user, user.since, user.names) for user in users if user.user and user.since]
         events = reading.events(windows)
-        return [reading.answer(each, events) for each in users]
+        return [reading.answer(user, events) for user in users]
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ class _Reading:
                 Gap(f"{why}, and CloudTrail was read in {', '.join(sorted(set(regions)))} only", unread=True),
             )
         clients = {
-            each: self._session.client("cloudtrail", region_name=each) for each in sorted(set(regions))
+            region: self._session.client("cloudtrail", region_name=region) for region in sorted(set(regions))
         }
         found = read_events(clients, windows, self._backoff, home_region(self._region), self._now)
         return {
@@ -288,7 +288,7 @@ class _Reading:
     def _names(self, user: IamUser) -> frozenset[str]:
         """The names that the user has had, by the journals. CloudTrail shows a renaming only minutes later."""
         lines = self._journals.of(user.subject)
-        return frozenset(str(each.get("user")) for each in lines)
+        return frozenset(str(line.get("user")) for line in lines)
 
     def _listen(self, resource: Resource, days: float | None) -> _Listened:
         user = read_user(self._iam, str(resource["UserName"]), self._backoff)

@@ -268,7 +268,7 @@ class CompositeDelete(TakingAction):
         check_numbers(self, PolicyExecutionError)
         self._resources = resources
         if self.data.get("quiet"):
-            self._listened = {str(each["UserId"]): _listened_since(each) for each in resources}
+            self._listened = {str(resource["UserId"]): _listened_since(resource) for resource in resources}
         if self.data.get("plan-only"):
             propose(self, self.deletion, resources)
         else:
@@ -317,7 +317,7 @@ class CompositeDelete(TakingAction):
     def report(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
         """See UserAction. A user in no quarantine also gets ``earlier``: why another policy left it out of one."""
         super().report(resources, outcomes)
-        told = [each[ANNOTATION]["outcome"] for each in resources]
+        told = [resource[ANNOTATION]["outcome"] for resource in resources]
         left = [each for each in told if each["code"] in NO_QUARANTINE]
         earlier = self._earlier_reasons() if left else {}
         for each in left:
@@ -328,7 +328,9 @@ class CompositeDelete(TakingAction):
         """Unique id -> why a policy with this output skipped the user, by its last outcome; none if unreadable."""
         latest = dict[str, dict[str, Any]]()
         try:
-            rows = [row for each in run_store(self.manager).store.siblings() for row in load_outcomes(each)]
+            rows = [
+                row for sibling in run_store(self.manager).store.siblings() for row in load_outcomes(sibling)
+            ]
         except (OSError, ValueError) as error:
             self.log.warning("%s: why users are in no quarantine can't be read: %s", self.type, error)
             rows = []
@@ -361,7 +363,9 @@ class CompositeDelete(TakingAction):
             sessions=sessions,
             note_exempt=self.note_exempt,
             spared={
-                str(each["UserId"]): reason for each in self._resources if (reason := self._spared(each))
+                str(resource["UserId"]): reason
+                for resource in self._resources
+                if (reason := self._spared(resource))
             },
         )
 

@@ -264,7 +264,7 @@ class NotifyOwners(RecordedNotify):
         self.log.warning(
             "%s: an earlier run did not tell owners of: %s", self.type, ", ".join(map(str, self._due_users))
         )
-        super().process([each.resource for each in self._due_users], None)
+        super().process([due_user.resource for due_user in self._due_users], None)
         if self._unrecorded:
             raise PolicyExecutionError("; ".join(self._unrecorded))
 

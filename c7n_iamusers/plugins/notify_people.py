@@ -148,15 +148,18 @@ class NotifyPeople(RecordedNotify):
         with self.refused(account_id):
             notices = Notices.read(self._store, account_id, now, checked=bool(self.queue))
             self._people = {
-                str(each["UserId"]): address
-                for each in resources
-                if not notices.has(str(each["UserId"]), STEP, _EVER, now) and (address := self._address(each))
+                str(resource["UserId"]): address
+                for resource in resources
+                if not notices.has(str(resource["UserId"]), STEP, _EVER, now)
+                and (address := self._address(resource))
             }
             if self._people:
                 self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
             self.note_counts(account_id, notices, now, sending=bool(self._people))
         if self._people:
-            super().process([each for each in resources if str(each["UserId"]) in self._people], event)
+            super().process(
+                [resource for resource in resources if str(resource["UserId"]) in self._people], event
+            )
         if self._unrecorded:
             raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
 

@@ -321,9 +321,11 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         for fault in people.fault_lines() if people else ():
             self.log.warning("%s: %s", self.type, fault)
         candidates = settings.identity.candidates(resources, account_id, people)
-        for each in candidates:
-            if AGAINST in each.rests_on:
-                self.log.warning("%s: %s rests on %s", self.type, each.subject, visible(each.rests_on))
+        for candidate in candidates:
+            if AGAINST in candidate.rests_on:
+                self.log.warning(
+                    "%s: %s rests on %s", self.type, candidate.subject, visible(candidate.rests_on)
+                )
         for hint in hints(candidates):
             self.log.warning("%s: %s", self.type, hint)
         backoff, created = Backoff(), dict[str, Any]()
@@ -333,7 +335,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         documents = read_aws_policies(client, backoff, named - source.policies.keys())
         source = replace(source, policies={**documents, **source.policies})
         inventory = AccountReadings.of(self.manager).inventory(PIECES, backoff)
-        selected = {each.subject.unique_id for each in candidates}
+        selected = {candidate.subject.unique_id for candidate in candidates}
         asked = {key: detail for key, detail in details.items() if key in selected}
         credentials = credentials_of_users(inventory, asked, created, utc_now())
         names_in = settings.identity.names_in(people)

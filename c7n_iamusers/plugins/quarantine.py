@@ -135,7 +135,7 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
         if "brownout" in self.data:
             return [*BROWNOUT]
         kept = frozenset(QUARANTINE).difference(DENIAL) if self.data.get("credentials") == KEEP else ()
-        return [each for each in super().get_permissions() if each not in kept]
+        return [permission for permission in super().get_permissions() if permission not in kept]
 
     def validate(self) -> Quarantine:
         """Raises PolicyValidationError for no exemptions, contradicting options, or an output that does not last."""
@@ -166,13 +166,13 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
         """See UserAction. Of an ``event`` only users count that it can be about: AWS delivers it late, and again."""
         self._event = credential_event(event)
         about = []
-        for each in resources:
-            user = subject_of(each)
-            created = moment(each.get("CreateDate"))
+        for resource in resources:
+            user = subject_of(resource)
+            created = moment(resource.get("CreateDate"))
             if self._event and not self._event.is_about(user.unique_id, created, user.name):
                 self.log.info("%s: left alone: %s is not about this user", user, self._event)
             else:
-                about.append(each)
+                about.append(resource)
         self._resources = about
         if about:
             super().process(about)
@@ -216,15 +216,15 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
 
     def _follow_renamed(self, run: Run) -> None:
         """Give the resources of users that were renamed in the wait, or moved to another path, what they have now."""
-        for each in self._resources:
-            before = subject_of(each)
+        for resource in self._resources:
+            before = subject_of(resource)
             with unreadable(self.manager, str(before), "iam:GetUser and iam:ListUsers"):
                 found = read_detail(run.client, before.name, run.backoff)
                 if found is None or found["UserId"] != before.unique_id:
                     found = read_by_id(run.client, before.unique_id, run.backoff)
             if found and found["Arn"] != before.arn:
-                each.update({key: found[key] for key in ("UserName", "Path", "Arn")})
-                annotate(each, FORMER_NAME, before.name)
+                resource.update({key: found[key] for key in ("UserName", "Path", "Arn")})
+                annotate(resource, FORMER_NAME, before.name)
                 self.log.info("%s: it is %s now", before, found["Arn"])
 
 

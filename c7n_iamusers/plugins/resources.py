@@ -235,7 +235,7 @@ _TEMPLATES = ("iam-users-", "slack_iam_users")
 
 def without_documents(resources: Iterable[Resource]) -> list[Resource]:
     """Copies of ``resources`` without the members in LEFT_OUT, which later actions still find on the originals."""
-    return [{key: value for key, value in each.items() if key not in LEFT_OUT} for each in resources]
+    return [{key: value for key, value in resource.items() if key not in LEFT_OUT} for resource in resources]
 
 
 def reason_for_owners(outcome: Mapping[str, Any]) -> str:
@@ -258,9 +258,9 @@ def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> lis
     addresses that it finds in tags. It publishes to topics in tags too: the package's own actions leave those tags out.
     """
     templates = [str(value) for key, value in action.items() if key.endswith("template")]
-    ours = "template" in action and all(each.startswith(_TEMPLATES) for each in templates)
+    ours = "template" in action and all(template.startswith(_TEMPLATES) for template in templates)
     trimmed = ours or is_for_stock(action)
-    found = [_trimmed(each) for each in resources] if trimmed else without_documents(resources)
+    found = [_trimmed(resource) for resource in resources] if trimmed else without_documents(resources)
     if domains := action.get("email-domains"):
         for each in found:
             each["Tags"] = [tag for tag in each.get("Tags") or () if _may_be_sent(str(tag["Value"]), domains)]

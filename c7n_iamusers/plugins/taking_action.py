@@ -161,9 +161,9 @@ class TakingAction(UserAction):
             return {}
         keys = sorted({key for each in self._access_filters() for key in each.naming_tags})
         found = {}
-        for each in self._resources:
-            tags = {tag["Key"]: tag["Value"] for tag in each.get("Tags") or ()}
-            found[subject_of(each).arn] = {key: tags.get(key, "") for key in keys}
+        for resource in self._resources:
+            tags = {tag["Key"]: tag["Value"] for tag in resource.get("Tags") or ()}
+            found[subject_of(resource).arn] = {key: tags.get(key, "") for key in keys}
         return found
 
     def _access(self, calls: Calls) -> Sequence[Access]:

@@ -181,10 +181,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         Raises PolicyExecutionError if the filter's options are invalid or the account can't be read.
         """
         options = [each.options() for each in self._filters()]
-        if all(each.selection == _EVERYBODY for each in options):
+        if all(option.selection == _EVERYBODY for option in options):
             return LiveRecheck(None, options)
         pieces = [*DEFAULT_PIECES]
-        if any(each.criteria.provisioning.roles for each in options):
+        if any(option.criteria.provisioning.roles for option in options):
             pieces.append(CREATION)
         inventory = AccountReadings.of(self.manager).inventory(pieces, run.backoff)
         index = EvidenceIndex(replace(inventory, roles=account.roles, groups=account.groups))

@@ -189,8 +189,8 @@ class MailerRole:
 def _of_mailer(role: MailerRole) -> RoleDocument:
     asked = [_allow([_SIMULATING], [role.arn])] if role.setup else []
     allowed = [
-        _allow([*each.actions], each.resources, {"StringEquals": each.condition} if each.condition else None)
-        for each in role.needs
+        _allow([*need.actions], need.resources, {"StringEquals": need.condition} if need.condition else None)
+        for need in role.needs
     ]
     trust = trust_policy(role.principal) if role.principal else None
     text = "Runs c7n-mailer"
@@ -202,7 +202,9 @@ def _of_mailer(role: MailerRole) -> RoleDocument:
 def _forwarding(needs: RoleNeeds, settings: RoleSettings) -> Iterator[Document]:
     """`c7n-iamusers forward` takes what functions sent out of their queues. It sends as the runner's policies do."""
     queues = dict.fromkeys(
-        queue_arn(queue, settings.partition) for each in needs.functions for queue in each.places.queues
+        queue_arn(queue, settings.partition)
+        for function in needs.functions
+        for queue in function.places.queues
     )
     if queues:
         asked = _READ_QUEUE if needs.setup else ()
@@ -231,7 +233,7 @@ def _of_functions(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocu
     for number, functions in enumerate(needs.functions, 1):
         own = role_policy(functions.needed, "*", settings.partition, settings.organization)["Statement"]
         logs = _arns(settings, "logs:*:*:log-group:/aws/lambda/", functions.names)
-        statements = [*own, _allow(_LOGGING, [*logs, *(f"{each}:*" for each in logs)])]
+        statements = [*own, _allow(_LOGGING, [*logs, *(f"{log}:*" for log in logs)])]
         path, _, name = f"/{functions.role}".rpartition("/")
         policy = _document([*statements, *_place_statements(functions.places, settings)])
         text = "Runs the policies of c7n-iamusers that are Lambda functions"
@@ -242,8 +244,8 @@ def _of_functions(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocu
 
 
 def _deployer(needs: RoleNeeds, settings: RoleSettings) -> RoleDocument:
-    names = [name for each in needs.functions for name in each.names]
-    roles = _arns(settings, "iam::*:role/", [each.role for each in needs.functions])
+    names = [name for function in needs.functions for name in function.names]
+    roles = _arns(settings, "iam::*:role/", [function.role for function in needs.functions])
     policy = _document(
         [
             _allow(["iam:PassRole"], roles, {"StringEquals": {"iam:PassedToService": _LAMBDA}}),
@@ -303,7 +305,7 @@ def trust_policy(principal: str, wanted: Mapping[str, str] | None = None) -> Doc
 def _place_statements(places: Places, settings: RoleSettings, setup: bool = False) -> Iterator[Document]:
     partition, owned = settings.partition, _owned_by(settings.organization)
     if places.queues:
-        queues = [queue_arn(each, partition) for each in places.queues]
+        queues = [queue_arn(queue, partition) for queue in places.queues]
         asked = _READ_QUEUE if setup else ()
         yield _allow([*asked, "sqs:SendMessage"], queues)
     if counted := [queue_arn(each, partition) for each in places.counted]:
@@ -317,7 +319,7 @@ def _place_statements(places: Places, settings: RoleSettings, setup: bool = Fals
         *(_bucket_and_key(each) for each in places.objects),
     ]
     yield from _listing([*read, *(_bucket_and_key(each, "") for each in places.listed)], settings)
-    yield from _listing([_bucket_and_key(each, "") for each in places.tops], settings, {"s3:delimiter": "/"})
+    yield from _listing([_bucket_and_key(top, "") for top in places.tops], settings, {"s3:delimiter": "/"})
 
     def arns(found: Iterable[tuple[str, str]], more: str = "") -> list[str]:
         return [f"arn:{partition}:s3:::{bucket}/{pattern}{more}" for bucket, pattern in found]

@@ -193,7 +193,7 @@ def _cases(spared: Sequence[str], admins: Sequence[str], partition: str) -> Iter
     others = (user, stranger, root)
     yield from _each(CREATING, user, others, EXPLICIT_DENY)
     yield from _each(CREATING, user, makers, ALLOWED)
-    yield from _each(CREATING, user, (each for each in keepers if each not in makers), EXPLICIT_DENY)
+    yield from _each(CREATING, user, (keeper for keeper in keepers if keeper not in makers), EXPLICIT_DENY)
     yield from _each(CHANGING, stranger, (user,), ALLOWED)
     for role in keepers:
         yield from _each(CHANGING, role, others, EXPLICIT_DENY)
@@ -203,7 +203,7 @@ def _cases(spared: Sequence[str], admins: Sequence[str], partition: str) -> Iter
 
 def _unlisted(names: Sequence[str]) -> str:
     """The name of a role that none of ``names`` matches; a policy with a name for each beginning would be too long."""
-    found = (f"{each}nlisted-role" for each in _BEGINNINGS)
+    found = (f"{beginning}nlisted-role" for beginning in _BEGINNINGS)
     return next(name for name in found if not any(fnmatchcase(name, pattern) for pattern in names))
 
 

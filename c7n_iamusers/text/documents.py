@@ -330,8 +330,8 @@ class _Weighing:
             raise NotInFormat(0, TOO_DEEP)
         self._known[id(value)] = None
         count, height = 1, 0
-        for each in members:
-            inner, below = self.weighed(each, depth + 1)
+        for member in members:
+            inner, below = self.weighed(member, depth + 1)
             count, height = count + inner, max(height, below)
         if count > MOST_VALUES:
             raise NotInFormat(0, f"has more than {MOST_VALUES} values, those of aliases and merges counted")

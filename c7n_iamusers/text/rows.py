@@ -88,7 +88,7 @@ def _separator(text: str) -> str:
     """The separator in the header, a comma if there is none. Raises NotInFormat if it has several."""
     lines = enumerate(io.StringIO(text, newline=None), 1)
     line, header = next(((number, each) for number, each in lines if each.strip()), (1, ""))
-    found = [each for each in _SEPARATORS if each in header.strip()]
+    found = [separator for separator in _SEPARATORS if separator in header.strip()]
     if len(found) > 1:
         kinds = " and a ".join(_SEPARATORS[each] for each in found)
         raise NotInFormat(line, f"the header has a {kinds}: use one of them between all columns")
