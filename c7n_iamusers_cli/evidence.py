@@ -94,7 +94,8 @@ def _without_users(account: object) -> str:
 
 
 def _account_id(role: str | None) -> str:
-    from c7n_iamusers.execution.sessions import account_of, account_session
+    from c7n_iamusers.execution.callers import account_of
+    from c7n_iamusers.execution.sessions import account_session
 
     return role.split(":")[4] if role else account_of(account_session())
 

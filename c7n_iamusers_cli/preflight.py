@@ -279,8 +279,9 @@ def _shared(
 
 
 def _probes(found: Sequence[Target]) -> Probes:
+    from c7n_iamusers.execution.callers import caller_of
     from c7n_iamusers.execution.retries import Backoff
-    from c7n_iamusers.execution.sessions import account_session, caller_of
+    from c7n_iamusers.execution.sessions import account_session
     from c7n_iamusers.organization.preflight_checks import Probes
 
     session = account_session(region=found[0].region if found else "")

@@ -262,10 +262,11 @@ def _restoring(role: str | None, options: _Options, users: Sequence[RestorableUs
     from botocore.exceptions import BotoCoreError, ClientError
 
     from c7n_iamusers.exceptions import EvidenceUnreadable
+    from c7n_iamusers.execution.callers import caller_of
     from c7n_iamusers.execution.interruption import Interrupted, Interruption
     from c7n_iamusers.execution.paging import items
     from c7n_iamusers.execution.retries import Backoff
-    from c7n_iamusers.execution.sessions import account_session, caller_of
+    from c7n_iamusers.execution.sessions import account_session
     from c7n_iamusers.restoration.rights_reader import RoleTrustReader
     from c7n_iamusers.restoration.snapshot_files import locked
 

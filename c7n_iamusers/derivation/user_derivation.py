@@ -13,159 +13,16 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
-from c7n_iamusers.derivation.canonical import canonical, document_of, written
-from c7n_iamusers.derivation.model import NOT_ACCEPTED, DerivationOptions, DerivedSet, PolicyReference
-from c7n_iamusers.derivation.others import OTHERS_UNDECIDED, OTHERS_WIDER
-from c7n_iamusers.derivation.permission_set import duration_seconds
+from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet
 from c7n_iamusers.derivation.proving import old_policies, prove, session_of
-from c7n_iamusers.derivation.user_policies import CustomerPolicy, UserPolicies, read_user_policies
-from c7n_iamusers.iam.policy_documents import COMPROMISED, aws_deny_all, canonical_policy
+from c7n_iamusers.derivation.rendering import render
+from c7n_iamusers.derivation.user_policies import UserPolicies, read_user_policies
+from c7n_iamusers.derivation.refusals import blocked_reason, empty_reason
 from c7n_iamusers.policy_comparison import principals
 from c7n_iamusers.policy_comparison.budgets import OutOfTime, UserTime, asking, check_time
-from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, TOO_COMPLEX, WIDER, Proof, Witness
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, Proof
 from c7n_iamusers.policy_comparison.patterns import variables
-from c7n_iamusers.policy_comparison.statements import DENY, EVERYTHING, PolicyStatement
-
-
-def render(held: UserPolicies, options: DerivationOptions) -> DerivedSet:
-    """The permission set of a user, which depends only on the user's own policies and ``options``.
-
-    It refers only to customer-managed policies that the user has, so a later change of such a policy changes the user
-    as well. Raises ValueError, with the numbers and what to do, if the quotas are exceeded.
-    """
-    content = held.content
-    room = min(options.policies_per_set, options.policies_per_role) - len(content.managed)
-    if room < 0:
-        raise ValueError(_too_many(len(content.managed), options))
-    references, rest = _split(held, room)
-    boundary = content.boundary
-    derived = DerivedSet(
-        "",
-        tuple(sorted(content.managed)),
-        references,
-        document_of(rest),
-        (boundary.reference or boundary.arn) if boundary else None,
-        _duration(options.session_duration),
-    )
-    _check_size(derived.inline_policy, options)
-    return replace(derived, name=content.name(_form(derived)))
-
-
-def _form(derived: DerivedSet) -> dict[str, object]:
-    """What makes sets with equal content different: inline document, references and session duration."""
-    return {
-        "inline": derived.inline,
-        "references": [f"{each.path}{each.name}" for each in derived.customer_managed],
-        "session": derived.session_duration,
-    }
-
-
-def _split(held: UserPolicies, room: int) -> tuple[tuple[PolicyReference, ...], tuple[PolicyStatement, ...]]:
-    """The policies to refer to, and the statements to put inline."""
-    # Keyed by reference, since a user can have a policy both directly and through a group. The largest come first,
-    # because they save the most inline space.
-    whole = {policy.reference: policy for policy in held.own if policy.whole}
-    references = dict(sorted(whole.items(), key=lambda each: (-_size(each[1]), each[0]))[:room])
-    given = [statement for policy in references.values() for statement in policy.translated]
-    rest = [
-        statement
-        for policy in held.own
-        if policy.reference not in references
-        for statement in policy.translated
-    ]
-    return tuple(sorted(filter(None, references))), canonical(rest, given)
-
-
-def _duration(text: str) -> str:
-    """The duration in canonical form: PT60M is PT1H."""
-    seconds = duration_seconds(text)
-    if seconds is None:
-        return text
-    if seconds % 3600 == 0:
-        return f"PT{seconds // 3600}H"
-    return f"PT{seconds // 60}M" if seconds % 60 == 0 else f"PT{seconds}S"
-
-
-def _size(policy: CustomerPolicy) -> int:
-    return sum(len(canonical_policy(written(each))) for each in policy.translated)
-
-
-def _too_many(count: int, options: DerivationOptions) -> str:
-    return (
-        f"needs {count} AWS-managed policies; a permission set can have {options.policies_per_set}, and its role in "
-        f"the account {options.policies_per_role}: request a higher quota for roles and set "
-        "derive: {policies-per-role: ...}, or detach some policies"
-    )
-
-
-def _check_size(inline: str, options: DerivationOptions) -> None:
-    characters, size = len("".join(inline.split())), len(inline.encode())
-    if characters > options.inline_characters or size > options.inline_bytes:
-        raise ValueError(
-            f"needs an inline policy of {characters} characters and {size} bytes; a permission set can have "
-            f"{options.inline_characters} and {options.inline_bytes}: create customer-managed policies with the same "
-            "name and document in each account, which the set can refer to, or shorten the policies"
-        )
-
-
-_SHOWN = 3
-_DENY_ALL = PolicyStatement(DENY, EVERYTHING, EVERYTHING)
-
-
-def blocked_reason(held: UserPolicies) -> str:
-    """Why a compromised or quarantined user gets no set, in words; empty for others."""
-    for each in held.aws:
-        if each.policy.name.startswith(COMPROMISED):
-            return f"has {each.source}: AWS detected an exposed access key; investigate it first"
-    denied = [
-        each.source for each in held.aws if each.policy.arn == aws_deny_all(each.policy.arn.split(":")[1])
-    ]
-    denied += [
-        translation.original.source
-        for policy in held.own
-        for translation in policy.translations
-        if translation.original == _DENY_ALL
-    ]
-    return f"{denied[0]} denies every action, as in quarantine: release the user first" if denied else ""
-
-
-def empty_reason(held: UserPolicies) -> str:
-    """Why a user whose permission set would be empty gets none, in words; empty for others."""
-    if held.content.grants:
-        return ""
-    if not held.aws and not held.own:
-        return "has no policies, so a permission set would grant nothing"
-    remedies = dict.fromkeys(remark.remedy for remark in held.remarks if remark.remedy)
-    return "; ".join(["none of its permissions can be granted by a permission set", *remedies])
-
-
-def unproven_reason(proof: Proof) -> str:
-    """Why a user gets no set, if the set was not proven to grant no more, in words."""
-    shown = "; ".join(map(in_words, proof.witnesses[:_SHOWN]))
-    remedies = dict.fromkeys(
-        f"{remark.source} {remark.text}: {remark.remedy}"
-        for remark in proof.remarks
-        if remark.id in ("deny-lost", "condition-unknown", OTHERS_WIDER, OTHERS_UNDECIDED, NOT_ACCEPTED)
-    )
-    found = (
-        f"its permission set was not proven to grant no more, for example {shown}"
-        if proof.verdict == WIDER
-        else f"it is undecided whether its permission set grants more, for example {shown}"
-    )
-    accept = (
-        "review its proof and correct its policies, or name it in derive: {accept: [...]} with "
-        f"verdict: {proof.verdict}"
-    )
-    return "; ".join([found, *(remedies or [accept])])
-
-
-def in_words(witness: Witness) -> str:
-    """A request that a permission set grants beyond the user's policies, in words."""
-    conditions = f" ({witness.conditions})" if witness.conditions else ""
-    if witness.action == TOO_COMPLEX:
-        return f"{witness.statement}{conditions}, which is too complex to compare"
-    return f"{witness.action} on {witness.resource}{conditions}"
-
+from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
 _Texts = tuple[tuple[str, str], ...]
 

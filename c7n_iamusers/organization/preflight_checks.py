@@ -16,10 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.bucket_store import bucket_output
+from c7n_iamusers.execution.callers import account_of
 from c7n_iamusers.execution.executor import SINGLE_TRY
 from c7n_iamusers.execution.paging import items
 from c7n_iamusers.execution.retries import Backoff, error_code
-from c7n_iamusers.execution.sessions import account_of, external
+from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.accounts import detail_attachments
 from c7n_iamusers.iam.permissions import Needed, changes_users

@@ -21,10 +21,10 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.execution.callers import caller_of
 from c7n_iamusers.execution.executor import SINGLE_TRY
 from c7n_iamusers.execution.paging import items
 from c7n_iamusers.execution.retries import Backoff, error_code
-from c7n_iamusers.execution.sessions import caller_of
 from c7n_iamusers.iam.permissions import simulation
 from c7n_iamusers.notices.mailer_needs import MAILER_REGION, MailerNeed, mailer_needs
 from c7n_iamusers.notices.queue import (

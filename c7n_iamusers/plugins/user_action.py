@@ -18,13 +18,13 @@ from c7n_iamusers.evidence.index import CREATION, EvidenceIndex
 from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.exceptions import RunLockLost
+from c7n_iamusers.execution.callers import callers
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import LOG, SINGLE_TRY, Applied, Executor, Run
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import JournalReader, JournalWriter
 from c7n_iamusers.execution.outcomes import Outcome, OutcomeWriter, Work, missing_outcomes, outcome_of
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
 from c7n_iamusers.iam import sign_in_sessions
 from c7n_iamusers.iam.accounts import AccountDetails, read_account

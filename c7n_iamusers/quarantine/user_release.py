@@ -22,8 +22,8 @@ from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.lockout.deny_all import GONE_DENY, INLINE, brownout_of, denies, foreign_policies, is_bounded
 from c7n_iamusers.lockout.lockout_state import deletion_begun, foreign_deny, predated, titles_of
 from c7n_iamusers.lockout.quarantine_record import Quarantine, tagged_since
-from c7n_iamusers.quarantine.plan import (
-    plan_brownout_end,
+from c7n_iamusers.quarantine.plan import plan_brownout_end
+from c7n_iamusers.quarantine.release_plan import (
     plan_release,
     record_to_release,
     still_denying,

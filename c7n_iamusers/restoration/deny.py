@@ -11,7 +11,7 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import is_aws_deny_all
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all
-from c7n_iamusers.quarantine.plan import restore_boundary
+from c7n_iamusers.quarantine.release_plan import restore_boundary
 
 _OWN_DOCUMENT = deny_all.deny_all_document("Restoration")
 #: The form that a restored user does not get: attached, AWSDenyAll would be more than its snapshot has.

@@ -16,7 +16,7 @@ from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all, lockout_state
 from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER
-from c7n_iamusers.quarantine.plan import restore_boundary
+from c7n_iamusers.quarantine.release_plan import restore_boundary
 from c7n_iamusers.restoration import cannot_come_back, deny
 from c7n_iamusers.restoration.notes import notes
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_change, user_after

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from c7n_iamusers.derivation import user_derivation
 from c7n_iamusers.derivation.model import DerivationOptions
-from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver, render
+from c7n_iamusers.derivation.rendering import render
+from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver
 from c7n_iamusers.policy_comparison.budgets import ACCOUNT_SECONDS, AccountTimes
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER
 from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, depends_on_principal, user_context

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from c7n.credentials import SessionFactory
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.execution.sessions import Callers, callers
+from c7n_iamusers.execution.callers import Callers, callers
 
 REGION = "us-east-1"
 ROLE = "CloudCustodian"

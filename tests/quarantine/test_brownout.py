@@ -35,7 +35,8 @@ from c7n_iamusers.lockout.lockout_state import (
     quarantine_of,
     without_own_changes,
 )
-from c7n_iamusers.quarantine.plan import plan_brownout, plan_brownout_end, plan_quarantine, still_denying
+from c7n_iamusers.quarantine.plan import plan_brownout, plan_brownout_end, plan_quarantine
+from c7n_iamusers.quarantine.release_plan import still_denying
 from tests.quarantine.test_plan import (
     CREDENTIALS,
     NOW,

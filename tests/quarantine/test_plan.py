@@ -34,10 +34,9 @@ from c7n_iamusers.lockout.lockout_state import (
     quarantine_of,
 )
 from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, Quarantine
-from c7n_iamusers.quarantine.plan import (
-    QuarantinePlan,
+from c7n_iamusers.quarantine.plan import QuarantinePlan, plan_quarantine
+from c7n_iamusers.quarantine.release_plan import (
     ReleasePlan,
-    plan_quarantine,
     plan_release,
     record_to_release,
     still_denying,

@@ -25,7 +25,7 @@ from c7n_iamusers.lockout.deny_all import (
 )
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, deletion_begun, quarantine_of
 from c7n_iamusers.lockout.quarantine_record import Quarantine
-from c7n_iamusers.quarantine.plan import plan_release
+from c7n_iamusers.quarantine.release_plan import plan_release
 from c7n_iamusers.restoration import cannot_come_back
 from c7n_iamusers.restoration.cannot_come_back import CurrentState, administrative
 from c7n_iamusers.restoration.deny import OwnDeny

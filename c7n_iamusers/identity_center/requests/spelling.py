@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from c7n_iamusers import reasons
 from c7n_iamusers.derivation.proving import ExistingSetProofs
-from c7n_iamusers.derivation.user_derivation import in_words
+from c7n_iamusers.derivation.refusals import in_words
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.requests.people import Candidate
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER
