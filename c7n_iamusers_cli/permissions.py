@@ -87,7 +87,7 @@ def needed_in_account(part: Any, values: AccountValues) -> Needed:
     from c7n.actions import Notify
 
     from c7n_iamusers.iam.permissions import Needed
-    from c7n_iamusers.notices.queue import ATTRIBUTES, METRIC
+    from c7n_iamusers.notices.queue_counts import ATTRIBUTES, METRIC
 
     found, data = frozenset(part.get_permissions()), part_data(part)
     if isinstance(part, Notify):

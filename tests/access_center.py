@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.identity_center.model import Grant, Group, Instance, KnownPermissionSet, KnownPerson, Person
 

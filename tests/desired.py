@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.attachments import ACCESS_KEY, LOGIN_PROFILE

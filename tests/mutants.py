@@ -446,7 +446,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--sample", type=int, default=300, help="mutants to try (300)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--room", action="append", choices=ROOMS, help="of this room only; may be repeated")
-    parser.add_argument("--only", help="of which path and text hold this only, such as guards.py")
+    parser.add_argument("--only", help="of which path and text hold this only, such as reasons_to_spare.py")
     parser.add_argument("--learn", action="store_true", help="learn anew which tests run which lines")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--learn-part", help=argparse.SUPPRESS)

@@ -16,15 +16,15 @@ from c7n_iamusers.lockout import deny_all, lockout_state
 from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER, VALUE_LENGTH
 from c7n_iamusers.notices import notices
 from c7n_iamusers.plugins import access_gate, taking_action
-from c7n_iamusers.safeguards import gates, user_identity
+from c7n_iamusers.safeguards import gate_readings, user_identity
 
 
 @pytest.mark.parametrize(
     ("found", "promised"),
     [
-        pytest.param(gates.MAX_AGE, 30, id="seconds-that-a-gate-may-be-old"),
-        pytest.param(gates.CALLS, 10, id="calls-of-all-gates-in-each-half-minute"),
-        pytest.param(gates.LONGEST, 900, id="seconds-that-a-patient-gate-may-be-old"),
+        pytest.param(gate_readings.MAX_AGE, 30, id="seconds-that-a-gate-may-be-old"),
+        pytest.param(gate_readings.CALLS, 10, id="calls-of-all-gates-in-each-half-minute"),
+        pytest.param(gate_readings.LONGEST, 900, id="seconds-that-a-patient-gate-may-be-old"),
         pytest.param(live_users.MAX_AGE, 30, id="seconds-that-a-list-of-the-account-may-be-old"),
         pytest.param(
             user_identity.LIST_ATTEMPTS, 6, id="times-that-a-list-is-asked-about-a-user-that-is-gone"

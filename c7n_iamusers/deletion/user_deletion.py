@@ -39,8 +39,8 @@ from c7n_iamusers.lockout.lockout_state import own_deny
 from c7n_iamusers.reasons import DONE as NOTHING_TO_SAY
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards import user_identity
-from c7n_iamusers.safeguards.gates import AskedOfUser, NoteExempt, before_first_change, note_nobody
-from c7n_iamusers.safeguards.guards import (
+from c7n_iamusers.safeguards.gate_readings import AskedOfUser, NoteExempt, before_first_change, note_nobody
+from c7n_iamusers.safeguards.reasons_to_spare import (
     Before,
     Guards,
     Recheck,

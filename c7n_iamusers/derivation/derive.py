@@ -15,9 +15,9 @@ from c7n_iamusers.derivation import model
 from c7n_iamusers.derivation.canonical import Content
 from c7n_iamusers.derivation.others import PoliciesOf, Sides, no_policies, with_others
 from c7n_iamusers.derivation.proving import new_policies, old_policies, session_of
+from c7n_iamusers.derivation.refusals import unproven_reason
 from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver
 from c7n_iamusers.derivation.user_policies import UserPolicies
-from c7n_iamusers.derivation.refusals import unproven_reason
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.policy_comparison.budgets import asking

@@ -18,7 +18,7 @@ from c7n_iamusers.derivation.model import (
     with_acceptance,
 )
 from c7n_iamusers.derivation.others import PoliciesOf, Sides, no_policies, with_others
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.derivation.user_policies import StatementTranslation, UserPolicies
 from c7n_iamusers.policy_comparison import comparison
 from c7n_iamusers.policy_comparison.budgets import Budget, OutOfBudget, UserTime, asking

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from c7n_iamusers.derivation.canonical import canonical, document_of, written
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
-from c7n_iamusers.derivation.permission_set import duration_seconds
+from c7n_iamusers.derivation.requested_permission_set import duration_seconds
 from c7n_iamusers.derivation.user_policies import CustomerPolicy, UserPolicies
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.policy_comparison.statements import PolicyStatement

@@ -15,9 +15,9 @@ from typing import Any
 
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet
 from c7n_iamusers.derivation.proving import old_policies, prove, session_of
+from c7n_iamusers.derivation.refusals import blocked_reason, empty_reason
 from c7n_iamusers.derivation.rendering import render
 from c7n_iamusers.derivation.user_policies import UserPolicies, read_user_policies
-from c7n_iamusers.derivation.refusals import blocked_reason, empty_reason
 from c7n_iamusers.policy_comparison import principals
 from c7n_iamusers.policy_comparison.budgets import OutOfTime, UserTime, asking, check_time
 from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, Proof

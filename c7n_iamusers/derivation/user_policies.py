@@ -16,7 +16,7 @@ from c7n_iamusers.policy_comparison import principals
 from c7n_iamusers.policy_comparison.comparison import CARRIED, LEFT_OUT, TRANSLATED, Remark
 from c7n_iamusers.policy_comparison.conditions import Condition, outcomes
 from c7n_iamusers.policy_comparison.patterns import Element, escaped, substituted, variables
-from c7n_iamusers.policy_comparison.resolution import widest
+from c7n_iamusers.policy_comparison.statement_scope import widest
 from c7n_iamusers.policy_comparison.statements import (
     EVERYTHING,
     IAM_USERS_ONLY,

@@ -19,7 +19,7 @@ from c7n_iamusers.execution.paging import items, pages
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.attachments import ATTACHED_POLICY, GROUP, INLINE_POLICY
 from c7n_iamusers.iam.policy_documents import PolicyInterner, default_documents, with_texts
-from c7n_iamusers.iam.role_trust import tells_apart
+from c7n_iamusers.iam.trust_principals import tells_apart
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.iam.users import read_detail, read_kind
 

@@ -24,9 +24,9 @@ from c7n_iamusers.derivation.model import (
     with_acceptance,
 )
 from c7n_iamusers.derivation.others import OTHERS_UNDECIDED, OTHERS_WIDER
-from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.derivation.proving import ExistingSetProofs, all_managed
 from c7n_iamusers.derivation.refusals import in_words
+from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.identity_center import model

@@ -10,7 +10,7 @@ from functools import cached_property
 from sys import intern
 
 from c7n_iamusers import reasons
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.wording import folded

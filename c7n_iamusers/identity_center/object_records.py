@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
-from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.execution.calls import TRIED
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.requests.intents import permission_set_data

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import Any
 
-from c7n_iamusers.notices.queue import queue_arn
+from c7n_iamusers.notices.queue_counts import queue_arn
 
 #: Keys of the configuration by which mails go another way than through SES.
 _OTHER_WAYS = ("smtp_server", "sendgrid_api_key", "graph_sendmail_endpoint")

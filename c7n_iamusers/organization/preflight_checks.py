@@ -24,9 +24,9 @@ from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.accounts import detail_attachments
 from c7n_iamusers.iam.permissions import Needed, changes_users
-from c7n_iamusers.iam.role_trust import is_trusted
+from c7n_iamusers.iam.trust_principals import is_trusted
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.notices.queue import queue_region, queue_url
+from c7n_iamusers.notices.queue_counts import queue_region, queue_url
 from c7n_iamusers.notices.stop import stops_in
 from c7n_iamusers.organization.likely_mistakes import QUEUE_ATTRIBUTES, bucket_doubt, queue_doubts
 from c7n_iamusers.organization.readiness import (

@@ -27,7 +27,7 @@ from c7n_iamusers.execution.paging import items
 from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.iam.permissions import simulation
 from c7n_iamusers.notices.mailer_needs import MAILER_REGION, MailerNeed, mailer_needs
-from c7n_iamusers.notices.queue import (
+from c7n_iamusers.notices.queue_counts import (
     ATTRIBUTES,
     QueueState,
     queue_arn,

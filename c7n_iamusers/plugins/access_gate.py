@@ -47,7 +47,7 @@ from c7n_iamusers.plugins import identity_settings, provisioning_settings
 from c7n_iamusers.plugins.policy_checks import NONE, require_own_account
 from c7n_iamusers.plugins.resources import AccountReadings, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, records_at
-from c7n_iamusers.safeguards.gates import Calls
+from c7n_iamusers.safeguards.gate_readings import Calls
 
 
 def identity_center_session(manager: Any, role: str | None, region: str | None) -> Any:

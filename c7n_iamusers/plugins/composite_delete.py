@@ -38,7 +38,7 @@ from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_st
 from c7n_iamusers.plugins.taking_action import OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.reasons import NO_QUARANTINE, PLANNED_CALLS, Reason, read_reason
-from c7n_iamusers.safeguards import guards
+from c7n_iamusers.safeguards import reasons_to_spare
 from c7n_iamusers.snapshots.archive import unfinished_deletions
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import visible
@@ -82,7 +82,7 @@ def _proposal(
         found.append(readable(deletion.propose(evidence)))
         planned = found[0]
         if planned.skipped:
-            return guards.left_alone(planned.skipped), planned.skipped
+            return reasons_to_spare.left_alone(planned.skipped), planned.skipped
         return PLANNED, PLANNED_CALLS(count=len(planned.calls))
 
     outcome = outcome_of(subject, work, interruption)
@@ -230,7 +230,7 @@ class CompositeDelete(TakingAction):
             "include-compromised": {"type": "boolean"},
             "adopt": {"type": "boolean"},
             "record-from": {"type": "string", "minLength": 1},
-            "quiet": {"enum": [guards.PROVEN, guards.NONE_SEEN]},
+            "quiet": {"enum": [reasons_to_spare.PROVEN, reasons_to_spare.NONE_SEEN]},
         },
     )
     schema_alias = False
@@ -305,14 +305,17 @@ class CompositeDelete(TakingAction):
         # CloudTrail shows an event minutes late, so asking it again would say no more than the filter did.
         attempts = annotation.get("attempts") or {}
         used = (
-            guards.unquiet(annotation.get("attempts"), self.data["quiet"]) if self.data.get("quiet") else None
+            reasons_to_spare.unquiet(annotation.get("attempts"), self.data["quiet"])
+            if self.data.get("quiet")
+            else None
         )
         if used and not attempts.get("quarantined"):
             # That it is in use says more than that it is not in quarantine.
             used = (
-                guards.seen_active(annotation.get("last_activity"), self.active_within(), utc_now()) or used
+                reasons_to_spare.seen_active(annotation.get("last_activity"), self.active_within(), utc_now())
+                or used
             )
-        return used or guards.unprovisioned(annotation.get("provisioning"))
+        return used or reasons_to_spare.unprovisioned(annotation.get("provisioning"))
 
     def report(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
         """See UserAction. A user in no quarantine also gets ``earlier``: why another policy left it out of one."""
@@ -350,7 +353,7 @@ class CompositeDelete(TakingAction):
         held = recheck.needed or "quarantined-for" in self.data
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)
-        problem = recheck.problem if recheck.needed else guards.no_recheck
+        problem = recheck.problem if recheck.needed else reasons_to_spare.no_recheck
         adopt, sessions = self.data.get("adopt", False), self.sign_in_sessions(run)
         return UserDeletion(
             run,
@@ -393,9 +396,9 @@ class CompositeDelete(TakingAction):
             "quarantine: add '- type: attempts' at the top level of filters, after unnecessary"
         )
 
-    def _guards(self, run: Run) -> guards.Guards:
+    def _guards(self, run: Run) -> reasons_to_spare.Guards:
         """What is judged of a user, but for what is asked anew."""
-        return guards.Guards(
+        return reasons_to_spare.Guards(
             run.callers,
             (),
             self.active_within(),

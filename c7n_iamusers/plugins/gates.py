@@ -21,8 +21,8 @@ from c7n_iamusers.notices.stop import check_stop, stopped
 from c7n_iamusers.plugins import run_outputs
 from c7n_iamusers.plugins.policy_checks import exemption_rules
 from c7n_iamusers.reasons import NO_ACCESS, Reason
-from c7n_iamusers.safeguards.gates import Calls, Gate, Gates
-from c7n_iamusers.safeguards.guards import Guards
+from c7n_iamusers.safeguards.gate_readings import Calls, Gate, Gates
+from c7n_iamusers.safeguards.reasons_to_spare import Guards
 
 #: The seconds of a clock that never goes back, and on Linux goes on while the machine sleeps. Tests have their own.
 CLOCK: Callable[[], float] = partial(

@@ -18,7 +18,7 @@ from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.policy_checks import DAYS, check_options, is_pull, require_bounded
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
-from c7n_iamusers.safeguards.gates import Calls
+from c7n_iamusers.safeguards.gate_readings import Calls
 from c7n_iamusers.text.wording import visible_log
 
 

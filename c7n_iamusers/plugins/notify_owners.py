@@ -25,7 +25,7 @@ from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.identity_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
-from c7n_iamusers.plugins.messages import (
+from c7n_iamusers.plugins.notice_steps import (
     Announce,
     Created,
     Due,

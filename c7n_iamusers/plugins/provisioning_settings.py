@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP, acceptance_data, parse_acceptances
-from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds, parse_permission_set
+from c7n_iamusers.derivation.requested_permission_set import (
+    PermissionSet,
+    duration_seconds,
+    parse_permission_set,
+)
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.identity_center.aws.instance import PERMISSION

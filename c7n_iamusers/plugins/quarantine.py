@@ -24,7 +24,7 @@ from c7n_iamusers.plugins.taking_action import OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.quarantine.user_quarantine import UserQuarantine
 from c7n_iamusers.quarantine.user_release import UserRelease
-from c7n_iamusers.safeguards.guards import Guards
+from c7n_iamusers.safeguards.reasons_to_spare import Guards
 from c7n_iamusers.text.times import moment
 
 #: The timeout of a policy's Lambda function in seconds, unless ``mode.timeout`` says another (c7n.mu).

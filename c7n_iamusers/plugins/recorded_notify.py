@@ -20,7 +20,7 @@ from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.notices import delivery
 from c7n_iamusers.notices.mailer_texts import for_mailer, told_action, told_policy
 from c7n_iamusers.notices.notices import Notice, Notices
-from c7n_iamusers.notices.queue import ATTRIBUTES, FIFO, queue_url, read_queue
+from c7n_iamusers.notices.queue_counts import ATTRIBUTES, FIFO, queue_url, read_queue
 from c7n_iamusers.notices.stock_rows import is_for_stock, rows
 from c7n_iamusers.notices.templates import misspelt, template_fault
 from c7n_iamusers.plugins.recipients import recipients

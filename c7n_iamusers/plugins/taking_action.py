@@ -25,8 +25,8 @@ from c7n_iamusers.plugins.gates import Access, gates_of, unreadable_notices
 from c7n_iamusers.plugins.resources import subject_of
 from c7n_iamusers.plugins.user_action import Resource, UserAction
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
-from c7n_iamusers.safeguards.gates import Calls, Gate, Gates
-from c7n_iamusers.safeguards.guards import Guards
+from c7n_iamusers.safeguards.gate_readings import Calls, Gate, Gates
+from c7n_iamusers.safeguards.reasons_to_spare import Guards
 
 #: Waives a safeguard in writing.
 NONE = policy_checks.NONE

@@ -36,7 +36,7 @@ from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.run_outputs import visible_errors, write_privately
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.safeguards.guards import LiveRecheck
+from c7n_iamusers.safeguards.reasons_to_spare import LiveRecheck
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 from c7n_iamusers.text.wording import visible_log
 

@@ -15,7 +15,7 @@ from typing import Any
 from c7n_iamusers.policy_comparison import budgets, patterns
 from c7n_iamusers.policy_comparison.conditions import Condition, implied
 from c7n_iamusers.policy_comparison.principals import RequestContext
-from c7n_iamusers.policy_comparison.resolution import PLAIN, Bounds, Interpretation, Scope, resolve
+from c7n_iamusers.policy_comparison.statement_scope import PLAIN, Bounds, Interpretation, Scope, resolve
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
 #: The verdicts.

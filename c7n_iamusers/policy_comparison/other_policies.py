@@ -18,7 +18,7 @@ from c7n_iamusers.iam.policy_documents import statements as statements_of
 from c7n_iamusers.policy_comparison.conditions import Condition, outcomes
 from c7n_iamusers.policy_comparison.patterns import escaped, matches, required
 from c7n_iamusers.policy_comparison.principals import RequestContext, SessionNames, depends_on_principal
-from c7n_iamusers.policy_comparison.resolution import PLAIN, Interpretation
+from c7n_iamusers.policy_comparison.statement_scope import PLAIN, Interpretation
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
 
 #: The kinds of policies, as people name them.

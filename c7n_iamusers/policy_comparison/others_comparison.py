@@ -22,7 +22,7 @@ from c7n_iamusers.policy_comparison.comparison import (
     uncovered,
 )
 from c7n_iamusers.policy_comparison.other_policies import Caller, OtherPolicy, standing
-from c7n_iamusers.policy_comparison.resolution import Bounds, Interpretation, Scope, resolve
+from c7n_iamusers.policy_comparison.statement_scope import Bounds, Interpretation, Scope, resolve
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
 

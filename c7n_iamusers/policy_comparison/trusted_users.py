@@ -21,7 +21,7 @@ from typing import Any
 
 from c7n_iamusers.iam.attachments import TAG
 from c7n_iamusers.iam.policy_documents import Statement, listed, parse_document, statements
-from c7n_iamusers.iam.role_trust import account_of
+from c7n_iamusers.iam.trust_principals import account_of
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.policy_comparison.conditions import Condition, outcomes, parse_conditions
 from c7n_iamusers.policy_comparison.patterns import variables

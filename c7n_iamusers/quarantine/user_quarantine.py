@@ -30,8 +30,8 @@ from c7n_iamusers.lockout.lockout_state import deny_record_of, titles_of
 from c7n_iamusers.quarantine.plan import QuarantinePlan, plan_brownout, plan_quarantine
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.safeguards import user_identity
-from c7n_iamusers.safeguards.gates import AskedOfUser, NoteExempt, before_first_change, note_nobody
-from c7n_iamusers.safeguards.guards import (
+from c7n_iamusers.safeguards.gate_readings import AskedOfUser, NoteExempt, before_first_change, note_nobody
+from c7n_iamusers.safeguards.reasons_to_spare import (
     Guards,
     Recheck,
     exempting_rule,

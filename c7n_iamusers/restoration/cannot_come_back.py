@@ -19,8 +19,8 @@ from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, without_own_change
 from c7n_iamusers.lockout.quarantine_record import OWN_TAGS
 from c7n_iamusers.policy_comparison.administrators import admin_policies, unknown
 from c7n_iamusers.restoration.deny import OwnDeny
+from c7n_iamusers.restoration.lost_trust_denies import RoleTrust
 from c7n_iamusers.restoration.rights import CurrentRights
-from c7n_iamusers.restoration.role_trust import RoleTrust
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 

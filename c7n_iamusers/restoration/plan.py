@@ -18,9 +18,9 @@ from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER
 from c7n_iamusers.quarantine.release_plan import restore_boundary
 from c7n_iamusers.restoration import cannot_come_back, deny
+from c7n_iamusers.restoration.lost_trust_denies import RoleTrust, trust_change
 from c7n_iamusers.restoration.notes import notes
 from c7n_iamusers.restoration.rights import CurrentRights, RightsChange, rights_change, user_after
-from c7n_iamusers.restoration.role_trust import RoleTrust, trust_change
 from c7n_iamusers.snapshots.removed_by_deletion import before_removals, removed_by_us, whole_snapshot
 from c7n_iamusers.snapshots.snapshot import Snapshot
 

@@ -11,8 +11,8 @@ from c7n_iamusers.iam.accounts import read_account
 from c7n_iamusers.iam.live_policies import read_group, read_policy
 from c7n_iamusers.iam.policy_documents import PolicyVersion, policy_arns
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.restoration.lost_trust_denies import RoleTrust
 from c7n_iamusers.restoration.rights import CurrentRights
-from c7n_iamusers.restoration.role_trust import RoleTrust
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 

@@ -23,10 +23,10 @@ from c7n_iamusers.iam.users import read_user
 from c7n_iamusers.lockout.deny_all import deny_form, is_denial
 from c7n_iamusers.restoration.cannot_come_back import CurrentState, created_group
 from c7n_iamusers.restoration.deny import OwnDeny, boundary_was_lifted, deny_forms, lifted_form, was_lifted
+from c7n_iamusers.restoration.lost_trust_denies import RoleTrust
 from c7n_iamusers.restoration.plan import REPLACES, Recorded, Restoration, plan_restoration
 from c7n_iamusers.restoration.rights import RightsChange
 from c7n_iamusers.restoration.rights_reader import RightsReader, RoleTrustReader
-from c7n_iamusers.restoration.role_trust import RoleTrust
 from c7n_iamusers.safeguards.user_identity import BoundaryChanged, identity_check
 from c7n_iamusers.snapshots.archive import note_lapse
 from c7n_iamusers.snapshots.removed_by_deletion import whole_snapshot

@@ -14,7 +14,7 @@ from urllib.parse import urlparse
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.permissions import RESOURCE_ORGANIZATION, Needed, role_policy
 from c7n_iamusers.notices.mailer_needs import MailerNeed
-from c7n_iamusers.notices.queue import ATTRIBUTES, METRIC, queue_arn
+from c7n_iamusers.notices.queue_counts import ATTRIBUTES, METRIC, queue_arn
 from c7n_iamusers.text.wording import quoted
 
 #: The kinds of roles: four in each member account, one where Identity Center is administered, and who runs c7n-org.

@@ -16,7 +16,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.identity_center.requests.intents import INTENTS_FILE, Intents
 from c7n_iamusers_cli.main import main
 from tests.access_center import ACCOUNT, MARK, OTHER_ACCOUNT, READ_ONLY

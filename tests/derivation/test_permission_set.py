@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds, parse_permission_set
+from c7n_iamusers.derivation.requested_permission_set import (
+    PermissionSet,
+    duration_seconds,
+    parse_permission_set,
+)
 from c7n_iamusers.exceptions import InvalidPolicyData
 from tests.access_center import AUDIT, MARK, READ_ONLY
 

@@ -38,7 +38,7 @@ class Mutant:
         loader.get_code = get_code
 
 
-_GATES = "c7n_iamusers/safeguards/gates.py"
+_GATES = "c7n_iamusers/safeguards/gate_readings.py"
 _CALL = "c7n_iamusers/execution/journaled_call.py"
 _IDENTITY = "c7n_iamusers/safeguards/user_identity.py"
 _RETRIES = "c7n_iamusers/execution/retries.py"
@@ -61,14 +61,14 @@ MUTANTS = {
         ),
         Mutant(
             "exemptions-ignored",
-            "c7n_iamusers/safeguards/guards.py",
+            "c7n_iamusers/safeguards/reasons_to_spare.py",
             "    if rule is None:\n        return None\n    until",
             "    if rule or not rule:\n        return None\n    until",
             "quarantine: exempted@ListAccessKeys",
         ),
         Mutant(
             "a-namesake-is-taken",
-            "c7n_iamusers/safeguards/guards.py",
+            "c7n_iamusers/safeguards/reasons_to_spare.py",
             "    if evidence.unique_id == user.unique_id:\n",
             "    if True:\n",
             "quarantine: recreated@GetCallerIdentity",
@@ -259,7 +259,7 @@ MUTANTS = {
         # Identity Center
         Mutant(
             "undo-takes-what-others-use",
-            "c7n_iamusers/identity_center/undo/checks.py",
+            "c7n_iamusers/identity_center/undo/rechecks.py",
             "    def _joined(self, group: model.KnownGroup, more: Iterable[str] = ()) -> str:\n",
             "    def _joined(self, group: model.KnownGroup, more: Iterable[str] = ()) -> str:\n        return ''\n",
             "undo: member-added@DeleteAccountAssignment",

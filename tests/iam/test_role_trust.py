@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.iam.role_trust import tells_apart
+from c7n_iamusers.iam.trust_principals import tells_apart
 from tests.records import ACCOUNT
 
 pytestmark = pytest.mark.pure

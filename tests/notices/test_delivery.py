@@ -34,7 +34,7 @@ from c7n_iamusers.notices.notices import (
     parse_record,
 )
 from c7n_iamusers.notices.owed import due_for, owed, reminder
-from c7n_iamusers.plugins.messages import Inform
+from c7n_iamusers.plugins.notice_steps import Inform
 from tests.access_center import ACCOUNT, subject
 from tests.records import text_of
 

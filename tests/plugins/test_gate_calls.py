@@ -18,8 +18,8 @@ from c7n_iamusers.identity_center.aws.permission_sets import Assignments, Permis
 from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.notices.notices import Notices
 from c7n_iamusers.notices.stop import check_stop
-from c7n_iamusers.safeguards.gates import MAX_AGE, Calls, Gate, Gates
-from c7n_iamusers.safeguards.guards import Guards
+from c7n_iamusers.safeguards.gate_readings import MAX_AGE, Calls, Gate, Gates
+from c7n_iamusers.safeguards.reasons_to_spare import Guards
 from tests.access_center import ACCOUNT, INSTANCE
 
 pytestmark = pytest.mark.pure

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.plugins.messages import Created, Due
+from c7n_iamusers.plugins.notice_steps import Created, Due
 from tests import cloudtrail_events as trail
 
 pytestmark = pytest.mark.pure

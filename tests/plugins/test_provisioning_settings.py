@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.identity_center.requests.intents import Intents
 from c7n_iamusers.plugins.provisioning_settings import ProvisioningSettings

@@ -11,7 +11,7 @@ from c7n_iamusers.policy_comparison.principals import (
     session_context,
     user_context,
 )
-from c7n_iamusers.policy_comparison.resolution import Bounds, Scope, resolve
+from c7n_iamusers.policy_comparison.statement_scope import Bounds, Scope, resolve
 from c7n_iamusers.policy_comparison.statements import parse_policy
 
 pytestmark = pytest.mark.pure

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.restoration.lost_trust_denies import RoleTrust, trust_change
 from c7n_iamusers.restoration.rights import RightsChange
-from c7n_iamusers.restoration.role_trust import RoleTrust, trust_change
 from tests.records import ACCOUNT, user
 
 pytestmark = pytest.mark.pure

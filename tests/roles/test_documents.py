@@ -7,7 +7,7 @@ import pytest
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.permissions import Needed
-from c7n_iamusers.notices.queue import queue_arn
+from c7n_iamusers.notices.queue_counts import queue_arn
 from c7n_iamusers.policy_comparison.evaluation import ALLOWED, Request, decision
 from c7n_iamusers.roles.documents import (
     CENTER,

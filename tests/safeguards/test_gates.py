@@ -12,8 +12,8 @@ import pytest
 from c7n_iamusers.exceptions import EvidenceUnreadable, Stopped
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.execution.executor import Applied
-from c7n_iamusers.safeguards.gates import CALLS, LONGEST, MAX_AGE, AskedOfUser, Calls, Gate, Gates
-from c7n_iamusers.safeguards.guards import Guards
+from c7n_iamusers.safeguards.gate_readings import CALLS, LONGEST, MAX_AGE, AskedOfUser, Calls, Gate, Gates
+from c7n_iamusers.safeguards.reasons_to_spare import Guards
 
 pytestmark = pytest.mark.pure
 

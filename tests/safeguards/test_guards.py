@@ -17,7 +17,7 @@ from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.notices.exempted import Exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.safeguards.guards import (
+from c7n_iamusers.safeguards.reasons_to_spare import (
     NONE_SEEN,
     PROVEN,
     Before,

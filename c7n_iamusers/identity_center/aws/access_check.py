@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.aws.reader import CenterReader

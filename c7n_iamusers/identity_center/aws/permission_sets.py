@@ -11,7 +11,7 @@ from typing import Any
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.paging import items
 from c7n_iamusers.execution.retries import Backoff, error_code, is_missing

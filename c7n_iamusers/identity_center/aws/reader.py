@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.aws import in_parallel

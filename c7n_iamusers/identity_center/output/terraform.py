@@ -21,7 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.output.earlier_export import FILE, SET, USER, EarlierExport

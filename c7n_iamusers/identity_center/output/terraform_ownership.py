@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.object_records import Created, MembershipKey
 from c7n_iamusers.identity_center.planning.permission_sets import differs

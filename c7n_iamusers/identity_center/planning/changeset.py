@@ -9,7 +9,7 @@ from dataclasses import replace
 from sys import intern
 from typing import Any
 
-from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.execution.calls import Ref, Subject
 from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.identity_center import access_plan, model, object_records

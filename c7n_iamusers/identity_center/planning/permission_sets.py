@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet, duration_seconds
+from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet, duration_seconds
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref, Wait
 from c7n_iamusers.identity_center.model import Assignment, Instance, KnownPermissionSet

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.identity_center import access_plan, model
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.planning.plan_input import PlanInput
 from c7n_iamusers.identity_center.planning.unrequested_access import SideEffects

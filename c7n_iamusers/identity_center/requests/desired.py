@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from c7n_iamusers import reasons
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model

@@ -18,7 +18,7 @@ from sys import intern
 from typing import Any
 
 from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP, parse_acceptances
-from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet, duration_seconds
+from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet, duration_seconds
 from c7n_iamusers.evidence.working_credentials import WorkingCredentials
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject

@@ -22,7 +22,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.planning import operations

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref
 from c7n_iamusers.identity_center import access_plan, model

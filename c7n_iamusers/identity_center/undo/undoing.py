@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store
@@ -38,7 +38,6 @@ from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.permission_sets import permission_set_calls
 from c7n_iamusers.identity_center.planning.replacements import History
 from c7n_iamusers.identity_center.requests.intents import permission_set_from
-from c7n_iamusers.identity_center.undo.checks import UndoChecks
 from c7n_iamusers.identity_center.undo.names import with_names
 from c7n_iamusers.identity_center.undo.needs import (
     ReadUsers,
@@ -49,6 +48,7 @@ from c7n_iamusers.identity_center.undo.needs import (
     users_not_read,
 )
 from c7n_iamusers.identity_center.undo.plan import plan_undo
+from c7n_iamusers.identity_center.undo.rechecks import UndoChecks
 from c7n_iamusers.identity_center.undo.restoration import RestorationPlan, plan_restoration
 from c7n_iamusers.identity_center.undo.restoration_checks import RestorationChecks, not_restored
 from c7n_iamusers.identity_center.writer.change import RecheckResult

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.audit import audit
 from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.instance import resolve_instance
 from c7n_iamusers.identity_center.aws.permission_sets import PermissionSets

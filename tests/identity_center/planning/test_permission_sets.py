@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref
 from c7n_iamusers.identity_center.model import KnownPermissionSet

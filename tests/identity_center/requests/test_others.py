@@ -23,7 +23,7 @@ from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.organization_policies import PERMISSIONS, read_organization_policies

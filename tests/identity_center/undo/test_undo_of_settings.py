@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.model import CurrentAccess
 from c7n_iamusers.identity_center.object_records import Removed, removed_by, settings_record

@@ -29,7 +29,7 @@ from c7n_iamusers.execution.executor import Applied
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.reasons import READING_OUTDATED
-from c7n_iamusers.safeguards.guards import Guards, raise_closed
+from c7n_iamusers.safeguards.reasons_to_spare import Guards, raise_closed
 
 #: Seconds that what a gate says may be old, and in which all gates together may make so many calls.
 MAX_AGE, CALLS = 30.0, 10
