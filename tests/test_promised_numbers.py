@@ -15,7 +15,7 @@ from c7n_iamusers.iam import live_users
 from c7n_iamusers.lockout import deny_all, lockout_state
 from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER, VALUE_LENGTH
 from c7n_iamusers.notices import notices
-from c7n_iamusers.plugins import access_gate, taking_action
+from c7n_iamusers.plugins import access_gate, safeguarded_action
 from c7n_iamusers.safeguards import gate_readings, user_identity
 
 
@@ -34,7 +34,7 @@ from c7n_iamusers.safeguards import gate_readings, user_identity
             timedelta(minutes=15),
             id="minutes-until-what-others-changed-contradicts-a-journal",
         ),
-        pytest.param(taking_action.ACTIVE_WITHIN, 30, id="days-of-use-that-spare-a-user"),
+        pytest.param(safeguarded_action.ACTIVE_WITHIN, 30, id="days-of-use-that-spare-a-user"),
         pytest.param(access_gate.USED_WITHIN, 30, id="days-of-use-that-count-as-access"),
         pytest.param(notices.LAPSE_DAYS, 90, id="days-after-which-an-announcement-lapses"),
         pytest.param(rate_limit.IDENTITY_CENTER_RATE, 20, id="calls-a-second-to-identity-center"),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a CloudTrail event says about a credential that is new or works again, or a Deny that was removed. Pure."""
+"""What a CloudTrail event says about a credential that is new or works again, or a Deny that was removed. Pure.
+
+Which events arrive here is in policies/realtime.yml.
+"""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from c7n_iamusers.iam.trust_principals import is_trusted
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.notices.queue_counts import queue_region, queue_url
 from c7n_iamusers.notices.stop import stops_in
-from c7n_iamusers.organization.likely_mistakes import QUEUE_ATTRIBUTES, bucket_doubt, queue_doubts
+from c7n_iamusers.organization.preflight_places import QUEUE_ATTRIBUTES, bucket_doubt, queue_doubts
 from c7n_iamusers.organization.readiness import (
     HOLE,
     OK,

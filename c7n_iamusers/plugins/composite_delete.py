@@ -35,7 +35,7 @@ from c7n_iamusers.plugins.policy_checks import (
 )
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store, visible_errors
-from c7n_iamusers.plugins.taking_action import OPTIONS, TakingAction
+from c7n_iamusers.plugins.safeguarded_action import OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.reasons import NO_QUARANTINE, PLANNED_CALLS, Reason, read_reason
 from c7n_iamusers.safeguards import reasons_to_spare

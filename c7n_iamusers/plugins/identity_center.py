@@ -12,7 +12,7 @@ from c7n.utils import type_schema
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.identity_center import access_state
-from c7n_iamusers.plugins import identity_settings, provisioning_settings
+from c7n_iamusers.plugins import people_options, provisioning_settings
 from c7n_iamusers.plugins.access_gate import AccessGate
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.policy_checks import DAYS, check_options, is_pull, require_bounded
@@ -92,16 +92,16 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         required=list(REQUIRED),
         **{
             "state": {"enum": list(access_state.STATES)},
-            "user": identity_settings.USER,
-            "people-from": identity_settings.PEOPLE_FROM,
-            "email-domains": identity_settings.EMAIL_DOMAINS,
-            "role": identity_settings.TEXT,
-            "region": identity_settings.TEXT,
-            "permission-set": {"oneOf": [identity_settings.TEXT, provisioning_settings.PERMISSION_SET]},
+            "user": people_options.USER,
+            "people-from": people_options.PEOPLE_FROM,
+            "email-domains": people_options.EMAIL_DOMAINS,
+            "role": people_options.TEXT,
+            "region": people_options.TEXT,
+            "permission-set": {"oneOf": [people_options.TEXT, provisioning_settings.PERMISSION_SET]},
             "derive": provisioning_settings.DERIVE,
-            "sign-ins": identity_settings.TEXT,
+            "sign-ins": people_options.TEXT,
             "used-within": DAYS,
-            "records": identity_settings.TEXT,
+            "records": people_options.TEXT,
         },
     )
     schema_alias = False
@@ -158,7 +158,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
     @property
     def naming_tags(self) -> tuple[str, ...]:
         """The keys of the tags that may say who a user's person is."""
-        return identity_settings.IdentitySettings(self.data, self._where).naming_tags
+        return people_options.IdentitySettings(self.data, self._where).naming_tags
 
     def gate(self, calls: Calls | None = None) -> AccessGate:
         """The reader of users' access with this filter's options; also for an action that checks again."""

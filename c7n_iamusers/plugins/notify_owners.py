@@ -23,7 +23,6 @@ from c7n_iamusers.notices.owed import Owed, owed
 from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, INFORM, REMIND, USED, action_text, plain
 from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
-from c7n_iamusers.plugins.identity_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.notice_steps import (
     Announce,
@@ -36,6 +35,7 @@ from c7n_iamusers.plugins.notice_steps import (
     late_news,
     shortened,
 )
+from c7n_iamusers.plugins.people_options import EMAIL_DOMAINS
 from c7n_iamusers.plugins.recipients import NOBODY, recipients_fault
 from c7n_iamusers.plugins.recorded_notify import AllResources, RecordedNotify, notify_schema
 from c7n_iamusers.plugins.resources import Resource, annotate, by_risk, subject_of

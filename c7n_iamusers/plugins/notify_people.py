@@ -19,7 +19,7 @@ from c7n_iamusers.notices.mailer_texts import headline
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.notices.stock_rows import ACCESS, action_text, plain
 from c7n_iamusers.plugins.identity_center import require_keys
-from c7n_iamusers.plugins.identity_settings import EMAIL_DOMAINS
+from c7n_iamusers.plugins.people_options import EMAIL_DOMAINS
 from c7n_iamusers.plugins.policy_checks import acts_on, check_options, require_exemptions
 from c7n_iamusers.plugins.provisioning_settings import INTENT
 from c7n_iamusers.plugins.recorded_notify import RecordedNotify, notify_schema

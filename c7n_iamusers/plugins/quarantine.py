@@ -20,7 +20,7 @@ from c7n_iamusers.lockout.deny_all import LONGEST_BROWNOUT
 from c7n_iamusers.plugins.policy_checks import check_options, is_pull
 from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.run_outputs import visible_errors
-from c7n_iamusers.plugins.taking_action import OPTIONS, TakingAction
+from c7n_iamusers.plugins.safeguarded_action import OPTIONS, TakingAction
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.quarantine.user_quarantine import UserQuarantine
 from c7n_iamusers.quarantine.user_release import UserRelease

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from c7n_iamusers.iam.policy_documents import AppliedPolicy, Statement, listed, parse_document, statements
 from c7n_iamusers.policy_comparison.aws_managed import AWS_MANAGED
-from c7n_iamusers.policy_comparison.aws_managed_harmless import HARMLESS
+from c7n_iamusers.policy_comparison.aws_managed_not_escalating import HARMLESS
 from c7n_iamusers.policy_comparison.escalation_paths import (
     ALL_ESCALATING,
     DECISIVE,

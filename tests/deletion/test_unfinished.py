@@ -15,7 +15,7 @@ from c7n.exceptions import PolicyExecutionError
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.plugins.taking_action import TakingAction
+from c7n_iamusers.plugins.safeguarded_action import TakingAction
 from c7n_iamusers_cli.main import main
 from tests.cli.test_restore import ROLE
 from tests.interference import deny, on_call

@@ -14,15 +14,14 @@ from c7n_iamusers.organization.likely_mistakes import (
     EXAMPLE_ACCOUNT,
     SHIPPED,
     NamesRead,
-    bucket_doubt,
     idle_exemptions,
     names_of,
     of_the_organization,
     owners_domains,
     placeholders,
-    queue_doubts,
 )
 from c7n_iamusers.organization.owners import Account, Member
+from c7n_iamusers.organization.preflight_places import bucket_doubt, queue_doubts
 from c7n_iamusers.organization.readiness import ATTENTION, HOLE, UNKNOWN, Check, Target, targets
 from tests.records import groups, user
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m tests.policy_comparison.aws_managed`` writes aws_managed.py and aws_managed_harmless.py anew.
+"""``python -m tests.policy_comparison.aws_managed`` writes aws_managed.py and aws_managed_not_escalating.py anew.
 
 moto has the documents of the AWS-managed policies, as AWS publishes them.
 """
@@ -102,4 +102,4 @@ if __name__ == "__main__":
     day = date.today()
     (DIRECTORY / "aws_managed.py").write_text(_HEAD.format(day=day, table="\n".join(lines())))
     names = textwrap.fill(" ".join(harmless()), 116, break_long_words=False, break_on_hyphens=False)
-    (DIRECTORY / "aws_managed_harmless.py").write_text(_HARMLESS.format(day=day, table=names))
+    (DIRECTORY / "aws_managed_not_escalating.py").write_text(_HARMLESS.format(day=day, table=names))

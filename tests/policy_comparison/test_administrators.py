@@ -19,7 +19,7 @@ from c7n_iamusers.policy_comparison.administrators import (
     unknown,
 )
 from c7n_iamusers.policy_comparison.aws_managed import AWS_MANAGED
-from c7n_iamusers.policy_comparison.aws_managed_harmless import HARMLESS
+from c7n_iamusers.policy_comparison.aws_managed_not_escalating import HARMLESS
 from c7n_iamusers.policy_comparison.comparison import EQUAL, Policies, compare
 from c7n_iamusers.policy_comparison.escalation_paths import ALL_ESCALATING, ESCALATION_PATHS, TYPES
 from c7n_iamusers.policy_comparison.principals import RequestContext
