@@ -16,6 +16,7 @@ in ``mode.environment``, and names SOURCE and CALL as the only event.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -27,10 +28,21 @@ from c7n_iamusers.entry import register
 ANY_CALL = "C7N_IAMUSERS_ANY_CALL"
 #: ``source`` and ``event`` in ``mode.events``; ``mode.pattern`` lets EventBridge deliver any other.
 SOURCE, CALL = "any", "AnyCall"
+_AWS = "aws."
+_LOG = logging.getLogger("custodian.c7n_iamusers")
 
 
 def run(event: dict[str, Any], context: Any) -> Any:
-    """Register the plugins, then run the archive's policy on the event as Cloud Custodian's handler does."""
+    """Register the plugins, then run the archive's policy on the event as Cloud Custodian's handler does.
+
+    Nothing runs on an event that is not of AWS. Whoever may call PutEvents writes all of it, but no ``source`` that
+    begins with ``aws.`` (PutEvents, Amazon EventBridge API reference), and Cloud Custodian's rules ask for no source.
+    """
+    if not str(event.get("source", _AWS)).startswith(_AWS):
+        _LOG.error(
+            "the event is by %.200r, and not of AWS: somebody in this account made it up", event["source"]
+        )
+        return None
     register()
     return custodian.dispatch_event(any_call(event) if os.environ.get(ANY_CALL) else event, context)
 

@@ -39,6 +39,26 @@ def test_registers_then_dispatches(handler: ModuleType, monkeypatch: pytest.Monk
     assert seen == [({"detail": {}}, "context", set())]
 
 
+@pytest.mark.parametrize(
+    ("source", "runs"),
+    [
+        pytest.param({"source": "aws.iam"}, True, id="aws"),
+        pytest.param({}, True, id="invoked"),
+        pytest.param({"source": "com.example"}, False, id="by-somebody"),
+        pytest.param({"source": "aws"}, False, id="by-somebody-alike"),
+        pytest.param({"source": ["aws.iam"]}, False, id="no-text"),
+    ],
+)
+def test_an_event_that_somebody_made_up_runs_nothing(
+    handler: ModuleType, monkeypatch: pytest.MonkeyPatch, source: dict[str, Any], runs: bool
+) -> None:
+    """PutEvents lets its caller choose all of an event but a source of AWS."""
+    seen = []
+    monkeypatch.setattr(handler.custodian, "dispatch_event", lambda event, context: seen.append(event))
+    handler.run({"detail-type": "AWS API Call via CloudTrail", "detail": {}, **source}, None)
+    assert bool(seen) is runs
+
+
 def test_an_error_of_registration_fails_the_invocation(
     handler: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

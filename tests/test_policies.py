@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import subprocess
 import sys
 import textwrap
+from copy import deepcopy
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from c7n.mu import CloudWatchEventSource
 
 from aws_local_org import LocalOrg
 from aws_local_org.iam import seeding
@@ -271,6 +274,17 @@ def test_functions_of_several_accounts_do_not_overwrite_one_another(policy: dict
     assert notify["step"] in ("created", "used")
     # nothing that deletes rests on what a member account can write
     assert notify["notices"].startswith("s3://{lambda_bucket}/realtime/")
+
+
+def test_functions_run_on_events_of_aws_alone() -> None:
+    """Cloud Custodian's rules do not ask for a source, and whoever may call PutEvents can write all else."""
+    modes = [policy["mode"] for file in DATA.values() for policy in file if "mode" in policy]
+    rules = [
+        CloudWatchEventSource(deepcopy(mode), None).render_event_pattern()
+        for mode in modes
+        if mode["type"] == "cloudtrail"
+    ]
+    assert [json.loads(rule)["source"] for rule in rules] == [[{"prefix": "aws."}]] * 5
 
 
 def test_no_tag_decides() -> None:
