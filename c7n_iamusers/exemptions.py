@@ -54,8 +54,9 @@ class ExemptionRule:
         """Whether the rule holds in an account. ``name``: empty if it is not known: a rule that may hold then holds."""
         if not self.account or matches_text(account_id, self.account):
             return True
-        known = matches_text(name.casefold(), self.account.casefold())
-        return known if name else not self.account.isdigit()
+        if self.account.isdigit():
+            return False  # an id; an account may be named like another one's
+        return not name or matches_text(name.casefold(), self.account.casefold())
 
     def as_data(self) -> dict[str, Any]:
         """The rule as in a policy."""

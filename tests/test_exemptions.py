@@ -123,6 +123,7 @@ def test_unread_groups_are_not_taken_for_none() -> None:
         pytest.param(ACCOUNT, "payments", True, id="id"),
         pytest.param("444455556666", "payments", False, id="other-id"),
         pytest.param("444455556666", "", False, id="other-id-and-no-name"),
+        pytest.param("444455556666", "444455556666", False, id="named-as-the-other-id"),
         pytest.param("1111*", "payments", True, id="id-glob"),
         pytest.param("4444*", "payments", False, id="other-id-glob"),
         pytest.param("4444*", "", True, id="other-id-glob-and-no-name"),

@@ -103,12 +103,17 @@ def iam_user(case: Case) -> Texts:
     basis="this package's own rule",
 )
 def expired_exemption(case: Case) -> Texts:
-    """A rule exempted it, and the rule has expired."""
+    """A rule exempted it, and the rule has expired. Of many rules, the last ones."""
+    last = sorted(case.exemption.expired, key=lambda gone: gone.expires, reverse=True)[:_EXPIRED_TOLD]
     return tuple(
-        f"Exempt by {gone.field} {gone.pattern!r} until {gone.expires.isoformat()} ({gone.reason}): "
+        f"Exempt by {gone.field} {gone.pattern!r} until {gone.expires.isoformat()} ({gone.reason:.{_REASON_TOLD}}): "
         "renew the exemption with a new date, or replace the user."
-        for gone in case.exemption.expired
+        for gone in last
     )
+
+
+#: Rules, and characters of a reason: each flagged user has them in resources.json, and lists are by others.
+_EXPIRED_TOLD, _REASON_TOLD = 3, 100
 
 
 @_finding(

@@ -14,6 +14,7 @@ from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS, partitions,
 from c7n_iamusers.iam.permissions import Needed, role_policy, simulation
 from c7n_iamusers.iam.policy_documents import aws_deny_all, listed
 from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
+from c7n_iamusers.text.validators import is_account_id
 from c7n_iamusers.text.wording import folded, quoted, visible
 
 #: A HOLE keeps a run from working. What needs ATTENTION may be meant. What is UNKNOWN was not checked.
@@ -204,7 +205,7 @@ def _chosen_texts(target: Target) -> Check:
     c7n-org makes a directory of the name. ``custodian run --vars-file`` writes values into the text of the policy,
     before that is parsed as YAML.
     """
-    faults = [f"its name {target.name!r} has {fault}" for fault in _name_faults(target.name)]
+    faults = [f"its name {target.name!r} has {fault}" for fault in _name_faults(target)]
     for key, value in target.variables.items():
         faults += (f"{key} has {fault}" for text in (key, *_texts(value)) for fault in _text_faults(text))
     if faults:
@@ -213,11 +214,14 @@ def _chosen_texts(target: Target) -> Check:
     return Check(str(target), "texts", OK, "its name and variables are plain text")
 
 
-def _name_faults(name: str) -> Iterator[str]:
+def _name_faults(target: Target) -> Iterator[str]:
+    name = target.name
     if "{" in name or "}" in name:
         yield "a brace, which begins a template"
     if "/" in name or name.startswith((".", "-")):
         yield "a slash, or a dot or dash in front, and c7n-org names a directory by it"
+    if is_account_id(name) and name != target.account_id:
+        yield "the form of an account's id, by which c7n-org -a takes it for that one"
     yield from _text_faults(name.replace("{", "").replace("}", ""))
 
 

@@ -56,8 +56,8 @@ class Due:
     """A user whose owner has to be addressed.
 
     ``day``: of its deletion; of steps that announce nothing, that of the message. ``annotation``: what the template
-    reads of the step, by key. ``news``: of ``step: inform``, what became of the user; of ``step: used``, USED or
-    FAILED_SIGN_IN; else empty.
+    reads of the step, by key. ``news``: of ``step: inform``, what became of the user; of ``step: used``, USED,
+    FAILED_SIGN_IN or UNREAD; else empty.
     """
 
     resource: Resource
@@ -271,8 +271,10 @@ class Created(Step):
 #: What a message says of a user of which somebody failed to sign in. Anybody who knows an account's id and the name can
 #: do that as often as it likes, so these are counted by themselves: they hide no call.
 FAILED_SIGN_IN = "failed-sign-in"
+#: The kind of a message that says that it is not known whether the user was used.
+UNREAD = "unread"
 #: Within so long after a message about a user, its further calls are not told; each sign-in is. So are failed ones.
-_ALARM_PAUSE = timedelta(hours=1)
+_ALARM_PAUSE, _UNREAD_PAUSE = timedelta(hours=1), timedelta(days=1)
 
 
 class Used(Step):
@@ -293,15 +295,16 @@ class Used(Step):
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
         who = f" {shown([str(user.resource['UserName']) for user in users], 3)}" if counted else "s"
+        happened = "may have been used" if all(user.news == UNREAD for user in users) else "used"
         return headline(
-            f"ALARM: {account}: break-glass user{who} used on {users[0].day}{part_of(part, parts)}"
+            f"ALARM: {account}: break-glass user{who} {happened} on {users[0].day}{part_of(part, parts)}"
         )
 
     def _use(self, resource: Resource, notices: Notices, now: datetime) -> tuple[str, str]:
-        """USED or FAILED_SIGN_IN, and what is to be told of the user's use; empty if nothing is."""
+        """USED, FAILED_SIGN_IN or UNREAD, and what is to be told of the user's use; empty if nothing is."""
         key, call = str(resource["UserId"]), self._call
         if not self._has_event:
-            return _newest_untold(resource, notices)
+            return _newest_untold(resource, notices, now)
         if call is None or not call.is_of(key, str(resource["UserName"])) or notices.reports(key, call.id):
             return USED, ""
         kind = FAILED_SIGN_IN if call.is_sign_in and call.error else USED
@@ -311,11 +314,11 @@ class Used(Step):
         return kind, str(call)
 
 
-def _newest_untold(resource: Resource, notices: Notices) -> tuple[str, str]:
+def _newest_untold(resource: Resource, notices: Notices, now: datetime) -> tuple[str, str]:
     """The newest attempt of the filter ``attempts`` since the last message of its kind; failed sign-ins come last."""
     heard = (resource.get(ANNOTATION) or {}).get("attempts") or {}
     attempts, unread = heard.get("attempts") or (), heard.get("unread") or ()
-    # anybody can fail to sign in, so often that nothing else is read
+    # anybody can fail to sign in, or name a role's session as the user, so often that nothing else is read
     hidden = f". What else it did is not known: {unread[0]}" if unread else ""
     for kind in (USED, FAILED_SIGN_IN):
         of_kind = [attempt for attempt in attempts if _is_failed_sign_in(attempt) is (kind == FAILED_SIGN_IN)]
@@ -323,6 +326,9 @@ def _newest_untold(resource: Resource, notices: Notices) -> tuple[str, str]:
         time, told = moment(newest.get("time")), notices.last(str(resource["UserId"]), USED, kind)
         if time and (told is None or time > told):
             return kind, _heard(newest) + (hidden if kind == FAILED_SIGN_IN else "")
+    told = notices.last(str(resource["UserId"]), USED, UNREAD)
+    if unread and (told is None or now - told >= _UNREAD_PAUSE):
+        return UNREAD, f"it is not known whether it was used: {unread[0]}"
     return USED, ""
 
 

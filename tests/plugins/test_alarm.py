@@ -29,7 +29,7 @@ from c7n_iamusers.evidence.user_calls import user_call
 from c7n_iamusers.handler import any_call
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.notices.notices import USED, Notice
-from c7n_iamusers.plugins.notice_steps import FAILED_SIGN_IN, Used
+from c7n_iamusers.plugins.notice_steps import FAILED_SIGN_IN, UNREAD, Used
 from tests import cloudtrail_events as trail
 from tests.cloudtrail_events import ACCOUNT, event
 from tests.policies import policy
@@ -368,6 +368,35 @@ def test_failed_sign_ins_that_hide_all_else_say_so() -> None:
     assert text.endswith(
         "Failed authentication. What else it did is not known: CloudTrail has over 250 events"
     )
+
+
+@pytest.mark.parametrize(
+    ("hours", "what", "told"),
+    [
+        pytest.param(None, "", True, id="first"),
+        pytest.param(1, USED, True, id="after-another-alarm"),
+        pytest.param(23, UNREAD, False, id="told-today"),
+        pytest.param(25, UNREAD, True, id="told-yesterday"),
+    ],
+)
+def test_what_could_not_be_read_is_told_once_a_day(hours: float | None, what: str, told: bool) -> None:
+    """Role sessions of that name fill the event history too, and are nobody's attempts."""
+    user = {
+        **RESOURCE,
+        "c7n:IamUser": {"attempts": {"attempts": [], "unread": ["over 250 events of others"]}},
+    }
+    before = notices() if hours is None else notices(NOW - timedelta(hours=hours), what=what)
+    due = Used().due([user], before, NOW)
+    assert bool(due) is told
+    if due:
+        text = "it is not known whether it was used: over 250 events of others"
+        assert due[0].annotation["used"]["text"] == text
+        assert "glass may have been used on" in Used().subject("prod", due, True, 1, 1)
+
+
+def test_the_hourly_policy_also_gets_whom_it_could_not_read() -> None:
+    (heard,) = [each for each in DATA[HOURLY]["filters"] if each["type"] == "attempts"]
+    assert heard["state"] == ["attempted", "unobservable"]
 
 
 def test_an_event_is_told_once() -> None:
