@@ -17,6 +17,7 @@ from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.restore import restore
 
 if TYPE_CHECKING:
+    from c7n_iamusers.execution.calls import Subject
     from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.organization.readiness import Target
     from c7n_iamusers.report.user_history import UserHistory
@@ -43,7 +44,7 @@ def give_back(
     from c7n_iamusers.execution.outcomes import RESTORED
 
     target = _target(record, history)
-    release = _Release(_release_policy(policies, history.subject.name), target, _base(record, history))
+    release = _Release(_release_policy(policies, history.subject), target, _base(record, history))
     if history.state == RESTORED and release.owes(history):
         release.tell_owed(history)
     elif not _is_deleted(record, history):
@@ -111,15 +112,18 @@ def _base(record: Record, history: UserHistory) -> str:
     return record.url(f"{S3}{above.parent if above.name == history.account else above}")
 
 
-def _release_policy(file: Path, name: str) -> dict[str, Any]:
-    """The policy that releases the user ``name`` and nobody else, by the file's own. Raises InvalidPolicyData."""
+def _release_policy(file: Path, user: Subject) -> dict[str, Any]:
+    """The policy that releases ``user`` and nobody else, by the file's own. Raises InvalidPolicyData.
+
+    By its unique id too: the name may be another user's by now, whom this command must not free.
+    """
     from c7n_iamusers.execution.given import parsed_file
     from c7n_iamusers.text.documents import read_json
     from c7n_iamusers.text.yaml_documents import read_yaml
 
     read = read_json if file.suffix == ".json" else read_yaml
     try:
-        data = parsed_file(file, lambda content: narrowed(read(content), [name]))
+        data = parsed_file(file, lambda content: narrowed(read(content), [user.name]))
     except ValueError as error:
         raise InvalidPolicyData(
             f"{file}: nothing was done: {error}: run in the checkout's root, or give the file as -u"
@@ -132,7 +136,9 @@ def _release_policy(file: Path, name: str) -> dict[str, Any]:
             f"{file}: nothing was done: one policy must have the actions {_RELEASE} and {_NOTIFY}, as "
             f"policies/release.yml, and {len(found)} have them"
         )
-    return {**data, "policies": found}
+    (policy,) = found
+    this_one = {"type": "value", "key": "UserId", "value": user.unique_id}
+    return {**data, "policies": [{**policy, "filters": [*policy["filters"], this_one]}]}
 
 
 def _kind(action: Any) -> str:
@@ -192,7 +198,10 @@ class _Release:
         for row in new:
             say(f"{history.subject}: {': '.join(filter(None, (row['status'], row.get('reason'))))}")
         if not new and not fault:
-            fault = f"account {self._target} has no user {history.subject.name} with this unique id any more"
+            fault = (
+                f"account {self._target} has no user {history.subject.name} with this unique id any more: it was "
+                "deleted or renamed by somebody else, and whoever has the name now is another user"
+            )
         if not any(row["status"] == RELEASED for row in new):
             raise click.ClickException(f"{history.subject} was not released{f': {fault}' if fault else ''}")
         self._told(history, fault)
