@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers_cli.arguments import S3, open_place
+from c7n_iamusers_cli.arguments import S3
+from c7n_iamusers_cli.bucket_copy import copied
 from c7n_iamusers_cli.only import narrowed
 from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.restore import restore
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.calls import Subject
-    from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.organization.readiness import Target
     from c7n_iamusers.report.user_history import UserHistory
     from c7n_iamusers_cli.user import Record
 
 _RELEASE, _NOTIFY, _LATER = "release", "notify-owners", "raise-at-the-end"
-#: Where copies of what a bucket holds of deleted users lie, from which they are restored.
-COPIES = Path("given-back")
 
 
 def give_back(
@@ -302,15 +300,14 @@ def _restore(
     accepted: Mapping[str, Any],
 ) -> bool:
     """Restore the user; whether that was not done before. Raises ClickException if it is not restored."""
-    copies = [_Copy(record.url(place), history) for place in history.outputs if place.startswith(S3)]
     directories = {Path(output) for output in history.outputs if not output.startswith(S3)}
-    directories |= {copy.fetched() for copy in copies}
+    urls = [record.url(place) for place in history.outputs if place.startswith(S3)]
     known, undone = _calls(record, history), history.is_half_restored
-    try:
+    with copied(urls, history.subject) as (copies, put_back):
         context.invoke(
             restore,
             snapshots=tuple(
-                sorted(directory for directory in directories if (directory / "snapshots").is_dir())
+                sorted(place for place in directories.union(copies) if (place / "snapshots").is_dir())
             ),
             dry_run=False,
             role=target.roles[0],
@@ -318,11 +315,9 @@ def _restore(
             accounts=(history.account,),
             names=(history.subject.name,),
             journal=None,
+            copy=put_back,
             **accepted,
         )
-    finally:
-        for copy in copies:
-            copy.put_back()
     return undone or _calls(record, history) > known
 
 
@@ -332,41 +327,3 @@ def _calls(record: Record, history: UserHistory) -> int:
 
     lines = (line for place in history.outputs for line in record.journal(place, history.subject))
     return sum(line.get("phase") == BEFORE for line in lines)
-
-
-class _Copy:
-    """A copy of what the output at ``url``, in a bucket, holds of a user: ``restore`` reads and writes files."""
-
-    def __init__(self, url: str, history: UserHistory) -> None:
-        from c7n_iamusers.execution.stores import DirectoryStore
-
-        self._store: Store = open_place(url)
-        self._unique_id = history.subject.unique_id
-        self.directory = COPIES / url.partition("?")[0].removeprefix(S3)
-        self._files = DirectoryStore(self.directory)
-
-    def fetched(self) -> Path:
-        """The directory with the copy. What a stopped run left in its journal of restorations stays."""
-        from c7n_iamusers.execution.journal import BUCKET_JOURNALS, RESTORE_JOURNAL
-        from c7n_iamusers.snapshots.archive import SNAPSHOTS
-
-        names = [*self._store.names(f"{SNAPSHOTS}/"), *self._store.names(BUCKET_JOURNALS)]
-        for name in (each for each in names if f".{self._unique_id}." in each.rpartition("/")[2]):
-            if content := self._store.read(name):
-                self._files.replace(name, content)
-        if content := self._store.read(RESTORE_JOURNAL):
-            self._files.replace(RESTORE_JOURNAL, _merged(content, self._files.read(RESTORE_JOURNAL)))
-        return self.directory
-
-    def put_back(self) -> None:
-        """Add what is new in the journal of restorations to the one in the bucket, where other machines add theirs."""
-        from c7n_iamusers.execution.journal import RESTORE_JOURNAL
-
-        if content := self._files.read(RESTORE_JOURNAL):
-            self._store.update(RESTORE_JOURNAL, lambda held: _merged(held, content))
-
-
-def _merged(held: bytes | None, more: bytes | None) -> bytes:
-    """A journal of the lines of ``held``, and those of ``more`` that it has not."""
-    lines = [*(held or b"").splitlines(), *(more or b"").splitlines()]
-    return b"".join(line + b"\n" for line in dict.fromkeys(lines))
