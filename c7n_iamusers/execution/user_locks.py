@@ -7,7 +7,8 @@ leaves it, and whoever is slower than LEASE makes no further call once somebody 
 only marked as free: runs need no permission to delete.
 
 A run takes over the lock of another run at once, so that it carries on what a killed one left. A restoration excludes
-runs and other restorations.
+runs and other restorations. A run takes the lock right before its first changing call, so that users who are skipped
+cost nothing; a user that a restoration has ended on since the run looked at it is left alone.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ LOCKS = "locks/"
 #: How long a lock counts. It is renewed a minute after that, before the next call; a call with the reads before it
 #: takes some minutes where AWS throttles; and the clocks of two machines that AWS serves differ by up to ten.
 LEASE, _RENEWAL = timedelta(minutes=15), timedelta(minutes=1)
+_SKEW = timedelta(minutes=10)
 
 log = visible_log("c7n_iamusers.lock")
 
@@ -53,24 +55,32 @@ class UserLocks:
     alone: bool = False
     now: Callable[[], datetime] = _utc_now
     _id: str = field(default_factory=lambda: secrets.token_hex(8))
+    _began: dict[str, datetime] = field(default_factory=dict)
     _renewed: dict[str, datetime] = field(default_factory=dict)
 
     @contextmanager
     def held(self, subject: Subject) -> Iterator[None]:
-        """Hold the lock on ``subject``. Raises UserInUse if somebody else does, JournalRefused if it can't be put."""
-        self._write(subject, self._taken)
+        """Hold the lock on ``subject``: at once if ``alone``, else from the first ``renew`` on. Raises as that does."""
+        self._began[subject.unique_id] = self.now()
         try:
+            if self.alone:
+                self.renew(subject)
             yield
         finally:
-            self._free(subject)
+            del self._began[subject.unique_id]
+            if subject.unique_id in self._renewed:
+                self._free(subject)
 
     def renew(self, subject: Subject) -> None:
-        """Renew the lock that is held on ``subject``, if it was not renewed lately; call it before each changing call.
+        """Take the lock, or renew it, unless that was done lately; call it before each changing call.
 
-        Raises RunLockLost if somebody else has it now, JournalRefused if it can't be put.
+        Raises UserInUse if somebody else has it, RunLockLost if somebody took it over, JournalRefused if it can't be
+        put.
         """
         renewed = self._renewed.get(subject.unique_id)
-        if renewed and self.now() - renewed >= _RENEWAL:
+        if renewed is None and subject.unique_id in self._began:
+            self._write(subject, self._taken)
+        elif renewed and self.now() - renewed >= _RENEWAL:
             self._write(subject, self._kept)
 
     def _write(self, subject: Subject, change: Callable[[Subject, bytes | None, datetime], bytes]) -> None:
@@ -97,7 +107,12 @@ class UserLocks:
 
     def _taken(self, subject: Subject, held: bytes | None, now: datetime) -> bytes:
         other = _fields(held)
-        until = moment(other.get("until"))
+        until, freed = moment(other.get("until")), moment(other.get("freed"))
+        if freed and other.get("alone") and not self.alone and freed > self._began[subject.unique_id] - _SKEW:
+            raise UserInUse(
+                f"{str(other.get('holder'))[:200]} gave it back at {freed:%H:%M} UTC, after this run had begun with "
+                "it, or just before: run again in some minutes"
+            )
         free = held is None or other.get("until") == "" or bool(until and until <= now)
         excluded = self.alone or other.get("alone") is not False
         if not free and excluded and other.get("id") != self._id:
@@ -123,7 +138,8 @@ class UserLocks:
         """As a free lock without ``until``."""
         shown = until.isoformat(timespec="seconds") if until else ""
         writer = {"id": self._id, "holder": self.what, "alone": self.alone}
-        return json.dumps({**writer, "until": shown}).encode()
+        freed = {} if until else {"freed": self.now().isoformat(timespec="seconds")}
+        return json.dumps({**writer, "until": shown, **freed}).encode()
 
 
 def _name(subject: Subject) -> str:

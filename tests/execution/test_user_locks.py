@@ -53,7 +53,9 @@ def locks(tmp_path: Path, clock: Clock, what: str, alone: bool = False) -> UserL
 def test_who_excludes_whom(
     tmp_path: Path, clock: Clock, first_alone: bool, second_alone: bool, later: timedelta, excluded: bool
 ) -> None:
-    with locks(tmp_path, clock, "the first", first_alone).held(ALICE):
+    first = locks(tmp_path, clock, "the first", first_alone)
+    with first.held(ALICE):
+        first.renew(ALICE)
         clock.time += later
         second = locks(tmp_path, clock, "the second", second_alone)
         if excluded:
@@ -61,22 +63,60 @@ def test_who_excludes_whom(
                 pytest.raises(UserInUse, match=r"the first works on it: .* until 12:15 UTC if it was killed"),
                 second.held(ALICE),
             ):
-                raise AssertionError("two at once")
+                second.renew(ALICE)
         else:
             with second.held(ALICE):
+                second.renew(ALICE)
                 assert json.loads((tmp_path / NAME).read_text())["holder"] == "the second"
 
 
 def test_a_lock_is_free_once_its_holder_has_ended(tmp_path: Path, clock: Clock) -> None:
     for alone in (False, True, False):
-        with locks(tmp_path, clock, "one", alone).held(ALICE):
+        mine = locks(tmp_path, clock, "one", alone)
+        with mine.held(ALICE):
+            mine.renew(ALICE)
             assert json.loads((tmp_path / NAME).read_text())["until"]
         assert json.loads((tmp_path / NAME).read_text())["until"] == ""
+        clock.time += timedelta(minutes=11)
+
+
+def test_a_run_takes_no_lock_on_a_user_that_it_does_not_change(tmp_path: Path, clock: Clock) -> None:
+    with locks(tmp_path, clock, "run").held(ALICE):
+        pass
+    assert not (tmp_path / "locks").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "refused"),
+    [
+        pytest.param(timedelta(), True, id="meanwhile"),
+        pytest.param(timedelta(minutes=9), True, id="just-before-by-another-clock"),
+        pytest.param(timedelta(minutes=11), False, id="before"),
+    ],
+)
+def test_who_was_given_back_since_the_run_looked_at_it_is_left_alone(
+    tmp_path: Path, clock: Clock, before: timedelta, refused: bool
+) -> None:
+    run, restoration = locks(tmp_path, clock, "run"), locks(tmp_path, clock, "give-back", alone=True)
+    if before:
+        with restoration.held(ALICE):
+            pass
+        clock.time += before
+    with run.held(ALICE):
+        if not before:
+            with restoration.held(ALICE):
+                pass
+        if refused:
+            with pytest.raises(UserInUse, match=r"give-back gave it back at 12:00 UTC.*run again"):
+                run.renew(ALICE)
+        else:
+            run.renew(ALICE)
 
 
 def test_whoever_renews_in_time_keeps_it(tmp_path: Path, clock: Clock) -> None:
     mine, other = locks(tmp_path, clock, "mine"), locks(tmp_path, clock, "other", alone=True)
     with mine.held(ALICE):
+        mine.renew(ALICE)
         for _ in range(4):
             clock.time += LEASE / 2
             mine.renew(ALICE)
@@ -97,6 +137,7 @@ def _removed(tmp_path: Path, _: Clock) -> None:
 def test_whoever_lost_it_makes_no_further_call(tmp_path: Path, clock: Clock, happens: Any) -> None:
     mine = locks(tmp_path, clock, "mine")
     with mine.held(ALICE):
+        mine.renew(ALICE)
         clock.time += LEASE
         happens(tmp_path, clock)
         left = (tmp_path / NAME).exists() and (tmp_path / NAME).read_bytes()
@@ -114,9 +155,9 @@ def test_what_is_no_lock_of_a_run_is_not_overwritten(
     (tmp_path / NAME).write_bytes(content)
     with (
         pytest.raises(UserInUse, match=f"somebody works on it.*{tmp_path / NAME}"),
-        locks(tmp_path, clock, "mine", alone).held(ALICE),
+        (mine := locks(tmp_path, clock, "mine", alone)).held(ALICE),
     ):
-        raise AssertionError("nobody knows what it means")
+        mine.renew(ALICE)
     assert (tmp_path / NAME).read_bytes() == content
 
 
@@ -124,6 +165,6 @@ def test_a_store_that_takes_no_lock_stops_it(tmp_path: Path, clock: Clock) -> No
     (tmp_path / "locks").write_text("in the way")
     with (
         pytest.raises(JournalRefused, match=r"alice .* its lock can't be put"),
-        locks(tmp_path, clock, "mine").held(ALICE),
+        (mine := locks(tmp_path, clock, "mine")).held(ALICE),
     ):
-        raise AssertionError("without a lock")
+        mine.renew(ALICE)
