@@ -12,6 +12,7 @@ IamUsersError                     the root: catch this to catch them all
 ├── GateClosed                    somebody spared a user right before its first change
 ├── ReadingOutdated               a user was read too long ago to be judged by it; it was not changed
 ├── RunLockLost                   another run may have begun in the same output; no further user is changed
+├── UserInUse                     another run, or a restoration, works on the user just now; it was not changed
 ├── AnswerLost                    an id that a further call needs is unknown, since its answer was lost
 ├── DenyRefused                   no form of the Deny-all fits or is allowed; the user was not changed
 ├── UserReplaced                  another user has the name now; that user must not be changed
@@ -95,6 +96,10 @@ class ReadingOutdated(IamUsersError):
 
 class RunLockLost(IamUsersError):
     """The run lock or the journal was removed or replaced while the run used it; no further call is made."""
+
+
+class UserInUse(IamUsersError):
+    """Another run, or a restoration, works on the user just now, by its lock; the user was not changed."""
 
 
 class DenyRefused(IamUsersError):

@@ -769,6 +769,9 @@ JOURNAL_REFUSED = _kind(
     meaning="a line of the journal could not be made durable, so its call was not made",
 )
 RUN_LOCK_LOST = _kind("RunLockLost", "{user}: {why}", meaning="another run may have begun in the same output")
+USER_IN_USE = _kind(
+    "UserInUse", "{user}: {why}", meaning="another run, or a restoration, works on it just now"
+)
 ANSWER_LOST = _kind("AnswerLost", "{user}: {why}", meaning="an id that a further call needs is not known")
 AWS_UNREACHABLE = _kind(
     "AwsUnreachable", "{user}: {why}", meaning="AWS could not be reached, or its answer could not be read"

@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers_cli.arguments import S3, open_place
+from c7n_iamusers_cli.arguments import S3
+from c7n_iamusers_cli.bucket_copy import copied
 from c7n_iamusers_cli.only import narrowed
 from c7n_iamusers_cli.output import say
 from c7n_iamusers_cli.restore import restore
 
 if TYPE_CHECKING:
-    from c7n_iamusers.execution.stores import Store
+    from c7n_iamusers.execution.calls import Subject
     from c7n_iamusers.organization.readiness import Target
     from c7n_iamusers.report.user_history import UserHistory
     from c7n_iamusers_cli.user import Record
 
 _RELEASE, _NOTIFY, _LATER = "release", "notify-owners", "raise-at-the-end"
-#: Where copies of what a bucket holds of deleted users lie, from which they are restored.
-COPIES = Path("given-back")
 
 
 def give_back(
@@ -43,7 +42,7 @@ def give_back(
     from c7n_iamusers.execution.outcomes import RESTORED
 
     target = _target(record, history)
-    release = _Release(_release_policy(policies, history.subject.name), target, _base(record, history))
+    release = _Release(_release_policy(policies, history.subject), target, _base(record, history))
     if history.state == RESTORED and release.owes(history):
         release.tell_owed(history)
     elif not _is_deleted(record, history):
@@ -111,15 +110,18 @@ def _base(record: Record, history: UserHistory) -> str:
     return record.url(f"{S3}{above.parent if above.name == history.account else above}")
 
 
-def _release_policy(file: Path, name: str) -> dict[str, Any]:
-    """The policy that releases the user ``name`` and nobody else, by the file's own. Raises InvalidPolicyData."""
+def _release_policy(file: Path, user: Subject) -> dict[str, Any]:
+    """The policy that releases ``user`` and nobody else, by the file's own. Raises InvalidPolicyData.
+
+    By its unique id too: the name may be another user's by now, whom this command must not free.
+    """
     from c7n_iamusers.execution.given import parsed_file
     from c7n_iamusers.text.documents import read_json
     from c7n_iamusers.text.yaml_documents import read_yaml
 
     read = read_json if file.suffix == ".json" else read_yaml
     try:
-        data = parsed_file(file, lambda content: narrowed(read(content), [name]))
+        data = parsed_file(file, lambda content: narrowed(read(content), [user.name]))
     except ValueError as error:
         raise InvalidPolicyData(
             f"{file}: nothing was done: {error}: run in the checkout's root, or give the file as -u"
@@ -132,7 +134,9 @@ def _release_policy(file: Path, name: str) -> dict[str, Any]:
             f"{file}: nothing was done: one policy must have the actions {_RELEASE} and {_NOTIFY}, as "
             f"policies/release.yml, and {len(found)} have them"
         )
-    return {**data, "policies": found}
+    (policy,) = found
+    this_one = {"type": "value", "key": "UserId", "value": user.unique_id}
+    return {**data, "policies": [{**policy, "filters": [*policy["filters"], this_one]}]}
 
 
 def _kind(action: Any) -> str:
@@ -192,7 +196,10 @@ class _Release:
         for row in new:
             say(f"{history.subject}: {': '.join(filter(None, (row['status'], row.get('reason'))))}")
         if not new and not fault:
-            fault = f"account {self._target} has no user {history.subject.name} with this unique id any more"
+            fault = (
+                f"account {self._target} has no user {history.subject.name} with this unique id any more: it was "
+                "deleted or renamed by somebody else, and whoever has the name now is another user"
+            )
         if not any(row["status"] == RELEASED for row in new):
             raise click.ClickException(f"{history.subject} was not released{f': {fault}' if fault else ''}")
         self._told(history, fault)
@@ -293,15 +300,14 @@ def _restore(
     accepted: Mapping[str, Any],
 ) -> bool:
     """Restore the user; whether that was not done before. Raises ClickException if it is not restored."""
-    copies = [_Copy(record.url(place), history) for place in history.outputs if place.startswith(S3)]
     directories = {Path(output) for output in history.outputs if not output.startswith(S3)}
-    directories |= {copy.fetched() for copy in copies}
+    urls = [record.url(place) for place in history.outputs if place.startswith(S3)]
     known, undone = _calls(record, history), history.is_half_restored
-    try:
+    with copied(urls, history.subject) as (copies, put_back):
         context.invoke(
             restore,
             snapshots=tuple(
-                sorted(directory for directory in directories if (directory / "snapshots").is_dir())
+                sorted(place for place in directories.union(copies) if (place / "snapshots").is_dir())
             ),
             dry_run=False,
             role=target.roles[0],
@@ -309,11 +315,9 @@ def _restore(
             accounts=(history.account,),
             names=(history.subject.name,),
             journal=None,
+            copy=put_back,
             **accepted,
         )
-    finally:
-        for copy in copies:
-            copy.put_back()
     return undone or _calls(record, history) > known
 
 
@@ -323,41 +327,3 @@ def _calls(record: Record, history: UserHistory) -> int:
 
     lines = (line for place in history.outputs for line in record.journal(place, history.subject))
     return sum(line.get("phase") == BEFORE for line in lines)
-
-
-class _Copy:
-    """A copy of what the output at ``url``, in a bucket, holds of a user: ``restore`` reads and writes files."""
-
-    def __init__(self, url: str, history: UserHistory) -> None:
-        from c7n_iamusers.execution.stores import DirectoryStore
-
-        self._store: Store = open_place(url)
-        self._unique_id = history.subject.unique_id
-        self.directory = COPIES / url.partition("?")[0].removeprefix(S3)
-        self._files = DirectoryStore(self.directory)
-
-    def fetched(self) -> Path:
-        """The directory with the copy. What a stopped run left in its journal of restorations stays."""
-        from c7n_iamusers.execution.journal import BUCKET_JOURNALS, RESTORE_JOURNAL
-        from c7n_iamusers.snapshots.archive import SNAPSHOTS
-
-        names = [*self._store.names(f"{SNAPSHOTS}/"), *self._store.names(BUCKET_JOURNALS)]
-        for name in (each for each in names if f".{self._unique_id}." in each.rpartition("/")[2]):
-            if content := self._store.read(name):
-                self._files.replace(name, content)
-        if content := self._store.read(RESTORE_JOURNAL):
-            self._files.replace(RESTORE_JOURNAL, _merged(content, self._files.read(RESTORE_JOURNAL)))
-        return self.directory
-
-    def put_back(self) -> None:
-        """Add what is new in the journal of restorations to the one in the bucket, where other machines add theirs."""
-        from c7n_iamusers.execution.journal import RESTORE_JOURNAL
-
-        if content := self._files.read(RESTORE_JOURNAL):
-            self._store.update(RESTORE_JOURNAL, lambda held: _merged(held, content))
-
-
-def _merged(held: bytes | None, more: bytes | None) -> bytes:
-    """A journal of the lines of ``held``, and those of ``more`` that it has not."""
-    lines = [*(held or b"").splitlines(), *(more or b"").splitlines()]
-    return b"".join(line + b"\n" for line in dict.fromkeys(lines))

@@ -138,6 +138,7 @@ def restore(
     accept_aws_changes: bool,
     yes: bool,
     journal: Path | None,
+    copy: Callable[[], None] = lambda: None,
 ) -> None:
     """Restore users from snapshot files, from a run's output, or from all outputs below a directory.
 
@@ -183,6 +184,7 @@ def restore(
         frozenset(wider),
         _Confirmation(accept_aws_changes),
         frozenset(without),
+        copy,
     )
     results: dict[str, list[str]] = {}
     if role and ACCOUNT_ID in role:
@@ -255,6 +257,7 @@ class _Options:
     wider: frozenset[str] = frozenset()
     aws_changes: _Confirmation = field(default_factory=lambda: _Confirmation(given=False))
     without: frozenset[str] = frozenset()
+    copy: Callable[[], None] = lambda: None
 
 
 @contextmanager
@@ -403,7 +406,7 @@ class _Restoring:
         from c7n_iamusers.execution.journal import Journal
 
         if path not in self.opened:
-            self.opened[path] = self.journals.enter_context(Journal(path))
+            self.opened[path] = self.journals.enter_context(Journal(path, copy=self.options.copy))
         return self.opened[path]
 
     def _why_not(self, planned: Restoration, change: RightsChange) -> str:

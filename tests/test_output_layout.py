@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.execution.locks import RUN_LOCK
 from tests.policies import ACCOUNT
 from tests.readme import (
     COMMANDS,
@@ -76,8 +77,9 @@ def test_files_are_where_the_readme_says(
         listed = org.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
         left = {each["Key"] for each in listed}
     else:
-        files = (each for each in (tmp_path / "DIR").rglob("*") if each.is_file() and each.name[0] != ".")
-        left = {str(each.relative_to(tmp_path)) for each in files}
+        files = (each for each in (tmp_path / "DIR").rglob("*") if each.is_file())
+        shown = (each for each in files if each.name == RUN_LOCK or each.name[0] != ".")
+        left = {str(each.relative_to(tmp_path)) for each in shown}
     ours = PLACES[output][program]
     own = {f"{ours}{names[-1] if in_bucket else names[0]}" for names in FILES}
     (texts,) = re.findall(r"Cloud Custodian's own files \(([^)]*)\) are beside these", TEXT)

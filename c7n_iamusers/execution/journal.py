@@ -74,10 +74,15 @@ class JournalWriter(Protocol):
 
 
 class Journal:
-    """Appends to the file ``path``, which an earlier run may have begun. Thread-safe."""
+    """Appends to the file ``path``, which an earlier run may have begun. Thread-safe.
 
-    def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
-        self._path, self._now = path, now
+    ``copy``: called once a line that is no answer is durable; the call that it announces waits for it.
+    """
+
+    def __init__(
+        self, path: Path, now: Callable[[], datetime] = utc_now, copy: Callable[[], object] = lambda: None
+    ) -> None:
+        self._path, self._now, self._copy = path, now, copy
         self._lock = threading.Lock()
         self._file = open_appending(path)
         if not (size := self._file.tell()):
@@ -104,6 +109,8 @@ class Journal:
                 f"{subject}: the journal {self._path} can't be written ({error}): nothing further was touched; "
                 "make room, and run again"
             ) from error
+        if phase not in _ANSWERS:
+            self._copy()
 
     def require_in_place(self) -> None:
         """Raises RunLockLost once the file was removed or replaced: the lines of this run would be lost with it."""
@@ -139,16 +146,23 @@ class BucketJournal:
 
     S3 acknowledges the line before a call before the call is made. The line after it is put together with the next one,
     so a crash can lose the result of a user's last call. Each object belongs to one run and one user.
+    ``renew``: called before each line is written; see UserLocks.
     """
 
-    def __init__(self, store: Store, now: Callable[[], datetime] = utc_now) -> None:
-        self._store, self._now = store, now
+    def __init__(
+        self,
+        store: Store,
+        now: Callable[[], datetime] = utc_now,
+        renew: Callable[[Subject], object] = lambda _: None,
+    ) -> None:
+        self._store, self._now, self._renew = store, now, renew
         self._run = f"{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._lock = threading.Lock()
         self._lines: defaultdict[Subject, bytes] = defaultdict(bytes)
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
-        """See JournalWriter."""
+        """See JournalWriter. Raises what ``renew`` raises."""
+        self._renew(subject)
         with self._lock:
             self._lines[subject] += journal_line(self._now(), subject, phase, entry)
             content = self._lines[subject]

@@ -51,6 +51,12 @@ def require_in_place(path: Path, descriptor: int) -> None:
         )
 
 
+def holder_of(what: str) -> str:
+    """What a lock says of its holder: ``what``, such as a run, in words, and this process."""
+    since = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{what}, process {os.getpid()} on {socket.gethostname()} since {since}"
+
+
 @contextmanager
 def run_lock(directory: Path, what: str) -> Iterator[Callable[[], None]]:
     """Hold the run lock of ``directory``. ``what``: the run, in words, for the message to a second run.
@@ -69,11 +75,8 @@ def run_lock(directory: Path, what: str) -> Iterator[Callable[[], None]]:
                 f"{directory} is in use by {holder}: wait until it has ended, or stop it"
             ) from error
         require_in_place(path, descriptor)  # it may have been replaced between the two calls
-        since = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
         os.ftruncate(descriptor, 0)
-        os.pwrite(
-            descriptor, f"{what}, process {os.getpid()} on {socket.gethostname()} since {since}".encode(), 0
-        )
+        os.pwrite(descriptor, holder_of(what).encode(), 0)
         yield partial(require_in_place, path, descriptor)
     finally:
         os.close(descriptor)

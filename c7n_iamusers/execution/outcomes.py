@@ -243,6 +243,11 @@ class OutcomeWriter:
         self._unwritten: list[Outcome] = []
         self._lock, self._written = threading.Lock(), clock()
 
+    def begin(self) -> None:
+        """Make the file exist, by which an output in a bucket is found, also if the run is killed. Raises OSError."""
+        if not self.earlier:
+            self._store.update(OUTCOMES, lambda held: held or merged_outcomes((), ()))
+
     def add(self, subject: Subject, outcome: Outcome) -> Outcome:
         """Record ``outcome`` with its time, and return that. What can't be written now is written by ``close``."""
         outcome = replace(outcome, unique_id=subject.unique_id).at(self._now())

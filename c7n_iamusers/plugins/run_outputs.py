@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -19,12 +19,14 @@ from c7n.output import DirectoryOutput
 from c7n.utils import parse_url_config
 
 from c7n_iamusers.execution.bucket_store import BucketStore, bucket_output, put_arguments
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
-from c7n_iamusers.execution.locks import run_lock
+from c7n_iamusers.execution.locks import holder_of, run_lock
 from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
 from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
 from c7n_iamusers.execution.stores import DirectoryStore, Store, foreign_entry, make_directory
+from c7n_iamusers.execution.user_locks import UserLocks
 from c7n_iamusers.identity_center.applying.run_records import RUNS
 from c7n_iamusers.plugins.policy_checks import is_pull
 from c7n_iamusers.text.wording import all_visible, quoted
@@ -145,10 +147,14 @@ _CHANGING = re.compile(r"\{(now|uuid)[^{}]*\}")
 
 @dataclass(frozen=True)
 class HeldOutput:
-    """The output of a run that has begun. ``check``: raises RunLockLost once the run lock or the journal is lost."""
+    """The output of a run that has begun. ``check``: raises RunLockLost once the run lock or the journal is lost.
+
+    ``lock``: holds the lock on a user. Raises UserInUse if somebody else does, JournalRefused if it can't be put.
+    """
 
     journal: JournalWriter
-    check: Callable[[], None]
+    check: Callable[[], None] = lambda: None
+    lock: Callable[[Subject], AbstractContextManager[None]] = lambda _: nullcontext()
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,7 @@ class RunStore:
 
     @contextmanager
     def held(self) -> Iterator[HeldOutput]:
-        """The journal of this run, under the run lock. A bucket has no lock.
+        """The journal of this run, under the run lock. A bucket has locks on users in its place.
 
         Raises OSError if it can't be opened, LockHeld if it is locked, RunLockLost if the lock changes just then.
         """
@@ -178,7 +184,8 @@ class RunStore:
 
                 yield HeldOutput(journal, check)
         else:
-            yield HeldOutput(BucketJournal(self.store), lambda: None)
+            locks = UserLocks(self.store, holder_of(self.what))
+            yield HeldOutput(BucketJournal(self.store, renew=locks.renew), lock=locks.held)
 
 
 def run_store(manager: Any) -> RunStore:

@@ -216,12 +216,15 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         with target.held() as output:
             writer = OutcomeWriter(target.store, output.journal)
             self._complete_outcomes(target.store, writer)
+            if not isinstance(target.store, DirectoryStore):
+                writer.begin()
             run = self.new_run(target.store, output.journal, interruption, len(resources), output.check)
             prepared = self.prepare(run)
 
             def work(subject: Subject, applied: Applied) -> tuple[str, Reason]:
                 output.check()
-                return prepared(subject, applied)
+                with output.lock(subject):
+                    return prepared(subject, applied)
 
             with self.executor_factory(max_workers=self.max_workers) as pool:
                 process = partial(self._process_user, writer, work, interruption)

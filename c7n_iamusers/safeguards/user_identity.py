@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from c7n_iamusers import reasons
-from c7n_iamusers.exceptions import JournalRefused, RunLockLost, UserReplaced
+from c7n_iamusers.exceptions import JournalRefused, RunLockLost, UserInUse, UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGone
 from c7n_iamusers.execution.interruption import Interrupted
@@ -143,7 +143,7 @@ def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) ->
         return reasons.DENY_NOT_ON_OTHER()
     try:
         run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)
-    except (CallFailed, Interrupted, JournalRefused, RunLockLost) as error:
+    except (CallFailed, Interrupted, JournalRefused, RunLockLost, UserInUse) as error:
         return reasons.DENY_ON_OTHER(why=str(error))
     if deny_form(call) == ATTACHED:  # which shows nothing of whose it was
         return reasons.ATTACHED_DENY_WAS_ON_OTHER()

@@ -23,9 +23,11 @@ from aws_local_org.serving import _discard_stale
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
 from c7n_iamusers.evidence.account_report import read_details, read_report
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData, OutputUnreadable
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore
+from c7n_iamusers.execution.user_locks import LOCKS, UserLocks
 from c7n_iamusers.identity_center.access_plan import Choices
 from c7n_iamusers.identity_center.applying import served_users
 from c7n_iamusers.identity_center.applying.center_lock import holder
@@ -161,6 +163,16 @@ def journal(store: DirectoryStore) -> object:
     return list(parsed(store.read(JOURNAL) or b""))
 
 
+def user_lock(path: Path) -> None:
+    """Takes the lock that the file is."""
+    place = path.parent / LOCKS / "AIDA1.json"
+    place.parent.mkdir()
+    path.rename(place)
+    user = Subject("alice", f"arn:aws:iam::{ACCOUNT}:user/alice", "AIDA1")
+    with UserLocks(DirectoryStore(path.parent), "a run").held(user):
+        pass
+
+
 _STORE = (OSError, ValueError)
 READERS = [
     *(Reader(f"exemptions.{form}", exemptions) for form in ("csv", "json", "yaml", "csv.gz")),
@@ -218,6 +230,7 @@ READERS = [
     Reader("local-credentials.csv", report_in, (LocalOrgError,)),
     Reader("local.env", _discard_stale, (LocalOrgError,)),
     Reader("mailer-configuration.yml", mailer_configuration, (ValueError,)),
+    Reader("lock-of-a-user.json", user_lock, names_it=False),
 ]
 
 

@@ -86,7 +86,8 @@ def test_snapshot_and_announcement_are_there_before_the_first_change(
     seen: list[list[str]] = []
     on_call(monkeypatch, "PutUserPolicy", lambda: seen.append(keys(s3)))
     to_bucket("composite-delete").run()
-    (journal, snapshot), *_ = seen
+    (journal, lock, _, snapshot), *_ = seen
+    assert lock == f"locks/{unique_id}.json"
     assert snapshot == f"snapshots/alice.{unique_id}.json"
     assert journal.startswith("journal/")
     assert Snapshot.from_json(content(s3, snapshot)).user.unique_id == unique_id
@@ -171,7 +172,7 @@ def test_an_event_deletes_with_snapshot_and_journal_in_the_bucket(org: LocalOrg,
     iam = create_full_user(org, "alice")
     run_within_permissions(event_policy(), event("alice"), None)
     assert user_names(iam) == []
-    assert {key.partition("/")[0] for key in keys(s3)} == {"snapshots", "journal", "outcomes.json"}
+    assert {key.partition("/")[0] for key in keys(s3)} == {"snapshots", "journal", "locks", "outcomes.json"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Locks on users in an output that is in a bucket, where no lock ends with the process that holds it.
+
+A lock is an object, ``locks/<unique id>.json``, which conditional writes put and renew, so of two that take it one is
+refused. It counts for LEASE after it was last renewed, and is renewed before changing calls. A process that was killed
+leaves it, and whoever is slower than LEASE makes no further call once somebody else has taken it. It is never deleted,
+only marked as free: runs need no permission to delete.
+
+A run takes over the lock of another run at once, so that it carries on what a killed one left. A restoration excludes
+runs and other restorations. A run takes the lock right before its first changing call, so that users who are skipped
+cost nothing; a user that a restoration has ended on since the run looked at it is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from c7n_iamusers.exceptions import JournalRefused, RunLockLost, UserInUse
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.text.documents import NotInFormat, read_json
+from c7n_iamusers.text.times import moment
+from c7n_iamusers.text.wording import visible_log
+
+#: The prefix of the objects.
+LOCKS = "locks/"
+#: How long a lock counts. It is renewed a minute after that, before the next call; a call with the reads before it
+#: takes some minutes where AWS throttles; and the clocks of two machines that AWS serves differ by up to ten.
+LEASE, _RENEWAL = timedelta(minutes=15), timedelta(minutes=1)
+_SKEW = timedelta(minutes=10)
+
+log = visible_log("c7n_iamusers.lock")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class UserLocks:
+    """The locks in ``store`` of one process. Thread-safe, as long as one thread works on a user.
+
+    ``what``: who holds them, as ``locks.holder_of`` says it. ``alone``: whether a lock excludes everybody, not only who
+    asks for that.
+    """
+
+    store: Store
+    what: str
+    alone: bool = False
+    now: Callable[[], datetime] = _utc_now
+    _id: str = field(default_factory=lambda: secrets.token_hex(8))
+    _began: dict[str, datetime] = field(default_factory=dict)
+    _renewed: dict[str, datetime] = field(default_factory=dict)
+
+    @contextmanager
+    def held(self, subject: Subject) -> Iterator[None]:
+        """Hold the lock on ``subject``: at once if ``alone``, else from the first ``renew`` on. Raises as that does."""
+        self._began[subject.unique_id] = self.now()
+        try:
+            if self.alone:
+                self.renew(subject)
+            yield
+        finally:
+            del self._began[subject.unique_id]
+            if subject.unique_id in self._renewed:
+                self._free(subject)
+
+    def renew(self, subject: Subject) -> None:
+        """Take the lock, or renew it, unless that was done lately; call it before each changing call.
+
+        Raises UserInUse if somebody else has it, RunLockLost if somebody took it over, JournalRefused if it can't be
+        put.
+        """
+        renewed = self._renewed.get(subject.unique_id)
+        if renewed is None and subject.unique_id in self._began:
+            self._write(subject, self._taken)
+        elif renewed and self.now() - renewed >= _RENEWAL:
+            self._write(subject, self._kept)
+
+    def _write(self, subject: Subject, change: Callable[[Subject, bytes | None, datetime], bytes]) -> None:
+        now = self.now()
+        try:
+            self.store.update(_name(subject), lambda held: change(subject, held, now))
+        except OSError as error:
+            raise JournalRefused(
+                f"{subject}: its lock can't be put ({error}): nothing further was touched; allow s3:GetObject and "
+                "s3:PutObject there, and run again"
+            ) from error
+        self._renewed[subject.unique_id] = now
+
+    def _free(self, subject: Subject) -> None:
+        del self._renewed[subject.unique_id]
+        try:
+            self.store.update(_name(subject), lambda held: self._kept(subject, held))
+        except RunLockLost:
+            pass  # it is another's now
+        except OSError as error:
+            log.warning(
+                "%s: its lock stays for %s minutes: %s", subject, LEASE // timedelta(minutes=1), error
+            )
+
+    def _taken(self, subject: Subject, held: bytes | None, now: datetime) -> bytes:
+        other = _fields(held)
+        until, freed = moment(other.get("until")), moment(other.get("freed"))
+        if freed and other.get("alone") and not self.alone and freed > self._began[subject.unique_id] - _SKEW:
+            raise UserInUse(
+                f"{str(other.get('holder'))[:200]} gave it back at {freed:%H:%M} UTC, after this run had begun with "
+                "it, or just before: run again in some minutes"
+            )
+        free = held is None or other.get("until") == "" or bool(until and until <= now)
+        excluded = self.alone or other.get("alone") is not False
+        if not free and excluded and other.get("id") != self._id:
+            when = (
+                f"wait until it has ended, or until {until:%H:%M} UTC if it was killed" if until else "wait"
+            )
+            raise UserInUse(
+                f"{str(other.get('holder') or 'somebody')[:200]} works on it: {when}, and try again. Its lock is "
+                f"{self.store.place(_name(subject))}: whoever removes it must know that nothing works on the user"
+            )
+        return self._content(now + LEASE)
+
+    def _kept(self, subject: Subject, held: bytes | None, now: datetime | None = None) -> bytes:
+        """Its new content; as a free lock without ``now``."""
+        if _fields(held).get("id") != self._id:
+            raise RunLockLost(
+                f"its lock {self.store.place(_name(subject))} was removed or taken over, so somebody else may work on "
+                "it: nothing further was changed. Run again"
+            )
+        return self._content(now + LEASE if now else None)
+
+    def _content(self, until: datetime | None) -> bytes:
+        """As a free lock without ``until``."""
+        shown = until.isoformat(timespec="seconds") if until else ""
+        writer = {"id": self._id, "holder": self.what, "alone": self.alone}
+        freed = {} if until else {"freed": self.now().isoformat(timespec="seconds")}
+        return json.dumps({**writer, "until": shown, **freed}).encode()
+
+
+def _name(subject: Subject) -> str:
+    return f"{LOCKS}{subject.unique_id}.json"
+
+
+def _fields(content: bytes | None) -> dict[str, Any]:
+    """The fields of a lock's content; none if no run wrote it."""
+    try:
+        found = read_json(content or b"{}")
+    except NotInFormat:
+        return {}
+    return found if isinstance(found, dict) else {}

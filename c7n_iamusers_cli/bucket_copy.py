@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Copies of what outputs in a bucket hold of one user: ``restore`` reads and writes files.
+
+Its journal is in the bucket before each call, so that another machine, or another directory, carries on what was
+killed. Meanwhile the user is locked in each of these outputs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from c7n_iamusers_cli.arguments import S3, open_place
+from c7n_iamusers_cli.output import say
+
+if TYPE_CHECKING:
+    from c7n_iamusers.execution.calls import Subject
+    from c7n_iamusers.execution.stores import Store
+
+#: Where the copies lie.
+COPIES = Path("given-back")
+#: Parts of a path that lead elsewhere, and bytes of one that a file system takes beside those of a draft's name.
+_ELSEWHERE, _LONGEST = frozenset(("", ".", "..")), 200
+
+
+@contextmanager
+def copied(urls: Sequence[str], user: Subject) -> Iterator[tuple[set[Path], Callable[[], None]]]:
+    """The directories with copies of the outputs at ``urls``, and what adds their new journal lines to the bucket.
+
+    That is to be called before each call. Raises ClickException if a run or another restoration works on ``user``, or
+    something can't be copied: nothing was done then.
+    """
+    from c7n_iamusers.exceptions import IamUsersError
+    from c7n_iamusers.execution.locks import holder_of
+    from c7n_iamusers.execution.user_locks import UserLocks
+
+    copies = [_Copy(url, user) for url in urls if not _is_foreign_place(url)]
+    this = holder_of(f"c7n-iamusers user {user.name} --give-back")
+    locks = [UserLocks(copy.store, this, alone=True) for copy in copies]
+
+    def put_back() -> None:
+        for lock, copy in zip(locks, copies, strict=True):
+            lock.renew(user)
+            copy.put_back()
+
+    with ExitStack() as held:
+        try:
+            for lock in locks:
+                held.enter_context(lock.held(user))
+            directories = {copy.fetched() for copy in copies}
+        except (IamUsersError, OSError) as error:
+            raise click.ClickException(f"{user}: nothing was restored: {error}") from error
+        try:
+            yield directories, put_back
+        finally:
+            for copy in copies:
+                copy.put_back()
+
+
+def _is_foreign_place(url: str) -> bool:
+    """Whether no run writes there, and a copy would lie beside another's. It is named."""
+    place = url.partition("?")[0]
+    if all(map(_is_plain, place.removeprefix(S3).split("/"))):
+        return False
+    say(f"{place} is left out: it is no place that a run writes to: find out who wrote it", err=True)
+    return True
+
+
+def _is_plain(part: str) -> bool:
+    return part not in _ELSEWHERE and "\0" not in part and len(part.encode()) <= _LONGEST
+
+
+class _Copy:
+    """A copy of what the output at ``url`` holds of ``user``."""
+
+    def __init__(self, url: str, user: Subject) -> None:
+        from c7n_iamusers.execution.stores import DirectoryStore
+
+        self.store: Store = open_place(url)
+        self._user = user
+        self._files = DirectoryStore(COPIES / url.partition("?")[0].removeprefix(S3))
+        self._put: bytes | None = None
+
+    def fetched(self) -> Path:
+        """The directory with the copy. What a stopped run left in its journal of restorations stays."""
+        from c7n_iamusers.execution.journal import RESTORE_JOURNAL
+
+        for name in self._names():
+            if content := self.store.read(name):
+                self._files.replace(name, content)
+        if content := self.store.read(RESTORE_JOURNAL):
+            self._files.replace(RESTORE_JOURNAL, _merged(content, self._files.read(RESTORE_JOURNAL)))
+        return self._files.directory
+
+    def _names(self) -> Iterator[str]:
+        """Those of the user's snapshots and journals. Others with its unique id, which no run gives, are named."""
+        from c7n_iamusers.execution.journal import BUCKET_JOURNALS
+        from c7n_iamusers.snapshots.archive import SNAPSHOTS
+
+        of_user = rf"[\w+=,.@-]{{1,65}}\.{re.escape(self._user.unique_id)}"
+        of_run = re.compile(
+            rf"{SNAPSHOTS}/{of_user}(\.\d{{1,9}})?\.json"
+            rf"|{BUCKET_JOURNALS}\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}/{of_user}\.jsonl",
+            re.ASCII,
+        )
+        for name in [*self.store.names(f"{SNAPSHOTS}/"), *self.store.names(BUCKET_JOURNALS)]:
+            if of_run.fullmatch(name):
+                yield name
+            elif f".{self._user.unique_id}." in name:
+                say(
+                    f"{self.store.place(name)} is left out: no run gives this name: find out who wrote it",
+                    err=True,
+                )
+
+    def put_back(self) -> None:
+        """Add what is new in the journal of restorations to the one in the bucket, where other machines add theirs.
+
+        Raises JournalRefused.
+        """
+        from c7n_iamusers.exceptions import JournalRefused
+        from c7n_iamusers.execution.journal import RESTORE_JOURNAL
+
+        content = self._files.read(RESTORE_JOURNAL)
+        if not content or content == self._put:
+            return
+        try:
+            self.store.update(RESTORE_JOURNAL, lambda held: _merged(held, content))
+        except OSError as error:
+            raise JournalRefused(
+                f"{self._user}: the journal can't be written ({error}): nothing further was touched; allow "
+                "s3:GetObject and s3:PutObject there, and run again"
+            ) from error
+        self._put = content
+
+
+def _merged(held: bytes | None, more: bytes | None) -> bytes:
+    """A journal of the lines of ``held``, and those of ``more`` that it has not."""
+    lines = [*(held or b"").splitlines(), *(more or b"").splitlines()]
+    return b"".join(line + b"\n" for line in dict.fromkeys(lines))
