@@ -34,13 +34,15 @@ UNDO_JOURNAL = "undo-journal.jsonl"
 class Successors:
     """The objects that undos created. ``groups``, ``sets``: former id or ARN -> that of now, also step by step.
 
-    ``memberships``: ids of group and user -> the membership's id. ``assignments``: group id and assignment.
+    ``memberships``: likewise the ids of memberships; empty if the call that brought it back had no answer. ``joined``:
+    the ids of all that were brought back. ``assignments``: group id and assignment.
     ``ended``: when (``_moment``) undos deleted assignments. ``journals``: the names of the undos' journals.
     """
 
     groups: dict[str, str] = field(default_factory=dict)
     sets: dict[str, str] = field(default_factory=dict)
-    memberships: dict[object_records.MembershipKey, str] = field(default_factory=dict)
+    memberships: dict[str, str] = field(default_factory=dict)
+    joined: set[str] = field(default_factory=set)
     assignments: set[tuple[str, model.Assignment]] = field(default_factory=set)
     ended: dict[tuple[str, model.Assignment], str] = field(default_factory=dict)
     journals: list[str] = field(default_factory=list)
@@ -49,6 +51,7 @@ class Successors:
         self, removed: Iterable[object_records.Removed], created: Iterable[object_records.Created]
     ) -> None:
         """What an undo ``created``, of a run that ``removed`` objects."""
+        removed, created = list(removed), list(created)
         made = [each for each in created if each.certain]
         groups = {
             each.parameters["DisplayName"]: each.identifier for each in made if each.kind == model.GROUP
@@ -62,9 +65,13 @@ class Successors:
                 self.groups[record["group-id"]] = new
             elif each.kind == model.PERMISSION_SET and (new := sets.get(record["settings"]["name"])):
                 self.sets[record["permission-set-arn"]] = new
-        self.memberships |= {
-            each.membership: each.identifier for each in made if each.kind == model.MEMBERSHIP
-        }
+        joined = {each.membership: each.identifier for each in created if each.kind == model.MEMBERSHIP}
+        for each in removed:
+            if each.kind == model.MEMBERSHIP:
+                record = each.record
+                key = self.membership((record["group-id"], record["user-id"]))
+                self.memberships |= {record["id"]: joined[key]} if key in joined else {}
+        self.joined |= {each for each in joined.values() if each}
         self.assignments |= {each.assignment for each in made if each.kind == model.ASSIGNMENT}
 
     def end(self, line: Mapping[str, Any]) -> None:
@@ -84,6 +91,10 @@ class Successors:
         """The same membership by its ids of now."""
         return _latest(self.groups, key[0]), key[1]
 
+    def membership_id(self, identifier: str) -> str:
+        """The id that the membership has now; empty if it is not known."""
+        return _latest(self.memberships, identifier)
+
     def assignment(self, group_id: str, given: model.Assignment) -> tuple[str, model.Assignment]:
         """The same assignment by the ids of now."""
         arn = _latest(self.sets, given.permission_set_arn)
@@ -93,9 +104,8 @@ class Successors:
         """What a run created, by the ids of now."""
         given, identifier = created.parameters, created.identifier
         if created.kind == model.MEMBERSHIP:
-            group_id, user_id = self.membership(created.membership)
-            identifier = self.memberships.get((group_id, user_id), identifier)
-            given = {**given, "GroupId": group_id}
+            identifier = self.membership_id(identifier) or identifier
+            given = {**given, "GroupId": self.membership(created.membership)[0]}
         elif created.kind == model.ASSIGNMENT:
             group_id, assignment = self.assignment(*created.assignment)
             given = {**given, "PrincipalId": group_id, "PermissionSetArn": assignment.permission_set_arn}
@@ -115,7 +125,11 @@ class Successors:
             _latest(self.groups, group_id): users for group_id, users in result.get("members", {}).items()
         }
         rows = [
-            {**row, "group-id": _latest(self.groups, row["group-id"])}
+            {
+                **row,
+                "group-id": _latest(self.groups, row["group-id"]),
+                "id": self.membership_id(row.get("id", "")),
+            }
             for row in result.get("memberships", ())
         ]
         created = [self.of(object_records.Created.from_data(each)).as_data() for each in result["created"]]
@@ -187,11 +201,10 @@ class _Found:
 
     def __init__(self, successors: Successors, since: str) -> None:
         self._successors, self._since = successors, since
-        self._memberships: defaultdict[object_records.MembershipKey, dict[str, str]] = defaultdict(dict)
+        self._memberships = _memberships()
         self._served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-        self._ids: defaultdict[object_records.MembershipKey, set[str]] = defaultdict(set)
         self._assignments, self._made, self._removed = set[_Assigned](), set[_Assigned](), set[_Assigned]()
-        self._joined = set(successors.memberships.values())
+        self._joined = set(successors.joined)
 
     def add_finished(self, time: str, result: Mapping[str, Any]) -> None:
         """The result of the run of ``time``."""
@@ -229,7 +242,6 @@ class _Found:
             frozenset(self._assignments | made),
             people,
             frozenset(made),
-            {key: frozenset(found) for key, found in self._ids.items()},
             frozenset(self._joined - {""}),
             frozenset(each for each in successors.ended if successors.has_ended(each, self._since)),
             frozenset(self._removed - successors.assignments),
@@ -238,8 +250,8 @@ class _Found:
     def _add_memberships(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             key = self._successors.membership(object_records.membership_of(row))
-            self._memberships[key].update(row["users"])
-            self._ids[key] |= {row.get("id", ""), self._successors.memberships.get(key, "")} - {""}
+            identifier = self._successors.membership_id(row.get("id", ""))
+            self._memberships[key][identifier].update(row["users"])
             self._served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
 
     def _add(self, created: Iterable[object_records.Created], time: str) -> None:
@@ -256,15 +268,22 @@ class _Found:
 
 def read_served(places: Iterable[Store], instance: model.Instance) -> History:
     """For which IAM users runs in all ``places`` made memberships, and as whom. Raises as ``read_history``."""
-    memberships: defaultdict[object_records.MembershipKey, dict[str, str]] = defaultdict(dict)
+    memberships, joined = _memberships(), frozenset[str]()
     served: defaultdict[str, defaultdict[str, frozenset[str]]] = defaultdict(lambda: defaultdict(frozenset))
     for each in (read_history(place, instance) for place in places):
-        for key, users in each.memberships.items():
-            memberships[key].update(users)
+        joined |= each.joined
+        for key, found in each.memberships.items():
+            for identifier, users in found.items():
+                memberships[key][identifier].update(users)
         for username, people in each.served.items():
             for user_id, given in people.items():
                 served[username][user_id] |= given
-    return History(memberships, served={username: dict(people) for username, people in served.items()})
+    people_of = {username: dict(people) for username, people in served.items()}
+    return History(memberships, served=people_of, joined=joined)
+
+
+def _memberships() -> defaultdict[object_records.MembershipKey, defaultdict[str, dict[str, str]]]:
+    return defaultdict(lambda: defaultdict(dict))
 
 
 def created_so_far(output: Store, instance: model.Instance) -> Iterator[object_records.Created]:

@@ -53,6 +53,11 @@ class CreatedReader:
             {group: each.members for group, each in known.items() if group in assigned},
             frozenset(unmanaged | self._unmanaged_sets(held)),
             in_progress,
+            {
+                (group_id, user_id): identifier
+                for group_id in assigned & known.keys()
+                for user_id, identifier in known[group_id].memberships.items()
+            },
         )
 
     def _groups_of(self, ids: list[str]) -> dict[str, model.KnownGroup]:

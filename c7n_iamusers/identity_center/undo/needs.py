@@ -55,7 +55,7 @@ def needed_memberships(
     content = _contents(reader)
     accounts = {arn.split(":")[4] for users in membership_users.values() for arn, _ in users}
     existing = read_users(sorted(accounts))
-    leaving, ending = set(state.memberships), _ending(state)
+    leaving, ending = set(membership_users), _ending(state)
     found: dict[object_records.MembershipKey, str] = {}
     for membership, users in membership_users.items():
         reasons = {
@@ -73,14 +73,17 @@ def needed_memberships(
 def _users_of_memberships(
     result: Mapping[str, Any], state: object_records.CreatedState, later: History
 ) -> dict[object_records.MembershipKey, set[tuple[str, str]]]:
-    """Membership -> ARN and unique id of its IAM users; none if the run of ``result`` has none for it.
+    """Membership of the run -> ARN and unique id of its IAM users; none if the run of ``result`` has none for it.
 
-    A user of ``later`` counts in addition: whoever may have written it can only make an undo keep more.
+    One that was made anew since is not the run's. A user of ``later`` counts in addition: whoever may have written it
+    can only make an undo keep more.
     """
     rows = {object_records.membership_of(row): row["users"] for row in result.get("memberships", ())}
+    ids = {each.membership: each.identifier for each in state.created if each.kind == model.MEMBERSHIP}
     return {
-        key: {*own.items(), *later.memberships.get(key, {}).items()} if (own := rows.get(key, {})) else set()
-        for key in sorted(state.memberships)
+        key: {*own.items(), *later.users_of(key, identifier).items()} if (own := rows.get(key, {})) else set()
+        for key, identifier in sorted(state.memberships.items())
+        if ids.get(key) in ("", None, identifier)
     }
 
 
@@ -95,7 +98,9 @@ def relied_on(
     for row in result.get("memberships", ()):
         key = group_id, user_id = object_records.membership_of(row)
         if user_id in before.get(group_id, ()):
-            users[group_id][user_id] = {**row["users"], **later.memberships.get(key, {})}
+            now = state.membership_ids.get(key, "")
+            of_run = row["users"] if not now or row.get("id", "") in ("", now) else {}
+            users[group_id][user_id] = {**of_run, **later.users_of(key, now)}
     assigned = {each.assignment for each in state.created if each.kind == model.ASSIGNMENT}
     present = sorted(
         each for each in assigned if each[0] in before and each[1] in state.assignments.get(each[0], ())
@@ -142,7 +147,7 @@ def relied_on_settings(
         reasons, unknown = set[str](), set[str]()
         for account, principal, user in state.holders[arn]:
             key = principal, user
-            users = {**rows.get(key, {}), **later.memberships.get(key, {})}
+            users = {**rows.get(key, {}), **later.users_of(key)}
             if not users and (account, user) not in before:
                 unknown.add(user)
             reasons |= {
