@@ -124,9 +124,9 @@ class CreatedState:
 
     ``memberships``: (group id, user id) -> membership id. ``assignments``: id of each of their groups -> all its
     assignments, with ``model.UNKNOWN_ASSIGNMENT`` if the caller may not list them.
-    ``members``: id of each group that was assigned -> user ids. ``membership_ids``: of these. ``unmanaged``: ids of groups and ARNs of permission
-    sets that are not managed. Assignments that are being created or deleted are among them all; ``in_progress`` says
-    which.
+    ``members``: id of each group that was assigned -> user ids. ``membership_ids``: of these. ``unmanaged``: ids of
+    groups and ARNs of permission sets that are not managed. Assignments that are being created or deleted are among
+    them all; ``in_progress`` says which.
     """
 
     created: tuple[Created, ...]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.applying import served_users
@@ -23,7 +24,9 @@ from c7n_iamusers.identity_center.applying.run_records import (
     read_results,
     with_journal,
 )
+from c7n_iamusers.identity_center.planning.changeset import set_key
 from c7n_iamusers.identity_center.planning.replacements import History, identities
+from c7n_iamusers.identity_center.requests.intents import permission_set_from
 from c7n_iamusers.text.wording import folded
 
 #: The journal of an undo, beside the result of the run.
@@ -36,7 +39,8 @@ class Successors:
 
     ``memberships``: likewise the ids of memberships; empty if the call that brought it back had no answer. ``joined``:
     the ids of all that were brought back. ``assignments``: group id and assignment.
-    ``ended``: when (``_moment``) undos deleted assignments. ``journals``: the names of the undos' journals.
+    ``ended``: when (``_moment``) undos deleted assignments. ``undone``: the times of the undone runs. ``journals``: the
+    names of the undos' journals.
     """
 
     groups: dict[str, str] = field(default_factory=dict)
@@ -45,6 +49,7 @@ class Successors:
     joined: set[str] = field(default_factory=set)
     assignments: set[tuple[str, model.Assignment]] = field(default_factory=set)
     ended: dict[tuple[str, model.Assignment], str] = field(default_factory=dict)
+    undone: set[str] = field(default_factory=set)
     journals: list[str] = field(default_factory=list)
 
     def add(
@@ -158,6 +163,7 @@ def read_successors(output: Store) -> Successors:
             removed = map(object_records.Removed.from_data, result.get("removed", ()))
             found.add(removed, object_records.created_by(lines_of_journal(output, name)))
             found.journals.append(name)
+            found.undone.add(time)
             for line in lines_of_journal(output, name):
                 found.end(line)
     found.ended = {found.assignment(*each): moment for each, moment in found.ended.items()}
@@ -205,6 +211,7 @@ class _Found:
         self._served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         self._assignments, self._made, self._removed = set[_Assigned](), set[_Assigned](), set[_Assigned]()
         self._joined = set(successors.joined)
+        self._sets = dict[str, list[PermissionSet]]()
 
     def add_finished(self, time: str, result: Mapping[str, Any]) -> None:
         """The result of the run of ``time``."""
@@ -220,6 +227,10 @@ class _Found:
         }
         if time >= self._since:
             self._add_memberships(result["memberships"])
+        failed = {each["change"] for each in result.get("failures", ())}
+        for name, requested in result.get("permission-sets", {}).items():
+            earlier = self._sets.get(name, []) if time in successors.undone or set_key(name) in failed else []
+            self._sets[name] = [permission_set_from(requested), *earlier]
 
     def add_killed(
         self, time: str, created: Iterable[object_records.Created], rows: Iterable[served_users.Row]
@@ -245,6 +256,7 @@ class _Found:
             frozenset(self._joined - {""}),
             frozenset(each for each in successors.ended if successors.has_ended(each, self._since)),
             frozenset(self._removed - successors.assignments),
+            self._sets,
         )
 
     def _add_memberships(self, rows: Iterable[Mapping[str, Any]]) -> None:

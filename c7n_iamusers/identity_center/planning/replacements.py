@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.object_records import MembershipKey
@@ -33,8 +34,10 @@ class History:
     ``assignments``: group id and what was assigned to it, or what intents requested of it; None if nobody has read it.
     ``made``: those of them that runs made, and no later one removed. ``served``: folded username, as
     requested -> id of the user who had it -> the IAM users (``identity``) who were given access as that person.
-    ``joined``: the ids of memberships that runs made, or that undos of runs brought back. ``undone``: assignments that undos have ended since the time from which on
-    this was read; ``removed``: that later runs have removed, and no undo brought back.
+    ``joined``: the ids of memberships that runs made, or that undos of runs brought back. ``undone``: assignments that
+    undos have ended since the time from which on this was read; ``removed``: that later runs have removed, and no undo
+    brought back. ``sets``: name of a permission set -> as the last run requested it, first, and as earlier ones did, if
+    that run was undone or failed to make it so.
     """
 
     memberships: Mapping[MembershipKey, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
@@ -44,6 +47,7 @@ class History:
     joined: frozenset[str] = frozenset()
     undone: frozenset[tuple[str, model.Assignment]] = frozenset()
     removed: frozenset[tuple[str, model.Assignment]] = frozenset()
+    sets: Mapping[str, Sequence[PermissionSet]] = field(default_factory=dict)
 
     @property
     def users(self) -> frozenset[tuple[str, str]]:
@@ -137,7 +141,10 @@ def inherited_access(
         if claim.on_file or known is None:
             continue
         given = (
-            (group.name, history.users_of((group.group_id, known.user_id), group.memberships.get(known.user_id, "")))
+            (
+                group.name,
+                history.users_of((group.group_id, known.user_id), group.memberships.get(known.user_id, "")),
+            )
             for group in (groups.get(group_id) for group_id in history.groups_of.get(known.user_id, ()))
             if group and known.user_id in group.members
         )

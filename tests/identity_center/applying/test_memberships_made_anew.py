@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,7 +35,8 @@ def people(form: str, **persons: str) -> Intents:
 def existing(*names: str) -> Callable[[Iterable[str]], Mapping[str, Mapping[str, str]]]:
     """What an undo reads: the IAM users of these names exist."""
     return lambda accounts: {
-        account: {each.subject.unique_id: "" for each in intents(account, *names).users} for account in accounts
+        account: {each.subject.unique_id: "" for each in intents(account, *names).users}
+        for account in accounts
     }
 
 
@@ -129,7 +129,7 @@ def test_what_an_undo_brings_back_is_whose_it_was(fleet: FleetRehearsal) -> None
     fleet.leave(people("own", carol="carol", alice="alice", bob="team"))
     (failure,) = fleet.run()
     assert f"an earlier run gave {TEAM} access for other IAM users of account {ACCOUNT}: alice" in failure
-    assert is_own(fleet, "alice") and not is_own(fleet, "bob")
+    assert [is_own(fleet, name) for name in ("alice", "bob")] == [True, False]
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["exists", "deleted-by-this-tool"])
