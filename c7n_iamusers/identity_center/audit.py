@@ -245,9 +245,7 @@ def _as_it_is(known: model.KnownPermissionSet, forms: Sequence[PermissionSet]) -
             "out who changed it, and change it back"
         )
     elif earlier_form:
-        yield (
-            f"permission set {name} is not as requested: {earlier_form}: find out who changed it, and provision it there"
-        )
+        yield f"permission set {name} is not as requested: {earlier_form}: find out who did, and provision it there"
 
 
 def _not_provisioned(plan: access_plan.AccessPlan) -> Iterator[str]:

@@ -7,16 +7,21 @@ ids is found again.
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any
 
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.applying import served_users
+from c7n_iamusers.identity_center.applying.assignment_history import (
+    AssignmentHistory,
+    UndoStep,
+    moment_of,
+)
 from c7n_iamusers.identity_center.applying.run_records import (
     JOURNAL,
     RUNS,
@@ -38,17 +43,15 @@ class Successors:
     """The objects that undos created. ``groups``, ``sets``: former id or ARN -> that of now, also step by step.
 
     ``memberships``: likewise the ids of memberships; empty if the call that brought it back had no answer. ``joined``:
-    the ids of all that were brought back. ``assignments``: group id and assignment.
-    ``ended``: when (``_moment``) undos deleted assignments. ``undone``: the times of the undone runs. ``journals``: the
-    names of the undos' journals.
+    the ids of all that were brought back. ``steps``: what became of assignments, in the order of time, by the ids of
+    now. ``undone``: the times of the undone runs. ``journals``: the names of the undos' journals.
     """
 
     groups: dict[str, str] = field(default_factory=dict)
     sets: dict[str, str] = field(default_factory=dict)
     memberships: dict[str, str] = field(default_factory=dict)
     joined: set[str] = field(default_factory=set)
-    assignments: set[tuple[str, model.Assignment]] = field(default_factory=set)
-    ended: dict[tuple[str, model.Assignment], str] = field(default_factory=dict)
+    steps: list[UndoStep] = field(default_factory=list)
     undone: set[str] = field(default_factory=set)
     journals: list[str] = field(default_factory=list)
 
@@ -77,20 +80,17 @@ class Successors:
                 key = self.membership((record["group-id"], record["user-id"]))
                 self.memberships |= {record["id"]: joined[key]} if key in joined else {}
         self.joined |= {each for each in joined.values() if each}
-        self.assignments |= {each.assignment for each in made if each.kind == model.ASSIGNMENT}
 
-    def end(self, line: Mapping[str, Any]) -> None:
-        """What the next line of an undo's journal says that it deleted."""
-        if line.get("operation") == "DeleteAccountAssignment" and line.get("result") in ("done", "gone"):
+    def add_step(self, line: Mapping[str, Any], time: str) -> None:
+        """What the next line of the journal of an undo of the run of ``time`` did to an assignment."""
+        ended = line.get("operation") == "DeleteAccountAssignment" and line.get("result") in ("done", "gone")
+        if ended or (line.get("operation") == "CreateAccountAssignment" and line.get("result") == "done"):
             account, arn, group_id = (
                 str((line.get("parameters") or {}).get(name))
                 for name in ("TargetId", "PermissionSetArn", "PrincipalId")
             )
-            self.ended[group_id, model.Assignment(account, arn)] = _moment(str(line.get("time")))
-
-    def has_ended(self, assigned: tuple[str, model.Assignment], time: str) -> bool:
-        """Whether an undo deleted ``assigned``, by the ids of now, after the run that began at ``time`` had made it."""
-        return self.ended.get(assigned, "") > _moment(time)
+            assigned = group_id, model.Assignment(account, arn)
+            self.steps.append(UndoStep(moment_of(str(line.get("time"))), assigned, "" if ended else time))
 
     def membership(self, key: object_records.MembershipKey) -> object_records.MembershipKey:
         """The same membership by its ids of now."""
@@ -141,11 +141,6 @@ class Successors:
         return {**result, "created": created, "groups": groups, "members": members, "memberships": rows}
 
 
-def _moment(time: str) -> str:
-    """The digits of a time in UTC, up to microseconds: of the time of a run, or of a line of a journal."""
-    return re.sub(r"\D", "", time)[:20]
-
-
 def _latest(successors: Mapping[str, str], identifier: str) -> str:
     seen = {identifier}
     while (new := successors.get(identifier, identifier)) not in seen:
@@ -165,8 +160,9 @@ def read_successors(output: Store) -> Successors:
             found.journals.append(name)
             found.undone.add(time)
             for line in lines_of_journal(output, name):
-                found.end(line)
-    found.ended = {found.assignment(*each): moment for each, moment in found.ended.items()}
+                found.add_step(line, time)
+    by_ids_of_now = (replace(step, assigned=found.assignment(*step.assigned)) for step in found.steps)
+    found.steps = sorted(by_ids_of_now, key=attrgetter("moment"))
     return found
 
 
@@ -209,22 +205,22 @@ class _Found:
         self._successors, self._since = successors, since
         self._memberships = _memberships()
         self._served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-        self._assignments, self._made, self._removed = set[_Assigned](), set[_Assigned](), set[_Assigned]()
+        self._assignments, self._steps = AssignmentHistory(since), deque(successors.steps)
         self._joined = set(successors.joined)
         self._sets = dict[str, list[PermissionSet]]()
 
     def add_finished(self, time: str, result: Mapping[str, Any]) -> None:
         """The result of the run of ``time``."""
         successors = self._successors
-        self._add(map(object_records.Created.from_data, result["created"]), time)
         removed = set(_removed(map(object_records.Removed.from_data, result.get("removed", ())), successors))
-        self._made -= removed
-        self._removed |= removed if time > self._since else set()
-        self._assignments |= {
+        requested_assignments = {
             successors.assignment(group_id, model.Assignment(*each))
             for group_id, requested in result.get("assignments", {}).items()
             for each in requested
         }
+        self._add(
+            map(object_records.Created.from_data, result["created"]), time, removed, requested_assignments
+        )
         if time >= self._since:
             self._add_memberships(result["memberships"])
         failed = {each["change"] for each in result.get("failures", ())}
@@ -242,20 +238,20 @@ class _Found:
 
     def history(self) -> History:
         """All that was added."""
-        successors = self._successors
+        self._add_steps()
+        assignments, gone = self._assignments, self._assignments.gone
         people = {
             username: {user_id: frozenset(users) for user_id, users in found.items()}
             for username, found in self._served.items()
         }
-        made = self._made | successors.assignments
         return History(
             dict(self._memberships),
-            frozenset(self._assignments | made),
+            frozenset(assignments.known),
             people,
-            frozenset(made),
+            frozenset(assignments.made),
             frozenset(self._joined - {""}),
-            frozenset(each for each in successors.ended if successors.has_ended(each, self._since)),
-            frozenset(self._removed - successors.assignments),
+            frozenset(each for each, by_undo in gone.items() if by_undo),
+            frozenset(each for each, by_undo in gone.items() if not by_undo),
             self._sets,
         )
 
@@ -266,16 +262,27 @@ class _Found:
             self._memberships[key][identifier].update(row["users"])
             self._served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
 
-    def _add(self, created: Iterable[object_records.Created], time: str) -> None:
-        """What the run of ``time`` created. What no undo ended since counts as made."""
-        found = set[_Assigned]()
+    def _add_steps(self, before: str = "") -> None:
+        """What undos did to assignments before that moment, or all the rest."""
+        while self._steps and (not before or self._steps[0].moment < before):
+            self._assignments.add_step(self._steps.popleft())
+
+    def _add(
+        self,
+        created: Iterable[object_records.Created],
+        time: str,
+        removed: Collection[object_records.AssignmentKey] = (),
+        requested: Collection[object_records.AssignmentKey] = (),
+    ) -> None:
+        """What the run of ``time`` created, and the assignments that it removed and requested."""
+        self._add_steps(moment_of(time))
+        found = set[object_records.AssignmentKey]()
         for each in created:
             if each.kind == model.ASSIGNMENT:
                 found.add(self._successors.assignment(*each.assignment))
             elif each.kind == model.MEMBERSHIP and each.certain:
                 self._joined.add(each.identifier)
-        self._assignments |= found
-        self._made |= {each for each in found if not self._successors.has_ended(each, time)}
+        self._assignments.add_run(time, found, removed, requested)
 
 
 def read_served(places: Iterable[Store], instance: model.Instance) -> History:
@@ -316,11 +323,9 @@ def created_so_far(output: Store, instance: model.Instance) -> Iterator[object_r
             yield from map(successors.of, object_records.created_by(lines_of_journal(output, name)))
 
 
-#: A group's id and what is assigned to it.
-_Assigned = tuple[str, model.Assignment]
-
-
-def _removed(removed: Iterable[object_records.Removed], successors: Successors) -> Iterator[_Assigned]:
+def _removed(
+    removed: Iterable[object_records.Removed], successors: Successors
+) -> Iterator[object_records.AssignmentKey]:
     for each in removed:
         if each.kind == model.ASSIGNMENT:
             given = model.Assignment(each.record["account"], each.record["permission-set-arn"])

@@ -32,12 +32,12 @@ class History:
     ``memberships``: ids of group and user -> the membership's id, empty if no run knows it -> the IAM users for whom
     runs made or met that membership: ARN -> unique id. One that was removed, and made anew, has another id.
     ``assignments``: group id and what was assigned to it, or what intents requested of it; None if nobody has read it.
-    ``made``: those of them that runs made, and no later one removed. ``served``: folded username, as
-    requested -> id of the user who had it -> the IAM users (``identity``) who were given access as that person.
-    ``joined``: the ids of memberships that runs made, or that undos of runs brought back. ``undone``: assignments that
-    undos have ended since the time from which on this was read; ``removed``: that later runs have removed, and no undo
-    brought back. ``sets``: name of a permission set -> as the last run requested it, first, and as earlier ones did, if
-    that run was undone or failed to make it so.
+    ``made``: those of them that runs made, or undos brought back. Neither has what a run or an undo has ended since.
+    ``served``: folded username, as requested -> id of the user who had it -> the IAM users (``identity``) who were
+    given access as that person. ``joined``: the ids of memberships that runs made, or that undos of runs brought back.
+    ``undone``: assignments that undos have ended since the time from which on this was read; ``removed``: that later
+    runs have removed, and no undo brought back. ``sets``: name of a permission set -> as the last run requested it,
+    first, and as earlier ones did, if that run was undone or failed to make it so.
     """
 
     memberships: Mapping[MembershipKey, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
