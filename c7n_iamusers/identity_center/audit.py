@@ -15,9 +15,9 @@ from c7n_iamusers.identity_center.fleet import Fleet
 from c7n_iamusers.identity_center.output import reports
 from c7n_iamusers.identity_center.output.run_report import AuditData, Report
 from c7n_iamusers.identity_center.planning.access_review import Held, held_by_people
-from c7n_iamusers.identity_center.planning.changeset import changed
 from c7n_iamusers.identity_center.planning.permission_sets import differs
 from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.planning.set_contents import changed
 from c7n_iamusers.identity_center.requests.member_accounts import ReadAccounts
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
 from c7n_iamusers.text.wording import escaping, folded, shown

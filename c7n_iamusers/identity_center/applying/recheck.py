@@ -20,7 +20,6 @@ from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.adoption import check_group, own_assignments, same_person
 from c7n_iamusers.identity_center.planning.changeset import (
     assignment_key,
-    changed,
     group_key,
     membership_key,
     set_key,
@@ -32,6 +31,7 @@ from c7n_iamusers.identity_center.planning.permission_sets import (
     differs,
     permission_set_calls,
 )
+from c7n_iamusers.identity_center.planning.set_contents import changed
 from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult
 from c7n_iamusers.text.wording import folded, shown

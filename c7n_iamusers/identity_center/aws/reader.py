@@ -75,6 +75,7 @@ class CenterReader:
             in_progress,
             current=self._with_unused(current, desired, accounts, in_progress) if unused else current,
             changing=self._changing(sets, current, desired),
+            gained=self._gained(named, current, desired, usernames),
         )
 
     def group(
@@ -239,6 +240,22 @@ class CenterReader:
         """ARN -> name of the permission sets that ``groups`` have in other accounts."""
         arns = {assignment.permission_set_arn for group in groups for assignment in group.assignments}
         return self.permission_sets.names(sorted(arns - names.keys() - {""}))
+
+    def _gained(
+        self,
+        named: Mapping[str, model.KnownGroup],
+        current: model.CurrentAccess,
+        desired: model.DesiredAccess,
+        usernames: Mapping[str, model.KnownPerson],
+    ) -> dict[str, model.KnownPermissionSet]:
+        """Those of groups with new members that ``current`` does not have. Takes some calls for each."""
+        arns = set[str]()
+        for name, group in named.items():
+            known = (usernames.get(username) for username, _ in desired.members(name))
+            if any(person is None or person.user_id not in group.members for person in known):
+                arns |= {assignment.permission_set_arn for assignment in group.assignments}
+        read = in_parallel(self.permission_sets.read, sorted(arns - current.sets.keys() - {""}))
+        return {each.arn: each for each in read if each}
 
     def _changing(
         self,
