@@ -148,6 +148,7 @@ class RemovedState:
     ``groups``: former id -> the group with that id, or else with that name, with members and assignments.
     ``permission_sets``: former ARN -> likewise. ``held``: by ARN, all permission sets of ``groups``. ``people``: ids of
     users that still exist. ``holders``: ARN of a set whose settings were replaced -> account, principal and user ids.
+    ``membership_ids``: of these users, in their groups.
     """
 
     removed: tuple[Removed, ...]
@@ -157,6 +158,7 @@ class RemovedState:
     people: frozenset[str] = frozenset()
     in_progress: model.InProgress = field(default_factory=model.InProgress)
     holders: Mapping[str, frozenset[tuple[str, str, str]]] = field(default_factory=dict)
+    membership_ids: Mapping[MembershipKey, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -94,13 +94,11 @@ def relied_on(
 
     They were in the group before the run. Arguments as of ``needed_memberships``, for who joined by it.
     """
-    before, users = result.get("members", {}), defaultdict[str, dict[str, dict[str, str]]](dict)
+    before, users = result.get("members", {}), defaultdict[str, dict[str, Mapping[str, str]]](dict)
     for row in result.get("memberships", ()):
         key = group_id, user_id = object_records.membership_of(row)
         if user_id in before.get(group_id, ()):
-            now = state.membership_ids.get(key, "")
-            of_run = row["users"] if not now or row.get("id", "") in ("", now) else {}
-            users[group_id][user_id] = {**of_run, **later.users_of(key, now)}
+            users[group_id][user_id] = _users_of(key, row, state.membership_ids.get(key, ""), later)
     assigned = {each.assignment for each in state.created if each.kind == model.ASSIGNMENT}
     present = sorted(
         each for each in assigned if each[0] in before and each[1] in state.assignments.get(each[0], ())
@@ -133,7 +131,7 @@ def relied_on_settings(
     Who held it before the run, and is served by no IAM user of it, comes back to what the person had. Arguments as of
     ``needed_memberships``.
     """
-    rows = {object_records.membership_of(row): row["users"] for row in result.get("memberships", ())}
+    rows = {object_records.membership_of(row): row for row in result.get("memberships", ())}
     replaced = [
         (arn, object_records.holders_in(each.record))
         for each in state.removed
@@ -147,7 +145,7 @@ def relied_on_settings(
         reasons, unknown = set[str](), set[str]()
         for account, principal, user in state.holders[arn]:
             key = principal, user
-            users = {**rows.get(key, {}), **later.users_of(key)}
+            users = _users_of(key, rows.get(key), state.membership_ids.get(key, ""), later)
             if not users and (account, user) not in before:
                 unknown.add(user)
             reasons |= {
@@ -163,6 +161,14 @@ def relied_on_settings(
                 f"{_LOCK_OUT_SETTINGS}"
             )
     return found
+
+
+def _users_of(
+    key: object_records.MembershipKey, row: Mapping[str, Any] | None, identifier: str, later: History
+) -> Mapping[str, str]:
+    """The IAM users of the membership that has this id now: ARN -> unique id. ``row``: of the run's own, if any."""
+    own = row["users"] if row and (not identifier or row.get("id", "") in ("", identifier)) else {}
+    return {**own, **later.users_of(key, identifier)}
 
 
 def _missing_reason(arn: str, unique_id: str, existing: Mapping[str, Mapping[str, str] | str]) -> str:

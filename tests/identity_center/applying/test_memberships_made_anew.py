@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from c7n_iamusers.identity_center.applying.run_history import read_served
 from c7n_iamusers.identity_center.aws.access_check import AccessReader
 from c7n_iamusers.identity_center.planning.replacements import History
 from c7n_iamusers.identity_center.requests.intents import Intents
-from tests.access_center import ACCOUNT, OTHER_ACCOUNT
-from tests.desired import intents, person, user
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
+from tests.desired import intents, person, readers, user
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import create_user
 from tests.identity_center.test_former_members import accounts_with, audited, on_day, pruned
@@ -22,6 +23,7 @@ from tests.identity_center.undo.test_undoing import incomplete
 
 __all__ = ["on_day"]
 TEAM = "team@example.com"
+VIEW_ONLY = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
 GROUPS = {"own": f"iam-{ACCOUNT}-Readers", "shared": "Sales"}
 
 
@@ -195,6 +197,26 @@ def test_an_assignment_rests_on_the_present_iam_users(fleet: FleetRehearsal) -> 
     assert fleet.run() == []
     assert fleet.undo(fleet.results()[-1], read_users=existing("carol", "bob")) == []
     assert {account for account, _, _ in fleet.assigned()} == {ACCOUNT}
+
+
+@pytest.mark.parametrize("form", ["own", "shared"])
+def test_settings_rest_on_the_present_iam_users(fleet: FleetRehearsal, form: str) -> None:
+    """The run gave Alice the membership that was removed by hand, and a later run made it for Bob."""
+    create_user(fleet, TEAM)
+    fleet.leave(people(form, carol="carol"))
+    assert fleet.run() == []
+    more = replace(readers(), managed_policies=frozenset({READ_ONLY, VIEW_ONLY}))
+    fleet.leave(replace(people(form, carol="carol", alice="team"), permission_set=more))
+    assert fleet.run() == []
+    of_run = fleet.results()[-1]
+    removed_by_hand(fleet, GROUPS[form])
+    fleet.leave(replace(people(form, carol="carol", bob="team"), permission_set=more))
+    assert fleet.run() == []
+    assert incomplete(fleet.undo(of_run, read_users=existing("carol", "bob"))) == 1
+    (kept,) = fleet.lines("!")
+    assert kept.endswith("it was recreated since")
+    (known,) = (each for each in fleet.instance.permission_sets.values() if each.name == "Readers")
+    assert set(known.managed_policies) == {READ_ONLY}
 
 
 @pytest.mark.pure
