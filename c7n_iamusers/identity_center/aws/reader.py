@@ -16,6 +16,7 @@ from c7n_iamusers.identity_center.aws.identity_store import IdentityStore
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.permission_sets import Assignments, PermissionSets
 from c7n_iamusers.identity_center.planning.permission_sets import accounts_that_change, check_permission_set
+from c7n_iamusers.identity_center.planning.shared_groups import gained_by_joining
 from c7n_iamusers.identity_center.planning.unrequested_access import accounts_by_set
 from c7n_iamusers.text.wording import folded
 
@@ -67,6 +68,7 @@ class CenterReader:
         names |= self._further_names([*held.values(), *named.values()], names)
         current = self._current(holders, {**held, **_shared(named, desired)}, names, sets, usernames, desired)
         current = replace(current, groups=held)
+        gained = sorted(gained_by_joining(named, desired, usernames) - current.sets.keys())
         return model.CenterState(
             usernames,
             emails,
@@ -75,7 +77,7 @@ class CenterReader:
             in_progress,
             current=self._with_unused(current, desired, accounts, in_progress) if unused else current,
             changing=self._changing(sets, current, desired),
-            gained=self._gained(named, current, desired, usernames),
+            gained={each.arn: each for each in in_parallel(self.permission_sets.read, gained) if each},
         )
 
     def group(
@@ -240,22 +242,6 @@ class CenterReader:
         """ARN -> name of the permission sets that ``groups`` have in other accounts."""
         arns = {assignment.permission_set_arn for group in groups for assignment in group.assignments}
         return self.permission_sets.names(sorted(arns - names.keys() - {""}))
-
-    def _gained(
-        self,
-        named: Mapping[str, model.KnownGroup],
-        current: model.CurrentAccess,
-        desired: model.DesiredAccess,
-        usernames: Mapping[str, model.KnownPerson],
-    ) -> dict[str, model.KnownPermissionSet]:
-        """Those of groups with new members that ``current`` does not have. Takes some calls for each."""
-        arns = set[str]()
-        for name, group in named.items():
-            known = (usernames.get(username) for username, _ in desired.members(name))
-            if any(person is None or person.user_id not in group.members for person in known):
-                arns |= {assignment.permission_set_arn for assignment in group.assignments}
-        read = in_parallel(self.permission_sets.read, sorted(arns - current.sets.keys() - {""}))
-        return {each.arn: each for each in read if each}
 
     def _changing(
         self,
