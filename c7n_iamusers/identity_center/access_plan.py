@@ -139,6 +139,8 @@ class SideEffect:
 
     ``through``: the group, or "a direct assignment". ``by``: the change that causes it, in words. ``review``: why only
     a reviewed plan may do it; empty if policies consent to it. ``is_change``: an existing permission set changes.
+    ``allows``: what the permission set of others allows, in lines; empty for one of the plan, whose change has that.
+    ``administrative``: a policy by which that makes administrators; empty if none does.
     """
 
     account_id: str
@@ -148,6 +150,8 @@ class SideEffect:
     people: tuple[str, ...]
     review: str = ""
     is_change: bool = False
+    allows: tuple[str, ...] = ()
+    administrative: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.access_derivation import QUARANTINED
 from c7n_iamusers.identity_center.applying.access_run import AccessRun
@@ -13,7 +15,9 @@ from c7n_iamusers.identity_center.fleet import Fleet
 from c7n_iamusers.identity_center.output import reports
 from c7n_iamusers.identity_center.output.run_report import AuditData, Report
 from c7n_iamusers.identity_center.planning.access_review import Held, held_by_people
-from c7n_iamusers.identity_center.planning.changeset import changed
+from c7n_iamusers.identity_center.planning.permission_sets import differs
+from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.planning.set_contents import changed
 from c7n_iamusers.identity_center.requests.member_accounts import ReadAccounts
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN
 from c7n_iamusers.text.wording import escaping, folded, shown
@@ -42,12 +46,12 @@ def audit(
     found = run.read_for_audit(fleet.emptied(run.history, read))
     membership_users = run.membership_users
     report, state = found.report, found.state
-    rows = list(_lines(report, state, found.managed_sets))
+    rows = list(_lines(report, state, found.managed_sets, run.history))
     members = report.plan.unexpected_members
     unexpected_members = sorted(_member_line(member) for member in members if not member.is_former)
     elsewhere = sorted(_assigned_elsewhere(each, found.set_names) for each in found.elsewhere)
     deviations = [
-        *_not_as_requested(report, state),
+        *_not_as_requested(report, state, run.history),
         *_not_provisioned(report.plan),
         *_left_behind(found),
     ]
@@ -120,18 +124,20 @@ _NO_USERS = (
 
 
 def _lines(
-    report: Report, state: model.CenterState, managed_sets: Collection[str]
+    report: Report, state: model.CenterState, managed_sets: Collection[str], history: History
 ) -> Iterator[tuple[str, str, access_plan.TotalAccess | None]]:
     """A sign, a line and the total for each person and account; None for people without intents in the account.
 
-    The sign is ! for a finding. ``managed_sets``: ARNs. Access only by memberships that an earlier run made for IAM
-    users without intents is no finding, as this is the normal end of a migration.
+    The sign is ! for a finding. ``managed_sets``: ARNs. What runs gave by memberships that they made for IAM users
+    without intents is no finding, as this is the normal end of a migration. What others assigned to these groups is.
     """
     former = {
         (member.username, f"group {member.group}")
         for member in report.plan.unexpected_members
         if member.is_former
     }
+    made, groups = history.assignments or frozenset(), state.current.groups
+    managed_groups = {group_id for group_id, group in groups.items() if group.is_managed}
     ids = {known.user_id: key for key, known in report.plan.known_people.items()}
     totals = {(each.person, each.account_id): each for each in report.plan.totals}
     claimed = {(claim.person, claim.grant.account_id) for claim in report.desired.claims}
@@ -144,15 +150,23 @@ def _lines(
             seen.add((key, account))
             yield "!" if total.verdict in UNPROVEN else "=", reports.in_words(total, username), total
             continue
+        of_others = [
+            one
+            for one in held
+            if (username, one.through) not in former
+            or (one.group_id, model.Assignment(account, one.arn)) not in made
+        ]
         is_managed = any(
-            (each.managed or each.arn in managed_sets) and (username, each.through) not in former
-            for each in held
+            one.managed
+            or one.arn in managed_sets
+            or (one.group_id in managed_groups and (username, one.through) in former)
+            for one in of_others
         )
         why = "no IAM user there is this person's" if key else "there are no intents of this person"
         why = "could not be compared" if (key, account) in claimed else why
         holdings = "; ".join(_holding(each) for each in held)
         yield (
-            "!" if key or is_managed else "?",
+            "!" if is_managed or (key and (of_others or (key, account) in claimed)) else "?",
             f"{username} in account {account}: {why}: holds {holdings}",
             None,
         )
@@ -180,22 +194,58 @@ def _left_behind(found: AuditData) -> Iterator[str]:
         )
 
 
-def _not_as_requested(report: Report, state: model.CenterState) -> Iterator[str]:
-    """Managed permission sets whose content, or whose content in an account, is not the requested one."""
+def _not_as_requested(report: Report, state: model.CenterState, history: History) -> Iterator[str]:
+    """Managed permission sets whose content, or whose content in an account, is not the requested one.
+
+    Those that nobody is served with now are compared with what runs requested.
+    """
     updated = {change.name for change in report.plan.changes if change.action == access_plan.UPDATE}
     sets = {**{each.settings.name: each for each in state.current.sets.values()}, **state.permission_sets}
     for name, known in sorted(sets.items()):
-        differences = (
-            list(changed(known.settings, report.desired.permission_sets[name])) if name in updated else []
+        requested = report.desired.permission_sets.get(name)
+        if requested and name in updated:
+            yield _updated(known, requested)
+        elif known.settings.is_managed:
+            yield from _as_it_is(known, [*history.sets.get(name, ()), *([requested] if requested else ())])
+
+
+def _earlier_form(known: model.KnownPermissionSet) -> str:
+    """That accounts have an earlier form of the permission set; empty if none has."""
+    accounts = shown(sorted(known.stale))
+    return f"account {accounts} has an earlier form, which can't be read" if known.stale else ""
+
+
+def _updated(known: model.KnownPermissionSet, requested: PermissionSet) -> str:
+    """What of a permission set is not as requested, and provision would change."""
+    differences, earlier_form = list(changed(known.settings, requested)), _earlier_form(known)
+    if earlier_form:
+        # Whoever provisions it before it is as requested gives people what others have put into it.
+        differences.append(earlier_form if differences else f"{earlier_form}: provision it")
+    return (
+        f"permission set {requested.name} is not as requested, and provision would change it: {shown(differences)}: "
+        "find out who changed it"
+    )
+
+
+def _as_it_is(known: model.KnownPermissionSet, forms: Sequence[PermissionSet]) -> Iterator[str]:
+    """What is wrong with a managed permission set that provision leaves as it is. ``forms``: those it may have."""
+    name, earlier_form, differences = known.settings.name, _earlier_form(known), list[str]()
+    if forms and all(differs(form, known.settings) for form in forms):
+        differences += changed(replace(known.settings, tags=forms[0].tags), forms[0])
+    if known.accounts and not forms:
+        yield (
+            f"permission set {name}, which is managed, is in account {shown(sorted(known.accounts))}, and no run with "
+            "records here requested it, so what it allows could not be compared: find out who made it"
         )
-        if known.settings.is_managed and known.stale:
-            accounts = shown(sorted(known.stale))
-            differences.append(f"account {accounts} has an earlier form, which can't be read: provision it")
-        if differences:
-            yield (
-                f"permission set {name} is not as requested, and provision would change it: "
-                f"{shown(differences)}: find out who changed it"
-            )
+    elif differences:
+        stale = f" {earlier_form}; don't provision it before that." if earlier_form else ""
+        yield (
+            f"permission set {name} is not as requested by the last run that gave access by it, and provision does not "
+            f"change it, as it serves nobody with it now. To make it as requested: {shown(differences)}.{stale} Find "
+            "out who changed it, and change it back"
+        )
+    elif earlier_form:
+        yield f"permission set {name} is not as requested: {earlier_form}: find out who did, and provision it there"
 
 
 def _not_provisioned(plan: access_plan.AccessPlan) -> Iterator[str]:

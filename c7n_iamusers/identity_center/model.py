@@ -389,7 +389,8 @@ class CenterState:
     ``in_progress`` says which.
 
     ``current``: all assignments in the accounts with requested access. ``changing``: the holders of permission sets
-    that change, in every account where the change takes effect.
+    that change, in every account where the change takes effect. ``gained``: by ARN, permission sets of others that new
+    members of a group gain, in accounts without requested access.
     """
 
     usernames: Mapping[str, KnownPerson] = field(default_factory=dict)
@@ -400,6 +401,7 @@ class CenterState:
     is_delegated: bool = False
     current: CurrentAccess = field(default_factory=CurrentAccess)
     changing: CurrentAccess = field(default_factory=CurrentAccess)
+    gained: Mapping[str, KnownPermissionSet] = field(default_factory=dict)
 
     def is_assigned(self, group: str, grant: Grant) -> bool:
         """Whether the group of that name has the grant, which is neither being created nor deleted."""

@@ -76,7 +76,7 @@ class Removed:
 SETTINGS = "settings of permission set"
 _NAMED = ("group", "group-id")
 _RECORDED = {
-    model.MEMBERSHIP: (*_NAMED, "user-id", "username", "gives"),
+    model.MEMBERSHIP: (*_NAMED, "id", "user-id", "username", "gives"),
     model.ASSIGNMENT: (*_NAMED, "account", "permission-set", "permission-set-arn", "content"),
     model.GROUP: (*_NAMED, "description"),
     model.PERMISSION_SET: ("permission-set-arn", "settings"),
@@ -124,9 +124,9 @@ class CreatedState:
 
     ``memberships``: (group id, user id) -> membership id. ``assignments``: id of each of their groups -> all its
     assignments, with ``model.UNKNOWN_ASSIGNMENT`` if the caller may not list them.
-    ``members``: id of each group that was assigned -> user ids. ``unmanaged``: ids of groups and ARNs of permission
-    sets that are not managed. Assignments that are being created or deleted are among them all; ``in_progress`` says
-    which.
+    ``members``: id of each group that was assigned -> user ids. ``membership_ids``: of these. ``unmanaged``: ids of
+    groups and ARNs of permission sets that are not managed. Assignments that are being created or deleted are among
+    them all; ``in_progress`` says which.
     """
 
     created: tuple[Created, ...]
@@ -138,6 +138,7 @@ class CreatedState:
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unmanaged: frozenset[str] = frozenset()
     in_progress: model.InProgress = field(default_factory=model.InProgress)
+    membership_ids: Mapping[MembershipKey, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class RemovedState:
     ``groups``: former id -> the group with that id, or else with that name, with members and assignments.
     ``permission_sets``: former ARN -> likewise. ``held``: by ARN, all permission sets of ``groups``. ``people``: ids of
     users that still exist. ``holders``: ARN of a set whose settings were replaced -> account, principal and user ids.
+    ``membership_ids``: of these users, in their groups.
     """
 
     removed: tuple[Removed, ...]
@@ -156,6 +158,7 @@ class RemovedState:
     people: frozenset[str] = frozenset()
     in_progress: model.InProgress = field(default_factory=model.InProgress)
     holders: Mapping[str, frozenset[tuple[str, str, str]]] = field(default_factory=dict)
+    membership_ids: Mapping[MembershipKey, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -218,9 +221,12 @@ def grants_of(settings: PermissionSet | None) -> str:
 def membership_record(
     group: model.KnownGroup, user_id: str, username: str, gives: list[list[str]]
 ) -> Removed:
-    """``gives``: [account id, ``content_of`` the permission set] of all the group's assignments."""
+    """``gives``: [account id, ``content_of`` the permission set] of all the group's assignments.
+
+    Its ``id`` tells this membership from others of the same person in the same group.
+    """
     named = {"group": group.name, "group-id": group.group_id, "user-id": user_id, "username": username}
-    return Removed(model.MEMBERSHIP, {**named, "gives": gives})
+    return Removed(model.MEMBERSHIP, {**named, "id": group.memberships[user_id], "gives": gives})
 
 
 def assignment_record(

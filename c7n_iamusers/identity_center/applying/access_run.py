@@ -327,8 +327,7 @@ def _is_unrecorded(report: Report, history: History) -> bool:
     """
     recorded = history.assignments or frozenset()
     return any(assignment not in recorded for assignment in report.assignments()) or any(
-        history.memberships.get(key := object_records.membership_of(row), {}).get(arn) != unique_id
-        or not history.is_recorded(key, row["id"])
+        history.users_of(object_records.membership_of(row), row["id"]).get(arn) != unique_id
         for row in served_users.rows(report)
         for arn, unique_id in row["users"].items()
     )

@@ -20,7 +20,6 @@ from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.adoption import check_group, own_assignments, same_person
 from c7n_iamusers.identity_center.planning.changeset import (
     assignment_key,
-    changed,
     group_key,
     membership_key,
     set_key,
@@ -32,6 +31,7 @@ from c7n_iamusers.identity_center.planning.permission_sets import (
     differs,
     permission_set_calls,
 )
+from c7n_iamusers.identity_center.planning.set_contents import changed
 from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult
 from c7n_iamusers.text.wording import folded, shown
@@ -104,11 +104,12 @@ class Recheck:
         self._filled = {
             membership_key(person, name): group
             for name, group in desired.groups.items()
-            if name in state.groups
             for person in desired.members(name)
         }
         #: Name of a group -> when its assignments were read, and those of others, in words.
         self._assignments_read: dict[str, tuple[float, str]] = {}
+        #: ARN -> name, which no permission set changes.
+        self._set_names = dict(state.current.set_names)
         self._sets = {set_key(name): requested for name, requested in desired.permission_sets.items()}
         self._groups = {group_key(name): group for name, group in desired.groups.items()}
         self._people = {user_key(key): person for key, person in desired.people.items()}
@@ -187,8 +188,7 @@ class Recheck:
 
     def before(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
         """A check to make right before an assignment, as people who have joined the group would gain access; before a
-        membership of an existing group, as the person would gain what others have assigned to it; and before a
-        deletion.
+        membership, as the person would gain what others have assigned to the group; and before a deletion.
         """
         if change.action == access_plan.REMOVE:
             return self._deletion_checks.before(change, parameters)
@@ -232,9 +232,12 @@ class Recheck:
         further = further.difference(
             known.assignments if known else (), own_assignments(group, self._state)[0]
         )
-        names = self._reader.permission_sets.names(sorted({each.permission_set_arn for each in further}))
+        unnamed = {each.permission_set_arn for each in further} - self._set_names.keys()
+        self._set_names |= self._reader.permission_sets.names(sorted(unnamed))
         grants = {
-            model.Grant(each.account_id, names.get(each.permission_set_arn, each.permission_set_arn))
+            model.Grant(
+                each.account_id, self._set_names.get(each.permission_set_arn, each.permission_set_arn)
+            )
             for each in further
         }
         return shown([str(each) for each in sorted(grants - group.grants)]) if grants - group.grants else ""

@@ -69,7 +69,11 @@ _PAIR = validators.listing(_ANY, 2)
 _GROUP_IDS = dict.fromkeys(("group", "group-id"), _ID)
 _REMOVED = {
     model.MEMBERSHIP: _with(
-        {**_GROUP_IDS, "user-id": _ID, "username": _ID, "gives": validators.listing(_PAIR, _MANY)}
+        {
+            **_GROUP_IDS,
+            **dict.fromkeys(("id", "user-id", "username"), _ID),
+            "gives": validators.listing(_PAIR, _MANY),
+        }
     ),
     model.ASSIGNMENT: _with(
         {

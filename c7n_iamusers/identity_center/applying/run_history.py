@@ -7,15 +7,21 @@ ids is found again.
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any
 
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.applying import served_users
+from c7n_iamusers.identity_center.applying.assignment_history import (
+    AssignmentHistory,
+    UndoStep,
+    moment_of,
+)
 from c7n_iamusers.identity_center.applying.run_records import (
     JOURNAL,
     RUNS,
@@ -23,7 +29,9 @@ from c7n_iamusers.identity_center.applying.run_records import (
     read_results,
     with_journal,
 )
+from c7n_iamusers.identity_center.planning.changeset import set_key
 from c7n_iamusers.identity_center.planning.replacements import History, identities
+from c7n_iamusers.identity_center.requests.intents import permission_set_from
 from c7n_iamusers.text.wording import folded
 
 #: The journal of an undo, beside the result of the run.
@@ -34,21 +42,24 @@ UNDO_JOURNAL = "undo-journal.jsonl"
 class Successors:
     """The objects that undos created. ``groups``, ``sets``: former id or ARN -> that of now, also step by step.
 
-    ``memberships``: ids of group and user -> the membership's id. ``assignments``: group id and assignment.
-    ``ended``: when (``_moment``) undos deleted assignments. ``journals``: the names of the undos' journals.
+    ``memberships``: likewise the ids of memberships; empty if the call that brought it back had no answer. ``joined``:
+    the ids of all that were brought back. ``steps``: what became of assignments, in the order of time, by the ids of
+    now. ``undone``: the times of the undone runs. ``journals``: the names of the undos' journals.
     """
 
     groups: dict[str, str] = field(default_factory=dict)
     sets: dict[str, str] = field(default_factory=dict)
-    memberships: dict[object_records.MembershipKey, str] = field(default_factory=dict)
-    assignments: set[tuple[str, model.Assignment]] = field(default_factory=set)
-    ended: dict[tuple[str, model.Assignment], str] = field(default_factory=dict)
+    memberships: dict[str, str] = field(default_factory=dict)
+    joined: set[str] = field(default_factory=set)
+    steps: list[UndoStep] = field(default_factory=list)
+    undone: set[str] = field(default_factory=set)
     journals: list[str] = field(default_factory=list)
 
     def add(
         self, removed: Iterable[object_records.Removed], created: Iterable[object_records.Created]
     ) -> None:
         """What an undo ``created``, of a run that ``removed`` objects."""
+        removed, created = list(removed), list(created)
         made = [each for each in created if each.certain]
         groups = {
             each.parameters["DisplayName"]: each.identifier for each in made if each.kind == model.GROUP
@@ -62,27 +73,32 @@ class Successors:
                 self.groups[record["group-id"]] = new
             elif each.kind == model.PERMISSION_SET and (new := sets.get(record["settings"]["name"])):
                 self.sets[record["permission-set-arn"]] = new
-        self.memberships |= {
-            each.membership: each.identifier for each in made if each.kind == model.MEMBERSHIP
-        }
-        self.assignments |= {each.assignment for each in made if each.kind == model.ASSIGNMENT}
+        joined = {each.membership: each.identifier for each in created if each.kind == model.MEMBERSHIP}
+        for each in removed:
+            if each.kind == model.MEMBERSHIP:
+                record = each.record
+                key = self.membership((record["group-id"], record["user-id"]))
+                self.memberships |= {record["id"]: joined[key]} if key in joined else {}
+        self.joined |= {each for each in joined.values() if each}
 
-    def end(self, line: Mapping[str, Any]) -> None:
-        """What the next line of an undo's journal says that it deleted."""
-        if line.get("operation") == "DeleteAccountAssignment" and line.get("result") in ("done", "gone"):
+    def add_step(self, line: Mapping[str, Any], time: str) -> None:
+        """What the next line of the journal of an undo of the run of ``time`` did to an assignment."""
+        ended = line.get("operation") == "DeleteAccountAssignment" and line.get("result") in ("done", "gone")
+        if ended or (line.get("operation") == "CreateAccountAssignment" and line.get("result") == "done"):
             account, arn, group_id = (
                 str((line.get("parameters") or {}).get(name))
                 for name in ("TargetId", "PermissionSetArn", "PrincipalId")
             )
-            self.ended[group_id, model.Assignment(account, arn)] = _moment(str(line.get("time")))
-
-    def has_ended(self, assigned: tuple[str, model.Assignment], time: str) -> bool:
-        """Whether an undo deleted ``assigned``, by the ids of now, after the run that began at ``time`` had made it."""
-        return self.ended.get(assigned, "") > _moment(time)
+            assigned = group_id, model.Assignment(account, arn)
+            self.steps.append(UndoStep(moment_of(str(line.get("time"))), assigned, "" if ended else time))
 
     def membership(self, key: object_records.MembershipKey) -> object_records.MembershipKey:
         """The same membership by its ids of now."""
         return _latest(self.groups, key[0]), key[1]
+
+    def membership_id(self, identifier: str) -> str:
+        """The id that the membership has now; empty if it is not known."""
+        return _latest(self.memberships, identifier)
 
     def assignment(self, group_id: str, given: model.Assignment) -> tuple[str, model.Assignment]:
         """The same assignment by the ids of now."""
@@ -93,9 +109,8 @@ class Successors:
         """What a run created, by the ids of now."""
         given, identifier = created.parameters, created.identifier
         if created.kind == model.MEMBERSHIP:
-            group_id, user_id = self.membership(created.membership)
-            identifier = self.memberships.get((group_id, user_id), identifier)
-            given = {**given, "GroupId": group_id}
+            identifier = self.membership_id(identifier) or identifier
+            given = {**given, "GroupId": self.membership(created.membership)[0]}
         elif created.kind == model.ASSIGNMENT:
             group_id, assignment = self.assignment(*created.assignment)
             given = {**given, "PrincipalId": group_id, "PermissionSetArn": assignment.permission_set_arn}
@@ -115,16 +130,15 @@ class Successors:
             _latest(self.groups, group_id): users for group_id, users in result.get("members", {}).items()
         }
         rows = [
-            {**row, "group-id": _latest(self.groups, row["group-id"])}
+            {
+                **row,
+                "group-id": _latest(self.groups, row["group-id"]),
+                "id": self.membership_id(row.get("id", "")),
+            }
             for row in result.get("memberships", ())
         ]
         created = [self.of(object_records.Created.from_data(each)).as_data() for each in result["created"]]
         return {**result, "created": created, "groups": groups, "members": members, "memberships": rows}
-
-
-def _moment(time: str) -> str:
-    """The digits of a time in UTC, up to microseconds: of the time of a run, or of a line of a journal."""
-    return re.sub(r"\D", "", time)[:20]
 
 
 def _latest(successors: Mapping[str, str], identifier: str) -> str:
@@ -144,9 +158,11 @@ def read_successors(output: Store) -> Successors:
             removed = map(object_records.Removed.from_data, result.get("removed", ()))
             found.add(removed, object_records.created_by(lines_of_journal(output, name)))
             found.journals.append(name)
+            found.undone.add(time)
             for line in lines_of_journal(output, name):
-                found.end(line)
-    found.ended = {found.assignment(*each): moment for each, moment in found.ended.items()}
+                found.add_step(line, time)
+    by_ids_of_now = (replace(step, assigned=found.assignment(*step.assigned)) for step in found.steps)
+    found.steps = sorted(by_ids_of_now, key=attrgetter("moment"))
     return found
 
 
@@ -187,26 +203,30 @@ class _Found:
 
     def __init__(self, successors: Successors, since: str) -> None:
         self._successors, self._since = successors, since
-        self._memberships: defaultdict[object_records.MembershipKey, dict[str, str]] = defaultdict(dict)
+        self._memberships = _memberships()
         self._served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-        self._ids: defaultdict[object_records.MembershipKey, set[str]] = defaultdict(set)
-        self._assignments, self._made, self._removed = set[_Assigned](), set[_Assigned](), set[_Assigned]()
-        self._joined = set(successors.memberships.values())
+        self._assignments, self._steps = AssignmentHistory(since), deque(successors.steps)
+        self._joined = set(successors.joined)
+        self._sets = dict[str, list[PermissionSet]]()
 
     def add_finished(self, time: str, result: Mapping[str, Any]) -> None:
         """The result of the run of ``time``."""
         successors = self._successors
-        self._add(map(object_records.Created.from_data, result["created"]), time)
         removed = set(_removed(map(object_records.Removed.from_data, result.get("removed", ())), successors))
-        self._made -= removed
-        self._removed |= removed if time > self._since else set()
-        self._assignments |= {
+        requested_assignments = {
             successors.assignment(group_id, model.Assignment(*each))
             for group_id, requested in result.get("assignments", {}).items()
             for each in requested
         }
+        self._add(
+            map(object_records.Created.from_data, result["created"]), time, removed, requested_assignments
+        )
         if time >= self._since:
             self._add_memberships(result["memberships"])
+        failed = {each["change"] for each in result.get("failures", ())}
+        for name, requested in result.get("permission-sets", {}).items():
+            earlier = self._sets.get(name, []) if time in successors.undone or set_key(name) in failed else []
+            self._sets[name] = [permission_set_from(requested), *earlier]
 
     def add_killed(
         self, time: str, created: Iterable[object_records.Created], rows: Iterable[served_users.Row]
@@ -218,53 +238,71 @@ class _Found:
 
     def history(self) -> History:
         """All that was added."""
-        successors = self._successors
+        self._add_steps()
+        assignments, gone = self._assignments, self._assignments.gone
         people = {
             username: {user_id: frozenset(users) for user_id, users in found.items()}
             for username, found in self._served.items()
         }
-        made = self._made | successors.assignments
         return History(
             dict(self._memberships),
-            frozenset(self._assignments | made),
+            frozenset(assignments.known),
             people,
-            frozenset(made),
-            {key: frozenset(found) for key, found in self._ids.items()},
+            frozenset(assignments.made),
             frozenset(self._joined - {""}),
-            frozenset(each for each in successors.ended if successors.has_ended(each, self._since)),
-            frozenset(self._removed - successors.assignments),
+            frozenset(each for each, by_undo in gone.items() if by_undo),
+            frozenset(each for each, by_undo in gone.items() if not by_undo),
+            self._sets,
         )
 
     def _add_memberships(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             key = self._successors.membership(object_records.membership_of(row))
-            self._memberships[key].update(row["users"])
-            self._ids[key] |= {row.get("id", ""), self._successors.memberships.get(key, "")} - {""}
+            identifier = self._successors.membership_id(row.get("id", ""))
+            self._memberships[key][identifier].update(row["users"])
             self._served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
 
-    def _add(self, created: Iterable[object_records.Created], time: str) -> None:
-        """What the run of ``time`` created. What no undo ended since counts as made."""
-        found = set[_Assigned]()
+    def _add_steps(self, before: str = "") -> None:
+        """What undos did to assignments before that moment, or all the rest."""
+        while self._steps and (not before or self._steps[0].moment < before):
+            self._assignments.add_step(self._steps.popleft())
+
+    def _add(
+        self,
+        created: Iterable[object_records.Created],
+        time: str,
+        removed: Collection[object_records.AssignmentKey] = (),
+        requested: Collection[object_records.AssignmentKey] = (),
+    ) -> None:
+        """What the run of ``time`` created, and the assignments that it removed and requested."""
+        self._add_steps(moment_of(time))
+        found = set[object_records.AssignmentKey]()
         for each in created:
             if each.kind == model.ASSIGNMENT:
                 found.add(self._successors.assignment(*each.assignment))
             elif each.kind == model.MEMBERSHIP and each.certain:
                 self._joined.add(each.identifier)
-        self._assignments |= found
-        self._made |= {each for each in found if not self._successors.has_ended(each, time)}
+        self._assignments.add_run(time, found, removed, requested)
 
 
 def read_served(places: Iterable[Store], instance: model.Instance) -> History:
     """For which IAM users runs in all ``places`` made memberships, and as whom. Raises as ``read_history``."""
-    memberships: defaultdict[object_records.MembershipKey, dict[str, str]] = defaultdict(dict)
+    memberships, joined = _memberships(), frozenset[str]()
     served: defaultdict[str, defaultdict[str, frozenset[str]]] = defaultdict(lambda: defaultdict(frozenset))
     for each in (read_history(place, instance) for place in places):
-        for key, users in each.memberships.items():
-            memberships[key].update(users)
+        joined |= each.joined
+        for key, found in each.memberships.items():
+            for identifier, users in found.items():
+                memberships[key][identifier].update(users)
         for username, people in each.served.items():
             for user_id, given in people.items():
                 served[username][user_id] |= given
-    return History(memberships, served={username: dict(people) for username, people in served.items()})
+    people_of = {username: dict(people) for username, people in served.items()}
+    return History(memberships, served=people_of, joined=joined)
+
+
+def _memberships() -> defaultdict[object_records.MembershipKey, defaultdict[str, dict[str, str]]]:
+    return defaultdict(lambda: defaultdict(dict))
 
 
 def created_so_far(output: Store, instance: model.Instance) -> Iterator[object_records.Created]:
@@ -285,11 +323,9 @@ def created_so_far(output: Store, instance: model.Instance) -> Iterator[object_r
             yield from map(successors.of, object_records.created_by(lines_of_journal(output, name)))
 
 
-#: A group's id and what is assigned to it.
-_Assigned = tuple[str, model.Assignment]
-
-
-def _removed(removed: Iterable[object_records.Removed], successors: Successors) -> Iterator[_Assigned]:
+def _removed(
+    removed: Iterable[object_records.Removed], successors: Successors
+) -> Iterator[object_records.AssignmentKey]:
     for each in removed:
         if each.kind == model.ASSIGNMENT:
             given = model.Assignment(each.record["account"], each.record["permission-set-arn"])

@@ -73,6 +73,7 @@ def overall_result(
     memberships of these runs.
     """
     statuses = Counter(outcome.status for _, outcome in report.outcomes())
+    ids = _ids(created)
     return {
         "schema": RESULT_SCHEMA,
         "finished": finished.isoformat(),
@@ -89,7 +90,7 @@ def overall_result(
         + [{"change": "", "code": "Changed", "reason": changed_set} for changed_set in report.changed_sets],
         "created": (each.as_data() for each in created),
         "removed": (each.as_data() for each in removed),
-        "memberships": served_users.merged(served_users.rows(report, _ids(created)), served),
+        "memberships": served_users.merged(served_users.rows(report, ids), served, {*ids.values()}),
         "assignments": _requested(report),
         **groups_before.of_result(report, list(created), earlier),
         "permission-sets": {

@@ -6,7 +6,7 @@ Without it, the next run could give a person the access of another IAM user, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -62,7 +62,7 @@ def _rows(
         user_id = known.user_id if known else report.made(user_key(person), USER_ID)
         named = {"group": group, "username": people[person].username}
         of_users = {arn: unique_id for _, _, arn, unique_id in users}
-        identifier = created.get((group_id, user_id)) or present.get(group_id, {}).get(user_id, "")
+        identifier = present.get(group_id, {}).get(user_id) or created.get((group_id, user_id), "")
         ids = {"id": identifier, "group-id": group_id, "user-id": user_id}
         yield membership_key(person, group), {**named, **ids, "users": of_users}
 
@@ -104,13 +104,25 @@ def _completed(recorded: Iterable[Row], created: Iterable[object_records.Created
             yield {**row, **ids}
 
 
-def merged(own: Iterable[Row], earlier: Iterable[Row]) -> Iterator[Row]:
-    """``own`` rows of a run, with the IAM users of ``earlier`` ones, of the killed runs that it continues."""
+def merged(own: Iterable[Row], earlier: Iterable[Row], made: Collection[str] = ()) -> Iterator[Row]:
+    """``own`` rows of a run, with the IAM users of ``earlier`` ones, of the killed runs that it continues.
+
+    ``made``: the ids of the memberships that all these runs are known to have created.
+    """
     left: dict[object_records.MembershipKey, Row] = {}
     for row in earlier:
-        known = left.get(object_records.membership_of(row), row)
-        left[object_records.membership_of(row)] = {**row, "users": {**known["users"], **row["users"]}}
+        key = object_records.membership_of(row)
+        left[key] = _with_earlier(row, left.get(key, row), made)
     for row in own:
-        before = left.pop(object_records.membership_of(row), row)
-        yield {**row, "users": {**before["users"], **row["users"]}}
+        yield _with_earlier(row, left.pop(object_records.membership_of(row), row), made)
     yield from left.values()
+
+
+def _with_earlier(row: Row, before: Row, made: Collection[str]) -> Row:
+    """``row`` with the IAM users of ``before``, unless the membership was made anew between the two.
+
+    A call that created it without an answer left no id.
+    """
+    if row["id"] != before["id"] and row["id"] and (before["id"] or row["id"] in made):
+        return row
+    return {**row, "users": {**before["users"], **row["users"]}}

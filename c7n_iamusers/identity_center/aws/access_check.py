@@ -119,11 +119,15 @@ class AccessReader(CenterReader):
         ``runs``: what runs gave whom. It is another's if they gave it for other IAM users of the account, or gave the
         IAM user's to another user with that username. Takes calls only for such users. Raises ClientError.
         """
-        recorded = runs.by_user.get(known.user_id, {})
-        if inherited(subject, known, recorded.items()):
-            held = [each for each in sorted(recorded) if self.store.membership_id(each, known.user_id)]
-            names = self.group_names(held)
-            if why := inherited(subject, known, ((names.get(each, each), recorded[each]) for each in held)):
+        keys = [(group_id, known.user_id) for group_id in sorted(runs.groups_of.get(known.user_id, ()))]
+        if inherited(subject, known, ((group_id, runs.users_of((group_id, of))) for group_id, of in keys)):
+            present = {key: found for key in keys if (found := self.store.membership_id(*key))}
+            names = self.group_names([group_id for group_id, _ in present])
+            given = (
+                (names.get(key[0], key[0]), runs.users_of(key, identifier))
+                for key, identifier in present.items()
+            )
+            if why := inherited(subject, known, given):
                 return why
         served = runs.served.get(person.key[0], {})
         if not served or known.user_id in served:

@@ -53,6 +53,11 @@ class CreatedReader:
             {group: each.members for group, each in known.items() if group in assigned},
             frozenset(unmanaged | self._unmanaged_sets(held)),
             in_progress,
+            {
+                (group_id, user_id): identifier
+                for group_id in assigned & known.keys()
+                for user_id, identifier in known[group_id].memberships.items()
+            },
         )
 
     def _groups_of(self, ids: list[str]) -> dict[str, model.KnownGroup]:
@@ -89,6 +94,9 @@ class CreatedReader:
             for each in listed
             if each.kind == object_records.SETTINGS and (record := each.record)["permission-set-arn"] in sets
         ]
+        holders = {each.arn: holders_of(self.reader, each, in_progress) for each in replaced}
+        held_by = sorted({group for found in holders.values() for _, group, user in found if group != user})
+        memberships = zip(held_by, in_parallel(self.reader.store.memberships, held_by), strict=True)
         return object_records.RemovedState(
             listed,
             present,
@@ -96,7 +104,8 @@ class CreatedReader:
             {arn: each for arn, each in held if each},
             frozenset(user for user, found in people if found),
             in_progress,
-            {each.arn: holders_of(self.reader, each, in_progress) for each in replaced},
+            holders,
+            {(group, user): identifier for group, found in memberships for user, identifier in found.items()},
         )
 
     def _group_now(self, group_id: str, name: str, in_progress: model.InProgress) -> model.KnownGroup | None:

@@ -16,6 +16,7 @@ from c7n_iamusers.identity_center.aws.identity_store import IdentityStore
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.permission_sets import Assignments, PermissionSets
 from c7n_iamusers.identity_center.planning.permission_sets import accounts_that_change, check_permission_set
+from c7n_iamusers.identity_center.planning.shared_groups import gained_by_joining
 from c7n_iamusers.identity_center.planning.unrequested_access import accounts_by_set
 from c7n_iamusers.text.wording import folded
 
@@ -67,6 +68,7 @@ class CenterReader:
         names |= self._further_names([*held.values(), *named.values()], names)
         current = self._current(holders, {**held, **_shared(named, desired)}, names, sets, usernames, desired)
         current = replace(current, groups=held)
+        gained = sorted(gained_by_joining(named, desired, usernames) - current.sets.keys())
         return model.CenterState(
             usernames,
             emails,
@@ -75,6 +77,7 @@ class CenterReader:
             in_progress,
             current=self._with_unused(current, desired, accounts, in_progress) if unused else current,
             changing=self._changing(sets, current, desired),
+            gained={each.arn: each for each in in_parallel(self.permission_sets.read, gained) if each},
         )
 
     def group(

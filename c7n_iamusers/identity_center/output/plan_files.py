@@ -191,7 +191,9 @@ def plan_of(data: Mapping[str, Any]) -> access_plan.AccessPlan:
             over_quota=tuple(data["over-quota"]),
             fed_by_others=str(data["fed-by-others"]),
             side_effects=tuple(
-                access_plan.SideEffect(**{**each, "people": tuple(each["people"])})
+                access_plan.SideEffect(
+                    **{**each, "people": tuple(each["people"]), "allows": tuple(each["allows"])}
+                )
                 for each in data["reaches"]
             ),
             unlisted=int(data["unlisted"]),

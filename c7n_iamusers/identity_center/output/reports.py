@@ -201,6 +201,7 @@ def side_effect_lines(found: access_plan.AccessPlan, whole: bool = False) -> Ite
     """Access that people get although no intents request it, in lines. ``whole``: with all names."""
     for side_effect in found.side_effects:
         yield f"  ! {'side-effect':<14} {side_effect_text(side_effect, len(side_effect.people) if whole else _SHOWN)}"
+        yield from (f"      {detail}" for detail in side_effect.allows)
 
 
 def _change_lines(found: access_plan.AccessPlan, whole: bool) -> Iterator[str]:
@@ -270,9 +271,10 @@ def _kind(access: access_plan.FurtherAccess) -> str:
 def side_effect_text(side_effect: access_plan.SideEffect, limit: int = _SHOWN) -> str:
     """A side effect, in words. ``limit``: how many people to name."""
     what = "a changed permission set" if side_effect.is_change else "permission set"
+    admin = f" (ADMINISTRATOR by {side_effect.administrative})" if side_effect.administrative else ""
     given = (
-        f"get {what} {side_effect.set_name} in account {side_effect.account_id} through {side_effect.through}, by "
-        f"{side_effect.by}"
+        f"get {what} {side_effect.set_name}{admin} in account {side_effect.account_id} through {side_effect.through}, "
+        f"by {side_effect.by}"
     )
     why = (
         f"{side_effect.review}; only a reviewed plan (--plan) may do this"

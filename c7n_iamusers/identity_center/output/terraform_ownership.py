@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.identity_center.object_records import Created, MembershipKey
+from c7n_iamusers.identity_center.object_records import Created
 from c7n_iamusers.identity_center.planning.permission_sets import differs
 
 #: The tag of permission sets that an exported configuration creates. ``provision`` does not change them.
@@ -27,13 +27,13 @@ def exported_description(group: model.Group) -> str:
 
 @dataclass(frozen=True)
 class Ours:
-    """What runs of this tool created: ids of users, and group id and user id of memberships.
+    """What runs of this tool created: ids of users and of memberships.
 
     ``policies``: addresses of policies of permission sets that an earlier export has as resources.
     """
 
     users: frozenset[str] = frozenset()
-    memberships: frozenset[MembershipKey] = frozenset()
+    memberships: frozenset[str] = frozenset()
     policies: frozenset[str] = frozenset()
 
     @classmethod
@@ -42,7 +42,7 @@ class Ours:
         listed = [each for each in created if each.certain]
         return cls(
             frozenset(each.identifier for each in listed if each.kind == model.USER),
-            frozenset(each.membership for each in listed if each.kind == model.MEMBERSHIP),
+            frozenset(each.identifier for each in listed if each.kind == model.MEMBERSHIP),
             policies,
         )
 
@@ -106,7 +106,7 @@ class Existing:
         known, user = self.group_of_others(group), self.people.get(person)
         if known is None or user is None or user.user_id not in known.members:
             return False
-        return (known.group_id, user.user_id) not in self.ours.memberships
+        return known.memberships.get(user.user_id) not in self.ours.memberships
 
 
 def planned_as_ours(desired: model.DesiredAccess, state: model.CenterState) -> model.CenterState:

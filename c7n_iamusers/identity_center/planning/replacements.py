@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.object_records import MembershipKey
@@ -28,36 +29,48 @@ MembershipUsers = Mapping[tuple[str, str], Mapping[str, str]]
 class History:
     """What earlier runs made, by the ids that it has now.
 
-    ``memberships``: ids of group and user -> the IAM users for whom runs made that membership: ARN -> unique id.
+    ``memberships``: ids of group and user -> the membership's id, empty if no run knows it -> the IAM users for whom
+    runs made or met that membership: ARN -> unique id. One that was removed, and made anew, has another id.
     ``assignments``: group id and what was assigned to it, or what intents requested of it; None if nobody has read it.
-    ``made``: those of them that runs made, and no later one removed. ``served``: folded username, as
-    requested -> id of the user who had it -> the IAM users (``identity``) who were given access as that person.
-    ``membership_ids``: the ids with which runs made or met ``memberships``. ``joined``: those of memberships that runs
-    made, or that undos of runs brought back. ``undone``: assignments that undos have ended since the time from which on
-    this was read; ``removed``: that later runs have removed, and no undo brought back.
+    ``made``: those of them that runs made, or undos brought back. Neither has what a run or an undo has ended since.
+    ``served``: folded username, as requested -> id of the user who had it -> the IAM users (``identity``) who were
+    given access as that person. ``joined``: the ids of memberships that runs made, or that undos of runs brought back.
+    ``undone``: assignments that undos have ended since the time from which on this was read; ``removed``: that later
+    runs have removed, and no undo brought back. ``sets``: name of a permission set -> as the last run requested it,
+    first, and as earlier ones did, if that run was undone or failed to make it so.
     """
 
-    memberships: Mapping[MembershipKey, Mapping[str, str]] = field(default_factory=dict)
+    memberships: Mapping[MembershipKey, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     assignments: frozenset[tuple[str, model.Assignment]] | None = None
     served: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     made: frozenset[tuple[str, model.Assignment]] = frozenset()
-    membership_ids: Mapping[MembershipKey, frozenset[str]] = field(default_factory=dict)
     joined: frozenset[str] = frozenset()
     undone: frozenset[tuple[str, model.Assignment]] = frozenset()
     removed: frozenset[tuple[str, model.Assignment]] = frozenset()
+    sets: Mapping[str, Sequence[PermissionSet]] = field(default_factory=dict)
 
     @property
     def users(self) -> frozenset[tuple[str, str]]:
         """ARN and unique id of all IAM users."""
-        return frozenset(item for users in self.memberships.values() for item in users.items())
+        return frozenset(item for key in self.memberships for item in self.users_of(key).items())
 
     @cached_property
-    def by_user(self) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
-        """User id -> group id -> IAM users, of ``memberships``."""
-        found: defaultdict[str, dict[str, Mapping[str, str]]] = defaultdict(dict)
-        for (group_id, user_id), users in self.memberships.items():
-            found[user_id][group_id] = users
+    def groups_of(self) -> Mapping[str, Sequence[str]]:
+        """User id -> group ids, of ``memberships``."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for group_id, user_id in self.memberships:
+            found[user_id].append(group_id)
         return dict(found)
+
+    def users_of(self, key: MembershipKey, identifier: str = "") -> Mapping[str, str]:
+        """The IAM users of the membership with that id: ARN -> unique id; those of all between the two without an id.
+
+        Those of a membership whose id no run knows count for each, unless a run or an undo is known to have made it.
+        """
+        known = self.memberships.get(key, {})
+        lost = {} if identifier in self.joined else known.get("", {})
+        of = [lost, known.get(identifier, {})] if identifier else known.values()
+        return {arn: unique_id for users in of for arn, unique_id in users.items()}
 
     def membership_users(self, state: model.CenterState) -> MembershipUsers:
         """By names, those of the memberships in ``state``. Another user or group of the same name does not count, and
@@ -67,14 +80,9 @@ class History:
         for group in _groups(state).values():
             for user_id in group.members:
                 key, identifier = (group.group_id, user_id), group.memberships.get(user_id, "")
-                if (users := self.memberships.get(key)) and self.is_recorded(key, identifier):
+                if users := self.users_of(key, identifier):
                     found[group.name, folded(names.get(user_id, f"user id {user_id}"))] = users
         return found
-
-    def is_recorded(self, key: MembershipKey, identifier: str) -> bool:
-        """Whether a run made or met the membership with that id; true if the id, or that of the run's, is not known."""
-        known = self.membership_ids.get(key)
-        return not (identifier and known) or identifier in known
 
     def served_as_others(self, claims: Iterable[model.Claim], state: model.CenterState) -> frozenset[str]:
         """The ids of users who had the usernames of ``claims``, whom nobody or somebody else has by now."""
@@ -133,9 +141,12 @@ def inherited_access(
         if claim.on_file or known is None:
             continue
         given = (
-            (groups[group_id].name, users)
-            for group_id, users in history.by_user.get(known.user_id, {}).items()
-            if group_id in groups and known.user_id in groups[group_id].members
+            (
+                group.name,
+                history.users_of((group.group_id, known.user_id), group.memberships.get(known.user_id, "")),
+            )
+            for group in (groups.get(group_id) for group_id in history.groups_of.get(known.user_id, ()))
+            if group and known.user_id in group.members
         )
         if why := inherited(claim.subject, known, given):
             found[claim] = why
@@ -184,8 +195,7 @@ def _unrecorded(
         key, gives = (group.group_id, user_id), {assignment.account_id for assignment in group.assignments}
         if group == own or not group.is_restricted or user_id not in group.members:
             continue
-        recorded = history.is_recorded(key, group.memberships.get(user_id, "")) and key in history.memberships
-        if claim.grant.account_id in gives and not recorded:
+        if claim.grant.account_id in gives and not history.users_of(key, group.memberships.get(user_id, "")):
             yield f"group {group.name}"
 
 

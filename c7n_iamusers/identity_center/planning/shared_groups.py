@@ -6,7 +6,7 @@ A shared group may have been made by others, who go on using it. So only what a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from c7n_iamusers import reasons
 from c7n_iamusers.execution.calls import Subject
@@ -44,6 +44,21 @@ def shared_and_stale(
                 continue
             if only is None or assignment.account_id in only:
                 yield group, assignment
+
+
+def gained_by_joining(
+    groups: Mapping[str, model.KnownGroup],
+    desired: model.DesiredAccess,
+    usernames: Mapping[str, model.KnownPerson],
+) -> set[str]:
+    """The ARNs of all permission sets of requested ``groups`` (by name) with new members."""
+    ids = {username: known.user_id for username, known in usernames.items()}
+    joined = (
+        group
+        for name, group in groups.items()
+        if not group.members.issuperset(ids.get(username) for username, _ in desired.members(name))
+    )
+    return {each.permission_set_arn for group in joined for each in group.assignments} - {""}
 
 
 def leavers(

@@ -14,6 +14,7 @@ from functools import cached_property
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.planning.permission_sets import accounts_that_change, may_widen
 from c7n_iamusers.identity_center.planning.plan_input import PlanInput
+from c7n_iamusers.identity_center.planning.set_contents import administrative, granted
 
 DIRECT = "a direct assignment"
 
@@ -40,12 +41,15 @@ class SideEffects:
             self._joining[claim.group].add(claim.person)
             self._asked[claim.grant].add(claim.person)
         self._further: dict[str, list[model.Grant]] = {}
+        self._known_sets = {**given.state.gained, **given.state.current.sets}
+        #: A permission set of others in an account -> its ARN.
+        self._arns: dict[model.Grant, str] = {}
         self._keys = {known.user_id: key for key, known in given.people.items()}
 
     def all(self) -> tuple[access_plan.SideEffect, ...]:
-        """All side effects. Those that need a reviewed plan come first."""
+        """All side effects. Those that make administrators come first, then those that need a reviewed plan."""
         found = [*self._joined(), *self._assigned(), *self._changed()]
-        return tuple(sorted(found, key=lambda each: (not each.review, each)))
+        return tuple(sorted(found, key=lambda each: (not each.administrative, not each.review, each)))
 
     def further(self, group: str) -> list[model.Grant]:
         """The group's assignments that are not requested, also those in progress. New members gain them, too."""
@@ -58,10 +62,28 @@ class SideEffects:
         if known is None:
             return []
         found = {
-            model.Grant(assignment.account_id, self._set_name(assignment.permission_set_arn))
-            for assignment in known.assignments
+            model.Grant(each.account_id, self._set_name(each.permission_set_arn)): each.permission_set_arn
+            for each in known.assignments
         }
-        return sorted(found - self._groups[group].grants)
+        further = found.keys() - self._groups[group].grants
+        self._arns |= {grant: found[grant] for grant in further}
+        return sorted(further)
+
+    def _content(self, grant: model.Grant) -> tuple[tuple[str, ...], str]:
+        """What a permission set of others allows in the account, in lines, and a policy that makes administrators."""
+        arn = self._arns.get(grant)
+        if arn is None:
+            return (), ""
+        known = self._known_sets.get(arn)
+        if known is None:
+            return ("what it allows could not be read",), ""
+        allows = tuple(granted(known.settings))
+        if grant.account_id in known.stale:
+            allows = (
+                *allows,
+                "the account has an earlier form of it, and AWS does not tell what that allows",
+            )
+        return allows, administrative(known.settings, {})
 
     def assigning(self, group: str, grant: model.Grant) -> Iterator[str]:
         """The members for whom the assignment is not requested, in a line for a reviewer."""
@@ -90,6 +112,7 @@ class SideEffects:
                 )
                 consent = requested.shared and grant in requested.grants
                 if people:
+                    allows, administrative_by = self._content(grant)
                     yield access_plan.SideEffect(
                         grant.account_id,
                         grant.permission_set,
@@ -97,6 +120,8 @@ class SideEffects:
                         f"joining group {name}",
                         people,
                         "" if consent else "no intents request it through that group",
+                        allows=allows,
+                        administrative=administrative_by,
                     )
 
     def _assigned(self) -> Iterator[access_plan.SideEffect]:

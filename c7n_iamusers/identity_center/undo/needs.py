@@ -55,7 +55,7 @@ def needed_memberships(
     content = _contents(reader)
     accounts = {arn.split(":")[4] for users in membership_users.values() for arn, _ in users}
     existing = read_users(sorted(accounts))
-    leaving, ending = set(state.memberships), _ending(state)
+    leaving, ending = set(membership_users), _ending(state)
     found: dict[object_records.MembershipKey, str] = {}
     for membership, users in membership_users.items():
         reasons = {
@@ -73,14 +73,17 @@ def needed_memberships(
 def _users_of_memberships(
     result: Mapping[str, Any], state: object_records.CreatedState, later: History
 ) -> dict[object_records.MembershipKey, set[tuple[str, str]]]:
-    """Membership -> ARN and unique id of its IAM users; none if the run of ``result`` has none for it.
+    """Membership of the run -> ARN and unique id of its IAM users; none if the run of ``result`` has none for it.
 
-    A user of ``later`` counts in addition: whoever may have written it can only make an undo keep more.
+    One that was made anew since is not the run's. A user of ``later`` counts in addition: whoever may have written it
+    can only make an undo keep more.
     """
     rows = {object_records.membership_of(row): row["users"] for row in result.get("memberships", ())}
+    ids = {each.membership: each.identifier for each in state.created if each.kind == model.MEMBERSHIP}
     return {
-        key: {*own.items(), *later.memberships.get(key, {}).items()} if (own := rows.get(key, {})) else set()
-        for key in sorted(state.memberships)
+        key: {*own.items(), *later.users_of(key, identifier).items()} if (own := rows.get(key, {})) else set()
+        for key, identifier in sorted(state.memberships.items())
+        if ids.get(key) in ("", None, identifier)
     }
 
 
@@ -91,11 +94,11 @@ def relied_on(
 
     They were in the group before the run. Arguments as of ``needed_memberships``, for who joined by it.
     """
-    before, users = result.get("members", {}), defaultdict[str, dict[str, dict[str, str]]](dict)
+    before, users = result.get("members", {}), defaultdict[str, dict[str, Mapping[str, str]]](dict)
     for row in result.get("memberships", ()):
         key = group_id, user_id = object_records.membership_of(row)
         if user_id in before.get(group_id, ()):
-            users[group_id][user_id] = {**row["users"], **later.memberships.get(key, {})}
+            users[group_id][user_id] = _users_of(key, row, state.membership_ids.get(key, ""), later)
     assigned = {each.assignment for each in state.created if each.kind == model.ASSIGNMENT}
     present = sorted(
         each for each in assigned if each[0] in before and each[1] in state.assignments.get(each[0], ())
@@ -128,7 +131,7 @@ def relied_on_settings(
     Who held it before the run, and is served by no IAM user of it, comes back to what the person had. Arguments as of
     ``needed_memberships``.
     """
-    rows = {object_records.membership_of(row): row["users"] for row in result.get("memberships", ())}
+    rows = {object_records.membership_of(row): row for row in result.get("memberships", ())}
     replaced = [
         (arn, object_records.holders_in(each.record))
         for each in state.removed
@@ -142,7 +145,7 @@ def relied_on_settings(
         reasons, unknown = set[str](), set[str]()
         for account, principal, user in state.holders[arn]:
             key = principal, user
-            users = {**rows.get(key, {}), **later.memberships.get(key, {})}
+            users = _users_of(key, rows.get(key), state.membership_ids.get(key, ""), later)
             if not users and (account, user) not in before:
                 unknown.add(user)
             reasons |= {
@@ -158,6 +161,14 @@ def relied_on_settings(
                 f"{_LOCK_OUT_SETTINGS}"
             )
     return found
+
+
+def _users_of(
+    key: object_records.MembershipKey, row: Mapping[str, Any] | None, identifier: str, later: History
+) -> Mapping[str, str]:
+    """The IAM users of the membership that has this id now: ARN -> unique id. ``row``: of the run's own, if any."""
+    own = row["users"] if row and (not identifier or row.get("id", "") in ("", identifier)) else {}
+    return {**own, **later.users_of(key, identifier)}
 
 
 def _missing_reason(arn: str, unique_id: str, existing: Mapping[str, Mapping[str, str] | str]) -> str:

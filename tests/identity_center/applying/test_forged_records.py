@@ -567,6 +567,7 @@ def forged_removals(fleet: FleetRehearsal) -> Path:
         {
             "kind": "membership",
             **group,
+            "id": "m-1",
             "user-id": mallory,
             "username": MALLORY,
             "gives": [[OTHER_ACCOUNT, content]],

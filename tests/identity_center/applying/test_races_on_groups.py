@@ -375,20 +375,42 @@ def assigns_theirs(fleet: FleetRehearsal) -> None:
 SHARED = pytest.mark.parametrize("shared", [False, True], ids=["of-its-people", "shared"])
 
 
+STANDS = pytest.mark.parametrize("stands", [True, False], ids=["a-group-that-stands", "a-new-group"])
+
+
 @SHARED
+@STANDS
 def test_who_would_gain_what_others_assign_to_the_group_does_not_join(
-    fleet: FleetRehearsal, racing: Racing, shared: bool
+    fleet: FleetRehearsal, racing: Racing, shared: bool, stands: bool
 ) -> None:
-    fleet.leave(intents(ACCOUNT, "alice", shared_group=shared))
-    assert fleet.run() == []
-    fleet.leave(intents(ACCOUNT, "alice", "bob", shared_group=shared))
+    if stands:
+        fleet.leave(intents(ACCOUNT, "alice", shared_group=shared))
+        assert fleet.run() == []
+    before = fleet.members().get(GROUP, set())
+    fleet.leave(intents(ACCOUNT, *(["alice"] if stands else []), "bob", shared_group=shared))
     failures = racing("CreateUser", assigns_theirs)
-    assert fleet.members() == {GROUP: {ALICE}}
+    assert fleet.members() == {GROUP: before}
     assert any(f"has been assigned Theirs in account {OTHER_ACCOUNT} since" in each for each in failures)
 
 
+def test_a_shared_group_that_others_make_and_assign_since_the_plan(
+    fleet: FleetRehearsal, racing: Racing
+) -> None:
+    def make_and_assign(rehearsal: FleetRehearsal) -> None:
+        rehearsal.org.client("identitystore").create_group(
+            IdentityStoreId=rehearsal.instance.store.id, DisplayName=GROUP, Description="Theirs"
+        )
+        assigns_theirs(rehearsal)
+
+    fleet.leave(intents(ACCOUNT, "alice", shared_group=True))
+    failures = racing("CreateGroup", make_and_assign)
+    assert fleet.members() == {GROUP: set()}
+    assert any(f"has been assigned Theirs in account {OTHER_ACCOUNT} since" in each for each in failures)
+    assert fleet.run(dry=True) != []
+
+
 @SHARED
-@pytest.mark.parametrize("stands", [True, False], ids=["a-group-that-stands", "a-new-group"])
+@STANDS
 def test_what_others_assign_to_the_group_beside_a_new_member_is_reported(
     fleet: FleetRehearsal, racing: Racing, stands: bool, shared: bool
 ) -> None:

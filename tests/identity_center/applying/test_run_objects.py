@@ -59,7 +59,8 @@ def test_there_and_back() -> None:
 
 
 REMOVED = Removed(
-    "membership", {"group": "g", "group-id": "g-1", "user-id": "u-1", "username": "u", "gives": []}
+    "membership",
+    {"group": "g", "group-id": "g-1", "id": "m-1", "user-id": "u-1", "username": "u", "gives": []},
 )
 MEMBERSHIP = {"IdentityStoreId": "d", "GroupId": "g-1", "MemberId": {"UserId": "u-1"}}
 

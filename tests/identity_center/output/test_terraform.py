@@ -168,7 +168,7 @@ REQUESTED = desired(intents(ACCOUNT, "alice", "bob", permission_set=RICH))
 (GROUP,) = REQUESTED.groups.values()
 ADOPTED = replace(RICH, boundary="")
 KNOWN_ALICE = KnownPerson("u-1", "Alice@Example.com", "Alice@example.com")
-MADE = Ours(frozenset({"u-1"}), frozenset({("g-1", "u-1")}))
+MADE = Ours(frozenset({"u-1"}), frozenset({"m-1"}))
 
 
 def live(

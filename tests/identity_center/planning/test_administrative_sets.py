@@ -8,7 +8,7 @@ import json
 import pytest
 
 from c7n_iamusers.derivation.requested_permission_set import PermissionSet
-from c7n_iamusers.identity_center.planning.changeset import administrative
+from c7n_iamusers.identity_center.planning.set_contents import administrative
 
 pytestmark = pytest.mark.pure
 

@@ -408,7 +408,14 @@ def test_nobody_is_put_into_a_group_that_is_not_ours(fleet: FleetRehearsal) -> N
     admins = next(
         each.id for each in fleet.instance.store.groups.values() if each.attributes["DisplayName"] == "Admins"
     )
-    row = {"group": "Admins", "group-id": admins, "user-id": mallory, "username": MALLORY, "gives": []}
+    row = {
+        "group": "Admins",
+        "group-id": admins,
+        "id": "m-1",
+        "user-id": mallory,
+        "username": MALLORY,
+        "gives": [],
+    }
     forged(result, {"kind": "membership", **row})
     assert incomplete(fleet.undo(result)) == 1
     assert fleet.mutations() == []

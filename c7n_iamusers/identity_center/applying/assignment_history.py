@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which assignments are a run's by now, by what runs and undos made and ended one after the other. Pure.
+
+An assignment has no id: who makes one anew makes the same. So it counts as ours only until a run or an undo ends it,
+and from then on again only if a run makes or requests it, or an undo brings it back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from c7n_iamusers.identity_center.object_records import AssignmentKey
+
+
+@dataclass(frozen=True)
+class UndoStep:
+    """What an undo did to an assignment at the time ``moment`` (see ``moment_of``).
+
+    ``restores``: the time of the run whose removal it took back; empty if it ended what that run had made.
+    """
+
+    moment: str
+    assigned: AssignmentKey
+    restores: str = ""
+
+
+def moment_of(time: str) -> str:
+    """The digits of a time in UTC, up to microseconds: of the time of a run, or of a line of a journal."""
+    return re.sub(r"\D", "", time)[:20]
+
+
+class AssignmentHistory:
+    """``known``: what runs made or requested. ``made``: what they made. ``gone``: what was ended after the run of
+    ``since``, and is not what that run made, if it exists -> whether an undo ended it, and not a run.
+
+    Runs and steps are added in the order of time.
+    """
+
+    def __init__(self, since: str = "") -> None:
+        self.known, self.made = set[AssignmentKey](), set[AssignmentKey]()
+        self.gone: dict[AssignmentKey, bool] = {}
+        self._since = since
+        #: Time of a run -> what it removed -> its ``gone`` before that; None if it was none.
+        self._before: defaultdict[str, dict[AssignmentKey, bool | None]] = defaultdict(dict)
+
+    def add_run(
+        self,
+        time: str,
+        created: Collection[AssignmentKey],
+        removed: Collection[AssignmentKey] = (),
+        requested: Collection[AssignmentKey] = (),
+    ) -> None:
+        """The run that began at ``time``. What it requested existed at its end."""
+        self.known |= {*created}
+        self.made |= {*created}
+        self.known -= {*removed}
+        self.made -= {*removed}
+        self.known |= {*requested}
+        if time > self._since:
+            self._before[time] |= {each: self.gone.get(each) for each in removed}
+            self.gone |= {each: self.gone.get(each, False) for each in removed}
+
+    def add_step(self, step: UndoStep) -> None:
+        """A step of an undo."""
+        if not step.restores:
+            self.known.discard(step.assigned)
+            self.made.discard(step.assigned)
+            if step.moment > moment_of(self._since):
+                self.gone.setdefault(step.assigned, True)
+            return
+        self.known.add(step.assigned)
+        self.made.add(step.assigned)
+        before = self._before.get(step.restores, {})
+        if step.assigned in before:
+            gone = before[step.assigned]
+            self.gone.pop(step.assigned, None)
+            self.gone |= {} if gone is None else {step.assigned: gone}

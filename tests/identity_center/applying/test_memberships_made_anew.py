@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A membership that was removed, and made anew, is for those for whom it was made anew, in all that reads records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.identity_center.applying.run_history import read_served
+from c7n_iamusers.identity_center.aws.access_check import AccessReader
+from c7n_iamusers.identity_center.planning.replacements import History
+from c7n_iamusers.identity_center.requests.intents import Intents
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
+from tests.desired import intents, person, readers, user
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.planning.test_access_review import create_user
+from tests.identity_center.test_former_members import accounts_with, audited, on_day, pruned
+from tests.identity_center.undo.test_undo_and_others import killed_run
+from tests.identity_center.undo.test_undoing import incomplete
+
+__all__ = ["on_day"]
+TEAM = "team@example.com"
+VIEW_ONLY = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
+GROUPS = {"own": f"iam-{ACCOUNT}-Readers", "shared": "Sales"}
+
+
+def people(form: str, **persons: str) -> Intents:
+    """IAM users and the names of their people, in a group of their own or a shared one."""
+    shared: dict[str, Any] = {"group": "Sales", "shared_group": True} if form == "shared" else {}
+    users = tuple(user(ACCOUNT, name, person(of)) for name, of in persons.items())
+    return intents(ACCOUNT, **shared, users=users)
+
+
+def existing(*names: str) -> Callable[[Iterable[str]], Mapping[str, Mapping[str, str]]]:
+    """What an undo reads: the IAM users of these names exist."""
+    return lambda accounts: {
+        account: {each.subject.unique_id: "" for each in intents(account, *names).users}
+        for account in accounts
+    }
+
+
+def removed_by_hand(fleet: FleetRehearsal, group: str, username: str = TEAM) -> None:
+    store = fleet.instance.store
+    (identifier,) = (
+        key
+        for key, each in store.memberships.items()
+        if store.groups[each.group_id].attributes["DisplayName"] == group
+        and store.users[each.user_id].attributes["UserName"] == username
+    )
+    fleet.org.client("identitystore").delete_group_membership(
+        IdentityStoreId=store.id, MembershipId=identifier
+    )
+
+
+def given_to_alice(fleet: FleetRehearsal, form: str, how: str) -> None:
+    """Alice's tag has the address of the team, whose membership is then removed."""
+    create_user(fleet, TEAM)
+    fleet.leave(people(form, carol="carol"))
+    assert fleet.run() == []
+    fleet.leave(people(form, carol="carol", alice="team"))
+    if how == "killed-by-hand":
+        killed_run(fleet, 1)
+    else:
+        assert fleet.run() == []
+    result = fleet.results()[-1]
+    assert TEAM in fleet.members()[GROUPS[form]]
+    if how.endswith("by-hand"):
+        removed_by_hand(fleet, GROUPS[form])
+    elif how == "undo":
+        assert fleet.undo(result) == []
+    else:
+        fleet.leave(people(form, carol="carol", alice="alice"))
+        assert fleet.run(prune=True, lock_out=True) == []
+        if how == "prune-undo-prune":
+            assert fleet.undo(fleet.results()[-1]) == []
+            assert TEAM in fleet.members()[GROUPS[form]]
+            assert fleet.run(prune=True, lock_out=True) == []
+    assert TEAM not in fleet.members()[GROUPS[form]]
+
+
+@pytest.mark.parametrize(
+    ("form", "how"),
+    [
+        pytest.param(form, how, id=f"{form}-{how}")
+        for form in ("own", "shared")
+        for how in ("undo", "prune", "prune-undo-prune", "by-hand", "killed-by-hand")
+        # What a run added to a shared group, another run does not remove while its IAM user has intents.
+        if not (form == "shared" and how.startswith("prune"))
+    ],
+)
+def test_who_is_given_it_is_not_who_had_it_before(
+    fleet: FleetRehearsal, on_day: Callable[[int], None], form: str, how: str
+) -> None:
+    given_to_alice(fleet, form, how)
+    fleet.leave(people(form, carol="carol", alice="alice", bob="team"))
+    for _ in range(2):
+        assert fleet.run() == []
+    assert fleet.run(dry=True, prune=True) == []
+    assert is_own(fleet, "bob")
+    fleet.leave(people(form, carol="carol", alice="alice"))
+    read = accounts_with("carol", "alice")
+    on_day(0)
+    (line,) = audited(fleet, read, ["AIDA-OF-ANOTHER"])
+    assert line.endswith("(0 days)")
+    on_day(45)
+    assert pruned(fleet, read) == []
+    assert TEAM not in fleet.members()[GROUPS[form]]
+
+
+def is_own(fleet: FleetRehearsal, name: str) -> bool:
+    """Whether the access of the team is that IAM user's own, to the filter identity-center."""
+    center = fleet.center()
+    known = center_person(fleet)
+    runs = read_served([fleet.store], center.instance)
+    subject = user(ACCOUNT, name, None).subject
+    return AccessReader.of(center).of_another(subject, person("team"), known, runs) == ""
+
+
+def center_person(fleet: FleetRehearsal) -> Any:
+    found, _ = AccessReader.of(fleet.center()).store.find_person(person("team"))
+    assert found
+    return found
+
+
+def test_what_an_undo_brings_back_is_whose_it_was(fleet: FleetRehearsal) -> None:
+    given_to_alice(fleet, "own", "prune")
+    assert fleet.undo(fleet.results()[-1]) == []
+    fleet.leave(people("own", carol="carol", alice="alice", bob="team"))
+    (failure,) = fleet.run()
+    assert f"an earlier run gave {TEAM} access for other IAM users of account {ACCOUNT}: alice" in failure
+    assert [is_own(fleet, name) for name in ("alice", "bob")] == [True, False]
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["exists", "deleted-by-this-tool"])
+def test_a_leaver_is_not_who_has_moved(
+    fleet: FleetRehearsal, on_day: Callable[[int], None], moved: bool
+) -> None:
+    given_to_alice(fleet, "own", "prune")
+    staying: Mapping[str, str] = {"carol": "carol"} if moved else {"carol": "carol", "alice": "alice"}
+    fleet.leave(people("own", **staying, bob="team"))
+    assert fleet.run() == []
+    fleet.leave(people("own", **staying))
+    read = accounts_with(*staying)
+    deleted: Collection[str] = {user(ACCOUNT, "alice", None).subject.unique_id} if moved else ()
+    on_day(0)
+    lines = audited(fleet, read, deleted)
+    assert [line.endswith("(0 days)") for line in lines if TEAM in line] == [True]
+    on_day(45)
+    assert pruned(fleet, read, deleted=deleted) == []
+    assert TEAM not in fleet.members()[GROUPS["own"]]
+
+
+@pytest.mark.parametrize("prunings", [1, 2])
+def test_an_undo_takes_back_the_membership_of_its_run(fleet: FleetRehearsal, prunings: int) -> None:
+    """An undo of an earlier pruning had brought back the one before it."""
+    group, read_users = GROUPS["own"], existing("ann", "bob")
+    fleet.leave(intents(ACCOUNT, "ann", "bob"))
+    assert fleet.run() == []
+    fleet.leave(intents(ACCOUNT, "bob"))
+    assert fleet.run(prune=True, lock_out=True) == []
+    for _ in range(prunings - 1):
+        assert fleet.undo(fleet.results()[-1]) == []
+        assert fleet.run(prune=True, lock_out=True) == []
+    fleet.leave(intents(ACCOUNT, "ann", "bob"))
+    assert fleet.run() == []
+    assert fleet.undo(fleet.results()[-1], read_users=read_users) == []
+    assert fleet.members() == {group: {"bob@example.com"}}
+
+
+def test_an_undo_says_that_the_membership_was_made_anew(fleet: FleetRehearsal) -> None:
+    """And not that its IAM user of then has been deleted."""
+    given_to_alice(fleet, "own", "prune")
+    of_alice = fleet.results()[1]
+    fleet.leave(people("own", carol="carol", bob="team"))
+    assert fleet.run() == []
+    assert incomplete(fleet.undo(of_alice, read_users=existing("carol", "bob"))) == 1
+    (line,) = fleet.lines("!")
+    assert line.endswith("it was recreated since")
+    assert TEAM in fleet.members()[GROUPS["own"]]
+
+
+def test_an_assignment_rests_on_the_present_iam_users(fleet: FleetRehearsal) -> None:
+    """Of a shared group whose member was another IAM user's person before."""
+    given_to_alice(fleet, "shared", "undo")
+    fleet.leave(people("shared", carol="carol", bob="team"))
+    assert fleet.run() == []
+    more = intents(
+        OTHER_ACCOUNT,
+        group="Sales",
+        shared_group=True,
+        users=(user(OTHER_ACCOUNT, "bob", person("team")), user(OTHER_ACCOUNT, "carol", person("carol"))),
+    )
+    fleet.leave(more)
+    assert fleet.run() == []
+    assert fleet.undo(fleet.results()[-1], read_users=existing("carol", "bob")) == []
+    assert {account for account, _, _ in fleet.assigned()} == {ACCOUNT}
+
+
+@pytest.mark.parametrize("form", ["own", "shared"])
+def test_settings_rest_on_the_present_iam_users(fleet: FleetRehearsal, form: str) -> None:
+    """The run gave Alice the membership that was removed by hand, and a later run made it for Bob."""
+    create_user(fleet, TEAM)
+    fleet.leave(people(form, carol="carol"))
+    assert fleet.run() == []
+    more = replace(readers(), managed_policies=frozenset({READ_ONLY, VIEW_ONLY}))
+    fleet.leave(replace(people(form, carol="carol", alice="team"), permission_set=more))
+    assert fleet.run() == []
+    of_run = fleet.results()[-1]
+    removed_by_hand(fleet, GROUPS[form])
+    fleet.leave(replace(people(form, carol="carol", bob="team"), permission_set=more))
+    assert fleet.run() == []
+    assert incomplete(fleet.undo(of_run, read_users=existing("carol", "bob"))) == 1
+    (kept,) = fleet.lines("!")
+    assert kept.endswith("it was recreated since")
+    (known,) = (each for each in fleet.instance.permission_sets.values() if each.name == "Readers")
+    assert set(known.managed_policies) == {READ_ONLY}
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize(
+    ("identifier", "users"),
+    [
+        pytest.param("m-1", {"a": "A", "lost": "L"}, id="of-a-run"),
+        pytest.param("m-2", {"b": "B"}, id="that-a-run-is-known-to-have-made"),
+        pytest.param("m-3", {"lost": "L"}, id="that-no-run-knows"),
+        pytest.param("", {"a": "A", "b": "B", "lost": "L"}, id="whose-id-is-not-known"),
+    ],
+)
+def test_whose_id_no_run_knows_counts_for_each(identifier: str, users: Mapping[str, str]) -> None:
+    key = "g-1", "u-1"
+    known = {"m-1": {"a": "A"}, "m-2": {"b": "B"}, "": {"lost": "L"}}
+    assert History({key: known}, joined=frozenset({"m-2"})).users_of(key, identifier) == users
+    assert History().users_of(key, identifier) == {}

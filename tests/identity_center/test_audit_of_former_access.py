@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Audits of what former people have: what runs gave is the normal end of a migration, and what others gave is not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.identity_center.audit import audit
+from c7n_iamusers.identity_center.fleet import TrustOptions, read_fleet
+from c7n_iamusers.identity_center.requests.intents import Intents
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
+from tests.desired import EVERYTHING, intents, readers, user
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.planning.test_access_review import ALICE, assign, set_by_hand
+from tests.identity_center.test_former_members import accounts_with
+
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+VIEW_ONLY = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
+GROUPS = {"own": f"iam-{ACCOUNT}-Readers", "shared": "Sales"}
+Happening = Callable[[FleetRehearsal, str], None]
+
+
+def access_of(form: str, *names: str, **fields: Any) -> Intents:
+    """IAM users in a group of their own or a shared one."""
+    shared: dict[str, Any] = {"group": "Sales", "shared_group": True} if form == "shared" else {}
+    return intents(ACCOUNT, *names, **shared, **fields)
+
+
+def call_for_set(fleet: FleetRehearsal, method: str, **parameters: Any) -> None:
+    """A person's call for the permission set Readers."""
+    arn = next(each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
+    given = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": arn, **parameters}
+    getattr(fleet.org.client("sso-admin"), method)(**given)
+
+
+def provisioned(fleet: FleetRehearsal) -> None:
+    call_for_set(fleet, "provision_permission_set", TargetType="ALL_PROVISIONED_ACCOUNTS")
+    for _ in range(200):
+        listed = fleet.org.client("sso-admin").list_permission_set_provisioning_status(
+            InstanceArn=fleet.instance.arn, Filter={"Status": "IN_PROGRESS"}
+        )
+        if not listed["PermissionSetsProvisioningStatus"]:
+            break
+        time.sleep(0.02)
+
+
+def attach(fleet: FleetRehearsal, _group: str) -> None:
+    call_for_set(fleet, "attach_managed_policy_to_permission_set", ManagedPolicyArn=ADMINISTRATOR)
+
+
+def attached(fleet: FleetRehearsal, group: str) -> None:
+    attach(fleet, group)
+    provisioned(fleet)
+
+
+def attached_and_detached(fleet: FleetRehearsal, group: str) -> None:
+    attached(fleet, group)
+    call_for_set(fleet, "detach_managed_policy_from_permission_set", ManagedPolicyArn=ADMINISTRATOR)
+
+
+def inline(fleet: FleetRehearsal, _group: str) -> None:
+    document = str(EVERYTHING).replace("'", '"')
+    call_for_set(fleet, "put_inline_policy_to_permission_set", InlinePolicy=document)
+    provisioned(fleet)
+
+
+def longer(fleet: FleetRehearsal, _group: str) -> None:
+    call_for_set(fleet, "update_permission_set", SessionDuration="PT12H")
+    provisioned(fleet)
+
+
+def assigned(fleet: FleetRehearsal, group: str, account: str = ACCOUNT) -> None:
+    groups = fleet.instance.store.groups.values()
+    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == group)
+    assign(fleet, set_by_hand(fleet, "Theirs", ADMINISTRATOR), group_id, account, "GROUP")
+
+
+def audited(fleet: FleetRehearsal, *names: str) -> list[str]:
+    """The findings; the IAM users of ``names`` still exist, and this tool deleted Alice's."""
+    deleted: Collection[str] = {user(ACCOUNT, "alice", None).subject.unique_id}
+    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
+    fleet.said = []
+    return audit(
+        replace(found, deleted=frozenset(deleted).intersection),
+        fleet.center(),
+        fleet.said.append,
+        accounts_with(*names),
+    )
+
+
+CHANGED = "permission set Readers is not as requested by the last run that gave access by it"
+OTHERS = f"{ALICE} in account {{account}}: there are no intents of this person: holds "
+ADMINISTERS = f"- AWS-managed policy: {ADMINISTRATOR}"
+
+
+@pytest.mark.parametrize("form", ["own", "shared"])
+@pytest.mark.parametrize(
+    ("happens", "begins", "has"),
+    [
+        pytest.param(lambda *_: None, None, (), id="nothing"),
+        pytest.param(attached, CHANGED, (ADMINISTERS,), id="administrator"),
+        pytest.param(inline, CHANGED, ('- inline: {"Action": "*"',), id="inline"),
+        pytest.param(longer, CHANGED, ("session duration: PT12H -> PT1H",), id="longer-sessions"),
+        pytest.param(
+            attach,
+            CHANGED,
+            (ADMINISTERS, f"account {ACCOUNT} has an earlier form", "don't provision it before that"),
+            id="not-provisioned",
+        ),
+        pytest.param(
+            attached_and_detached,
+            "permission set Readers is not as requested: account",
+            ("provision it there",),
+            id="detached-and-not-provisioned",
+        ),
+        pytest.param(assigned, OTHERS.format(account=ACCOUNT), ("Theirs through group",), id="assigned"),
+        pytest.param(
+            lambda fleet, group: assigned(fleet, group, OTHER_ACCOUNT),
+            OTHERS.format(account=OTHER_ACCOUNT),
+            ("Theirs through group",),
+            id="assigned-in-another-account",
+        ),
+    ],
+)
+def test_what_others_give_people_who_have_moved(
+    fleet: FleetRehearsal, form: str, happens: Happening, begins: str | None, has: Collection[str]
+) -> None:
+    staying = [
+        intents(ACCOUNT, "carol", set_name="Auditors"),
+        intents(OTHER_ACCOUNT, "carol", set_name="Auditors"),
+    ]
+    fleet.leave(access_of(form, "alice"), *staying)
+    assert fleet.run() == []
+    fleet.forget()
+    fleet.leave(*staying)
+    happens(fleet, GROUPS[form])
+    findings = audited(fleet, "carol")
+    if begins is None:
+        # That a run made an assignment of a shared group, and nobody requests it, is one.
+        assert not [each for each in findings if not each.startswith("assignment Sales -> Readers")]
+        assert any(ALICE in line for line in fleet.lines("="))
+        return
+    (found,) = (each for each in findings if each.startswith(begins))
+    assert all(each in found for each in has), found
+    assert "provision would change it" not in found
+
+
+@pytest.mark.parametrize("form", ["own", "shared"])
+@pytest.mark.parametrize("widened", [False, True], ids=["as-it-was", "changed"])
+def test_the_access_of_a_quarantined_user(fleet: FleetRehearsal, form: str, widened: bool) -> None:
+    """Nobody is served with the permission set, though intents have it."""
+    fleet.leave(access_of(form, "alice"))
+    assert fleet.run() == []
+    (alice,) = access_of(form, "alice").users
+    document = {"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+    policies = [*(alice.detail or {})["UserPolicyList"], {"PolicyName": "deny", "PolicyDocument": document}]
+    quarantined = replace(alice, detail={**(alice.detail or {}), "UserPolicyList": policies})
+    fleet.forget()
+    fleet.leave(access_of(form, users=(quarantined,)), intents(OTHER_ACCOUNT, "carol", set_name="Auditors"))
+    fleet.run()
+    if widened:
+        attached(fleet, GROUPS[form])
+    findings = [each for each in audited(fleet, "carol", "alice") if "permission set" in each]
+    assert [each.startswith(CHANGED) and ADMINISTERS in each for each in findings] == [True] * widened
+
+
+@pytest.mark.parametrize("form", ["own", "shared"])
+@pytest.mark.parametrize(
+    ("happens", "finds"),
+    [
+        pytest.param(lambda *_: None, False, id="nothing"),
+        pytest.param(assigned, True, id="assigned"),
+    ],
+)
+def test_people_with_an_iam_user_in_another_account(
+    fleet: FleetRehearsal, form: str, happens: Happening, finds: bool
+) -> None:
+    more = intents(OTHER_ACCOUNT, "alice")
+    fleet.leave(access_of(form, "alice", "carol"), more)
+    assert fleet.run() == []
+    fleet.leave(access_of(form, "carol"), more)
+    assert fleet.run() == []
+    happens(fleet, GROUPS[form])
+    findings = [each for each in audited(fleet, "carol", "alice") if each.startswith(ALICE)]
+    assert [
+        f"{ALICE} in account {ACCOUNT}: no IAM user there is this person's" in each for each in findings
+    ] == [True] * finds
+
+
+@pytest.mark.parametrize(
+    ("undone", "now", "finds"),
+    [
+        pytest.param(False, "later", False, id="as-the-last-run-made-it"),
+        pytest.param(False, "earlier", True, id="as-an-earlier-run-made-it"),
+        pytest.param(True, "later", False, id="that-run-was-undone"),
+        pytest.param(True, "else", True, id="changed-since-the-undo"),
+    ],
+)
+def test_what_runs_have_requested_one_after_the_other(
+    fleet: FleetRehearsal, undone: bool, now: str, finds: bool
+) -> None:
+    carol = intents(ACCOUNT, "carol", set_name="Auditors")
+    earlier, later = (
+        intents(ACCOUNT, "alice", permission_set=replace(readers(), managed_policies=frozenset({policy})))
+        for policy in (READ_ONLY, VIEW_ONLY)
+    )
+    for requested in (earlier, later):
+        fleet.leave(requested, carol)
+        assert fleet.run() == []
+    if undone:
+        assert fleet.undo(fleet.results()[-1]) == []
+    fleet.forget()
+    fleet.leave(carol)
+    if now == "earlier":
+        for method, policy in (("attach", READ_ONLY), ("detach", VIEW_ONLY)):
+            preposition = "to" if method == "attach" else "from"
+            call_for_set(
+                fleet, f"{method}_managed_policy_{preposition}_permission_set", ManagedPolicyArn=policy
+            )
+        provisioned(fleet)
+    elif now == "else":
+        attached(fleet, "")
+    findings = audited(fleet, "carol")
+    assert [each.startswith(CHANGED) for each in findings] == [True] * finds
+
+
+def test_a_managed_permission_set_of_which_no_run_left_a_record(fleet: FleetRehearsal) -> None:
+    fleet.leave(access_of("own", "alice"))
+    assert fleet.run() == []
+    for path in fleet.output.glob("identity-center-runs/*/*"):
+        path.unlink()
+    fleet.forget()
+    fleet.leave(intents(ACCOUNT, "carol", set_name="Auditors"))
+    fleet.new_records = True
+    assert fleet.run() == []
+    findings = [
+        each
+        for each in audited(fleet, "carol")
+        if each.startswith("permission set Readers, which is managed")
+    ]
+    assert ["could not be compared" in each for each in findings] == [True]
