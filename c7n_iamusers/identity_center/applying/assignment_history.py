@@ -60,8 +60,8 @@ class AssignmentHistory:
         self.made -= {*removed}
         self.known |= {*requested}
         if time > self._since:
-            self._before[time] |= {each: self.gone.get(each) for each in removed}
-            self.gone |= {each: self.gone.get(each, False) for each in removed}
+            self._before[time] |= {ended: self.gone.get(ended) for ended in removed}
+            self.gone |= {ended: self.gone.get(ended, False) for ended in removed}
 
     def add_step(self, step: UndoStep) -> None:
         """A step of an undo."""

@@ -73,13 +73,14 @@ class Successors:
                 self.groups[record["group-id"]] = new
             elif each.kind == model.PERMISSION_SET and (new := sets.get(record["settings"]["name"])):
                 self.sets[record["permission-set-arn"]] = new
-        joined = {each.membership: each.identifier for each in created if each.kind == model.MEMBERSHIP}
-        for each in removed:
-            if each.kind == model.MEMBERSHIP:
-                record = each.record
+        memberships = [membership for membership in created if membership.kind == model.MEMBERSHIP]
+        joined = {membership.membership: membership.identifier for membership in memberships}
+        for removal in removed:
+            if removal.kind == model.MEMBERSHIP:
+                record = removal.record
                 key = self.membership((record["group-id"], record["user-id"]))
                 self.memberships |= {record["id"]: joined[key]} if key in joined else {}
-        self.joined |= {each for each in joined.values() if each}
+        self.joined |= {identifier for identifier in joined.values() if identifier}
 
     def add_step(self, line: Mapping[str, Any], time: str) -> None:
         """What the next line of the journal of an undo of the run of ``time`` did to an assignment."""
@@ -223,7 +224,7 @@ class _Found:
         )
         if time >= self._since:
             self._add_memberships(result["memberships"])
-        failed = {each["change"] for each in result.get("failures", ())}
+        failed = {failure["change"] for failure in result.get("failures", ())}
         for name, requested in result.get("permission-sets", {}).items():
             earlier = self._sets.get(name, []) if time in successors.undone or set_key(name) in failed else []
             self._sets[name] = [permission_set_from(requested), *earlier]
@@ -250,8 +251,8 @@ class _Found:
             people,
             frozenset(assignments.made),
             frozenset(self._joined - {""}),
-            frozenset(each for each, by_undo in gone.items() if by_undo),
-            frozenset(each for each, by_undo in gone.items() if not by_undo),
+            frozenset(assigned for assigned, by_undo in gone.items() if by_undo),
+            frozenset(assigned for assigned, by_undo in gone.items() if not by_undo),
             self._sets,
         )
 

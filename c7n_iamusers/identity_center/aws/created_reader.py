@@ -94,7 +94,7 @@ class CreatedReader:
             for each in listed
             if each.kind == object_records.SETTINGS and (record := each.record)["permission-set-arn"] in sets
         ]
-        holders = {each.arn: holders_of(self.reader, each, in_progress) for each in replaced}
+        holders = {known.arn: holders_of(self.reader, known, in_progress) for known in replaced}
         held_by = sorted({group for found in holders.values() for _, group, user in found if group != user})
         memberships = zip(held_by, in_parallel(self.reader.store.memberships, held_by), strict=True)
         return object_records.RemovedState(

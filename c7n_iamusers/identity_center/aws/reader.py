@@ -77,7 +77,7 @@ class CenterReader:
             in_progress,
             current=self._with_unused(current, desired, accounts, in_progress) if unused else current,
             changing=self._changing(sets, current, desired),
-            gained={each.arn: each for each in in_parallel(self.permission_sets.read, gained) if each},
+            gained={known.arn: known for known in in_parallel(self.permission_sets.read, gained) if known},
         )
 
     def group(

@@ -58,7 +58,7 @@ def gained_by_joining(
         for name, group in groups.items()
         if not group.members.issuperset(ids.get(username) for username, _ in desired.members(name))
     )
-    return {each.permission_set_arn for group in joined for each in group.assignments} - {""}
+    return {assignment.permission_set_arn for group in joined for assignment in group.assignments} - {""}
 
 
 def leavers(

@@ -62,8 +62,10 @@ class SideEffects:
         if known is None:
             return []
         found = {
-            model.Grant(each.account_id, self._set_name(each.permission_set_arn)): each.permission_set_arn
-            for each in known.assignments
+            model.Grant(
+                assigned.account_id, self._set_name(assigned.permission_set_arn)
+            ): assigned.permission_set_arn
+            for assigned in known.assignments
         }
         further = found.keys() - self._groups[group].grants
         self._arns |= {grant: found[grant] for grant in further}

@@ -79,7 +79,8 @@ def _users_of_memberships(
     can only make an undo keep more.
     """
     rows = {object_records.membership_of(row): row["users"] for row in result.get("memberships", ())}
-    ids = {each.membership: each.identifier for each in state.created if each.kind == model.MEMBERSHIP}
+    created = (made for made in state.created if made.kind == model.MEMBERSHIP)
+    ids = {made.membership: made.identifier for made in created}
     return {
         key: {*own.items(), *later.users_of(key, identifier).items()} if (own := rows.get(key, {})) else set()
         for key, identifier in sorted(state.memberships.items())
