@@ -290,7 +290,8 @@ class UserRecords:
             rights_read=rights.read,
         )
         broken = None if quarantine else lockout_state.broken_quarantine(user, known)
-        begun = lockout_state.deletion_begun(user, known)
+        under_way = History().with_calls(made, now).began_deletion()
+        begun = lockout_state.deletion_begun(user, known, under_way)
         whole = with_removed(user, self._stores.snapshots(user), known) if begun else user
         found = RecordedUser(
             user,
@@ -309,7 +310,9 @@ class UserRecords:
         )
         unsure = found.begun_elsewhere or found.lost or found.restoring or (found.foreign and not begun)
         partial = bool(adopted and unsure) or any(each.partial for each in earlier)
-        return replace(found, snapshot=replace(snapshot, partial=partial, deletion_begun=bool(begun)))
+        # Where somebody has given a part back, a restoration takes the rest from the earlier snapshots.
+        lacking = bool(begun) or lockout_state.lacks_removed(user, known)
+        return replace(found, snapshot=replace(snapshot, partial=partial, deletion_begun=lacking))
 
     def _lost(self, user: IamUser, quarantine: Quarantine, known: History) -> tuple[Loss, ...]:
         removed = known.removed()
