@@ -25,8 +25,8 @@ def canonical_policy(document: object) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
-#: What IAM takes in a document only as an escape of JSON ("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", PutUserPolicy, IAM API
-#: reference).
+#: What IAM takes in a document only as an escape of JSON: all beyond U+00FF, by the pattern of PutUserPolicy's
+#: PolicyDocument (IAM API reference). JSON itself escapes control characters.
 _BEYOND = re.compile("[^\x00-\xff]")
 
 

@@ -545,13 +545,18 @@ def revive(
 @pytest.mark.parametrize(
     ("was", "refused", "calls"),
     [
-        pytest.param(ALICE, (), ["AddUserToGroup", "DeleteUserPolicy"], id="inline"),
-        pytest.param(ALICE, ("inline",), ["AddUserToGroup", "DetachUserPolicy"], id="attached-by-permission"),
+        pytest.param(ALICE, (), ["AddUserToGroup", "PutUserPolicy", "DeleteUserPolicy"], id="inline"),
+        pytest.param(
+            ALICE,
+            ("inline",),
+            ["AddUserToGroup", "PutUserPolicy", "DetachUserPolicy"],
+            id="attached-by-permission",
+        ),
         pytest.param(FULL, (), ["AddUserToGroup", "DetachUserPolicy"], id="attached-for-room"),
         pytest.param(
             ALICE,
             ("inline", "attached"),
-            ["AddUserToGroup", "PutUserPermissionsBoundary"],
+            ["AddUserToGroup", "PutUserPolicy", "PutUserPermissionsBoundary"],
             id="boundary-by-permission",
         ),
         pytest.param(NO_ROOM, (), ["AddUserToGroup", "PutUserPermissionsBoundary"], id="boundary-for-room"),
