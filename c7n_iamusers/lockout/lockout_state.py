@@ -199,7 +199,7 @@ def without_own_changes(
     ``former_boundary``: the boundary before our AWSDenyAll. If it is unknown, AWSDenyAll stays: without any boundary
     the user could do more than before.
     """
-    own, detail = dict(user.attachments), dict(user.detail)
+    own = dict(user.attachments)
     inline = {
         deny_all.DENY_ALL_NAME: deny_all.holds_inline(user),
         deny_all.BROWNOUT_NAME: deny_all.brownout_of(user),
@@ -213,15 +213,12 @@ def without_own_changes(
         own[attachments.ATTACHED_POLICY.name] = _without(
             user, attachments.ATTACHED_POLICY.name, "PolicyArn", deny_all.deny_all_arn(user)
         )
-    if former_boundary is not None and deny_all.is_bounded(user) and history.boundary_deny():
-        own[attachments.PERMISSIONS_BOUNDARY.name] = former = tuple(former_boundary)
-        detail.pop("PermissionsBoundary", None)
-        for item in former:
-            detail["PermissionsBoundary"] = dict(item)
     tags = (
         item for item in user.attachments[attachments.TAG.name] if not str(item["Key"]).startswith(OWN_TAGS)
     )
-    return replace(user, detail=detail, attachments={**own, attachments.TAG.name: tuple(tags)})
+    plain = replace(user, attachments={**own, attachments.TAG.name: tuple(tags)})
+    replaced = former_boundary is not None and deny_all.is_bounded(user) and history.boundary_deny()
+    return plain.with_boundary(tuple(former_boundary or ())) if replaced else plain
 
 
 def _is_in_force(user: IamUser, record: Quarantine, history: History) -> bool:

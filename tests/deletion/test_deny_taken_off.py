@@ -172,6 +172,32 @@ def test_who_takes_the_deny_off_again_and_again_keeps_what_denies(
     assert state(iam) == before
 
 
+@pytest.mark.parametrize("stopped", [False, True], ids=["meanwhile", "after-a-run-that-stopped"])
+def test_who_removes_the_boundary_that_is_our_deny_does_not_remove_the_one_before_it(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    def remove(iam: Any) -> None:
+        iam.delete_user_permissions_boundary(**ALICE)
+
+    before = state(iam)
+    with monkeypatch.context() as patch:
+        refuse(patch, "boundary")
+        if stopped:
+            deny(patch, "DetachUserPolicy")
+            with pytest.raises(PolicyExecutionError):
+                delete(tmp_path)
+        else:
+            on_calls(patch, Others(iam, "DetachUserPolicy", remove))
+            delete(tmp_path)
+    if stopped:
+        remove(iam)
+        delete(tmp_path)
+    assert user_names(iam) == []
+    result = restore(tmp_path)
+    assert result.exit_code == 0, result.output
+    assert state(iam) == before
+
+
 #: What somebody gives back, or sets, while the run goes on or after it.
 GIVEN: dict[str, Callable[[Any], object]] = {
     "nothing": lambda _: None,
