@@ -26,14 +26,6 @@ class Gap:
 
 GAPS = (
     Gap(
-        r".*delete.*: .*(deny-removed|deny-moved|deny-replaced)@.*",
-        "never wider: run 1, iam:(RemoveUserFromGroup|DetachUserPolicy|DeleteUserPolicy|DeleteUser).*",
-        "composite-delete: deny-removed@RemoveUserFromGroup",
-        "Our Deny is put on first and not looked at again until it is lifted. Whoever takes it off while the user is "
-        "being deleted lets an open session of it, without any credential left, do what the user's own Denies forbade, "
-        "which go with its groups and policies. The next run puts the Deny on again.",
-    ),
-    Gap(
         "(provision|prune): .*set-widened@.*",
         r"never wider: run \d, .*given .*AdministratorAccess.*",
         "provision: set-widened@CreateAccountAssignment",

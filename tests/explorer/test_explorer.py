@@ -31,12 +31,14 @@ FLOWS = (
     "release-resumed",
     "delete-untold",
     "delete-attached",
+    "delete-boundary",
     "announce",
     "provision",
     "undo",
     "prune",
     "restore",
     "restore-half",
+    "restore-undone",
 )
 TREE = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-W", "ignore", "-m", "tests.explorer")
