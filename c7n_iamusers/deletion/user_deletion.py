@@ -425,7 +425,8 @@ def _removing(plan: Plan, denying: int) -> int:
     ends = (
         number
         for number, call in enumerate(plan.calls)
-        if number >= denying and (call.operation == "DeleteUser" or is_denial(call))
+        # What has our name and no purpose is somebody else's, and is removed as the user's own.
+        if number >= denying and (call.operation == "DeleteUser" or (is_denial(call) and call.notes))
     )
     return next(ends, len(plan.calls))
 

@@ -98,7 +98,10 @@ def state(iam: Any) -> dict[str, Any]:
 
 def is_denied(iam: Any) -> bool:
     found = state(iam)
-    return DENY_ALL_NAME in found["inline"] or DENY_ALL in (*found["attached"], found["boundary"])
+    return '"Deny"' in json.dumps(found["inline"].get(DENY_ALL_NAME)) or DENY_ALL in (
+        *found["attached"],
+        found["boundary"],
+    )
 
 
 def restore(output: Path, *arguments: str) -> Result:
@@ -128,6 +131,9 @@ class Others:
 def test_what_denies_something_stays_until_the_deny_is_on_again(
     iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, call: str
 ) -> None:
+    if form == "attached":  # under our name, somebody else's
+        strangers = document(("Allow", "rds:*"))
+        iam.put_user_policy(**ALICE, PolicyName=DENY_ALL_NAME, PolicyDocument=strangers)
     before, others = state(iam), Others(iam, call, TAKE_OFF[form])
     with monkeypatch.context() as patch:
         refuse(patch, form)
