@@ -26,6 +26,14 @@ class Gap:
 
 GAPS = (
     Gap(
+        r".*delete.*: .*deny-undone@.*",
+        r"never wider: run 1, iam:\w*User\w*(#\d+)?: .*",
+        "delete-resumed: deny-undone@RemoveUserFromGroup#2",
+        "Whoever takes our Deny off and gives back what allows something, but not the Denies that were removed before, "
+        "gives more than there was, until the run finds that and puts the Deny on again. It looks right before each "
+        "removal of what denies, so between that look and the removal there is no other call.",
+    ),
+    Gap(
         "(provision|prune): .*set-widened@.*",
         r"never wider: run \d, .*given .*AdministratorAccess.*",
         "provision: set-widened@CreateAccountAssignment",
