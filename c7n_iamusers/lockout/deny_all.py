@@ -24,7 +24,6 @@ from c7n_iamusers.iam.policy_documents import (
     listed,
     parse_document,
     statements,
-    written_policy,
 )
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout.quarantine_record import SID_TIME, parse_sid, sid_time
@@ -367,4 +366,4 @@ def _statements(document: Any) -> list[Mapping[str, Any]]:
 
 def _size(document: object) -> int:
     # Counts white space inside strings, which IAM does not: the result is never too small.
-    return len(written_policy(document))
+    return len(json.dumps(document, separators=(",", ":"), ensure_ascii=False))

@@ -172,8 +172,9 @@ def _is_usable(user: IamUser) -> bool:
 
 
 def lacks_removed(user: IamUser, history: History) -> bool:
-    """Whether ``user`` has no credential, and lacks what a deletion in ``history`` removed: nobody has undone that."""
-    return not _is_usable(user) and bool(history.removed().keys() - _held(user))
+    """Whether ``user`` has no credential, and nothing back that a deletion in ``history`` removed: nobody undid it."""
+    gone = history.removed().keys()
+    return bool(gone) and not _is_usable(user) and not gone & _held(user)
 
 
 def _held(user: IamUser) -> set[tuple[str, str]]:

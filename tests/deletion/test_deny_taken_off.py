@@ -244,7 +244,7 @@ def test_what_somebody_gives_back_meanwhile_hides_nothing_that_was_removed(
     assert state(iam) == expected(before, given)
 
 
-@pytest.mark.parametrize("given", [*GIVEN][:2])
+@pytest.mark.parametrize("given", ["nothing", "another-group"])
 @pytest.mark.parametrize("form", FORMS)
 def test_nor_does_it_after_a_run_that_stopped(
     iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, given: str
