@@ -17,8 +17,9 @@ from c7n_iamusers.reasons import REASONS, Kind
 _ATTACHMENTS_HEAD = """# Attachments of an IAM user
 
 Everything that this package reads, quarantines, deletes and restores, in the order of deletion: credentials first,
-policies last. The Deny-all is put on the user before the first attachment is removed, and stays until all are
-removed. Restoring uses the same order under `AWSDenyAll` as the boundary, which the last call lifts.
+policies last, and of groups and policies those last that may deny something. The Deny-all is put on the user before
+the first attachment is removed, and stays until all are removed. Restoring uses the order of this table under
+`AWSDenyAll` as the boundary, which the last call lifts.
 
 | kind | read by | quarantined by | deleted by | restored by |
 | --- | --- | --- | --- | --- |

@@ -647,6 +647,10 @@ BEGUN_ELSEWHERE = _kind(
     ": run that policy again with that output, or set adopt: true if that output is lost",
 )
 BOUNDARY_KEEPS_CHANGING = _kind("BoundaryKeepsChanging", "its permissions boundary keeps changing")
+DENY_KEEPS_GOING = _kind(
+    "DenyKeepsGoing",
+    "somebody takes its Deny-all off again and again, so nothing is removed from it that denies it something",
+)
 LISTED_AND_GONE = _kind(
     "ListedAndGone",
     "AWS lists attachments of it, and says that they are gone when they are to be removed",

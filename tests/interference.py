@@ -15,7 +15,7 @@ from tests.fakes import client_error
 
 
 def _intercept(
-    monkeypatch: pytest.MonkeyPatch, before: Callable[[str, dict[str, Any]], None], agent: str = ""
+    monkeypatch: pytest.MonkeyPatch, before: Callable[[str, dict[str, Any]], object], agent: str = ""
 ) -> None:
     original = BaseClient._make_api_call  # type: ignore[attr-defined]
 
@@ -27,6 +27,11 @@ def _intercept(
         return original(self, name, parameters)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
+
+
+def on_calls(monkeypatch: pytest.MonkeyPatch, happens: Callable[[str, dict[str, Any]], object]) -> None:
+    """``happens(operation, parameters)`` right before each call of this process is sent."""
+    _intercept(monkeypatch, happens)
 
 
 def deny(monkeypatch: pytest.MonkeyPatch, operation: str, user: str | None = None) -> None:

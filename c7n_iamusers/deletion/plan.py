@@ -8,12 +8,14 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Subject
+from c7n_iamusers.execution.calls import BEFORE, DENIED, ApiCall, Plan, Subject
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, INLINE_POLICY, MFA_DEVICE, AttachmentKind, Removal
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all
 from c7n_iamusers.lockout.lockout_state import deny_record_of
 from c7n_iamusers.lockout.quarantine_record import Quarantine, deletion_sids
+from c7n_iamusers.snapshots.effects import ALLOW, DENY, effects
+from c7n_iamusers.snapshots.snapshot import Snapshot
 
 _GONE = frozenset({"NoSuchEntity"})
 
@@ -24,8 +26,13 @@ def plan_deletion(
     orphaned_mfa: Iterable[Item] = (),
     quarantine: Quarantine | None = None,
     refused: Mapping[str, str] = deny_all.NONE_REFUSED,
+    snapshot: Snapshot | None = None,
 ) -> Plan:
     """All calls that delete ``user``, in order: Deny-all, credentials, MFA devices, groups, policies, the user.
+
+    Of groups and policies, those that only allow go first and those that only deny go last, by the documents in
+    ``snapshot``. So what somebody who takes the Deny-all off meanwhile leaves behind is less with each call. Each that
+    may deny is marked with DENIED.
 
     ``orphaned_mfa``: virtual devices that belonged to this user and are assigned to nobody now, as a run leaves them
     that stopped between deactivating and deleting a device. ``quarantine``: the one that the user is in; the Deny keeps
@@ -39,9 +46,7 @@ def plan_deletion(
     """
     deny = deletion_denial(user, now, quarantine, refused)
     last = [_what(call) for call in deny.lift]
-    removals = [
-        call for kind in ATTACHMENT_KINDS for call in _removals_of(user, kind) if _what(call) not in last
-    ]
+    removals = [call for call in _removals(user, snapshot) if _what(call) not in last]
     end = ApiCall("iam", "DeleteUser", {"UserName": user.name}, _GONE, checked=frozenset({BEFORE}))
     removals += orphan_calls(user.subject, orphaned_mfa)
     return Plan(user.subject, (*deny.put, *removals, *_lifting(user, deny, refused), end))
@@ -92,12 +97,27 @@ def _what(call: ApiCall) -> tuple[str, Mapping[str, Any]]:
     return call.operation, call.parameters
 
 
-def _removals_of(user: IamUser, kind: AttachmentKind) -> Iterator[ApiCall]:
-    for item in user.attachments[kind.name] if kind.removals else ():
-        if kind is INLINE_POLICY and deny_all.brownout_in(item):
-            yield deny_all.remove_brownout(user, "deletion")
-            continue
-        yield from (_call(user.name, part, item) for part in kind.removals if part.applies(item))
+def _removals(user: IamUser, snapshot: Snapshot | None) -> list[ApiCall]:
+    """The calls that remove what is attached to ``user``: kind by kind, and what may deny it something at the end."""
+    ranked = [
+        (_rank(found), replace(call, checked=call.checked | {DENIED}) if DENY in found else call)
+        for kind in ATTACHMENT_KINDS
+        for item in (user.attachments[kind.name] if kind.removals else ())
+        for found in [effects(kind, item, snapshot)]
+        for call in _removals_of(user, kind, item)
+    ]
+    return [call for _, call in sorted(ranked, key=lambda each: each[0])]
+
+
+def _rank(found: frozenset[str]) -> int:
+    return 0 if DENY not in found else 1 if ALLOW in found else 2
+
+
+def _removals_of(user: IamUser, kind: AttachmentKind, item: Item) -> Iterator[ApiCall]:
+    if kind is INLINE_POLICY and deny_all.brownout_in(item):
+        yield deny_all.remove_brownout(user, "deletion")
+        return
+    yield from (_call(user.name, part, item) for part in kind.removals if part.applies(item))
 
 
 def _call(name: str, removal: Removal, item: Item) -> ApiCall:

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from c7n_iamusers import reasons
 from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
 from c7n_iamusers.exceptions import GateClosed, NotRestorable, ReadingOutdated, UserReplaced
-from c7n_iamusers.execution.calls import Plan, Subject
+from c7n_iamusers.execution.calls import DENIED, ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.journaled_call import DONE, GONE, INTERRUPTED, UNKNOWN
@@ -29,6 +30,7 @@ from c7n_iamusers.lockout.deny_all import (
     BOUNDARY,
     PUT_BACK,
     deny_form,
+    form_on,
     holds_inline,
     is_bare,
     is_bounded,
@@ -123,6 +125,7 @@ class _InDoubt(Exception):
 #: Why a user is left alone that every round found like this.
 _UNSETTLED: dict[type[Exception], Reason] = {
     user_identity.BoundaryChanged: reasons.BOUNDARY_KEEPS_CHANGING(),
+    user_identity.DenyGone: reasons.DENY_KEEPS_GOING(),
     _InDoubt: reasons.LISTED_AND_GONE(),
 }
 
@@ -135,7 +138,7 @@ class _Deletion:
     that protects some users says nothing of the others.
 
     ``undenied``: why the Deny that was lifted for DeleteUser could not be put on again; None if it was not needed.
-    ``began``: when the user was read last, by the clock of the backoff.
+    ``began``: when the user was read last, by the clock of the backoff. ``lifted``: somebody else took the Deny off.
     """
 
     of: UserDeletion
@@ -146,6 +149,7 @@ class _Deletion:
     sessions: Reason | None = None
     undenied: Reason | None = None
     began: float = 0.0
+    lifted: bool = False
     guards: Callable[[], Guards] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -203,7 +207,8 @@ class _Deletion:
             return self._apply(found)
         except (GateClosed, NotRestorable) as error:
             return failure_reason(self.evidence, error)
-        except (user_identity.BoundaryChanged, _InDoubt) as error:
+        except (user_identity.BoundaryChanged, user_identity.DenyGone, _InDoubt) as error:
+            self.lifted = isinstance(error, user_identity.DenyGone)
             if not self._pause(delays):
                 return _UNSETTLED[type(error)]
         except ReadingOutdated:
@@ -244,7 +249,9 @@ class _Deletion:
         """All calls of the deletion. Raises DenyRefused."""
         listed = {item["SerialNumber"] for item in found.user.attachments[MFA_DEVICE.name]}
         orphaned = self._orphaned_mfa(found.earlier, listed)
-        return plan_deletion(found.user, self.of.now(), orphaned, found.quarantine, self.refused)
+        return plan_deletion(
+            found.user, self.of.now(), orphaned, found.quarantine, self.refused, found.snapshot
+        )
 
     def absent(self) -> StatusAndReason:
         """The outcome if no user has the name any more, after ListUsers confirmed it."""
@@ -278,18 +285,39 @@ class _Deletion:
     def _make_calls(self, found: RecordedUser, plan: Plan) -> None:
         """Apply ``plan``. Sign-in sessions end right after the Deny is on.
 
-        Raises _InDoubt before the Deny is lifted if AWS said that something is gone which it had just listed.
+        What may deny the user something is removed only while the Deny is on, by a read right before each such call.
+
+        Raises _InDoubt before the Deny is lifted if AWS said that something is gone which it had just listed, and
+        DenyGone.
         """
         identify, executor = self._identify(found, plan), self.of.run.executor
         denying = sum(bool(deny_form(call)) for call in plan.calls[:1])
         executor.apply(Plan(plan.subject, plan.calls[:denying]), self.applied, identify, more=True)
+        self.lifted = False
         if self.of.sessions.offered and not self.sessions:
             self.sessions = self.of.sessions.end(found.user, executor)
         removing, begun = _removing(plan, denying), self.applied.calls
-        executor.apply(Plan(plan.subject, plan.calls[denying:removing]), self.applied, identify, more=True)
+        denied = self._denied_check(found, plan, denying)
+        for calls in _stretches(plan.calls[denying:removing]):
+            part = Plan(plan.subject, calls)
+            if DENIED in calls[0].checked:
+                denied()
+                executor.apply(part, self.applied, lambda: identify() and denied(), more=True)
+            else:
+                executor.apply(part, self.applied, identify, more=True)
         if any(result == GONE for _, result in self.applied.made[begun:]):
             raise _InDoubt
         executor.apply(Plan(plan.subject, plan.calls[removing:]), self.applied, identify)
+
+    def _denied_check(self, found: RecordedUser, plan: Plan, denying: int) -> Callable[[], bool]:
+        """A function that raises DenyGone unless the Deny of ``plan`` is on the user, or the one that it had."""
+        form = deny_form(plan.calls[0]) if denying else form_on(found.user)
+
+        def check() -> bool:
+            user_identity.require_denied(self.of.run.client, self.of.run.backoff, found.user, form)
+            return True
+
+        return check
 
     def _identify(self, found: RecordedUser, plan: Plan) -> Callable[[], bool]:
         return user_identity.identity_check(
@@ -374,7 +402,7 @@ class _Deletion:
         bounded = is_bounded(found.user) or any(
             deny_form(call) == BOUNDARY and end in _MAYBE_APPLIED for call, end in made
         )
-        on = bounded or (denials[-1] if denials else bool(held))
+        on = not self.lifted and (bounded or (denials[-1] if denials else bool(held)))
         if not on and self.undenied:
             return self.undenied
         if not on and not found.begun:
@@ -397,9 +425,17 @@ def _removing(plan: Plan, denying: int) -> int:
     ends = (
         number
         for number, call in enumerate(plan.calls)
-        if number >= denying and (call.operation == "DeleteUser" or is_denial(call))
+        # What has our name and no purpose is somebody else's, and is removed as the user's own.
+        if number >= denying and (call.operation == "DeleteUser" or (is_denial(call) and call.notes))
     )
     return next(ends, len(plan.calls))
+
+
+def _stretches(calls: Sequence[ApiCall]) -> Iterator[tuple[ApiCall, ...]]:
+    """``calls`` in parts: each that is marked with DENIED by itself."""
+    for marked, part in groupby(calls, key=lambda call: DENIED in call.checked):
+        together = tuple(part)
+        yield from ((call,) for call in together) if marked else [together]
 
 
 def _identities(user: IamUser) -> set[tuple[str, str]]:

@@ -40,6 +40,8 @@ class Wait:
 #: Before or after a call: when the executor verifies the subject's identity (ApiCall.checked), and the phases of the
 #: call's journal lines.
 BEFORE, AFTER = "before", "after"
+#: In ApiCall.checked: whoever makes the call knows, right before it, that the subject is under its Deny-all.
+DENIED = "denied"
 #: The phase of the journal line of a try that is repeated.
 TRIED = "tried"
 
@@ -87,7 +89,8 @@ class ApiCall:
     ``done_codes``: error codes that mean that the desired state exists already, such as NoSuchEntity for a deletion.
     One of MISSING_CODES is allowed for a removal only: raises ValueError for any other operation.
     ``save``: Ref name -> path of keys into the response.
-    ``checked``: BEFORE, AFTER or both: when the executor verifies that the name still belongs to the same subject.
+    ``checked``: BEFORE, AFTER or both: when the executor verifies that the name still belongs to the same subject; and
+    DENIED.
     ``notes``: what the journal line of the call records beside it, such as what the call replaces.
     """
 

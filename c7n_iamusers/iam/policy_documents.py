@@ -25,6 +25,24 @@ def canonical_policy(document: object) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
+#: What IAM takes in a document only as an escape of JSON: all beyond U+00FF, by the pattern of PutUserPolicy's
+#: PolicyDocument (IAM API reference). JSON itself escapes control characters.
+_BEYOND = re.compile("[^\x00-\xff]")
+
+
+def written_policy(document: Any) -> str:
+    """A policy document, as data or as JSON, as IAM takes it: compact, and escaped in JSON where IAM demands that.
+
+    Nothing else is escaped, since each character counts in the quotas.
+    """
+    text = (
+        document
+        if isinstance(document, str)
+        else json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    )
+    return _BEYOND.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
 #: The members of botocore's shapes that are policy documents. botocore decodes them with the limits of Python alone.
 _DOCUMENTS = frozenset({"PolicyDocument", "AssumeRolePolicyDocument", "Document"})
 #: What ``read_json`` may refuse, in what json.dumps writes. A hit in a text of the document costs a closer look.

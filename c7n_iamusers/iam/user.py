@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
@@ -58,6 +58,14 @@ class IamUser:
         """The names of its groups; None if they were not read."""
         items = self.attachments.get("group")
         return None if items is None else tuple(item["GroupName"] for item in items)
+
+    def with_boundary(self, boundary: tuple[Item, ...]) -> IamUser:
+        """The user with this permissions boundary, one item or none, instead of its own."""
+        detail = {key: value for key, value in self.detail.items() if key != "PermissionsBoundary"}
+        for item in boundary:
+            detail["PermissionsBoundary"] = dict(item)
+        held = {**self.attachments, "permissions-boundary": boundary}
+        return replace(self, detail=detail, attachments=held)
 
     def counts(self) -> dict[str, int]:
         """Kind -> number of attachments, for the kinds that were read."""

@@ -231,6 +231,15 @@ class History:
                 return None if former is None else str(former)
         return None
 
+    def boundary_under_deny(self) -> str:
+        """The ARN of the boundary that our AWSDenyAll replaced, where no call of ours has set or removed one since.
+
+        Empty otherwise, and if there was none.
+        """
+        calls = [call for call in self.calls if call.operation.endswith("UserPermissionsBoundary")]
+        ours = bool(calls) and _is_deny_all(calls[-1], "PermissionsBoundary")
+        return (self.former_boundary() or "") if ours else ""
+
     def boundary_before(self) -> tuple[Item, ...] | None:
         """The same as the attachments of a user have it: empty if there was none; None if unknown."""
         arn = self.former_boundary()

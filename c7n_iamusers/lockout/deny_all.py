@@ -318,6 +318,13 @@ def is_denied(detail: Mapping[str, Any]) -> bool:
     return aws_deny_all(str(detail["Arn"]).split(":")[1]) in managed or any(map(denies_all, documents))
 
 
+def form_on(user: IamUser) -> str:
+    """The form of a Deny-all that is on the user, whoever put it; empty if there is none."""
+    if holds_inline(user):
+        return INLINE
+    return ATTACHED if holds_attached(user) else BOUNDARY if is_bounded(user) else ""
+
+
 def denies_all(document: Any) -> bool:
     """Whether an inline policy with this ``document`` denies every action."""
     return any(map(_denies_all, _statements(document)))

@@ -123,16 +123,17 @@ def deny_record_of(user: IamUser) -> DenyRecord | None:
     return parse_sid(str(statement.get("Sid", ""))) if statement else None
 
 
-def deletion_begun(user: IamUser, history: History = NOTHING_KNOWN) -> str | None:
+def deletion_begun(user: IamUser, history: History = NOTHING_KNOWN, under_way: bool = False) -> str | None:
     """When the unfinished deletion of ``user`` began, in words, by its Deny-all and the journal; None if there is none.
 
-    It lasts as long as the user is as the deletion left it (see ``deletes``). An inline Deny-all that has no record of
-    a quarantine is a deletion's, whatever the journal has.
+    It lasts as long as the user is as the deletion left it (see ``deletes``), and at least as long as the run goes on
+    (``under_way``), whatever others do. An inline Deny-all that has no record of a quarantine is a deletion's, whatever
+    the journal has.
     """
     record = deny_record_of(user)
     begun = record.deletion if record else None
     marked = deny_all.holds_inline(user) and (begun or not (record and record.quarantine))
-    if not marked and not deletes(user, history, history):
+    if not (under_way or marked or deletes(user, history, history)):
         return None
     begun = begun or min(history.removed().values(), default=None)
     return f"on {begun:%Y-%m-%d %H:%M} UTC" if begun else "at an unknown time"
@@ -157,16 +158,32 @@ def deletes(user: IamUser, denies: History, history: History) -> bool:
     }
     if known := {operation: put for operation, put in puts.items() if put}:
         return any(history.deletes_under(operation, put) for operation, put in known.items())
-    held = {
+    held = _held(user)
+    # What is there after a call without an answer was not removed by it.
+    gone = removed.keys() - (held & history.unanswered_removals())
+    lifted = history.lifted_for_deletion() and not _is_usable(user)
+    left = lifted or bool(foreign_deny(user, denies))
+    return bool(gone) and (deny_all.is_bare(user) or (left and not gone & held))
+
+
+def _is_usable(user: IamUser) -> bool:
+    """Whether ``user`` has a credential."""
+    return any(user.attachments[kind] for kind in attachments.CREDENTIAL_TRAITS)
+
+
+def lacks_removed(user: IamUser, history: History) -> bool:
+    """Whether ``user`` has no credential, and nothing back that a deletion in ``history`` removed: nobody undid it."""
+    gone = history.removed().keys()
+    return bool(gone) and not _is_usable(user) and not gone & _held(user)
+
+
+def _held(user: IamUser) -> set[tuple[str, str]]:
+    """Kind and identifier of all that is attached to ``user``."""
+    return {
         (kind.name, str(item[kind.identifier]))
         for kind in attachments.ATTACHMENT_KINDS
         for item in user.attachments[kind.name]
     }
-    # What is there after a call without an answer was not removed by it.
-    gone = removed.keys() - (held & history.unanswered_removals())
-    usable = any(user.attachments[kind] for kind in attachments.CREDENTIAL_TRAITS)
-    left = (history.lifted_for_deletion() and not usable) or bool(foreign_deny(user, denies))
-    return bool(gone) and (deny_all.is_bare(user) or (left and not gone & held))
 
 
 def in_quarantine(user: IamUser, history: History) -> bool:
@@ -183,7 +200,7 @@ def without_own_changes(
     ``former_boundary``: the boundary before our AWSDenyAll. If it is unknown, AWSDenyAll stays: without any boundary
     the user could do more than before.
     """
-    own, detail = dict(user.attachments), dict(user.detail)
+    own = dict(user.attachments)
     inline = {
         deny_all.DENY_ALL_NAME: deny_all.holds_inline(user),
         deny_all.BROWNOUT_NAME: deny_all.brownout_of(user),
@@ -197,15 +214,12 @@ def without_own_changes(
         own[attachments.ATTACHED_POLICY.name] = _without(
             user, attachments.ATTACHED_POLICY.name, "PolicyArn", deny_all.deny_all_arn(user)
         )
-    if former_boundary is not None and deny_all.is_bounded(user) and history.boundary_deny():
-        own[attachments.PERMISSIONS_BOUNDARY.name] = former = tuple(former_boundary)
-        detail.pop("PermissionsBoundary", None)
-        for item in former:
-            detail["PermissionsBoundary"] = dict(item)
     tags = (
         item for item in user.attachments[attachments.TAG.name] if not str(item["Key"]).startswith(OWN_TAGS)
     )
-    return replace(user, detail=detail, attachments={**own, attachments.TAG.name: tuple(tags)})
+    plain = replace(user, attachments={**own, attachments.TAG.name: tuple(tags)})
+    replaced = former_boundary is not None and deny_all.is_bounded(user) and history.boundary_deny()
+    return plain.with_boundary(tuple(former_boundary or ())) if replaced else plain
 
 
 def _is_in_force(user: IamUser, record: Quarantine, history: History) -> bool:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,7 +11,7 @@ from c7n_iamusers.evidence.index import Inventory, applied_policies
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.journal import RESTORED_FROM
 from c7n_iamusers.iam import attachments
-from c7n_iamusers.iam.policy_documents import AppliedPolicy, is_aws_deny_all
+from c7n_iamusers.iam.policy_documents import AppliedPolicy, is_aws_deny_all, written_policy
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout.deny_all import iam_call
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, without_own_changes
@@ -327,9 +326,10 @@ def give_policies(
     for policy in group.get("GroupPolicyList", ()):
         if policy["PolicyName"] in held:
             continue
-        document = policy["PolicyDocument"]
-        text = document if isinstance(document, str) else json.dumps(document, separators=(",", ":"))
-        yield iam_call("PutGroupPolicy", {**name, "PolicyName": policy["PolicyName"], "PolicyDocument": text})
+        document = written_policy(policy["PolicyDocument"])
+        yield iam_call(
+            "PutGroupPolicy", {**name, "PolicyName": policy["PolicyName"], "PolicyDocument": document}
+        )
     for policy in group.get("AttachedManagedPolicies", ()):
         if policy["PolicyArn"] in policies - held:
             yield iam_call("AttachGroupPolicy", {**name, "PolicyArn": policy["PolicyArn"]})

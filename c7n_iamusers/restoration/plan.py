@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +11,7 @@ from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref, Subject
 from c7n_iamusers.execution.journal import CREATED, RESTORED_FROM, TOKEN
 from c7n_iamusers.iam import attachments
+from c7n_iamusers.iam.policy_documents import written_policy
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all, lockout_state
 from c7n_iamusers.lockout.applied_calls import History
@@ -349,7 +349,9 @@ def _restore(
     assert kind.restoration, f"{kind.name} does not come back"
     held, new_id = _existing_item(now, kind, item), f"{cannot_come_back.NEW_ID}{item[kind.identifier]}"
     if held is None:
-        given = {name: _text(item[member]) for name, member in kind.restoration.parameters.items()}
+        given = {name: item[member] for name, member in kind.restoration.parameters.items()}
+        if (document := given.get("PolicyDocument")) is not None:
+            given["PolicyDocument"] = written_policy(document)
         user = {"UserName": snapshot.user.name}
         result = kind.restoration.result
         saved = {new_id: (result, kind.identifier)} if result else {}
@@ -408,7 +410,3 @@ def _lift(recorded: Recorded, now: IamUser, full: IamUser) -> Iterator[ApiCall]:
         and (former := history.boundary_before()) is not None
     ):
         yield from restore_boundary(now, former)
-
-
-def _text(value: Any) -> Any:
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -128,15 +128,17 @@ def _missing(files: list[_File], journals: Mapping[Path, JournalReader]) -> set[
 def _of_latest(found: Collection) -> Collection:
     """Of several users that had the same name, one after another, keep the latest one."""
     latest: dict[tuple[str, str], RestorableUser] = {}
-    for each in sorted(found.users, key=lambda user: str(user.recorded.snapshots[-1].taken)):
-        subject = each.recorded.subject
-        if earlier := latest.get((subject.account_id, subject.name)):
+    for restorable in sorted(found.users, key=lambda user: str(user.recorded.snapshots[-1].taken)):
+        subject = restorable.recorded.subject
+        # User names are unique within an account, not distinguished by case (CreateUser, IAM API reference).
+        key = subject.account_id, subject.name.lower()
+        if earlier := latest.get(key):
             found.left_out.append(
                 f"{subject}: {earlier.recorded.subject.unique_id}, which had the name before {subject.unique_id}, is "
                 "left out: to restore it, give only the file of its snapshot"
             )
-        latest[subject.account_id, subject.name] = each
-    found.users = [each for each in found.users if each in latest.values()]
+        latest[key] = restorable
+    found.users = [user for user in found.users if user in latest.values()]
     return found
 
 

@@ -16,14 +16,18 @@ from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGon
 from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.outcomes import FAILED, SKIPPED
 from c7n_iamusers.execution.retries import Backoff, error_code
+from c7n_iamusers.iam.attachments import ATTACHED_POLICY
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.policy_documents import comparable
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.users import read_detail
+from c7n_iamusers.iam.users import list_kind, read_detail
 from c7n_iamusers.lockout.deny_all import (
     ATTACHED,
     BOUNDARY,
     DENY_ALL_NAME,
+    INLINE,
+    denies_all,
+    deny_all_arn,
     deny_form,
     is_brownout,
     removal_of,
@@ -33,6 +37,28 @@ from c7n_iamusers.reasons import Reason
 
 class BoundaryChanged(Exception):
     """Somebody changed the boundary, or an inline policy of our name, after it was read: our call would undo that."""
+
+
+class DenyGone(Exception):
+    """Somebody took the Deny-all off the user, or has replaced the user: what denies it something must stay."""
+
+
+def require_denied(client: Any, backoff: Backoff, user: IamUser, form: str) -> None:
+    """Raises DenyGone unless the Deny-all in this ``form`` is on the user that has the name of ``user`` now.
+
+    One read. Raises ClientError too.
+    """
+    if form == INLINE:
+        document = _policy(client, backoff, user.name, DENY_ALL_NAME)
+        denied = document is not None and denies_all(document)
+    elif form == ATTACHED:
+        denied = deny_all_arn(user) in _attached(client, backoff, user.name)
+    else:
+        detail = read_detail(client, user.name, backoff) or {}
+        bound = (detail.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+        denied = (bound, detail.get("UserId")) == (deny_all_arn(user), user.unique_id)
+    if not denied:
+        raise DenyGone
 
 
 def identity_check(
@@ -166,6 +192,16 @@ def _policy(client: Any, backoff: Backoff, user: str, name: str) -> Any:
     except ClientError as error:
         if error_code(error) == "NoSuchEntity":
             return None
+        raise
+
+
+def _attached(client: Any, backoff: Backoff, user: str) -> set[str]:
+    """The ARNs of the managed policies of the user of that name; none if nobody has it."""
+    try:
+        return {str(item["PolicyArn"]) for item in list_kind(client, user, ATTACHED_POLICY, backoff)}
+    except ClientError as error:
+        if error_code(error) == "NoSuchEntity":
+            return set()
         raise
 
 

@@ -233,6 +233,19 @@ class RecordStores:
         held = tuple(last.user.attachments[PERMISSIONS_BOUNDARY.name]) if last else None
         return held if held == user.attachments[PERMISSIONS_BOUNDARY.name] else None
 
+    def boundary_taken_off(self, user: IamUser, history: History) -> tuple[Item, ...]:
+        """The boundary that AWSDenyAll replaced on ``user``, where somebody took that off and ``user`` has none now."""
+        arn = history.boundary_under_deny()
+        if not arn or user.attachments[PERMISSIONS_BOUNDARY.name]:
+            return ()
+        known = (
+            item
+            for snapshot in self.snapshots(user)
+            for item in snapshot.user.attachments[PERMISSIONS_BOUNDARY.name]
+        )
+        same = next((item for item in known if item["PermissionsBoundaryArn"] == arn), None)
+        return (same or {"PermissionsBoundaryArn": arn},)
+
     def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> History:
         with _refusing(user.subject):
             lines = reader.of(user.subject)
@@ -263,16 +276,17 @@ class UserRecords:
 
         Raises SnapshotRefused if an earlier snapshot or a journal can't be read, or a snapshot was changed.
         """
-        earlier = self._archive.of(user.subject)
-        for each in earlier:
-            if problem := tampering(each):
-                place = str(self._stores.here)
-                raise SnapshotRefused(reasons.SNAPSHOT_CHANGED(user=user.subject, place=place, why=problem))
-        now = self._now()
+        earlier, now = self._earlier(user), self._now()
         history = self._stores.history(user, made, now)
         known = self._stores.known_history(user, made, now)
         former = self._stores.former_boundary(user, known) if is_bounded(user) else None
         plain = lockout_state.without_own_changes(user, known, former)
+        under_way = History().with_calls(made, now).began_deletion()
+        begun = lockout_state.deletion_begun(user, known, under_way)
+        # Where somebody has given a part back, a restoration takes the rest from the earlier snapshots.
+        lacking = bool(begun) or lockout_state.lacks_removed(user, known)
+        if lacking and (taken_off := self._stores.boundary_taken_off(user, known)):
+            plain = plain.with_boundary(taken_off)
         quarantine = lockout_state.quarantine_of(user, known)
         record = quarantine.as_data() if quarantine else None
         if quarantine and record and (ids := lockout_state.changed_by_others(user, quarantine, known)):
@@ -290,7 +304,6 @@ class UserRecords:
             rights_read=rights.read,
         )
         broken = None if quarantine else lockout_state.broken_quarantine(user, known)
-        begun = lockout_state.deletion_begun(user, known)
         whole = with_removed(user, self._stores.snapshots(user), known) if begun else user
         found = RecordedUser(
             user,
@@ -309,7 +322,16 @@ class UserRecords:
         )
         unsure = found.begun_elsewhere or found.lost or found.restoring or (found.foreign and not begun)
         partial = bool(adopted and unsure) or any(each.partial for each in earlier)
-        return replace(found, snapshot=replace(snapshot, partial=partial, deletion_begun=bool(begun)))
+        return replace(found, snapshot=replace(snapshot, partial=partial, deletion_begun=lacking))
+
+    def _earlier(self, user: IamUser) -> list[Snapshot]:
+        """The snapshots of ``user`` in this output. Raises SnapshotRefused, also if one was changed."""
+        earlier = self._archive.of(user.subject)
+        for snapshot in earlier:
+            if problem := tampering(snapshot):
+                place = str(self._stores.here)
+                raise SnapshotRefused(reasons.SNAPSHOT_CHANGED(user=user.subject, place=place, why=problem))
+        return earlier
 
     def _lost(self, user: IamUser, quarantine: Quarantine, known: History) -> tuple[Loss, ...]:
         removed = known.removed()

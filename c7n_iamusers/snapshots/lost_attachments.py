@@ -7,9 +7,8 @@ the user as it is, and a later snapshot would lack what that deletion removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
-from typing import Any
 
 from c7n_iamusers.iam.attachments import (
     ATTACHED_POLICY,
@@ -21,9 +20,9 @@ from c7n_iamusers.iam.attachments import (
     SWITCHABLE_KINDS,
     AttachmentKind,
 )
-from c7n_iamusers.iam.policy_documents import parse_document, statements
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all
+from c7n_iamusers.snapshots.effects import effects
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from c7n_iamusers.text.times import moment
 
@@ -64,7 +63,7 @@ def lost_attachments(snapshot: Snapshot, user: IamUser) -> tuple[Loss, ...]:
     ]
     reached = ATTACHMENT_KINDS[: min(held, default=len(ATTACHMENT_KINDS)) + 1]
     gone = [
-        Loss(kind, str(item[kind.identifier]), _may_deny(kind, item, snapshot))
+        Loss(kind, str(item[kind.identifier]), "Deny" in effects(kind, item, snapshot))
         for kind, item in _gone(snapshot, user)
     ]
     found = (each for each in gone if each.may_deny or (each.kind in reached and each.kind.removals))
@@ -92,32 +91,3 @@ def _marks(kind: AttachmentKind, user: IamUser) -> Set[object]:
     if kind is not LOGIN_PROFILE:
         return {*_identities(kind, user)}
     return {moment(item.get("CreateDate")) for item in user.attachments[kind.name]} - {None}
-
-
-def _may_deny(kind: AttachmentKind, item: Item, snapshot: Snapshot) -> bool:
-    documents = {each.arn: each.text for each in snapshot.policies or ()}
-    if kind is INLINE_POLICY:
-        return _denies(item.get("PolicyDocument"))
-    if kind is ATTACHED_POLICY:
-        return _denies(documents.get(str(item["PolicyArn"])))
-    if kind is GROUP:
-        groups = {str(each["GroupName"]): each for each in snapshot.groups}
-        return _group_denies(groups.get(str(item["GroupName"])), documents)
-    return kind is PERMISSIONS_BOUNDARY
-
-
-def _group_denies(group: Mapping[str, Any] | None, documents: Mapping[str, Any]) -> bool:
-    if group is None:
-        return True
-    inline = (each.get("PolicyDocument") for each in group.get("GroupPolicyList", ()))
-    attached = (documents.get(str(each["PolicyArn"])) for each in group.get("AttachedManagedPolicies", ()))
-    return any(map(_denies, (*inline, *attached)))
-
-
-def _denies(document: Any) -> bool:
-    try:
-        return document is None or any(
-            each.get("Effect") == "Deny" for each in statements(parse_document(document))
-        )
-    except ValueError:
-        return True

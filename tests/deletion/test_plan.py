@@ -12,7 +12,8 @@ import pytest
 
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.exceptions import DenyRefused
-from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan
+from c7n_iamusers.execution.calls import AFTER, BEFORE, DENIED, ApiCall, Plan
+from c7n_iamusers.iam.policy_documents import PolicyVersion
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import (
     ATTACHED,
@@ -26,6 +27,7 @@ from c7n_iamusers.lockout.deny_all import (
 )
 from c7n_iamusers.lockout.lockout_state import deletion_begun, deny_record_of
 from c7n_iamusers.lockout.quarantine_record import DenyRecord, Quarantine
+from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.records import ACCOUNT, EVERYTHING, groups, user
 
 pytestmark = pytest.mark.pure
@@ -73,13 +75,52 @@ def test_the_order_is_credentials_first_policies_last() -> None:
         "DeleteVirtualMFADevice",
         "DeactivateMFADevice",
         "DeactivateMFADevice",
+        "DeleteUserPolicy",  # it has no statement, and the others are not known here
         "RemoveUserFromGroup",
         "DetachUserPolicy",
-        "DeleteUserPolicy",
         "PutUserPermissionsBoundary",
         "DeleteUserPolicy",
         "DeleteUser",
     ]
+
+
+ALLOWS, DENIES = ({"Effect": effect, "Action": "s3:*", "Resource": "*"} for effect in ("Allow", "Deny"))
+#: What alice has of each kind -> its statements; None: they are not known.
+HOLDS: dict[str, list[Any] | None] = {
+    "denies": [DENIES],
+    "mixed": [ALLOWS, DENIES],
+    "allows": [ALLOWS],
+    "unknown": None,
+    "empty": [],
+}
+
+
+def test_what_allows_goes_first_and_what_may_deny_last_only_under_the_deny() -> None:
+    documents = {name: {"Statement": found} for name, found in HOLDS.items() if found is not None}
+    arns = {name: f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in HOLDS}
+    holder = user(
+        group=groups(*HOLDS),
+        attached_policy=tuple({"PolicyName": name, "PolicyArn": arn} for name, arn in arns.items()),
+        inline_policy=tuple(
+            {"PolicyName": name, "PolicyDocument": documents.get(name, "{")} for name in HOLDS
+        ),
+    )
+    known = Snapshot(
+        holder,
+        NOW,
+        "",
+        groups=tuple(
+            {"GroupName": name, "GroupPolicyList": [{"PolicyName": "own", "PolicyDocument": document}]}
+            for name, document in documents.items()
+        ),
+        policies=tuple(PolicyVersion.of(arns[name], "v1", document) for name, document in documents.items()),
+    )
+    calls = plan_deletion(holder, NOW, snapshot=known).calls[1:-3]
+    removed = [
+        (str([*call.parameters.values()][-1]).rpartition("/")[2], DENIED in call.checked) for call in calls
+    ]
+    plain = [("allows", False), ("empty", False)]
+    assert removed == [*plain * 3, *[("mixed", True), ("unknown", True)] * 3, *[("denies", True)] * 3]
 
 
 REFUSED = [
@@ -154,8 +195,8 @@ def test_calls_that_could_hit_another_user_are_checked() -> None:
         assert first.notes["for"] == "deletion"
         # what takes our Deny off could take a stranger's, which has AWSDenyAll as its boundary by then
         denials = [call for call in others if is_denial(call)]
-        assert [call for call in others if call.checked] == denials[:1]
-        assert {frozenset({BEFORE})} >= {call.checked for call in others if call.checked}
+        assert [call for call in others if BEFORE in call.checked] == denials[:1]
+        assert {frozenset({BEFORE}), frozenset({DENIED})} >= {call.checked for call in others if call.checked}
     *_, lift, _end = plan(user(**EVERYTHING), (BOUNDARY,)).calls
     assert (is_denial(lift), set(lift.checked)) == (True, {BEFORE})
 

@@ -70,7 +70,7 @@ def act(action: str | dict[str, Any], output: Path, **data: Any) -> str:
 
 
 def begin(
-    output: Path, monkeypatch: pytest.MonkeyPatch, *denied: str, stop: str = "DetachUserPolicy", **data: Any
+    output: Path, monkeypatch: pytest.MonkeyPatch, *denied: str, stop: str = "DeleteUserPolicy", **data: Any
 ) -> None:
     """A deletion that ends after the groups, and whose role may not use ``denied``."""
     with monkeypatch.context() as patch:

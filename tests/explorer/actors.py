@@ -117,6 +117,13 @@ def _remove_deny(iam: Any, name: str) -> None:
         iam.detach_user_policy(UserName=name, PolicyArn=AWS_DENY)
 
 
+def _undo(iam: Any, name: str) -> None:
+    """Set again what somebody's code says of a user: its boundary, and one of its groups."""
+    _remove_deny(iam, name)
+    iam.put_user_permissions_boundary(UserName=name, PermissionsBoundary=LIMITS)
+    iam.add_user_to_group(UserName=name, GroupName="Developers")
+
+
 def _attach(arn: str) -> Act:
     return lambda iam, name: iam.attach_user_policy(UserName=name, PolicyArn=arn)
 
@@ -221,6 +228,7 @@ ACTORS: dict[str, Callable[[World], object]] = {
     "exempted-just-now": _exempted,
     "stopped": _long_ago(_stopped),
     "deny-removed": _to_alice(_remove_deny),
+    "deny-undone": _to_alice(_undo),
     "deny-imitated": _to_alice(_put(DENY, {**deny("*"), "Sid": "Quarantined20260101T000000Z"})),
     "deny-replaced": _to_alice(_put(DENY, allow("rds:*"))),
     "deny-moved": _to_alice(_remove_deny, _attach(AWS_DENY)),

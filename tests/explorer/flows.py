@@ -23,8 +23,9 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers_cli.restore import restore
 from tests.desired import intents
+from tests.explorer.actors import ACTORS
 from tests.explorer.faults import exchange_of
-from tests.explorer.wire import Killed
+from tests.explorer.wire import Call, Killed
 from tests.explorer.world import ACCOUNT, EXEMPTIONS, NOTICES, OTHER, OUTPUT, OWNER, QUEUE, World
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.policies import WAIVED
@@ -194,6 +195,26 @@ def _disturbed(command: Command, killed: str = "no call", **meets: str) -> Comma
     return run
 
 
+def _meanwhile(command: Command, place: str, actor: str) -> Command:
+    """``command``, and what another does right before the call at ``place``."""
+
+    def run(world: World, output: Path) -> None:
+        left = [ACTORS[actor]]
+
+        def act(call: Call, _request: Any) -> None:
+            if call.at == place and left:
+                with world.wire.others():
+                    left.pop()(world)
+
+        world.wire.kill_at(place)
+        world.wire.before = act
+        with suppress(PolicyExecutionError):
+            command(world, output)
+        world.wire.kill_at("")
+
+    return run
+
+
 DELETE = _users({"type": "composite-delete"}, "delete")
 QUARANTINE = _users({"type": "quarantine"}, "quarantine")
 LISTEN = _users({"type": "quarantine", "credentials": "keep"}, "listen")
@@ -235,6 +256,7 @@ FLOWS = {
         ),
         Flow("delete-untold", DELETE, "delete", "deleted", (_disturbed(DELETE, "SendMessage"),)),
         Flow("delete-attached", DELETE, "delete", "deleted", form="attached"),
+        Flow("delete-boundary", DELETE, "delete", "deleted", form="boundary"),
         Flow("announce", _announce, "announce", "announced", outcomes=False),
         Flow("provision", _provision_and_tell, "", "provisioned", outcomes=False, center=True),
         Flow("undo", _undo, "", "undone", (_provision,), outcomes=False, center=True),
@@ -249,6 +271,17 @@ FLOWS = {
             True,
             "restore-journal.jsonl",
             False,
+        ),
+        Flow(
+            "restore-undone",
+            _restore(),
+            "delete",
+            "restored",
+            (_meanwhile(DELETE, "DetachUserPolicy#2", "deny-undone"),),
+            True,
+            "restore-journal.jsonl",
+            False,
+            form="boundary",
         ),
     )
 }

@@ -42,6 +42,7 @@ _GATES = "c7n_iamusers/safeguards/gate_readings.py"
 _CALL = "c7n_iamusers/execution/journaled_call.py"
 _IDENTITY = "c7n_iamusers/safeguards/user_identity.py"
 _RETRIES = "c7n_iamusers/execution/retries.py"
+_ARCHIVE = "c7n_iamusers/snapshots/archive.py"
 _DELETION = "c7n_iamusers/deletion/plan.py"
 _DELETING = "c7n_iamusers/deletion/user_deletion.py"
 _QUARANTINE = "c7n_iamusers/quarantine/plan.py"
@@ -196,6 +197,13 @@ MUTANTS = {
             '    off = item.get("Status") == attachments.INACTIVE and',
             '    off = item.get("Status") == "Disabled" and',
             "restore: ",
+        ),
+        Mutant(
+            "what-is-given-back-hides-what-was-removed",
+            _ARCHIVE,
+            "deletion_begun=lacking",
+            "deletion_begun=False",
+            "restore-undone: ",
         ),
         # what is told
         Mutant(

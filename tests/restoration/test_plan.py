@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -439,6 +440,35 @@ def test_a_vanished_group_is_made_again_on_request_only() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("team", "written"),
+    [
+        pytest.param("a", "a", id="ascii"),
+        pytest.param("\u00e4\u00ff", "\u00e4\u00ff", id="latin-1"),
+        pytest.param("\u0100", "\\u0100", id="the-first-beyond"),
+        pytest.param("\u6f22", "\\u6f22", id="cjk"),
+        pytest.param("\U0001f600", "\\ud83d\\ude00", id="emoji"),
+        pytest.param("\x1f", "\\u001f", id="control"),
+        pytest.param('"\\', '\\"\\\\', id="quoted"),
+    ],
+)
+@pytest.mark.parametrize("as_text", [False, True], ids=["data", "text"])
+def test_documents_are_written_as_iam_takes_them(team: str, written: str, as_text: bool) -> None:
+    data = {"Statement": [{"Effect": "Deny", "Resource": team}]}
+    document = json.dumps(data, ensure_ascii=False, separators=(",", ":")) if as_text else data
+    policy = {"PolicyName": "odd", "PolicyDocument": document}
+    held = replace(
+        SNAPSHOT,
+        user=user(**{**EVERYTHING, **PUBLIC, "inline_policy": (policy,)}),
+        groups=({**GROUP, "GroupPolicyList": [policy]},),
+    )
+    calls = restore(None, held, groups=frozenset(), recreate_groups=True).plan.calls
+    found = [call.parameters["PolicyDocument"] for call in calls if "PolicyDocument" in call.parameters]
+    assert found == [f'{{"Statement":[{{"Effect":"Deny","Resource":"{written}"}}]}}'] * 2
+    # PutUserPolicy, PutGroupPolicy, IAM API reference
+    assert all(re.fullmatch("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", each) for each in found)
+
+
 def test_what_a_quarantine_had_switched_off_comes_back_active() -> None:
     quarantined = replace(
         SNAPSHOT, quarantine={"since": "2026-11-01T00:00:00+00:00", "deactivated": ["APKA1"]}
@@ -515,13 +545,18 @@ def revive(
 @pytest.mark.parametrize(
     ("was", "refused", "calls"),
     [
-        pytest.param(ALICE, (), ["AddUserToGroup", "DeleteUserPolicy"], id="inline"),
-        pytest.param(ALICE, ("inline",), ["AddUserToGroup", "DetachUserPolicy"], id="attached-by-permission"),
+        pytest.param(ALICE, (), ["AddUserToGroup", "PutUserPolicy", "DeleteUserPolicy"], id="inline"),
+        pytest.param(
+            ALICE,
+            ("inline",),
+            ["AddUserToGroup", "PutUserPolicy", "DetachUserPolicy"],
+            id="attached-by-permission",
+        ),
         pytest.param(FULL, (), ["AddUserToGroup", "DetachUserPolicy"], id="attached-for-room"),
         pytest.param(
             ALICE,
             ("inline", "attached"),
-            ["AddUserToGroup", "PutUserPermissionsBoundary"],
+            ["AddUserToGroup", "PutUserPolicy", "PutUserPermissionsBoundary"],
             id="boundary-by-permission",
         ),
         pytest.param(NO_ROOM, (), ["AddUserToGroup", "PutUserPermissionsBoundary"], id="boundary-for-room"),

@@ -81,6 +81,17 @@ def test_a_single_file_is_of_one_user_whatever_others_are_called(tmp_path: Path)
     assert found.recorded.subject == ALICE.subject
 
 
+@pytest.mark.parametrize("name", ["alice", "Alice", "ALICE"])
+def test_of_those_who_had_a_name_in_any_case_the_last_one_counts(tmp_path: Path, name: str) -> None:
+    earlier = user(name, unique_id="AIDAEARLIEREARLIER")
+    other = user("Bob", account="444455556666", unique_id="AIDAOTHEROTHER")
+    run = output(tmp_path / "run", snapshot(ALICE, 6), snapshot(earlier), snapshot(BOB), snapshot(other, 6))
+    found = collected([run])
+    assert {each.recorded.subject for each in found.users} == {ALICE.subject, BOB.subject, other.subject}
+    (left,) = found.left_out
+    assert f"{earlier.unique_id}, which had the name before {ALICE.unique_id}, is left out" in left
+
+
 def test_runs_of_c7n_org_are_taken_together(tmp_path: Path) -> None:
     other = user(account="444455556666", unique_id="AIDAOTHEROTHER")
     late = output(tmp_path / "sandbox" / "us-east-1" / "delete", snapshot(ALICE, 6))
