@@ -46,12 +46,15 @@ EQUIVALENT = Path(__file__).parent / "data" / "equivalent_mutants.txt"
 #: Where an error costs somebody an identity, or gives somebody rights.
 ROOMS = (
     "deletion",
+    "derivation",
     "execution",
     "exemptions.py",
     "iam",
     "identity_center",
+    "lockout",
     "notices",
     "plugins",
+    "policy_comparison",
     "quarantine",
     "restoration",
     "safeguards",
