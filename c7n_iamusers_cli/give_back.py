@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ def give_back(
 
     target = _target(record, history)
     release = _Release(_release_policy(policies, history.subject), target, _base(record, history))
-    if history.state == RESTORED and release.owes(history):
+    if history.state == RESTORED and not _taken_again(record, history) and release.owes(history):
         release.tell_owed(history)
     elif not _is_deleted(record, history):
         release.run(history)
@@ -91,6 +92,25 @@ def _is_deleted(record: Record, history: UserHistory) -> bool:
 
     lines = [line for place in history.outputs for line in record.journal(place, history.subject)]
     return history.state in (DELETED, RESTORED) or history_of(history.subject, lines).began_deletion()
+
+
+def _taken_again(record: Record, history: UserHistory) -> bool:
+    """Whether a run began to change the user after it was restored, be it with the unique id that it has since."""
+    from c7n_iamusers.execution.calls import BEFORE
+    from c7n_iamusers.execution.outcomes import RESTORED
+    from c7n_iamusers.text.times import moment
+
+    restorations = [event for event in history.events if event.what == RESTORED and event.time]
+    last = max((event.time for event in restorations if event.time), default=None)
+    ids = {history.subject.unique_id}.union(*(event.made for event in restorations))
+    lines = (
+        line
+        for unique_id in ids
+        for place in history.outputs
+        for line in record.journal(place, replace(history.subject, unique_id=unique_id))
+    )
+    begun = [time for line in lines if line.get("phase") == BEFORE and (time := moment(line.get("time")))]
+    return last is not None and any(time > last for time in begun)
 
 
 def _base(record: Record, history: UserHistory) -> str:
