@@ -161,8 +161,8 @@ class Attempts:
 
     @property
     def _all_gaps(self) -> tuple[Gap, ...]:
-        """The gaps, and one where nothing else says why the time was not covered."""
-        if self.gaps or (self.covered and self.since is not None):
+        """The gaps, and one where nothing else says why the time was not covered. Once a call is found, reading ends."""
+        if self.gaps or self.attempts or (self.covered and self.since is not None):
             return self.gaps
         return (Gap("no source says that it has every call of the whole time", unread=True),)
 

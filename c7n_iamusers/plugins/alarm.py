@@ -52,7 +52,7 @@ class Alarm(Filter):  # type: ignore[misc]  # c7n is untyped
                     expires: "2027-12-31"
                     alarm: use
               - type: attempts
-                state: [attempted]
+                state: [attempted, unobservable]
                 since: 1
             actions:
               - type: notify-owners

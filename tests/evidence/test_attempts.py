@@ -453,6 +453,15 @@ def test_failed_sign_ins_hide_no_call() -> None:
     assert [each.is_failed_sign_in for each in found.attempts] == [False]
 
 
+def test_who_was_heard_has_no_gap_for_what_was_not_read_after_that() -> None:
+    """An alarm about it would follow each alarm about a use."""
+    heard = Attempt("cloudtrail", NOW, "iam", "ListUsers", "us-east-1", "", "")
+    assert Attempts(NOW, NOW, (heard,)).as_data()["unread"] == []
+    assert Attempts(NOW, NOW).as_data()["unread"] == [
+        "no source says that it has every call of the whole time"
+    ]
+
+
 def test_a_user_of_too_many_names_is_not_asked_about() -> None:
     names = frozenset(f"a{number}" for number in range(MOST_NAMES + 1))
     east = lookups()
