@@ -161,7 +161,7 @@ class Attempts:
 
     @property
     def _all_gaps(self) -> tuple[Gap, ...]:
-        """The gaps, and one where nothing else says why the time was not covered. Once a call is found, reading ends."""
+        """The gaps, and one where nothing else says why the time was not covered. A call ends the reading."""
         if self.gaps or self.attempts or (self.covered and self.since is not None):
             return self.gaps
         return (Gap("no source says that it has every call of the whole time", unread=True),)
