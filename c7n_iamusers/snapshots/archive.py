@@ -352,7 +352,7 @@ class UserRecords:
         return lockout_state.deletion_begun(user, self._stores.known_history(user, (), self._now()))
 
     def keep(self, found: RecordedUser) -> None:
-        """Write the snapshot durably, unless it equals the last one.
+        """Write the snapshot durably, unless it equals the last one, of all outputs that are known.
 
         Raises NotRestorable, SnapshotRefused, JournalRefused.
 
@@ -360,15 +360,32 @@ class UserRecords:
         does the end of a deletion, since the last one was not whole.
         """
         taken = found.snapshot
-        if not any(
-            (each.fingerprint, each.rights_fingerprint) == (taken.fingerprint, taken.rights_fingerprint)
-            and each.deletion_begun <= taken.deletion_begun
-            for each in found.earlier[-1:]
-        ):
+        if not self._is_last(found):
             named = [
                 each for each in found.earlier if each.user.subject.file_name == taken.user.subject.file_name
             ]
             self._archive.add(taken, len(named) + 1, self._journal)
+
+    def _is_last(self, found: RecordedUser) -> bool:
+        """Whether the last snapshot in this output is as the user is now, and none of another output after it differs.
+
+        A restoration takes the last one of all outputs.
+        """
+        taken = found.snapshot
+
+        def same(snapshot: Snapshot) -> bool:
+            prints = (snapshot.fingerprint, snapshot.rights_fingerprint)
+            return prints == (taken.fingerprint, taken.rights_fingerprint)
+
+        last = found.earlier[-1] if found.earlier else None
+        if last is None or not same(last) or last.deletion_begun > taken.deletion_begun:
+            return False
+        # read only where one of the other outputs can be the later one
+        return all(
+            same(snapshot)
+            for snapshot in self._stores.snapshots(found.user)
+            if str(snapshot.taken) > str(last.taken)
+        )
 
     def named_if_back(self, subject: Subject, reason: Reason) -> Reason:
         """``reason``, and that the user came back, where a journal shows that one of its name was deleted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -310,3 +311,33 @@ def test_what_a_boundary_that_the_journal_does_not_know_replaced(
         add(tmp_path, replace(FIRST, user=was, fingerprint=fingerprint(was)), 1)
     stores = RecordStores(DirectoryStore(tmp_path), list)
     assert stores.former_boundary(user(permissions_boundary=DENY_ALL), NOTHING_KNOWN) == former
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "days", "written"),
+    [
+        pytest.param(None, 0, 1, id="of-no-other-output"),
+        pytest.param("other", 1, 2, id="a-later-one-differs"),
+        pytest.param("other", -1, 1, id="an-earlier-one-differs"),
+        pytest.param("same", 1, 1, id="a-later-one-is-the-same"),
+    ],
+)
+def test_what_a_user_has_now_is_the_last_snapshot_of_all_outputs(
+    tmp_path: Path, elsewhere: str | None, days: int, written: int
+) -> None:
+    """A restoration takes the last one, which another output may have from a time with other rights."""
+    account: Any = SimpleNamespace(roles=())
+    live: Any = None
+    here, there = tmp_path / "delete", tmp_path / "listen"
+    taken = (datetime.fromisoformat(str(FIRST.taken)) + timedelta(days=days)).isoformat()
+    with Journal(here / "journal.jsonl") as journal, Journal(there / "journal.jsonl") as others_journal:
+        SnapshotArchive(DirectoryStore(here)).add(FIRST, 1, journal)
+        if elsewhere:
+            held = ALICE if elsewhere == "same" else user(tags={"Team": "b"}, **EVERYTHING)
+            other = replace(FIRST, user=held, fingerprint=fingerprint(held), taken=taken)
+            SnapshotArchive(DirectoryStore(there)).add(other, 1, others_journal)
+        stores = RecordStores(DirectoryStore(here), lambda: [DirectoryStore(there)])
+        earlier = archive(here).of(ALICE.subject)
+        records = UserRecords(stores, journal, account, live, "p")
+        records.keep(RecordedUser(ALICE, earlier[0], earlier, NOTHING_KNOWN, NOTHING_KNOWN, ALICE, None))
+    assert len(archive(here).of(ALICE.subject)) == written
