@@ -8,7 +8,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 from shutil import copy, copytree
@@ -348,6 +348,25 @@ def test_a_user_that_a_deletion_began_with_is_free_afterwards(
     again = user("alice", "-a", "payments", "--give-back", "--yes")
     assert again.exit_code == 1
     assert ("nothing was restored" if what == "restored" else "was not released") in again.output
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_who_was_taken_again_while_its_owner_was_owed_a_mail_is_restored_again(
+    org: LocalOrg, iam: Any, whole: bool
+) -> None:
+    """Both restorations are told, and the user is not left half deleted."""
+    policies, _, groups = state(iam)
+    with nullcontext() if whole else refusing("DetachUserPolicy"), suppress(PolicyExecutionError):
+        run({"type": "composite-delete"})
+    org.client("sqs").delete_queue(QueueUrl=QUEUE)
+    assert user("alice", "--give-back", "--yes").exit_code == 1
+    org.client("sqs").create_queue(QueueName=QUEUE.rpartition("/")[2])
+    with refusing("DetachUserPolicy"), pytest.raises(PolicyExecutionError):
+        run({"type": "composite-delete"})
+    result = user("alice", "-a", "payments", "--give-back", "--yes")
+    assert result.exit_code == 0, result.output
+    assert (state(iam)[0], state(iam)[2]) == (policies, groups)
+    assert messages(org)
 
 
 def test_a_release_that_fails_after_a_restoration_is_no_success(org: LocalOrg, iam: Any) -> None:
