@@ -71,8 +71,8 @@ class History:
         """The IAM users of the membership with that id: ARN -> unique id; those of all between the two if it is empty.
 
         Those of a membership whose id no run knows count for each, unless a run or an undo is known to have made it.
-        Empty if runs know none between the two; None if they know others alone: others made this one anew, and for whom
-        is not known.
+        Empty if runs know none between the two; None if they know others alone: this one was made anew, and for whom is
+        not known.
         """
         if not identifier or key not in self.memberships:
             return self.users_between(key)
