@@ -126,7 +126,7 @@ class AccessReader(CenterReader):
             present = {key: found for key in keys if (found := self.store.membership_id(*key))}
             names = self.group_names([group_id for group_id, _ in present])
             given = (
-                (names.get(key[0], key[0]), runs.users_of(key, identifier) or {})
+                (names.get(key[0], key[0]), runs.users_at_most(key, identifier))
                 for key, identifier in present.items()
             )
             if why := inherited(subject, known, given):

@@ -80,6 +80,11 @@ class History:
         lost = {} if identifier in self.joined else known.get("", {})
         return {**lost, **known.get(identifier, {})} or None
 
+    def users_at_most(self, key: MembershipKey, identifier: str) -> Mapping[str, str]:
+        """``users_of``; those of all memberships of the two if it is not known for whom this one was made anew."""
+        found = self.users_of(key, identifier)
+        return self.users_between(key) if found is None else found
+
     def membership_users(self, state: model.CenterState) -> MembershipUsers:
         """By names, those of the memberships in ``state``. Another user or group of the same name does not count, and
         neither does a membership that others made anew.
@@ -151,9 +156,9 @@ def inherited_access(
         given = (
             (
                 group.name,
-                # What others made anew is no access that a run gave.
-                history.users_of((group.group_id, known.user_id), group.memberships.get(known.user_id, ""))
-                or {},
+                history.users_at_most(
+                    (group.group_id, known.user_id), group.memberships.get(known.user_id, "")
+                ),
             )
             for group in (groups.get(group_id) for group_id in history.groups_of.get(known.user_id, ()))
             if group and known.user_id in group.members

@@ -25,7 +25,7 @@ __all__ = ["on_day"]
 TEAM = "team@example.com"
 VIEW_ONLY = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
 WIDER = replace(readers(), managed_policies=frozenset({READ_ONLY, VIEW_ONLY}))
-SECOND_OF_BOB = user(ACCOUNT, "bob-2", person("bob"))
+SECOND_OF_BOB = replace(user(ACCOUNT, "bob-2", person("bob")), on_file=True)
 GROUPS = {"own": f"iam-{ACCOUNT}-Readers", "shared": "Sales"}
 
 
@@ -218,6 +218,25 @@ def test_settings_rest_on_the_present_iam_users(fleet: FleetRehearsal, form: str
     assert kept.endswith("it was recreated since")
     (known,) = (each for each in fleet.instance.permission_sets.values() if each.name == "Readers")
     assert set(known.managed_policies) == {READ_ONLY}
+
+
+@pytest.mark.parametrize("form", ["own", "shared"])
+def test_what_others_made_anew_may_be_for_who_had_it(fleet: FleetRehearsal, form: str) -> None:
+    create_user(fleet, TEAM)
+    fleet.leave(people(form, carol="carol", alice="team"))
+    assert fleet.run() == []
+    removed_by_hand(fleet, GROUPS[form])
+    join(fleet, GROUPS[form], user_id(fleet, TEAM))
+    bob = people(form, carol="carol", bob="team")
+    fleet.leave(bob)
+    (failure,) = fleet.run()
+    assert f"an earlier run gave {TEAM} access for other IAM users of account {ACCOUNT}: alice" in failure
+    assert not is_own(fleet, "bob")
+    fleet.leave(replace(bob, users=tuple(replace(each, on_file=True) for each in bob.users)))
+    assert fleet.run() == []
+    fleet.leave(bob)
+    assert fleet.run() == []
+    assert is_own(fleet, "bob")
 
 
 def of_bob(account: str, form: str) -> Intents:
