@@ -120,11 +120,13 @@ class AccessReader(CenterReader):
         IAM user's to another user with that username. Takes calls only for such users. Raises ClientError.
         """
         keys = [(group_id, known.user_id) for group_id in sorted(runs.groups_of.get(known.user_id, ()))]
-        if inherited(subject, known, ((group_id, runs.users_of((group_id, of))) for group_id, of in keys)):
+        if inherited(
+            subject, known, ((group_id, runs.users_between((group_id, of))) for group_id, of in keys)
+        ):
             present = {key: found for key in keys if (found := self.store.membership_id(*key))}
             names = self.group_names([group_id for group_id, _ in present])
             given = (
-                (names.get(key[0], key[0]), runs.users_of(key, identifier))
+                (names.get(key[0], key[0]), runs.users_at_most(key, identifier))
                 for key, identifier in present.items()
             )
             if why := inherited(subject, known, given):

@@ -52,7 +52,7 @@ class History:
     @property
     def users(self) -> frozenset[tuple[str, str]]:
         """ARN and unique id of all IAM users."""
-        return frozenset(item for key in self.memberships for item in self.users_of(key).items())
+        return frozenset(item for key in self.memberships for item in self.users_between(key).items())
 
     @cached_property
     def groups_of(self) -> Mapping[str, Sequence[str]]:
@@ -62,15 +62,28 @@ class History:
             found[user_id].append(group_id)
         return dict(found)
 
-    def users_of(self, key: MembershipKey, identifier: str = "") -> Mapping[str, str]:
-        """The IAM users of the membership with that id: ARN -> unique id; those of all between the two without an id.
+    def users_between(self, key: MembershipKey) -> Mapping[str, str]:
+        """The IAM users of all memberships that the two have or had: ARN -> unique id."""
+        known = self.memberships.get(key, {}).values()
+        return {arn: unique_id for users in known for arn, unique_id in users.items()}
+
+    def users_of(self, key: MembershipKey, identifier: str) -> Mapping[str, str] | None:
+        """The IAM users of the membership with that id: ARN -> unique id; those of all between the two if it is empty.
 
         Those of a membership whose id no run knows count for each, unless a run or an undo is known to have made it.
+        Empty if runs know none between the two; None if they know others alone: this one was made anew, and for whom is
+        not known.
         """
-        known = self.memberships.get(key, {})
+        if not identifier or key not in self.memberships:
+            return self.users_between(key)
+        known = self.memberships[key]
         lost = {} if identifier in self.joined else known.get("", {})
-        of = [lost, known.get(identifier, {})] if identifier else known.values()
-        return {arn: unique_id for users in of for arn, unique_id in users.items()}
+        return {**lost, **known.get(identifier, {})} or None
+
+    def users_at_most(self, key: MembershipKey, identifier: str) -> Mapping[str, str]:
+        """``users_of``; those of all memberships of the two if it is not known for whom this one was made anew."""
+        found = self.users_of(key, identifier)
+        return self.users_between(key) if found is None else found
 
     def membership_users(self, state: model.CenterState) -> MembershipUsers:
         """By names, those of the memberships in ``state``. Another user or group of the same name does not count, and
@@ -143,7 +156,9 @@ def inherited_access(
         given = (
             (
                 group.name,
-                history.users_of((group.group_id, known.user_id), group.memberships.get(known.user_id, "")),
+                history.users_at_most(
+                    (group.group_id, known.user_id), group.memberships.get(known.user_id, "")
+                ),
             )
             for group in (groups.get(group_id) for group_id in history.groups_of.get(known.user_id, ()))
             if group and known.user_id in group.members

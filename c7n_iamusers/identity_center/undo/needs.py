@@ -82,7 +82,9 @@ def _users_of_memberships(
     created = (made for made in state.created if made.kind == model.MEMBERSHIP)
     ids = {made.membership: made.identifier for made in created}
     return {
-        key: {*own.items(), *later.users_of(key, identifier).items()} if (own := rows.get(key, {})) else set()
+        key: {*own.items(), *more.items()}
+        if (own := rows.get(key)) and (more := later.users_of(key, identifier)) is not None
+        else set()
         for key, identifier in sorted(state.memberships.items())
         if ids.get(key) in ("", None, identifier)
     }
@@ -95,7 +97,7 @@ def relied_on(
 
     They were in the group before the run. Arguments as of ``needed_memberships``, for who joined by it.
     """
-    before, users = result.get("members", {}), defaultdict[str, dict[str, Mapping[str, str]]](dict)
+    before, users = result.get("members", {}), defaultdict[str, dict[str, Mapping[str, str] | None]](dict)
     for row in result.get("memberships", ()):
         key = group_id, user_id = object_records.membership_of(row)
         if user_id in before.get(group_id, ()):
@@ -108,18 +110,18 @@ def relied_on(
     found: dict[object_records.AssignmentKey, str] = {}
     for group_id, assignment in present:
         there = state.members.get(group_id, frozenset(before[group_id])).intersection(before[group_id])
-        unknown = [user for user in sorted(there) if user not in users[group_id]]
+        unknown = [user for user in sorted(there) if not users[group_id].get(user)]
         missing = {
             text
             for user in there
-            for arn, unique in users[group_id].get(user, {}).items()
+            for arn, unique in (users[group_id].get(user) or {}).items()
             if arn.split(":")[4] == assignment.account_id and (text := _missing_reason(arn, unique, existing))
         }
         if missing:
             found[group_id, assignment] = f"{shown(sorted(missing))} {_LOCK_OUT}"
         elif unknown:
             found[group_id, assignment] = (
-                f"the result of the run has no IAM user for its members {shown(unknown)}: {_LOCK_OUT}"
+                f"no IAM user is known for the present membership of {shown(unknown)}: {_LOCK_OUT}"
             )
     return found
 
@@ -129,7 +131,7 @@ def relied_on_settings(
 ) -> dict[str, str]:
     """ARNs of permission sets whose holders may need the settings that the run gave them, and why.
 
-    Who held it before the run, and is served by no IAM user of it, comes back to what the person had. Arguments as of
+    Who held it before the run, and whom no run served, comes back to what the person had. Arguments as of
     ``needed_memberships``.
     """
     rows = {object_records.membership_of(row): row for row in result.get("memberships", ())}
@@ -147,18 +149,18 @@ def relied_on_settings(
         for account, principal, user in state.holders[arn]:
             key = principal, user
             users = _users_of(key, rows.get(key), state.membership_ids.get(key, ""), later)
-            if not users and (account, user) not in before:
+            if users is None or not (users or (account, user) in before):
                 unknown.add(user)
             reasons |= {
                 text
-                for each, unique in users.items()
+                for each, unique in (users or {}).items()
                 if each.split(":")[4] == account and (text := _missing_reason(each, unique, existing))
             }
         if reasons:
             found[arn] = f"{shown(sorted(reasons))} {_LOCK_OUT_SETTINGS}"
         elif unknown:
             found[arn] = (
-                f"the result of the run has no IAM user for its holders {shown(sorted(unknown))}: "
+                f"no IAM user is known for the present membership of {shown(sorted(unknown))}: "
                 f"{_LOCK_OUT_SETTINGS}"
             )
     return found
@@ -166,10 +168,19 @@ def relied_on_settings(
 
 def _users_of(
     key: object_records.MembershipKey, row: Mapping[str, Any] | None, identifier: str, later: History
-) -> Mapping[str, str]:
-    """The IAM users of the membership that has this id now: ARN -> unique id. ``row``: of the run's own, if any."""
-    own = row["users"] if row and (not identifier or row.get("id", "") in ("", identifier)) else {}
-    return {**own, **later.users_of(key, identifier)}
+) -> Mapping[str, str] | None:
+    """The IAM users of the membership that has this id now: ARN -> unique id. ``row``: of the run's own, if any.
+
+    Empty if no run served the person by the group; None if others made the membership anew, so that nobody knows for
+    whom. If a run has met it since, it may be for the former IAM users too.
+    """
+    found, own = later.users_of(key, identifier), row["users"] if row else {}
+    is_anew = bool(row and identifier and row.get("id", "") not in ("", identifier))
+    if found is None or (is_anew and not found):
+        return None
+    if identifier in later.joined:
+        return found if is_anew else {**own, **found}
+    return {**own, **later.users_between(key)}
 
 
 def _missing_reason(arn: str, unique_id: str, existing: Mapping[str, Mapping[str, str] | str]) -> str:

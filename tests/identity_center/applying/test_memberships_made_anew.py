@@ -16,7 +16,7 @@ from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import intents, person, readers, user
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.planning.test_access_review import create_user
+from tests.identity_center.planning.test_access_review import create_user, join, user_id
 from tests.identity_center.test_former_members import accounts_with, audited, on_day, pruned
 from tests.identity_center.undo.test_undo_and_others import killed_run
 from tests.identity_center.undo.test_undoing import incomplete
@@ -24,6 +24,8 @@ from tests.identity_center.undo.test_undoing import incomplete
 __all__ = ["on_day"]
 TEAM = "team@example.com"
 VIEW_ONLY = "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"
+WIDER = replace(readers(), managed_policies=frozenset({READ_ONLY, VIEW_ONLY}))
+SECOND_OF_BOB = replace(user(ACCOUNT, "bob-2", person("bob")), on_file=True)
 GROUPS = {"own": f"iam-{ACCOUNT}-Readers", "shared": "Sales"}
 
 
@@ -205,18 +207,88 @@ def test_settings_rest_on_the_present_iam_users(fleet: FleetRehearsal, form: str
     create_user(fleet, TEAM)
     fleet.leave(people(form, carol="carol"))
     assert fleet.run() == []
-    more = replace(readers(), managed_policies=frozenset({READ_ONLY, VIEW_ONLY}))
-    fleet.leave(replace(people(form, carol="carol", alice="team"), permission_set=more))
+    fleet.leave(replace(people(form, carol="carol", alice="team"), permission_set=WIDER))
     assert fleet.run() == []
     of_run = fleet.results()[-1]
     removed_by_hand(fleet, GROUPS[form])
-    fleet.leave(replace(people(form, carol="carol", bob="team"), permission_set=more))
+    fleet.leave(replace(people(form, carol="carol", bob="team"), permission_set=WIDER))
     assert fleet.run() == []
     assert incomplete(fleet.undo(of_run, read_users=existing("carol", "bob"))) == 1
     (kept,) = fleet.lines("!")
     assert kept.endswith("it was recreated since")
     (known,) = (each for each in fleet.instance.permission_sets.values() if each.name == "Readers")
     assert set(known.managed_policies) == {READ_ONLY}
+
+
+@pytest.mark.parametrize("form", ["own", "shared"])
+def test_what_others_made_anew_may_be_for_who_had_it(fleet: FleetRehearsal, form: str) -> None:
+    create_user(fleet, TEAM)
+    fleet.leave(people(form, carol="carol", alice="team"))
+    assert fleet.run() == []
+    removed_by_hand(fleet, GROUPS[form])
+    join(fleet, GROUPS[form], user_id(fleet, TEAM))
+    bob = people(form, carol="carol", bob="team")
+    fleet.leave(bob)
+    (failure,) = fleet.run()
+    assert f"an earlier run gave {TEAM} access for other IAM users of account {ACCOUNT}: alice" in failure
+    assert not is_own(fleet, "bob")
+    fleet.leave(replace(bob, users=tuple(replace(each, on_file=True) for each in bob.users)))
+    assert fleet.run() == []
+    fleet.leave(bob)
+    assert fleet.run() == []
+    assert is_own(fleet, "bob")
+
+
+def of_bob(account: str, form: str) -> Intents:
+    given: dict[str, Any] = {} if form == "own" else {"group": "Sales", "shared_group": True}
+    return intents(account, "bob", external=form == "external", **given)
+
+
+@pytest.mark.parametrize("met", [False, True], ids=["met-by-no-run", "met-for-another-user"])
+@pytest.mark.parametrize(
+    ("form", "changed"),
+    [
+        ("shared", "assignment"),
+        ("external", "assignment"),
+        ("own", "settings"),
+        ("shared", "settings"),
+        ("external", "settings"),
+    ],
+)
+def test_for_whom_others_made_it_anew_is_not_known_to_an_undo(
+    fleet: FleetRehearsal, form: str, changed: str, met: bool
+) -> None:
+    """It may be for those of before, whose IAM users are deleted."""
+    bob, group = "bob@example.com", GROUPS[form if form == "own" else "shared"]
+    if form == "external":
+        store = fleet.instance.store.id
+        fleet.org.client("identitystore").create_group(IdentityStoreId=store, DisplayName=group)
+        join(fleet, group, create_user(fleet, bob))
+    first = of_bob(ACCOUNT, form)
+    fleet.leave(first)
+    assert fleet.run() == []
+    second = of_bob(OTHER_ACCOUNT, form) if changed == "assignment" else replace(first, permission_set=WIDER)
+    fleet.leave(second)
+    assert fleet.run() == []
+    of_run, before = fleet.results()[-1], given(fleet)
+    removed_by_hand(fleet, group, bob)
+    join(fleet, group, user_id(fleet, bob))
+    if met:
+        fleet.forget()
+        fleet.leave(replace(second if changed == "settings" else first, users=(SECOND_OF_BOB,)))
+        fleet.run()
+        assert SECOND_OF_BOB.subject.arn in fleet.results()[-1].read_text()
+    read_users = {ACCOUNT: {SECOND_OF_BOB.subject.unique_id: ""}, OTHER_ACCOUNT: {}}
+    assert incomplete(fleet.undo(of_run, read_users=lambda _: read_users)) == 1
+    assert given(fleet) == before
+    fleet.undo(of_run)
+    assert given(fleet) != before
+
+
+def given(fleet: FleetRehearsal) -> Any:
+    """All assignments, and the managed policies of the permission set."""
+    sets = fleet.instance.permission_sets.values()
+    return fleet.assigned(), *({*each.managed_policies} for each in sets if each.name == "Readers")
 
 
 @pytest.mark.pure
@@ -226,11 +298,19 @@ def test_settings_rest_on_the_present_iam_users(fleet: FleetRehearsal, form: str
         pytest.param("m-1", {"a": "A", "lost": "L"}, id="of-a-run"),
         pytest.param("m-2", {"b": "B"}, id="that-a-run-is-known-to-have-made"),
         pytest.param("m-3", {"lost": "L"}, id="that-no-run-knows"),
+        pytest.param("m-4", None, id="that-a-run-made-for-nobody-that-is-known"),
         pytest.param("", {"a": "A", "b": "B", "lost": "L"}, id="whose-id-is-not-known"),
     ],
 )
-def test_whose_id_no_run_knows_counts_for_each(identifier: str, users: Mapping[str, str]) -> None:
+def test_whose_id_no_run_knows_counts_for_each(identifier: str, users: Mapping[str, str] | None) -> None:
     key = "g-1", "u-1"
     known = {"m-1": {"a": "A"}, "m-2": {"b": "B"}, "": {"lost": "L"}}
-    assert History({key: known}, joined=frozenset({"m-2"})).users_of(key, identifier) == users
+    assert History({key: known}, joined=frozenset({"m-2", "m-4"})).users_of(key, identifier) == users
     assert History().users_of(key, identifier) == {}
+
+
+@pytest.mark.pure
+def test_of_which_other_memberships_alone_are_known_is_not_nobodys() -> None:
+    """It was made anew, and nobody knows for whom."""
+    key = "g-1", "u-1"
+    assert History({key: {"m-1": {"a": "A"}}}).users_of(key, "m-2") is None
