@@ -34,11 +34,11 @@ GAPS = (
         "removal of what denies, so between that look and the removal there is no other call.",
     ),
     Gap(
-        "quarantine.*: .*deny-(removed|undone)@.*",
-        r"outcome: run 1: it says quarantined: she may .*",
+        "(quarantine|brownout).*: .*deny-(removed|undone)@.*",
+        r"outcome: run 1: it says (quarantined|browned-out): she may .*",
         "quarantine-keep: deny-removed@GetUserPolicy#4",
-        "Whoever takes the Deny off between the last look of a quarantine and its outcome is not seen by that run. The "
-        "next run finds the quarantine broken, and says so.",
+        "Whoever takes the Deny off between the last look of a quarantine or brownout and its outcome is not seen by "
+        "that run. The next one finds that the Deny is gone, and says so.",
     ),
     Gap(
         "(provision|prune): .*set-widened@.*",
