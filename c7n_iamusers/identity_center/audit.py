@@ -14,6 +14,7 @@ from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.fleet import Fleet
 from c7n_iamusers.identity_center.output import reports
 from c7n_iamusers.identity_center.output.run_report import AuditData, Report
+from c7n_iamusers.identity_center.output.terraform_ownership import EXPORTED_TAG
 from c7n_iamusers.identity_center.planning.access_review import Held, held_by_people
 from c7n_iamusers.identity_center.planning.permission_sets import differs
 from c7n_iamusers.identity_center.planning.replacements import History
@@ -197,15 +198,19 @@ def _left_behind(found: AuditData) -> Iterator[str]:
 def _not_as_requested(report: Report, state: model.CenterState, history: History) -> Iterator[str]:
     """Managed permission sets whose content, or whose content in an account, is not the requested one.
 
-    Those that nobody is served with now are compared with what runs requested.
+    Those that nobody is served with now are compared with what runs requested; so are those that runs assigned and that
+    have lost the tag, but for what Terraform owns by now.
     """
+    made = {assignment.permission_set_arn for _, assignment in history.made}
     updated = {change.name for change in report.plan.changes if change.action == access_plan.UPDATE}
     sets = {**{each.settings.name: each for each in state.current.sets.values()}, **state.permission_sets}
     for name, known in sorted(sets.items()):
         requested = report.desired.permission_sets.get(name)
         if requested and name in updated:
             yield _updated(known, requested)
-        elif known.settings.is_managed:
+        elif known.settings.is_managed or (
+            known.arn in made and EXPORTED_TAG not in known.settings.tags.items()
+        ):
             yield from _as_it_is(known, [*history.sets.get(name, ()), *([requested] if requested else ())])
 
 

@@ -63,6 +63,14 @@ def attached_and_detached(fleet: FleetRehearsal, group: str) -> None:
     call_for_set(fleet, "detach_managed_policy_from_permission_set", ManagedPolicyArn=ADMINISTRATOR)
 
 
+def untagged_and_attached(fleet: FleetRehearsal, group: str) -> None:
+    (arn,) = (each.arn for each in fleet.instance.permission_sets.values() if each.name == "Readers")
+    fleet.org.client("sso-admin").untag_resource(
+        InstanceArn=fleet.instance.arn, ResourceArn=arn, TagKeys=["c7n-iamusers"]
+    )
+    attached(fleet, group)
+
+
 def inline(fleet: FleetRehearsal, _group: str) -> None:
     document = str(EVERYTHING).replace("'", '"')
     call_for_set(fleet, "put_inline_policy_to_permission_set", InlinePolicy=document)
@@ -104,6 +112,7 @@ ADMINISTERS = f"- AWS-managed policy: {ADMINISTRATOR}"
     [
         pytest.param(lambda *_: None, None, (), id="nothing"),
         pytest.param(attached, CHANGED, (ADMINISTERS,), id="administrator"),
+        pytest.param(untagged_and_attached, CHANGED, (ADMINISTERS,), id="untagged-administrator"),
         pytest.param(inline, CHANGED, ('- inline: {"Action": "*"',), id="inline"),
         pytest.param(longer, CHANGED, ("session duration: PT12H -> PT1H",), id="longer-sessions"),
         pytest.param(
