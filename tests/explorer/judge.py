@@ -167,8 +167,10 @@ class Judge:
 
     def _named(self, found: Facts) -> Facts:
         """``found`` with alice named as it is once she is gone: AWS then puts her unique id in place of her ARN."""
-        alice = f"arn:aws:iam::{self.account}:user/{self.name}"
-        named: Facts = json.loads(json.dumps(found).replace(alice, self.target.partition("/")[2]))
+        names = {self.name, self.theirs["users"].get(self.target, {}).get("name", self.name)}
+        alice = "|".join(re.escape(f"arn:aws:iam::{self.account}:user/{name}") for name in names)
+        gone = self.target.partition("/")[2]
+        named: Facts = json.loads(re.sub(rf"(?:{alice})(?![\w+=,.@-])", gone, json.dumps(found)))
         return named
 
     def _is_restored(self, key: str, facts: Facts) -> bool:
