@@ -51,3 +51,37 @@ def test_an_environment_without_pip_gets_the_plugins(tmp_path: Path, libraries: 
         )
         assert done.returncode == 0, done.stdout + done.stderr
     assert "composite-delete" in environment.run("custodian", *validate).stdout
+
+
+def test_the_image_of_the_tasks_has_the_command(tmp_path: Path, libraries: Path) -> None:
+    """It is built of what COPY copies into its first stage, and .dockerignore lets through."""
+    text = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    first, _, _ = text.partition("\nFROM ${BASE}\n")
+    sources = [
+        name for names in re.findall(r"^COPY (.+) \S+$", first, re.MULTILINE) for name in names.split()
+    ]
+    ignored = (ROOT / "deploy" / "Dockerfile.dockerignore").read_text(encoding="utf-8").split("\n")
+    for name in sources:
+        assert f"!{name}" in ignored, name
+        source, target = ROOT / name, tmp_path / "src" / Path(name).name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    install = ["pip", "install", "--no-deps", "--no-index", "--no-build-isolation", "--target"]
+    done = subprocess.run(
+        [sys.executable, "-m", *install, str(tmp_path / "venv"), str(tmp_path / "src")],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    environment = Environment.create(tmp_path / "environment", libraries)
+    command = "from c7n_iamusers_cli.main import main; main()"
+    run = subprocess.run(
+        [str(environment.directory / "bin" / "python"), "-c", command, "shard", "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "venv")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "--of" in run.stdout
