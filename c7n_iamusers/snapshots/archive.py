@@ -220,11 +220,14 @@ class RecordStores:
     def former_boundary(self, user: IamUser, history: History) -> tuple[Item, ...] | None:
         """The boundary that AWSDenyAll replaced on ``user``, empty if there was none; None if that is not known.
 
-        If AWSDenyAll is not our work, it is AWSDenyAll itself, provided that the last snapshot shows it too.
+        If AWSDenyAll is not our work, it is AWSDenyAll itself, provided that the last snapshot shows it too. Where the
+        journal and the snapshot before the quarantine differ, somebody wrote one of them.
         """
         snapshots = self.snapshots(user)
-        if history.boundary_deny():
+        if since := history.boundary_deny():
             recorded = history.boundary_before()
+            if recorded is not None and self._differs(user, since, recorded):
+                return None
             known = (item for each in snapshots for item in each.user.attachments[PERMISSIONS_BOUNDARY.name])
             arns = {item["PermissionsBoundaryArn"] for item in recorded or ()}
             same = next((item for item in known if item["PermissionsBoundaryArn"] in arns), None)
@@ -232,6 +235,14 @@ class RecordStores:
         last = max(snapshots, key=lambda each: str(each.taken), default=None)
         held = tuple(last.user.attachments[PERMISSIONS_BOUNDARY.name]) if last else None
         return held if held == user.attachments[PERMISSIONS_BOUNDARY.name] else None
+
+    def _differs(self, user: IamUser, since: datetime, recorded: Iterable[Item]) -> bool:
+        """Whether the last snapshot until ``since`` has another boundary than ``recorded``."""
+        snapshot = self.snapshot_before(user, since)
+        held = snapshot.user.attachments[PERMISSIONS_BOUNDARY.name] if snapshot else ()
+        arns, said = ({item["PermissionsBoundaryArn"] for item in found} for found in (held, recorded))
+        # one that was taken under the Deny shows that
+        return bool(snapshot) and arns != said and not any(arn.endswith(":policy/AWSDenyAll") for arn in arns)
 
     def boundary_taken_off(self, user: IamUser, history: History) -> tuple[Item, ...]:
         """The boundary that AWSDenyAll replaced on ``user``, where somebody took that off and ``user`` has none now."""

@@ -15,6 +15,7 @@ from c7n_iamusers.exceptions import JournalRefused, NotRestorable, SnapshotRefus
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Subject
 from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.lockout.applied_calls import AppliedCall, History
 from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, SnapshotArchive, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
@@ -341,3 +342,32 @@ def test_what_a_user_has_now_is_the_last_snapshot_of_all_outputs(
         records = UserRecords(stores, journal, account, live, "p")
         records.keep(RecordedUser(ALICE, earlier[0], earlier, NOTHING_KNOWN, NOTHING_KNOWN, ALICE, None))
     assert len(archive(here).of(ALICE.subject)) == written
+
+
+READ_ONLY, ADMINISTRATOR = (
+    "arn:aws:iam::aws:policy/ReadOnlyAccess",
+    "arn:aws:iam::aws:policy/AdministratorAccess",
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        pytest.param(READ_ONLY, True, id="as-in-the-snapshot"),
+        pytest.param("", False, id="none"),
+        pytest.param(ADMINISTRATOR, False, id="another"),
+    ],
+)
+def test_the_boundary_before_a_quarantine_is_that_of_the_snapshot_too(
+    tmp_path: Path, said: str, known: bool
+) -> None:
+    """A line in a journal can't choose it: a release would set it."""
+    boundary = ({"PermissionsBoundaryArn": READ_ONLY},)
+    was = user(permissions_boundary=boundary)
+    add(tmp_path, replace(FIRST, user=was, fingerprint=fingerprint(was)), 1)
+    given = {"UserName": "alice", "PermissionsBoundary": DENY_ALL[0]["PermissionsBoundaryArn"]}
+    later = datetime.fromisoformat(str(SECOND.taken))
+    put = AppliedCall(later, "PutUserPermissionsBoundary", given, {"former-boundary": said})
+    stores = RecordStores(DirectoryStore(tmp_path), list)
+    found = stores.former_boundary(user(permissions_boundary=DENY_ALL), History((put,)))
+    assert found == (boundary if known else None)
