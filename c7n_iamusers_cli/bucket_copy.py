@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from c7n_iamusers.text.wording import visible
 from c7n_iamusers_cli.arguments import S3, open_place
 from c7n_iamusers_cli.output import say
 
@@ -54,7 +55,7 @@ def copied(urls: Sequence[str], user: Subject) -> Iterator[tuple[set[Path], Call
                 held.enter_context(lock.held(user))
             directories = {copy.fetched() for copy in copies}
         except (IamUsersError, OSError) as error:
-            raise click.ClickException(f"{user}: nothing was restored: {error}") from error
+            raise click.ClickException(f"{user}: nothing was restored: {visible(str(error))}") from error
         try:
             yield directories, put_back
         finally:
