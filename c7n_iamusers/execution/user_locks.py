@@ -14,6 +14,7 @@ cost nothing; a user that a restoration has ended on since the run looked at it 
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,12 @@ LEASE, _RENEWAL = timedelta(minutes=15), timedelta(minutes=1)
 _SKEW = timedelta(minutes=10)
 
 log = visible_log("c7n_iamusers.lock")
+_TOKEN = secrets.token_hex(8)
+
+
+def _this_process() -> str:
+    """Another one in each process, also in those that are forked."""
+    return f"{_TOKEN}-{os.getpid()}"
 
 
 def _utc_now() -> datetime:
@@ -47,13 +54,14 @@ class UserLocks:
     """The locks in ``store`` of one process. Thread-safe, as long as one thread works on a user.
 
     ``what``: who holds them, as ``locks.holder_of`` says it. ``alone``: whether a lock excludes everybody, not only who
-    asks for that.
+    asks for that. ``process``: which one it is, as ``--give-back`` releases a user after it has restored it.
     """
 
     store: Store
     what: str
     alone: bool = False
     now: Callable[[], datetime] = _utc_now
+    process: str = field(default_factory=_this_process)
     _id: str = field(default_factory=lambda: secrets.token_hex(8))
     _began: dict[str, datetime] = field(default_factory=dict)
     _renewed: dict[str, datetime] = field(default_factory=dict)
@@ -108,7 +116,8 @@ class UserLocks:
     def _taken(self, subject: Subject, held: bytes | None, now: datetime) -> bytes:
         other = _fields(held)
         until, freed = moment(other.get("until")), moment(other.get("freed"))
-        if freed and other.get("alone") and not self.alone and freed > self._began[subject.unique_id] - _SKEW:
+        restored = bool(freed) and other.get("alone") is True and other.get("process") != self.process
+        if freed and restored and not self.alone and freed > self._began[subject.unique_id] - _SKEW:
             raise UserInUse(
                 f"{str(other.get('holder'))[:200]} gave it back at {freed:%H:%M} UTC, after this run had begun with "
                 "it, or just before: run again in some minutes"
@@ -137,7 +146,7 @@ class UserLocks:
     def _content(self, until: datetime | None) -> bytes:
         """As a free lock without ``until``."""
         shown = until.isoformat(timespec="seconds") if until else ""
-        writer = {"id": self._id, "holder": self.what, "alone": self.alone}
+        writer = {"id": self._id, "holder": self.what, "alone": self.alone, "process": self.process}
         freed = {} if until else {"freed": self.now().isoformat(timespec="seconds")}
         return json.dumps({**writer, "until": shown, **freed}).encode()
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,8 @@ def test_a_run_takes_no_lock_on_a_user_that_it_does_not_change(tmp_path: Path, c
 def test_who_was_given_back_since_the_run_looked_at_it_is_left_alone(
     tmp_path: Path, clock: Clock, before: timedelta, refused: bool
 ) -> None:
-    run, restoration = locks(tmp_path, clock, "run"), locks(tmp_path, clock, "give-back", alone=True)
+    run = locks(tmp_path, clock, "run")
+    restoration = replace(locks(tmp_path, clock, "give-back", alone=True), process="another")
     if before:
         with restoration.held(ALICE):
             pass
@@ -111,6 +113,16 @@ def test_who_was_given_back_since_the_run_looked_at_it_is_left_alone(
                 run.renew(ALICE)
         else:
             run.renew(ALICE)
+
+
+def test_who_restores_a_user_may_release_it_at_once(tmp_path: Path, clock: Clock) -> None:
+    """``user NAME --give-back`` does both, where the user was in quarantine."""
+    with locks(tmp_path, clock, "give-back", alone=True).held(ALICE):
+        pass
+    release = locks(tmp_path, clock, "release")
+    with release.held(ALICE):
+        release.renew(ALICE)
+        assert json.loads((tmp_path / NAME).read_text())["holder"] == "release"
 
 
 def test_whoever_renews_in_time_keeps_it(tmp_path: Path, clock: Clock) -> None:
