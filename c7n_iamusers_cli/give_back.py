@@ -37,14 +37,15 @@ def give_back(
     """Release or restore the user, and mail its owner. Raises ClickException if it is not given back, or not told.
 
     A user that a deletion began with is restored and, if it is denied everything even then, released: a restoration
-    leaves its quarantine on. Of a restoration that is done, and was not told, only the mail is sent.
+    leaves its quarantine on. Of a release or restoration that is done, and was not told, only the mail is sent.
     ``policies``: the file with the policy that releases. ``accepted``: the options of a restoration.
     """
-    from c7n_iamusers.execution.outcomes import RESTORED
+    from c7n_iamusers.execution.outcomes import RELEASED, RESTORED
 
     target = _target(record, history)
     release = _Release(_release_policy(policies, history.subject), target, _base(record, history))
-    if history.state == RESTORED and not _taken_again(record, history) and release.owes(history):
+    is_back = history.state in (RELEASED, RESTORED) and not _taken_again(record, history)
+    if is_back and release.owes(history):
         release.tell_owed(history)
     elif not _is_deleted(record, history):
         release.run(history)
@@ -95,14 +96,14 @@ def _is_deleted(record: Record, history: UserHistory) -> bool:
 
 
 def _taken_again(record: Record, history: UserHistory) -> bool:
-    """Whether a run began to change the user after it was restored, be it with the unique id that it has since."""
+    """Whether a run began to change the user after it was given back, be it with the unique id that it has since."""
     from c7n_iamusers.execution.calls import BEFORE
-    from c7n_iamusers.execution.outcomes import RESTORED
+    from c7n_iamusers.execution.outcomes import RELEASED, RESTORED
     from c7n_iamusers.text.times import moment
 
-    restorations = [event for event in history.events if event.what == RESTORED and event.time]
-    last = max((event.time for event in restorations if event.time), default=None)
-    ids = {history.subject.unique_id}.union(*(event.made for event in restorations))
+    ended = [event for event in history.events if event.what in (RELEASED, RESTORED)]
+    last = max((event.time for event in ended if event.time), default=None)
+    ids = {history.subject.unique_id}.union(*(event.made for event in ended))
     lines = (
         line
         for unique_id in ids

@@ -292,6 +292,12 @@ def test_a_mail_that_is_not_queued_is_an_error_although_the_user_is_back(org: Lo
     assert result.exit_code == 1
     assert "was given back, but its owner may not know it" in result.output
     assert state(iam)[0] == [f"inline-{number}" for number in range(3)]
+    org.client("sqs").create_queue(QueueName=QUEUE.rpartition("/")[2])
+    again = user("alice", "--give-back")
+    assert again.exit_code == 0, again.output
+    assert "owner payments-owner@example.com gets a mail" in again.output
+    (message,) = messages(org)
+    assert message["action"]["subject"].startswith("payments: 1 IAM user released from quarantine on ")
 
 
 def test_a_restoration_whose_mail_is_not_queued_is_owed_until_it_is_told(org: LocalOrg, iam: Any) -> None:
