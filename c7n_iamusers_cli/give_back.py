@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
@@ -91,8 +91,16 @@ def _is_deleted(record: Record, history: UserHistory) -> bool:
     from c7n_iamusers.execution.outcomes import DELETED, RESTORED
     from c7n_iamusers.lockout.journal_lines import history_of
 
-    lines = [line for place in history.outputs for line in record.journal(place, history.subject)]
-    return history.state in (DELETED, RESTORED) or history_of(history.subject, lines).began_deletion()
+    if history.state in (DELETED, RESTORED):
+        return True
+    return history_of(history.subject, _lines(record, history)).began_deletion()
+
+
+def _lines(record: Record, history: UserHistory, others: Iterable[str] = ()) -> Iterator[Mapping[str, Any]]:
+    """The lines about the user in the journals of its outputs; also by the unique ids of ``others``."""
+    for unique_id in {history.subject.unique_id, *others}:
+        for place in history.outputs:
+            yield from record.journal(place, replace(history.subject, unique_id=unique_id))
 
 
 def _taken_again(record: Record, history: UserHistory) -> bool:
@@ -103,15 +111,9 @@ def _taken_again(record: Record, history: UserHistory) -> bool:
 
     ended = [event for event in history.events if event.what in (RELEASED, RESTORED)]
     last = max((event.time for event in ended if event.time), default=None)
-    ids = {history.subject.unique_id}.union(*(event.made for event in ended))
-    lines = (
-        line
-        for unique_id in ids
-        for place in history.outputs
-        for line in record.journal(place, replace(history.subject, unique_id=unique_id))
-    )
-    begun = [time for line in lines if line.get("phase") == BEFORE and (time := moment(line.get("time")))]
-    return last is not None and any(time > last for time in begun)
+    lines = _lines(record, history, (made for event in ended for made in event.made))
+    begun = (moment(line.get("time")) for line in lines if line.get("phase") == BEFORE)
+    return last is not None and any(time > last for time in begun if time)
 
 
 def _base(record: Record, history: UserHistory) -> str:
@@ -346,5 +348,4 @@ def _calls(record: Record, history: UserHistory) -> int:
     """How many calls were begun on the user, by the journals."""
     from c7n_iamusers.execution.calls import BEFORE
 
-    lines = (line for place in history.outputs for line in record.journal(place, history.subject))
-    return sum(line.get("phase") == BEFORE for line in lines)
+    return sum(line.get("phase") == BEFORE for line in _lines(record, history))

@@ -19,11 +19,12 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.exceptions import JournalRefused, RunLockLost, UserInUse
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.text.documents import NotInFormat, read_json
 from c7n_iamusers.text.times import moment
@@ -45,10 +46,6 @@ def _this_process() -> str:
     return f"{_TOKEN}-{os.getpid()}"
 
 
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
-
-
 @dataclass(frozen=True)
 class UserLocks:
     """The locks in ``store`` of one process. Thread-safe, as long as one thread works on a user.
@@ -60,7 +57,7 @@ class UserLocks:
     store: Store
     what: str
     alone: bool = False
-    now: Callable[[], datetime] = _utc_now
+    now: Callable[[], datetime] = utc_now
     process: str = field(default_factory=_this_process)
     _id: str = field(default_factory=lambda: secrets.token_hex(8))
     _began: dict[str, datetime] = field(default_factory=dict)
@@ -116,11 +113,12 @@ class UserLocks:
     def _taken(self, subject: Subject, held: bytes | None, now: datetime) -> bytes:
         other = _fields(held)
         until, freed = moment(other.get("until")), moment(other.get("freed"))
-        restored = bool(freed) and other.get("alone") is True and other.get("process") != self.process
+        holder = str(other.get("holder") or "somebody")[:200]
+        restored = freed and other.get("alone") is True and other.get("process") != self.process
         if freed and restored and not self.alone and freed > self._began[subject.unique_id] - _SKEW:
             raise UserInUse(
-                f"{str(other.get('holder'))[:200]} gave it back at {freed:%H:%M} UTC, after this run had begun with "
-                "it, or just before: run again in some minutes"
+                f"{holder} gave it back at {freed:%H:%M} UTC, after this run had begun with it, or just before: run "
+                "again in some minutes"
             )
         free = held is None or other.get("until") == "" or bool(until and until <= now)
         excluded = self.alone or other.get("alone") is not False
@@ -129,7 +127,7 @@ class UserLocks:
                 f"wait until it has ended, or until {until:%H:%M} UTC if it was killed" if until else "wait"
             )
             raise UserInUse(
-                f"{str(other.get('holder') or 'somebody')[:200]} works on it: {when}, and try again. Its lock is "
+                f"{holder} works on it: {when}, and try again. Its lock is "
                 f"{self.store.place(_name(subject))}: whoever removes it must know that nothing works on the user"
             )
         return self._content(now + LEASE)

@@ -58,25 +58,20 @@ def _plain(value: Any) -> Any:
     return comparable(value)
 
 
-def _boundary(user: IamUser) -> str:
-    held = user.attachments[attachments.PERMISSIONS_BOUNDARY.name]
-    return str(held[0]["PermissionsBoundaryArn"]) if held else ""
-
-
 def _tags(given: Mapping[str, Any]) -> dict[str, str]:
     return {str(tag["Key"]): str(tag["Value"]) for tag in given.get("Tags", ())}
 
 
 def _is_created(user: IamUser, given: Mapping[str, Any]) -> bool:
-    same = user.path == given.get("Path", "/") and _boundary(user) == given.get("PermissionsBoundary", "")
+    same = user.path == given.get("Path", "/") and user.boundary_arn == given.get("PermissionsBoundary", "")
     return same and _tags(given).items() <= dict(user.tags).items()
 
 
 #: The operations whose change GetUser itself shows -> whether it does.
 _OF_THE_USER: Mapping[str, Callable[[IamUser, Mapping[str, Any]], bool]] = {
     "CreateUser": _is_created,
-    "PutUserPermissionsBoundary": lambda user, given: _boundary(user) == given["PermissionsBoundary"],
-    "DeleteUserPermissionsBoundary": lambda user, _: not _boundary(user),
+    "PutUserPermissionsBoundary": lambda user, given: user.boundary_arn == given["PermissionsBoundary"],
+    "DeleteUserPermissionsBoundary": lambda user, _: not user.boundary_arn,
     "TagUser": lambda user, given: _tags(given).items() <= dict(user.tags).items(),
     "UntagUser": lambda user, given: not {str(key) for key in given["TagKeys"]} & set(user.tags),
 }

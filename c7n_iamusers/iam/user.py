@@ -59,6 +59,13 @@ class IamUser:
         items = self.attachments.get("group")
         return None if items is None else tuple(item["GroupName"] for item in items)
 
+    @property
+    def boundary_arn(self) -> str:
+        """The ARN of its permissions boundary, empty if it has none."""
+        return next(
+            (str(item["PermissionsBoundaryArn"]) for item in self.attachments["permissions-boundary"]), ""
+        )
+
     def with_boundary(self, boundary: tuple[Item, ...]) -> IamUser:
         """The user with this permissions boundary, one item or none, instead of its own."""
         detail = {key: value for key, value in self.detail.items() if key != "PermissionsBoundary"}

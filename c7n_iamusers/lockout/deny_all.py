@@ -236,9 +236,8 @@ def _attach(user: IamUser, why: str) -> ApiCall:
 
 def bound(user: IamUser, why: str) -> ApiCall:
     """The call that makes AWSDenyAll the boundary. Its journal line has the one that it replaces."""
-    former = [str(item["PermissionsBoundaryArn"]) for item in user.attachments["permissions-boundary"]]
     parameters = {"UserName": user.name, "PermissionsBoundary": deny_all_arn(user)}
-    notes = {"for": why, FORMER_BOUNDARY: former[0] if former else ""}
+    notes = {"for": why, FORMER_BOUNDARY: user.boundary_arn}
     return ApiCall(
         "iam", "PutUserPermissionsBoundary", parameters, checked=frozenset({BEFORE, AFTER}), notes=notes
     )
@@ -306,8 +305,7 @@ def holds_attached(user: IamUser) -> bool:
 
 def is_bounded(user: IamUser) -> bool:
     """Whether AWSDenyAll is the user's permissions boundary."""
-    boundaries = user.attachments["permissions-boundary"]
-    return any(item["PermissionsBoundaryArn"] == deny_all_arn(user) for item in boundaries)
+    return user.boundary_arn == deny_all_arn(user)
 
 
 def is_denied(detail: Mapping[str, Any]) -> bool:

@@ -281,9 +281,11 @@ class Notices:
         """
         found = dict[str, Exempted]()
         for user, rule in exempt:
+            if user.unique_id in found:
+                continue
             since = max((each.time for each in self._by_user.get(user.unique_id, ())), default=None)
             last = self.exemption(user.unique_id)
-            if user.unique_id not in found and (last is None or (since is not None and last.time < since)):
+            if last is None or (since is not None and last.time < since):
                 # the clock of whoever announced it may be ahead
                 found[user.unique_id] = Exempted.by(rule, user, now if since is None else max(now, since))
         return list(found.values())

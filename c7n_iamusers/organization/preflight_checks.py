@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ from c7n_iamusers.iam.trust_principals import is_trusted
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.notices.queue_counts import queue_region, queue_url
 from c7n_iamusers.notices.stop import stops_in
-from c7n_iamusers.organization.preflight_places import QUEUE_ATTRIBUTES, bucket_doubt, queue_doubts
 from c7n_iamusers.organization.readiness import (
+    ATTENTION,
     HOLE,
     OK,
     ORGANIZATION,
@@ -49,6 +49,11 @@ _LOCATIONS = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
 #: Where SimulatePrincipalPolicy does not look ("Testing IAM policies with the IAM policy simulator").
 _BEYOND = "as far as identity policies tell: service control policies may still deny"
 LAMBDA = "lambda.amazonaws.com"
+#: What SQS keeps messages by default, and a weekend with a day to spare. Seconds.
+_RETENTION = 4 * 24 * 3600
+_WAITING = tuple(f"ApproximateNumberOfMessages{each}" for each in ("", "NotVisible", "Delayed"))
+#: The attributes of a queue that ``queue_doubts`` reads.
+QUEUE_ATTRIBUTES = (*_WAITING, "MessageRetentionPeriod")
 
 
 @dataclass(frozen=True)
@@ -315,3 +320,30 @@ class Probes:
         path = Path(notices).absolute()
         there = next(each for each in (path, *path.parents) if each.exists())
         return DirectoryStore(there if existing else path)
+
+
+def queue_doubts(queue: str, attributes: Mapping[str, str]) -> Iterator[Check]:
+    """Whether messages wait in the queue, and may be lost there. ``attributes``: of GetQueueAttributes."""
+    seconds = int(attributes["MessageRetentionPeriod"])
+    kept = f"{seconds / 3600:g} hours"
+    if waiting := sum(int(attributes[each]) for each in _WAITING):
+        told = f"{queue}: {waiting} messages wait in it; each is lost after {kept}"
+        yield Check(
+            ORGANIZATION, "queue", ATTENTION, told, "look whether c7n-mailer runs, and reads this queue"
+        )
+    if seconds < _RETENTION:
+        told = f"{queue} keeps a message for {kept} only, so that mails are lost when c7n-mailer stands still"
+        yield Check(
+            ORGANIZATION, "queue", ATTENTION, told, "set its MessageRetentionPeriod to 345600 or more"
+        )
+
+
+def bucket_doubt(place: str, region: str, asked: str) -> Check | None:
+    """Whether the bucket of ``place`` is in the Region in which runs ask it."""
+    if region == asked:
+        return None
+    url, _, query = place.partition("?")
+    kept = [each for each in query.split("&") if each and not each.startswith("region=")]
+    told = f"{place}: the bucket is in {region}, and would be asked in {asked}"
+    remedy = f"write {url}?{'&'.join([f'region={region}', *kept])}, or name a bucket in {asked}"
+    return Check(ORGANIZATION, "bucket", ATTENTION, told, remedy)

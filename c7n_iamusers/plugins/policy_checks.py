@@ -20,7 +20,7 @@ from c7n.query import MaxResourceLimit
 from c7n.utils import local_session
 
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.exemptions import Rules
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, home_region, region_fault
 from c7n_iamusers.plugins.resources import subject_of, unreadable
 from c7n_iamusers.text.documents import NotInFormat, check_values
@@ -365,16 +365,15 @@ def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
         )
 
 
-def exemption_rules(
-    manager: Any, account_id: str, count: Callable[[int], object] = int
-) -> tuple[ExemptionRule, ...]:
+def exemption_rules(manager: Any, account_id: str, count: Callable[[int], object] = int) -> Rules:
     """The exemption rules of the policy's filters ``unnecessary`` that hold in the users' account, read now.
 
     ``count``: called with the number of lists that are not on this machine. Raises PolicyExecutionError.
     """
     filters = [each for each in manager.filters if each.type == "unnecessary"]
     count(sum(each.reads_by_call for each in filters))
-    return tuple(rule for each in filters for rule in each.rules(account_id)[0])
+    # an action holds them against each of its users
+    return Rules(rule for each in filters for rule in each.rules(account_id)[0])
 
 
 _UNDEFINED = re.compile(r"\{([a-z_]\w*)\}", re.IGNORECASE)

@@ -22,7 +22,7 @@ from c7n_iamusers.iam.live_policies import LivePolicies
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import lockout_state
 from c7n_iamusers.lockout.applied_calls import History
-from c7n_iamusers.lockout.deny_all import is_bounded
+from c7n_iamusers.lockout.deny_all import deny_all_arn, is_bounded
 from c7n_iamusers.lockout.journal_lines import LAPSED, history_of, last_deletion
 from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
@@ -30,7 +30,7 @@ from c7n_iamusers.reasons import Reason
 from c7n_iamusers.snapshots.lost_attachments import Loss, lost_attachments
 from c7n_iamusers.snapshots.removed_by_deletion import with_removed
 from c7n_iamusers.snapshots.schema import BY_OTHERS
-from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering
+from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, known_attachments, last_until, tampering
 from c7n_iamusers.text.documents import LARGEST_RECORD
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown
@@ -203,10 +203,7 @@ class RecordStores:
 
     def snapshot_before(self, user: IamUser, since: datetime) -> Snapshot | None:
         """The last snapshot of ``user`` until ``since``, in any of the outputs; the first one if all are later."""
-        ordered = sorted(self.snapshots(user), key=lambda each: str(each.taken))
-        # a record has whole seconds
-        before = [each for each in ordered if (moment(each.taken) or since).replace(microsecond=0) <= since]
-        return next(iter((*reversed(before), *ordered)), None)
+        return last_until(self.snapshots(user), since)
 
     def lost(self, user: IamUser, quarantine: Quarantine, known: History) -> tuple[Loss, ...]:
         """What ``user`` had when ``quarantine`` began, and has no more; nothing if no snapshot of it is here.
@@ -225,42 +222,36 @@ class RecordStores:
         """
         snapshots = self.snapshots(user)
         if since := history.boundary_deny():
-            recorded = history.boundary_before()
-            if recorded is not None and self._differs(user, since, recorded):
+            recorded = history.former_boundary()
+            before = last_until(snapshots, since)
+            # a snapshot that was taken under the Deny shows that
+            known = {recorded or "", deny_all_arn(user)}
+            if recorded is None or (before and before.user.boundary_arn not in known):
                 return None
-            known = (item for each in snapshots for item in each.user.attachments[PERMISSIONS_BOUNDARY.name])
-            arns = {item["PermissionsBoundaryArn"] for item in recorded or ()}
-            same = next((item for item in known if item["PermissionsBoundaryArn"] in arns), None)
-            return (same,) if same else recorded
+            return (_boundary_of(recorded, snapshots),) if recorded else ()
         last = max(snapshots, key=lambda each: str(each.taken), default=None)
         held = tuple(last.user.attachments[PERMISSIONS_BOUNDARY.name]) if last else None
         return held if held == user.attachments[PERMISSIONS_BOUNDARY.name] else None
 
-    def _differs(self, user: IamUser, since: datetime, recorded: Iterable[Item]) -> bool:
-        """Whether the last snapshot until ``since`` has another boundary than ``recorded``."""
-        snapshot = self.snapshot_before(user, since)
-        held = snapshot.user.attachments[PERMISSIONS_BOUNDARY.name] if snapshot else ()
-        arns, said = ({item["PermissionsBoundaryArn"] for item in found} for found in (held, recorded))
-        # one that was taken under the Deny shows that
-        return bool(snapshot) and arns != said and not any(arn.endswith(":policy/AWSDenyAll") for arn in arns)
-
     def boundary_taken_off(self, user: IamUser, history: History) -> tuple[Item, ...]:
         """The boundary that AWSDenyAll replaced on ``user``, where somebody took that off and ``user`` has none now."""
         arn = history.boundary_under_deny()
-        if not arn or user.attachments[PERMISSIONS_BOUNDARY.name]:
+        if not arn or user.boundary_arn:
             return ()
-        known = (
-            item
-            for snapshot in self.snapshots(user)
-            for item in snapshot.user.attachments[PERMISSIONS_BOUNDARY.name]
-        )
-        same = next((item for item in known if item["PermissionsBoundaryArn"] == arn), None)
-        return (same or {"PermissionsBoundaryArn": arn},)
+        return (_boundary_of(arn, self.snapshots(user)),)
 
     def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> History:
         with _refusing(user.subject):
             lines = reader.of(user.subject)
         return history_of(user.subject, lines).with_calls(made, now)
+
+
+def _boundary_of(arn: str, snapshots: Iterable[Snapshot]) -> Item:
+    """The boundary with this ARN, as the ``snapshots`` have it."""
+    known = known_attachments(snapshots, PERMISSIONS_BOUNDARY.name)
+    return next(
+        (item for item in known if item["PermissionsBoundaryArn"] == arn), {"PermissionsBoundaryArn": arn}
+    )
 
 
 class UserRecords:

@@ -17,6 +17,7 @@ from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.reasons import SNAPSHOT_UNREADABLE
 from c7n_iamusers.snapshots.schema import BY_OTHERS, SCHEMA_VERSION, fault_in
 from c7n_iamusers.text.documents import LARGEST_RECORD, MOST_OF_RECORD, NotInFormat, read_json
+from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import visible
 
 
@@ -197,6 +198,14 @@ def _document_text(document: object) -> str:
 def known_attachments(snapshots: Iterable[Snapshot], kind: str) -> list[Item]:
     """The items of ``kind`` in all ``snapshots``."""
     return [item for snapshot in snapshots for item in snapshot.user.attachments[kind]]
+
+
+def last_until(snapshots: Iterable[Snapshot], since: datetime) -> Snapshot | None:
+    """The last of the ``snapshots`` until ``since``; the first one if all are later."""
+    ordered = sorted(snapshots, key=lambda each: str(each.taken))
+    # a record has whole seconds
+    before = [each for each in ordered if (moment(each.taken) or since).replace(microsecond=0) <= since]
+    return next(iter((*reversed(before), *ordered)), None)
 
 
 def _as_text(value: object) -> str:

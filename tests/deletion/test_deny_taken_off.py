@@ -20,6 +20,8 @@ from tests.interference import deny, on_calls
 from tests.plugins.deletions import delete, outcomes, user_names
 from tests.policies import ACCOUNT
 
+pytestmark = pytest.mark.usefixtures("at_once")
+
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
 DENY_ALL, READ_ONLY = (f"arn:aws:iam::aws:policy/{name}" for name in ("AWSDenyAll", "ReadOnlyAccess"))
 LIMITS, WALL = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("limits", "wall"))
@@ -48,12 +50,6 @@ DENYING = {
 def document(*statements: tuple[str, str]) -> str:
     found = [{"Effect": effect, "Action": action, "Resource": "*"} for effect, action in statements]
     return json.dumps({"Version": "2012-10-17", "Statement": found})
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("c7n_iamusers.execution.retries.time.sleep", lambda _: None)
-    monkeypatch.setattr("c7n_iamusers.execution.interruption.time.sleep", lambda _: None)
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from tests.interference import deny
 from tests.plugins.deletions import NAME, acting, outcomes, user_names
 from tests.policies import ACCOUNT
 
+pytestmark = pytest.mark.usefixtures("at_once")
+
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
 ALLOW = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
@@ -35,12 +37,6 @@ FORMS = {
     "boundary": ("PutUserPolicy", "AttachUserPolicy"),
 }
 BY_AWS_DENY_ALL = pytest.mark.parametrize("denied", [FORMS["attached"], FORMS["boundary"]], ids=[*FORMS][1:])
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("c7n_iamusers.execution.retries.time.sleep", lambda _: None)
-    monkeypatch.setattr("c7n_iamusers.execution.interruption.time.sleep", lambda _: None)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, acting, delete, outcomes, user_names
 from tests.policies import ACCOUNT
 
+pytestmark = pytest.mark.usefixtures("at_once")
+
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 PAYROLL = {"group": "payroll", "reason": "the owner objected", "expires": "2999-12-31"}
 #: Any quarantine is longer.
@@ -31,12 +33,6 @@ BUCKETS, QUEUE = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("Buckets"
 
 class Killed(BaseException):
     """The task was stopped."""
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("c7n_iamusers.execution.retries.time.sleep", lambda _: None)
-    monkeypatch.setattr("c7n_iamusers.execution.interruption.time.sleep", lambda _: None)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from c7n_iamusers.organization.likely_mistakes import (
     placeholders,
 )
 from c7n_iamusers.organization.owners import Account, Member
-from c7n_iamusers.organization.preflight_places import bucket_doubt, queue_doubts
+from c7n_iamusers.organization.preflight_checks import bucket_doubt, queue_doubts
 from c7n_iamusers.organization.readiness import ATTENTION, HOLE, UNKNOWN, Check, Target, targets
 from tests.records import groups, user
 

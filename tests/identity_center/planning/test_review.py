@@ -25,6 +25,7 @@ from tests.derivation.users import allow
 from tests.derived import derived, holder
 from tests.desired import intents, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.planning.test_access_review import create_user
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 
@@ -33,16 +34,6 @@ def reviewed(fleet: FleetRehearsal, path: Path) -> PlanOptions:
     fleet.run(dry=True, plan_options=PlanOptions(path))
     (digest,) = re.findall(r"--plan-sha256 ([0-9a-f]{64})", "\n".join(fleet.said))
     return PlanOptions(reviewed=path, digest=digest)
-
-
-def create_user(fleet: FleetRehearsal, username: str) -> None:
-    fleet.org.client("identitystore").create_user(
-        IdentityStoreId=fleet.instance.store.id,
-        UserName=username,
-        Name={"GivenName": "G", "FamilyName": "F"},
-        DisplayName=username,
-        Emails=[{"Value": username, "Primary": True}],
-    )
 
 
 def two(fleet: FleetRehearsal, second: str = "s3:Put*") -> None:

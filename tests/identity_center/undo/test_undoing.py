@@ -16,6 +16,7 @@ from c7n_iamusers.identity_center.undo.undoing import UndoOptions, undo
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, as_earlier_version
+from tests.identity_center.planning.test_access_review import create_user
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 GROUP = f"iam-{ACCOUNT}-Readers"
@@ -29,18 +30,6 @@ def result(fleet: FleetRehearsal) -> Path:
     assert fleet.run() == []
     (found,) = fleet.results()
     return found
-
-
-def create_user(fleet: FleetRehearsal, username: str) -> str:
-    client = fleet.org.client("identitystore")
-    created: dict[str, Any] = client.create_user(
-        IdentityStoreId=fleet.instance.store.id,
-        UserName=username,
-        Name={"GivenName": "G", "FamilyName": "F"},
-        DisplayName=username,
-        Emails=[{"Value": username, "Primary": True}],
-    )
-    return str(created["UserId"])
 
 
 def join(fleet: FleetRehearsal, user_id: str) -> None:
