@@ -233,8 +233,8 @@ def _handle(
         counted.refused.append(name)
         if len(counted.refused) <= _MOST_PRINTED:
             say(f"refused: message {name} of {sent:%Y-%m-%d %H:%M} UTC: {str(error)[:400]}", err=True)
-        # the unique id of the user or role, by AWS: a message can't say another one
-        sender = str(message["Attributes"].get("SenderId") or "somebody unknown")
+        # the unique id of the user or role, by AWS: a message can't say another one; a session's name follows a colon
+        sender = str(message["Attributes"].get("SenderId") or "somebody unknown").partition(":")[0]
         if delete_refused or not counted.keeps(sender):
             queues.delete(message)
             counted.deleted[sender] += 1

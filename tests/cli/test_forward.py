@@ -110,13 +110,14 @@ class Queues:
             yield {"MessageId": str(number), "Body": packed({}), "Attributes": attributes}
 
     def delete(self, message: dict[str, Any]) -> None:
-        self.deleted[message["Attributes"]["SenderId"]] += 1
+        self.deleted[message["Attributes"]["SenderId"].partition(":")[0]] += 1
 
 
 @pytest.mark.parametrize(
     ("sent", "deleted"),
     [
         pytest.param({"flood": 1_000, "honest": 5}, {"flood": 800}, id="one-sender"),
+        pytest.param({f"flood:session-{n}": 50 for n in range(20)}, {"flood": 800}, id="in-many-sessions"),
         pytest.param({f"flood-{n}": 200 for n in range(12)}, {"flood-10": 200, "flood-11": 200}, id="many"),
         pytest.param({"one": 200, "other": 200}, {}, id="few-of-each"),
     ],
