@@ -113,6 +113,8 @@ class Assignment:
     permission_set_arn: str
 
 
+#: In place of the principals that have a permission set in an account that can't be read.
+UNREADABLE = "(can't be read)"
 #: In place of a group's assignments that a delegated administrator can't list.
 UNKNOWN_ASSIGNMENT = Assignment("(a delegated administrator can't tell)", "")
 #: Why, and what to do.
