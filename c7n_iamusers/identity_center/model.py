@@ -270,6 +270,8 @@ PERMISSION_SET, GROUP, ASSIGNMENT, USER, MEMBERSHIP = (
     "user",
     "membership",
 )
+#: The kind of the change of a permission set in its accounts, which is no object.
+PROVISIONING = "provisioning"
 #: The codes of refusals that are decisions about the IAM user, and no failures: it is skipped.
 DECISIONS = frozenset(
     reason.code

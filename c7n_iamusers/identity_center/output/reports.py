@@ -155,6 +155,7 @@ def _rows(desired: model.DesiredAccess, missing: Iterable[access_plan.Missing]) 
 _SIGNS = {
     access_plan.CREATE: "+",
     access_plan.UPDATE: "~",
+    access_plan.PROVISION: "~",
     access_plan.ASSIGN: "+",
     access_plan.AWAIT: ">",
     access_plan.ADOPT: "=",
@@ -206,6 +207,8 @@ def side_effect_lines(found: access_plan.AccessPlan, whole: bool = False) -> Ite
 
 def _change_lines(found: access_plan.AccessPlan, whole: bool) -> Iterator[str]:
     for change in sorted(found.changes, key=_rank):
+        if change.instead_of:
+            continue
         if change.action != access_plan.UNCHANGED or change.administrative:
             yield f"  {_SIGNS[change.action]} {change.kind:<14} {change.name}{_because(change)}"
             yield from (f"      {detail}" for detail in change.details)
@@ -299,9 +302,13 @@ def summary(found: access_plan.AccessPlan) -> str:
     waiting = f", {len(found.missing)} users wait for the identity provider" if found.missing else ""
     verdicts = Counter(total.verdict for total in found.totals)
     wider = "".join(f", {verdicts[each]} {each}" for each in (WIDER, UNDECIDED) if verdicts[each])
+    provisioned = sum(
+        change.action == access_plan.PROVISION and not change.instead_of for change in found.changes
+    )
+    provisioned_text = f", {provisioned} to provision" if provisioned else ""
     removed = f", {counts[access_plan.REMOVE]} to remove" if counts[access_plan.REMOVE] else ""
     pending = f", {counts[access_plan.AWAIT]} in progress" if counts[access_plan.AWAIT] else ""
-    return f"Plan: {actions}{removed}{pending}, {rest}{waiting}{wider}."
+    return f"Plan: {actions}{provisioned_text}{removed}{pending}, {rest}{waiting}{wider}."
 
 
 def _rank(change: access_plan.Change) -> int:

@@ -239,6 +239,47 @@ def test_what_others_made_anew_may_be_for_who_had_it(fleet: FleetRehearsal, form
     assert is_own(fleet, "bob")
 
 
+def undone_of_alice(fleet: FleetRehearsal, form: str, how: str) -> None:
+    """Alice's tag had the address of the team; the run is undone, and the team has a membership that others made."""
+    group = GROUPS[form]
+    create_user(fleet, TEAM)
+    fleet.leave(people(form, carol="carol"))
+    assert fleet.run() == []
+    if how == "met":
+        join(fleet, group, user_id(fleet, TEAM))
+    fleet.leave(people(form, carol="carol", alice="team"))
+    assert fleet.run() == []
+    of_alice = fleet.results()[-1]
+    if how == "made-anew-before-the-undo":
+        removed_by_hand(fleet, group)
+        join(fleet, group, user_id(fleet, TEAM))
+    fleet.undo(of_alice)
+    if how == "made-anew":
+        join(fleet, group, user_id(fleet, TEAM))
+    assert TEAM in fleet.members()[group]
+
+
+@pytest.mark.parametrize("form", ["own", "shared"])
+@pytest.mark.parametrize("how", ["met", "made-anew", "made-anew-before-the-undo"])
+def test_what_an_undone_run_gave_refuses_nobody(
+    fleet: FleetRehearsal, on_day: Callable[[int], None], form: str, how: str
+) -> None:
+    """Whose address it is gets access, and loses it after leaving."""
+    on_day(0)
+    undone_of_alice(fleet, form, how)
+    fleet.leave(people(form, carol="carol", alice="alice", bob="team"))
+    for _ in range(2):
+        assert fleet.run() == []
+    assert is_own(fleet, "bob")
+    fleet.leave(people(form, carol="carol", alice="alice"))
+    read = accounts_with("carol", "alice")
+    audited(fleet, read, ["AIDA-OF-ANOTHER"])
+    on_day(45)
+    if form == "own":
+        assert pruned(fleet, read) == []
+        assert TEAM not in fleet.members()[GROUPS[form]]
+
+
 def of_bob(account: str, form: str) -> Intents:
     given: dict[str, Any] = {} if form == "own" else {"group": "Sales", "shared_group": True}
     return intents(account, "bob", external=form == "external", **given)
