@@ -22,6 +22,7 @@ from tests.desired import ACCEPT_ALL, intents, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import create_user, join
 from tests.identity_center.planning.test_review import reviewed
+from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 OBJECTS = replace(readers(), managed_policies=frozenset(), customer_policies=frozenset({"/Objects"}))
@@ -188,6 +189,24 @@ def test_nobody_new_gets_an_earlier_form_by_a_shared_group(
     closed("")
     assert fleet.run(plan_options=reviewed(fleet, fleet.output / "plan.json")) == []
     assert fleet.members() == {SHARED: people("ann", "bob", "eve")}
+
+
+def test_a_reviewed_plan_goes_on_after_its_run_was_killed(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a permission set and the accounts, each of which the plan has."""
+    of_both(fleet, readers())
+    changed = [
+        requested(account, name, by=ADMINS) for account, name in ((ACCOUNT, "ann"), (OTHER_ACCOUNT, "bob"))
+    ]
+    fleet.leave(*changed)
+    plan = reviewed(fleet, fleet.output / "plan.json")
+    with monkeypatch.context() as patch:
+        after_change(patch, 2, Killed())
+        with pytest.raises(Killed):
+            fleet.run(plan_options=plan)
+    assert fleet.run(plan_options=plan) == []
+    assert {*policies(fleet, ACCOUNT), *policies(fleet, OTHER_ACCOUNT)} == {"AdministratorAccess"}
 
 
 @BOTH_ACCOUNTS

@@ -285,6 +285,13 @@ def of_bob(account: str, form: str) -> Intents:
     return intents(account, "bob", external=form == "external", **given)
 
 
+def of_provider(fleet: FleetRehearsal, group: str, username: str) -> None:
+    """The user is in the group, as an identity provider makes them."""
+    store = fleet.instance.store.id
+    fleet.org.client("identitystore").create_group(IdentityStoreId=store, DisplayName=group)
+    join(fleet, group, create_user(fleet, username))
+
+
 @pytest.mark.parametrize("met", [False, True], ids=["met-by-no-run", "met-for-another-user"])
 @pytest.mark.parametrize(
     ("form", "changed"),
@@ -302,9 +309,7 @@ def test_for_whom_others_made_it_anew_is_not_known_to_an_undo(
     """It may be for those of before, whose IAM users are deleted."""
     bob, group = "bob@example.com", GROUPS[form if form == "own" else "shared"]
     if form == "external":
-        store = fleet.instance.store.id
-        fleet.org.client("identitystore").create_group(IdentityStoreId=store, DisplayName=group)
-        join(fleet, group, create_user(fleet, bob))
+        of_provider(fleet, group, bob)
     first = of_bob(ACCOUNT, form)
     fleet.leave(first)
     assert fleet.run() == []
@@ -322,6 +327,7 @@ def test_for_whom_others_made_it_anew_is_not_known_to_an_undo(
     read_users = {ACCOUNT: {SECOND_OF_BOB.subject.unique_id: ""}, OTHER_ACCOUNT: {}}
     assert incomplete(fleet.undo(of_run, read_users=lambda _: read_users)) == 1
     assert given(fleet) == before
+    assert met or any(f"for the present membership of {bob}" in line for line in fleet.lines("!"))
     fleet.undo(of_run)
     assert given(fleet) != before
 
