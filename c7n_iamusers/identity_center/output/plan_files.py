@@ -21,8 +21,11 @@ from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.object_records import Created
-from c7n_iamusers.identity_center.output.reports import side_effect_text
-from c7n_iamusers.identity_center.planning.account_provisioning import provisioning_key
+from c7n_iamusers.identity_center.output.reports import (
+    provisioning_of,
+    side_effect_text,
+    unreviewed_provisioning,
+)
 from c7n_iamusers.identity_center.planning.changeset import group_key, set_key, user_key
 from c7n_iamusers.reasons import read_reason
 from c7n_iamusers.text import validators
@@ -386,36 +389,13 @@ def refuse_unreviewed(
         for side_effect in plan.side_effects
         if side_effect.review
         and (side_effect.is_change or not changes_only)
-        and not (side_effect.is_change and _provisioning_of(side_effect) in own)
+        and not (side_effect.is_change and provisioning_of(side_effect) in own)
     ]
     if found:
         raise IdentityCenterError(
             f"{'; '.join(map(side_effect_text, found[:_SHOWN]))}"
             f"{f'; and {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''}. Nothing was touched: {remedy}"
         )
-
-
-def unreviewed_provisioning(plan: access_plan.AccessPlan) -> dict[str, str]:
-    """The keys of changes that provision a permission set, which does not change, to an account with an earlier form of
-    it, and that only a reviewed plan may make -> why, in a sentence.
-
-    They concern that account alone, so without them the rest of the plan may be made.
-    """
-    keys = {
-        change.key
-        for change in plan.changes
-        if change.action == access_plan.PROVISION and not change.instead_of
-    }
-    found: dict[str, str] = {}
-    for side_effect in plan.side_effects:
-        key = _provisioning_of(side_effect)
-        if side_effect.review and side_effect.is_change and key in keys:
-            found.setdefault(key, f"{side_effect_text(side_effect, _SHOWN)}: {_REMEDY}")
-    return found
-
-
-def _provisioning_of(side_effect: access_plan.SideEffect) -> str:
-    return provisioning_key(side_effect.set_name, side_effect.account_id)
 
 
 def _change(change: access_plan.Change) -> Row:

@@ -16,6 +16,7 @@ from c7n_iamusers.derivation.model import Derivation
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.stores import Store, as_store
 from c7n_iamusers.identity_center import access_plan, model
+from c7n_iamusers.identity_center.planning.account_provisioning import provisioning_key
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER, Proof
 from c7n_iamusers.text.wording import cell, shown
 
@@ -285,6 +286,30 @@ def side_effect_text(side_effect: access_plan.SideEffect, limit: int = _SHOWN) -
         else _CONSENT[side_effect.is_change]
     )
     return f"{shown(side_effect.people, limit)} {given}: {why}"
+
+
+def unreviewed_provisioning(found: access_plan.AccessPlan) -> dict[str, str]:
+    """The keys of changes that provision a permission set, which does not change, to an account with an earlier form of
+    it, and that only a reviewed plan may make -> why, in a sentence.
+
+    They concern that account alone, so without them the rest of the plan may be made.
+    """
+    keys = {
+        change.key
+        for change in found.changes
+        if change.action == access_plan.PROVISION and not change.instead_of
+    }
+    reasons: dict[str, str] = {}
+    for side_effect in found.side_effects:
+        key = provisioning_of(side_effect)
+        if side_effect.review and side_effect.is_change and key in keys:
+            reasons.setdefault(key, side_effect_text(side_effect))
+    return reasons
+
+
+def provisioning_of(side_effect: access_plan.SideEffect) -> str:
+    """The key of the change that provisions its permission set to its account."""
+    return provisioning_key(side_effect.set_name, side_effect.account_id)
 
 
 #: By ``SideEffect.is_change``.
