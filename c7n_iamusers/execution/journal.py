@@ -21,7 +21,14 @@ from typing import Any, Protocol
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, Subject
 from c7n_iamusers.execution.locks import require_in_place
-from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, sync_directory
+from c7n_iamusers.execution.stores import (
+    JOURNAL,
+    DirectoryStore,
+    Store,
+    open_appending,
+    others_may_write,
+    sync_directory,
+)
 from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, check_json, read_json
 from c7n_iamusers.text.times import moment
 
@@ -225,11 +232,12 @@ def _put(store: Store, name: str, content: bytes, about: str) -> None:
 class JournalReader:
     """Reads the journals of ``stores``, each once, on first use. Thread-safe.
 
-    Every method raises OSError if a journal can't be read.
+    Every method raises OSError if a journal can't be read. ``alone``: also if others can write one, or own it, since
+    what it says then proves nothing.
     """
 
-    def __init__(self, stores: Callable[[], Sequence[Store]]) -> None:
-        self._stores, self._lock = stores, threading.Lock()
+    def __init__(self, stores: Callable[[], Sequence[Store]], alone: bool = False) -> None:
+        self._stores, self._lock, self._alone = stores, threading.Lock(), alone
         self._journals: list[_Journal] | None = None
 
     def load(self) -> None:
@@ -263,23 +271,24 @@ class JournalReader:
     def _read(self) -> list[_Journal]:
         with self._lock:
             if self._journals is None:
-                self._journals = [_Journal(store) for store in self._stores()]
+                self._journals = [_Journal(store, self._alone) for store in self._stores()]
             return self._journals
 
 
 class _Journal:
     """The journals of one store. The names of its objects are listed once, and found by unique id or by user name."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, alone: bool) -> None:
         self._store, self._by_user = store, defaultdict[str, list[Line]](list)
+        self._alone = alone
         self._ids = defaultdict[str, set[str]](set)
-        for line in parsed(store.read(JOURNAL) or b"", store.place(JOURNAL)):
+        for line in self._lines(JOURNAL):
             self._ids[line["arn"]].add(line["unique_id"])
             self._by_user[line["unique_id"]].append(line)
         self._restored = defaultdict[str, list[Line]](list)
         self._made, self._ended = set[str](), set[str]()
         self._creating: dict[str, Line] = {}
-        for line in parsed(store.read(RESTORE_JOURNAL) or b"", store.place(RESTORE_JOURNAL)):
+        for line in self._lines(RESTORE_JOURNAL):
             self._restored[line["unique_id"]].append(line)
             if line.get("operation") == "CreateUser":
                 self._note_creation(line)
@@ -294,9 +303,7 @@ class _Journal:
 
     def of(self, subject: Subject) -> list[Line]:
         own = self._by_id.get(subject.unique_id, ())
-        put = [
-            line for name in own for line in parsed(self._store.read(name) or b"", self._store.place(name))
-        ]
+        put = [line for name in own for line in self._lines(name)]
         restored = self._restored.get(subject.unique_id, ())
         return [
             *self._by_user.get(subject.unique_id, ()),
@@ -336,14 +343,22 @@ class _Journal:
             yield from (line for line in self._by_user[other] if line.get("arn") == subject.arn)
         for name in self._by_name.get(subject.file_name, ()):
             if user_of_object(name)[1] != subject.unique_id:
-                lines = parsed(self._store.read(name) or b"", self._store.place(name))
-                yield from (line for line in lines if line.get("arn") == subject.arn)
+                yield from (line for line in self._lines(name) if line.get("arn") == subject.arn)
 
     def lines(self) -> Iterator[Line]:
         for lines in self._by_user.values():
             yield from lines
         for name in self._objects:
-            yield from parsed(self._store.read(name) or b"", self._store.place(name))
+            yield from self._lines(name)
+
+    def _lines(self, name: str) -> Iterator[Line]:
+        store, why = self._store, ""
+        content = store.read(name)
+        if content is not None and self._alone and isinstance(store, DirectoryStore):
+            why = others_may_write(store.directory, name)
+        if why:
+            raise OSError(f"{why}: find out who wrote to it, and make it this run's alone, or move it away")
+        return parsed(content or b"", store.place(name))
 
 
 def _is_of(line: Line, subject: Subject) -> bool:
