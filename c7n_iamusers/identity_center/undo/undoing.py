@@ -44,6 +44,8 @@ from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.permission_sets import permission_set_calls
 from c7n_iamusers.identity_center.planning.replacements import History
 from c7n_iamusers.identity_center.requests.intents import permission_set_from
+from c7n_iamusers.identity_center.undo.deletion_rechecks import UndoChecks
+from c7n_iamusers.identity_center.undo.deletions import plan_undo
 from c7n_iamusers.identity_center.undo.names import with_names
 from c7n_iamusers.identity_center.undo.needs import (
     ReadUsers,
@@ -53,10 +55,8 @@ from c7n_iamusers.identity_center.undo.needs import (
     relied_on_settings,
     users_not_read,
 )
-from c7n_iamusers.identity_center.undo.plan import plan_undo
-from c7n_iamusers.identity_center.undo.rechecks import UndoChecks
-from c7n_iamusers.identity_center.undo.restoration import RestorationPlan, plan_restoration
-from c7n_iamusers.identity_center.undo.restoration_checks import RestorationChecks, not_restored
+from c7n_iamusers.identity_center.undo.restoration_rechecks import RestorationChecks, not_restored
+from c7n_iamusers.identity_center.undo.restorations import RestorationPlan, plan_restoration
 from c7n_iamusers.identity_center.writer.change import RecheckResult
 from c7n_iamusers.identity_center.writer.writer import (
     DONE,

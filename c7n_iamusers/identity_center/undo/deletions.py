@@ -26,7 +26,7 @@ from c7n_iamusers.derivation.requested_permission_set import PermissionSet, dura
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.planning import operations
-from c7n_iamusers.identity_center.undo.restoration import RestorationPlan, deletion_key
+from c7n_iamusers.identity_center.undo.restorations import RestorationPlan, deletion_key
 from c7n_iamusers.text.wording import shown
 
 
