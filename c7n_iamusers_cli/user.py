@@ -17,6 +17,7 @@ from c7n_iamusers_cli.restore import acceptances
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.calls import Subject
+    from c7n_iamusers.execution.journal import JournalReader
     from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.notices.notices import Notices
     from c7n_iamusers.organization.readiness import Target
@@ -145,15 +146,18 @@ class Record:
     ) -> None:
         self.places, self.targets = places, targets
         self._asked, self._notices_place = asked, notices_place
+        self._journals: dict[str, JournalReader] = {}
         self.problems: list[str] = []
+        self.outputs: list[PolicyOutput] = []
+        self.notices: dict[str, Notices] = {}
 
-    def histories(self, name: str) -> list[UserHistory]:
-        """See user_history.histories."""
+    def histories(self, name: str | None) -> list[UserHistory]:
+        """See user_history.histories. What was read for it is in ``outputs`` and ``notices`` (of each account id)."""
         from c7n_iamusers.report.user_history import histories
 
-        self.problems = []
-        outputs = list(self._outputs())
-        notices = dict(self._notices(name, outputs))
+        self.problems, self._journals = [], {}
+        self.outputs = outputs = list(self._outputs())
+        self.notices = notices = dict(self._notices())
         held = {
             target.account_id: days
             for target in self.targets
@@ -165,8 +169,10 @@ class Record:
         """The lines about a user in the journals of an output. What can't be read is a problem."""
         from c7n_iamusers.execution.journal import JournalReader
 
+        if place not in self._journals:
+            self._journals[place] = JournalReader(lambda: [open_place(self.url(place))])
         try:
-            return [*JournalReader(lambda: [open_place(self.url(place))]).of(subject)]
+            return [*self._journals[place].of(subject)]
         except (OSError, OutputUnreadable) as error:
             self.problems.append(f"the journal in {place}: {error}")
             return []
@@ -189,7 +195,7 @@ class Record:
             self.problems += unread(found)
             yield from found
 
-    def _notices(self, name: str, outputs: Sequence[PolicyOutput]) -> Iterator[tuple[str, Notices]]:
+    def _notices(self) -> Iterator[tuple[str, Notices]]:
         """The notices of each account that may have the user."""
         from c7n_iamusers.notices.notices import Notices
 

@@ -147,6 +147,16 @@ def render_html(data: Row) -> Iterator[bytes]:
     yield from (piece.encode() for piece in page)
 
 
+def render_receipt(data: Row) -> bytes:
+    """The page of a receipt. Needs jinja2, of the extra ``cli``."""
+    from jinja2 import Environment, StrictUndefined
+
+    style = _asset("page.css") + _asset("receipt.css")
+    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = template.from_string(_asset("receipt.html.j2"))
+    return page.render(**all_visible(dict(data)), style=style, style_hash=_hash(style)).encode()
+
+
 def _asset(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
