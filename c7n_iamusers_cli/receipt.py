@@ -82,12 +82,8 @@ def receipt(
 
     targets = targets_in(accounts_file, strict=False) if accounts_file else ()
     chosen = targets_of(targets, names)
-    record = Record(
-        places,
-        {each for at in chosen for each in (at.account_id, at.name)} | {*names},
-        targets,
-        notices_place,
-    )
+    asked = {each for at in chosen for each in (at.account_id, at.name)} | {*names}
+    record = Record(places, asked, targets, notices_place, once=True)
     now = datetime.now(timezone.utc)
     found = [each for each in record.histories(user) if deletion_of(each)]
     if not found:

@@ -134,7 +134,8 @@ def targets_of(targets: Sequence[Target], names: Sequence[str]) -> list[Target]:
 class Record:
     """What outputs and notices hold. ``asked``: ids and names of the only accounts that are wanted; empty for all.
 
-    ``problems``: what can't be read, in words, after ``histories``.
+    ``problems``: what can't be read, in words, after ``histories``. ``once``: whether each journal is read once, since
+    the command changes nothing.
     """
 
     def __init__(
@@ -143,8 +144,9 @@ class Record:
         asked: set[str],
         targets: Sequence[Target],
         notices_place: str | None,
+        once: bool = False,
     ) -> None:
-        self.places, self.targets = places, targets
+        self.places, self.targets, self._once = places, targets, once
         self._asked, self._notices_place = asked, notices_place
         self._journals: dict[str, JournalReader] = {}
         self.problems: list[str] = []
@@ -155,7 +157,7 @@ class Record:
         """See user_history.histories. What was read for it is in ``outputs`` and ``notices`` (of each account id)."""
         from c7n_iamusers.report.user_history import histories
 
-        self.problems, self._journals = [], {}
+        self.problems = []
         self.outputs = outputs = list(self._outputs())
         self.notices = notices = dict(self._notices())
         held = {
@@ -169,7 +171,7 @@ class Record:
         """The lines about a user in the journals of an output. What can't be read is a problem."""
         from c7n_iamusers.execution.journal import JournalReader
 
-        if place not in self._journals:
+        if place not in self._journals or not self._once:
             self._journals[place] = JournalReader(lambda: [open_place(self.url(place))])
         try:
             return [*self._journals[place].of(subject)]

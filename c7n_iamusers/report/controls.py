@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 #: The facts of a receipt: what its sections are named.
 IDENTITY, UNNECESSARY, REPLACEMENT, QUARANTINE = "identity", "unnecessary", "replacement", "quarantine"
-DELETION, CREDENTIALS, CALLS, PROOF = "deletion", "credentials", "calls", "proof"
-FACTS = (IDENTITY, UNNECESSARY, REPLACEMENT, QUARANTINE, DELETION, CREDENTIALS, CALLS, PROOF)
+DELETION, ACCESS_KEYS, CREDENTIALS = "deletion", "access_keys", "credentials"
+CALLS, PROOF = "calls", "proof"
+FACTS = (IDENTITY, UNNECESSARY, REPLACEMENT, QUARANTINE, DELETION, ACCESS_KEYS, CREDENTIALS, CALLS, PROOF)
 
 CIS, NIST = "CIS AWS Foundations Benchmark", "NIST SP 800-53 r5"
 CIS_VERSIONS = ("3.0.0", "4.0.1", "5.0.0", "6.0.0", "7.0.0")
@@ -59,8 +60,8 @@ CONTROLS = (
         "1.12 1.12 1.11 2.11 2.11",
         *(UNNECESSARY, QUARANTINE, DELETION),
     ),
-    _cis("one active access key for any user", "1.13 1.13 1.12 2.12 -", CREDENTIALS),
-    _cis("access keys are rotated every 90 days or less", "1.14 1.14 1.13 2.13 2.12", CREDENTIALS),
+    _cis("one active access key for any user", "1.13 1.13 1.12 2.12 -", ACCESS_KEYS),
+    _cis("access keys are rotated every 90 days or less", "1.14 1.14 1.13 2.13 2.12", ACCESS_KEYS),
     _cis(
         "users are managed centrally, by identity federation or AWS Organizations",
         "1.21 1.21 1.20 2.20 2.19",

@@ -18,7 +18,7 @@ from c7n_iamusers.exceptions import SnapshotInvalid
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED
 from c7n_iamusers.execution.journal import DECISION, SNAPSHOT
 from c7n_iamusers.execution.outcomes import DELETED, PROVISIONED, QUARANTINED, RELEASED, UNCHANGED
-from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.iam.attachments import ACCESS_KEY, ATTACHMENT_KINDS
 from c7n_iamusers.lockout.journal_lines import QUARANTINE
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.report import controls
@@ -33,8 +33,10 @@ _SAME_RUN = timedelta(days=1)
 #: Members of the evidence that a receipt shows.
 _EVIDENCE = (
     *("kind", "reasons", "replacement", "findings", "unknown_findings", "last_activity", "credentials"),
-    *("attachments", "trusted_by", "unread", "sources", "identity-center", "attempts"),
+    *("attachments", "trusted_by", "unread", "sources"),
 )
+#: Where evidence is from: the notice, the run that sent it, or a later run.
+OF_NOTICE, OF_RUN, LATER = "notice", "announcing run", "later run"
 _LONGEST = 200
 _RESTORE = "c7n-iamusers user {name} -s OUTPUT_DIR -c accounts.yml -a {account} --give-back"
 _DAY = 86_400.0
@@ -97,7 +99,7 @@ def receipt_of(material: Material, now: datetime) -> Data:
     last = next((each for _, each in reversed(snapshots) if each), None)
     calls = sorted(_calls(material), key=lambda each: str(each["time"]))
     evidence = _evidence(material, deletion)
-    return {
+    found = {
         "schema_version": SCHEMA_VERSION,
         "generated": as_text(now),
         "user": _user(history, last),
@@ -114,8 +116,32 @@ def receipt_of(material: Material, now: datetime) -> Data:
         "cannot_come_back": [*material.lost(last)] if last else None,
         "restore": _RESTORE.format(name=history.subject.name, account=history.account),
         "outputs": list(history.outputs),
-        "controls": {fact: controls.as_data(fact) for fact in controls.FACTS},
     }
+    return {**found, "controls": _controls(found)}
+
+
+#: The operations that take access keys, and credentials of any kind, from a user.
+_OF_KEYS = ACCESS_KEY.removing | ACCESS_KEY.switching
+_OF_CREDENTIALS = frozenset(
+    operation for kind in ATTACHMENT_KINDS if kind.credential for operation in kind.removing | kind.switching
+)
+
+
+def _controls(receipt: Data) -> Data:
+    """Each fact -> the controls that it is evidence for; none for a fact that is not on record."""
+    calls = receipt["calls"]
+    on_record = {
+        controls.IDENTITY: bool(receipt["user"]["unique_id"]),
+        controls.UNNECESSARY: bool(receipt["unnecessary"]),
+        controls.REPLACEMENT: bool(receipt["replacement"]),
+        controls.QUARANTINE: bool(receipt["quarantine"]),
+        controls.DELETION: bool(receipt["deletion"]["result"]),
+        controls.ACCESS_KEYS: any(each["result"] and each["operation"] in _OF_KEYS for each in calls),
+        controls.CREDENTIALS: any(each["result"] and each["operation"] in _OF_CREDENTIALS for each in calls),
+        controls.CALLS: any(each["result"] for each in calls),
+        controls.PROOF: any(each["request_id"] for each in calls) and bool(receipt["snapshots"]),
+    }
+    return {fact: controls.as_data(fact) if on_record[fact] else [] for fact in controls.FACTS}
 
 
 def _user(history: UserHistory, snapshot: Snapshot | None) -> Data:
@@ -152,8 +178,8 @@ def _is_later(event: Event, deletion: Event) -> bool:
 
 
 def _evidence(material: Material, deletion: Event) -> Data | None:
-    """Why it was unnecessary: as the run saw it that announced it; otherwise as a run saw it last before that."""
-    end = deletion.time or _LAST
+    """Why it was unnecessary: by its announcement; otherwise as the announcing run, or a later run saw it."""
+    unique_id, end = material.history.subject.unique_id, deletion.time or _LAST
     announced = [each for each in material.messages if each.step == ANNOUNCED and each.time <= end][-1:]
     seen = sorted(
         (
@@ -163,6 +189,13 @@ def _evidence(material: Material, deletion: Event) -> Data | None:
         ),
         key=lambda each: each[0],
     )
+    later = seen[-1][2].evidence.data() if seen else {}
+    # what these filters found belongs to the time of the deletion
+    access = {name: later.get(name) for name in ("identity-center", "attempts")}
+    as_of = as_text(seen[-1][0]) if seen else None
+    for notice in announced:
+        if found := getattr(notice, "evidence", {}).get(unique_id):
+            return _seen(OF_NOTICE, notice.time, notice.policy, found) | access | {"access_as_of": as_of}
     at = [
         each
         for each in seen
@@ -171,9 +204,13 @@ def _evidence(material: Material, deletion: Event) -> Data | None:
     if not seen:
         return None
     time, policy, user = (at or seen)[-1]
-    found = user.evidence.data()
-    when = {"of_announcement": bool(at), "time": as_text(time), "policy": policy}
-    return {**when, **{name: found.get(name) for name in _EVIDENCE}}
+    found = _seen(OF_RUN if at else LATER, time, policy, user.evidence.data())
+    return found | access | {"access_as_of": as_of}
+
+
+def _seen(source: str, time: datetime, policy: str, evidence: Mapping[str, Any]) -> Data:
+    found = {name: evidence.get(name) for name in _EVIDENCE}
+    return {"source": source, "time": as_text(time), "policy": policy, **found}
 
 
 def _exemptions(material: Material, deletion: Event, decision: Line | None) -> Data | None:
@@ -240,7 +277,11 @@ def _replacement(material: Material, evidence: Data | None) -> Data | None:
     access = (evidence or {}).get("identity-center")
     if not access and not given:
         return None
-    return {"access": access, "as_of": evidence["time"] if access and evidence else None, "given": given}
+    return {
+        "access": access,
+        "as_of": evidence["access_as_of"] if access and evidence else None,
+        "given": given,
+    }
 
 
 def _quarantine(material: Material, deletion: Event, decision: Line | None) -> Data | None:

@@ -151,8 +151,16 @@ def test_what_is_not_on_record_is_said(iam: Any) -> None:
     missing = ("replacement", "quarantine", "reviewed_plan", "notices")
     assert [data[each] for each in missing] == [None] * 4
     # the run that deleted it saw it last, and nobody announced it
-    assert data["unnecessary"]["of_announcement"] is False
+    assert data["unnecessary"]["source"] == "later run"
     assert "evidence at its announcement is not on record" in page
+    # and it is evidence for nothing
+    assert [fact for fact, found in data["controls"].items() if not found] == [
+        "replacement",
+        "quarantine",
+        "access_keys",
+        "credentials",
+    ]
+    assert "1.21 (v3.0.0" not in page
     assert page.count("not on record") > 4
 
 
