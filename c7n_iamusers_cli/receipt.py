@@ -77,8 +77,7 @@ def receipt(
     """
     if bool(user) == everybody:
         raise click.UsageError("give one USER, or --all")
-    from c7n_iamusers.report.receipts import deletion_of, file_name, receipt_of
-    from c7n_iamusers.report.rendering import render_json, render_receipt
+    from c7n_iamusers.report.receipts import deletion_of
 
     targets = targets_in(accounts_file, strict=False) if accounts_file else ()
     chosen = targets_of(targets, names)
@@ -94,16 +93,30 @@ def receipt(
         )
     store, materials = notices_store(output), _Materials(record, notices_place, now)
     for each in sorted(found, key=lambda history: (history.account, history.subject.name)):
-        data = receipt_of(materials.of(each), now)
-        name = file_name(data)
-        try:
-            store.stream(f"{name}.json", render_json(data))
-            store.replace(f"{name}.html", render_receipt(data))
-        except OSError as error:
-            raise OutputUnreadable(f"the receipt can't be written: {error}: give another -o DIR") from error
-        say(f"{each.subject}: {store.place(name)}.html, .json")
+        _write(store, each, materials, now)
     if _say_problems(record):
         raise click.exceptions.Exit(1)
+
+
+def _write(store: Store, history: UserHistory, materials: _Materials, now: datetime) -> None:
+    """Write one receipt. Raises OutputUnreadable if it can't be written."""
+    from c7n_iamusers.report.receipts import file_name, receipt_of
+    from c7n_iamusers.report.rendering import render_json, render_receipt
+
+    try:
+        data = receipt_of(materials.of(history), now)
+        name, page = file_name(data), render_receipt(data)
+    except Exception as error:  # noqa: BLE001  # its files may hold anything, and hide no other user
+        materials.problems.append(
+            f"{history.subject}: what is on record of it is not what a run writes: {error!r}"
+        )
+        return
+    try:
+        store.stream(f"{name}.json", render_json(data))
+        store.replace(f"{name}.html", page)
+    except OSError as error:
+        raise OutputUnreadable(f"the receipt can't be written: {error}: give another -o DIR") from error
+    say(f"{history.subject}: {store.place(name)}.html, .json")
 
 
 def _say_problems(record: Record) -> bool:
@@ -116,7 +129,7 @@ class _Materials:
     """What is on record of each user. What can't be read is a problem of ``record``."""
 
     def __init__(self, record: Record, notices_place: str | None, now: datetime) -> None:
-        self._record, self._now = record, now
+        self._record, self._now, self.problems = record, now, record.problems
         self._stores: dict[str, Store] = {}
         self._seen: defaultdict[str, list[tuple[PolicyOutput, Selected]]] = defaultdict(list)
         self._rows: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)

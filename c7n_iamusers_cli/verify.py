@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from c7n_iamusers_cli.output import end_check, format_option, print_json, say
 from c7n_iamusers_cli.user import notices_store
 
 if TYPE_CHECKING:
+    from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.report.trail_matching import Matching
     from c7n_iamusers.report.verification import Call, Found, Verified
 
@@ -73,20 +74,9 @@ def verify(
     from c7n_iamusers.report.checks import ATTENTION, BLOCKING
 
     now = datetime.now(timezone.utc)
-    found: list[Found] = []
-    calls: list[Call] = []
-    counts = Counter[str]()
-    for place in places:
-        verified = _verified(place, notices_place, plans, now)
-        found += verified.found
-        calls += verified.calls
-        counts += verified.counts
-    if not counts["journals"]:
-        raise OutputUnreadable(
-            f"{', '.join(places)}: no journal lies there: give the directory or s3://BUCKET/PREFIX that custodian run "
-            "or c7n-org run was given as -s"
-        )
-    compared = _compared(calls, role, external_id, now, found) if cloudtrail else {}
+    verified = _verified(places, notices_place, plans, now)
+    found, counts = verified.found, verified.counts
+    compared = _compared(verified.calls, role, external_id, now, found) if cloudtrail else {}
     levels = Counter(each.level for each in found)
     if output_format == "json":
         print_json(
@@ -97,14 +87,13 @@ def verify(
     end_check(levels[BLOCKING], levels[ATTENTION])
 
 
-def _verified(place: str, notices_place: str | None, plans: Sequence[Path], now: datetime) -> Verified:
-    """Raises OutputUnreadable if the place can't be listed, or a plan can't be read."""
-    from hashlib import sha256
-
+def _verified(
+    places: Sequence[str], notices_place: str | None, plans: Sequence[Path], now: datetime
+) -> Verified:
+    """Raises OutputUnreadable if a place can't be listed, or a plan can't be read."""
     from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.exceptions import PlanInvalid
-    from c7n_iamusers.execution.given import read_given
-    from c7n_iamusers.report.verification import verify_decisions, verify_outputs
+    from c7n_iamusers.report.verification import Verified, verify_notices, verify_outputs, verify_plans
 
     def plan_fault(content: bytes) -> str:
         try:
@@ -113,48 +102,58 @@ def _verified(place: str, notices_place: str | None, plans: Sequence[Path], now:
             return str(error)
         return ""
 
-    try:
-        verified = verify_outputs(open_place(place), plan_fault)
-        given = {sha256(read_given(path)).hexdigest() for path in plans}
-    except OSError as error:
-        raise OutputUnreadable(f"{place}: {error}: let this user read all of it, and run again") from error
-    at_hand = (
-        verified.plans | given | {sha256(read_given(path)).hexdigest() for path in _plans_named(verified)}
-    )
-    notice_of = _notices(place, notices_place, verified)
-    verified.found += verify_decisions(verified, at_hand, notice_of)
+    verified = Verified()
+    for place in places:
+        try:
+            verify_outputs(open_place(place), plan_fault, verified)
+        except OSError as error:
+            raise OutputUnreadable(
+                f"{place}: {error}: let this user read all of it, and run again"
+            ) from error
+    if not verified.counts["journals"]:
+        raise OutputUnreadable(
+            f"{', '.join(places)}: no journal lies there: give the directory or s3://BUCKET/PREFIX that custodian run "
+            "or c7n-org run was given as -s"
+        )
+    verify_plans(verified, {*verified.plans, *_digests(plans), *_digests(_plans_named(verified))})
+    verify_notices(verified, _notices(places, notices_place, verified), now)
     return verified
+
+
+def _digests(paths: Iterable[Path]) -> Iterator[str]:
+    """The SHA-256 of each. Raises OutputUnreadable."""
+    from hashlib import sha256
+
+    from c7n_iamusers.execution.given import read_given
+
+    for path in paths:
+        try:
+            yield sha256(read_given(path)).hexdigest()
+        except OSError as error:
+            raise OutputUnreadable(f"the plan {path} can't be read: {error}") from error
 
 
 def _plans_named(verified: Verified) -> Iterator[Path]:
     """The files of plans that deletions name, where they still lie."""
     named = {str((line.get("plan") or {}).get("place") or "") for _, line in verified.decisions}
-    yield from (
-        Path(each) for each in sorted(named) if each and not each.startswith(S3) and Path(each).is_file()
-    )
+    local = (Path(each) for each in sorted(named) if each and not each.startswith(S3))
+    yield from (path for path in local if path.is_file())
 
 
-def _notices(place: str, given: str | None, verified: Verified) -> Callable[[str], bytes | None] | None:
-    """What reads a notice by its name; None where it is not known where notices are."""
+def _notices(places: Sequence[str], given: str | None, verified: Verified) -> dict[str, Store]:
+    """Account id -> where its notices are, if that is given, or the policies name it."""
     from c7n_iamusers.report.mail import places_of
     from c7n_iamusers.report.output_reader import read_outputs
-    from c7n_iamusers.text.documents import LARGEST_RECORD
 
-    if not any(line.get("announcement") for _, line in verified.decisions):
-        return None
-    try:
-        named = [given] if given else sorted({at for _, at in places_of(read_outputs(open_place(place)))})
-        stores = [notices_store(at) for at in named]
-    except OutputUnreadable:
-        return None
-    if not stores:
-        return None
-
-    def read(name: str) -> bytes | None:
-        contents = (store.read(name, LARGEST_RECORD) for store in stores)
-        return next((content for content in contents if content is not None), None)
-
-    return read
+    named = dict[str, str]()
+    for place in places:
+        try:
+            named.update(list(places_of(read_outputs(open_place(place)))))
+        except OutputUnreadable:
+            continue  # a journal lies there without the files of Cloud Custodian
+    accounts = {line["arn"].split(":")[4] for _, line in verified.decisions}
+    found = dict.fromkeys({*accounts, *named}, given) if given else named
+    return {account: notices_store(at) for account, at in found.items() if at}
 
 
 def _compared(

@@ -329,7 +329,7 @@ class _Journal:
 
     def of(self, subject: Subject) -> list[Line]:
         own = self._by_id.get(subject.unique_id, ())
-        contents = [(name, self._store.read(name) or b"") for name in own]
+        contents = [(name, content) for name in own if (content := self._store.read(name))]
         put = [line for name, content in contents for line in parsed(content, self._store.place(name))]
         if contents:
             self.last[subject.unique_id] = line_digest(

@@ -8,6 +8,7 @@ values of tags are left out, and there are no secrets in what it is made of.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ OF_NOTICE, OF_RUN, LATER = "notice", "announcing run", "later run"
 _LONGEST = 200
 _RESTORE = "c7n-iamusers user {name} -s OUTPUT_DIR -c accounts.yml -a {account} --give-back"
 _DAY = 86_400.0
+#: IAM's user names ("IAM identifiers", IAM User Guide).
+_UNSAFE, _LONGEST_NAME = re.compile(r"[^\w+=,.@-]", re.ASCII), 64
 _LAST = datetime.max.replace(tzinfo=timezone.utc)
 
 Data = dict[str, Any]
@@ -406,7 +409,7 @@ def _shown(name: str, value: Any) -> str:
 
 
 def file_name(receipt: Mapping[str, Any]) -> str:
-    """The name of a receipt's files, without their extension."""
+    """The name of a receipt's files, without their extension; a safe one, whatever others wrote into outputs."""
     user = receipt["user"]
-    name = f"_{user['name']}" if str(user["name"]).startswith(("-", ".")) else user["name"]
-    return f"{user['account']}/{name}.{user['unique_id']}"
+    name, unique_id = (_UNSAFE.sub("_", str(user[key]))[:_LONGEST_NAME] for key in ("name", "unique_id"))
+    return f"{user['account']}/{'_' if name.startswith(('-', '.')) else ''}{name}.{unique_id}"

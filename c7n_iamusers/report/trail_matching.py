@@ -105,13 +105,12 @@ def match(
             found.matched[BY_REQUEST_ID] += 1
         else:
             rest.append(call)
-    by_session = defaultdict[tuple[str, str], list[TrailEvent]](list)
+    by_session = defaultdict[tuple[str, str, str], list[TrailEvent]](list)
     for each in free.values():
-        by_session[each.arn, each.operation].append(each)
+        by_session[each.arn, each.operation, each.user].append(each)
     for call in rest:
-        if event := _nearest(
-            call, (each for each in by_session[call.caller, call.operation] if each.id in free)
-        ):
+        alike = (by_session[call.caller, call.operation, user] for user in (call.user, ""))
+        if event := _nearest(call, (each for its in alike for each in its if each.id in free)):
             del free[event.id]
             found.matched[BY_SESSION] += 1
         else:
@@ -121,16 +120,14 @@ def match(
 
 
 def _nearest(call: Call, events: Iterable[TrailEvent]) -> TrailEvent | None:
-    """The event of the call's session and operation that is of its user, and closest in time."""
+    """Of ``events``, which are alike but for their times, the closest to the call."""
     begun, ended = moment(call.time), moment(call.answered) or moment(call.time)
     if begun is None or ended is None or not call.caller:
         return None
     near = [
         (abs(each.time - begun), each.id, each)
         for each in events
-        if each.user in (call.user, "")
-        and begun - _SKEW <= each.time <= ended + _SKEW
-        and bool(each.error) == bool(call.code)
+        if begun - _SKEW <= each.time <= ended + _SKEW and bool(each.error) == bool(call.code)
     ]
     return min(near)[2] if near else None
 

@@ -13,15 +13,16 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from c7n_iamusers.exceptions import SnapshotInvalid
+from c7n_iamusers.exceptions import NoticesUnreadable, SnapshotInvalid
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED
 from c7n_iamusers.execution.journal import DECISION, OUTCOME, RESTORE_JOURNAL, SNAPSHOT
 from c7n_iamusers.execution.journal_format import Chain, chain_of
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, DELETED, OUTCOMES, QUARANTINED, RELEASED, rows_of
 from c7n_iamusers.execution.stores import Store, read_all
-from c7n_iamusers.notices.exempted import DIRECTORY
+from c7n_iamusers.notices.notices import ANNOUNCED, Notices
 from c7n_iamusers.report.checks import ATTENTION, BLOCKING
 from c7n_iamusers.report.output_reader import RUNS
 from c7n_iamusers.snapshots.archive import SNAPSHOTS, unique_id_in
@@ -111,28 +112,26 @@ class Verified:
         self.found.append(Found(level, place, why))
 
 
-def verify_outputs(store: Store, plan_fault: Callable[[bytes], str]) -> Verified:
-    """Everything below ``store``. ``plan_fault``: why the content is no plan of a run; empty if it is one.
+def verify_outputs(store: Store, plan_fault: Callable[[bytes], str], verified: Verified) -> None:
+    """Verify everything below ``store``. ``plan_fault``: why the content is no plan of a run; empty if it is one.
 
     Raises OSError if the place can't be listed. A file that can't be read is found.
     """
-    return _Verification(store, plan_fault).run()
+    _Verification(store, plan_fault, verified).run()
 
 
 class _Verification:
-    def __init__(self, store: Store, plan_fault: Callable[[bytes], str]) -> None:
-        self._store, self._plan_fault = store, plan_fault
-        self._verified = Verified()
+    def __init__(self, store: Store, plan_fault: Callable[[bytes], str], verified: Verified) -> None:
+        self._store, self._plan_fault, self._verified = store, plan_fault, verified
         self._outputs = defaultdict[str, _Output](_Output)
 
-    def run(self) -> Verified:
-        names = [name for name in self._store.names("") if DIRECTORY not in name.split("/")[:-2]]
+    def run(self) -> None:
+        names = self._store.names("")
         self._journals(names)
         self._snapshots(names)
         self._files(names)
         for place, output in self._outputs.items():
             self._verified.decisions += [(place, line) for line in output.decisions]
-        return self._verified
 
     def _contents(self, names: Iterable[str], largest: int | None = None) -> Iterator[tuple[str, bytes]]:
         def unread(name: str, error: OSError) -> None:
@@ -243,7 +242,7 @@ class _Verification:
         for name in names:
             of_name[name.rpartition("/")[2]].append(name)
         for name, content in self._contents(of_name[OUTCOMES]):
-            self._verified.counts["outcomes"] += 1
+            self._verified.counts["outcome files"] += 1
             self._outcomes(name, content)
         for name, content in self._contents(of_name[PLAN]):
             self._verified.counts["plans"] += 1
@@ -343,39 +342,44 @@ class _Calls:
         )
 
 
-def verify_decisions(
-    verified: Verified, plans: Collection[str], notice_of: Callable[[str], bytes | None] | None
-) -> Iterator[Found]:
-    """Whether the plans and the notices, on which deletions rest, are as they were then.
-
-    ``plans``: SHA-256 of the plans that are at hand. ``notice_of``: the name of a notice -> its content, None if there
-    is none; may raise OSError. None where no place of notices is known.
-    """
-    unknown, rested = Counter[str](), dict[tuple[str, str], str]()
+def verify_plans(verified: Verified, plans: Collection[str]) -> None:
+    """Whether the plans by which users were deleted are at hand. ``plans``: the SHA-256 of those that are."""
+    missing = Counter[str]()
     for _, line in verified.decisions:
-        plan, told = line.get("plan"), line.get("announcement")
+        plan = line.get("plan")
         if plan and plan.get("sha256") not in plans:
-            unknown[f"{plan.get('place')}, SHA-256 {plan.get('sha256')}"] += 1
-        if told:
-            rested.setdefault((str(told.get("notice")), str(told.get("sha256"))), line["arn"])
-    for plan, users in unknown.items():
+            missing[f"{plan.get('place')}, SHA-256 {plan.get('sha256')}"] += 1
+    for plan, users in missing.items():
         why = f"the plan that {_of(users, 'user')} was deleted by is not here: give --plan FILE"
-        yield Found(ATTENTION, plan, why)
-    if notice_of:
-        verified.counts["notices"] += len(rested)
-        faults = (
-            (name, _notice_fault(notice_of, name, digest, arn)) for (name, digest), arn in rested.items()
-        )
-        yield from (Found(BLOCKING, name, fault) for name, fault in faults if fault)
-    elif rested:
-        why = f"where the {_of(len(rested), 'notice')} are that deletions rest on is not known: give --notices PLACE"
-        yield Found(ATTENTION, "notices", why)
+        verified.add(ATTENTION, plan, why)
 
 
-def _notice_fault(notice_of: Callable[[str], bytes | None], name: str, digest: str, arn: str) -> str:
+def verify_notices(verified: Verified, stores: Mapping[str, Store], now: datetime) -> None:
+    """Whether the notices on which deletions rest are as they were then, and the others such as a run writes.
+
+    ``stores``: account id -> where its notices are; without an account of which that is not known.
+    """
+    rested = defaultdict[str, dict[tuple[str, str], str]](dict)
+    for _, line in verified.decisions:
+        if told := line.get("announcement"):
+            account = line["arn"].split(":")[4]
+            rested[account].setdefault((str(told.get("notice")), str(told.get("sha256"))), line["arn"])
+    for account in sorted({*rested, *stores}):
+        if account not in stores:
+            why = f"where the {_of(len(rested[account]), 'notice')} are that deletions rest on is not known: "
+            verified.add(ATTENTION, f"account {account}", f"{why}give --notices PLACE")
+            continue
+        store = stores[account]
+        for (name, digest), arn in rested[account].items():
+            if fault := _notice_fault(store, name, digest, arn):
+                verified.add(BLOCKING, store.place(name), fault)
+        _others(verified, store, account, {name for name, _ in rested[account]}, now)
+
+
+def _notice_fault(store: Store, name: str, digest: str, arn: str) -> str:
     """Why a notice is not the one that the deletion of ``arn`` rests on; empty if it is."""
     try:
-        content = notice_of(name)
+        content = store.read(name, LARGEST_RECORD)
     except OSError as error:
         return f"can't be read: {error}"
     if content is None:
@@ -384,6 +388,19 @@ def _notice_fault(notice_of: Callable[[str], bytes | None], name: str, digest: s
     if now == digest:
         return ""
     return f"has the SHA-256 {now}, and had {digest} when {arn} was deleted on the strength of it"
+
+
+def _others(verified: Verified, store: Store, account: str, rested: Collection[str], now: datetime) -> None:
+    place = store.place(account)
+    try:
+        notices = Notices.read(store, account, now, lambda fault: verified.add(BLOCKING, place, fault))
+    except NoticesUnreadable as error:
+        verified.add(BLOCKING, place, str(error))
+        return
+    verified.counts["notices"] += len(notices.all)
+    if others := sum(each.step == ANNOUNCED and each.name not in rested for each in notices.all):
+        why = f"no digest of {_of(others, 'announcement')} is on record: no deletion here rests on them"
+        verified.add(NOTE, place, why)
 
 
 def _of(count: int, what: str) -> str:

@@ -196,6 +196,31 @@ def test_hostile_names_stay_text(iam: Any) -> None:
     assert "\u202e" not in page
 
 
+def test_what_others_wrote_leads_nowhere_and_hides_no_other_user(iam: Any) -> None:
+    run({"type": "quarantine"})
+    run({"type": "composite-delete"})
+    path = Path("output/composite-delete/outcomes.json")
+    rows = json.loads(path.read_text())
+    forged = {**rows[0], "arn": f"arn:aws:iam::{ACCOUNT}:user/..", "unique_id": "../../../etc/x"}
+    path.write_text(json.dumps([forged, *rows]))
+    resources = Path("output/composite-delete/resources.json")
+    found = json.loads(resources.read_text())
+    for each in found:
+        if each["UserName"] == "alice":
+            each["c7n:IamUser"]["attempts"] = "none"
+    resources.write_text(json.dumps(found))
+    result = receipt("--all")
+    assert result.exit_code == 1
+    assert (
+        "user alice of account 111122223333: what is on record of it is not what a run writes"
+        in result.output
+    )
+    names = {str(each.relative_to("receipts")) for each in Path("receipts").rglob("*.html")}
+    assert f"{ACCOUNT}/_....._.._.._etc_x.html" in names
+    assert any(name.startswith(f"{ACCOUNT}/bob.") for name in names)
+    assert len(names) == 2
+
+
 def test_nobody_of_that_name_was_deleted(iam: Any) -> None:
     run({"type": "quarantine"})
     result = receipt("alice")

@@ -166,6 +166,11 @@ TAMPERING: dict[str, tuple[Callable[[], object], int, str]] = {
         1,
         "when arn:aws:iam::111122223333:user/alice was deleted on the strength of it",
     ),
+    "a notice cut off": (
+        lambda: Path("notices", ACCOUNT, "20260101T000000Z-announced-0.json").write_text("{"),
+        1,
+        "20260101T000000Z-announced-0.json is no notice",
+    ),
     "the notices are elsewhere": (
         lambda: rmtree("notices"),
         1,
@@ -315,10 +320,12 @@ def test_what_lies_in_a_bucket(org: LocalOrg, tmp_path: Path, monkeypatch: pytes
     result = verify(place=place)
     assert result.exit_code == 0, result.output
     assert "2 journals" in result.output
-    first, _ = sorted(
-        each["Key"]
-        for each in s3.list_objects_v2(Bucket="governance", Prefix="out/")["Contents"]
-        if each["Key"].endswith(".jsonl")
+    found = s3.list_objects_v2(Bucket="governance", Prefix="out/")["Contents"]
+    keys = [each["Key"] for each in found if each["Key"].endswith(".jsonl")]
+    (first,) = (
+        key
+        for key in keys
+        if b'"phase": "quarantine"' in s3.get_object(Bucket="governance", Key=key)["Body"].read()
     )
     s3.delete_object(Bucket="governance", Key=first)
     result = verify(place=place)
