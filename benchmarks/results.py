@@ -297,8 +297,8 @@ def _at(measurements: tuple[Measurement, ...], latency_ms: float) -> list[Measur
 MOST_EVIDENCE_CALLS = 60
 FEWER_CALLS = 100
 FASTER_FLAGGING = 20
-MOST_CALLS_BY_FLOOR = 1.2
-FASTER_DELETION = 4
+MOST_CALLS_BY_FLOOR = 1.25
+FASTER_DELETION = 5
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def _is_looked_up(rule: ExemptionRule) -> bool:
 
 
 def usage_lines(rules: Sequence[ExemptionRule], users: Mapping[ExemptionRule, int]) -> Iterator[str]:
-    """For the log: how many users of an account each rule protects, and why. The report has the whole reasons."""
+    """For the log: how many users of an account each rule protects, and why. The report has more of the reasons."""
     for rule in rules:
         if users.get(rule):
             yield f"exempt by {rule}: {users[rule]} users{_explanation(rule)}"

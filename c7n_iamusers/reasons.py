@@ -499,6 +499,12 @@ BOUNDARY_UNKNOWN = _kind(
     ". The record is in the output of the run that set it (journal.jsonl): name that by record-from; or set the "
     "boundary by hand. Nothing was changed",
 )
+BOUNDARY_DISPUTED = _kind(
+    "BoundaryDisputed",
+    "{user}: by a journal, AWSDenyAll replaced {told} as its permissions boundary, and by its last snapshot from "
+    "before that {shown}: somebody may have written to the outputs. Nothing further was touched",
+    ": find out who did, and set by hand the boundary that the user had",
+)
 DENY_REWRITTEN = _kind(
     "DenyRewritten",
     "its inline policy {policy}, which somebody else wrote or changed, still denies",
@@ -578,7 +584,8 @@ NO_RECORD = _kind(
 POLICY_STAYS = _kind("PolicyStays", "its inline policy {policy} is not this tool's, or was changed: it stays")
 _STAY = "; they stay inactive: {which}"
 _BY_HAND = "; activate by hand the ones that are needed"
-_UNKNOWN_SINCE = (
+#: Of credentials that stay inactive.
+UNKNOWN_SINCE = (
     "It is unknown whether anybody else has activated them since, and deactivated them for another reason"
 )
 JOURNAL_MISSING = _kind(
@@ -590,13 +597,13 @@ JOURNAL_MISSING = _kind(
 DENY_REMOVED = _kind(
     "DenyRemoved",
     f"the Deny-all of {{since:{_MINUTE}}} UTC was removed or changed by somebody else. These were active before it. "
-    f"{_UNKNOWN_SINCE}{_STAY}",
+    f"{UNKNOWN_SINCE}{_STAY}",
     _BY_HAND,
 )
 DEACTIVATED_EARLIER = _kind(
     "DeactivatedEarlier",
     f"this tool deactivated these under an earlier quarantine, before that of {{since:{_MINUTE}}} UTC. "
-    f"{_UNKNOWN_SINCE}{_STAY}",
+    f"{UNKNOWN_SINCE}{_STAY}",
     _BY_HAND,
 )
 GIVEN_UNDER_QUARANTINE = _kind(
@@ -613,6 +620,13 @@ NOT_PROVEN_OURS = _kind(
     "NotProvenOurs",
     f"active before the quarantine of {{since:{_MINUTE}}} UTC, and no journal here shows that it was this tool that "
     f"deactivated these: somebody else may have, as for a leak{_STAY}",
+    _BY_HAND,
+)
+ONLY_IN_A_JOURNAL = _kind(
+    "OnlyInAJournal",
+    f"a journal says that this tool deactivated these under the quarantine of {{since:{_MINUTE}}} UTC, and neither the "
+    "record in its Deny-all nor the last snapshot from before it does: somebody else may have deactivated them, as for "
+    f"a leak, and written to the journal{_STAY}",
     _BY_HAND,
 )
 UNKNOWN_BEFORE = _kind(

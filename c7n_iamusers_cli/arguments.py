@@ -52,8 +52,10 @@ accounts_file = click.option(
 )
 
 
-def open_place(place: str) -> Store:
+def open_place(place: str, below: str = "") -> Store:
     """The store of a directory, or of ``s3://BUCKET/PREFIX``. Raises OutputUnreadable if there is no such directory.
+
+    ``below``: what follows the prefix in the keys of a bucket. It is no part of a URL: others may have chosen it.
 
     Like Cloud Custodian's own output, a bucket is accessed with the session's own credentials, without any --role.
     """
@@ -68,7 +70,8 @@ def open_place(place: str) -> Store:
     from c7n_iamusers.execution.bucket_store import bucket_output
     from c7n_iamusers.execution.sessions import fleet_session
 
-    return bucket_output(place, fleet_session(None, None))
+    store = bucket_output(place, fleet_session(None, None))
+    return store.below(below) if below else store
 
 
 def account_choice(command: Callable[..., Any]) -> Callable[..., Any]:

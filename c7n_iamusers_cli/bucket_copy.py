@@ -8,7 +8,7 @@ killed. Meanwhile the user is locked in each of these outputs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from c7n_iamusers.text.wording import visible
-from c7n_iamusers_cli.arguments import S3, open_place
+from c7n_iamusers_cli.arguments import S3
 from c7n_iamusers_cli.output import say
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ _ELSEWHERE, _LONGEST = frozenset(("", ".", "..")), 200
 
 
 @contextmanager
-def copied(urls: Sequence[str], user: Subject) -> Iterator[tuple[set[Path], Callable[[], None]]]:
-    """The directories with copies of the outputs at ``urls``, and what adds their new journal lines to the bucket.
+def copied(outputs: Mapping[str, Store], user: Subject) -> Iterator[tuple[set[Path], Callable[[], None]]]:
+    """The directories with copies of ``outputs``, by their places, and what adds new journal lines to the bucket.
 
     That is to be called before each call. Raises ClickException if a run or another restoration works on ``user``, or
     something can't be copied: nothing was done then.
@@ -40,7 +40,7 @@ def copied(urls: Sequence[str], user: Subject) -> Iterator[tuple[set[Path], Call
     from c7n_iamusers.execution.locks import holder_of
     from c7n_iamusers.execution.user_locks import UserLocks
 
-    copies = [_Copy(url, user) for url in urls if not _is_foreign_place(url)]
+    copies = [_Copy(place, store, user) for place, store in outputs.items() if not _is_foreign_place(place)]
     this = holder_of(f"c7n-iamusers user {user.name} --give-back")
     locks = [UserLocks(copy.store, this, alone=True) for copy in copies]
 
@@ -63,9 +63,8 @@ def copied(urls: Sequence[str], user: Subject) -> Iterator[tuple[set[Path], Call
                 copy.put_back()
 
 
-def _is_foreign_place(url: str) -> bool:
+def _is_foreign_place(place: str) -> bool:
     """Whether no run writes there, and a copy would lie beside another's. It is named."""
-    place = url.partition("?")[0]
     if all(map(_is_plain, place.removeprefix(S3).split("/"))):
         return False
     say(f"{place} is left out: it is no place that a run writes to: find out who wrote it", err=True)
@@ -77,14 +76,13 @@ def _is_plain(part: str) -> bool:
 
 
 class _Copy:
-    """A copy of what the output at ``url`` holds of ``user``."""
+    """A copy of what ``store``, the output at ``place``, holds of ``user``."""
 
-    def __init__(self, url: str, user: Subject) -> None:
+    def __init__(self, place: str, store: Store, user: Subject) -> None:
         from c7n_iamusers.execution.stores import DirectoryStore
 
-        self.store: Store = open_place(url)
-        self._user = user
-        self._files = DirectoryStore(COPIES / url.partition("?")[0].removeprefix(S3))
+        self.store, self._user = store, user
+        self._files = DirectoryStore(COPIES / place.removeprefix(S3))
         self._put: bytes | None = None
 
     def fetched(self) -> Path:

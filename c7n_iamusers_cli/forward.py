@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -26,6 +27,9 @@ _REGION = re.compile(r"https://(?:sqs\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.")
 _HIDDEN = 600
 #: Messages of one run. Whoever fills the queue must not keep a run going.
 _MOST = 10_000
+#: Refused messages that stay in the queue: of one sender, and of all. They come back, to every run: more would leave no
+#: room for the messages of others.
+_KEPT_OF_ONE, _KEPT = 200, 2_000
 #: Refusals that are printed; the others are counted.
 _MOST_PRINTED = 100
 #: The variable whose domain is that of addresses, as the shipped policies name it.
@@ -83,8 +87,10 @@ def forward(source: str, target: str, config: Path, domains: tuple[str, ...], de
     its email_domain, a template of this package or of c7n-mailer, texts without templates. Nothing else is copied.
 
     Anything else is refused and named, and the command ends with 1. A refused message stays in the queue, and is there
-    for the next run in ten minutes, so that you can correct the accounts file; --delete-refused removes it. A message
-    is deleted after it was sent: one of which that fails is forwarded again.
+    for the next run in ten minutes, so that you can correct the accounts file; --delete-refused removes it. Of one
+    sender 200 stay, and 2,000 of all: what is beyond is deleted, so that no sender keeps the messages of others from
+    their turn; it is said whose it was. A message is deleted after it was sent: one of which that fails is forwarded
+    again.
     """
     from c7n_iamusers.execution.sessions import account_session
 
@@ -97,13 +103,28 @@ def forward(source: str, target: str, config: Path, domains: tuple[str, ...], de
     counted = _Count()
     for message in queues.received():
         _handle(message, queues, accounts, counted, delete_refused)
-    if len(counted.refused) > _MOST_PRINTED:
-        say(f"and {len(counted.refused) - _MOST_PRINTED} more were refused", err=True)
-    kept = "deleted" if delete_refused else "left in the queue"
-    refused = f"; {len(counted.refused)} refused, {kept}" if counted.refused else ""
-    say(f"{counted.forwarded} forwarded{refused}", err=True)
+    _tell(counted, delete_refused)
     if counted.refused or counted.faults:
         raise click.exceptions.Exit(1)
+
+
+def _tell(counted: _Count, delete_refused: bool) -> None:
+    if len(counted.refused) > _MOST_PRINTED:
+        say(f"and {len(counted.refused) - _MOST_PRINTED} more were refused", err=True)
+    deleted = Counter[str]() if delete_refused else counted.deleted
+    for sender, count in deleted.most_common(_MOST_PRINTED):
+        say(
+            f"{count} refused messages of {sender} were deleted, beyond what stays in the queue: find out what sends "
+            "there as that user or role, and take the right away",
+            err=True,
+        )
+    kept = "deleted" if delete_refused else "left in the queue"
+    if deleted:
+        kept = (
+            f"{len(counted.refused) - deleted.total()} of them left in the queue, {deleted.total()} deleted"
+        )
+    refused = f"; {len(counted.refused)} refused, {kept}" if counted.refused else ""
+    say(f"{counted.forwarded} forwarded{refused}", err=True)
 
 
 def _key(queue: str) -> str:
@@ -129,11 +150,20 @@ def _addressed(target: Target, domains: tuple[str, ...]) -> Addressed:
 
 @dataclass
 class _Count:
-    """``refused``: the ids of messages. ``faults``: calls that AWS refused after a message was sent."""
+    """``refused``: the ids of messages. ``faults``: calls that AWS refused after a message was sent.
+
+    ``kept``, ``deleted``: how many of the refused ones each sender has in the queue, and had.
+    """
 
     forwarded: int = 0
     refused: list[str] = field(default_factory=list)
     faults: int = 0
+    kept: Counter[str] = field(default_factory=Counter)
+    deleted: Counter[str] = field(default_factory=Counter)
+
+    def keeps(self, sender: str) -> bool:
+        """Whether a further refused message of ``sender`` may stay in the queue."""
+        return self.kept[sender] < _KEPT_OF_ONE and self.kept.total() < _KEPT
 
 
 @dataclass(frozen=True)
@@ -153,7 +183,7 @@ class _Queues:
             answer = _asked(
                 self.receiving.receive_message,
                 QueueUrl=self.source,
-                AttributeNames=["SentTimestamp"],
+                AttributeNames=["SentTimestamp", "SenderId"],
                 **asked,
             )
             new = [each for each in answer.get("Messages", ()) if each["MessageId"] not in seen]
@@ -203,8 +233,13 @@ def _handle(
         counted.refused.append(name)
         if len(counted.refused) <= _MOST_PRINTED:
             say(f"refused: message {name} of {sent:%Y-%m-%d %H:%M} UTC: {str(error)[:400]}", err=True)
-        if delete_refused:
+        # the unique id of the user or role, by AWS: a message can't say another one; a session's name follows a colon
+        sender = str(message["Attributes"].get("SenderId") or "somebody unknown").partition(":")[0]
+        if delete_refused or not counted.keeps(sender):
             queues.delete(message)
+            counted.deleted[sender] += 1
+        else:
+            counted.kept[sender] += 1
         return
     queues.send(body)
     counted.forwarded += 1

@@ -324,9 +324,9 @@ def _restore(
 ) -> bool:
     """Restore the user; whether that was not done before. Raises ClickException if it is not restored."""
     directories = {Path(output) for output in history.outputs if not output.startswith(S3)}
-    urls = [record.url(place) for place in history.outputs if place.startswith(S3)]
+    stores = {place: record.store(place) for place in history.outputs if place.startswith(S3)}
     known, undone = _calls(record, history), history.is_half_restored
-    with copied(urls, history.subject) as (copies, put_back):
+    with copied(stores, history.subject) as (copies, put_back):
         context.invoke(
             restore,
             snapshots=tuple(

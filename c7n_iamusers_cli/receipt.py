@@ -158,7 +158,7 @@ class _Materials:
 
     def _file_of(self, place: str, name: str) -> bytes | None:
         if place not in self._stores:
-            self._stores[place] = open_place(self._record.url(place))
+            self._stores[place] = self._record.store(place)
         return self._stores[place].read(name)
 
     def _named_by_runs(self, given: str | None) -> Iterator[tuple[str, Notices]]:

@@ -19,7 +19,6 @@ from c7n_iamusers_cli.restore_choice import (
     check_parts,
     check_unambiguous,
     is_wanted,
-    with_account,
 )
 from c7n_iamusers_cli.restore_output import (
     FAILED,
@@ -411,26 +410,26 @@ class _Restoring:
 
     def _why_not(self, planned: Restoration, change: RightsChange) -> str:
         """Why the user is not restored unless somebody names it, in words; empty if it is."""
+        from c7n_iamusers.restoration.acceptance import Accepted, Need
+
         name = planned.plan.subject.name
-        if planned.whole.partial and planned.plan.calls and name not in self.options.names:
-            return f"check what is not known, then give --user {name}"
-        accepted = {name, with_account(planned.plan.subject)} & self.options.wider
-        if (change.wider or change.unknown) and not accepted:
-            return f"check the list, then give --accept-wider {name}"
+        match Accepted(self.options.names, self.options.wider).missing(planned, change):
+            case Need.NAMED:
+                return f"check what is not known, then give --user {name}"
+            case Need.WIDER:
+                return f"check the list, then give --accept-wider {name}"
         return ""
 
     def _ask(self, found: RestorableUser, planned: Restoration, change: RightsChange) -> str:
         """What was not accepted, by an option or on the terminal, and what to do, in words; empty if all was."""
-        from c7n_iamusers.restoration.cannot_come_back import administrative, administrative_today
+        from c7n_iamusers.restoration.acceptance import warnings
 
         if change.by_aws and not self.options.aws_changes.ask():
             return "check what AWS changed, then give --accept-aws-changes"
-        warnings = [*found.doubts]
-        ways = (*administrative(planned.snapshot), *administrative_today(planned.after, planned.rights))
-        warnings += [f"it becomes an administrator, by {way}" for way in dict.fromkeys(ways)]
-        if not planned.plan.calls or not warnings:
+        told = warnings(planned, tuple(found.doubts))
+        if not told:
             return ""
-        for warning in warnings:
+        for warning in told:
             say(f"  warning: {warning}")
         if self.options.yes:
             return ""

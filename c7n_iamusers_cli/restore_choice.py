@@ -24,21 +24,16 @@ def check_found(wanted: Sequence[RestorableUser], accounts: Sequence[str], names
     found = [each.recorded.subject for each in wanted]
     for what, missing in (
         ("account", set(accounts) - {each.account_id for each in found}),
-        ("", set(names) - {each.name for each in found} - set(map(with_account, found))),
+        ("", set(names) - {each.name for each in found} - {each.with_account for each in found}),
     ):
         if missing:
             named = " ".join(filter(None, [what, ", ".join(sorted(missing))]))
             raise click.ClickException(f"no snapshot of {named} in the given files: nothing was done")
 
 
-def with_account(subject: Subject) -> str:
-    """The user as ``ACCOUNT_ID/NAME``."""
-    return f"{subject.account_id}/{subject.name}"
-
-
 def check_unambiguous(wanted: Sequence[RestorableUser], wider: Sequence[str]) -> None:
     """Nobody accepts the rights of a namesake in another account. Raises ClickException."""
-    found = {with_account(each.recorded.subject) for each in wanted}
+    found = {each.recorded.subject.with_account for each in wanted}
     accounts = Counter(each.partition("/")[2] for each in found)
     if several := sorted(name for name in set(wider) if accounts[name] > 1):
         raise click.ClickException(

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from c7n_iamusers.report.user_history import Event, UserHistory
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+#: What begins something else in a URL of a bucket, or in the output of a policy: no run's key has it.
+_NO_PLACE = frozenset("?#{}")
 
 
 @click.command()
@@ -172,20 +174,30 @@ class Record:
         from c7n_iamusers.execution.journal import JournalReader
 
         if place not in self._journals or not self._once:
-            self._journals[place] = JournalReader(lambda: [open_place(self.url(place))])
+            self._journals[place] = JournalReader(lambda: [self.store(place)])
         try:
             return [*self._journals[place].of(subject)]
         except (OSError, OutputUnreadable) as error:
             self.problems.append(f"the journal in {place}: {error}")
             return []
 
+    def store(self, place: str) -> Store:
+        """The store of the output at ``place``."""
+        if not place.startswith(S3):
+            return open_place(place)
+        held = self._holding(place)
+        # exactly one slash: keys may have empty parts
+        return open_place(held, f"{place}/".removeprefix(f"{_without_options(held)}/").removesuffix("/"))
+
     def url(self, place: str) -> str:
-        """``place`` with the options of the output that holds it, such as its Region."""
-        (query, *_) = [
-            *(each.partition("?")[2] for each in self.places if place.startswith(each.partition("?")[0])),
-            "",
-        ]
-        return f"{place}?{query}" if query else place
+        """``place``, which no hostile key names, with the options of what holds it, such as the Region."""
+        _, mark, options = self._holding(place).partition("?")
+        return f"{place}{mark}{options}"
+
+    def _holding(self, place: str) -> str:
+        """That of ``places`` which holds ``place``."""
+        within = (each for each in self.places if f"{place}/".startswith(f"{_without_options(each)}/"))
+        return next(within, place)
 
     def _outputs(self) -> Iterator[PolicyOutput]:
         from c7n_iamusers.report.output_reader import read_outputs
@@ -195,7 +207,14 @@ class Record:
         for place in self.places:
             found = read_outputs(open_place(place), known, self._asked)
             self.problems += unread(found)
-            yield from found
+            top = _without_options(place) if place.startswith(S3) else None
+            for each in found:
+                if top is not None and _NO_PLACE.intersection(each.place.removeprefix(top)):
+                    self.problems.append(
+                        f"{each.place}: no run writes to a place of this name: it is left out"
+                    )
+                else:
+                    yield each
 
     def _notices(self) -> Iterator[tuple[str, Notices]]:
         """The notices of each account that may have the user."""
@@ -211,6 +230,10 @@ class Record:
                 yield target.account_id, found
             except (NoticesUnreadable, OutputUnreadable) as error:
                 self.problems.append(str(error))
+
+
+def _without_options(place: str) -> str:
+    return place.partition("?")[0].rstrip("/")
 
 
 def notices_store(place: str) -> Store:

@@ -75,7 +75,16 @@ def _add(module: ModuleType, table: str, text: str, before: str, **names: Any) -
 
 def _add_row_and_rule() -> None:
     _add(attachments, "ATTACHMENT_KINDS", "    BADGE,\n", "    MFA_DEVICE,\n", BADGE=ROW)
-    # Imported here, since what it imports uses the table.
+    # Imported here, since what they import uses the tables.
+    from c7n_iamusers.iam import removal_order
+
+    _add(
+        removal_order,
+        "REMOVAL_ORDER",
+        "    BADGE,\n",
+        "    MFA_DEVICE,\n    GROUP,\n",
+        BADGE=ROW,
+    )
     from c7n_iamusers.evidence import findings as finding_rules
 
     _add(finding_rules, "FINDING_RULES", FINDING, "FINDING_RULES = ")

@@ -12,10 +12,11 @@ import pytest
 
 from c7n_iamusers.execution import rate_limit
 from c7n_iamusers.iam import live_users
+from c7n_iamusers.identity_center import sign_ins
 from c7n_iamusers.lockout import deny_all, lockout_state
 from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER, VALUE_LENGTH
 from c7n_iamusers.notices import notices
-from c7n_iamusers.plugins import access_gate, safeguarded_action
+from c7n_iamusers.plugins import safeguarded_action
 from c7n_iamusers.safeguards import gate_readings, user_identity
 
 
@@ -35,7 +36,7 @@ from c7n_iamusers.safeguards import gate_readings, user_identity
             id="minutes-until-what-others-changed-contradicts-a-journal",
         ),
         pytest.param(safeguarded_action.ACTIVE_WITHIN, 30, id="days-of-use-that-spare-a-user"),
-        pytest.param(access_gate.USED_WITHIN, 30, id="days-of-use-that-count-as-access"),
+        pytest.param(sign_ins.USED_WITHIN, 30, id="days-of-use-that-count-as-access"),
         pytest.param(notices.LAPSE_DAYS, 90, id="days-after-which-an-announcement-lapses"),
         pytest.param(rate_limit.IDENTITY_CENTER_RATE, 20, id="calls-a-second-to-identity-center"),
         pytest.param(deny_all.INLINE_QUOTA, 2048, id="characters-of-inline-policies"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from c7n.exceptions import PolicyExecutionError
+from c7n.policy import Policy
 from c7n_mailer.utils import get_message_subject
 
 from aws_local_org import LocalOrg
@@ -222,6 +224,88 @@ def test_a_forged_plan_opens_no_gate(org: LocalOrg, iam: Any, tmp_path: Path, pi
     run(tmp_path, exempt("alice"), **options, **gate)
     assert "were not addressed" in outcomes(tmp_path)["bob"]["reason"]
     assert user_names(iam) == ["alice", "bob"]
+
+
+def forge(output: Path, place: Path, later: timedelta, **changes: str) -> None:
+    """A further journal with the lines of a quarantine, so much ``later``, and ``changes`` of texts in them."""
+    text = (output / NAME / "journal.jsonl").read_text()
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    lines = [json.loads(each) for each in text.splitlines()]
+    lines = [each for each in lines if each["phase"] in ("before", "after", "quarantine")]
+    for line in lines:
+        line["time"] = (datetime.fromisoformat(line["time"]) + later).isoformat()
+        if "record" in line:
+            since = datetime.fromisoformat(line["record"]["since"]) + later
+            line["record"]["since"] = since.isoformat()
+    place.mkdir()
+    (place / "journal.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+
+
+def bobs(output: Path, ran: Policy) -> dict[str, Any]:
+    """What becomes of bob by a policy, which may end with an error because of it."""
+    with suppress(PolicyExecutionError):
+        ran.run()
+    rows = json.loads((output / ran.name / "outcomes.json").read_text())
+    (row,) = (dict(row) for row in rows if row["user"] == "bob")
+    return row
+
+
+def released(output: Path) -> dict[str, Any]:
+    return bobs(output, policy({"name": "freeing", "actions": ["release"]}, output))
+
+
+def test_a_forged_journal_activates_no_key_that_the_deny_does_not_name(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    """Somebody switched it off before, as for a leak. It stays inactive, and the operator reads of it."""
+    ours, leaked = (iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"] for _ in range(2))
+    iam.update_access_key(UserName="bob", AccessKeyId=leaked, Status="Inactive")
+    acting({"type": "quarantine", "reason": "unused"}, tmp_path, exempt("alice")).run()
+    forge(tmp_path, tmp_path / "forged", timedelta(seconds=2), **{ours: leaked})
+    row = released(tmp_path)
+    keys = iam.list_access_keys(UserName="bob")["AccessKeyMetadata"]
+    assert {each["AccessKeyId"]: each["Status"] for each in keys}[leaked] == "Inactive"
+    assert "OnlyInAJournal" in (row["code"], *row.get("also", ()))
+    assert f"access key {leaked}" in row["reason"]
+
+
+READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+
+
+def bound(iam: Any) -> str:
+    found = iam.get_user(UserName="bob")["User"].get("PermissionsBoundary") or {}
+    return str(found.get("PermissionsBoundaryArn", ""))
+
+
+def under_boundary(iam: Any, output: Path) -> str:
+    """bob, below ReadOnlyAccess, in a quarantine whose only form is AWSDenyAll as the boundary. Returns its ARN."""
+    listed = iam.list_policies(Scope="AWS", MaxItems=50)["Policies"]
+    arns = [each["Arn"] for each in listed if each["PolicyName"] not in ("AdministratorAccess", "AWSDenyAll")]
+    for arn in arns[:10]:
+        iam.attach_user_policy(UserName="bob", PolicyArn=arn)
+    resources = [f"arn:aws:s3:::{'x' * 62}{number:02d}/*" for number in range(23)]
+    statement = {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": resources}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="bob", PolicyName="big", PolicyDocument=document)
+    iam.put_user_permissions_boundary(UserName="bob", PermissionsBoundary=READ_ONLY)
+    acting({"type": "quarantine", "reason": "unused"}, output, exempt("alice")).run()
+    return bound(iam)
+
+
+@pytest.mark.parametrize("former", ["", "arn:aws:iam::aws:policy/AdministratorAccess"], ids=["none", "wider"])
+def test_a_forged_journal_chooses_no_boundary(org: LocalOrg, iam: Any, tmp_path: Path, former: str) -> None:
+    """Neither of a release nor, through the snapshot of a deletion that is half-way, of a later one."""
+    deny = under_boundary(iam, tmp_path)
+    assert deny.endswith(":policy/AWSDenyAll")
+    forge(tmp_path, tmp_path / "forged", timedelta(seconds=1), **{READ_ONLY: former})
+    row = released(tmp_path)
+    assert (row["status"], row["code"], bound(iam)) == ("failed", "BoundaryDisputed", deny)
+    deletion = acting({"type": "composite-delete"}, tmp_path, exempt("alice"), name="deleting")
+    assert bobs(tmp_path, deletion)["code"] == "BoundaryDisputed"
+    assert not list((tmp_path / "deleting" / "snapshots").glob("*"))
+    (tmp_path / "forged" / "journal.jsonl").unlink()
+    assert (released(tmp_path)["status"], bound(iam)) == ("released", READ_ONLY)
 
 
 # Exemptions

@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from c7n_iamusers.execution.calls import BEFORE, DENIED, ApiCall, Plan, Subject
-from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, INLINE_POLICY, MFA_DEVICE, AttachmentKind, Removal
+from c7n_iamusers.iam.attachments import INLINE_POLICY, MFA_DEVICE, AttachmentKind, Removal
+from c7n_iamusers.iam.removal_order import REMOVAL_ORDER
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all
 from c7n_iamusers.lockout.lockout_state import deny_record_of
@@ -101,8 +102,8 @@ def _removals(user: IamUser, snapshot: Snapshot | None) -> list[ApiCall]:
     """The calls that remove what is attached to ``user``: kind by kind, and what may deny it something at the end."""
     ranked = [
         (_rank(found), replace(call, checked=call.checked | {DENIED}) if DENY in found else call)
-        for kind in ATTACHMENT_KINDS
-        for item in (user.attachments[kind.name] if kind.removals else ())
+        for kind in REMOVAL_ORDER
+        for item in user.attachments[kind.name]
         for found in [effects(kind, item, snapshot)]
         for call in _removals_of(user, kind, item)
     ]

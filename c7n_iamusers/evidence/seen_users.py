@@ -24,10 +24,14 @@ FLAGGED, EXEMPT, LEFT_OUT = "flagged", "exempt", "left out"
 BY_NOBODY, BY_US, BY_OTHERS = "", "quarantine", "policy"
 _BLOCKS = ("or", "and", "not")
 _TEXT, _MANY = text(100_000), 1_000_000
+#: Members of a rule that are texts for people, and how many characters of one the file has. Thousands of rules may have
+#: one long reason, so the file has each text once, and rules its number.
+_TOLD, _LONGEST_TOLD = ("reason", "owner"), 200
 _SHAPE = record(
     {
         "execution": text(100),
         "complete": one_of(True, False),
+        "texts": listing(_TEXT, _MANY),
         "rules": listing(record({}, others=True), _MANY),
         "users": listing(
             record(
@@ -107,8 +111,8 @@ class SeenUsers:
         """Rule -> how many users it protects, alone or beside other rules."""
         found = dict.fromkeys(self.rules, 0)
         for user in self.users:
-            for number in user.protecting:
-                found[self.rules[number]] += 1
+            for rule in {self.rules[number] for number in user.protecting}:
+                found[rule] += 1
         return found
 
     def and_then(self, later: SeenUsers) -> SeenUsers:
@@ -119,11 +123,20 @@ class SeenUsers:
         return SeenUsers(self.execution, complete, (*self.rules, *later.rules), tuple(users.values()))
 
     def content(self) -> str:
-        """The file. ``parse_seen`` is the reverse."""
+        """The file. ``parse_seen`` is the reverse, but for the ends of long reasons and owners."""
+        numbers: dict[str, int] = {}
+        rules = [
+            {
+                key: _numbered(value, numbers) if key in _TOLD else value
+                for key, value in rule.as_data().items()
+            }
+            for rule in self.rules
+        ]
         data = {
             "execution": self.execution,
             "complete": self.complete,
-            "rules": [rule.as_data() for rule in self.rules],
+            "rules": rules,
+            "texts": list(numbers),
             "users": [user.as_data() for user in self.users],
         }
         return json.dumps(data, separators=(",", ":"))
@@ -132,7 +145,7 @@ class SeenUsers:
 def parse_seen(data: Any) -> SeenUsers:
     """What the filter wrote, by the JSON of its file. Raises ValueError or InvalidPolicyData."""
     _SHAPE(data, SEEN)
-    rules = tuple(_rule(json.dumps(each, sort_keys=True)) for each in data["rules"])
+    rules = tuple(_rule(json.dumps(_told(each, data["texts"]), sort_keys=True)) for each in data["rules"])
     # each run has the same users
     users = tuple(map(_user, data["users"]))
     for user in users:
@@ -146,6 +159,19 @@ def _user(data: Mapping[str, Any]) -> SeenUser:
     known = {"arn": intern(data["arn"]), "unique_id": intern(data["unique_id"])}
     numbers = {key: tuple(data.get(key, ())) for key in ("more", "expired")}
     return SeenUser(**{**data, **known, **numbers})
+
+
+def _numbered(told: str, numbers: dict[str, int]) -> int:
+    shown = told if len(told) <= _LONGEST_TOLD else f"{told[: _LONGEST_TOLD - 3]}..."
+    return numbers.setdefault(shown, len(numbers))
+
+
+def _told(rule: Mapping[str, Any], texts: Sequence[str]) -> Mapping[str, Any]:
+    """The ``rule`` with its texts in place of their numbers. Raises ValueError."""
+    numbers = {key: rule[key] for key in _TOLD if key in rule}
+    if any(type(number) is not int or not 0 <= number < len(texts) for number in numbers.values()):
+        raise ValueError(f"{SEEN}: a rule has the number of no text")
+    return {**rule, **{key: texts[number] for key, number in numbers.items()}}
 
 
 @lru_cache(maxsize=100_000)

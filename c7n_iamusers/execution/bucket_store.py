@@ -177,6 +177,10 @@ class BucketStore:
             if each != self._prefix
         ]
 
+    def below(self, name: str) -> BucketStore:
+        """The store of what is below ``name``, which is a part of a key, whatever it looks like in a URL."""
+        return BucketStore(self._client, self._bucket, self._key(name), self._arguments, self._backoff)
+
     def place(self, name: str) -> str:
         """See Store."""
         return f"s3://{self._bucket}/{self._key(name)}"

@@ -141,6 +141,11 @@ class Subject:
         return intern(self.arn.split(":")[4])
 
     @property
+    def with_account(self) -> str:
+        """``ACCOUNT_ID/NAME``, as options name a user."""
+        return f"{self.account_id}/{self.name}"
+
+    @property
     def file_name(self) -> str:
         """The name as the beginning of a file's: an underscore precedes a dash or a dot.
 

@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import secrets
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
@@ -20,10 +19,18 @@ from typing import Any, Protocol
 
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, Subject
-from c7n_iamusers.execution.journal_format import PREVIOUS, last_line, line_digest, line_fault
+from c7n_iamusers.execution.journal_format import PREVIOUS, last_line, line_digest
+from c7n_iamusers.execution.journal_format import parsed as parsed
+from c7n_iamusers.execution.journal_format import parsed_lines as parsed_lines
 from c7n_iamusers.execution.locks import locked, require_in_place
-from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, sync_directory
-from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, check_json, read_json
+from c7n_iamusers.execution.stores import (
+    JOURNAL,
+    DirectoryStore,
+    Store,
+    open_appending,
+    others_may_write,
+    sync_directory,
+)
 from c7n_iamusers.text.times import moment
 
 #: The prefix of BucketJournal's objects, one for each run and user.
@@ -254,11 +261,12 @@ def _put(store: Store, name: str, content: bytes, about: str) -> None:
 class JournalReader:
     """Reads the journals of ``stores``, each once, on first use. Thread-safe.
 
-    Every method raises OSError if a journal can't be read.
+    Every method raises OSError if a journal can't be read. ``alone``: also if others can write one, or own it, since
+    what it says then proves nothing.
     """
 
-    def __init__(self, stores: Callable[[], Sequence[Store]]) -> None:
-        self._stores, self._lock = stores, threading.Lock()
+    def __init__(self, stores: Callable[[], Sequence[Store]], alone: bool = False) -> None:
+        self._stores, self._lock, self._alone = stores, threading.Lock(), alone
         self._journals: list[_Journal] | None = None
 
     def load(self) -> None:
@@ -270,7 +278,7 @@ class JournalReader:
         return [line for journal in self._read() for line in journal.of(subject)]
 
     def last_digest(self, subject: Subject) -> str:
-        """The digest of the last line about ``subject`` in the objects that ``of`` has read; empty if there is none."""
+        """The digest of the last line about ``subject`` in the objects that were read; empty if there is none."""
         return next((found for journal in self._read() if (found := journal.last.get(subject.unique_id))), "")
 
     def of_namesakes(self, subject: Subject) -> list[Line]:
@@ -296,30 +304,31 @@ class JournalReader:
     def _read(self) -> list[_Journal]:
         with self._lock:
             if self._journals is None:
-                self._journals = [_Journal(store) for store in self._stores()]
+                self._journals = [_Journal(store, self._alone) for store in self._stores()]
             return self._journals
 
 
 class _Journal:
     """The journals of one store. The names of its objects are listed once, and found by unique id or by user name."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, alone: bool) -> None:
         self._store, self._by_user = store, defaultdict[str, list[Line]](list)
+        self._alone = alone
+        #: Unique id -> the digest of its last line in the objects that were read.
+        self.last: dict[str, str] = {}
         self._ids = defaultdict[str, set[str]](set)
-        for line in parsed(store.read(JOURNAL) or b"", store.place(JOURNAL)):
+        for line in self._lines(JOURNAL):
             self._ids[line["arn"]].add(line["unique_id"])
             self._by_user[line["unique_id"]].append(line)
         self._restored = defaultdict[str, list[Line]](list)
         self._made, self._ended = set[str](), set[str]()
         self._creating: dict[str, Line] = {}
-        for line in parsed(store.read(RESTORE_JOURNAL) or b"", store.place(RESTORE_JOURNAL)):
+        for line in self._lines(RESTORE_JOURNAL):
             self._restored[line["unique_id"]].append(line)
             if line.get("operation") == "CreateUser":
                 self._note_creation(line)
             if line.get("phase") == OUTCOME:
                 self._ended |= set(map(str, line.get("made") or ()))
-        #: Unique id -> the digest of its last line in an object.
-        self.last: dict[str, str] = {}
         self._objects = store.names(BUCKET_JOURNALS)
         self._by_id, self._by_name = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
         for name in self._objects:
@@ -329,12 +338,7 @@ class _Journal:
 
     def of(self, subject: Subject) -> list[Line]:
         own = self._by_id.get(subject.unique_id, ())
-        contents = [(name, content) for name in own if (content := self._store.read(name))]
-        put = [line for name, content in contents for line in parsed(content, self._store.place(name))]
-        if contents:
-            self.last[subject.unique_id] = line_digest(
-                contents[-1][1].rpartition(b"\n")[0].rpartition(b"\n")[2]
-            )
+        put = [line for name in own for line in self._lines(name)]
         restored = self._restored.get(subject.unique_id, ())
         return [
             *self._by_user.get(subject.unique_id, ()),
@@ -374,14 +378,24 @@ class _Journal:
             yield from (line for line in self._by_user[other] if line.get("arn") == subject.arn)
         for name in self._by_name.get(subject.file_name, ()):
             if user_of_object(name)[1] != subject.unique_id:
-                lines = parsed(self._store.read(name) or b"", self._store.place(name))
-                yield from (line for line in lines if line.get("arn") == subject.arn)
+                yield from (line for line in self._lines(name) if line.get("arn") == subject.arn)
 
     def lines(self) -> Iterator[Line]:
         for lines in self._by_user.values():
             yield from lines
         for name in self._objects:
-            yield from parsed(self._store.read(name) or b"", self._store.place(name))
+            yield from self._lines(name)
+
+    def _lines(self, name: str) -> Iterator[Line]:
+        store, why = self._store, ""
+        content = store.read(name)
+        if content is not None and self._alone and isinstance(store, DirectoryStore):
+            why = others_may_write(store.directory, name)
+        if why:
+            raise OSError(f"{why}: find out who wrote to it, and make it this run's alone, or move it away")
+        if content and name.startswith(BUCKET_JOURNALS):
+            self.last[user_of_object(name)[1]] = line_digest(content.splitlines()[-1])
+        return parsed(content or b"", store.place(name))
 
 
 def _is_of(line: Line, subject: Subject) -> bool:
@@ -399,41 +413,3 @@ def user_of_object(name: str) -> tuple[str, str]:
     """The user name and the unique id in the name of an object; empty texts where it is no run's."""
     user, _, unique_id = name.rpartition("/")[2].removesuffix(".jsonl").rpartition(".")
     return (user, unique_id) if user and name.endswith(".jsonl") else ("", "")
-
-
-def parsed(content: bytes, place: str = "the journal") -> Iterator[Line]:
-    """The lines of a journal. Incomplete ones, as a crash leaves them, are skipped.
-
-    Raises OSError, which names ``place``, if no run can have written it: a line or the whole is beyond a bound, or a
-    line has another shape than ``journal_line`` gives it.
-    """
-    try:
-        check_json(content, MOST_JSON)
-    except NotInFormat as error:
-        raise OSError(f"{place} {error}") from error
-    if content.count(b"\n") > MOST_JSON:
-        raise OSError(f"{place} has more than {MOST_JSON} lines: find out who wrote it, and move it away")
-    for line in parsed_lines(io.BytesIO(content), place):
-        if fault := line_fault(line):
-            raise OSError(
-                f"{place} has a line that no run writes ({fault}): find out who wrote it, and move the journal away"
-            )
-        yield line
-
-
-def parsed_lines(texts: Iterable[bytes], place: str = "the journal") -> Iterator[Line]:
-    """``parsed`` of a journal that is read line by line. Raises OSError for a line beyond the bound."""
-    for text in texts:
-        if len(text) > LONGEST_LINE:
-            raise OSError(
-                f"{place} has a line of {len(text)} bytes, and no run writes more than {LONGEST_LINE}: find out who "
-                "wrote it, and move it away"
-            )
-        if text.isspace():
-            continue
-        try:
-            line = read_json(text)
-        except NotInFormat:
-            continue
-        if isinstance(line, dict):
-            yield line

@@ -9,12 +9,13 @@ A line that a killed run left incomplete is one, too: the next run ends it and h
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from c7n_iamusers.text.documents import LONGEST_LINE, NotInFormat, read_json
+from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, check_json, read_json
 
 #: The member of a line with the digest of the line before; empty in the first one.
 PREVIOUS = "previous"
@@ -51,6 +52,44 @@ def _parameters_fault(parameters: dict[str, Any]) -> str:
     if not isinstance(tags, list | tuple) or not all(isinstance(each, dict) for each in tags):
         return "parameters.Tags is no list of tags"
     return "" if isinstance(parameters.get("TagKeys", ()), list | tuple) else "parameters.TagKeys is no list"
+
+
+def parsed(content: bytes, place: str = "the journal") -> Iterator[dict[str, Any]]:
+    """The lines of a journal. Incomplete ones, as a crash leaves them, are skipped.
+
+    Raises OSError, which names ``place``, if no run can have written it: a line or the whole is beyond a bound, or a
+    line has another shape than ``journal_line`` gives it.
+    """
+    try:
+        check_json(content, MOST_JSON)
+    except NotInFormat as error:
+        raise OSError(f"{place} {error}") from error
+    if content.count(b"\n") > MOST_JSON:
+        raise OSError(f"{place} has more than {MOST_JSON} lines: find out who wrote it, and move it away")
+    for line in parsed_lines(io.BytesIO(content), place):
+        if fault := line_fault(line):
+            raise OSError(
+                f"{place} has a line that no run writes ({fault}): find out who wrote it, and move the journal away"
+            )
+        yield line
+
+
+def parsed_lines(texts: Iterable[bytes], place: str = "the journal") -> Iterator[dict[str, Any]]:
+    """``parsed`` of a journal that is read line by line. Raises OSError for a line beyond the bound."""
+    for text in texts:
+        if len(text) > LONGEST_LINE:
+            raise OSError(
+                f"{place} has a line of {len(text)} bytes, and no run writes more than {LONGEST_LINE}: find out who "
+                "wrote it, and move it away"
+            )
+        if text.isspace():
+            continue
+        try:
+            line = read_json(text)
+        except NotInFormat:
+            continue
+        if isinstance(line, dict):
+            yield line
 
 
 def line_digest(line: bytes) -> str:
@@ -100,7 +139,7 @@ def chain_of(content: bytes, read: Callable[[dict[str, Any]], object], forks: bo
     found, known = Chain(), {""}
     *whole, rest = content.split(b"\n")
     for number, text in enumerate([*whole, *([rest] if rest else [])], 1):
-        line = _parsed(text)
+        line = _line_in(text)
         previous = str(line.get(PREVIOUS, "")) if line else ""
         if line is None:
             found.torn.append(number)
@@ -121,7 +160,7 @@ def chain_of(content: bytes, read: Callable[[dict[str, Any]], object], forks: bo
     return found
 
 
-def _parsed(text: bytes) -> dict[str, Any] | None:
+def _line_in(text: bytes) -> dict[str, Any] | None:
     try:
         line = read_json(text)
     except NotInFormat:

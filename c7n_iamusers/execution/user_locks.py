@@ -123,11 +123,8 @@ class UserLocks:
         free = held is None or other.get("until") == "" or bool(until and until <= now)
         excluded = self.alone or other.get("alone") is not False
         if not free and excluded and other.get("id") != self._id:
-            when = (
-                f"wait until it has ended, or until {until:%H:%M} UTC if it was killed" if until else "wait"
-            )
             raise UserInUse(
-                f"{holder} works on it: {when}, and try again. Its lock is "
+                f"{holder} works on it: {_patience(until, now)}. Its lock is "
                 f"{self.store.place(_name(subject))}: whoever removes it must know that nothing works on the user"
             )
         return self._content(now + LEASE)
@@ -147,6 +144,14 @@ class UserLocks:
         writer = {"id": self._id, "holder": self.what, "alone": self.alone, "process": self.process}
         freed = {} if until else {"freed": self.now().isoformat(timespec="seconds")}
         return json.dumps({**writer, "until": shown, **freed}).encode()
+
+
+def _patience(until: datetime | None, now: datetime) -> str:
+    """For how long somebody may have to wait, in words. A run's lock counts for LEASE, by its own clock."""
+    ends = f"{until:%Y-%m-%d %H:%M} UTC" if until else ""
+    if until is None or until > now + LEASE + _SKEW:
+        return f"it says {ends or 'no time'} as its end, and no run writes such a lock: find out who wrote it"
+    return f"wait until it has ended, or until {ends} if it was killed, and try again"
 
 
 def _name(subject: Subject) -> str:

@@ -12,6 +12,8 @@ from c7n_iamusers.identity_center.model import Claim, InProgress, KnownPerson, P
 from c7n_iamusers.reasons import Reason
 
 CREATE, UPDATE, ASSIGN, ADOPT, AWAIT, UNCHANGED = "create", "update", "assign", "adopt", "await", "unchanged"
+#: For a permission set in accounts that have an earlier form of it.
+PROVISION = "provision"
 #: For a managed object that is no longer requested.
 REMOVE = "remove"
 #: For an object that a run made, by an undo.
@@ -28,6 +30,10 @@ MISSING = "missing"
 @dataclass(frozen=True, slots=True)
 class Change:
     """One object of the changeset. ``key``: unique in a plan. ``needs``: keys of the changes that must be done before.
+
+    ``follows``: keys of changes that must have ended before, and of which one must be done. ``instead_of``: the key of
+    a change that makes this one unnecessary; it begins when that one has failed. ``remedy``: what else helps if it
+    fails, in words.
 
     ``rests_on``: why an existing object may be adopted, or is not removed, in words. ``awaits``: the id of a request in
     progress that makes the change. ``after``: of one that makes the opposite, and must end first. ``lazy``: done only
@@ -51,6 +57,9 @@ class Change:
     details: tuple[str, ...] = ()
     administrative: str = ""
     identifier: str = ""
+    follows: tuple[str, ...] = ()
+    instead_of: str = ""
+    remedy: str = ""
 
     @property
     def is_work(self) -> bool:

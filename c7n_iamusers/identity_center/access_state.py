@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.iam.user import Item
 from c7n_iamusers.identity_center.model import KnownPermissionSet, KnownPerson, Person
 from c7n_iamusers.identity_center.planning.adoption import another_id, same_person
 from c7n_iamusers.identity_center.planning.permission_sets import differs
+from c7n_iamusers.identity_center.sign_ins import SignIns, unproven
 from c7n_iamusers.text.wording import folded
 
 ABSENT, PENDING, PROVISIONED, USED = "absent", "pending", "provisioned", "used"
@@ -86,3 +89,27 @@ def _problem(held: KnownPermissionSet, account_id: str, required: RequiredSet) -
     if required.form and differs(required.form, held.settings):
         return f"permission set {required.name} differs from the requested one"
     return ""
+
+
+@dataclass(frozen=True)
+class RequiredUse:
+    """What proves that a person uses its access: the organization's sign-ins, the account's roles, and since when a
+    sign-in counts.
+    """
+
+    sign_ins: SignIns
+    roles: tuple[Item, ...]
+    after: datetime
+
+    def proven(self, access: AccessState, account_id: str, held: Iterable[str]) -> AccessState:
+        """``access`` (PROVISIONED) as USED if the person has signed in by one of ``held``, the names of the permission
+        sets that count and that it has now; otherwise with the reason why not.
+        """
+        problems = []
+        for name in sorted(held):
+            problem = unproven(self.sign_ins, access.user_id, account_id, name, self.roles, self.after)
+            if not problem:
+                reason = f"{access.username} holds {name} in account {account_id}, and has signed in by it"
+                return replace(access, state=USED, permission_set=name, reason=reason)
+            problems.append(problem)
+        return replace(access, reason=f"{access.reason}, but {'; '.join(problems)}")

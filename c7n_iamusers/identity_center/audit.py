@@ -202,11 +202,12 @@ def _not_as_requested(report: Report, state: model.CenterState, history: History
     have lost the tag, but for what Terraform owns by now.
     """
     made = {assignment.permission_set_arn for _, assignment in history.made}
-    updated = {change.name for change in report.plan.changes if change.action == access_plan.UPDATE}
+    corrected = (access_plan.UPDATE, access_plan.PROVISION)
+    updated = {change.identifier for change in report.plan.changes if change.action in corrected}
     sets = {**{each.settings.name: each for each in state.current.sets.values()}, **state.permission_sets}
     for name, known in sorted(sets.items()):
         requested = report.desired.permission_sets.get(name)
-        if requested and name in updated:
+        if requested and known.arn in updated:
             yield _updated(known, requested)
         elif known.settings.is_managed or (
             known.arn in made and EXPORTED_TAG not in known.settings.tags.items()

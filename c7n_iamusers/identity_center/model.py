@@ -113,6 +113,8 @@ class Assignment:
     permission_set_arn: str
 
 
+#: In place of the principals that have a permission set in an account that can't be read.
+UNREADABLE = "(can't be read)"
 #: In place of a group's assignments that a delegated administrator can't list.
 UNKNOWN_ASSIGNMENT = Assignment("(a delegated administrator can't tell)", "")
 #: Why, and what to do.
@@ -268,6 +270,8 @@ PERMISSION_SET, GROUP, ASSIGNMENT, USER, MEMBERSHIP = (
     "user",
     "membership",
 )
+#: The kind of the change of a permission set in its accounts, which is no object.
+PROVISIONING = "provisioning"
 #: The codes of refusals that are decisions about the IAM user, and no failures: it is skipped.
 DECISIONS = frozenset(
     reason.code

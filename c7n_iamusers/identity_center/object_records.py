@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -343,27 +344,49 @@ class RemovedObjects:
         self._own: set[bytes] = set()
         self._found: dict[str, Removed] = {}
         self._under_way: dict[str, str] = {}
+        #: Identities of SETTINGS: how many calls are under way, and which a call has changed, or may have.
+        self._calls: Counter[str] = Counter()
+        self._changed: set[str] = set()
 
     def add(self, line: Mapping[str, Any]) -> None:
         """The next line of the journal."""
-        record, failed = (line.get("notes") or {}).get(RECORD), line.get("result") == "failed"
+        record, result = (line.get("notes") or {}).get(RECORD), str(line.get("result") or "")
         if record or self._under_way:
             key = json.dumps([line.get("operation"), line.get("parameters")], sort_keys=True)
             if record:
-                removed = Removed.from_data(record)
-                identity = _identity(removed)
-                if identity not in self._found:
-                    self._under_way[key] = identity
-                if _digest(_identity(removed, of_set=True)) not in self._own:
-                    self._found.setdefault(identity, removed)
+                self._begin(key, Removed.from_data(record))
                 return
-            if key in self._under_way and failed:
-                self._found.pop(self._under_way[key], None)
+            if self._end(key, result):
                 return
-            if line.get("result") and self._under_way.get(key, "").startswith(_CHANGING):
-                del self._under_way[key]
         if created := _created_identity(line):
-            (self._own.discard if failed else self._own.add)(_digest(created))
+            (self._own.discard if result == "failed" else self._own.add)(_digest(created))
+
+    def _begin(self, key: str, removed: Removed) -> None:
+        """The call of ``key`` removes it."""
+        identity = _identity(removed)
+        if identity.startswith(_CHANGING):
+            self._calls[identity] += key not in self._under_way
+            self._under_way[key] = identity
+        elif identity not in self._found:
+            self._under_way[key] = identity
+        if _digest(_identity(removed, of_set=True)) not in self._own:
+            self._found.setdefault(identity, removed)
+
+    def _end(self, key: str, result: str) -> bool:
+        """Whether ``result`` is that of a call that removes something, and failed.
+
+        SETTINGS stay changed unless all calls that change them failed.
+        """
+        identity, failed = self._under_way.get(key, ""), result == "failed"
+        takes_back = failed
+        if identity.startswith(_CHANGING) and result:
+            del self._under_way[key]
+            self._calls[identity] -= 1
+            self._changed |= set() if failed else {identity}
+            takes_back = failed and not (self._calls[identity] or identity in self._changed)
+        if takes_back:
+            self._found.pop(identity, None)
+        return failed and bool(identity)
 
     def __iter__(self) -> Iterator[Removed]:
         return iter(self._found.values())

@@ -69,6 +69,7 @@ class History:
     ``record``: of the latest quarantine, written before its first call. ``restored_at``: when a restoration last gave
     the user, which still exists, everything back that had been removed. ``gone`` and ``active``: when a run last saw
     each of what is in lines of phase LAPSED. ``uploaded``: the ids of the credentials that a restoration gave -> when.
+    ``disproved``: those that a snapshot shows inactive before, so that we did not deactivate them, by whatever journal.
     """
 
     calls: tuple[AppliedCall, ...] = ()
@@ -77,6 +78,7 @@ class History:
     gone: Mapping[str, datetime] = field(default_factory=dict)
     active: Mapping[str, datetime] = field(default_factory=dict)
     uploaded: Mapping[str, datetime] = field(default_factory=dict)
+    disproved: frozenset[str] = frozenset()
 
     @property
     def quarantine(self) -> Quarantine | None:
@@ -272,6 +274,7 @@ class History:
             key
             for key, call in off
             if not _is_restoration(call) and self.active.get(key, BEGINNING) <= call.time
+            if key not in self.disproved
         )
 
     def _released_before(self) -> datetime | None:

@@ -31,6 +31,19 @@ def is_denied(detail: Mapping[str, Any], source: PolicySource) -> bool:
     return bool(denying_policy(detail, source))
 
 
+def has_policies(detail: Mapping[str, Any], source: PolicySource) -> bool:
+    """Whether the user has any policy, of its own or of a group. Without one it can do nothing.
+
+    Resource policies can name users, too: they are not asked. ``detail``, ``source``: see ``denying_policy``.
+    """
+    groups = [source.groups.get(name) for name in detail.get("GroupList") or ()]
+    held = [detail.get("UserPolicyList"), detail.get("AttachedManagedPolicies")]
+    held += [
+        (group or {}).get(kind) for group in groups for kind in ("GroupPolicyList", "AttachedManagedPolicies")
+    ]
+    return any(held) or None in groups
+
+
 def _denying(detail: Mapping[str, Any], source: PolicySource) -> Iterator[str]:
     inline, attached = detail.get("UserPolicyList"), detail.get("AttachedManagedPolicies")
     yield from _of_holder(inline, attached, source, "")

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers import reasons
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all
-from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.applied_calls import BEGINNING, History
 from c7n_iamusers.lockout.quarantine_record import OWN_TAGS, DenyRecord, Quarantine, parse_sid
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.times import moment
@@ -20,11 +20,6 @@ from c7n_iamusers.text.times import moment
 NOTHING_KNOWN = History()
 #: A read contradicts only calls that are older: IAM is eventually consistent, and another run may be at work.
 SETTLED = timedelta(minutes=15)
-_BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
-#: Of credentials that stay inactive.
-UNKNOWN_SINCE = (
-    "It is unknown whether anybody else has activated them since, and deactivated them for another reason"
-)
 
 
 def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine | None:
@@ -289,7 +284,7 @@ def contradictions(user: IamUser, history: History, now: datetime) -> dict[str, 
     if record and record.deny == "own":
         forms["own"], puts["own"] = any(forms.values()), record.since
     gone = [form for form, put in puts.items() if put and put <= until and not forms[form]]
-    off, seen = history.deactivations(), history.activated_ids(_BEGINNING)
+    off, seen = history.deactivations(), history.activated_ids(BEGINNING)
     on = (str(item[kind.identifier]) for kind, item in switchable(user, attachments.ACTIVE))
     active = [each for each in on if each in off and off[each].answered and off[each].time <= until]
     found = {"gone": gone, "active": [each for each in active if each not in seen]}
@@ -317,13 +312,17 @@ def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTH
     removed = recorded_inactive(user, without_activated(quarantine, history)) if gone else ()
     earlier = deactivated_earlier(user, (*quarantine.deactivated, *others), history)
     given = [each for each in off if _id(each) in quarantine.given]
-    dropped = [each for each in off if _id(each) in set(quarantine.dropped) - given_back]
+    dropped = set(quarantine.dropped) - given_back
+    told = dropped & (history.proven_off() | history.disproved)
     return [
         *_staying(reasons.DENY_REMOVED, removed, since=since),
         *_staying(reasons.DEACTIVATED_EARLIER, earlier, since=since),
         *_staying(reasons.GIVEN_UNDER_QUARANTINE, given, since=since),
         *_staying(reasons.TAKEN_AGAIN, [each for each in off if _id(each) in given_back]),
-        *_staying(reasons.NOT_PROVEN_OURS, dropped, since=since),
+        *_staying(
+            reasons.NOT_PROVEN_OURS, [each for each in off if _id(each) in dropped - told], since=since
+        ),
+        *_staying(reasons.ONLY_IN_A_JOURNAL, [each for each in off if _id(each) in told], since=since),
         *_staying(reasons.UNKNOWN_BEFORE, unknown, since=since),
     ]
 
@@ -391,13 +390,16 @@ def only_ours(user: IamUser, quarantine: Quarantine, history: History) -> Quaran
         return left
     # of a user of whom not every kind was read, too
     kinds = [kind for kind in attachments.SWITCHABLE_KINDS if kind.name in user.attachments]
-    off = {
-        str(item[kind.identifier])
-        for kind in kinds
-        for item in user.attachments[kind.name]
-        if item.get("Status") == attachments.INACTIVE
-    }
-    return _drop(left, off - history.proven_off())
+    held = [(kind, item) for kind in kinds for item in user.attachments[kind.name]]
+    off = {_id(each) for each in held if each[1].get("Status") == attachments.INACTIVE}
+    named, proven = named_by_deny(user), history.proven_off()
+    return _drop(left, off - (proven if named is None else proven & named))
+
+
+def named_by_deny(user: IamUser) -> frozenset[str] | None:
+    """The ids in the record of the inline Deny-all, which stands before the first of these is off; None if unknown."""
+    on_user = record.quarantine if (record := deny_record_of(user)) else None
+    return frozenset(on_user.deactivated) if on_user and on_user.known else None
 
 
 def _drop(quarantine: Quarantine, identities: Collection[str]) -> Quarantine:

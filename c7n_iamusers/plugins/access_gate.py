@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,7 +21,6 @@ from c7n_iamusers.exceptions import IamUsersError, IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import PolicySource, read_account, read_policy_source
-from c7n_iamusers.iam.user import Item
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.applying.run_history import read_served
@@ -42,7 +41,7 @@ from c7n_iamusers.identity_center.requests.intent_checks import with_own_people
 from c7n_iamusers.identity_center.requests.intents import Intents
 from c7n_iamusers.identity_center.requests.member_accounts import PERMISSIONS as READING
 from c7n_iamusers.identity_center.requests.people import Candidate
-from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
+from c7n_iamusers.identity_center.sign_ins import USED_WITHIN, parse_sign_ins, require_fresh
 from c7n_iamusers.plugins import people_options, provisioning_settings
 from c7n_iamusers.plugins.policy_checks import NONE, require_own_account
 from c7n_iamusers.plugins.resources import AccountReadings, subject_of
@@ -74,34 +73,6 @@ Resource = dict[str, Any]
 Wanted = access_state.RequiredSet | str
 
 
-#: The default of ``used-within``, in days.
-USED_WITHIN = 30
-
-
-@dataclass(frozen=True)
-class _Use:
-    """The sign-ins of the organization, the account's roles, and since when a sign-in counts."""
-
-    sign_ins: SignIns
-    roles: tuple[Item, ...]
-    after: datetime
-
-    def proven(
-        self, found: access_state.AccessState, account_id: str, held: Iterable[str]
-    ) -> access_state.AccessState:
-        """``found`` (PROVISIONED) as USED if the person has signed in by one of ``held``, the names of the permission
-        sets that count and that it has now; otherwise with the reason why not.
-        """
-        problems = []
-        for name in sorted(held):
-            problem = unproven(self.sign_ins, found.user_id, account_id, name, self.roles, self.after)
-            if not problem:
-                reason = f"{found.username} holds {name} in account {account_id}, and has signed in by it"
-                return replace(found, state=access_state.USED, permission_set=name, reason=reason)
-            problems.append(problem)
-        return replace(found, reason=f"{found.reason}, but {'; '.join(problems)}")
-
-
 @dataclass(frozen=True)
 class _Account:
     """The users of the account: unique id -> ``UserDetail``. ``created``: unique id -> CreateDate."""
@@ -123,7 +94,7 @@ class AccessGate:
         self._identity = people_options.IdentitySettings(data, where)
         self._center: Center | None = None
         self._reader: AccessReader | None = None
-        self._use: _Use | None = None
+        self._use: access_state.RequiredUse | None = None
         self._runs = History()
 
     def check(self, in_lambda: bool) -> None:
@@ -239,7 +210,7 @@ class AccessGate:
         names = {wanted.name} if wanted.name else {each.settings.name for each in held}
         return self._use.proven(state, access.account_id, names) if self._use else state
 
-    def _read_use(self, place: str) -> _Use:
+    def _read_use(self, place: str) -> access_state.RequiredUse:
         """The sign-ins of the file, and the account's roles. Raises IdentityCenterError, OSError, ClientError."""
         try:
             self._calls.add(place.startswith("s3://"))
@@ -252,7 +223,7 @@ class AccessGate:
         require_fresh(sign_ins, self._connected_center().instance.identity_store_id, now, place)
         roles = AccountReadings.of(self._manager).inventory((ACCOUNT,), Backoff()).roles or ()
         after = now - timedelta(days=self._data.get("used-within", USED_WITHIN))
-        return _Use(sign_ins, roles, after)
+        return access_state.RequiredUse(sign_ins, roles, after)
 
     def _wanted(self) -> access_state.RequiredSet:
         given = self._data.get("permission-set", "")

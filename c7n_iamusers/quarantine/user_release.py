@@ -77,8 +77,10 @@ class UserRelease:
         ended = reasons.BROWNOUT_ENDED(end=brownout.end) if brownout else None
         if record is None:
             return self._end_brownout(evidence, user, applied, ended)
-        former = self.stores.former_boundary(user, history) if is_bounded(user) else None
-        planned = plan_release(user, record, history, former)
+        former = self.stores.former_boundary(user, history)
+        if former.disputed and is_bounded(user):
+            return FAILED, former.disputed
+        planned = plan_release(user, record, history, former.items)
         keys = read_key_use(self.run.client, user, self.run.backoff)
         used = used_under_aws_deny_all(record, history, keys)
         if problem := self._half_deleted(user, record, history) or planned.problem or used:

@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from c7n_iamusers import reasons
 from c7n_iamusers.execution.journal import RESTORED_FROM
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.lockout import lockout_state
 from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.deny_all import is_bounded
 from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER
 from c7n_iamusers.restoration import cannot_come_back
 from c7n_iamusers.snapshots.snapshot import Snapshot
@@ -33,6 +35,7 @@ def notes(
         _ENDED if ended else (),
         _left_out(snapshot, left_out, recreate_groups),
         _policies(snapshot, current),
+        (_DENIED,) if is_bounded(snapshot.user) else (),
         (
             f"group {group['GroupName']} no longer exists: --recreate-groups creates it again with its policies"
             for group in vanished
@@ -50,6 +53,12 @@ def notes(
 #: The note on a user that a deletion removed something from, and that its Deny-all is not on any more.
 _ENDED = (
     "somebody ended its deletion, since the Deny-all of that is not on it: what it lacks may be gone on purpose",
+)
+
+
+_DENIED = (
+    "its permissions boundary is AWSDenyAll, as in its snapshot, so that it can do nothing: where it had another one, "
+    "somebody had replaced that before its deletion, or had written to the outputs: set it by hand"
 )
 
 
@@ -113,7 +122,7 @@ def _inactive(snapshot: Snapshot, history: History) -> Iterator[str]:
     known = snapshot.deactivated | snapshot.by_others
     off = lockout_state.deactivated_earlier(snapshot.user, known, history)
     if named := ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in off if kind.restoration):
-        why = f"this tool deactivated these under a quarantine and did not activate them. {lockout_state.UNKNOWN_SINCE}"
+        why = f"this tool deactivated these under a quarantine and did not activate them. {reasons.UNKNOWN_SINCE}"
         yield f"{why}; they come back inactive, with new ids: {named}; activate by hand the ones that are needed"
 
 

@@ -17,20 +17,21 @@ from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.execution.journal import RESTORED_FROM, SNAPSHOT, JournalReader, JournalWriter, utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.accounts import AccountDetails
-from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, PERMISSIONS_BOUNDARY
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.live_policies import LivePolicies
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import lockout_state
 from c7n_iamusers.lockout.applied_calls import History
-from c7n_iamusers.lockout.deny_all import deny_all_arn, is_bounded
+from c7n_iamusers.lockout.deny_all import is_bounded
 from c7n_iamusers.lockout.journal_lines import LAPSED, history_of, last_deletion
 from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.reasons import Reason
+from c7n_iamusers.snapshots.before_deny import FormerBoundary, former_boundary, inactive_before, is_replaced
 from c7n_iamusers.snapshots.lost_attachments import Loss, lost_attachments
 from c7n_iamusers.snapshots.removed_by_deletion import with_removed
 from c7n_iamusers.snapshots.schema import BY_OTHERS
-from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, known_attachments, last_until, tampering
+from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, last_until, tampering
 from c7n_iamusers.text.documents import LARGEST_RECORD
 from c7n_iamusers.text.times import moment
 from c7n_iamusers.text.wording import shown
@@ -48,6 +49,7 @@ class SnapshotArchive:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.added = set[str]()  # SHA-256 of the snapshots of this run
 
     def of(self, subject: Subject) -> list[Snapshot]:
         """The snapshots of the user with this unique id, oldest first. Raises SnapshotRefused if one can't be read."""
@@ -64,7 +66,9 @@ class SnapshotArchive:
         name = _name(subject, number)
         with self._refusing(subject):
             self._store.create(name, content)
-        journal.write(subject, SNAPSHOT, snapshot=name, sha256=hashlib.sha256(content).hexdigest())
+        digest = hashlib.sha256(content).hexdigest()
+        journal.write(subject, SNAPSHOT, snapshot=name, sha256=digest)
+        self.added.add(digest)
 
     def _read(self, subject: Subject) -> Iterator[Snapshot]:
         number = 1
@@ -118,6 +122,7 @@ class RecordedUser:
     removed, by the snapshots and journals of all outputs: what it is judged by. ``foreign``: AWSDenyAll that no journal
     here shows as ours, in words. ``restoring``: the journal of a restoration that made the user and has not ended.
     ``lost``: what it had when its quarantine began, and no journal shows that we removed it: see ``lost_attachments``.
+    ``disputed``: why it is not known what boundary our AWSDenyAll replaced: see ``former_boundary``.
     """
 
     user: IamUser
@@ -133,9 +138,12 @@ class RecordedUser:
     foreign: str = ""
     restoring: str = ""
     lost: tuple[Loss, ...] = ()
+    disputed: Reason | None = None
 
     def require_whole(self, adopt: bool) -> None:
         """Raises SnapshotRefused if the user may have lost what denied it something, so its snapshot would lack that.
+
+        Also if it is not known what boundary the user had: its snapshot would say a wrong one.
 
         ``adopt``: an AWSDenyAll that is not ours is accepted, and so are what the user has lost in quarantine and a
         restoration that has not ended, since somebody knows of it, its output is lost, or it is given up; the snapshot
@@ -147,6 +155,8 @@ class RecordedUser:
                     user=self.user.subject, journal=self.restoring, name=self.user.name
                 )
             )
+        if self.disputed:
+            raise SnapshotRefused(self.disputed)
         if self.foreign and not self.begun and not adopt:
             raise SnapshotRefused(reasons.FOREIGN_DENY(user=self.user.subject, deny=self.foreign))
 
@@ -183,8 +193,9 @@ class RecordStores:
         object.__setattr__(self, "archive", SnapshotArchive(self.here))
         archives = cache(lambda: [self.archive, *map(SnapshotArchive, self.others())])
         object.__setattr__(self, "archives", archives)
-        object.__setattr__(self, "own", JournalReader(lambda: [self.here]))
-        object.__setattr__(self, "known", JournalReader(lambda: [self.here, *self.others()]))
+        object.__setattr__(self, "own", JournalReader(lambda: [self.here], alone=True))
+        known = JournalReader(lambda: [self.here, *self.others()], alone=True)
+        object.__setattr__(self, "known", known)
 
     def history(self, user: IamUser, made: Made, now: datetime) -> History:
         """What runs with this output did to ``user``.
@@ -194,8 +205,11 @@ class RecordStores:
         return self._history(self.own, user, made, now)
 
     def known_history(self, user: IamUser, made: Made, now: datetime) -> History:
-        """What runs with any of the outputs did to ``user``."""
-        return self._history(self.known, user, made, now)
+        """What runs with any of the outputs did to ``user``. What a snapshot disproves is not among it."""
+        history = self._history(self.known, user, made, now)
+        if not history.deactivations() or lockout_state.named_by_deny(user) is not None:
+            return history
+        return replace(history, disproved=inactive_before(self.snapshots(user), self.proven(user.subject)))
 
     def snapshots(self, user: IamUser) -> list[Snapshot]:
         """The snapshots of ``user`` in all outputs. Raises SnapshotRefused."""
@@ -214,44 +228,23 @@ class RecordStores:
         found, ours = lost_attachments(snapshot, user) if snapshot else (), known.ever_removed()
         return tuple(each for each in found if each.may_deny or each.key not in ours)
 
-    def former_boundary(self, user: IamUser, history: History) -> tuple[Item, ...] | None:
-        """The boundary that AWSDenyAll replaced on ``user``, empty if there was none; None if that is not known.
+    def former_boundary(self, user: IamUser, history: History) -> FormerBoundary:
+        """The boundary that AWSDenyAll replaced on ``user``, if it replaced any. Raises SnapshotRefused."""
+        if not is_replaced(user, history):
+            return FormerBoundary()
+        return former_boundary(user, history, self.snapshots(user), self.proven(user.subject))
 
-        If AWSDenyAll is not our work, it is AWSDenyAll itself, provided that the last snapshot shows it too. Where the
-        journal and the snapshot before the quarantine differ, somebody wrote one of them.
-        """
-        snapshots = self.snapshots(user)
-        if since := history.boundary_deny():
-            recorded = history.former_boundary()
-            before = last_until(snapshots, since)
-            # a snapshot that was taken under the Deny shows that
-            known = {recorded or "", deny_all_arn(user)}
-            if recorded is None or (before and before.user.boundary_arn not in known):
-                return None
-            return (_boundary_of(recorded, snapshots),) if recorded else ()
-        last = max(snapshots, key=lambda each: str(each.taken), default=None)
-        held = tuple(last.user.attachments[PERMISSIONS_BOUNDARY.name]) if last else None
-        return held if held == user.attachments[PERMISSIONS_BOUNDARY.name] else None
-
-    def boundary_taken_off(self, user: IamUser, history: History) -> tuple[Item, ...]:
-        """The boundary that AWSDenyAll replaced on ``user``, where somebody took that off and ``user`` has none now."""
-        arn = history.boundary_under_deny()
-        if not arn or user.boundary_arn:
-            return ()
-        return (_boundary_of(arn, self.snapshots(user)),)
+    def proven(self, subject: Subject) -> frozenset[str]:
+        """The SHA-256 of the user's snapshots, by the journals of all outputs and this run. Raises SnapshotRefused."""
+        with _refusing(subject):
+            lines = self.known.of(subject)
+        found = (str(line.get("sha256")) for line in lines if line.get("phase") == SNAPSHOT)
+        return frozenset((*found, *self.archive.added))
 
     def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> History:
         with _refusing(user.subject):
             lines = reader.of(user.subject)
         return history_of(user.subject, lines).with_calls(made, now)
-
-
-def _boundary_of(arn: str, snapshots: Iterable[Snapshot]) -> Item:
-    """The boundary with this ARN, as the ``snapshots`` have it."""
-    known = known_attachments(snapshots, PERMISSIONS_BOUNDARY.name)
-    return next(
-        (item for item in known if item["PermissionsBoundaryArn"] == arn), {"PermissionsBoundaryArn": arn}
-    )
 
 
 class UserRecords:
@@ -281,14 +274,14 @@ class UserRecords:
         earlier, now = self._earlier(user), self._now()
         history = self._stores.history(user, made, now)
         known = self._stores.known_history(user, made, now)
-        former = self._stores.former_boundary(user, known) if is_bounded(user) else None
-        plain = lockout_state.without_own_changes(user, known, former)
+        former = self._stores.former_boundary(user, known)
+        plain = lockout_state.without_own_changes(user, known, former.items)
         under_way = History().with_calls(made, now).began_deletion()
         begun = lockout_state.deletion_begun(user, known, under_way)
         # Where somebody has given a part back, a restoration takes the rest from the earlier snapshots.
         lacking = bool(begun) or lockout_state.lacks_removed(user, known)
-        if lacking and (taken_off := self._stores.boundary_taken_off(user, known)):
-            plain = plain.with_boundary(taken_off)
+        if lacking and not user.boundary_arn and former.items:
+            plain = plain.with_boundary(former.items)
         quarantine = lockout_state.quarantine_of(user, known)
         record = quarantine.as_data() if quarantine else None
         if quarantine and record and (ids := lockout_state.changed_by_others(user, quarantine, known)):
@@ -321,6 +314,7 @@ class UserRecords:
             lockout_state.foreign_deny(user, known),
             self._restoring(user),
             self._lost(user, quarantine, known) if quarantine and not begun else (),
+            former.disputed if lacking or is_bounded(user) else None,
         )
         unsure = found.begun_elsewhere or found.lost or found.restoring or (found.foreign and not begun)
         partial = bool(adopted and unsure) or any(each.partial for each in earlier)
@@ -381,6 +375,9 @@ class UserRecords:
 
         last = found.earlier[-1] if found.earlier else None
         if last is None or not same(last) or last.deletion_begun > taken.deletion_begun:
+            return False
+        # a run that was stopped may have written it and not its SHA-256
+        if last.sha256 not in self._stores.proven(found.user.subject):
             return False
         # read only where one of the other outputs can be the later one
         return all(

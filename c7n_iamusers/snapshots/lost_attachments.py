@@ -20,6 +20,7 @@ from c7n_iamusers.iam.attachments import (
     SWITCHABLE_KINDS,
     AttachmentKind,
 )
+from c7n_iamusers.iam.removal_order import REMOVAL_ORDER
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all
 from c7n_iamusers.snapshots.effects import effects
@@ -53,20 +54,20 @@ def lost_attachments(snapshot: Snapshot, user: IamUser) -> tuple[Loss, ...]:
     """What of ``snapshot`` is not on ``user`` any more, if it could deny something, or a deletion may have removed it.
 
     What could deny something comes first; so could what has no document in the snapshot. A boundary under an AWSDenyAll
-    of ours counts as there. A deletion removes kind by kind, in the order of the table: it has not come to what follows
+    of ours counts as there. A deletion removes kind by kind, in REMOVAL_ORDER: it has not come to what follows
     a credential that is still there, so somebody else removed that.
     """
     held = [
-        ATTACHMENT_KINDS.index(kind)
+        REMOVAL_ORDER.index(kind)
         for kind in (LOGIN_PROFILE, *SWITCHABLE_KINDS)
         if _marks(kind, snapshot.user) & _marks(kind, user)
     ]
-    reached = ATTACHMENT_KINDS[: min(held, default=len(ATTACHMENT_KINDS)) + 1]
+    reached = REMOVAL_ORDER[: min(held, default=len(REMOVAL_ORDER)) + 1]
     gone = [
         Loss(kind, str(item[kind.identifier]), "Deny" in effects(kind, item, snapshot))
         for kind, item in _gone(snapshot, user)
     ]
-    found = (each for each in gone if each.may_deny or (each.kind in reached and each.kind.removals))
+    found = (each for each in gone if each.may_deny or each.kind in reached)
     return tuple(sorted(found, key=lambda each: not each.may_deny))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +30,8 @@ class Snapshot:
     ``rights_read``: a restoration compares what they allowed then with what they allow now.
     ``quarantine``: ``{since, deactivated, ...}`` if the user was in quarantine. ``partial``: another run had begun to
     delete it. ``deletion_begun``: the user was as an unfinished deletion left it, so this is not all that it had; one
-    without that is whole. Times are datetimes, or ISO 8601 text once loaded.
+    without that is whole. Times are datetimes, or ISO 8601 text once loaded. ``sha256``: in hex, of the content that it
+    was read from; empty if it was not.
     """
 
     user: IamUser
@@ -44,6 +45,7 @@ class Snapshot:
     policies: tuple[PolicyVersion, ...] | None = None
     rights_read: datetime | str | None = None
     deletion_begun: bool = False
+    sha256: str = field(default="", compare=False)
 
     def as_json(self) -> str:
         """The snapshot as JSON text. Raises KeyError if a kind was not read."""
@@ -129,7 +131,8 @@ class Snapshot:
             raise SnapshotInvalid(f"not a snapshot of version {SCHEMA_VERSION}: {problem}")
         snapshot = _snapshot(data)
         if _has_digests(data, snapshot):
-            return snapshot
+            whole = content.encode() if isinstance(content, str) else content
+            return replace(snapshot, sha256=hashlib.sha256(whole).hexdigest())
         raise SnapshotInvalid(_CHANGED)
 
 

@@ -207,14 +207,15 @@ def _deleted(places: tuple[str, ...]) -> DeletedHere | None:
 
 
 def read_users(reading: ReadAccounts) -> ReadUsers:
-    """Reads users of accounts alone."""
+    """Reads users of accounts, their policies and their credentials."""
 
     def read(accounts: Iterable[str]) -> dict[str, Mapping[str, str] | str]:
+        listed = list(accounts)
         return {
             account: f"it is unknown whether its IAM user still exists, as {found}:"
             if isinstance(found, str)
-            else found.unusable()
-            for account, found in reading(accounts, {})
+            else found.unable()
+            for account, found in reading(listed, dict.fromkeys(listed, ()))
         }
 
     return read

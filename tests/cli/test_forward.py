@@ -6,6 +6,8 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,59 @@ def test_a_full_queue_prints_a_bounded_number_of_lines(org: LocalOrg) -> None:
     lines = forward().output.splitlines()
     assert len(lines) == 102
     assert lines[-2:] == ["and 5 more were refused", "0 forwarded; 105 refused, left in the queue"]
+
+
+class Queues:
+    """The functions' queue: the sender of each message, in order. ``deleted``: what was deleted of it."""
+
+    def __init__(self, *senders: str) -> None:
+        self.left, self.deleted = list(senders), Counter[str]()
+
+    def received(self) -> Iterator[dict[str, Any]]:
+        for number, sender in enumerate(self.left):
+            attributes = {"SentTimestamp": "0", "SenderId": sender}
+            yield {"MessageId": str(number), "Body": packed({}), "Attributes": attributes}
+
+    def delete(self, message: dict[str, Any]) -> None:
+        self.deleted[message["Attributes"]["SenderId"].partition(":")[0]] += 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "deleted"),
+    [
+        pytest.param({"flood": 1_000, "honest": 5}, {"flood": 800}, id="one-sender"),
+        pytest.param({f"flood:session-{n}": 50 for n in range(20)}, {"flood": 800}, id="in-many-sessions"),
+        pytest.param({f"flood-{n}": 200 for n in range(12)}, {"flood-10": 200, "flood-11": 200}, id="many"),
+        pytest.param({"one": 200, "other": 200}, {}, id="few-of-each"),
+    ],
+)
+def test_no_sender_fills_the_queue_for_others(
+    monkeypatch: pytest.MonkeyPatch, org: LocalOrg, sent: dict[str, int], deleted: dict[str, int]
+) -> None:
+    """A refused message comes back to each run. Of one sender, and of all, only so many stay."""
+    from c7n_iamusers_cli import forward as module
+
+    queues = Queues(*Counter(sent).elements())
+    monkeypatch.setattr(module, "_Queues", lambda *_: queues)
+    done = forward()
+    assert done.exit_code == 1
+    assert queues.deleted == deleted
+    for sender, count in deleted.items():
+        assert f"{count} refused messages of {sender} were deleted, beyond what stays" in done.output
+    refused, gone = sum(sent.values()), sum(deleted.values())
+    kept = f"{refused - gone} of them left in the queue, {gone} deleted" if gone else "left in the queue"
+    assert done.output.splitlines()[-1] == f"0 forwarded; {refused} refused, {kept}"
+
+
+def test_the_sender_is_asked_for(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> None:
+    from c7n_iamusers_cli import forward as module
+
+    monkeypatch.setattr(module, "_KEPT_OF_ONE", 2)
+    send(org, {}, {}, {})
+    lines = forward().output.splitlines()
+    assert lines[-1] == "0 forwarded; 3 refused, 2 of them left in the queue, 1 deleted"
+    assert "1 refused messages of AIDA" in lines[-2]
+    assert count(org, FUNCTIONS) == 2
 
 
 def test_email_domain_replaces_that_of_the_accounts_file(org: LocalOrg) -> None:

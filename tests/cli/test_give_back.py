@@ -116,6 +116,24 @@ def test_no_deletion_begins_in_a_bucket_while_the_user_is_given_back(
     assert state(iam)[2] == groups
 
 
+@pytest.mark.parametrize("tail", ["?x", "#x", "?region=eu-west-9", "?kms-key=arn:aws:kms:x", "{x}", "%3Fx"])
+def test_a_key_is_no_url(org: LocalOrg, iam: Any, output: str, tail: str) -> None:
+    """Who writes to the bucket names objects: what follows a ? in a key is no option, nor its place another one."""
+    groups = state(iam)[2]
+    with refusing("DetachUserPolicy"), pytest.raises(PolicyExecutionError):
+        run({"type": "composite-delete"}, output)
+    s3, (first, *_) = org.client("s3"), [each for each in objects(org) if "/journal/" in each]
+    top = first.partition("/journal/")[0]
+    for key in objects(org):
+        copy = {"Bucket": BUCKET, "Key": key}
+        s3.copy_object(Bucket=BUCKET, Key=f"{top}{tail}{key.removeprefix(top)}", CopySource=copy)
+    result = give_back(output)
+    assert result.exit_code == 0, result.output
+    assert state(iam)[2] == groups
+    named = f"s3://{BUCKET}/{top}{tail}: no run writes to a place of this name: it is left out"
+    assert (named in result.output) is (tail != "%3Fx")
+
+
 def test_a_deletion_that_was_killed_is_found_in_a_bucket(org: LocalOrg, iam: Any, output: str) -> None:
     before = state(iam)
     with killed("DetachUserPolicy"):

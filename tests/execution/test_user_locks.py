@@ -61,7 +61,9 @@ def test_who_excludes_whom(
         second = locks(tmp_path, clock, "the second", second_alone)
         if excluded:
             with (
-                pytest.raises(UserInUse, match=r"the first works on it: .* until 12:15 UTC if it was killed"),
+                pytest.raises(
+                    UserInUse, match=r"the first works on it: .* until 2026-11-29 12:15 UTC if it was killed"
+                ),
                 second.held(ALICE),
             ):
                 second.renew(ALICE)
@@ -156,6 +158,41 @@ def test_whoever_lost_it_makes_no_further_call(tmp_path: Path, clock: Clock, hap
         with pytest.raises(RunLockLost, match="removed or taken over"):
             mine.renew(ALICE)
     assert ((tmp_path / NAME).exists() and (tmp_path / NAME).read_bytes()) == left
+
+
+@pytest.mark.parametrize(
+    ("until", "told"),
+    [
+        pytest.param(
+            "2099-01-01T00:00:00+00:00",
+            "it says 2099-01-01 00:00 UTC as its end, and no run",
+            id="in-decades",
+        ),
+        pytest.param(
+            "2026-11-29T12:26:00+00:00",
+            "it says 2026-11-29 12:26 UTC as its end, and no run",
+            id="beyond-a-skew",
+        ),
+        pytest.param(
+            "2026-11-29T14:25:00+02:00",
+            "wait until .* or until 2026-11-29 12:25 UTC",
+            id="of-a-clock-that-is-fast",
+        ),
+        pytest.param(
+            "soon", "it says no time as its end, and no run writes such a lock: find out", id="at-no-time"
+        ),
+    ],
+)
+def test_a_lock_says_its_day_and_whether_a_run_writes_such(
+    tmp_path: Path, clock: Clock, until: str, told: str
+) -> None:
+    (tmp_path / "locks").mkdir()
+    (tmp_path / NAME).write_text(json.dumps({"id": "x", "holder": "A", "alone": True, "until": until}))
+    with (
+        pytest.raises(UserInUse, match=f"A works on it: {told}"),
+        (mine := locks(tmp_path, clock, "m")).held(ALICE),
+    ):
+        mine.renew(ALICE)
 
 
 @pytest.mark.parametrize("content", [b"", b"[", b"[1]", b"{}", b'{"until": 5, "alone": []}', b"\xff"])

@@ -267,7 +267,7 @@ MUTANTS = {
         # Identity Center
         Mutant(
             "undo-takes-what-others-use",
-            "c7n_iamusers/identity_center/undo/rechecks.py",
+            "c7n_iamusers/identity_center/undo/deletion_rechecks.py",
             "    def _joined(self, group: model.KnownGroup, more: Iterable[str] = ()) -> str:\n",
             "    def _joined(self, group: model.KnownGroup, more: Iterable[str] = ()) -> str:\n        return ''\n",
             "undo: member-added@DeleteAccountAssignment",

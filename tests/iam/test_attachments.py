@@ -15,6 +15,7 @@ from c7n_iamusers.iam.attachments import (
     AttachmentKind,
     is_virtual_mfa,
 )
+from c7n_iamusers.iam.removal_order import REMOVAL_ORDER
 
 IAM = botocore.session.get_session().get_service_model("iam")
 KINDS = pytest.mark.parametrize("kind", ATTACHMENT_KINDS, ids=lambda kind: kind.name)
@@ -84,3 +85,10 @@ def test_only_these_kinds_may_be_missing_from_no_snapshot() -> None:
 )
 def test_only_virtual_devices_are_deleted_by_themselves(serial: str, virtual: bool) -> None:
     assert is_virtual_mfa({"SerialNumber": serial}) is virtual
+
+
+def test_everything_that_blocks_a_deletion_has_its_place_in_the_order_of_removal() -> None:
+    assert len(REMOVAL_ORDER) == len(set(REMOVAL_ORDER))
+    assert set(REMOVAL_ORDER) == {kind for kind in ATTACHMENT_KINDS if kind.removals}
+    credentials = [kind for kind in REMOVAL_ORDER if kind.credential]
+    assert REMOVAL_ORDER[: len(credentials)] == tuple(credentials)

@@ -5,6 +5,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 from c7n.exceptions import PolicyExecutionError
 
+from aws_local_org import organization
 from aws_local_org.identity_center import faults
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.interference import on_call
@@ -112,6 +113,25 @@ def test_a_set_that_others_hold_is_not_widened_unreviewed(rehearsal: Rehearsal) 
     ):
         rehearsal.run(permission_set=changed)
     assert rehearsal.mutations() == []
+
+
+def test_another_account_that_fails_is_told_and_stops_nobody(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = {"name": "IamMigratedReadOnly", "managed-policies": [READ_ONLY, AUDIT]}
+    for account in (ACCOUNT, OTHER_ACCOUNT):
+        rehearsal.user("alice", account)
+        rehearsal.run(account, permission_set=wide)
+    monkeypatch.setattr(organization, "has_active_account", lambda account: account != ACCOUNT)
+    of_account = f"permission set IamMigratedReadOnly of account {ACCOUNT}: .*not an active account"
+    with pytest.raises(PolicyExecutionError, match=of_account):
+        rehearsal.run(OTHER_ACCOUNT)
+    assert rehearsal.outcomes()["alice"]["status"] == "provisioned"
+    found = {
+        account: {*each.definition.managed_policies}
+        for (account, _), each in rehearsal.instance.provisioned.items()
+    }
+    assert found == {ACCOUNT: {READ_ONLY, AUDIT}, OTHER_ACCOUNT: {READ_ONLY}}
 
 
 def test_a_failed_assignment_is_everybodys_failure_and_nobody_is_created(rehearsal: Rehearsal) -> None:

@@ -421,6 +421,34 @@ def test_a_call_without_an_answer_does_not_show_who_deactivated_a_key() -> None:
     assert (record.deactivated, record.dropped) == (("ACCA1", "APKA1", "CERT1"), ("AKIA1",))
 
 
+@pytest.mark.parametrize(
+    ("kept", "since"),
+    [
+        pytest.param(False, LATER, id="later"),
+        pytest.param(False, SINCE, id="of-the-same-time"),
+        pytest.param(True, SINCE, id="of-credentials-that-were-kept"),
+        pytest.param(True, LATER, id="of-credentials-that-were-kept-later"),
+    ],
+)
+def test_a_journal_adds_no_credential_to_what_the_deny_names(kept: bool, since: datetime) -> None:
+    """AKIA2 was inactive before. Whoever can write to the outputs writes that this tool deactivated it."""
+    planned = plan_quarantine(user(**CREDENTIALS), NOW, "park", "unused", keep=kept)
+    held, history = apply(user(**CREDENTIALS), planned.plan), journal(planned.plan.calls, planned.record)
+    given = {"UserName": "alice", "AccessKeyId": "AKIA2", "Status": "Inactive"}
+    forged = Quarantine(since, "park", "unused", ("AKIA2",))
+    known = journal([ApiCall("iam", "UpdateAccessKey", given)], forged, since, history)
+    record = record_to_release(held, known, LATEST)
+    assert record is not None
+    assert "AKIA2" not in record.deactivated
+    released = plan_release(held, record, known, ())
+    assert bool(released.problem) is kept  # by that journal, those that are active are others' work
+    assert "AKIA2" not in {call.parameters.get("AccessKeyId") for call in released.plan.calls}
+    again = quarantine(held, LATEST, known)
+    assert "AKIA2" not in again.record.deactivated
+    (note,) = [each for each in left_inactive(held, record, known) if "access key AKIA2" in each.text]
+    assert note.code == ("DeactivatedEarlier" if since == SINCE and not kept else "OnlyInAJournal")
+
+
 def test_a_release_that_was_stopped_knows_what_it_activated() -> None:
     held, history = in_quarantine(user(**CREDENTIALS))
     record = quarantine_of(held, history)

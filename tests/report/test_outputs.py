@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
 from c7n_iamusers.execution.journal import BucketJournal, Journal
 from c7n_iamusers.execution.outcomes import FAILED as USER_FAILED
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.identity_center.applying import run_records, run_results
 from c7n_iamusers.identity_center.requests import intent_files
 from c7n_iamusers.report import output_reader
@@ -223,6 +224,23 @@ def test_the_users_that_the_filter_saw_without_those_that_the_policy_selected(le
     assert [*found.seen.protected().values()] == [1]
 
 
+def test_one_long_reason_of_many_rules_is_there_once(left: Outputs) -> None:
+    """A list of few kilobytes, compressed, unpacks to megabytes of them."""
+    today = date(2026, 11, 24)
+    reasons = ["\u00e9" * 1_000, "\u00e9" * 999 + "x"]
+    rules = [ExemptionRule("user", f"git-{n}", reasons[n % 2], today, owner="ops") for n in range(1_000)]
+    content = replace(seen(exempt_user("git-0")), rules=tuple(rules)).content()
+    assert len(content) < 100 * len(rules) + 3_000
+    left.leave("alice", seen=replace(seen(exempt_user("git-0")), rules=tuple(rules)))
+    (found,) = read(left)
+    assert found.seen
+    assert [(each.pattern, each.owner) for each in found.seen.rules] == [
+        (each.pattern, "ops") for each in rules
+    ]
+    assert {each.reason for each in found.seen.rules} == {"\u00e9" * 197 + "..."}
+    assert sum(found.seen.protected().values()) == 1
+
+
 def test_what_an_earlier_run_saw_does_not_count(left: Outputs) -> None:
     left.leave("alice", seen=seen(exempt_user("git-a")), days=1)
     left.leave("alice")
@@ -241,6 +259,20 @@ def test_what_an_earlier_run_saw_does_not_count(left: Outputs) -> None:
         pytest.param(seen(replace(exempt_user("x"), more=(7,))).content(), "exempt by no rule", id="more-7"),
         pytest.param(seen(replace(exempt_user("x"), rule=None)).content(), "exempt by no rule", id="by-none"),
         pytest.param(seen(seen_user("x", rule=0)).content(), "exempt by no rule", id="not-exempt"),
+        pytest.param(
+            seen().content().replace('"texts":[', '"texts":[],"more":['), "more", id="unknown-member"
+        ),
+        *(
+            pytest.param(
+                seen().content().replace('"reason":0', f'"reason":{number}'), "the number of no text", id=name
+            )
+            for name, number in (
+                ("text-99", "99"),
+                ("text-true", "true"),
+                ("text-itself", '"why"'),
+                ("text-below", "-1"),
+            )
+        ),
     ],
 )
 def test_a_list_of_seen_users_that_no_run_leaves(left: Outputs, content: str, told: str) -> None:

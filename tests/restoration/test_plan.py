@@ -192,6 +192,9 @@ def test_a_user_whose_own_boundary_is_aws_deny_all_keeps_it() -> None:
     bounded = holding(ALICE, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},))
     found = restore(None, replace(SNAPSHOT, user=bounded), policies=POLICIES | {DENY_ALL})
     assert (found.lifting, operations(found)[-1]) == ((), "PutUserPolicy")
+    (told,) = [note for note in found.notes if "its permissions boundary is AWSDenyAll" in note]
+    assert "it can do nothing" in told
+    assert not [note for note in restore(None).notes if "its permissions boundary is" in note]
 
 
 def test_a_new_password_has_to_get_the_duration_of_sign_ins_of_the_lost_one() -> None:

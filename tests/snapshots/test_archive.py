@@ -16,7 +16,9 @@ from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Subject
 from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.lockout.applied_calls import AppliedCall, History
-from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN
+from c7n_iamusers.lockout.deny_all import ATTACHED
+from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, left_inactive, quarantine_of
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, SnapshotArchive, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
 from c7n_iamusers.text.documents import LARGEST_RECORD
@@ -311,7 +313,7 @@ def test_what_a_boundary_that_the_journal_does_not_know_replaced(
         was = user(permissions_boundary=held)
         add(tmp_path, replace(FIRST, user=was, fingerprint=fingerprint(was)), 1)
     stores = RecordStores(DirectoryStore(tmp_path), list)
-    assert stores.former_boundary(user(permissions_boundary=DENY_ALL), NOTHING_KNOWN) == former
+    assert stores.former_boundary(user(permissions_boundary=DENY_ALL), NOTHING_KNOWN).items == former
 
 
 @pytest.mark.parametrize(
@@ -350,24 +352,132 @@ READ_ONLY, ADMINISTRATOR = (
 )
 
 
+def bounded(path: Path, *taken: tuple[str, str], proven: bool = True) -> RecordStores:
+    """Stores with snapshots: the boundary of each, and when it was taken. ``proven``: the journal has their SHA-256."""
+    for number, (arn, at) in enumerate(taken, 1):
+        was = user(permissions_boundary=({"PermissionsBoundaryArn": arn},) if arn else ())
+        add(path, replace(FIRST, user=was, fingerprint=fingerprint(was), taken=at), number)
+    if not proven:
+        (path / "journal.jsonl").unlink()
+    return RecordStores(DirectoryStore(path), list)
+
+
+def replaced(told: str, at: str) -> History:
+    """By the journal, AWSDenyAll replaced the boundary ``told``."""
+    given = {"UserName": "alice", "PermissionsBoundary": DENY_ARN}
+    notes = {"for": "quarantine", "former-boundary": told}
+    return History((AppliedCall(datetime.fromisoformat(at), "PutUserPermissionsBoundary", given, notes),))
+
+
+DENY_ARN = DENY_ALL[0]["PermissionsBoundaryArn"]
+DAYS = [f"2026-11-{day}T00:00:00+00:00" for day in range(10, 20)]
+
+
 @pytest.mark.parametrize(
-    ("said", "known"),
+    ("taken", "told", "proven", "known"),
     [
-        pytest.param(READ_ONLY, True, id="as-in-the-snapshot"),
-        pytest.param("", False, id="none"),
-        pytest.param(ADMINISTRATOR, False, id="another"),
+        pytest.param([(READ_ONLY, 0)], READ_ONLY, True, True, id="as-in-the-snapshot"),
+        pytest.param([("", 0)], "", True, True, id="none-as-in-the-snapshot"),
+        pytest.param([(READ_ONLY, 0)], "", True, False, id="none"),
+        pytest.param([(READ_ONLY, 0)], ADMINISTRATOR, True, False, id="another"),
+        pytest.param([(READ_ONLY, 9)], "", True, False, id="taken-later"),
+        pytest.param([(ADMINISTRATOR, 0), (READ_ONLY, 1)], ADMINISTRATOR, True, False, id="an-earlier-one"),
+        pytest.param([(READ_ONLY, 0), (DENY_ARN, 2)], "", True, False, id="a-later-one-under-the-deny"),
+        pytest.param(
+            [(READ_ONLY, 0), (DENY_ARN, 2)], READ_ONLY, True, True, id="and-as-in-the-one-before-it"
+        ),
+        pytest.param([(DENY_ARN, 0)], "", True, False, id="only-under-the-deny"),
+        pytest.param([(READ_ONLY, 0)], READ_ONLY, False, False, id="that-no-journal-proves"),
+        pytest.param([], "", True, False, id="without-a-snapshot"),
     ],
 )
 def test_the_boundary_before_a_quarantine_is_that_of_the_snapshot_too(
-    tmp_path: Path, said: str, known: bool
+    tmp_path: Path, taken: list[tuple[str, int]], told: str, proven: bool, known: bool
 ) -> None:
-    """A line in a journal can't choose it: a release would set it."""
-    boundary = ({"PermissionsBoundaryArn": READ_ONLY},)
-    was = user(permissions_boundary=boundary)
-    add(tmp_path, replace(FIRST, user=was, fingerprint=fingerprint(was)), 1)
-    given = {"UserName": "alice", "PermissionsBoundary": DENY_ALL[0]["PermissionsBoundaryArn"]}
-    later = datetime.fromisoformat(str(SECOND.taken))
-    put = AppliedCall(later, "PutUserPermissionsBoundary", given, {"former-boundary": said})
-    stores = RecordStores(DirectoryStore(tmp_path), list)
-    found = stores.former_boundary(user(permissions_boundary=DENY_ALL), History((put,)))
-    assert found == (boundary if known else None)
+    """A line in a journal can't choose it, whatever its time: a release would set it, a deletion record it."""
+    stores = bounded(tmp_path, *((arn, DAYS[day]) for arn, day in taken), proven=proven)
+    found = stores.former_boundary(user(permissions_boundary=DENY_ALL), replaced(told, DAYS[4]))
+    assert found.items == ((({"PermissionsBoundaryArn": told},) if told else ()) if known else None)
+    assert (found.disputed is None) is known
+    taken_off = stores.former_boundary(user(), replaced(told, DAYS[4]))
+    if told:
+        assert (taken_off.items, taken_off.disputed is None) == (found.items, known)
+
+
+def test_a_snapshot_whose_digest_was_not_written_is_taken_again(tmp_path: Path) -> None:
+    """A run that was stopped in between left one that proves nothing."""
+    account, live = cast(Any, SimpleNamespace(roles=())), cast(Any, None)
+    add(tmp_path, FIRST, 1)
+    (tmp_path / "journal.jsonl").unlink()
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        stores = RecordStores(DirectoryStore(tmp_path), list)
+        records = UserRecords(stores, journal, account, live, "p")
+        for _ in range(2):
+            earlier = archive(tmp_path).of(ALICE.subject)
+            records.keep(RecordedUser(ALICE, SECOND, earlier, NOTHING_KNOWN, NOTHING_KNOWN, ALICE, None))
+    assert archive(tmp_path).of(ALICE.subject) == [FIRST, SECOND]
+    assert [line["snapshot"] for line in lines(tmp_path)] == [f"snapshots/{place(tmp_path, '.2').name}"]
+
+
+@pytest.mark.parametrize(
+    "name", ["journal.jsonl", "restore-journal.jsonl", "journal/20261124T000000Z-0/x.jsonl"]
+)
+def test_a_journal_that_others_can_write_proves_nothing(tmp_path: Path, name: str) -> None:
+    """It is refused, as a restoration asks about it: what it says may be anybody's."""
+    file = tmp_path / "other" / name.replace("/x", f"/alice.{ALICE.unique_id}")
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    stores = RecordStores(DirectoryStore(tmp_path / "here"), lambda: [DirectoryStore(tmp_path / "other")])
+    assert stores.known_history(ALICE, (), utc_now()) == NOTHING_KNOWN
+    file.chmod(0o666)
+    stores = RecordStores(DirectoryStore(tmp_path / "here"), lambda: [DirectoryStore(tmp_path / "other")])
+    with pytest.raises(SnapshotRefused, match=r"can be written by others \(mode 0666\): find out who wrote"):
+        stores.known_history(ALICE, (), utc_now())
+
+
+LEAKED = ({"AccessKeyId": "AKIA1", "Status": "Active"}, {"AccessKeyId": "AKIA2", "Status": "Inactive"})
+PARKED = ({"PolicyName": "AWSDenyAll", "PolicyArn": DENY_ARN},)
+
+
+@pytest.mark.parametrize(
+    ("changes", "proven", "active"),
+    [
+        pytest.param({}, True, {"AKIA1"}, id="inactive-before"),
+        pytest.param(
+            {"quarantine": {"since": DAYS[1], "deactivated": []}},
+            True,
+            {"AKIA1", "AKIA2"},
+            id="in-quarantine",
+        ),
+        pytest.param({"partial": True}, True, {"AKIA1", "AKIA2"}, id="partial"),
+        pytest.param({}, False, {"AKIA1", "AKIA2"}, id="that-no-journal-proves"),
+    ],
+)
+def test_what_was_inactive_before_is_not_ours_whatever_a_journal_says(
+    tmp_path: Path, changes: dict[str, Any], proven: bool, active: set[str]
+) -> None:
+    """Where the Deny names no credential: AWSDenyAll. A line in a journal makes no release activate a leaked key."""
+    was = user(access_key=LEAKED)
+    add(tmp_path, replace(FIRST, user=was, fingerprint=fingerprint(was), taken=DAYS[0], **changes), 1)
+    if not proven:
+        (tmp_path / "journal.jsonl").unlink()
+    record = Quarantine(datetime.fromisoformat(DAYS[2]), "p", "r", ("AKIA1", "AKIA2"), ATTACHED)
+    given = {"UserName": "alice", "PolicyArn": DENY_ARN}
+    with Journal(tmp_path / "journal.jsonl", lambda: datetime.fromisoformat(DAYS[2])) as journal:
+        journal.write(ALICE.subject, "quarantine", record=record.as_data())
+        calls: list[tuple[str, dict[str, str]]] = [("AttachUserPolicy", given)]
+        calls += [
+            ("UpdateAccessKey", {"UserName": "alice", "AccessKeyId": key, "Status": "Inactive"})
+            for key in record.deactivated
+        ]
+        for operation, parameters in calls:
+            told = {"service": "iam", "operation": operation, "parameters": parameters}
+            journal.write(ALICE.subject, BEFORE, **told, notes={"for": "quarantine"})
+            journal.write(ALICE.subject, AFTER, **told, result="done")
+    held = user(access_key=tuple({**key, "Status": "Inactive"} for key in LEAKED), attached_policy=PARKED)
+    history = RecordStores(DirectoryStore(tmp_path), list).known_history(held, (), utc_now())
+    found = quarantine_of(held, history)
+    assert found is not None
+    assert set(found.deactivated) == active
+    named = [each.code for each in left_inactive(held, found, history) if "AKIA2" in each.text]
+    assert named == ([] if "AKIA2" in active else ["OnlyInAJournal"])

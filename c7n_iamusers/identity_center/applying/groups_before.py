@@ -6,7 +6,7 @@ An undo needs it: what a group has been assigned since, and who joined it since,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from c7n_iamusers.execution.stores import Store, read_all
@@ -54,7 +54,7 @@ def read(output: Store, directories: Iterable[str]) -> Groups | None:
 
 
 def of_result(
-    report: Report, created: Collection[object_records.Created], earlier: Groups | None
+    report: Report, created: Iterable[object_records.Created], earlier: Groups | None
 ) -> dict[str, Any]:
     """``groups``: id of each group that existed before the run and that people joined -> its assignments before it.
     ``members``: id of each that the run assigned -> its members before the run.
@@ -62,12 +62,17 @@ def of_result(
     ``created``: by the run and the killed ones that it continues. ``earlier``: see ``read``. If it is not known, no
     group has any, so that an undo keeps what may be of others.
     """
-    joined = {each.membership[0] for each in created if each.kind == model.MEMBERSHIP}
-    assigned = {each.assignment[0] for each in created if each.kind == model.ASSIGNMENT}
-    made = [each for each in created if each.kind == model.GROUP]
-    names = {each.parameters["DisplayName"] for each in made}
+    joined, assigned, own, names = set[str](), set[str](), set[str](), set[str]()
+    # In one pass: a large run creates some hundred thousand.
+    for each in created:
+        if each.kind == model.MEMBERSHIP:
+            joined.add(each.membership[0])
+        elif each.kind == model.ASSIGNMENT:
+            assigned.add(each.assignment[0])
+        elif each.kind == model.GROUP:
+            own.add(each.identifier)
+            names.add(each.parameters["DisplayName"])
     # A group without an id in the journal was created by a call whose answer is lost.
-    own = {each.identifier for each in made}
     own |= {group.group_id for group in report.groups.values() if group.name in names}
     now = {group.group_id: _as_data(group) for group in report.groups.values()}
     known = {} if earlier is None else {**now, **earlier}

@@ -36,6 +36,7 @@ from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult, Wr
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult
 from c7n_iamusers.text.wording import folded, shown
 
+_NOTHING: Mapping[str, str] = {}
 #: How many unexpected members a message names. Each takes one call.
 _NAMED = 3
 
@@ -71,9 +72,10 @@ def writer_context(center: Center, journal: JournalWriter, recheck: Rechecks) ->
 class Recheck:
     """Rechecks single changes after a conflict. Thread-safe.
 
-    ``people``: the existing users of ``desired``. ``changes``: of the plan. ``reviewed``: the plan was reviewed, so not
-    even a shared group may give access to people who have joined it since. What others have assigned to a group since
-    concerns its new members, whether it is shared or not. ``clock``: in seconds.
+    ``people``: the existing users of ``desired``. ``changes``: of the plan. ``clock``: in seconds. ``unreviewed``: keys
+    of changes that only a reviewed plan may make -> why, in a sentence; None if the plan was reviewed, so that not even
+    a shared group may give access to people who have joined it since. What others have assigned to a group since
+    concerns its new members, whether it is shared or not.
     """
 
     def __init__(
@@ -84,10 +86,10 @@ class Recheck:
         instance: model.Instance,
         people: Mapping[model.PersonKey, model.KnownPerson] | None = None,
         changes: Iterable[access_plan.Change] = (),
-        reviewed: bool = False,
         clock: Callable[[], float] = ApplyOptions.clock,
+        unreviewed: Mapping[str, str] | None = _NOTHING,
     ) -> None:
-        self._reviewed = reviewed
+        self._reviewed, self._unreviewed = unreviewed is None, unreviewed or {}
         groups = {**state.current.groups, **{each.group_id: each for each in state.groups.values()}}
         held = {group_id: each.assignments for group_id, each in groups.items()}
         self._deletion_checks = DeletionChecks(reader, changes, clock, held)
@@ -98,7 +100,7 @@ class Recheck:
             assignment_key(name, grant): group
             for name, group in desired.groups.items()
             for grant in group.grants
-            if reviewed or not group.shared
+            if self._reviewed or not group.shared
         }
         self._clock = clock
         self._filled = {
@@ -119,6 +121,7 @@ class Recheck:
             model.ASSIGNMENT: self._assignment,
             model.USER: self._user,
             model.MEMBERSHIP: self._membership,
+            model.PROVISIONING: self._provisioning,
         }
 
     def __call__(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> RecheckResult:
@@ -133,11 +136,20 @@ class Recheck:
         accounts = sorted({grant.account_id for grant in grants if grant.permission_set == requested.name})
         known = self._reader.permission_sets.find([requested.name], accounts).get(requested.name)
         check_permission_set(requested, known)
-        calls = permission_set_calls(requested, known, self._instance, accounts)
+        calls = permission_set_calls(requested, known, self._instance)
         if calls and change.calls:
             # What the change replaces is recorded again, if its first call has failed.
             calls = (replace(calls[0], notes=change.calls[0].notes), *calls[1:])
         return RecheckResult(calls, {PERMISSION_SET_ARN: known.arn} if known else {})
+
+    def _provisioning(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> RecheckResult:
+        known = self._reader.permission_sets.read(parameters["PermissionSetArn"])
+        if known is None:
+            raise IdentityCenterError(
+                f"permission set {change.name} was deleted by others in the meantime: run again"
+            )
+        asked = {parameters["TargetId"]} if "TargetId" in parameters else known.accounts
+        return RecheckResult(change.calls if known.stale & asked else ())
 
     def _group(self, change: access_plan.Change, _: Mapping[str, Any]) -> RecheckResult:
         group = self._groups[change.key]
@@ -190,6 +202,8 @@ class Recheck:
         """A check to make right before an assignment, as people who have joined the group would gain access; before a
         membership, as the person would gain what others have assigned to the group; and before a deletion.
         """
+        if reason := self._unreviewed.get(change.key):
+            return partial(_refuse, reason)
         if change.action == access_plan.REMOVE:
             return self._deletion_checks.before(change, parameters)
         if change.kind == model.MEMBERSHIP and change.key in self._filled:
@@ -359,6 +373,10 @@ class Recheck:
                 group.name
             ):
                 yield f"{person.username} (user id {user_id})"
+
+
+def _refuse(reason: str) -> None:
+    raise IdentityCenterError(reason)
 
 
 def _requested(parameters: Mapping[str, Any]) -> model.Pending:

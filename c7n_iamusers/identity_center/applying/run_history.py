@@ -36,6 +36,8 @@ from c7n_iamusers.text.wording import folded
 
 #: The journal of an undo, beside the result of the run.
 UNDO_JOURNAL = "undo-journal.jsonl"
+#: What an undo did, likewise. One that had nothing to do has no journal.
+UNDONE = "undone.json"
 
 
 @dataclass
@@ -153,6 +155,7 @@ def _latest(successors: Mapping[str, str], identifier: str) -> str:
 def read_successors(output: Store) -> Successors:
     """What undos of runs in ``output`` recreated. Raises IdentityCenterError and OSError."""
     undone, found = with_journal(output, UNDO_JOURNAL), Successors()
+    found.undone |= with_journal(output, UNDONE)
     for time, result in read_results(output) if undone else ():
         if time in undone:
             name = f"{RUNS}/{time}/{UNDO_JOURNAL}"
@@ -209,6 +212,9 @@ class _Found:
         self._assignments, self._steps = AssignmentHistory(since), deque(successors.steps)
         self._joined = set(successors.joined)
         self._sets = dict[str, list[PermissionSet]]()
+        self._taken_back = set[str]()
+        #: Rows of memberships that undone runs only met, and what these assigned to their groups.
+        self._met: list[tuple[Mapping[str, Any], list[object_records.AssignmentKey]]] = []
 
     def add_finished(self, time: str, result: Mapping[str, Any]) -> None:
         """The result of the run of ``time``."""
@@ -219,10 +225,12 @@ class _Found:
             for group_id, requested in result.get("assignments", {}).items()
             for each in requested
         }
-        self._add(
-            map(object_records.Created.from_data, result["created"]), time, removed, requested_assignments
-        )
-        if time >= self._since:
+        created = list(map(object_records.Created.from_data, result["created"]))
+        self._add(created, time, removed, requested_assignments)
+        # An undo keeps what a later run, undone or not, found somebody to rest on.
+        if time in successors.undone and not self._since:
+            self._add_undone(result["memberships"], created)
+        elif time >= self._since:
             self._add_memberships(result["memberships"])
         failed = {failure["change"] for failure in result.get("failures", ())}
         for name, requested in result.get("permission-sets", {}).items():
@@ -241,6 +249,7 @@ class _Found:
         """All that was added."""
         self._add_steps()
         assignments, gone = self._assignments, self._assignments.gone
+        self._add_memberships(row for row, given in self._met if not assignments.made.isdisjoint(given))
         people = {
             username: {user_id: frozenset(users) for user_id, users in found.items()}
             for username, found in self._served.items()
@@ -254,6 +263,7 @@ class _Found:
             frozenset(assigned for assigned, by_undo in gone.items() if by_undo),
             frozenset(assigned for assigned, by_undo in gone.items() if not by_undo),
             self._sets,
+            frozenset(self._taken_back - {""}),
         )
 
     def _add_memberships(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -262,6 +272,27 @@ class _Found:
             identifier = self._successors.membership_id(row.get("id", ""))
             self._memberships[key][identifier].update(row["users"])
             self._served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
+
+    def _add_undone(
+        self, rows: Iterable[Mapping[str, Any]], created: Collection[object_records.Created]
+    ) -> None:
+        """The memberships of a run that was undone. Those that it only met are as before it, unless what it assigned to
+        their group stays.
+        """
+        made, given = (
+            set[object_records.MembershipKey](),
+            defaultdict[str, list[object_records.AssignmentKey]](list),
+        )
+        for each in created:
+            if each.kind == model.MEMBERSHIP:
+                made.add(each.membership)
+                self._taken_back |= {self._successors.membership_id(each.identifier)}
+            elif each.kind == model.ASSIGNMENT:
+                given[each.assignment[0]].append(self._successors.assignment(*each.assignment))
+        self._add_memberships(row for row in rows if object_records.membership_of(row) in made)
+        self._met += [
+            (row, given[row["group-id"]]) for row in rows if object_records.membership_of(row) not in made
+        ]
 
     def _add_steps(self, before: str = "") -> None:
         """What undos did to assignments before that moment, or all the rest."""
@@ -288,10 +319,11 @@ class _Found:
 
 def read_served(places: Iterable[Store], instance: model.Instance) -> History:
     """For which IAM users runs in all ``places`` made memberships, and as whom. Raises as ``read_history``."""
-    memberships, joined = _memberships(), frozenset[str]()
+    memberships, joined, taken_back = _memberships(), frozenset[str](), frozenset[str]()
     served: defaultdict[str, defaultdict[str, frozenset[str]]] = defaultdict(lambda: defaultdict(frozenset))
     for each in (read_history(place, instance) for place in places):
         joined |= each.joined
+        taken_back |= each.taken_back
         for key, found in each.memberships.items():
             for identifier, users in found.items():
                 memberships[key][identifier].update(users)
@@ -299,7 +331,7 @@ def read_served(places: Iterable[Store], instance: model.Instance) -> History:
             for user_id, given in people.items():
                 served[username][user_id] |= given
     people_of = {username: dict(people) for username, people in served.items()}
-    return History(memberships, served=people_of, joined=joined)
+    return History(memberships, served=people_of, joined=joined, taken_back=taken_back)
 
 
 def _memberships() -> defaultdict[object_records.MembershipKey, defaultdict[str, dict[str, str]]]:

@@ -92,7 +92,7 @@ def overall_result(
         "removed": (each.as_data() for each in removed),
         "memberships": served_users.merged(served_users.rows(report, ids), served, {*ids.values()}),
         "assignments": _requested(report),
-        **groups_before.of_result(report, list(created), earlier),
+        **groups_before.of_result(report, created, earlier),
         "permission-sets": {
             name: permission_set_data(requested)
             for name, requested in sorted(report.desired.permission_sets.items())

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.aws import in_parallel
+from c7n_iamusers.identity_center.aws.permission_sets import AccountUnreadable
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 
 T = TypeVar("T")
@@ -179,9 +180,10 @@ class CreatedReader:
             known = sets.find([name], ()).get(name)
         if known is None or not known.settings.is_managed:
             return None
-        holders = self.reader.assignments.holders
         found = {
-            (account, principal) for account in known.accounts for _, principal in holders(account, known.arn)
+            (account, principal)
+            for account in known.accounts
+            for _, principal in _holders_in(self.reader, account, known.arn)
         }
         found |= {(account, principal) for account, (_, principal) in in_progress.created_of(known.arn)}
         return object_records.CreatedSet(known, frozenset(found))
@@ -197,13 +199,21 @@ def holders_of(
     listed = {
         (account, principal)
         for account in known.accounts
-        for principal in reader.assignments.holders(account, known.arn)
+        for principal in _holders_in(reader, account, known.arn)
     }
     return frozenset(
         (account, principal, user)
         for account, (kind, principal) in listed | in_progress.created_of(known.arn)
         for user in ([principal] if kind == "USER" else reader.store.members(principal))
     )
+
+
+def _holders_in(reader: CenterReader, account: str, arn: str) -> Iterable[model.Principal]:
+    """Who holds the permission set in the account; somebody unknown, if that can't be read."""
+    try:
+        return reader.assignments.holders(account, arn)
+    except AccountUnreadable:
+        return {("USER", model.UNREADABLE)}
 
 
 def _named_sets(removed: object_records.Removed) -> Iterator[tuple[str, str]]:

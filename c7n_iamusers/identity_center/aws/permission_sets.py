@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +26,29 @@ from c7n_iamusers.identity_center.model import (
     KnownPermissionSet,
     Pending,
 )
+
+#: What AWS answers to calls that name an account which is not there, or which the caller may not read.
+_ABOUT_ACCOUNTS = frozenset({"AccessDeniedException", "ResourceNotFoundException", "ValidationException"})
+
+
+class AccountUnreadable(IdentityCenterError):
+    """AWS refuses to tell what one account has."""
+
+
+@contextmanager
+def _naming_account(account_id: str) -> Iterator[None]:
+    """Raises AccountUnreadable for errors about the account, which do not name it."""
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) not in _ABOUT_ACCOUNTS:
+            raise
+        raise AccountUnreadable(
+            f"what account {account_id} has in Identity Center can't be read ({error}), and nothing was touched: allow "
+            "that (--role, if access is denied); or, if the account is closed or has left the organization, leave it "
+            "out (-a with the other accounts, or without its intents)"
+        ) from error
+
 
 _PAGE = 100
 _OUTDATED = "LATEST_PERMISSION_SET_NOT_PROVISIONED"
@@ -117,9 +141,10 @@ class PermissionSets:
         return [(tag["Key"], tag["Value"]) for tag in found]
 
     def provisioned_to(self, account_id: str, **status: str) -> list[str]:
-        """The ARNs of the permission sets provisioned to the account."""
+        """The ARNs of the permission sets provisioned to the account. Raises AccountUnreadable."""
         operation = "ListPermissionSetsProvisionedToAccount"
-        return self._list(operation, "PermissionSets", AccountId=account_id, **status)
+        with _naming_account(account_id):
+            return self._list(operation, "PermissionSets", AccountId=account_id, **status)
 
     def outdated_in(self, account_id: str) -> frozenset[str]:
         """Those among them that the account has in an earlier form."""
@@ -291,7 +316,7 @@ class Assignments:
     def holders(self, account_id: str, permission_set_arn: str) -> frozenset[tuple[str, str]]:
         """(principal type, principal id) of all assignments of the permission set in the account.
 
-        A permission set that is gone has none.
+        A permission set that is gone has none. Raises AccountUnreadable.
         """
         try:
             found = self._list(
@@ -302,7 +327,8 @@ class Assignments:
             )
         except ClientError as error:
             if not is_missing(error):
-                raise
+                with _naming_account(account_id):
+                    raise
             return frozenset()
         return frozenset((each["PrincipalType"], each["PrincipalId"]) for each in found)
 

@@ -157,6 +157,7 @@ def config_files(
             roles[claim.person].update(
                 Role(grant.account_id, grant.permission_set, accounts.get(grant.account_id, ""))
                 for grant in report.desired.groups[claim.group].grants
+                if not report.lacks(claim.group, grant)
             )
     for total in report.plan.totals:
         if total.person in roles:

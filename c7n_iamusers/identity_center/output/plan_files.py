@@ -21,7 +21,11 @@ from c7n_iamusers.execution.given import read_given
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.object_records import Created
-from c7n_iamusers.identity_center.output.reports import side_effect_text
+from c7n_iamusers.identity_center.output.reports import (
+    provisioning_of,
+    side_effect_text,
+    unreviewed_provisioning,
+)
 from c7n_iamusers.identity_center.planning.changeset import group_key, set_key, user_key
 from c7n_iamusers.reasons import read_reason
 from c7n_iamusers.text import validators
@@ -376,12 +380,16 @@ def refuse_unreviewed(
 ) -> None:
     """Raises IdentityCenterError if the plan has side effects that only a reviewed plan may have.
 
-    ``changes_only``: only side effects of changed permission sets count; shared-group consents to the others.
+    ``changes_only``: only side effects of changed permission sets count; shared-group consents to the others. Those of
+    ``unreviewed_provisioning`` don't count: their accounts are left as they are.
     """
+    own = unreviewed_provisioning(plan)
     found = [
         side_effect
         for side_effect in plan.side_effects
-        if side_effect.review and (side_effect.is_change or not changes_only)
+        if side_effect.review
+        and (side_effect.is_change or not changes_only)
+        and not (side_effect.is_change and provisioning_of(side_effect) in own)
     ]
     if found:
         raise IdentityCenterError(

@@ -16,6 +16,7 @@ from c7n_iamusers.derivation.model import Derivation
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.stores import Store, as_store
 from c7n_iamusers.identity_center import access_plan, model
+from c7n_iamusers.identity_center.planning.account_provisioning import provisioning_key
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER, Proof
 from c7n_iamusers.text.wording import cell, shown
 
@@ -155,6 +156,7 @@ def _rows(desired: model.DesiredAccess, missing: Iterable[access_plan.Missing]) 
 _SIGNS = {
     access_plan.CREATE: "+",
     access_plan.UPDATE: "~",
+    access_plan.PROVISION: "~",
     access_plan.ASSIGN: "+",
     access_plan.AWAIT: ">",
     access_plan.ADOPT: "=",
@@ -206,6 +208,8 @@ def side_effect_lines(found: access_plan.AccessPlan, whole: bool = False) -> Ite
 
 def _change_lines(found: access_plan.AccessPlan, whole: bool) -> Iterator[str]:
     for change in sorted(found.changes, key=_rank):
+        if change.instead_of:
+            continue
         if change.action != access_plan.UNCHANGED or change.administrative:
             yield f"  {_SIGNS[change.action]} {change.kind:<14} {change.name}{_because(change)}"
             yield from (f"      {detail}" for detail in change.details)
@@ -284,6 +288,30 @@ def side_effect_text(side_effect: access_plan.SideEffect, limit: int = _SHOWN) -
     return f"{shown(side_effect.people, limit)} {given}: {why}"
 
 
+def unreviewed_provisioning(found: access_plan.AccessPlan) -> dict[str, str]:
+    """The keys of changes that provision a permission set, which does not change, to an account with an earlier form of
+    it, and that only a reviewed plan may make -> why, in a sentence.
+
+    They concern that account alone, so without them the rest of the plan may be made.
+    """
+    keys = {
+        change.key
+        for change in found.changes
+        if change.action == access_plan.PROVISION and not change.instead_of
+    }
+    reasons: dict[str, str] = {}
+    for side_effect in found.side_effects:
+        key = provisioning_of(side_effect)
+        if side_effect.review and side_effect.is_change and key in keys:
+            reasons.setdefault(key, side_effect_text(side_effect))
+    return reasons
+
+
+def provisioning_of(side_effect: access_plan.SideEffect) -> str:
+    """The key of the change that provisions its permission set to its account."""
+    return provisioning_key(side_effect.set_name, side_effect.account_id)
+
+
 #: By ``SideEffect.is_change``.
 _CONSENT = {
     False: "not requested, but shared-group: true consents",
@@ -299,9 +327,13 @@ def summary(found: access_plan.AccessPlan) -> str:
     waiting = f", {len(found.missing)} users wait for the identity provider" if found.missing else ""
     verdicts = Counter(total.verdict for total in found.totals)
     wider = "".join(f", {verdicts[each]} {each}" for each in (WIDER, UNDECIDED) if verdicts[each])
+    provisioned = sum(
+        change.action == access_plan.PROVISION and not change.instead_of for change in found.changes
+    )
+    provisioned_text = f", {provisioned} to provision" if provisioned else ""
     removed = f", {counts[access_plan.REMOVE]} to remove" if counts[access_plan.REMOVE] else ""
     pending = f", {counts[access_plan.AWAIT]} in progress" if counts[access_plan.AWAIT] else ""
-    return f"Plan: {actions}{removed}{pending}, {rest}{waiting}{wider}."
+    return f"Plan: {actions}{provisioned_text}{removed}{pending}, {rest}{waiting}{wider}."
 
 
 def _rank(change: access_plan.Change) -> int:

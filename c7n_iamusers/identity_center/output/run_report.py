@@ -12,7 +12,13 @@ from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHAN
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.output.reports import in_words
 from c7n_iamusers.identity_center.planning import operations
-from c7n_iamusers.identity_center.planning.changeset import group_key, membership_key, set_key, user_key
+from c7n_iamusers.identity_center.planning.changeset import (
+    assignment_key,
+    group_key,
+    membership_key,
+    set_key,
+    user_key,
+)
 from c7n_iamusers.identity_center.planning.permission_sets import PERMISSION_SET_ARN
 from c7n_iamusers.identity_center.writer import writer
 from c7n_iamusers.identity_center.writer.writer import DONE, ChangeResult
@@ -66,6 +72,11 @@ class Report:
         known = self.groups.get(name)
         return known.group_id if known else self.made(group_key(name), operations.GROUP_ID)
 
+    def lacks(self, group: str, grant: model.Grant) -> bool:
+        """Whether the run could not assign the group of that name the grant."""
+        ended = self.ended.get(assignment_key(group, grant))
+        return ended is not None and ended.status != DONE
+
     def assignments(self) -> Iterator[tuple[str, model.Assignment]]:
         """Group id and assignment of all access that is requested for users who are served, as far as it exists."""
         for name in sorted({claim.group for claim in self.plan.served}):
@@ -90,18 +101,21 @@ class Report:
         access than their IAM users. Users who are refused by a decision are none, and neither is what ``accept`` names.
         """
         failed = {outcome.reason.text for _, outcome in self._outcomes() if outcome.status == FAILED}
-        # A removal serves no IAM user, so no outcome has its failure.
-        for change in self.plan.changes if self.ended else ():
-            ended = self.ended.get(change.key)
-            if change.action == access_plan.REMOVE and ended and ended.status == writer.FAILED:
-                failed.add(ended.reason)
         return sorted(failed.union(self.plan.obstacles, self.faults()))
 
     def faults(self) -> list[str]:
-        """What is wrong besides users, removals and the plan as a whole, in sentences."""
+        """What is wrong besides users and the plan as a whole, in sentences."""
         wider = (total for total in self.plan.totals if total.is_unaccepted)
         lines = (f"{in_words(each, each.person[0])}: {_remedy(each)}" for each in wider)
-        return [*lines, *self.unexpected_members, *self.changed_sets]
+        return [*lines, *self._failed_for_nobody(), *self.unexpected_members, *self.changed_sets]
+
+    def _failed_for_nobody(self) -> Iterator[str]:
+        """The failures of changes that serve no IAM user of the run, so that no outcome has them: removals, and what
+        concerns accounts without intents.
+        """
+        failed = {key: each.reason for key, each in self.ended.items() if each.status == writer.FAILED}
+        served = {key for keys in (self.plan.served.values() if failed else ()) for key in keys}
+        yield from sorted({reason for key, reason in failed.items() if key not in served})
 
     def _outcomes(self) -> Iterator[tuple[str, Outcome]]:
         for refused in self.plan.refused:
@@ -168,8 +182,12 @@ class Report:
 
     @cached_property
     def _names(self) -> Mapping[str, str]:
-        """Key of each change with calls -> kind and name."""
-        return {change.key: f"{change.kind} {change.name}" for change in self.plan.changes if change.calls}
+        """Key of each change that creates something -> kind and name."""
+        return {
+            change.key: f"{change.kind} {change.name}"
+            for change in self.plan.changes
+            if change.calls and change.action in (access_plan.CREATE, access_plan.ASSIGN)
+        }
 
     def _left_behind(self, claim: model.Claim, keys: tuple[str, ...]) -> str:
         """The objects that a failed claim leaves behind, in words."""

@@ -225,7 +225,14 @@ def _check_set(
     if fault := check_policies(requested, quotas):
         raise IdentityCenterError(fault)
     barred = known is not None and state.is_delegated and instance.owner in known.accounts
-    if barred and permission_sets.permission_set_calls(requested, known, instance, [instance.owner]):
+    if (
+        barred
+        and known
+        and (
+            permission_sets.permission_set_calls(requested, known, instance)
+            or permission_sets.accounts_to_provision(requested, known, instance, [instance.owner])
+        )
+    ):
         raise IdentityCenterError(
             f"permission set {requested.name} is provisioned in management account {instance.owner} and must be "
             "changed, which a delegated administrator can't do: set role: to a role of the management account"

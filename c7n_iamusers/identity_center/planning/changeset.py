@@ -7,11 +7,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from sys import intern
+from typing import Any
 
-from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG
+from c7n_iamusers.derivation.requested_permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.execution.calls import Ref, Subject
 from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.planning import operations, permission_sets
+from c7n_iamusers.identity_center.planning.account_provisioning import (
+    Provisioning,
+    provisioning_key,
+    way_out,
+)
 from c7n_iamusers.identity_center.planning.plan_input import PlanInput
 from c7n_iamusers.identity_center.planning.set_contents import administrative, changed, granted
 from c7n_iamusers.identity_center.planning.unrequested_access import SideEffects
@@ -52,6 +58,19 @@ def membership_key(person: model.PersonKey, group: str) -> str:
     return intern(f"{model.MEMBERSHIP} {username}/{group}")
 
 
+def claim_keys(claim: model.Claim) -> tuple[str, ...]:
+    """The keys of all changes that the claim's access depends on; not those of other accounts of its group."""
+    grant = claim.grant
+    return (
+        set_key(grant.permission_set),
+        provisioning_key(grant.permission_set, grant.account_id),
+        group_key(claim.group),
+        assignment_key(claim.group, grant),
+        user_key(claim.person),
+        membership_key(claim.person, claim.group),
+    )
+
+
 def membership_names(key: str) -> tuple[str, str]:
     """Folded username and group name of a ``membership_key``."""
     username, _, group = key.partition(" ")[2].partition("/")
@@ -76,6 +95,9 @@ class Changes:
             self._by_person[claim.person].append(claim)
         self._groups = {claim.group: given.desired.groups[claim.group] for claim in claims}
         self._grants = sorted((name, grant) for name, group in self._groups.items() for grant in group.grants)
+        #: The keys of the changes that provision permission sets.
+        self._provisioned: set[str] = set()
+        self._before_group: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._accounts: defaultdict[str, set[str]] = defaultdict(set)
         for _, grant in self._grants:
             self._accounts[grant.permission_set].add(grant.account_id)
@@ -83,7 +105,7 @@ class Changes:
     def all(self) -> Iterator[access_plan.Change]:
         """All changes, in an order in which they can be made."""
         for name in sorted({grant.permission_set for _, grant in self._grants}):
-            yield self._permission_set(name)
+            yield from self._permission_set(name)
         for _, group in sorted(self._groups.items()):
             yield self._group(group)
         for name, grant in self._grants:
@@ -95,34 +117,24 @@ class Changes:
                 for name in sorted({claim.group for claim in claims}):
                     yield self._membership(person, name)
 
-    def keys_of(self, claim: model.Claim) -> Iterator[str]:
-        """The keys of all changes that the claim's access depends on."""
-        group = self._groups[claim.group]
-        yield from (set_key(grant.permission_set) for grant in sorted(group.grants))
-        yield group_key(claim.group)
-        yield from (assignment_key(claim.group, grant) for grant in sorted(group.grants))
-        if not self._desired.external:
-            yield user_key(claim.person)
-            yield membership_key(claim.person, claim.group)
-
-    def _permission_set(self, name: str) -> access_plan.Change:
+    def _permission_set(self, name: str) -> Iterator[access_plan.Change]:
+        """The change of its settings, then those that provision it to accounts."""
         requested, known = self._desired.permission_sets[name], self._state.permission_sets.get(name)
         accounts = sorted(self._accounts[name])
-        calls = permission_sets.permission_set_calls(requested, known, self._instance, accounts)
+        calls = permission_sets.permission_set_calls(requested, known, self._instance)
         if known and calls:
-            record = object_records.settings_record(known, self._state.changing)
-            calls = (replace(calls[0], notes={object_records.RECORD: record.as_data()}), *calls[1:])
+            calls = (replace(calls[0], notes=_record(known, self._state.changing)), *calls[1:])
         rests_on = f"its tag {'='.join(MANAGED_TAG)}" if known else ""
         fresh = name in self._fresh
         action = (
             access_plan.CREATE if known is None else access_plan.UPDATE if calls else _action_if_exists(fresh)
         )
         subject = self._shared_subject(model.PERMISSION_SET, name, accounts)
-        touched = known.accounts if known else frozenset()
         details = granted(requested) if known is None else changed(known.settings, requested) if calls else ()
         documents = self._proofs.documents(self._holder.get(name, ""), requested.customer_policies)
         admin = administrative(requested, documents)
-        return access_plan.Change(
+        holders = list(self._side_effects.changing(name))
+        yield access_plan.Change(
             set_key(name),
             model.PERMISSION_SET,
             action,
@@ -130,11 +142,43 @@ class Changes:
             subject,
             calls,
             rests_on=rests_on,
-            accounts=touched,
-            details=(*self._administrators(name, admin), *details, *self._side_effects.changing(name)),
+            details=(
+                *self._administrators(name, admin),
+                *details,
+                *(line for _, line in (holders if calls else ())),
+            ),
             administrative=admin,
             identifier=known.arn if known else "",
         )
+        if known:
+            yield from self._provisioning(requested, known, not calls, holders)
+
+    def _provisioning(
+        self,
+        requested: PermissionSet,
+        known: model.KnownPermissionSet,
+        is_recorded: bool,
+        holders: Sequence[tuple[str, str]],
+    ) -> Iterator[access_plan.Change]:
+        """The changes that provision it. ``is_recorded``: each call records what it replaces. ``holders``: account id,
+        and line for a reviewer.
+        """
+        name, changing = requested.name, self._state.changing
+        of_set = Provisioning(requested, known, self._instance, self._accounts[name], set_key(name))
+        for account, change in of_set.changes():
+            if account:
+                here = replace(changing, holders={account: changing.holders.get(account, {})})
+                change = replace(
+                    change,
+                    calls=tuple(
+                        replace(call, notes=_record(known, here) if is_recorded else {})
+                        for call in change.calls
+                    ),
+                    details=tuple(line for where, line in holders if where == account),
+                    remedy=way_out(account),
+                )
+            self._provisioned.add(change.key)
+            yield change
 
     def _administrators(self, name: str, admin: str) -> Iterator[str]:
         """The people who become administrators by the permission set, in a line for a reviewer."""
@@ -182,10 +226,19 @@ class Changes:
         )
         group_id = self._group_id(name)
         call = operations.assignment_creation(grant.account_id, arn, group_id, self._instance)
-        needs = (set_key(grant.permission_set), group_key(name))
-        details = tuple(self._side_effects.assigning(name, grant))
+        # An account that has an earlier form keeps it when it is assigned.
+        needs = (*self._forms([grant]), group_key(name))
+        details, remedy = tuple(self._side_effects.assigning(name, grant)), way_out(grant.account_id)
         change = access_plan.Change(
-            key, model.ASSIGNMENT, access_plan.ASSIGN, title, subject, (call,), needs, details=details
+            key,
+            model.ASSIGNMENT,
+            access_plan.ASSIGN,
+            title,
+            subject,
+            (call,),
+            needs,
+            details=details,
+            remedy=remedy,
         )
         asked = model.Pending(grant.account_id, str(arn), str(group_id))
         return change.making(asked, self._state.in_progress)
@@ -226,14 +279,55 @@ class Changes:
             if known
             else operations.membership_of_new_user(group_id, user_key(person), self._instance)
         )
-        # An assignment that exists needs no call, so it does not wait until its permission set is narrowed.
-        grants = sorted(self._groups[group].grants)
-        sets = sorted({set_key(grant.permission_set) for grant in grants})
-        assigned = [assignment_key(group, grant) for grant in grants]
-        needs = (*sets, *assigned, group_key(group), user_key(person))
-        details = tuple(self._gains(person, group))
+        needs, follows = self._before_joining(person, group)
+        needs, details = (*needs, group_key(group), user_key(person)), tuple(self._gains(person, group))
         return access_plan.Change(
-            key, model.MEMBERSHIP, access_plan.CREATE, title, claim.subject, (call,), needs, details=details
+            key,
+            model.MEMBERSHIP,
+            access_plan.CREATE,
+            title,
+            claim.subject,
+            (call,),
+            needs,
+            details=details,
+            follows=follows,
+        )
+
+    def _before_joining(self, person: model.PersonKey, group: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What a membership needs of the group's access, and what it follows.
+
+        What the group gives already, the person gets at once: no account may have another form of its permission set
+        than the requested one. An assignment that fails gives nothing, so it concerns only those who need it.
+        """
+        own = {claim.grant for claim in self._by_person[person] if claim.group == group}
+        needs, follows = self._of_group(group)
+        # One of several is enough: all are among those that it follows.
+        return (*needs, *(assignment_key(group, grant) for grant in own if len(own) == 1)), follows
+
+    def _of_group(self, group: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The same for all members of the group, of which there may be thousands."""
+        if group not in self._before_group:
+            grants = sorted(self._groups[group].grants)
+            given = [grant for grant in grants if self._is_given(group, grant)]
+            follows = [assignment_key(group, grant) for grant in grants]
+            several = len(grants) > 1 and len(given) < len(grants)
+            self._before_group[group] = self._forms(given), tuple(follows) if several else ()
+        return self._before_group[group]
+
+    def _forms(self, grants: Sequence[model.Grant]) -> tuple[str, ...]:
+        """The keys of the changes by which the accounts have the permission sets as they are requested."""
+        sets = dict.fromkeys(set_key(grant.permission_set) for grant in grants)
+        keys = (provisioning_key(grant.permission_set, grant.account_id) for grant in grants)
+        return (*sets, *(key for key in keys if key in self._provisioned))
+
+    def _is_given(self, group: str, grant: model.Grant) -> bool:
+        """Whether the group has the grant, also while it is being created or deleted."""
+        known_set, known = (
+            self._state.permission_sets.get(grant.permission_set),
+            self._state.groups.get(group),
+        )
+        return bool(
+            known_set and known and model.Assignment(grant.account_id, known_set.arn) in known.assignments
         )
 
     def _gains(self, person: model.PersonKey, group: str) -> Iterator[str]:
@@ -267,6 +361,11 @@ class Changes:
 
     def _shared_subject(self, kind: str, name: str, accounts: Sequence[str] | set[str]) -> Subject:
         return self._instance.subject(kind, name, next(iter(accounts)) if len(accounts) == 1 else "")
+
+
+def _record(known: model.KnownPermissionSet, changing: model.CurrentAccess) -> dict[str, Any]:
+    """The notes of a call that changes the permission set, or what accounts have of it."""
+    return {object_records.RECORD: object_records.settings_record(known, changing).as_data()}
 
 
 def _action_if_exists(fresh: bool) -> str:

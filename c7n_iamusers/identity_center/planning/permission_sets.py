@@ -69,37 +69,40 @@ def _resources(inline_policy: str) -> Iterator[str]:
 
 
 def permission_set_calls(
-    requested: PermissionSet, known: KnownPermissionSet | None, instance: Instance, accounts: Collection[str]
+    requested: PermissionSet, known: KnownPermissionSet | None, instance: Instance
 ) -> tuple[ApiCall, ...]:
-    """The calls that create the permission set, or change what differs and provision it to all its accounts.
+    """The calls that create the permission set, or change what differs. Accounts don't see it before it is provisioned.
 
-    If nothing differs, it is provisioned to those of ``accounts`` that have an earlier form of it, as an interrupted
-    run leaves them. Policies that were added by hand go, too: see ``check_permission_set``.
+    Policies that were added by hand go, too: see ``check_permission_set``.
     """
     if known is None:
         return tuple(_creation(requested, instance))
-    changes = [*_policy_changes(requested, known, instance), *_attribute_changes(requested, known, instance)]
-    tagging = list(_tagging(requested, known, instance))
-    if changes and known.accounts:
-        changes.append(_provisioning(known, instance, {"TargetType": _EVERYWHERE}))
-    elif not changes:
-        changes += [
-            _provisioning(known, instance, {"TargetType": "AWS_ACCOUNT", "TargetId": account})
-            for account in sorted(known.stale.intersection(accounts))
-        ]
-    return (*tagging, *changes)
+    return (*_tagging(requested, known, instance), *_changes(requested, known, instance))
+
+
+def is_provisioned_anew(requested: PermissionSet, known: KnownPermissionSet, instance: Instance) -> bool:
+    """Whether the calls of ``permission_set_calls`` change what accounts have of the permission set."""
+    return bool(known.accounts) and next(_changes(requested, known, instance), None) is not None
+
+
+def accounts_to_provision(
+    requested: PermissionSet, known: KnownPermissionSet, instance: Instance, accounts: Collection[str]
+) -> frozenset[str]:
+    """All accounts of a permission set that changes; else those of ``accounts`` that have an earlier form of it, as an
+    interrupted run leaves them, or one that failed there.
+    """
+    if is_provisioned_anew(requested, known, instance):
+        return known.accounts
+    return known.stale.intersection(accounts)
 
 
 def accounts_that_change(
     requested: PermissionSet, known: KnownPermissionSet, instance: Instance, accounts: Collection[str]
 ) -> frozenset[str]:
-    """The accounts in which the calls of ``permission_set_calls`` change the access of holders."""
+    """The accounts in which a run over ``accounts`` changes the access of holders."""
     if differs(requested, known.settings):
         return known.accounts
-    calls = permission_set_calls(requested, known, instance, accounts)
-    if any(call.parameters.get("TargetType") == _EVERYWHERE for call in calls):
-        return known.stale
-    return known.stale.intersection(accounts)
+    return known.stale & accounts_to_provision(requested, known, instance, accounts)
 
 
 def may_widen(requested: PermissionSet, present: PermissionSet) -> bool:
@@ -187,6 +190,11 @@ def _creation(requested: PermissionSet, instance: Instance) -> Iterator[ApiCall]
         yield _inline_policy(target, requested.inline_policy)
     yield from _attachments("Attach", "To", target, requested.managed_policies)
     yield from _references(target, requested.customer_policies)
+
+
+def _changes(requested: PermissionSet, known: KnownPermissionSet, instance: Instance) -> Iterator[ApiCall]:
+    yield from _policy_changes(requested, known, instance)
+    yield from _attribute_changes(requested, known, instance)
 
 
 def _policy_changes(
@@ -280,7 +288,8 @@ def _inline_policy(target: Mapping[str, Any], document: str) -> ApiCall:
     return ApiCall("sso-admin", "PutInlinePolicyToPermissionSet", {**target, "InlinePolicy": document})
 
 
-def _provisioning(known: KnownPermissionSet, instance: Instance, target: Mapping[str, str]) -> ApiCall:
+def provisioning_call(known: KnownPermissionSet, instance: Instance, account: str = "") -> ApiCall:
+    """The call that provisions the permission set to the account; by default to all its accounts, in one request."""
     status = "PermissionSetProvisioningStatus"
     wait = Wait(
         "DescribePermissionSetProvisioningStatus",
@@ -288,6 +297,7 @@ def _provisioning(known: KnownPermissionSet, instance: Instance, target: Mapping
         (status, "Status"),
         (status, "FailureReason"),
     )
+    target = {"TargetType": "AWS_ACCOUNT", "TargetId": account} if account else {"TargetType": _EVERYWHERE}
     parameters = {"InstanceArn": instance.arn, "PermissionSetArn": known.arn, **target}
     save = {_PROVISIONING: (status, "RequestId")}
     return ApiCall("sso-admin", "ProvisionPermissionSet", parameters, save=save, wait=wait)

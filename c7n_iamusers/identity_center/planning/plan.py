@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plan from the desired access and the current state: the changeset, refusals, totals and side effects. Pure.
 
-A permission set is complete before it is assigned, and an assignment has SUCCEEDED before a person joins its group. So
-a run that stops at any point has given no person more than requested. Nothing is created for refused users.
+A permission set is complete before it is assigned, an account has it as requested before a person joins a group that
+gives it there, and a person's own assignment has SUCCEEDED before that. So a run that stops at any point has given no
+person more than requested. Nothing is created for refused users.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.planning.access_review import total_access
 from c7n_iamusers.identity_center.planning.adoption import Problems, same_person
-from c7n_iamusers.identity_center.planning.changeset import Changes
+from c7n_iamusers.identity_center.planning.changeset import Changes, claim_keys
 from c7n_iamusers.identity_center.planning.plan_input import Evidence, PlanInput
 from c7n_iamusers.identity_center.planning.removals import find_removals
 from c7n_iamusers.identity_center.planning.replacements import changed_people, inherited_access
@@ -68,7 +69,7 @@ def plan_access(
         (*builder.all(), *removals.going),
         (*desired.refused, *refused),
         tuple(missing),
-        {claim: tuple(builder.keys_of(claim)) for claim in claims if claim not in waiting},
+        {claim: claim_keys(claim) for claim in claims if claim not in waiting},
         people,
         removals.stale,
         total_access(comparison, removals),

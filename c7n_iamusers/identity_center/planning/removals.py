@@ -13,7 +13,7 @@ from c7n_iamusers import reasons
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.planning import operations
-from c7n_iamusers.identity_center.planning.changeset import assignment_key, membership_key
+from c7n_iamusers.identity_center.planning.changeset import claim_keys
 from c7n_iamusers.identity_center.planning.permission_sets import lost_forms
 from c7n_iamusers.identity_center.planning.replacements import Replacements, identities, identity
 from c7n_iamusers.identity_center.planning.review_input import Comparison
@@ -187,7 +187,7 @@ class _Removing:
             return None
         record = object_records.membership_record(group, user_id, username, self._gives(group))
         call = operations.membership_deletion(membership, self._given.instance, record)
-        needs = [membership_key(claim.person, claim.group) for claim in replaced]
+        needs = [key for claim in replaced for key in claim_keys(claim)]
         key = f"remove {model.MEMBERSHIP} {group.group_id}/{user_id}"
         lost = [
             f"loses {model.Grant(assignment.account_id, self._comparison.set_name(assignment.permission_set_arn))}"
@@ -323,7 +323,7 @@ class _Removing:
             if reason := self._why_needed(part, username, made, bool(replaced)):
                 why.add(FORMER_MEMBERS if reason.code == reasons.FORMER.code else reason.text)
             for claim in replaced:
-                needs += membership_key(claim.person, claim.group), assignment_key(claim.group, claim.grant)
+                needs += claim_keys(claim)
         if assignment.permission_set_arn not in self._current.sets:
             why.add("its permission set was not read, as none of its people has intents; an undo needs that")
         goes = self._comparison.choices.prune and not why

@@ -37,7 +37,8 @@ class History:
     given access as that person. ``joined``: the ids of memberships that runs made, or that undos of runs brought back.
     ``undone``: assignments that undos have ended since the time from which on this was read; ``removed``: that later
     runs have removed, and no undo brought back. ``sets``: name of a permission set -> as the last run requested it,
-    first, and as earlier ones did, if that run was undone or failed to make it so.
+    first, and as earlier ones did, if that run was undone or failed to make it so. ``taken_back``: ids of memberships
+    that undone runs made.
     """
 
     memberships: Mapping[MembershipKey, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class History:
     undone: frozenset[tuple[str, model.Assignment]] = frozenset()
     removed: frozenset[tuple[str, model.Assignment]] = frozenset()
     sets: Mapping[str, Sequence[PermissionSet]] = field(default_factory=dict)
+    taken_back: frozenset[str] = frozenset()
 
     @property
     def users(self) -> frozenset[tuple[str, str]]:
@@ -81,9 +83,14 @@ class History:
         return {**lost, **known.get(identifier, {})} or None
 
     def users_at_most(self, key: MembershipKey, identifier: str) -> Mapping[str, str]:
-        """``users_of``; those of all memberships of the two if it is not known for whom this one was made anew."""
+        """``users_of``; those of all memberships of the two if it is not known for whom this one was made anew, but for
+        what an undo has taken back.
+        """
         found = self.users_of(key, identifier)
-        return self.users_between(key) if found is None else found
+        if found is not None:
+            return found
+        standing = (users for each, users in self.memberships[key].items() if each not in self.taken_back)
+        return {arn: unique_id for users in standing for arn, unique_id in users.items()}
 
     def membership_users(self, state: model.CenterState) -> MembershipUsers:
         """By names, those of the memberships in ``state``. Another user or group of the same name does not count, and

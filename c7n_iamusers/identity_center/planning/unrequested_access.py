@@ -94,11 +94,11 @@ class SideEffects:
         if names := sorted(self._username(user) for user in users if not self._is_asked(user, grant)):
             yield f"also gives it to members for whom it is not requested: {', '.join(names)} (shared-group)"
 
-    def changing(self, name: str) -> Iterator[str]:
-        """The accounts and people that a change of the permission set concerns, in lines for a reviewer."""
+    def changing(self, name: str) -> Iterator[tuple[str, str]]:
+        """The accounts and people that a change of the permission set concerns: account id, and line for a reviewer."""
         for account, through, users in self._holders(name):
             people = sorted(map(self._username, users))
-            yield f"changes account {account}: {through}: {', '.join(people) or 'no members'}"
+            yield account, f"changes account {account}: {through}: {', '.join(people) or 'no members'}"
 
     def _joined(self) -> Iterator[access_plan.SideEffect]:
         """Of new members: they also gain the group's other assignments."""

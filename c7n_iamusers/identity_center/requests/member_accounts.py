@@ -25,7 +25,9 @@ from c7n_iamusers.iam.accounts import PolicySource, read_aws_policies, read_poli
 from c7n_iamusers.iam.policy_documents import PolicyInterner
 from c7n_iamusers.identity_center.requests.intent_checks import PeopleAuthority, with_own_people
 from c7n_iamusers.identity_center.requests.intents import Intents, UserIntent
-from c7n_iamusers.lockout.denied_users import is_denied
+from c7n_iamusers.lockout.denied_users import has_policies, is_denied
+from c7n_iamusers.text.times import as_text
+from c7n_iamusers.text.wording import shown
 
 _ACCOUNT_ID = "{account_id}"
 _ROLE = re.compile(rf"arn:aws[a-z-]*:iam::{re.escape(_ACCOUNT_ID)}:role/[!-~]+", re.ASCII)
@@ -67,6 +69,25 @@ class LiveAccount:
             unique_id: reason if is_denied(detail, self.source) else ""
             for unique_id, detail in self.users.items()
         }
+
+    def unable(self) -> dict[str, str]:
+        """As ``unusable``; also why nobody can use what its policies allow, where credentials were read."""
+        return {
+            unique_id: reason or self._inability(unique_id) for unique_id, reason in self.unusable().items()
+        }
+
+    def _inability(self, unique_id: str) -> str:
+        detail, held = self.users[unique_id], self.credentials.get(unique_id)
+        if not has_policies(detail, self.source):
+            return "has no policies"
+        if held is None:
+            return "has credentials that could not be read"
+        if held.kinds:
+            return ""
+        if held.unread:
+            return f"has credentials that could not be read ({held.problem or shown(held.unread)})"
+        only = f" but for {shown(held.services)}" if held.services else ""
+        return f"has no working credentials{only}, by the credential report of {as_text(held.as_of)}"
 
     def usable_arns(self) -> frozenset[str]:
         """The ARNs of the users by which their people may have access."""

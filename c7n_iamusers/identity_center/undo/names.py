@@ -49,7 +49,9 @@ def with_names(
 
 
 def _renamed(change: access_plan.Change, name: str, details: tuple[str, ...]) -> access_plan.Change:
-    return replace(change, name=name, subject=replace(change.subject, name=name), details=details)
+    # What is provisioned is the permission set.
+    subject = change.subject if change.kind == model.PROVISIONING else replace(change.subject, name=name)
+    return replace(change, name=name, subject=subject, details=details)
 
 
 def _texts(plan: object_records.UndoPlan) -> Iterator[str]:
@@ -83,6 +85,7 @@ def _ids(state: object_records.CreatedState, unexpected: Collection[str]) -> _Id
         found.sets |= {each.permission_set_arn for each in group.assignments}
     for held in (*state.assignments.values(), *(user.assignments for user in state.users.values())):
         found.sets |= {each.permission_set_arn for each in held}
+    found.users.update(*state.members.values())
     for user in state.users.values():
         found.users.add(user.user_id)
         found.groups |= user.groups

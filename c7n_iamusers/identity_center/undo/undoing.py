@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,12 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.applying.recheck import Recheck, writer_context
-from c7n_iamusers.identity_center.applying.run_history import UNDO_JOURNAL, read_history, read_successors
+from c7n_iamusers.identity_center.applying.run_history import (
+    UNDO_JOURNAL,
+    UNDONE,
+    read_history,
+    read_successors,
+)
 from c7n_iamusers.identity_center.applying.run_lock import exclusive
 from c7n_iamusers.identity_center.applying.run_records import (
     check_journaled,
@@ -38,6 +44,8 @@ from c7n_iamusers.identity_center.planning import operations
 from c7n_iamusers.identity_center.planning.permission_sets import permission_set_calls
 from c7n_iamusers.identity_center.planning.replacements import History
 from c7n_iamusers.identity_center.requests.intents import permission_set_from
+from c7n_iamusers.identity_center.undo.deletion_rechecks import UndoChecks
+from c7n_iamusers.identity_center.undo.deletions import plan_undo
 from c7n_iamusers.identity_center.undo.names import with_names
 from c7n_iamusers.identity_center.undo.needs import (
     ReadUsers,
@@ -47,15 +55,17 @@ from c7n_iamusers.identity_center.undo.needs import (
     relied_on_settings,
     users_not_read,
 )
-from c7n_iamusers.identity_center.undo.plan import plan_undo
-from c7n_iamusers.identity_center.undo.rechecks import UndoChecks
-from c7n_iamusers.identity_center.undo.restoration import RestorationPlan, plan_restoration
-from c7n_iamusers.identity_center.undo.restoration_checks import RestorationChecks, not_restored
+from c7n_iamusers.identity_center.undo.restoration_rechecks import RestorationChecks, not_restored
+from c7n_iamusers.identity_center.undo.restorations import RestorationPlan, plan_restoration
 from c7n_iamusers.identity_center.writer.change import RecheckResult
-from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
+from c7n_iamusers.identity_center.writer.writer import (
+    DONE,
+    REPLACED,
+    ApplyOptions,
+    ChangeResult,
+    SingleWriter,
+)
 from c7n_iamusers.text.wording import escaping, folded
-
-UNDONE = "undone.json"
 
 
 @dataclass(frozen=True)
@@ -285,8 +295,8 @@ class _UndoRecheck:
             known = self._reader.permission_sets.read(former.arn)
             if reason := former.reason(known):
                 raise not_restored(change, reason)
-            accounts = known.accounts if known else ()
-            return RecheckResult(permission_set_calls(former.settings, known, self._instance, accounts))
+            if change.kind != model.PROVISIONING:
+                return RecheckResult(permission_set_calls(former.settings, known, self._instance))
         return (
             self._group(change, parameters)
             if change.kind == model.GROUP
@@ -324,13 +334,19 @@ def _apply(
 ) -> list[str]:
     """``prefix``: of the names of the undo's files."""
     if not (plan.changes or plan.kept):
+        if output.read(f"{prefix}{UNDONE}") is None:
+            _record(plan, {}, output, f"{prefix}{UNDONE}")
         return []
     with open_journal(output, f"{prefix}{UNDO_JOURNAL}") as journal:
         context = writer_context(center, journal, recheck)
         ended = SingleWriter(context, plan.changes, options).run()
     _record(plan, ended, output, f"{prefix}{UNDONE}")
-    say(f"Undone: {sum(each.status == DONE for each in ended.values())} of {len(plan.changes)}.")
-    return [*sorted({each.reason for each in ended.values() if each.status != DONE}), *_incomplete(plan)]
+    # What was not necessary, as all accounts were provisioned at once, is no part of the undo; neither is what others
+    # replaced.
+    counted = [ended[each.key] for each in plan.changes if ended[each.key].calls or not each.instead_of]
+    counted = [each for each in counted if each.status != REPLACED]
+    say(f"Undone: {sum(each.status == DONE for each in counted)} of {len(counted)}.")
+    return [*sorted({each.reason for each in counted if each.status != DONE}), *_incomplete(plan)]
 
 
 def _record(
@@ -338,27 +354,34 @@ def _record(
 ) -> None:
     names = {change.key: f"{change.kind} {change.name}" for change in plan.changes}
     deletions = {change.key for change in plan.changes if change.action == access_plan.DELETE}
+    provisioned = {change.key for change in plan.changes if change.action == access_plan.PROVISION}
     done = [key for key, each in ended.items() if each.status == DONE]
+    failed = {key: each for key, each in ended.items() if each.status not in (DONE, REPLACED)}
     data = {
         "finished": utc_now().isoformat(),
         "removed": [names[key] for key in done if key in deletions],
-        "returned": [names[key] for key in done if key not in deletions],
-        "failed": [f"{names[key]}: {each.reason}" for key, each in ended.items() if each.status != DONE],
-        "complete": all(each.status == DONE for each in ended.values()) and not any(_incomplete(plan)),
+        "returned": [names[key] for key in done if key not in deletions | provisioned],
+        "failed": [f"{names[key]}: {each.reason}" for key, each in failed.items()],
+        "complete": not failed and not any(_incomplete(plan)),
         "kept": [f"{each.name}: {each.reason}" for each in plan.kept],
     }
     output.replace(name, json.dumps(data, indent=1).encode())
 
 
 def _lines(plan: object_records.UndoPlan) -> Iterator[str]:
-    deletions = 0
-    for change in plan.changes:
-        deletions += change.action == access_plan.DELETE
+    changes = [each for each in plan.changes if not each.instead_of]
+    counts = Counter(change.action for change in changes)
+    for change in changes:
         admin = f"  ADMINISTRATOR by {change.administrative}" if change.administrative else ""
-        yield f"  {'-' if change.action == access_plan.DELETE else '+'} {change.kind:<14} {change.name}{admin}"
+        yield f"  {_SIGNS.get(change.action, '+')} {change.kind:<14} {change.name}{admin}"
         yield from (f"      {detail}" for detail in change.details)
     for kept in plan.kept:
         yield f"  ! {'kept':<14} {kept.name}: {kept.reason}"
-    back = len(plan.changes) - deletions
+    deletions, provisioned = counts[access_plan.DELETE], counts[access_plan.PROVISION]
+    back = len(changes) - deletions - provisioned
     restored = f"{back} to restore, " if back else ""
+    restored += f"{provisioned} to provision, " if provisioned else ""
     yield f"Plan: {restored}{deletions} to delete, {len(plan.kept)} kept."
+
+
+_SIGNS = {access_plan.DELETE: "-", access_plan.PROVISION: "~"}

@@ -77,11 +77,19 @@ class ChangeFailed(Exception):
     """The change failed. ``code``: an AWS error code, or the kind of failure.
 
     ``answer``: AWS's error, if there is one. ``pending``: AWS accepted the request, and does not say that it failed.
+    ``checked``: a check found that the call may no longer be made.
     """
 
-    def __init__(self, code: str, text: str, answer: Exception | None = None, pending: bool = False) -> None:
+    def __init__(
+        self,
+        code: str,
+        text: str,
+        answer: Exception | None = None,
+        pending: bool = False,
+        checked: bool = False,
+    ) -> None:
         super().__init__(text)
-        self.code, self.answer, self.pending = code, answer, pending
+        self.code, self.answer, self.pending, self.checked = code, answer, pending, checked
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -329,7 +337,7 @@ class ChangeExecution:
         delay = next(self._race_delays(), None) if raced else self._call.delay_after(error)
         if delay is None:
             if isinstance(error, IdentityCenterError):
-                raise ChangeFailed(error_code(error), str(error)) from error
+                raise ChangeFailed(error_code(error), str(error), checked=True) from error
             raise self._failure(error_code(error), message_of(error), error) from error
         return Pause(self, 0.0 if raced and _already_exists(error) else delay)
 

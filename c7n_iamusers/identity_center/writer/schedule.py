@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -51,9 +51,9 @@ _FEW = 8
 
 
 class Schedule:
-    """The order of ``changes`` by their needs. Needs that are not among them count as done.
+    """The order of ``changes``: by what they need, what they follow, and what they are made instead of.
 
-    graphlib of the standard library has no failed and no lazy nodes.
+    What is not among the changes counts as done. graphlib of the standard library has no failed and no lazy nodes.
     """
 
     def __init__(self, changes: Iterable[Change]) -> None:
@@ -64,6 +64,8 @@ class Schedule:
             for need in needs:
                 self._dependents[need].append(key)
         self._begun: set[str] = set()
+        #: Key -> how many of the changes that it follows have failed or were left.
+        self._lost: Counter[str] = Counter()
 
     @property
     def finished(self) -> bool:
@@ -77,34 +79,64 @@ class Schedule:
     def done(self, key: str) -> list[Change]:
         """The changes that may begin now that ``key`` is done."""
         del self._open[key]
+        replaced = self.replacing(key)
+        dependents = [each for each in self._dependents.get(key, ()) if each not in replaced]
+        self._settle(key, dependents)
+        return self._begin(dependents)
+
+    def replacing(self, key: str) -> list[str]:
+        """The keys of the changes that are made instead of ``key`` if it fails."""
         dependents = self._dependents.get(key, ())
+        return [each for each in dependents if each in self._open and self._changes[each].instead_of == key]
+
+    def _settle(self, key: str, dependents: Iterable[str]) -> None:
+        """``key`` holds up the ``dependents`` no longer."""
         for dependent in dependents:
             needs = self._open.get(dependent)
             if isinstance(needs, set):
                 needs.discard(key)
             elif needs:
                 self._open[dependent] = tuple(need for need in needs if need != key)
-        return self._begin(dependents)
 
     def _needs(self, change: Change) -> set[str] | tuple[str, ...]:
-        """Its needs that are among the changes. Most have a few: a tuple takes a third of a set's memory."""
-        found = tuple(need for need in change.needs if need in self._changes)
+        """What holds it up among the changes. Most have a few: a tuple takes a third of a set's memory."""
+        needs = change.needs
+        if change.follows or change.instead_of:
+            needs = tuple(dict.fromkeys((*needs, *change.follows, change.instead_of)))
+        found = tuple(need for need in needs if need in self._changes)
         if len(found) > _FEW:
             return set(found)
-        return change.needs if len(found) == len(change.needs) else found
+        return needs if len(found) == len(needs) else found
 
-    def failed(self, key: str) -> list[Change]:
-        """The changes that can't be made because ``key`` failed, directly or not."""
+    def failed(self, key: str, replaced: bool = False) -> tuple[list[Change], list[Change]]:
+        """The changes that can't be made because ``key`` failed, directly or not; and those that may begin now.
+
+        ``replaced``: others may be made instead of ``key``.
+        """
         del self._open[key]
-        left, blocked = [], list(self._dependents.get(key, ()))
+        left, freed, blocked = [], [], [(each, key) for each in self._dependents.get(key, ())]
         while blocked:
-            each = blocked.pop()
-            if each in self._open and each not in self._begun:
-                left.append(self._changes[each])
-                del self._open[each]
-                blocked += self._dependents.get(each, ())
-                blocked += [need for need in self._changes[each].needs if self._unneeded(need)]
-        return left
+            each, need = blocked.pop()
+            if each not in self._open or each in self._begun:
+                continue
+            if self._goes_on(self._changes[each], need, replaced and need == key):
+                self._settle(need, [each])
+                freed.append(each)
+                continue
+            left.append(self._changes[each])
+            del self._open[each]
+            blocked += [(dependent, each) for dependent in self._dependents.get(each, ())]
+            blocked += [(lazy, "") for lazy in self._changes[each].needs if self._unneeded(lazy)]
+        return left, self._begin(freed)
+
+    def _goes_on(self, change: Change, need: str, replaced: bool) -> bool:
+        """Whether the change may be made although ``need``, which holds it up, failed or was left."""
+        if need == change.instead_of:
+            return replaced
+        if need in change.needs or need not in change.follows:
+            return False
+        self._lost[change.key] += 1
+        return self._lost[change.key] < len(change.follows)
 
     def is_needed(self, key: str) -> bool:
         """Whether another change needs it, or did."""

@@ -30,8 +30,9 @@ from c7n_iamusers.identity_center.writer.change import (
 )
 from c7n_iamusers.identity_center.writer.schedule import ReadyQueue, RequestQuota, Schedule, Slots
 
-#: The status of a change: done, failed, or left (not begun, or not waited for).
-DONE, FAILED, LEFT = "done", "failed", "left"
+#: The status of a change: done, failed, left (not begun, or not waited for), or failed and replaced by others, which
+#: have their own.
+DONE, FAILED, LEFT, REPLACED = "done", "failed", "left", "replaced"
 #: Calls in flight at a time: enough for 20 per second that take 0.4 seconds each.
 _WORKERS = 8
 #: Maximum seconds until the loop checks whether the run is to stop.
@@ -65,7 +66,7 @@ _NOTHING: Mapping[str, Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class ChangeResult:
-    """The result of a change. ``status``: DONE, FAILED or LEFT. ``calls``: the number of changing calls.
+    """The result of a change. ``status``: DONE, FAILED, LEFT or REPLACED. ``calls``: the number of changing calls.
 
     ``values``: the ids of a permission set, group or user, and those that another change needs. ``adopted``: others
     had created the object. ``about``: whom ``reason`` names; None for nobody.
@@ -191,13 +192,24 @@ class SingleWriter:
 
     def _finish(self, execution: ChangeExecution) -> None:
         self._end(execution, DONE)
-        self._begin(self._schedule.done(execution.change.key))
+        key = execution.change.key
+        unnecessary, ready = self._schedule.replacing(key), self._schedule.done(key)
+        for each in unnecessary:
+            self._note(each, ChangeResult(DONE))
+            ready += self._schedule.done(each)
+        self._begin(ready)
 
     def _fail(self, execution: ChangeExecution, failure: ChangeFailed) -> None:
-        self._end(execution, FAILED, failure.code, str(failure))
-        about = execution.change.subject
-        for change in self._schedule.failed(execution.change.key):
-            self._note(change, ChangeResult(LEFT, code=failure.code, reason=str(failure), about=about))
+        change, reason = execution.change, str(failure)
+        if change.remedy and not failure.pending:
+            reason += f"; {change.remedy}"
+        # A request that has not ended may still make all of it. What a check refused may not be made in parts either.
+        replaced = not (failure.pending or failure.checked) and bool(self._schedule.replacing(change.key))
+        self._end(execution, REPLACED if replaced else FAILED, failure.code, reason)
+        left, ready = self._schedule.failed(change.key, replaced)
+        for each in left:
+            self._note(each.key, ChangeResult(LEFT, code=failure.code, reason=reason, about=change.subject))
+        self._begin(ready)
 
     def _end(self, execution: ChangeExecution, status: str, code: str = "", reason: str = "") -> None:
         seconds = self._options.clock() - execution.began
@@ -207,7 +219,7 @@ class SingleWriter:
         values = dict(execution.values) if refers and execution.values else _NOTHING
         about = change.subject if reason else None
         ended = ChangeResult(status, execution.made, values, code, reason, seconds, execution.adopted, about)
-        self._note(change, ended)
+        self._note(change.key, ended)
 
     def _leave_the_rest(self) -> None:
         slots = self._ready.slots.values()
@@ -215,10 +227,10 @@ class SingleWriter:
         for change in self._schedule.rest():
             state = "was in progress" if change.key in followed else "was not made"
             reason = f"{change.name} {state} when the run was stopped: run again"
-            self._note(change, ChangeResult(LEFT, code="Stopped", reason=reason))
+            self._note(change.key, ChangeResult(LEFT, code="Stopped", reason=reason))
 
-    def _note(self, change: Change, ended: ChangeResult) -> None:
-        self._ended[change.key] = ended
+    def _note(self, key: str, ended: ChangeResult) -> None:
+        self._ended[key] = ended
         self._options.progress(len(self._ended), self._total)
 
     def _idle_seconds(self) -> float:

@@ -239,9 +239,57 @@ def test_what_others_made_anew_may_be_for_who_had_it(fleet: FleetRehearsal, form
     assert is_own(fleet, "bob")
 
 
+def undone_of_alice(fleet: FleetRehearsal, form: str, how: str) -> None:
+    """Alice's tag had the address of the team; the run is undone, and the team has a membership that others made."""
+    group = GROUPS[form]
+    create_user(fleet, TEAM)
+    fleet.leave(people(form, carol="carol"))
+    assert fleet.run() == []
+    if how == "met":
+        join(fleet, group, user_id(fleet, TEAM))
+    fleet.leave(people(form, carol="carol", alice="team"))
+    assert fleet.run() == []
+    of_alice = fleet.results()[-1]
+    if how == "made-anew-before-the-undo":
+        removed_by_hand(fleet, group)
+        join(fleet, group, user_id(fleet, TEAM))
+    fleet.undo(of_alice)
+    if how == "made-anew":
+        join(fleet, group, user_id(fleet, TEAM))
+    assert TEAM in fleet.members()[group]
+
+
+@pytest.mark.parametrize("form", ["own", "shared"])
+@pytest.mark.parametrize("how", ["met", "made-anew", "made-anew-before-the-undo"])
+def test_what_an_undone_run_gave_refuses_nobody(
+    fleet: FleetRehearsal, on_day: Callable[[int], None], form: str, how: str
+) -> None:
+    """Whose address it is gets access, and loses it after leaving."""
+    on_day(0)
+    undone_of_alice(fleet, form, how)
+    fleet.leave(people(form, carol="carol", alice="alice", bob="team"))
+    for _ in range(2):
+        assert fleet.run() == []
+    assert is_own(fleet, "bob")
+    fleet.leave(people(form, carol="carol", alice="alice"))
+    read = accounts_with("carol", "alice")
+    audited(fleet, read, ["AIDA-OF-ANOTHER"])
+    on_day(45)
+    if form == "own":
+        assert pruned(fleet, read) == []
+        assert TEAM not in fleet.members()[GROUPS[form]]
+
+
 def of_bob(account: str, form: str) -> Intents:
     given: dict[str, Any] = {} if form == "own" else {"group": "Sales", "shared_group": True}
     return intents(account, "bob", external=form == "external", **given)
+
+
+def of_provider(fleet: FleetRehearsal, group: str, username: str) -> None:
+    """The user is in the group, as an identity provider makes them."""
+    store = fleet.instance.store.id
+    fleet.org.client("identitystore").create_group(IdentityStoreId=store, DisplayName=group)
+    join(fleet, group, create_user(fleet, username))
 
 
 @pytest.mark.parametrize("met", [False, True], ids=["met-by-no-run", "met-for-another-user"])
@@ -261,9 +309,7 @@ def test_for_whom_others_made_it_anew_is_not_known_to_an_undo(
     """It may be for those of before, whose IAM users are deleted."""
     bob, group = "bob@example.com", GROUPS[form if form == "own" else "shared"]
     if form == "external":
-        store = fleet.instance.store.id
-        fleet.org.client("identitystore").create_group(IdentityStoreId=store, DisplayName=group)
-        join(fleet, group, create_user(fleet, bob))
+        of_provider(fleet, group, bob)
     first = of_bob(ACCOUNT, form)
     fleet.leave(first)
     assert fleet.run() == []
@@ -281,6 +327,7 @@ def test_for_whom_others_made_it_anew_is_not_known_to_an_undo(
     read_users = {ACCOUNT: {SECOND_OF_BOB.subject.unique_id: ""}, OTHER_ACCOUNT: {}}
     assert incomplete(fleet.undo(of_run, read_users=lambda _: read_users)) == 1
     assert given(fleet) == before
+    assert met or any(f"for the present membership of {bob}" in line for line in fleet.lines("!"))
     fleet.undo(of_run)
     assert given(fleet) != before
 

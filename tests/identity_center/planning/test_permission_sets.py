@@ -9,6 +9,7 @@ from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref
 from c7n_iamusers.identity_center.model import KnownPermissionSet
+from c7n_iamusers.identity_center.planning.account_provisioning import Provisioning
 from c7n_iamusers.identity_center.planning.permission_sets import (
     check_permission_set,
     differs,
@@ -31,7 +32,13 @@ EVERYWHERE = frozenset({ACCOUNT, OTHER_ACCOUNT})
 
 
 def calls(known: KnownPermissionSet | None, requested: PermissionSet = WANTED) -> tuple[ApiCall, ...]:
-    return permission_set_calls(requested, known, INSTANCE, [ACCOUNT])
+    return permission_set_calls(requested, known, INSTANCE)
+
+
+def provisioned(known: KnownPermissionSet, requested: PermissionSet = WANTED) -> list[str]:
+    """The accounts that are asked for, at once (all) and instead of that."""
+    found = Provisioning(requested, known, INSTANCE, [ACCOUNT], "set").changes()
+    return [account or "all" for account, _ in found]
 
 
 def test_a_new_set_is_complete_before_anything_can_assign_it() -> None:
@@ -139,9 +146,9 @@ def test_nothing_to_do(requested: dict[str, object], present: dict[str, object])
 def test_drift_is_mended_and_provisioned_everywhere(present: dict[str, object], expected: list[str]) -> None:
     known = known_set(replace(WANTED, **present), accounts=EVERYWHERE)  # type: ignore[arg-type]
     mended = calls(known)
-    assert operations(mended) == [*expected, "ProvisionPermissionSet"]
-    assert mended[-1].parameters["TargetType"] == "ALL_PROVISIONED_ACCOUNTS"
+    assert operations(mended) == expected
     assert {call.parameters["PermissionSetArn"] for call in mended} == {SET_ARN}
+    assert provisioned(known) == ["all", ACCOUNT, OTHER_ACCOUNT]
 
 
 def test_an_inline_policy_nobody_asks_for_goes() -> None:
@@ -150,7 +157,9 @@ def test_an_inline_policy_nobody_asks_for_goes() -> None:
 
 
 def test_a_set_that_no_account_has_needs_no_provisioning() -> None:
-    assert operations(calls(known_set(replace(WANTED, session_duration="PT2H")))) == ["UpdatePermissionSet"]
+    known = known_set(replace(WANTED, session_duration="PT2H"))
+    assert operations(calls(known)) == ["UpdatePermissionSet"]
+    assert provisioned(known) == []
 
 
 def test_an_update_repeats_what_is_not_asked_for() -> None:
@@ -160,22 +169,24 @@ def test_an_update_repeats_what_is_not_asked_for() -> None:
 
 
 def test_a_missing_tag_needs_no_provisioning() -> None:
-    found = calls(known_set(accounts=EVERYWHERE), replace(WANTED, tags={**MARK, "Team": "platform"}))
+    known, tagged = known_set(accounts=EVERYWHERE), replace(WANTED, tags={**MARK, "Team": "platform"})
+    found = calls(known, tagged)
     assert operations(found) == ["TagResource"]
+    assert provisioned(known, tagged) == []
     assert found[0].parameters["Tags"] == [{"Key": "Team", "Value": "platform"}]
 
 
 @pytest.mark.parametrize(
     ("stale", "expected"),
     [
-        pytest.param({ACCOUNT}, ["ProvisionPermissionSet"], id="this-account"),
+        pytest.param({ACCOUNT}, [ACCOUNT], id="this-account"),
         pytest.param({OTHER_ACCOUNT}, [], id="another-account-is-its-own-runs-business"),
     ],
 )
 def test_an_account_left_behind(stale: set[str], expected: list[str]) -> None:
-    found = calls(known_set(accounts=EVERYWHERE, stale=frozenset(stale)))
-    assert operations(found) == expected
-    assert all(call.parameters["TargetId"] == ACCOUNT for call in found)
+    known = known_set(accounts=EVERYWHERE, stale=frozenset(stale))
+    assert calls(known) == ()
+    assert provisioned(known) == expected
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,8 @@ def test_every_adoption_says_what_it_rests_on() -> None:
 def test_a_set_in_an_earlier_form_is_mended_where_it_is_wanted() -> None:
     stale = KnownPermissionSet(SET_ARN, readers(), frozenset({ACCOUNT}), frozenset({ACCOUNT}))
     found = planned(ALICE, state(permission_sets={"Readers": stale}))
-    assert made(found)[0] == (plan.PERMISSION_SET, access_plan.UPDATE)
-    assert found.changes[0].accounts == {ACCOUNT}
+    assert made(found)[1] == (plan.PROVISIONING, access_plan.PROVISION)
+    assert found.changes[1].accounts == {ACCOUNT}
 
 
 def test_a_request_under_way_is_awaited() -> None:

@@ -326,7 +326,7 @@ def test_an_earlier_form_that_is_provisioned_again_is_shown(fleet: FleetRehearsa
     )
     fleet.leave(intents(ACCOUNT, "alice", permission_set=WIDER))
     fleet.run(dry=True)
-    assert "  ~ permission set Readers" in "\n".join(fleet.said)
+    assert f"  ~ provisioning   Readers in account {ACCOUNT}" in "\n".join(fleet.said)
     assert f"      changes account {ACCOUNT}: group iam-{ACCOUNT}-Readers: {ALICE}" in fleet.said
 
 

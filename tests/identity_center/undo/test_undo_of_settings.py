@@ -304,6 +304,36 @@ def call(phase: str, number: int, record: Removed | None = None, result: str = "
             [FIRST],
             id="continued-by-another-run",
         ),
+        pytest.param(
+            [
+                call("before", 1, FIRST),
+                call("before", 2, FIRST),
+                call("after", 1, None, "failed"),
+                call("after", 2, None, "done"),
+            ],
+            [FIRST],
+            id="one-of-two-at-a-time-failed",
+        ),
+        pytest.param(
+            [
+                call("before", 1, FIRST),
+                call("before", 2, FIRST),
+                call("after", 2, None, "done"),
+                call("after", 1, None, "failed"),
+            ],
+            [FIRST],
+            id="one-of-two-failed-later",
+        ),
+        pytest.param(
+            [
+                call("before", 1, FIRST),
+                call("before", 2, FIRST),
+                call("after", 1, None, "failed"),
+                call("after", 2, None, "failed"),
+            ],
+            [],
+            id="both-failed",
+        ),
     ],
 )
 def test_the_settings_before_the_first_change_count(

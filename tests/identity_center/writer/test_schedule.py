@@ -28,8 +28,20 @@ ASSIGNMENTS, PROVISIONINGS = QUOTAS[ASSIGN], QUOTAS[PROVISION]
 CONTEXT = WriterContext({}, INSTANCE, NoJournal(), lambda *_: RecheckResult(), RateLimit(), Backoff())
 
 
-def change(key: str, *needs: str, lazy: bool = False) -> Change:
-    return Change(key, "group", "create", key, subject(), needs=needs, lazy=lazy)
+def change(
+    key: str, *needs: str, lazy: bool = False, follows: tuple[str, ...] = (), instead_of: str = ""
+) -> Change:
+    return Change(
+        key,
+        "group",
+        "create",
+        key,
+        subject(),
+        needs=needs,
+        lazy=lazy,
+        follows=follows,
+        instead_of=instead_of,
+    )
 
 
 def keys(changes: Iterable[Change]) -> set[str]:
@@ -52,7 +64,7 @@ def test_needs_that_stand_already_hold_up_nobody() -> None:
 def test_a_failure_takes_along_what_needs_it_and_nothing_else() -> None:
     schedule = Schedule([change("a"), change("b", "a"), change("c", "b"), change("x")])
     assert keys(schedule.ready()) == {"a", "x"}
-    assert keys(schedule.failed("a")) == {"b", "c"}
+    assert after_failure(schedule, "a") == ({"b", "c"}, set())
     assert not schedule.finished
     assert schedule.done("x") == []
     assert schedule.finished
@@ -72,7 +84,7 @@ def test_a_lazy_change_that_nobody_needs_any_more_is_left() -> None:
         [change("assignment"), change("user", lazy=True), change("member", "assignment", "user")]
     )
     schedule.ready()
-    assert keys(schedule.failed("assignment")) == {"member", "user"}
+    assert after_failure(schedule, "assignment") == ({"member", "user"}, set())
     assert schedule.finished
 
 
@@ -87,7 +99,7 @@ def test_a_lazy_change_that_another_needs_stays() -> None:
         ]
     )
     schedule.ready()
-    assert keys(schedule.failed("a1")) == {"m1"}
+    assert after_failure(schedule, "a1") == ({"m1"}, set())
     assert keys(schedule.done("a2")) == {"user"}
 
 
@@ -99,8 +111,91 @@ def test_what_had_begun_goes_on_after_a_failure() -> None:
     schedule = Schedule([change("a"), change("b"), change("c", "a"), change("d", "b", "c")])
     schedule.ready()
     assert keys(schedule.done("a")) == {"c"}
-    assert keys(schedule.failed("b")) == {"d"}
+    assert after_failure(schedule, "b") == ({"d"}, set())
     assert keys(schedule.rest()) == {"c"}
+
+
+def test_who_follows_goes_on_when_the_last_has_ended_and_one_is_done() -> None:
+    schedule = Schedule(
+        [change("a1"), change("a2"), change("user", lazy=True), change("m", "user", follows=("a1", "a2"))]
+    )
+    assert keys(schedule.ready()) == {"a1", "a2"}
+    assert schedule.done("a1") == []
+    assert after_failure(schedule, "a2") == (set(), {"user"})
+    assert keys(schedule.done("user")) == {"m"}
+
+
+@pytest.mark.parametrize(
+    ("needs", "follows", "first", "second"),
+    [
+        pytest.param((), ("a1", "a2"), set(), {"m"}, id="all-failed"),
+        pytest.param((), ("a1", "a2", "unchanged"), set(), set(), id="one-stands-already"),
+        pytest.param(("a1",), ("a1", "a2"), {"m"}, set(), id="its-own-failed"),
+        pytest.param(("a2",), ("a1", "a2"), set(), {"m"}, id="its-own-failed-last"),
+    ],
+)
+def test_who_follows_what_fails(
+    needs: tuple[str, ...], follows: tuple[str, ...], first: set[str], second: set[str]
+) -> None:
+    schedule = Schedule([change("a1"), change("a2"), change("m", *needs, follows=follows)])
+    schedule.ready()
+    assert after_failure(schedule, "a1") == (first, set())
+    left, ready = after_failure(schedule, "a2")
+    assert left == second
+    assert ready == ({"m"} if not first | second else set())
+
+
+def test_what_is_left_counts_as_failed_for_who_follows_it() -> None:
+    schedule = Schedule([change("p"), change("a1", "p"), change("a2"), change("m", follows=("a1", "a2"))])
+    schedule.ready()
+    assert after_failure(schedule, "p") == ({"a1"}, set())
+    assert keys(schedule.done("a2")) == {"m"}
+
+
+def instead() -> Schedule:
+    schedule = Schedule(
+        [
+            change("set"),
+            change("all", "set"),
+            *(change(each, "set", instead_of="all") for each in ("one", "two")),
+            change("m", "one"),
+        ]
+    )
+    assert keys(schedule.ready()) == {"set"}
+    return schedule
+
+
+def test_what_is_made_instead_of_another_begins_when_that_has_failed() -> None:
+    schedule = instead()
+    assert keys(schedule.done("set")) == {"all"}
+    assert after_failure(schedule, "all", replaced=True) == (set(), {"one", "two"})
+    assert after_failure(schedule, "two") == (set(), set())
+    assert keys(schedule.done("one")) == {"m"}
+
+
+def test_what_is_made_instead_of_another_is_left_when_that_may_yet_end() -> None:
+    schedule = instead()
+    schedule.done("set")
+    assert after_failure(schedule, "all") == ({"one", "two", "m"}, set())
+
+
+def test_what_is_made_instead_of_another_is_left_with_what_both_need() -> None:
+    assert after_failure(instead(), "set") == ({"all", "one", "two", "m"}, set())
+
+
+def test_what_is_made_instead_of_another_is_unnecessary_when_that_is_done() -> None:
+    schedule = instead()
+    schedule.done("set")
+    assert set(schedule.replacing("all")) == {"one", "two"}
+    assert schedule.done("all") == []
+    assert schedule.done("two") == []
+    assert keys(schedule.done("one")) == {"m"}
+
+
+def after_failure(schedule: Schedule, key: str, replaced: bool = False) -> tuple[set[str], set[str]]:
+    """The keys of what is left, and of what begins."""
+    left, ready = schedule.failed(key, replaced)
+    return keys(left), keys(ready)
 
 
 def execution(key: str = "work", *accounts: str) -> ChangeExecution:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.applying.deletion_checks import DeletionChecks, kept
 from c7n_iamusers.identity_center.aws.reader import CenterReader
-from c7n_iamusers.identity_center.undo.plan import differ, has_changed
+from c7n_iamusers.identity_center.undo.deletions import differ, has_changed
 from c7n_iamusers.text.wording import shown
 
 

@@ -15,7 +15,7 @@ from c7n_iamusers.identity_center.object_records import (
     UndoPlan,
 )
 from c7n_iamusers.identity_center.planning.operations import REMOVING
-from c7n_iamusers.identity_center.undo.plan import plan_undo
+from c7n_iamusers.identity_center.undo.deletions import plan_undo
 from c7n_iamusers.plugins.provisioning_settings import PERMISSIONS
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN, WANTED, known_set
 

@@ -21,6 +21,7 @@ from c7n_iamusers.execution.calls import ApiCall, Ref
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.object_records import SETTINGS, Kept, RemovedState, content_of, holders_in
 from c7n_iamusers.identity_center.planning import operations, permission_sets
+from c7n_iamusers.identity_center.planning.account_provisioning import Provisioning
 from c7n_iamusers.identity_center.planning.changeset import assignment_key, group_key, set_key
 from c7n_iamusers.identity_center.planning.set_contents import administrative, changed, granted
 from c7n_iamusers.identity_center.requests.intents import permission_set_from
@@ -99,8 +100,8 @@ class RestorationPlan:
     ``permission_sets``: by name, those to recreate. ``of_people``: user id -> the keys of the changes that restore the
     user's memberships. ``existing``: the ``deletion_key`` of objects that exist again. ``former``: key of an
     assignment's change -> the former members of its group. ``unexpected``: the user ids that ``kept`` names.
-    ``settings``: key of a permission set's change -> the settings to restore. ``records``: key of an assignment's or a
-    membership's change -> its record.
+    ``settings``: keys of the changes of a permission set -> the settings to restore. ``records``: key of an
+    assignment's or a membership's change -> its record.
     """
 
     changes: tuple[access_plan.Change, ...] = ()
@@ -215,7 +216,7 @@ class _Restoration:
             if known.accounts:
                 return f"permission set {requested.name} exists with other settings"
         # An interrupted undo has left it incomplete and unassigned.
-        calls = permission_sets.permission_set_calls(requested, known, self._instance, ())
+        calls = permission_sets.permission_set_calls(requested, known, self._instance)
         key = set_key(requested.name)
         self._sets[arn] = known.arn if known else Ref(f"{key}:{permission_sets.PERMISSION_SET_ARN}"), content
         self._requested[requested.name] = requested
@@ -231,23 +232,27 @@ class _Restoration:
             return former.reason(None)
         if record["stale"]:
             return _LOST.format(shown(record["stale"]))
-        calls = permission_sets.permission_set_calls(settings, known, self._instance, known.accounts)
-        if not calls:
+        calls = permission_sets.permission_set_calls(settings, known, self._instance)
+        key = f"{SETTINGS} {settings.name}"
+        of_set = Provisioning(settings, known, self._instance, known.accounts, key)
+        provisioning = [change for _, change in of_set.changes()]
+        if not (calls or provisioning):
             return ""
         if reason := former.reason(known):
             return reason
         widens = permission_sets.may_widen(settings, known.settings) or bool(known.stale)
         narrows = permission_sets.may_widen(known.settings, settings) or bool(known.stale)
         if narrows and arn in self._relied_on:
+            self._unexpected.update(user for _, _, user in self._removed_state.holders.get(arn, ()))
             return self._relied_on[arn]
-        key = f"{SETTINGS} {settings.name}"
         losing = frozenset((account, user) for account, _, user in self._removed_state.holders.get(arn, ()))
-        self._settings[key] = replace(
-            former, widens=widens, narrows=narrows, holders=holders_in(record), losing=losing
-        )
+        former = replace(former, widens=widens, narrows=narrows, holders=holders_in(record), losing=losing)
+        self._settings |= dict.fromkeys([key, *(each.key for each in provisioning)], former)
         details = tuple(changed(known.settings, settings))
         admin = administrative(settings, {})
-        self._add(key, model.PERMISSION_SET, record, calls, (), details, admin, access_plan.UPDATE)
+        if calls:
+            self._add(key, model.PERMISSION_SET, record, calls, (), details, admin, access_plan.UPDATE)
+        self._changes += provisioning
         return ""
 
     def _group(self, record: Record) -> str:

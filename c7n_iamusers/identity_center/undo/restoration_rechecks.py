@@ -17,7 +17,7 @@ from c7n_iamusers.identity_center.applying.deletion_checks import FRESH, Recentl
 from c7n_iamusers.identity_center.aws.created_reader import holders_of
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.object_records import SETTINGS
-from c7n_iamusers.identity_center.undo.restoration import (
+from c7n_iamusers.identity_center.undo.restorations import (
     FormerSettings,
     Record,
     RestorationPlan,

@@ -26,7 +26,7 @@ from c7n_iamusers.derivation.requested_permission_set import PermissionSet, dura
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.planning import operations
-from c7n_iamusers.identity_center.undo.restoration import RestorationPlan, deletion_key
+from c7n_iamusers.identity_center.undo.restorations import RestorationPlan, deletion_key
 from c7n_iamusers.text.wording import shown
 
 
@@ -64,7 +64,10 @@ def set_reasons(
 ) -> list[str]:
     """Why a permission set is kept. ``own``: (account id, group id) of the run. ``in_use``: ids of groups."""
     reasons = []
-    if further := sorted(state.holders.difference(own)):
+    unread = [account for account, principal in state.holders if principal == model.UNREADABLE]
+    if unread:
+        reasons.append(f"account {shown(sorted(unread))} can't be read, so others may use it there")
+    if further := sorted(each for each in state.holders.difference(own) if each[1] != model.UNREADABLE):
         reasons.append(
             f"it has been assigned since (in account {shown([account for account, _ in further])})"
         )

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An account in which AWS can't provision, as it is closed or lacks a policy, is the failure of that account alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aws_local_org import organization
+from aws_local_org.identity_center import faults
+from c7n_iamusers.derivation.requested_permission_set import PermissionSet
+from c7n_iamusers.identity_center.output.aws_config import PROFILES
+from c7n_iamusers.identity_center.provisioning import provision
+from c7n_iamusers.identity_center.requests.intents import Intents
+from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
+from tests.derivation.users import allow
+from tests.desired import ACCEPT_ALL, intents, readers
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.planning.test_access_review import create_user, join
+from tests.identity_center.planning.test_review import reviewed
+from tests.plugins.provisioning_rehearsal import Killed, after_change
+
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+OBJECTS = replace(readers(), managed_policies=frozenset(), customer_policies=frozenset({"/Objects"}))
+ADMINS = replace(readers(), managed_policies=frozenset({ADMINISTRATOR}))
+#: A change to `readers` makes less of it.
+WIDE = replace(readers(), managed_policies=frozenset({READ_ONLY, AUDIT}))
+SHARED = "shared-readers"
+BOTH_ACCOUNTS = pytest.mark.parametrize("lacks", [ACCOUNT, OTHER_ACCOUNT], ids=["first", "second"])
+
+
+def other(account: str) -> str:
+    return OTHER_ACCOUNT if account == ACCOUNT else ACCOUNT
+
+
+def with_objects(fleet: FleetRehearsal, account: str) -> None:
+    """The account has the customer-managed policy of OBJECTS."""
+    document = {"Version": "2012-10-17", "Statement": [allow("s3:GetObject")]}
+    fleet.org.client("iam", account).create_policy(PolicyName="Objects", PolicyDocument=json.dumps(document))
+
+
+def requested(account: str, *names: str, by: PermissionSet = OBJECTS, shared: bool = False) -> Intents:
+    group = SHARED if shared else f"iam-{account}-Readers"
+    return intents(account, *names, permission_set=by, accept=ACCEPT_ALL, group=group, shared_group=shared)
+
+
+def ran(fleet: FleetRehearsal, *found: Intents, **choices: Any) -> list[str]:
+    fleet.forget()
+    fleet.leave(*found)
+    return fleet.run(**choices)
+
+
+def of_both(fleet: FleetRehearsal, by: PermissionSet, shared: bool = False) -> None:
+    """Ann has it in the first account, and Bob in the second."""
+    found = [
+        requested(account, name, by=by, shared=shared)
+        for account, name in ((ACCOUNT, "ann"), (OTHER_ACCOUNT, "bob"))
+    ]
+    assert ran(fleet, *found) == []
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """The account is closed: all that is provisioned there fails, from now on."""
+
+    def close(account: str) -> None:
+        monkeypatch.setattr(organization, "has_active_account", lambda asked: asked != account)
+
+    return close
+
+
+def policies(fleet: FleetRehearsal, account: str) -> list[str]:
+    """The policies of the permission set's role in the account."""
+    iam = fleet.org.client("iam", account)
+    (role,) = [
+        each["RoleName"] for each in iam.list_roles()["Roles"] if each["RoleName"].startswith("AWSReserved")
+    ]
+    found = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    return [each["PolicyName"] for each in found]
+
+
+def of_users(failures: Sequence[str]) -> set[str]:
+    """Name and account of the users that failures are about."""
+    return {" ".join(each.split(":")[0].split()[1:]) for each in failures}
+
+
+def people(*names: str) -> set[str]:
+    return {f"{each}@example.com" for each in names}
+
+
+@BOTH_ACCOUNTS
+@pytest.mark.parametrize("before", [READ_ONLY, ADMINISTRATOR], ids=["else", "narrowed"])
+def test_other_accounts_get_a_changed_set(fleet: FleetRehearsal, lacks: str, before: str) -> None:
+    has = other(lacks)
+    with_objects(fleet, has)
+    earlier = replace(readers(), managed_policies=frozenset({before}))
+    first = requested(lacks, "ann", by=earlier), requested(has, "bob", by=earlier)
+    assert ran(fleet, *first) == []
+    for _ in range(2):
+        failures = ran(fleet, requested(lacks, "ann"), requested(has, "bob", "eve"))
+        assert of_users(failures) == {f"ann of account {lacks}"}
+        assert f"permission set Readers of account {lacks}: sso-admin:ProvisionPermissionSet" in failures[0]
+        assert f"account {lacks} can be left out (-a with the other accounts" in failures[0]
+        assert policies(fleet, has) == ["Objects"]
+        assert fleet.members()[f"iam-{has}-Readers"] == people("bob", "eve")
+    assert policies(fleet, lacks) == [before.rpartition("/")[2]]
+    with_objects(fleet, lacks)
+    assert fleet.run() == []
+    assert policies(fleet, lacks) == ["Objects"]
+
+
+@BOTH_ACCOUNTS
+def test_what_is_withdrawn_is_withdrawn_where_the_first_try_failed_for_all(
+    fleet: FleetRehearsal, lacks: str
+) -> None:
+    has = other(lacks)
+    with_objects(fleet, has)
+    earlier = replace(readers(), managed_policies=frozenset({ADMINISTRATOR}))
+    assert ran(fleet, requested(lacks, "ann", by=earlier), requested(has, "bob", by=earlier)) == []
+    faults.fail_next_provisioning("An unexpected internal error")
+    failures = ran(fleet, requested(lacks, "ann"), requested(has, "bob"))
+    assert of_users(failures) == {f"ann of account {lacks}"}
+    assert policies(fleet, has) == ["Objects"]
+
+
+def test_one_failure_of_all_at_once_is_none(fleet: FleetRehearsal) -> None:
+    of_both(fleet, ADMINS)
+    faults.fail_next_provisioning("An unexpected internal error")
+    of_both(fleet, readers())
+    calls = [each for each in fleet.mutations() if each.operation == "ProvisionPermissionSet"]
+    assert {each.parameters.get("TargetId") for each in calls} == {None, ACCOUNT, OTHER_ACCOUNT}
+
+
+def test_an_account_without_intents_is_told(fleet: FleetRehearsal, closed: Callable[[str], None]) -> None:
+    of_both(fleet, WIDE)
+    closed(OTHER_ACCOUNT)
+    (failure,) = ran(fleet, requested(ACCOUNT, "ann", "eve", by=readers()))
+    assert failure.startswith(f"permission set Readers of account {OTHER_ACCOUNT}: ")
+    assert fleet.members()[f"iam-{ACCOUNT}-Readers"] == people("ann", "eve")
+    assert policies(fleet, ACCOUNT) == ["ReadOnlyAccess"]
+
+
+@BOTH_ACCOUNTS
+@pytest.mark.parametrize("stands", [True, False], ids=["a-group-that-stands", "a-new-group"])
+def test_a_failed_assignment_of_a_shared_group(fleet: FleetRehearsal, lacks: str, stands: bool) -> None:
+    """Who has an IAM user in each of the two accounts joins, too: the one that fails gives nothing."""
+    has = other(lacks)
+    with_objects(fleet, has)
+    if stands:
+        assert ran(fleet, requested(has, "bob", shared=True)) == []
+    both = requested(lacks, "ann", "cat", shared=True), requested(has, "bob", "cat", "eve", shared=True)
+    for _ in range(2):
+        failures = ran(fleet, *both)
+        assert of_users(failures) == {f"{name} of account {lacks}" for name in ("ann", "cat")}
+        assert fleet.members() == {SHARED: people("bob", "cat", "eve")}
+    assert "ann@example.com" not in fleet.usernames()
+    assert {account for account, _, _ in fleet.assigned()} == {has}
+
+
+def test_nobody_joins_a_group_whose_assignments_all_fail(fleet: FleetRehearsal) -> None:
+    found = [requested(account, "cat", shared=True) for account in (ACCOUNT, OTHER_ACCOUNT)]
+    assert of_users(ran(fleet, *found)) == {f"cat of account {ACCOUNT}", f"cat of account {OTHER_ACCOUNT}"}
+    assert (fleet.members(), fleet.usernames()) == ({SHARED: set()}, set())
+
+
+@BOTH_ACCOUNTS
+def test_nobody_new_gets_an_earlier_form_by_a_shared_group(
+    fleet: FleetRehearsal, closed: Callable[[str], None], lacks: str
+) -> None:
+    """Who is in it keeps it. Who is not would get what was not reviewed, in the account that has that."""
+    has = other(lacks)
+    of_both(fleet, WIDE, shared=True)
+    closed(lacks)
+    names = {ACCOUNT: ["ann"], OTHER_ACCOUNT: ["bob"]}
+    of_lacks = names[lacks][0]
+    names[has].append("eve")
+    both = [requested(account, *found, by=readers(), shared=True) for account, found in names.items()]
+    for why in ("not an active account", "only a reviewed plan"):
+        failures = ran(fleet, *both)
+        assert of_users(failures) == {f"{of_lacks} of account {lacks}", f"eve of account {has}"}
+        assert all(why in each for each in failures)
+        assert fleet.members() == {SHARED: people("ann", "bob")}
+        assert "eve@example.com" not in fleet.usernames()
+        assert policies(fleet, has) == ["ReadOnlyAccess"]
+    closed("")
+    assert fleet.run(plan_options=reviewed(fleet, fleet.output / "plan.json")) == []
+    assert fleet.members() == {SHARED: people("ann", "bob", "eve")}
+
+
+def test_a_reviewed_plan_goes_on_after_its_run_was_killed(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a permission set and the accounts, each of which the plan has."""
+    of_both(fleet, readers())
+    changed = [
+        requested(account, name, by=ADMINS) for account, name in ((ACCOUNT, "ann"), (OTHER_ACCOUNT, "bob"))
+    ]
+    fleet.leave(*changed)
+    plan = reviewed(fleet, fleet.output / "plan.json")
+    with monkeypatch.context() as patch:
+        after_change(patch, 2, Killed())
+        with pytest.raises(Killed):
+            fleet.run(plan_options=plan)
+    assert fleet.run(plan_options=plan) == []
+    assert {*policies(fleet, ACCOUNT), *policies(fleet, OTHER_ACCOUNT)} == {"AdministratorAccess"}
+
+
+@BOTH_ACCOUNTS
+def test_an_undo_takes_a_set_back_in_other_accounts(
+    fleet: FleetRehearsal, closed: Callable[[str], None], lacks: str
+) -> None:
+    has = other(lacks)
+    of_both(fleet, readers())
+    of_both(fleet, ADMINS)
+    closed(lacks)
+    result = fleet.results()[-1]
+    for _ in range(2):
+        (failure,) = fleet.undo(result)
+        assert failure.startswith(f"permission set Readers of account {lacks}: ")
+        assert policies(fleet, has) == ["ReadOnlyAccess"]
+    closed("")
+    assert policies(fleet, lacks) == ["AdministratorAccess"]
+    assert fleet.undo(result) == []
+    assert policies(fleet, lacks) == ["ReadOnlyAccess"]
+
+
+def test_access_stays_whose_replacement_could_not_be_assigned(fleet: FleetRehearsal) -> None:
+    """By a group that the person joins all the same, for another account."""
+    with_objects(fleet, OTHER_ACCOUNT)
+    old = intents(ACCOUNT, "ann", set_name="Old", accept=ACCEPT_ALL)
+    assert ran(fleet, old) == []
+    both = requested(ACCOUNT, "ann", shared=True), requested(OTHER_ACCOUNT, "ann", shared=True)
+    failures = ran(fleet, *both, prune=True)
+    assert f"ann of account {ACCOUNT}" in of_users(failures)
+    assert fleet.members() == {f"iam-{ACCOUNT}-Old": people("ann"), SHARED: people("ann")}
+
+
+def test_a_file_of_profiles_has_no_role_that_could_not_be_assigned(fleet: FleetRehearsal) -> None:
+    with_objects(fleet, OTHER_ACCOUNT)
+    fleet.leave(*(requested(account, "cat", shared=True) for account in (ACCOUNT, OTHER_ACCOUNT)))
+    found = replace(fleet.fleet, profile_names="{account_id}-{permission_set}")
+    assert of_users(provision(found, fleet.center(), fleet.said.append, fleet.options())) == {
+        f"cat of account {ACCOUNT}"
+    }
+    (profiles,) = (fleet.output / PROFILES).iterdir()
+    text = profiles.read_text()
+    assert f"sso_account_id = {OTHER_ACCOUNT}" in text
+    assert f"sso_account_id = {ACCOUNT}" not in text
+
+
+def test_groups_of_an_identity_provider(fleet: FleetRehearsal) -> None:
+    """Nobody joins these by a run."""
+    with_objects(fleet, OTHER_ACCOUNT)
+    store, found = fleet.org.client("identitystore"), []
+    for account, name in ((ACCOUNT, "ann"), (OTHER_ACCOUNT, "bob")):
+        group = f"iam-{account}-Readers"
+        store.create_group(IdentityStoreId=fleet.instance.store.id, DisplayName=group)
+        join(fleet, group, create_user(fleet, f"{name}@example.com"))
+        found.append(replace(requested(account, name), external=True))
+    assert of_users(ran(fleet, *found)) == {f"ann of account {ACCOUNT}"}
+    assert {account for account, _, _ in fleet.assigned()} == {OTHER_ACCOUNT}
