@@ -178,7 +178,7 @@ def user_lock(path: Path) -> None:
     place.parent.mkdir()
     path.rename(place)
     user = Subject("alice", f"arn:aws:iam::{ACCOUNT}:user/alice", "AIDA1")
-    with UserLocks(DirectoryStore(path.parent), "a run").held(user):
+    with UserLocks(DirectoryStore(path.parent), "a run", alone=True).held(user):
         pass
 
 
