@@ -72,9 +72,11 @@ def verify(
     if (role or external_id) and not cloudtrail:
         raise click.UsageError("--role and --external-id are for --cloudtrail: give it too")
     from c7n_iamusers.report.checks import ATTENTION, BLOCKING
+    from c7n_iamusers.report.verification import Verified
 
     now = datetime.now(timezone.utc)
-    verified = _verified(places, notices_place, plans, now)
+    verified = Verified(keeps_calls=cloudtrail)
+    _verify(verified, places, notices_place, plans, now)
     found, counts = verified.found, verified.counts
     compared = _compared(verified.calls, role, external_id, now, found) if cloudtrail else {}
     levels = Counter(each.level for each in found)
@@ -87,13 +89,17 @@ def verify(
     end_check(levels[BLOCKING], levels[ATTENTION])
 
 
-def _verified(
-    places: Sequence[str], notices_place: str | None, plans: Sequence[Path], now: datetime
-) -> Verified:
+def _verify(
+    verified: Verified,
+    places: Sequence[str],
+    notices_place: str | None,
+    plans: Sequence[Path],
+    now: datetime,
+) -> None:
     """Raises OutputUnreadable if a place can't be listed, or a plan can't be read."""
     from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.exceptions import PlanInvalid
-    from c7n_iamusers.report.verification import Verified, verify_notices, verify_outputs, verify_plans
+    from c7n_iamusers.report.verification import verify_notices, verify_outputs, verify_plans
 
     def plan_fault(content: bytes) -> str:
         try:
@@ -102,7 +108,6 @@ def _verified(
             return str(error)
         return ""
 
-    verified = Verified()
     for place in places:
         try:
             verify_outputs(open_place(place), plan_fault, verified)
@@ -117,7 +122,6 @@ def _verified(
         )
     verify_plans(verified, {*verified.plans, *_digests(plans), *_digests(_plans_named(verified))})
     verify_notices(verified, _notices(places, notices_place, verified), now)
-    return verified
 
 
 def _digests(paths: Iterable[Path]) -> Iterator[str]:

@@ -98,8 +98,11 @@ class _Output:
 class Verified:
     """``found``: in the order of the files. ``counts``: what was read -> how many. ``calls``: of all journals.
 
-    ``decisions``: on what deletions rest, each with the place of its output.
+    ``keeps_calls``: whether these are wanted; a journal may have a million. ``decisions``: on what deletions rest, each
+    with the place of its output. ``plans``: the SHA-256 of those that were read.
     """
+
+    keeps_calls: bool = False
 
     found: list[Found] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -173,7 +176,8 @@ class _Verification:
             self._verified.add(BLOCKING, self._store.place(name), why)
 
     def _chain(self, place: str, name: str, content: bytes, forks: bool = False) -> Chain:
-        output, where, calls = self._outputs[place], self._store.place(name), _Calls(self._store.place(name))
+        output, where = self._outputs[place], self._store.place(name)
+        calls = _Calls(where, self._verified.keeps_calls)
 
         def read(line: Line) -> None:
             _note(output, line)
@@ -300,6 +304,7 @@ class _Calls:
     """The calls of one journal. ``open``: those that have no line after them."""
 
     place: str
+    keeps: bool
     done: list[Call] = field(default_factory=list)
     begun: dict[tuple[str, str, str], Line] = field(default_factory=dict)
 
@@ -315,31 +320,27 @@ class _Calls:
         key = (line["unique_id"], str(line.get("operation")), str(sorted(parameters.items(), key=str)))
         if line["phase"] == BEFORE:
             if key in self.begun:
-                self.done.append(self._call(self.begun[key]))
+                self._keep(self.begun[key])
             self.begun[key] = line
             return
         begun = self.begun.get(key, line)
         answer = {name: str(line.get(name) or "") for name in ("code", "request_id", "caller")}
         result = TRIED if line["phase"] == TRIED else str(line.get("result") or "")
-        self.done.append(self._call(begun, answered=line["time"], result=result, **answer))
+        self._keep(begun, answered=line["time"], result=result, **answer)
         if line["phase"] == AFTER:
             self.begun.pop(key, None)
 
     def ended(self) -> Iterator[Call]:
         """All calls, those without an answer at the end."""
+        for line in self.begun.values():
+            self._keep(line)
         yield from self.done
-        yield from map(self._call, self.begun.values())
 
-    def _call(self, line: Line, **answer: str) -> Call:
-        return Call(
-            self.place,
-            line["user"],
-            line["arn"],
-            service=str(line.get("service") or ""),
-            operation=str(line.get("operation") or ""),
-            time=line["time"],
-            **answer,
-        )
+    def _keep(self, line: Line, **answer: str) -> None:
+        if not self.keeps:
+            return
+        what = {name: str(line.get(name) or "") for name in ("service", "operation", "time")}
+        self.done.append(Call(self.place, line["user"], line["arn"], **what, **answer))
 
 
 def verify_plans(verified: Verified, plans: Collection[str]) -> None:
