@@ -225,16 +225,12 @@ class Workflow:
         self.counted = f"{number} {what.removesuffix('s') if number == 1 else what}"
 
     def report(self) -> None:
-        """Write the page over all accounts and runs; its check finds nothing that failed, and every digest is right."""
+        """Write the page over all accounts and runs; its check finds nothing that failed."""
         page = self.work / "report.html"
         code = self.commands.report("report", self.work / "output", self.accounts, page)
         if code not in (0, ATTENTION):
             self.faults.append(
                 f"c7n-iamusers report ended with {code}, see {self.work / 'logs' / 'report.log'}"
-            )
-        if code := self.commands.verify("verify", self.work / "output", self.notices):
-            self.faults.append(
-                f"c7n-iamusers verify ended with {code}, see {self.work / 'logs' / 'verify.log'}"
             )
 
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
@@ -378,10 +374,6 @@ class Commands:
         """`c7n-iamusers report --check`: one file over what c7n-org left in ``output``, in the format of its suffix."""
         places = ["-s", str(output), "-c", str(accounts), "--output", str(page), "--format", page.suffix[1:]]
         return self._run(step, ["c7n-iamusers", "report", *places, "--check"])
-
-    def verify(self, step: str, output: Path, notices: Path) -> int:
-        """`c7n-iamusers verify` of what c7n-org left in ``output``."""
-        return self._run(step, ["c7n-iamusers", "verify", str(output), "--notices", str(notices)])
 
     def _run(self, step: str, command: list[str], further: Mapping[str, str] | None = None) -> int:
         program = Path(sys.executable).with_name(command[0])
