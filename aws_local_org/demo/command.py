@@ -41,10 +41,11 @@ MARKER = ".c7n-iamusers-demo"
 DEMO = "demo"
 #: The number of accounts of the local organization, which are those of the checkout's accounts.yml.
 EXAMPLES = len(Settings().member_accounts)
-#: A part of the subject of a step's mails.
+#: A part of the subject of a step's mails, as a pattern.
 SUBJECTS = {
-    "flag-and-notify": "to be deleted on",
+    "flag-and-notify": expect.ANNOUNCING,
     "provision": "with access through IAM Identity Center",
+    "listen": r"IAM users? denied everything on",
     "attempts": "still in use",
     "remind": ": reminder: ",
     "delete": " deleted",
@@ -447,6 +448,8 @@ class Demo(steps.Workflow):
         """The users that the mails of a step must name."""
         if step == "delete":
             return self.gone[account.account_id]
+        if step == "listen":
+            return self.parked[account.account_id]
         if step == "attempts":
             return {planted.CALLED}
         people = {user.name for user in account.users if user.email}

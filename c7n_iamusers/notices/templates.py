@@ -16,6 +16,7 @@ OURS: Mapping[str, tuple[str, ...]] = {
     "template": (
         "iam-users-created.html",
         "iam-users-deleted.html",
+        "iam-users-denied.html",
         "iam-users-flagged.html",
         "iam-users-attempted.html",
         "iam-users-replaced.html",
