@@ -47,6 +47,11 @@ STATES: dict[str, dict[str, Any]] = {
         "provisioning": {"status": "provisioned", "username": "b@example.com", "permission-set": "Readers"},
     },
     "deleted": {"findings": FINDINGS, "outcome": {"status": "skipped", "reason": 'said "no" & left'}},
+    "denied": {
+        "findings": FINDINGS,
+        "outcome": {"status": "quarantined", "time": "2026-12-10T08:00:00", "reason": "kept <active>"},
+        "notice": {"denied-since": "2026-12-10", "day": "2026-12-24"},
+    },
     "created": {
         "findings": FINDINGS,
         "attachments": {"group": 1},
@@ -478,6 +483,51 @@ def test_slack_messages_are_json(state: str, to: str) -> None:
     assert payload.get("channel") == (to if to.startswith("#") else None)
 
 
+def test_the_mail_on_the_day_says_who_since_when_until_when_and_how_it_comes_back() -> None:
+    late = {"UserName": "late", "c7n:IamUser": {"outcome": STATES["denied"]["outcome"]}}
+    failed = {"status": "failed", "reason": "its Deny <failed>", "time": "2026-12-10T08:00:00"}
+    half = {"UserName": "half", "c7n:IamUser": {**STATES["denied"], "outcome": failed}}
+    text = in_lines(
+        render("denied", "template", [user("denied", "jane.doe"), late, half]).partition("</head>")[2]
+    )
+    for said in (
+        "Access has stopped",
+        "3 IAM users are denied everything",
+        "Nothing is deleted before 2026-12-24, and until then all comes back as it was",
+        "jane.doe/eng/ Denied everything since 2026-12-10, deleted on 2026-12-24 or later",
+        "late Denied everything since 2026-12-10 Last seen",  # of an earlier run, whose owner was not told
+        "its Deny <failed>",
+        'c7n-iamusers user USER -s output -c accounts-remove.yml -a "111122223333" --give-back',
+    ):
+        assert said in text
+
+
+def test_a_request_to_give_back_has_the_line_that_does_it() -> None:
+    text = render("denied", "template", [user("denied", "jane.doe")], **{"account-name": 'a`b$(c)" & d'})
+    link = re.search(r'href="(mailto:[^"]*)"', text)
+    assert link
+    line = 'c7n-iamusers user jane.doe -s output -c accounts-remove.yml -a "ab(c) & d" --give-back'
+    assert line in body_of(html.unescape(link[1]))
+    assert line in in_lines(text)
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [("quarantined", "Access has stopped</h1>"), ("browned-out", "Access has stopped for some minutes</h1>")],
+)
+def test_a_brownout_is_said_to_end_by_itself(status: str, title: str) -> None:
+    outcome = {"status": status, "reason": "until 2026-12-10 08:15:00 UTC, when its Deny-all ends by itself"}
+    text = render("denied", "template", [{"UserName": "bot", "c7n:IamUser": {"outcome": outcome}}])
+    assert title in text
+    assert ("Denied everything until 2026-12-10 08:15:00 UTC" in text) == (status == "browned-out")
+
+
+def test_no_mail_says_that_a_user_with_attempts_under_its_deny_is_deleted() -> None:
+    text = in_lines(render("attempted", "template", [user("attempted")]))
+    assert "None of them is deleted under this Deny." in text
+    assert "Once the users' day has come" not in text
+
+
 def test_the_mail_on_attempts_says_what_when_and_from_where() -> None:
     text = render("attempted", "template", [user("attempted")])
     for expected in ("ec2 RunInstances", "2026-11-25 09:30 UTC", "from 203.0.113.7 &lt;b&gt; in eu-west-1"):
@@ -558,7 +608,7 @@ def test_a_part_says_which_one_it_is_and_how_many_users_there_are() -> None:
     assert "Part 1" not in whole
 
 
-@pytest.mark.parametrize("state", ["created", "deleted", "attempted", "replaced", "used"])
+@pytest.mark.parametrize("state", ["created", "deleted", "denied", "attempted", "replaced", "used"])
 def test_every_part_of_a_split_mail_says_which_one_it_is(state: str) -> None:
     said = "<b>Part 2 of 3</b>, with 1 of the 5 users."
     assert said in render(state, "template", [user(state)], part=2, parts=3, users=5)
