@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from c7n.utils import local_session
@@ -27,12 +27,14 @@ def foreseen(action: Any, step: Step, due: Sequence[Due], notices: Notices, now:
 
     Raises PolicyExecutionError if the account's roles or users can't be read.
     """
+    if not due:
+        return []
     resources = [each.resource for each in due]
     client = local_session(action.manager.session_factory).client("iam", action.manager.config.region)
     records = user_records(action.manager, client, resources, Backoff())
     later, found = _later(action, resources), list[Due]()
     if isinstance(step, Announce):
-        day: date = now.date() if not due else due[0].day
+        day = due[0].day
         notices = announced_now(map(subject_of, resources), day, step.stop(day), now)
     for each, record in zip(due, records, strict=True):
         flagged = Flagged.of(record.user, each.resource.get(ANNOTATION) or {})
