@@ -52,6 +52,15 @@ STATES: dict[str, dict[str, Any]] = {
         "outcome": {"status": "quarantined", "time": "2026-12-10T08:00:00", "reason": "kept <active>"},
         "notice": {"denied-since": "2026-12-10", "day": "2026-12-24"},
     },
+    "overdue": {
+        "findings": FINDINGS,
+        "notice": {
+            "day": "2026-12-24",
+            "overdue": 3,
+            "group": "in-use",
+            "text": "in use: its key was used <today>",
+        },
+    },
     "created": {
         "findings": FINDINGS,
         "attachments": {"group": 1},
@@ -503,7 +512,8 @@ def test_the_mail_on_the_day_says_who_since_when_until_when_and_how_it_comes_bac
 
 
 def test_a_request_to_give_back_has_the_line_that_does_it() -> None:
-    text = render("denied", "template", [user("denied", "jane.doe")], **{"account-name": 'a`b$(c)" & d'})
+    named: dict[str, Any] = {"account-name": 'a`b$(c)" & d'}
+    text = render("denied", "template", [user("denied", "jane.doe")], **named)
     link = re.search(r'href="(mailto:[^"]*)"', text)
     assert link
     line = 'c7n-iamusers user jane.doe -s output -c accounts-remove.yml -a "ab(c) & d" --give-back'
@@ -520,6 +530,31 @@ def test_a_brownout_is_said_to_end_by_itself(status: str, title: str) -> None:
     text = render("denied", "template", [{"UserName": "bot", "c7n:IamUser": {"outcome": outcome}}])
     assert title in text
     assert ("Denied everything until 2026-12-10 08:15:00 UTC" in text) == (status == "browned-out")
+
+
+@pytest.mark.parametrize("state", ["denied", "overdue"])
+def test_a_long_list_is_the_last_of_a_mail(state: str) -> None:
+    """Gmail cuts mails off."""
+    rows = [user(state, f"user-{number}") for number in range(61)]
+    text = render(state, "template", rows)
+    assert text.index("How to sign in instead") < text.index("user-0")
+    assert text.count("mailto:") <= 1
+    short = render(state, "template", rows[:60])
+    assert short.index("user-59") < short.index("How to sign in instead")
+    assert short.count("mailto:") >= 60
+
+
+def test_an_overdue_mail_is_numbered_and_says_who_gets_it_next() -> None:
+    more: dict[str, Any] = {"every": 7, "escalate-after": 4, "escalate-to": ["ops@example.com"]}
+    text = in_lines(render("overdue", "template", [user("overdue")], **more).partition("</head>")[2])
+    for said in (
+        "1 IAM user should have been moved by now, and is still here. This is message 3 about it.",
+        "every 7 days until it is moved; after 4 messages ops@example.com gets it too",
+        "Nothing is deleted for being overdue.",
+        "In use: its key was used <today>",
+        "To be moved by 2026-12-24, message 3",
+    ):
+        assert said in text
 
 
 def test_no_mail_says_that_a_user_with_attempts_under_its_deny_is_deleted() -> None:
@@ -608,7 +643,9 @@ def test_a_part_says_which_one_it_is_and_how_many_users_there_are() -> None:
     assert "Part 1" not in whole
 
 
-@pytest.mark.parametrize("state", ["created", "deleted", "denied", "attempted", "replaced", "used"])
+@pytest.mark.parametrize(
+    "state", ["created", "deleted", "denied", "overdue", "attempted", "replaced", "used"]
+)
 def test_every_part_of_a_split_mail_says_which_one_it_is(state: str) -> None:
     said = "<b>Part 2 of 3</b>, with 1 of the 5 users."
     assert said in render(state, "template", [user(state)], part=2, parts=3, users=5)

@@ -49,6 +49,7 @@ SUBJECTS = {
     "attempts": "still in use",
     "remind": ": reminder: ",
     "delete": " deleted",
+    "overdue": " overdue, message 1: ",
 }
 LEFT = (
     "Left alone: Active, whose password or key was used in the 30 days before the quarantine. No replacement, people "
@@ -452,6 +453,8 @@ class Demo(steps.Workflow):
             return self.parked[account.account_id]
         if step == "attempts":
             return {planted.CALLED}
+        if step == "overdue":
+            return {planted.IN_USE}
         people = {user.name for user in account.users if user.email}
         leaving = expect.leaving(account) - self._answered_in(account)
         return leaving & people if step == "provision" else leaving

@@ -260,7 +260,8 @@ class Workflow:
                 f"c7n-org: on day {days.deletion}, delete the users that were quiet in quarantine",
                 self.delete,
             ),
-            ("c7n-mailer: deliver what was queued since", lambda: self.deliver("delete")),
+            ("c7n-org: on the next day, tell the owners who is overdue", self.daily),
+            ("c7n-mailer: deliver what was queued since", lambda: self.deliver("delete", "overdue")),
             ("c7n-iamusers: report on all accounts and runs", self.report),
         ]
 

@@ -22,6 +22,8 @@ ANNOUNCED, INFORMED = "announced", "informed"
 CREATED, DENY_REMOVED = "created", "deny-removed"
 #: Somebody signed in or called AWS as a user whose use is an alarm.
 USED = "used"
+#: The announced day has come, and the user is spared.
+OVERDUE = "overdue"
 #: The clock of whoever wrote a record may be ahead by so much.
 CLOCK_SKEW = timedelta(minutes=10)
 
@@ -31,10 +33,11 @@ class Notice:
     """One message about ``users`` of an account, as it entered the queue.
 
     ``step``: ``announced``; ``reminded-N``, N days before ``day``; ``informed``, of what became of the users;
-    ``created`` or ``deny-removed``, of what was done to them; ``used``, of an alarm; or ``access``, to a person who has
-    access. ``day``: the first one, in UTC, on which the users may be deleted; of steps that announce nothing, that of
-    the message.
-    ``message_id``: the queue's answer. ``what``: of ``informed``, unique id -> what the message says of the user.
+    ``created`` or ``deny-removed``, of what was done to them; ``used``, of an alarm; ``overdue``, after the announced
+    day; or ``access``, to a person who has access. ``day``: the first one, in UTC, on which the users may be deleted;
+    of steps that announce nothing, that of the message.
+    ``message_id``: the queue's answer. ``what``: unique id -> what the message says of the user, of ``informed``; the
+    number of the message, of ``overdue``.
     ``event``: the id of the event (``CredentialEvent``) that the message reports; empty if it reports none.
     ``stop``: the first day, in UTC, on which their credentials may stop working, where the message says so.
     ``brownout``: the first day, in UTC, on which they may be denied everything for some minutes, where it says so.

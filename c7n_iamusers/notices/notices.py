@@ -27,6 +27,7 @@ from c7n_iamusers.notices.notice_format import CLOCK_SKEW
 from c7n_iamusers.notices.notice_format import CREATED as CREATED
 from c7n_iamusers.notices.notice_format import DENY_REMOVED as DENY_REMOVED
 from c7n_iamusers.notices.notice_format import INFORMED as INFORMED
+from c7n_iamusers.notices.notice_format import OVERDUE as OVERDUE
 from c7n_iamusers.notices.notice_format import USED as USED
 from c7n_iamusers.notices.notice_format import Notice as Notice
 from c7n_iamusers.notices.notice_format import parse_record as parse_record
@@ -163,10 +164,15 @@ class Notices:
 
     def has(self, unique_id: str, step: str, since: datetime, now: datetime) -> bool:
         """Whether a message of ``step`` was sent about the user at ``since`` or later, and can't have expired."""
-        return any(
-            each.step == step and each.time >= since and self._counts(each, now)
+        return bool(self.times(unique_id, step, since, now))
+
+    def times(self, unique_id: str, step: str, since: datetime, now: datetime) -> list[datetime]:
+        """When messages of ``step`` were sent about the user, at ``since`` or later, that can't have expired."""
+        return [
+            each.time
             for each in self._by_user.get(unique_id, ())
-        )
+            if each.step == step and each.time >= since and self._counts(each, now)
+        ]
 
     def _counts(self, notice: Notice, now: datetime) -> bool:
         """Whether somebody was told: what may have expired unread told nobody, and is sent anew."""

@@ -19,6 +19,8 @@ ANNOTATION = "c7n:IamUser"
 ANNOUNCE, REMIND, INFORM = "announce", "remind", "inform"
 #: That access has stopped, from the outcomes of quarantine.
 DENIED = "denied"
+#: That the announced day has come, and the user is spared.
+OVERDUE = "overdue"
 CREATED, USED, ACCESS = "created", "used", "access"
 _KINDS = {
     "human": "person",
@@ -116,6 +118,11 @@ _TEXTS = {
         "The column What is known says since when each user is denied everything. Nothing is deleted yet, "
         "and all comes back as it was. People sign in through IAM Identity Center{start}; programs use a role."
     ),
+    OVERDUE: (
+        "The announced day of these users has come, and they are left alone for what the column What is known says. "
+        "Nothing is deleted for being overdue, and this message comes again until they are moved. People sign in "
+        "through IAM Identity Center{start}; programs use a role."
+    ),
     CREATED: (
         "IAM users hold long-term credentials; AWS asks that people and programs use temporary ones. If you made it: "
         "people sign in through IAM Identity Center{start}, programs use a role; then delete the user. If nobody knows "
@@ -132,6 +139,7 @@ _ASK = {
     REMIND: " A user must stay? Ask for an exemption with a reason and an end before that day: {whom}.",
     INFORM: " Something broke, or a user must stay? Write to {whom}.",
     DENIED: " Something stopped? Name the account and the user to {whom}, who gives it back.",
+    OVERDUE: " A user must stay? Ask for an exemption with a reason and an end: {whom}.",
     CREATED: " It must stay? Ask for an exemption with a reason and an end: {whom}.",
     USED: " Nobody knows of it? Write to {whom}.",
     ACCESS: " For questions write to {whom}.",

@@ -18,6 +18,7 @@ OURS: Mapping[str, tuple[str, ...]] = {
         "iam-users-deleted.html",
         "iam-users-denied.html",
         "iam-users-flagged.html",
+        "iam-users-overdue.html",
         "iam-users-attempted.html",
         "iam-users-replaced.html",
         "iam-users-used.html",

@@ -92,11 +92,13 @@ class Step(ABC):
     """``missed``: said of the users of a message that has no recipient; empty if the end of the policy names them.
 
     ``creator``: the address of who made the call that the message reports. ``event``: the id of that call's event.
+    ``also``: further addresses that get the message.
     """
 
     missed = "These users were not announced"
     creator = ""
     event = ""
+    also: Sequence[str] = ()
 
     @property
     @abstractmethod
@@ -106,6 +108,10 @@ class Step(ABC):
     @abstractmethod
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """The ``users`` whose owners have to be addressed."""
+
+    def told_of(self, due: Sequence[Due]) -> list[Due]:
+        """Those of ``due``, with what becomes of them, of whom the message is; by default all."""
+        return [*due]
 
     def brownout(self, now: datetime) -> date | None:
         """The first day of a brownout, as a message of ``now`` says; None if it does not."""

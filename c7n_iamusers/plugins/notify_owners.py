@@ -20,10 +20,19 @@ from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.mailer_texts import in_parts
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
 from c7n_iamusers.notices.owed import Owed, owed
-from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, DENIED, INFORM, USED, action_text, plain
+from c7n_iamusers.notices.stock_rows import (
+    ANNOUNCE,
+    CREATED,
+    DENIED,
+    INFORM,
+    OVERDUE,
+    USED,
+    action_text,
+    plain,
+)
 from c7n_iamusers.plugins import forecasts, notice_options, policy_checks
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
-from c7n_iamusers.plugins.notice_options import AT_ONCE, TOLD_AFTER
+from c7n_iamusers.plugins.notice_options import AT_ONCE, ESCALATE_AFTER, EVERY, TOLD_AFTER
 from c7n_iamusers.plugins.notice_steps import (
     Announce,
     Created,
@@ -35,6 +44,7 @@ from c7n_iamusers.plugins.notice_steps import (
     late_news,
     shortened,
 )
+from c7n_iamusers.plugins.overdue_step import Overdue
 from c7n_iamusers.plugins.recipients import NOBODY, recipients_fault
 from c7n_iamusers.plugins.recorded_notify import AllResources, RecordedNotify
 from c7n_iamusers.plugins.resources import Resource, annotate, by_risk, subject_of
@@ -77,6 +87,11 @@ class NotifyOwners(RecordedNotify):
 
     ``step: denied``, which has no ``days``, says whose access the policy has just stopped, since when, until when it
     comes back, and how. Put it after ``quarantine``. ``quarantined-for``: days under the Deny before the deletion.
+
+    ``step: overdue``, which has no ``days``, says which users are still spared after their announced day, since they
+    are in use or lack a replacement: a message ``every: 7`` days, numbered; after ``escalate-after: 4`` messages also
+    to ``escalate-to``, a list of addresses. Nothing is deleted for being overdue. It takes the options of the later
+    steps.
 
     ``step: inform``, which has no ``days``, says what became of the users, by the actions and filters of the policy:
     who was deleted, failed or was left alone, who has access through Identity Center, as whom somebody still calls AWS.
@@ -269,15 +284,15 @@ class NotifyOwners(RecordedNotify):
         with self.refused(account_id):
             notices = self._read(account_id, now)
             due = self._step.due(by_risk(resources), notices, now)
-            if isinstance(self._step, Announce | Remind):
-                due = forecasts.foreseen(self, self._step, due, notices, now)
+            if isinstance(self._step, Announce | Remind | Overdue):
+                due = self._step.told_of(forecasts.foreseen(self, self._step, due, notices, now))
             if due:
                 self._prepare_records(account_id, now, notices)
             self.note_counts(account_id, notices, now, sending=bool(due))
         for user in due:
             for key, value in user.annotation.items():
                 annotate(user.resource, key, value)
-        if not due and self.data["step"] in (*TOLD_AFTER, *AT_ONCE):
+        if not due and self.data["step"] in (*TOLD_AFTER, OVERDUE, *AT_ONCE):
             self.log.info("%s: account %s: nothing new, no message is sent", self.type, account_id)
         self._due_users, self._unrecorded = due, list[str]()
         if due:
@@ -315,8 +330,8 @@ class NotifyOwners(RecordedNotify):
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
         """The action as c7n-mailer gets it. Raises PolicyExecutionError where it has no e-mail address."""
         action: dict[str, Any] = super().expand_variables(message)
-        if self._step.creator:
-            action["to"] = [*action.get("to", ()), self._step.creator]
+        if further := [*filter(None, [self._step.creator]), *self._step.also]:
+            action["to"] = [*action.get("to", ()), *further]
         self._addresses = tuple(address for address in action.get("to", ()) if is_address(address))
         if not self._addresses:
             users = ", ".join(map(str, self._due_users))
@@ -405,6 +420,9 @@ class NotifyOwners(RecordedNotify):
             return Denied(self.policy_name, self.data.get("quarantined-for"))
         if self.data["step"] == USED:
             return Used(event)
+        if self.data["step"] == OVERDUE:
+            every, after = self.data.get("every", EVERY), self.data.get("escalate-after", ESCALATE_AFTER)
+            return Overdue(every, after, notice_options.second_contacts(self))
         policy_checks.check_numbers(self, PolicyExecutionError)
         step, days = self.data["step"], self.data["days"]
         if step == CREATED:
