@@ -186,6 +186,10 @@ def test_the_evidence_is_that_of_the_announcement(org: LocalOrg, iam: Any, tmp_p
     (record,) = records(notices)
     (frozen,) = (user["evidence"] for user in record["users"] if user["user"] == "jane")
     assert frozen["kind"] == "human"
+    assert (frozen["group"], frozen["told"].partition(":")[0]) == (
+        "replace-first",
+        "needs a replacement first",
+    )
     assert frozen["attachments"]["login-profile"] == 1
     assert {"console-without-mfa", "password-never-used"} <= {each["id"] for each in frozen["findings"]}
     age(notices / ACCOUNT, 17)
