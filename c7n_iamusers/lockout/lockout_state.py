@@ -313,7 +313,7 @@ def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTH
     earlier = deactivated_earlier(user, (*quarantine.deactivated, *others), history)
     given = [each for each in off if _id(each) in quarantine.given]
     dropped = set(quarantine.dropped) - given_back
-    told = dropped & (history.proven_off() | history.disproved)
+    told = dropped & history.proven_off()
     return [
         *_staying(reasons.DENY_REMOVED, removed, since=since),
         *_staying(reasons.DEACTIVATED_EARLIER, earlier, since=since),
@@ -388,18 +388,47 @@ def only_ours(user: IamUser, quarantine: Quarantine, history: History) -> Quaran
     journaled = history.record is not None and history.record.since == quarantine.since
     if quarantine.is_tagged(user.tags) and not journaled:
         return left
-    # of a user of whom not every kind was read, too
-    kinds = [kind for kind in attachments.SWITCHABLE_KINDS if kind.name in user.attachments]
-    held = [(kind, item) for kind in kinds for item in user.attachments[kind.name]]
-    off = {_id(each) for each in held if each[1].get("Status") == attachments.INACTIVE}
-    named, proven = named_by_deny(user), history.proven_off()
-    return _drop(left, off - (proven if named is None else proven & named))
+    return _drop(left, _inactive(user) - to_activate(user, history))
 
 
-def named_by_deny(user: IamUser) -> frozenset[str] | None:
-    """The ids in the record of the inline Deny-all, which stands before the first of these is off; None if unknown."""
-    on_user = record.quarantine if (record := deny_record_of(user)) else None
-    return frozenset(on_user.deactivated) if on_user and on_user.known else None
+def to_activate(user: IamUser, history: History) -> frozenset[str]:
+    """The ids of the credentials that a release may activate: we deactivated them for certain, by the journal.
+
+    And they were active before, by what a journal can't change: the record in the inline Deny-all, which stands before
+    the first of them is off, or else a snapshot.
+    """
+    ours, on_user = history.proven_off(), _quarantine_on(user)
+    if on_user and on_user.known and not on_user.kept:
+        return ours & {*on_user.deactivated}
+    return (ours & history.active_before) - {*(on_user.inactive if on_user else ())}
+
+
+def deactivated_unnamed(user: IamUser, history: History) -> bool:
+    """Whether ``user`` has inactive credentials that we deactivated, and its Deny-all does not say which."""
+    on_user = _quarantine_on(user)
+    if on_user and on_user.known and not on_user.kept:
+        return False
+    return not _inactive(user).isdisjoint(history.deactivations())
+
+
+def quarantine_without_deny(user: IamUser, history: History) -> Quarantine | None:
+    """The quarantine for which no form of a Deny fitted, by the journal: only its credentials are off; else None."""
+    record = history.quarantine
+    return only_ours(user, record, history) if record and record.deny == "none" else None
+
+
+def _quarantine_on(user: IamUser) -> Quarantine | None:
+    return record.quarantine if (record := deny_record_of(user)) else None
+
+
+def _inactive(user: IamUser) -> frozenset[str]:
+    """The ids of its inactive credentials, also of a user of whom not every kind was read."""
+    return frozenset(
+        _id((kind, item))
+        for kind in attachments.SWITCHABLE_KINDS
+        for item in user.attachments.get(kind.name, ())
+        if item.get("Status") == attachments.INACTIVE
+    )
 
 
 def _drop(quarantine: Quarantine, identities: Collection[str]) -> Quarantine:

@@ -34,7 +34,8 @@ def record_to_release(user: IamUser, history: History, now: datetime) -> Quarant
         # this Deny and did not activate since.
         recorded = history.record or Quarantine(now, "", "", known=False)
         since = history.attached_deny() if form == deny_all.ATTACHED else history.boundary_deny()
-        ids = set(history.deactivated_ids(since)) & history.proven_off() - history.activated_ids(since or now)
+        ours = lockout_state.to_activate(user, history) - history.activated_ids(since or now)
+        ids = {*history.deactivated_ids(since)} & ours
         return replace(recorded, deactivated=tuple(sorted(ids)), deny=form)
     if claimed and history.record and history.record.since == claimed:
         # The journal shows its release, which ended before it removed the tag.

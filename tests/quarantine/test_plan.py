@@ -136,8 +136,10 @@ def quarantine(
 def journal(
     calls: Iterable[ApiCall], record: Quarantine, now: datetime = NOW, before: History = NOTHING_KNOWN
 ) -> History:
-    """What the journal tells once ``calls`` are made, after the line with ``record``."""
-    return replace(before.with_calls([(call, "done") for call in calls], now), record=record)
+    """What the journal tells once ``calls`` are made, after the line with ``record``, and the snapshot before these."""
+    active = before.active_before | {*record.deactivated}
+    made = before.with_calls([(call, "done") for call in calls], now)
+    return replace(made, record=record, active_before=active)
 
 
 def in_quarantine(before: IamUser, refused: Collection[str] = ()) -> tuple[IamUser, History]:

@@ -439,28 +439,43 @@ LEAKED = ({"AccessKeyId": "AKIA1", "Status": "Active"}, {"AccessKeyId": "AKIA2",
 PARKED = ({"PolicyName": "AWSDenyAll", "PolicyArn": DENY_ARN},)
 
 
+def off(*ids: str, **others: Any) -> dict[str, Any]:
+    """A snapshot of a user in quarantine."""
+    return {"quarantine": {"since": DAYS[1], "deactivated": [*ids], **others}}
+
+
+BOTH_ACTIVE = tuple({**key, "Status": "Active"} for key in LEAKED)
+NEITHER = tuple({**key, "Status": "Inactive"} for key in LEAKED)
+
+
 @pytest.mark.parametrize(
-    ("changes", "proven", "active"),
+    ("keys", "changes", "proven", "active"),
     [
-        pytest.param({}, True, {"AKIA1"}, id="inactive-before"),
-        pytest.param(
-            {"quarantine": {"since": DAYS[1], "deactivated": []}},
-            True,
-            {"AKIA1", "AKIA2"},
-            id="in-quarantine",
-        ),
-        pytest.param({"partial": True}, True, {"AKIA1", "AKIA2"}, id="partial"),
-        pytest.param({}, False, {"AKIA1", "AKIA2"}, id="that-no-journal-proves"),
+        pytest.param([LEAKED], {}, 1, {"AKIA1"}, id="inactive-before"),
+        pytest.param([LEAKED], off("AKIA2"), 1, {"AKIA1", "AKIA2"}, id="deactivated-by-the-quarantine"),
+        pytest.param([LEAKED], off(), 1, {"AKIA1"}, id="not-deactivated-by-the-quarantine"),
+        pytest.param([BOTH_ACTIVE], off(by_others=["AKIA2"]), 1, {"AKIA1"}, id="changed-by-others-under-it"),
+        pytest.param([LEAKED], {"partial": True}, 1, set(), id="partial"),
+        pytest.param([LEAKED], {"deletion_begun": True}, 1, set(), id="of-a-deletion"),
+        pytest.param([LEAKED], {}, 0, set(), id="that-no-journal-proves"),
+        pytest.param([BOTH_ACTIVE, LEAKED], {}, 2, {"AKIA1"}, id="the-last-one"),
+        pytest.param([LEAKED, BOTH_ACTIVE], {}, 2, {"AKIA1", "AKIA2"}, id="the-last-one-has-more"),
+        pytest.param([BOTH_ACTIVE, LEAKED], {}, 1, {"AKIA1"}, id="a-later-one-that-no-journal-proves"),
+        pytest.param([LEAKED, BOTH_ACTIVE], {}, 1, {"AKIA1"}, id="one-that-no-journal-proves-adds-nothing"),
+        pytest.param([BOTH_ACTIVE, NEITHER], off("AKIA1", "AKIA2"), 1, {"AKIA1", "AKIA2"}, id="a-crash-after-it"),
+        pytest.param([], {}, 0, set(), id="without-a-snapshot"),
     ],
 )
-def test_what_was_inactive_before_is_not_ours_whatever_a_journal_says(
-    tmp_path: Path, changes: dict[str, Any], proven: bool, active: set[str]
+def test_a_release_activates_only_what_a_proven_snapshot_shows_active(
+    tmp_path: Path, keys: list[Any], changes: dict[str, Any], proven: int, active: set[str]
 ) -> None:
     """Where the Deny names no credential: AWSDenyAll. A line in a journal makes no release activate a leaked key."""
-    was = user(access_key=LEAKED)
-    add(tmp_path, replace(FIRST, user=was, fingerprint=fingerprint(was), taken=DAYS[0], **changes), 1)
-    if not proven:
-        (tmp_path / "journal.jsonl").unlink()
+    for number, each in enumerate(keys, 1):
+        was = user(access_key=each)
+        snapshot = replace(FIRST, user=was, taken=DAYS[number], **changes)
+        add(tmp_path, replace(snapshot, fingerprint=fingerprint(was, snapshot.deactivated)), number)
+    if (journal_file := tmp_path / "journal.jsonl").exists():
+        journal_file.write_text("".join(journal_file.read_text().splitlines(keepends=True)[:proven]))
     record = Quarantine(datetime.fromisoformat(DAYS[2]), "p", "r", ("AKIA1", "AKIA2"), ATTACHED)
     given = {"UserName": "alice", "PolicyArn": DENY_ARN}
     with Journal(tmp_path / "journal.jsonl", lambda: datetime.fromisoformat(DAYS[2])) as journal:
@@ -474,10 +489,48 @@ def test_what_was_inactive_before_is_not_ours_whatever_a_journal_says(
             told = {"service": "iam", "operation": operation, "parameters": parameters}
             journal.write(ALICE.subject, BEFORE, **told, notes={"for": "quarantine"})
             journal.write(ALICE.subject, AFTER, **told, result="done")
-    held = user(access_key=tuple({**key, "Status": "Inactive"} for key in LEAKED), attached_policy=PARKED)
+    held = user(access_key=NEITHER, attached_policy=PARKED)
     history = RecordStores(DirectoryStore(tmp_path), list).known_history(held, (), utc_now())
     found = quarantine_of(held, history)
     assert found is not None
     assert set(found.deactivated) == active
     named = [each.code for each in left_inactive(held, found, history) if "AKIA2" in each.text]
     assert named == ([] if "AKIA2" in active else ["OnlyInAJournal"])
+    if keys:
+        place(tmp_path, f".{len(keys)}" if len(keys) > 1 else "").unlink()
+    if proven == len(keys) > 0:
+        with pytest.raises(SnapshotRefused, match=r"a run wrote snapshots/alice\..*find out who did, and give it"):
+            RecordStores(DirectoryStore(tmp_path), list).known_history(held, (), utc_now())
+
+
+@pytest.mark.parametrize("how", ["gone", "replaced-by-the-first", "its-digest-is-gone", "has-two-digests"])
+def test_where_the_last_snapshot_is_not_as_a_run_wrote_it_no_earlier_one_decides(tmp_path: Path, how: str) -> None:
+    stores = bounded(tmp_path, ("", DAYS[0]), (READ_ONLY, DAYS[1]))
+    first, last, file = place(tmp_path), place(tmp_path, ".2"), tmp_path / "journal.jsonl"
+    told = file.read_text().splitlines(keepends=True)
+    match how:
+        case "gone":
+            last.unlink()
+        case "replaced-by-the-first":
+            last.write_bytes(first.read_bytes())
+        case "its-digest-is-gone":
+            file.write_text(told[0])
+        case _:
+            last.write_bytes(first.read_bytes())
+            digest = hashlib.sha256(first.read_bytes()).hexdigest()
+            file.write_text("".join([*told, json.dumps({**json.loads(told[1]), "sha256": digest}) + "\n"]))
+    held = user(permissions_boundary=DENY_ALL)
+    for former in ("", READ_ONLY):
+        found = stores.former_boundary(held, replaced(former, DAYS[4]))
+        code = "BoundaryDisputed" if how == "its-digest-is-gone" else "SnapshotMissing"
+        assert found.items is None
+        assert found.disputed is not None
+        assert found.disputed.code == code
+
+
+def test_a_crash_before_the_digest_of_a_snapshot_under_the_deny_disputes_nothing(tmp_path: Path) -> None:
+    stores = bounded(tmp_path, (READ_ONLY, DAYS[0]), (READ_ONLY, DAYS[1]), (DENY_ARN, DAYS[2]))
+    file = tmp_path / "journal.jsonl"
+    file.write_text(file.read_text().splitlines(keepends=True)[0])
+    found = stores.former_boundary(user(permissions_boundary=DENY_ALL), replaced(READ_ONLY, DAYS[4]))
+    assert found.items == ({"PermissionsBoundaryArn": READ_ONLY},)
