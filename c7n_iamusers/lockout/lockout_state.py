@@ -417,6 +417,16 @@ def quarantine_without_deny(user: IamUser, history: History) -> Quarantine | Non
     return only_ours(user, record, history) if record and record.deny == "none" else None
 
 
+def listened_since(user: IamUser, quarantine: Quarantine, history: History) -> datetime:
+    """Since when ``quarantine`` stands, by the earlier of what the Deny-all on ``user`` and the journal say.
+
+    Uses count from then: whoever can write one of the two hides none by a later time.
+    """
+    told = (each for each in (_quarantine_on(user), history.quarantine) if each)
+    stands = (each.since for each in told if each.deny != deny_all.GONE_DENY)
+    return min((quarantine.since, *stands))
+
+
 def _quarantine_on(user: IamUser) -> Quarantine | None:
     return record.quarantine if (record := deny_record_of(user)) else None
 
