@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -95,64 +95,78 @@ def collected(paths: Iterable[Path]) -> Collection:
     """
     paths = [each.resolve() for each in paths]
     found, users, broken = Collection(), defaultdict[str, list[_File]](list), set[str]()
-    journals: dict[Path, JournalReader] = {}
-    versions: dict[Path, Any] = {}
-    pins: dict[Path, _Pins | OSError] = {}
-
-    def know(run: Path) -> None:
-        if run not in journals:
-            versions[run] = _version(run)
-            journals[run] = _journal(run)
-            pins[run] = _pins(journals[run])
-
+    journals = _Journals()
     for file, run in _files(paths):
-        know(run)
         try:
-            loaded = _load(file, run, pins[run])
+            loaded = _load(file, run, journals.pins(run))
         except Exception as error:  # noqa: BLE001  # it may hold anything, and hides no other user
             found.problems.append(f"{file}: {_told(error, 'no run writes it')}")
             broken.add(unique_id_in(file.name))
         else:
             users[loaded.snapshot.user.unique_id].append(loaded)
-    for run in (run for path in paths for run in _runs(path) if run not in journals):
-        know(run)
-        if isinstance(fault := pins[run], OSError):
-            found.problems.append(f"{run}: whether a snapshot of a user is missing there is not known: {fault}")
+    runs = {run for path in paths for run in _runs(path)}
+    found.problems += journals.unread(runs)
+    found.problems += journals.told_without_files(runs, {*users, *broken})
     found.left_out += [
         f"{path}: whether another output has a later snapshot of its user is not asked: give their directory for that"
         for path in paths
         if not path.is_dir()
     ]
-    missing = _missing(pins)
-    for unique_id in sorted(missing.keys() - users.keys() - broken):
-        arn = next(each.arns[unique_id] for each in pins.values() if isinstance(each, _Pins) and unique_id in each.arns)
-        found.problems.append(f"{arn}: not restored: {_told_missing(missing[unique_id])}")
     for unique_id, files in users.items():
         try:
             if unique_id in broken:
                 raise SnapshotInvalid("another snapshot of it can't be used")
-            if unique_id in missing:
-                raise SnapshotInvalid(_told_missing(missing[unique_id]))
-            found.users.append(_user(files, journals, versions))
+            found.users.append(_user(files, journals))
         except Exception as error:  # noqa: BLE001  # whatever the journals have of one user, it hides no other
             why = _told(error, "no run writes what the journals have of it")
             found.problems.append(f"{files[0].snapshot.user.subject}: not restored: {why}")
     return _of_latest(found)
 
 
+class _Journals:
+    """The journals of outputs, each read once, on first use."""
+
+    def __init__(self) -> None:
+        self.of = dict[Path, JournalReader]()
+        self.versions = dict[Path, Any]()
+        self._pins = dict[Path, _Pins | OSError]()
+
+    def pins(self, run: Path) -> _Pins | OSError:
+        """What the journal of ``run`` says of snapshots; the error of one that can't be read."""
+        if run not in self.of:
+            self.versions[run] = _version(run)
+            self.of[run] = _journal(run)
+            self._pins[run] = _pins(self.of[run])
+        return self._pins[run]
+
+    def unread(self, runs: Iterable[Path]) -> Iterator[str]:
+        """Those of the ``runs``, not yet read, whose journal can't be read, in words."""
+        for run in sorted({*runs} - self.of.keys()):
+            if isinstance(fault := self.pins(run), OSError):
+                yield f"{run}: whether a snapshot of a user is missing there is not known: {fault}"
+
+    def missing(self, unique_id: str, runs: Iterable[Path] | None = None) -> list[str]:
+        """The snapshots of the user that a journal names, of all or of ``runs``, and that are not in its output."""
+        pins = {run: self.pins(run) for run in sorted(self.of if runs is None else runs)}
+        places = (
+            run / SNAPSHOTS / PurePosixPath(name).name
+            for run, of_run in pins.items()
+            if isinstance(of_run, _Pins)
+            for name in sorted(of_run.names.get(unique_id, ()))
+        )
+        return [str(place) for place in places if not place.exists()]
+
+    def told_without_files(self, runs: Set[Path], others: Set[str]) -> Iterator[str]:
+        """The users in the journals of ``runs`` that are not ``others`` and whose snapshots are missing, in words."""
+        pins = (each for run in runs if isinstance(each := self.pins(run), _Pins))
+        arns = {unique_id: arn for each in pins for unique_id, arn in each.arns.items()}
+        for unique_id in sorted(arns.keys() - others):
+            if places := self.missing(unique_id, runs):
+                yield f"{arns[unique_id]}: not restored: {_told_missing(places)}"
+
+
 def _told(error: Exception, otherwise: str) -> str:
     return str(error) if isinstance(error, _TOLD) else f"{otherwise}: {error!r}"
-
-
-def _missing(pins: Mapping[Path, _Pins | OSError]) -> dict[str, list[str]]:
-    """The unique id of each user -> the snapshots that the journal of its output names, and that are not there."""
-    found = defaultdict[str, list[str]](list)
-    for run, of_run in pins.items():
-        for unique_id, names in () if isinstance(of_run, OSError) else of_run.names.items():
-            gone = (name for name in sorted(names) if not (run / SNAPSHOTS / PurePosixPath(name).name).exists())
-            for name in gone:
-                found[unique_id].append(str(run / SNAPSHOTS / PurePosixPath(name).name))
-    return found
 
 
 def _told_missing(places: list[str]) -> str:
@@ -179,18 +193,21 @@ def _of_latest(found: Collection) -> Collection:
     return found
 
 
-def _user(
-    files: list[_File], journals: Mapping[Path, JournalReader], versions: Mapping[Path, Any]
-) -> RestorableUser:
+def _user(files: list[_File], journals: _Journals) -> RestorableUser:
+    """Raises SnapshotInvalid if a snapshot of the user is missing."""
+    if missing := journals.missing(files[0].snapshot.user.unique_id):
+        raise SnapshotInvalid(_told_missing(missing))
     files = sorted(files, key=lambda each: str(each.snapshot.taken))
     last = files[-1]
     user = last.snapshot.user
-    lines = [line for run in sorted({each.run for each in files}) for line in journals[run].of(user.subject)]
+    lines = [
+        line for run in sorted({each.run for each in files}) for line in journals.of[run].of(user.subject)
+    ]
     history = history_of(user.subject, lines)
     recorded = Recorded(tuple(each.snapshot for each in files), history, bool(lines))
     runs = tuple(dict.fromkeys([last.run, *(each.run for each in files)]))
     doubts = tuple(each.doubt for each in files if each.doubt)
-    return RestorableUser(recorded, runs, tuple(lines), doubts, {run: versions[run] for run in runs})
+    return RestorableUser(recorded, runs, tuple(lines), doubts, {run: journals.versions[run] for run in runs})
 
 
 @contextmanager

@@ -28,7 +28,13 @@ from c7n_iamusers.lockout.journal_lines import LAPSED, history_of, last_deletion
 from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.snapshots.before_deny import FormerBoundary, OnRecord, active_before, former_boundary, is_replaced
+from c7n_iamusers.snapshots.before_deny import (
+    FormerBoundary,
+    OnRecord,
+    active_before,
+    former_boundary,
+    is_replaced,
+)
 from c7n_iamusers.snapshots.lost_attachments import Loss, lost_attachments
 from c7n_iamusers.snapshots.removed_by_deletion import with_removed
 from c7n_iamusers.snapshots.schema import BY_OTHERS

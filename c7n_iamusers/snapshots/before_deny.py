@@ -16,7 +16,6 @@ from c7n_iamusers.reasons import Reason
 from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
 from c7n_iamusers.text.wording import shown
 
-
 #: IAM API reference, PutUserPermissionsBoundary.
 _LONGEST_ARN = 2_048
 
@@ -94,7 +93,9 @@ def former_boundary(user: IamUser, history: History, found: OnRecord) -> FormerB
     if found.missing:
         return FormerBoundary(disputed=found.incomplete(user.subject))
     deciding = found.deciding(lambda each: each.user.boundary_arn != deny_all_arn(user))
-    other = next((each.user.boundary_arn or "none" for each in deciding if each.user.boundary_arn != told), "")
+    other = next(
+        (each.user.boundary_arn or "none" for each in deciding if each.user.boundary_arn != told), ""
+    )
     if other or not deciding:
         held_before = other or "nothing, as no journal proves that one is there"
         return FormerBoundary(

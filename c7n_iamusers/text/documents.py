@@ -17,8 +17,8 @@ from typing import Any
 
 #: Bytes of a file of a run, uncompressed: several times what the largest account needs.
 LARGEST = 512 * 1024 * 1024
-#: Bytes of what is packed, uncompressed: so many, or so many times those that it has packed, whichever is more. JSON, CSV
-#: and logs of runs have 10 to 60 times as many; a file that is made to fill the memory has 1,000 times.
+#: Bytes of what is packed, uncompressed: so many, or so many times those that it has packed, whichever is more. JSON,
+#: CSV and logs of runs have 10 to 60 times as many; a file that is made to fill the memory has 1,000 times.
 LARGEST_PACKED, MOST_TIMES = 64 * 1024 * 1024, 100
 #: Bytes of a file, URL or object that a person names, uncompressed.
 LARGEST_GIVEN = 128 * 1024 * 1024

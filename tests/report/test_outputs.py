@@ -286,9 +286,13 @@ def test_a_list_of_seen_users_that_no_run_leaves(left: Outputs, content: str, to
 
 def test_rules_share_their_texts_once_read() -> None:
     """A hundred thousand rules may have one long reason: that each had a copy took gigabytes."""
-    rules = [{"user": f"u{number}", "reason": 0, "owner": 0, "expires": "2027-01-01"} for number in range(100)]
+    rules = [
+        {"user": f"u{number}", "reason": 0, "owner": 0, "expires": "2027-01-01"} for number in range(100)
+    ]
     data = {"execution": "", "complete": True, "texts": ["long " * 40], "rules": rules, "users": []}
-    assert {id(told) for rule in parse_seen(data).rules for told in (rule.reason, rule.owner)} == {id(data["texts"][0])}
+    assert {id(told) for rule in parse_seen(data).rules for told in (rule.reason, rule.owner)} == {
+        id(data["texts"][0])
+    }
     with pytest.raises(ValueError, match="texts"):
         parse_seen({**data, "texts": ["x" * 201]})
 
@@ -302,7 +306,9 @@ def test_a_log_that_fills_the_memory_is_not_read_and_said(left: Outputs) -> None
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found.state == UNREADABLE
-    assert "custodian-run.log.gz is not read: it has more than 67108864 bytes when it is unpacked" in found.why
+    assert (
+        "custodian-run.log.gz is not read: it has more than 67108864 bytes when it is unpacked" in found.why
+    )
     assert peak < 16 << 20
 
 

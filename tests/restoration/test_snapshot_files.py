@@ -301,7 +301,9 @@ def test_nobody_is_restored_from_half_a_record(
 
 
 @pytest.mark.parametrize("bucket", [False, True], ids=["directory", "bucket"])
-def test_no_older_snapshot_takes_the_place_of_one_that_is_gone_with_its_output(tmp_path: Path, bucket: bool) -> None:
+def test_no_older_snapshot_takes_the_place_of_one_that_is_gone_with_its_output(
+    tmp_path: Path, bucket: bool
+) -> None:
     """The journal of the deletion names it. The user has no other file there, and BOB has none at all."""
     early = output(tmp_path / "early", snapshot(ALICE))
     late = tmp_path / "late"
@@ -328,8 +330,12 @@ def test_no_older_snapshot_takes_the_place_of_one_that_is_gone_with_its_output(t
     for file in (copy, file_of(early, ALICE)):
         found = collected([file])
         (alice,) = found.users
-        assert alice.doubts == (() if file != copy else (f"no journal proves that {copy} is as a run wrote it",))
-        assert found.left_out[0].startswith(f"{file}: whether another output has a later snapshot of its user is not")
+        assert alice.doubts == (
+            () if file != copy else (f"no journal proves that {copy} is as a run wrote it",)
+        )
+        assert found.left_out[0].startswith(
+            f"{file}: whether another output has a later snapshot of its user is not"
+        )
 
 
 def test_a_snapshot_that_no_journal_proves_is_named(tmp_path: Path) -> None:

@@ -462,7 +462,9 @@ NEITHER = tuple({**key, "Status": "Inactive"} for key in LEAKED)
         pytest.param([LEAKED, BOTH_ACTIVE], {}, 2, {"AKIA1", "AKIA2"}, id="the-last-one-has-more"),
         pytest.param([BOTH_ACTIVE, LEAKED], {}, 1, {"AKIA1"}, id="a-later-one-that-no-journal-proves"),
         pytest.param([LEAKED, BOTH_ACTIVE], {}, 1, {"AKIA1"}, id="one-that-no-journal-proves-adds-nothing"),
-        pytest.param([BOTH_ACTIVE, NEITHER], off("AKIA1", "AKIA2"), 1, {"AKIA1", "AKIA2"}, id="a-crash-after-it"),
+        pytest.param(
+            [BOTH_ACTIVE, NEITHER], off("AKIA1", "AKIA2"), 1, {"AKIA1", "AKIA2"}, id="a-crash-after-it"
+        ),
         pytest.param([], {}, 0, set(), id="without-a-snapshot"),
     ],
 )
@@ -496,36 +498,58 @@ def test_a_release_activates_only_what_a_proven_snapshot_shows_active(
     assert set(found.deactivated) == active
     named = [each.code for each in left_inactive(held, found, history) if "AKIA2" in each.text]
     assert named == ([] if "AKIA2" in active else ["OnlyInAJournal"])
-    if keys:
-        place(tmp_path, f".{len(keys)}" if len(keys) > 1 else "").unlink()
-    if proven == len(keys) > 0:
-        with pytest.raises(SnapshotRefused, match=r"a run wrote snapshots/alice\..*find out who did, and give it"):
-            RecordStores(DirectoryStore(tmp_path), list).known_history(held, (), utc_now())
 
 
-@pytest.mark.parametrize("how", ["gone", "replaced-by-the-first", "its-digest-is-gone", "has-two-digests"])
-def test_where_the_last_snapshot_is_not_as_a_run_wrote_it_no_earlier_one_decides(tmp_path: Path, how: str) -> None:
-    stores = bounded(tmp_path, ("", DAYS[0]), (READ_ONLY, DAYS[1]))
-    first, last, file = place(tmp_path), place(tmp_path, ".2"), tmp_path / "journal.jsonl"
+def spoil(path: Path, how: str) -> None:
+    """Do that to the second of two snapshots, or to its line in the journal."""
+    first, last, file = place(path), place(path, ".2"), path / "journal.jsonl"
     told = file.read_text().splitlines(keepends=True)
-    match how:
-        case "gone":
-            last.unlink()
-        case "replaced-by-the-first":
-            last.write_bytes(first.read_bytes())
-        case "its-digest-is-gone":
-            file.write_text(told[0])
-        case _:
-            last.write_bytes(first.read_bytes())
-            digest = hashlib.sha256(first.read_bytes()).hexdigest()
-            file.write_text("".join([*told, json.dumps({**json.loads(told[1]), "sha256": digest}) + "\n"]))
-    held = user(permissions_boundary=DENY_ALL)
+    if how == "gone":
+        last.unlink()
+    elif how == "its-digest-is-gone":
+        file.write_text(told[0])
+    else:
+        last.write_bytes(first.read_bytes())
+    if how == "has-two-digests":
+        digest = hashlib.sha256(first.read_bytes()).hexdigest()
+        file.write_text("".join([*told, json.dumps({**json.loads(told[1]), "sha256": digest}) + "\n"]))
+
+
+SPOILT = pytest.mark.parametrize(
+    "how", ["gone", "replaced-by-the-first", "its-digest-is-gone", "has-two-digests"]
+)
+
+
+@SPOILT
+def test_where_the_last_snapshot_is_not_as_a_run_wrote_it_no_earlier_one_decides(
+    tmp_path: Path, how: str
+) -> None:
+    stores = bounded(tmp_path, ("", DAYS[0]), (READ_ONLY, DAYS[1]))
+    spoil(tmp_path, how)
     for former in ("", READ_ONLY):
-        found = stores.former_boundary(held, replaced(former, DAYS[4]))
+        found = stores.former_boundary(user(permissions_boundary=DENY_ALL), replaced(former, DAYS[4]))
         code = "BoundaryDisputed" if how == "its-digest-is-gone" else "SnapshotMissing"
         assert found.items is None
         assert found.disputed is not None
         assert found.disputed.code == code
+
+
+@SPOILT
+def test_nor_does_an_earlier_one_show_what_was_active(tmp_path: Path, how: str) -> None:
+    for number, keys in enumerate((BOTH_ACTIVE, LEAKED), 1):
+        was = user(access_key=keys)
+        add(tmp_path, replace(FIRST, user=was, fingerprint=fingerprint(was), taken=DAYS[number]), number)
+    spoil(tmp_path, how)
+    stores, held = RecordStores(DirectoryStore(tmp_path), list), user(access_key=NEITHER)
+    given = {"UserName": "alice", "AccessKeyId": "AKIA2", "Status": "Inactive"}
+    made = [(ApiCall("iam", "UpdateAccessKey", given), "done")]
+    if how == "its-digest-is-gone":
+        assert stores.known_history(held, made, utc_now()).active_before == {"AKIA1"}
+        return
+    with pytest.raises(
+        SnapshotRefused, match=r"a run wrote snapshots/alice\..*find out who did, and give it"
+    ):
+        stores.known_history(held, made, utc_now())
 
 
 def test_a_crash_before_the_digest_of_a_snapshot_under_the_deny_disputes_nothing(tmp_path: Path) -> None:

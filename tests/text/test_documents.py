@@ -166,6 +166,8 @@ def test_what_is_packed_like_no_honest_file_is_not_read(monkeypatch: pytest.Monk
     assert len(unpacked(random)) == 3 * LARGEST_PACKED // 64
     bomb = gzip.compress(bytes(10_000_000))
     for read in (unpacked, lambda data: list(pieces(data, 10**9))):
-        with pytest.raises(NotInFormat, match=f"is not read: it has more than {100 * len(bomb)} bytes when it is un"):
+        with pytest.raises(
+            NotInFormat, match=f"is not read: it has more than {100 * len(bomb)} bytes when it is un"
+        ):
             read(bomb)
     assert unpacked(gzip.compress(bytes(1000))) == b"".join(pieces(bytes(1000), 1)) == bytes(1000)
