@@ -6,15 +6,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from c7n_iamusers import reasons
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all
 from c7n_iamusers.lockout.applied_calls import BEGINNING, History
 from c7n_iamusers.lockout.quarantine_record import OWN_TAGS, DenyRecord, Quarantine, parse_sid
-from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.times import moment
 
 NOTHING_KNOWN = History()
@@ -291,42 +288,6 @@ def contradictions(user: IamUser, history: History, now: datetime) -> dict[str, 
     return {name: names for name, names in found.items() if names}
 
 
-def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTHING_KNOWN) -> list[Reason]:
-    """Why credentials stay inactive that may have been active before; empty if there are none.
-
-    Whoever removed the Deny-all by hand may also have activated these credentials, and deactivated them again for
-    another reason, such as a leak: nothing that is read here shows whether somebody did. So a later quarantine does not
-    take them into its record, and its release names them.
-    """
-    since = quarantine.since
-    if not quarantine.known:
-        return _staying(reasons.JOURNAL_MISSING, switchable(user, attachments.INACTIVE), since=since)
-    gone = not denied(user, quarantine) and quarantine.deny != "none"
-    given_back = history.activated_ids(since)
-    others = {*quarantine.given, *quarantine.dropped, *given_back}
-    off = list(switchable(user, attachments.INACTIVE))
-    # Only the journal knows what an earlier run deactivated, or somebody else.
-    journaled = quarantine.kept or (history.record is not None and history.record.since == since)
-    named = {*quarantine.deactivated, *others, *history.deactivated_ids()}
-    unknown = [each for each in off if _id(each) not in named] if not (journaled or gone) else []
-    removed = recorded_inactive(user, without_activated(quarantine, history)) if gone else ()
-    earlier = deactivated_earlier(user, (*quarantine.deactivated, *others), history)
-    given = [each for each in off if _id(each) in quarantine.given]
-    dropped = set(quarantine.dropped) - given_back
-    told = dropped & history.proven_off()
-    return [
-        *_staying(reasons.DENY_REMOVED, removed, since=since),
-        *_staying(reasons.DEACTIVATED_EARLIER, earlier, since=since),
-        *_staying(reasons.GIVEN_UNDER_QUARANTINE, given, since=since),
-        *_staying(reasons.TAKEN_AGAIN, [each for each in off if _id(each) in given_back]),
-        *_staying(
-            reasons.NOT_PROVEN_OURS, [each for each in off if _id(each) in dropped - told], since=since
-        ),
-        *_staying(reasons.ONLY_IN_A_JOURNAL, [each for each in off if _id(each) in told], since=since),
-        *_staying(reasons.UNKNOWN_BEFORE, unknown, since=since),
-    ]
-
-
 def activated_by_others(user: IamUser, quarantine: Quarantine, history: History) -> list[str]:
     """The credentials that were created or activated under ``quarantine``, and are active, in words."""
     return [
@@ -359,7 +320,7 @@ def given_by_others(
 
 def changed_by_others(user: IamUser, quarantine: Quarantine, history: History) -> list[str]:
     """The ids of what a restoration gives back inactive: what others created, activated or deactivated meanwhile."""
-    now = (_id(each) for each in given_by_others(user, quarantine, history) if each[0].status_change)
+    now = (identity_of(each) for each in given_by_others(user, quarantine, history) if each[0].status_change)
     return sorted({*quarantine.dropped, *quarantine.given, *now})
 
 
@@ -434,7 +395,7 @@ def _quarantine_on(user: IamUser) -> Quarantine | None:
 def _inactive(user: IamUser) -> frozenset[str]:
     """The ids of its inactive credentials, also of a user of whom not every kind was read."""
     return frozenset(
-        _id((kind, item))
+        identity_of((kind, item))
         for kind in attachments.SWITCHABLE_KINDS
         for item in user.attachments.get(kind.name, ())
         if item.get("Status") == attachments.INACTIVE
@@ -448,26 +409,10 @@ def _drop(quarantine: Quarantine, identities: Collection[str]) -> Quarantine:
     return replace(quarantine, deactivated=left, dropped=tuple(sorted({*quarantine.dropped, *gone})))
 
 
-def deactivated_earlier(
-    user: IamUser, recorded: Collection[str], history: History
-) -> list[tuple[attachments.AttachmentKind, Item]]:
-    """The inactive credentials of ``user`` that we deactivated, never activated, and that are not ``recorded``."""
-    ours = set(history.deactivated_ids()) - set(recorded)
-    return [
-        (kind, item) for kind, item in switchable(user, attachments.INACTIVE) if item[kind.identifier] in ours
-    ]
-
-
-def _id(credential: tuple[attachments.AttachmentKind, Item]) -> str:
+def identity_of(credential: tuple[attachments.AttachmentKind, Item]) -> str:
+    """The id of a credential."""
     kind, item = credential
     return str(item[kind.identifier])
-
-
-def _staying(
-    why: reasons.Kind, credentials: Iterable[tuple[attachments.AttachmentKind, Item]], **parameters: Any
-) -> list[Reason]:
-    named = ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in credentials)
-    return [why(which=named, **parameters)] if named else []
 
 
 def recorded_inactive(user: IamUser, quarantine: Quarantine) -> list[tuple[attachments.AttachmentKind, Item]]:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, cached_property
-from typing import Any
 
 from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import SnapshotInvalid, SnapshotRefused
@@ -34,6 +33,7 @@ from c7n_iamusers.snapshots.before_deny import (
     active_before,
     former_boundary,
     is_replaced,
+    pinned,
 )
 from c7n_iamusers.snapshots.lost_attachments import Loss, lost_attachments
 from c7n_iamusers.snapshots.removed_by_deletion import with_removed
@@ -256,7 +256,7 @@ class RecordStores:
         with _refusing(user.subject):
             journals = self.known.by_store(user.subject)
         files = [archive.files(user.subject) for archive in self.archives()]
-        pins = [_pins(lines) for lines in journals]
+        pins = [pinned(lines) for lines in journals]
         pins[0] |= {name: {digest} for name, digest in self.archive.added.items() if name in files[0]}
         return OnRecord.of(zip(files, pins, strict=True))
 
@@ -450,15 +450,6 @@ def note_lapse(journal: JournalWriter, user: IamUser, history: History, now: dat
     """
     if seen := lockout_state.contradictions(user, history, now):
         journal.write(user.subject, LAPSED, **seen)
-
-
-def _pins(lines: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
-    """The name of each snapshot in the ``lines`` of a journal -> what they say is its SHA-256."""
-    found = defaultdict[str, set[str]](set)
-    for line in lines:
-        if line.get("phase") == SNAPSHOT:
-            found[str(line.get("snapshot"))].add(str(line.get("sha256")))
-    return found
 
 
 @contextmanager

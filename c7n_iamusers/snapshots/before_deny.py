@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from c7n_iamusers import reasons
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import SNAPSHOT
 from c7n_iamusers.iam.attachments import ACTIVE, PERMISSIONS_BOUNDARY, SWITCHABLE_KINDS
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout.applied_calls import History
@@ -57,6 +60,15 @@ class OnRecord:
     def incomplete(self, subject: Subject) -> Reason | None:
         """That snapshots are missing; None if none is."""
         return reasons.SNAPSHOT_MISSING(user=subject, which=shown(self.missing)) if self.missing else None
+
+
+def pinned(lines: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """The name of each snapshot in the ``lines`` of a journal -> what they say is its SHA-256."""
+    found = defaultdict[str, set[str]](set)
+    for line in lines:
+        if line.get("phase") == SNAPSHOT:
+            found[str(line.get("snapshot"))].add(str(line.get("sha256")))
+    return found
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,13 @@ from c7n_iamusers.lockout.deny_all import (
     deny_all_document,
     is_denial,
 )
+from c7n_iamusers.lockout.left_inactive import left_inactive
 from c7n_iamusers.lockout.lockout_state import (
     NOTHING_KNOWN,
     broken_quarantine,
     contradictions,
     deletion_begun,
     lapses,
-    left_inactive,
     quarantine_of,
 )
 from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, Quarantine

@@ -289,7 +289,13 @@ def test_rules_share_their_texts_once_read() -> None:
     rules = [
         {"user": f"u{number}", "reason": 0, "owner": 0, "expires": "2027-01-01"} for number in range(100)
     ]
-    data = {"execution": "", "complete": True, "texts": ["long " * 40], "rules": rules, "users": []}
+    data: dict[str, Any] = {
+        "execution": "",
+        "complete": True,
+        "texts": ["long " * 40],
+        "rules": rules,
+        "users": [],
+    }
     assert {id(told) for rule in parse_seen(data).rules for told in (rule.reason, rule.owner)} == {
         id(data["texts"][0])
     }

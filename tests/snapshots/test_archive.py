@@ -17,7 +17,8 @@ from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.lockout.applied_calls import AppliedCall, History
 from c7n_iamusers.lockout.deny_all import ATTACHED
-from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, left_inactive, quarantine_of
+from c7n_iamusers.lockout.left_inactive import left_inactive
+from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, quarantine_of
 from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, SnapshotArchive, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
