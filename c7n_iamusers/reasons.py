@@ -521,6 +521,12 @@ BOUNDARY_DISPUTED = _kind(
     "before that {shown}: somebody may have written to the outputs. Nothing further was touched",
     ": find out who did, and set by hand the boundary that the user had",
 )
+SNAPSHOT_MISSING = _kind(
+    "SnapshotMissing",
+    "{user}: by a journal, a run wrote {which}, and no such file with that content is there: somebody may have removed "
+    "or changed it. Nothing further was touched",
+    ": find out who did, and give it back, as from a backup or an earlier version in the bucket",
+)
 DENY_REWRITTEN = _kind(
     "DenyRewritten",
     "its inline policy {policy}, which somebody else wrote or changed, still denies",

@@ -323,15 +323,15 @@ def _restore(
     accepted: Mapping[str, Any],
 ) -> bool:
     """Restore the user; whether that was not done before. Raises ClickException if it is not restored."""
+    from c7n_iamusers.restoration.snapshot_files import has_record
+
     directories = {Path(output) for output in history.outputs if not output.startswith(S3)}
     stores = {place: record.store(place) for place in history.outputs if place.startswith(S3)}
     known, undone = _calls(record, history), history.is_half_restored
     with copied(stores, history.subject) as (copies, put_back):
         context.invoke(
             restore,
-            snapshots=tuple(
-                sorted(place for place in directories.union(copies) if (place / "snapshots").is_dir())
-            ),
+            snapshots=tuple(sorted(filter(has_record, directories.union(copies)))),
             dry_run=False,
             role=target.roles[0],
             external_id=target.external_id,

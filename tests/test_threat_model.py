@@ -22,10 +22,11 @@ from c7n.policy import Policy
 from c7n_mailer.utils import get_message_subject
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
+from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice
 from tests.hostile_texts import COMMAND, INVISIBLE, TEXTS
@@ -270,6 +271,26 @@ def test_a_forged_journal_activates_no_key_that_the_deny_does_not_name(
     assert f"access key {leaked}" in row["reason"]
 
 
+def test_a_journal_and_a_tag_free_no_key_of_a_user_that_was_never_in_quarantine(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    """Of a quarantine without a Deny, the journal alone tells. No snapshot shows the key active."""
+    leaked = iam.create_access_key(UserName="bob")["AccessKey"]["AccessKeyId"]
+    iam.update_access_key(UserName="bob", AccessKeyId=leaked, Status="Inactive")
+    record = Quarantine(utc_now().replace(microsecond=0) - timedelta(days=2), "p", "r", (leaked,), "none")
+    iam.tag_user(UserName="bob", Tags=[record.tag()])
+    given = {"UserName": "bob", "AccessKeyId": leaked, "Status": "Inactive"}
+    call = {"service": "iam", "operation": "UpdateAccessKey", "parameters": given}
+    with Journal(tmp_path / "forged" / "journal.jsonl", lambda: record.since) as journal:
+        journal.write(subjects(iam)["bob"], "quarantine", record=record.as_data())
+        journal.write(subjects(iam)["bob"], BEFORE, **call, notes={})
+        journal.write(subjects(iam)["bob"], AFTER, **call, result="done")
+    row = released(tmp_path)
+    (key,) = iam.list_access_keys(UserName="bob")["AccessKeyMetadata"]
+    assert key["Status"] == "Inactive"
+    assert "OnlyInAJournal" in (row["code"], *row.get("also", ()))
+
+
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 
 
@@ -304,6 +325,12 @@ def test_a_forged_journal_chooses_no_boundary(org: LocalOrg, iam: Any, tmp_path:
     deletion = acting({"type": "composite-delete"}, tmp_path, exempt("alice"), name="deleting")
     assert bobs(tmp_path, deletion)["code"] == "BoundaryDisputed"
     assert not list((tmp_path / "deleting" / "snapshots").glob("*"))
+    snapshot = next((tmp_path / NAME / "snapshots").iterdir())
+    content = snapshot.read_bytes()
+    snapshot.unlink()
+    for ran in (policy({"name": "freeing", "actions": ["release"]}, tmp_path), deletion):
+        assert bobs(tmp_path, ran)["code"] == "SnapshotMissing"
+    DirectoryStore(tmp_path / NAME).create(f"snapshots/{snapshot.name}", content)
     (tmp_path / "forged" / "journal.jsonl").unlink()
     assert (released(tmp_path)["status"], bound(iam)) == ("released", READ_ONLY)
 

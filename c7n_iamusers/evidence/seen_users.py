@@ -31,7 +31,7 @@ _SHAPE = record(
     {
         "execution": text(100),
         "complete": one_of(True, False),
-        "texts": listing(_TEXT, _MANY),
+        "texts": listing(text(_LONGEST_TOLD), _MANY),
         "rules": listing(record({}, others=True), _MANY),
         "users": listing(
             record(
@@ -145,7 +145,7 @@ class SeenUsers:
 def parse_seen(data: Any) -> SeenUsers:
     """What the filter wrote, by the JSON of its file. Raises ValueError or InvalidPolicyData."""
     _SHAPE(data, SEEN)
-    rules = tuple(_rule(json.dumps(_told(each, data["texts"]), sort_keys=True)) for each in data["rules"])
+    rules = tuple(_rule(*_told(each, data["texts"])) for each in data["rules"])
     # each run has the same users
     users = tuple(map(_user, data["users"]))
     for user in users:
@@ -166,18 +166,19 @@ def _numbered(told: str, numbers: dict[str, int]) -> int:
     return numbers.setdefault(shown, len(numbers))
 
 
-def _told(rule: Mapping[str, Any], texts: Sequence[str]) -> Mapping[str, Any]:
-    """The ``rule`` with its texts in place of their numbers. Raises ValueError."""
+def _told(rule: Mapping[str, Any], texts: Sequence[str]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The ``rule`` as JSON without its texts, and these, which all rules that have them share. Raises ValueError."""
     numbers = {key: rule[key] for key in _TOLD if key in rule}
     if any(type(number) is not int or not 0 <= number < len(texts) for number in numbers.values()):
         raise ValueError(f"{SEEN}: a rule has the number of no text")
-    return {**rule, **{key: texts[number] for key, number in numbers.items()}}
+    others = json.dumps({key: value for key, value in rule.items() if key not in numbers}, sort_keys=True)
+    return others, tuple((key, texts[number]) for key, number in numbers.items())
 
 
 @lru_cache(maxsize=100_000)
-def _rule(text: str) -> ExemptionRule:
+def _rule(others: str, told: tuple[tuple[str, str], ...]) -> ExemptionRule:
     """Each account has the same rules."""
-    (rule,) = parse_rules([json.loads(text)], "rules")
+    (rule,) = parse_rules([{**json.loads(others), **dict(told)}], "rules")
     return rule
 
 

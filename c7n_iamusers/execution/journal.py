@@ -281,6 +281,10 @@ class JournalReader:
         """The digest of the last line about ``subject`` in the objects that were read; empty if there is none."""
         return next((found for journal in self._read() if (found := journal.last.get(subject.unique_id))), "")
 
+    def by_store(self, subject: Subject) -> list[list[Line]]:
+        """The same lines by the store that they are from, in the order of the stores."""
+        return [journal.of(subject) for journal in self._read()]
+
     def of_namesakes(self, subject: Subject) -> list[Line]:
         """All lines of runs with the ARN of ``subject`` and another unique id: of users that had the name before."""
         return [line for journal in self._read() for line in journal.of_namesakes(subject)]

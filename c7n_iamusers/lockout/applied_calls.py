@@ -69,7 +69,8 @@ class History:
     ``record``: of the latest quarantine, written before its first call. ``restored_at``: when a restoration last gave
     the user, which still exists, everything back that had been removed. ``gone`` and ``active``: when a run last saw
     each of what is in lines of phase LAPSED. ``uploaded``: the ids of the credentials that a restoration gave -> when.
-    ``disproved``: those that a snapshot shows inactive before, so that we did not deactivate them, by whatever journal.
+    ``active_before``: those that were active before the quarantine, by a snapshot that is proven; see ``active_before``
+    in ``snapshots/before_deny.py``. A journal alone makes no release activate anything.
     """
 
     calls: tuple[AppliedCall, ...] = ()
@@ -78,7 +79,7 @@ class History:
     gone: Mapping[str, datetime] = field(default_factory=dict)
     active: Mapping[str, datetime] = field(default_factory=dict)
     uploaded: Mapping[str, datetime] = field(default_factory=dict)
-    disproved: frozenset[str] = frozenset()
+    active_before: frozenset[str] = frozenset()
 
     @property
     def quarantine(self) -> Quarantine | None:
@@ -274,7 +275,6 @@ class History:
             key
             for key, call in off
             if not _is_restoration(call) and self.active.get(key, BEGINNING) <= call.time
-            if key not in self.disproved
         )
 
     def _released_before(self) -> datetime | None:

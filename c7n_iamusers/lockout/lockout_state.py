@@ -6,15 +6,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from c7n_iamusers import reasons
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all
 from c7n_iamusers.lockout.applied_calls import BEGINNING, History
 from c7n_iamusers.lockout.quarantine_record import OWN_TAGS, DenyRecord, Quarantine, parse_sid
-from c7n_iamusers.reasons import Reason
 from c7n_iamusers.text.times import moment
 
 NOTHING_KNOWN = History()
@@ -291,42 +288,6 @@ def contradictions(user: IamUser, history: History, now: datetime) -> dict[str, 
     return {name: names for name, names in found.items() if names}
 
 
-def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTHING_KNOWN) -> list[Reason]:
-    """Why credentials stay inactive that may have been active before; empty if there are none.
-
-    Whoever removed the Deny-all by hand may also have activated these credentials, and deactivated them again for
-    another reason, such as a leak: nothing that is read here shows whether somebody did. So a later quarantine does not
-    take them into its record, and its release names them.
-    """
-    since = quarantine.since
-    if not quarantine.known:
-        return _staying(reasons.JOURNAL_MISSING, switchable(user, attachments.INACTIVE), since=since)
-    gone = not denied(user, quarantine) and quarantine.deny != "none"
-    given_back = history.activated_ids(since)
-    others = {*quarantine.given, *quarantine.dropped, *given_back}
-    off = list(switchable(user, attachments.INACTIVE))
-    # Only the journal knows what an earlier run deactivated, or somebody else.
-    journaled = quarantine.kept or (history.record is not None and history.record.since == since)
-    named = {*quarantine.deactivated, *others, *history.deactivated_ids()}
-    unknown = [each for each in off if _id(each) not in named] if not (journaled or gone) else []
-    removed = recorded_inactive(user, without_activated(quarantine, history)) if gone else ()
-    earlier = deactivated_earlier(user, (*quarantine.deactivated, *others), history)
-    given = [each for each in off if _id(each) in quarantine.given]
-    dropped = set(quarantine.dropped) - given_back
-    told = dropped & (history.proven_off() | history.disproved)
-    return [
-        *_staying(reasons.DENY_REMOVED, removed, since=since),
-        *_staying(reasons.DEACTIVATED_EARLIER, earlier, since=since),
-        *_staying(reasons.GIVEN_UNDER_QUARANTINE, given, since=since),
-        *_staying(reasons.TAKEN_AGAIN, [each for each in off if _id(each) in given_back]),
-        *_staying(
-            reasons.NOT_PROVEN_OURS, [each for each in off if _id(each) in dropped - told], since=since
-        ),
-        *_staying(reasons.ONLY_IN_A_JOURNAL, [each for each in off if _id(each) in told], since=since),
-        *_staying(reasons.UNKNOWN_BEFORE, unknown, since=since),
-    ]
-
-
 def activated_by_others(user: IamUser, quarantine: Quarantine, history: History) -> list[str]:
     """The credentials that were created or activated under ``quarantine``, and are active, in words."""
     return [
@@ -359,7 +320,7 @@ def given_by_others(
 
 def changed_by_others(user: IamUser, quarantine: Quarantine, history: History) -> list[str]:
     """The ids of what a restoration gives back inactive: what others created, activated or deactivated meanwhile."""
-    now = (_id(each) for each in given_by_others(user, quarantine, history) if each[0].status_change)
+    now = (identity_of(each) for each in given_by_others(user, quarantine, history) if each[0].status_change)
     return sorted({*quarantine.dropped, *quarantine.given, *now})
 
 
@@ -388,18 +349,57 @@ def only_ours(user: IamUser, quarantine: Quarantine, history: History) -> Quaran
     journaled = history.record is not None and history.record.since == quarantine.since
     if quarantine.is_tagged(user.tags) and not journaled:
         return left
-    # of a user of whom not every kind was read, too
-    kinds = [kind for kind in attachments.SWITCHABLE_KINDS if kind.name in user.attachments]
-    held = [(kind, item) for kind in kinds for item in user.attachments[kind.name]]
-    off = {_id(each) for each in held if each[1].get("Status") == attachments.INACTIVE}
-    named, proven = named_by_deny(user), history.proven_off()
-    return _drop(left, off - (proven if named is None else proven & named))
+    return _drop(left, _inactive(user) - to_activate(user, history))
 
 
-def named_by_deny(user: IamUser) -> frozenset[str] | None:
-    """The ids in the record of the inline Deny-all, which stands before the first of these is off; None if unknown."""
-    on_user = record.quarantine if (record := deny_record_of(user)) else None
-    return frozenset(on_user.deactivated) if on_user and on_user.known else None
+def to_activate(user: IamUser, history: History) -> frozenset[str]:
+    """The ids of the credentials that a release may activate: we deactivated them for certain, by the journal.
+
+    And they were active before, by what a journal can't change: the record in the inline Deny-all, which stands before
+    the first of them is off, or else a snapshot.
+    """
+    ours, on_user = history.proven_off(), _quarantine_on(user)
+    if on_user and on_user.known and not on_user.kept:
+        return ours & {*on_user.deactivated}
+    return (ours & history.active_before) - {*(on_user.inactive if on_user else ())}
+
+
+def deactivated_unnamed(user: IamUser, history: History) -> bool:
+    """Whether ``user`` has inactive credentials that we deactivated, and its Deny-all does not say which."""
+    on_user = _quarantine_on(user)
+    if on_user and on_user.known and not on_user.kept:
+        return False
+    return not _inactive(user).isdisjoint(history.deactivations())
+
+
+def quarantine_without_deny(user: IamUser, history: History) -> Quarantine | None:
+    """The quarantine for which no form of a Deny fitted, by the journal: only its credentials are off; else None."""
+    record = history.quarantine
+    return only_ours(user, record, history) if record and record.deny == "none" else None
+
+
+def listened_since(user: IamUser, quarantine: Quarantine, history: History) -> datetime:
+    """Since when ``quarantine`` stands, by the earlier of what the Deny-all on ``user`` and the journal say.
+
+    Uses count from then: whoever can write one of the two hides none by a later time.
+    """
+    told = (each for each in (_quarantine_on(user), history.quarantine) if each)
+    stands = (each.since for each in told if each.deny != deny_all.GONE_DENY)
+    return min((quarantine.since, *stands))
+
+
+def _quarantine_on(user: IamUser) -> Quarantine | None:
+    return record.quarantine if (record := deny_record_of(user)) else None
+
+
+def _inactive(user: IamUser) -> frozenset[str]:
+    """The ids of its inactive credentials, also of a user of whom not every kind was read."""
+    return frozenset(
+        identity_of((kind, item))
+        for kind in attachments.SWITCHABLE_KINDS
+        for item in user.attachments.get(kind.name, ())
+        if item.get("Status") == attachments.INACTIVE
+    )
 
 
 def _drop(quarantine: Quarantine, identities: Collection[str]) -> Quarantine:
@@ -409,26 +409,10 @@ def _drop(quarantine: Quarantine, identities: Collection[str]) -> Quarantine:
     return replace(quarantine, deactivated=left, dropped=tuple(sorted({*quarantine.dropped, *gone})))
 
 
-def deactivated_earlier(
-    user: IamUser, recorded: Collection[str], history: History
-) -> list[tuple[attachments.AttachmentKind, Item]]:
-    """The inactive credentials of ``user`` that we deactivated, never activated, and that are not ``recorded``."""
-    ours = set(history.deactivated_ids()) - set(recorded)
-    return [
-        (kind, item) for kind, item in switchable(user, attachments.INACTIVE) if item[kind.identifier] in ours
-    ]
-
-
-def _id(credential: tuple[attachments.AttachmentKind, Item]) -> str:
+def identity_of(credential: tuple[attachments.AttachmentKind, Item]) -> str:
+    """The id of a credential."""
     kind, item = credential
     return str(item[kind.identifier])
-
-
-def _staying(
-    why: reasons.Kind, credentials: Iterable[tuple[attachments.AttachmentKind, Item]], **parameters: Any
-) -> list[Reason]:
-    named = ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in credentials)
-    return [why(which=named, **parameters)] if named else []
 
 
 def recorded_inactive(user: IamUser, quarantine: Quarantine) -> list[tuple[attachments.AttachmentKind, Item]]:

@@ -50,7 +50,12 @@ from c7n_iamusers.iam.users import read_key_use, read_user
 from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.lockout.deny_all import is_denied
 from c7n_iamusers.lockout.journal_lines import history_of
-from c7n_iamusers.lockout.lockout_state import deletion_begun, quarantine_of, without_own_changes
+from c7n_iamusers.lockout.lockout_state import (
+    deletion_begun,
+    listened_since,
+    quarantine_of,
+    without_own_changes,
+)
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, check_options, require_bounded
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
@@ -209,7 +214,7 @@ class _Reading:
         self._session, self._region = local_session(manager.session_factory), manager.config.region
         self._iam = self._session.client("iam", self._region)
         self._inventory = AccountReadings.of(manager).inventory((ACCOUNT,), self._backoff)
-        self._journals = JournalReader(self._stores)
+        self._journals = JournalReader(self._stores, alone=True)
 
     def user(self, resource: Resource) -> _Listened:
         """What IAM says of the user of ``resource``. What can't be read is a gap."""
@@ -302,7 +307,9 @@ class _Reading:
             quarantine = history.record
         if quarantine is None and days is None:
             return _NO_QUARANTINE
-        since = quarantine.since if quarantine and days is None else self._now - timedelta(days=days or 0)
+        since = self._now - timedelta(days=days or 0)
+        if quarantine and days is None:
+            since = listened_since(user, quarantine, history)
         keys = read_key_use(self._iam, user, self._backoff) if LAST_USED in self._sources else ()
         used = last_uses(user, keys, since) if LAST_USED in self._sources else ()
         services: tuple[Mapping[str, Any], ...] = ()

@@ -21,6 +21,7 @@ from c7n_iamusers.iam.attachments import (
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout import deny_all, lockout_state
 from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.left_inactive import left_inactive
 from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER, Quarantine, is_quarantine_tag
 from c7n_iamusers.reasons import Reason
 
@@ -89,7 +90,7 @@ def plan_quarantine(
             return QuarantinePlan(Plan(user.subject, ()), record, problem=problem)
     record = replace(record, deny=_form(found, history))
     notes = [
-        *(lockout_state.left_inactive(user, earlier, history) if earlier else ()),
+        *(left_inactive(user, earlier, history) if earlier else ()),
         *notes_on_given(given, True),
     ]
     calls = (*found.put, *(switch(user, *each, INACTIVE) for each in off), *_tagging(user, record))

@@ -16,6 +16,7 @@ from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.lockout import deny_all, lockout_state
 from c7n_iamusers.lockout.applied_calls import History
+from c7n_iamusers.lockout.left_inactive import left_inactive
 from c7n_iamusers.lockout.quarantine_record import Quarantine, is_quarantine_tag, tagged_since
 from c7n_iamusers.quarantine.plan import NO_DENY, switch
 from c7n_iamusers.reasons import Reason
@@ -34,7 +35,8 @@ def record_to_release(user: IamUser, history: History, now: datetime) -> Quarant
         # this Deny and did not activate since.
         recorded = history.record or Quarantine(now, "", "", known=False)
         since = history.attached_deny() if form == deny_all.ATTACHED else history.boundary_deny()
-        ids = set(history.deactivated_ids(since)) & history.proven_off() - history.activated_ids(since or now)
+        ours = lockout_state.to_activate(user, history) - history.activated_ids(since or now)
+        ids = {*history.deactivated_ids(since)} & ours
         return replace(recorded, deactivated=tuple(sorted(ids)), deny=form)
     if claimed and history.record and history.record.since == claimed:
         # The journal shows its release, which ended before it removed the tag.
@@ -57,7 +59,7 @@ def plan_release(
     """The calls that return ``user`` to its state before: first credentials, then the Deny, finally tags.
 
     If the Deny is gone, or what was active is not known, credentials stay as they are: see
-    ``lockout_state.left_inactive``. ``former_boundary``: the boundary that AWSDenyAll replaced, empty for none, None if
+    ``left_inactive``. ``former_boundary``: the boundary that AWSDenyAll replaced, empty for none, None if
     that is not known.
     """
     plan = Plan(user.subject, ())
@@ -82,7 +84,7 @@ def plan_release(
     keys = sorted(key for key in user.tags if is_quarantine_tag(key))
     untag = [deny_all.identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
     plan = replace(plan, calls=(*switches, *removals, *untag))
-    notes = lockout_state.left_inactive(user, record, history)
+    notes = left_inactive(user, record, history)
     notes += [reasons.POLICY_STAYS(policy=item["PolicyName"]) for item in deny_all.foreign_policies(user)]
     return ReleasePlan(plan, tuple(notes))
 

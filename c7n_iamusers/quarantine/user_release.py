@@ -96,6 +96,8 @@ class UserRelease:
         """Why a Deny is not lifted that may be all that is left of a user; None if it may be."""
         if record.deny in ("none", GONE_DENY):
             return None
+        if missing := self.stores.on_record(user).incomplete(user.subject):
+            return missing
         lost = self.stores.lost(user, record, history)
         if found := [str(each) for each in lost if each.may_deny or not self.adopt]:
             kind = reasons.DENY_LOST_IN_QUARANTINE if lost[0].may_deny else reasons.LOST_IN_QUARANTINE

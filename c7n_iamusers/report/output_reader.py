@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
+from threading import Lock
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import ANNOTATION
@@ -38,7 +39,7 @@ from c7n_iamusers.report.outputs import (
     Selected,
     selected_users,
 )
-from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, read_json, unpacked
+from c7n_iamusers.text.documents import LARGEST, MOST_JSON, NotInFormat, pieces, read_json, unpacked
 from c7n_iamusers.text.validators import (
     Shape,
     is_account_id,
@@ -65,7 +66,9 @@ _DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
 _DATE_PARTS = 4
 #: The resource of a policy on IAM users.
 USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
-_DENIED = ("AccessDenied", "not authorized to perform")
+_DENIED = (b"AccessDenied", b"not authorized to perform")
+#: Files are read at once, and unpacked and parsed one by one, so that one of them at a time takes much memory.
+_PARSING = Lock()
 
 
 def read_outputs(
@@ -130,20 +133,41 @@ class _Files:
     def has(self, name: str) -> bool:
         return name in self._names
 
-    def content(self, name: str) -> bytes | None:
-        """None where there is no such file, or it can't be read."""
+    def _packed(self, name: str) -> bytes | None:
+        """As it lies there; None where there is no such file, or it can't be read."""
         if name not in self._names:
             return None
         try:
-            content = self._store.read(self._names[name])
-            return unpacked(content, LARGEST) if content else content
-        except (OSError, NotInFormat) as error:
+            return self._store.read(self._names[name])
+        except OSError as error:
             self.fault(name, str(error))
             return None
 
+    def _unpacked(self, name: str, packed: bytes | None) -> bytes | None:
+        try:
+            return unpacked(packed, LARGEST) if packed else packed
+        except NotInFormat as error:
+            self.fault(name, str(error))
+            return None
+
+    def mentions(self, name: str, words: Collection[bytes]) -> bool:
+        """Whether one of the ``words`` is in a file, which may be large: it is not held whole, unpacked."""
+        longest, before, found = max(map(len, words)), b"", False
+        try:
+            for piece in pieces(self._packed(name) or b"", LARGEST):
+                found = found or any(word in before + piece for word in words)
+                before = (before + piece)[-longest:]
+        except NotInFormat as error:
+            self.fault(name, str(error))
+        return found
+
     def data(self, name: str, shape: Shape, what: str) -> Any:
         """The JSON of a file; None as above, and where it has another ``shape`` than that of ``what``."""
-        content = self.content(name)
+        packed = self._packed(name)
+        with _PARSING:
+            return self._parsed(name, self._unpacked(name, packed), shape, what)
+
+    def _parsed(self, name: str, content: bytes | None, shape: Shape, what: str) -> Any:
         if content is None:
             return None
         try:
@@ -161,7 +185,7 @@ class _Files:
     def lines(self, name: str) -> Iterator[Mapping[str, Any]]:
         """Those of the journal in the file ``name``."""
         try:
-            yield from parsed(self.content(name) or b"")
+            yield from parsed(self._unpacked(name, self._packed(name)) or b"")
         except OSError as error:
             self.fault(name, str(error))
 
@@ -207,12 +231,12 @@ def _output(
         return None
     resources = files.data(RESOURCES, _USERS, "a list of IAM users")
     rows = () if fault else _rows(files)
-    log = (files.content(LOG) or b"").decode(errors="replace")
     layout = _layout(directory.parts, known)
     execution = str((metadata or {}).get("execution", {}).get("id") or "")
     seen = _seen(files, execution)
     account = str((metadata or {}).get("config", {}).get("account_id") or "") or layout.account
-    state, why = _state(files, metadata, resources is not None, log)
+    denied = files.mentions(LOG, _DENIED)
+    state, why = _state(files, metadata, resources is not None, denied)
     users = tuple(selected_users(resources or ())) if state in (RAN, ACTION_FAILED) else None
     return PolicyOutput(
         place=store.place(str(directory)).removesuffix("/."),
@@ -271,8 +295,10 @@ def _names(filters: Any) -> tuple[str, ...] | None:
     return next((each for each in found if each is not None), None)
 
 
-def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str, str]:
+def _state(files: _Files, metadata: Any, selected: bool, denied: bool) -> tuple[str, str]:
     """How the run ended, and in words why not well. A list of users may be an earlier run's.
+
+    ``denied``: whether its log tells of a denied call.
 
     The deployment of a function selects nobody, and so do most events that one gets.
     """
@@ -288,7 +314,7 @@ def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str,
         return TOO_MANY, f"it selected {many} users, more than max-resources allows, and touched nobody"
     if "PolicyException" in counts and "ResourceCount" in counts and selected:
         return ACTION_FAILED, "it selected its users, and then an action ended with an error"
-    if any(word in log for word in _DENIED) and "ResourceCount" not in counts:
+    if denied and "ResourceCount" not in counts:
         return DENIED, "access was denied before it had selected users"
     mode = metadata["policy"].get("mode")
     is_function = isinstance(mode, dict) and mode.get("type", "pull") != "pull"

@@ -12,6 +12,7 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.lockout import lockout_state
 from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.lockout.deny_all import is_bounded
+from c7n_iamusers.lockout.left_inactive import deactivated_earlier
 from c7n_iamusers.lockout.quarantine_record import TAGS_PER_USER
 from c7n_iamusers.restoration import cannot_come_back
 from c7n_iamusers.snapshots.snapshot import Snapshot
@@ -120,7 +121,7 @@ def _inactive(snapshot: Snapshot, history: History) -> Iterator[str]:
         why = "somebody else created or activated these under its quarantine, or may have deactivated them"
         yield f"{why}; they come back inactive, with new ids: {', '.join(others)}; find out who did"
     known = snapshot.deactivated | snapshot.by_others
-    off = lockout_state.deactivated_earlier(snapshot.user, known, history)
+    off = deactivated_earlier(snapshot.user, known, history)
     if named := ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in off if kind.restoration):
         why = f"this tool deactivated these under a quarantine and did not activate them. {reasons.UNKNOWN_SINCE}"
         yield f"{why}; they come back inactive, with new ids: {named}; activate by hand the ones that are needed"

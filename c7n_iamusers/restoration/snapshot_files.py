@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused, SnapshotInvalid
+from c7n_iamusers.execution.journal import BUCKET_JOURNALS, SNAPSHOT, JournalReader, parsed
 from c7n_iamusers.execution.journal import RESTORE_JOURNAL as RESTORE_JOURNAL
-from c7n_iamusers.execution.journal import SNAPSHOT, JournalReader, parsed
 from c7n_iamusers.execution.locks import LockHeld, run_lock
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, others_may_write, read_file
 from c7n_iamusers.lockout.journal_lines import history_of
@@ -21,9 +21,19 @@ from c7n_iamusers.restoration.plan import Recorded
 from c7n_iamusers.snapshots.archive import SNAPSHOTS, unique_id_in
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
 from c7n_iamusers.text.documents import LARGEST_RECORD
+from c7n_iamusers.text.wording import shown
 
-#: Name of a snapshot -> its SHA-256, as in its run's journal.
-Pins = Mapping[str, set[str]]
+
+@dataclass(frozen=True)
+class _Pins:
+    """What a run's journal says of snapshots: by their names, the SHA-256; by users' unique ids, the names.
+
+    ``arns``: of the same users.
+    """
+
+    digests: Mapping[str, set[str]]
+    names: Mapping[str, set[str]]
+    arns: Mapping[str, str]
 
 
 #: Errors that say in words what is wrong.
@@ -59,7 +69,7 @@ class RestorableUser:
 class Collection:
     """``users`` that can be restored; ``problems`` of files, whose users are not among them.
 
-    ``left_out``: users that had the name of a later one, in words.
+    ``left_out``: users that had the name of a later one, in words; and where the outputs of others were not read.
     """
 
     users: list[RestorableUser] = field(default_factory=list)
@@ -79,50 +89,91 @@ def collected(paths: Iterable[Path]) -> Collection:
     """The users in ``paths``: snapshot files, outputs of runs, or directories that contain such outputs.
 
     A file is a problem if it is not as its run wrote it, by its fingerprint or by its SHA-256 in the journal. Then the
-    other files of its user are problems too, since a user is only restored from a complete record.
-    Raises SnapshotInvalid if a directory contains no snapshot.
+    other files of its user are problems too, since a user is only restored from a complete record. So they are if the
+    journal of any output in the directories names a snapshot of the user that is not there.
+    Raises SnapshotInvalid if a directory contains no snapshot, and no journal that names one.
     """
+    paths = [each.resolve() for each in paths]
     found, users, broken = Collection(), defaultdict[str, list[_File]](list), set[str]()
-    journals: dict[Path, JournalReader] = {}
-    versions: dict[Path, Any] = {}
-    pins: dict[Path, Pins | OSError] = {}
+    journals = _Journals()
     for file, run in _files(paths):
-        if run not in journals:
-            versions[run] = _version(run)
-            journals[run] = _journal(run)
-            pins[run] = _pins(journals[run])
         try:
-            loaded = _load(file, run, pins[run])
+            loaded = _load(file, run, journals.pins(run))
         except Exception as error:  # noqa: BLE001  # it may hold anything, and hides no other user
             found.problems.append(f"{file}: {_told(error, 'no run writes it')}")
             broken.add(unique_id_in(file.name))
         else:
             users[loaded.snapshot.user.unique_id].append(loaded)
+    runs = {run for path in paths for run in _runs(path)}
+    found.problems += journals.unread(runs)
+    found.problems += journals.told_without_files(runs, {*users, *broken})
+    found.left_out += [
+        f"{path}: whether another output has a later snapshot of its user is not asked: give their directory for that"
+        for path in paths
+        if not path.is_dir()
+    ]
     for unique_id, files in users.items():
         try:
             if unique_id in broken:
                 raise SnapshotInvalid("another snapshot of it can't be used")
-            found.users.append(_user(files, journals, versions))
+            found.users.append(_user(files, journals))
         except Exception as error:  # noqa: BLE001  # whatever the journals have of one user, it hides no other
             why = _told(error, "no run writes what the journals have of it")
             found.problems.append(f"{files[0].snapshot.user.subject}: not restored: {why}")
     return _of_latest(found)
 
 
+class _Journals:
+    """The journals of outputs, each read once, on first use."""
+
+    def __init__(self) -> None:
+        self.of = dict[Path, JournalReader]()
+        self.versions = dict[Path, Any]()
+        self._pins = dict[Path, _Pins | OSError]()
+
+    def pins(self, run: Path) -> _Pins | OSError:
+        """What the journal of ``run`` says of snapshots; the error of one that can't be read."""
+        if run not in self.of:
+            self.versions[run] = _version(run)
+            self.of[run] = _journal(run)
+            self._pins[run] = _pins(self.of[run])
+        return self._pins[run]
+
+    def unread(self, runs: Iterable[Path]) -> Iterator[str]:
+        """Those of the ``runs``, not yet read, whose journal can't be read, in words."""
+        for run in sorted({*runs} - self.of.keys()):
+            if isinstance(fault := self.pins(run), OSError):
+                yield f"{run}: whether a snapshot of a user is missing there is not known: {fault}"
+
+    def missing(self, unique_id: str, runs: Iterable[Path] | None = None) -> list[str]:
+        """The snapshots of the user that a journal names, of all or of ``runs``, and that are not in its output."""
+        pins = {run: self.pins(run) for run in sorted(self.of if runs is None else runs)}
+        places = (
+            run / SNAPSHOTS / PurePosixPath(name).name
+            for run, of_run in pins.items()
+            if isinstance(of_run, _Pins)
+            for name in sorted(of_run.names.get(unique_id, ()))
+        )
+        return [str(place) for place in places if not place.exists()]
+
+    def told_without_files(self, runs: Set[Path], others: Set[str]) -> Iterator[str]:
+        """The users in the journals of ``runs`` that are not ``others`` and whose snapshots are missing, in words."""
+        pins = (each for run in runs if isinstance(each := self.pins(run), _Pins))
+        arns = {unique_id: arn for each in pins for unique_id, arn in each.arns.items()}
+        for unique_id in sorted(arns.keys() - others):
+            if places := self.missing(unique_id, runs):
+                yield f"{arns[unique_id]}: not restored: {_told_missing(places)}"
+
+
 def _told(error: Exception, otherwise: str) -> str:
     return str(error) if isinstance(error, _TOLD) else f"{otherwise}: {error!r}"
 
 
-def _missing(files: list[_File], journals: Mapping[Path, JournalReader]) -> set[str]:
-    """Names of the user's snapshots that are in a journal and not among ``files``."""
-    subject, there = files[0].snapshot.user.subject, {(each.run, each.path.name) for each in files}
-    taken = (
-        (run, str(line.get("snapshot")).rpartition("/")[2])
-        for run in {each.run for each in files}
-        for line in journals[run].of(subject)
-        if line.get("phase") == SNAPSHOT
+def _told_missing(places: list[str]) -> str:
+    return (
+        f"snapshots in the journal are missing here: {shown(places)}: give them back; to restore what an earlier one "
+        "has all the same, copy that file to a directory of its own, and give it"
     )
-    return {name for run, name in taken if (run, name) not in there}
 
 
 def _of_latest(found: Collection) -> Collection:
@@ -142,21 +193,21 @@ def _of_latest(found: Collection) -> Collection:
     return found
 
 
-def _user(
-    files: list[_File], journals: Mapping[Path, JournalReader], versions: Mapping[Path, Any]
-) -> RestorableUser:
+def _user(files: list[_File], journals: _Journals) -> RestorableUser:
     """Raises SnapshotInvalid if a snapshot of the user is missing."""
-    if missing := _missing(files, journals):
-        raise SnapshotInvalid(f"snapshots in the journal are missing here: {', '.join(sorted(missing))}")
+    if missing := journals.missing(files[0].snapshot.user.unique_id):
+        raise SnapshotInvalid(_told_missing(missing))
     files = sorted(files, key=lambda each: str(each.snapshot.taken))
     last = files[-1]
     user = last.snapshot.user
-    lines = [line for run in sorted({each.run for each in files}) for line in journals[run].of(user.subject)]
+    lines = [
+        line for run in sorted({each.run for each in files}) for line in journals.of[run].of(user.subject)
+    ]
     history = history_of(user.subject, lines)
     recorded = Recorded(tuple(each.snapshot for each in files), history, bool(lines))
     runs = tuple(dict.fromkeys([last.run, *(each.run for each in files)]))
     doubts = tuple(each.doubt for each in files if each.doubt)
-    return RestorableUser(recorded, runs, tuple(lines), doubts, {run: versions[run] for run in runs})
+    return RestorableUser(recorded, runs, tuple(lines), doubts, {run: journals.versions[run] for run in runs})
 
 
 @contextmanager
@@ -202,7 +253,7 @@ def restore_lines(journals: Iterable[Path]) -> tuple[Mapping[str, Any], ...]:
 
 def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
     """Each snapshot file with the output that it belongs to."""
-    for path in (each.resolve() for each in paths):
+    for path in paths:
         if not path.is_dir():
             run = path.parent.parent if path.parent.name == SNAPSHOTS else path.parent
             # Add the user's other snapshots: what somebody else removed after this one is not restored.
@@ -220,18 +271,37 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
             continue
         directories = [path] if path.name == SNAPSHOTS else sorted(path.rglob(SNAPSHOTS))
         files = [file for directory in directories for file in sorted(directory.glob("*.json"))]
-        if not files:
+        if not files and not has_record(path):
             raise SnapshotInvalid(
                 f"{path}: no snapshot in it: give a run's output, its snapshots, a snapshot, or a directory of outputs"
             )
         yield from ((file, file.parent.parent) for file in files)
 
 
+def has_record(directory: Path) -> bool:
+    """Whether there are snapshots in ``directory``, or below it, or a journal names one, or can't be read."""
+    places = [directory] if directory.name == SNAPSHOTS else directory.rglob(SNAPSHOTS)
+    if any(True for place in places for _ in place.glob("*.json")):
+        return True
+    pins = (_pins(_journal(run)) for run in _runs(directory))
+    return any(isinstance(each, OSError) or each.names for each in pins)
+
+
+def _runs(path: Path) -> list[Path]:
+    """The outputs in ``path`` that have a journal; none for a file, beside which no other output is read."""
+    if not path.is_dir():
+        return []
+    if path.name == SNAPSHOTS:
+        return [path.parent]
+    names = JOURNAL, PurePosixPath(BUCKET_JOURNALS).name
+    return sorted({found.parent for name in names for found in path.rglob(name)})
+
+
 def _journal(run: Path) -> JournalReader:
     return JournalReader(lambda: [DirectoryStore(run)])
 
 
-def _pins(journal: JournalReader) -> Pins | OSError:
+def _pins(journal: JournalReader) -> _Pins | OSError:
     """The pins; the error of a journal that can't be read, so that it is not read for each of its users."""
     try:
         return _pinned(journal)
@@ -239,15 +309,19 @@ def _pins(journal: JournalReader) -> Pins | OSError:
         return error
 
 
-def _pinned(journal: JournalReader) -> Pins:
-    found = defaultdict[str, set[str]](set)
+def _pinned(journal: JournalReader) -> _Pins:
+    digests, names = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    arns = dict[str, str]()
     for line in journal.lines():
         if line.get("phase") == SNAPSHOT:
-            found[str(line.get("snapshot"))].add(str(line.get("sha256")))
-    return found
+            name = str(line.get("snapshot"))
+            digests[name].add(str(line.get("sha256")))
+            names[line["unique_id"]].add(name)
+            arns[line["unique_id"]] = line["arn"]
+    return _Pins(digests, names, arns)
 
 
-def _load(path: Path, run: Path, pins: Pins | OSError) -> _File:
+def _load(path: Path, run: Path, pins: _Pins | OSError) -> _File:
     if isinstance(pins, OSError):
         raise pins
     content = read_file(path, LARGEST_RECORD)
@@ -257,7 +331,7 @@ def _load(path: Path, run: Path, pins: Pins | OSError) -> _File:
     if problem := tampering(snapshot):
         raise SnapshotInvalid(problem)
     # By the name of the file, not by the user in its content.
-    pinned = pins.get(f"{SNAPSHOTS}/{path.name}")
+    pinned = pins.digests.get(f"{SNAPSHOTS}/{path.name}")
     if pinned and hashlib.sha256(content).hexdigest() not in pinned:
         raise SnapshotInvalid(
             f"its SHA-256 differs from the one in {run / JOURNAL}: it was changed, and is not used"

@@ -27,7 +27,14 @@ from c7n_iamusers.lockout.journal_lines import LAPSED, history_of, last_deletion
 from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.snapshots.before_deny import FormerBoundary, former_boundary, inactive_before, is_replaced
+from c7n_iamusers.snapshots.before_deny import (
+    FormerBoundary,
+    OnRecord,
+    active_before,
+    former_boundary,
+    is_replaced,
+    pinned,
+)
 from c7n_iamusers.snapshots.lost_attachments import Loss, lost_attachments
 from c7n_iamusers.snapshots.removed_by_deletion import with_removed
 from c7n_iamusers.snapshots.schema import BY_OTHERS
@@ -49,12 +56,16 @@ class SnapshotArchive:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.added = set[str]()  # SHA-256 of the snapshots of this run
+        self.added = dict[str, str]()  # name of each snapshot of this run -> its SHA-256
 
     def of(self, subject: Subject) -> list[Snapshot]:
         """The snapshots of the user with this unique id, oldest first. Raises SnapshotRefused if one can't be read."""
+        return sorted(self.files(subject).values(), key=lambda each: str(each.taken))
+
+    def files(self, subject: Subject) -> dict[str, Snapshot]:
+        """The same, each by its name. Raises SnapshotRefused."""
         with self._refusing(subject):
-            return sorted(self._read(subject), key=lambda each: str(each.taken))
+            return dict(self._read(subject))
 
     def add(self, snapshot: Snapshot, number: int, journal: JournalWriter) -> None:
         """Write the snapshot durably, and its SHA-256 to ``journal``. ``number``: 1 for the first under its name.
@@ -68,17 +79,17 @@ class SnapshotArchive:
             self._store.create(name, content)
         digest = hashlib.sha256(content).hexdigest()
         journal.write(subject, SNAPSHOT, snapshot=name, sha256=digest)
-        self.added.add(digest)
+        self.added[name] = digest
 
-    def _read(self, subject: Subject) -> Iterator[Snapshot]:
+    def _read(self, subject: Subject) -> Iterator[tuple[str, Snapshot]]:
         number = 1
-        while (content := self._store.read(_name(subject, number), LARGEST_RECORD)) is not None:
-            yield Snapshot.from_json(content)
+        while (content := self._store.read(name := _name(subject, number), LARGEST_RECORD)) is not None:
+            yield name, Snapshot.from_json(content)
             number += 1
         for name in self._by_id.get(subject.unique_id, ()):
             other = name.rpartition(f".{subject.unique_id}.")[0] != f"{SNAPSHOTS}/{subject.file_name}"
             if other and (content := self._store.read(name, LARGEST_RECORD)) is not None:
-                yield Snapshot.from_json(content)
+                yield name, Snapshot.from_json(content)
 
     @cached_property
     def _by_id(self) -> Mapping[str, Sequence[str]]:
@@ -205,11 +216,17 @@ class RecordStores:
         return self._history(self.own, user, made, now)
 
     def known_history(self, user: IamUser, made: Made, now: datetime) -> History:
-        """What runs with any of the outputs did to ``user``. What a snapshot disproves is not among it."""
+        """What runs with any of the outputs did to ``user``, and what was active before, where the Deny doesn't say.
+
+        Raises SnapshotRefused, also if a snapshot is missing that could say it.
+        """
         history = self._history(self.known, user, made, now)
-        if not history.deactivations() or lockout_state.named_by_deny(user) is not None:
+        if not lockout_state.deactivated_unnamed(user, history):
             return history
-        return replace(history, disproved=inactive_before(self.snapshots(user), self.proven(user.subject)))
+        found = self.on_record(user)
+        if missing := found.incomplete(user.subject):
+            raise SnapshotRefused(missing)
+        return replace(history, active_before=active_before(found))
 
     def snapshots(self, user: IamUser) -> list[Snapshot]:
         """The snapshots of ``user`` in all outputs. Raises SnapshotRefused."""
@@ -232,14 +249,16 @@ class RecordStores:
         """The boundary that AWSDenyAll replaced on ``user``, if it replaced any. Raises SnapshotRefused."""
         if not is_replaced(user, history):
             return FormerBoundary()
-        return former_boundary(user, history, self.snapshots(user), self.proven(user.subject))
+        return former_boundary(user, history, self.on_record(user))
 
-    def proven(self, subject: Subject) -> frozenset[str]:
-        """The SHA-256 of the user's snapshots, by the journals of all outputs and this run. Raises SnapshotRefused."""
-        with _refusing(subject):
-            lines = self.known.of(subject)
-        found = (str(line.get("sha256")) for line in lines if line.get("phase") == SNAPSHOT)
-        return frozenset((*found, *self.archive.added))
+    def on_record(self, user: IamUser) -> OnRecord:
+        """The snapshots of ``user`` in all outputs, by their journals and this run's. Raises SnapshotRefused."""
+        with _refusing(user.subject):
+            journals = self.known.by_store(user.subject)
+        files = [archive.files(user.subject) for archive in self.archives()]
+        pins = [pinned(lines) for lines in journals]
+        pins[0] |= {name: {digest} for name, digest in self.archive.added.items() if name in files[0]}
+        return OnRecord.of(zip(files, pins, strict=True))
 
     def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> History:
         with _refusing(user.subject):
@@ -283,14 +302,15 @@ class UserRecords:
         if lacking and not user.boundary_arn and former.items:
             plain = plain.with_boundary(former.items)
         quarantine = lockout_state.quarantine_of(user, known)
-        record = quarantine.as_data() if quarantine else None
-        if quarantine and record and (ids := lockout_state.changed_by_others(user, quarantine, known)):
+        recorded = quarantine or lockout_state.quarantine_without_deny(user, known)
+        record = recorded.as_data() if recorded else None
+        if recorded and record and (ids := lockout_state.changed_by_others(user, recorded, known)):
             record |= {BY_OTHERS: ids}
         rights = self._live.of(plain)
         snapshot = Snapshot(
             plain,
             now,
-            fingerprint(plain, quarantine.deactivated if quarantine else ()),
+            fingerprint(plain, recorded.deactivated if recorded else ()),
             self._policy,
             self._trust.of(user).roles,
             rights.groups,
@@ -376,15 +396,12 @@ class UserRecords:
         last = found.earlier[-1] if found.earlier else None
         if last is None or not same(last) or last.deletion_begun > taken.deletion_begun:
             return False
+        known = self._stores.on_record(found.user)
         # a run that was stopped may have written it and not its SHA-256
-        if last.sha256 not in self._stores.proven(found.user.subject):
+        if last.sha256 not in {each.sha256 for each in known.proven}:
             return False
-        # read only where one of the other outputs can be the later one
-        return all(
-            same(snapshot)
-            for snapshot in self._stores.snapshots(found.user)
-            if str(snapshot.taken) > str(last.taken)
-        )
+        later = (each for each in (*known.proven, *known.unproven) if str(each.taken) > str(last.taken))
+        return all(map(same, later))
 
     def named_if_back(self, subject: Subject, reason: Reason) -> Reason:
         """``reason``, and that the user came back, where a journal shows that one of its name was deleted."""

@@ -3,16 +3,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from c7n_iamusers import reasons
-from c7n_iamusers.iam.attachments import INACTIVE, PERMISSIONS_BOUNDARY, SWITCHABLE_KINDS
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import SNAPSHOT
+from c7n_iamusers.iam.attachments import ACTIVE, PERMISSIONS_BOUNDARY, SWITCHABLE_KINDS
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.lockout.applied_calls import History
 from c7n_iamusers.lockout.deny_all import deny_all_arn, is_bounded
 from c7n_iamusers.reasons import Reason
 from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
+from c7n_iamusers.text.wording import shown
+
+#: IAM API reference, PutUserPermissionsBoundary.
+_LONGEST_ARN = 2_048
+
+
+@dataclass(frozen=True)
+class OnRecord:
+    """The snapshots of one user in all outputs, oldest first.
+
+    ``proven``: those whose SHA-256 the journal of their output has. ``unproven``: those of which it has none: a run was
+    stopped before it wrote that, or somebody took it out or added the file. They prove nothing, and dispute what an
+    earlier one proves. ``missing``: the names, in the journals, of those that are not there with that content.
+    """
+
+    proven: tuple[Snapshot, ...] = ()
+    unproven: tuple[Snapshot, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, outputs: Iterable[tuple[Mapping[str, Snapshot], Mapping[str, Collection[str]]]]) -> OnRecord:
+        """``outputs``: of each, the name of each file -> the snapshot in it, and -> its SHA-256 by the journal.
+
+        A snapshot is never overwritten, so one name has one SHA-256.
+        """
+        proven, unproven, missing = list[Snapshot](), list[Snapshot](), list[str]()
+        for files, pins in outputs:
+            wrong = {name for name, of in pins.items() if name not in files or {*of} != {files[name].sha256}}
+            missing += sorted(wrong)
+            proven += (each for name, each in files.items() if name in pins and name not in wrong)
+            unproven += (each for name, each in files.items() if name not in pins)
+        return cls(tuple(sorted(proven, key=_taken)), tuple(sorted(unproven, key=_taken)), tuple(missing))
+
+    def deciding(self, counts: Callable[[Snapshot], bool]) -> list[Snapshot]:
+        """The last proven one that ``counts``, and the later unproven ones that do; empty if none is proven."""
+        last = next(filter(counts, reversed(self.proven)), None)
+        if last is None:
+            return []
+        return [last, *(each for each in self.unproven if counts(each) and _taken(each) > _taken(last))]
+
+    def incomplete(self, subject: Subject) -> Reason | None:
+        """That snapshots are missing; None if none is."""
+        return reasons.SNAPSHOT_MISSING(user=subject, which=shown(self.missing)) if self.missing else None
+
+
+def pinned(lines: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """The name of each snapshot in the ``lines`` of a journal -> what they say is its SHA-256."""
+    found = defaultdict[str, set[str]](set)
+    for line in lines:
+        if line.get("phase") == SNAPSHOT:
+            found[str(line.get("snapshot"))].add(str(line.get("sha256")))
+    return found
 
 
 @dataclass(frozen=True)
@@ -31,50 +87,58 @@ def is_replaced(user: IamUser, history: History) -> bool:
     return is_bounded(user) or (not user.boundary_arn and bool(history.boundary_under_deny()))
 
 
-def former_boundary(
-    user: IamUser, history: History, snapshots: Sequence[Snapshot], proven: Collection[str]
-) -> FormerBoundary:
+def former_boundary(user: IamUser, history: History, found: OnRecord) -> FormerBoundary:
     """What AWSDenyAll replaced on ``user``, whose boundary it is, or was until somebody took it off.
 
-    If it is not our work, it is AWSDenyAll itself, provided that the last of ``snapshots`` shows it too. Else it is
-    what the journal says and a snapshot shows: the last one, at whatever time, that was not taken under the Deny, and
-    whose SHA-256 is ``proven``. No time that somebody writes into a journal chooses another one.
+    If it is not our work, it is AWSDenyAll itself, provided that the last snapshot shows it too. Else it is what the
+    journal says and a snapshot shows: the last proven one, at whatever time, that was not taken under the Deny, and
+    each later one that is not proven. No time that somebody writes into a journal chooses another one.
     """
+    everything = (*found.proven, *found.unproven)
     if is_bounded(user) and not history.boundary_deny():
-        last = max(snapshots, key=lambda each: str(each.taken), default=None)
+        last = max(everything, key=_taken, default=None)
         held = tuple(last.user.attachments[PERMISSIONS_BOUNDARY.name]) if last else None
         return FormerBoundary(held if held == user.attachments[PERMISSIONS_BOUNDARY.name] else None)
     told = history.former_boundary()
     if told is None:
         return FormerBoundary()
-    before = [
-        each for each in snapshots if each.user.boundary_arn != deny_all_arn(user) and each.sha256 in proven
-    ]
-    last = max(before, key=lambda each: str(each.taken), default=None)
-    if last is None or last.user.boundary_arn != told:
-        shown = (
-            (last.user.boundary_arn or "none") if last else "nothing, as no journal proves that one is there"
+    if found.missing:
+        return FormerBoundary(disputed=found.incomplete(user.subject))
+    deciding = found.deciding(lambda each: each.user.boundary_arn != deny_all_arn(user))
+    other = next(
+        (each.user.boundary_arn or "none" for each in deciding if each.user.boundary_arn != told), ""
+    )
+    if other or not deciding:
+        held_before = other or "nothing, as no journal proves that one is there"
+        return FormerBoundary(
+            disputed=reasons.BOUNDARY_DISPUTED(
+                user=user.subject, told=told[:_LONGEST_ARN] or "none", shown=held_before
+            )
         )
-        disputed = reasons.BOUNDARY_DISPUTED(user=user.subject, told=told or "none", shown=shown)
-        return FormerBoundary(disputed=disputed)
-    known = known_attachments(snapshots, PERMISSIONS_BOUNDARY.name)
+    known = known_attachments(everything, PERMISSIONS_BOUNDARY.name)
     return FormerBoundary(tuple(item for item in known if item["PermissionsBoundaryArn"] == told)[:1])
 
 
-def inactive_before(snapshots: Iterable[Snapshot], proven: Collection[str]) -> frozenset[str]:
-    """The ids of the credentials that were inactive before any quarantine: what a journal says of these is not true.
+def active_before(found: OnRecord) -> frozenset[str]:
+    """The ids of the credentials that were active before a quarantine: all that a release may activate.
 
-    By the last of ``snapshots`` that is whole and proven, and not of a user in quarantine.
+    By the last whole snapshot that is proven, and each later one that is not. In one of a user in quarantine, those
+    that the quarantine deactivated were active before. None where a snapshot is missing.
     """
-    free = [
-        each
-        for each in snapshots
-        if each.sha256 in proven and not (each.quarantine or each.partial or each.deletion_begun)
-    ]
-    last = max(free, key=lambda each: str(each.taken), default=None)
-    return frozenset(
+    deciding = [] if found.missing else found.deciding(lambda each: not (each.partial or each.deletion_begun))
+    active = [_active_in(each) for each in deciding]
+    return active[0].intersection(*active[1:]) if active else frozenset()
+
+
+def _active_in(snapshot: Snapshot) -> frozenset[str]:
+    active = {
         str(item[kind.identifier])
         for kind in SWITCHABLE_KINDS
-        for item in (last.user.attachments[kind.name] if last else ())
-        if item.get("Status") == INACTIVE
-    )
+        for item in snapshot.user.attachments[kind.name]
+        if item.get("Status") == ACTIVE
+    }
+    return frozenset(active | snapshot.deactivated) - snapshot.by_others
+
+
+def _taken(snapshot: Snapshot) -> str:
+    return str(snapshot.taken)

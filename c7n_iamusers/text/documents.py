@@ -17,6 +17,9 @@ from typing import Any
 
 #: Bytes of a file of a run, uncompressed: several times what the largest account needs.
 LARGEST = 512 * 1024 * 1024
+#: Bytes of what is packed, uncompressed: so many, or so many times those that it has packed, whichever is more. JSON,
+#: CSV and logs of runs have 10 to 60 times as many; a file that is made to fill the memory has 1,000 times.
+LARGEST_PACKED, MOST_TIMES = 64 * 1024 * 1024, 100
 #: Bytes of a file, URL or object that a person names, uncompressed.
 LARGEST_GIVEN = 128 * 1024 * 1024
 #: Objects and lists within each other.
@@ -53,6 +56,7 @@ _SAVE_AS = "save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
 TOO_DEEP = f"is nested too deeply: at most {DEEPEST} lists and objects may be within each other"
 NO_MEMORY = "takes more memory than this process may have: find out what it is, or run where there is more"
 _GZIP_MARK = b"\x1f\x8b"
+_PIECE = 1024 * 1024
 #: zlib's ``wbits`` for gzip.
 _GZIP = 31
 
@@ -73,20 +77,40 @@ def unpacked(data: bytes, largest: int = LARGEST_GIVEN) -> bytes:
 
 def inflated(data: bytes, largest: int, wbits: int = zlib.MAX_WBITS) -> bytes:
     """Compressed ``data`` unpacked. ``wbits``: of zlib; its own format by default. Raises NotInFormat as above."""
-    what, reader = "gzip" if wbits == _GZIP else "zlib", zlib.decompressobj(wbits)
     try:
-        found = reader.decompress(data, largest + 1)
-    except zlib.error as error:
-        raise NotInFormat(0, f"is not {what}: {error}") from error
+        return b"".join(_pieces(data, largest, wbits))
     except MemoryError:
         raise NotInFormat(0, NO_MEMORY) from None
-    if len(found) > largest:
-        raise NotInFormat(0, f"has more than {largest} bytes when it is unpacked")
+
+
+def pieces(data: bytes, largest: int) -> Iterator[bytes]:
+    """``data``, uncompressed where it is gzip, piece by piece, so that it is never whole in memory.
+
+    Raises NotInFormat as ``unpacked``, after the pieces within ``largest``.
+    """
+    return _pieces(data, largest, _GZIP) if data.startswith(_GZIP_MARK) else iter((data,))
+
+
+def _pieces(data: bytes, largest: int, wbits: int) -> Iterator[bytes]:
+    what, reader = "gzip" if wbits == _GZIP else "zlib", zlib.decompressobj(wbits)
+    bound = min(largest, max(LARGEST_PACKED, MOST_TIMES * len(data)))
+    left, rest = bound, data
+    while not reader.eof:
+        most = min(left + 1, _PIECE)
+        try:
+            piece = reader.decompress(rest, most)
+        except zlib.error as error:
+            raise NotInFormat(0, f"is not {what}: {error}") from error
+        left, rest = left - len(piece), reader.unconsumed_tail
+        if left < 0:
+            raise NotInFormat(0, f"is not read: it has more than {bound} bytes when it is unpacked")
+        yield piece
+        if not rest and len(piece) < most:
+            break
     if not reader.eof or reader.unused_data:
         raise NotInFormat(
             0, f"is damaged {what}: it was cut off" if not reader.eof else f"has more after its {what}"
         )
-    return found
 
 
 def decoded(data: bytes) -> str:

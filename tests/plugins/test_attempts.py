@@ -12,8 +12,11 @@ from c7n.exceptions import PolicyValidationError
 
 from aws_local_org import LocalOrg, scripted_events
 from c7n_iamusers.evidence.attempts import Gap, gaps_of
+from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
+from c7n_iamusers.execution.journal import Journal
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.reasons import NOT_IN_QUARANTINE
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, outcomes, user_names
@@ -82,6 +85,30 @@ def test_the_states(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     }
     assert heard["alice"]["quarantined"]
     assert heard["alice"]["since"] == SINCE.replace(microsecond=0).isoformat()
+
+
+@pytest.mark.parametrize("later", ["journal", "statement-id"])
+def test_who_writes_a_later_time_hides_no_attempt(
+    org: LocalOrg, iam: Any, tmp_path: Path, later: str
+) -> None:
+    """The earlier of the two counts: a forged journal beside the Deny, or another statement id beside the journal."""
+    begun = {"journal": SINCE, "statement-id": SINCE} | {later: SINCE + timedelta(days=2)}
+    (key,) = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
+    quarantine(iam, "alice", since=f"{begun['statement-id']:%Y%m%dT%H%M%SZ}")
+    time = (SINCE + timedelta(days=1)).isoformat()
+    scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances", "eu-west-1", time=time)
+    alice = iam.get_user(UserName="alice")["User"]
+    subject = Subject("alice", alice["Arn"], alice["UserId"])
+    record = Quarantine(begun["journal"].replace(microsecond=0), "p", "r", (key["AccessKeyId"],))
+    given = {"UserName": "alice", "AccessKeyId": key["AccessKeyId"], "Status": "Inactive"}
+    call = {"service": "iam", "operation": "UpdateAccessKey", "parameters": given}
+    (tmp_path / "other").mkdir()
+    with Journal(tmp_path / "other" / "journal.jsonl", lambda: begun["journal"]) as journal:
+        journal.write(subject, "quarantine", record=record.as_data())
+        journal.write(subject, BEFORE, **call, notes={})
+        journal.write(subject, AFTER, **call, result="done")
+    found = answers(tmp_path)["alice"]
+    assert (found["state"], found["since"]) == ("attempted", SINCE.replace(microsecond=0).isoformat())
 
 
 def test_a_region_that_is_not_read_is_not_quiet(org: LocalOrg, iam: Any, tmp_path: Path) -> None:

@@ -734,3 +734,37 @@ def test_where_botocore_does_not_offer_it_a_quarantine_says_so(
     assert (
         "signin:ListSessions" not in acting("quarantine", None).resource_manager.actions[0].get_permissions()
     )
+
+
+@pytest.mark.parametrize("mended", [False, True], ids=["released-as-it-is", "quarantined-since"])
+def test_a_quarantine_without_a_deny_that_is_tried_again_is_given_back(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mended: bool
+) -> None:
+    """A daily policy tries it each day. What it has deactivated itself is not what was inactive before."""
+    before = statuses(iam)
+    with monkeypatch.context() as without_rights:
+        for operation in ("PutUserPolicy", "AttachUserPolicy", "PutUserPermissionsBoundary"):
+            deny(without_rights, operation)
+        for _ in range(2):
+            with pytest.raises(PolicyExecutionError):
+                quarantine(tmp_path)
+            assert outcomes(tmp_path)["alice"]["code"] == "DeactivatedWithoutDeny"
+    if mended:
+        quarantine(tmp_path)
+        assert outcomes(tmp_path)["alice"]["status"] == "quarantined"
+    release(tmp_path)
+    assert (released(tmp_path)["status"], statuses(iam)) == ("released", before)
+
+
+def test_what_is_deactivated_under_a_kept_deny_that_stays_is_given_back(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Deny of a kept quarantine names what was inactive before; the rest is in the snapshot."""
+    before = statuses(iam)
+    quarantine(tmp_path, credentials="keep")
+    with monkeypatch.context() as without_right:
+        deny(without_right, "PutUserPolicy")
+        quarantine(tmp_path)
+    assert "Active" not in statuses(iam)
+    release(tmp_path)
+    assert (released(tmp_path)["status"], statuses(iam)) == ("released", before)

@@ -24,13 +24,13 @@ from c7n_iamusers.lockout.deny_all import (
     deny_all_document,
     is_denial,
 )
+from c7n_iamusers.lockout.left_inactive import left_inactive
 from c7n_iamusers.lockout.lockout_state import (
     NOTHING_KNOWN,
     broken_quarantine,
     contradictions,
     deletion_begun,
     lapses,
-    left_inactive,
     quarantine_of,
 )
 from c7n_iamusers.lockout.quarantine_record import QUARANTINE_TAG, Quarantine
@@ -136,8 +136,10 @@ def quarantine(
 def journal(
     calls: Iterable[ApiCall], record: Quarantine, now: datetime = NOW, before: History = NOTHING_KNOWN
 ) -> History:
-    """What the journal tells once ``calls`` are made, after the line with ``record``."""
-    return replace(before.with_calls([(call, "done") for call in calls], now), record=record)
+    """What the journal tells once ``calls`` are made, after the line with ``record``, and the snapshot before these."""
+    active = before.active_before | {*record.deactivated}
+    made = before.with_calls([(call, "done") for call in calls], now)
+    return replace(made, record=record, active_before=active)
 
 
 def in_quarantine(before: IamUser, refused: Collection[str] = ()) -> tuple[IamUser, History]:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import gzip
 import json
+import tracemalloc
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.evidence.assessment import ANNOTATION
-from c7n_iamusers.evidence.seen_users import SEEN
+from c7n_iamusers.evidence.seen_users import SEEN, parse_seen
 from c7n_iamusers.exceptions import OutputUnreadable
 from c7n_iamusers.execution.bucket_store import BucketStore
 from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
@@ -280,6 +282,40 @@ def test_a_list_of_seen_users_that_no_run_leaves(left: Outputs, content: str, to
     (found,) = read(left)
     assert found.state == UNREADABLE
     assert told in found.why
+
+
+def test_rules_share_their_texts_once_read() -> None:
+    """A hundred thousand rules may have one long reason: that each had a copy took gigabytes."""
+    rules = [
+        {"user": f"u{number}", "reason": 0, "owner": 0, "expires": "2027-01-01"} for number in range(100)
+    ]
+    data: dict[str, Any] = {
+        "execution": "",
+        "complete": True,
+        "texts": ["long " * 40],
+        "rules": rules,
+        "users": [],
+    }
+    assert {id(told) for rule in parse_seen(data).rules for told in (rule.reason, rule.owner)} == {
+        id(data["texts"][0])
+    }
+    with pytest.raises(ValueError, match="texts"):
+        parse_seen({**data, "texts": ["x" * 201]})
+
+
+def test_a_log_that_fills_the_memory_is_not_read_and_said(left: Outputs) -> None:
+    packed = gzip.compress(b"a" * (65 << 20) + b" AccessDenied")
+    directory = left.leave("alice", metrics=(), files={"custodian-run.log": None})
+    (directory / "custodian-run.log.gz").write_bytes(packed)
+    tracemalloc.start()
+    (found,) = read(left)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.state == UNREADABLE
+    assert (
+        "custodian-run.log.gz is not read: it has more than 67108864 bytes when it is unpacked" in found.why
+    )
+    assert peak < 16 << 20
 
 
 def test_a_run_without_a_date_has_that_of_its_other_accounts(left: Outputs) -> None:

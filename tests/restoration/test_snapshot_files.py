@@ -300,6 +300,44 @@ def test_nobody_is_restored_from_half_a_record(
     assert "user alice of account 111122223333: not restored: another snapshot" in "\n".join(found.problems)
 
 
+@pytest.mark.parametrize("bucket", [False, True], ids=["directory", "bucket"])
+def test_no_older_snapshot_takes_the_place_of_one_that_is_gone_with_its_output(
+    tmp_path: Path, bucket: bool
+) -> None:
+    """The journal of the deletion names it. The user has no other file there, and BOB has none at all."""
+    early = output(tmp_path / "early", snapshot(ALICE))
+    late = tmp_path / "late"
+    store, time = DirectoryStore(late), moment("2026-06-01T12:30:00Z")
+    assert time
+    with Journal(late / "journal.jsonl") as plain:
+        journal = BucketJournal(store, lambda: time) if bucket else plain
+        for each in (snapshot(ALICE, 6), snapshot(BOB)):
+            SnapshotArchive(store).add(each, 1, journal)
+    assert [each.recorded.subject.name for each in collected([tmp_path]).users] == ["alice", "bob"]
+    for of in (ALICE, BOB):
+        file_of(late, of).unlink()
+    for paths in ([tmp_path], [early, late]):
+        found = collected(paths)
+        assert found.users == []
+        told = "not restored: snapshots in the journal are missing here: "
+        assert [message.split(": give")[0] for message in found.problems] == [
+            f"{BOB.arn}: {told}{file_of(late, BOB)}",
+            f"user alice of account 111122223333: {told}{file_of(late, ALICE)}",
+        ]
+    copy = tmp_path / "own" / file_of(early, ALICE).name
+    copy.parent.mkdir()
+    copy.write_bytes(file_of(early, ALICE).read_bytes())
+    for file in (copy, file_of(early, ALICE)):
+        found = collected([file])
+        (alice,) = found.users
+        assert alice.doubts == (
+            () if file != copy else (f"no journal proves that {copy} is as a run wrote it",)
+        )
+        assert found.left_out[0].startswith(
+            f"{file}: whether another output has a later snapshot of its user is not"
+        )
+
+
 def test_a_snapshot_that_no_journal_proves_is_named(tmp_path: Path) -> None:
     run = output(tmp_path, snapshot(ALICE))
     file_of(run, BOB).write_text(snapshot(BOB).as_json())

@@ -17,7 +17,8 @@ from c7n_iamusers.execution.journal import Journal, utc_now
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.lockout.applied_calls import AppliedCall, History
 from c7n_iamusers.lockout.deny_all import ATTACHED
-from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, left_inactive, quarantine_of
+from c7n_iamusers.lockout.left_inactive import left_inactive
+from c7n_iamusers.lockout.lockout_state import NOTHING_KNOWN, quarantine_of
 from c7n_iamusers.lockout.quarantine_record import Quarantine
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, SnapshotArchive, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
@@ -439,28 +440,45 @@ LEAKED = ({"AccessKeyId": "AKIA1", "Status": "Active"}, {"AccessKeyId": "AKIA2",
 PARKED = ({"PolicyName": "AWSDenyAll", "PolicyArn": DENY_ARN},)
 
 
+def off(*ids: str, **others: Any) -> dict[str, Any]:
+    """A snapshot of a user in quarantine."""
+    return {"quarantine": {"since": DAYS[1], "deactivated": [*ids], **others}}
+
+
+BOTH_ACTIVE = tuple({**key, "Status": "Active"} for key in LEAKED)
+NEITHER = tuple({**key, "Status": "Inactive"} for key in LEAKED)
+
+
 @pytest.mark.parametrize(
-    ("changes", "proven", "active"),
+    ("keys", "changes", "proven", "active"),
     [
-        pytest.param({}, True, {"AKIA1"}, id="inactive-before"),
+        pytest.param([LEAKED], {}, 1, {"AKIA1"}, id="inactive-before"),
+        pytest.param([LEAKED], off("AKIA2"), 1, {"AKIA1", "AKIA2"}, id="deactivated-by-the-quarantine"),
+        pytest.param([LEAKED], off(), 1, {"AKIA1"}, id="not-deactivated-by-the-quarantine"),
+        pytest.param([BOTH_ACTIVE], off(by_others=["AKIA2"]), 1, {"AKIA1"}, id="changed-by-others-under-it"),
+        pytest.param([LEAKED], {"partial": True}, 1, set(), id="partial"),
+        pytest.param([LEAKED], {"deletion_begun": True}, 1, set(), id="of-a-deletion"),
+        pytest.param([LEAKED], {}, 0, set(), id="that-no-journal-proves"),
+        pytest.param([BOTH_ACTIVE, LEAKED], {}, 2, {"AKIA1"}, id="the-last-one"),
+        pytest.param([LEAKED, BOTH_ACTIVE], {}, 2, {"AKIA1", "AKIA2"}, id="the-last-one-has-more"),
+        pytest.param([BOTH_ACTIVE, LEAKED], {}, 1, {"AKIA1"}, id="a-later-one-that-no-journal-proves"),
+        pytest.param([LEAKED, BOTH_ACTIVE], {}, 1, {"AKIA1"}, id="one-that-no-journal-proves-adds-nothing"),
         pytest.param(
-            {"quarantine": {"since": DAYS[1], "deactivated": []}},
-            True,
-            {"AKIA1", "AKIA2"},
-            id="in-quarantine",
+            [BOTH_ACTIVE, NEITHER], off("AKIA1", "AKIA2"), 1, {"AKIA1", "AKIA2"}, id="a-crash-after-it"
         ),
-        pytest.param({"partial": True}, True, {"AKIA1", "AKIA2"}, id="partial"),
-        pytest.param({}, False, {"AKIA1", "AKIA2"}, id="that-no-journal-proves"),
+        pytest.param([], {}, 0, set(), id="without-a-snapshot"),
     ],
 )
-def test_what_was_inactive_before_is_not_ours_whatever_a_journal_says(
-    tmp_path: Path, changes: dict[str, Any], proven: bool, active: set[str]
+def test_a_release_activates_only_what_a_proven_snapshot_shows_active(
+    tmp_path: Path, keys: list[Any], changes: dict[str, Any], proven: int, active: set[str]
 ) -> None:
     """Where the Deny names no credential: AWSDenyAll. A line in a journal makes no release activate a leaked key."""
-    was = user(access_key=LEAKED)
-    add(tmp_path, replace(FIRST, user=was, fingerprint=fingerprint(was), taken=DAYS[0], **changes), 1)
-    if not proven:
-        (tmp_path / "journal.jsonl").unlink()
+    for number, each in enumerate(keys, 1):
+        was = user(access_key=each)
+        snapshot = replace(FIRST, user=was, taken=DAYS[number], **changes)
+        add(tmp_path, replace(snapshot, fingerprint=fingerprint(was, snapshot.deactivated)), number)
+    if (journal_file := tmp_path / "journal.jsonl").exists():
+        journal_file.write_text("".join(journal_file.read_text().splitlines(keepends=True)[:proven]))
     record = Quarantine(datetime.fromisoformat(DAYS[2]), "p", "r", ("AKIA1", "AKIA2"), ATTACHED)
     given = {"UserName": "alice", "PolicyArn": DENY_ARN}
     with Journal(tmp_path / "journal.jsonl", lambda: datetime.fromisoformat(DAYS[2])) as journal:
@@ -474,10 +492,70 @@ def test_what_was_inactive_before_is_not_ours_whatever_a_journal_says(
             told = {"service": "iam", "operation": operation, "parameters": parameters}
             journal.write(ALICE.subject, BEFORE, **told, notes={"for": "quarantine"})
             journal.write(ALICE.subject, AFTER, **told, result="done")
-    held = user(access_key=tuple({**key, "Status": "Inactive"} for key in LEAKED), attached_policy=PARKED)
+    held = user(access_key=NEITHER, attached_policy=PARKED)
     history = RecordStores(DirectoryStore(tmp_path), list).known_history(held, (), utc_now())
     found = quarantine_of(held, history)
     assert found is not None
     assert set(found.deactivated) == active
     named = [each.code for each in left_inactive(held, found, history) if "AKIA2" in each.text]
     assert named == ([] if "AKIA2" in active else ["OnlyInAJournal"])
+
+
+def spoil(path: Path, how: str) -> None:
+    """Do that to the second of two snapshots, or to its line in the journal."""
+    first, last, file = place(path), place(path, ".2"), path / "journal.jsonl"
+    told = file.read_text().splitlines(keepends=True)
+    if how == "gone":
+        last.unlink()
+    elif how == "its-digest-is-gone":
+        file.write_text(told[0])
+    else:
+        last.write_bytes(first.read_bytes())
+    if how == "has-two-digests":
+        digest = hashlib.sha256(first.read_bytes()).hexdigest()
+        file.write_text("".join([*told, json.dumps({**json.loads(told[1]), "sha256": digest}) + "\n"]))
+
+
+SPOILT = pytest.mark.parametrize(
+    "how", ["gone", "replaced-by-the-first", "its-digest-is-gone", "has-two-digests"]
+)
+
+
+@SPOILT
+def test_where_the_last_snapshot_is_not_as_a_run_wrote_it_no_earlier_one_decides(
+    tmp_path: Path, how: str
+) -> None:
+    stores = bounded(tmp_path, ("", DAYS[0]), (READ_ONLY, DAYS[1]))
+    spoil(tmp_path, how)
+    for former in ("", READ_ONLY):
+        found = stores.former_boundary(user(permissions_boundary=DENY_ALL), replaced(former, DAYS[4]))
+        code = "BoundaryDisputed" if how == "its-digest-is-gone" else "SnapshotMissing"
+        assert found.items is None
+        assert found.disputed is not None
+        assert found.disputed.code == code
+
+
+@SPOILT
+def test_nor_does_an_earlier_one_show_what_was_active(tmp_path: Path, how: str) -> None:
+    for number, keys in enumerate((BOTH_ACTIVE, LEAKED), 1):
+        was = user(access_key=keys)
+        add(tmp_path, replace(FIRST, user=was, fingerprint=fingerprint(was), taken=DAYS[number]), number)
+    spoil(tmp_path, how)
+    stores, held = RecordStores(DirectoryStore(tmp_path), list), user(access_key=NEITHER)
+    given = {"UserName": "alice", "AccessKeyId": "AKIA2", "Status": "Inactive"}
+    made = [(ApiCall("iam", "UpdateAccessKey", given), "done")]
+    if how == "its-digest-is-gone":
+        assert stores.known_history(held, made, utc_now()).active_before == {"AKIA1"}
+        return
+    with pytest.raises(
+        SnapshotRefused, match=r"a run wrote snapshots/alice\..*find out who did, and give it"
+    ):
+        stores.known_history(held, made, utc_now())
+
+
+def test_a_crash_before_the_digest_of_a_snapshot_under_the_deny_disputes_nothing(tmp_path: Path) -> None:
+    stores = bounded(tmp_path, (READ_ONLY, DAYS[0]), (READ_ONLY, DAYS[1]), (DENY_ARN, DAYS[2]))
+    file = tmp_path / "journal.jsonl"
+    file.write_text(file.read_text().splitlines(keepends=True)[0])
+    found = stores.former_boundary(user(permissions_boundary=DENY_ALL), replaced(READ_ONLY, DAYS[4]))
+    assert found.items == ({"PermissionsBoundaryArn": READ_ONLY},)
