@@ -309,9 +309,12 @@ class Changes:
         if group not in self._before_group:
             grants = sorted(self._groups[group].grants)
             given = [grant for grant in grants if self._is_given(group, grant)]
+            further = [
+                grant for grant in self._side_effects.further(group) if grant.permission_set in self._accounts
+            ]
             follows = [assignment_key(group, grant) for grant in grants]
             several = len(grants) > 1 and len(given) < len(grants)
-            self._before_group[group] = self._forms(given), tuple(follows) if several else ()
+            self._before_group[group] = self._forms([*given, *further]), tuple(follows) if several else ()
         return self._before_group[group]
 
     def _forms(self, grants: Sequence[model.Grant]) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ from tests.desired import ACCEPT_ALL, intents, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import create_user, join
 from tests.identity_center.planning.test_review import reviewed
+from tests.identity_center.test_delegated_administrator import delegated
+from tests.interference import on_calls
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -189,6 +191,61 @@ def test_nobody_new_gets_an_earlier_form_by_a_shared_group(
     closed("")
     assert fleet.run(plan_options=reviewed(fleet, fleet.output / "plan.json")) == []
     assert fleet.members() == {SHARED: people("ann", "bob", "eve")}
+
+
+@pytest.mark.parametrize("by_other_policy", [False, True], ids=["left-out", "other-policy"])
+def test_nobody_new_gets_an_earlier_form_that_another_run_would_provision(
+    fleet: FleetRehearsal, closed: Callable[[str], None], by_other_policy: bool
+) -> None:
+    """Not even by a reviewed plan: it says what the permission set allows, and not what that account has of it."""
+    of_both(fleet, WIDE, shared=True)
+    closed(ACCOUNT)
+    narrow = requested(OTHER_ACCOUNT, "bob", by=readers(), shared=True)
+    assert ran(fleet, requested(ACCOUNT, "ann", by=readers(), shared=True), narrow) != []
+    closed("")
+    fleet.forget()
+    eve = requested(OTHER_ACCOUNT, "bob", "eve", by=readers(), shared=True)
+    if by_other_policy:
+        eve = intents(
+            OTHER_ACCOUNT, "eve", set_name="Other", accept=ACCEPT_ALL, group=SHARED, shared_group=True
+        )
+    fleet.leave(eve)
+    failures = fleet.run(plan_options=reviewed(fleet, fleet.output / "plan.json"))
+    assert [each for each in failures if f"in account {ACCOUNT}, which has an earlier form" in each]
+    assert fleet.members() == {SHARED: people("ann", "bob")}
+    assert "eve@example.com" not in fleet.usernames()
+
+
+@pytest.mark.parametrize(
+    ("shared", "is_delegated"),
+    [(False, False), (True, False), (True, True)],
+    ids=["own-group", "shared-group", "delegated-administrator"],
+)
+def test_nobody_new_gets_a_form_that_is_an_earlier_one_since_the_plan(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, shared: bool, is_delegated: bool
+) -> None:
+    of_both(fleet, WIDE, shared=shared)
+    (known,) = fleet.instance.permission_sets.values()
+    target = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": known.arn}
+
+    def happens(operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "CreateUser":
+            sso = fleet.org.client("sso-admin")
+            if AUDIT in known.managed_policies:
+                sso.detach_managed_policy_from_permission_set(**target, ManagedPolicyArn=AUDIT)
+
+    on_calls(monkeypatch, happens)
+    if is_delegated:
+        delegated(fleet)
+    found = [
+        requested(account, *names, by=WIDE, shared=shared)
+        for account, names in ((ACCOUNT, ["ann"]), (OTHER_ACCOUNT, ["bob", "eve"]))
+    ]
+    fleet.forget()
+    fleet.leave(*found)
+    failures = fleet.run(plan_options=reviewed(fleet, fleet.output / "plan.json"))
+    assert [each for each in failures if "which has an earlier form" in each], failures
+    assert "eve@example.com" not in {each for members in fleet.members().values() for each in members}
 
 
 def test_a_reviewed_plan_goes_on_after_its_run_was_killed(
