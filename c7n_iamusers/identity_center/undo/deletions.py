@@ -189,11 +189,12 @@ def plan_undo(
         for each in back.changes
         if each.key not in of or deletion_key(model.PERMISSION_SET, of[each.key].arn) not in gone
     ]
-    # Who goes must not get former settings that allow more.
+    # Who goes must not get former settings that allow more: a check before each call reads who holds the set by then.
+    # What AWS refuses to end holds up nobody else.
     ends = tuple(each.key for each in going if each.kind in (model.MEMBERSHIP, model.ASSIGNMENT))
     late = [each for each in first if each.key in of and of[each.key].widens]
     first = [each for each in first if each not in late]
-    last = [replace(each, needs=(*each.needs, *ends)) for each in late]
+    last = [replace(each, waits_for=ends) for each in late]
     return object_records.UndoPlan((*first, *going, *last), (*back.kept, *undo.kept, *there), undo.basis)
 
 

@@ -19,6 +19,7 @@ from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.desired import ACCEPT_ALL, intents, readers
+from tests.fakes import client_error
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.planning.test_access_review import create_user, join
 from tests.identity_center.planning.test_review import reviewed
@@ -283,6 +284,54 @@ def test_an_undo_takes_a_set_back_in_other_accounts(
     assert policies(fleet, lacks) == ["AdministratorAccess"]
     assert fleet.undo(result) == []
     assert policies(fleet, lacks) == ["ReadOnlyAccess"]
+
+
+@pytest.mark.parametrize("answers", ["refused", "failed"])
+@pytest.mark.parametrize("name", ["Readers", "Other"], ids=["same-set", "other-set"])
+def test_an_undo_restores_settings_although_an_assignment_does_not_end(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, name: str, answers: str
+) -> None:
+    """Who got access by that is out of its group, so the settings that allow more are nobody new's."""
+    assert ran(fleet, requested(OTHER_ACCOUNT, "bob", by=WIDE)) == []
+    new = intents(ACCOUNT, "ann", set_name=name, accept=ACCEPT_ALL)
+    assert ran(fleet, requested(OTHER_ACCOUNT, "bob", by=readers()), new) == []
+
+    def refuse(operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "DeleteAccountAssignment" and parameters["TargetId"] == ACCOUNT:
+            raise client_error("AccessDeniedException")
+
+    with monkeypatch.context() as patch:
+        if answers == "refused":
+            on_calls(patch, refuse)
+        else:
+            faults.fail_next_deletion("Obtaining permissions to manage your account takes longer than usual")
+        failures = fleet.undo(fleet.results()[-1])
+    assert [each for each in failures if "DeleteAccountAssignment" in each]
+    assert policies(fleet, OTHER_ACCOUNT) == ["ReadOnlyAccess", "SecurityAudit"]
+    assert fleet.members()[f"iam-{ACCOUNT}-{name}"] == set()
+    fleet.undo(fleet.results()[-1])
+    assert {account for account, _, _ in fleet.assigned()} == {OTHER_ACCOUNT}
+
+
+def test_an_undo_gives_nobody_settings_that_allow_more(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who did not have them, and can't be removed."""
+    assert ran(fleet, requested(OTHER_ACCOUNT, "bob", by=WIDE)) == []
+    both = [
+        requested(account, name, by=readers()) for account, name in ((ACCOUNT, "ann"), (OTHER_ACCOUNT, "bob"))
+    ]
+    assert ran(fleet, *both) == []
+
+    def refuse(operation: str, _: dict[str, Any]) -> None:
+        if operation == "DeleteGroupMembership":
+            raise client_error("AccessDeniedException")
+
+    on_calls(monkeypatch, refuse)
+    failures = fleet.undo(fleet.results()[-1])
+    assert [each for each in failures if "they may allow more, and ann@example.com did not hold it" in each]
+    for account in (ACCOUNT, OTHER_ACCOUNT):
+        assert policies(fleet, account) == ["ReadOnlyAccess"]
 
 
 def test_access_stays_whose_replacement_could_not_be_assigned(fleet: FleetRehearsal) -> None:
