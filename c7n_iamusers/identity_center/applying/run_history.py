@@ -202,13 +202,35 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
     return found.history()
 
 
+class _Users:
+    """The IAM users of memberships, and whose they are, by the ids of now. See ``History``."""
+
+    def __init__(self, successors: Successors) -> None:
+        self._successors, self.memberships = successors, _memberships()
+        self._served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+
+    def add(self, *rows: Mapping[str, Any]) -> None:
+        """Rows of a result's ``memberships``."""
+        for row in rows:
+            key = self._successors.membership(object_records.membership_of(row))
+            identifier = self._successors.membership_id(row.get("id", ""))
+            self.memberships[key][identifier].update(row["users"])
+            self._served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
+
+    def people(self) -> dict[str, dict[str, frozenset[str]]]:
+        """``History.served``."""
+        return {
+            username: {user_id: frozenset(users) for user_id, users in found.items()}
+            for username, found in self._served.items()
+        }
+
+
 class _Found:
     """What runs made, added one after the other, by the ids of now. ``since``: see ``read_history``."""
 
     def __init__(self, successors: Successors, since: str) -> None:
         self._successors, self._since = successors, since
-        self._memberships = _memberships()
-        self._served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self._users = _Users(successors)
         self._assignments, self._steps = AssignmentHistory(since), deque(successors.steps)
         self._joined = set(successors.joined)
         self._sets = dict[str, list[PermissionSet]]()
@@ -231,7 +253,7 @@ class _Found:
         if time in successors.undone and not self._since:
             self._add_undone(result["memberships"], created)
         elif time >= self._since:
-            self._add_memberships(result["memberships"])
+            self._users.add(*result["memberships"])
         failed = {failure["change"] for failure in result.get("failures", ())}
         for name, requested in result.get("permission-sets", {}).items():
             earlier = self._sets.get(name, []) if time in successors.undone or set_key(name) in failed else []
@@ -243,35 +265,28 @@ class _Found:
         """What the run of ``time`` created, and the IAM users of its memberships."""
         self._add(created, time)
         if time >= self._since:
-            self._add_memberships(rows)
+            self._users.add(*rows)
 
     def history(self) -> History:
         """All that was added."""
         self._add_steps()
         assignments, gone = self._assignments, self._assignments.gone
-        self._add_memberships(row for row, given in self._met if not assignments.made.isdisjoint(given))
-        people = {
-            username: {user_id: frozenset(users) for user_id, users in found.items()}
-            for username, found in self._served.items()
-        }
+        met = _Users(self._successors)
+        for row, given in self._met:
+            (met if assignments.made.isdisjoint(given) else self._users).add(row)
         return History(
-            dict(self._memberships),
+            dict(self._users.memberships),
             frozenset(assignments.known),
-            people,
+            self._users.people(),
             frozenset(assignments.made),
             frozenset(self._joined - {""}),
             frozenset(assigned for assigned, by_undo in gone.items() if by_undo),
             frozenset(assigned for assigned, by_undo in gone.items() if not by_undo),
             self._sets,
             frozenset(self._taken_back - {""}),
+            dict(met.memberships),
+            met.people(),
         )
-
-    def _add_memberships(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        for row in rows:
-            key = self._successors.membership(object_records.membership_of(row))
-            identifier = self._successors.membership_id(row.get("id", ""))
-            self._memberships[key][identifier].update(row["users"])
-            self._served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
 
     def _add_undone(
         self, rows: Iterable[Mapping[str, Any]], created: Collection[object_records.Created]
@@ -289,7 +304,7 @@ class _Found:
                 self._taken_back |= {self._successors.membership_id(each.identifier)}
             elif each.kind == model.ASSIGNMENT:
                 given[each.assignment[0]].append(self._successors.assignment(*each.assignment))
-        self._add_memberships(row for row in rows if object_records.membership_of(row) in made)
+        self._users.add(*(row for row in rows if object_records.membership_of(row) in made))
         self._met += [
             (row, given[row["group-id"]]) for row in rows if object_records.membership_of(row) not in made
         ]
