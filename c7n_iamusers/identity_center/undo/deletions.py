@@ -294,6 +294,13 @@ class _Undo:
                 each.known.arn: self.requested.get(each.known.settings.name)
                 for each in self.state.permission_sets.values()
             },
+            frozenset(
+                present
+                for made in created
+                if made.kind == model.MEMBERSHIP
+                and (present := self.state.memberships.get(made.membership))
+                and made.identifier in ("", present)
+            ),
         )
 
     def _reason_not_of_run(self, member: object_records.MembershipKey, identifier: str) -> str:

@@ -20,6 +20,8 @@ from tests.identity_center.planning.test_access_review import create_user, join,
 from tests.identity_center.test_former_members import accounts_with, audited, on_day, pruned
 from tests.identity_center.undo.test_undo_and_others import killed_run
 from tests.identity_center.undo.test_undoing import incomplete
+from tests.interference import deny, on_call
+from tests.plugins.provisioning_rehearsal import Killed
 
 __all__ = ["on_day"]
 TEAM = "team@example.com"
@@ -281,6 +283,41 @@ def test_what_an_undone_run_gave_refuses_nobody(
         assert (TEAM in fleet.members()[GROUPS[form]]) == (how == "met")
         fleet.run(prune=True, lock_out=True)
         assert TEAM not in fleet.members()[GROUPS[form]]
+
+
+@pytest.mark.parametrize("form", ["own", "shared"])
+@pytest.mark.parametrize("how", ["kept", "refused", "killed"])
+def test_what_an_undo_left_refuses_as_before(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, form: str, how: str
+) -> None:
+    """A membership that somebody may need, or whose deletion failed; others then made it anew."""
+    create_user(fleet, TEAM)
+    for names in ({"carol": "carol"}, {"carol": "carol", "alice": "team"}):
+        fleet.leave(people(form, **names))
+        assert fleet.run() == []
+    with monkeypatch.context() as patch:
+        if how == "kept":
+            assert incomplete(fleet.undo(fleet.results()[-1], read_users=existing("carol", "bob"))) >= 1
+        elif how == "refused":
+            deny(patch, "DeleteGroupMembership")
+            assert fleet.undo(fleet.results()[-1]) != []
+        else:
+            on_call(patch, "DeleteGroupMembership", killed)
+            with pytest.raises(Killed):
+                fleet.undo(fleet.results()[-1])
+    removed_by_hand(fleet, GROUPS[form])
+    join(fleet, GROUPS[form], user_id(fleet, TEAM))
+    fleet.leave(people(form, carol="carol", bob="team"))
+    (failure,) = fleet.run()
+    assert f"an earlier run gave {TEAM} access for other IAM users of account {ACCOUNT}: alice" in failure
+    assert not is_own(fleet, "bob")
+    assert fleet.undo(fleet.results()[1]) != []
+    assert fleet.run() == []
+    assert is_own(fleet, "bob")
+
+
+def killed() -> None:
+    raise Killed
 
 
 @pytest.mark.parametrize("carol", [("carol",), ()], ids=["undone", "nothing-to-undo"])
