@@ -32,8 +32,14 @@ class JoiningChecks:
         self._stale_read: dict[str, tuple[float, frozenset[str]]] = {}
         #: ARN -> name, which no permission set changes.
         self._set_names = dict(state.current.set_names)
+        self._added = set[str]()
         known = {each.arn: each for each in (*state.gained.values(), *state.current.sets.values())}
         self._sets = known | {each.arn: each for each in state.permission_sets.values()}
+
+    def add(self, known: model.KnownPermissionSet) -> None:
+        """A permission set that others may have created since the plan."""
+        self._sets[known.arn] = known
+        self._added.add(known.arn)
 
     def __call__(self, group: model.Group, group_id: str) -> None:
         """Raises IdentityCenterError if the group gives what is not requested, or an earlier form of what is."""
@@ -75,12 +81,12 @@ class JoiningChecks:
     def _check_forms(self, group: model.Group, group_id: str, used: frozenset[model.Assignment]) -> None:
         """Raises IdentityCenterError if an account has an earlier form of what the group gives there.
 
-        It failed there, or is in progress, or others have changed the permission set. One that this run creates has no
-        earlier form; that of a permission set of others was known to the plan, or came since.
+        It failed there, or is in progress, or others have changed the permission set. One that this run alone creates
+        has no earlier form; that of a permission set of others was known to the plan, or came since.
         """
         arns = {each.permission_set_arn for each in used}
         if model.UNKNOWN_ASSIGNMENT in used:
-            arns |= {each.permission_set_arn for each in own_assignments(group, self._state)[0]}
+            arns |= {each.permission_set_arn for each in own_assignments(group, self._state)[0]} | self._added
         for arn in sorted(arns & self._sets.keys()):
             if self._earlier(arn, group_id, used) and (
                 found := self._earlier(arn, group_id, used, is_anew=True)

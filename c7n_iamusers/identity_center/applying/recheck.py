@@ -132,6 +132,14 @@ class Recheck:
         accounts = sorted({grant.account_id for grant in grants if grant.permission_set == requested.name})
         known = self._reader.permission_sets.find([requested.name], accounts).get(requested.name)
         check_permission_set(requested, known)
+        if known and change.action == access_plan.CREATE:
+            if known.accounts:
+                raise IdentityCenterError(
+                    f"permission set {requested.name} was created by others since the plan, and account "
+                    f"{shown(sorted(known.accounts))} has it already, as others made it: run again, so that it is "
+                    "provisioned there as requested"
+                )
+            self._joining_checks.add(known)
         calls = permission_set_calls(requested, known, self._instance)
         if calls and change.calls:
             # What the change replaces is recorded again, if its first call has failed.

@@ -21,7 +21,7 @@ from tests.derivation.users import allow
 from tests.desired import ACCEPT_ALL, intents, readers
 from tests.fakes import client_error
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.planning.test_access_review import create_user, join
+from tests.identity_center.planning.test_access_review import assign, create_user, join
 from tests.identity_center.planning.test_review import reviewed
 from tests.identity_center.test_delegated_administrator import delegated
 from tests.interference import on_calls
@@ -247,6 +247,44 @@ def test_nobody_new_gets_a_form_that_is_an_earlier_one_since_the_plan(
     failures = fleet.run(plan_options=reviewed(fleet, fleet.output / "plan.json"))
     assert [each for each in failures if "which has an earlier form" in each], failures
     assert "eve@example.com" not in {each for members in fleet.members().values() for each in members}
+
+
+@pytest.mark.parametrize(
+    ("assigned_at", "why"),
+    [
+        ("CreatePermissionSet", "has it already, as others made it: run again"),
+        ("DetachManagedPolicyFromPermissionSet", "which has an earlier form of it"),
+    ],
+    ids=["before-the-run-looks", "after"],
+)
+def test_nobody_gets_what_others_made_a_new_permission_set_meanwhile(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, assigned_at: str, why: str
+) -> None:
+    """With the tag of a managed one, and more policies, before the run creates it; the account has it like that."""
+    sso, instance = fleet.org.client("sso-admin"), {"InstanceArn": fleet.instance.arn}
+    made: list[str] = []
+    pending = [assigned_at]
+
+    def others(operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "CreatePermissionSet" and parameters["Name"] == "Readers" and not made:
+            made.append("")
+            made[0] = sso.create_permission_set(**parameters)["PermissionSet"]["PermissionSetArn"]
+            sso.attach_managed_policy_to_permission_set(
+                **instance, PermissionSetArn=made[0], ManagedPolicyArn=ADMINISTRATOR
+            )
+        if pending and operation == assigned_at and made and made[0]:
+            group = fleet.org.client("identitystore").create_group(
+                IdentityStoreId=fleet.instance.store.id, DisplayName=pending.pop()
+            )
+            assign(fleet, made[0], group["GroupId"], ACCOUNT, "GROUP")
+
+    on_calls(monkeypatch, others)
+    failures = ran(fleet, requested(ACCOUNT, "ann", by=readers()))
+    assert [each for each in failures if why in each], failures
+    assert not fleet.members().get(f"iam-{ACCOUNT}-Readers")
+    assert fleet.run() == []
+    assert policies(fleet, ACCOUNT) == ["ReadOnlyAccess"]
+    assert fleet.members()[f"iam-{ACCOUNT}-Readers"] == people("ann")
 
 
 def test_a_reviewed_plan_goes_on_after_its_run_was_killed(
