@@ -170,7 +170,7 @@ def plan_undo(
     existed before the run and that it assigned -> its members before the run.
     """
     back = restoration or RestorationPlan()
-    undo = _Undo(state, requested, instance, needed or {}, back.of_people, before or {})
+    undo = _Undo(state, requested, instance, needed or {}, back, before or {})
     undo.decide(relied_on or {}, members or {})
     changes = list(undo.all())
     going = [change for change in changes if change.key not in back.existing]
@@ -204,7 +204,7 @@ class _Undo:
     requested: Mapping[str, PermissionSet]
     instance: model.Instance
     needed: Mapping[object_records.MembershipKey, str]
-    of_people: Mapping[str, tuple[str, ...]]
+    back: RestorationPlan
     before: Mapping[str, Collection[model.Assignment]]
     kept: list[object_records.Kept] = field(default_factory=list)
 
@@ -338,7 +338,8 @@ class _Undo:
             self.kept.append(object_records.Kept(f"membership {user_id} in {group_id}", reason))
         for member in sorted(self._leaving & self.state.memberships.keys()):
             call = operations.membership_deletion(self.state.memberships[member], self.instance)
-            needs = list(self.of_people.get(member[1], ()))
+            accounts = {each.account_id for each in self._held(member[0])}
+            needs = [*self.back.of_people.get(member[1], ()), *self.back.returning_to(accounts, [member[1]])]
             yield self._change(
                 model.MEMBERSHIP, _member_key(member), f"{member[1]} in {member[0]}", call, needs
             )
@@ -361,10 +362,15 @@ class _Undo:
                 _assigned_key(group_id, assignment),
                 name,
                 operations.assignment_deletion(group_id, assignment, self.instance),
-                first[group_id],
+                [*first[group_id], *self.back.returning_to({assignment.account_id}, self._members(group_id))],
             )
             asked = model.Pending(assignment.account_id, assignment.permission_set_arn, group_id)
             yield change.removing(asked, self.state.in_progress)
+
+    def _members(self, group_id: str) -> Collection[str]:
+        number = self._numbers.get(group_id)
+        found = self.state.members.get(group_id, frozenset())
+        return found if number is None else found | self.state.groups[number].members
 
     def _assignment_reason(self, group_id: str, assignment: model.Assignment) -> str:
         if (group_id, assignment) in self._unmanaged:

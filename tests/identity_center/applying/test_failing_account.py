@@ -372,6 +372,37 @@ def test_an_undo_gives_nobody_settings_that_allow_more(
         assert policies(fleet, account) == ["ReadOnlyAccess"]
 
 
+@pytest.mark.parametrize("by", ["own-group", "same-group"])
+def test_an_undo_of_a_pruning_keeps_what_it_can_replace_in_one_account_only(
+    fleet: FleetRehearsal, closed: Callable[[str], None], by: str
+) -> None:
+    """A shared group stays, and was assigned something else, or its members got groups of their own."""
+    given = {ACCOUNT: ("ann", "cat"), OTHER_ACCOUNT: ("bob", "cat")}
+    assert (
+        ran(fleet, *(requested(each, *names, by=readers(), shared=True) for each, names in given.items()))
+        == []
+    )
+    group = {"group": SHARED, "shared_group": True} if by == "same-group" else {}
+    others = [
+        intents(each, *names, set_name="Other", accept=ACCEPT_ALL, **group) for each, names in given.items()
+    ]
+    assert ran(fleet, *others, prune=True, lock_out=True) == []
+    assert {name for _, name, _ in fleet.assigned()} == {"Other"}
+    closed(ACCOUNT)
+    (pruning,) = fleet.results()[-1:]
+    for _ in range(2):
+        assert fleet.undo(pruning) != []
+        assert {(account, name) for account, name, _ in fleet.assigned()} == {
+            (ACCOUNT, "Other"),
+            (OTHER_ACCOUNT, "Readers"),
+        }
+        held = fleet.members()[SHARED if by == "same-group" else f"iam-{ACCOUNT}-Other"]
+        assert held >= people(*given[ACCOUNT])
+    closed("")
+    assert fleet.undo(pruning) == []
+    assert {name for _, name, _ in fleet.assigned()} == {"Readers"}
+
+
 def test_access_stays_whose_replacement_could_not_be_assigned(fleet: FleetRehearsal) -> None:
     """By a group that the person joins all the same, for another account."""
     with_objects(fleet, OTHER_ACCOUNT)
