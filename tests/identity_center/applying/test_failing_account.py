@@ -170,6 +170,18 @@ def test_nobody_joins_a_group_whose_assignments_all_fail(fleet: FleetRehearsal) 
     assert (fleet.members(), fleet.usernames()) == ({SHARED: set()}, set())
 
 
+def test_nobody_joins_for_the_accounts_of_others_alone(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third = "777788889999"
+    monkeypatch.setattr(organization, "has_active_account", lambda account: account == third)
+    found = {ACCOUNT: "cat", OTHER_ACCOUNT: "cat", third: "dan"}
+    failures = ran(fleet, *(requested(each, name, by=readers(), shared=True) for each, name in found.items()))
+    assert of_users(failures) == {f"cat of account {each}" for each in (ACCOUNT, OTHER_ACCOUNT)}
+    assert fleet.members() == {SHARED: people("dan")}
+    assert fleet.usernames() == people("dan")
+
+
 @BOTH_ACCOUNTS
 def test_nobody_new_gets_an_earlier_form_by_a_shared_group(
     fleet: FleetRehearsal, closed: Callable[[str], None], lacks: str
@@ -186,6 +198,7 @@ def test_nobody_new_gets_an_earlier_form_by_a_shared_group(
         failures = ran(fleet, *both)
         assert of_users(failures) == {f"{of_lacks} of account {lacks}", f"eve of account {has}"}
         assert all(why in each for each in failures)
+        assert all(("can be left out" in each) == ("active" in why) for each in failures)
         assert fleet.members() == {SHARED: people("ann", "bob")}
         assert "eve@example.com" not in fleet.usernames()
         assert policies(fleet, has) == ["ReadOnlyAccess"]
