@@ -31,9 +31,9 @@ MISSING = "missing"
 class Change:
     """One object of the changeset. ``key``: unique in a plan. ``needs``: keys of the changes that must be done before.
 
-    ``follows``: keys of changes that must have ended before, and of which one must be done. ``instead_of``: the key of
-    a change that makes this one unnecessary; it begins when that one has failed. ``remedy``: what else helps if it
-    fails, in words.
+    ``follows``: keys of changes that must have ended before, and of which one must be done. ``waits_for``: keys of
+    changes that must have ended before, done or not. ``instead_of``: the key of a change that makes this one
+    unnecessary; it begins when that one has failed. ``remedy``: what else helps if it fails, in words.
 
     ``rests_on``: why an existing object may be adopted, or is not removed, in words. ``awaits``: the id of a request in
     progress that makes the change. ``after``: of one that makes the opposite, and must end first. ``lazy``: done only
@@ -58,6 +58,7 @@ class Change:
     administrative: str = ""
     identifier: str = ""
     follows: tuple[str, ...] = ()
+    waits_for: tuple[str, ...] = ()
     instead_of: str = ""
     remedy: str = ""
 

@@ -180,7 +180,7 @@ class UndoBasis:
 
     ``held``: group id -> all its assignments. ``staying``: group id -> members whose memberships of the run stay.
     ``groups``: id of a created group -> the parameters of its creation; ``users``: likewise. ``sets``: ARN of a created
-    permission set -> its requested settings, if known.
+    permission set -> its requested settings, if known. ``memberships``: the ids of the run's that exist.
     """
 
     held: Mapping[str, frozenset[model.Assignment]] = field(default_factory=dict)
@@ -188,6 +188,7 @@ class UndoBasis:
     groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     users: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sets: Mapping[str, PermissionSet | None] = field(default_factory=dict)
+    memberships: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from c7n_iamusers.execution.user_locks import LOCKS, UserLocks
 from c7n_iamusers.identity_center.access_plan import Choices
 from c7n_iamusers.identity_center.applying import served_users
 from c7n_iamusers.identity_center.applying.center_lock import holder
+from c7n_iamusers.identity_center.applying.run_history import memberships_left
 from c7n_iamusers.identity_center.applying.run_records import read_result
 from c7n_iamusers.identity_center.former_members import parse as parse_former
 from c7n_iamusers.identity_center.model import Instance
@@ -227,6 +228,9 @@ READERS = [
         "result.json", in_store(lambda store: read_result(store, "result.json")), (IamUsersError, OSError)
     ),
     Reader(served_users.FILE, killed_run, (IamUsersError, OSError)),
+    Reader(
+        "undone.json", content(lambda text: memberships_left(text, "undone.json")), (IamUsersError, OSError)
+    ),
     Reader("lock.json", content(holder), (OSError,)),
     Reader(
         "former.json",

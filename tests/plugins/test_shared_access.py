@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 from botocore.exceptions import ConnectionClosedError
 from c7n.exceptions import PolicyExecutionError
@@ -172,6 +175,50 @@ def test_an_assignment_under_way_is_waited_for_and_not_asked_for_twice(
     outcomes = rehearsal.run()
     assert outcomes["alice"]["status"] == "provisioned"
     assert "CreateAccountAssignment" not in rehearsal.mutations()
+
+
+def _failure(rehearsal: Rehearsal, account: str, **changes: Any) -> str:
+    """Why a run fails, in words; empty if it doesn't."""
+    try:
+        rehearsal.run(account, **changes)
+    except PolicyExecutionError as error:
+        return str(error)
+    return ""
+
+
+def test_nobody_new_gets_an_earlier_form_of_another_account(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each account has a run of its own. A person provisions what failed by hand, as the refusal says."""
+    run = partial(_failure, rehearsal, group="everybody", shared_group=True)
+    wide = {"name": "IamMigratedReadOnly", "managed-policies": [READ_ONLY, AUDIT]}
+    rehearsal.user("ann")
+    for name in ("bob", "eve"):
+        rehearsal.user(name, OTHER_ACCOUNT)
+    without_eve = {"filters": ({"not": [{"UserName": "eve"}]},)}
+
+    run(ACCOUNT, permission_set=wide)
+    run(OTHER_ACCOUNT, permission_set=wide, **without_eve)
+    present = {"ann@example.com", "bob@example.com"}
+    with monkeypatch.context() as patch:
+        patch.setattr(organization, "has_active_account", lambda account: account != ACCOUNT)
+        assert "not an active account" in run(OTHER_ACCOUNT, **without_eve)
+        assert rehearsal.members("everybody") == present
+    assert f"in account {ACCOUNT}, which has an earlier form" in run(OTHER_ACCOUNT)
+    assert (rehearsal.members("everybody"), rehearsal.mutations()) == (present, [])
+    refused = run(ACCOUNT)
+    assert "only a reviewed plan (--plan) may do this, or a person, by hand" in refused
+    made = rehearsal.permission_set()
+    assert made
+    assert f"--permission-set-arn {made.arn} --target-type AWS_ACCOUNT --target-id {ACCOUNT}" in refused
+    rehearsal.org.client("sso-admin").provision_permission_set(
+        InstanceArn=rehearsal.instance.arn,
+        PermissionSetArn=made.arn,
+        TargetType="AWS_ACCOUNT",
+        TargetId=ACCOUNT,
+    )
+    run(OTHER_ACCOUNT)
+    assert rehearsal.members("everybody") == {*present, "eve@example.com"}
 
 
 def test_two_accounts_that_take_one_group_name_at_the_same_time(

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.identity_center import access_plan, model
-from c7n_iamusers.identity_center.applying.deletion_checks import FRESH, DeletionChecks, RecentlyInProgress
+from c7n_iamusers.identity_center.applying.deletion_checks import DeletionChecks
+from c7n_iamusers.identity_center.applying.joining_checks import JoiningChecks
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
@@ -93,7 +94,7 @@ class Recheck:
         groups = {**state.current.groups, **{each.group_id: each for each in state.groups.values()}}
         held = {group_id: each.assignments for group_id, each in groups.items()}
         self._deletion_checks = DeletionChecks(reader, changes, clock, held)
-        self._in_progress = RecentlyInProgress(reader.assignments, clock)
+        self._joining_checks = JoiningChecks(reader, state, instance, clock)
         self._reader, self._desired, self._state, self._instance = reader, desired, state, instance
         self._known = people or {}
         self._assigned = {
@@ -102,16 +103,11 @@ class Recheck:
             for grant in group.grants
             if self._reviewed or not group.shared
         }
-        self._clock = clock
         self._filled = {
             membership_key(person, name): group
             for name, group in desired.groups.items()
             for person in desired.members(name)
         }
-        #: Name of a group -> when its assignments were read, and those of others, in words.
-        self._assignments_read: dict[str, tuple[float, str]] = {}
-        #: ARN -> name, which no permission set changes.
-        self._set_names = dict(state.current.set_names)
         self._sets = {set_key(name): requested for name, requested in desired.permission_sets.items()}
         self._groups = {group_key(name): group for name, group in desired.groups.items()}
         self._people = {user_key(key): person for key, person in desired.people.items()}
@@ -136,6 +132,14 @@ class Recheck:
         accounts = sorted({grant.account_id for grant in grants if grant.permission_set == requested.name})
         known = self._reader.permission_sets.find([requested.name], accounts).get(requested.name)
         check_permission_set(requested, known)
+        if known and change.action == access_plan.CREATE:
+            if known.accounts:
+                raise IdentityCenterError(
+                    f"permission set {requested.name} was created by others since the plan, and account "
+                    f"{shown(sorted(known.accounts))} has it already, as others made it: run again, so that it is "
+                    "provisioned there as requested"
+                )
+            self._joining_checks.add(known)
         calls = permission_set_calls(requested, known, self._instance)
         if calls and change.calls:
             # What the change replaces is recorded again, if its first call has failed.
@@ -200,14 +204,15 @@ class Recheck:
 
     def before(self, change: access_plan.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
         """A check to make right before an assignment, as people who have joined the group would gain access; before a
-        membership, as the person would gain what others have assigned to the group; and before a deletion.
+        membership, as the person would gain what others have assigned to the group, and what accounts have in an
+        earlier form; and before a deletion.
         """
         if reason := self._unreviewed.get(change.key):
             return partial(_refuse, reason)
         if change.action == access_plan.REMOVE:
             return self._deletion_checks.before(change, parameters)
         if change.kind == model.MEMBERSHIP and change.key in self._filled:
-            return partial(self._check_assignments, self._filled[change.key], parameters["GroupId"])
+            return partial(self._joining_checks, self._filled[change.key], parameters["GroupId"])
         if change.kind != model.ASSIGNMENT or change.key not in self._assigned:
             return None
         group_id, account = parameters["PrincipalId"], parameters["TargetId"]
@@ -223,38 +228,6 @@ class Recheck:
                 f"and the assignment would give them access to account {account}, so it was not made: find out who "
                 "added them, and remove them"
             )
-
-    def _check_assignments(self, group: model.Group, group_id: str) -> None:
-        now = self._clock()
-        asked, further = self._assignments_read.get(group.name, (now - 2 * FRESH, ""))
-        if now - asked > FRESH:
-            further = self._assigned_by_others(group, group_id)
-            self._assignments_read[group.name] = now, further
-        if further:
-            raise IdentityCenterError(
-                f"group {group.name} has been assigned {further} since it was read, which is not requested, and the "
-                "membership would give it, so it was not made: find out who assigned it, and remove it"
-            )
-
-    def _assigned_by_others(self, group: model.Group, group_id: str) -> str:
-        """What the group gives that neither is requested nor was known to the plan, in words; empty for nothing.
-
-        A caller that may not list it finds nothing: the plan refuses what it can't know.
-        """
-        known = self._state.groups.get(group.name)
-        further = self._reader.used(group_id, self._in_progress()) - {model.UNKNOWN_ASSIGNMENT}
-        further = further.difference(
-            known.assignments if known else (), own_assignments(group, self._state)[0]
-        )
-        unnamed = {each.permission_set_arn for each in further} - self._set_names.keys()
-        self._set_names |= self._reader.permission_sets.names(sorted(unnamed))
-        grants = {
-            model.Grant(
-                each.account_id, self._set_names.get(each.permission_set_arn, each.permission_set_arn)
-            )
-            for each in further
-        }
-        return shown([str(each) for each in sorted(grants - group.grants)]) if grants - group.grants else ""
 
     def unexpected_members_since(
         self, ended: Mapping[str, ChangeResult], stopped: Callable[[], bool]
@@ -337,7 +310,7 @@ class Recheck:
                 if self._reviewed or not group.shared
                 else ""
             )
-            further = self._assigned_by_others(group, group_id)
+            further = self._joining_checks.assigned_by_others(group, group_id)
         except ERRORS as error:
             return (
                 f"group {group.name} could not be read again ({error}), so it is not known who has joined it and has "

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any
 
 from c7n_iamusers.derivation.requested_permission_set import PermissionSet
-from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.identity_center import model, object_records
 from c7n_iamusers.identity_center.applying import served_users
 from c7n_iamusers.identity_center.applying.assignment_history import (
@@ -22,6 +22,7 @@ from c7n_iamusers.identity_center.applying.assignment_history import (
     UndoStep,
     moment_of,
 )
+from c7n_iamusers.identity_center.applying.killed_run import parsed
 from c7n_iamusers.identity_center.applying.run_records import (
     JOURNAL,
     RUNS,
@@ -32,12 +33,18 @@ from c7n_iamusers.identity_center.applying.run_records import (
 from c7n_iamusers.identity_center.planning.changeset import set_key
 from c7n_iamusers.identity_center.planning.replacements import History, identities
 from c7n_iamusers.identity_center.requests.intents import permission_set_from
+from c7n_iamusers.text import validators
 from c7n_iamusers.text.wording import folded
 
 #: The journal of an undo, beside the result of the run.
 UNDO_JOURNAL = "undo-journal.jsonl"
 #: What an undo did, likewise. One that had nothing to do has no journal.
 UNDONE = "undone.json"
+#: The key of the ids of those of the run's memberships that stand after it.
+MEMBERSHIPS_LEFT = "memberships-left"
+_UNDONE_DATA = validators.record(
+    {MEMBERSHIPS_LEFT: validators.listing(validators.text(2048), 10_000_000)}, others=True
+)
 
 
 @dataclass
@@ -46,7 +53,9 @@ class Successors:
 
     ``memberships``: likewise the ids of memberships; empty if the call that brought it back had no answer. ``joined``:
     the ids of all that were brought back. ``steps``: what became of assignments, in the order of time, by the ids of
-    now. ``undone``: the times of the undone runs. ``journals``: the names of the undos' journals.
+    now. ``undone``: the times of the undone runs. ``journals``: the names of the undos' journals. ``left``: time of a
+    run with an undo that has ended -> the ids of those of its memberships that it left. ``ended``: the ids of those
+    that undos have ended.
     """
 
     groups: dict[str, str] = field(default_factory=dict)
@@ -56,6 +65,8 @@ class Successors:
     steps: list[UndoStep] = field(default_factory=list)
     undone: set[str] = field(default_factory=set)
     journals: list[str] = field(default_factory=list)
+    left: dict[str, frozenset[str]] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
 
     def add(
         self, removed: Iterable[object_records.Removed], created: Iterable[object_records.Created]
@@ -85,7 +96,9 @@ class Successors:
         self.joined |= {identifier for identifier in joined.values() if identifier}
 
     def add_step(self, line: Mapping[str, Any], time: str) -> None:
-        """What the next line of the journal of an undo of the run of ``time`` did to an assignment."""
+        """What the next line of the journal of an undo of the run of ``time`` did to an assignment or a membership."""
+        if line.get("operation") == "DeleteGroupMembership" and line.get("result") in ("done", "gone"):
+            self.ended.add(str((line.get("parameters") or {}).get("MembershipId")))
         ended = line.get("operation") == "DeleteAccountAssignment" and line.get("result") in ("done", "gone")
         if ended or (line.get("operation") == "CreateAccountAssignment" and line.get("result") == "done"):
             account, arn, group_id = (
@@ -94,6 +107,16 @@ class Successors:
             )
             assigned = group_id, model.Assignment(account, arn)
             self.steps.append(UndoStep(moment_of(str(line.get("time"))), assigned, "" if ended else time))
+
+    def taken_back(self, time: str, made: Iterable[str]) -> set[str]:
+        """The memberships ``made`` by the undone run of ``time`` that went by the undo or before it, by their ids now.
+
+        What an undo that was killed has come to is known by its journal alone.
+        """
+        made = {self.membership_id(each) for each in made} - {""}
+        left = self.left.get(time)
+        gone = set() if left is None else made - {self.membership_id(each) for each in left}
+        return gone | (made & self.ended)
 
     def membership(self, key: object_records.MembershipKey) -> object_records.MembershipKey:
         """The same membership by its ids of now."""
@@ -155,7 +178,10 @@ def _latest(successors: Mapping[str, str], identifier: str) -> str:
 def read_successors(output: Store) -> Successors:
     """What undos of runs in ``output`` recreated. Raises IdentityCenterError and OSError."""
     undone, found = with_journal(output, UNDO_JOURNAL), Successors()
-    found.undone |= with_journal(output, UNDONE)
+    names = {f"{RUNS}/{time}/{UNDONE}": time for time in with_journal(output, UNDONE)}
+    found.undone |= {*names.values()}
+    for name, content in read_all(output, list(names)):
+        found.left[names[name]] = memberships_left(content or b"", output.place(name))
     for time, result in read_results(output) if undone else ():
         if time in undone:
             name = f"{RUNS}/{time}/{UNDO_JOURNAL}"
@@ -168,6 +194,11 @@ def read_successors(output: Store) -> Successors:
     by_ids_of_now = (replace(step, assigned=found.assignment(*step.assigned)) for step in found.steps)
     found.steps = sorted(by_ids_of_now, key=attrgetter("moment"))
     return found
+
+
+def memberships_left(content: bytes, place: str) -> frozenset[str]:
+    """The ids of the memberships that an undo left, by the content of UNDONE. Raises IdentityCenterError."""
+    return frozenset(parsed(content, _UNDONE_DATA, place, "what an undo did")[MEMBERSHIPS_LEFT])
 
 
 def recorded_instances(output: Store) -> Iterator[str]:
@@ -202,13 +233,35 @@ def read_history(output: Store, instance: model.Instance, since: str = "") -> Hi
     return found.history()
 
 
+class _Users:
+    """The IAM users of memberships, and whose they are, by the ids of now. See ``History``."""
+
+    def __init__(self, successors: Successors) -> None:
+        self._successors, self.memberships = successors, _memberships()
+        self._served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+
+    def add(self, *rows: Mapping[str, Any]) -> None:
+        """Rows of a result's ``memberships``."""
+        for row in rows:
+            key = self._successors.membership(object_records.membership_of(row))
+            identifier = self._successors.membership_id(row.get("id", ""))
+            self.memberships[key][identifier].update(row["users"])
+            self._served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
+
+    def people(self) -> dict[str, dict[str, frozenset[str]]]:
+        """``History.served``."""
+        return {
+            username: {user_id: frozenset(users) for user_id, users in found.items()}
+            for username, found in self._served.items()
+        }
+
+
 class _Found:
     """What runs made, added one after the other, by the ids of now. ``since``: see ``read_history``."""
 
     def __init__(self, successors: Successors, since: str) -> None:
         self._successors, self._since = successors, since
-        self._memberships = _memberships()
-        self._served: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self._users = _Users(successors)
         self._assignments, self._steps = AssignmentHistory(since), deque(successors.steps)
         self._joined = set(successors.joined)
         self._sets = dict[str, list[PermissionSet]]()
@@ -229,9 +282,9 @@ class _Found:
         self._add(created, time, removed, requested_assignments)
         # An undo keeps what a later run, undone or not, found somebody to rest on.
         if time in successors.undone and not self._since:
-            self._add_undone(result["memberships"], created)
+            self._add_undone(time, result["memberships"], created)
         elif time >= self._since:
-            self._add_memberships(result["memberships"])
+            self._users.add(*result["memberships"])
         failed = {failure["change"] for failure in result.get("failures", ())}
         for name, requested in result.get("permission-sets", {}).items():
             earlier = self._sets.get(name, []) if time in successors.undone or set_key(name) in failed else []
@@ -243,53 +296,45 @@ class _Found:
         """What the run of ``time`` created, and the IAM users of its memberships."""
         self._add(created, time)
         if time >= self._since:
-            self._add_memberships(rows)
+            self._users.add(*rows)
 
     def history(self) -> History:
         """All that was added."""
         self._add_steps()
         assignments, gone = self._assignments, self._assignments.gone
-        self._add_memberships(row for row, given in self._met if not assignments.made.isdisjoint(given))
-        people = {
-            username: {user_id: frozenset(users) for user_id, users in found.items()}
-            for username, found in self._served.items()
-        }
+        met = _Users(self._successors)
+        for row, given in self._met:
+            (met if assignments.made.isdisjoint(given) else self._users).add(row)
         return History(
-            dict(self._memberships),
+            dict(self._users.memberships),
             frozenset(assignments.known),
-            people,
+            self._users.people(),
             frozenset(assignments.made),
             frozenset(self._joined - {""}),
             frozenset(assigned for assigned, by_undo in gone.items() if by_undo),
             frozenset(assigned for assigned, by_undo in gone.items() if not by_undo),
             self._sets,
-            frozenset(self._taken_back - {""}),
+            frozenset(self._taken_back),
+            dict(met.memberships),
+            met.people(),
         )
-
-    def _add_memberships(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        for row in rows:
-            key = self._successors.membership(object_records.membership_of(row))
-            identifier = self._successors.membership_id(row.get("id", ""))
-            self._memberships[key][identifier].update(row["users"])
-            self._served[folded(row["username"])][row["user-id"]] |= identities(row["users"])
 
     def _add_undone(
-        self, rows: Iterable[Mapping[str, Any]], created: Collection[object_records.Created]
+        self, time: str, rows: Iterable[Mapping[str, Any]], created: Collection[object_records.Created]
     ) -> None:
-        """The memberships of a run that was undone. Those that it only met are as before it, unless what it assigned to
-        their group stays.
+        """The memberships of the run of ``time``, which was undone. Those that it only met are as before it, unless
+        what it assigned to their group stays.
         """
-        made, given = (
-            set[object_records.MembershipKey](),
-            defaultdict[str, list[object_records.AssignmentKey]](list),
-        )
+        made, ids = set[object_records.MembershipKey](), list[str]()
+        given = defaultdict[str, list[object_records.AssignmentKey]](list)
         for each in created:
             if each.kind == model.MEMBERSHIP:
                 made.add(each.membership)
-                self._taken_back |= {self._successors.membership_id(each.identifier)}
+                ids.append(each.identifier)
             elif each.kind == model.ASSIGNMENT:
                 given[each.assignment[0]].append(self._successors.assignment(*each.assignment))
-        self._add_memberships(row for row in rows if object_records.membership_of(row) in made)
+        self._taken_back |= self._successors.taken_back(time, ids)
+        self._users.add(*(row for row in rows if object_records.membership_of(row) in made))
         self._met += [
             (row, given[row["group-id"]]) for row in rows if object_records.membership_of(row) not in made
         ]

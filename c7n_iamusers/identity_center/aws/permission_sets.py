@@ -150,6 +150,10 @@ class PermissionSets:
         """Those among them that the account has in an earlier form."""
         return frozenset(self.provisioned_to(account_id, ProvisioningStatus=_OUTDATED))
 
+    def stale_accounts(self, arn: str) -> frozenset[str]:
+        """The accounts that have an earlier form of the permission set."""
+        return self._accounts(arn, ProvisioningStatus=_OUTDATED)
+
     def name_of(self, arn: str) -> str | None:
         """The permission set's name; None if it does not exist."""
         try:
@@ -194,7 +198,7 @@ class PermissionSets:
     def _complete(self, arn: str, described: dict[str, Any]) -> KnownPermissionSet:
         settings = replace(self._settings(arn, described), tags=dict(self._tags(arn)))
         accounts = self._accounts(arn)
-        stale = self._accounts(arn, ProvisioningStatus=_OUTDATED) if accounts else frozenset()
+        stale = self.stale_accounts(arn) if accounts else frozenset()
         return KnownPermissionSet(arn, settings, accounts, stale)
 
     def _settings(self, arn: str, described: dict[str, Any]) -> PermissionSet:

@@ -16,7 +16,7 @@ from c7n_iamusers.derivation.model import Derivation
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.stores import Store, as_store
 from c7n_iamusers.identity_center import access_plan, model
-from c7n_iamusers.identity_center.planning.account_provisioning import provisioning_key
+from c7n_iamusers.identity_center.planning.account_provisioning import by_hand, provisioning_key
 from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER, Proof
 from c7n_iamusers.text.wording import cell, shown
 
@@ -294,16 +294,18 @@ def unreviewed_provisioning(found: access_plan.AccessPlan) -> dict[str, str]:
 
     They concern that account alone, so without them the rest of the plan may be made.
     """
-    keys = {
-        change.key
+    changes = {
+        change.key: change
         for change in found.changes
         if change.action == access_plan.PROVISION and not change.instead_of
     }
     reasons: dict[str, str] = {}
     for side_effect in found.side_effects:
         key = provisioning_of(side_effect)
-        if side_effect.review and side_effect.is_change and key in keys:
-            reasons.setdefault(key, side_effect_text(side_effect))
+        if side_effect.review and side_effect.is_change and key in changes:
+            command = by_hand(changes[key].calls[0].parameters)
+            text = f"{side_effect_text(side_effect)}, or a person, by hand ({command})"
+            reasons.setdefault(key, text)
     return reasons
 
 

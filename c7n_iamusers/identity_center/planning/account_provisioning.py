@@ -8,13 +8,15 @@ customer-managed policy, holds up neither what others get nor what is withdrawn 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from sys import intern
+from typing import Any
 
 from c7n_iamusers.derivation.requested_permission_set import PermissionSet
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.planning import permission_sets
+from c7n_iamusers.identity_center.planning.unrequested_access import accounts_by_set
 
 
 def provisioning_key(set_name: str, account: str = "") -> str:
@@ -27,6 +29,57 @@ def way_out(account: str) -> str:
     return intern(
         f"until that works, account {account} can be left out (-a with the other accounts, or without its intents)"
     )
+
+
+def by_hand(parameters: Mapping[str, Any]) -> str:
+    """The AWS CLI command of a call that provisions a permission set to one account. ``parameters``: of the call."""
+    return (
+        f"aws sso-admin provision-permission-set --instance-arn {parameters['InstanceArn']} --permission-set-arn "
+        f"{parameters['PermissionSetArn']} --target-type AWS_ACCOUNT --target-id {parameters['TargetId']}"
+    )
+
+
+def earlier_form(group: str, name: str, assigned: model.Assignment, instance: model.Instance) -> str:
+    """Why nobody new joins a group that is ``assigned`` a permission set in an account with an earlier form of it."""
+    account = assigned.account_id
+    parameters = {
+        "InstanceArn": instance.arn,
+        "PermissionSetArn": assigned.permission_set_arn,
+        "TargetId": account,
+    }
+    return (
+        f"group {group} gives permission set {name} in account {account}, which has an earlier form of it, and AWS "
+        "does not tell what that allows, so nobody new joins: run with the intents of that account, or provision the "
+        f"permission set there by hand ({by_hand(parameters)}); or, if the account is closed, remove the group's "
+        "assignment there, or give another group name"
+    )
+
+
+def earlier_forms(
+    desired: model.DesiredAccess, state: model.CenterState, instance: model.Instance
+) -> dict[str, str]:
+    """Name of a group that gives an earlier form of a managed permission set, which this run does not provision there
+    -> ``earlier_form``.
+
+    The run may be of other accounts, or of another policy than the one that changed the permission set. What an earlier
+    form of a permission set of others gives, a reviewer decides.
+    """
+    sets = {known.arn: known for known in (*state.gained.values(), *state.current.sets.values())}
+    sets |= {known.arn: known for known in state.permission_sets.values()}
+    accounts = accounts_by_set(desired.groups.values())
+    found: dict[str, str] = {}
+    for name, group in state.groups.items():
+        for assigned in sorted(group.assignments):
+            known = sets.get(assigned.permission_set_arn)
+            if known is None or not known.settings.is_managed or assigned.account_id not in known.stale:
+                continue
+            set_name = known.settings.name
+            requested = desired.permission_sets.get(set_name)
+            if requested is None or assigned.account_id not in permission_sets.accounts_to_provision(
+                requested, known, instance, accounts.get(set_name, frozenset())
+            ):
+                found.setdefault(name, earlier_form(name, set_name, assigned, instance))
+    return found
 
 
 @dataclass(frozen=True)

@@ -279,7 +279,7 @@ class Changes:
             if known
             else operations.membership_of_new_user(group_id, user_key(person), self._instance)
         )
-        needs, follows = self._before_joining(person, group)
+        needs, follows, waits_for = self._before_joining(person, group)
         needs, details = (*needs, group_key(group), user_key(person)), tuple(self._gains(person, group))
         return access_plan.Change(
             key,
@@ -291,27 +291,34 @@ class Changes:
             needs,
             details=details,
             follows=follows,
+            waits_for=waits_for,
         )
 
-    def _before_joining(self, person: model.PersonKey, group: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What a membership needs of the group's access, and what it follows.
+    def _before_joining(
+        self, person: model.PersonKey, group: str
+    ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        """What a membership needs of the group's access, what it follows, and what it waits for.
 
         What the group gives already, the person gets at once: no account may have another form of its permission set
-        than the requested one. An assignment that fails gives nothing, so it concerns only those who need it.
+        than the requested one. An assignment that fails gives nothing, so it concerns only those who need it: who has
+        no IAM user for any other.
         """
-        own = {claim.grant for claim in self._by_person[person] if claim.group == group}
-        needs, follows = self._of_group(group)
-        # One of several is enough: all are among those that it follows.
-        return (*needs, *(assignment_key(group, grant) for grant in own if len(own) == 1)), follows
+        own = sorted({claim.grant for claim in self._by_person[person] if claim.group == group})
+        needs, waits_for = self._of_group(group)
+        keys = tuple(assignment_key(group, grant) for grant in own)
+        return ((*needs, *keys), (), waits_for) if len(keys) == 1 else (needs, keys, waits_for)
 
     def _of_group(self, group: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The same for all members of the group, of which there may be thousands."""
+        """Needs and what is waited for, the same for all members of the group, of which there may be thousands."""
         if group not in self._before_group:
             grants = sorted(self._groups[group].grants)
             given = [grant for grant in grants if self._is_given(group, grant)]
-            follows = [assignment_key(group, grant) for grant in grants]
+            further = [
+                grant for grant in self._side_effects.further(group) if grant.permission_set in self._accounts
+            ]
+            all_of_it = [assignment_key(group, grant) for grant in grants]
             several = len(grants) > 1 and len(given) < len(grants)
-            self._before_group[group] = self._forms(given), tuple(follows) if several else ()
+            self._before_group[group] = self._forms([*given, *further]), tuple(all_of_it) if several else ()
         return self._before_group[group]
 
     def _forms(self, grants: Sequence[model.Grant]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import access_plan, model
 from c7n_iamusers.identity_center.planning.access_review import total_access
+from c7n_iamusers.identity_center.planning.account_provisioning import earlier_forms
 from c7n_iamusers.identity_center.planning.adoption import Problems, same_person
 from c7n_iamusers.identity_center.planning.changeset import Changes, claim_keys
 from c7n_iamusers.identity_center.planning.plan_input import Evidence, PlanInput
@@ -45,7 +46,11 @@ def plan_access(
         **inherited_access(desired.claims, people, state, known.history, known.elsewhere),
         **changed_people(desired.claims, people, state, known.history),
     }
-    found_problems = {claim: inherited.get(claim) or problems.of(claim) for claim in desired.claims}
+    earlier = {} if desired.external else earlier_forms(desired, state, instance)
+    found_problems = {
+        claim: inherited.get(claim) or problems.of(claim) or _of_joining(claim, earlier, people, state)
+        for claim in desired.claims
+    }
     claims = [claim for claim in desired.claims if not (found_problems[claim] or claim in spelled)]
     refused = [
         model.Refusal(
@@ -76,6 +81,17 @@ def plan_access(
         removals.unexpected_members,
         side_effects=side_effects.all(),
     )
+
+
+def _of_joining(
+    claim: model.Claim,
+    earlier: Mapping[str, str],
+    people: Mapping[model.PersonKey, model.KnownPerson],
+    state: model.CenterState,
+) -> str:
+    """Why the person may not join the group; empty for one who is in it. ``earlier``: see ``earlier_forms``."""
+    reason, known = earlier.get(claim.group, ""), people.get(claim.person)
+    return "" if known and reason and known.user_id in state.groups[claim.group].members else reason
 
 
 def recognized(person: model.Person, state: model.CenterState) -> model.KnownPerson | None:

@@ -68,7 +68,7 @@ class _Removing:
         self._covered = given.desired.accounts
         self._membership_users = given.evidence.history.membership_users(given.state)
         self._replacements = Replacements(
-            given.claims, comparison.refused, self._membership_users, given.evidence.history.served
+            given.claims, comparison.refused, self._membership_users, given.evidence.history.with_met.served
         )
         #: Group id -> see ``_given_by_others``; one list for all members.
         self._others: dict[str, list[str]] = {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from c7n_iamusers.derivation.requested_permission_set import PermissionSet
@@ -38,7 +38,8 @@ class History:
     ``undone``: assignments that undos have ended since the time from which on this was read; ``removed``: that later
     runs have removed, and no undo brought back. ``sets``: name of a permission set -> as the last run requested it,
     first, and as earlier ones did, if that run was undone or failed to make it so. ``taken_back``: ids of memberships
-    that undone runs made.
+    that undone runs made. ``met`` and ``met_as``: as ``memberships`` and ``served``, what undone runs only met. Nobody
+    is refused by it, and no access ends that may rest on it.
     """
 
     memberships: Mapping[MembershipKey, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
@@ -50,11 +51,30 @@ class History:
     removed: frozenset[tuple[str, model.Assignment]] = frozenset()
     sets: Mapping[str, Sequence[PermissionSet]] = field(default_factory=dict)
     taken_back: frozenset[str] = frozenset()
+    met: Mapping[MembershipKey, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    met_as: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+
+    @cached_property
+    def with_met(self) -> History:
+        """The same with what undone runs only met."""
+        if not self.met:
+            return self
+        memberships, served = dict(self.memberships), dict(self.served)
+        for key, of_ids in self.met.items():
+            known = memberships.get(key, {})
+            met = {each: {**known.get(each, {}), **users} for each, users in of_ids.items()}
+            memberships[key] = {**known, **met}
+        for username, people in self.met_as.items():
+            before = served.get(username, {})
+            met_as = {user_id: before.get(user_id, frozenset()) | users for user_id, users in people.items()}
+            served[username] = {**before, **met_as}
+        return replace(self, memberships=memberships, served=served, met={}, met_as={})
 
     @property
     def users(self) -> frozenset[tuple[str, str]]:
-        """ARN and unique id of all IAM users."""
-        return frozenset(item for key in self.memberships for item in self.users_between(key).items())
+        """ARN and unique id of all IAM users, also of those whom undone runs met."""
+        known = self.with_met
+        return frozenset(item for key in known.memberships for item in known.users_between(key).items())
 
     @cached_property
     def groups_of(self) -> Mapping[str, Sequence[str]]:
@@ -94,13 +114,13 @@ class History:
 
     def membership_users(self, state: model.CenterState) -> MembershipUsers:
         """By names, those of the memberships in ``state``. Another user or group of the same name does not count, and
-        neither does a membership that others made anew.
+        neither does a membership that others made anew. Those whom undone runs met rest on it, too.
         """
         names, found = _usernames(state), {}
         for group in _groups(state).values():
             for user_id in group.members:
                 key, identifier = (group.group_id, user_id), group.memberships.get(user_id, "")
-                if users := self.users_of(key, identifier):
+                if self.users_of(key, identifier) and (users := self.with_met.users_of(key, identifier)):
                     found[group.name, folded(names.get(user_id, f"user id {user_id}"))] = users
         return found
 

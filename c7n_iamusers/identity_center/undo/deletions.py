@@ -170,7 +170,7 @@ def plan_undo(
     existed before the run and that it assigned -> its members before the run.
     """
     back = restoration or RestorationPlan()
-    undo = _Undo(state, requested, instance, needed or {}, back.of_people, before or {})
+    undo = _Undo(state, requested, instance, needed or {}, back, before or {})
     undo.decide(relied_on or {}, members or {})
     changes = list(undo.all())
     going = [change for change in changes if change.key not in back.existing]
@@ -189,11 +189,12 @@ def plan_undo(
         for each in back.changes
         if each.key not in of or deletion_key(model.PERMISSION_SET, of[each.key].arn) not in gone
     ]
-    # Who goes must not get former settings that allow more.
+    # Who goes must not get former settings that allow more: a check before each call reads who holds the set by then.
+    # What AWS refuses to end holds up nobody else.
     ends = tuple(each.key for each in going if each.kind in (model.MEMBERSHIP, model.ASSIGNMENT))
     late = [each for each in first if each.key in of and of[each.key].widens]
     first = [each for each in first if each not in late]
-    last = [replace(each, needs=(*each.needs, *ends)) for each in late]
+    last = [replace(each, waits_for=ends) for each in late]
     return object_records.UndoPlan((*first, *going, *last), (*back.kept, *undo.kept, *there), undo.basis)
 
 
@@ -203,7 +204,7 @@ class _Undo:
     requested: Mapping[str, PermissionSet]
     instance: model.Instance
     needed: Mapping[object_records.MembershipKey, str]
-    of_people: Mapping[str, tuple[str, ...]]
+    back: RestorationPlan
     before: Mapping[str, Collection[model.Assignment]]
     kept: list[object_records.Kept] = field(default_factory=list)
 
@@ -293,6 +294,13 @@ class _Undo:
                 each.known.arn: self.requested.get(each.known.settings.name)
                 for each in self.state.permission_sets.values()
             },
+            frozenset(
+                present
+                for made in created
+                if made.kind == model.MEMBERSHIP
+                and (present := self.state.memberships.get(made.membership))
+                and made.identifier in ("", present)
+            ),
         )
 
     def _reason_not_of_run(self, member: object_records.MembershipKey, identifier: str) -> str:
@@ -330,7 +338,8 @@ class _Undo:
             self.kept.append(object_records.Kept(f"membership {user_id} in {group_id}", reason))
         for member in sorted(self._leaving & self.state.memberships.keys()):
             call = operations.membership_deletion(self.state.memberships[member], self.instance)
-            needs = list(self.of_people.get(member[1], ()))
+            accounts = {each.account_id for each in self._held(member[0])}
+            needs = [*self.back.of_people.get(member[1], ()), *self.back.returning_to(accounts, [member[1]])]
             yield self._change(
                 model.MEMBERSHIP, _member_key(member), f"{member[1]} in {member[0]}", call, needs
             )
@@ -353,10 +362,15 @@ class _Undo:
                 _assigned_key(group_id, assignment),
                 name,
                 operations.assignment_deletion(group_id, assignment, self.instance),
-                first[group_id],
+                [*first[group_id], *self.back.returning_to({assignment.account_id}, self._members(group_id))],
             )
             asked = model.Pending(assignment.account_id, assignment.permission_set_arn, group_id)
             yield change.removing(asked, self.state.in_progress)
+
+    def _members(self, group_id: str) -> Collection[str]:
+        number = self._numbers.get(group_id)
+        found = self.state.members.get(group_id, frozenset())
+        return found if number is None else found | self.state.groups[number].members
 
     def _assignment_reason(self, group_id: str, assignment: model.Assignment) -> str:
         if (group_id, assignment) in self._unmanaged:

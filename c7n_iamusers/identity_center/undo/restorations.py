@@ -11,7 +11,7 @@ right before each call: see ``restoration_checks``.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -98,8 +98,9 @@ class RestorationPlan:
     """``changes`` in an order in which they can be made. ``kept``: what is not restored.
 
     ``permission_sets``: by name, those to recreate. ``of_people``: user id -> the keys of the changes that restore the
-    user's memberships. ``existing``: the ``deletion_key`` of objects that exist again. ``former``: key of an
-    assignment's change -> the former members of its group. ``unexpected``: the user ids that ``kept`` names.
+    user's memberships. ``returning``: account id and user id -> likewise of assignments that give the user access to
+    the account again by groups that stayed. ``existing``: the ``deletion_key`` of objects that exist again. ``former``:
+    key of an assignment's change -> the former members of its group. ``unexpected``: the user ids that ``kept`` names.
     ``settings``: keys of the changes of a permission set -> the settings to restore. ``records``: key of an
     assignment's or a membership's change -> its record.
     """
@@ -108,11 +109,19 @@ class RestorationPlan:
     kept: tuple[Kept, ...] = ()
     permission_sets: Mapping[str, PermissionSet] = field(default_factory=dict)
     of_people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    returning: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
     existing: frozenset[str] = frozenset()
     former: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unexpected: frozenset[str] = frozenset()
     settings: Mapping[str, FormerSettings] = field(default_factory=dict)
     records: Mapping[str, Record] = field(default_factory=dict)
+
+    def returning_to(self, accounts: Collection[str], users: Iterable[str]) -> set[str]:
+        """The keys of the changes by which ``users`` have ``accounts`` again: what replaced that ends only then."""
+        if model.UNKNOWN_ASSIGNMENT.account_id in accounts:
+            accounts = {account for account, _ in self.returning}
+        members = ((account, user) for user in users for account in accounts)
+        return {key for member in members for key in self.returning.get(member, ())}
 
 
 def deletion_key(kind: str, *ids: str) -> str:
@@ -191,12 +200,21 @@ class _Restoration:
             tuple(kept),
             self._requested,
             of_people,
+            self._returning(),
             frozenset(self._existing),
             former,
             frozenset(self._unexpected),
             self._settings,
             self._records,
         )
+
+    def _returning(self) -> dict[tuple[str, str], list[str]]:
+        found = defaultdict[tuple[str, str], list[str]](list)
+        for key, record in self._records.items():
+            group = self._removed_state.groups.get(record["group-id"])
+            for user_id in group.members if group and "account" in record else ():
+                found[record["account"], user_id].append(key)
+        return dict(found)
 
     def _permission_set(self, record: Record) -> str:
         arn, requested = record["permission-set-arn"], permission_set_from(record["settings"])
@@ -295,11 +313,12 @@ class _Restoration:
         if set_now and account in set_now.stale:
             return _EARLIER_FORM.format(account)
         grant = model.Grant(account, record["permission-set"])
-        self._records[assignment_key(record["group"], grant)] = record
+        key = assignment_key(record["group"], grant)
+        self._records[key] = record
         self._grants[record["group-id"]].append((grant, content))
         call = operations.assignment_creation(account, arn, group_id, self._instance)
         needs = (set_key(grant.permission_set), group_key(record["group"]))
-        self._add(assignment_key(record["group"], grant), model.ASSIGNMENT, record, (call,), needs)
+        self._add(key, model.ASSIGNMENT, record, (call,), needs)
         asked = model.Pending(account, str(arn), str(group_id))
         self._changes[-1] = self._changes[-1].making(asked, self._removed_state.in_progress)
         return ""

@@ -23,6 +23,7 @@ from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center import access_plan, model, object_records
 from c7n_iamusers.identity_center.applying.recheck import Recheck, writer_context
 from c7n_iamusers.identity_center.applying.run_history import (
+    MEMBERSHIPS_LEFT,
     UNDO_JOURNAL,
     UNDONE,
     read_history,
@@ -355,8 +356,13 @@ def _record(
     names = {change.key: f"{change.kind} {change.name}" for change in plan.changes}
     deletions = {change.key for change in plan.changes if change.action == access_plan.DELETE}
     provisioned = {change.key for change in plan.changes if change.action == access_plan.PROVISION}
-    done = [key for key, each in ended.items() if each.status == DONE]
+    done = {key: each for key, each in ended.items() if each.status == DONE}
     failed = {key: each for key, each in ended.items() if each.status not in (DONE, REPLACED)}
+    gone = {
+        change.calls[0].parameters["MembershipId"]
+        for change in plan.changes
+        if change.key in done and (change.kind, change.action) == (model.MEMBERSHIP, access_plan.DELETE)
+    }
     data = {
         "finished": utc_now().isoformat(),
         "removed": [names[key] for key in done if key in deletions],
@@ -364,6 +370,7 @@ def _record(
         "failed": [f"{names[key]}: {each.reason}" for key, each in failed.items()],
         "complete": not failed and not any(_incomplete(plan)),
         "kept": [f"{each.name}: {each.reason}" for each in plan.kept],
+        MEMBERSHIPS_LEFT: sorted(plan.basis.memberships - gone),
     }
     output.replace(name, json.dumps(data, indent=1).encode())
 

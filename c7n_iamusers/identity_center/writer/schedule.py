@@ -101,8 +101,8 @@ class Schedule:
     def _needs(self, change: Change) -> set[str] | tuple[str, ...]:
         """What holds it up among the changes. Most have a few: a tuple takes a third of a set's memory."""
         needs = change.needs
-        if change.follows or change.instead_of:
-            needs = tuple(dict.fromkeys((*needs, *change.follows, change.instead_of)))
+        if change.follows or change.waits_for or change.instead_of:
+            needs = tuple(dict.fromkeys((*needs, *change.follows, *change.waits_for, change.instead_of)))
         found = tuple(need for need in needs if need in self._changes)
         if len(found) > _FEW:
             return set(found)
@@ -134,7 +134,7 @@ class Schedule:
         if need == change.instead_of:
             return replaced
         if need in change.needs or need not in change.follows:
-            return False
+            return need not in change.needs and need in change.waits_for
         self._lost[change.key] += 1
         return self._lost[change.key] < len(change.follows)
 

@@ -201,7 +201,7 @@ class SingleWriter:
 
     def _fail(self, execution: ChangeExecution, failure: ChangeFailed) -> None:
         change, reason = execution.change, str(failure)
-        if change.remedy and not failure.pending:
+        if change.remedy and not (failure.pending or failure.checked):
             reason += f"; {change.remedy}"
         # A request that has not ended may still make all of it. What a check refused may not be made in parts either.
         replaced = not (failure.pending or failure.checked) and bool(self._schedule.replacing(change.key))

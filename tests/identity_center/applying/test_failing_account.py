@@ -19,9 +19,12 @@ from c7n_iamusers.identity_center.requests.intents import Intents
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.desired import ACCEPT_ALL, intents, readers
+from tests.fakes import client_error
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.planning.test_access_review import create_user, join
+from tests.identity_center.planning.test_access_review import assign, create_user, join
 from tests.identity_center.planning.test_review import reviewed
+from tests.identity_center.test_delegated_administrator import delegated
+from tests.interference import on_calls
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -167,6 +170,18 @@ def test_nobody_joins_a_group_whose_assignments_all_fail(fleet: FleetRehearsal) 
     assert (fleet.members(), fleet.usernames()) == ({SHARED: set()}, set())
 
 
+def test_nobody_joins_for_the_accounts_of_others_alone(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third = "777788889999"
+    monkeypatch.setattr(organization, "has_active_account", lambda account: account == third)
+    found = {ACCOUNT: "cat", OTHER_ACCOUNT: "cat", third: "dan"}
+    failures = ran(fleet, *(requested(each, name, by=readers(), shared=True) for each, name in found.items()))
+    assert of_users(failures) == {f"cat of account {each}" for each in (ACCOUNT, OTHER_ACCOUNT)}
+    assert fleet.members() == {SHARED: people("dan")}
+    assert fleet.usernames() == people("dan")
+
+
 @BOTH_ACCOUNTS
 def test_nobody_new_gets_an_earlier_form_by_a_shared_group(
     fleet: FleetRehearsal, closed: Callable[[str], None], lacks: str
@@ -183,12 +198,106 @@ def test_nobody_new_gets_an_earlier_form_by_a_shared_group(
         failures = ran(fleet, *both)
         assert of_users(failures) == {f"{of_lacks} of account {lacks}", f"eve of account {has}"}
         assert all(why in each for each in failures)
+        assert all(("can be left out" in each) == ("active" in why) for each in failures)
         assert fleet.members() == {SHARED: people("ann", "bob")}
         assert "eve@example.com" not in fleet.usernames()
         assert policies(fleet, has) == ["ReadOnlyAccess"]
     closed("")
     assert fleet.run(plan_options=reviewed(fleet, fleet.output / "plan.json")) == []
     assert fleet.members() == {SHARED: people("ann", "bob", "eve")}
+
+
+@pytest.mark.parametrize("by_other_policy", [False, True], ids=["left-out", "other-policy"])
+def test_nobody_new_gets_an_earlier_form_that_another_run_would_provision(
+    fleet: FleetRehearsal, closed: Callable[[str], None], by_other_policy: bool
+) -> None:
+    """Not even by a reviewed plan: it says what the permission set allows, and not what that account has of it."""
+    of_both(fleet, WIDE, shared=True)
+    closed(ACCOUNT)
+    narrow = requested(OTHER_ACCOUNT, "bob", by=readers(), shared=True)
+    assert ran(fleet, requested(ACCOUNT, "ann", by=readers(), shared=True), narrow) != []
+    closed("")
+    fleet.forget()
+    eve = requested(OTHER_ACCOUNT, "bob", "eve", by=readers(), shared=True)
+    if by_other_policy:
+        eve = intents(
+            OTHER_ACCOUNT, "eve", set_name="Other", accept=ACCEPT_ALL, group=SHARED, shared_group=True
+        )
+    fleet.leave(eve)
+    failures = fleet.run(plan_options=reviewed(fleet, fleet.output / "plan.json"))
+    assert [each for each in failures if f"in account {ACCOUNT}, which has an earlier form" in each]
+    assert fleet.members() == {SHARED: people("ann", "bob")}
+    assert "eve@example.com" not in fleet.usernames()
+
+
+@pytest.mark.parametrize(
+    ("shared", "is_delegated"),
+    [(False, False), (True, False), (True, True)],
+    ids=["own-group", "shared-group", "delegated-administrator"],
+)
+def test_nobody_new_gets_a_form_that_is_an_earlier_one_since_the_plan(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, shared: bool, is_delegated: bool
+) -> None:
+    of_both(fleet, WIDE, shared=shared)
+    (known,) = fleet.instance.permission_sets.values()
+    target = {"InstanceArn": fleet.instance.arn, "PermissionSetArn": known.arn}
+
+    def happens(operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "CreateUser":
+            sso = fleet.org.client("sso-admin")
+            if AUDIT in known.managed_policies:
+                sso.detach_managed_policy_from_permission_set(**target, ManagedPolicyArn=AUDIT)
+
+    on_calls(monkeypatch, happens)
+    if is_delegated:
+        delegated(fleet)
+    found = [
+        requested(account, *names, by=WIDE, shared=shared)
+        for account, names in ((ACCOUNT, ["ann"]), (OTHER_ACCOUNT, ["bob", "eve"]))
+    ]
+    fleet.forget()
+    fleet.leave(*found)
+    failures = fleet.run(plan_options=reviewed(fleet, fleet.output / "plan.json"))
+    assert [each for each in failures if "which has an earlier form" in each], failures
+    assert "eve@example.com" not in {each for members in fleet.members().values() for each in members}
+
+
+@pytest.mark.parametrize(
+    ("assigned_at", "why"),
+    [
+        ("CreatePermissionSet", "has it already, as others made it: run again"),
+        ("DetachManagedPolicyFromPermissionSet", "which has an earlier form of it"),
+    ],
+    ids=["before-the-run-looks", "after"],
+)
+def test_nobody_gets_what_others_made_a_new_permission_set_meanwhile(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, assigned_at: str, why: str
+) -> None:
+    """With the tag of a managed one, and more policies, before the run creates it; the account has it like that."""
+    sso, instance = fleet.org.client("sso-admin"), {"InstanceArn": fleet.instance.arn}
+    made: list[str] = []
+    pending = [assigned_at]
+
+    def others(operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "CreatePermissionSet" and parameters["Name"] == "Readers" and not made:
+            made.append("")
+            made[0] = sso.create_permission_set(**parameters)["PermissionSet"]["PermissionSetArn"]
+            sso.attach_managed_policy_to_permission_set(
+                **instance, PermissionSetArn=made[0], ManagedPolicyArn=ADMINISTRATOR
+            )
+        if pending and operation == assigned_at and made and made[0]:
+            group = fleet.org.client("identitystore").create_group(
+                IdentityStoreId=fleet.instance.store.id, DisplayName=pending.pop()
+            )
+            assign(fleet, made[0], group["GroupId"], ACCOUNT, "GROUP")
+
+    on_calls(monkeypatch, others)
+    failures = ran(fleet, requested(ACCOUNT, "ann", by=readers()))
+    assert [each for each in failures if why in each], failures
+    assert not fleet.members().get(f"iam-{ACCOUNT}-Readers")
+    assert fleet.run() == []
+    assert policies(fleet, ACCOUNT) == ["ReadOnlyAccess"]
+    assert fleet.members()[f"iam-{ACCOUNT}-Readers"] == people("ann")
 
 
 def test_a_reviewed_plan_goes_on_after_its_run_was_killed(
@@ -226,6 +335,85 @@ def test_an_undo_takes_a_set_back_in_other_accounts(
     assert policies(fleet, lacks) == ["AdministratorAccess"]
     assert fleet.undo(result) == []
     assert policies(fleet, lacks) == ["ReadOnlyAccess"]
+
+
+@pytest.mark.parametrize("answers", ["refused", "failed"])
+@pytest.mark.parametrize("name", ["Readers", "Other"], ids=["same-set", "other-set"])
+def test_an_undo_restores_settings_although_an_assignment_does_not_end(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, name: str, answers: str
+) -> None:
+    """Who got access by that is out of its group, so the settings that allow more are nobody new's."""
+    assert ran(fleet, requested(OTHER_ACCOUNT, "bob", by=WIDE)) == []
+    new = intents(ACCOUNT, "ann", set_name=name, accept=ACCEPT_ALL)
+    assert ran(fleet, requested(OTHER_ACCOUNT, "bob", by=readers()), new) == []
+
+    def refuse(operation: str, parameters: dict[str, Any]) -> None:
+        if operation == "DeleteAccountAssignment" and parameters["TargetId"] == ACCOUNT:
+            raise client_error("AccessDeniedException")
+
+    with monkeypatch.context() as patch:
+        if answers == "refused":
+            on_calls(patch, refuse)
+        else:
+            faults.fail_next_deletion("Obtaining permissions to manage your account takes longer than usual")
+        failures = fleet.undo(fleet.results()[-1])
+    assert [each for each in failures if "DeleteAccountAssignment" in each]
+    assert policies(fleet, OTHER_ACCOUNT) == ["ReadOnlyAccess", "SecurityAudit"]
+    assert fleet.members()[f"iam-{ACCOUNT}-{name}"] == set()
+    fleet.undo(fleet.results()[-1])
+    assert {account for account, _, _ in fleet.assigned()} == {OTHER_ACCOUNT}
+
+
+def test_an_undo_gives_nobody_settings_that_allow_more(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who did not have them, and can't be removed."""
+    assert ran(fleet, requested(OTHER_ACCOUNT, "bob", by=WIDE)) == []
+    both = [
+        requested(account, name, by=readers()) for account, name in ((ACCOUNT, "ann"), (OTHER_ACCOUNT, "bob"))
+    ]
+    assert ran(fleet, *both) == []
+
+    def refuse(operation: str, _: dict[str, Any]) -> None:
+        if operation == "DeleteGroupMembership":
+            raise client_error("AccessDeniedException")
+
+    on_calls(monkeypatch, refuse)
+    failures = fleet.undo(fleet.results()[-1])
+    assert [each for each in failures if "they may allow more, and ann@example.com did not hold it" in each]
+    for account in (ACCOUNT, OTHER_ACCOUNT):
+        assert policies(fleet, account) == ["ReadOnlyAccess"]
+
+
+@pytest.mark.parametrize("by", ["own-group", "same-group"])
+def test_an_undo_of_a_pruning_keeps_what_it_can_replace_in_one_account_only(
+    fleet: FleetRehearsal, closed: Callable[[str], None], by: str
+) -> None:
+    """A shared group stays, and was assigned something else, or its members got groups of their own."""
+    given = {ACCOUNT: ("ann", "cat"), OTHER_ACCOUNT: ("bob", "cat")}
+    assert (
+        ran(fleet, *(requested(each, *names, by=readers(), shared=True) for each, names in given.items()))
+        == []
+    )
+    group = {"group": SHARED, "shared_group": True} if by == "same-group" else {}
+    others = [
+        intents(each, *names, set_name="Other", accept=ACCEPT_ALL, **group) for each, names in given.items()
+    ]
+    assert ran(fleet, *others, prune=True, lock_out=True) == []
+    assert {name for _, name, _ in fleet.assigned()} == {"Other"}
+    closed(ACCOUNT)
+    (pruning,) = fleet.results()[-1:]
+    for _ in range(2):
+        assert fleet.undo(pruning) != []
+        assert {(account, name) for account, name, _ in fleet.assigned()} == {
+            (ACCOUNT, "Other"),
+            (OTHER_ACCOUNT, "Readers"),
+        }
+        held = fleet.members()[SHARED if by == "same-group" else f"iam-{ACCOUNT}-Other"]
+        assert held >= people(*given[ACCOUNT])
+    closed("")
+    assert fleet.undo(pruning) == []
+    assert {name for _, name, _ in fleet.assigned()} == {"Readers"}
 
 
 def test_access_stays_whose_replacement_could_not_be_assigned(fleet: FleetRehearsal) -> None:

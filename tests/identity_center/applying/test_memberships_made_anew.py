@@ -20,6 +20,8 @@ from tests.identity_center.planning.test_access_review import create_user, join,
 from tests.identity_center.test_former_members import accounts_with, audited, on_day, pruned
 from tests.identity_center.undo.test_undo_and_others import killed_run
 from tests.identity_center.undo.test_undoing import incomplete
+from tests.interference import deny, on_call
+from tests.plugins.provisioning_rehearsal import Killed
 
 __all__ = ["on_day"]
 TEAM = "team@example.com"
@@ -277,7 +279,74 @@ def test_what_an_undone_run_gave_refuses_nobody(
     on_day(45)
     if form == "own":
         assert pruned(fleet, read) == []
+        # Alice may still rest on what the undone run only met.
+        assert (TEAM in fleet.members()[GROUPS[form]]) == (how == "met")
+        fleet.run(prune=True, lock_out=True)
         assert TEAM not in fleet.members()[GROUPS[form]]
+
+
+@pytest.mark.parametrize("form", ["own", "shared"])
+@pytest.mark.parametrize("how", ["kept", "refused", "killed"])
+def test_what_an_undo_left_refuses_as_before(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, form: str, how: str
+) -> None:
+    """A membership that somebody may need, or whose deletion failed; others then made it anew."""
+    create_user(fleet, TEAM)
+    for names in ({"carol": "carol"}, {"carol": "carol", "alice": "team"}):
+        fleet.leave(people(form, **names))
+        assert fleet.run() == []
+    with monkeypatch.context() as patch:
+        if how == "kept":
+            assert incomplete(fleet.undo(fleet.results()[-1], read_users=existing("carol", "bob"))) >= 1
+        elif how == "refused":
+            deny(patch, "DeleteGroupMembership")
+            assert fleet.undo(fleet.results()[-1]) != []
+        else:
+            on_call(patch, "DeleteGroupMembership", killed)
+            with pytest.raises(Killed):
+                fleet.undo(fleet.results()[-1])
+    removed_by_hand(fleet, GROUPS[form])
+    join(fleet, GROUPS[form], user_id(fleet, TEAM))
+    fleet.leave(people(form, carol="carol", bob="team"))
+    (failure,) = fleet.run()
+    assert f"an earlier run gave {TEAM} access for other IAM users of account {ACCOUNT}: alice" in failure
+    assert not is_own(fleet, "bob")
+    assert fleet.undo(fleet.results()[1]) != []
+    assert fleet.run() == []
+    assert is_own(fleet, "bob")
+
+
+def killed() -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize("carol", [("carol",), ()], ids=["undone", "nothing-to-undo"])
+@pytest.mark.parametrize("ends", ["former", "unrequested"])
+def test_nobody_loses_access_on_which_an_iam_user_rests_whom_an_undone_run_met(
+    fleet: FleetRehearsal, on_day: Callable[[int], None], carol: Collection[str], ends: str
+) -> None:
+    """Alice has two IAM users. The run that met the second is undone because of Carol; this tool has deleted it."""
+    first, second = (replace(user(ACCOUNT, name, person("alice")), on_file=True) for name in ("alice", "cli"))
+    others = [user(ACCOUNT, name, person(name)) for name in ("bob", *carol)]
+    on_day(0)
+    for users in ((first, others[0]), (first, second, *others)):
+        fleet.leave(intents(ACCOUNT, users=users))
+        assert fleet.run() == []
+    alice, of_cli = "alice@example.com", [second.subject.unique_id]
+    read_users = {ACCOUNT: {each.subject.unique_id: "" for each in (first, *others)}}
+    assert fleet.undo(fleet.results()[-1], read_users=lambda _: read_users) == []
+    if ends == "former":
+        fleet.leave(intents(ACCOUNT, "bob"))
+        read = accounts_with("bob")
+        (line,) = audited(fleet, read, of_cli)
+        assert "this tool deleted its IAM users, so it is no leaver's" in line
+        on_day(45)
+        assert pruned(fleet, read, deleted=of_cli) == []
+    else:
+        moved = intents(ACCOUNT, users=(first,), set_name="Other", policy="p2", place=f"{ACCOUNT}/p2")
+        fleet.leave(intents(ACCOUNT, "bob"), moved)
+        assert fleet.run(prune=True) == []
+    assert alice in fleet.members()[GROUPS["own"]]
 
 
 def of_bob(account: str, form: str) -> Intents:

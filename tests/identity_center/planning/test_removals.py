@@ -96,7 +96,9 @@ def reviewed(
     grants = frozenset(each.grant for each in given)
     desired = DesiredAccess({"New": readers("New")}, {"iam-new": Group("iam-new", grants)}, {}, given)
     history: Any = SimpleNamespace(
-        membership_users=lambda _: made or {}, served={}, others_assignments=lambda _: []
+        membership_users=lambda _: made or {},
+        with_met=SimpleNamespace(served={}),
+        others_assignments=lambda _: [],
     )
     nothing_else: Any = SimpleNamespace(further=lambda _: frozenset())
     found = PlanInput(

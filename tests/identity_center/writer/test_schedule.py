@@ -29,7 +29,12 @@ CONTEXT = WriterContext({}, INSTANCE, NoJournal(), lambda *_: RecheckResult(), R
 
 
 def change(
-    key: str, *needs: str, lazy: bool = False, follows: tuple[str, ...] = (), instead_of: str = ""
+    key: str,
+    *needs: str,
+    lazy: bool = False,
+    follows: tuple[str, ...] = (),
+    waits_for: tuple[str, ...] = (),
+    instead_of: str = "",
 ) -> Change:
     return Change(
         key,
@@ -40,6 +45,7 @@ def change(
         needs=needs,
         lazy=lazy,
         follows=follows,
+        waits_for=waits_for,
         instead_of=instead_of,
     )
 
@@ -150,6 +156,22 @@ def test_what_is_left_counts_as_failed_for_who_follows_it() -> None:
     schedule.ready()
     assert after_failure(schedule, "p") == ({"a1"}, set())
     assert keys(schedule.done("a2")) == {"m"}
+
+
+def test_who_waits_goes_on_when_all_have_ended_done_or_not() -> None:
+    schedule = Schedule(
+        [change("a1"), change("p"), change("a2", "p"), change("s", waits_for=("a1", "a2")), change("n", "s")]
+    )
+    schedule.ready()
+    assert after_failure(schedule, "a1") == (set(), set())
+    assert after_failure(schedule, "p") == ({"a2"}, {"s"})
+    assert keys(schedule.done("s")) == {"n"}
+
+
+def test_who_waits_for_what_it_also_needs_goes_with_it() -> None:
+    schedule = Schedule([change("a"), change("s", "a", waits_for=("a",))])
+    schedule.ready()
+    assert after_failure(schedule, "a") == ({"s"}, set())
 
 
 def instead() -> Schedule:
