@@ -13,9 +13,10 @@ import collections
 import functools
 import itertools
 import json
+import re
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -73,7 +74,7 @@ _READING = ("Get", "List", "Describe", "Lookup", "Head", "Simulate", "BatchGet",
 
 @dataclass(frozen=True)
 class Event:
-    """One event.
+    """One event. ``resources``: (type, name) of those that it names.
 
     ``detail``: makes the rest of the record when somebody reads it. ``username``: the attribute Username of
     LookupEvents, which is the name of a user or of a role session.
@@ -87,6 +88,7 @@ class Event:
     access_key_id: str
     detail: Callable[[], dict[str, Any]]
     read_only: bool = False
+    resources: tuple[tuple[str, str], ...] = ()
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def record(self, account_id: str) -> dict[str, Any]:
@@ -193,12 +195,31 @@ def add_call(
     read_only = is_read_only(operation)
     kept = (error_code or not read_only) and len(response.body) <= LARGEST_BODY
     key = request.access_key_id or ""
-    answer = _Answer(service, operation, response.status, response.body if kept else b"", error_code)
+    body, request_id = (response.body if kept else b""), "" if read_only else _request_id(response)
+    answer = _Answer(service, operation, response.status, body, error_code, request_id)
     detail = functools.partial(_detail, caller, key, sender, record.parameters, answer)
+    resources = tuple(_resources(record.parameters)) if service == "iam" else ()
     region = region_of(service, request.region)
     username = caller.user_name or caller.arn.rpartition("/")[2]
-    event = Event(operation, event_source(service), region, record.time, username, key, detail, read_only)
+    source = event_source(service)
+    event = Event(operation, source, region, record.time, username, key, detail, read_only, resources)
     HISTORY.add(caller.account, event)
+
+
+#: IAM's parameters that name resources, with the type that CloudTrail gives them ("AWS resource and property types").
+_RESOURCES = {
+    "UserName": "AWS::IAM::User",
+    "AccessKeyId": "AWS::IAM::AccessKey",
+    "GroupName": "AWS::IAM::Group",
+    "RoleName": "AWS::IAM::Role",
+    "PolicyArn": "AWS::IAM::Policy",
+}
+
+
+def _resources(parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, kind in _RESOURCES.items():
+        if isinstance(value := parameters.get(name), str):
+            yield kind, value
 
 
 def identity_of(caller: Principal, access_key_id: str) -> dict[str, Any]:
@@ -228,6 +249,7 @@ class _Answer:
     status: int
     body: bytes
     error_code: str | None
+    request_id: str = ""
 
     def parsed(self) -> dict[str, Any]:
         """The response as boto3 shows it, without secrets; empty where it was not kept or can't be parsed."""
@@ -245,6 +267,16 @@ class _Answer:
         return kept
 
 
+_REQUEST_ID = re.compile(rb"<RequestId>([^<]+)</RequestId>")
+
+
+def _request_id(response: WireResponse) -> str:
+    """The id that the client reads in the response. Whether AWS's events of IAM have the same one is not documented."""
+    if found := _REQUEST_ID.search(response.body):
+        return found[1].decode()
+    return next((value for name, value in response.headers.items() if name.lower() == "x-amzn-requestid"), "")
+
+
 def _detail(
     caller: Principal, key: str, sender: Sender, parameters: dict[str, Any], answer: _Answer
 ) -> dict[str, Any]:
@@ -254,6 +286,7 @@ def _detail(
         "sourceIPAddress": sender.address,
         "userAgent": sender.agent,
         "requestParameters": lower_first(_without_secrets(parameters)) or None,
+        "requestID": answer.request_id or None,
     }
     if answer.error_code:
         message = str((parsed.get("Error") or {}).get("Message", ""))
@@ -282,6 +315,10 @@ _ATTRIBUTES: dict[str, Callable[[Event], str]] = {
     "Username": lambda event: event.username,
     "AccessKeyId": lambda event: event.access_key_id,
 }
+
+
+#: The attributes of the resources that an event names, in the order of Event.resources.
+_OF_RESOURCES = ("ResourceType", "ResourceName")
 
 
 class _Refused(ServiceException):
@@ -331,9 +368,9 @@ def _matcher(attributes: list[dict[str, str]]) -> Callable[[Event], bool]:
     if not attributes:
         return lambda event: True
     key, value = attributes[0]["AttributeKey"], attributes[0]["AttributeValue"]
+    if key in _OF_RESOURCES:
+        return lambda event: any(each[_OF_RESOURCES.index(key)] == value for each in event.resources)
     if key not in _ATTRIBUTES:
-        if key in ("ResourceType", "ResourceName"):  # the events here name no resources
-            return lambda event: False
         raise _Refused("InvalidLookupAttributesException", f"Invalid attribute key: {key}")
     return lambda event: _ATTRIBUTES[key](event) == value
 
@@ -366,6 +403,6 @@ def _shown(event: Event, account_id: str) -> dict[str, Any]:
         "EventTime": event.time,
         "EventSource": event.source,
         "Username": event.username or None,
-        "Resources": [],
+        "Resources": [{"ResourceType": kind, "ResourceName": name} for kind, name in event.resources],
         "CloudTrailEvent": json.dumps(event.record(account_id)),
     }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import unicodedata
@@ -156,6 +157,12 @@ _READ_OFTEN = (
     "each policy reads it in each account, and again while it acts: leave out the rules that have expired"
 )
 _KEYS = (*FIELDS, "account", "reason", "owner", "expires", "alarm", EVERYBODY)
+
+
+def digest_of(rules: Iterable[ExemptionRule]) -> str:
+    """The SHA-256, in hex, of ``rules`` in any order: whether two users were judged by the same ones."""
+    texts = sorted(json.dumps(rule.as_data(), sort_keys=True) for rule in rules)
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -> Exemption:

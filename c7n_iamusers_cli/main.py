@@ -58,6 +58,7 @@ SUBCOMMANDS = {
         "aws_local_org.demo.rehearse:rehearse",
         "Rehearse the whole workflow on copies of real accounts.",
     ),
+    "receipt": ("c7n_iamusers_cli.receipt:receipt", "Write what is on record of the deletion of users."),
     "report": ("c7n_iamusers_cli.report:report", "Report on all accounts and runs, as one page."),
     "provision": (
         "c7n_iamusers_cli.provision.commands:provision",
@@ -66,6 +67,10 @@ SUBCOMMANDS = {
     "roles": ("c7n_iamusers_cli.roles:roles", "Print the IAM roles that given policies take."),
     "shard": ("c7n_iamusers_cli.shard:shard", "Print the accounts file of one of several machines."),
     "restore": ("c7n_iamusers_cli.restore:restore", "Restore users from their snapshots."),
+    "verify": (
+        "c7n_iamusers_cli.verify:verify",
+        "Verify digests and journals, also against CloudTrail.",
+    ),
     "user": ("c7n_iamusers_cli.user:user", "Show what was done to one user, or give it back."),
 }
 

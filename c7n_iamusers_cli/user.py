@@ -17,6 +17,7 @@ from c7n_iamusers_cli.restore import acceptances
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.calls import Subject
+    from c7n_iamusers.execution.journal import JournalReader
     from c7n_iamusers.execution.stores import Store
     from c7n_iamusers.notices.notices import Notices
     from c7n_iamusers.organization.readiness import Target
@@ -135,7 +136,8 @@ def targets_of(targets: Sequence[Target], names: Sequence[str]) -> list[Target]:
 class Record:
     """What outputs and notices hold. ``asked``: ids and names of the only accounts that are wanted; empty for all.
 
-    ``problems``: what can't be read, in words, after ``histories``.
+    ``problems``: what can't be read, in words, after ``histories``. ``once``: whether each journal is read once, since
+    the command changes nothing.
     """
 
     def __init__(
@@ -144,18 +146,22 @@ class Record:
         asked: set[str],
         targets: Sequence[Target],
         notices_place: str | None,
+        once: bool = False,
     ) -> None:
-        self.places, self.targets = places, targets
+        self.places, self.targets, self._once = places, targets, once
         self._asked, self._notices_place = asked, notices_place
+        self._journals: dict[str, JournalReader] = {}
         self.problems: list[str] = []
+        self.outputs: list[PolicyOutput] = []
+        self.notices: dict[str, Notices] = {}
 
-    def histories(self, name: str) -> list[UserHistory]:
-        """See user_history.histories."""
+    def histories(self, name: str | None) -> list[UserHistory]:
+        """See user_history.histories. What was read for it is in ``outputs`` and ``notices`` (of each account id)."""
         from c7n_iamusers.report.user_history import histories
 
         self.problems = []
-        outputs = list(self._outputs())
-        notices = dict(self._notices(name, outputs))
+        self.outputs = outputs = list(self._outputs())
+        self.notices = notices = dict(self._notices())
         held = {
             target.account_id: days
             for target in self.targets
@@ -167,8 +173,10 @@ class Record:
         """The lines about a user in the journals of an output. What can't be read is a problem."""
         from c7n_iamusers.execution.journal import JournalReader
 
+        if place not in self._journals or not self._once:
+            self._journals[place] = JournalReader(lambda: [self.store(place)])
         try:
-            return [*JournalReader(lambda: [self.store(place)]).of(subject)]
+            return [*self._journals[place].of(subject)]
         except (OSError, OutputUnreadable) as error:
             self.problems.append(f"the journal in {place}: {error}")
             return []
@@ -208,7 +216,7 @@ class Record:
                 else:
                     yield each
 
-    def _notices(self, name: str, outputs: Sequence[PolicyOutput]) -> Iterator[tuple[str, Notices]]:
+    def _notices(self) -> Iterator[tuple[str, Notices]]:
         """The notices of each account that may have the user."""
         from c7n_iamusers.notices.notices import Notices
 

@@ -18,7 +18,8 @@ from c7n_iamusers import reasons
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, Subject
-from c7n_iamusers.execution.journal import OUTCOME, SNAPSHOT, JournalReader, journal_line
+from c7n_iamusers.execution.journal import DECISION, OUTCOME, SNAPSHOT, JournalReader, journal_line
+from c7n_iamusers.execution.journal_format import chain_of, line_digest
 from c7n_iamusers.execution.outcomes import DELETED, SKIPPED, Outcome
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.policy_documents import PolicyVersion
@@ -82,7 +83,21 @@ CALL = {
     "parameters": {"UserName": "alice", "AccessKeyId": "AKIA1"},
 }
 LINES = (
-    (SNAPSHOT, {"name": "snapshots/a.json", "sha256": "0" * 64}),
+    (SNAPSHOT, {"snapshot": "snapshots/a.json", "sha256": "0" * 64}),
+    (
+        DECISION,
+        {
+            "exemptions": {"rules": 2, "sha256": "1" * 64},
+            "announcement": {
+                "notice": NOTICE.name,
+                "sha256": "2" * 64,
+                "delivery": "left",
+                "day": "2026-12-24",
+            },
+            "noticed": 30,
+            "plan": {"place": "reviewed.json", "sha256": "3" * 64},
+        },
+    ),
     (BEFORE, {**CALL, "notes": {}}),
     (TRIED, {**CALL, "code": "Throttling", "status": 400, "request_id": "r-1"}),
     (
@@ -97,6 +112,17 @@ LINES = (
     ),
     (OUTCOME, Outcome.of(ALICE.subject, DELETED, calls=14, seconds=1.25).at(TAKEN).as_data()),
 )
+
+
+def journal() -> bytes:
+    """LINES, each with the digest of the one before."""
+    lines = [b""]
+    for phase, entry in LINES:
+        previous = line_digest(lines[-1]) if lines[1:] else ""
+        lines.append(journal_line(TAKEN, ALICE.subject, phase, entry, previous))
+    return b"".join(lines)
+
+
 OUTCOMES = [
     Outcome.of(ALICE.subject, DELETED, calls=14, seconds=1.25).at(TAKEN).as_data(),
     Outcome.of(ALICE.subject, SKIPPED, ACTIVE, verdict="equal").at(TAKEN).as_data(),
@@ -105,7 +131,7 @@ WRITTEN = {
     "snapshot.json": SNAPSHOT_OF_ALICE.as_json().encode(),
     "deletion-plan.json": PLAN.as_json().encode(),
     "notice.json": NOTICE.as_json(),
-    "journal.jsonl": b"".join(journal_line(TAKEN, ALICE.subject, phase, entry) for phase, entry in LINES),
+    "journal.jsonl": journal(),
     "outcomes.json": json.dumps(OUTCOMES, indent=1).encode(),
 }
 
@@ -155,3 +181,5 @@ def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
     )
     assert [line["phase"] for line in lines] == [phase for phase, _ in LINES]
     assert [line["time"] for line in lines] == [TAKEN.isoformat()] * len(LINES)
+    chain = chain_of(kept("journal.jsonl"), lambda _: None)
+    assert (chain.lines, chain.first, chain.faults, chain.cut) == (len(LINES), "", {}, False)

@@ -111,12 +111,16 @@ class PlannedDeletion:
 
 @dataclass(frozen=True)
 class DeletionPlan:
-    """What one policy would delete in one account. ``made``: a datetime, or ISO 8601 text once loaded."""
+    """What one policy would delete in one account. ``made``: a datetime, or ISO 8601 text once loaded.
+
+    ``file``: the ``place`` and the ``sha256`` of the file that a deletion applies; empty if it was not read from one.
+    """
 
     account_id: str
     policy: str
     made: datetime | str
     users: tuple[PlannedDeletion, ...]
+    file: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, subject: Subject) -> PlannedDeletion | None:
         """The entry of the user with that ARN and unique id; None if there is none."""

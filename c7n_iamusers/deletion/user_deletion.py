@@ -15,7 +15,7 @@ from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, r
 from c7n_iamusers.exceptions import GateClosed, NotRestorable, ReadingOutdated, UserReplaced
 from c7n_iamusers.execution.calls import DENIED, ApiCall, Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGone
-from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.journal import DECISION, utc_now
 from c7n_iamusers.execution.journaled_call import DONE, GONE, INTERRUPTED, UNKNOWN
 from c7n_iamusers.execution.journaled_call import FAILED as FAILED_CALL
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED, failure_reason
@@ -40,7 +40,7 @@ from c7n_iamusers.lockout.deny_all import (
 from c7n_iamusers.lockout.lockout_state import own_deny
 from c7n_iamusers.reasons import DONE as NOTHING_TO_SAY
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.safeguards import user_identity
+from c7n_iamusers.safeguards import gate_readings, user_identity
 from c7n_iamusers.safeguards.gate_readings import AskedOfUser, NoteExempt, before_first_change, note_nobody
 from c7n_iamusers.safeguards.reasons_to_spare import (
     Before,
@@ -272,6 +272,10 @@ class _Deletion:
                 return reason
         self.of.records.keep(found)
         clock, now = self.of.run.backoff.clock, self.of.now
+        if not self.applied.changed:
+            reviewed = self.of.reviewed.file if self.of.reviewed else {}
+            said = gate_readings.on_record(self.guards(), self.evidence, now(), reviewed)
+            self.of.run.journal.write(self.evidence, DECISION, **said)
         self.applied.ask = before_first_change(
             self.evidence, found.whole, self.guards, self.began, clock, now
         )

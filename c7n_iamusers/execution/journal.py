@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import secrets
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +19,10 @@ from typing import Any, Protocol
 
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, TRIED, Subject
-from c7n_iamusers.execution.locks import require_in_place
+from c7n_iamusers.execution.journal_format import PREVIOUS, last_line, line_digest
+from c7n_iamusers.execution.journal_format import parsed as parsed
+from c7n_iamusers.execution.journal_format import parsed_lines as parsed_lines
+from c7n_iamusers.execution.locks import locked, require_in_place
 from c7n_iamusers.execution.stores import (
     JOURNAL,
     DirectoryStore,
@@ -29,7 +31,6 @@ from c7n_iamusers.execution.stores import (
     others_may_write,
     sync_directory,
 )
-from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, check_json, read_json
 from c7n_iamusers.text.times import moment
 
 #: The prefix of BucketJournal's objects, one for each run and user.
@@ -39,14 +40,16 @@ RESTORE_JOURNAL = "restore-journal.jsonl"
 Line = dict[str, Any]
 #: The phases of a line, besides BEFORE and AFTER a call: the user's snapshot with its SHA-256, the user's outcome.
 SNAPSHOT, OUTCOME = "snapshot", "outcome"
+#: The phase of the line that says on what the deletion of a user rests.
+DECISION = "decision"
 #: The Ref that the CreateUser of a restoration saves: the new unique id. Its note TOKEN: the value of the new user's
 #: tag RESTORED_FROM, by which it is known where the answer of CreateUser was lost.
 CREATED, TOKEN, RESTORED_FROM = "created-user", "token", "c7n-iamusers-restored-from"
 #: How far the clock of a machine may be before AWS's (which refuses a request that is further), and how long a call may
 #: be tried.
 _SKEW, _TRYING = timedelta(minutes=5), timedelta(hours=1)
-#: The phases of lines that announce no call.
-_ANSWERS = frozenset({TRIED, AFTER})
+#: The phases of lines that may be written with the next one: they announce no call.
+_ANSWERS = frozenset({TRIED, AFTER, DECISION})
 
 
 def utc_now() -> datetime:
@@ -54,8 +57,12 @@ def utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def journal_line(time: datetime, subject: Subject, phase: str, entry: dict[str, Any]) -> bytes:
-    """One line: time, user, arn, unique_id, phase, and the ``entry``, which depends on the phase.
+def journal_line(
+    time: datetime, subject: Subject, phase: str, entry: dict[str, Any], previous: str = ""
+) -> bytes:
+    """One line: time, user, arn, unique_id, phase, previous, and the ``entry``, which depends on the phase.
+
+    ``previous``: the SHA-256, in hex, of the line before, see ``journal_format``; empty where none is before.
 
     ``before``, ``tried`` and ``after``, written by JournaledCall: service, operation, parameters. ``before`` adds
     ``notes`` of the call, ``after`` adds ``result`` (``done``, ``gone``, ``adopted``, ``interrupted``, ``failed``,
@@ -63,10 +70,11 @@ def journal_line(time: datetime, subject: Subject, phase: str, entry: dict[str, 
     answer, the error ``code`` and HTTP ``status``, and the ``caller``'s ARN; each only if there is one. A line without
     a request id is of a try without an answer of AWS. ``snapshot``: its name and ``sha256``.
     ``quarantine``: the record of what was active before. ``lapsed``: what a run saw that contradicts the journal.
+    ``decision``: see ``safeguards.gate_readings.on_record``.
     ``outcome``: a row of ``outcomes.json``.
     """
     who = {"user": subject.name, "arn": subject.arn, "unique_id": subject.unique_id}
-    who = {"time": time.isoformat(), **who, "phase": phase}
+    who = {"time": time.isoformat(), **who, "phase": phase, PREVIOUS: previous}
     return (json.dumps({**who, **entry}, default=str) + "\n").encode()
 
 
@@ -74,14 +82,14 @@ class JournalWriter(Protocol):
     """What the executor writes to."""
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
-        """Write one line, durably. Lines of phase ``tried`` and ``after`` may be written with the next line instead.
+        """Write one line, durably. One of ``tried``, ``after`` or ``decision`` may be written with the next one.
 
         Raises JournalRefused if it can't be made durable.
         """
 
 
 class Journal:
-    """Appends to the file ``path``, which an earlier run may have begun. Thread-safe.
+    """Appends to the file ``path``, which an earlier run may have begun, and another process may write to. Thread-safe.
 
     ``copy``: called once a line that is no answer is durable; the call that it announces waits for it.
     """
@@ -92,11 +100,10 @@ class Journal:
         self._path, self._now, self._copy = path, now, copy
         self._lock = threading.Lock()
         self._file = open_appending(path)
-        if not (size := self._file.tell()):
+        #: Where our last line ended in the file, and its digest.
+        self._end, self._previous = -1, ""
+        if not self._file.tell():
             sync_directory(path.parent)
-        elif os.pread(self._file.fileno(), 1, size - 1) != b"\n":
-            # A crash left an incomplete line: end it, so that the next line stays readable.
-            self._file.write(b"\n")
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
         """See JournalWriter. Every line is durable (fsync) when this returns.
@@ -105,12 +112,9 @@ class Journal:
         """
         if phase not in _ANSWERS:
             self.require_in_place()
-        line = journal_line(self._now(), subject, phase, entry)
         try:
-            with self._lock:
-                self._file.write(line)
-                self._file.flush()
-                os.fsync(self._file.fileno())
+            with self._lock, locked(self._file.fileno()):
+                self._append(subject, phase, entry)
         except OSError as error:
             raise JournalRefused(
                 f"{subject}: the journal {self._path} can't be written ({error}): nothing further was touched; "
@@ -118,6 +122,23 @@ class Journal:
             ) from error
         if phase not in _ANSWERS:
             self._copy()
+
+    def _append(self, subject: Subject, phase: str, entry: dict[str, Any]) -> None:
+        descriptor = self._file.fileno()
+        size, broken = os.fstat(descriptor).st_size, False
+        if size != self._end:  # we have written none yet, or somebody else has since
+            last = last_line(descriptor, size)
+            self._previous = line_digest(last) if size else ""
+            # A crash left an incomplete line: end it, so that the next line stays readable.
+            broken = bool(size) and not last.endswith(b"\n")
+        line = journal_line(self._now(), subject, phase, entry, self._previous)
+        content = (b"\n" if broken else b"") + line
+        # not by a buffer, which would write what failed with a later line
+        written = 0
+        while written < len(content):
+            written += os.write(descriptor, content[written:])
+        os.fsync(descriptor)
+        self._end, self._previous = size + len(content), line_digest(line)
 
     def require_in_place(self) -> None:
         """Raises RunLockLost once the file was removed or replaced: the lines of this run would be lost with it."""
@@ -153,7 +174,8 @@ class BucketJournal:
 
     S3 acknowledges the line before a call before the call is made. The line after it is put together with the next one,
     so a crash can lose the result of a user's last call. Each object belongs to one run and one user.
-    ``renew``: called before each line is written; see UserLocks.
+    ``renew``: called before each line is written; see UserLocks. ``follows``: the digest of the last line of a user by
+    an earlier run, which the first one of this run holds; empty if there is none.
     """
 
     def __init__(
@@ -163,15 +185,20 @@ class BucketJournal:
         renew: Callable[[Subject], object] = lambda _: None,
     ) -> None:
         self._store, self._now, self._renew = store, now, renew
+        self.follows: Callable[[Subject], str] = lambda _: ""
         self._run = f"{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         self._lock = threading.Lock()
         self._lines: defaultdict[Subject, bytes] = defaultdict(bytes)
+        self._last: dict[Subject, str] = {}
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
         """See JournalWriter. Raises what ``renew`` raises."""
         self._renew(subject)
         with self._lock:
-            self._lines[subject] += journal_line(self._now(), subject, phase, entry)
+            previous = self._last[subject] if subject in self._last else self.follows(subject)
+            line = journal_line(self._now(), subject, phase, entry, previous)
+            self._last[subject] = line_digest(line)
+            self._lines[subject] += line
             content = self._lines[subject]
         if phase in _ANSWERS:
             return
@@ -191,12 +218,14 @@ class SegmentedJournal:
         self._store, self._now = store, now
         self._place = f"{place}/{now():%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"
         self._lock = threading.Lock()
-        self._lines, self._number = b"", 0
+        self._lines, self._number, self._previous = b"", 0, ""
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
         """See JournalWriter."""
         with self._lock:
-            self._lines += journal_line(self._now(), subject, phase, entry)
+            line = journal_line(self._now(), subject, phase, entry, self._previous)
+            self._previous = line_digest(line)
+            self._lines += line
             if phase not in _ANSWERS:
                 self._put(str(subject))
 
@@ -248,6 +277,10 @@ class JournalReader:
         """All lines with the unique id of ``subject``."""
         return [line for journal in self._read() for line in journal.of(subject)]
 
+    def last_digest(self, subject: Subject) -> str:
+        """The digest of the last line about ``subject`` in the objects that were read; empty if there is none."""
+        return next((found for journal in self._read() if (found := journal.last.get(subject.unique_id))), "")
+
     def of_namesakes(self, subject: Subject) -> list[Line]:
         """All lines of runs with the ARN of ``subject`` and another unique id: of users that had the name before."""
         return [line for journal in self._read() for line in journal.of_namesakes(subject)]
@@ -281,6 +314,8 @@ class _Journal:
     def __init__(self, store: Store, alone: bool) -> None:
         self._store, self._by_user = store, defaultdict[str, list[Line]](list)
         self._alone = alone
+        #: Unique id -> the digest of its last line in the objects that were read.
+        self.last: dict[str, str] = {}
         self._ids = defaultdict[str, set[str]](set)
         for line in self._lines(JOURNAL):
             self._ids[line["arn"]].add(line["unique_id"])
@@ -358,6 +393,8 @@ class _Journal:
             why = others_may_write(store.directory, name)
         if why:
             raise OSError(f"{why}: find out who wrote to it, and make it this run's alone, or move it away")
+        if content and name.startswith(BUCKET_JOURNALS):
+            self.last[user_of_object(name)[1]] = line_digest(content.splitlines()[-1])
         return parsed(content or b"", store.place(name))
 
 
@@ -376,74 +413,3 @@ def user_of_object(name: str) -> tuple[str, str]:
     """The user name and the unique id in the name of an object; empty texts where it is no run's."""
     user, _, unique_id = name.rpartition("/")[2].removesuffix(".jsonl").rpartition(".")
     return (user, unique_id) if user and name.endswith(".jsonl") else ("", "")
-
-
-def parsed(content: bytes, place: str = "the journal") -> Iterator[Line]:
-    """The lines of a journal. Incomplete ones, as a crash leaves them, are skipped.
-
-    Raises OSError, which names ``place``, if no run can have written it: a line or the whole is beyond a bound, or a
-    line has another shape than ``journal_line`` gives it.
-    """
-    try:
-        check_json(content, MOST_JSON)
-    except NotInFormat as error:
-        raise OSError(f"{place} {error}") from error
-    if content.count(b"\n") > MOST_JSON:
-        raise OSError(f"{place} has more than {MOST_JSON} lines: find out who wrote it, and move it away")
-    for line in parsed_lines(io.BytesIO(content), place):
-        if fault := line_fault(line):
-            raise OSError(
-                f"{place} has a line that no run writes ({fault}): find out who wrote it, and move the journal away"
-            )
-        yield line
-
-
-#: What each member of a line is, where the line has it. By hand, since a journal may have two million lines.
-_SHAPE: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("time", "user", "arn", "unique_id", "phase"), str),
-    **dict.fromkeys(("service", "operation", "result", "snapshot", "sha256"), str),
-    **dict.fromkeys(("parameters", "notes", "saved", "record"), dict),
-    **{"status": (str, int), "reason": str, "calls": int},
-    **dict.fromkeys(("made", "gone", "active"), list),
-}
-_REQUIRED = ("time", "user", "arn", "unique_id", "phase")
-#: An ARN has the account in its fifth part.
-_COLONS_OF_ARN = 5
-
-
-def line_fault(line: Line) -> str:
-    """Why no run writes such a line; empty if one may."""
-    for name in _REQUIRED:
-        if name not in line:
-            return f"it lacks {name}"
-    for name, kind in _SHAPE.items():
-        if name in line and not isinstance(line[name], kind):
-            return f"{name} is {type(line[name]).__name__}"
-    if line["arn"].count(":") < _COLONS_OF_ARN:
-        return "arn is no ARN"
-    return _parameters_fault(line.get("parameters") or {})
-
-
-def _parameters_fault(parameters: dict[str, Any]) -> str:
-    tags = parameters.get("Tags", ())
-    if not isinstance(tags, list | tuple) or not all(isinstance(each, dict) for each in tags):
-        return "parameters.Tags is no list of tags"
-    return "" if isinstance(parameters.get("TagKeys", ()), list | tuple) else "parameters.TagKeys is no list"
-
-
-def parsed_lines(texts: Iterable[bytes], place: str = "the journal") -> Iterator[Line]:
-    """``parsed`` of a journal that is read line by line. Raises OSError for a line beyond the bound."""
-    for text in texts:
-        if len(text) > LONGEST_LINE:
-            raise OSError(
-                f"{place} has a line of {len(text)} bytes, and no run writes more than {LONGEST_LINE}: find out who "
-                "wrote it, and move it away"
-            )
-        if text.isspace():
-            continue
-        try:
-            line = read_json(text)
-        except NotInFormat:
-            continue
-        if isinstance(line, dict):
-            yield line

@@ -34,6 +34,16 @@ def file_lock(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def locked(descriptor: int) -> Iterator[None]:
+    """Wait for the lock on the open file, and hold it. Raises OSError."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
 def require_in_place(path: Path, descriptor: int) -> None:
     """Raises RunLockLost unless ``path`` still names the file that is open as ``descriptor``. Makes no call to AWS.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -116,7 +117,7 @@ def reviewed_plan(manager: Any, place: str, account_id: str, digest: str | None 
             raise PlanInvalid(
                 f"its SHA-256 is {found}, not that of plan-sha256: it was changed since the review"
             )
-        plan = load_plan(content)
+        plan = replace(load_plan(content), file={"place": place, "sha256": found})
         if plan.account_id != account_id:
             raise PlanInvalid(
                 f"it is of account {visible(plan.account_id)}: give each account its own by {{account_id}} in the name"

@@ -14,6 +14,7 @@ from c7n.exceptions import PolicyExecutionError
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.exemptions import digest_of
 from c7n_iamusers.identity_center.access_state import AccessState
 from c7n_iamusers.notices.delivery import UNCHECKED
 from c7n_iamusers.notices.notices import Notices, directories
@@ -46,7 +47,7 @@ def gates_of(
     ``accepted``: states of access that do. Raises PolicyExecutionError if anything can't be read.
     """
     manager, data, calls = action.manager, action.data, Calls()
-    gates = [Gate("the exemptions", lambda: {"rules": exemption_rules(manager, account_id, calls.add)})]
+    gates = [Gate("the exemptions", lambda: _exemptions(manager, account_id, calls))]
     if "notices" in data:
         store = run_outputs.notices_store(manager, data["notices"], calls.attach)
         stops = not data.get("plan-only")  # which changes nothing
@@ -72,6 +73,11 @@ def unreadable_notices(action: Any, account_id: str) -> Iterator[None]:
             f"policy {action.manager.data.get('name')}: account {account_id}: {error}. Nothing was touched: make "
             f"{action.data.get('notices')} readable for the runner, or correct notices, and run again"
         ) from error
+
+
+def _exemptions(manager: Any, account_id: str, calls: Calls) -> Mapping[str, Any]:
+    rules = exemption_rules(manager, account_id, calls.add)
+    return {"rules": rules, "rules_sha256": digest_of(rules)}
 
 
 def _unless_stopped(store: Store, place: str = "") -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from c7n_iamusers.execution.callers import callers
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import LOG, SINGLE_TRY, Applied, Executor, Run
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
-from c7n_iamusers.execution.journal import JournalReader, JournalWriter
+from c7n_iamusers.execution.journal import BucketJournal, JournalReader, JournalWriter
 from c7n_iamusers.execution.outcomes import Outcome, OutcomeWriter, Work, missing_outcomes, outcome_of
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
@@ -205,7 +205,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         Raises PolicyExecutionError as that does.
         """
         policy, live = str(self.manager.data.get("name")), LivePolicies(run.client, run.backoff, account)
-        return UserRecords(self.record_stores(run), run.journal, account, live, policy)
+        stores = self.record_stores(run)
+        if isinstance(run.journal, BucketJournal):
+            run.journal.follows = stores.own.last_digest
+        return UserRecords(stores, run.journal, account, live, policy)
 
     def _filters(self) -> list[Any]:
         return [each for each in self.manager.filters if each.type == "unnecessary"]

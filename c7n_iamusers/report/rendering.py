@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
 from itertools import chain
 from typing import Any
@@ -145,6 +146,22 @@ def render_html(data: Row) -> Iterator[bytes]:
         embedded=users.embedded(),
     )
     yield from (piece.encode() for piece in page)
+
+
+def render_receipt(data: Row) -> bytes:
+    """The page of a receipt. Needs jinja2, of the extra ``cli``."""
+    page, style = _receipt_page()
+    text: str = page.render(**all_visible(dict(data)), style=style, style_hash=_hash(style))
+    return text.encode()
+
+
+@cache
+def _receipt_page() -> tuple[Any, str]:
+    """The template and its style; there may be thousands of receipts."""
+    from jinja2 import Environment, StrictUndefined
+
+    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return template.from_string(_asset("receipt.html.j2")), _asset("page.css") + _asset("receipt.css")
 
 
 def _asset(name: str) -> str:

@@ -107,14 +107,14 @@ class _Known:
 
 
 def histories(
-    name: str,
+    name: str | None,
     outputs: Sequence[PolicyOutput],
     journal_of: JournalOf,
     notices: Mapping[str, Notices],
     quarantined_for: Mapping[str, float],
     now: datetime,
 ) -> list[UserHistory]:
-    """All users that ever had the ``name`` (in any case, as in IAM), the one with the latest event first.
+    """All users that ever had the ``name`` (in any case, as in IAM; None: any), the one with the latest event first.
 
     A user that a restoration has created, and is not done with, is the one that it restores.
     ``notices``: of each account, by its id. ``quarantined_for``: account id -> the days of a quarantine.
@@ -143,8 +143,8 @@ def unread(outputs: Iterable[PolicyOutput]) -> list[str]:
     return [f"{each.place}: {each.why}" for each in outputs if each.state == UNREADABLE]
 
 
-def _is_named(arn: str, name: str) -> bool:
-    return arn.rpartition("/")[2].casefold() == name.casefold()
+def _is_named(arn: str, name: str | None) -> bool:
+    return name is None or arn.rpartition("/")[2].casefold() == name.casefold()
 
 
 @dataclass
@@ -160,7 +160,7 @@ class _Users:
         return self.users.setdefault(unique_id or arn, _Known(subject, subject.account_id))
 
 
-def _add_output(found: _Users, output: PolicyOutput, name: str) -> None:
+def _add_output(found: _Users, output: PolicyOutput, name: str | None) -> None:
     with_rows = set[str]()
     for row in (each for each in output.rows if _is_named(str(each["arn"]), name)):
         known = found.of(str(row["arn"]), row["unique_id"])
@@ -215,8 +215,9 @@ def _caller(calls: Sequence[tuple[datetime, str]], at: datetime | None) -> str:
     return earlier[-1] if earlier else ""
 
 
-def _add_notices(found: _Users, notices: Notices, account: str, name: str) -> None:
-    for user, notice in notices.named(name):
+def _add_notices(found: _Users, notices: Notices, account: str, name: str | None) -> None:
+    everybody = ((user, notice) for notice in notices.all for user in notice.users)
+    for user, notice in everybody if name is None else notices.named(name):
         known = found.of(user.arn, user.unique_id)
         why = notice.what.get(user.unique_id, "")
         if notice.step == ANNOUNCED:

@@ -17,6 +17,7 @@ All gates share one cache and one budget of calls, and no call is made for a sin
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.notices.notices import Notice
 from c7n_iamusers.reasons import READING_OUTDATED
 from c7n_iamusers.safeguards.reasons_to_spare import Guards, raise_closed
 
@@ -194,6 +196,43 @@ def before_first_change(
         raise_closed(evidence, user, said, now())
 
     return ask
+
+
+def on_record(guards: Guards, user: Subject, now: datetime, plan: Mapping[str, str]) -> dict[str, Any]:
+    """What ``guards`` say of ``user``, for the journal line that says on what its deletion rests. JSON types only.
+
+    ``announcement``: the notice that counts, the name and the SHA-256 of its file; missing where none is asked for.
+    ``exemptions``: how many rules were looked at, none of which protects it, and the SHA-256 of these rules.
+    ``access``: whether access of its person was asked for. ``plan``: the file that was reviewed, if one was. The others
+    are the days that the policy asks for, and since when the filter ``attempts`` listened.
+    """
+    found: dict[str, Any] = {"exemptions": {"rules": len(guards.rules), "sha256": guards.rules_sha256}}
+    if guards.noticed is not None and (notice := guards.notices.announcement(user.unique_id, now)):
+        delivery = guards.notices.delivery(notice, now).state
+        record = {"notice": notice.name, "sha256": _digest(notice), "delivery": delivery}
+        found["announcement"] = {**record, "day": notice.day.isoformat()}
+    days = ("noticed", "active_within", "quarantined_for")
+    found |= {name: value for name in days if (value := getattr(guards, name)) is not None}
+    if guards.missing is not None:
+        found["access"] = True
+    if guards.listened and (since := guards.listened.get(user.unique_id)):
+        found["listened_since"] = since.isoformat()
+    return {**found, "plan": dict(plan)} if plan else found
+
+
+#: The SHA-256 of notices, by their identity: one may be about thousands of users, each of whom asks for it.
+_DIGESTS: dict[int, tuple[Notice, str]] = {}
+_MOST_DIGESTS = 1000
+
+
+def _digest(notice: Notice) -> str:
+    known = _DIGESTS.get(id(notice))
+    if known is None:
+        if len(_DIGESTS) >= _MOST_DIGESTS:
+            _DIGESTS.clear()
+        # the notice is held, so that no other one gets its id
+        known = _DIGESTS[id(notice)] = (notice, hashlib.sha256(notice.as_json()).hexdigest())
+    return known[1]
 
 
 class AskedOfUser:

@@ -108,7 +108,8 @@ class Guards:
     ``listened``: unique id -> since when the filter ``attempts`` listened, if its answer is asked for; None for any
     user. ``missing``: ARN of each user -> why its access through Identity Center does not do, None if it does; None if
     that is not asked for. ``naming_tags``: ARN of each user -> the tags that said who its person is, if tags do.
-    ``trust``: the roles of the account by the users that they trust; None for any user.
+    ``trust``: the roles of the account by the users that they trust; None for any user. ``rules_sha256``: of ``rules``,
+    see exemptions.digest_of.
     """
 
     callers: tuple[str, ...]
@@ -124,6 +125,7 @@ class Guards:
     missing: Mapping[str, Reason | None] | None = None
     naming_tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     trust: TrustIndex | None = None
+    rules_sha256: str = ""
 
     @property
     def ask_key_use(self) -> bool:

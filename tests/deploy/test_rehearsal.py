@@ -239,3 +239,32 @@ def test_the_records_of_all_executions_lie_in_one_place(tmp_path: Path, executio
 @pytest.mark.parametrize(("code", "ended"), [(0, 0), (3, 0), (1, 1), (2, 1), (143, 1)])
 def test_only_what_blocks_the_next_step_fails_the_execution(tmp_path: Path, code: int, ended: int) -> None:
     assert finishing(tmp_path, "accounts: [one]", code)[0] == ended
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({"EXECUTION": "7f0c_nightly-1"}, "7f0c_nightly-1", id="execution"),
+        pytest.param({"EXECUTION": f"a b:{'x' * 80}"}, f"a-b-{'x' * 45}", id="what-no-session-may-be-named"),
+        pytest.param({"EXECUTION": "e-1", "C7N_SESSION_SUFFIX": "mine"}, "mine", id="given"),
+    ],
+)
+def test_c7ns_sessions_are_named_after_the_execution(
+    tmp_path: Path, given: dict[str, str], expected: str
+) -> None:
+    for name, line in (("c7n-iamusers", "echo accounts"), ("c7n-org", 'echo "$C7N_SESSION_SUFFIX" > told')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    base = {
+        "ACCOUNTS": "accounts.yml",
+        "POLICIES": "a.yml",
+        "PROVISION": "",
+        "OUTPUT": "output",
+        "SHARDS": "1",
+    }
+    own = {"PATH": f"{tmp_path}{os.pathsep}{PATH}", "TMPDIR": str(tmp_path)}
+    processes = Processes(str(ROOT / "deploy" / "run"), str(tmp_path), {**own, **base, **given})
+    assert processes.start("shard", {"SHARD": "0"})() == 0
+    assert (tmp_path / "told").read_text().strip() == expected
+    # RoleSessionName (AssumeRole, STS API reference) has 64 characters at most
+    assert len(f"CloudCustodian@{expected}") <= 64

@@ -28,6 +28,7 @@ def test_a_line_has_time_user_and_call(tmp_path: Path) -> None:
         "arn": ALICE.arn,
         "unique_id": "AIDA1",
         "phase": "before",
+        "previous": "",
         "operation": "DeleteUser",
     }
 

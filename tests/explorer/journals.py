@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,6 +34,20 @@ class Journal:
                 found.append(line)
         return found
 
+    def _broken(self) -> str:
+        """Which line does not hold the digest of the one before it. An incomplete one holds none."""
+        before = None
+        for number, text in enumerate(self.path.read_bytes().splitlines(), 1):
+            try:
+                held = json.loads(text).get("previous", "none")
+            except ValueError:
+                held = None
+            expected = "" if before is None else hashlib.sha256(before).hexdigest()
+            if held not in (None, expected):
+                return f"line {number} does not hold the digest of the line before it"
+            before = text
+        return ""
+
     def announces(self, operation: str) -> bool:
         """Whether its last line is of the call that is about to be made."""
         lines = self.lines()
@@ -42,6 +57,8 @@ class Journal:
 
     def disagreement(self, made: list[Made], *, alone: bool) -> str:
         """Where it disagrees with ``made``: the changing calls in order. ``alone``: nobody else changed anything."""
+        if broken := self._broken():
+            return broken
         calls = list(made)
         for before, answers in _by_call(self.lines()):
             tries = sum(each["phase"] == "tried" for each in answers) + 1

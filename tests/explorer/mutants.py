@@ -100,8 +100,8 @@ MUTANTS = {
         Mutant(
             "no-line-before",
             "c7n_iamusers/execution/journal.py",
-            "                self._file.write(line)\n",
-            "                self._file.write(line if phase != 'before' else b'')\n",
+            "            written += os.write(descriptor, content[written:])\n",
+            "            written += os.write(descriptor, content[written:]) if phase != 'before' else len(content)\n",
             "quarantine: ",
         ),
         # who has the name

@@ -47,6 +47,7 @@ from c7n_iamusers.plugins.run_outputs import content_at
 from c7n_iamusers.plugins.unnecessary_options import parse_source
 from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.outputs import UNREADABLE
+from c7n_iamusers.report.verification import Verified, verify_outputs
 from c7n_iamusers.restoration.snapshot_files import collected
 from c7n_iamusers_cli.mail_templates import refused_by_mailer
 from c7n_iamusers_cli.main import main
@@ -163,13 +164,21 @@ def journal(store: DirectoryStore) -> object:
     return list(parsed(store.read(JOURNAL) or b""))
 
 
+def verified(store: DirectoryStore) -> None:
+    """Raises OSError for what ``c7n-iamusers verify`` finds."""
+    found = Verified()
+    verify_outputs(store, lambda _: "", found)
+    for each in found.found:
+        raise OSError(each.why)
+
+
 def user_lock(path: Path) -> None:
     """Takes the lock that the file is."""
     place = path.parent / LOCKS / "AIDA1.json"
     place.parent.mkdir()
     path.rename(place)
     user = Subject("alice", f"arn:aws:iam::{ACCOUNT}:user/alice", "AIDA1")
-    with UserLocks(DirectoryStore(path.parent), "a run").held(user):
+    with UserLocks(DirectoryStore(path.parent), "a run", alone=True).held(user):
         pass
 
 
@@ -210,6 +219,10 @@ READERS = [
     *(Reader(name, resource_policies) for name in ("resources.json", "resources.json.gz")),
     Reader("outcomes.json", in_store(load_outcomes), _STORE, names_it=False),
     Reader("journal.jsonl", in_store(journal), _STORE, names_it=False),
+    *(
+        Reader(name, in_store(verified), (OSError,), names_it=False)
+        for name in ("journal.jsonl", "outcomes.json")
+    ),
     Reader(
         "result.json", in_store(lambda store: read_result(store, "result.json")), (IamUsersError, OSError)
     ),

@@ -31,7 +31,7 @@ def event(name: str, age: timedelta, **more: Any) -> Event:
 def history() -> Any:
     HISTORY.clear()
     for each in (
-        event("CreateUser", 2 * HOUR),
+        event("CreateUser", 2 * HOUR, resources=(("AWS::IAM::User", "ada"),)),
         event("GetUser", HOUR, username="bob", read_only=True),
         event("RunInstances", 3 * HOUR, region="eu-west-1", source="ec2.amazonaws.com"),
         event("OldNews", timedelta(days=91)),
@@ -58,7 +58,9 @@ def by(key: str, value: str) -> dict[str, Any]:
         pytest.param(by("EventName", "GetUser"), ["GetUser"], id="event-name"),
         pytest.param(by("ReadOnly", "true"), ["GetUser"], id="read-only"),
         pytest.param(by("AccessKeyId", "AKIA1"), ["GetUser", "CreateUser"], id="key"),
-        pytest.param(by("ResourceName", "x"), [], id="resources-are-not-recorded"),
+        pytest.param(by("ResourceName", "ada"), ["CreateUser"], id="resource"),
+        pytest.param(by("ResourceType", "AWS::IAM::User"), ["CreateUser"], id="resource-type"),
+        pytest.param(by("ResourceName", "AWS::IAM::User"), [], id="another-attribute"),
         pytest.param({"StartTime": (NOW - 1.5 * HOUR).timestamp()}, ["GetUser"], id="start"),
         pytest.param({"EndTime": (NOW - 1.5 * HOUR).timestamp()}, ["CreateUser"], id="end"),
     ],
@@ -105,7 +107,8 @@ def test_what_is_refused(org: LocalOrg, given: dict[str, Any], code: str) -> Non
 
 def test_calls_become_events_as_cloudtrail_writes_them(org: LocalOrg) -> None:
     iam = org.client("iam", ACCOUNT)
-    made = iam.create_user(UserName="ada")["User"]
+    answer = iam.create_user(UserName="ada")
+    made = answer["User"]
     key = iam.create_access_key(UserName="ada")["AccessKey"]
     with pytest.raises(ClientError):
         iam.get_user(UserName="nobody")
@@ -114,6 +117,9 @@ def test_calls_become_events_as_cloudtrail_writes_them(org: LocalOrg) -> None:
     found = {each["EventName"]: json.loads(each["CloudTrailEvent"]) for each in events}
     assert found["CreateUser"]["responseElements"]["user"]["userId"] == made["UserId"]
     assert found["CreateUser"]["requestParameters"] == {"userName": "ada"}
+    assert found["CreateUser"]["requestID"] == answer["ResponseMetadata"]["RequestId"]
+    (created,) = (each for each in events if each["EventName"] == "CreateUser")
+    assert created["Resources"] == [{"ResourceType": "AWS::IAM::User", "ResourceName": "ada"}]
     identity = found["CreateUser"]["userIdentity"]
     issuer = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
     assert (identity["type"], identity["sessionContext"]["sessionIssuer"]["arn"]) == ("AssumedRole", issuer)

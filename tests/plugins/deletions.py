@@ -37,7 +37,7 @@ def outcomes(output: Path) -> dict[str, dict[str, Any]]:
 def journal(output: Path) -> list[dict[str, Any]]:
     """The lines of the journal about calls and outcomes."""
     lines = [json.loads(line) for line in (output / NAME / "journal.jsonl").read_text().splitlines()]
-    return [line for line in lines if line["phase"] not in ("snapshot", "quarantine")]
+    return [line for line in lines if line["phase"] not in ("snapshot", "quarantine", "decision")]
 
 
 def user_names(iam: Any) -> list[str]:

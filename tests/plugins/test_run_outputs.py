@@ -94,7 +94,8 @@ def test_snapshot_and_announcement_are_there_before_the_first_change(
     lines = [json.loads(line) for line in content(s3, journal).splitlines()]
     assert (lines[0]["phase"], lines[0]["snapshot"]) == ("snapshot", snapshot)
     assert lines[0]["sha256"] == hashlib.sha256(content(s3, snapshot)).hexdigest()
-    assert lines[1]["operation"] == "PutUserPolicy"
+    assert lines[1]["phase"] == "decision"
+    assert lines[2]["operation"] == "PutUserPolicy"
     assert (lines[-1]["phase"], lines[-1]["status"]) == ("outcome", "deleted")
     assert json.loads(content(s3, "outcomes.json"))[0]["status"] == "deleted"
     assert user_names(iam) == []

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -12,7 +14,18 @@ import pytest
 from c7n_iamusers.exceptions import EvidenceUnreadable, Stopped
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.execution.executor import Applied
-from c7n_iamusers.safeguards.gate_readings import CALLS, LONGEST, MAX_AGE, AskedOfUser, Calls, Gate, Gates
+from c7n_iamusers.exemptions import ExemptionRule, digest_of
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
+from c7n_iamusers.safeguards.gate_readings import (
+    CALLS,
+    LONGEST,
+    MAX_AGE,
+    AskedOfUser,
+    Calls,
+    Gate,
+    Gates,
+    on_record,
+)
 from c7n_iamusers.safeguards.reasons_to_spare import Guards
 
 pytestmark = pytest.mark.pure
@@ -243,3 +256,32 @@ def test_a_user_is_finished_as_it_was_judged() -> None:
     applied.made.append((ApiCall("iam", "PutUserPolicy", {"UserName": subject.name}), "done"))
     world.truth, world.now = 2, world.now + 31
     assert asked().active_within == 1
+
+
+def test_what_a_deletion_rests_on_is_on_record_with_its_digests() -> None:
+    now = datetime(2026, 11, 30, tzinfo=timezone.utc)
+    alice = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
+    told, day = now - timedelta(days=40), (now - timedelta(days=9)).date()
+    notice = Notice("111122223333", ANNOUNCED, told, day, ("o@example.com",), "1", "flag", (alice,))
+    rules = [ExemptionRule("user", "bob", "in use", day), ExemptionRule("path", "/x/", "in use", day)]
+    guards = Guards((ROLE,), rules, 30, 14, noticed=30, notices=Notices([notice], "notices"))
+    guards = replace(guards, rules_sha256=digest_of(rules), listened={"AIDA1": told}, missing={})
+    plan = {"place": "reviewed.json", "sha256": "0" * 64}
+    assert on_record(guards, alice, now, plan) == {
+        "exemptions": {"rules": 2, "sha256": digest_of(reversed(rules))},
+        "announcement": {
+            "notice": notice.name,
+            "sha256": hashlib.sha256(notice.as_json()).hexdigest(),
+            "delivery": "left",
+            "day": day.isoformat(),
+        },
+        "noticed": 30,
+        "active_within": 30,
+        "quarantined_for": 14,
+        "access": True,
+        "listened_since": told.isoformat(),
+        "plan": plan,
+    }
+    waived = Guards((ROLE,), rules_sha256=digest_of(()))
+    assert on_record(waived, alice, now, {}) == {"exemptions": {"rules": 0, "sha256": digest_of(())}}
+    assert digest_of(rules) != digest_of(rules[:1])

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The format of a journal's lines: what they may hold, and their chain. Each holds the SHA-256 of the line before it.
+
+So no line can be changed, removed or added without a trace, unless somebody writes all later ones anew. No line holds
+the digest of the last one: an end that is cut off leaves its trace elsewhere, see ``report.verification``.
+A line that a killed run left incomplete is one, too: the next run ends it and holds its digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from c7n_iamusers.text.documents import LONGEST_LINE, MOST_JSON, NotInFormat, check_json, read_json
+
+#: The member of a line with the digest of the line before; empty in the first one.
+PREVIOUS = "previous"
+_PIECE = 65_536
+
+_REQUIRED = ("time", "user", "arn", "unique_id", "phase")
+#: What each member of a line is, where the line has it. By hand, since a journal may have two million lines.
+_SHAPE: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys((*_REQUIRED, PREVIOUS), str),
+    **dict.fromkeys(("service", "operation", "result", "snapshot", "sha256"), str),
+    **dict.fromkeys(("parameters", "notes", "saved", "record", "announcement", "exemptions", "plan"), dict),
+    **{"status": (str, int), "reason": str, "calls": int},
+    **dict.fromkeys(("made", "gone", "active"), list),
+}
+#: An ARN has the account in its fifth part.
+_COLONS_OF_ARN = 5
+
+
+def line_fault(line: dict[str, Any]) -> str:
+    """Why no run writes such a line; empty if one may."""
+    for name in _REQUIRED:
+        if name not in line:
+            return f"it lacks {name}"
+    for name, kind in _SHAPE.items():
+        if name in line and not isinstance(line[name], kind):
+            return f"{name} is {type(line[name]).__name__}"
+    if line["arn"].count(":") < _COLONS_OF_ARN:
+        return "arn is no ARN"
+    return _parameters_fault(line.get("parameters") or {})
+
+
+def _parameters_fault(parameters: dict[str, Any]) -> str:
+    tags = parameters.get("Tags", ())
+    if not isinstance(tags, list | tuple) or not all(isinstance(each, dict) for each in tags):
+        return "parameters.Tags is no list of tags"
+    return "" if isinstance(parameters.get("TagKeys", ()), list | tuple) else "parameters.TagKeys is no list"
+
+
+def parsed(content: bytes, place: str = "the journal") -> Iterator[dict[str, Any]]:
+    """The lines of a journal. Incomplete ones, as a crash leaves them, are skipped.
+
+    Raises OSError, which names ``place``, if no run can have written it: a line or the whole is beyond a bound, or a
+    line has another shape than ``journal_line`` gives it.
+    """
+    try:
+        check_json(content, MOST_JSON)
+    except NotInFormat as error:
+        raise OSError(f"{place} {error}") from error
+    if content.count(b"\n") > MOST_JSON:
+        raise OSError(f"{place} has more than {MOST_JSON} lines: find out who wrote it, and move it away")
+    for line in parsed_lines(io.BytesIO(content), place):
+        if fault := line_fault(line):
+            raise OSError(
+                f"{place} has a line that no run writes ({fault}): find out who wrote it, and move the journal away"
+            )
+        yield line
+
+
+def parsed_lines(texts: Iterable[bytes], place: str = "the journal") -> Iterator[dict[str, Any]]:
+    """``parsed`` of a journal that is read line by line. Raises OSError for a line beyond the bound."""
+    for text in texts:
+        if len(text) > LONGEST_LINE:
+            raise OSError(
+                f"{place} has a line of {len(text)} bytes, and no run writes more than {LONGEST_LINE}: find out who "
+                "wrote it, and move it away"
+            )
+        if text.isspace():
+            continue
+        try:
+            line = read_json(text)
+        except NotInFormat:
+            continue
+        if isinstance(line, dict):
+            yield line
+
+
+def line_digest(line: bytes) -> str:
+    """The SHA-256 of a line without its end, in hex."""
+    return hashlib.sha256(line.removesuffix(b"\n")).hexdigest()
+
+
+def last_line(descriptor: int, size: int) -> bytes:
+    """The last line of an open file of ``size`` bytes, with its end if it has one. Raises OSError if it is too long."""
+    begin, found = size, b""
+    while begin > 0 and b"\n" not in found[:-1]:
+        if len(found) > LONGEST_LINE:
+            raise OSError(f"its last line has more than {LONGEST_LINE} bytes: find out who wrote it")
+        end, begin = begin, max(0, begin - _PIECE)
+        found = os.pread(descriptor, end - begin, begin) + found
+    return found[found.rfind(b"\n", 0, len(found) - 1) + 1 :]
+
+
+@dataclass
+class Chain:
+    """What became of the chain of a journal. Lines are counted from 1.
+
+    ``faults``: line -> why no run wrote it there, in words. ``torn``: lines that a killed run left incomplete.
+    ``forked``: lines that follow an earlier one than the line before. ``first``: the digest that the first line holds.
+    ``last``: that of the last line. ``cut``: whether the last line is incomplete.
+    """
+
+    lines: int = 0
+    faults: dict[int, str] = field(default_factory=dict)
+    torn: list[int] = field(default_factory=list)
+    forked: list[int] = field(default_factory=list)
+    first: str = ""
+    last: str = ""
+    cut: bool = False
+
+
+_CHANGED = "it was not written after the line before it: that was changed, or lines between them were removed or added"
+_UNLINKED = "it holds no digest of the line before it"
+
+
+def chain_of(content: bytes, read: Callable[[dict[str, Any]], object], forks: bool = False) -> Chain:
+    """The chain of the journal with this ``content``. What the first line may follow is left to the caller.
+
+    ``read``: called with each line that a run can have written. ``forks``: whether a line may follow any earlier one,
+    as in a journal that several machines have merged.
+    """
+    found, known = Chain(), {""}
+    *whole, rest = content.split(b"\n")
+    for number, text in enumerate([*whole, *([rest] if rest else [])], 1):
+        line = _line_in(text)
+        previous = str(line.get(PREVIOUS, "")) if line else ""
+        if line is None:
+            found.torn.append(number)
+        elif fault := line_fault(line) or ("" if PREVIOUS in line else _UNLINKED):
+            found.faults[number] = fault
+        elif number > 1 and previous != found.last:
+            if forks and previous in known:
+                found.forked.append(number)
+            else:
+                found.faults[number] = _CHANGED
+        if line is not None and not line_fault(line):
+            read(line)
+        found.first = previous if number == 1 else found.first
+        found.lines, found.last = number, line_digest(text)
+        if forks:
+            known.add(found.last)
+    found.cut = bool(rest) or found.lines in found.torn
+    return found
+
+
+def _line_in(text: bytes) -> dict[str, Any] | None:
+    try:
+        line = read_json(text)
+    except NotInFormat:
+        return None
+    return line if isinstance(line, dict) else None

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Matches the calls in journals with CloudTrail's events, both ways. Pure.
+
+Whether an event of IAM has the request id of the answer is documented nowhere that was found. So a call is matched by
+its request id; otherwise by the session that made it, its operation, its user and its time. What has neither, or what
+CloudTrail can't show, is unproven: that is not the same as wrong.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from c7n_iamusers.evidence.attempts import DELIVERY, HISTORY
+from c7n_iamusers.execution.calls import TRIED
+from c7n_iamusers.execution.journaled_call import ADOPTED, DONE
+from c7n_iamusers.report.verification import Call
+from c7n_iamusers.text.times import moment
+
+#: The event source of IAM, and what changes a user there.
+_IAM = "iam.amazonaws.com"
+#: How far the clock of the machine may be from AWS's, which refuses a request that is further.
+_SKEW = timedelta(minutes=5)
+#: How a call was matched.
+BY_REQUEST_ID, BY_SESSION = "request id", "session, operation, user and time"
+#: Why a call is unproven.
+TOO_OLD = "older than CloudTrail's event history of 90 days"
+NO_NAME = "the journal has neither a request id nor a session of it"
+REFUSED = "AWS refused it, and CloudTrail has no event of it"
+UNANSWERED = "no answer is on record, and CloudTrail has no event of it"
+NOT_READ = "CloudTrail was not read to the end"
+
+
+@dataclass(frozen=True)
+class TrailEvent:
+    """An event of IAM. ``arn``: who made the call. ``role``: the ARN of the role behind a session, or ``arn``.
+
+    ``user``: the user in its parameters; empty if they name none.
+    """
+
+    id: str
+    request_id: str
+    operation: str
+    time: datetime
+    arn: str
+    role: str
+    user: str
+    error: str
+    read_only: bool
+
+    def __str__(self) -> str:
+        whose = f" of {self.user}" if self.user else ""
+        return f"{self.operation}{whose} on {self.time:%Y-%m-%d %H:%M:%S} UTC by {self.arn}"
+
+
+def event_of(record: Mapping[str, Any]) -> TrailEvent | None:
+    """The event in a record of CloudTrail; None if it is of another service, or says neither when nor by whom."""
+    identity, asked = record.get("userIdentity"), record.get("requestParameters")
+    time = moment(record.get("eventTime"))
+    if record.get("eventSource") != _IAM or time is None or not isinstance(identity, Mapping):
+        return None
+    issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
+    arn = str(identity.get("arn") or "")
+    return TrailEvent(
+        id=str(record.get("eventID") or ""),
+        request_id=str(record.get("requestID") or ""),
+        operation=str(record.get("eventName") or ""),
+        time=time,
+        arn=arn,
+        role=str(issuer.get("arn") or arn),
+        user=str(asked.get("userName") or "") if isinstance(asked, Mapping) else "",
+        error=str(record.get("errorCode") or ""),
+        read_only=record.get("readOnly") is True or str(record.get("readOnly")).lower() == "true",
+    )
+
+
+@dataclass
+class Matching:
+    """``matched``: how -> how many calls. ``unproven``: calls, each with the reason. ``late``: calls that CloudTrail
+    may show yet. ``missing``: calls that were made by their journal, and have no event.
+    ``unjournaled``: changes of these users by our principals that are in no journal.
+    """
+
+    matched: dict[str, int] = field(default_factory=lambda: {BY_REQUEST_ID: 0, BY_SESSION: 0})
+    unproven: list[tuple[Call, str]] = field(default_factory=list)
+    late: list[Call] = field(default_factory=list)
+    missing: list[Call] = field(default_factory=list)
+    unjournaled: list[TrailEvent] = field(default_factory=list)
+
+
+def match(
+    calls: Sequence[Call], events: Iterable[TrailEvent], now: datetime, *, complete: bool = True
+) -> Matching:
+    """``calls``: of IAM in one account. ``complete``: whether the events were read to the end."""
+    found, free = Matching(), {each.id: each for each in events}
+    by_request = {each.request_id: each for each in free.values() if each.request_id}
+    rest = list[Call]()
+    for call in calls:
+        event = by_request.get(call.request_id) if call.request_id else None
+        if event and event.operation == call.operation and event.id in free:
+            del free[event.id]
+            found.matched[BY_REQUEST_ID] += 1
+        else:
+            rest.append(call)
+    by_session = defaultdict[tuple[str, str, str], list[TrailEvent]](list)
+    for each in free.values():
+        by_session[each.arn, each.operation, each.user].append(each)
+    for call in rest:
+        alike = (by_session[call.caller, call.operation, user] for user in (call.user, ""))
+        if event := _nearest(call, (each for its in alike for each in its if each.id in free)):
+            del free[event.id]
+            found.matched[BY_SESSION] += 1
+        else:
+            _unmatched(found, call, now, complete)
+    found.unjournaled += _unjournaled(calls, free.values(), now)
+    return found
+
+
+def _nearest(call: Call, events: Iterable[TrailEvent]) -> TrailEvent | None:
+    """Of ``events``, which are alike but for their times, the closest to the call."""
+    begun, ended = moment(call.time), moment(call.answered) or moment(call.time)
+    if begun is None or ended is None or not call.caller:
+        return None
+    near = [
+        (abs(each.time - begun), each.id, each)
+        for each in events
+        if begun - _SKEW <= each.time <= ended + _SKEW and bool(each.error) == bool(call.code)
+    ]
+    return min(near)[2] if near else None
+
+
+def _unmatched(found: Matching, call: Call, now: datetime, complete: bool) -> None:
+    time = moment(call.time)
+    if time is None or time < now - HISTORY:
+        found.unproven.append((call, TOO_OLD))
+    elif not call.request_id and not call.caller:
+        found.unproven.append((call, NO_NAME))
+    elif (moment(call.answered) or time) > now - DELIVERY:
+        found.late.append(call)
+    elif not complete:
+        found.unproven.append((call, NOT_READ))
+    elif call.result in (DONE, ADOPTED):
+        found.missing.append(call)
+    elif call.code and call.result != TRIED:
+        found.unproven.append((call, REFUSED))
+    else:
+        found.unproven.append((call, REFUSED if call.code else UNANSWERED))
+
+
+def _unjournaled(calls: Iterable[Call], events: Iterable[TrailEvent], now: datetime) -> Iterator[TrailEvent]:
+    """The changes of users of ``calls`` that a principal of these calls made, and no journal has."""
+    users, ours = set[str](), set[str]()
+    for call in calls:
+        users.add(call.user.casefold())
+        ours |= {call.caller, role_of(call.caller)} - {""}
+    yield from sorted(
+        (
+            each
+            for each in events
+            if not each.read_only
+            and not each.error
+            and each.user.casefold() in users
+            and {each.arn, role_of(each.arn)} & ours
+            and each.time >= now - HISTORY
+        ),
+        key=lambda each: each.time,
+    )
+
+
+def role_of(arn: str) -> str:
+    """``account:role name`` of the ARN of a role's session; the ARN itself of another principal."""
+    parts = arn.split(":")
+    if len(parts) < 6 or not parts[5].startswith("assumed-role/"):
+        return arn
+    return f"{parts[4]}:{parts[5].split('/')[1]}"
+
+
+def session_of(arn: str) -> str:
+    """The name by which CloudTrail lists who made a call: the session's, or the user's."""
+    return arn.rpartition("/")[2]
+
+
+def users_of(calls: Iterable[Call]) -> Collection[str]:
+    """The names of the users that the calls are about."""
+    return sorted({call.user for call in calls})

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads CloudTrail's event history for the users and sessions of journals, within its two calls a second.
+
+LookupEvents takes one attribute and a time, and no request id. It is asked for each user by ResourceName, for all 90
+days, since a change may have been made at any time; and for each session by Username in the minutes of its calls, since
+not every event lists the user among its resources (LookupEvents, CloudTrail API reference).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from c7n_iamusers.evidence.attempts import DELIVERY, HISTORY
+from c7n_iamusers.evidence.event_history import PER_SECOND
+from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.execution.paging import pages
+from c7n_iamusers.execution.rate_limit import RateLimit
+from c7n_iamusers.execution.retries import Backoff, error_code
+from c7n_iamusers.report.trail_matching import TrailEvent, event_of, session_of, users_of
+from c7n_iamusers.report.verification import Call
+from c7n_iamusers.text.times import moment
+
+#: Pages of 50 events of one question. A session that makes more calls in its minutes is not read to the end.
+MOST_PAGES = 400
+#: Around the calls of a session; calls closer than that are asked for together.
+_AROUND = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Trail:
+    """``events``: each once. ``gaps``: what was not read to the end, in words."""
+
+    events: tuple[TrailEvent, ...]
+    gaps: tuple[str, ...] = ()
+
+
+def read_trail(
+    client: Any, calls: Sequence[Call], backoff: Backoff, now: datetime, limit: RateLimit | None = None
+) -> Trail:
+    """The events about the users of ``calls``, and of their sessions. ``client``: of CloudTrail in IAM's Region.
+
+    Raises EvidenceUnreadable if CloudTrail does not answer.
+    """
+    (limit or RateLimit(PER_SECOND)).attach(client)
+    events, gaps = dict[str, TrailEvent](), list[str]()
+    for key, value, begin, end in _questions(calls, now):
+        asked = {
+            "LookupAttributes": [{"AttributeKey": key, "AttributeValue": value}],
+            "StartTime": begin,
+            "EndTime": end,
+        }
+        try:
+            for number, page in enumerate(pages(client, "LookupEvents", backoff, **asked), 1):
+                for event in _events(page):
+                    events[event.id] = event
+                if number == MOST_PAGES and page.get("NextToken"):
+                    gaps.append(
+                        f"{key} {value} has over {MOST_PAGES * 50} events from {begin:%Y-%m-%d %H:%M} UTC on"
+                    )
+                    break
+        except (ClientError, BotoCoreError, KeyError, ValueError) as error:
+            raise EvidenceUnreadable(
+                f"cloudtrail:LookupEvents does not answer ({error_code(error)}): {error}"
+            ) from error
+    return Trail(tuple(events.values()), tuple(gaps))
+
+
+def _questions(calls: Sequence[Call], now: datetime) -> Iterator[tuple[str, str, datetime, datetime]]:
+    oldest = now - HISTORY
+    for user in users_of(calls):
+        yield "ResourceName", user, oldest, now
+    times = defaultdict[str, list[datetime]](list)
+    for call in calls:
+        for time in filter(None, (moment(call.time), moment(call.answered))):
+            if call.caller and time >= oldest:
+                times[session_of(call.caller)].append(time)
+    for session, of in sorted(times.items()):
+        for begin, end in _spans(of):
+            yield "Username", session, max(begin, oldest), min(end, now)
+
+
+def _spans(times: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
+    """The times in which all ``times`` lie, with what is around them."""
+    begin = end = None
+    for time in sorted(times):
+        if end is None or begin is None or time - _AROUND > end:
+            if begin is not None and end is not None:
+                yield begin, end
+            begin = time - _AROUND
+        end = time + max(_AROUND, DELIVERY)
+    if begin is not None and end is not None:
+        yield begin, end
+
+
+def _events(page: Mapping[str, Any]) -> Iterator[TrailEvent]:
+    """The events of IAM in a page. Raises KeyError or ValueError."""
+    for each in page["Events"]:
+        record = json.loads(each["CloudTrailEvent"])
+        if not isinstance(record, Mapping):
+            raise ValueError("a CloudTrailEvent is not a JSON object")
+        if event := event_of(record):
+            yield event

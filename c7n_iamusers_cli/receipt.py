@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers receipt``: what is on record of the deletion of each user, as a page and as JSON."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from c7n_iamusers.exceptions import NoticesUnreadable, OutputUnreadable
+from c7n_iamusers_cli.arguments import S3, open_place, output_places, targets_in
+from c7n_iamusers_cli.output import say
+from c7n_iamusers_cli.user import Record, notices_store, targets_of
+
+if TYPE_CHECKING:
+    from c7n_iamusers.execution.stores import Store
+    from c7n_iamusers.notices.notices import Notices
+    from c7n_iamusers.report.outputs import PolicyOutput, Selected
+    from c7n_iamusers.report.receipts import Material
+    from c7n_iamusers.report.user_history import UserHistory
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command()
+@click.argument("user", required=False)
+@click.option("--all", "everybody", is_flag=True, help="A receipt of each user that was deleted.")
+@output_places
+@click.option(
+    "-o",
+    "--output",
+    default="receipts",
+    show_default=True,
+    metavar="DIR",
+    help="Where to write them, also s3://BUCKET/PREFIX.",
+)
+@click.option(
+    "-c",
+    "--accounts",
+    "accounts_file",
+    type=_FILE,
+    metavar="FILE",
+    help="c7n-org's accounts file, with notices.",
+)
+@click.option(
+    "-a",
+    "--account",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only of the account of this name or id. Repeatable.",
+)
+@click.option(
+    "--notices",
+    "notices_place",
+    metavar="PLACE",
+    help="Where the notices are.  [default: notices under vars in the accounts file, or as the policies name it]",
+)
+def receipt(
+    user: str | None,
+    everybody: bool,
+    places: tuple[str, ...],
+    output: str,
+    accounts_file: Path | None,
+    names: tuple[str, ...],
+    notices_place: str | None,
+) -> None:
+    """Write the receipt of the deletion of USER, or of --all: who it was, why, who was told, every call, the way back.
+
+    Each is <account id>/<user>.<unique id>.html and .json, for their owner alone. AWS is not asked. What no output,
+    journal or notice has is shown as "not on record". The command ends with 1 if no deletion is on record, or if
+    something can't be read, so that a receipt may lack it.
+    """
+    if bool(user) == everybody:
+        raise click.UsageError("give one USER, or --all")
+    from c7n_iamusers.report.receipts import deletion_of
+
+    targets = targets_in(accounts_file, strict=False) if accounts_file else ()
+    chosen = targets_of(targets, names)
+    asked = {each for at in chosen for each in (at.account_id, at.name)} | {*names}
+    record = Record(places, asked, targets, notices_place, once=True)
+    now = datetime.now(timezone.utc)
+    found = [each for each in record.histories(user) if deletion_of(each)]
+    if not found:
+        _say_problems(record)
+        raise click.ClickException(
+            f"no deletion of {f'a user {user}' if user else 'any user'} is on record in {', '.join(places)}: correct "
+            "the name, or give -s and -a of the runs that deleted it"
+        )
+    store, materials = notices_store(output), _Materials(record, notices_place, now)
+    for each in sorted(found, key=lambda history: (history.account, history.subject.name)):
+        _write(store, each, materials, now)
+    if _say_problems(record):
+        raise click.exceptions.Exit(1)
+
+
+def _write(store: Store, history: UserHistory, materials: _Materials, now: datetime) -> None:
+    """Write one receipt. Raises OutputUnreadable if it can't be written."""
+    from c7n_iamusers.report.receipts import file_name, receipt_of
+    from c7n_iamusers.report.rendering import render_json, render_receipt
+
+    try:
+        data = receipt_of(materials.of(history), now)
+        name, page = file_name(data), render_receipt(data)
+    except Exception as error:  # noqa: BLE001  # its files may hold anything, and hide no other user
+        materials.problems.append(
+            f"{history.subject}: what is on record of it is not what a run writes: {error!r}"
+        )
+        return
+    try:
+        store.stream(f"{name}.json", render_json(data))
+        store.replace(f"{name}.html", page)
+    except OSError as error:
+        raise OutputUnreadable(f"the receipt can't be written: {error}: give another -o DIR") from error
+    say(f"{history.subject}: {store.place(name)}.html, .json")
+
+
+def _say_problems(record: Record) -> bool:
+    for problem in dict.fromkeys(record.problems):
+        say(f"can't be read: {problem}", err=True)
+    return bool(record.problems)
+
+
+class _Materials:
+    """What is on record of each user. What can't be read is a problem of ``record``."""
+
+    def __init__(self, record: Record, notices_place: str | None, now: datetime) -> None:
+        self._record, self._now, self.problems = record, now, record.problems
+        self._stores: dict[str, Store] = {}
+        self._seen: defaultdict[str, list[tuple[PolicyOutput, Selected]]] = defaultdict(list)
+        self._rows: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for output in record.outputs:
+            for user in output.users or ():
+                self._seen[user.unique_id].append((output, user))
+            for row in output.rows:
+                self._rows[str(row.get("unique_id"))].append(row)
+        self._rules = {output.place: (output.time, output.rules) for output in record.outputs}
+        self._notices = {**dict(self._named_by_runs(notices_place)), **record.notices}
+
+    def of(self, history: UserHistory) -> Material:
+        from c7n_iamusers.report.receipts import Material
+        from c7n_iamusers.restoration.cannot_come_back import lost
+
+        return Material(
+            history,
+            self._seen[history.subject.unique_id],
+            self._rows[history.subject.unique_id],
+            lambda place: self._rules.get(place, (None, ())),
+            {place: self._record.journal(place, history.subject) for place in history.outputs},
+            self._notices.get(history.account),
+            self._file_of,
+            lost,
+        )
+
+    def _file_of(self, place: str, name: str) -> bytes | None:
+        if place not in self._stores:
+            self._stores[place] = self._record.store(place)
+        return self._stores[place].read(name)
+
+    def _named_by_runs(self, given: str | None) -> Iterator[tuple[str, Notices]]:
+        """The notices of accounts where the policies name them, unless the accounts file does."""
+        from c7n_iamusers.notices.notices import Notices
+        from c7n_iamusers.report.mail import places_of
+
+        for account, named in places_of(self._record.outputs):
+            place = given or named
+            if account in self._record.notices:
+                continue
+            if not place.startswith(S3) and not Path(place).is_dir():
+                self._record.problems.append(
+                    f"there is no directory {place} with notices: run this command where c7n-org ran, or give --notices"
+                )
+                continue
+            try:
+                yield (
+                    account,
+                    Notices.read(open_place(place), account, self._now, self._record.problems.append),
+                )
+            except (NoticesUnreadable, OutputUnreadable) as error:
+                self._record.problems.append(str(error))

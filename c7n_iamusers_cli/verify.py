@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers verify``: whether what runs left is as they wrote it, and whether AWS's own events are the same."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from c7n_iamusers.exceptions import EvidenceUnreadable, OutputUnreadable
+from c7n_iamusers_cli.arguments import ACCOUNT_ID, S3, external_id, open_place, role_template
+from c7n_iamusers_cli.output import end_check, format_option, print_json, say
+from c7n_iamusers_cli.user import notices_store
+
+if TYPE_CHECKING:
+    from c7n_iamusers.execution.stores import Store
+    from c7n_iamusers.report.trail_matching import Matching
+    from c7n_iamusers.report.verification import Call, Found, Verified
+
+#: Of a kind of finding at most so many calls are named.
+_MOST = 20
+
+
+@click.command()
+@click.argument("places", nargs=-1, required=True, metavar="DIR...")
+@click.option(
+    "--notices",
+    "notices_place",
+    metavar="PLACE",
+    help="Where the notices are.  [default: as the policies name it]",
+)
+@click.option(
+    "--plan",
+    "plans",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="A reviewed plan that lies elsewhere. Repeatable.",
+)
+@click.option(
+    "--cloudtrail", is_flag=True, help="Match each call with AWS's own event of the last 90 days, both ways."
+)
+@click.option(
+    "--role",
+    callback=role_template,
+    metavar="ARN",
+    help="With --cloudtrail: a role that may call cloudtrail:LookupEvents. {account_id} stands for each account.",
+)
+@click.option(
+    "--external-id", default="", callback=external_id, help="What the role asks for as sts:ExternalId."
+)
+@format_option("text", "json")
+def verify(
+    places: tuple[str, ...],
+    notices_place: str | None,
+    plans: tuple[Path, ...],
+    cloudtrail: bool,
+    role: str | None,
+    external_id: str,
+    output_format: str,
+) -> None:
+    """Verify what runs left in DIR, which may be s3://BUCKET/PREFIX: every digest, and every journal line in order.
+
+    --cloudtrail also matches each changing call with AWS's own event, and each change of these users by our roles with
+    a line of a journal. Give all outputs of these roles: a call whose journal lies elsewhere counts as one without a
+    line. The command ends with 1 if something is wrong or can't be read, with 3 if something is to be looked at.
+    """
+    if (role or external_id) and not cloudtrail:
+        raise click.UsageError("--role and --external-id are for --cloudtrail: give it too")
+    from c7n_iamusers.report.checks import ATTENTION, BLOCKING
+    from c7n_iamusers.report.verification import Verified
+
+    now = datetime.now(timezone.utc)
+    verified = Verified(keeps_calls=cloudtrail)
+    _verify(verified, places, notices_place, plans, now)
+    found, counts = verified.found, verified.counts
+    compared = _compared(verified.calls, role, external_id, now, found) if cloudtrail else {}
+    levels = Counter(each.level for each in found)
+    if output_format == "json":
+        print_json(
+            {"counts": dict(counts), "found": [each.as_data() for each in found], "cloudtrail": compared}
+        )
+    else:
+        _tell(found, counts, compared)
+    end_check(levels[BLOCKING], levels[ATTENTION])
+
+
+def _verify(
+    verified: Verified,
+    places: Sequence[str],
+    notices_place: str | None,
+    plans: Sequence[Path],
+    now: datetime,
+) -> None:
+    """Raises OutputUnreadable if a place can't be listed, or a plan can't be read."""
+    from c7n_iamusers.deletion.reviewed_plan import load_plan
+    from c7n_iamusers.exceptions import PlanInvalid
+    from c7n_iamusers.report.verification import verify_notices, verify_outputs, verify_plans
+
+    def plan_fault(content: bytes) -> str:
+        try:
+            load_plan(content)
+        except PlanInvalid as error:
+            return str(error)
+        return ""
+
+    for place in places:
+        try:
+            verify_outputs(open_place(place), plan_fault, verified)
+        except OSError as error:
+            raise OutputUnreadable(
+                f"{place}: {error}: let this user read all of it, and run again"
+            ) from error
+    if not verified.counts["journals"]:
+        raise OutputUnreadable(
+            f"{', '.join(places)}: no journal lies there: give the directory or s3://BUCKET/PREFIX that custodian run "
+            "or c7n-org run was given as -s"
+        )
+    verify_plans(verified, {*verified.plans, *_digests(plans), *_digests(_plans_named(verified))})
+    verify_notices(verified, _notices(places, notices_place, verified), now)
+
+
+def _digests(paths: Iterable[Path]) -> Iterator[str]:
+    """The SHA-256 of each. Raises OutputUnreadable."""
+    from hashlib import sha256
+
+    from c7n_iamusers.execution.given import read_given
+
+    for path in paths:
+        try:
+            yield sha256(read_given(path)).hexdigest()
+        except OSError as error:
+            raise OutputUnreadable(f"the plan {path} can't be read: {error}") from error
+
+
+def _plans_named(verified: Verified) -> Iterator[Path]:
+    """The files of plans that deletions name, where they still lie."""
+    named = {str((line.get("plan") or {}).get("place") or "") for _, line in verified.decisions}
+    local = (Path(each) for each in sorted(named) if each and not each.startswith(S3))
+    yield from (path for path in local if path.is_file())
+
+
+def _notices(places: Sequence[str], given: str | None, verified: Verified) -> dict[str, Store]:
+    """Account id -> where its notices are, if that is given, or the policies name it."""
+    from c7n_iamusers.report.mail import places_of
+    from c7n_iamusers.report.output_reader import read_outputs
+
+    named = dict[str, str]()
+    for place in places:
+        try:
+            named.update(list(places_of(read_outputs(open_place(place)))))
+        except OutputUnreadable:
+            continue  # a journal lies there without the files of Cloud Custodian
+    accounts = {line["arn"].split(":")[4] for _, line in verified.decisions}
+    found = dict.fromkeys({*accounts, *named}, given) if given else named
+    return {account: notices_store(at) for account, at in found.items() if at}
+
+
+def _compared(
+    calls: Sequence[Call], role: str | None, external: str, now: datetime, found: list[Found]
+) -> dict[str, Any]:
+    """What became of the comparison, of each account; what is wrong is added to ``found``."""
+    from c7n_iamusers.report.checks import ATTENTION, BLOCKING
+    from c7n_iamusers.report.trail_matching import match
+    from c7n_iamusers.report.verification import NOTE, Found
+
+    of_account: defaultdict[str, list[Call]] = defaultdict(list)
+    others = Counter[str]()
+    for call in calls:
+        if call.service == "iam":
+            of_account[call.arn.split(":")[4]].append(call)
+        else:
+            others[call.service] += 1
+    told = dict[str, Any]()
+    for service, count in others.items():
+        found.append(
+            Found(NOTE, "CloudTrail", f"{count} calls of {service} are not compared: only those of IAM are")
+        )
+    for account, its in sorted(of_account.items()):
+        try:
+            trail = _trail(account, its, role, external, now)
+        except EvidenceUnreadable as error:
+            why = f"its {len(its)} calls are not compared: {error}. Allow cloudtrail:LookupEvents there, and run again"
+            found.append(Found(BLOCKING, f"account {account}", why))
+            continue
+        matching = match(its, trail.events, now, complete=not trail.gaps)
+        found += [Found(ATTENTION, f"account {account}", f"not read to the end: {gap}") for gap in trail.gaps]
+        found += _findings(account, matching)
+        told[account] = {
+            "calls": len(its),
+            "events": len(trail.events),
+            "matched": matching.matched,
+            "unproven": len(matching.unproven),
+            "late": len(matching.late),
+            "missing": len(matching.missing),
+            "unjournaled": len(matching.unjournaled),
+        }
+    return told
+
+
+def _trail(account: str, calls: Sequence[Call], role: str | None, external: str, now: datetime) -> Any:
+    """Raises EvidenceUnreadable."""
+    from botocore.exceptions import BotoCoreError
+
+    from c7n_iamusers.execution.callers import account_of
+    from c7n_iamusers.execution.retries import Backoff
+    from c7n_iamusers.execution.sessions import account_session
+    from c7n_iamusers.iam.accounts import home_region
+    from c7n_iamusers.report.trail_reader import read_trail
+
+    session = account_session(role and role.replace(ACCOUNT_ID, account), external)
+    if (acting := account_of(session)) != account:
+        raise EvidenceUnreadable(
+            f"the session acts in account {acting}: give --role ARN, with {ACCOUNT_ID} where there are several accounts"
+        )
+    try:
+        client = session.client("cloudtrail", region_name=home_region(session.region_name))
+    except BotoCoreError as error:
+        raise EvidenceUnreadable(str(error)) from error
+    return read_trail(client, calls, Backoff(), now)
+
+
+def _findings(account: str, matching: Matching) -> Iterator[Found]:
+    from c7n_iamusers.report.checks import ATTENTION, BLOCKING
+    from c7n_iamusers.report.verification import Found
+
+    place = f"account {account}"
+    for event in matching.unjournaled[:_MOST]:
+        yield Found(BLOCKING, place, f"no journal here has the call of AWS's event {event.id}: {event}")
+    for call in matching.missing[:_MOST]:
+        yield Found(BLOCKING, call.place, f"AWS has no event of {_named(call)}, which it calls {call.result}")
+    for rest in (len(matching.unjournaled) - _MOST, len(matching.missing) - _MOST):
+        if rest > 0:
+            yield Found(BLOCKING, place, f"{rest} more like these")
+    reasons: defaultdict[str, list[Call]] = defaultdict(list)
+    for call, why in matching.unproven:
+        reasons[why].append(call)
+    for why, calls in sorted(reasons.items()):
+        yield Found(ATTENTION, place, f"unproven: {_several(calls)}: {why}")
+    if matching.late:
+        why = "CloudTrail shows an event after 15 minutes, mostly: run again later"
+        yield Found(ATTENTION, place, f"not yet: {_several(matching.late)}: {why}")
+
+
+def _named(call: Call) -> str:
+    request = f", request id {call.request_id}" if call.request_id else ""
+    return f"{call.operation} of {call.user} at {call.time}{request}"
+
+
+def _several(calls: Sequence[Call]) -> str:
+    more = f", and {len(calls) - 1} more" if len(calls) > 1 else ""
+    return f"{_named(calls[0])}{more}"
+
+
+def _tell(found: Sequence[Found], counts: Counter[str], compared: dict[str, Any]) -> None:
+    from c7n_iamusers.report.checks import ATTENTION
+    from c7n_iamusers.report.verification import NOTE
+
+    for each in found:
+        if each.level == NOTE:
+            say(f"{each.place}: {each.why}")
+        else:
+            level = f"{ATTENTION}: " if each.level == ATTENTION else ""
+            say(f"{level}{each.place}: {each.why}", err=True)
+    for account, its in compared.items():
+        matched = ", ".join(f"{count} by {how}" for how, count in its["matched"].items() if count)
+        say(
+            f"account {account}: of {its['calls']} calls, AWS's own events have {matched or 'none'}; "
+            f"{its['unproven']} unproven, {its['late']} too new, {its['missing']} without an event, "
+            f"{its['unjournaled']} events without a line"
+        )
+    read = ", ".join(
+        f"{count} {what.removesuffix('s') if count == 1 else what}" for what, count in counts.items()
+    )
+    wrong = sum(each.level not in (NOTE, ATTENTION) for each in found)
+    say(f"read: {read}; {wrong} wrong, {sum(each.level == ATTENTION for each in found)} to look at")

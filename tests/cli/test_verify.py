@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What real runs left, verified: as it is, after what a kill leaves, and after what somebody did to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from shutil import copytree, rmtree
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from click.testing import CliRunner, Result
+
+from aws_local_org import LocalOrg
+from aws_local_org.cloudtrail import HISTORY
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.notices import exempted
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice
+from c7n_iamusers_cli.main import main
+from tests.full_users import create_full_user
+from tests.plugins.deletions import acting
+from tests.policies import ACCOUNT
+
+DELETE = Path("output/delete")
+PARK = Path("output/park")
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
+
+
+def run(action: dict[str, Any], name: str, output: str = "output") -> None:
+    acting(action, Path(output) if "://" not in output else output, name=name).run()  # type: ignore[arg-type]
+
+
+def verify(*arguments: str, place: str = "output") -> Result:
+    return CliRunner().invoke(main, ["verify", place, *arguments])
+
+
+def announce(iam: Any, name: str) -> Notice:
+    """Its owner was addressed 40 days ago, for a day that has come."""
+    user, time = iam.get_user(UserName=name)["User"], utc_now() - timedelta(days=40)
+    subject = Subject(name, user["Arn"], user["UserId"])
+    day = time.date() + timedelta(days=30)
+    notice = Notice(ACCOUNT, ANNOUNCED, time, day, ("o@example.com",), "1", "flag", (subject,))
+    store = DirectoryStore(Path("notices"))
+    store.create(exempted.place_of(ACCOUNT, time), exempted.as_json(ACCOUNT, time, ()))
+    store.create(notice.name, notice.as_json())
+    return notice
+
+
+@pytest.fixture
+def notice(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Notice:
+    """alice was announced, quarantined and deleted by a reviewed plan."""
+    monkeypatch.chdir(tmp_path)
+    iam = create_full_user(org, "alice")
+    iam.create_user(UserName="bob")
+    found = announce(iam, "alice")
+    HISTORY.clear()  # who created her does not count
+    told = {"noticed": 30, "notices": "notices"}
+    only = {"type": "composite-delete", **told}
+    run({"type": "quarantine", **told}, "park")
+    run({**only, "plan-only": True}, "plan")
+    (tmp_path / "reviewed.json").write_bytes(Path("output/plan/deletion-plan.json").read_bytes())
+    run({**only, "plan": "reviewed.json"}, "delete")
+    return found
+
+
+def lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def edited(path: Path, edit: Callable[[bytes], bytes]) -> Callable[[], object]:
+    return lambda: path.write_bytes(edit(path.read_bytes()))
+
+
+def removed(*paths: Path) -> Callable[[], object]:
+    def remove() -> None:
+        for path in paths:
+            path.unlink()
+
+    return remove
+
+
+def snapshot() -> Path:
+    (path,) = (DELETE / "snapshots").iterdir()
+    return path
+
+
+def of_bob_too(content: bytes) -> bytes:
+    rows = json.loads(content)
+    deleted = next(row for row in rows if row["status"] == "deleted")
+    return json.dumps([*rows, {**deleted, "unique_id": "AIDABOB"}]).encode()
+
+
+#: What is done to the outputs -> the exit code, and what is said of it.
+TAMPERING: dict[str, tuple[Callable[[], object], int, str]] = {
+    "a line changed": (
+        edited(DELETE / "journal.jsonl", lambda text: text.replace(b'"rules": 0', b'"rules": 9')),
+        1,
+        "delete/journal.jsonl: line 3: it was not written after the line before it",
+    ),
+    "a line removed": (
+        edited(
+            DELETE / "journal.jsonl",
+            lambda text: b"".join(text.splitlines(True)[:4] + text.splitlines(True)[5:]),
+        ),
+        1,
+        "delete/journal.jsonl: line 5: it was not written after",
+    ),
+    "the beginning removed": (
+        edited(DELETE / "journal.jsonl", lambda text: b"".join(text.splitlines(True)[4:])),
+        1,
+        "its first line follows one that is not there",
+    ),
+    "the end cut off": (
+        edited(DELETE / "journal.jsonl", lambda text: b"".join(text.splitlines(True)[:-1])),
+        1,
+        "delete/outcomes.json: no line of its journal has deleted of",
+    ),
+    "cut off in a line": (
+        edited(PARK / "journal.jsonl", lambda text: text[:-30]),
+        1,
+        "its last line is incomplete",
+    ),
+    "no line a run writes": (
+        edited(DELETE / "journal.jsonl", lambda text: text + b'{"phase": "after"}\n'),
+        1,
+        "it lacks time",
+    ),
+    "the journal removed": (
+        removed(DELETE / "journal.jsonl"),
+        1,
+        "no line of a journal here has its SHA-256",
+    ),
+    "a snapshot changed": (
+        lambda: snapshot().write_bytes(snapshot().read_bytes().replace(b"alice", b"mallo")),
+        1,
+        "and its journal says",
+    ),
+    "a snapshot removed": (lambda: snapshot().unlink(), 1, "is gone: its journal names it"),
+    "outcomes changed": (
+        edited(DELETE / "outcomes.json", of_bob_too),
+        1,
+        "the journal was cut off, or this was changed",
+    ),
+    "outcomes cut off": (
+        edited(DELETE / "outcomes.json", lambda text: text[:-30]),
+        1,
+        "is not a file of outcomes",
+    ),
+    "a plan cut off": (
+        edited(Path("output/plan/deletion-plan.json"), lambda text: text[:-30]),
+        1,
+        "not a plan of deletions",
+    ),
+    "the plan is elsewhere": (
+        removed(Path("reviewed.json"), Path("output/plan/deletion-plan.json")),
+        3,
+        "the plan that 1 user was deleted by is not here: give --plan FILE",
+    ),
+    "a notice changed": (
+        edited(Path("notices"), lambda text: text),
+        1,
+        "when arn:aws:iam::111122223333:user/alice was deleted on the strength of it",
+    ),
+    "a notice cut off": (
+        lambda: Path("notices", ACCOUNT, "20260101T000000Z-announced-0.json").write_text("{"),
+        1,
+        "20260101T000000Z-announced-0.json is no notice",
+    ),
+    "the notices are elsewhere": (
+        lambda: rmtree("notices"),
+        1,
+        "is gone: arn:aws:iam::111122223333:user/alice",
+    ),
+    "a killed run": (
+        edited(DELETE / "journal.jsonl", lambda text: text + _begun(text)),
+        3,
+        "1 call without an answer: a run was stopped there",
+    ),
+}
+
+
+def _begun(content: bytes) -> bytes:
+    """The line before a call, as a killed run leaves it."""
+    from c7n_iamusers.execution.journal_format import line_digest
+
+    whole = content.splitlines()
+    line = next(json.loads(each) for each in whole if b'"before"' in each)
+    return json.dumps({**line, "previous": line_digest(whole[-1])}).encode() + b"\n"
+
+
+def test_what_runs_leave_is_as_they_wrote_it_and_nothing_is_done_to_it_unseen(notice: Notice) -> None:
+    clean = verify()
+    assert clean.exit_code == 0, clean.output
+    assert "2 journals" in clean.output
+    assert "2 snapshots" in clean.output
+    assert "1 notice;" in clean.output
+    assert "0 wrong, 0 to look at" in clean.output
+    path = Path("notices", notice.name)
+    changed = edited(path, lambda text: text.replace(b"o@example.com", b"p@example.com"))
+    TAMPERING["a notice changed"] = (changed, *TAMPERING["a notice changed"][1:])
+    copytree(".", "../kept")
+    for name, (tamper, code, expected) in TAMPERING.items():
+        tamper()
+        result = verify()
+        assert (result.exit_code, expected in result.output) == (code, True), f"{name}: {result.output}"
+        assert not isinstance(result.exception, (KeyError, ValueError, TypeError))
+        rmtree(".", ignore_errors=True)
+        copytree("../kept", ".", dirs_exist_ok=True)
+    assert verify().exit_code == 0
+
+
+def test_as_json(notice: Notice) -> None:
+    found = json.loads(verify("--format", "json").output)
+    assert found["counts"]["snapshots"] == 2
+    assert found["found"] == []
+    assert found["cloudtrail"] == {}
+
+
+def test_a_reviewed_plan_that_lies_elsewhere_is_given(notice: Notice, tmp_path: Path) -> None:
+    away = tmp_path / "away.json"
+    (tmp_path / "reviewed.json").rename(away)
+    (tmp_path / "output" / "plan" / "deletion-plan.json").unlink()
+    assert verify().exit_code == 3
+    assert verify("--plan", str(away)).exit_code == 0
+
+
+def test_a_place_without_a_journal_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "custodian-run.log").touch()
+    result = verify(place=str(tmp_path))
+    assert result.exit_code == 1
+    assert "no journal lies there" in result.output
+    assert verify(place=str(tmp_path / "missing")).exit_code == 1
+    assert verify("--role", ROLE, place=str(tmp_path)).exit_code == 2
+
+
+def trail(*arguments: str) -> tuple[int, dict[str, Any], str]:
+    """The exit code, what became of the account's calls, and all that is said."""
+    result = verify(
+        "--cloudtrail", "--role", ROLE.replace(ACCOUNT, "{account_id}"), "--format", "json", *arguments
+    )
+    try:
+        data = json.loads(result.stdout)
+    except ValueError:
+        raise AssertionError(result.output) from None
+    said = " ".join(each["why"] for each in data["found"])
+    return result.exit_code, data["cloudtrail"].get(ACCOUNT, {}), said
+
+
+def test_awss_own_events_are_those_of_the_journals(notice: Notice, org: LocalOrg) -> None:
+    code, found, said = trail()
+    assert (code, found["missing"], found["unjournaled"]) == (0, 0, 0), said
+    assert found["matched"]["request id"] == found["calls"] > 20
+    # somebody acts by our role, and no journal says so
+    org.client("iam", ACCOUNT).tag_user(UserName="bob", Tags=[{"Key": "a", "Value": "b"}])
+    assert trail()[0] == 0  # bob is in no journal
+    Path("kept").mkdir()
+    (DELETE / "journal.jsonl").rename("kept/journal.jsonl")
+    whole = lines(Path("kept/journal.jsonl"))
+    (DELETE / "journal.jsonl").write_bytes(b"".join(whole[:-3]))  # DeleteUser and the outcome
+    code, found, said = trail()
+    assert (code, found["unjournaled"]) == (1, 1)
+    assert "no journal here has the call of AWS's event" in said
+    assert "DeleteUser of alice" in said
+
+
+def test_a_call_that_aws_has_no_event_of(notice: Notice, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = "c7n_iamusers.report.trail_matching.DELIVERY"
+    HISTORY.clear()
+    code, found, said = trail()
+    assert (code, found["late"]) == (3, found["calls"])
+    assert "run again later" in said
+    monkeypatch.setattr(late, timedelta(0))
+    code, found, said = trail()
+    assert code == 1
+    assert found["missing"] > 20
+    assert "AWS has no event of DeleteUser of alice" in said or "more like these" in said
+
+
+def test_without_request_ids_the_session_says_it(notice: Notice) -> None:
+    for path in (PARK / "journal.jsonl", DELETE / "journal.jsonl"):
+        path.write_bytes(path.read_bytes().replace(b'"request_id"', b'"other_id"'))
+    _, found, _ = trail()
+    assert found["matched"] == {"request id": 0, "session, operation, user and time": found["calls"]}
+
+
+@pytest.mark.parametrize("role", [None, "arn:aws:iam::111122223333:role/Missing"])
+def test_an_account_that_cloudtrail_is_not_read_of_is_named(
+    notice: Notice, org: LocalOrg, role: str | None
+) -> None:
+    result = verify("--cloudtrail", *(["--role", role] if role else []))
+    assert result.exit_code == 1
+    assert f"account {ACCOUNT}: its " in result.output
+    assert "calls are not compared" in result.output
+
+
+def test_denied(notice: Notice, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: Any, **__: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "LookupEvents")
+
+    monkeypatch.setattr("c7n_iamusers.report.trail_reader.pages", denied)
+    code, found, said = trail()
+    assert (code, found) == (1, {})
+    assert "AccessDeniedException" in said
+    assert "Allow cloudtrail:LookupEvents there" in said
+
+
+def test_what_lies_in_a_bucket(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    s3 = org.client("s3")
+    s3.create_bucket(Bucket="governance")
+    create_full_user(org, "alice")
+    place = "s3://governance/out?region=us-east-1"
+    run({"type": "quarantine"}, "same", place)
+    run({"type": "composite-delete"}, "same", place)
+    result = verify(place=place)
+    assert result.exit_code == 0, result.output
+    assert "2 journals" in result.output
+    found = s3.list_objects_v2(Bucket="governance", Prefix="out/")["Contents"]
+    keys = [each["Key"] for each in found if each["Key"].endswith(".jsonl")]
+    (first,) = (
+        key
+        for key in keys
+        if b'"phase": "quarantine"' in s3.get_object(Bucket="governance", Key=key)["Body"].read()
+    )
+    s3.delete_object(Bucket="governance", Key=first)
+    result = verify(place=place)
+    assert result.exit_code == 1
+    assert "its first line follows one that is not there" in result.output

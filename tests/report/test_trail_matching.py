@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls in journals against CloudTrail's events, both ways; and the questions that are asked of CloudTrail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.execution.rate_limit import RateLimit
+from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.report.trail_matching import (
+    BY_REQUEST_ID,
+    BY_SESSION,
+    NO_NAME,
+    NOT_READ,
+    REFUSED,
+    TOO_OLD,
+    UNANSWERED,
+    TrailEvent,
+    event_of,
+    match,
+)
+from c7n_iamusers.report.trail_reader import read_trail
+from c7n_iamusers.report.verification import Call
+
+pytestmark = pytest.mark.pure
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=timezone.utc)
+DAY = timedelta(days=1)
+ROLE = "arn:aws:sts::111122223333:assumed-role/IamUsersRemover/CloudCustodian@run-7"
+HAND = "arn:aws:sts::111122223333:assumed-role/IamUsersRemover/somebody"
+OTHER = "arn:aws:sts::111122223333:assumed-role/Admin/somebody"
+
+
+def call(operation: str = "DeleteUser", age: timedelta = DAY, **more: Any) -> Call:
+    time = NOW - age
+    given = {
+        "place": "output/journal.jsonl",
+        "user": "alice",
+        "arn": "arn:aws:iam::111122223333:user/alice",
+        "service": "iam",
+        "time": time.isoformat(),
+        "answered": (time + timedelta(seconds=1)).isoformat(),
+        "result": "done",
+        "request_id": "r-1",
+        "caller": ROLE,
+    }
+    return Call(operation=operation, **{**given, **more})
+
+
+def event(operation: str = "DeleteUser", age: timedelta = DAY, **more: Any) -> TrailEvent:
+    given = {
+        "id": f"{operation}-{age}-{more.get('request_id', 'r-1')}",
+        "request_id": "r-1",
+        "arn": ROLE,
+        "role": "arn:aws:iam::111122223333:role/IamUsersRemover",
+        "user": "alice",
+        "error": "",
+        "read_only": False,
+    }
+    return TrailEvent(operation=operation, time=NOW - age, **{**given, **more})
+
+
+def told(calls: Sequence[Call], events: Sequence[TrailEvent], **more: Any) -> dict[str, Any]:
+    found = match(calls, events, NOW, **more)
+    shown = {
+        BY_REQUEST_ID: found.matched[BY_REQUEST_ID],
+        BY_SESSION: found.matched[BY_SESSION],
+        "unproven": [why for _, why in found.unproven],
+        "late": len(found.late),
+        "missing": len(found.missing),
+        "unjournaled": len(found.unjournaled),
+    }
+    return {name: value for name, value in shown.items() if value}
+
+
+OLD, NEW = timedelta(days=91), timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("calls", "events", "expected"),
+    [
+        pytest.param([call()], [event()], {BY_REQUEST_ID: 1}, id="request-id"),
+        pytest.param([call()], [event(request_id="r-9")], {BY_SESSION: 1}, id="ids-that-differ"),
+        pytest.param([call(request_id="")], [event(request_id="")], {BY_SESSION: 1}, id="no-ids"),
+        pytest.param(
+            [call(request_id="")],
+            [event(request_id="", age=DAY + timedelta(minutes=4))],
+            {BY_SESSION: 1},
+            id="clocks-differ",
+        ),
+        pytest.param(
+            [call(request_id="")],
+            [event(request_id="", age=DAY + timedelta(minutes=6))],
+            {"missing": 1, "unjournaled": 1},
+            id="another-time",
+        ),
+        pytest.param(
+            [call("DeleteVirtualMFADevice", request_id="")],
+            [event("DeleteVirtualMFADevice", request_id="", user="")],
+            {BY_SESSION: 1},
+            id="names-no-user",
+        ),
+        pytest.param(
+            [call(request_id="")],
+            [event(request_id="", user="bob")],
+            {"missing": 1},
+            id="another-user-of-no-journal",
+        ),
+        pytest.param(
+            [call(request_id="")],
+            [event(request_id="", arn=HAND)],
+            {"missing": 1, "unjournaled": 1},
+            id="another-session",
+        ),
+        pytest.param(
+            [call(), call(request_id="r-2", age=DAY - timedelta(seconds=2))],
+            [event(request_id="r-9")],
+            {BY_SESSION: 1, "missing": 1},
+            id="an-event-serves-one-call",
+        ),
+        pytest.param([call()], [], {"missing": 1}, id="no-event"),
+        pytest.param([call(age=OLD)], [], {"unproven": [TOO_OLD]}, id="too-old"),
+        pytest.param([call(age=NEW)], [], {"late": 1}, id="late"),
+        pytest.param([call(request_id="", caller="")], [], {"unproven": [NO_NAME]}, id="neither"),
+        pytest.param([call(result="failed", code="AccessDenied")], [], {"unproven": [REFUSED]}, id="refused"),
+        pytest.param(
+            [call(result="failed", code="AccessDenied", request_id="")],
+            [event(request_id="", error="AccessDenied")],
+            {BY_SESSION: 1},
+            id="refused-with-its-event",
+        ),
+        pytest.param(
+            [call(result="unknown", request_id="")], [], {"unproven": [UNANSWERED]}, id="unanswered"
+        ),
+        pytest.param(
+            [call(result="", answered="", request_id="", caller="")],
+            [event()],
+            {"unproven": [NO_NAME]},
+            id="a-killed-run-and-nobody-known",
+        ),
+        pytest.param(
+            [call()],
+            [event(), event("AttachUserPolicy", request_id="r-2")],
+            {BY_REQUEST_ID: 1, "unjournaled": 1},
+            id="a-change-without-a-line",
+        ),
+        pytest.param(
+            [call()],
+            [event(), event("AttachUserPolicy", request_id="r-2", arn=HAND)],
+            {BY_REQUEST_ID: 1, "unjournaled": 1},
+            id="a-change-in-another-session-of-our-role",
+        ),
+        pytest.param(
+            [call()],
+            [event(), event("AttachUserPolicy", request_id="r-2", arn=OTHER)],
+            {BY_REQUEST_ID: 1},
+            id="a-change-by-others",
+        ),
+        pytest.param(
+            [call()],
+            [event(), event("GetUser", request_id="r-2", read_only=True)],
+            {BY_REQUEST_ID: 1},
+            id="a-read",
+        ),
+        pytest.param(
+            [call()],
+            [event(), event("TagUser", request_id="r-2", error="AccessDenied")],
+            {BY_REQUEST_ID: 1},
+            id="a-change-that-was-refused",
+        ),
+        pytest.param(
+            [call()],
+            [event(), event("TagUser", request_id="r-2", user="ALICE")],
+            {BY_REQUEST_ID: 1, "unjournaled": 1},
+            id="names-in-any-case",
+        ),
+    ],
+)
+def test_what_is_matched(calls: list[Call], events: list[TrailEvent], expected: dict[str, Any]) -> None:
+    assert told(calls, events) == expected
+
+
+def test_what_was_not_read_to_the_end_proves_nothing() -> None:
+    assert told([call()], [], complete=False) == {"unproven": [NOT_READ]}
+
+
+RECORD = {
+    "eventSource": "iam.amazonaws.com",
+    "eventTime": "2026-11-29T12:00:00Z",
+    "eventName": "DeleteUser",
+    "eventID": "e-1",
+    "requestID": "r-1",
+    "readOnly": False,
+    "requestParameters": {"userName": "alice"},
+    "userIdentity": {
+        "arn": ROLE,
+        "sessionContext": {"sessionIssuer": {"arn": "arn:aws:iam::111122223333:role/IamUsersRemover"}},
+    },
+}
+
+
+def test_a_record_becomes_an_event() -> None:
+    assert event_of(RECORD) == event(id="e-1")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"eventSource": "sts.amazonaws.com"},
+        {"eventTime": "yesterday"},
+        {"userIdentity": None},
+    ],
+    ids=str,
+)
+def test_a_record_of_something_else_is_none(changed: dict[str, Any]) -> None:
+    assert event_of({**RECORD, **changed}) is None
+
+
+class Client:
+    """A CloudTrail client with ``records``, two on a page; it remembers what it was asked."""
+
+    def __init__(self, records: Sequence[Any] = (), code: str = "") -> None:
+        self.records, self.code = records, code
+        self.asked: list[dict[str, Any]] = []
+        self.meta = self.service_model = self.service_id = self.events = self
+
+    def hyphenize(self) -> str:
+        return "cloudtrail"
+
+    def register_first(self, *_: Any) -> None:
+        pass
+
+    def lookup_events(self, **asked: Any) -> dict[str, Any]:
+        self.asked.append(asked)
+        if self.code:
+            refusal: Any = {"Error": {"Code": self.code, "Message": "no"}}
+            refusal["ResponseMetadata"] = {"HTTPStatusCode": 400, "RequestId": "r"}
+            raise ClientError(refusal, "LookupEvents")
+        begin = int(asked.get("NextToken", 0))
+        page = [{"CloudTrailEvent": json.dumps(each)} for each in self.records[begin : begin + 2]]
+        more = {"NextToken": str(begin + 2)} if len(self.records) > begin + 2 else {}
+        answered = {"ResponseMetadata": {"HTTPStatusCode": 200, "RequestId": "r"}}
+        return {"Events": page, **more, **answered}
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_each_user_and_each_session_in_its_minutes_is_asked_for_page_by_page() -> None:
+    client = Client([{**RECORD, "eventID": f"e-{number}"} for number in range(5)])
+    calls = [
+        call(age=DAY),
+        call("TagUser", age=DAY - timedelta(minutes=20)),
+        call("TagUser", age=3 * DAY),
+        call("TagUser", age=OLD),
+    ]
+    found = read_trail(client, calls, Backoff(), NOW)
+    assert [each.id for each in found.events] == [f"e-{number}" for number in range(5)]
+    assert found.gaps == ()
+    asked = [
+        (*each["LookupAttributes"][0].values(), each["StartTime"], each["EndTime"])
+        for each in client.asked
+        if "NextToken" not in each
+    ]
+    around = timedelta(minutes=15)
+    one = timedelta(seconds=1)
+    session = "CloudCustodian@run-7"
+    assert asked == [
+        ("ResourceName", "alice", NOW - timedelta(days=90), NOW),
+        ("Username", session, NOW - 3 * DAY - around, NOW - 3 * DAY + around + one),
+        ("Username", session, NOW - DAY - around, NOW - DAY + timedelta(minutes=35) + one),
+    ]
+    assert len(client.asked) == 9
+
+
+def test_no_more_than_two_calls_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, slots = Clock(), list[float]()
+    limit = RateLimit(2.0, clock, clock.sleep)
+    client = Client([{**RECORD, "eventID": f"e-{number}"} for number in range(9)])
+    lookup = client.lookup_events
+
+    def limited(**asked: Any) -> dict[str, Any]:
+        limit.take()  # as each request of a real client does
+        slots.append(clock())
+        return lookup(**asked)
+
+    monkeypatch.setattr(client, "lookup_events", limited)
+    read_trail(client, [call(), call(age=5 * DAY)], Backoff(), NOW, limit)
+    assert slots == [number / 2 for number in range(15)]
+
+
+def test_a_session_with_too_many_events_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c7n_iamusers.report.trail_reader.MOST_PAGES", 2)
+    found = read_trail(Client([RECORD] * 5), [call()], Backoff(), NOW)
+    assert len(found.gaps) == 2
+    assert "ResourceName alice has over 100 events" in found.gaps[0]
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        pytest.param(Client(code="AccessDeniedException"), id="denied"),
+        pytest.param(Client([[]]), id="no-record"),
+    ],
+)
+def test_a_refusal_is_an_error_that_says_so(client: Client) -> None:
+    with pytest.raises(EvidenceUnreadable, match="cloudtrail:LookupEvents does not answer"):
+        read_trail(client, [call()], Backoff(), NOW)

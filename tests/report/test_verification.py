@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verification of what is rarely there: provisioning's records, objects of a bucket, journals that machines merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import BucketJournal, Journal, SegmentedJournal
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.identity_center.applying.run_records import RunDirectory
+from c7n_iamusers.report.checks import ATTENTION, BLOCKING
+from c7n_iamusers.report.verification import NOTE, Verified, verify_outputs
+from c7n_iamusers_cli.bucket_copy import _merged
+
+pytestmark = pytest.mark.pure
+
+ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
+CALL = {"service": "iam", "operation": "TagUser", "parameters": {"UserName": "alice"}}
+
+
+def now() -> datetime:
+    return datetime(2026, 1, 2, tzinfo=timezone.utc)
+
+
+def verified(path: Path, keeps_calls: bool = False) -> Verified:
+    found = Verified(keeps_calls=keeps_calls)
+    verify_outputs(DirectoryStore(path), lambda content: "no plan" if b"?" in content else "", found)
+    return found
+
+
+def told(path: Path) -> list[tuple[str, str]]:
+    """The level of each line, and the file that it is about."""
+    return [(each.level, each.place.removeprefix(f"{path}/")) for each in verified(path).found]
+
+
+def provision(path: Path) -> str:
+    """The directory of a run of provisioning."""
+    run = RunDirectory.begin(DirectoryStore(path), now())
+    with run.journal() as journal:
+        journal.write(ALICE, "before", **CALL)
+        journal.write(ALICE, "after", **CALL, result="done")
+    run.finish({"instance": "arn:aws:sso:::instance/x"})
+    return run.result.removesuffix("result.json")
+
+
+def test_the_result_of_provisioning_has_the_digest_of_its_journal(tmp_path: Path) -> None:
+    place = provision(tmp_path)
+    found = verified(tmp_path)
+    assert (found.found, found.counts["results"], found.counts["lines"]) == ([], 1, 3)
+    result = tmp_path / place / "result.json"
+    result.write_bytes(result.read_bytes() + b" ")
+    assert told(tmp_path) == [(BLOCKING, f"{place}result.json")]
+
+
+def test_the_objects_of_a_journal_are_one_chain(tmp_path: Path) -> None:
+    with SegmentedJournal(DirectoryStore(tmp_path), "runs/1/journal", now) as journal:
+        for _ in range(3):
+            journal.write(ALICE, "before", **CALL)
+            journal.write(ALICE, "after", **CALL, result="done")
+    assert told(tmp_path) == []
+    segments = sorted(tmp_path.rglob("*.jsonl"))
+    assert len(segments) == 4
+    segments[1].unlink()
+    ((level, place),) = told(tmp_path)
+    assert (level, place.startswith("runs/1/journal/20260102T")) == (BLOCKING, True)
+
+
+def bucket_run(store: DirectoryStore, follows: str = "") -> BucketJournal:
+    journal = BucketJournal(store, now)
+    journal.follows = lambda _: follows
+    journal.write(ALICE, "before", **CALL)
+    journal.write(ALICE, "after", **CALL, result="done")
+    journal.write(ALICE, "outcome", status="failed")
+    return journal
+
+
+def test_an_object_may_begin_anew_and_follows_no_line_that_is_gone(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    for _ in range(2):
+        bucket_run(store)
+    assert told(tmp_path) == []
+    bucket_run(store, "0" * 64)
+    ((level, place),) = told(tmp_path)
+    assert (level, place.startswith("journal/")) == (BLOCKING, True)
+
+
+def test_journals_of_restorations_that_machines_merged_are_to_be_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "restore-journal.jsonl"
+    both = b""
+    for name in ("here", "there"):
+        with Journal(tmp_path / name / "restore-journal.jsonl") as journal:
+            journal.write(ALICE, "before", **CALL, notes={"by": name})
+            journal.write(ALICE, "after", **CALL, result="done")
+        both = _merged(both, (tmp_path / name / "restore-journal.jsonl").read_bytes())
+        (tmp_path / name / "restore-journal.jsonl").unlink()
+    path.write_bytes(both)
+    assert told(tmp_path) == [(ATTENTION, "restore-journal.jsonl")]
+    # a run has its output alone: nobody else writes to its journal
+    path.rename(tmp_path / "journal.jsonl")
+    assert told(tmp_path) == [(BLOCKING, "journal.jsonl")]
+
+
+def torn(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b'{"time": "20')
+
+
+@pytest.mark.parametrize(
+    ("leave", "expected"),
+    [
+        pytest.param(lambda path: path.write_bytes(b""), [], id="empty"),
+        pytest.param(torn, [(ATTENTION, "journal.jsonl")], id="killed-in-its-first-line"),
+        pytest.param(lambda path: (torn(path), write(path)), [(NOTE, "journal.jsonl")], id="and-continued"),
+        pytest.param(lambda path: path.mkdir(), [], id="a-directory"),
+        pytest.param(lambda path: path.symlink_to("/etc/passwd"), [(BLOCKING, "journal.jsonl")], id="a-link"),
+        pytest.param(
+            lambda path: path.with_name("deletion-plan.json").write_text("?"),
+            [(BLOCKING, "deletion-plan.json")],
+            id="no-plan",
+        ),
+    ],
+)
+def test_what_is_left(
+    tmp_path: Path, leave: Callable[[Path], object], expected: list[tuple[str, str]]
+) -> None:
+    leave(tmp_path / "journal.jsonl")
+    assert told(tmp_path) == expected
+
+
+def write(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.write(ALICE, "before", **CALL)
+        journal.write(ALICE, "after", **CALL, result="done")
+
+
+def test_each_try_of_a_call_is_an_answer_of_its_own(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        journal.write(ALICE, "before", **CALL)
+        journal.write(ALICE, "tried", **CALL, code="Throttling", request_id="r-1")
+        journal.write(ALICE, "after", **CALL, result="done", request_id="r-2", caller="arn:aws:sts::1:x")
+        journal.write(ALICE, "before", **CALL)
+    found = verified(tmp_path, keeps_calls=True)
+    assert [(each.result, each.request_id, each.caller) for each in found.calls] == [
+        ("tried", "r-1", ""),
+        ("done", "r-2", "arn:aws:sts::1:x"),
+        ("", "", ""),
+    ]
+    assert [each.level for each in found.found] == [ATTENTION]
+    assert verified(tmp_path).calls == []
