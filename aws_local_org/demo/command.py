@@ -41,13 +41,15 @@ MARKER = ".c7n-iamusers-demo"
 DEMO = "demo"
 #: The number of accounts of the local organization, which are those of the checkout's accounts.yml.
 EXAMPLES = len(Settings().member_accounts)
-#: A part of the subject of a step's mails.
+#: A part of the subject of a step's mails, as a pattern.
 SUBJECTS = {
-    "flag-and-notify": "to be deleted on",
+    "flag-and-notify": expect.ANNOUNCING,
     "provision": "with access through IAM Identity Center",
+    "listen": r"IAM users? denied everything on",
     "attempts": "still in use",
     "remind": ": reminder: ",
     "delete": " deleted",
+    "overdue": " overdue, message 1: ",
 }
 LEFT = (
     "Left alone: Active, whose password or key was used in the 30 days before the quarantine. No replacement, people "
@@ -447,8 +449,12 @@ class Demo(steps.Workflow):
         """The users that the mails of a step must name."""
         if step == "delete":
             return self.gone[account.account_id]
+        if step == "listen":
+            return self.parked[account.account_id]
         if step == "attempts":
             return {planted.CALLED}
+        if step == "overdue":
+            return {planted.IN_USE}
         people = {user.name for user in account.users if user.email}
         leaving = expect.leaving(account) - self._answered_in(account)
         return leaving & people if step == "provision" else leaving

@@ -62,11 +62,13 @@ def mail_faults(
     subject: str,
     mails: list[EmailMessage],
 ) -> list[str]:
-    """Each owner must have a mail with ``subject`` in its subject, and together these must name every user."""
+    """Each owner must have a mail whose subject has the pattern ``subject``; together these must name every user."""
     faults = []
     for owner in owners:
         text = "\n".join(
-            _text(mail) for mail in mails if owner in str(mail["To"]) and subject in str(mail["Subject"])
+            _text(mail)
+            for mail in mails
+            if owner in str(mail["To"]) and re.search(subject, str(mail["Subject"]))
         )
         if account.account_id not in text:
             faults.append(
@@ -310,15 +312,28 @@ def _on_the_terminal(said: str, accounts: int, whole: Numbers) -> Iterator[tuple
 def _in_mails(
     expected: Mapping[str, Numbers], mails: Sequence[EmailMessage]
 ) -> Iterator[tuple[str, int, int | None]]:
-    subjects = {
-        "announced": r"[^:]*: (\d+) IAM users? (?:is|are) to be deleted",
-        "deleted": r"[^:]*: (\d+) IAM users? deleted",
-    }
     for account_id, numbers in expected.items():
         about = [str(mail["Subject"]) for mail in mails if account_id in _text(mail)]
-        for what, subject in subjects.items():
-            said = sum(int(found[1]) for each in about if (found := re.match(subject, each)))
-            yield f"{account_id}: {what} in the subjects of mails", getattr(numbers, what), said
+        said = {
+            "announced": sum(
+                int(number)
+                for each in about
+                if re.search(ANNOUNCING, each) and ": reminder: " not in each
+                for number in re.findall(_GROUPS, each)
+            ),
+            "deleted": sum(
+                int(found[1])
+                for each in about
+                if (found := re.match(r"[^:]*: (\d+) IAM users? deleted", each))
+            ),
+        }
+        for what, number in said.items():
+            yield f"{account_id}: {what} in the subjects of mails", getattr(numbers, what), number
+
+
+#: A part of the subject of announcements, and the numbers of its groups.
+ANNOUNCING = r"to be (denied everything on \S+ and )?deleted|: move (it|them) by |, and announced"
+_GROUPS = r"(\d+) (?:IAM users?|in use|without a replacement|left alone)"
 
 
 def _unfinished(account: AccountState, output: PolicyOutput) -> list[str]:

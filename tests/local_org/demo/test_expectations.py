@@ -303,6 +303,10 @@ def counted(**changes: Any) -> dict[str, Any]:
 
 SAID = "4 users seen in 1 accounts: 2 deleted, 0 deleted by others, 2 still there, of which 2 are exempt and 0 of"
 ANNOUNCING = mail(subject="payments: 2 IAM users are to be deleted on 2026-12-25")
+GROUPED = mail(
+    subject="payments: 1 IAM user is to be denied everything on 2026-12-11 and deleted on 2026-12-25, 1 in use"
+)
+NOBODY_GOES = mail(subject="payments: 1 IAM user in use, 1 without a replacement: move them by 2026-12-25")
 #: The same users again.
 REMINDING = mail(subject="payments: reminder: 2 IAM users are to be deleted on 2026-12-25")
 TELLING = mail(subject="payments: 2 IAM users deleted, 1 left alone on 2026-12-25")
@@ -312,6 +316,8 @@ TELLING = mail(subject="payments: 2 IAM users deleted, 1 left alone on 2026-12-2
     ("report", "said", "received", "fault"),
     [
         pytest.param({}, SAID, (ANNOUNCING, REMINDING, TELLING), None, id="alike"),
+        pytest.param({}, SAID, (GROUPED, REMINDING, TELLING), None, id="groups"),
+        pytest.param({}, SAID, (NOBODY_GOES, REMINDING, TELLING), None, id="nobody-goes"),
         pytest.param(
             {"accounts": [{"account": BEFORE.account_id, "users": 2, "left": 0, "exempt": 0}]},
             SAID,
