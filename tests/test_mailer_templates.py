@@ -238,6 +238,30 @@ def test_a_mail_says_first_what_becomes_of_whom_and_what_to_do(
     assert text.index("What to do by") < text.index(rows[0]["UserName"])
 
 
+@pytest.mark.parametrize(
+    ("rows", "step", "said"),
+    [
+        pytest.param(
+            [GOING, USED_NOW, LACKING],
+            "announce",
+            "1 to be deleted on or after 2026-12-24, 1 in use, 1 without a replacement: to be moved by 2026-12-24",
+            id="announced",
+        ),
+        pytest.param([USED_NOW], "remind", "reminder: 1 in use: to be moved by 2026-12-24", id="reminded"),
+        pytest.param([GOING], "announce", "1 to be deleted on or after 2026-12-24", id="all-go"),
+        pytest.param(
+            [USED_NOW, LACKING], "overdue", "overdue: 1 in use, 1 without a replacement", id="overdue"
+        ),
+        pytest.param(
+            [user("denied")], "denied", "denied everything, to be deleted on or after 2026-12-24", id="denied"
+        ),
+    ],
+)
+def test_slack_says_first_what_becomes_of_how_many(rows: list[dict[str, Any]], step: str, said: str) -> None:
+    (slack,) = json.loads(render("flagged", "slack_template", rows, days=None, step=step))["attachments"]
+    assert slack["text"] == said
+
+
 def test_slack_says_what_becomes_of_a_user() -> None:
     known = {
         **USED_NOW,

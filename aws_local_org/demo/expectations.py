@@ -25,6 +25,19 @@ from aws_local_org.demo.state import AccountState, UserState
 _BEDROCK = "BedrockAPIKey-"
 #: A user whose password or key was used in this many days is active.
 ACTIVE_DAYS = 30
+#: A part of the subject of announcements, and the numbers of its groups.
+ANNOUNCING = r"to be (denied everything on \S+ and )?deleted|: move (it|them) by |, and announced"
+_GROUPS = r"(\d+) (?:IAM users?|in use|without a replacement|left alone)"
+#: A part of the subject of a step's mails, as a pattern.
+SUBJECTS = {
+    "flag-and-notify": ANNOUNCING,
+    "provision": "with access through IAM Identity Center",
+    "listen": r"IAM users? denied everything on",
+    "attempts": "still in use",
+    "remind": ": reminder: ",
+    "delete": " deleted",
+    "overdue": " overdue, message 1: ",
+}
 
 
 def exempt(user: UserState) -> bool:
@@ -92,6 +105,23 @@ def served(user: UserState) -> bool:
     return (
         bool(user.email) and not exempt(user) and able and (user.has_mfa or _ONLY_WITH_MFA not in user.groups)
     )
+
+
+def announced_faults(before: AccountState, denied: Set[str], said: Mapping[str, str]) -> list[str]:
+    """The announcement must have said of each user what the Deny did. ``said``: unique id -> the group.
+
+    Access that people got since takes them out of the group that needs it.
+    """
+    wrong = {
+        user.name: said[user.unique_id]
+        for user in before.users
+        if (said.get(user.unique_id) == "goes") > (user.name in denied)
+        or (said.get(user.unique_id) == "in-use" and user.name in denied)
+    }
+    return [
+        f"{before.account_id}: {name} was {'' if name in denied else 'not '}denied, and its owner was told: {group}"
+        for name, group in sorted(wrong.items())
+    ]
 
 
 def access_faults(account: AccountState, access: Iterable[str]) -> list[str]:
@@ -329,11 +359,6 @@ def _in_mails(
         }
         for what, number in said.items():
             yield f"{account_id}: {what} in the subjects of mails", getattr(numbers, what), number
-
-
-#: A part of the subject of announcements, and the numbers of its groups.
-ANNOUNCING = r"to be (denied everything on \S+ and )?deleted|: move (it|them) by |, and announced"
-_GROUPS = r"(\d+) (?:IAM users?|in use|without a replacement|left alone)"
 
 
 def _unfinished(account: AccountState, output: PolicyOutput) -> list[str]:

@@ -41,7 +41,8 @@ class Notice:
     ``event``: the id of the event (``CredentialEvent``) that the message reports; empty if it reports none.
     ``stop``: the first day, in UTC, on which their credentials may stop working, where the message says so.
     ``brownout``: the first day, in UTC, on which they may be denied everything for some minutes, where it says so.
-    ``evidence``: of an announcement, unique id -> why the user was unnecessary then (``frozen_evidence``).
+    ``evidence``: of an announcement, unique id -> why the user was unnecessary then (``frozen_evidence``), with
+    ``group`` and ``told``: what its owner was told of it.
     ``queue``: the URL of the queue; empty where nobody asks whether the message left it (``delivery: unchecked``).
     """
 

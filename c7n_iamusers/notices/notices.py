@@ -9,7 +9,7 @@ proof: anybody with iam:TagUser writes them. ``notice_format`` has one message.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import date, datetime, timedelta, timezone
 from functools import cached_property
 
@@ -232,6 +232,18 @@ class Notices:
         )
         last = next(found, None)
         return last.what.get(unique_id) if last else None
+
+    def heard(self, unique_id: str, words: Collection[str], since: datetime) -> bool:
+        """Whether a message of any policy to inform said one of ``words`` of the user at ``since`` or later.
+
+        Records have whole seconds.
+        """
+        return any(
+            each.step == INFORMED
+            and each.time >= since.replace(microsecond=0)
+            and each.what.get(unique_id, "").partition(":")[0] in words
+            for each in self._by_user.get(unique_id, ())
+        )
 
     def was_told(self, unique_id: str, policy: str, what: str, since: datetime, now: datetime) -> bool:
         """Whether a message of ``policy`` to inform said ``what`` of the user at ``since``, nearly, or later.

@@ -68,7 +68,8 @@ def _row(resource: Mapping[str, Any]) -> dict[str, str]:
     row = {
         "UserName": resource.get("UserName"),
         "Path": resource.get("Path"),
-        "Deletion on or after": notice.get("day"),
+        # who is spared has none
+        "Deletion on or after": notice.get("deleted") if notice.get("group") else notice.get("day"),
         "What is known": "; ".join(_known(known, notice)),
         "Kind": _KINDS.get(str(known.get("kind")), known.get("kind")),
         "Findings": " ".join(

@@ -118,7 +118,9 @@ class Step(ABC):
         return None
 
     def evidence(self, users: Sequence[Resource]) -> Mapping[str, Mapping[str, Any]]:
-        """What the record of a message keeps of the evidence: unique id -> ``frozen_evidence``; nothing by default."""
+        """What the record of a message keeps of the evidence, and of what was told; nothing by default.
+
+        Unique id -> ``frozen_evidence``, with ``group`` and ``told`` of the forecast."""
         return {}
 
     def stop(self, day: date) -> date | None:
@@ -157,7 +159,15 @@ class Announce(Step):
 
     def evidence(self, users: Sequence[Resource]) -> Mapping[str, Mapping[str, Any]]:
         """See Step."""
-        return {str(user["UserId"]): frozen_evidence(user.get(ANNOTATION) or {}) for user in users}
+        found = dict[str, Mapping[str, Any]]()
+        for user in users:
+            known = user.get(ANNOTATION) or {}
+            notice = known.get("notice") or {}
+            told = {
+                name: notice[key] for name, key in (("group", "group"), ("told", "text")) if key in notice
+            }
+            found[str(user["UserId"])] = {**frozen_evidence(known), **told}
+        return found
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""

@@ -19,7 +19,7 @@ from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.mailer_texts import in_parts
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
-from c7n_iamusers.notices.owed import Owed, owed
+from c7n_iamusers.notices.owed import Owed, owed, still_so
 from c7n_iamusers.notices.stock_rows import (
     ANNOUNCE,
     CREATED,
@@ -243,7 +243,9 @@ class NotifyOwners(RecordedNotify):
             store = run_store(self.manager).store if self._informs else None
         except PolicyExecutionError:
             store = None  # the policy changes nobody without an output that lasts
-        return notices, owed(load_outcomes(store), notices, self.policy_name, now) if store else []
+        late = owed(load_outcomes(store), notices, self.policy_name, now) if store else []
+        # that access has stopped is no news once it was given back, or the user is gone
+        return notices, still_so(late, notices) if self.data["step"] == DENIED else late
 
     def _send_late(self, late: Sequence[Owed]) -> None:
         self._step, self._addresses, self._unrecorded = self._make_step(None), (), list[str]()

@@ -186,6 +186,10 @@ def test_the_evidence_is_that_of_the_announcement(org: LocalOrg, iam: Any, tmp_p
     (record,) = records(notices)
     (frozen,) = (user["evidence"] for user in record["users"] if user["user"] == "jane")
     assert frozen["kind"] == "human"
+    assert (frozen["group"], frozen["told"].partition(":")[0]) == (
+        "replace-first",
+        "needs a replacement first",
+    )
     assert frozen["attachments"]["login-profile"] == 1
     assert {"console-without-mfa", "password-never-used"} <= {each["id"] for each in frozen["findings"]}
     age(notices / ACCOUNT, 17)
@@ -203,3 +207,25 @@ def test_the_evidence_is_that_of_the_announcement(org: LocalOrg, iam: Any, tmp_p
         each["id"] for each in jane["findings"]
     )
     assert jane["attachments"].get("inline-policy", 0) == jane["attachments"].get("tag", 0) == 0
+
+
+def test_who_was_given_back_meanwhile_is_not_told_to_be_denied(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notices, output = tmp_path / "notices", tmp_path / "output"
+    notify(notices)
+    with monkeypatch.context() as patched:
+        deny(patched, "SendMessage")
+        with pytest.raises(PolicyExecutionError, match="Nobody was told of"):
+            denying(notices, output).run()
+    sent(org)
+    inform = action(notices, step="inform", days=None, template="iam-users-deleted.html")
+    one = [*EVERYBODY, {"type": "value", "key": "UserName", "value": "alice"}]
+    data = {"name": "release", "filters": one, "actions": [{"type": "release"}, inform]}
+    policy(data, output).run()
+    (released,) = sent(org)
+    assert [each["c7n:IamUser"]["outcome"]["status"] for each in released["resources"]] == ["released"]
+    nobody = [*EVERYBODY, {"type": "value", "key": "UserName", "value": "nobody"}]
+    policy({"filters": nobody, "actions": denying(notices, output).data["actions"]}, output).run()
+    (message,) = sent(org)
+    assert [each["UserName"] for each in message["resources"]] == ["jane"]

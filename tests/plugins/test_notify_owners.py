@@ -79,7 +79,7 @@ def age(notices: Path, days: int) -> None:
     """As if what was recorded had been recorded that many days earlier."""
     for path in notices.glob("*.json"):
         data = json.loads(path.read_text())
-        for key in {"time", "day", "credentials-stop"} & data.keys():
+        for key in {"time", "day", "credentials-stop", "brownout"} & data.keys():
             text = data[key]
             data[key] = (date.fromisoformat(text[:10]) - timedelta(days=days)).isoformat() + text[10:]
         path.write_text(json.dumps(data))

@@ -66,8 +66,8 @@ def test_the_whole_job(tmp_path: Path, no_local_org: None, monkeypatch: pytest.M
     assert "0 faults" in done.stdout
     assert "777788889999" in (work / "report.html").read_text()
     assert "Time is compressed" in done.stdout
-    # announced, replaced, not replaced, reminded, overdue; denied, deactivated and deleted machines and people; attempted;
-    # released; left alone in the stopped run
+    # announced, replaced, not replaced, reminded, overdue; denied, deactivated and deleted machines and people;
+    # attempted; released; left alone in the stopped run
     assert len(list((work / "mails").glob("*.eml"))) == 11 * 3 + 1 + 1 + 1
     assert f"Report:     {work / 'report.html'}" in done.stdout
     check_counts(done.stdout)

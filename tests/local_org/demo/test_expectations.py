@@ -15,6 +15,7 @@ import pytest
 from aws_local_org.demo.expectations import (
     PolicyOutput,
     access_faults,
+    announced_faults,
     attempted_faults,
     changed,
     deleted,
@@ -51,6 +52,25 @@ BEFORE = AccountState(
 AFTER = replace(BEFORE, users=USERS[2:])
 PARKED = replace(BEFORE, users=tuple(replace(each, policies="Deny") for each in USERS[:2]) + USERS[2:])
 ANNOUNCED = {user.unique_id: NOW - timedelta(days=30) for user in USERS}
+
+
+@pytest.mark.parametrize(
+    ("denied", "said", "fault"),
+    [
+        pytest.param(
+            {"alice", "ci"}, {"AIDA1": "replace-first", "AIDA2": "goes", "AIDA3": "in-use"}, None, id="so"
+        ),
+        pytest.param(
+            set(), {"AIDA2": "goes"}, "ci was not denied, and its owner was told: goes", id="not-denied"
+        ),
+        pytest.param(
+            {"ci"}, {"AIDA2": "in-use"}, "ci was denied, and its owner was told: in-use", id="denied"
+        ),
+        pytest.param({"ci"}, {}, None, id="not-announced"),
+    ],
+)
+def test_announced_faults(denied: set[str], said: dict[str, str], fault: str | None) -> None:
+    check(announced_faults(BEFORE, denied, said), fault)
 
 
 def call(name: str) -> dict[str, Any]:
