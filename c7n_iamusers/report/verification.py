@@ -367,8 +367,8 @@ def verify_notices(verified: Verified, stores: Mapping[str, Store], now: datetim
             rested[account].setdefault((str(told.get("notice")), str(told.get("sha256"))), line["arn"])
     for account in sorted({*rested, *stores}):
         if account not in stores:
-            why = f"where the {_of(len(rested[account]), 'notice')} are that deletions rest on is not known: "
-            verified.add(ATTENTION, f"account {account}", f"{why}give --notices PLACE")
+            why = f"deletions rest on {_of(len(rested[account]), 'notice')} whose place is not known"
+            verified.add(ATTENTION, f"account {account}", f"{why}: give --notices PLACE")
             continue
         store = stores[account]
         for (name, digest), arn in rested[account].items():

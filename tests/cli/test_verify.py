@@ -229,6 +229,24 @@ def test_a_reviewed_plan_that_lies_elsewhere_is_given(notice: Notice, tmp_path: 
     assert verify("--plan", str(away)).exit_code == 0
 
 
+def test_a_notice_without_a_digest_is_told_and_no_fault(notice: Notice, org: LocalOrg) -> None:
+    announce(org.client("iam", ACCOUNT), "bob")
+    result = verify()
+    assert result.exit_code == 0
+    assert (
+        f"notices/{ACCOUNT}: no digest of 1 announcement is on record: no deletion here rests on them"
+        in result.output
+    )
+    assert "2 notices" in result.output
+    # nor can one be checked whose place nobody knows
+    for path in Path("output").rglob("metadata.json"):
+        path.unlink()
+    result = verify()
+    assert result.exit_code == 3
+    assert "deletions rest on 1 notice whose place is not known: give --notices PLACE" in result.output
+    assert verify("--notices", "notices").exit_code == 0
+
+
 def test_a_place_without_a_journal_is_refused(tmp_path: Path) -> None:
     (tmp_path / "custodian-run.log").touch()
     result = verify(place=str(tmp_path))

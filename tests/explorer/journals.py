@@ -35,9 +35,10 @@ class Journal:
         return found
 
     def _broken(self) -> str:
-        """Which line does not hold the digest of the one before it. An incomplete one holds none."""
-        before = None
-        for number, text in enumerate(self.path.read_bytes().splitlines(), 1):
+        """Which line of this run does not hold the digest of the one before it. An incomplete one holds none."""
+        texts = self.path.read_bytes().splitlines()
+        before = texts[self.since - 1] if self.since else None
+        for number, text in enumerate(texts[self.since :], self.since + 1):
             try:
                 held = json.loads(text).get("previous", "none")
             except ValueError:

@@ -110,12 +110,17 @@ def torn(path: Path) -> None:
         file.write(b'{"time": "20')
 
 
+def torn_and_continued(path: Path) -> None:
+    torn(path)
+    write(path)
+
+
 @pytest.mark.parametrize(
     ("leave", "expected"),
     [
         pytest.param(lambda path: path.write_bytes(b""), [], id="empty"),
         pytest.param(torn, [(ATTENTION, "journal.jsonl")], id="killed-in-its-first-line"),
-        pytest.param(lambda path: (torn(path), write(path)), [(NOTE, "journal.jsonl")], id="and-continued"),
+        pytest.param(torn_and_continued, [(NOTE, "journal.jsonl")], id="and-continued"),
         pytest.param(lambda path: path.mkdir(), [], id="a-directory"),
         pytest.param(lambda path: path.symlink_to("/etc/passwd"), [(BLOCKING, "journal.jsonl")], id="a-link"),
         pytest.param(
