@@ -4,7 +4,7 @@
   const data = JSON.parse($("data").textContent);
   const V = data.values;
   const at = (numbers) => numbers.map((number) => V[number]);
-  const CHUNK = 100;
+  const CHUNK = 50;
 
   // A user is a list, packed by embedding.py in this order.
   const users = data.users.map((row, id) => {
@@ -18,10 +18,13 @@
     };
     user.text = [name, arn, uid, accountId, accountName, kind, severity, status, policy, quarantine && `quarantine ${quarantine} quarantined`,
       user.reason, owner, ou, planned, blocked, overdue && "overdue", ...user.finding].join(" ").toLowerCase();
-    user.urgency = status === "failed" ? 0 : quarantine && quarantine !== "stands" ? 1 : ["deleted", "gone"].includes(status) ? 3 : 2;
+    user.urgency = status === "failed" ? 0 : user.overdue || (quarantine && quarantine !== "stands") ? 1 : ["deleted", "gone"].includes(status) ? 3 : 2;
     user.rank = user.urgency * 10 + ["high", "medium", "low", "unknown"].indexOf(severity);
     return user;
   });
+
+  // Without a column to sort by, users come by rank.
+  const ranked = [...users].sort((a, b) => a.rank - b.rank || a.id - b.id);
 
   const lastText = (user) => user.last ? user.last.slice(0, 10) : user.activity === "never" ? "never" : "not known";
   const COLUMNS = [
@@ -35,7 +38,6 @@
   ];
   const FILTERS = ["account", "status", "severity", "kind", "finding", "activity", "age", "owner", "ou", "blocked", "planned", "changed"];
   const TITLES = { activity: "last activity", age: "oldest credential", ou: "organizational unit", blocked: "in the way", planned: "announced for", changed: "since the last report" };
-  // Without a column to sort by, users come by rank.
   const state = { q: "", sort: null, down: false };
   for (const each of FILTERS) state[each] = "";
   let matching = [], drawn = 0;
@@ -51,8 +53,9 @@
     const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
     const asked = FILTERS.filter((each) => state[each]);
     const has = (user, key) => Array.isArray(user[key]) ? user[key].includes(state[key]) : user[key] === state[key];
-    matching = users.filter((user) => words.every((word) => user.text.includes(word)) && asked.every((key) => has(user, key)));
-    const key = state.sort === null ? (user) => user.rank : COLUMNS[state.sort][1], sign = state.down ? -1 : 1;
+    matching = ranked.filter((user) => words.every((word) => user.text.includes(word)) && asked.every((key) => has(user, key)));
+    if (state.sort === null) return;
+    const key = COLUMNS[state.sort][1], sign = state.down ? -1 : 1;
     const keys = new Map(matching.map((user) => [user, key(user)]));
     matching.sort((a, b) => {
       const x = keys.get(a), y = keys.get(b);
