@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.reasons import ACTIVE
 from c7n_iamusers.report.accounts import Expected
 from c7n_iamusers.report.embedding import unpacked_details
 from c7n_iamusers.report.fleet import fleet_of
@@ -103,7 +104,8 @@ def test_no_name_or_reason_can_break_out(left: Outputs) -> None:
     row = outcome("alice", "failed", HOSTILE)
     hostile = resource("alice", reasons=[HOSTILE], findings=[{**finding(), "text": HOSTILE}])
     left.leave(hostile, policy=DELETE, outcomes=[row])
-    text = text_of(render_html(data(left, Expected("999999999999", HOSTILE))))
+    hostile_owner = Expected("111122223333", "payments", HOSTILE, HOSTILE)
+    text = text_of(render_html(data(left, Expected("999999999999", HOSTILE), hostile_owner)))
     assert text.count("<script") == 2
     assert "\u202e" not in text
     found = Page(text)
@@ -167,6 +169,45 @@ def test_failures_and_missing_accounts_stand_before_everything_else(left: Output
     assert places == sorted(places)
     assert "its users are not known" in words
     assert "Nothing failed" not in words
+
+
+def test_who_is_in_the_way_is_read_without_javascript_and_leads_to_the_users(left: Outputs) -> None:
+    left.leave(
+        "alice", "bob", policy=DELETE, outcomes=[outcome("alice", "skipped", ACTIVE(days=30, use="-"))]
+    )
+    found = page(left, Expected("111122223333", "payments", "pay&co@example.com", "/workloads/prod"))
+    order = [
+        "Still there",
+        "How many go when",
+        "Who is in the way",
+        "pay&co@example.com",
+        "What changed since",
+    ]
+    places = [found.words.index(each) for each in (*order, "Accounts by risk", "Filter", "Runs")]
+    assert places == sorted(places)
+    links = {attributes.get("href") for _, attributes in found.tags}
+    owner, unit = "owner=pay%26co%40example.com", "ou=/workloads/prod"
+    assert {
+        f"#{owner}",
+        f"#{owner}&blocked=in%20use",
+        f"#{owner}&blocked=not%20announced",
+        f"#{unit}",
+    } <= links
+    values, (alice, bob) = found.embedded["values"], found.embedded["users"]
+    assert [values[number] for number in alice[4]][7:] == [
+        *("pay&co@example.com", "/workloads/prod"),
+        *("", "", "in use", "", False),
+    ]
+    assert [values[number] for number in bob[4]][11] == "not announced"
+
+
+def test_the_page_of_an_owner_speaks_to_the_owner(left: Outputs) -> None:
+    left.leave("alice", policy=DELETE, outcomes=[outcome("alice", "failed", "iam:DeleteUser was denied")])
+    found = Page(text_of(render_html({**data(left), "owner": "<b>@example.com"})))
+    assert "IAM users of <b>@example.com" in found.words
+    assert not [
+        each for each in ("block the next step", "from output", "Name all accounts") if each in found.words
+    ]
 
 
 def test_where_nothing_failed_it_says_so_and_what_it_can_not_know(left: Outputs) -> None:
