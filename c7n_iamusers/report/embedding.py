@@ -52,13 +52,13 @@ class EmbeddedUsers:
         self._table = _Table()
         self._users: list[str] = []
         self._details: list[str] = []
-        self._open: list[Row] = []
+        self._chunk = _Chunk()
 
     def add(self, user: Row) -> None:
         """The next user, as ``User.as_data`` has it, with ``activity`` and ``age``; its texts have to be visible."""
         self._users.append(_embeddable(_listed(user, self._place[user["account"]], self._table)))
-        self._open.append(_detail(user))
-        if len(self._open) == CHUNK:
+        self._chunk.add(_detail(user))
+        if self._chunk.users == CHUNK:
             self._close()
 
     def pieces(self) -> Iterator[Any]:
@@ -73,11 +73,28 @@ class EmbeddedUsers:
         yield Markup(f'],"details":{json.dumps(self._details)},"values":{_embeddable(self._table.values)}}}')
 
     def _close(self) -> None:
-        if self._open:
-            squeeze = zlib.compressobj(9, zlib.DEFLATED, _RAW)
-            text = json.dumps(self._open, separators=(",", ":")).encode()
-            self._details.append(base64.b64encode(squeeze.compress(text) + squeeze.flush()).decode())
-            self._open = []
+        if self._chunk.users:
+            self._details.append(self._chunk.packed())
+            self._chunk = _Chunk()
+
+
+class _Chunk:
+    """Details of users, compressed one by one: what is held of each is little."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self._squeeze = zlib.compressobj(9, zlib.DEFLATED, _RAW)
+        self._packed: list[bytes] = []
+
+    def add(self, detail: Row) -> None:
+        text = ("," if self.users else "[") + json.dumps(detail, separators=(",", ":"))
+        self._packed.append(self._squeeze.compress(text.encode()))
+        self.users += 1
+
+    def packed(self) -> str:
+        """A list of the details. Nothing can be added any more."""
+        end = self._squeeze.compress(b"]") + self._squeeze.flush()
+        return base64.b64encode(b"".join((*self._packed, end))).decode()
 
 
 def unpacked_details(chunk: str) -> list[dict[str, Any]]:

@@ -92,7 +92,7 @@ def users(found: Fleet) -> dict[str, Mapping[str, Any]]:
 
 
 SINCE = NOW - timedelta(days=3)
-USED = {"last_activity": {"time": at(1)}}
+USED: dict[str, Any] = {"last_activity": {"time": at(1)}}
 
 
 @pytest.mark.parametrize(
