@@ -110,11 +110,11 @@ def _standing(
     left = user.is_left()
     blocked = _blocked(user, notice, asks, now) if left else ""
     overdue = bool(left and notice and notice.day <= today and blocked in _OF_OWNERS)
-    mails = (
-        sum(len(each.times(user.unique_id, OVERDUE, last.time, now)) for each in its)
-        if overdue and last
-        else 0
-    )
+    sent = {
+        time
+        for each in (its if overdue and last else ())
+        for time in each.times(user.unique_id, OVERDUE, last.time if last else now, now)
+    }
     changed = () if told.since is None else tuple(_changed(user, last, overdue, told.since))
     return Standing(
         owner=_owner(belongs.owner, last),
@@ -125,7 +125,7 @@ def _standing(
         blocked=blocked,
         until=max((each.expires for each in user.rules), default=None) if blocked == EXEMPT else None,
         overdue=overdue,
-        mails=mails,
+        mails=len(sent),
         changed=changed,
     )
 
