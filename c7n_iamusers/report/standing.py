@@ -17,7 +17,7 @@ from c7n_iamusers.evidence.model import BEDROCK_API_KEY
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED, SKIPPED
 from c7n_iamusers.notices.notices import ANNOUNCED, OVERDUE, Notice, Notices
 from c7n_iamusers.report.outputs import Asks, PolicyOutput
-from c7n_iamusers.report.users import GONE, STANDS, Signs, Standing, User, began, when
+from c7n_iamusers.report.users import GONE, NO_SIGNS, STANDS, Signs, Standing, User, began, when
 from c7n_iamusers.safeguards import forecast
 
 #: What is in the way of a user that is still there, the owner's reasons first; empty for a user on its way.
@@ -71,12 +71,15 @@ def stand(users: Iterable[User], asks: Mapping[str, Asks], told: Told, now: date
         account: _announced(chain.from_iterable(each.all for each in its))
         for account, its in of_account.items()
     }
+    alike = dict[Standing, Standing]()
     for user in users:
         its = of_account.get(user.account, ())
         counting = (each.announcement(user.unique_id, now) for each in its)
         notice = max(filter(None, counting), key=lambda each: each.time, default=None)
         last = announced.get(user.account, {}).get(user.unique_id)
-        user.standing = _standing(user, notice, last, its, asks.get(user.account, Asks()), told, now)
+        standing = _standing(user, notice, last, its, asks.get(user.account, Asks()), told, now)
+        # many users stand alike, and a report may be on 600,000
+        user.standing, user.signs = alike.setdefault(standing, standing), NO_SIGNS
 
 
 def asks_of(outputs: Iterable[PolicyOutput], account_of: Callable[[PolicyOutput], str]) -> dict[str, Asks]:

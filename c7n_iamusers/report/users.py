@@ -117,7 +117,7 @@ class User:
     ``found``: the evidence of the latest runs that selected it; a later one's members take the place of an earlier
     one's. ``severity``: of its worst finding; UNJUDGED where no output has its evidence. ``attempts``: the evidence of
     that name. ``problems``: evidence that could not be read, in words.
-    ``signs``: of its evidence. ``standing``: see ``standing.stand``.
+    ``signs``: of its evidence, until it has its ``standing``: see ``standing.stand``.
     ``remembered_from``: the first day whose broken quarantines are named although they were completed since.
     """
 
