@@ -28,7 +28,7 @@ BLOCKS = (IN_USE, NO_REPLACEMENT, TRUSTED, EXEMPT, LEFT_ALONE, TROUBLE, UNTOLD)
 _OF_OWNERS = frozenset({IN_USE, NO_REPLACEMENT, TRUSTED})
 _BLOCK_OF = {forecast.IN_USE: IN_USE, forecast.REPLACE_FIRST: NO_REPLACEMENT}
 _TRUST = frozenset({reasons.TRUSTED.code, reasons.TRUST_UNKNOWN.code})
-#: A user that a step left for one of these waits for its day, for its announcement, or for the step before.
+#: A user that was left for one of these waits for its day, for its announcement, or for the step before.
 _WAITING = frozenset(
     each.code
     for each in (
@@ -36,6 +36,19 @@ _WAITING = frozenset(
         *(reasons.MESSAGE_WAITS, reasons.ANNOUNCED_LATELY, reasons.BEFORE_ITS_DAY, reasons.BEFORE_ITS_STOP),
         *(reasons.BROWNOUT_NOT_ANNOUNCED, reasons.BEFORE_ITS_BROWNOUT),
         *(reasons.NOT_IN_QUARANTINE, reasons.NOTHING_TO_RELEASE, reasons.QUARANTINE_TOO_SHORT),
+        # nobody is to get access for it: that keeps no step from taking it
+        *(reasons.NO_WORKING_CREDENTIALS, reasons.ONE_SERVICE_CREDENTIALS, reasons.QUARANTINED),
+    )
+)
+#: Why its person has no access through Identity Center yet.
+_WITHOUT_ACCESS = frozenset(
+    each.code
+    for each in (
+        *(reasons.AWAITED, reasons.USER_AWAITED, reasons.GROUP_AWAITED, reasons.MEMBERSHIP_AWAITED),
+        *(reasons.CREDENTIALS_NOT_LISTED, reasons.CREDENTIALS_UNKNOWN, reasons.POLICIES_UNKNOWN),
+        *(reasons.NOT_DERIVED, reasons.NOT_PROVEN, reasons.INVALID_PERSON, reasons.CONFLICT),
+        *(reasons.NOT_PLANNED, reasons.LEFTOVERS, reasons.NOT_PROVISIONED),
+        *(reasons.SPELLED_OTHERWISE, reasons.SPELLED_OTHERWISE_IN_GROUP),
     )
 )
 #: What became of a user since a time.
@@ -160,6 +173,8 @@ def _blocked(user: User, notice: Notice | None, asks: Asks, now: datetime) -> st
         return TROUBLE
     code = str(why["code"])
     if why["status"] == SKIPPED and code not in _WAITING:
+        if code in _WITHOUT_ACCESS:
+            return NO_REPLACEMENT
         return TRUSTED if code in _TRUST else _BLOCK_OF.get(forecast.group_of(code), LEFT_ALONE)
     if notice is None:
         return UNTOLD

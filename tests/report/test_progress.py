@@ -185,6 +185,22 @@ USED: dict[str, Any] = {"last_activity": {"time": at(1)}}
             "",
             id="compromised",
         ),
+        pytest.param(
+            {},
+            ("skipped", reasons.NOT_DERIVED(user="-", why="-")),
+            notice("alice"),
+            "no replacement",
+            "",
+            id="no-permission-set-yet",
+        ),
+        pytest.param(
+            {},
+            ("skipped", reasons.NO_WORKING_CREDENTIALS(user="-", as_of="-")),
+            notice("alice"),
+            "",
+            day(10),
+            id="nobody-can-use-it",
+        ),
         pytest.param({}, ("failed", Reason()), notice("alice"), "failed", "", id="failed"),
         pytest.param(
             USED, ("quarantined", Reason()), notice("alice", quiet=14), "", day(14), id="denied-today"
