@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmarks import first_run, load, suite, validation
+from benchmarks import first_run, load, report_page, suite, validation
 from benchmarks.report import as_markdown, machine, show
 from benchmarks.results import FULL, QUICK, ROOT, BenchmarkError, Plan, Results, goals
 from benchmarks.workload import running_organization
@@ -42,16 +42,25 @@ REPORT = ROOT / "docs" / "benchmarks.md"
     is_flag=True,
     help="Measure first runs of provision instead, and write that section of the report alone.",
 )
+@click.option(
+    "--page",
+    "paged",
+    is_flag=True,
+    help="Measure the page of a report and its filters in Chromium instead; nothing is written.",
+)
 @click.option("--quick", is_flag=True, help="Measure small accounts, once each; written only with --output.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     help="The report file [default: docs/benchmarks.md; none with --quick].",
 )
-def main(loaded: bool, validated: bool, first: bool, quick: bool, output: Path | None) -> None:
+def main(loaded: bool, validated: bool, first: bool, paged: bool, quick: bool, output: Path | None) -> None:
     """Measure stock Cloud Custodian against this package. Exits with 1 if a full run misses a goal."""
     if validated:
         _validation(quick)
+        return
+    if paged:
+        _page(quick)
         return
     if loaded:
         _load(load.QUICK if quick else load.FULL, output or (None if quick else REPORT))
@@ -114,6 +123,17 @@ def _validation(quick: bool) -> None:
     missed = validation.missed(costs)
     if missed and not quick:
         sys.exit(f"policies of {', '.join(missed)} take more than {validation.GOAL} CPU milliseconds more")
+
+
+def _page(quick: bool) -> None:
+    size = report_page.QUICK if quick else report_page.FULL
+    try:
+        found = report_page.measured(size, lambda about: click.echo(about, err=True))
+    except BenchmarkError as error:
+        raise click.ClickException(str(error)) from error
+    Console(width=WIDTH).print(report_page.table(found).for_terminal())
+    if missed := report_page.missed(found):
+        sys.exit(f"goals missed: {'; '.join(missed)}")
 
 
 def _written(target: Path) -> str:

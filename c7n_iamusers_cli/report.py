@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ from c7n_iamusers_cli.output import end_check, format_option, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.stores import Store
+    from c7n_iamusers.notices.notices import Notices
     from c7n_iamusers.report.accounts import Expected
     from c7n_iamusers.report.fleet import Fleet
     from c7n_iamusers.report.mail import MailReport
@@ -25,8 +28,12 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _AGE = re.compile(r"(\d{1,4})([mhd])", re.ASCII)
+#: The tag of an account with the path of its organizational unit.
+_PATH = "path:"
 #: Accounts whose notices are read at once.
 _AT_ONCE = 8
+#: What changed in so long is told where there is no earlier report.
+_A_WEEK = timedelta(days=7)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -95,6 +102,12 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     help="Where to write it, also s3://BUCKET/KEY.  [default: report.html, report.json or report.csv]",
 )
 @click.option(
+    "--split",
+    type=click.Choice(["owner"]),
+    help="Also write a page for each owner, with its users alone, into the directory or prefix NAME-owners beside the "
+    "page NAME.html.",
+)
+@click.option(
     "--notices",
     "notices_place",
     metavar="PLACE",
@@ -118,6 +131,7 @@ def report(
     since: datetime | None,
     output_format: str,
     output: str | None,
+    split: str | None,
     notices_place: str | None,
     check: bool,
 ) -> None:
@@ -125,41 +139,57 @@ def report(
 
     OUTPUT_DIR may be s3://BUCKET/PREFIX. Outputs of several runs show the progress; each user is shown as the latest
     run saw it. The file is for its owner alone: it names every user and what is wrong with it.
+
+    What changed is told since the report that is replaced was made; where there is none, since a week ago.
     """
     if (names or tags) and accounts_file is None:
         raise click.UsageError("-a and -t choose accounts of the accounts file: give -c FILE too")
+    if split and output_format != "html":
+        raise click.UsageError("--split owner writes pages: leave --format html")
     from c7n_iamusers.report.accounts import Wanted
-    from c7n_iamusers.report.checks import BLOCKING
     from c7n_iamusers.report.fleet import fleet_of
-    from c7n_iamusers.report.output_reader import read_outputs
 
     wanted = Wanted([name for file in files for name in _policies(file)], since, bool(names or tags))
     expected = list(_expected(accounts_file, names, tags)) if accounts_file else []
-    known = [each.name for each in expected]
     now = datetime.now(timezone.utc)
-    outputs = list(
-        {each.place: each for place in places for each in read_outputs(open_place(place), known)}.values()
-    )
-    fleet = fleet_of(outputs, expected, now.date(), wanted)
-    mail = _mail(outputs, expected if wanted.expected_only else None, notices_place, fleet.gone(), now)
-    fleet = fleet.with_needs(mail.needs)
-    del outputs  # a report may be on 600,000 users
     place = output or f"report.{output_format}"
-    data = {
+    outputs = _outputs(places, expected)
+    notices = _Notices.read(outputs, expected if wanted.expected_only else None, notices_place, now)
+    fleet = fleet_of(outputs, expected, now, wanted, notices.known, _last_report(place, now))
+    mail = notices.report(fleet.gone(), now)
+    fleet = fleet.with_needs(mail.needs)
+    del outputs, notices  # a report may be on 600,000 users
+    made = {
         "generated": now.isoformat(timespec="seconds"),
         "outputs": list(places),
         "expected": bool(expected),
-        **fleet.as_data(),
     }
+    data = {**made, **fleet.as_data()}
     _write(place, output_format, data)
     _tell(fleet, data["totals"], place)
-    for remark in mail.remarks:
+    for remark in (*mail.remarks, *(_split(fleet, made, place, now) if split else ())):
         say(remark)
     if check:
-        for each in fleet.attention:
-            level = "" if each["level"] == BLOCKING else f"{each['level']}: "
-            say(f"{level}{_who(each)}{each['what']}: {each['why']}", err=True)
-        end_check(*_levels(fleet))
+        _end_check(fleet)
+
+
+def _outputs(places: Iterable[str], expected: Iterable[Expected]) -> list[PolicyOutput]:
+    """The outputs below ``places``, each once. Raises OutputUnreadable."""
+    from c7n_iamusers.report.output_reader import read_outputs
+
+    known = [each.name for each in expected]
+    found = (each for place in places for each in read_outputs(open_place(place), known))
+    return list({each.place: each for each in found}.values())
+
+
+def _end_check(fleet: Fleet) -> None:
+    """A line for each thing that needs attention; ends the command if there is one."""
+    from c7n_iamusers.report.checks import BLOCKING
+
+    for each in fleet.attention:
+        level = "" if each["level"] == BLOCKING else f"{each['level']}: "
+        say(f"{level}{_who(each)}{each['what']}: {each['why']}", err=True)
+    end_check(*_levels(fleet))
 
 
 def _levels(fleet: Fleet) -> tuple[int, int]:
@@ -170,43 +200,68 @@ def _levels(fleet: Fleet) -> tuple[int, int]:
     return blocking, len(fleet.attention) - blocking
 
 
-def _mail(
-    outputs: Sequence[PolicyOutput],
-    only: Sequence[Expected] | None,
-    given: str | None,
-    gone: Collection[str],
-    now: datetime,
-) -> MailReport:
-    """What the notices that the runs name say of their mails. ``only``: the accounts that count; None for all.
+@dataclass(frozen=True)
+class _Notices:
+    """The notices that the runs name. ``outputs``: of the accounts that count. ``faults``: why some can't be read."""
 
-    ``given``: the place of the notices, if it is another one. ``gone``: unique ids of users.
-    """
-    from c7n_iamusers.exceptions import NoticesUnreadable
-    from c7n_iamusers.notices.notices import Notices
-    from c7n_iamusers.report.mail import mail_report, places_of
+    outputs: Sequence[PolicyOutput]
+    known: Mapping[tuple[str, str], Notices]
+    faults: Mapping[tuple[str, str], str]
 
-    if only is not None:
-        outputs = [output for output in outputs if output.account in {known.id for known in only}]
-    known, faults = dict[tuple[str, str], Notices](), dict[tuple[str, str], str]()
+    @classmethod
+    def read(
+        cls,
+        outputs: Sequence[PolicyOutput],
+        only: Sequence[Expected] | None,
+        given: str | None,
+        now: datetime,
+    ) -> _Notices:
+        """``only``: the accounts that count; None for all. ``given``: the place, if runs name another one."""
+        from c7n_iamusers.exceptions import NoticesUnreadable
+        from c7n_iamusers.notices.notices import Notices
+        from c7n_iamusers.report.mail import places_of
 
-    def read(key: tuple[str, str], must: bool) -> None:
-        account, named = key
-        place = given or named
-        if not place.startswith(S3) and not Path(place).is_dir():
-            if must:
-                faults[key] = (
-                    f"there is no directory {place}: run this command where c7n-org ran, or give --notices PLACE"
-                )
-            return
-        try:
-            known[key] = Notices.read(open_place(place), account, now)
-        except (NoticesUnreadable, OutputUnreadable) as error:
-            faults[key] = f"{error}: let this user read {place}, or correct notices"
+        if only is not None:
+            ids = {known.id for known in only}
+            outputs = [output for output in outputs if output.account in ids]
+        known, faults = dict[tuple[str, str], Notices](), dict[tuple[str, str], str]()
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(lambda each: read(*each), places_of(outputs).items()))
-    names = {output.account: output.name for output in outputs if output.name}
-    return mail_report(outputs, known, faults, names, gone, now)
+        def read(key: tuple[str, str], must: bool) -> None:
+            account, named = key
+            place = given or named
+            if not place.startswith(S3) and not Path(place).is_dir():
+                if must:
+                    faults[key] = (
+                        f"there is no directory {place}: run this command where c7n-org ran, or give --notices PLACE"
+                    )
+                return
+            try:
+                known[key] = Notices.read(open_place(place), account, now)
+            except (NoticesUnreadable, OutputUnreadable) as error:
+                faults[key] = f"{error}: let this user read {place}, or correct notices"
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(lambda each: read(*each), places_of(outputs).items()))
+        return cls(outputs, known, faults)
+
+    def report(self, gone: Collection[str], now: datetime) -> MailReport:
+        """What they say of their mails. ``gone``: unique ids of users."""
+        from c7n_iamusers.report.mail import mail_report
+
+        names = {output.account: output.name for output in self.outputs if output.name}
+        return mail_report(self.outputs, self.known, self.faults, names, gone, now)
+
+
+def _last_report(place: str, now: datetime) -> datetime:
+    """When the report that is to be replaced was made; a week ago where there is none, or it does not say it."""
+    from c7n_iamusers.report.rendering import made_at
+
+    store, name = _target(place)
+    try:
+        found = made_at(store.read(name) or b"")
+    except OSError:  # too large, or no file: what is wrong with the place is said when it is written
+        found = None
+    return found if found and found <= now else now - _A_WEEK
 
 
 def _who(row: Mapping[str, Any]) -> str:
@@ -227,6 +282,30 @@ def _write(place: str, output_format: str, data: dict[str, Any]) -> None:
         store.stream(name, renderers[output_format](data))
     except OSError as error:
         raise OutputUnreadable(f"the report can't be written: {error}: give another --output FILE") from error
+
+
+def _split(fleet: Fleet, made: Mapping[str, Any], place: str, now: datetime) -> Iterator[str]:
+    """Writes a page for each owner of users; says where, and of how many users the owner is not known."""
+    path, mark, query = place.partition("?") if place.startswith(S3) else (place, "", "")
+    beside = f"{path.removesuffix('.html')}-owners"
+    pages, unknown = 0, 0
+    for owner, of_owner in fleet.of_owners(now):
+        if not owner:
+            unknown = len(of_owner.users)
+            continue
+        data = {**made, "outputs": [], "owner": owner, **of_owner.as_data()}
+        _write(f"{beside}/{_page_of(owner)}{mark}{query}", "html", data)
+        pages += 1
+    yield f"{beside}/: a page for each of {pages} owners"
+    if unknown:
+        yield f"{unknown} users are on no owner's page: no announcement of them is on record, and -c names no owner"
+
+
+def _page_of(owner: str) -> str:
+    """The name of an owner's page. What is no plain file name is told apart by its digest."""
+    plain = re.sub(r"[^a-z0-9._@+-]", "_", owner.lower())[:100].lstrip(".") or "_"
+    told_apart = "" if plain == owner else f"-{hashlib.sha256(owner.encode()).hexdigest()[:12]}"
+    return f"{plain}{told_apart}.html"
 
 
 def _target(place: str) -> tuple[Store, str]:
@@ -302,15 +381,8 @@ def _expected(path: Path, names: tuple[str, ...], tags: tuple[str, ...]) -> Iter
 
     Raises OutputUnreadable and InvalidPolicyData.
     """
-    from c7n_iamusers.report.accounts import Expected
 
-    rows = read_accounts(
-        path,
-        lambda data: [
-            (Expected(str(each["account_id"]).zfill(12), str(each["name"])), set(each.get("tags") or ()))
-            for each in data["accounts"]
-        ],
-    )
+    rows = read_accounts(path, lambda data: list(_entries(data)))
     ids = {each: {each.id, each.name} for each, _ in rows}
     if unknown := set(names).difference(*ids.values()):
         raise OutputUnreadable(
@@ -326,3 +398,20 @@ def _expected(path: Path, names: tuple[str, ...], tags: tuple[str, ...]) -> Iter
         )
         raise OutputUnreadable(f"{path} has no account {chosen}")
     yield from found
+
+
+def _entries(data: Any) -> Iterator[tuple[Expected, set[str]]]:
+    """The accounts of an accounts file, each with its tags.
+
+    The organizational unit is ``vars.ou``, or the longest tag ``path:``, which c7n-org's orgaccounts.py writes.
+    """
+    from c7n_iamusers.organization.owners import OWNER
+    from c7n_iamusers.report.accounts import Expected
+
+    shared = data.get("vars") or {}
+    for each in data["accounts"]:
+        variables, tags = {**shared, **(each.get("vars") or {})}, [*map(str, each.get("tags") or ())]
+        paths = [tag.removeprefix(_PATH) for tag in tags if tag.startswith(_PATH)]
+        unit = str(variables.get("ou") or max(paths, key=len, default=""))
+        owner = str(variables.get(OWNER) or "")
+        yield Expected(str(each["account_id"]).zfill(12), str(each["name"]), owner, unit), set(tags)

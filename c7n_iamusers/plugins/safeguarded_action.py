@@ -26,12 +26,11 @@ from c7n_iamusers.plugins.user_action import Resource, UserAction
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
 from c7n_iamusers.safeguards.forecast import PEOPLE
 from c7n_iamusers.safeguards.gate_readings import Calls, Gate, Gates
+from c7n_iamusers.safeguards.reasons_to_spare import ACTIVE_WITHIN as ACTIVE_WITHIN
 from c7n_iamusers.safeguards.reasons_to_spare import Guards
 
 #: Waives a safeguard in writing.
 NONE = policy_checks.NONE
-#: Days without use that a policy asks for unless it states others.
-ACTIVE_WITHIN = 30
 #: The options that both actions have.
 OPTIONS: Mapping[str, Any] = {
     "active-within": policy_checks.or_none(policy_checks.DAYS),

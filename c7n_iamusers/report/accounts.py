@@ -42,10 +42,12 @@ _LOOK = "look into what c7n-org printed for this account, such as a denied role 
 
 @dataclass(frozen=True)
 class Expected:
-    """An account of c7n-org's accounts file."""
+    """An account of c7n-org's accounts file. ``owner``, ``ou``: see ``standing.Belongs``."""
 
     id: str
     name: str
+    owner: str = ""
+    ou: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta, timezone
 
 from c7n_iamusers.evidence.findings import HIGH
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
 from c7n_iamusers.exemptions import ExemptionRule, RuleKey, parse_rules
+from c7n_iamusers.notices.notices import Notices
 from c7n_iamusers.report import outputs as ended
 from c7n_iamusers.report.accounts import (
     ANY,
@@ -26,9 +27,13 @@ from c7n_iamusers.report.accounts import (
 )
 from c7n_iamusers.report.checks import BLOCKING, REMEMBERED, needs
 from c7n_iamusers.report.outputs import PolicyOutput
+from c7n_iamusers.report.progress import Progress, progress_of
+from c7n_iamusers.report.standing import Belongs, Told, asks_of, stand
 from c7n_iamusers.report.users import FIRST, LAST, Row, User, Users, began, event_of, users_of, when
 from c7n_iamusers.text.times import as_text
 
+#: Of a fleet whose notices are not known.
+NO_NOTICES: Mapping[tuple[str, str], Notices] = {}
 #: An exemption that ends within so many days is named.
 _SOON = timedelta(days=30)
 
@@ -43,6 +48,25 @@ class Fleet:
     exemptions: tuple[Row, ...]
     attention: tuple[Row, ...]
     policies: tuple[Row, ...]
+    progress: Progress
+
+    def of_owners(self, now: datetime) -> Iterator[tuple[str, Fleet]]:
+        """Each owner with what is of its users alone, so that it can be given to the owner; empty: it is not known."""
+        accounts = {each.id: each for each in self.accounts}
+        grouped: defaultdict[str, list[User]] = defaultdict(list)
+        for user in self.users:
+            grouped[user.standing.owner].append(user)
+        for owner, users in sorted(grouped.items()):
+            of_account: defaultdict[str, list[User]] = defaultdict(list)
+            for user in users:
+                of_account[user.account].append(user)
+            # what is said of a whole account may name other owners' users, and what blocks a step is for who runs it
+            own = tuple(
+                replace(accounts[key], users=tuple(found), notes=(), why=())
+                for key, found in of_account.items()
+            )
+            progress = progress_of(own, users, self.progress.since, now)
+            yield owner, Fleet(own, tuple(users), (), (), (), (), progress)
 
     def with_needs(self, further: Iterable[Row]) -> Fleet:
         """With ``further`` lines of the check, such as those on mails, which outputs do not tell (``mail_report``)."""
@@ -70,6 +94,7 @@ class Fleet:
                 "failed": sum(each.event()["status"] == FAILED for each in left),
                 "high": sum(each.severity == HIGH for each in left),
             },
+            "progress": self.progress.as_data(),
             "attention": list(self.attention),
             "accounts": [each.as_data() for each in self.accounts],
             "runs": list(self.runs),
@@ -82,10 +107,16 @@ class Fleet:
 def fleet_of(
     outputs: Sequence[PolicyOutput],
     expected: Sequence[Expected],
-    today: date,
+    now: datetime,
     wanted: Wanted = ANY,
+    notices: Mapping[tuple[str, str], Notices] = NO_NOTICES,
+    since: datetime | None = None,
 ) -> Fleet:
-    """The fleet that ``outputs`` show, with the accounts that are ``expected`` to be among them."""
+    """The fleet that ``outputs`` show, with the accounts that are ``expected`` to be among them.
+
+    ``notices``: of each account and place. ``since``: what is later than this counts as changed; None: nothing does.
+    """
+    today = now.astimezone(timezone.utc).date()
     key_of = account_keys(outputs, expected)
     if wanted.expected_only:
         ids = {each.id for each in expected}
@@ -95,6 +126,8 @@ def fleet_of(
     for user in users:
         user.remembered_from = today - REMEMBERED
         user.note()
+    belongs = {each.id: Belongs(each.owner, each.ou) for each in expected}
+    stand(users, asks_of(outputs, key_of.of), Told(notices, since, belongs), now)
     accounts = accounts_of(outputs, expected, key_of, users, wanted)
     ordered = sorted(users, key=lambda each: (each.account, each.name.casefold(), each.unique_id))
     runs = tuple(_runs(outputs, users, key_of))
@@ -104,7 +137,8 @@ def fleet_of(
     latest = latest_outputs(outputs, key_of)
     exemptions = tuple(_exemptions(latest, all_seen, today, _lapsed(users, today)))
     policies = tuple(_policies(latest, wanted, known))
-    fleet = Fleet(accounts, tuple(ordered), runs, exemptions, (), policies)
+    progress = progress_of(accounts, ordered, since, now)
+    fleet = Fleet(accounts, tuple(ordered), runs, exemptions, (), policies, progress)
     return fleet.with_needs(needs(accounts, outputs, latest, exemptions, known, key_of.of))
 
 

@@ -13,13 +13,13 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.notices.delivery import EXPIRED, LEFT, ONCE, Delivery
 from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, LAPSE_DAYS, Notice, Notices
 from c7n_iamusers.notices.owed import owed
-from c7n_iamusers.report.outputs import RAN, PolicyOutput
+from c7n_iamusers.report.outputs import ANNOUNCE, RAN, PolicyOutput
 from c7n_iamusers.report.users import began
 from c7n_iamusers.text.wording import shown
 
 BLOCKING, KIND = "blocking", "mail"
 #: The step of messages that say what became of users.
-INFORM, ANNOUNCE = "inform", "announce"
+INFORM = "inform"
 #: A message that is in the queue for longer is a problem. A second reading of an empty queue may be due a day later.
 _PATIENCE, _PATIENCE_ONCE = timedelta(days=1), timedelta(days=2)
 #: What becomes of messages that may have expired, by their step.

@@ -26,6 +26,7 @@ from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
 from c7n_iamusers.iam.user_patterns import named_alone
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,
+    ANNOUNCE,
     DENIED,
     FAILED,
     RAN,
@@ -34,6 +35,7 @@ from c7n_iamusers.report.outputs import (
     STOPPED,
     TOO_MANY,
     UNREADABLE,
+    Asks,
     Mail,
     PolicyOutput,
     Selected,
@@ -285,8 +287,9 @@ def _mails(actions: Any) -> Iterator[Mail]:
     """Those that report credentials announce nothing, and nobody asks what becomes of them."""
     for action in actions if isinstance(actions, list) else ():
         if isinstance(action, dict) and action.get("notices") and action.get("step") != "created":
-            rests = action.get("noticed") not in (None, "none")
-            yield Mail(str(action["notices"]), str(action.get("step") or ""), rests)
+            rests, step = action.get("noticed") not in (None, "none"), str(action.get("step") or "")
+            asks = Asks.of(action) if step == ANNOUNCE else None
+            yield Mail(str(action["notices"]), step, rests, asks)
 
 
 def _names(filters: Any) -> tuple[str, ...] | None:

@@ -13,10 +13,15 @@ from typing import Any
 
 from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.evidence.seen_users import SeenUsers
+from c7n_iamusers.safeguards.reasons_to_spare import ACTIVE_WITHIN
 
 #: In place of a policy's name, for what ``c7n-iamusers restore`` did; and the member of its row with the unique id of
 #: the user that it restores, which the user in the row replaces.
 RESTORE, REPLACES = "restore", "replaces"
+#: The step of announcements, in a policy.
+ANNOUNCE = "announce"
+#: States of a person's access, as ``require`` names them.
+_PROVISIONED, _USED = "provisioned", "used"
 
 #: How a policy's run ended in an account.
 RAN, ACTION_FAILED, TOO_MANY = "ran", "action failed", "too many users"
@@ -70,15 +75,37 @@ class Selected:
 
 
 @dataclass(frozen=True)
+class Asks:
+    """What the later steps ask of users, as an announcement states it (``forecast.Later``).
+
+    ``active_within``: days; None if use spares nobody. ``takes_trusted``: whether a role's trust spares nobody.
+    ``accepted``: the states of a person's access that do; empty if nobody asks.
+    """
+
+    active_within: float | None = None
+    takes_trusted: bool = False
+    accepted: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, action: Mapping[str, Any]) -> Asks:
+        """What the options of an action ``notify-owners`` say, with its defaults where they say nothing."""
+        active, required = action.get("active-within", ACTIVE_WITHIN), action.get("require", _PROVISIONED)
+        states = {_PROVISIONED: (_PROVISIONED, _USED), _USED: (_USED,)}
+        days = float(active) if isinstance(active, int | float) else None
+        return cls(days, action.get("trusted-by-role") is True, states.get(required, ()))
+
+
+@dataclass(frozen=True)
 class Mail:
     """What an action of a policy records in notices, or reads there: their place, and its ``step``, if it has one.
 
-    ``rests``: whether it changes users only by their announcements.
+    ``rests``: whether it changes users only by their announcements. ``asks``: of an announcement.
     """
 
     notices: str
     step: str = ""
     rests: bool = False
+    asks: Asks | None = None
 
 
 @dataclass(frozen=True)

@@ -4,25 +4,27 @@
   const data = JSON.parse($("data").textContent);
   const V = data.values;
   const at = (numbers) => numbers.map((number) => V[number]);
-  const CHUNK = 100;
+  const CHUNK = 50;
 
-  // A user is a list, packed by rendering.py in this order.
+  // A user is a list, packed by embedding.py in this order.
   const users = data.users.map((row, id) => {
-    const [account, name, arn, uid, created, seen, oldest, shared, reason, time] = row;
-    const [kind, severity, status, policy, quarantine, activity, age] = at(shared);
-    const findings = at(row[12]);
+    const [account, name, above, uid, shared, reason, last, finding, changed] = row;
+    const [kind, severity, status, policy, quarantine, activity, age, owner, ou, planned, goes, blocked, until, overdue] = at(shared);
     const [accountId, accountName] = data.accounts[account];
+    const arn = typeof above === "string" ? above : V[above] + name;
     const user = {
-      id, row, name, arn, uid, created, seen, oldest, kind, severity, status, policy, quarantine, activity, age, time, findings,
-      reason: V[reason], account: accountId, accountName: accountName || accountId, last: row[10][0],
-      finding: [...new Set(findings.map((each) => each[0]))],
+      id, name, arn, uid, kind, severity, status, policy, quarantine, activity, age, owner, ou, planned, goes, blocked, until, overdue,
+      reason: V[reason], account: accountId, accountName: accountName || accountId, last, finding: at(finding), changed: at(changed),
     };
     user.text = [name, arn, uid, accountId, accountName, kind, severity, status, policy, quarantine && `quarantine ${quarantine} quarantined`,
-      user.reason, ...user.finding].join(" ").toLowerCase();
-    user.urgency = status === "failed" ? 0 : quarantine && quarantine !== "stands" ? 1 : ["deleted", "gone"].includes(status) ? 3 : 2;
+      user.reason, owner, ou, planned, blocked, overdue && "overdue", ...user.finding].join(" ").toLowerCase();
+    user.urgency = status === "failed" ? 0 : user.overdue || (quarantine && quarantine !== "stands") ? 1 : ["deleted", "gone"].includes(status) ? 3 : 2;
     user.rank = user.urgency * 10 + ["high", "medium", "low", "unknown"].indexOf(severity);
     return user;
   });
+
+  // Without a column to sort by, users come by rank.
+  const ranked = [...users].sort((a, b) => a.rank - b.rank || a.id - b.id);
 
   const lastText = (user) => user.last ? user.last.slice(0, 10) : user.activity === "never" ? "never" : "not known";
   const COLUMNS = [
@@ -31,12 +33,11 @@
     ["Kind", (user) => user.kind],
     ["Severity", (user) => ["high", "medium", "low", "unknown"].indexOf(user.severity) * 100 - user.finding.length],
     ["Last active", (user) => user.last || (user.activity === "never" ? "0" : "1")],
-    ["Oldest credential", (user) => user.oldest || "9"],
+    ["Goes", (user) => user.goes || `a${user.blocked}`],
     ["Outcome", (user) => `${user.urgency} ${user.status}`],
   ];
-  const FILTERS = ["account", "status", "severity", "kind", "finding", "activity", "age"];
-  const TITLES = { activity: "last activity", age: "oldest credential" };
-  // Without a column to sort by, users come by rank.
+  const FILTERS = ["account", "status", "severity", "kind", "finding", "activity", "age", "owner", "ou", "blocked", "planned", "changed"];
+  const TITLES = { activity: "last activity", age: "oldest credential", ou: "organizational unit", blocked: "in the way", planned: "announced for", changed: "since the last report" };
   const state = { q: "", sort: null, down: false };
   for (const each of FILTERS) state[each] = "";
   let matching = [], drawn = 0;
@@ -51,9 +52,10 @@
   function select() {
     const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
     const asked = FILTERS.filter((each) => state[each]);
-    const has = (user, key) => key === "finding" ? user.finding.includes(state.finding) : user[key] === state[key];
-    matching = users.filter((user) => words.every((word) => user.text.includes(word)) && asked.every((key) => has(user, key)));
-    const key = state.sort === null ? (user) => user.rank : COLUMNS[state.sort][1], sign = state.down ? -1 : 1;
+    const has = (user, key) => Array.isArray(user[key]) ? user[key].includes(state[key]) : user[key] === state[key];
+    matching = ranked.filter((user) => words.every((word) => user.text.includes(word)) && asked.every((key) => has(user, key)));
+    if (state.sort === null) return;
+    const key = COLUMNS[state.sort][1], sign = state.down ? -1 : 1;
     const keys = new Map(matching.map((user) => [user, key(user)]));
     matching.sort((a, b) => {
       const x = keys.get(a), y = keys.get(b);
@@ -110,8 +112,16 @@
     else if (user.quarantine && user.quarantine !== "stands") outcome.append(" ", make("span", `quarantine ${user.quarantine}`, "badge bad"));
     if (user.reason && user.status !== "deleted") outcome.append(make("span", user.reason, "why"));
     row.append(make("td", user.name, "name"), make("td", user.accountName), make("td", user.kind), severity,
-      make("td", lastText(user)), make("td", user.oldest || "-"), outcome);
+      make("td", lastText(user)), goesCell(user), outcome);
     return row;
+  }
+
+  // The day on which it goes, or what is in the way.
+  function goesCell(user) {
+    const cell = make("td", user.goes);
+    if (user.blocked) cell.append(make("span", user.until ? `${user.blocked} until ${user.until}` : user.blocked, `badge${user.overdue ? " bad" : ""}`));
+    if (user.overdue) cell.append(make("span", `overdue since ${user.planned}`, "why"));
+    return cell;
   }
 
   function part(title, lines) {
@@ -124,10 +134,21 @@
 
   const minute = (time) => time ? `${time.replace("T", " ")} UTC` : "";
 
-  function detail(user) {
-    const { row } = user;
-    const [last, by, unsure] = row[10];
-    const trusted = at(row[18]), center = V[row[20]];
+  // Details are packed for many users at once, and unpacked when the first of these is unfolded.
+  const chunks = new Map();
+  async function unpack(number) {
+    const bytes = Uint8Array.from(atob(data.details[number]), (each) => each.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+    return JSON.parse(await new Response(stream).text());
+  }
+  async function known(user) {
+    const number = Math.floor(user.id / data.chunk);
+    if (!chunks.has(number)) chunks.set(number, unpack(number));
+    return (await chunks.get(number))[user.id % data.chunk];
+  }
+
+  function detail(user, it) {
+    const { center } = it, { last } = user;
     const finding = ([id, severity, text]) => {
       const item = make("li");
       item.append(make("span", "", `dot ${severity}`), `${text} `, make("span", id, "id"));
@@ -135,35 +156,50 @@
     };
     const outcome = ([time, policy, status, reason, code]) => {
       const item = make("li");
-      item.append(make("span", V[status], `badge s-${V[status]}`), ` ${minute(time)} ${V[policy]} ${V[code]}`);
-      if (V[reason]) item.append(make("span", V[reason], "why"));
+      item.append(make("span", status, `badge s-${status}`), ` ${minute(time)} ${policy} ${code}`);
+      if (reason) item.append(make("span", reason, "why"));
       return item;
     };
     const grid = make("div", "", "grid");
     grid.append(
-      part("Outcomes, the latest first", row[21].length ? row[21].map(outcome) : ["no action has reported on it"]),
-      part("Findings", [...user.findings.map(finding), ...at(row[13]).map((id) => `${id}: not known, its evidence was not read`)]),
-      part("Evidence", at(row[11])),
+      part("Outcomes, the latest first", it.outcomes.length ? it.outcomes.map(outcome) : ["no action has reported on it"]),
+      part("Findings", [...it.findings.map(finding), ...it.unknown.map((id) => `${id}: not known, its evidence was not read`)]),
+      part("Announcement", [
+        it.announced ? `announced on ${it.announced} for ${user.planned}` : "none is on record",
+        user.goes && `goes on ${user.goes}, if nothing changes`,
+        user.blocked && `in the way: ${user.blocked}${user.until ? ` until ${user.until}` : ""}`,
+        user.overdue && `overdue; ${it.mails} mail${it.mails === 1 ? "" : "s"} said so`,
+        `owner: ${user.owner || "not known"}`, user.ou && `organizational unit: ${user.ou}`,
+      ]),
+      part("Evidence", it.reasons),
       part("Credentials", [
-        ...row[15].map(([title, active, created, used]) =>
+        ...it.credentials.map(([title, active, created, used]) =>
           `${title}: ${active === null ? "status unknown" : active ? "active" : "inactive"}${created ? `, of ${created}` : ""}` +
           `, ${used === "never" ? "never used" : used ? `last used ${used}` : "use unknown"}`),
-        last && `Last activity: ${minute(last)}${V[by] ? `, by ${V[by]}` : ""}`,
-        ...at(unsure).map((text) => `Not certain: ${text}`),
+        it.oldest && `The oldest active one is of ${it.oldest}`,
+        last && `Last activity: ${minute(last)}${it.by ? `, by ${it.by}` : ""}`,
+        ...it.unsure.map((text) => `Not certain: ${text}`),
       ]),
       part("Attached", [
-        Object.entries(V[row[16]]).map(([kind, count]) => `${kind}: ${count}`).join(", "),
-        row[17].length && `Not read, so at least so many: ${at(row[17]).join(", ")}`,
-        ...trusted.map((role) => `Trusted by ${role}`),
+        Object.entries(it.held).map(([kind, count]) => `${kind}: ${count}`).join(", "),
+        it.unread.length && `Not read, so at least so many: ${it.unread.join(", ")}`,
+        ...it.trusted.map((role) => `Trusted by ${role}`),
       ]),
-      part("Replacement", [at(row[14]).join(" or "), center && `Identity Center: ${[center.state, center.reason, center.username, center["permission-set"]].filter(Boolean).join(", ")}`]),
-      part("User", [user.arn, user.uid, user.created && `created ${user.created}`, user.seen && `last selected ${minute(user.seen)}`]),
-      part("Sources", V[row[19]].map(([name, source, time, problem]) => `${name}: ${source} ${problem ? `could not be read: ${problem}` : minute(time)}`)),
+      part("Replacement", [it.replacement.join(" or "), center && `Identity Center: ${[center.state, center.reason, center.username, center["permission-set"]].filter(Boolean).join(", ")}`]),
+      part("User", [user.arn, user.uid, it.created && `created ${it.created}`, it.seen && `last selected ${minute(it.seen)}`]),
+      part("Sources", it.sources.map(([name, source, time, problem]) => `${name}: ${source} ${problem ? `could not be read: ${problem}` : minute(time)}`)),
     );
-    const cell = make("td"), node = make("tr", "", "detail");
+    return grid;
+  }
+
+  function unfolded(user) {
+    const cell = make("td", "…"), node = make("tr", "", "detail");
     cell.colSpan = COLUMNS.length;
-    cell.append(grid);
     node.append(cell);
+    known(user).then(
+      (it) => cell.replaceChildren(detail(user, it)),
+      (error) => cell.replaceChildren(`This browser can't unpack the details (${error.name}): --format json has them too.`),
+    );
     return node;
   }
 
@@ -171,7 +207,7 @@
     const open = row.getAttribute("aria-expanded") === "true";
     row.setAttribute("aria-expanded", String(!open));
     if (open) row.nextElementSibling.remove();
-    else row.after(detail(users[row.dataset.user]));
+    else row.after(unfolded(users[row.dataset.user]));
   }
 
   function focus(row) {
@@ -256,13 +292,13 @@
   }, { rootMargin: "600px" }).observe($("more"));
   addEventListener("hashchange", follow);
   // On paper all that is selected, and everything that can be unfolded.
-  let unfolded = [];
+  let opened = [];
   addEventListener("beforeprint", () => {
     more(matching.length);
-    unfolded = [...document.querySelectorAll("details:not([open])")];
-    for (const each of unfolded) each.open = true;
+    opened = [...document.querySelectorAll("details:not([open])")];
+    for (const each of opened) each.open = true;
   });
-  addEventListener("afterprint", () => { for (const each of unfolded) each.open = false; });
+  addEventListener("afterprint", () => { for (const each of opened) each.open = false; });
 
   $("controls").hidden = $("list").hidden = false;
   follow();

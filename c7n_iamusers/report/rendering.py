@@ -7,7 +7,7 @@ import base64
 import csv
 import hashlib
 import io
-import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +30,10 @@ from c7n_iamusers.execution.outcomes import (
     UNCHANGED,
 )
 from c7n_iamusers.report.accounts import UNSEEN
+from c7n_iamusers.report.burn_down import burn_down
 from c7n_iamusers.report.checks import KINDS
+from c7n_iamusers.report.embedding import EmbeddedUsers
+from c7n_iamusers.report.standing import BLOCKS
 from c7n_iamusers.report.users import FLAGGED, GONE, SEVERITIES, UNJUDGED
 from c7n_iamusers.text.json_pieces import json_pieces
 from c7n_iamusers.text.times import moment
@@ -59,8 +62,13 @@ _ACTIVITY = ((14, "within 14 days"), (90, "within 90 days"), (365, "within a yea
 _LONG_AGO = "over a year ago"
 _AGES = ((90, "up to 90 days"), (365, "up to a year"), (730, "up to 2 years"), (1825, "up to 5 years"))
 _OLD = "over 5 years"
+#: Where a report says when it was made: its page and its JSON, in so many bytes.
+_MADE = re.compile(rb'(?:name="generated" content=|"generated": ?)"([\dT:+-]{19,25})"')
+_HEAD = 2000
 #: How many accounts are shown before the reader asks for more.
 _SHOWN = 12
+#: Rows of a table of those who are in the way: all others are counted in its last one.
+_ROWS = 300
 
 
 def render_json(data: Row) -> Iterator[bytes]:
@@ -112,6 +120,14 @@ _COLUMNS: dict[str, Callable[[Row, Row], str]] = {
     "policy": _text("policy"),
     "time": _text("time"),
     "last_seen": _text("last_seen"),
+    "owner": _text("owner"),
+    "ou": _text("ou"),
+    "announced": _text("announced"),
+    "planned": _text("planned"),
+    "goes": _text("goes"),
+    "blocked": _text("blocked"),
+    "until": _text("until"),
+    "overdue": lambda user, _: "yes" if user.get("overdue") else "",
 }
 
 
@@ -122,17 +138,23 @@ def render_html(data: Row) -> Iterator[bytes]:
     seen = all_visible({key: value for key, value in data.items() if key != "users"})
     now = moment(seen["generated"])
     assert now  # it is the report's own
-    users = _Users(seen["accounts"])
+    users, counted = EmbeddedUsers(seen["accounts"]), _Charts()
     for each in data["users"]:
         user = all_visible(each)
-        users.add({**user, **_ages(user, now)})
+        user |= _ages(user, now)
+        users.add(user)
+        counted.add(user)
     style, script = _asset("page.css"), _asset("page.js")
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     page = template.from_string(_asset("page.html.j2")).generate(
         **{key: seen[key] for key in ("generated", "outputs", "totals", "accounts", "runs", "exemptions")},
         attention=_grouped(seen["attention"]),
-        charts=users.charts(),
-        columns=_columns(seen["runs"]),
+        charts=counted.charts(),
+        progress=seen["progress"],
+        burn_down=burn_down(seen["progress"]["days"], seen["progress"]["coming"]),
+        owner=seen.get("owner", ""),
+        blocks=BLOCKS,
+        rows=_ROWS,
         widest=max((each["users"] for each in seen["accounts"]), default=0) or 1,
         statuses=_STATUSES,
         severities=SEVERITIES,
@@ -143,7 +165,7 @@ def render_html(data: Row) -> Iterator[bytes]:
         script=script,
         style_hash=_hash(style),
         script_hash=_hash(script),
-        embedded=users.embedded(),
+        embedded=users.pieces(),
     )
     yield from (piece.encode() for piece in page)
 
@@ -280,50 +302,16 @@ def _ids(user: Row) -> list[str]:
     return list(dict.fromkeys(finding["id"] for finding in user.get("findings", ())))
 
 
-def _columns(runs: Sequence[Row]) -> list[dict[str, Any]]:
-    """Where each run stands, in an area of 1000 by 200."""
-    step = 1000 / max(1, len(runs) - 1)
-    highest = max([1, *(each["known"] for each in runs)])
-    return [
-        {
-            "x": round(number * step, 1),
-            "known": round(200 * each["known"] / highest, 1),
-            "left": round(200 * each["left"] / highest, 1),
-            "run": each,
-        }
-        for number, each in enumerate(runs)
-    ]
+def made_at(content: bytes) -> datetime | None:
+    """When a report was made, by its page or JSON; None if it does not say it in its first lines."""
+    found = _MADE.search(content[:_HEAD])
+    return moment(found[1].decode()) if found else None
 
 
-class _Table:
-    """Values, each held once; what refers to one is its number."""
+class _Charts:
+    """Counts users, of which there may be 600,000, one by one."""
 
     def __init__(self) -> None:
-        self.values: list[Any] = []
-        self._numbers: dict[str, int] = {}
-
-    def number(self, value: Any) -> int:
-        key = json.dumps(value, sort_keys=True)
-        if key not in self._numbers:
-            self._numbers[key] = len(self.values)
-            self.values.append(value)
-        return self._numbers[key]
-
-    def numbers(self, values: Iterable[Any] | None) -> list[int]:
-        return [self.number(each) for each in values or ()]
-
-
-class _Users:
-    """The users of the page, of which there may be 600,000: counted for the charts, and held as JSON.
-
-    A user is a list, and what many users share stands in a table, so that thousands of users stay a page.
-    """
-
-    def __init__(self, accounts: Sequence[Row]) -> None:
-        self._accounts = accounts
-        self._place = {each["account"]: number for number, each in enumerate(accounts)}
-        self._table = _Table()
-        self._users: list[str] = []
         self._counts = _counts()
         self._severity: dict[str, str] = {}
 
@@ -331,90 +319,6 @@ class _Users:
         for each in self._counts:
             each.add(user)
         self._severity |= {finding["id"]: finding["severity"] for finding in user["findings"]}
-        self._users.append(_embeddable(_packed(user, self._place[user["account"]], self._table)))
 
     def charts(self) -> list[Chart]:
         return [each.chart(self._severity) for each in self._counts]
-
-    def embedded(self) -> Iterator[Any]:
-        """JSON that can't end the element it stands in, in pieces. ``page.js`` reads it."""
-        from markupsafe import Markup
-
-        accounts = _embeddable([[each["account"], each["name"]] for each in self._accounts])
-        yield Markup(f'{{"accounts":{accounts},"users":[')
-        for number, each in enumerate(self._users):
-            yield Markup(f",{each}" if number else each)
-        yield Markup(f'],"values":{_embeddable(self._table.values)}}}')
-
-
-def _embeddable(value: Any) -> str:
-    text = json.dumps(value, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
-def _packed(user: Row, account: int, table: _Table) -> list[Any]:
-    findings = [[each["id"], each["severity"], each["text"]] for each in user["findings"]]
-    outcomes = [_outcome(each, table) for each in user["outcomes"]]
-    credentials = [
-        [each.get("title"), each.get("active"), _day(each.get("created")), _used(each)]
-        for each in user["credentials"] or ()
-    ]
-    held = {kind: count for kind, count in (user["attachments"] or {}).items() if count}
-    shared = ("kind", "severity", "status", "policy", "quarantine", "activity", "age")
-    return [
-        account,
-        user["user"],
-        user["arn"],
-        user["unique_id"],
-        _day(user["created"]),
-        _minute(user["last_seen"]),
-        _day(user["oldest_credential"]),
-        table.numbers(user[key] for key in shared),
-        table.number(user["reason"]),
-        _minute(user["time"]),
-        _activity(user["last_activity"] or {}, table),
-        table.numbers(user["reasons"]),
-        table.numbers(findings),
-        table.numbers(user["unknown_findings"]),
-        table.numbers(user["replacement"]),
-        credentials,
-        table.number(held),
-        table.numbers(user["unread"]),
-        table.numbers(user["trusted_by"]),
-        table.number(_sources(user["sources"] or {})),
-        table.number(user["identity-center"]),
-        outcomes,
-    ]
-
-
-def _outcome(event: Row, table: _Table) -> list[Any]:
-    code = " ".join(each for each in (event["code"], event["call"], event["error"]) if each)
-    return [_minute(event["time"]), *table.numbers((event["policy"], event["status"], event["reason"], code))]
-
-
-def _activity(activity: Row, table: _Table) -> list[Any]:
-    by = " ".join(str(activity[key]) for key in ("by", "service", "region") if activity.get(key))
-    return [_minute(activity.get("time")), table.number(by), table.numbers(activity.get("unknown"))]
-
-
-def _sources(sources: Row) -> list[list[str]]:
-    return [
-        [name, str(each.get("source", "")), _minute(each.get("time")), str(each.get("problem", ""))]
-        for name, each in sources.items()
-        if isinstance(each, Mapping)
-    ]
-
-
-def _used(credential: Row) -> str:
-    used = credential.get("used")
-    return _NEVER if used is False else _day(used)
-
-
-def _minute(time: Any) -> str:
-    return str(time or "")[:16]
-
-
-def _day(time: Any) -> str:
-    return str(time or "")[:10]

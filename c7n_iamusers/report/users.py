@@ -42,6 +42,70 @@ LAST = datetime.max.replace(tzinfo=timezone.utc)
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """``owner``: addresses; empty if unknown. ``ou``: the path of its organizational unit; empty if unknown.
+
+    ``announced``: when; ``planned``: for which day, also of users that are gone. ``goes``: the day on which it is
+    deleted at the earliest, if nothing changes; None if something is in the way or nobody was told. ``blocked``: one of
+    ``standing.BLOCKS``, or empty. ``until``: the last day of its exemption. ``overdue``: it is spared after its day.
+    ``mails``: how many said so. ``changed``: of ``standing.CHANGES``.
+    """
+
+    owner: str = ""
+    ou: str = ""
+    announced: datetime | None = None
+    planned: date | None = None
+    goes: date | None = None
+    blocked: str = ""
+    until: date | None = None
+    overdue: bool = False
+    mails: int = 0
+    changed: tuple[str, ...] = ()
+
+    def as_data(self) -> Row:
+        """JSON types only; texts are empty where something is not known."""
+        days = {"planned": self.planned, "goes": self.goes, "until": self.until}
+        return {
+            "owner": self.owner,
+            "ou": self.ou,
+            "announced": as_text(self.announced) or "",
+            **{key: day.isoformat() if day else "" for key, day in days.items()},
+            "blocked": self.blocked,
+            "overdue": self.overdue,
+            "overdue_mails": self.mails,
+            "changed": list(self.changed),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What of a user's evidence tells what later steps will do. ``used``: last, by its password or an access key.
+
+    ``trusted``: whether a role trusts it. ``access``: the state of its person's access; empty if nobody asked.
+    """
+
+    kind: str = UNKNOWN
+    used: datetime | None = None
+    trusted: bool = False
+    access: str = ""
+
+    @classmethod
+    def of(cls, evidence: Mapping[str, Any]) -> Signs:
+        """Those of an annotation, as ``EVIDENCE`` has it."""
+        access = evidence.get("identity-center")
+        return cls(
+            intern(str(evidence.get("kind") or UNKNOWN)),
+            moment((evidence.get("last_activity") or {}).get("time")),
+            bool(evidence.get("trusted_by")),
+            intern(str(access.get("state") or "")) if isinstance(access, Mapping) else "",
+        )
+
+
+#: Of users without evidence, and of whom nobody was told.
+NO_SIGNS, NOWHERE = Signs(), Standing()
+
+
 @dataclass(slots=True)
 class User:
     """A user of an account: its evidence, and what became of it.
@@ -53,6 +117,7 @@ class User:
     ``found``: the evidence of the latest runs that selected it; a later one's members take the place of an earlier
     one's. ``severity``: of its worst finding; UNJUDGED where no output has its evidence. ``attempts``: the evidence of
     that name. ``problems``: evidence that could not be read, in words.
+    ``signs``: of its evidence, until it has its ``standing``: see ``standing.stand``.
     ``remembered_from``: the first day whose broken quarantines are named although they were completed since.
     """
 
@@ -76,6 +141,8 @@ class User:
     attempts: Any = None
     problems: tuple[str, ...] = ()
     events: list[Row] = field(default_factory=list)
+    signs: Signs = NO_SIGNS
+    standing: Standing = NOWHERE
 
     def add(self, event: Row) -> None:
         """Add an outcome, if it is not known yet."""
@@ -215,7 +282,7 @@ class User:
         if isinstance(findings, list) and evidence.get("kind"):
             severities = {each.get("severity") for each in findings}
             self.severity = next((each for each in (HIGH, MEDIUM) if each in severities), LOW)
-        self.attempts = evidence.get("attempts")
+        self.attempts, self.signs = evidence.get("attempts"), Signs.of(evidence)
         self.problems = tuple(
             intern(f"{name} could not be read: {source['problem']}")
             for name, source in (evidence.get("sources") or {}).items()
@@ -245,6 +312,7 @@ class User:
             **of_evidence,
             "kind": evidence.get("kind") or UNKNOWN,
             "oldest_credential": _oldest(evidence.get("credentials") or ()),
+            **self.standing.as_data(),
             "outcomes": sorted(self.events, key=when, reverse=True),
         }
 

@@ -43,6 +43,11 @@ _GROUP_OF = {
 }
 
 
+def group_of(code: str) -> str:
+    """The group of a user that is spared for the reason with this ``code``."""
+    return _GROUP_OF.get(code, STAYS)
+
+
 @dataclass(frozen=True)
 class Later:
     """What the later steps ask of a user, as their policies state it.
@@ -168,5 +173,5 @@ def forecast(flagged: Flagged, day: date, notices: Notices, later: Later, now: d
         quarantined = later.quarantined_for if quarantine else None
         guards = Guards(callers, (), later.active_within, quarantined, noticed=0)
         reason = refused(guards, end, Before(quarantine=quarantine))
-    group = _GROUP_OF.get(reason.code, STAYS) if reason else GOES
+    group = group_of(reason.code) if reason else GOES
     return Forecast(group, reason, denied, since, held, None if reason else end.date())

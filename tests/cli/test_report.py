@@ -405,3 +405,77 @@ def test_check_of_other_accounts_leaves_mails_out(left: Outputs) -> None:
     queued(Path("notices"), timedelta(hours=25))
     assert report("-s", "output", "-c", "accounts.yml", "-t", "wave:1", "--check").exit_code == 1
     assert report("-s", "output", "-c", "accounts.yml", "-t", "wave:2", "--check").exit_code == 0
+
+
+def announced(*names: str, to: str = "owner@example.com", days: int = 10) -> None:
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    users = tuple(
+        Subject(each, f"arn:aws:iam::{ACCOUNT}:user/{each}", f"AIDA{each.upper()}") for each in names
+    )
+    notice = Notice(
+        ACCOUNT, "announced", now, now.date() + timedelta(days=days), (to,), names[0], FLAG, users
+    )
+    DirectoryStore(Path("notices")).create(notice.name, notice.as_json())
+
+
+def test_a_page_for_each_owner_with_its_users_alone_beside_the_page(left: Outputs) -> None:
+    ran(left, FLAG, "announce", "alice", "bob", "carol")
+    announced("alice", to="alice@example.com")
+    announced("bob", to="Bob@example.com")
+    found = report("-s", "output", "--output", "sub/all.html", "--split", "owner")
+    assert found.exit_code == 0, found.output
+    assert "sub/all-owners/: a page for each of 2 owners" in found.stdout
+    assert "1 users are on no owner's page: no announcement of them is on record" in found.stdout
+    pages = {path.name: path.read_text() for path in Path("sub/all-owners").iterdir()}
+    bobs, alices = sorted(pages)[1], "alice@example.com.html"
+    assert sorted(pages)[0] == alices
+    assert bobs.startswith("bob@example.com-")
+    assert "<title>IAM users of alice@example.com," in pages[alices]
+    for name, others in ((alices, ("bob", "carol", "output")), (bobs, ("alice", "carol", "output"))):
+        users = pages[name].partition('id="data">')[2].partition("</script>")[0]
+        assert not [each for each in others if each in users]
+    assert stat.S_IMODE(Path("sub/all-owners", alices).stat().st_mode) == 0o600
+    refused = report("-s", "output", "--format", "json", "--split", "owner")
+    assert refused.exit_code == 2
+    assert "--split owner writes pages" in refused.output
+
+
+@pytest.mark.parametrize("output_format", ["html", "json"])
+def test_what_changed_counts_from_the_report_that_is_replaced(left: Outputs, output_format: str) -> None:
+    def changed() -> tuple[str, dict[str, int]]:
+        assert report("-s", "output", "--format", "json", "--output", f"other.{output_format}").exit_code == 0
+        found = json.loads(Path(f"other.{output_format}").read_text())["progress"]
+        return found["since"], found["changed"]
+
+    ran(left, FLAG, "announce", "alice")
+    announced("alice")
+    since, first = changed()
+    assert first == {"announced": 1, "new": 1}
+    assert datetime.now(timezone.utc) - datetime.fromisoformat(since) > timedelta(days=6)
+    made = (datetime.now(timezone.utc) + timedelta(seconds=-1)).isoformat(timespec="seconds")
+    head = (
+        f'<meta name="generated" content="{made}">' if output_format == "html" else f'{{"generated": "{made}"'
+    )
+    Path(f"other.{output_format}").write_text(head)
+    assert changed()[0] == made
+
+
+def test_owners_and_units_come_from_the_accounts_file(left: Outputs) -> None:
+    entries = [
+        {
+            **{"name": "payments", "account_id": ACCOUNT, "vars": {"owner": "pay@example.com"}},
+            "tags": ["path:/workloads", "path:/workloads/prod", "wave:1"],
+        },
+        {"name": "research", "account_id": OTHER_ACCOUNT, "vars": {"ou": "Sandbox"}, "tags": ["path:/x"]},
+    ]
+    Path("accounts.yml").write_text(
+        yaml.safe_dump({"vars": {"owner": "all@example.com"}, "accounts": entries})
+    )
+    left.leave("alice")
+    left.leave("bob", name="research", account=OTHER_ACCOUNT)
+    assert report("-s", "output", "-c", "accounts.yml", "--format", "json").exit_code == 0
+    found = json.loads(Path("report.json").read_text())["users"]
+    assert [(each["user"], each["owner"], each["ou"]) for each in found] == [
+        ("alice", "pay@example.com", "/workloads/prod"),
+        ("bob", "all@example.com", "Sandbox"),
+    ]

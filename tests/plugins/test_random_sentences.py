@@ -134,7 +134,7 @@ def made_of(org: LocalOrg, place: Path, told: list[str]) -> Any:
     iam = org.client("iam", account_id=ACCOUNT)
     rows = {each.parent.name: json.loads(each.read_text()) for each in output.rglob("outcomes.json")}
     messages = [each for _ in range(3) for each in sent(org)]
-    fleet = fleet_of(read_outputs(DirectoryStore(output)), [], utc_now().date()).as_data()
+    fleet = fleet_of(read_outputs(DirectoryStore(output)), [], utc_now()).as_data()
     return {
         "outcomes": {name: untold(each, told) for name, each in rows.items()},
         "plan": untold(json.loads((output / "plan" / "deletion-plan.json").read_text()), told),

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.reasons import ACTIVE
 from c7n_iamusers.report.accounts import Expected
+from c7n_iamusers.report.embedding import unpacked_details
 from c7n_iamusers.report.fleet import fleet_of
 from c7n_iamusers.report.output_reader import read_outputs
 from c7n_iamusers.report.rendering import render_csv, render_html, render_json
@@ -70,7 +72,7 @@ def left(tmp_path: Path) -> Outputs:
 
 
 def data(left: Outputs, *expected: Expected) -> dict[str, Any]:
-    fleet = fleet_of(read_outputs(DirectoryStore(left.root)), expected, NOW.date())
+    fleet = fleet_of(read_outputs(DirectoryStore(left.root)), expected, NOW)
     asked = {"generated": at(0), "outputs": ["output"], "expected": bool(expected)}
     return {**asked, **fleet.as_data()}
 
@@ -102,7 +104,8 @@ def test_no_name_or_reason_can_break_out(left: Outputs) -> None:
     row = outcome("alice", "failed", HOSTILE)
     hostile = resource("alice", reasons=[HOSTILE], findings=[{**finding(), "text": HOSTILE}])
     left.leave(hostile, policy=DELETE, outcomes=[row])
-    text = text_of(render_html(data(left, Expected("999999999999", HOSTILE))))
+    hostile_owner = Expected("111122223333", "payments", HOSTILE, HOSTILE)
+    text = text_of(render_html(data(left, Expected("999999999999", HOSTILE), hostile_owner)))
     assert text.count("<script") == 2
     assert "\u202e" not in text
     found = Page(text)
@@ -126,10 +129,11 @@ def test_every_user_is_embedded_with_evidence_and_outcomes(left: Outputs) -> Non
     left.leave(alice, "bob", policy=DELETE, outcomes=[outcome("alice", "skipped", "active within 14 days")])
     found = page(left).embedded
     values = found["values"]
-    first = found["users"][0]
+    first, (detail, _) = found["users"][0], unpacked_details(found["details"][0])
     assert [row[1] for row in found["users"]] == ["alice", "bob"]
     assert found["accounts"][first[0]] == ["111122223333", "payments"]
-    assert [values[number] for number in first[7]] == [
+    assert values[first[2]] + first[1] == alice["Arn"]
+    assert [values[number] for number in first[4]][:7] == [
         "human",
         "medium",
         "skipped",
@@ -138,15 +142,16 @@ def test_every_user_is_embedded_with_evidence_and_outcomes(left: Outputs) -> Non
         "not known",
         "up to 90 days",
     ]
-    assert values[first[8]] == "active within 14 days"
-    assert [values[number] for number in first[11]] == ["password: active"]
-    assert [values[number] for number in first[12]] == [["iam-user", "medium", "Text of iam-user."]]
-    assert first[15] == [["password", True, at(9)[:10], "never"]]
-    assert values[first[16]] == {"group": 2}
-    assert [values[number] for number in first[18]] == ["arn:aws:iam::1:role/x"]
-    assert values[first[19]] == [["account", "ListUsers", at(0)[:16], ""]]
-    assert values[first[20]] == {"state": "provisioned", "reason": ""}
-    assert len(first[21]) == 1
+    assert values[first[5]] == "active within 14 days"
+    assert [values[number] for number in first[7]] == ["iam-user"]
+    assert detail["reasons"] == ["password: active"]
+    assert detail["findings"] == [["iam-user", "medium", "Text of iam-user."]]
+    assert detail["credentials"] == [["password", True, at(9)[:10], "never"]]
+    assert detail["held"] == {"group": 2}
+    assert detail["trusted"] == ["arn:aws:iam::1:role/x"]
+    assert detail["sources"] == [["account", "ListUsers", at(0)[:16], ""]]
+    assert detail["center"] == {"state": "provisioned", "reason": ""}
+    assert [each[1:4] for each in detail["outcomes"]] == [[DELETE, "skipped", "active within 14 days"]]
 
 
 def test_failures_and_missing_accounts_stand_before_everything_else(left: Outputs) -> None:
@@ -158,12 +163,51 @@ def test_failures_and_missing_accounts_stand_before_everything_else(left: Output
         "never ran",
         "iam:DeleteUser was denied",
         "Still there",
-        "Progress",
+        "How many go when",
     ]
     places = [words.index(each) for each in order]
     assert places == sorted(places)
     assert "its users are not known" in words
     assert "Nothing failed" not in words
+
+
+def test_who_is_in_the_way_is_read_without_javascript_and_leads_to_the_users(left: Outputs) -> None:
+    left.leave(
+        "alice", "bob", policy=DELETE, outcomes=[outcome("alice", "skipped", ACTIVE(days=30, use="-"))]
+    )
+    found = page(left, Expected("111122223333", "payments", "pay&co@example.com", "/workloads/prod"))
+    order = [
+        "Still there",
+        "How many go when",
+        "Who is in the way",
+        "pay&co@example.com",
+        "What changed since",
+    ]
+    places = [found.words.index(each) for each in (*order, "Accounts by risk", "Filter", "Runs")]
+    assert places == sorted(places)
+    links = {attributes.get("href") for _, attributes in found.tags}
+    owner, unit = "owner=pay%26co%40example.com", "ou=/workloads/prod"
+    assert {
+        f"#{owner}",
+        f"#{owner}&blocked=in%20use",
+        f"#{owner}&blocked=not%20announced",
+        f"#{unit}",
+    } <= links
+    values, (alice, bob) = found.embedded["values"], found.embedded["users"]
+    assert [values[number] for number in alice[4]][7:] == [
+        *("pay&co@example.com", "/workloads/prod"),
+        *("", "", "in use", "", False),
+    ]
+    assert [values[number] for number in bob[4]][11] == "not announced"
+
+
+def test_the_page_of_an_owner_speaks_to_the_owner(left: Outputs) -> None:
+    left.leave("alice", policy=DELETE, outcomes=[outcome("alice", "failed", "iam:DeleteUser was denied")])
+    found = Page(text_of(render_html({**data(left), "owner": "<b>@example.com"})))
+    assert "IAM users of <b>@example.com" in found.words
+    assert not [
+        each for each in ("block the next step", "from output", "Name all accounts") if each in found.words
+    ]
 
 
 def test_where_nothing_failed_it_says_so_and_what_it_can_not_know(left: Outputs) -> None:
@@ -209,7 +253,7 @@ def test_where_nothing_failed_it_says_so_and_what_it_can_not_know(left: Outputs)
 def test_ages(left: Outputs, annotation: dict[str, Any], activity: str, age: str) -> None:
     left.leave(resource("alice", **annotation))
     found = page(left).embedded
-    assert [found["values"][number] for number in found["users"][0][7][5:]] == [activity, age]
+    assert [found["values"][number] for number in found["users"][0][4][5:7]] == [activity, age]
 
 
 def test_exemptions_that_match_nobody_or_end_are_marked(left: Outputs) -> None:
@@ -237,7 +281,7 @@ def test_csv_has_a_line_a_user_and_for_each_account_without_and_no_formulas(left
     assert (rows[1]["findings"], rows[1]["severity"], rows[1]["status"]) == ("a b", "high", "flagged")
 
 
-def test_thousands_of_users_stay_one_page_of_less_than_5_mb(left: Outputs) -> None:
+def test_ten_thousand_users_stay_one_page_of_less_than_5_mb(left: Outputs) -> None:
     texts = ["is an IAM user", "has no MFA device", "has a policy of its own", "signs in by password only"]
     for number in range(200):
         users = [
@@ -266,7 +310,7 @@ def test_thousands_of_users_stay_one_page_of_less_than_5_mb(left: Outputs) -> No
                 ],
                 sources={name: {"source": "ListUsers", "time": at(0)} for name in ("a", "b", "c", "d")},
             )
-            for each in range(25)
+            for each in range(50)
         ]
         rows = [
             {**outcome(user["UserName"], "skipped", "active within 14 days"), "arn": user["Arn"]}
@@ -275,4 +319,4 @@ def test_thousands_of_users_stay_one_page_of_less_than_5_mb(left: Outputs) -> No
         left.leave(*users, name=f"account-{number}", account=f"{number:012}", policy=DELETE, outcomes=rows)
     text = text_of(render_html(data(left)))
     assert len(text.encode()) < 5_000_000
-    assert len(Page(text).embedded["users"]) == 5000
+    assert len(Page(text).embedded["users"]) == 10_000
