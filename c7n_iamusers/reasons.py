@@ -265,6 +265,12 @@ TRUSTED = _kind(
     "restored)",
 )
 TRUST_UNKNOWN = _kind("TrustUnknown", "it is unknown whether a role trusts it: {why}")
+KIND_NOT_TAKEN = _kind(
+    "KindNotTaken",
+    "AWS does not report when its Bedrock API key is used, so no step of this tool takes it",
+    ": replace the key, then delete the user by hand",
+    owners="AWS does not report when its Bedrock API key is used, so nothing here denies or deletes it",
+)
 TAGS_CHANGED = _kind(
     "TagsChanged",
     "its tags {tags}, which say who its person is, changed since its access was judged",
@@ -315,6 +321,16 @@ BEFORE_ITS_DAY = _kind("BeforeItsDay", "its day is yet to come: announced {sent}
 BEFORE_ITS_STOP = _kind(
     "BeforeItsStop",
     "the day on which its credentials stop working is yet to come: announced {sent}, with {stop}",
+)
+
+BROWNOUT_NOT_ANNOUNCED = _kind(
+    "BrownoutNotAnnounced",
+    "its owners were not told of a brownout: announced {sent} without one",
+    ": give notify-owners, step: announce, the option brownout-after, which holds for those that it announces then",
+    owners="its owners were not told of a brownout",
+)
+BEFORE_ITS_BROWNOUT = _kind(
+    "BeforeItsBrownout", "the day of its brownout is yet to come: announced {sent}, with {day}"
 )
 
 # --- what its quarantine says

@@ -48,7 +48,14 @@ _SAMPLE: Mapping[str, Any] = {
         "findings": [{"id": "unused", "severity": "high", "text": "A sample of a finding."}],
         "last_activity": {"time": "2025-01-01T00:00:00+00:00"},
         "attachments": {"access-key": 1},
-        "notice": {"announced": "2030-01-01", "day": _DAY},
+        "notice": {
+            "announced": "2030-01-01",
+            "day": _DAY,
+            "group": "goes",
+            "text": f"deleted on {_DAY}",
+            "deleted": _DAY,
+            "overdue": 1,
+        },
         "created": {"event": "CreateUser", "text": "CreateUser by sample"},
         "attempts": {
             "state": "attempted",

@@ -47,6 +47,20 @@ STATES: dict[str, dict[str, Any]] = {
         "provisioning": {"status": "provisioned", "username": "b@example.com", "permission-set": "Readers"},
     },
     "deleted": {"findings": FINDINGS, "outcome": {"status": "skipped", "reason": 'said "no" & left'}},
+    "denied": {
+        "findings": FINDINGS,
+        "outcome": {"status": "quarantined", "time": "2026-12-10T08:00:00", "reason": "kept <active>"},
+        "notice": {"denied-since": "2026-12-10", "day": "2026-12-24"},
+    },
+    "overdue": {
+        "findings": FINDINGS,
+        "notice": {
+            "day": "2026-12-24",
+            "overdue": 3,
+            "group": "in-use",
+            "text": "in use: its key was used <today>",
+        },
+    },
     "created": {
         "findings": FINDINGS,
         "attachments": {"group": 1},
@@ -143,18 +157,121 @@ def noticed(name: str, day: str) -> dict[str, Any]:
 def test_the_day_is_that_of_the_notice(days: int | None) -> None:
     """Of the record, and not of the day on which a reminder is sent, nor of a tag."""
     text = render("flagged", "template", [noticed("a", "2026-12-24"), noticed("b", "2026-12-24")], days=days)
-    assert text.count("2026-12-24") == 1
+    assert text.count("2026-12-24") == 2  # in the head, and where it says until when to act
     assert "2 IAM users in this account are to be deleted on or after <b>2026-12-24</b>" in text
     slack = render("flagged", "slack_template", [noticed("a", "2026-12-24")], days=days)
     assert json.loads(slack)["attachments"][0]["text"] == "to be deleted on or after 2026-12-24"
 
 
-def test_owners_are_told_of_the_quarantine() -> None:
-    rows = [noticed("a", "2026-12-24")]
-    said = "Their credentials stop working 14 days before"
-    named: dict[str, Any] = {"quarantined-for": 14}
-    assert said in render("flagged", "template", rows, days=None, **named)
-    assert "stop working" not in render("flagged", "template", rows, days=None)
+def fated(name: str, group: str, text: str, **more: Any) -> dict[str, Any]:
+    """A user as an announcement of today has it (``Forecast.as_data``)."""
+    row = noticed(name, "2026-12-24")
+    notice = {**row["c7n:IamUser"]["notice"], "group": group, "text": text, **more}
+    return {**row, "c7n:IamUser": {**row["c7n:IamUser"], "notice": notice}}
+
+
+GOING = fated(
+    "going",
+    "goes",
+    "denied everything on 2026-12-10, deleted on 2026-12-24",
+    denied="2026-12-10",
+    deleted="2026-12-24",
+)
+HELD_BACK = fated(
+    "held",
+    "goes",
+    "denied everything since 2026-12-10, deleted on 2026-12-24",
+    **{"is-denied": True},
+    deleted="2026-12-24",
+)
+USED_NOW = fated("busy", "in-use", "in use: active within 30 days: its password was used <today>")
+LACKING = fated("jane", "replace-first", "needs a replacement first: no user has that name")
+
+
+def in_lines(text: str) -> str:
+    """What people read of a mail, with single spaces."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", text)).split())
+
+
+@pytest.mark.parametrize(
+    ("rows", "said", "unsaid"),
+    [
+        pytest.param(
+            [GOING, USED_NOW, LACKING],
+            [
+                "Of 3 IAM users in this account: 1 is to be denied everything on 2026-12-10 and deleted on 2026-12-24",
+                "1 is in use: move it by 2026-12-24",
+                "1 needs a replacement first, and stays until then",
+                "What to do by 2026-12-10:",
+                "To be denied and deleted: 1",
+                "In use: active within 30 days: its password was used <today>",
+            ],
+            ["left alone for another reason", "denied everything already"],
+            id="three-groups",
+        ),
+        pytest.param(
+            [USED_NOW, USED_NOW],
+            [
+                "Of 2 IAM users in this account: 2 are in use: move them by 2026-12-24",
+                "What to do by 2026-12-24:",
+            ],
+            ["to be denied", "deleted on", "replacement first"],
+            id="nobody-goes",
+        ),
+        pytest.param(
+            [HELD_BACK],
+            [
+                "1 is denied everything already, and to be deleted on 2026-12-24",
+                "Denied everything since 2026-12-10, deleted on 2026-12-24",
+            ],
+            ["to be denied everything"],
+            id="denied-already",
+        ),
+    ],
+)
+def test_a_mail_says_first_what_becomes_of_whom_and_what_to_do(
+    rows: list[dict[str, Any]], said: list[str], unsaid: list[str]
+) -> None:
+    text = in_lines(render("flagged", "template", rows, days=None).partition("</head>")[2])
+    assert [each for each in said if each not in text] == []
+    assert [each for each in unsaid if each in text] == []
+    assert text.index("What to do by") < text.index(rows[0]["UserName"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "step", "said"),
+    [
+        pytest.param(
+            [GOING, USED_NOW, LACKING],
+            "announce",
+            "1 to be deleted on or after 2026-12-24, 1 in use, 1 without a replacement: to be moved by 2026-12-24",
+            id="announced",
+        ),
+        pytest.param([USED_NOW], "remind", "reminder: 1 in use: to be moved by 2026-12-24", id="reminded"),
+        pytest.param([GOING], "announce", "1 to be deleted on or after 2026-12-24", id="all-go"),
+        pytest.param(
+            [USED_NOW, LACKING], "overdue", "overdue: 1 in use, 1 without a replacement", id="overdue"
+        ),
+        pytest.param(
+            [user("denied")], "denied", "denied everything, to be deleted on or after 2026-12-24", id="denied"
+        ),
+    ],
+)
+def test_slack_says_first_what_becomes_of_how_many(rows: list[dict[str, Any]], step: str, said: str) -> None:
+    (slack,) = json.loads(render("flagged", "slack_template", rows, days=None, step=step))["attachments"]
+    assert slack["text"] == said
+
+
+def test_slack_says_what_becomes_of_a_user() -> None:
+    known = {
+        **USED_NOW,
+        "c7n:IamUser": {**USED_NOW["c7n:IamUser"], "identity-center": {"state": "absent", "reason": "x"}},
+    }
+    (slack,) = json.loads(render("flagged", "slack_template", [known], days=None))["attachments"]
+    assert slack["fields"][0]["value"].startswith(
+        "in use: active within 30 days: its password was used &lt;today&gt;. "
+    )
+    assert "absent" not in slack["fields"][0]["value"]
 
 
 def test_a_user_that_came_back_is_named_as_such() -> None:
@@ -399,6 +516,77 @@ def test_slack_messages_are_json(state: str, to: str) -> None:
     assert payload.get("channel") == (to if to.startswith("#") else None)
 
 
+def test_the_mail_on_the_day_says_who_since_when_until_when_and_how_it_comes_back() -> None:
+    late = {"UserName": "late", "c7n:IamUser": {"outcome": STATES["denied"]["outcome"]}}
+    failed = {"status": "failed", "reason": "its Deny <failed>", "time": "2026-12-10T08:00:00"}
+    half = {"UserName": "half", "c7n:IamUser": {**STATES["denied"], "outcome": failed}}
+    text = in_lines(
+        render("denied", "template", [user("denied", "jane.doe"), late, half]).partition("</head>")[2]
+    )
+    for said in (
+        "Access has stopped",
+        "3 IAM users are denied everything",
+        "Nothing is deleted before 2026-12-24, and until then all comes back as it was",
+        "jane.doe/eng/ Denied everything since 2026-12-10, deleted on 2026-12-24 or later",
+        "late Denied everything since 2026-12-10 Last seen",  # of an earlier run, whose owner was not told
+        "its Deny <failed>",
+        'c7n-iamusers user USER -s output -c accounts-remove.yml -a "111122223333" --give-back',
+    ):
+        assert said in text
+
+
+def test_a_request_to_give_back_has_the_line_that_does_it() -> None:
+    named: dict[str, Any] = {"account-name": 'a`b$(c)" & d'}
+    text = render("denied", "template", [user("denied", "jane.doe")], **named)
+    link = re.search(r'href="(mailto:[^"]*)"', text)
+    assert link
+    line = 'c7n-iamusers user jane.doe -s output -c accounts-remove.yml -a "ab(c) & d" --give-back'
+    assert line in body_of(html.unescape(link[1]))
+    assert line in in_lines(text)
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [("quarantined", "Access has stopped</h1>"), ("browned-out", "Access has stopped for some minutes</h1>")],
+)
+def test_a_brownout_is_said_to_end_by_itself(status: str, title: str) -> None:
+    outcome = {"status": status, "reason": "until 2026-12-10 08:15:00 UTC, when its Deny-all ends by itself"}
+    text = render("denied", "template", [{"UserName": "bot", "c7n:IamUser": {"outcome": outcome}}])
+    assert title in text
+    assert ("Denied everything until 2026-12-10 08:15:00 UTC" in text) == (status == "browned-out")
+
+
+@pytest.mark.parametrize("state", ["denied", "overdue"])
+def test_a_long_list_is_the_last_of_a_mail(state: str) -> None:
+    """Gmail cuts mails off."""
+    rows = [user(state, f"user-{number}") for number in range(61)]
+    text = render(state, "template", rows)
+    assert text.index("How to sign in instead") < text.index("user-0")
+    assert text.count("mailto:") <= 1
+    short = render(state, "template", rows[:60])
+    assert short.index("user-59") < short.index("How to sign in instead")
+    assert short.count("mailto:") >= 60
+
+
+def test_an_overdue_mail_is_numbered_and_says_who_gets_it_next() -> None:
+    more: dict[str, Any] = {"every": 7, "escalate-after": 4, "escalate-to": ["ops@example.com"]}
+    text = in_lines(render("overdue", "template", [user("overdue")], **more).partition("</head>")[2])
+    for said in (
+        "1 IAM user should have been moved by now, and is still here. This is message 3 about it.",
+        "every 7 days until it is moved; after 4 messages ops@example.com gets it too",
+        "Nothing is deleted for being overdue.",
+        "In use: its key was used <today>",
+        "To be moved by 2026-12-24, message 3",
+    ):
+        assert said in text
+
+
+def test_no_mail_says_that_a_user_with_attempts_under_its_deny_is_deleted() -> None:
+    text = in_lines(render("attempted", "template", [user("attempted")]))
+    assert "None of them is deleted under this Deny." in text
+    assert "Once the users' day has come" not in text
+
+
 def test_the_mail_on_attempts_says_what_when_and_from_where() -> None:
     text = render("attempted", "template", [user("attempted")])
     for expected in ("ec2 RunInstances", "2026-11-25 09:30 UTC", "from 203.0.113.7 &lt;b&gt; in eu-west-1"):
@@ -479,44 +667,57 @@ def test_a_part_says_which_one_it_is_and_how_many_users_there_are() -> None:
     assert "Part 1" not in whole
 
 
-@pytest.mark.parametrize("state", ["created", "deleted", "attempted", "replaced", "used"])
+@pytest.mark.parametrize(
+    "state", ["created", "deleted", "denied", "overdue", "attempted", "replaced", "used"]
+)
 def test_every_part_of_a_split_mail_says_which_one_it_is(state: str) -> None:
     said = "<b>Part 2 of 3</b>, with 1 of the 5 users."
     assert said in render(state, "template", [user(state)], part=2, parts=3, users=5)
     assert "Part 1" not in render(state, "template", [user(state)], part=1, parts=1, users=1)
 
 
-def objection(users: list[str]) -> tuple[str, str]:
-    """The rows of the exemptions list in a notice, and the link that asks for them."""
+def objection(users: list[str]) -> tuple[str, list[str]]:
+    """The row of the exemptions list in a notice, and the links that ask for one."""
     rows = [noticed(name, "2026-12-24") for name in users]
     text = render("flagged", "template", rows, days=None, **{"account-name": "pay & co"})
     found = re.search(r"<pre[^>]*>(account,.*?)</pre>", text, re.DOTALL)
-    link = re.search(r'href="(mailto:[^"]*)"', text)
     assert found
-    assert link
-    return html.unescape(found[1]), html.unescape(link[1])
-
-
-def test_a_notice_has_the_row_that_exempts_its_users() -> None:
-    text, _ = objection(["jane.doe", "a+b=c,d.e@f-g"])
-    with pytest.raises(InvalidPolicyData, match=r"line 2: reason is missing.*line 3: reason is missing"):
-        parse_list(text, "csv", "list")
-    rules = parse_list(text.replace('""', '"needed"'), "csv", "list")
-    assert [(each.field, each.pattern, each.account) for each in rules] == [
-        ("user", "jane.doe", "111122223333"),
-        ("user", "a+b=c,d.e@f-g", "111122223333"),
+    return html.unescape(found[1]), [
+        html.unescape(each) for each in re.findall(r'href="(mailto:[^"]*)"', text)
     ]
-    assert {(each.reason, each.owner) for each in rules} == {("needed", "owner@example.com")}
+
+
+def body_of(link: str) -> str:
+    (body,) = urllib.parse.parse_qs(urllib.parse.urlsplit(link).query)["body"]
+    return body
+
+
+@pytest.mark.parametrize("name", ["jane.doe", "a+b=c,d.e@f-g"])
+def test_a_notice_has_the_row_that_exempts_its_user(name: str) -> None:
+    text, _ = objection([name])
+    with pytest.raises(InvalidPolicyData, match=r"line 2: reason is missing"):
+        parse_list(text, "csv", "list")
+    (rule,) = parse_list(text.replace('""', '"needed"'), "csv", "list")
+    assert (rule.field, rule.pattern, rule.account) == ("user", name, "111122223333")
+    assert (rule.reason, rule.owner) == ("needed", "owner@example.com")
     # the columns after these are for those who keep the list
     assert (ROOT / "policies" / "exemptions.csv").read_text().startswith(f"{text.splitlines()[0]},")
 
 
-def test_the_rows_of_a_notice_are_read_from_replies() -> None:
-    text, link = objection(["jane.doe", "a+b=c,d.e@f-g"])
-    (body,) = urllib.parse.parse_qs(urllib.parse.urlsplit(link).query)["body"]
-    whole = render(
-        "flagged", "template", [noticed("jane.doe", "2026-12-24"), noticed("left", "2026-12-24")], days=None
-    )
+def test_no_reply_exempts_more_than_one_user() -> None:
+    names = ["jane.doe", "a+b=c,d.e@f-g"]
+    text, links = objection(names)
+    assert "USER" in text
+    assert [name for name in names if name in text] == []
+    *of_users, of_nobody = map(body_of, links)
+    assert [sum(f'"{name}"' in body for name in names) for body in of_users] == [1, 1]
+    assert '"USER"' in of_nobody
+
+
+def test_the_row_of_a_notice_is_read_from_replies() -> None:
+    text, (link, *_) = objection(["jane.doe"])
+    body = body_of(link)
+    whole = render("flagged", "template", [noticed("jane.doe", "2026-12-24")], days=None)
     head = b"From: owner@example.com\nContent-Type: text/"
     for mail in (
         head + b"plain\n\n" + body.replace('""', '"needed"').encode(),
@@ -525,21 +726,31 @@ def test_the_rows_of_a_notice_are_read_from_replies() -> None:
     ):
         (reply,) = replies(mail, "reply")
         assert reply.rows[0][:4] == ("111122223333", "jane.doe", "", "needed")
-        assert len(reply.rows) + reply.unfilled == 2
+        assert len(reply.rows) + reply.unfilled == 1
 
 
-@pytest.mark.parametrize("count", [1, 3, 500])
-def test_a_link_asks_for_the_exemption(count: int) -> None:
+@pytest.mark.parametrize(("count", "links"), [(1, 2), (3, 4), (500, 1)])
+def test_a_link_asks_for_the_exemption_of_one_user(count: int, links: int) -> None:
     names = [f"user+{number:059}" for number in range(count)]
-    _, link = objection(names)
-    assert len(link) < 2_000
-    parsed = urllib.parse.urlsplit(link)
+    _, found = objection(names)
+    assert len(found) == links
+    assert max(map(len, found)) < 2_000
+    parsed = urllib.parse.urlsplit(found[0])
     query = urllib.parse.parse_qs(parsed.query, strict_parsing=True)
     assert parsed.path == "cloud@example.com"
     (subject,), (body,) = query["subject"], query["body"]
-    assert subject.startswith("Exemption for account 111122223333 (pay & co): user+0")
-    assert f'111122223333,"{names[0]}",,"",owner@example.com,' in body
-    assert ("more users: see the mail" in body) is (count == 500)
+    name = names[0] if count < 500 else "USER"
+    assert subject == f"Exemption for {name} in account 111122223333 (pay & co)"
+    assert f'111122223333,"{name}",,"",owner@example.com,' in body
+
+
+@pytest.mark.parametrize("count", [60, 300])
+def test_no_mail_is_cut_off_by_gmail_before_it_says_what_to_do(count: int) -> None:
+    """Gmail cuts mails off after 102 KB."""
+    rows = [{**GOING, "UserName": f"user-{number:020}"} for number in range(count)]
+    text = render("flagged", "template", rows, days=None)
+    whole = len(text.encode()) < 102_000
+    assert whole or text.encode().index(b"How to sign in afterwards") < 20_000
 
 
 def test_without_an_address_there_is_no_link() -> None:
@@ -548,10 +759,10 @@ def test_without_an_address_there_is_no_link() -> None:
 
 def test_a_long_list_comes_after_what_to_do() -> None:
     """Gmail cuts mails off."""
-    rows = [noticed(f"user-{number}", "2026-12-24") for number in range(101)]
+    rows = [noticed(f"user-{number}", "2026-12-24") for number in range(61)]
     text = render("flagged", "template", rows, days=None)
     assert text.index("A user must stay?") < text.index("Which users, and why")
-    short = render("flagged", "template", rows[:100], days=None)
+    short = render("flagged", "template", rows[:60], days=None)
     assert short.index("A user must stay?") > short.index("Which users, and why")
 
 

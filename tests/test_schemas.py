@@ -291,7 +291,7 @@ def test_templates_read_options_that_there_are() -> None:
     text = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.j2"))
     read = set(re.findall(r"""\baction(?:\[|\.get\()['"]([\w-]+)['"]""", text))
     known = {key for name in ("notify-owners", "notify-people") for key in CLASSES[name].schema["properties"]}
-    assert {"account-name", "contact", "quarantined-for", "start-url"} <= read
+    assert {"account-name", "active-within", "contact", "start-url"} <= read
     # which notify-owners adds to a message that it splits, and notify-people from profiles-from
     assert read - known == {"part", "parts", "users", "profiles"}
 

@@ -26,6 +26,7 @@ from aws_local_org.demo.state import (
     UserState,
     account_state,
     account_states,
+    announced_groups,
     announcements,
     people_with_access,
 )
@@ -41,14 +42,6 @@ MARKER = ".c7n-iamusers-demo"
 DEMO = "demo"
 #: The number of accounts of the local organization, which are those of the checkout's accounts.yml.
 EXAMPLES = len(Settings().member_accounts)
-#: A part of the subject of a step's mails.
-SUBJECTS = {
-    "flag-and-notify": "to be deleted on",
-    "provision": "with access through IAM Identity Center",
-    "attempts": "still in use",
-    "remind": ": reminder: ",
-    "delete": " deleted",
-}
 LEFT = (
     "Left alone: Active, whose password or key was used in the 30 days before the quarantine. No replacement, people "
     "without access through Identity Center. Others, such as users that a role trusts, users whose owner was not "
@@ -307,6 +300,13 @@ class Demo(steps.Workflow):
             served = {user.name for user in account.users if expect.served(user)}
             self._check_records(account, served, "informed", "access")
 
+    def listen(self) -> None:
+        """Who is denied is whom the announcement said, and those whose people got access since."""
+        super().listen()
+        for account_id, before in self.parting.items():
+            said = announced_groups(self.notices, account_id)
+            self.faults += expect.announced_faults(before, self.parked[account_id], said)
+
     def in_listening(self) -> list[tuple[str, Callable[[], None]]]:
         name = self.first.name
         return [
@@ -441,14 +441,18 @@ class Demo(steps.Workflow):
                 if step == "attempts" and account is not self.first:
                     continue
                 named, to = self._named(step, account), owners[account.account_id]
-                self.faults += expect.mail_faults(account, named, to, SUBJECTS[step], received)
+                self.faults += expect.mail_faults(account, named, to, expect.SUBJECTS[step], received)
 
     def _named(self, step: str, account: AccountState) -> set[str]:
         """The users that the mails of a step must name."""
         if step == "delete":
             return self.gone[account.account_id]
+        if step == "listen":
+            return self.parked[account.account_id]
         if step == "attempts":
             return {planted.CALLED}
+        if step == "overdue":
+            return {planted.IN_USE}
         people = {user.name for user in account.users if user.email}
         leaving = expect.leaving(account) - self._answered_in(account)
         return leaving & people if step == "provision" else leaving

@@ -25,6 +25,19 @@ from aws_local_org.demo.state import AccountState, UserState
 _BEDROCK = "BedrockAPIKey-"
 #: A user whose password or key was used in this many days is active.
 ACTIVE_DAYS = 30
+#: A part of the subject of announcements, and the numbers of its groups.
+ANNOUNCING = r"to be (denied everything on \S+ and )?deleted|: move (it|them) by |, and announced"
+_GROUPS = r"(\d+) (?:IAM users?|in use|without a replacement|left alone)"
+#: A part of the subject of a step's mails, as a pattern.
+SUBJECTS = {
+    "flag-and-notify": ANNOUNCING,
+    "provision": "with access through IAM Identity Center",
+    "listen": r"IAM users? denied everything on",
+    "attempts": "still in use",
+    "remind": ": reminder: ",
+    "delete": " deleted",
+    "overdue": " overdue, message 1: ",
+}
 
 
 def exempt(user: UserState) -> bool:
@@ -62,11 +75,13 @@ def mail_faults(
     subject: str,
     mails: list[EmailMessage],
 ) -> list[str]:
-    """Each owner must have a mail with ``subject`` in its subject, and together these must name every user."""
+    """Each owner must have a mail whose subject has the pattern ``subject``; together these must name every user."""
     faults = []
     for owner in owners:
         text = "\n".join(
-            _text(mail) for mail in mails if owner in str(mail["To"]) and subject in str(mail["Subject"])
+            _text(mail)
+            for mail in mails
+            if owner in str(mail["To"]) and re.search(subject, str(mail["Subject"]))
         )
         if account.account_id not in text:
             faults.append(
@@ -90,6 +105,23 @@ def served(user: UserState) -> bool:
     return (
         bool(user.email) and not exempt(user) and able and (user.has_mfa or _ONLY_WITH_MFA not in user.groups)
     )
+
+
+def announced_faults(before: AccountState, denied: Set[str], said: Mapping[str, str]) -> list[str]:
+    """The announcement must have said of each user what the Deny did. ``said``: unique id -> the group.
+
+    Access that people got since takes them out of the group that needs it.
+    """
+    wrong = {
+        user.name: said[user.unique_id]
+        for user in before.users
+        if (said.get(user.unique_id) == "goes") > (user.name in denied)
+        or (said.get(user.unique_id) == "in-use" and user.name in denied)
+    }
+    return [
+        f"{before.account_id}: {name} was {'' if name in denied else 'not '}denied, and its owner was told: {group}"
+        for name, group in sorted(wrong.items())
+    ]
 
 
 def access_faults(account: AccountState, access: Iterable[str]) -> list[str]:
@@ -310,15 +342,23 @@ def _on_the_terminal(said: str, accounts: int, whole: Numbers) -> Iterator[tuple
 def _in_mails(
     expected: Mapping[str, Numbers], mails: Sequence[EmailMessage]
 ) -> Iterator[tuple[str, int, int | None]]:
-    subjects = {
-        "announced": r"[^:]*: (\d+) IAM users? (?:is|are) to be deleted",
-        "deleted": r"[^:]*: (\d+) IAM users? deleted",
-    }
     for account_id, numbers in expected.items():
         about = [str(mail["Subject"]) for mail in mails if account_id in _text(mail)]
-        for what, subject in subjects.items():
-            said = sum(int(found[1]) for each in about if (found := re.match(subject, each)))
-            yield f"{account_id}: {what} in the subjects of mails", getattr(numbers, what), said
+        said = {
+            "announced": sum(
+                int(number)
+                for each in about
+                if re.search(ANNOUNCING, each) and ": reminder: " not in each
+                for number in re.findall(_GROUPS, each)
+            ),
+            "deleted": sum(
+                int(found[1])
+                for each in about
+                if (found := re.match(r"[^:]*: (\d+) IAM users? deleted", each))
+            ),
+        }
+        for what, number in said.items():
+            yield f"{account_id}: {what} in the subjects of mails", getattr(numbers, what), number
 
 
 def _unfinished(account: AccountState, output: PolicyOutput) -> list[str]:

@@ -144,6 +144,13 @@ def announcements(
     return found
 
 
+def announced_groups(notices: Path, account_id: str) -> dict[str, str]:
+    """Unique id -> the group in which the user was announced, by the records of notify-owners."""
+    records = (json.loads(path.read_text()) for path in (notices / account_id).glob("*.json"))
+    announced = [each for each in records if each["step"] == "announced"]
+    return {user["unique-id"]: str(user["evidence"]["group"]) for each in announced for user in each["users"]}
+
+
 def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> None:
     """As if that many days had passed, in which nobody used an IAM user.
 
@@ -163,7 +170,7 @@ def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> Non
         if record.get("step") == "informed":
             continue
         record["time"] = (datetime.fromisoformat(record["time"]) - back).isoformat()
-        for key in {"day", "credentials-stop"} & record.keys():
+        for key in {"day", "credentials-stop", "brownout"} & record.keys():
             record[key] = (date.fromisoformat(record[key]) - back).isoformat()
         if record.get("created"):  # the queue that was read
             record["created"] = (datetime.fromisoformat(record["created"]) - back).isoformat()

@@ -245,6 +245,8 @@ class Workflow:
                 f"c7n-org: on day {days.listening}, deny everything to users that are unused and replaced",
                 self.listen,
             ),
+            ("c7n-mailer: tell the owners whose access has stopped", lambda: self.deliver("listen")),
+            ("c7n-org: on the next two days, read that these mails have left", lambda: self.daily(2)),
             *self.in_listening(),
             (
                 f"c7n-org: {days.quarantine - days.listening} days later, deactivate their credentials",
@@ -258,7 +260,8 @@ class Workflow:
                 f"c7n-org: on day {days.deletion}, delete the users that were quiet in quarantine",
                 self.delete,
             ),
-            ("c7n-mailer: deliver what was queued since", lambda: self.deliver("delete")),
+            ("c7n-org: on the next day, tell the owners who is overdue", self.daily),
+            ("c7n-mailer: deliver what was queued since", lambda: self.deliver("delete", "overdue")),
             ("c7n-iamusers: report on all accounts and runs", self.report),
         ]
 

@@ -8,7 +8,7 @@ each credential is known, and the evidence is less than a day old.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +32,8 @@ from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import LISTED_KINDS, list_kind
+from c7n_iamusers.lockout import deny_all
+from c7n_iamusers.lockout.quarantine_record import OWN_TAGS, tagged_since
 from c7n_iamusers.text.times import moment
 
 #: The pieces of evidence that activity depends on.
@@ -111,7 +113,7 @@ class Assessment:
 
     def as_data(self) -> dict[str, Any]:
         """The assessment as an annotation: JSON types only."""
-        counts, unread = count_attachments(self.user, self.evidence)
+        counts, unread = count_attachments(without_ours(self.user), self.evidence)
         trusted_by = self.evidence.trusted_by
         return {
             "kind": self.classification.kind,
@@ -128,6 +130,20 @@ class Assessment:
         }
 
 
+#: Characters of a finding's text that an announcement keeps.
+_KEPT_OF_TEXT = 300
+
+
+def frozen_evidence(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What an announcement keeps of an annotation (``Assessment.as_data``): why the user is unnecessary on that day."""
+    kept = ("kind", "replacement", "last_activity", "attachments")
+    findings = [
+        {**{key: each.get(key) for key in ("id", "severity")}, "text": str(each.get("text"))[:_KEPT_OF_TEXT]}
+        for each in known.get("findings") or ()
+    ]
+    return {**{key: known[key] for key in kept if known.get(key)}, "findings": findings}
+
+
 def assess(
     user: IamUser, evidence: Evidence, exemption: Exemption, criteria: Criteria, now: datetime
 ) -> Assessment:
@@ -137,9 +153,33 @@ def assess(
     time after it.
     """
     as_of = evidence.time_of(attachments.CREDENTIAL_REPORT) or now
-    case = Case(user, evidence, exemption, as_of, criteria.thresholds, criteria.provisioning)
+    case = Case(without_ours(user), evidence, exemption, as_of, criteria.thresholds, criteria.provisioning)
     classification = classify(user, evidence, criteria.hints)
     return Assessment(user, evidence, exemption, classification, evaluate(case), activity_of(user, evidence))
+
+
+def without_ours(user: IamUser) -> IamUser:
+    """``user`` without what this tool put on it: its Deny-all, a brownout, its tags. The boundary stays as it is.
+
+    An AWSDenyAll that is attached counts as ours by the tag of a quarantine. Anybody with iam:TagUser can forge it, and
+    nothing but a finding on a Deny rests on it here.
+    """
+    held, inline, attached, tag = (
+        dict(user.attachments),
+        *(kind.name for kind in (attachments.INLINE_POLICY, attachments.ATTACHED_POLICY, attachments.TAG)),
+    )
+    if held.get(inline):
+        ours = {
+            deny_all.DENY_ALL_NAME: deny_all.holds_inline(user),
+            deny_all.BROWNOUT_NAME: deny_all.brownout_of(user),
+        }
+        held[inline] = tuple(each for each in held[inline] if not ours.get(str(each.get("PolicyName"))))
+    if held.get(attached) and tagged_since(user.tags):
+        arn = deny_all.deny_all_arn(user)
+        held[attached] = tuple(each for each in held[attached] if each.get("PolicyArn") != arn)
+    if held.get(tag):
+        held[tag] = tuple(each for each in held[tag] if not str(each["Key"]).startswith(OWN_TAGS))
+    return replace(user, attachments=held)
 
 
 def unread_kinds(evidence: Evidence) -> tuple[attachments.AttachmentKind, ...]:

@@ -14,14 +14,45 @@ Item = TypeVar("Item")
 
 
 def subject_line(
-    account: str, users: int | None, days: Iterable[date], *, reminder: bool, part: int = 1, parts: int = 1
+    account: str,
+    users: int | None,
+    days: Iterable[date],
+    *,
+    reminder: bool,
+    stop: date | None = None,
+    others: Sequence[int] = (),
+    part: int = 1,
+    parts: int = 1,
 ) -> str:
-    """The subject. ``users``: of all parts; None where each recipient gets other users. ``days``: of their deletion."""
+    """The subject. ``users``: that are to be deleted, of all parts; None where each recipient gets other users.
+
+    ``days``: of their deletion. ``stop``: the day on which all of them are denied everything; None if these differ.
+    ``others``: how many are in use, need a replacement first, and are left alone for another reason.
+    """
     first, *more = sorted(set(days))
-    what = "IAM users are" if users is None else f"{users} IAM users are" if users != 1 else "1 IAM user is"
-    said = f"{account}: {'reminder: ' if reminder else ''}{what} to be deleted "
-    said += f"from {first} on" if more else f"on {first}"
-    return headline(said + part_of(part, parts))
+    when = f"from {first} on" if more else f"on {first}"
+    spared = [f"{number} {what}" for number, what in zip(others, _SPARED, strict=False) if number]
+    if users is None:
+        said = f"IAM users are to be deleted {when}"
+    elif users or not spared:
+        denied = f"denied everything on {stop} and " if stop else ""
+        said = f"{_counted(users)} {'is' if users == 1 else 'are'} to be {denied}deleted {when}"
+        said = ", ".join([said, *spared])
+    else:
+        number, (head, *rest) = sum(others), spared
+        count, _, what = head.partition(" ")
+        said = ", ".join([f"{_counted(int(count))} {what}", *rest])
+        moved = f": move {'it' if number == 1 else 'them'} by {first}"
+        said += moved if any(others[:2]) else ", and announced"
+    return headline(f"{account}: {'reminder: ' if reminder else ''}{said}{part_of(part, parts)}")
+
+
+#: What is said of users that are spared, in the order of ``others``.
+_SPARED = ("in use", "without a replacement", "left alone")
+
+
+def _counted(number: int) -> str:
+    return f"{number} IAM user{'s' if number != 1 else ''}"
 
 
 def part_of(part: int, parts: int) -> str:

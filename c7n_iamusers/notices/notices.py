@@ -3,19 +3,15 @@
 
 c7n-mailer delivers later and elsewhere, and does not report errors, so no action can know that a mail arrived. A notice
 proves only that a message with these addresses entered the queue; ``delivery`` says whether it has left it. Tags are no
-proof: anybody with iam:TagUser writes them. One file holds one message: ``<account id>/<time>-<step>-<digest>.json``.
+proof: anybody with iam:TagUser writes them. ``notice_format`` has one message.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
 from datetime import date, datetime, timedelta, timezone
 from functools import cached_property
-from typing import Any
 
 from c7n_iamusers import reasons
 from c7n_iamusers.exceptions import NoticesUnreadable
@@ -23,156 +19,26 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import delivery
-from c7n_iamusers.notices.delivery import EXPIRED, LEFT, WAITING, Delivery, Reading, parse_reading
+from c7n_iamusers.notices.delivery import EXPIRED, LEFT, WAITING, Delivery, Reading
 from c7n_iamusers.notices.exempted import DIRECTORY, Exempted, as_json, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
+from c7n_iamusers.notices.notice_format import ANNOUNCED as ANNOUNCED
+from c7n_iamusers.notices.notice_format import CLOCK_SKEW
+from c7n_iamusers.notices.notice_format import CREATED as CREATED
+from c7n_iamusers.notices.notice_format import DENY_REMOVED as DENY_REMOVED
+from c7n_iamusers.notices.notice_format import INFORMED as INFORMED
+from c7n_iamusers.notices.notice_format import OVERDUE as OVERDUE
+from c7n_iamusers.notices.notice_format import USED as USED
+from c7n_iamusers.notices.notice_format import Notice as Notice
+from c7n_iamusers.notices.notice_format import parse_record as parse_record
 from c7n_iamusers.notices.records import Records
 from c7n_iamusers.reasons import Reason
-from c7n_iamusers.text.addresses import is_address
-from c7n_iamusers.text.documents import MOST_OF_RECORD, read_json
-from c7n_iamusers.text.times import as_text, moment
 
-ANNOUNCED, INFORMED = "announced", "informed"
-#: A user or credential was created, replaced or activated, or our Deny was removed.
-CREATED, DENY_REMOVED = "created", "deny-removed"
-#: Somebody signed in or called AWS as a user whose use is an alarm.
-USED = "used"
 #: Days after the announced day for which an announcement counts. Later the user has to be announced again: people
 #: forget, and the user may have been exempt in between.
 LAPSE_DAYS = 90
-_CLOCK_SKEW = timedelta(minutes=10)
 #: What of a user changed when a rule no longer matches it.
 _LOST = {"user": "name", "path": "path", "tag": "tag", "group": "membership"}
-
-
-@dataclass(frozen=True)
-class Notice:
-    """One message about ``users`` of an account, as it entered the queue.
-
-    ``step``: ``announced``; ``reminded-N``, N days before ``day``; ``informed``, of what became of the users;
-    ``created`` or ``deny-removed``, of what was done to them; ``used``, of an alarm; or ``access``, to a person who has
-    access. ``day``: the first one, in UTC, on which the users may be deleted; of steps that announce nothing, that of
-    the message.
-    ``message_id``: the queue's answer. ``what``: of ``informed``, unique id -> what the message says of the user.
-    ``event``: the id of the event (``CredentialEvent``) that the message reports; empty if it reports none.
-    ``stop``: the first day, in UTC, on which their credentials may stop working, where the message says so.
-    ``queue``: the URL of the queue; empty where nobody asks whether the message left it (``delivery: unchecked``).
-    """
-
-    account_id: str
-    step: str
-    time: datetime
-    day: date
-    addresses: tuple[str, ...]
-    message_id: str
-    policy: str
-    users: tuple[Subject, ...]
-    what: Mapping[str, str] = field(default_factory=dict)
-    event: str = ""
-    stop: date | None = None
-    queue: str = ""
-
-    @property
-    def name(self) -> str:
-        """The name of its file. A message about users of several days has one file a day."""
-        digest = hashlib.sha256(f"{self.message_id} {self.policy} {self.day}".encode()).hexdigest()[:12]
-        return f"{self.account_id}/{self.time:%Y%m%dT%H%M%SZ}-{self.step}-{digest}.json"
-
-    def as_json(self) -> bytes:
-        """The content of its file."""
-        users = [
-            {
-                **{"user": user.name, "arn": user.arn, "unique-id": user.unique_id},
-                **({"what": self.what[user.unique_id]} if user.unique_id in self.what else {}),
-            }
-            for user in self.users
-        ]
-        data = {
-            "account": self.account_id,
-            "step": self.step,
-            "time": as_text(self.time),
-            "day": self.day.isoformat(),
-            **({"credentials-stop": self.stop.isoformat()} if self.stop else {}),
-            "addresses": list(self.addresses),
-            "message-id": self.message_id,
-            **({"queue": self.queue} if self.queue else {"delivery": delivery.UNCHECKED}),
-            "policy": self.policy,
-            "users": users,
-            **({"event": self.event} if self.event else {}),
-        }
-        return json.dumps(data, indent=1).encode() + b"\n"
-
-
-def parse_record(content: bytes, account_id: str, now: datetime) -> Notice | Reading:
-    """The notice, or the reading of a queue, in a file in the directory of ``account_id``.
-
-    Raises ValueError if the content is neither.
-    """
-    data = read_json(content, most=MOST_OF_RECORD)
-    if not isinstance(data, Mapping):
-        raise ValueError("it is not a JSON object")
-    if data.get("account") != account_id:
-        raise ValueError(f"it is of account {data.get('account')}")
-    if data.get("step") == delivery.STEP:
-        reading = parse_reading(data)
-        _check_past(reading.time, now)
-        return reading
-    return _notice(data, account_id, now)
-
-
-def _notice(data: Mapping[str, Any], account_id: str, now: datetime) -> Notice:
-    time, day = _time_and_day(data, now)
-    addresses, users = data.get("addresses"), data.get("users")
-    if (
-        not isinstance(addresses, list)
-        or not addresses
-        or not all(isinstance(address, str) and is_address(address) for address in addresses)
-    ):
-        raise ValueError("it has no addresses, or one that is no e-mail address")
-    if not isinstance(users, list):
-        raise ValueError("it has no users")
-    words = (_text(data, "message-id"), _text(data, "policy"))
-    subjects = tuple(map(_subject, users))
-    what = {str(user["unique-id"]): _text(user, "what") for user in users if "what" in user}
-    event = _text(data, "event") if "event" in data else ""
-    stop = date.fromisoformat(_text(data, "credentials-stop")) if "credentials-stop" in data else None
-    head = (account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects)
-    return Notice(*head, what, event, stop, _queue(data))
-
-
-def _time_and_day(data: Mapping[str, Any], now: datetime) -> tuple[datetime, date]:
-    time = moment(data.get("time"))
-    if time is None:
-        raise ValueError("it has no time")
-    _check_past(time, now)
-    day = date.fromisoformat(_text(data, "day"))
-    if day < time.date():
-        raise ValueError(f"its day {day} is before its time {as_text(time)}")
-    return time, day
-
-
-def _check_past(time: datetime, now: datetime) -> None:
-    if time > now + _CLOCK_SKEW:
-        raise ValueError(f"its time {as_text(time)} is in the future")
-
-
-def _queue(data: Mapping[str, Any]) -> str:
-    if "queue" not in data and data.get("delivery") == delivery.UNCHECKED:
-        return ""
-    return _text(data, "queue")
-
-
-def _subject(data: Any) -> Subject:
-    if not isinstance(data, Mapping):
-        raise ValueError("one of its users is not a JSON object")
-    return Subject(_text(data, "user"), _text(data, "arn"), _text(data, "unique-id"))
-
-
-def _text(data: Mapping[str, Any], key: str) -> str:
-    value = data.get(key)
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"it has no {key}")
-    return value
 
 
 class Notices:
@@ -298,10 +164,15 @@ class Notices:
 
     def has(self, unique_id: str, step: str, since: datetime, now: datetime) -> bool:
         """Whether a message of ``step`` was sent about the user at ``since`` or later, and can't have expired."""
-        return any(
-            each.step == step and each.time >= since and self._counts(each, now)
+        return bool(self.times(unique_id, step, since, now))
+
+    def times(self, unique_id: str, step: str, since: datetime, now: datetime) -> list[datetime]:
+        """When messages of ``step`` were sent about the user, at ``since`` or later, that can't have expired."""
+        return [
+            each.time
             for each in self._by_user.get(unique_id, ())
-        )
+            if each.step == step and each.time >= since and self._counts(each, now)
+        ]
 
     def _counts(self, notice: Notice, now: datetime) -> bool:
         """Whether somebody was told: what may have expired unread told nobody, and is sent anew."""
@@ -362,6 +233,18 @@ class Notices:
         last = next(found, None)
         return last.what.get(unique_id) if last else None
 
+    def heard(self, unique_id: str, words: Collection[str], since: datetime) -> bool:
+        """Whether a message of any policy to inform said one of ``words`` of the user at ``since`` or later.
+
+        Records have whole seconds.
+        """
+        return any(
+            each.step == INFORMED
+            and each.time >= since.replace(microsecond=0)
+            and each.what.get(unique_id, "").partition(":")[0] in words
+            for each in self._by_user.get(unique_id, ())
+        )
+
     def was_told(self, unique_id: str, policy: str, what: str, since: datetime, now: datetime) -> bool:
         """Whether a message of ``policy`` to inform said ``what`` of the user at ``since``, nearly, or later.
 
@@ -371,7 +254,7 @@ class Notices:
             each.step == INFORMED
             and each.policy == policy
             and each.what.get(unique_id, "").partition(":")[0] == what
-            and each.time >= since - _CLOCK_SKEW
+            and each.time >= since - CLOCK_SKEW
             and self._counts(each, now)
             for each in self._by_user.get(unique_id, ())
         )
@@ -406,12 +289,12 @@ def notice_refusal(
     now: datetime,
     *,
     before_day: bool = False,
-    before_stop: bool = False,
+    brownout: bool = False,
 ) -> Reason | None:
     """Why a user may not be touched yet, ``days`` after its owners were addressed; None where it may.
 
     The user is not exempt. ``before_day``: whether it may be touched before the announced day, which is that of its
-    deletion. ``before_stop``: whether even before the day on which, as its owners know, its credentials stop working.
+    deletion. ``brownout``: whether it is for a brownout, which has a day of its own in the announcement.
     """
     notice, lost = notices.announcement(unique_id, now), notices.exemption(unique_id)
     if expired := notices.expired(unique_id, now):
@@ -426,10 +309,21 @@ def notice_refusal(
         return reasons.ANNOUNCED_LATELY(days=days, sent=sent)
     if not before_day and today < notice.day:
         return reasons.BEFORE_ITS_DAY(sent=sent, day=notice.day)
-    if notice.stop and not before_stop and today < notice.stop:
-        return reasons.BEFORE_ITS_STOP(sent=sent, stop=notice.stop)
+    if reason := _before_its_day(notice, today, brownout):
+        return reason
     found = notices.delivery(notice, now)
     return None if found.state == LEFT else reasons.MESSAGE_WAITS(sent=sent, found=str(found))
+
+
+def _before_its_day(notice: Notice, today: date, brownout: bool) -> Reason | None:
+    """Why the day of the Deny, or of the brownout, is yet to come; None if it is not."""
+    if not brownout:
+        waits = notice.stop and today < notice.stop
+        return reasons.BEFORE_ITS_STOP(sent=_sent(notice), stop=notice.stop) if waits else None
+    if notice.brownout is None:
+        return reasons.BROWNOUT_NOT_ANNOUNCED(sent=_sent(notice))
+    waits = today < notice.brownout
+    return reasons.BEFORE_ITS_BROWNOUT(sent=_sent(notice), day=notice.brownout) if waits else None
 
 
 def _sent(notice: Notice) -> str:

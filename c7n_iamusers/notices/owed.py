@@ -57,6 +57,15 @@ def owed(rows: Iterable[Mapping[str, Any]], notices: Notices, policy: str, now: 
     return found
 
 
+def still_so(late: Iterable[Owed], notices: Notices) -> list[Owed]:
+    """Those of ``late`` of which no later message, of any policy, says that the user was given back or deleted."""
+    return [
+        each
+        for each in late
+        if not notices.heard(each.user.unique_id, (RELEASED, RESTORED, DELETED), each.time)
+    ]
+
+
 def due_for(
     step_days: int, notices: Notices, users: Sequence[Subject], now: datetime
 ) -> list[tuple[Subject, Notice]]:

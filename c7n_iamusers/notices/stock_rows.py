@@ -17,6 +17,10 @@ from c7n_iamusers.notices.templates import OURS, STOCK, TEMPLATES
 ANNOTATION = "c7n:IamUser"
 #: Steps of messages, as their actions name them. ``access``: those of notify-people.
 ANNOUNCE, REMIND, INFORM = "announce", "remind", "inform"
+#: That access has stopped, from the outcomes of quarantine.
+DENIED = "denied"
+#: That the announced day has come, and the user is spared.
+OVERDUE = "overdue"
 CREATED, USED, ACCESS = "created", "used", "access"
 _KINDS = {
     "human": "person",
@@ -64,7 +68,8 @@ def _row(resource: Mapping[str, Any]) -> dict[str, str]:
     row = {
         "UserName": resource.get("UserName"),
         "Path": resource.get("Path"),
-        "Deletion on or after": notice.get("day"),
+        # who is spared has none
+        "Deletion on or after": notice.get("deleted") if notice.get("group") else notice.get("day"),
         "What is known": "; ".join(_known(known, notice)),
         "Kind": _KINDS.get(str(known.get("kind")), known.get("kind")),
         "Findings": " ".join(
@@ -77,7 +82,7 @@ def _row(resource: Mapping[str, Any]) -> dict[str, str]:
 
 def _known(known: Mapping[str, Any], notice: Mapping[str, Any]) -> list[str]:
     """What became of the user, of its person's access, and what happened, as far as the message says it."""
-    found = [str(notice[key]) for key in ("was-exempt", "came-back") if notice.get(key)]
+    found = [str(notice[key]) for key in ("text", "was-exempt", "came-back") if notice.get(key)]
     for key in ("created", "used"):
         if text := (known.get(key) or {}).get("text"):
             found.append(str(text))
@@ -85,7 +90,8 @@ def _known(known: Mapping[str, Any], notice: Mapping[str, Any]) -> list[str]:
         call = " ".join(str(each[key]) for key in ("service", "action") if each.get(key)) or "a call"
         found.append(f"still in use: {call} on {str(each.get('time'))[:16].replace('T', ' ')} UTC")
     state: Mapping[str, Any] = {}
-    for key in ("outcome", "provisioning", "identity-center"):
+    # of an announcement, what it says of the user is said of its access too
+    for key in ("outcome", "provisioning", *(() if notice.get("text") else ("identity-center",))):
         state = state or known.get(key) or {}
     if status := state.get("status") or state.get("state"):
         signs_in = {"user": state.get("username"), "permission set": state.get("permission-set")}
@@ -97,8 +103,9 @@ def _known(known: Mapping[str, Any], notice: Mapping[str, Any]) -> list[str]:
 
 _DELETION = (
     "On or after that day each user is deleted with everything attached: password, keys, certificates, MFA devices, "
-    "policies.{held} A user that is in use, that a role trusts, or whose person has no other access yet is skipped. "
-    "People sign in through IAM Identity Center{start}; programs use a role."
+    "policies. The column What is known says when its access stops. A user that is in use, that a role trusts, or "
+    "whose person has no other access yet is skipped. People sign in through IAM Identity Center{start}; programs use "
+    "a role."
 )
 _TEXTS = {
     ANNOUNCE: _DELETION,
@@ -107,6 +114,15 @@ _TEXTS = {
         "The column What is known says what became of each user, or who still uses it. What was deleted can't sign in "
         "or call AWS any more, and AWS can't give passwords and keys back. People sign in through IAM Identity Center"
         "{start}; programs use a role."
+    ),
+    DENIED: (
+        "The column What is known says since when each user is denied everything. Nothing is deleted yet, "
+        "and all comes back as it was. People sign in through IAM Identity Center{start}; programs use a role."
+    ),
+    OVERDUE: (
+        "The announced day of these users has come, and they are left alone for what the column What is known says. "
+        "Nothing is deleted for being overdue, and this message comes again until they are moved. People sign in "
+        "through IAM Identity Center{start}; programs use a role."
     ),
     CREATED: (
         "IAM users hold long-term credentials; AWS asks that people and programs use temporary ones. If you made it: "
@@ -123,6 +139,8 @@ _ASK = {
     ANNOUNCE: " A user must stay? Ask for an exemption with a reason and an end before that day: {whom}.",
     REMIND: " A user must stay? Ask for an exemption with a reason and an end before that day: {whom}.",
     INFORM: " Something broke, or a user must stay? Write to {whom}.",
+    DENIED: " Something stopped? Name the account and the user to {whom}, who gives it back.",
+    OVERDUE: " A user must stay? Ask for an exemption with a reason and an end: {whom}.",
     CREATED: " It must stay? Ask for an exemption with a reason and an end: {whom}.",
     USED: " Nobody knows of it? Write to {whom}.",
     ACCESS: " For questions write to {whom}.",
@@ -131,9 +149,6 @@ _ASK = {
 
 def action_text(step: str, action: Mapping[str, Any], start_url: str = "") -> str:
     """``action_desc`` of a message: what happens, and what its reader can do. ``start_url``: where people sign in."""
-    held, start = action.get("quarantined-for"), action.get("start-url") or start_url
-    text = _TEXTS[step].format(
-        held=f" Their credentials stop working {held} days before." if held else "",
-        start=f" ({start})" if start else "",
-    )
+    start = action.get("start-url") or start_url
+    text = _TEXTS[step].format(start=f" ({start})" if start else "")
     return plain(text + _ASK[step].format(whom=action.get("contact") or "your cloud team"))

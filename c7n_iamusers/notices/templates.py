@@ -16,7 +16,9 @@ OURS: Mapping[str, tuple[str, ...]] = {
     "template": (
         "iam-users-created.html",
         "iam-users-deleted.html",
+        "iam-users-denied.html",
         "iam-users-flagged.html",
+        "iam-users-overdue.html",
         "iam-users-attempted.html",
         "iam-users-replaced.html",
         "iam-users-used.html",

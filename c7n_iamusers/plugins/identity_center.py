@@ -33,6 +33,8 @@ def require_keys(manager: Any, plugin: str, data: Mapping[str, Any], keys: Seque
 
 Resource = dict[str, Any]
 REQUIRED = ("state",)
+#: Selects every user, so that a policy about all of them knows what access their people have.
+ANY = "any"
 
 
 class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
@@ -51,6 +53,9 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
       path or ``s3://BUCKET/KEY``. If that can't be read, or ends more than 7 days ago, the policy fails and selects no
       user. The last use of the role can only refute it, as colleagues use the same role. With ``sign-ins``, users of
       the state ``used`` count as ``provisioned`` too.
+
+    - ``any``: every user, for a policy that only has to know: ``notify-owners`` announces all, and says who has no
+      access yet.
 
     ``records`` is where runs of ``c7n-iamusers provision`` leave ``identity-center-runs/``: a directory, one that has
     such directories somewhere below it, or ``s3://BUCKET/PREFIX``. They say for which IAM users runs made memberships,
@@ -91,7 +96,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         "identity-center",
         required=list(REQUIRED),
         **{
-            "state": {"enum": list(access_state.STATES)},
+            "state": {"enum": [*access_state.STATES, ANY]},
             "user": people_options.USER,
             "people-from": people_options.PEOPLE_FROM,
             "email-domains": people_options.EMAIL_DOMAINS,
@@ -148,7 +153,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
                 annotation |= {"username": found.username, "email": found.email}
                 annotation |= {"permission-set": found.permission_set, **gate.portal()}
             annotate(resource, "identity-center", annotation)
-            if found.state in wanted:
+            if found.state in wanted or self.data["state"] == ANY:
                 selected.append(resource)
         self.log.info(
             "identity-center: %d of %d users are %s", len(selected), len(resources), self.data["state"]

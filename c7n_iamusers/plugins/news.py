@@ -10,9 +10,11 @@ from typing import Any
 
 from c7n_iamusers.evidence.attempts import ATTEMPTED
 from c7n_iamusers.execution.outcomes import (
+    BROWNED_OUT,
     DELETED,
     FAILED,
     PROVISIONED,
+    QUARANTINED,
     RELEASED,
     RESTORED,
     SKIPPED,
@@ -33,6 +35,8 @@ _ACCESS = (PROVISIONED, UNCHANGED, access_state.USED)
 #: In a subject, after a number of users, in this order.
 _WORDS = {
     DELETED: "deleted",
+    QUARANTINED: "denied everything",
+    BROWNED_OUT: "denied everything for some minutes",
     RESTORED: "restored",
     RELEASED: "released from quarantine",
     ACCESS: "with access through IAM Identity Center",

@@ -7,25 +7,34 @@ Each step of ``notify-owners`` says about which users it sends a message, and wh
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from c7n_iamusers.evidence.attempts import SIGN_IN
+from c7n_iamusers.evidence.assessment import frozen_evidence
 from c7n_iamusers.evidence.credential_events import credential_event
-from c7n_iamusers.evidence.user_calls import user_call
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.outcomes import BROWNED_OUT, QUARANTINED
+from c7n_iamusers.iam.accounts import detail_attachments
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.lockout_state import quarantine_of
 from c7n_iamusers.notices.mailer_texts import headline, part_of, subject_line
-from c7n_iamusers.notices.notices import ANNOUNCED, CREATED, DENY_REMOVED, INFORMED, USED, Notices
+from c7n_iamusers.notices.notices import ANNOUNCED, CREATED, DENY_REMOVED, INFORMED, Notice, Notices
 from c7n_iamusers.notices.owed import CHANGED, Owed, due_for, reminder
 from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped, was_stopped
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
+from c7n_iamusers.reasons import DEACTIVATED_WITHOUT_DENY, QUARANTINED_AGAIN, codes_of
+from c7n_iamusers.safeguards.forecast import GOES, IN_USE, REPLACE_FIRST, STAYS, Forecast
 from c7n_iamusers.text.addresses import foreign_domain, is_address
 from c7n_iamusers.text.times import moment
-from c7n_iamusers.text.wording import shown
 
 #: Characters of a text, and members of a list, of a user that does not fit a message in full.
 _LONGEST_TEXT, _LONGEST_LIST = 300, 10
+_NO_MORE: Mapping[str, Any] = {}
+_KINDS = tuple(kind.name for kind in ATTACHMENT_KINDS)
 _SHORTENED = "More is known of it than fits a message: the output of the policy has all of it."
 
 
@@ -56,14 +65,15 @@ class Due:
     """A user whose owner has to be addressed.
 
     ``day``: of its deletion; of steps that announce nothing, that of the message. ``annotation``: what the template
-    reads of the step, by key. ``news``: of ``step: inform``, what became of the user; of ``step: used``, USED,
-    FAILED_SIGN_IN or UNREAD; else empty.
+    reads of the step, by key. ``news``: of ``step: inform``, what became of the user; of ``step: used``, what
+    ``use_step`` says; else empty. ``forecast``: of an announcement or a reminder, what becomes of the user.
     """
 
     resource: Resource
     day: date
     annotation: Mapping[str, Any] = field(default_factory=dict)
     news: str = ""
+    forecast: Forecast | None = None
 
     def __str__(self) -> str:
         return f"{self.resource['UserName']} ({self.news})" if self.news else str(self.resource["UserName"])
@@ -82,11 +92,13 @@ class Step(ABC):
     """``missed``: said of the users of a message that has no recipient; empty if the end of the policy names them.
 
     ``creator``: the address of who made the call that the message reports. ``event``: the id of that call's event.
+    ``also``: further addresses that get the message.
     """
 
     missed = "These users were not announced"
     creator = ""
     event = ""
+    also: Sequence[str] = ()
 
     @property
     @abstractmethod
@@ -97,6 +109,24 @@ class Step(ABC):
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """The ``users`` whose owners have to be addressed."""
 
+    def told_of(self, due: Sequence[Due]) -> list[Due]:
+        """Those of ``due``, with what becomes of them, of whom the message is; by default all."""
+        return [*due]
+
+    def brownout(self, now: datetime) -> date | None:
+        """The first day of a brownout, as a message of ``now`` says; None if it does not."""
+        return None
+
+    def evidence(self, users: Sequence[Resource]) -> Mapping[str, Mapping[str, Any]]:
+        """What the record of a message keeps of the evidence, and of what was told; nothing by default.
+
+        Unique id -> ``frozen_evidence``, with ``group`` and ``told`` of the forecast."""
+        return {}
+
+    def stop(self, day: date) -> date | None:
+        """The day on which credentials stop working, as a message about users of ``day`` says; None if it does not."""
+        return None
+
     @abstractmethod
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """The subject of a message. ``users``: of all parts. ``counted``: not where each recipient gets other users."""
@@ -104,20 +134,47 @@ class Step(ABC):
 
 @dataclass(frozen=True)
 class Announce(Step):
-    """Announces the deletion of users, in so many ``days``, where no announcement is in force."""
+    """Announces the deletion of users, in so many ``days``, where no announcement is in force.
+
+    ``quiet``: days that they are denied everything before; None if the announcement speaks of no Deny. ``dark_after``:
+    days until they may be denied everything for some minutes; None if it speaks of no brownout.
+    """
 
     days: int
+    quiet: float | None = None
+    dark_after: float | None = None
 
     @property
     def name(self) -> str:
         """See Step."""
         return ANNOUNCED
 
+    def brownout(self, now: datetime) -> date | None:
+        """See Step."""
+        return None if self.dark_after is None else (now + timedelta(days=self.dark_after)).date()
+
+    def stop(self, day: date) -> date | None:
+        """See Step."""
+        return _stop(day, self.quiet)
+
+    def evidence(self, users: Sequence[Resource]) -> Mapping[str, Mapping[str, Any]]:
+        """See Step."""
+        found = dict[str, Mapping[str, Any]]()
+        for user in users:
+            known = user.get(ANNOTATION) or {}
+            notice = known.get("notice") or {}
+            told = {
+                name: notice[key] for name, key in (("group", "group"), ("told", "text")) if key in notice
+            }
+            found[str(user["UserId"])] = {**frozen_evidence(known), **told}
+        return found
+
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
-        day = now.date() + timedelta(days=self.days)
+        day, dark = now.date() + timedelta(days=self.days), self.brownout(now)
+        told = {"brownout": dark.isoformat()} if dark else {}
         return [
-            _announced(user, now, day, notices)
+            _announced(user, now, day, notices, told)
             for user in users
             if notices.announcement(str(user["UserId"]), now) is None
         ]
@@ -129,26 +186,42 @@ class Announce(Step):
 
 @dataclass(frozen=True)
 class Remind(Step):
-    """Reminds once of users whose announced day is so many ``days`` ahead or less."""
+    """Reminds once of users whose announced day is so many ``days`` ahead or less. ``quiet``: see Announce."""
 
     days: int
+    quiet: float | None = None
 
     @property
     def name(self) -> str:
         """See Step."""
         return reminder(self.days)
 
+    def stop(self, day: date) -> date | None:
+        """See Step."""
+        return _stop(day, self.quiet)
+
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
         by_id = {str(resource["UserId"]): resource for resource in users}
         noticed = due_for(self.days, notices, [subject_of(resource) for resource in users], now)
         return [
-            _announced(by_id[user.unique_id], notice.time, notice.day, notices) for user, notice in noticed
+            _announced(by_id[user.unique_id], notice.time, notice.day, notices, _evidence_in(notice, user))
+            for user, notice in noticed
         ]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
         return _deletion(account, users, counted, part, parts, reminder=True)
+
+
+def _evidence_in(notice: Notice, user: Subject) -> Mapping[str, Any]:
+    """The evidence of the announcement: a later message shows what is known now beside it."""
+    found = notice.evidence.get(user.unique_id)
+    return {"evidence": found} if found else {}
+
+
+def _stop(day: date, quiet: float | None) -> date | None:
+    return None if quiet is None else day - timedelta(days=quiet)
 
 
 @dataclass(frozen=True)
@@ -188,9 +261,55 @@ class Inform(Step):
         return news_line(account, news, users[0].day, counted=counted, part=end)
 
 
-def _announced(resource: Resource, announced: datetime, day: date, notices: Notices) -> Due:
-    """A user, with what the template says of its announcement."""
-    notice = {"announced": announced.date().isoformat(), "day": day.isoformat()}
+@dataclass(frozen=True)
+class Denied(Inform):
+    """Says whose access the policy has just stopped, by the outcomes of ``quarantine``.
+
+    ``quiet``: days under the Deny before the deletion; None if the message speaks of no day.
+    """
+
+    quiet: float | None = None
+
+    def every(self, users: Sequence[Resource], now: datetime) -> list[Due]:
+        """See Inform: those of the ``users`` whose access was stopped, also where it was not done in full."""
+        return super().every([each for each in users if _is_stopped(each)], now)
+
+    def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
+        """See Step. The deletion comes on the announced day, and after the days under the Deny."""
+        found = []
+        for each in super().due(users, notices, now):
+            since = _denied_since(each.resource) or now
+            told: dict[str, Any] = {"denied-since": since.date().isoformat()}
+            notice = notices.announcement(str(each.resource["UserId"]), now)
+            if notice and not _is_brownout(each.resource):
+                quiet = (since + timedelta(days=self.quiet or 0)).date()
+                told |= {"day": max(notice.day, quiet, now.date()).isoformat()}
+            found.append(replace(each, annotation={"notice": told}))
+        return found
+
+
+def _is_brownout(resource: Resource) -> bool:
+    outcome: Mapping[str, Any] = (resource.get(ANNOTATION) or {}).get("outcome") or {}
+    return outcome.get("status") == BROWNED_OUT
+
+
+def _is_stopped(resource: Resource) -> bool:
+    outcome = (resource.get(ANNOTATION) or {}).get("outcome") or {}
+    stopped = {DEACTIVATED_WITHOUT_DENY.code, QUARANTINED_AGAIN.code}
+    return outcome.get("status") in (QUARANTINED, BROWNED_OUT) or not stopped.isdisjoint(codes_of(outcome))
+
+
+def _denied_since(resource: Resource) -> datetime | None:
+    """Since when the user is denied everything, by the Deny that was on it before this run; None if none was."""
+    held = quarantine_of(IamUser(resource, {**dict.fromkeys(_KINDS, ()), **detail_attachments(resource)}))
+    return held.since if held else None
+
+
+def _announced(
+    resource: Resource, announced: datetime, day: date, notices: Notices, told: Mapping[str, Any] = _NO_MORE
+) -> Due:
+    """A user, with what the template says of its announcement, and what else is ``told``."""
+    notice = {"announced": announced.date().isoformat(), "day": day.isoformat(), **told}
     if lost := notices.exemption(str(resource["UserId"])):
         notice["was-exempt"] = str(lost)
     if former := notices.of_namesake(subject_of(resource)):
@@ -204,8 +323,23 @@ def _announced(resource: Resource, announced: datetime, day: date, notices: Noti
 def _deletion(
     account: str, users: Sequence[Due], counted: bool, part: int, parts: int, *, reminder: bool = False
 ) -> str:
-    number, days = len(users) if counted else None, [user.day for user in users]
-    return subject_line(account, number, days, reminder=reminder, part=part, parts=parts)
+    days = [user.day for user in users]
+    if not counted:
+        return subject_line(account, None, days, reminder=reminder, part=part, parts=parts)
+    fates = [user.forecast or Forecast(GOES) for user in users]
+    groups = Counter(fate.group for fate in fates)
+    stops = {fate.denied for fate in fates if fate.group == GOES}
+    return subject_line(
+        account,
+        groups[GOES],
+        [fate.deleted or user.day for user, fate in zip(users, fates, strict=True) if fate.group == GOES]
+        or days,
+        stop=next(iter(stops)) if len(stops) == 1 else None,
+        others=(groups[IN_USE], groups[REPLACE_FIRST], groups[STAYS]),
+        reminder=reminder,
+        part=part,
+        parts=parts,
+    )
 
 
 class Created(Step):
@@ -266,78 +400,3 @@ class Created(Step):
         if newest is None or newest < now - timedelta(days=self._days):
             return False
         return not notices.has(key, CREATED, newest, now)
-
-
-#: What a message says of a user of which somebody failed to sign in. Anybody who knows an account's id and the name can
-#: do that as often as it likes, so these are counted by themselves: they hide no call.
-FAILED_SIGN_IN = "failed-sign-in"
-#: The kind of a message that says that it is not known whether the user was used.
-UNREAD = "unread"
-#: Within so long after a message about a user, its further calls are not told; each sign-in is. So are failed ones.
-_ALARM_PAUSE, _UNREAD_PAUSE = timedelta(hours=1), timedelta(days=1)
-
-
-class Used(Step):
-    """Says that somebody signed in or called AWS as users: by an ``event``'s call, or by the filter ``attempts``."""
-
-    name = USED
-    missed = "These users were used, and nobody was told"
-
-    def __init__(self, event: Any = None) -> None:
-        self._call, self._has_event = user_call(event), bool(event)
-        self.event = self._call.id if self._call else ""
-
-    def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
-        """See Step."""
-        uses = ((user, *self._use(user, notices, now)) for user in users)
-        return [Due(user, now.date(), {"used": {"text": text}}, kind) for user, kind, text in uses if text]
-
-    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
-        """See Step."""
-        who = f" {shown([str(user.resource['UserName']) for user in users], 3)}" if counted else "s"
-        happened = "may have been used" if all(user.news == UNREAD for user in users) else "used"
-        return headline(
-            f"ALARM: {account}: break-glass user{who} {happened} on {users[0].day}{part_of(part, parts)}"
-        )
-
-    def _use(self, resource: Resource, notices: Notices, now: datetime) -> tuple[str, str]:
-        """USED, FAILED_SIGN_IN or UNREAD, and what is to be told of the user's use; empty if nothing is."""
-        key, call = str(resource["UserId"]), self._call
-        if not self._has_event:
-            return _newest_untold(resource, notices, now)
-        if call is None or not call.is_of(key, str(resource["UserName"])) or notices.reports(key, call.id):
-            return USED, ""
-        kind = FAILED_SIGN_IN if call.is_sign_in and call.error else USED
-        told = notices.last(key, USED, kind)
-        if told and now - told < _ALARM_PAUSE and not (call.is_sign_in and not call.error):
-            return kind, ""
-        return kind, str(call)
-
-
-def _newest_untold(resource: Resource, notices: Notices, now: datetime) -> tuple[str, str]:
-    """The newest attempt of the filter ``attempts`` since the last message of its kind; failed sign-ins come last."""
-    heard = (resource.get(ANNOTATION) or {}).get("attempts") or {}
-    attempts, unread = heard.get("attempts") or (), heard.get("unread") or ()
-    # anybody can fail to sign in, or name a role's session as the user, so often that nothing else is read
-    hidden = f". What else it did is not known: {unread[0]}" if unread else ""
-    for kind in (USED, FAILED_SIGN_IN):
-        of_kind = [attempt for attempt in attempts if _is_failed_sign_in(attempt) is (kind == FAILED_SIGN_IN)]
-        newest: Mapping[str, Any] = max(of_kind, key=lambda attempt: str(attempt.get("time")), default={})
-        time, told = moment(newest.get("time")), notices.last(str(resource["UserId"]), USED, kind)
-        if time and (told is None or time > told):
-            return kind, _heard(newest) + (hidden if kind == FAILED_SIGN_IN else "")
-    told = notices.last(str(resource["UserId"]), USED, UNREAD)
-    if unread and (told is None or now - told >= _UNREAD_PAUSE):
-        return UNREAD, f"it is not known whether it was used: {unread[0]}"
-    return USED, ""
-
-
-def _is_failed_sign_in(attempt: Mapping[str, Any]) -> bool:
-    return attempt.get("service") == SIGN_IN and bool(attempt.get("error"))
-
-
-def _heard(attempt: Mapping[str, Any]) -> str:
-    what = " ".join(str(attempt[key]) for key in ("service", "action") if attempt.get(key)) or "a call"
-    what += f" from {attempt['address']}" if attempt.get("address") else ""
-    ended = f", which failed: {attempt['error']}" if attempt.get("error") else ""
-    return f"{what} on {str(attempt.get('time'))[:16].replace('T', ' ')} UTC{ended}"

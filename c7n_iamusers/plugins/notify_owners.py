@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,62 +16,49 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.notices import delivery, exempted
+from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.mailer_texts import in_parts
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
-from c7n_iamusers.notices.owed import Owed, owed
-from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, INFORM, REMIND, USED, action_text, plain
-from c7n_iamusers.plugins import policy_checks
-from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.notices.owed import Owed, owed, still_so
+from c7n_iamusers.notices.stock_rows import (
+    ANNOUNCE,
+    CREATED,
+    DENIED,
+    INFORM,
+    OVERDUE,
+    USED,
+    action_text,
+    plain,
+)
+from c7n_iamusers.plugins import forecasts, notice_options, policy_checks
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
+from c7n_iamusers.plugins.notice_options import AT_ONCE, ESCALATE_AFTER, EVERY, TOLD_AFTER
 from c7n_iamusers.plugins.notice_steps import (
     Announce,
     Created,
+    Denied,
     Due,
     Inform,
     Remind,
     Step,
-    Used,
     late_news,
     shortened,
 )
-from c7n_iamusers.plugins.people_options import EMAIL_DOMAINS
+from c7n_iamusers.plugins.overdue_step import Overdue
 from c7n_iamusers.plugins.recipients import NOBODY, recipients_fault
-from c7n_iamusers.plugins.recorded_notify import AllResources, RecordedNotify, notify_schema
+from c7n_iamusers.plugins.recorded_notify import AllResources, RecordedNotify
 from c7n_iamusers.plugins.resources import Resource, annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import (
-    NOTICES,
     fail_at_the_end,
     fail_even_if_idle,
     notices_store,
     run_store,
     visible_errors,
 )
+from c7n_iamusers.plugins.use_step import Used
 from c7n_iamusers.text.addresses import is_address
 
-#: Of these steps a message too many is better than none, and what they say is no message's about a deletion.
-_AT_ONCE = (CREATED, USED)
 _UNSENT = (PolicyExecutionError, NoticesUnreadable, OSError, ValueError, ClientError, BotoCoreError)
-
-
-def _schema() -> dict[str, Any]:
-    number = {"minimum": 0, "maximum": policy_checks.LARGEST}
-    options = {
-        "notices": NOTICES,
-        "step": {"enum": [ANNOUNCE, REMIND, INFORM, CREATED, USED]},
-        "days": policy_checks.or_variable({"type": "integer", **number}),
-        "email-domains": EMAIL_DOMAINS,
-        "delivery": {"enum": [delivery.UNCHECKED]},
-        "quarantined-for": policy_checks.or_variable({"type": "number", **number}),
-    }
-    schema = notify_schema("notify-owners", options)
-    informing = {"properties": {"step": {"enum": [INFORM, USED]}}}
-    schema["anyOf"] = [
-        {"required": [*form["required"], "notices", "step", *days], **further}
-        for form in schema["anyOf"]
-        for days, further in ((["days"], {}), ([], informing))
-    ]
-    return schema
 
 
 class NotifyOwners(RecordedNotify):
@@ -87,8 +74,24 @@ class NotifyOwners(RecordedNotify):
     ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``, ``was-exempt``, and ``came-back`` if another user of the name
     was announced before) for the template.
 
-    ``quarantined-for: 14`` is for the template, which says that credentials stop working 14 days before the day of the
-    deletion. The record of an announcement keeps that day, and the action ``quarantine`` waits for it.
+    ``quarantined-for: 14`` says that users are denied everything 14 days before the day of the deletion. The record of
+    an announcement keeps that day, and the action ``quarantine`` waits for it.
+
+    Both steps say what will become of each user, as the later steps decide if nothing changes until then: who is denied
+    and deleted, who is in use, and who needs a replacement first. They ask what the policies of these steps ask, so
+    give them the same ``active-within`` (30 days by default), ``trusted-by-role`` and ``require`` (``provisioned`` by
+    default), and the filter ``identity-center`` with ``state: any``. Without it no person counts as replaced.
+
+    ``brownout-after: 9`` of an announcement tells of a brownout on or after the ninth day, and records that.
+    ``quarantine`` with ``brownout`` waits for that day, and takes nobody who was not told of one.
+
+    ``step: denied``, which has no ``days``, says whose access the policy has just stopped, since when, until when it
+    comes back, and how. Put it after ``quarantine``. ``quarantined-for``: days under the Deny before the deletion.
+
+    ``step: overdue``, which has no ``days``, says which users are still spared after their announced day, since they
+    are in use or lack a replacement: a message ``every: 7`` days, numbered; after ``escalate-after: 4`` messages also
+    to ``escalate-to``, a list of addresses. Nothing is deleted for being overdue. It takes the options of the later
+    steps.
 
     ``step: inform``, which has no ``days``, says what became of the users, by the actions and filters of the policy:
     who was deleted, failed or was left alone, who has access through Identity Center, as whom somebody still calls AWS.
@@ -118,7 +121,7 @@ class NotifyOwners(RecordedNotify):
     destructive actions of the whole organization before their next user, within 30 seconds, and so does any name that
     begins with it in any case; in an account's directory, those of this account.
 
-    Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
+    Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26, 7 in use``, with
     ``account-name``, or else the account's alias or id; that of ``inform`` is ``payments: 10 IAM users deleted, 2 left
     alone on 2026-12-26``. A ``subject`` of yours is plain text with variables: braces become parentheses, since
     c7n-mailer evaluates subjects as templates, and an account's name can hold one.
@@ -180,7 +183,7 @@ class NotifyOwners(RecordedNotify):
                 assume_role: false
     """
 
-    schema = _schema()
+    schema = notice_options.schema()
     schema_alias = False
     #: Whose owners have to be addressed, and no message about them was sent yet.
     _due_users: list[Due]
@@ -189,17 +192,10 @@ class NotifyOwners(RecordedNotify):
     def validate(self) -> NotifyOwners:
         """Raises PolicyValidationError if the policy states no exemptions or no recipients."""
         policy_checks.check_options(self)
-        without_days = self.data.get("step") in (INFORM, USED)
-        days = () if without_days else ("days",)
-        require_keys(self.manager, self.type, self.data, ("notices", "step", *days, "transport"))
-        if without_days and "days" in self.data:
-            raise PolicyValidationError(
-                f"policy {self.policy_name}: {self.type}: step: {self.data['step']} is for no day: remove days"
-            )
+        notice_options.require_days(self)
         super().validate()
         policy_checks.check_numbers(self, PolicyValidationError)
-        self._require_known_delivery()
-        self._require_exemptions()
+        notice_options.check_steps(self)
         policy_checks.require_bounded(self.manager)
         validate_lambda_packaging(self.manager)
         lasting = str(self.data["notices"]).startswith(("s3://", "{"))
@@ -212,19 +208,10 @@ class NotifyOwners(RecordedNotify):
             raise PolicyValidationError(f"policy {self.policy_name}: {fault}")
         return self
 
-    def _require_known_delivery(self) -> None:
-        """Raises PolicyValidationError for a topic, of which nobody can read what became of a message."""
-        topic = self._transport.get("type") == "sns"
-        if topic and self.data["step"] not in _AT_ONCE and "delivery" not in self.data:
-            raise PolicyValidationError(
-                f"policy {self.policy_name}: {self.type}: nothing tells whether a message to an SNS topic reached "
-                f"anybody: use a queue, or write delivery: {delivery.UNCHECKED}"
-            )
-
     @property
     def queue(self) -> str:
         """See RecordedNotify. What announces nothing is not asked for."""
-        return "" if self.data.get("step") in _AT_ONCE else super().queue
+        return "" if self.data.get("step") in AT_ONCE else super().queue
 
     def send_owed(self) -> None:
         """Tell owners what earlier runs did to users and did not tell, be it that none is selected now.
@@ -234,7 +221,7 @@ class NotifyOwners(RecordedNotify):
         """
         account_id, now = str(self.manager.config.account_id), utc_now()
         try:
-            if self.data["step"] in _AT_ONCE or policy_checks.idle_region(self.manager):
+            if self.data["step"] in AT_ONCE or policy_checks.idle_region(self.manager):
                 return
             notices, late = self.owes(now)
             self.note_counts(account_id, notices, now, sending=bool(late))
@@ -256,10 +243,12 @@ class NotifyOwners(RecordedNotify):
             store = run_store(self.manager).store if self._informs else None
         except PolicyExecutionError:
             store = None  # the policy changes nobody without an output that lasts
-        return notices, owed(load_outcomes(store), notices, self.policy_name, now) if store else []
+        late = owed(load_outcomes(store), notices, self.policy_name, now) if store else []
+        # that access has stopped is no news once it was given back, or the user is gone
+        return notices, still_so(late, notices) if self.data["step"] == DENIED else late
 
     def _send_late(self, late: Sequence[Owed]) -> None:
-        self._step, self._addresses, self._unrecorded = Inform(self.policy_name), (), list[str]()
+        self._step, self._addresses, self._unrecorded = self._make_step(None), (), list[str]()
         self._due_users = [late_news(each) for each in late]
         self.log.warning(
             "%s: an earlier run did not tell owners of: %s", self.type, ", ".join(map(str, self._due_users))
@@ -297,23 +286,25 @@ class NotifyOwners(RecordedNotify):
         with self.refused(account_id):
             notices = self._read(account_id, now)
             due = self._step.due(by_risk(resources), notices, now)
+            if isinstance(self._step, Announce | Remind | Overdue):
+                due = self._step.told_of(forecasts.foreseen(self, self._step, due, notices, now))
             if due:
                 self._prepare_records(account_id, now, notices)
             self.note_counts(account_id, notices, now, sending=bool(due))
         for user in due:
             for key, value in user.annotation.items():
                 annotate(user.resource, key, value)
-        if not due and self.data["step"] in (INFORM, *_AT_ONCE):
+        if not due and self.data["step"] in (*TOLD_AFTER, OVERDUE, *AT_ONCE):
             self.log.info("%s: account %s: nothing new, no message is sent", self.type, account_id)
         self._due_users, self._unrecorded = due, list[str]()
         if due:
             # The annotation has what a message needs of a call, and not all that CloudTrail records.
-            super().process([user.resource for user in due], None if self.data["step"] in _AT_ONCE else event)
+            super().process([user.resource for user in due], None if self.data["step"] in AT_ONCE else event)
         if self._unrecorded:
             raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
 
     def _read(self, account_id: str, now: datetime) -> Notices:
-        if self.data["step"] in _AT_ONCE:
+        if self.data["step"] in AT_ONCE:
             # where nothing is announced, a message too many is better than none
             return Notices.read(self._store, account_id, now, self._leave_out)
         notices = Notices.read(self._store, account_id, now, checked=bool(self.queue))
@@ -331,7 +322,7 @@ class NotifyOwners(RecordedNotify):
 
     def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
         """Record who is exempt by which rule. Raises PolicyExecutionError where that can't be read or written."""
-        if self.data["step"] in _AT_ONCE:
+        if self.data["step"] in AT_ONCE:
             return
         account_id, now = exempt[0][0].account_id, utc_now()
         store = notices_store(self.manager, self.data["notices"])
@@ -341,8 +332,8 @@ class NotifyOwners(RecordedNotify):
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
         """The action as c7n-mailer gets it. Raises PolicyExecutionError where it has no e-mail address."""
         action: dict[str, Any] = super().expand_variables(message)
-        if self._step.creator:
-            action["to"] = [*action.get("to", ()), self._step.creator]
+        if further := [*filter(None, [self._step.creator]), *self._step.also]:
+            action["to"] = [*action.get("to", ()), *further]
         self._addresses = tuple(address for address in action.get("to", ()) if is_address(address))
         if not self._addresses:
             users = ", ".join(map(str, self._due_users))
@@ -377,8 +368,9 @@ class NotifyOwners(RecordedNotify):
             subjects = tuple(subject_of(user.resource) for user in users)
             what = {str(user.resource["UserId"]): user.news for user in users if user.news}
             head = (subjects[0].account_id, self._step.name, now, day, self._addresses)
-            more = (what, self._step.event, self._stop(day), self.queue)
-            self.record(Notice(*head, receipt, self.policy_name, subjects, *more))
+            more = (what, self._step.event, self._step.stop(day), self.queue, self._step.brownout(now))
+            evidence = self._step.evidence([user.resource for user in users])
+            self.record(Notice(*head, receipt, self.policy_name, subjects, *more, evidence))
 
     def _content(
         self, message: dict[str, Any], part: Sequence[Due], at: int, parts: int, users: Sequence[Due]
@@ -419,32 +411,27 @@ class NotifyOwners(RecordedNotify):
     def _fits(self, message: dict[str, Any], part: Sequence[Due], users: Sequence[Due]) -> bool:
         return self.fits(self._content(message, part, 1, len(users), users))
 
-    def _stop(self, day: date) -> date | None:
-        """The day on which credentials stop working, as the message about users of ``day`` says."""
-        held = self.data.get("quarantined-for") if isinstance(self._step, (Announce, Remind)) else None
-        return None if held is None else day - timedelta(days=held)
-
     @property
     def _informs(self) -> bool:
-        return bool(self.data.get("step") == INFORM)
-
-    def _require_exemptions(self) -> None:
-        """Raises PolicyValidationError if the policy states no exemptions; an alarm is about those alone."""
-        if self.data.get("step") != USED:
-            policy_checks.require_exemptions(self.manager, self.type)
-        elif not any(each.type == "alarm" for each in self.manager.filters):
-            raise PolicyValidationError(
-                f"policy {self.policy_name}: {self.type}: step: {USED} needs the filter alarm at the top level of "
-                "filters: add '- type: alarm' with exempt-from"
-            )
+        return self.data.get("step") in TOLD_AFTER
 
     def _make_step(self, event: Any) -> Step:
-        if self._informs:
+        if self.data["step"] == INFORM:
             return Inform(self.policy_name)
+        if self.data["step"] == DENIED:
+            return Denied(self.policy_name, self.data.get("quarantined-for"))
         if self.data["step"] == USED:
             return Used(event)
+        if self.data["step"] == OVERDUE:
+            every, after = self.data.get("every", EVERY), self.data.get("escalate-after", ESCALATE_AFTER)
+            return Overdue(every, after, notice_options.second_contacts(self))
         policy_checks.check_numbers(self, PolicyExecutionError)
         step, days = self.data["step"], self.data["days"]
         if step == CREATED:
             return Created(days, event, self.data.get("email-domains", ()))
-        return Announce(days) if step == "announce" else Remind(days)
+        quiet = self.data.get("quarantined-for")
+        return (
+            Announce(days, quiet, self.data.get("brownout-after"))
+            if step == ANNOUNCE
+            else Remind(days, quiet)
+        )

@@ -184,16 +184,7 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
             run.backoff.sleep(wait)
             self._follow_renamed(run)
         account = self.account(run)
-        # Compromised users are included: a leaked key is a reason to stop it, and a quarantine deletes no evidence.
-        guards = Guards(
-            run.callers,
-            active_within=self.active_within(),
-            include_compromised=True,
-            noticed=self.days("noticed"),
-            before_day=True,
-            # it ends by itself, and the announcement does not speak of it
-            before_stop="brownout" in self.data,
-        )
+        guards = self._guards(run)
         records, recheck = self.user_records(run, account), self.recheck(run, account)
         policy, reason = str(self.manager.data.get("name")), self.data.get("reason", "no reason given")
         keep, brownout = self.data.get("credentials") == KEEP, self.data.get("brownout")
@@ -213,6 +204,12 @@ class Quarantine(TakingAction, EventAction):  # type: ignore[misc]  # c7n is unt
             adopt=self.data.get("adopt", False),
         )
         return users.quarantine
+
+    def _guards(self, run: Run) -> Guards:
+        """What is judged of a user, but for what is asked anew."""
+        return Guards.of_quarantine(
+            run.callers, self.active_within(), self.days("noticed"), brownout="brownout" in self.data
+        )
 
     def _follow_renamed(self, run: Run) -> None:
         """Give the resources of users that were renamed in the wait, or moved to another path, what they have now."""

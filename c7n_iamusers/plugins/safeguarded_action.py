@@ -11,7 +11,6 @@ from typing import Any
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import local_session
 
-from c7n_iamusers.evidence.model import HUMAN, MIXED, UNKNOWN
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Run
 from c7n_iamusers.execution.journal import utc_now
@@ -25,6 +24,7 @@ from c7n_iamusers.plugins.gates import Access, gates_of, unreadable_notices
 from c7n_iamusers.plugins.resources import subject_of
 from c7n_iamusers.plugins.user_action import Resource, UserAction
 from c7n_iamusers.policy_comparison.trusted_users import TrustIndex
+from c7n_iamusers.safeguards.forecast import PEOPLE
 from c7n_iamusers.safeguards.gate_readings import Calls, Gate, Gates
 from c7n_iamusers.safeguards.reasons_to_spare import Guards
 
@@ -32,8 +32,6 @@ from c7n_iamusers.safeguards.reasons_to_spare import Guards
 NONE = policy_checks.NONE
 #: Days without use that a policy asks for unless it states others.
 ACTIVE_WITHIN = 30
-#: The kinds of users that people may be behind.
-_PEOPLE = frozenset({HUMAN, MIXED, UNKNOWN})
 #: The options that both actions have.
 OPTIONS: Mapping[str, Any] = {
     "active-within": policy_checks.or_none(policy_checks.DAYS),
@@ -193,7 +191,7 @@ class TakingAction(UserAction):
 
 
 def _may_be_people(kinds: Iterable[str] | None) -> bool:
-    return not kinds or not _PEOPLE.isdisjoint(kinds)
+    return not kinds or not PEOPLE.isdisjoint(kinds)
 
 
 _NOTICED = (

@@ -104,7 +104,7 @@ class Guards:
     ``callers``: ARNs of the principals behind the run; the first one acts in the account. ``rules``: the exemptions
     that hold there. ``active_within``, ``quarantined_for``, ``noticed``: days; None if not set. ``notices``: of the
     account, if ``noticed`` is set. ``before_day``: whether a user may be touched before the announced day.
-    ``before_stop``: whether even before the day on which its credentials stop working, by the announcement.
+    ``brownout``: whether it is for a brownout, whose day the announcement says by itself.
     ``listened``: unique id -> since when the filter ``attempts`` listened, if its answer is asked for; None for any
     user. ``missing``: ARN of each user -> why its access through Identity Center does not do, None if it does; None if
     that is not asked for. ``naming_tags``: ARN of each user -> the tags that said who its person is, if tags do.
@@ -120,12 +120,21 @@ class Guards:
     noticed: float | None = None
     notices: Notices = field(default_factory=lambda: Notices((), "nowhere"))
     before_day: bool = False
-    before_stop: bool = False
+    brownout: bool = False
     listened: Mapping[str, datetime | None] | None = None
     missing: Mapping[str, Reason | None] | None = None
     naming_tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     trust: TrustIndex | None = None
     rules_sha256: str = ""
+
+    @classmethod
+    def of_quarantine(
+        cls, callers: tuple[str, ...], active: float | None, noticed: float | None, *, brownout: bool
+    ) -> Guards:
+        """Those of a quarantine. ``active``: ``active_within``. ``brownout``: a Deny that ends by itself."""
+        # Compromised users are included: a leaked key is a reason to stop it, and a quarantine deletes no evidence.
+        guards = cls(callers, active_within=active, include_compromised=True, noticed=noticed)
+        return replace(guards, before_day=True, brownout=brownout)
 
     @property
     def ask_key_use(self) -> bool:
@@ -279,7 +288,7 @@ def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> Reason | None:
         guards.noticed,
         now,
         before_day=guards.before_day,
-        before_stop=guards.before_stop,
+        brownout=guards.brownout,
     )
 
 

@@ -169,7 +169,9 @@ def test_variables_can_be_filled_into_the_text() -> None:
     text = only((ROOT / "policies" / "listen.yml").read_text(), "--user", "bob").stdout
     values = {
         "listen_after_days": 16,
+        "quarantined_for_days": 14,
         "active_within_days": 30,
+        **dict.fromkeys(("owner", "account_name", "contact", "start_url", "queue_url"), "x"),
         "notices": "s3://b/it's",
         "records": "output",
     }

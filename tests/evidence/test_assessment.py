@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from c7n_iamusers.evidence.model import Evidence, Hint, Source, Thresholds
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.lockout.deny_all import BROWNOUT_NAME, DENY_ALL_NAME, Brownout, deny_all_document
+from c7n_iamusers.lockout.quarantine_record import Quarantine
 from tests.evidence_records import CREDENTIAL_KINDS, NOW, days_ago, evidence, key, password, used
 from tests.records import groups, user
 
@@ -68,6 +71,51 @@ def test_ages_are_counted_to_the_time_of_the_report() -> None:
     later = assess(LISTED, known, Exemption(None), Criteria(), NOW + timedelta(days=300))
     (text,) = [each.text for each in later.findings.found if each.id == "key-unused"]
     assert "100 days ago" in text
+
+
+SINCE = datetime(2026, 11, 1, tzinfo=timezone.utc)
+INLINE = {"PolicyName": DENY_ALL_NAME, "PolicyDocument": deny_all_document(Quarantine(SINCE, "", "").sids[0])}
+DARK = {
+    "PolicyName": BROWNOUT_NAME,
+    "PolicyDocument": Brownout(SINCE, SINCE + timedelta(minutes=15)).document,
+}
+ATTACHED = {"PolicyName": "AWSDenyAll", "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"}
+OWN_TAG = Quarantine(SINCE, "p", "r", deny="attached").tag()
+THEIRS = {"PolicyName": DENY_ALL_NAME, "PolicyDocument": {"Statement": [{"Effect": "Allow", "Action": "*"}]}}
+
+
+@pytest.mark.parametrize(
+    ("held", "tags", "ids", "counts"),
+    [
+        pytest.param({"inline_policy": (INLINE, DARK)}, {}, set(), (0, 0, 0), id="inline"),
+        pytest.param(
+            {"attached_policy": (ATTACHED,)},
+            {OWN_TAG["Key"]: OWN_TAG["Value"]},
+            set(),
+            (0, 0, 0),
+            id="attached",
+        ),
+        pytest.param(
+            {"attached_policy": (ATTACHED,)},
+            {"Team": "x"},
+            {"directly-attached-policies"},
+            (0, 1, 1),
+            id="by-others",
+        ),
+        pytest.param(
+            {"inline_policy": (THEIRS,)}, {}, {"inline-policies"}, (1, 0, 0), id="changed-by-others"
+        ),
+    ],
+)
+def test_what_this_tool_put_on_is_no_finding(
+    held: dict[str, Any], tags: dict[str, str], ids: set[str], counts: tuple[int, int, int]
+) -> None:
+    found = assess(user(tags=tags, **held), evidence(), Exemption(None), Criteria(), NOW).as_data()
+    assert {each["id"] for each in found["findings"]} & {
+        "inline-policies",
+        "directly-attached-policies",
+    } == ids
+    assert tuple(found["attachments"][kind] for kind in ("inline-policy", "attached-policy", "tag")) == counts
 
 
 def test_criteria_are_applied() -> None:

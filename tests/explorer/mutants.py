@@ -253,8 +253,8 @@ MUTANTS = {
         Mutant(
             "what-is-owed-is-forgotten",
             "c7n_iamusers/plugins/notify_owners.py",
-            "        return notices, owed(load_outcomes(store), notices, self.policy_name, now) if store else []",
-            "        return notices, owed([], notices, self.policy_name, now) if store else []",
+            "        late = owed(load_outcomes(store), notices, self.policy_name, now) if store else []",
+            "        late = owed([], notices, self.policy_name, now) if store else []",
             "composite-delete: killed@SendMessage",
         ),
         Mutant(

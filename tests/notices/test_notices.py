@@ -180,7 +180,8 @@ def test_what_is_no_announcement_of_the_user(notice: Notice) -> None:
     [
         pytest.param(15, {"before_day": True}, "credentials stop working is yet to come", id="before"),
         pytest.param(16, {"before_day": True}, None, id="on-the-day"),
-        pytest.param(15, {"before_day": True, "before_stop": True}, None, id="brownout"),
+        pytest.param(8, {"before_day": True, "brownout": True}, "the day of its brownout is yet", id="dark"),
+        pytest.param(9, {"before_day": True, "brownout": True}, None, id="on-the-day-of-the-brownout"),
         pytest.param(16, {}, "its day is yet to come: announced", id="deletion"),
     ],
 )
@@ -188,7 +189,7 @@ def test_credentials_work_until_the_day_that_was_announced(
     tmp_path: Path, now: float, options: dict[str, Any], reason: str | None
 ) -> None:
     store = DirectoryStore(tmp_path)
-    store.create(NOTICE.name, replace(NOTICE, stop=date(2026, 3, 17)).as_json())
+    store.create(NOTICE.name, replace(NOTICE, stop=date(2026, 3, 17), brownout=date(2026, 3, 10)).as_json())
     notices = Notices.read(store, ACCOUNT, after(now))
     found = notice_refusal(notices, ALICE.unique_id, 0, after(now), **options)
     assert found is None if reason is None else reason in text_of(found)

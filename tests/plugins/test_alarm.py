@@ -29,7 +29,7 @@ from c7n_iamusers.evidence.user_calls import user_call
 from c7n_iamusers.handler import any_call
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.notices.notices import USED, Notice
-from c7n_iamusers.plugins.notice_steps import FAILED_SIGN_IN, UNREAD, Used
+from c7n_iamusers.plugins.use_step import FAILED_SIGN_IN, UNREAD, Used
 from tests import cloudtrail_events as trail
 from tests.cloudtrail_events import ACCOUNT, event
 from tests.policies import policy

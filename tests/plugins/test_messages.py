@@ -45,6 +45,35 @@ DAY, LATER = date(2026, 12, 26), date(2026, 12, 31)
             "payments", None, {}, "payments: IAM users are to be deleted on 2026-12-26", id="users-differ"
         ),
         pytest.param(
+            "payments",
+            11,
+            {"stop": date(2026, 12, 12), "others": (18, 4, 1)},
+            "payments: 11 IAM users are to be denied everything on 2026-12-12 and deleted on 2026-12-26, 18 in use, "
+            "4 without a replacement, 1 left alone",
+            id="groups",
+        ),
+        pytest.param(
+            "payments",
+            0,
+            {"others": (18, 4, 0)},
+            "payments: 18 IAM users in use, 4 without a replacement: move them by 2026-12-26",
+            id="nobody-goes",
+        ),
+        pytest.param(
+            "payments",
+            0,
+            {"others": (0, 1, 0)},
+            "payments: 1 IAM user without a replacement: move it by 2026-12-26",
+            id="one-to-be-moved",
+        ),
+        pytest.param(
+            "payments",
+            0,
+            {"others": (0, 0, 2)},
+            "payments: 2 IAM users left alone, and announced",
+            id="nobody",
+        ),
+        pytest.param(
             "pay{{ 7 * 7 }}\r\nBcc: x",
             2,
             {},

@@ -79,7 +79,7 @@ def age(notices: Path, days: int) -> None:
     """As if what was recorded had been recorded that many days earlier."""
     for path in notices.glob("*.json"):
         data = json.loads(path.read_text())
-        for key in {"time", "day", "credentials-stop"} & data.keys():
+        for key in {"time", "day", "credentials-stop", "brownout"} & data.keys():
             text = data[key]
             data[key] = (date.fromisoformat(text[:10]) - timedelta(days=days)).isoformat() + text[10:]
         path.write_text(json.dumps(data))
@@ -413,13 +413,16 @@ def test_notices_in_a_bucket(org: LocalOrg, iam: Any) -> None:
     [
         pytest.param({"credentials": "keep"}, "skipped", id="listen"),
         pytest.param({}, "skipped", id="quarantine"),
-        pytest.param({"brownout": 15}, "browned-out", id="brownout"),
+        pytest.param({"brownout": 15, "told": 0}, "browned-out", id="brownout"),
+        pytest.param({"brownout": 15, "told": 9}, "skipped", id="brownout-before-its-day"),
+        pytest.param({"brownout": 15}, "skipped", id="brownout-of-which-nobody-was-told"),
     ],
 )
 def test_credentials_do_not_stop_working_before_the_day_in_the_mail(
     org: LocalOrg, iam: Any, tmp_path: Path, options: dict[str, Any], status: str
 ) -> None:
-    notify(tmp_path / "notices", **{"quarantined-for": 14})
+    told = options.pop("told", None)
+    notify(tmp_path / "notices", **{"quarantined-for": 14, "brownout-after": told})
     act = {"type": "quarantine", "noticed": 0, "notices": str(tmp_path / "notices"), **options}
     policy({"filters": EVERYBODY, "actions": [act]}, tmp_path / "output").run()
     assert {row["status"] for row in outcomes(tmp_path / "output").values()} == {status}

@@ -86,17 +86,21 @@ def test_an_announcement_says_who_what_when_and_whom_to_ask(org: LocalOrg, iam: 
     options = {"contact": CONTACT, "account-name": 'pay <&> \\ "co"', "quarantined-for": 14}
     owners.notify(tmp_path, **STOCK_HTML, **options)
     (message,) = owners.sent(org)
-    day = (utc_now().date() + timedelta(days=30)).isoformat()
+    stop, day = ((utc_now().date() + timedelta(days=each)).isoformat() for each in (16, 30))
     text = mail(message)
     before, _, after = text.partition("<table")
-    assert f"2 IAM users are to be deleted on {day} (AWS account {ACCOUNT})" in before
+    said = f"1 IAM user is to be denied everything on {stop} and deleted on {day}, 1 without a replacement"
+    assert f"{said} (AWS account {ACCOUNT})" in before
     assert "deleted with everything attached: password, keys" in after
-    assert "stop working 14 days before" in after
+    assert "says when its access stops" in after
     assert f"an exemption with a reason and an end before that day: {CONTACT}." in after
     heading, *rows = cells(text)
     assert {len(row) for row in (heading, *rows)} == {len(stock_rows.rows([{}], {})[0])}
-    assert {row[heading.index("UserName")] for row in rows} == {"alice", "bob"}
-    assert {row[heading.index("Deletion on or after")] for row in rows} == {day}
+    ends = {row[heading.index("UserName")]: row[heading.index("Deletion on or after")] for row in rows}
+    assert ends == {"bob": day, "alice": "-"}
+    known = {row[heading.index("UserName")]: row[heading.index("What is known")] for row in rows}
+    assert known["bob"] == f"denied everything on {stop}, deleted on {day}"
+    assert known["alice"].startswith("needs a replacement first: ")
     assert "c7n:IamUser" not in text
     assert "<b>bold" not in text
     assert "pay <&>" not in text
@@ -111,7 +115,9 @@ def test_a_reminder_says_that_it_is_one(org: LocalOrg, iam: Any, tmp_path: Path)
     owners.notify(tmp_path, **{**STOCK_HTML, "step": "remind", "days": 7})
     texts = [mail(each) for each in owners.sent(org)]
     day = (utc_now().date() + timedelta(days=5)).isoformat()
-    assert sorted(f"reminder: 2 IAM users are to be deleted on {day}" in each for each in texts) == [
+    assert sorted(
+        f"reminder: 1 IAM user is to be deleted on {day}, 1 without a replacement" in each for each in texts
+    ) == [
         False,
         True,
     ]
@@ -197,7 +203,7 @@ def test_rows_keep_what_c7n_mailer_reads(
         found = slack(message)
         day = (utc_now().date() + timedelta(days=30)).isoformat()
         assert found["text"] == f"to be deleted on or after {day}"
-        assert [each["title"] for each in found["fields"]] == ["alice", "bob"]
+        assert [each["title"] for each in found["fields"]] == ["bob", "alice"]
 
 
 def test_our_slack_template_reads_flat_rows_as_they_were_before_escaping() -> None:

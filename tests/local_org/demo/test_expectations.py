@@ -15,6 +15,7 @@ import pytest
 from aws_local_org.demo.expectations import (
     PolicyOutput,
     access_faults,
+    announced_faults,
     attempted_faults,
     changed,
     deleted,
@@ -51,6 +52,25 @@ BEFORE = AccountState(
 AFTER = replace(BEFORE, users=USERS[2:])
 PARKED = replace(BEFORE, users=tuple(replace(each, policies="Deny") for each in USERS[:2]) + USERS[2:])
 ANNOUNCED = {user.unique_id: NOW - timedelta(days=30) for user in USERS}
+
+
+@pytest.mark.parametrize(
+    ("denied", "said", "fault"),
+    [
+        pytest.param(
+            {"alice", "ci"}, {"AIDA1": "replace-first", "AIDA2": "goes", "AIDA3": "in-use"}, None, id="so"
+        ),
+        pytest.param(
+            set(), {"AIDA2": "goes"}, "ci was not denied, and its owner was told: goes", id="not-denied"
+        ),
+        pytest.param(
+            {"ci"}, {"AIDA2": "in-use"}, "ci was denied, and its owner was told: in-use", id="denied"
+        ),
+        pytest.param({"ci"}, {}, None, id="not-announced"),
+    ],
+)
+def test_announced_faults(denied: set[str], said: dict[str, str], fault: str | None) -> None:
+    check(announced_faults(BEFORE, denied, said), fault)
 
 
 def call(name: str) -> dict[str, Any]:
@@ -303,6 +323,10 @@ def counted(**changes: Any) -> dict[str, Any]:
 
 SAID = "4 users seen in 1 accounts: 2 deleted, 0 deleted by others, 2 still there, of which 2 are exempt and 0 of"
 ANNOUNCING = mail(subject="payments: 2 IAM users are to be deleted on 2026-12-25")
+GROUPED = mail(
+    subject="payments: 1 IAM user is to be denied everything on 2026-12-11 and deleted on 2026-12-25, 1 in use"
+)
+NOBODY_GOES = mail(subject="payments: 1 IAM user in use, 1 without a replacement: move them by 2026-12-25")
 #: The same users again.
 REMINDING = mail(subject="payments: reminder: 2 IAM users are to be deleted on 2026-12-25")
 TELLING = mail(subject="payments: 2 IAM users deleted, 1 left alone on 2026-12-25")
@@ -312,6 +336,8 @@ TELLING = mail(subject="payments: 2 IAM users deleted, 1 left alone on 2026-12-2
     ("report", "said", "received", "fault"),
     [
         pytest.param({}, SAID, (ANNOUNCING, REMINDING, TELLING), None, id="alike"),
+        pytest.param({}, SAID, (GROUPED, REMINDING, TELLING), None, id="groups"),
+        pytest.param({}, SAID, (NOBODY_GOES, REMINDING, TELLING), None, id="nobody-goes"),
         pytest.param(
             {"accounts": [{"account": BEFORE.account_id, "users": 2, "left": 0, "exempt": 0}]},
             SAID,

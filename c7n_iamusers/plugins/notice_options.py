@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of ``notify-owners``: their schema, and what its steps need and refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+
+from c7n_iamusers.notices import delivery
+from c7n_iamusers.notices.stock_rows import ANNOUNCE, CREATED, DENIED, INFORM, OVERDUE, REMIND, USED
+from c7n_iamusers.plugins import policy_checks, safeguarded_action
+from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.plugins.people_options import EMAIL_DOMAINS
+from c7n_iamusers.plugins.recorded_notify import notify_schema
+from c7n_iamusers.plugins.run_outputs import NOTICES
+from c7n_iamusers.text.addresses import is_address
+from c7n_iamusers.text.wording import quoted
+
+#: Of these steps a message too many is better than none, and what they say is no message's about a deletion.
+AT_ONCE = (CREATED, USED)
+#: These tell what has happened, and announce no day.
+TOLD_AFTER = (INFORM, DENIED)
+_WITHOUT_DAYS = (*TOLD_AFTER, OVERDUE, USED)
+#: Days from one message about overdue users to the next; and messages after which a second contact gets them too.
+EVERY, ESCALATE_AFTER = 7, 4
+_OF_OVERDUE = ("every", "escalate-after", "escalate-to")
+#: Of the later steps, as their policies have them: for the steps that say what these will do.
+_OF_LATER: Mapping[str, Any] = {
+    key: safeguarded_action.OPTIONS[key] for key in ("active-within", "trusted-by-role", "require")
+}
+
+
+def schema() -> dict[str, Any]:
+    """The schema of the action."""
+    number = {"minimum": 0, "maximum": policy_checks.LARGEST}
+    options = {
+        "notices": NOTICES,
+        "step": {"enum": [ANNOUNCE, REMIND, OVERDUE, DENIED, INFORM, CREATED, USED]},
+        "days": policy_checks.or_variable({"type": "integer", **number}),
+        "email-domains": EMAIL_DOMAINS,
+        "delivery": {"enum": [delivery.UNCHECKED]},
+        "brownout-after": policy_checks.or_variable({"type": "number", **number}),
+        "quarantined-for": policy_checks.or_variable({"type": "number", **number}),
+        "every": policy_checks.or_variable({"type": "number", **number, "minimum": 1}),
+        "escalate-after": policy_checks.or_variable({"type": "integer", **number, "minimum": 1}),
+        "escalate-to": {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+        **_OF_LATER,
+    }
+    found = notify_schema("notify-owners", options)
+    informing = {"properties": {"step": {"enum": [*_WITHOUT_DAYS]}}}
+    found["anyOf"] = [
+        {"required": [*form["required"], "notices", "step", *days], **further}
+        for form in found["anyOf"]
+        for days, further in ((["days"], {}), ([], informing))
+    ]
+    return found
+
+
+def require_days(action: Any) -> None:
+    """Raises PolicyValidationError where ``action`` lacks what its step needs, or has days for a step without any."""
+    without = action.data.get("step") in _WITHOUT_DAYS
+    needed = ("notices", "step", *(() if without else ("days",)), "transport")
+    require_keys(action.manager, action.type, action.data, needed)
+    if without and "days" in action.data:
+        raise PolicyValidationError(
+            f"policy {action.policy_name}: {action.type}: step: {action.data['step']} is for no day: remove days"
+        )
+
+
+def check_steps(action: Any) -> None:
+    """Raises PolicyValidationError for options of other steps, no exemptions, or a topic nobody can ask."""
+    data, told = action.data, f"policy {action.policy_name}: {action.type}"
+    own = (
+        ((ANNOUNCE, REMIND, OVERDUE), _OF_LATER),
+        ((ANNOUNCE,), ("brownout-after",)),
+        ((OVERDUE,), _OF_OVERDUE),
+    )
+    for steps, options in own:
+        given = sorted({*options} & data.keys())
+        if given and data["step"] not in steps:
+            raise PolicyValidationError(
+                f"{told}: {', '.join(given)} says nothing to step: {data['step']}: remove it, or use it with step: "
+                f"{' or '.join(steps)}"
+            )
+    if ("escalate-after" in data) > ("escalate-to" in data):
+        raise PolicyValidationError(
+            f"{told}: escalate-after names nobody: add escalate-to, a list of addresses"
+        )
+    days, dark, quiet = (data.get(key, 0) for key in ("days", "brownout-after", "quarantined-for"))
+    if dark and all(isinstance(each, int | float) for each in (days, dark, quiet)) and dark > days - quiet:
+        raise PolicyValidationError(
+            f"{told}: a brownout after {dark} days is none: by then the users are denied everything, {quiet} days "
+            f"before day {days}: lower brownout-after"
+        )
+    _require_known_delivery(action)
+    _require_exemptions(action)
+
+
+def second_contacts(action: Any) -> tuple[str, ...]:
+    """The addresses of ``escalate-to``. Raises PolicyExecutionError for one that is none, such as a blank variable."""
+    given = tuple(map(str, action.data.get("escalate-to", ())))
+    if wrong := [each for each in given if not is_address(each)]:
+        raise PolicyExecutionError(
+            f"policy {action.policy_name}: {action.type}: escalate-to has {', '.join(map(quoted, wrong))}, which is no "
+            "e-mail address. Nobody was addressed: correct it, or leave escalate-to out"
+        )
+    return given
+
+
+def _require_known_delivery(action: Any) -> None:
+    """Raises PolicyValidationError for a topic, of which nobody can read what became of a message."""
+    topic = action.data["transport"].get("type") == "sns"
+    if topic and action.data["step"] not in AT_ONCE and "delivery" not in action.data:
+        raise PolicyValidationError(
+            f"policy {action.policy_name}: {action.type}: nothing tells whether a message to an SNS topic reached "
+            f"anybody: use a queue, or write delivery: {delivery.UNCHECKED}"
+        )
+
+
+def _require_exemptions(action: Any) -> None:
+    """Raises PolicyValidationError if the policy states no exemptions; an alarm is about those alone."""
+    if action.data.get("step") != USED:
+        policy_checks.require_exemptions(action.manager, action.type)
+    elif not any(each.type == "alarm" for each in action.manager.filters):
+        raise PolicyValidationError(
+            f"policy {action.policy_name}: {action.type}: step: {USED} needs the filter alarm at the top level of "
+            "filters: add '- type: alarm' with exempt-from"
+        )

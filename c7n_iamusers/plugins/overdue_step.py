@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The step ``overdue`` of messages to owners: who is still spared after the announced day. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from c7n_iamusers.notices.mailer_texts import headline, part_of
+from c7n_iamusers.notices.notices import OVERDUE, Notices
+from c7n_iamusers.plugins.notice_steps import Due, Step
+from c7n_iamusers.plugins.resources import Resource
+from c7n_iamusers.safeguards.forecast import IN_USE, REPLACE_FIRST
+
+#: A run of the next week may begin some minutes earlier than the one before.
+_EARLIER = timedelta(hours=1)
+
+
+@dataclass
+class Overdue(Step):
+    """Says, once in ``every`` days, which users are in use, or lack a replacement, after their announced day.
+
+    ``escalate_after``: after so many messages about a user, ``escalate_to`` is addressed too. Nothing else follows from
+    being overdue.
+    """
+
+    every: float
+    escalate_after: int
+    escalate_to: tuple[str, ...] = ()
+
+    missed = "Nobody was told that these users are overdue"
+    name = OVERDUE
+
+    def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
+        """See Step: all whose day has come, and of which no message was sent lately."""
+        today, found = now.astimezone(timezone.utc).date(), list[Due]()
+        for user in users:
+            key = str(user["UserId"])
+            notice = notices.announcement(key, now)
+            if notice is None or today < notice.day:
+                continue
+            sent = notices.times(key, OVERDUE, notice.time, now)
+            if sent and now - max(sent) < timedelta(days=self.every) - _EARLIER:
+                continue
+            told: dict[str, Any] = {
+                "day": notice.day.isoformat(),
+                "announced": notice.time.date().isoformat(),
+            }
+            told["overdue"] = len(sent) + 1
+            # the day in the record is that of the message: an overdue user has none ahead
+            found.append(Due(user, now.date(), {"notice": told}, str(len(sent) + 1)))
+        return found
+
+    def told_of(self, due: Sequence[Due]) -> list[Due]:
+        """See Step: those that are spared for what their owner can change."""
+        found = [each for each in due if each.forecast and each.forecast.group in (IN_USE, REPLACE_FIRST)]
+        late = any(int(each.news) > self.escalate_after for each in found)
+        self.also = self.escalate_to if late else ()
+        return found
+
+    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+        """See Step."""
+        number, groups = (
+            max(int(user.news) for user in users),
+            Counter(user.forecast.group for user in users if user.forecast),
+        )
+        said = [
+            f"{groups[group]} {what}"
+            for group, what in ((IN_USE, "in use"), (REPLACE_FIRST, "without a replacement"))
+            if groups[group]
+        ]
+        which = (
+            f"{len(users)} IAM user{'s are' if len(users) != 1 else ' is'}" if counted else "IAM users are"
+        )
+        end = f": {', '.join(said)}" if counted else ""
+        return headline(f"{account}: {which} overdue, message {number}{end}{part_of(part, parts)}")

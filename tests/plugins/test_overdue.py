@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is spared after the announced day is overdue: a numbered mail a week, later to a second contact, and no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+
+from aws_local_org import LocalOrg
+from tests.plugins import test_announced_groups
+from tests.plugins.deletions import user_names
+from tests.plugins.test_announced_groups import QUIET, fates
+from tests.plugins.test_notify_owners import EVERYBODY, OWNER, action, age, notify, records, sent
+from tests.policies import ACCOUNT, policy
+
+elsewhere, iam = test_announced_groups.elsewhere, test_announced_groups.iam
+SECOND = "operations@example.com"
+OVERDUE = {
+    "step": "overdue",
+    "days": None,
+    "subject": None,
+    "template": "iam-users-overdue.html",
+    "account-name": "p",
+}
+
+
+def overdue(notices: Path, **options: Any) -> None:
+    notify(notices, **{**OVERDUE, **QUIET, "escalate-to": [SECOND], **options})
+
+
+def test_who_is_spared_after_its_day_is_told_of_once_a_week(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    notify(tmp_path, **QUIET)
+    sent(org)
+    age(tmp_path / ACCOUNT, 29)
+    overdue(tmp_path)
+    assert sent(org) == []  # the day is yet to come
+    age(tmp_path / ACCOUNT, 1)
+    numbers = list[tuple[str, list[str]]]()
+    for _ in range(6):
+        overdue(tmp_path)
+        overdue(tmp_path)  # not twice in a week
+        (message,) = sent(org)
+        numbers.append((message["action"]["subject"], message["action"]["to"]))
+        assert sorted(fates(message)) == ["bot", "jane"]  # alice is in nobody's way
+        age(tmp_path / ACCOUNT, 7)
+    said = "p: 2 IAM users are overdue, message {}: 1 in use, 1 without a replacement"
+    assert [subject for subject, _ in numbers] == [said.format(number) for number in range(1, 7)]
+    assert [SECOND in to for _, to in numbers] == [False] * 4 + [True] * 2
+    found = sorted(
+        (each for each in records(tmp_path) if each["step"] == "overdue"), key=lambda each: str(each["time"])
+    )
+    assert [each["users"][0]["what"] for each in found] == ["1", "2", "3", "4", "5", "6"]
+    assert [each["addresses"] for each in found] == [[OWNER]] * 4 + [[OWNER, SECOND]] * 2
+    assert user_names(iam) == ["alice", "bot", "jane"]
+
+
+def test_who_is_moved_or_exempt_is_not_overdue(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    notify(tmp_path, **QUIET)
+    sent(org)
+    age(tmp_path / ACCOUNT, 30)
+    overdue(tmp_path, **{"active-within": 1, "require": "none"})  # nothing keeps them any more
+    assert sent(org) == []
+    rule = {"user": "b*", "reason": "needed", "expires": "2999-12-31"}
+    run = action(tmp_path, **{**OVERDUE, **QUIET})
+    policy({"filters": [{"type": "unnecessary", "exempt": [rule]}], "actions": [run]}).run()
+    (message,) = sent(org)
+    assert [*fates(message)] == ["jane"]
+
+
+def test_what_was_announced_anew_is_counted_anew(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    notify(tmp_path, **QUIET)
+    age(tmp_path / ACCOUNT, 30)
+    overdue(tmp_path)
+    age(tmp_path / ACCOUNT, 95)
+    notify(tmp_path, **QUIET)  # the first announcement has lapsed
+    age(tmp_path / ACCOUNT, 30)
+    sent(org)
+    overdue(tmp_path)
+    (message,) = sent(org)
+    assert "overdue, message 1:" in message["action"]["subject"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param({"escalate-to": None, "escalate-after": 3}, "escalate-after names nobody", id="nobody"),
+        pytest.param(
+            {"step": "announce", "days": 30}, "escalate-to says nothing to step: announce", id="other-step"
+        ),
+        pytest.param({"days": 3}, "is for no day: remove days", id="days"),
+    ],
+)
+def test_options_that_do_nothing_are_refused(tmp_path: Path, options: dict[str, Any], said: str) -> None:
+    given = action(tmp_path, **{**OVERDUE, "escalate-to": [SECOND], **options})
+    with pytest.raises(PolicyValidationError, match=said):
+        policy({"filters": EVERYBODY, "actions": [given]})
+
+
+def test_a_second_contact_that_is_no_address_is_refused_before_anything_is_sent(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    notify(tmp_path, **QUIET)
+    sent(org)
+    age(tmp_path / ACCOUNT, 30)
+    with pytest.raises(
+        PolicyExecutionError, match="escalate-to has 'operations', which is no e-mail address"
+    ):
+        overdue(tmp_path, **{"escalate-to": ["operations"]})
+    assert sent(org) == []
