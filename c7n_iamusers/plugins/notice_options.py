@@ -45,6 +45,12 @@ def schema() -> dict[str, Any]:
         "quarantined-for": policy_checks.or_variable({"type": "number", **number}),
         "every": policy_checks.or_variable({"type": "number", **number, "minimum": 1}),
         "escalate-after": policy_checks.or_variable({"type": "integer", **number, "minimum": 1}),
+        "of": {
+            "type": "array",
+            "items": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]*$"},
+            "minItems": 1,
+            "uniqueItems": True,
+        },
         "escalate-to": {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
         **_OF_LATER,
     }
@@ -76,6 +82,7 @@ def check_steps(action: Any) -> None:
         ((ANNOUNCE, REMIND, OVERDUE), _OF_LATER),
         ((ANNOUNCE,), ("brownout-after",)),
         ((OVERDUE,), _OF_OVERDUE),
+        (TOLD_AFTER, ("of",)),
     )
     for steps, options in own:
         given = sorted({*options} & data.keys())
@@ -93,6 +100,11 @@ def check_steps(action: Any) -> None:
         raise PolicyValidationError(
             f"{told}: a brownout after {dark} days is none: by then the users are denied everything, {quiet} days "
             f"before day {days}: lower brownout-after"
+        )
+    if "of" in data and "resource-owner" in (*data.get("to", ()), *data.get("cc", ())):
+        raise PolicyValidationError(
+            f"{told}: outcomes have no tags, in which c7n-mailer looks for resource-owner: name the owner in to, or "
+            "leave of out, and let each policy tell what it did"
         )
     _require_known_delivery(action)
     _require_exemptions(action)

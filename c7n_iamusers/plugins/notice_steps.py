@@ -23,7 +23,7 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.lockout_state import quarantine_of
 from c7n_iamusers.notices.mailer_texts import headline, part_of, subject_line
 from c7n_iamusers.notices.notices import ANNOUNCED, CREATED, DENY_REMOVED, INFORMED, Notice, Notices
-from c7n_iamusers.notices.owed import CHANGED, Owed, due_for, reminder
+from c7n_iamusers.notices.owed import CHANGED, due_for, reminder
 from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped, was_stopped
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
 from c7n_iamusers.reasons import DEACTIVATED_WITHOUT_DENY, QUARANTINED_AGAIN, codes_of
@@ -79,13 +79,11 @@ class Due:
         return f"{self.resource['UserName']} ({self.news})" if self.news else str(self.resource["UserName"])
 
 
-def late_news(late: Owed) -> Due:
-    """What an earlier run did to a user, which may be gone, and did not tell."""
-    arn = late.user.arn
-    path = f"/{arn.partition(':user/')[2]}".rpartition("/")[0] + "/"
-    known = {"UserName": late.user.name, "UserId": late.user.unique_id, "Arn": arn, "Path": path}
-    resource = {**known, ANNOTATION: {"outcome": dict(late.outcome)}}
-    return Due(resource, late.time.date(), news=news_of(resource))
+def on_record(user: Subject, outcome: Mapping[str, Any], known: Mapping[str, Any] = _NO_MORE) -> Resource:
+    """A user that is not read now, with its ``outcome`` and what else is ``known`` of it."""
+    path = f"/{user.arn.partition(':user/')[2]}".rpartition("/")[0] + "/"
+    names = {"UserName": user.name, "UserId": user.unique_id, "Arn": user.arn, "Path": path}
+    return {**names, ANNOTATION: {**known, "outcome": dict(outcome)}}
 
 
 class Step(ABC):
@@ -250,6 +248,10 @@ class Inform(Step):
             and not (was_skipped(user.resource) and notices.is_before_day(key, now))
         ]
 
+    def dated(self, due: Due, notices: Notices, now: datetime) -> Due:
+        """``due`` with the days that the message says of it."""
+        return due
+
     def _is_new(self, news: str, key: str, notices: Notices, now: datetime) -> bool:
         """Also what was done again, such as a quarantine after a release, of which another policy told."""
         again = news in CHANGED and not notices.was_told(key, self.policy, news, now, now)
@@ -276,16 +278,17 @@ class Denied(Inform):
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step. The deletion comes on the announced day, and after the days under the Deny."""
-        found = []
-        for each in super().due(users, notices, now):
-            since = _denied_since(each.resource) or now
-            told: dict[str, Any] = {"denied-since": since.date().isoformat()}
-            notice = notices.announcement(str(each.resource["UserId"]), now)
-            if notice and not _is_brownout(each.resource):
-                quiet = (since + timedelta(days=self.quiet or 0)).date()
-                told |= {"day": max(notice.day, quiet, now.date()).isoformat()}
-            found.append(replace(each, annotation={"notice": told}))
-        return found
+        return [self.dated(each, notices, now) for each in super().due(users, notices, now)]
+
+    def dated(self, due: Due, notices: Notices, now: datetime) -> Due:
+        """See Inform."""
+        since = _denied_since(due.resource) or now
+        told: dict[str, Any] = {"denied-since": since.date().isoformat()}
+        notice = notices.announcement(str(due.resource["UserId"]), now)
+        if notice and not _is_brownout(due.resource):
+            quiet = (since + timedelta(days=self.quiet or 0)).date()
+            told |= {"day": max(notice.day, quiet, now.date()).isoformat()}
+        return replace(due, annotation={"notice": told})
 
 
 def _is_brownout(resource: Resource) -> bool:
@@ -300,9 +303,13 @@ def _is_stopped(resource: Resource) -> bool:
 
 
 def _denied_since(resource: Resource) -> datetime | None:
-    """Since when the user is denied everything, by the Deny that was on it before this run; None if none was."""
+    """Since when the user is denied everything, by the Deny that was on it before this run, or else by the outcome.
+
+    None where neither says it.
+    """
     held = quarantine_of(IamUser(resource, {**dict.fromkeys(_KINDS, ()), **detail_attachments(resource)}))
-    return held.since if held else None
+    outcome = (resource.get(ANNOTATION) or {}).get("outcome") or {}
+    return held.since if held else moment(outcome.get("time"))
 
 
 def _announced(

@@ -262,7 +262,9 @@ def _mails(actions: Any) -> Iterator[Mail]:
     for action in actions if isinstance(actions, list) else ():
         if isinstance(action, dict) and action.get("notices") and action.get("step") != "created":
             rests = action.get("noticed") not in (None, "none")
-            yield Mail(str(action["notices"]), str(action.get("step") or ""), rests)
+            others = action.get("of")
+            of = tuple(map(str, others)) if isinstance(others, list) else ()
+            yield Mail(str(action["notices"]), str(action.get("step") or ""), rests, of)
 
 
 def _names(filters: Any) -> tuple[str, ...] | None:

@@ -73,12 +73,14 @@ class Selected:
 class Mail:
     """What an action of a policy records in notices, or reads there: their place, and its ``step``, if it has one.
 
-    ``rests``: whether it changes users only by their announcements.
+    ``rests``: whether it changes users only by their announcements. ``of``: the policies of whose outcomes it tells;
+    none if of its own policy's.
     """
 
     notices: str
     step: str = ""
     rests: bool = False
+    of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
