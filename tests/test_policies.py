@@ -40,7 +40,7 @@ def command(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[st
 #: Of each file, in the order of a user's way out.
 FILES = {
     "flag-and-notify": ["iam-users-flag"],
-    "remind": ["iam-users-remind-7", "iam-users-remind-1", "iam-users-overdue"],
+    "remind": ["iam-users-remind", "iam-users-overdue"],
     "provision": ["iam-users-provision", "iam-users-without-replacement"],
     "provision-intents": ["iam-users-intents", "iam-users-moved"],
     "brownout": ["iam-users-brownout", "iam-users-brownout-people", "iam-users-brownout-told"],

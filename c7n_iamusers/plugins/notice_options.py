@@ -43,6 +43,7 @@ def schema() -> dict[str, Any]:
         "delivery": {"enum": [delivery.UNCHECKED]},
         "brownout-after": policy_checks.or_variable({"type": "number", **number}),
         "quarantined-for": policy_checks.or_variable({"type": "number", **number}),
+        "again": policy_checks.or_variable({"type": "integer", **number}),
         "every": policy_checks.or_variable({"type": "number", **number, "minimum": 1}),
         "escalate-after": policy_checks.or_variable({"type": "integer", **number, "minimum": 1}),
         "of": {
@@ -81,6 +82,7 @@ def check_steps(action: Any) -> None:
     own = (
         ((ANNOUNCE, REMIND, OVERDUE), _OF_LATER),
         ((ANNOUNCE,), ("brownout-after",)),
+        ((REMIND,), ("again",)),
         ((OVERDUE,), _OF_OVERDUE),
         (TOLD_AFTER, ("of",)),
     )
@@ -94,6 +96,11 @@ def check_steps(action: Any) -> None:
     if ("escalate-after" in data) > ("escalate-to" in data):
         raise PolicyValidationError(
             f"{told}: escalate-after names nobody: add escalate-to, a list of addresses"
+        )
+    days, again = data.get("days"), data.get("again")
+    if isinstance(days, int) and isinstance(again, int) and again >= days:
+        raise PolicyValidationError(
+            f"{told}: again: {again} is not after the reminder {days} days before: lower it"
         )
     days, dark, quiet = (data.get(key, 0) for key in ("days", "brownout-after", "quarantined-for"))
     if dark and all(isinstance(each, int | float) for each in (days, dark, quiet)) and dark > days - quiet:

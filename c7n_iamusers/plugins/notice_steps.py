@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import frozen_evidence
@@ -67,6 +67,7 @@ class Due:
     ``day``: of its deletion; of steps that announce nothing, that of the message. ``annotation``: what the template
     reads of the step, by key. ``news``: of ``step: inform``, what became of the user; of ``step: used``, what
     ``use_step`` says; else empty. ``forecast``: of an announcement or a reminder, what becomes of the user.
+    ``step``: that of the user in the notices, where it is not the message's.
     """
 
     resource: Resource
@@ -74,6 +75,7 @@ class Due:
     annotation: Mapping[str, Any] = field(default_factory=dict)
     news: str = ""
     forecast: Forecast | None = None
+    step: str = ""
 
     def __str__(self) -> str:
         return f"{self.resource['UserName']} ({self.news})" if self.news else str(self.resource["UserName"])
@@ -184,10 +186,14 @@ class Announce(Step):
 
 @dataclass(frozen=True)
 class Remind(Step):
-    """Reminds once of users whose announced day is so many ``days`` ahead or less. ``quiet``: see Announce."""
+    """Reminds once of users whose announced day is so many ``days`` ahead or less. ``quiet``: see Announce.
+
+    ``again``: days before the announced day of a second reminder; None if there is none.
+    """
 
     days: int
     quiet: float | None = None
+    again: int | None = None
 
     @property
     def name(self) -> str:
@@ -201,15 +207,27 @@ class Remind(Step):
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
         by_id = {str(resource["UserId"]): resource for resource in users}
-        noticed = due_for(self.days, notices, [subject_of(resource) for resource in users], now)
-        return [
-            _announced(by_id[user.unique_id], notice.time, notice.day, notices, _evidence_in(notice, user))
-            for user, notice in noticed
-        ]
+        subjects, found = [subject_of(resource) for resource in users], dict[str, Due]()
+        for days in sorted({self.days, self.days if self.again is None else self.again}):
+            for user, notice in due_for(days, notices, subjects, now):
+                told = _evidence_in(notice, user)
+                due = _announced(by_id[user.unique_id], notice.time, notice.day, notices, told)
+                found[user.unique_id] = replace(due, step=reminder(days))
+            # the last reminder says all that an earlier one would
+            today = now.astimezone(timezone.utc).date()
+            subjects = [
+                each for each in subjects if not _is_within(notices, each, today + timedelta(days=days), now)
+            ]
+        return [due for key in by_id if (due := found.get(key))]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
         return _deletion(account, users, counted, part, parts, reminder=True)
+
+
+def _is_within(notices: Notices, user: Subject, last: date, now: datetime) -> bool:
+    notice = notices.announcement(user.unique_id, now)
+    return notice is not None and notice.day <= last
 
 
 def _evidence_in(notice: Notice, user: Subject) -> Mapping[str, Any]:

@@ -67,7 +67,8 @@ class NotifyOwners(RecordedNotify):
 
     ``step: announce`` with ``days: 30`` announces the users that have no announcement yet, for the day in thirty days
     (UTC). An announcement counts until 90 days after its day. ``step: remind`` with ``days: 7`` reminds, once, of the
-    users whose announced day is seven days ahead or less. Other users are left out. The resources have
+    users whose announced day is seven days ahead or less; with ``again: 1`` once more, a day ahead, in the message of
+    that run. Other users are left out. The resources have
     ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``, ``was-exempt``, and ``came-back`` if another user of the name
     was announced before) for the template.
 
@@ -365,14 +366,15 @@ class NotifyOwners(RecordedNotify):
             raise failed[0]
 
     def _record_part(self, part: Sequence[Due], receipt: str) -> None:
-        now, by_day = utc_now(), dict[date, list[Due]]()
+        now, by_day = utc_now(), dict[tuple[str, date], list[Due]]()
         for user in part:
             # the run may have begun on the day before
-            by_day.setdefault(max(user.day, now.date()), []).append(user)
-        for day, users in by_day.items():
+            step, day = user.step or self._step.name, max(user.day, now.date())
+            by_day.setdefault((step, day), []).append(user)
+        for (step, day), users in by_day.items():
             subjects = tuple(subject_of(user.resource) for user in users)
             what = {str(user.resource["UserId"]): user.news for user in users if user.news}
-            head = (subjects[0].account_id, self._step.name, now, day, self._addresses)
+            head = (subjects[0].account_id, step, now, day, self._addresses)
             more = (what, self._step.event, self._step.stop(day), self.queue, self._step.brownout(now))
             evidence = self._step.evidence([user.resource for user in users])
             self.record(Notice(*head, receipt, self.policy_name, subjects, *more, evidence))
@@ -444,5 +446,5 @@ class NotifyOwners(RecordedNotify):
         return (
             Announce(days, quiet, self.data.get("brownout-after"))
             if step == ANNOUNCE
-            else Remind(days, quiet)
+            else Remind(days, quiet, self.data.get("again"))
         )
