@@ -218,7 +218,7 @@ class Remind(Step):
             subjects = [
                 each for each in subjects if not _is_within(notices, each, today + timedelta(days=days), now)
             ]
-        return [due for key in by_id if (due := found.get(key))]
+        return [found[key] for key in by_id if key in found]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
