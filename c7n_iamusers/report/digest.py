@@ -156,7 +156,6 @@ def _message(
         "type": "notify",
         "to": [address.owner],
         "template": TEMPLATE,
-        "slack_template": "slack_iam_users",
         "subject": subject,
         "violation_desc": plain(subject),
         "action_desc": plain("A summary. It announces nothing, and nothing is done because of it."),

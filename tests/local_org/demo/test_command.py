@@ -88,7 +88,7 @@ def test_the_whole_job(tmp_path: Path, no_local_org: None, monkeypatch: pytest.M
         )
     # each of these mails is on record
     messages = [each for each in (work / "notices").glob("*/*.json") if not each.stem.endswith("-queue")]
-    assert len(messages) == 11 * 3 + 1 + 1 + 1
+    assert len(messages) == 8 * 3 + 1 + 1
     assert not (ROOT / "notices").exists()
 
 
