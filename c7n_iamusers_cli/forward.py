@@ -38,8 +38,9 @@ _DOMAIN = "email_domain"
 _ATTRIBUTES = {"mtype": {"DataType": "String", "StringValue": "maidmsg/1.0"}}
 
 
-def _queue(_: click.Context, __: click.Parameter, value: str) -> str:
-    if not _QUEUE.fullmatch(value):
+def queue_url(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """The URL of a queue, as an option's value. Raises click.BadParameter."""
+    if value is not None and not _QUEUE.fullmatch(value):
         raise click.BadParameter(
             f"{value!r} is not the URL of a queue, such as https://sqs.us-east-1.amazonaws.com/123456789012/NAME"
         )
@@ -52,7 +53,7 @@ def _queue(_: click.Context, __: click.Parameter, value: str) -> str:
     "source",
     required=True,
     metavar="URL",
-    callback=_queue,
+    callback=queue_url,
     help="The functions' queue, realtime_queue_url.",
 )
 @click.option(
@@ -60,7 +61,7 @@ def _queue(_: click.Context, __: click.Parameter, value: str) -> str:
     "target",
     required=True,
     metavar="URL",
-    callback=_queue,
+    callback=queue_url,
     help="The queue that c7n-mailer reads, queue_url.",
 )
 @click.option(
@@ -98,7 +99,7 @@ def forward(source: str, target: str, config: Path, domains: tuple[str, ...], de
         raise click.UsageError("--from and --to are one queue: the functions must have one of their own")
     accounts = {each.account_id: _addressed(each, domains) for each in targets_in(config)}
     session = account_session()
-    receiving, sending = (session.client("sqs", region_name=_region(url)) for url in (source, target))
+    receiving, sending = (session.client("sqs", region_name=region_of(url)) for url in (source, target))
     queues = _Queues(receiving, sending, source, target)
     counted = _Count()
     for message in queues.received():
@@ -132,7 +133,8 @@ def _key(queue: str) -> str:
     return queue.partition("://")[2].partition("/")[2]
 
 
-def _region(queue: str) -> str | None:
+def region_of(queue: str) -> str | None:
+    """The Region in the URL of a queue; None if it has none."""
     found = _REGION.match(queue)
     return found[1] or found[2] if found else None
 
@@ -193,12 +195,15 @@ class _Queues:
             yield from new
 
     def send(self, body: str) -> None:
-        _asked(
-            self.sending.send_message, QueueUrl=self.target, MessageBody=body, MessageAttributes=_ATTRIBUTES
-        )
+        send(self.sending, self.target, body)
 
     def delete(self, message: Mapping[str, Any]) -> None:
         _asked(self.receiving.delete_message, QueueUrl=self.source, ReceiptHandle=message["ReceiptHandle"])
+
+
+def send(client: Any, queue: str, body: str) -> None:
+    """Put a packed message into c7n-mailer's ``queue``. Raises EvidenceUnreadable if AWS does not say it is there."""
+    _asked(client.send_message, QueueUrl=queue, MessageBody=body, MessageAttributes=_ATTRIBUTES)
 
 
 def _asked(call: Any, **parameters: Any) -> Any:

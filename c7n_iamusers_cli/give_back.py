@@ -283,7 +283,7 @@ class _Release:
             raise click.ClickException(
                 f"{history.subject}: what its owner was told can't be read: {error}"
             ) from error
-        return any(each.user.name == history.subject.name for each in found)
+        return any(each.resource["UserName"] == history.subject.name for each in found)
 
     def tell_owed(self, history: UserHistory) -> None:
         """Mail the owner what is owed. Raises ClickException if it is not told."""

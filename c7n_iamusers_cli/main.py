@@ -22,6 +22,7 @@ SUBCOMMANDS = {
         "Print the accounts file with another role in each account.",
     ),
     "demo": ("aws_local_org.demo.command:demo", "Run and check the whole workflow on a local organization."),
+    "digest": ("c7n_iamusers_cli.digest:digest", "Send each owner one summary over all its accounts."),
     "evidence": ("c7n_iamusers_cli.evidence:evidence", "Show the evidence on the IAM users of accounts."),
     "exemptions": (
         "c7n_iamusers_cli.exemptions:exemptions",

@@ -54,7 +54,7 @@ POLICY_NAMES = {
     "provision": ("iam-users-provision",),
     "listen": ("iam-users-listen", "iam-users-listen-people"),
     "quarantine": ("iam-users-quarantine", "iam-users-quarantine-people"),
-    "remind": ("iam-users-remind-7",),
+    "remind": ("iam-users-remind",),
     "delete": ("iam-users-delete", "iam-users-delete-people"),
 }
 #: The same for the files that only the demo runs.

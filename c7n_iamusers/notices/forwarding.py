@@ -86,26 +86,26 @@ def forwarded(body: str, accounts: Mapping[str, Addressed], sent: datetime) -> s
     }
     if all_visible(made) != made:
         raise ValueError("has a control character, or another invisible one")
-    packed = _packed(made)
-    if len(packed) > MOST_SENT:
-        raise ValueError(f"has {len(packed)} bytes, and c7n-mailer's queue takes {MOST_SENT}")
-    return packed
+    body = packed(made)
+    if len(body) > MOST_SENT:
+        raise ValueError(f"has {len(body)} bytes, and c7n-mailer's queue takes {MOST_SENT}")
+    return body
 
 
 def _unpacked(body: str) -> Any:
     if len(body) > LARGEST_BODY:
         raise ValueError(f"has more than {LARGEST_BODY} bytes")
     try:
-        packed = base64.b64decode(body, validate=True)
+        content = base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError("is not base64") from error
     try:
-        return read_json(inflated(packed, LARGEST_MESSAGE), most=MOST_OF_RECORD)
+        return read_json(inflated(content, LARGEST_MESSAGE), most=MOST_OF_RECORD)
     except NotInFormat as error:
         raise ValueError(f"can't be read: {error}") from error
 
 
-def _packed(message: Mapping[str, Any]) -> str:
+def packed(message: Mapping[str, Any]) -> str:
     """As c7n's ``notify`` packs a message."""
     return base64.b64encode(zlib.compress(json.dumps(message).encode())).decode()
 

@@ -57,6 +57,23 @@ def owed(rows: Iterable[Mapping[str, Any]], notices: Notices, policy: str, now: 
     return found
 
 
+def merged(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """One row for each user of the ``outcomes.json`` of several policies: its latest outcome, and all earlier ones.
+
+    They are in the order of the ARNs: outcomes are in that of a run's threads.
+    """
+    by_user = dict[tuple[str, str], list[Mapping[str, Any]]]()
+    for row in rows:
+        latest = {key: value for key, value in row.items() if key != "history"}
+        key = str(row["arn"]), str(row["unique_id"])
+        by_user.setdefault(key, []).extend((*row.get("history", ()), latest))
+    never = datetime.min.replace(tzinfo=timezone.utc)
+    ordered = (
+        sorted(its, key=lambda each: moment(each.get("time")) or never) for _, its in sorted(by_user.items())
+    )
+    return [{**its[-1], "history": its[:-1]} for its in ordered]
+
+
 def still_so(late: Iterable[Owed], notices: Notices) -> list[Owed]:
     """Those of ``late`` of which no later message, of any policy, says that the user was given back or deleted."""
     return [

@@ -17,6 +17,7 @@ OURS: Mapping[str, tuple[str, ...]] = {
         "iam-users-created.html",
         "iam-users-deleted.html",
         "iam-users-denied.html",
+        "iam-users-digest.html",
         "iam-users-flagged.html",
         "iam-users-overdue.html",
         "iam-users-attempted.html",

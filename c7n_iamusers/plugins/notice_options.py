@@ -43,8 +43,15 @@ def schema() -> dict[str, Any]:
         "delivery": {"enum": [delivery.UNCHECKED]},
         "brownout-after": policy_checks.or_variable({"type": "number", **number}),
         "quarantined-for": policy_checks.or_variable({"type": "number", **number}),
+        "again": policy_checks.or_variable({"type": "integer", **number}),
         "every": policy_checks.or_variable({"type": "number", **number, "minimum": 1}),
         "escalate-after": policy_checks.or_variable({"type": "integer", **number, "minimum": 1}),
+        "of": {
+            "type": "array",
+            "items": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]*$"},
+            "minItems": 1,
+            "uniqueItems": True,
+        },
         "escalate-to": {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
         **_OF_LATER,
     }
@@ -75,7 +82,9 @@ def check_steps(action: Any) -> None:
     own = (
         ((ANNOUNCE, REMIND, OVERDUE), _OF_LATER),
         ((ANNOUNCE,), ("brownout-after",)),
+        ((REMIND,), ("again",)),
         ((OVERDUE,), _OF_OVERDUE),
+        (TOLD_AFTER, ("of",)),
     )
     for steps, options in own:
         given = sorted({*options} & data.keys())
@@ -88,11 +97,21 @@ def check_steps(action: Any) -> None:
         raise PolicyValidationError(
             f"{told}: escalate-after names nobody: add escalate-to, a list of addresses"
         )
+    days, again = data.get("days"), data.get("again")
+    if isinstance(days, int) and isinstance(again, int) and again >= days:
+        raise PolicyValidationError(
+            f"{told}: again: {again} is not after the reminder {days} days before: lower it"
+        )
     days, dark, quiet = (data.get(key, 0) for key in ("days", "brownout-after", "quarantined-for"))
     if dark and all(isinstance(each, int | float) for each in (days, dark, quiet)) and dark > days - quiet:
         raise PolicyValidationError(
             f"{told}: a brownout after {dark} days is none: by then the users are denied everything, {quiet} days "
             f"before day {days}: lower brownout-after"
+        )
+    if "of" in data and "resource-owner" in (*data.get("to", ()), *data.get("cc", ())):
+        raise PolicyValidationError(
+            f"{told}: outcomes have no tags, in which c7n-mailer looks for resource-owner: name the owner in to, or "
+            "leave of out, and let each policy tell what it did"
         )
     _require_known_delivery(action)
     _require_exemptions(action)

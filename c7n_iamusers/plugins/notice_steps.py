@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import frozen_evidence
@@ -23,7 +23,7 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.lockout.lockout_state import quarantine_of
 from c7n_iamusers.notices.mailer_texts import headline, part_of, subject_line
 from c7n_iamusers.notices.notices import ANNOUNCED, CREATED, DENY_REMOVED, INFORMED, Notice, Notices
-from c7n_iamusers.notices.owed import CHANGED, Owed, due_for, reminder
+from c7n_iamusers.notices.owed import CHANGED, due_for, reminder
 from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped, was_stopped
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
 from c7n_iamusers.reasons import DEACTIVATED_WITHOUT_DENY, QUARANTINED_AGAIN, codes_of
@@ -67,6 +67,7 @@ class Due:
     ``day``: of its deletion; of steps that announce nothing, that of the message. ``annotation``: what the template
     reads of the step, by key. ``news``: of ``step: inform``, what became of the user; of ``step: used``, what
     ``use_step`` says; else empty. ``forecast``: of an announcement or a reminder, what becomes of the user.
+    ``step``: that of the user in the notices, where it is not the message's.
     """
 
     resource: Resource
@@ -74,18 +75,17 @@ class Due:
     annotation: Mapping[str, Any] = field(default_factory=dict)
     news: str = ""
     forecast: Forecast | None = None
+    step: str = ""
 
     def __str__(self) -> str:
         return f"{self.resource['UserName']} ({self.news})" if self.news else str(self.resource["UserName"])
 
 
-def late_news(late: Owed) -> Due:
-    """What an earlier run did to a user, which may be gone, and did not tell."""
-    arn = late.user.arn
-    path = f"/{arn.partition(':user/')[2]}".rpartition("/")[0] + "/"
-    known = {"UserName": late.user.name, "UserId": late.user.unique_id, "Arn": arn, "Path": path}
-    resource = {**known, ANNOTATION: {"outcome": dict(late.outcome)}}
-    return Due(resource, late.time.date(), news=news_of(resource))
+def on_record(user: Subject, outcome: Mapping[str, Any], known: Mapping[str, Any] = _NO_MORE) -> Resource:
+    """A user that is not read now, with its ``outcome`` and what else is ``known`` of it."""
+    path = f"/{user.arn.partition(':user/')[2]}".rpartition("/")[0] + "/"
+    names = {"UserName": user.name, "UserId": user.unique_id, "Arn": user.arn, "Path": path}
+    return {**names, ANNOTATION: {**known, "outcome": dict(outcome)}}
 
 
 class Step(ABC):
@@ -186,10 +186,14 @@ class Announce(Step):
 
 @dataclass(frozen=True)
 class Remind(Step):
-    """Reminds once of users whose announced day is so many ``days`` ahead or less. ``quiet``: see Announce."""
+    """Reminds once of users whose announced day is so many ``days`` ahead or less. ``quiet``: see Announce.
+
+    ``again``: days before the announced day of a second reminder; None if there is none.
+    """
 
     days: int
     quiet: float | None = None
+    again: int | None = None
 
     @property
     def name(self) -> str:
@@ -203,15 +207,27 @@ class Remind(Step):
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step."""
         by_id = {str(resource["UserId"]): resource for resource in users}
-        noticed = due_for(self.days, notices, [subject_of(resource) for resource in users], now)
-        return [
-            _announced(by_id[user.unique_id], notice.time, notice.day, notices, _evidence_in(notice, user))
-            for user, notice in noticed
-        ]
+        subjects, found = [subject_of(resource) for resource in users], dict[str, Due]()
+        for days in sorted({self.days, self.days if self.again is None else self.again}):
+            for user, notice in due_for(days, notices, subjects, now):
+                told = _evidence_in(notice, user)
+                due = _announced(by_id[user.unique_id], notice.time, notice.day, notices, told)
+                found[user.unique_id] = replace(due, step=reminder(days))
+            # the last reminder says all that an earlier one would
+            today = now.astimezone(timezone.utc).date()
+            subjects = [
+                each for each in subjects if not _is_within(notices, each, today + timedelta(days=days), now)
+            ]
+        return [found[key] for key in by_id if key in found]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
         """See Step."""
         return _deletion(account, users, counted, part, parts, reminder=True)
+
+
+def _is_within(notices: Notices, user: Subject, last: date, now: datetime) -> bool:
+    notice = notices.announcement(user.unique_id, now)
+    return notice is not None and notice.day <= last
 
 
 def _evidence_in(notice: Notice, user: Subject) -> Mapping[str, Any]:
@@ -250,6 +266,10 @@ class Inform(Step):
             and not (was_skipped(user.resource) and notices.is_before_day(key, now))
         ]
 
+    def dated(self, due: Due, notices: Notices, now: datetime) -> Due:
+        """``due`` with the days that the message says of it."""
+        return due
+
     def _is_new(self, news: str, key: str, notices: Notices, now: datetime) -> bool:
         """Also what was done again, such as a quarantine after a release, of which another policy told."""
         again = news in CHANGED and not notices.was_told(key, self.policy, news, now, now)
@@ -276,16 +296,17 @@ class Denied(Inform):
 
     def due(self, users: Sequence[Resource], notices: Notices, now: datetime) -> list[Due]:
         """See Step. The deletion comes on the announced day, and after the days under the Deny."""
-        found = []
-        for each in super().due(users, notices, now):
-            since = _denied_since(each.resource) or now
-            told: dict[str, Any] = {"denied-since": since.date().isoformat()}
-            notice = notices.announcement(str(each.resource["UserId"]), now)
-            if notice and not _is_brownout(each.resource):
-                quiet = (since + timedelta(days=self.quiet or 0)).date()
-                told |= {"day": max(notice.day, quiet, now.date()).isoformat()}
-            found.append(replace(each, annotation={"notice": told}))
-        return found
+        return [self.dated(each, notices, now) for each in super().due(users, notices, now)]
+
+    def dated(self, due: Due, notices: Notices, now: datetime) -> Due:
+        """See Inform."""
+        since = _denied_since(due.resource) or now
+        told: dict[str, Any] = {"denied-since": since.date().isoformat()}
+        notice = notices.announcement(str(due.resource["UserId"]), now)
+        if notice and not _is_brownout(due.resource):
+            quiet = (since + timedelta(days=self.quiet or 0)).date()
+            told |= {"day": max(notice.day, quiet, now.date()).isoformat()}
+        return replace(due, annotation={"notice": told})
 
 
 def _is_brownout(resource: Resource) -> bool:
@@ -300,9 +321,13 @@ def _is_stopped(resource: Resource) -> bool:
 
 
 def _denied_since(resource: Resource) -> datetime | None:
-    """Since when the user is denied everything, by the Deny that was on it before this run; None if none was."""
+    """Since when the user is denied everything, by the Deny that was on it before this run, or else by the outcome.
+
+    None where neither says it.
+    """
     held = quarantine_of(IamUser(resource, {**dict.fromkeys(_KINDS, ()), **detail_attachments(resource)}))
-    return held.since if held else None
+    outcome = (resource.get(ANNOTATION) or {}).get("outcome") or {}
+    return held.since if held else moment(outcome.get("time"))
 
 
 def _announced(

@@ -14,12 +14,10 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.outcomes import load_outcomes
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.mailer_texts import in_parts
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, record_exempt
-from c7n_iamusers.notices.owed import Owed, owed, still_so
 from c7n_iamusers.notices.stock_rows import (
     ANNOUNCE,
     CREATED,
@@ -41,18 +39,17 @@ from c7n_iamusers.plugins.notice_steps import (
     Inform,
     Remind,
     Step,
-    late_news,
     shortened,
 )
 from c7n_iamusers.plugins.overdue_step import Overdue
 from c7n_iamusers.plugins.recipients import NOBODY, recipients_fault
 from c7n_iamusers.plugins.recorded_notify import AllResources, RecordedNotify
 from c7n_iamusers.plugins.resources import Resource, annotate, by_risk, subject_of
+from c7n_iamusers.plugins.run_news import news_on_record
 from c7n_iamusers.plugins.run_outputs import (
     fail_at_the_end,
     fail_even_if_idle,
     notices_store,
-    run_store,
     visible_errors,
 )
 from c7n_iamusers.plugins.use_step import Used
@@ -70,7 +67,8 @@ class NotifyOwners(RecordedNotify):
 
     ``step: announce`` with ``days: 30`` announces the users that have no announcement yet, for the day in thirty days
     (UTC). An announcement counts until 90 days after its day. ``step: remind`` with ``days: 7`` reminds, once, of the
-    users whose announced day is seven days ahead or less. Other users are left out. The resources have
+    users whose announced day is seven days ahead or less; with ``again: 1`` once more, a day ahead, in the message of
+    that run. Other users are left out. The resources have
     ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``, ``was-exempt``, and ``came-back`` if another user of the name
     was announced before) for the template.
 
@@ -99,6 +97,10 @@ class NotifyOwners(RecordedNotify):
     users that were left alone the kind of the reason counts, and those whose announced day is yet to come are left out.
     Without anything new no message is sent. Put it after the other actions. It is also sent where they failed, and its
     own errors, such as nobody to address, end the policy together with theirs.
+
+    ``of: [iam-users-delete, iam-users-delete-people]``, of the steps ``inform`` and ``denied``, says in one message
+    what these policies did, by their outcomes in the same output. Put it into a policy that comes after them and
+    selects nobody, and leave ``notify-owners`` out of theirs. What is not told stays owed until it is.
 
     ``step: created`` addresses the owners right after a user or credential was created, replaced or activated, or our
     Deny was removed from a user. In ``mode: cloudtrail`` the event says so, and ``c7n:IamUser`` -> ``created`` has the
@@ -234,25 +236,26 @@ class NotifyOwners(RecordedNotify):
             if policy_checks.is_pull(self.manager):
                 fail_even_if_idle(self.manager, self.type, fault)
 
-    def owes(self, now: datetime) -> tuple[Notices, list[Owed]]:
-        """The notices, and what earlier runs did to users and did not tell. Raises as reading either does."""
+    def owes(self, now: datetime) -> tuple[Notices, list[Due]]:
+        """The notices, and what earlier runs did to users and did not tell; with ``of``, also what this run did.
+
+        Raises as reading either does.
+        """
         self._store = notices_store(self.manager, self.data["notices"])
         account_id = str(self.manager.config.account_id)
         notices = Notices.read(self._store, account_id, now, checked=bool(self.queue))
-        try:
-            store = run_store(self.manager).store if self._informs else None
-        except PolicyExecutionError:
-            store = None  # the policy changes nobody without an output that lasts
-        late = owed(load_outcomes(store), notices, self.policy_name, now) if store else []
-        # that access has stopped is no news once it was given back, or the user is gone
-        return notices, still_so(late, notices) if self.data["step"] == DENIED else late
+        step = self._make_step(None) if self._informs else None
+        if not isinstance(step, Inform):
+            return notices, []
+        return notices, news_on_record(self.manager, self._tells_of, notices, step, now)
 
-    def _send_late(self, late: Sequence[Owed]) -> None:
+    def _send_late(self, late: Sequence[Due]) -> None:
         self._step, self._addresses, self._unrecorded = self._make_step(None), (), list[str]()
-        self._due_users = [late_news(each) for each in late]
-        self.log.warning(
-            "%s: an earlier run did not tell owners of: %s", self.type, ", ".join(map(str, self._due_users))
-        )
+        self._due_users = [*late]
+        if not self._tells_of:
+            named = ", ".join(map(str, late))
+            self.log.warning("%s: an earlier run did not tell owners of: %s", self.type, named)
+        self._annotate(late)
         super().process([due_user.resource for due_user in self._due_users], None)
         if self._unrecorded:
             raise PolicyExecutionError("; ".join(self._unrecorded))
@@ -265,7 +268,7 @@ class NotifyOwners(RecordedNotify):
         recipient; and at the end if a message that was sent could not be recorded. With ``step: inform`` the policy
         ends with that error after its other actions.
         """
-        if not policy_checks.acts_on(self, resources) or not resources:
+        if not policy_checks.acts_on(self, resources) or not resources or self._tells_of:
             return
         self._step = self._make_step(event)
         if not isinstance(self._step, Inform):
@@ -291,9 +294,7 @@ class NotifyOwners(RecordedNotify):
             if due:
                 self._prepare_records(account_id, now, notices)
             self.note_counts(account_id, notices, now, sending=bool(due))
-        for user in due:
-            for key, value in user.annotation.items():
-                annotate(user.resource, key, value)
+        self._annotate(due)
         if not due and self.data["step"] in (*TOLD_AFTER, OVERDUE, *AT_ONCE):
             self.log.info("%s: account %s: nothing new, no message is sent", self.type, account_id)
         self._due_users, self._unrecorded = due, list[str]()
@@ -302,6 +303,11 @@ class NotifyOwners(RecordedNotify):
             super().process([user.resource for user in due], None if self.data["step"] in AT_ONCE else event)
         if self._unrecorded:
             raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
+
+    def _annotate(self, due: Sequence[Due]) -> None:
+        for user in due:
+            for key, value in user.annotation.items():
+                annotate(user.resource, key, value)
 
     def _read(self, account_id: str, now: datetime) -> Notices:
         if self.data["step"] in AT_ONCE:
@@ -360,14 +366,15 @@ class NotifyOwners(RecordedNotify):
             raise failed[0]
 
     def _record_part(self, part: Sequence[Due], receipt: str) -> None:
-        now, by_day = utc_now(), dict[date, list[Due]]()
+        now, by_day = utc_now(), dict[tuple[str, date], list[Due]]()
         for user in part:
             # the run may have begun on the day before
-            by_day.setdefault(max(user.day, now.date()), []).append(user)
-        for day, users in by_day.items():
+            step, day = user.step or self._step.name, max(user.day, now.date())
+            by_day.setdefault((step, day), []).append(user)
+        for (step, day), users in by_day.items():
             subjects = tuple(subject_of(user.resource) for user in users)
             what = {str(user.resource["UserId"]): user.news for user in users if user.news}
-            head = (subjects[0].account_id, self._step.name, now, day, self._addresses)
+            head = (subjects[0].account_id, step, now, day, self._addresses)
             more = (what, self._step.event, self._step.stop(day), self.queue, self._step.brownout(now))
             evidence = self._step.evidence([user.resource for user in users])
             self.record(Notice(*head, receipt, self.policy_name, subjects, *more, evidence))
@@ -415,6 +422,12 @@ class NotifyOwners(RecordedNotify):
     def _informs(self) -> bool:
         return self.data.get("step") in TOLD_AFTER
 
+    @property
+    def _tells_of(self) -> Sequence[str]:
+        """The policies whose outcomes the message tells; none if it tells its own policy's."""
+        found: Sequence[str] = self.data.get("of", ())
+        return found
+
     def _make_step(self, event: Any) -> Step:
         if self.data["step"] == INFORM:
             return Inform(self.policy_name)
@@ -433,5 +446,5 @@ class NotifyOwners(RecordedNotify):
         return (
             Announce(days, quiet, self.data.get("brownout-after"))
             if step == ANNOUNCE
-            else Remind(days, quiet)
+            else Remind(days, quiet, self.data.get("again"))
         )

@@ -188,6 +188,23 @@ class RunStore:
             yield HeldOutput(BucketJournal(self.store, renew=locks.renew), lock=locks.held)
 
 
+def store_beside(manager: Any, policy: str) -> Store:
+    """The store of another ``policy`` that runs with the same output in the same account.
+
+    Raises PolicyExecutionError where there is none, as far as that can be seen: a bucket has no directories.
+    """
+    output = manager.ctx.output
+    if getattr(output, "type", "") == "s3":
+        return _bucket_store(manager, output, policy)
+    own = Path(manager.ctx.log_dir)
+    if own.name != manager.data.get("name") or not (own.parent / policy).is_dir():
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: there is no output of policy {policy} beside {own}: run them with the "
+            "same -s, this one last, or correct the name"
+        )
+    return DirectoryStore(own.parent / policy)
+
+
 def run_store(manager: Any) -> RunStore:
     """The store of a policy's run: the output directory, or for s3 output ``<prefix>/<account id>/<policy>/``.
 
@@ -229,12 +246,12 @@ def stable_prefix(path: str, account_id: str, region: str, policy: str) -> str:
     return "/".join([*segments, *(each for each in (account_id, policy) if each not in segments)])
 
 
-def _bucket_store(manager: Any, output: Any) -> BucketStore:
+def _bucket_store(manager: Any, output: Any, policy: str = "") -> BucketStore:
     options = manager.ctx.options
     session = manager.ctx.session_factory(region=output.config.region or None, assume=False)
     path = parse_url_config(options.output_dir).path or ""
-    policy = str(manager.data.get("name"))
-    prefix = stable_prefix(path, str(options.account_id), str(options.region), policy)
+    name = policy or str(manager.data.get("name"))
+    prefix = stable_prefix(path, str(options.account_id), str(options.region), name)
     return BucketStore(session.client("s3"), output.bucket, prefix, put_arguments(output.config))
 
 

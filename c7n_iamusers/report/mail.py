@@ -12,8 +12,8 @@ from typing import Any
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.notices.delivery import EXPIRED, LEFT, ONCE, Delivery
 from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, LAPSE_DAYS, Notice, Notices
-from c7n_iamusers.notices.owed import owed
-from c7n_iamusers.report.outputs import ANNOUNCE, RAN, PolicyOutput
+from c7n_iamusers.notices.owed import merged, owed
+from c7n_iamusers.report.outputs import ANNOUNCE, RAN, Mail, PolicyOutput
 from c7n_iamusers.report.users import began
 from c7n_iamusers.text.wording import shown
 
@@ -116,27 +116,37 @@ def _not_told(
     A policy's latest run says where it tells them, be it a dry run; its outcomes may lie elsewhere, and stay.
     """
     rows: defaultdict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
-    places: dict[tuple[str, str], list[str]] = {}
+    places: dict[tuple[str, str], list[Mail]] = {}
     for output in sorted(outputs, key=began):
         key = (output.policy, output.account)
         rows[key] += output.rows
-        if of_policy := [each.notices for each in output.mails if each.step == INFORM]:
+        if of_policy := [each for each in output.mails if each.step == INFORM]:
             places[key] = of_policy
-    for (policy, account), named in places.items():
+    for (policy, account), mails in places.items():
         users = {
             each.user.unique_id: each
-            for place in named
-            if (known := notices.get((account, place))) is not None
-            for each in owed(rows[policy, account], known, policy, now)
+            for mail in mails
+            if (known := notices.get((account, mail.notices))) is not None
+            for each in owed(_rows_told(rows, policy, account, mail), known, policy, now)
         }
         if users:
             since = min(each.time for each in users.values())
             told = shown([f"{each.user.name} ({each.status})" for each in users.values()])
+            changed = " or ".join(next((mail.of for mail in mails if mail.of), (policy,)))
             why = (
-                f"{len(users)} users that {policy} changed since {since:%Y-%m-%d %H:%M} UTC: {told}: run it again with "
-                "the same output: it tells their owner before it goes on"
+                f"{len(users)} users that {changed} changed since {since:%Y-%m-%d %H:%M} UTC: {told}: run {policy} "
+                "again with the same output: it tells their owner before it goes on"
             )
             yield _need("owners not told", why, [account], names)
+
+
+def _rows_told(
+    rows: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], policy: str, account: str, mail: Mail
+) -> Sequence[Mapping[str, Any]]:
+    """The outcomes of which the ``mail`` of ``policy`` tells."""
+    if not mail.of:
+        return rows[policy, account]
+    return merged(row for other in mail.of for row in rows.get((other, account), ()))
 
 
 def _latest_runs(outputs: Iterable[PolicyOutput]) -> dict[tuple[str, str], datetime]:

@@ -288,8 +288,9 @@ def _mails(actions: Any) -> Iterator[Mail]:
     for action in actions if isinstance(actions, list) else ():
         if isinstance(action, dict) and action.get("notices") and action.get("step") != "created":
             rests, step = action.get("noticed") not in (None, "none"), str(action.get("step") or "")
-            asks = Asks.of(action) if step == ANNOUNCE else None
-            yield Mail(str(action["notices"]), step, rests, asks)
+            asks, others = Asks.of(action) if step == ANNOUNCE else None, action.get("of")
+            of = tuple(map(str, others)) if isinstance(others, list) else ()
+            yield Mail(str(action["notices"]), step, rests, asks, of)
 
 
 def _names(filters: Any) -> tuple[str, ...] | None:

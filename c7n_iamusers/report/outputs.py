@@ -99,13 +99,15 @@ class Asks:
 class Mail:
     """What an action of a policy records in notices, or reads there: their place, and its ``step``, if it has one.
 
-    ``rests``: whether it changes users only by their announcements. ``asks``: of an announcement.
+    ``rests``: whether it changes users only by their announcements. ``asks``: of an announcement. ``of``: the policies
+    of whose outcomes it tells; none if of its own policy's.
     """
 
     notices: str
     step: str = ""
     rests: bool = False
     asks: Asks | None = None
+    of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

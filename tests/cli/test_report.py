@@ -375,7 +375,7 @@ def test_check_counts_what_owners_are_owed(left: Outputs) -> None:
     found = report("-s", "output", "--check")
     assert found.exit_code == 1
     assert f"(payments): owners not told: 1 users that {DELETE} changed since " in found.stderr
-    assert "alice (deleted): run it again with the same output" in found.stderr
+    assert f"alice (deleted): run {DELETE} again with the same output" in found.stderr
 
 
 def test_check_names_notices_that_are_not_there(left: Outputs) -> None:

@@ -229,6 +229,35 @@ def test_reminders(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     assert records(tmp_path)[0]["day"] == records(tmp_path)[1]["day"]
 
 
+def test_both_reminders_are_one_message(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    """Alice's day is tomorrow, and nobody sent her first reminder; bob's is in five days, and comes later."""
+    both = {"step": "remind", "days": 7, "again": 1}
+    notify(tmp_path, {"UserName": "alice"}, days=1)
+    notify(tmp_path, {"UserName": "bob"}, days=5)
+    sent(org)
+    for _ in range(2):
+        notify(tmp_path, **both)
+    (message,) = sent(org)
+    assert {each["UserName"] for each in message["resources"]} == {"alice", "bob"}
+    assert reminded(tmp_path) == {"reminded-1": ["alice"], "reminded-7": ["bob"]}
+    age(tmp_path / ACCOUNT, 4)
+    notify(tmp_path, **both)
+    assert reminded(tmp_path) == {"reminded-1": ["alice", "bob"], "reminded-7": ["bob"]}
+
+
+def reminded(notices: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in records(notices):
+        if each["step"].startswith("reminded"):
+            found.setdefault(each["step"], []).extend(user["user"] for user in each["users"])
+    return {step: sorted(names) for step, names in found.items()}
+
+
+def test_a_second_reminder_before_the_first_is_refused(org: LocalOrg, tmp_path: Path) -> None:
+    with pytest.raises(PolicyValidationError, match="again: 7 is not after the reminder 7 days before"):
+        policy({"filters": EVERYBODY, "actions": [action(tmp_path, step="remind", days=7, again=7)]})
+
+
 def test_users_of_several_days_are_reminded_in_one_message(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     notify(tmp_path, {"UserName": "alice"}, days=5)
     notify(tmp_path, {"UserName": "bob"}, days=6)

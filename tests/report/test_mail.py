@@ -226,8 +226,28 @@ def test_owners_who_were_not_told(
     for each in found:
         assert (each["what"], each["account"], each["kind"]) == ("owners not told", ACCOUNT, "mail")
         assert (
-            f"1 users that {DELETE} changed since 2026-11-24 12:00 UTC: {names}: run it again" in each["why"]
+            f"1 users that {DELETE} changed since 2026-11-24 12:00 UTC: {names}: run {DELETE} again"
+            in each["why"]
         )
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["owed", "told"])
+def test_what_two_policies_did_is_owed_by_the_one_that_tells_of_them(tmp_path: Path, told: bool) -> None:
+    machines, people = (
+        replace(output(tmp_path / name, outcome(user, DELETED, days=1), policy=name), mails=())
+        for name, user in (("machines", "alice"), ("people", "bob"))
+    )
+    teller = replace(
+        machines, policy="told", rows=(), mails=(Mail("notices", "inform", of=("machines", "people")),)
+    )
+    notices = [replace(informed(DELETED, HOUR, each), policy="told") for each in (ALICE, BOB) if told]
+    found = mail_report(
+        [machines, people, teller], {PLACE: Notices(notices, "notices")}, {}, {}, (), NOW
+    ).needs
+    assert len(found) == (not told)
+    for each in found:
+        assert "2 users that machines or people changed" in each["why"]
+        assert "alice (deleted), bob (deleted): run told again" in each["why"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A summary for one owner over accounts, of what outputs and notices have, as messages for c7n-mailer. Pure.
+
+It announces nothing, and no record says that it was sent: nothing that is done to a user rests on it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from c7n_iamusers.execution.outcomes import DELETED, QUARANTINED, RELEASED, RESTORED
+from c7n_iamusers.notices.forwarding import MOST_SENT, packed
+from c7n_iamusers.notices.mailer_texts import headline, in_parts, part_of
+from c7n_iamusers.notices.notices import Notices
+from c7n_iamusers.notices.stock_rows import ANNOTATION, plain
+from c7n_iamusers.report.user_history import ANNOUNCED, UserHistory
+from c7n_iamusers.text.wording import all_visible, visible
+
+POLICY, TEMPLATE = "iam-users-digest", "iam-users-digest.html"
+#: In a subject, after a number of users; what was done comes first.
+_WORDS = {
+    DELETED: "deleted",
+    QUARANTINED: "denied everything",
+    RELEASED: "given back",
+    RESTORED: "restored",
+    ANNOUNCED: "announced",
+}
+_DONE = (DELETED, RELEASED, RESTORED)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a digest says of one user. ``done``: whether something was done to it since the last digest.
+
+    ``day``: of what comes next, or of what was done.
+    """
+
+    history: UserHistory
+    account_name: str
+    done: bool
+    day: date
+    text: str
+
+    def as_resource(self) -> dict[str, Any]:
+        """As a message has it."""
+        subject = self.history.subject
+        path = f"/{subject.arn.partition(':user/')[2]}".rpartition("/")[0] + "/"
+        told = {
+            "account": self.history.account,
+            "account-name": self.account_name,
+            "done": self.done,
+            "day": self.day.isoformat(),
+            "text": self.text,
+        }
+        names = {"UserName": subject.name, "UserId": subject.unique_id, "Arn": subject.arn, "Path": path}
+        return {**names, ANNOTATION: {"digest": told}}
+
+
+@dataclass(frozen=True)
+class Address:
+    """Whom a digest is for, and what else the accounts file says: ``accounts``, their ids and names; ``contact``."""
+
+    owner: str
+    accounts: Mapping[str, str]
+    contact: str = ""
+
+
+def entries(
+    histories: Sequence[UserHistory],
+    notices: Mapping[str, Notices],
+    accounts: Mapping[str, str],
+    gone: Collection[str],
+    since: datetime,
+    now: datetime,
+) -> list[Entry]:
+    """What is to be told of users of ``accounts`` (id -> name): what was done since, and then what comes, by its day.
+
+    ``gone``: unique ids of users that are not there any more.
+    """
+    found = [
+        entry
+        for each in histories
+        if each.account in accounts
+        and (entry := _entry(each, notices.get(each.account), accounts[each.account], gone, since, now))
+    ]
+    return sorted(
+        found, key=lambda each: (not each.done, each.day, each.account_name, str(each.history.subject))
+    )
+
+
+def _entry(
+    history: UserHistory,
+    notices: Notices | None,
+    name: str,
+    gone: Collection[str],
+    since: datetime,
+    now: datetime,
+) -> Entry | None:
+    """None for whom nothing was done lately, and nothing is announced."""
+    last = next(
+        (each for each in reversed(history.events) if each.what in _WORDS and each.what != ANNOUNCED), None
+    )
+    at = last.time if last else None
+    done = bool(at and at >= since)
+    notice = notices.announcement(history.subject.unique_id, now) if notices else None
+    if history.state in _DONE:
+        return (
+            Entry(history, name, True, at.date(), f"{_WORDS[history.state]} on {at.date()}")
+            if done and at
+            else None
+        )
+    if history.subject.unique_id in gone:
+        return None
+    if history.state == QUARANTINED and at:
+        until = f", to be deleted on {max(notice.day, now.date())} or later" if notice else ""
+        return Entry(history, name, done, at.date(), f"denied everything since {at.date()}{until}")
+    if notice is None:
+        return None
+    if notice.day <= now.date():
+        text = f"its announced day, {notice.day}, has come, and it is still there"
+    else:
+        stop = notice.stop if notice.stop and notice.stop > now.date() else None
+        text = f"{f'to be denied everything on {stop} and ' if stop else 'to be '}deleted on {notice.day} or later"
+    return Entry(history, name, False, notice.day, f"{text}, unless it is in use or lacks a replacement")
+
+
+def messages(address: Address, told: Sequence[Entry], region: str, now: datetime) -> list[tuple[str, str]]:
+    """The subject and the packed body of each message that one owner gets; none if there is nothing to tell."""
+    if not told:
+        return []
+
+    def made(part: Sequence[Entry], at: int, parts: int) -> tuple[str, str]:
+        return _message(address, part, told, region, now, (at, parts))
+
+    parts = in_parts(told, lambda part: len(made(part, 1, len(told))[1]) <= MOST_SENT)
+    return [made(part, at, len(parts)) for at, part in enumerate(parts, 1)]
+
+
+def _message(
+    address: Address,
+    part: Sequence[Entry],
+    told: Sequence[Entry],
+    region: str,
+    now: datetime,
+    place: tuple[int, int],
+) -> tuple[str, str]:
+    at, parts = place
+    among = {each.history.account: each.account_name for each in part}
+    subject = headline(f"{_headline(told)}{part_of(at, parts)}")
+    first = next(iter(among))
+    action = {
+        "type": "notify",
+        "to": [address.owner],
+        "template": TEMPLATE,
+        "subject": subject,
+        "violation_desc": plain(subject),
+        "action_desc": plain("A summary. It announces nothing, and nothing is done because of it."),
+        "part": at,
+        "parts": parts,
+        "users": len(told),
+        **({"contact": address.contact} if address.contact else {}),
+    }
+    message = {
+        "event": None,
+        # c7n-mailer's own: a message is of one account
+        "account": plain(visible(among[first])),
+        "account_id": first,
+        "region": region,
+        "execution_start": now.timestamp(),
+        "policy": {"name": POLICY, "resource": "aws.iam-user", "actions": []},
+        "action": action,
+        "resources": [each.as_resource() for each in part],
+    }
+    return subject, packed(all_visible(message))
+
+
+def _headline(told: Sequence[Entry]) -> str:
+    counts, accounts = Counter(each.history.state for each in told), {each.history.account for each in told}
+    said = [f"{counts[state]} {word}" for state, word in _WORDS.items() if counts[state]]
+    where = next(iter(told)).account_name if len(accounts) == 1 else f"{len(accounts)} AWS accounts"
+    return f"{where}: IAM users, {', '.join(said)}"

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One summary for each owner over all its accounts, by real notices and outputs."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from c7n_mailer.utils import get_message_subject, get_rendered_jinja
+from click.testing import CliRunner, Result
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.notices import exempted
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice
+from c7n_iamusers.reasons import DONE
+from c7n_iamusers_cli.mail_templates import SHIPPED
+from c7n_iamusers_cli.main import main
+from tests.plugins.test_notify_owners import sent
+from tests.policies import ACCOUNT
+from tests.report.fleet_outputs import Outputs
+
+QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer"
+OTHER, THIRD = "444455556666", "777788889999"
+OWNER, ELSE = "both@example.com", "else@example.com"
+OWNERS = {ACCOUNT: ("payments", OWNER), OTHER: ("research", OWNER), THIRD: ("platform", ELSE)}
+
+
+def subject(name: str, account: str) -> Subject:
+    return Subject(name, f"arn:aws:iam::{account}:user/team/{name}", f"AIDA{name.upper()}")
+
+
+def announced(account: str, *names: str, ahead: int = 20) -> None:
+    time = utc_now() - timedelta(days=10)
+    users = tuple(subject(name, account) for name in names)
+    day = utc_now().date() + timedelta(days=ahead)
+    stop = day - timedelta(days=14)
+    notice = Notice(account, ANNOUNCED, time, day, ("owner@example.com",), "m", "flag", users, stop=stop)
+    store = DirectoryStore(Path("notices"))
+    store.create(exempted.place_of(account, time), exempted.as_json(account, time, ()))
+    store.create(notice.name, notice.as_json())
+
+
+def outcome(name: str, account: str, status: str, days: float) -> dict[str, Any]:
+    time = (utc_now() - timedelta(days=days)).isoformat()
+    user = subject(name, account)
+    who = {"user": user.name, "arn": user.arn, "unique_id": user.unique_id}
+    return {**who, "status": status, **DONE.as_data(), "calls": 3, "time": time}
+
+
+@pytest.fixture(autouse=True)
+def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    accounts_file()
+    announced(ACCOUNT, "alice", "bob", "gone")
+    announced(OTHER, "carol", ahead=-1)
+    announced(THIRD, "dave")
+    rows = [outcome("bob", ACCOUNT, "quarantined", 2), outcome("gone", ACCOUNT, "deleted", 1)]
+    rows.append(outcome("long-ago", ACCOUNT, "deleted", 40))
+    Outputs(Path("output")).leave(name="payments", account=ACCOUNT, policy="act", outcomes=rows)
+    Outputs(Path("output")).leave(name="platform", account=THIRD, policy="act")
+    return tmp_path
+
+
+def accounts_file(**variables: Any) -> None:
+    rows = [
+        {
+            "name": name,
+            "account_id": account,
+            "role": f"arn:aws:iam::{account}:role/r",
+            "regions": ["us-east-1"],
+            "vars": {"owner": owner, **(variables if account == OTHER else {})},
+        }
+        for account, (name, owner) in OWNERS.items()
+    ]
+    known = {
+        "queue_url": QUEUE,
+        "notices": "notices",
+        "contact": "ask@example.com",
+        "quarantined_for_days": 14,
+    }
+    Path("accounts.yml").write_text(yaml.safe_dump({"vars": known, "accounts": rows}))
+
+
+def digest(*options: str) -> Result:
+    return CliRunner().invoke(main, ["digest", "-s", "output", "-c", "accounts.yml", *options])
+
+
+def told(message: dict[str, Any]) -> dict[str, str]:
+    return {each["UserName"]: each["c7n:IamUser"]["digest"]["text"] for each in message["resources"]}
+
+
+def test_each_owner_gets_one_message_over_all_its_accounts(org: LocalOrg) -> None:
+    found = digest()
+    assert found.exit_code == 0, found.output
+    both, other = sorted(sent(org), key=lambda each: str(each["action"]["to"]))
+    assert (both["action"]["to"], other["action"]["to"]) == ([OWNER], [ELSE])
+    assert get_message_subject(both) == (
+        "2 AWS accounts: IAM users, 1 deleted, 1 denied everything, 2 announced"
+    )
+    today = utc_now().date()
+    day, stop = today + timedelta(days=20), today + timedelta(days=6)
+    yesterday = today - timedelta(days=1)
+    assert told(both) == {
+        "bob": f"denied everything since {today - timedelta(days=2)}, to be deleted on {day} or later",
+        "gone": f"deleted on {yesterday}",
+        "carol": f"its announced day, {yesterday}, has come, and it is still there, unless it is in use or lacks a "
+        "replacement",
+        "alice": f"to be denied everything on {stop} and deleted on {day} or later, unless it is in use or lacks a "
+        "replacement",
+    }
+    assert [*told(both)] == ["bob", "gone", "carol", "alice"]  # what was done comes first
+    assert [*told(other)] == ["dave"]
+    folders, log = [str(SHIPPED)], logging.getLogger("mailer")
+    text = get_rendered_jinja([OWNER], both, both["resources"], log, "template", "default", folders)
+    for shown in (
+        "2 AWS accounts",
+        "What was done",
+        "alice",
+        "research",
+        "ask@example.com",
+        "announces nothing",
+    ):
+        assert shown in text
+
+
+def test_a_digest_is_no_announcement(org: LocalOrg) -> None:
+    before = sorted(map(str, Path("notices").rglob("*")))
+    digest()
+    assert sorted(map(str, Path("notices").rglob("*"))) == before
+
+
+def test_a_dry_run_prints_who_would_get_what(org: LocalOrg) -> None:
+    found = digest("--dry-run", "--owner", OWNER)
+    assert sent(org) == []
+    assert (found.exit_code, OWNER in found.stdout, ELSE in found.stdout) == (0, True, False)
+    assert "2 AWS accounts: IAM users, 1 deleted" in found.stdout
+    assert "1 messages would be sent to 1 owners" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "options", "why"),
+    [
+        pytest.param({"owner": "nobody"}, [], "has no owner that is an e-mail address", id="no-owner"),
+        pytest.param({"queue_url": f"{QUEUE}-2"}, [], "have 2 different queue_url", id="two-queues"),
+        pytest.param({"notices": ""}, [], "there are no notices of research", id="no-notices"),
+        pytest.param({}, ["--owner", "who@example.com"], "has no account whose owner is", id="no-such-owner"),
+        pytest.param({}, ["--queue", "c7n-mailer"], "is not the URL of a queue", id="no-queue"),
+    ],
+)
+def test_nobody_is_written_to(org: LocalOrg, variables: dict[str, Any], options: list[str], why: str) -> None:
+    accounts_file(**variables)
+    found = digest(*options)
+    assert found.exit_code != 0
+    assert why in found.stderr
+    assert sent(org) == []
+
+
+def test_notices_that_cannot_be_read_write_to_nobody(org: LocalOrg) -> None:
+    (broken,) = Path("notices", ACCOUNT).glob("*-announced-*.json")
+    broken.write_text("{")
+    found = digest()
+    assert (found.exit_code, sent(org)) == (1, [])
+    assert "nobody was written to" in found.stderr
+
+
+def test_a_queue_that_refuses_is_named(org: LocalOrg) -> None:
+    found = digest("--queue", f"{QUEUE}-2")
+    assert found.exit_code == 1
+    assert f"{OWNER}: not all was sent" in found.stderr
